@@ -1,0 +1,21 @@
+//! The proxy-wasm wire format: statuses, kinds, header-map pairs, property paths.
+//!
+//! Pure data and codecs, as the specification's v0.1.0, v0.2.0 and v0.2.1 pages lay them down. Nothing here knows
+//! a WebAssembly engine, a socket or a request; whatever comes from a guest is untrusted and decoded without panics.
+//! Source: <https://github.com/proxy-wasm/spec>.
+
+mod kinds;
+mod pairs;
+mod property;
+mod status;
+mod version;
+
+pub use kinds::{
+    Action, BufferType, LogLevel, MapType, MetricKind, PeerType, StreamType, UnknownKind,
+};
+pub use pairs::{
+    MAX_PAIRS, Pairs, PairsError, PairsWriter, decode_pairs, encode_pairs, encoded_len,
+};
+pub use property::{PropertyPath, PropertyValue};
+pub use status::{Accepted, Status};
+pub use version::AbiVersion;

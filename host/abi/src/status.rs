@@ -1,0 +1,181 @@
+//! What a host call answers, and which answers a Rust guest survives.
+//!
+//! The numbers are the specification's (`proxy_status_t`). The Rust SDK panics on a status that a wrapper does not
+//! expect, so [`Accepted`] writes down, per kind of call, what `proxy-wasm` 0.2.5 takes.
+
+/// The result of a host call, as the guest sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum Status {
+    /// Done.
+    Ok = 0,
+    /// The thing asked for does not exist, or not in this phase.
+    NotFound = 1,
+    /// An argument is malformed or not allowed.
+    BadArgument = 2,
+    /// The result cannot be put into bytes.
+    SerializationFailure = 3,
+    /// The argument's bytes cannot be read.
+    ParseFailure = 4,
+    /// A pointer or length lies outside of the guest's memory. Unknown to the Rust SDK.
+    InvalidMemoryAccess = 6,
+    /// The queue holds nothing now.
+    Empty = 7,
+    /// The value was changed by somebody else meanwhile.
+    CasMismatch = 8,
+    /// The host could not do it; the guest is not to blame.
+    InternalFailure = 10,
+    /// The host does not offer this. Unknown to the Rust SDK.
+    Unimplemented = 12,
+}
+
+impl Status {
+    /// The number on the wire.
+    #[must_use]
+    pub const fn code(self) -> i32 {
+        self as i32
+    }
+
+    /// The status behind a number, if it is one that this host ever answers.
+    #[must_use]
+    pub const fn from_code(code: i32) -> Option<Self> {
+        Some(match code {
+            0 => Self::Ok,
+            1 => Self::NotFound,
+            2 => Self::BadArgument,
+            3 => Self::SerializationFailure,
+            4 => Self::ParseFailure,
+            6 => Self::InvalidMemoryAccess,
+            7 => Self::Empty,
+            8 => Self::CasMismatch,
+            10 => Self::InternalFailure,
+            12 => Self::Unimplemented,
+            _ => return None,
+        })
+    }
+}
+
+/// What the Rust SDK (`proxy-wasm` 0.2.5) takes from a group of host calls without panicking.
+///
+/// A host that has a choice (an absent thing, a refused call) picks a status from here. Outright misuse, such as
+/// a wild pointer or a header that would split a request, may still be answered by something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Accepted {
+    /// Calls that may only succeed: log, clock, header writes, continue, local response, define metric and so on.
+    OnlyOk,
+    /// Buffers, single header values, shared data reads, queue look-ups: absent is fine.
+    Absent,
+    /// `get_property`.
+    Property,
+    /// `http_call`.
+    HttpCall,
+    /// `grpc_call`, `grpc_stream`.
+    GrpcOpen,
+    /// `grpc_send`.
+    GrpcSend,
+    /// `grpc_cancel`, `grpc_close`, `enqueue_shared_queue`, `record_metric`.
+    Known,
+    /// `dequeue_shared_queue`.
+    Dequeue,
+    /// `set_shared_data`.
+    SharedData,
+    /// `get_metric`, `increment_metric`.
+    Metric,
+    /// `call_foreign_function`.
+    Foreign,
+    /// `set_effective_context`.
+    Context,
+}
+
+impl Accepted {
+    /// All statuses that the SDK takes, [`Status::Ok`] first.
+    #[must_use]
+    pub const fn statuses(self) -> &'static [Status] {
+        use Status::{
+            BadArgument, CasMismatch, Empty, InternalFailure, NotFound, Ok, ParseFailure,
+            SerializationFailure,
+        };
+        match self {
+            Self::OnlyOk => &[Ok],
+            Self::Absent | Self::Known => &[Ok, NotFound],
+            Self::Property => &[Ok, NotFound, SerializationFailure, InternalFailure],
+            Self::HttpCall => &[Ok, BadArgument, InternalFailure],
+            Self::GrpcOpen => &[Ok, ParseFailure, InternalFailure],
+            Self::GrpcSend | Self::Metric => &[Ok, BadArgument, NotFound],
+            Self::Dequeue => &[Ok, Empty, NotFound],
+            Self::SharedData => &[Ok, CasMismatch],
+            Self::Foreign => &[
+                Ok,
+                NotFound,
+                BadArgument,
+                SerializationFailure,
+                InternalFailure,
+            ],
+            Self::Context => &[Ok, BadArgument],
+        }
+    }
+
+    /// What a call that the operator did not allow answers: a refusal where the SDK knows one, else a silent `Ok`.
+    #[must_use]
+    pub const fn refusal(self) -> Status {
+        match self {
+            Self::OnlyOk | Self::SharedData => Status::Ok,
+            Self::Absent
+            | Self::Known
+            | Self::Property
+            | Self::Dequeue
+            | Self::Metric
+            | Self::Foreign => Status::NotFound,
+            Self::HttpCall | Self::GrpcSend | Self::Context => Status::BadArgument,
+            Self::GrpcOpen => Status::InternalFailure,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GROUPS: [Accepted; 12] = [
+        Accepted::OnlyOk,
+        Accepted::Absent,
+        Accepted::Property,
+        Accepted::HttpCall,
+        Accepted::GrpcOpen,
+        Accepted::GrpcSend,
+        Accepted::Known,
+        Accepted::Dequeue,
+        Accepted::SharedData,
+        Accepted::Metric,
+        Accepted::Foreign,
+        Accepted::Context,
+    ];
+
+    #[test]
+    fn a_refusal_is_always_a_status_that_the_sdk_accepts() {
+        for group in GROUPS {
+            assert!(group.statuses().contains(&group.refusal()), "{group:?}");
+        }
+    }
+
+    #[test]
+    fn the_sdk_never_sees_statuses_it_does_not_know_as_an_accepted_answer() {
+        for group in GROUPS {
+            for status in group.statuses() {
+                assert!(
+                    !matches!(status, Status::InvalidMemoryAccess | Status::Unimplemented),
+                    "{group:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn codes_survive_the_way_there_and_back() {
+        for code in -1..=20 {
+            if let Some(status) = Status::from_code(code) {
+                assert_eq!(status.code(), code);
+            }
+        }
+    }
+}
