@@ -1,0 +1,31 @@
+# `make` says what there is. Every target gets first what it needs and this machine lacks.
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help setup build plugins run test bench clean
+
+help: ## say what can be made
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: ## get what is missing: a C compiler, the wasm target
+	@scripts/setup
+
+build: setup plugins ## target/release/lockgate and target/plugins/NAME.wasm
+	@cargo build --release -p lockgate
+
+plugins: setup ## target/plugins/NAME.wasm alone
+	@scripts/build-plugins
+
+run: build ## serve examples/quickstart and print requests to try
+	@examples/quickstart/run
+
+test: setup ## everything that CI runs: format, lints, unit and end-to-end tests
+	@scripts/test
+
+# make bench ROUNDS=3 ROWS=plain,idle: fewer rounds, or only some rows of the table.
+bench: build ## compare cost per request with nginx, HAProxy and Envoy; writes target/bench/table.md
+	@scripts/setup-bench
+	@scripts/wasm-build target/bench/guests tests/bench/guests/*/
+	@python3 tests/bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ROWS),--rows $(ROWS))
+
+clean: ## remove all that was built
+	@cargo clean
