@@ -1,0 +1,132 @@
+//! The exchange: the request and the response that a chain of plugins may read and change.
+//!
+//! The pipeline and the stream contexts share one per request, on one thread. It is never borrowed across a guest call,
+//! so a host call always finds it free. It holds no I/O: what a plugin asks for is noted in [`Asked`], and the pipeline
+//! does it when the callback has returned.
+
+mod ask;
+mod body;
+mod facts;
+mod properties;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::task::Waker;
+
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+
+pub use ask::{Asked, LocalResponse};
+pub use body::{BodyBuffer, BodySink, Tap};
+pub use facts::{Connection, Facts, TlsFacts};
+pub use properties::{Properties, PropertiesFull};
+
+/// An exchange as it is handed around on its worker.
+pub type SharedExchange = Rc<RefCell<Exchange>>;
+
+/// How the client reached the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// In the clear.
+    Http,
+    /// Over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// `"http"` or `"https"`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// The head of a request. `host` is not among the headers: guests see it as `:authority`, as in Envoy.
+#[derive(Clone, Debug)]
+pub struct RequestHead {
+    /// `:method`.
+    pub method: Method,
+    /// `:path`, always starting with a slash (or `*`).
+    pub path: PathAndQuery,
+    /// `:authority`.
+    pub authority: HeaderValue,
+    /// `:scheme`.
+    pub scheme: Scheme,
+    /// Everything else.
+    pub headers: HeaderMap,
+}
+
+/// The head of a response.
+#[derive(Clone, Debug)]
+pub struct ResponseHead {
+    /// `:status`.
+    pub status: StatusCode,
+    /// Everything else.
+    pub headers: HeaderMap,
+}
+
+/// What the pipeline and the plugins of a chain share for one request.
+pub struct Exchange {
+    /// The request's head.
+    pub request: RequestHead,
+    /// The response's head, once there is one.
+    pub response: Option<ResponseHead>,
+    /// The request's trailers, once they have come.
+    pub request_trailers: Option<HeaderMap>,
+    /// The response's trailers, once they have come.
+    pub response_trailers: Option<HeaderMap>,
+    /// What buffer calls see of the request body: put there before a body callback, taken after it.
+    pub request_body: BodyBuffer,
+    /// What buffer calls see of the response body: put there before a body callback, taken after it.
+    pub response_body: BodyBuffer,
+    /// What is known of the request besides its bytes.
+    pub facts: Facts,
+    /// What plugins have set.
+    pub properties: Properties,
+    /// Where in the chain the plugin stands that is being called; the chain sets it.
+    pub position: usize,
+    /// What plugins have asked for and nobody has done yet.
+    pub asked: Asked,
+    /// Who else wants the response body.
+    pub taps: Vec<Tap>,
+    waker: Option<Waker>,
+}
+
+impl Exchange {
+    /// An exchange at its very start: a request head and nothing else.
+    #[must_use]
+    pub fn new(request: RequestHead, facts: Facts) -> Self {
+        Self {
+            request,
+            response: None,
+            request_trailers: None,
+            response_trailers: None,
+            request_body: BodyBuffer::default(),
+            response_body: BodyBuffer::default(),
+            facts,
+            properties: Properties::default(),
+            position: 0,
+            asked: Asked::default(),
+            taps: Vec::new(),
+            waker: None,
+        }
+    }
+
+    /// Remembers whom to wake when something was asked for from outside of the pipeline's own calls. The last one counts.
+    pub fn register(&mut self, waker: &Waker) {
+        match &mut self.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    /// Wakes whoever waits; nobody is woken twice for one registration.
+    pub fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}

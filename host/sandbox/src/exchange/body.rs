@@ -1,0 +1,164 @@
+//! Body bytes as a rope of shared chunks: passing a body on copies nothing, only writing into it does.
+
+use bytes::{Bytes, BytesMut};
+use smallvec::SmallVec;
+
+/// The part of a body that a callback sees.
+#[derive(Clone, Debug, Default)]
+pub struct BodyBuffer {
+    chunks: SmallVec<[Bytes; 1]>,
+    len: usize,
+}
+
+impl BodyBuffer {
+    /// Adds a chunk at the end. Empty chunks leave no trace.
+    pub fn push(&mut self, chunk: Bytes) {
+        if !chunk.is_empty() {
+            self.len += chunk.len();
+            self.chunks.push(chunk);
+        }
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Takes all chunks out, in order.
+    pub fn take(&mut self) -> SmallVec<[Bytes; 1]> {
+        self.len = 0;
+        std::mem::take(&mut self.chunks)
+    }
+
+    /// Copies what lies at `start` into `target`, as much as there is; says how much that was.
+    pub fn read(&self, start: usize, target: &mut [u8]) -> usize {
+        let mut skip = start;
+        let mut done = 0;
+        for chunk in &self.chunks {
+            if skip >= chunk.len() {
+                skip -= chunk.len();
+                continue;
+            }
+            let part = &chunk[skip..];
+            let take = part.len().min(target.len() - done);
+            target[done..done + take].copy_from_slice(&part[..take]);
+            done += take;
+            skip = 0;
+            if done == target.len() {
+                break;
+            }
+        }
+        done
+    }
+
+    /// Replaces `size` bytes at `start` with `data`. Beyond the end is the end: `start >= len` appends, `start = size = 0`
+    /// prepends. Only chunks that are cut in the middle are divided, and none is copied.
+    pub fn replace(&mut self, start: usize, size: usize, data: &[u8]) {
+        let start = start.min(self.len);
+        let end = start.saturating_add(size).min(self.len);
+        let mut before: SmallVec<[Bytes; 1]> = SmallVec::new();
+        let mut after: SmallVec<[Bytes; 1]> = SmallVec::new();
+        let mut at = 0;
+        for chunk in std::mem::take(&mut self.chunks) {
+            let here = at..at + chunk.len();
+            at = here.end;
+            if here.start < start {
+                before.push(chunk.slice(..(start - here.start).min(chunk.len())));
+            }
+            if here.end > end {
+                after.push(chunk.slice(end.saturating_sub(here.start)..));
+            }
+        }
+        if !data.is_empty() {
+            before.push(BytesMut::from(data).freeze());
+        }
+        before.extend(after);
+        self.chunks = before;
+        self.len = self.len - (end - start) + data.len();
+    }
+}
+
+impl From<Bytes> for BodyBuffer {
+    fn from(chunk: Bytes) -> Self {
+        let mut buffer = Self::default();
+        buffer.push(chunk);
+        buffer
+    }
+}
+
+/// Somebody else who wants to see the response body, behind the plugin at `position` on its way to the client.
+pub struct Tap {
+    /// Index in the chain.
+    pub position: usize,
+    /// Where the bytes go.
+    pub sink: Box<dyn BodySink>,
+}
+
+/// Takes a copy of a body as it streams by.
+pub trait BodySink {
+    /// The next bytes.
+    fn chunk(&mut self, data: &Bytes);
+    /// The body is over; `complete` is false when it was cut short.
+    fn end(self: Box<Self>, complete: bool);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rope(parts: &[&'static str]) -> BodyBuffer {
+        let mut buffer = BodyBuffer::default();
+        parts.iter().for_each(|part| buffer.push(Bytes::from_static(part.as_bytes())));
+        buffer
+    }
+
+    fn text(buffer: &BodyBuffer) -> String {
+        let mut bytes = vec![0; buffer.len() + 3];
+        let read = buffer.read(0, &mut bytes);
+        assert_eq!(read, buffer.len());
+        bytes.truncate(read);
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn replacing_agrees_with_a_plain_string_everywhere() {
+        let whole = "abcdefgh";
+        for start in 0..10 {
+            for size in [0, 1, 2, 5, 8, usize::MAX] {
+                for data in ["", "XY"] {
+                    let mut buffer = rope(&["ab", "c", "", "defg", "h"]);
+                    buffer.replace(start, size, data.as_bytes());
+                    let from = start.min(8);
+                    let to = from.saturating_add(size).min(8);
+                    assert_eq!(text(&buffer), format!("{}{data}{}", &whole[..from], &whole[to..]), "{start} {size}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn reading_stops_at_the_end_and_starts_anywhere() {
+        let buffer = rope(&["abc", "def"]);
+        let mut two = [0; 2];
+        assert_eq!((buffer.read(2, &mut two), &two), (2, b"cd"));
+        assert_eq!((buffer.read(5, &mut two), two[0]), (1, b'f'));
+        assert_eq!(buffer.read(6, &mut two), 0);
+        assert_eq!(buffer.read(usize::MAX, &mut two), 0);
+    }
+
+    #[test]
+    fn what_is_taken_is_gone_and_was_never_copied() {
+        let chunk = Bytes::from_static(b"abc");
+        let mut buffer = BodyBuffer::from(chunk.clone());
+        let taken = buffer.take();
+        assert_eq!(taken[0].as_ptr(), chunk.as_ptr());
+        assert!(buffer.is_empty() && buffer.take().is_empty());
+    }
+}

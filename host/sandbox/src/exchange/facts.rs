@@ -1,0 +1,100 @@
+//! What is known of a request besides its bytes: where it came from, which way it goes, how far it has got.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use http::HeaderValue;
+
+/// One client connection; its requests share it.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Unique in this process.
+    pub id: u64,
+    /// The listener's name.
+    pub listener: Arc<str>,
+    /// The other end, as the kernel knows it.
+    pub peer: SocketAddr,
+    /// Our end.
+    pub local: SocketAddr,
+    /// What the handshake told, if there was one.
+    pub tls: Option<TlsFacts>,
+}
+
+/// What a TLS handshake told.
+#[derive(Clone, Debug)]
+pub struct TlsFacts {
+    /// `"TLSv1.2"`, `"TLSv1.3"`.
+    pub version: &'static str,
+    /// SNI.
+    pub server_name: Option<String>,
+    /// The protocol agreed on.
+    pub alpn: Option<String>,
+}
+
+/// What plugins may ask about a request through properties. The pipeline fills it in as it learns.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The connection that the request came on.
+    pub connection: Rc<Connection>,
+    /// The real client, past trusted proxies.
+    pub client: IpAddr,
+    /// `x-request-id`.
+    pub request_id: HeaderValue,
+    /// How the client speaks.
+    pub version: http::Version,
+    /// When the request's head was there, for durations.
+    pub started: Instant,
+    /// When the request's head was there, for people.
+    pub started_at: SystemTime,
+    /// The route's name.
+    pub route: Option<Arc<str>>,
+    /// The upstream's name.
+    pub upstream: Option<Arc<str>>,
+    /// The endpoint that got the request.
+    pub upstream_address: Option<SocketAddr>,
+    /// Our end of the connection to it.
+    pub upstream_local: Option<SocketAddr>,
+    /// How often the request was sent.
+    pub attempts: u32,
+    /// Body bytes from the client so far.
+    pub request_bytes: u64,
+    /// Body bytes to the client so far.
+    pub response_bytes: u64,
+    /// Why the response is what it is.
+    pub code_details: Option<Cow<'static, str>>,
+    /// Envoy's response flags, as bits.
+    pub flags: u64,
+    /// From sending the request to the response's head.
+    pub upstream_latency: Option<Duration>,
+    /// How long the whole took, once it is over.
+    pub ended: Option<Duration>,
+}
+
+impl Facts {
+    /// What is known when a request's head has just been read.
+    #[must_use]
+    pub fn new(connection: Rc<Connection>, client: IpAddr, request_id: HeaderValue, version: http::Version) -> Self {
+        Self {
+            connection,
+            client,
+            request_id,
+            version,
+            started: Instant::now(),
+            started_at: SystemTime::now(),
+            route: None,
+            upstream: None,
+            upstream_address: None,
+            upstream_local: None,
+            attempts: 0,
+            request_bytes: 0,
+            response_bytes: 0,
+            code_details: None,
+            flags: 0,
+            upstream_latency: None,
+            ended: None,
+        }
+    }
+}

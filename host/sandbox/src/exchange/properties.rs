@@ -1,0 +1,96 @@
+//! Properties that plugins have set on an exchange: a short list under dotted names, bounded in number and bytes.
+
+use bytes::Bytes;
+use lockgate_abi::PropertyPath;
+use smallvec::SmallVec;
+
+/// The list is full, so nothing was set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an exchange holds at most {} properties of {} bytes together", Properties::MAX_COUNT, Properties::MAX_BYTES)]
+pub struct PropertiesFull;
+
+/// What plugins have set, readable by the plugins after them under the same path.
+#[derive(Clone, Debug, Default)]
+pub struct Properties {
+    entries: SmallVec<[(Box<str>, Bytes); 2]>,
+    bytes: usize,
+}
+
+impl Properties {
+    /// More are refused.
+    pub const MAX_COUNT: usize = 128;
+    /// Names and values together; more are refused.
+    pub const MAX_BYTES: usize = 256 * 1024;
+
+    /// The value under a dotted name.
+    #[must_use]
+    pub fn get(&self, dotted: &str) -> Option<&Bytes> {
+        self.entries.iter().find(|(name, _)| **name == *dotted).map(|(_, value)| value)
+    }
+
+    /// The value under a path, whichever separator the guest used.
+    #[must_use]
+    pub fn find(&self, path: PropertyPath<'_>) -> Option<&Bytes> {
+        self.entries.iter().find(|(name, _)| path.is(name)).map(|(_, value)| value)
+    }
+
+    /// Sets or replaces a value.
+    ///
+    /// # Errors
+    /// [`PropertiesFull`] when a bound would be passed; nothing has changed then.
+    pub fn set(&mut self, dotted: &str, value: Bytes) -> Result<(), PropertiesFull> {
+        let old = self.entries.iter().position(|(name, _)| **name == *dotted);
+        let freed = old.map_or(0, |at| dotted.len() + self.entries[at].1.len());
+        let bytes = self.bytes - freed + dotted.len() + value.len();
+        if bytes > Self::MAX_BYTES || (old.is_none() && self.entries.len() >= Self::MAX_COUNT) {
+            return Err(PropertiesFull);
+        }
+        self.bytes = bytes;
+        match old {
+            Some(at) => self.entries[at].1 = value,
+            None => self.entries.push((dotted.into(), value)),
+        }
+        Ok(())
+    }
+
+    /// Forgets a value; nothing happens if it is not there.
+    pub fn remove(&mut self, dotted: &str) {
+        if let Some(at) = self.entries.iter().position(|(name, _)| **name == *dotted) {
+            let (name, value) = self.entries.remove(at);
+            self.bytes -= name.len() + value.len();
+        }
+    }
+
+    /// All of them, in the order in which they were first set.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Bytes)> {
+        self.entries.iter().map(|(name, value)| (&**name, value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_spellings_of_a_path_find_one_value() {
+        let mut properties = Properties::default();
+        properties.set("a.b", Bytes::from_static(b"1")).unwrap();
+        properties.set("a.b", Bytes::from_static(b"22")).unwrap();
+        for path in [&b"a\0b"[..], b"a.b"] {
+            assert_eq!(properties.find(PropertyPath::parse(path).unwrap()).unwrap(), "22");
+        }
+        properties.remove("a.b");
+        assert_eq!((properties.get("a.b"), properties.bytes), (None, 0));
+    }
+
+    #[test]
+    fn neither_number_nor_bytes_grow_without_end() {
+        let mut properties = Properties::default();
+        assert_eq!(properties.set("big", Bytes::from(vec![0; Properties::MAX_BYTES])), Err(PropertiesFull));
+        for index in 0..Properties::MAX_COUNT {
+            properties.set(&index.to_string(), Bytes::new()).unwrap();
+        }
+        assert_eq!(properties.set("more", Bytes::new()), Err(PropertiesFull));
+        assert_eq!(properties.set("0", Bytes::from_static(b"again")), Ok(()));
+    }
+}

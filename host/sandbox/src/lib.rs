@@ -1,0 +1,27 @@
+//! Runs proxy-wasm modules: engine, modules, VMs, contexts, host calls, limits.
+//!
+//! A [`Module`] is compiled code; a [`Plugin`] is a module with a configuration, linked and ready; a [`Vm`] is one running
+//! instance of a plugin on one worker; a [`Stream`] is one request's context in it. What a guest needs from the world
+//! comes through [`Outside`]. There are no sockets, no configuration files and no HTTP implementation here.
+
+pub mod exchange;
+pub mod settings;
+
+mod engine;
+mod failure;
+mod inspect;
+mod module;
+mod outside;
+mod plugin;
+mod vm;
+
+pub use engine::{Engine, EngineSettings};
+pub use failure::{EngineError, Failure, FailureKind, LoadError};
+pub use inspect::Hooks;
+pub use lockgate_abi::{AbiVersion, Action, LogLevel, MetricKind, Status};
+pub use module::Module;
+pub use outside::{
+    Callout, CalloutFailure, CalloutReply, CalloutResponse, CalloutResult, Outside, QueueTarget, TickTarget,
+};
+pub use plugin::{Plugin, PluginSpec};
+pub use vm::{Stream, Vm, VmReport, VmState};

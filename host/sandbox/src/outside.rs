@@ -1,0 +1,230 @@
+//! What the sandbox needs from outside, as one trait: logs, callouts, timers, shared data, queues, metrics, foreign
+//! functions. The gateway implements it once per worker; this crate has no sockets and no clocks that fire.
+//!
+//! Also the handles by which the outside answers: [`CalloutReply`], [`TickTarget`], [`QueueTarget`]. They hold a VM
+//! weakly: a VM that is gone answers nothing.
+
+use std::rc::Weak;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use lockgate_abi::{LogLevel, MetricKind, Status};
+
+use crate::exchange::{RequestHead, SharedExchange};
+use crate::failure::Failure;
+use crate::plugin::Plugin;
+
+/// The world around the VMs of one worker.
+///
+/// Every method is called from inside of a host call or callback, so none may block. None needs to be reentrant: a VM that
+/// is called while it runs puts the call off.
+pub trait Outside {
+    /// A line that a guest wrote, already cut to a bounded length and rate.
+    fn log(&self, plugin: &Plugin, level: LogLevel, message: &str);
+
+    /// The least level that [`Outside::log`] wants; guests ask for it.
+    fn log_level(&self) -> LogLevel;
+
+    /// Starts an HTTP callout and returns at once. `reply` is delivered later, or dropped when nobody wants it any more.
+    ///
+    /// # Errors
+    /// [`Status::BadArgument`] for an unknown upstream; [`Status::InternalFailure`] if it cannot be started.
+    fn callout(&self, plugin: &Plugin, callout: Callout, reply: CalloutReply) -> Result<(), Status>;
+
+    /// Calls `target.tick()` each `period`, until it answers false or another period is set for the same target.
+    /// `None` stops it.
+    fn set_tick(&self, target: TickTarget, period: Option<Duration>);
+
+    /// A value and its version, from the space that plugins of one `vm_id` share.
+    fn shared_data(&self, vm_id: &str, key: &str) -> Option<(Bytes, u32)>;
+
+    /// Writes a value; `cas` 0 writes always, another one only over that version.
+    ///
+    /// # Errors
+    /// [`Status::CasMismatch`] when the version is another; [`Status::InternalFailure`] when a bound is reached.
+    fn set_shared_data(&self, vm_id: &str, key: &str, value: &[u8], cas: u32) -> Result<(), Status>;
+
+    /// Makes a queue, or finds it, and has `ready` told when something was put in.
+    ///
+    /// # Errors
+    /// [`Status::InternalFailure`] when a bound is reached.
+    fn register_queue(&self, vm_id: &str, name: &str, ready: QueueTarget) -> Result<u32, Status>;
+
+    /// The id of a queue that somebody has registered.
+    fn resolve_queue(&self, vm_id: &str, name: &str) -> Option<u32>;
+
+    /// Puts bytes at the end of a queue.
+    ///
+    /// # Errors
+    /// [`Status::NotFound`] for an unknown queue; [`Status::InternalFailure`] when it is full.
+    fn enqueue(&self, queue: u32, value: &[u8]) -> Result<(), Status>;
+
+    /// Takes bytes from the front of a queue.
+    ///
+    /// # Errors
+    /// [`Status::NotFound`] for an unknown queue, [`Status::Empty`] for an empty one.
+    fn dequeue(&self, queue: u32) -> Result<Bytes, Status>;
+
+    /// Makes a metric, or finds it.
+    ///
+    /// # Errors
+    /// [`Status::BadArgument`] for another kind than it has or a name it cannot have; [`Status::InternalFailure`] when
+    /// there are too many.
+    fn define_metric(&self, plugin: &Plugin, kind: MetricKind, name: &str) -> Result<u32, Status>;
+
+    /// Adds to a counter or a gauge.
+    ///
+    /// # Errors
+    /// [`Status::NotFound`] for an unknown metric, [`Status::BadArgument`] for a falling counter or a histogram.
+    fn increment_metric(&self, metric: u32, offset: i64) -> Result<(), Status>;
+
+    /// Adds to a counter, sets a gauge, records in a histogram.
+    ///
+    /// # Errors
+    /// [`Status::NotFound`] for an unknown metric.
+    fn record_metric(&self, metric: u32, value: u64) -> Result<(), Status>;
+
+    /// Reads a counter or a gauge.
+    ///
+    /// # Errors
+    /// [`Status::NotFound`] for an unknown metric, [`Status::BadArgument`] for a histogram.
+    fn metric(&self, metric: u32) -> Result<u64, Status>;
+
+    /// Calls one of the host's own functions. `exchange` is that of the stream on whose behalf the guest runs.
+    ///
+    /// # Errors
+    /// [`Status::NotFound`] for an unknown function, else what the function says.
+    fn foreign(
+        &self,
+        plugin: &Plugin,
+        name: &str,
+        argument: &[u8],
+        exchange: Option<&SharedExchange>,
+    ) -> Result<Vec<u8>, Status>;
+
+    /// Whether a property whose name starts with `lockgate.` may get this value.
+    ///
+    /// # Errors
+    /// [`Status::BadArgument`] if not.
+    fn check_property(&self, plugin: &Plugin, name: &str, value: &[u8]) -> Result<(), Status>;
+
+    /// A plugin has failed. For counting: the sandbox has already logged where and why.
+    fn failed(&self, plugin: &Plugin, failure: &Failure, phase: &str);
+}
+
+/// An HTTP request that a plugin wants to be made.
+#[derive(Clone, Debug)]
+pub struct Callout {
+    /// The upstream's name.
+    pub upstream: String,
+    /// What the plugin gave, pseudo-headers split off and everything checked as header writes are.
+    pub head: RequestHead,
+    /// The whole body.
+    pub body: Bytes,
+    /// Trailers, if it gave any.
+    pub trailers: Option<HeaderMap>,
+    /// From the start to the last byte of the answer.
+    pub timeout: Duration,
+}
+
+/// What came of a callout.
+pub type CalloutResult = Result<CalloutResponse, CalloutFailure>;
+
+/// The answer to a callout, whole.
+#[derive(Clone, Debug)]
+pub struct CalloutResponse {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The whole body. Its bound is the caller's.
+    pub body: Bytes,
+    /// Trailers, if any came.
+    pub trailers: Option<HeaderMap>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CalloutFailure {
+    /// It took too long.
+    Timeout,
+    /// The upstream could not be reached, or broke off.
+    Failed,
+}
+
+/// Where a callout's answer goes: to one callback, once.
+pub struct CalloutReply {
+    inbox: Weak<dyn Inbox>,
+    id: u32,
+}
+
+impl CalloutReply {
+    pub(crate) fn new(inbox: Weak<dyn Inbox>, id: u32) -> Self {
+        Self { inbox, id }
+    }
+
+    /// Runs the guest's callback, now or when its VM is free. Nothing happens if nobody wants it any more.
+    pub fn deliver(self, result: CalloutResult) {
+        if let Some(inbox) = self.inbox.upgrade() {
+            inbox.callout(self.id, result);
+        }
+    }
+
+    /// False once the stream that asked, or its VM, is gone.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.inbox.upgrade().is_some_and(|inbox| inbox.waits_for(self.id))
+    }
+}
+
+/// Whose `proxy_on_tick` to call: the one root context of a VM.
+#[derive(Clone)]
+pub struct TickTarget {
+    inbox: Weak<dyn Inbox>,
+    key: u64,
+}
+
+impl TickTarget {
+    pub(crate) fn new(inbox: Weak<dyn Inbox>, key: u64) -> Self {
+        Self { inbox, key }
+    }
+
+    /// Names the target: a target with the same key replaces this one's timer. Unique in the process.
+    #[must_use]
+    pub fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// Runs the guest's callback, now or when its VM is free. False when the VM is gone: stop the timer.
+    #[must_use]
+    pub fn tick(&self) -> bool {
+        self.inbox.upgrade().is_some_and(|inbox| inbox.tick())
+    }
+}
+
+/// Whose `proxy_on_queue_ready` to call.
+#[derive(Clone)]
+pub struct QueueTarget {
+    inbox: Weak<dyn Inbox>,
+}
+
+impl QueueTarget {
+    pub(crate) fn new(inbox: Weak<dyn Inbox>) -> Self {
+        Self { inbox }
+    }
+
+    /// Runs the guest's callback, now or when its VM is free. False when the VM is gone: forget the target.
+    #[must_use]
+    pub fn ready(&self, queue: u32) -> bool {
+        self.inbox.upgrade().is_some_and(|inbox| inbox.queue_ready(queue))
+    }
+}
+
+/// The side of a VM that the handles above talk to.
+pub(crate) trait Inbox {
+    fn callout(&self, id: u32, result: CalloutResult);
+    fn waits_for(&self, id: u32) -> bool;
+    fn tick(&self) -> bool;
+    fn queue_ready(&self, queue: u32) -> bool;
+}

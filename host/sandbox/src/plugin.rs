@@ -1,0 +1,90 @@
+//! A plugin: a module with a name, a configuration and limits, its imports resolved. Not a running one: that is a VM.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use crate::inspect::Hooks;
+use crate::module::Module;
+use crate::settings::{Capabilities, Isolation, Limits, OnError};
+
+/// Everything that makes a plugin out of a module.
+#[derive(Clone)]
+pub struct PluginSpec {
+    /// Unique among the plugins of a configuration.
+    pub name: String,
+    /// The module's name, for logs.
+    pub module_name: String,
+    /// The code.
+    pub module: Module,
+    /// What `proxy_on_configure` gets.
+    pub config: Vec<u8>,
+    /// The property `plugin_root_id`.
+    pub root_id: String,
+    /// Whose shared data and queues are seen.
+    pub vm_id: String,
+    /// What `proxy_on_vm_start` gets.
+    pub vm_config: Vec<u8>,
+    /// The environment that WASI shows.
+    pub env: Vec<(String, String)>,
+    /// What it may use up.
+    pub limits: Limits,
+    /// What its failure costs.
+    pub on_error: OnError,
+    /// Who shares a VM.
+    pub isolation: Isolation,
+    /// What it may call.
+    pub capabilities: Capabilities,
+}
+
+/// A plugin that is ready to be run on any worker.
+#[derive(Clone)]
+pub struct Plugin(Arc<Inner>);
+
+struct Inner {
+    name: Arc<str>,
+    spec: PluginSpec,
+    linked: Linked,
+}
+
+/// What linking has prepared, kept opaque: it holds the state type of a running VM, which stands on floors above this one.
+pub(crate) type Linked = Box<dyn Any + Send + Sync>;
+
+impl Plugin {
+    pub(crate) fn new(spec: PluginSpec, linked: Linked) -> Self {
+        Self(Arc::new(Inner { name: spec.name.as_str().into(), spec, linked }))
+    }
+
+    /// The plugin's name.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.0.name
+    }
+
+    /// What it was made of.
+    #[must_use]
+    pub fn spec(&self) -> &PluginSpec {
+        &self.0.spec
+    }
+
+    /// Which callbacks it has.
+    #[must_use]
+    pub fn hooks(&self) -> Hooks {
+        self.0.spec.module.hooks()
+    }
+
+    /// Whether both are the very same linked plugin.
+    #[must_use]
+    pub fn same(&self, other: &Plugin) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    pub(crate) fn linked(&self) -> &(dyn Any + Send + Sync) {
+        &*self.0.linked
+    }
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Plugin").field(&self.name()).finish()
+    }
+}

@@ -1,0 +1,74 @@
+//! The knobs of a plugin that the sandbox obeys: limits, isolation, what a failure costs, what it may call.
+//!
+//! Declared here, read from JSON by whoever owns the configuration file. Nothing here opens a file.
+
+use lockgate_units::{Period, Size};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a plugin may use up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// CPU time of one callback. A callback that goes past it is stopped and counts as a failure.
+    pub deadline: Period,
+    /// CPU time of starting: initialisation, `vm_start` and `configure` together.
+    pub start_deadline: Period,
+    /// Linear memory of one VM. A guest that asks for more is refused by its `memory.grow`.
+    pub memory: Size,
+    /// Body bytes kept while the plugin pauses, per stream and direction. Past it, a request is answered 413, a response 502.
+    pub body: Size,
+    /// HTTP callouts of one VM that may be under way at a time.
+    pub callouts: u32,
+    /// Log lines that one VM may write per second; what goes past is dropped, and the number of dropped lines told.
+    pub log_lines: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            deadline: Period::millis(20),
+            start_deadline: Period::seconds(2),
+            memory: Size::mib(64),
+            body: Size::mib(1),
+            callouts: 256,
+            log_lines: 500,
+        }
+    }
+}
+
+/// What happens to a request whose plugin failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnError {
+    /// The request is answered 503.
+    #[default]
+    Deny,
+    /// The request goes on as if the plugin were not there.
+    Bypass,
+}
+
+/// Who shares a VM.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Isolation {
+    /// All streams of a worker run in one VM, each in a context of its own.
+    #[default]
+    Shared,
+    /// Every stream gets a fresh VM: nothing can leak from one request to the next. Costs some microseconds a request.
+    Stream,
+}
+
+/// Allow-lists. What is absent is not restricted; an empty list allows nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Capabilities {
+    /// Host calls by their ABI name, with or without `proxy_`, as in `"get_header_map_value"`. Logging and the clock are always
+    /// allowed. A refused call answers as if the thing were absent, and is logged once.
+    pub host_calls: Option<Vec<String>>,
+    /// Upstreams that `http_call` may go to.
+    pub upstreams: Option<Vec<String>>,
+    /// Headers and trailers that may be seen and changed, in lower case, pseudo-headers included; `"x-*"` stands for all
+    /// that start so.
+    pub headers: Option<Vec<String>>,
+}
