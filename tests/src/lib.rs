@@ -1,0 +1,8 @@
+//! The harness of the end-to-end tests: it starts the real binary on ephemeral ports, gives it scripted upstreams and modules,
+//! and speaks to it. A test reads as config, request, assertion. Nothing here knows the gateway's insides: it sees the
+//! command line, the wire, the log and the admin address, as an operator does.
+
+pub mod envoy;
+pub mod http;
+pub mod modules;
+pub mod upstream;
