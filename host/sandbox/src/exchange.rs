@@ -15,8 +15,9 @@ use std::task::Waker;
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use smallvec::SmallVec;
 
-pub use ask::{Asked, LocalResponse};
+pub use ask::{Asked, LocalResponse, Positions};
 pub use body::{BodyBuffer, BodySink, Tap};
 pub use facts::{Connection, Facts, TlsFacts};
 pub use properties::{Properties, PropertiesFull};
@@ -92,7 +93,7 @@ pub struct Exchange {
     pub asked: Asked,
     /// Who else wants the response body.
     pub taps: Vec<Tap>,
-    waker: Option<Waker>,
+    wakers: SmallVec<[Waker; 1]>,
 }
 
 impl Exchange {
@@ -111,21 +112,21 @@ impl Exchange {
             position: 0,
             asked: Asked::default(),
             taps: Vec::new(),
-            waker: None,
+            wakers: SmallVec::new(),
         }
     }
 
-    /// Remembers whom to wake when something was asked for from outside of the pipeline's own calls. The last one counts.
+    /// Remembers whom to wake when something was asked for from outside of the pipeline's own calls. Each task counts once:
+    /// the request's body, the response and the pipeline may be waited for by different ones.
     pub fn register(&mut self, waker: &Waker) {
-        match &mut self.waker {
-            Some(known) => known.clone_from(waker),
-            none => *none = Some(waker.clone()),
+        if !self.wakers.iter().any(|known| known.will_wake(waker)) {
+            self.wakers.push(waker.clone());
         }
     }
 
     /// Wakes whoever waits; nobody is woken twice for one registration.
     pub fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
+        for waker in self.wakers.drain(..) {
             waker.wake();
         }
     }

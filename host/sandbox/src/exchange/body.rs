@@ -19,6 +19,21 @@ impl BodyBuffer {
         }
     }
 
+    /// Adds all that `other` holds at the end.
+    pub fn append(&mut self, mut other: BodyBuffer) {
+        if self.is_empty() {
+            *self = other;
+        } else {
+            self.len += other.len;
+            self.chunks.append(&mut other.chunks);
+        }
+    }
+
+    /// What is held, in order.
+    pub fn chunks(&self) -> impl Iterator<Item = &Bytes> {
+        self.chunks.iter()
+    }
+
     /// Bytes held.
     #[must_use]
     pub fn len(&self) -> usize {
