@@ -1,0 +1,111 @@
+//! The command line as clap reads it: every command, its options and an example of each.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// An API gateway whose behaviour is proxy-wasm plugins.
+#[derive(Debug, Parser)]
+#[command(name = "lockgate", version, after_help = "Example:\n  lockgate run --config gateway.json")]
+pub(crate) struct Arguments {
+    /// How log lines on stderr look; RUST_LOG says which ones there are (default: info)
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub(crate) log_format: LogFormat,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// What there is to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve; reload when the config or a plugin changes and on SIGHUP, drain on SIGTERM
+    #[command(after_help = "Example:\n  RUST_LOG=debug lockgate run --config gateway.json --log-format json")]
+    Run(ConfigOptions),
+
+    /// Say everything that `run` would refuse; each plugin is configured in a real VM
+    #[command(after_help = "Example:\n  lockgate check --config gateway.json && systemctl reload lockgate")]
+    Check(ConfigOptions),
+
+    /// Print the JSON Schema of gateway.json
+    #[command(after_help = "Example:\n  lockgate schema > lockgate.schema.json")]
+    Schema,
+
+    /// Serve as a demo upstream that answers with the request it got, as JSON
+    #[command(after_help = ECHO_HELP)]
+    Echo(EchoOptions),
+}
+
+const ECHO_HELP: &str = "\
+A request's query can ask for another answer:
+  status=404     this status
+  delay=200ms    wait before answering
+  size=1MiB      a body of that many bytes instead of JSON; without a unit, bytes
+  cache=60       Cache-Control: max-age=60
+
+Example:
+  lockgate echo --listen 127.0.0.1:9000 --name v1
+  curl 'http://127.0.0.1:9000/orders?status=404&delay=200ms'";
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigOptions {
+    /// The configuration file; relative paths in it start at its folder
+    #[arg(long, short, value_name = "FILE", default_value = "gateway.json")]
+    pub(crate) config: PathBuf,
+}
+
+/// How the demo upstream listens and who it says it is.
+#[derive(Debug, Args)]
+pub(crate) struct EchoOptions {
+    /// The address to listen on; port 0 takes a free one, which the log tells
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
+    pub(crate) listen: SocketAddr,
+
+    /// The name it answers with, to tell two of them apart
+    #[arg(long, default_value = "echo")]
+    pub(crate) name: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_command_has_an_example() {
+        let program = Arguments::command();
+        for command in std::iter::once(&program).chain(program.get_subcommands()) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example:\n  "), "{} has no example", command.get_name());
+        }
+    }
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_config_file_defaults_to_the_one_in_this_folder() {
+        let arguments = Arguments::try_parse_from(["lockgate", "run"]).expect("a plain run");
+        let Command::Run(options) = arguments.command else { panic!("not run: {:?}", arguments.command) };
+        assert_eq!(options.config, PathBuf::from("gateway.json"));
+    }
+
+    #[test]
+    fn the_log_format_may_follow_the_command() {
+        let arguments = Arguments::try_parse_from(["lockgate", "schema", "--log-format", "json"]).expect("accepted");
+        assert_eq!(arguments.log_format, LogFormat::Json);
+    }
+}

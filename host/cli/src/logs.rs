@@ -1,0 +1,23 @@
+//! Log lines: to stderr, in the format that was asked for, as many as `RUST_LOG` says.
+
+use std::io::{self, IsTerminal};
+
+use anyhow::{Context, Result};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::arguments::LogFormat;
+
+/// Starts the log of this process. Without `RUST_LOG` it holds what is `info` or worse.
+pub(crate) fn start(format: LogFormat) -> Result<()> {
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .from_env()
+        .context("RUST_LOG cannot be read; an example that can: info,lockgate_gateway=debug")?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match format {
+        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
+    Ok(())
+}

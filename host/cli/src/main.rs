@@ -1,0 +1,46 @@
+//! The `lockgate` binary: its command line, its logs and its exit codes.
+//!
+//! What a command does lives in the libraries; here is only what a person at a terminal sees of it. Exit codes are
+//! 0, 1 when what was asked about is wrong or went wrong, and 2 for a command line that makes no sense.
+
+mod arguments;
+mod check;
+mod echo;
+mod logs;
+mod outcome;
+mod run;
+mod schema;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+use outcome::Outcome;
+
+/// Chosen for small allocations made and freed on one thread, which is what a request costs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match dispatch(arguments) {
+        Ok(Outcome::Right) => ExitCode::SUCCESS,
+        Ok(Outcome::Wrong) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments) -> Result<Outcome> {
+    logs::start(arguments.log_format)?;
+    match arguments.command {
+        Command::Run(options) => run::run(options),
+        Command::Check(options) => check::check(options),
+        Command::Schema => schema::schema(),
+        Command::Echo(options) => echo::echo(options),
+    }
+}

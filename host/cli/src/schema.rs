@@ -1,0 +1,11 @@
+//! `lockgate schema`: the JSON Schema of gateway.json, for editors.
+
+use anyhow::Result;
+
+use crate::outcome::Outcome;
+
+/// Prints the schema, which is made from the types that read the file.
+pub(crate) fn schema() -> Result<Outcome> {
+    println!("{}", serde_json::to_string_pretty(&lockgate_config::schema())?);
+    Ok(Outcome::Right)
+}
