@@ -1,0 +1,13 @@
+//! Does nothing, in every phase that the SDK exports: what is left is the price of being called.
+
+use proxy_wasm::traits::{Context, HttpContext};
+
+proxy_wasm::main! {{
+    proxy_wasm::set_http_context(|_, _| -> Box<dyn HttpContext> { Box::new(Idle) });
+}}
+
+struct Idle;
+
+impl Context for Idle {}
+
+impl HttpContext for Idle {}
