@@ -1,0 +1,103 @@
+//! Request ids: 32 hexadecimal digits from a fast generator that the system seeded. Unique, not secret.
+
+use std::cell::{Cell, RefCell};
+
+use bytes::Bytes;
+use http::HeaderValue;
+
+/// Digits in an id: 128 bits.
+const LENGTH: usize = 32;
+/// Ids that share one allocation.
+const BATCH: usize = 64;
+
+/// A worker's source of ids.
+#[derive(Debug)]
+pub struct RequestIds {
+    /// xoshiro256++ (Blackman and Vigna, 2019).
+    state: Cell<[u64; 4]>,
+    /// Ids that are written already.
+    ready: RefCell<Bytes>,
+}
+
+impl RequestIds {
+    /// Seeded by the system; no two sources are alike.
+    pub fn new() -> Self {
+        let mut seed = [0; 32];
+        if rustls::crypto::ring::default_provider()
+            .secure_random
+            .fill(&mut seed)
+            .is_err()
+        {
+            // The system gave none, which Linux does not do once it is up. The standard library's keys and the time
+            // still tell sources apart.
+            seed = weak_seed();
+        }
+        let mut state = [0; 4];
+        for (word, bytes) in state.iter_mut().zip(seed.chunks_exact(8)) {
+            *word = u64::from_le_bytes(bytes.try_into().expect("chunks of eight bytes"));
+        }
+        Self {
+            state: Cell::new(state),
+            ready: RefCell::new(Bytes::new()),
+        }
+    }
+
+    /// A new id. One allocation serves many.
+    pub fn next(&self) -> HeaderValue {
+        let mut ready = self.ready.borrow_mut();
+        if ready.is_empty() {
+            *ready = self.batch();
+        }
+        let id = ready.split_to(LENGTH);
+        HeaderValue::from_maybe_shared(id).expect("hexadecimal digits make a header value")
+    }
+
+    fn batch(&self) -> Bytes {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut out = Vec::with_capacity(LENGTH * BATCH);
+        for _ in 0..LENGTH * BATCH / 16 {
+            let mut word = self.word();
+            for _ in 0..16 {
+                out.push(DIGITS[(word & 15) as usize]);
+                word >>= 4;
+            }
+        }
+        Bytes::from(out)
+    }
+
+    fn word(&self) -> u64 {
+        let [mut a, mut b, mut c, mut d] = self.state.get();
+        let word = a.wrapping_add(d).rotate_left(23).wrapping_add(a);
+        let shifted = b << 17;
+        c ^= a;
+        d ^= b;
+        b ^= c;
+        a ^= d;
+        c ^= shifted;
+        d = d.rotate_left(45);
+        self.state.set([a, b, c, d]);
+        word
+    }
+}
+
+impl Default for RequestIds {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Whether an id from outside may stand in logs, answers and headers as it is.
+pub(super) fn is_acceptable(id: &[u8]) -> bool {
+    let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~:+/=@".contains(byte);
+    (1..=128).contains(&id.len()) && id.iter().all(is_allowed)
+}
+
+fn weak_seed() -> [u8; 32] {
+    use std::hash::{BuildHasher, RandomState};
+    let mut seed = [0; 32];
+    for bytes in seed.chunks_exact_mut(8) {
+        let word = RandomState::new().hash_one((std::time::SystemTime::now(), std::process::id()));
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
+    seed
+}

@@ -1,0 +1,409 @@
+//! The one place where something that went wrong becomes an answer: a status and an `application/problem+json` body (RFC 9457).
+//!
+//! Every problem says whose fault it was. Texts are constants: no address, path or configured value can reach a client through
+//! them. Local replies that a plugin makes are not problems and never pass here.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use lockgate_sandbox::exchange::ResponseHead;
+use serde::Serialize;
+
+/// Why the gateway, and not a plugin or an upstream, answers a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Problem {
+    /// 400: the request is ambiguous or breaks its protocol.
+    Malformed(Malformed),
+    /// 401: the admin API wants a token.
+    Unauthorized,
+    /// 403: the admin API without a token answers only on loopback.
+    Forbidden,
+    /// 404: no route matches.
+    NoRoute,
+    /// 404: the admin API has no such page.
+    NoPage,
+    /// 405: the admin API's page is only read.
+    ReadOnly,
+    /// 408: the request's head or body took too long to arrive.
+    RequestTimeout,
+    /// 413: the body is larger than the listener or a plugin's buffer allows.
+    BodyTooLarge,
+    /// 414: the request target is longer than the listener allows.
+    TargetTooLong,
+    /// 429: the gateway takes no more from this client for now.
+    TooManyRequests,
+    /// 431: the header section is larger than the listener allows.
+    HeadersTooLarge,
+    /// 500: a fault of the gateway itself.
+    Internal,
+    /// 502: no connection, or one that broke before its answer.
+    UpstreamFailed,
+    /// 502: an answer that is ambiguous or breaks its protocol.
+    UpstreamMalformed,
+    /// 503: the upstream has no endpoint to send to.
+    NoEndpoint,
+    /// 503: a plugin failed, and its `on_error` is `deny`.
+    PluginFailed,
+    /// 503: a limit of the gateway is reached.
+    Overloaded,
+    /// 503: the gateway is going down.
+    Draining,
+    /// 504: the upstream's answer did not come in the route's time.
+    UpstreamTimeout,
+}
+
+/// What is wrong with a request, or with an upstream's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Malformed {
+    /// The request target is not a path (nor `*` for OPTIONS).
+    Target,
+    /// `%` without two hexadecimal digits behind it.
+    Escape,
+    /// `%2F`, `%5C`, `%00`, a double encoding or a backslash on a listener that rejects them.
+    AmbiguousPath,
+    /// HTTP/1.1 without `Host`, HTTP/2 without `:authority`.
+    HostMissing,
+    /// More than one `Host`, or one that contradicts the request target.
+    HostConflict,
+    /// A `Host` that is no host, with or without a port.
+    HostInvalid,
+    /// A `Content-Length` that is not one decimal number.
+    ContentLength,
+    /// `Transfer-Encoding` that is not exactly `chunked` on HTTP/1.1.
+    TransferEncoding,
+    /// Both `Content-Length` and `Transfer-Encoding`.
+    TwoLengths,
+    /// HTTP/2 with a field that belongs to an HTTP/1 connection.
+    ConnectionField,
+    /// `CONNECT`, which is no business of a gateway.
+    Connect,
+}
+
+/// Whose fault a problem is: what an operator looks at first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Blame {
+    /// Who sent the request.
+    Client,
+    /// A plugin of the chain.
+    Plugin,
+    /// Who should have answered.
+    Upstream,
+    /// This process or its configuration.
+    Gateway,
+}
+
+impl Blame {
+    /// The word for logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Plugin => "plugin",
+            Self::Upstream => "upstream",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+impl Problem {
+    /// The status of the answer.
+    pub fn status(self) -> StatusCode {
+        self.facts().0
+    }
+
+    /// Whose fault it was.
+    pub fn blame(self) -> Blame {
+        self.facts().1
+    }
+
+    /// A word that names the problem in logs, in `response.code_details` and in the body's `type`. Stable.
+    pub fn code(self) -> &'static str {
+        self.facts().2
+    }
+
+    /// One sentence for whoever sent the request.
+    pub fn detail(self) -> &'static str {
+        self.facts().3
+    }
+
+    /// The whole table: status, blame, code, detail.
+    fn facts(self) -> (StatusCode, Blame, &'static str, &'static str) {
+        use Blame::{Client, Gateway, Plugin, Upstream};
+        use StatusCode as S;
+        match self {
+            Self::Malformed(what) => (S::BAD_REQUEST, Client, what.code(), what.detail()),
+            Self::Unauthorized => (
+                S::UNAUTHORIZED,
+                Client,
+                "unauthorized",
+                "A valid bearer token is needed.",
+            ),
+            Self::Forbidden => (
+                S::FORBIDDEN,
+                Client,
+                "forbidden",
+                "Without a configured token this is answered on loopback only.",
+            ),
+            Self::NoRoute => (S::NOT_FOUND, Client, "no_route", "No route matches this request."),
+            Self::NoPage => (S::NOT_FOUND, Client, "no_page", "There is no such page."),
+            Self::ReadOnly => (
+                S::METHOD_NOT_ALLOWED,
+                Client,
+                "read_only",
+                "Only GET and HEAD are answered here.",
+            ),
+            Self::RequestTimeout => (
+                S::REQUEST_TIMEOUT,
+                Client,
+                "request_timeout",
+                "The request took too long to arrive.",
+            ),
+            Self::BodyTooLarge => (
+                S::PAYLOAD_TOO_LARGE,
+                Client,
+                "body_too_large",
+                "The request body is larger than allowed.",
+            ),
+            Self::TargetTooLong => (
+                S::URI_TOO_LONG,
+                Client,
+                "target_too_long",
+                "The request target is longer than allowed.",
+            ),
+            Self::TooManyRequests => (
+                S::TOO_MANY_REQUESTS,
+                Client,
+                "too_many_requests",
+                "Too many requests; try again later.",
+            ),
+            Self::HeadersTooLarge => (
+                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                Client,
+                "headers_too_large",
+                "The header section is larger than allowed.",
+            ),
+            Self::Internal => (
+                S::INTERNAL_SERVER_ERROR,
+                Gateway,
+                "internal",
+                "The gateway failed to handle this request.",
+            ),
+            Self::UpstreamFailed => (
+                S::BAD_GATEWAY,
+                Upstream,
+                "upstream_failed",
+                "The upstream did not answer.",
+            ),
+            Self::UpstreamMalformed => (
+                S::BAD_GATEWAY,
+                Upstream,
+                "upstream_malformed",
+                "The upstream's answer could not be understood.",
+            ),
+            Self::NoEndpoint => (
+                S::SERVICE_UNAVAILABLE,
+                Upstream,
+                "no_endpoint",
+                "The upstream has no endpoint available.",
+            ),
+            Self::PluginFailed => (
+                S::SERVICE_UNAVAILABLE,
+                Plugin,
+                "plugin_failed",
+                "A plugin failed, and its requests are denied.",
+            ),
+            Self::Overloaded => (
+                S::SERVICE_UNAVAILABLE,
+                Gateway,
+                "overloaded",
+                "The gateway is at a limit; try again later.",
+            ),
+            Self::Draining => (
+                S::SERVICE_UNAVAILABLE,
+                Gateway,
+                "draining",
+                "The gateway is going down; try again.",
+            ),
+            Self::UpstreamTimeout => (
+                S::GATEWAY_TIMEOUT,
+                Upstream,
+                "upstream_timeout",
+                "The upstream did not answer in time.",
+            ),
+        }
+    }
+
+    /// Fields that belong to the status by its definition.
+    fn add_fields(self, headers: &mut HeaderMap) {
+        match self {
+            Self::Unauthorized => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            Self::ReadOnly => headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD")),
+            Self::TooManyRequests | Self::Overloaded | Self::Draining => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))
+            }
+            _ => None,
+        };
+    }
+}
+
+impl Malformed {
+    /// See [`Problem::code`].
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Target => "malformed_target",
+            Self::Escape => "malformed_escape",
+            Self::AmbiguousPath => "ambiguous_path",
+            Self::HostMissing => "host_missing",
+            Self::HostConflict => "host_conflict",
+            Self::HostInvalid => "host_invalid",
+            Self::ContentLength => "malformed_content_length",
+            Self::TransferEncoding => "malformed_transfer_encoding",
+            Self::TwoLengths => "two_lengths",
+            Self::ConnectionField => "connection_field",
+            Self::Connect => "connect",
+        }
+    }
+
+    /// See [`Problem::detail`].
+    pub fn detail(self) -> &'static str {
+        match self {
+            Self::Target => "The request target is not a path.",
+            Self::Escape => "The path holds a percent sign without two hexadecimal digits behind it.",
+            Self::AmbiguousPath => {
+                "The path holds an escaped slash, backslash or NUL, a double encoding or a backslash."
+            }
+            Self::HostMissing => "The request names no host.",
+            Self::HostConflict => "The request names more than one host.",
+            Self::HostInvalid => "The request's host is not a valid host.",
+            Self::ContentLength => "Content-Length must be one decimal number.",
+            Self::TransferEncoding => "Transfer-Encoding must be exactly chunked, on HTTP/1.1.",
+            Self::TwoLengths => "Content-Length and Transfer-Encoding exclude each other.",
+            Self::ConnectionField => "HTTP/2 carries no connection-specific fields.",
+            Self::Connect => "CONNECT is not served here.",
+        }
+    }
+}
+
+impl From<Malformed> for Problem {
+    fn from(what: Malformed) -> Self {
+        Self::Malformed(what)
+    }
+}
+
+/// The body's members, in the order that RFC 9457 lists them.
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+}
+
+/// The answer to `problem`: its head with `content-type` and what else its status asks for, and its body. Without an id where
+/// there was no request to number yet. The length is not in the head; whoever sends the body knows it.
+pub fn respond(problem: Problem, request_id: Option<&HeaderValue>) -> (ResponseHead, Bytes) {
+    let status = problem.status();
+    let body = Body {
+        r#type: &format!("urn:lockgate:problem:{}", problem.code()),
+        title: status.canonical_reason().unwrap_or("Error"),
+        status: status.as_u16(),
+        detail: problem.detail(),
+        request_id: request_id.and_then(|id| id.to_str().ok()),
+    };
+    let body = serde_json::to_vec(&body).expect("strings and a number always serialise");
+    let mut headers = HeaderMap::with_capacity(4);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    problem.add_fields(&mut headers);
+    (ResponseHead { status, headers }, Bytes::from(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Problem; 19] = [
+        Problem::Malformed(Malformed::HostMissing),
+        Problem::Unauthorized,
+        Problem::Forbidden,
+        Problem::NoRoute,
+        Problem::NoPage,
+        Problem::ReadOnly,
+        Problem::RequestTimeout,
+        Problem::BodyTooLarge,
+        Problem::TargetTooLong,
+        Problem::TooManyRequests,
+        Problem::HeadersTooLarge,
+        Problem::Internal,
+        Problem::UpstreamFailed,
+        Problem::UpstreamMalformed,
+        Problem::NoEndpoint,
+        Problem::PluginFailed,
+        Problem::Overloaded,
+        Problem::Draining,
+        Problem::UpstreamTimeout,
+    ];
+
+    #[test]
+    fn every_problem_is_a_json_object_whose_status_is_the_answers() {
+        let id = HeaderValue::from_static("00ff");
+        for problem in ALL {
+            let (head, body) = respond(problem, Some(&id));
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(head.headers[CONTENT_TYPE], "application/problem+json");
+            assert_eq!(body["status"], head.status.as_u16());
+            assert_eq!(body["title"], head.status.canonical_reason().unwrap());
+            assert_eq!(body["type"], format!("urn:lockgate:problem:{}", problem.code()));
+            assert_eq!(body["detail"], problem.detail());
+            assert_eq!(body["request_id"], "00ff");
+        }
+    }
+
+    #[test]
+    fn codes_are_unique() {
+        let codes: std::collections::HashSet<_> = ALL.iter().map(|problem| problem.code()).collect();
+        assert_eq!(codes.len(), ALL.len());
+    }
+
+    #[test]
+    fn client_errors_blame_the_client_and_server_errors_never_do() {
+        for problem in ALL {
+            assert_eq!(
+                problem.status().is_client_error(),
+                problem.blame() == Blame::Client,
+                "{problem:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_statuses_are_the_contracts() {
+        let status = |problem: Problem| problem.status().as_u16();
+        assert_eq!(status(Malformed::Target.into()), 400);
+        assert_eq!(status(Problem::NoRoute), 404);
+        assert_eq!(status(Problem::RequestTimeout), 408);
+        assert_eq!(status(Problem::BodyTooLarge), 413);
+        assert_eq!(status(Problem::TargetTooLong), 414);
+        assert_eq!(status(Problem::TooManyRequests), 429);
+        assert_eq!(status(Problem::HeadersTooLarge), 431);
+        assert_eq!(status(Problem::UpstreamFailed), 502);
+        assert_eq!(status(Problem::NoEndpoint), 503);
+        assert_eq!(status(Problem::PluginFailed), 503);
+        assert_eq!(status(Problem::UpstreamTimeout), 504);
+    }
+
+    #[test]
+    fn a_limit_says_when_to_come_back() {
+        let (head, _) = respond(Problem::Overloaded, None);
+        assert_eq!(head.headers[RETRY_AFTER], "1");
+    }
+
+    #[test]
+    fn a_request_id_with_quotes_stays_inside_its_string() {
+        let id = HeaderValue::from_static("a\",\"status\":200,\"b\":\"");
+        let (_, body) = respond(Problem::NoRoute, Some(&id));
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["status"], 404);
+        assert_eq!(body["request_id"], id.to_str().unwrap());
+    }
+}
