@@ -1,0 +1,79 @@
+//! [`SendError`]: why a request got no answer, whose fault that is, and whether asking again makes sense.
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::address::Address;
+
+/// Whose fault a failure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The side that sent the request: its body ended early or could not be read.
+    Client,
+    /// The upstream, or the network on the way to it.
+    Upstream,
+    /// The configuration: there is nowhere to send the request to.
+    Gateway,
+}
+
+/// Why a request got no answer from an upstream. The text is for logs: it names addresses.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The upstream has no endpoint that takes part in balancing.
+    #[error("the upstream has no endpoint with a weight above 0")]
+    NoEndpoint,
+    /// No connection could be made to any endpoint that was tried; this is about the last one.
+    #[error("cannot connect to {address}: {source}")]
+    Connect {
+        /// The endpoint that was tried last.
+        address: Address,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Making a connection, name lookup included, took longer than `connect_timeout`.
+    #[error("connecting to {address} took too long")]
+    ConnectTimeout {
+        /// The endpoint that was tried last.
+        address: Address,
+    },
+    /// The connection was closed or broke before an answer's head had come.
+    #[error("{peer} closed the connection before it answered")]
+    Closed {
+        /// The endpoint's address.
+        peer: SocketAddr,
+        /// What the connection saw.
+        source: hyper::Error,
+    },
+    /// What came back is not an HTTP/1 answer that can be passed on.
+    #[error("{peer} gave a malformed answer: {reason}")]
+    Protocol {
+        /// The endpoint's address.
+        peer: SocketAddr,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The request's own body failed; the body's error is in the [source](std::error::Error::source) chain.
+    #[error("the request's body failed")]
+    RequestBody(#[source] hyper::Error),
+}
+
+impl SendError {
+    /// Whose fault it is.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::NoEndpoint => Blame::Gateway,
+            Self::RequestBody(_) => Blame::Client,
+            Self::Connect { .. } | Self::ConnectTimeout { .. } | Self::Closed { .. } | Self::Protocol { .. } => {
+                Blame::Upstream
+            }
+        }
+    }
+
+    /// Whether the request cannot have had any effect, so that whoever still has it may send it again, elsewhere.
+    pub fn is_unsent(&self) -> bool {
+        matches!(
+            self,
+            Self::NoEndpoint | Self::Connect { .. } | Self::ConnectTimeout { .. }
+        )
+    }
+}

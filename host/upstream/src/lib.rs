@@ -1,0 +1,26 @@
+//! Where requests go: endpoints, balancing, and the connections to them.
+//!
+//! An [`Upstream`] is the frozen description of one named group of endpoints; it is shared by all workers. A [`Client`] is
+//! one worker's own set of keep-alive connections: it lives on that worker's thread, takes no lock, and survives reloads.
+//! This crate speaks HTTP/1.1 to upstreams. It knows no routes, no plugins and no time limits of its own beyond
+//! connecting; whoever calls [`Client::send`] bounds the whole exchange by dropping the future or the body.
+
+mod address;
+mod balance;
+mod body;
+mod client;
+mod connect;
+mod connection;
+mod error;
+mod pool;
+mod settings;
+mod upstream;
+mod waker;
+mod wire;
+
+pub use address::{Address, AddressError};
+pub use body::PooledBody;
+pub use client::{Client, Sent};
+pub use error::{Blame, SendError};
+pub use settings::{Balance, EndpointSettings, HostPolicy, UpstreamSettings, Weight};
+pub use upstream::{Endpoint, Upstream};
