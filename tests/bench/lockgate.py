@@ -1,0 +1,82 @@
+"""Lockgate as a gateway, in every shape that a row of the table needs."""
+
+import hashlib
+import json
+
+from machine import free_port
+from server import Server
+
+CONSUMERS = 1000
+
+
+def plain(setting):
+    return start(setting, "plain")
+
+
+def wasm(setting, module, isolation="shared"):
+    """A chain of five plugins made of one module, each in a VM of its own."""
+    plugins = {f"{module}-{n}": {"module": module, "isolation": isolation} for n in range(5)}
+    return start(setting, f"{module}-{isolation}", plugins=plugins, chain=list(plugins), plugin_dir=setting.guests)
+
+
+def routes(setting, number):
+    """A table of that many routes, over ten hosts; the load asks for a thousand of them in turn."""
+    table = [
+        {
+            "name": f"service-{n}",
+            "match": {"hosts": [f"h{n % 10}.example.com"], "path_prefix": f"/service-{n}"},
+            "upstream": "one",
+        }
+        for n in range(number)
+    ]
+    return start(setting, f"routes-{number}", routes=table)
+
+
+def real_chain(setting):
+    """Who, may they, how often, where to, headers: the chain that most gateways are bought for."""
+    key = hashlib.sha256(setting.key.encode()).hexdigest()
+    plugins = {
+        "auth": {
+            "module": "auth",
+            "config": {"consumers": [{"name": "alice", "groups": ["staff"], "keys": [f"sha256:{key}"]}]},
+        },
+        "acl": {"module": "acl", "config": {"allow": {"groups": ["staff"]}}},
+        "quota": {"module": "quota", "config": {"rules": [{"limit": 100000000, "window": "1s"}]}},
+        "canary": {"module": "canary", "config": {"split": [
+            {"upstream": "one", "weight": 90}, {"upstream": "two", "weight": 10},
+        ]}},
+        "headers": {"module": "headers", "config": {
+            "request": {"set": {"x-gateway": "bench"}}, "response": {"set": {"x-gateway": "bench"}},
+        }},
+    }
+    return start(setting, "chain", plugins=plugins, chain=list(plugins), plugin_dir=setting.plugins)
+
+
+def cache(setting):
+    return start(setting, "cache", plugins={"cache": {"module": "cache", "config": {}}}, chain=["cache"],
+                 plugin_dir=setting.plugins)
+
+
+def start(setting, name, plugins=None, chain=(), routes=None, plugin_dir=None, wait=True):
+    """Starts it on a free port with one worker; what it compiles is kept in the bench's own cache folder."""
+    port = free_port()
+    config = {
+        "workers": 1,
+        "listeners": {"web": {"listen": f"127.0.0.1:{port}"}},
+        "upstreams": {
+            "one": {"endpoints": [f"127.0.0.1:{setting.upstream}"]},
+            "two": {"endpoints": [f"127.0.0.1:{setting.upstream}"]},
+        },
+        "plugins": plugins or {},
+        "routes": routes or [{"name": "all", "upstream": "one", "chain": list(chain)}],
+    }
+    if plugin_dir:
+        config["plugin_dir"] = str(plugin_dir)
+    file = setting.folder / f"lockgate-{name}.json"
+    file.write_text(json.dumps(config, indent=1))
+    command = [setting.lockgate, "run", "--config", file]
+    server = Server(f"lockgate-{name}", command, setting.gateway_core, setting.folder, env=setting.environment)
+    if wait:
+        path, headers = ("/service-0/", {"Host": "h0.example.com"}) if routes else ("/", setting.key_header)
+        server.wait_until_ready(port, path, headers)
+    return server, port
