@@ -61,7 +61,7 @@ impl Peer {
 #[derive(Debug, Clone, Copy)]
 pub struct Rules<'a> {
     /// Peers whose `X-Forwarded-*` and `X-Request-Id` are believed.
-    pub trusted: &'a [IpNet],
+    pub trusted_proxies: &'a [IpNet],
     /// What happens to paths that upstreams read in different ways.
     pub escaped_slashes: EscapedSlashes,
 }
@@ -151,7 +151,7 @@ fn peer_facts<'a>(peer: &'a Peer, authority: &'a HeaderValue, rules: Rules<'a>) 
         peer_text: &peer.text,
         scheme: peer.scheme,
         authority,
-        trusted: rules.trusted,
+        trusted: rules.trusted_proxies,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use http::header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, Method, Uri, Version};
+use http::{HeaderMap, Method, Response, Uri, Version};
 
 use super::fields::{self, Present};
 use super::host;
@@ -20,8 +20,8 @@ pub fn check_framing(parts: &Parts) -> Result<(), Malformed> {
 ///
 /// # Errors
 /// The first thing that is wrong with it.
-pub fn check_response(parts: &http::response::Parts) -> Result<(), Malformed> {
-    check_lengths(parts.version, &parts.headers, Present::of(&parts.headers))
+pub fn check_response<B>(response: &Response<B>) -> Result<(), Malformed> {
+    check_lengths(response.version(), response.headers(), Present::of(response.headers()))
 }
 
 pub(super) fn check(parts: &Parts, present: Present) -> Result<(), Malformed> {

@@ -32,7 +32,7 @@ fn admitted_from(peer: &str, trusted: &[&str], parts: Parts) -> Result<Admitted,
     let peer = Peer::new(peer.parse().unwrap(), "192.0.2.1:8080".parse().unwrap(), Scheme::Http);
     let trusted: Vec<IpNet> = trusted.iter().map(|net| net.parse().unwrap()).collect();
     let rules = Rules {
-        trusted: &trusted,
+        trusted_proxies: &trusted,
         escaped_slashes: EscapedSlashes::Reject,
     };
     admit(parts, &peer, rules, &RequestIds::new())
@@ -266,7 +266,7 @@ fn an_upstreams_lengths_are_held_to_the_same() {
         for (name, value) in fields {
             response = response.header(*name, *value);
         }
-        check_response(&response.body(()).unwrap().into_parts().0)
+        check_response(&response.body(()).unwrap())
     };
     assert_eq!(
         check(&[("content-length", "5"), ("transfer-encoding", "chunked")]),

@@ -1,0 +1,46 @@
+//! Finds the route of a request. The best match wins: longest exact host, longest wildcard, any host; then exact path, longest
+//! prefix, regex, any path; then a method, more headers, more query parameters, the order of the file.
+//!
+//! Hosts, exact paths and prefixes are looked up by hash, so that the cost depends on the request's path and not on the number of
+//! routes; expressions, and routes that share host and path, are tried one by one. What a route leads to is not known here.
+
+mod candidates;
+mod conditions;
+mod hosts;
+mod paths;
+
+use lockgate_config::model::Route;
+use lockgate_sandbox::exchange::RequestHead;
+
+use hosts::HostTable;
+
+/// Position in the list that the table was made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteIndex(pub usize);
+
+/// All routes of a snapshot, arranged for [`RouteTable::find`]. Never changes.
+#[derive(Debug)]
+pub struct RouteTable {
+    hosts: HostTable,
+}
+
+impl RouteTable {
+    /// Arranges `routes`; indexes refer to their order here.
+    pub fn new(routes: &[Route]) -> Self {
+        let mut hosts = HostTable::default();
+        for (index, route) in routes.iter().enumerate() {
+            hosts.insert(RouteIndex(index), route);
+        }
+        hosts.arrange();
+        Self { hosts }
+    }
+
+    /// The best match for a request whose path is normal; none if no route's conditions all hold. Does not allocate, but for
+    /// conditions on escaped query parameters.
+    pub fn find(&self, request: &RequestHead) -> Option<RouteIndex> {
+        self.hosts.find(request)
+    }
+}
+
+#[cfg(test)]
+mod tests;
