@@ -1,7 +1,6 @@
 # Sourced by the scripts that need the wasm target. Defines
 #
-#   wasm_ready    whether the chosen toolchain is all there
-#   wasm_ensure   gets what is missing
+#   wasm_ensure   gets what is missing of the chosen toolchain
 #   wasm_cargo    `cargo …` for wasm32-wasip1, with the target directory in $wasm_target_dir
 #
 # There are two ways to the target. `rustup` downloads a ready standard library. `debian` needs no
@@ -38,12 +37,6 @@ wasm_way() {
   esac
 }
 
-wasm_ready() {
-  local way
-  way=$(wasm_way) || return 1
-  "${way}_has_target"
-}
-
 debian_install() {
   # rustc-web is the newer compiler that Debian keeps for its browsers; plain rustc of a stable
   # release is usually too old for this workspace's edition.
@@ -56,8 +49,10 @@ debian_install() {
 }
 
 wasm_ensure() {
-  wasm_ready && return
-  if [[ $(wasm_way) == rustup ]]; then
+  local way
+  way=$(wasm_way) || return 1
+  "${way}_has_target" && return
+  if [[ $way == rustup ]]; then
     echo "getting the $wasm_target target with rustup" >&2
     if (cd "$wasm_root" && timeout 300 rustup target add "$wasm_target") >&2; then return; fi
     [[ -z ${LOCKGATE_WASM:-} ]] || return 1

@@ -1,4 +1,5 @@
 //! Reads a header and sets it anew, in both directions: two host calls a phase with memory passed both ways.
+#![allow(missing_docs, reason = "proxy_wasm::main! makes a public function that has none")]
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
