@@ -1,8 +1,26 @@
-//! From the JSON text of gateway.json to a checked model.
+//! From the JSON text of gateway.json to a checked model, or to everything that is wrong with it.
+//!
+//! The only place where configuration text becomes values. It opens the files that the text names as far as needed to say
+//! whether they can be used; it compiles no module, binds no socket and knows no request.
 
+mod check;
+mod decode;
 pub mod diagnostic;
+mod document;
+mod load;
 pub mod model;
+mod pointer;
+mod problem;
+mod raw;
+mod reader;
+mod schema;
 pub mod settings;
+mod substitute;
+mod tree;
+mod validate;
 
-pub use diagnostic::{Diagnostic, Position, Report};
+pub use diagnostic::{Diagnostic, Position, Report, nearest};
+pub use document::Document;
+pub use load::{Loaded, load, load_text};
 pub use model::*;
+pub use schema::schema;

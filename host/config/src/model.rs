@@ -124,6 +124,9 @@ impl fmt::Debug for Admin {
     /// Without the token.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let token = self.token.as_ref().map(|_| "…");
-        out.debug_struct("Admin").field("listen", &self.listen).field("token", &token).finish()
+        out.debug_struct("Admin")
+            .field("listen", &self.listen)
+            .field("token", &token)
+            .finish()
     }
 }

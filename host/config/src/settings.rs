@@ -63,7 +63,10 @@ pub struct CacheSettings {
 
 impl Default for CacheSettings {
     fn default() -> CacheSettings {
-        CacheSettings { bytes: Size::mib(64), max_entry: Size::mib(1) }
+        CacheSettings {
+            bytes: Size::mib(64),
+            max_entry: Size::mib(1),
+        }
     }
 }
 

@@ -24,7 +24,9 @@ pub(crate) enum Fault {
 
 /// Reads `text` as an amount of the smallest unit (nanoseconds, bytes).
 pub(crate) fn parse(text: &str, units: &[Unit]) -> Result<u128, Fault> {
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let split = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let (whole, fraction) = match number.split_once('.') {
         Some((_, "")) => return Err(Fault::Shape),
@@ -43,7 +45,11 @@ pub(crate) fn parse(text: &str, units: &[Unit]) -> Result<u128, Fault> {
     }
     let power = 10u128.pow(fraction.len() as u32);
     let scaled = (digits(whole) * power + digits(fraction)) * u128::from(scale);
-    if scaled % power == 0 { Ok(scaled / power) } else { Err(Fault::Fraction) }
+    if scaled % power == 0 {
+        Ok(scaled / power)
+    } else {
+        Err(Fault::Fraction)
+    }
 }
 
 /// The value of at most [`MAX_DIGITS`] ASCII digits; no digits are zero.
@@ -54,7 +60,9 @@ fn digits(text: &str) -> u128 {
 /// The largest unit that `amount` is a whole number of, and that number. Zero is told in the last unit of `units`,
 /// which is sorted from large to small.
 pub(crate) fn largest_whole(amount: u128, units: &[Unit]) -> (u128, &'static str) {
-    let fitting = units.iter().find(|(_, scale)| amount != 0 && amount % u128::from(*scale) == 0);
+    let fitting = units
+        .iter()
+        .find(|(_, scale)| amount != 0 && amount % u128::from(*scale) == 0);
     match fitting {
         Some((name, scale)) => (amount / u128::from(*scale), name),
         None => (amount, units.last().map_or("", |(name, _)| name)),

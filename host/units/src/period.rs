@@ -75,7 +75,10 @@ impl FromStr for Period {
             },
         })?;
         // Nine digits of days are 8.64e22 ns, more than u64 holds; seconds always fit.
-        Ok(Period(Duration::new((nanos / 1_000_000_000) as u64, (nanos % 1_000_000_000) as u32)))
+        Ok(Period(Duration::new(
+            (nanos / 1_000_000_000) as u64,
+            (nanos % 1_000_000_000) as u32,
+        )))
     }
 }
 
@@ -174,7 +177,10 @@ mod tests {
             ("0.5ns", "finer than a nanosecond"),
         ] {
             let error = text.parse::<Period>().unwrap_err().to_string();
-            assert!(error.contains(reason) && error.contains(Period::EXPECTED), "{text}: {error}");
+            assert!(
+                error.contains(reason) && error.contains(Period::EXPECTED),
+                "{text}: {error}"
+            );
         }
     }
 

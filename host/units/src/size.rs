@@ -162,7 +162,10 @@ mod tests {
             ("0.3B", "no whole number of bytes"),
         ] {
             let error = text.parse::<Size>().unwrap_err().to_string();
-            assert!(error.contains(reason) && error.contains(Size::EXPECTED), "{text}: {error}");
+            assert!(
+                error.contains(reason) && error.contains(Size::EXPECTED),
+                "{text}: {error}"
+            );
         }
     }
 

@@ -1,0 +1,105 @@
+//! From a tree whose shape is right to the model: gives texts their meaning and names their targets.
+//!
+//! Every pass goes on after a mistake, and works with what is left. The model is handed out only if nothing was told.
+
+mod addresses;
+mod chains;
+mod entry;
+mod listeners;
+mod matches;
+mod paths;
+mod plugins;
+mod routes;
+mod upstreams;
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use lockgate_units::Period;
+
+use crate::model::{AccessLogPath, AccessLogSettings, Model};
+use crate::pointer::Pointer;
+use crate::problem::{Problem, Problems};
+use crate::raw;
+use crate::settings::{CacheSettings, DEFAULT_DRAIN_TIMEOUT};
+use crate::substitute::Surroundings;
+use crate::tree::Node;
+
+/// Reads the model from `root`; none if something is wrong, now or before.
+pub(crate) fn check(root: &Node, surroundings: &Surroundings<'_>, problems: &mut Problems) -> Option<Model> {
+    let top = Pointer::root();
+    let (admin, listeners) = listeners::read(root, surroundings, problems);
+    let upstreams = upstreams::read(root, problems);
+    let mut plugins = plugins::Plugins::named(root, &upstreams, problems);
+    let (global_chain, chains) = chains::read(root, &mut plugins, problems);
+    let routes = routes::read(root, &upstreams, &chains, &mut plugins, problems);
+    let plugin_dir = plugin_dir(root, surroundings, problems);
+    if let Some(first) = plugins.models.first().filter(|_| root.find("/plugin_dir").is_none()) {
+        problems.push(
+            Problem::told(Pointer::root(), "the key \"plugin_dir\" is missing")
+                .expected("the folder of the plugins' modules")
+                .hint(format!(
+                    "the plugin \"{}\" needs it: \"plugin_dir\": \"plugins\"",
+                    first.name
+                )),
+        );
+    }
+    let access_log = access_log(root, surroundings, problems);
+    let cache = entry::part::<CacheSettings>(root, &top, "cache", problems).unwrap_or_default();
+    let workers = entry::part::<NonZeroUsize>(root, &top, "workers", problems);
+    let drain_timeout = entry::part::<Period>(root, &top, "drain_timeout", problems).unwrap_or(DEFAULT_DRAIN_TIMEOUT);
+    let plugins = plugins.models;
+    problems.0.is_empty().then_some(Model {
+        workers,
+        plugin_dir,
+        admin,
+        listeners,
+        upstreams: upstreams.models,
+        plugins,
+        global_chain,
+        routes,
+        access_log,
+        drain_timeout,
+        cache,
+    })
+}
+
+fn plugin_dir(root: &Node, surroundings: &Surroundings<'_>, problems: &mut Problems) -> Option<PathBuf> {
+    let folder = surroundings.path(root.member("plugin_dir")?.text()?);
+    match fs::metadata(&folder) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => problems.push(Problem::unfit(
+            Pointer::root().key("plugin_dir"),
+            "a folder, and this is a file",
+        )),
+        Err(error) => problems.push(
+            Problem::unfit(
+                Pointer::root().key("plugin_dir"),
+                format!("a folder that can be read: {error}"),
+            )
+            .hint("relative paths start at the folder of the configuration file"),
+        ),
+    }
+    Some(folder)
+}
+
+fn access_log(root: &Node, surroundings: &Surroundings<'_>, problems: &mut Problems) -> Option<AccessLogSettings> {
+    let log = entry::part::<raw::AccessLog>(root, &Pointer::root(), "access_log", problems)?;
+    let path = match log.path?.as_str() {
+        "stdout" => AccessLogPath::Stdout,
+        "stderr" => AccessLogPath::Stderr,
+        file => {
+            let file = surroundings.path(file);
+            if file.is_dir() || !file.parent().is_some_and(|folder| folder.is_dir()) {
+                let here = Pointer::root().key("access_log").key("path");
+                problems.push(Problem::unfit(
+                    here,
+                    "\"stdout\", \"stderr\" or a file in a folder that exists",
+                ));
+            }
+            AccessLogPath::File(file)
+        }
+    };
+    Some(AccessLogSettings { path })
+}

@@ -1,0 +1,205 @@
+//! The document that a model came from, kept to tell later mistakes at their place: a plugin that refuses its
+//! configuration, a module that cannot be loaded.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::diagnostic::{Diagnostic, Position};
+use crate::problem::{Place, Problem};
+use crate::tree::Node;
+
+/// A configuration file's text and structure. Cheap to clone.
+#[derive(Clone)]
+pub struct Document {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    file: PathBuf,
+    text: String,
+    /// None: the text is not JSON.
+    root: Option<Node>,
+}
+
+impl Document {
+    pub(crate) fn new(file: &Path, text: String, root: Option<Node>) -> Document {
+        Document {
+            inner: Arc::new(Inner {
+                file: file.to_owned(),
+                text,
+                root,
+            }),
+        }
+    }
+
+    /// The file, as the caller of `load` named it.
+    pub fn file(&self) -> &Path {
+        &self.inner.file
+    }
+
+    /// The text as it was read: substitutions as they are written.
+    pub fn text(&self) -> &str {
+        &self.inner.text
+    }
+
+    /// Where the value stands that `pointer` (RFC 6901) leads to; none if there is none.
+    pub fn locate(&self, pointer: &str) -> Option<Position> {
+        let node = self.inner.root.as_ref()?.find(pointer)?;
+        Some(self.position(node.at))
+    }
+
+    /// Something is wrong with the value at `pointer`. If there is no such value, its nearest surroundings are shown:
+    /// that is where it is missing.
+    pub fn diagnostic(
+        &self,
+        pointer: &str,
+        message: impl Into<String>,
+        expected: Option<String>,
+        hint: Option<String>,
+    ) -> Diagnostic {
+        self.place(self.nearest(pointer), pointer, message.into(), expected, hint)
+    }
+
+    /// The same for what a pass over the document found.
+    pub(crate) fn diagnose(&self, problem: Problem) -> Diagnostic {
+        let pointer = problem.pointer.as_str();
+        let node = self.inner.root.as_ref().and_then(|root| root.find(pointer));
+        let message = problem
+            .message
+            .unwrap_or_else(|| format!("found {}", node.map_or("nothing".to_owned(), Node::shown)));
+        let at = match problem.place {
+            Place::Value | Place::Around => self.nearest(pointer),
+            Place::Name => {
+                let name = self.inner.root.as_ref().and_then(|root| root.find_name(pointer));
+                name.unwrap_or_else(|| self.nearest(pointer))
+            }
+            Place::Byte(at) => at,
+        };
+        self.place(at, pointer, message, problem.expected, problem.hint)
+    }
+
+    /// Byte offset of the value at `pointer`, or of the nearest one that it would be in.
+    fn nearest(&self, pointer: &str) -> usize {
+        let Some(root) = self.inner.root.as_ref() else { return 0 };
+        let mut pointer = pointer;
+        loop {
+            match (root.find(pointer), pointer.rsplit_once('/')) {
+                (Some(node), _) => return node.at,
+                (None, Some((parent, _))) => pointer = parent,
+                (None, None) => return root.at,
+            }
+        }
+    }
+
+    fn place(
+        &self,
+        at: usize,
+        pointer: &str,
+        message: String,
+        expected: Option<String>,
+        hint: Option<String>,
+    ) -> Diagnostic {
+        let Position { line, column } = self.position(at);
+        Diagnostic {
+            file: self.inner.file.clone(),
+            line,
+            column,
+            pointer: pointer.to_owned(),
+            message,
+            expected,
+            hint,
+        }
+    }
+
+    fn position(&self, at: usize) -> Position {
+        let before = &self.inner.text[..at];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Position {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].trim_start_matches('\u{feff}').chars().count() + 1,
+        }
+    }
+}
+
+impl fmt::Debug for Document {
+    /// Without its contents: the tree holds what was put in from the environment and files.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Document")
+            .field("file", &self.inner.file)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::pointer::Pointer;
+    use crate::problem::Problems;
+    use crate::reader;
+
+    fn document(text: &str) -> Document {
+        let root = reader::read(text, &mut Problems::default()).unwrap();
+        Document::new(Path::new("gateway.json"), text.to_owned(), Some(root))
+    }
+
+    #[test]
+    fn columns_count_characters_and_a_missing_value_stands_at_its_surroundings() {
+        let document = document("{\n  \"ä\": [\"ö\", {\"x\": 1}]\n}");
+        assert_eq!(document.locate("/ä/1/x"), Some(Position { line: 2, column: 20 }));
+        assert_eq!(document.locate("/ä/1/y"), None);
+        let told = document.diagnostic("/ä/1/y/z", "gone", None, None);
+        assert_eq!((told.line, told.column, told.pointer.as_str()), (2, 14, "/ä/1/y/z"));
+        assert_eq!(document.locate("/ä/01"), None);
+    }
+
+    /// Every pointer into `value`, with the text that the value must begin with where it stands.
+    fn pointers(value: &serde_json::Value, here: Pointer, out: &mut Vec<(Pointer, String)>) {
+        let begin = match value {
+            serde_json::Value::Object(members) => {
+                members
+                    .iter()
+                    .for_each(|(key, inner)| pointers(inner, here.key(key), out));
+                "{".to_owned()
+            }
+            serde_json::Value::Array(items) => {
+                items
+                    .iter()
+                    .enumerate()
+                    .for_each(|(index, inner)| pointers(inner, here.index(index), out));
+                "[".to_owned()
+            }
+            scalar => scalar.to_string(),
+        };
+        out.push((here, begin));
+    }
+
+    fn json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![any::<i32>().prop_map(Into::into), ".{0,8}".prop_map(Into::into)];
+        leaf.prop_recursive(4, 40, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Into::into),
+                prop::collection::btree_map(".{0,6}", inner, 0..5)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn locate_agrees_with_the_text(value in json(), pretty in any::<bool>()) {
+            let text = if pretty { serde_json::to_string_pretty(&value).unwrap() } else { value.to_string() };
+            let document = document(&text);
+            let mut expected = Vec::new();
+            pointers(&value, Pointer::root(), &mut expected);
+            let lines: Vec<&str> = text.split('\n').collect();
+            for (pointer, begin) in expected {
+                let Position { line, column } = document.locate(pointer.as_str()).unwrap();
+                let rest: String = lines[line - 1].chars().skip(column - 1).collect();
+                prop_assert!(rest.starts_with(&begin), "{pointer}: {rest} does not begin with {begin}");
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! JSON pointers (RFC 6901), built step by step while a document is walked.
+
+use std::fmt;
+
+/// A path from the document's root to a value; the root itself is empty.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
+pub(crate) struct Pointer(String);
+
+impl Pointer {
+    /// The whole document.
+    pub(crate) fn root() -> Pointer {
+        Pointer::default()
+    }
+
+    /// The member `name` of the object here.
+    pub(crate) fn key(&self, name: &str) -> Pointer {
+        Pointer(format!("{}/{}", self.0, name.replace('~', "~0").replace('/', "~1")))
+    }
+
+    /// The item at `index` of the array here.
+    pub(crate) fn index(&self, index: usize) -> Pointer {
+        Pointer(format!("{}/{index}", self.0))
+    }
+
+    /// As text.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `other` is this value or lies inside it.
+    pub(crate) fn holds(&self, other: &Pointer) -> bool {
+        other
+            .0
+            .strip_prefix(&self.0)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+impl fmt::Display for Pointer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// The steps of a pointer's text, unescaped; none if it is not a pointer.
+pub(crate) fn steps(pointer: &str) -> Option<impl Iterator<Item = String> + '_> {
+    let rest = match pointer.strip_prefix('/') {
+        Some(rest) => Some(rest),
+        None if pointer.is_empty() => None,
+        None => return None,
+    };
+    Some(
+        rest.into_iter()
+            .flat_map(|rest| rest.split('/'))
+            .map(|step| step.replace("~1", "/").replace("~0", "~")),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_undo_what_key_and_index_did() {
+        let pointer = Pointer::root().key("a/b").key("~1").index(3).key("");
+        assert_eq!(pointer.as_str(), "/a~1b/~01/3/");
+        assert_eq!(
+            steps(pointer.as_str()).unwrap().collect::<Vec<_>>(),
+            ["a/b", "~1", "3", ""]
+        );
+        assert_eq!(steps("").unwrap().count(), 0);
+        assert!(steps("a").is_none());
+    }
+
+    #[test]
+    fn a_pointer_holds_itself_and_its_inside_but_not_its_namesakes() {
+        let a = Pointer::root().key("a");
+        assert!(a.holds(&a) && a.holds(&a.key("b")) && Pointer::root().holds(&a));
+        assert!(!a.holds(&Pointer::root().key("ab")) && !a.key("b").holds(&a));
+    }
+}

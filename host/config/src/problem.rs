@@ -1,0 +1,133 @@
+//! A mistake before it has a line and a column: what the passes over a document collect.
+
+use crate::diagnostic;
+use crate::pointer::Pointer;
+
+/// Where in the text a mistake is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// At the value's first character.
+    Value,
+    /// At the value's first character, for something that it lacks: the value itself is good.
+    Around,
+    /// At the name of the member that the value belongs to.
+    Name,
+    /// At this byte of the text: what the reader found before there was a tree.
+    Byte(usize),
+}
+
+/// A mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) pointer: Pointer,
+    pub(crate) place: Place,
+    /// None: `found …`, with the value as it was written.
+    pub(crate) message: Option<String>,
+    pub(crate) expected: Option<String>,
+    pub(crate) hint: Option<String>,
+}
+
+impl Problem {
+    /// The value at `pointer` is not what it should be: `found …, expected …`.
+    pub(crate) fn unfit(pointer: Pointer, expected: impl Into<String>) -> Problem {
+        Problem {
+            pointer,
+            place: Place::Value,
+            message: None,
+            expected: Some(expected.into()),
+            hint: None,
+        }
+    }
+
+    /// Something is wrong at `pointer`, in words.
+    pub(crate) fn told(pointer: Pointer, message: impl Into<String>) -> Problem {
+        Problem {
+            pointer,
+            place: Place::Value,
+            message: Some(message.into()),
+            expected: None,
+            hint: None,
+        }
+    }
+
+    /// A name at `pointer` that is none of those `known`; `what` says what kind of name.
+    pub(crate) fn unknown_name<'a>(
+        pointer: Pointer,
+        what: &str,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str> + Clone,
+    ) -> Problem {
+        let mut names = known.clone().into_iter().peekable();
+        let expected = match names.peek() {
+            None => format!("the name of {what}, and there is none"),
+            Some(_) => format!("the name of {what}: {}", diagnostic::listed(names)),
+        };
+        Problem::unfit(pointer, expected).hinted(diagnostic::did_you_mean(name, known))
+    }
+
+    /// With what would have been right.
+    pub(crate) fn expected(self, expected: impl Into<String>) -> Problem {
+        Problem {
+            expected: Some(expected.into()),
+            ..self
+        }
+    }
+
+    /// With the way out.
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Problem {
+        Problem {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
+
+    /// With the way out, if there is one.
+    pub(crate) fn hinted(self, hint: Option<String>) -> Problem {
+        Problem { hint, ..self }
+    }
+
+    /// Shown at the member's name instead of its value.
+    pub(crate) fn at_name(self) -> Problem {
+        Problem {
+            place: Place::Name,
+            ..self
+        }
+    }
+
+    /// Something is missing in the value, which is otherwise good.
+    pub(crate) fn around(self) -> Problem {
+        Problem {
+            place: Place::Around,
+            ..self
+        }
+    }
+
+    /// Shown at a byte of the text.
+    pub(crate) fn at_byte(self, byte: usize) -> Problem {
+        Problem {
+            place: Place::Byte(byte),
+            ..self
+        }
+    }
+}
+
+/// The mistakes found so far.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(pub(crate) Vec<Problem>);
+
+impl Problems {
+    /// One more.
+    pub(crate) fn push(&mut self, problem: Problem) {
+        self.0.push(problem);
+    }
+
+    /// Whether one was found at `pointer` or inside.
+    pub(crate) fn within(&self, pointer: &Pointer) -> bool {
+        self.0.iter().any(|problem| pointer.holds(&problem.pointer))
+    }
+
+    /// The value, or one more mistake.
+    pub(crate) fn keep<T>(&mut self, outcome: Result<T, Problem>) -> Option<T> {
+        outcome.map_err(|problem| self.push(problem)).ok()
+    }
+}

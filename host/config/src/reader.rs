@@ -1,0 +1,146 @@
+//! Reads strict JSON (RFC 8259) into a tree with places. A syntax error ends the reading, a duplicate key does not.
+//!
+//! It judges syntax only. Small and our own because the parsers at hand either lose places or accept more than JSON.
+
+mod cursor;
+mod scalars;
+
+use cursor::Cursor;
+
+use crate::pointer::Pointer;
+use crate::problem::{Problem, Problems};
+use crate::tree::{Member, Node, Value};
+
+/// Deeper nesting is refused: the passes over the tree recurse.
+const MAX_DEPTH: usize = 100;
+
+/// Reads `text`. Duplicate keys become `problems`, the first of them stays.
+///
+/// # Errors
+/// The first syntax error.
+pub(crate) fn read(text: &str, problems: &mut Problems) -> Result<Node, Problem> {
+    // A byte order mark is not part of the text (RFC 8259, section 8.1).
+    let at = if text.starts_with('\u{feff}') {
+        '\u{feff}'.len_utf8()
+    } else {
+        0
+    };
+    let mut reader = Reader {
+        cursor: Cursor { text, at },
+        problems,
+    };
+    reader.cursor.blanks();
+    let node = reader.value(&Pointer::root(), 0)?;
+    reader.cursor.blanks();
+    match reader.cursor.peek() {
+        None => Ok(node),
+        Some(_) => Err(reader.cursor.unexpected("the end of the file")),
+    }
+}
+
+struct Reader<'a> {
+    cursor: Cursor<'a>,
+    problems: &'a mut Problems,
+}
+
+impl Reader<'_> {
+    fn value(&mut self, here: &Pointer, depth: usize) -> Result<Node, Problem> {
+        if depth > MAX_DEPTH {
+            return Err(self.cursor.fault(format!("nested deeper than {MAX_DEPTH} levels")));
+        }
+        let at = self.cursor.at;
+        let value = match self.cursor.peek() {
+            Some(b'{') => Value::Object(self.members(here, depth)?),
+            Some(b'[') => Value::Array(self.items(here, depth)?),
+            Some(b'"') => self.cursor.string_value()?,
+            Some(b'-' | b'0'..=b'9') => self.cursor.number()?,
+            _ => self.cursor.word()?,
+        };
+        Ok(Node::new(at, value))
+    }
+
+    fn members(&mut self, here: &Pointer, depth: usize) -> Result<Vec<Member>, Problem> {
+        let opened = self.cursor.at;
+        let mut members: Vec<Member> = Vec::new();
+        self.cursor.at += 1;
+        self.cursor.blanks();
+        if self.cursor.take(b'}') {
+            return Ok(members);
+        }
+        loop {
+            let at = self.cursor.at;
+            if self.cursor.peek() != Some(b'"') {
+                return Err(self.in_list(opened, b'}', "a key in double quotes", members.is_empty()));
+            }
+            let name = self.cursor.string()?;
+            self.cursor.blanks();
+            if !self.cursor.take(b':') {
+                return Err(self.cursor.unexpected(&format!("a colon after the key \"{name}\"")));
+            }
+            self.cursor.blanks();
+            let inside = here.key(&name);
+            let node = self.value(&inside, depth + 1)?;
+            match members.iter().any(|member| member.name == name) {
+                true => self.problems.push(
+                    Problem::told(inside, format!("the key \"{name}\" stands twice in one object"))
+                        .hint("keep one of the two: which one would count is a guess")
+                        .at_byte(at),
+                ),
+                false => members.push(Member { name, at, node }),
+            }
+            self.cursor.blanks();
+            if self.cursor.take(b'}') {
+                return Ok(members);
+            }
+            self.comma(opened, b'}')?;
+        }
+    }
+
+    fn items(&mut self, here: &Pointer, depth: usize) -> Result<Vec<Node>, Problem> {
+        let opened = self.cursor.at;
+        let mut items = Vec::new();
+        self.cursor.at += 1;
+        self.cursor.blanks();
+        if self.cursor.take(b']') {
+            return Ok(items);
+        }
+        loop {
+            if matches!(self.cursor.peek(), None | Some(b']' | b',')) {
+                return Err(self.in_list(opened, b']', "a value", items.is_empty()));
+            }
+            items.push(self.value(&here.index(items.len()), depth + 1)?);
+            self.cursor.blanks();
+            if self.cursor.take(b']') {
+                return Ok(items);
+            }
+            self.comma(opened, b']')?;
+        }
+    }
+
+    /// The comma between two entries of the list that was opened at `opened`.
+    fn comma(&mut self, opened: usize, close: u8) -> Result<(), Problem> {
+        if self.cursor.take(b',') {
+            self.cursor.blanks();
+            return Ok(());
+        }
+        let expected = format!("a comma or \"{}\"", char::from(close));
+        Err(self.in_list(opened, close, &expected, true))
+    }
+
+    /// An error where an entry of a list should be; `fresh` says that no comma stands before it.
+    fn in_list(&self, opened: usize, close: u8, expected: &str, fresh: bool) -> Problem {
+        let problem = self.cursor.unexpected(expected);
+        if self.cursor.peek() == Some(close) && !fresh {
+            return problem.hint("JSON allows no comma before a closing bracket: remove it");
+        }
+        if self.cursor.peek().is_none() {
+            let line = self.cursor.text[..opened].matches('\n').count() + 1;
+            let bracket = char::from(self.cursor.text.as_bytes()[opened]);
+            return problem.hint(format!("the \"{bracket}\" of line {line} is not closed"));
+        }
+        problem
+    }
+}
+
+#[cfg(test)]
+mod tests;
