@@ -2,7 +2,16 @@
 //! and speaks to it. A test reads as config, request, assertion. Nothing here knows the gateway's insides: it sees the
 //! command line, the wire, the log and the admin address, as an operator does.
 
+pub mod certificates;
+pub mod curl;
 pub mod envoy;
+pub mod gateway;
 pub mod http;
+pub mod load;
+pub mod metrics;
 pub mod modules;
 pub mod upstream;
+
+pub use gateway::Gateway;
+pub use http::{get, post, request};
+pub use upstream::Upstream;

@@ -52,15 +52,22 @@ fn read(probe: &mut Probe, hook: Hook) -> Action {
     Action::Continue
 }
 
-/// Holds everything back until the end, and notes how it grows.
+/// Holds everything back until the end, and watches that what is held only grows.
 fn gather(probe: &mut Probe, hook: Hook) -> Action {
-    match buffer(hook) {
-        Some((buffer, last)) => {
-            probe.note("held", format_args!("{:?}", raw::buffer_status(buffer)));
-            if last { Action::Continue } else { Action::Pause }
+    let (Hook::RequestBody { size, last } | Hook::ResponseBody { size, last }) = hook else {
+        if let Hook::RequestTrailers | Hook::ResponseHeaders { .. } | Hook::ResponseTrailers = hook {
+            probe.note("held before", probe.step);
+            probe.step = 0;
         }
-        None => Action::Continue,
+        return Action::Continue;
+    };
+    let buffer = if matches!(hook, Hook::RequestBody { .. }) { REQUEST } else { RESPONSE };
+    let held = raw::buffer_status(buffer);
+    if held != (0, size) || size < probe.step as usize {
+        probe.note("held", format_args!("{held:?}, but told {size} after {}", probe.step));
     }
+    probe.step = size as u32;
+    if last { Action::Continue } else { Action::Pause }
 }
 
 /// Takes the length away, as a module that changes bodies does, holds the body to its end and changes it there.
@@ -83,6 +90,9 @@ fn edit(probe: &mut Probe, hook: Hook, change: fn(u32, usize) -> u32) -> Action 
 
 /// Buffers that a phase does not have.
 fn elsewhere(probe: &mut Probe, hook: Hook) -> Action {
+    if let Hook::RequestBody { last: false, .. } = hook {
+        return Action::Pause;
+    }
     let buffers: &[u32] = match hook {
         Hook::RequestHeaders { .. } => &[REQUEST, RESPONSE, 2, 3, 4, 5, 6, 7, 8, 9, 99],
         Hook::RequestBody { .. } => &[RESPONSE, 4],

@@ -66,6 +66,25 @@ pub struct Probe {
     hook: Hook,
     /// What a case remembers between its callbacks.
     step: u32,
+    /// The bodies of request and response, as far as they have gone through.
+    flows: [Flow; 2],
+}
+
+/// A body that comes by. Into how many pieces a host cuts it is its own affair; how much there was in the end is not.
+#[derive(Clone, Copy, Default)]
+struct Flow {
+    bytes: usize,
+    ended: bool,
+}
+
+impl Flow {
+    /// After a callback: what was paused comes again, together with what follows.
+    fn count(&mut self, size: usize, last: bool, action: Action) {
+        if action == Action::Continue {
+            self.bytes += size;
+        }
+        self.ended |= last;
+    }
 }
 
 impl Context for Probe {}
@@ -145,12 +164,21 @@ impl Stream {
         probe.hook = hook;
         match hook {
             Hook::RequestHeaders { last } | Hook::ResponseHeaders { last } => probe.note("called, last", last),
-            Hook::RequestBody { size, last } | Hook::ResponseBody { size, last } => {
-                probe.note("called, size, last", format_args!("{size} {last}"));
+            Hook::RequestBody { .. } | Hook::ResponseBody { .. } => {}
+            Hook::Done => {
+                for (name, flow) in ["request", "response"].into_iter().zip(probe.flows) {
+                    probe.note(format_args!("{name} body, bytes and end"), format_args!("{} {}", flow.bytes, flow.ended));
+                }
             }
             _ => probe.note("called", ""),
         }
-        case(probe, hook)
+        let action = case(probe, hook);
+        match hook {
+            Hook::RequestBody { size, last } => probe.flows[0].count(size, last, action),
+            Hook::ResponseBody { size, last } => probe.flows[1].count(size, last, action),
+            _ => {}
+        }
+        action
     }
 
     fn answer_report(&self) {
@@ -183,7 +211,7 @@ impl HttpContext for Stream {
             return Action::Pause;
         };
         let token = self.get_http_request_header("x-token").unwrap_or_default();
-        self.probe = Some((Probe { id: self.id, token, hook: Hook::RequestHeaders { last }, step: 0 }, case));
+        self.probe = Some((Probe { id: self.id, token, hook: Hook::RequestHeaders { last }, step: 0, flows: Default::default() }, case));
         let counted = self.get_http_request_headers().len() == count;
         let action = self.run(Hook::RequestHeaders { last });
         if let Some((probe, _)) = &self.probe {

@@ -98,7 +98,7 @@ fn request(probe: &mut Probe, hook: Hook) -> Action {
             texts(probe);
             forms(probe);
         }
-        Hook::RequestBody { .. } => number(probe, "request.size"),
+        Hook::RequestBody { last: true, .. } => number(probe, "request.size"),
         _ => {}
     }
     Action::Continue
@@ -126,16 +126,20 @@ fn response(probe: &mut Probe, hook: Hook) -> Action {
 fn set(probe: &mut Probe, hook: Hook) -> Action {
     match hook {
         Hook::RequestHeaders { .. } => {
-            probe.note_bytes("before", raw::property("conformance.said"));
-            probe.note("set", raw::set_property("conformance.said", b"something"));
-            probe.note_bytes("after", raw::property("conformance.said"));
-            probe.note_bytes("under wasm.", raw::property("wasm.conformance.said"));
-            probe.note("set again", raw::set_property("conformance.said", b"something else"));
-            probe.note_bytes("after set again", raw::property("conformance.said"));
-            probe.note("set to nothing", raw::set_property("conformance.void", b""));
-            probe.note_bytes("after set to nothing", raw::property("conformance.void"));
+            probe.note_bytes("before", raw::property("said"));
+            probe.note("set", raw::set_property("said", b"something"));
+            probe.note_bytes("after", raw::property("said"));
+            probe.note("set again", raw::set_property("said", b"something else"));
+            probe.note_bytes("after set again", raw::property("said"));
+            probe.note("set to nothing", raw::set_property("void", b""));
+            probe.note_bytes("after set to nothing", raw::property("void"));
+            probe.note("set under a path", raw::set_property("conformance.said", b"along a path"));
+            probe.note_bytes("get under a path", raw::property("conformance.said"));
         }
-        Hook::ResponseHeaders { .. } | Hook::Log => probe.note_bytes("later", raw::property("conformance.said")),
+        Hook::ResponseHeaders { .. } | Hook::Log => {
+            probe.note_bytes("later", raw::property("said"));
+            probe.note_bytes("later, under a path", raw::property("conformance.said"));
+        }
         _ => {}
     }
     Action::Continue

@@ -14,7 +14,6 @@ pub const CASES: &[(&str, Case)] = &[
     ("reply.grpc", grpc),
     ("reply.twice", twice),
     ("reply.odd", odd),
-    ("stream.continue_unpaused", continue_unpaused),
     ("stream.close", close),
     ("stream.effective_context", effective_context),
     ("stream.status_and_done", status_and_done),
@@ -32,7 +31,7 @@ fn reply_in(probe: &mut Probe, hook: Hook, phase: &str, action: Action) -> Actio
         probe.note_bytes("header seen", raw::value(2, "x-c-told"));
         probe.note("header added", raw::add(2, "x-c-late", "added on the way back"));
     }
-    if let Hook::ResponseBody { .. } = hook {
+    if let Hook::ResponseBody { size: 1.., .. } = hook {
         probe.note_bytes("body seen", raw::buffer(1, 0, 100));
     }
     Action::Continue
@@ -69,24 +68,6 @@ fn odd(probe: &mut Probe, hook: Hook) -> Action {
     if let Hook::RequestHeaders { .. } = hook {
         probe.note("answer", raw::local_response(299, &[("X-C-Upper", "kept"), ("x-c-empty", "")], b"x", -1));
         return Action::Pause;
-    }
-    Action::Continue
-}
-
-fn continue_unpaused(probe: &mut Probe, hook: Hook) -> Action {
-    match hook {
-        Hook::RequestHeaders { .. } => {
-            probe.note("continue request", raw::continue_stream(0));
-            probe.note("continue response", raw::continue_stream(1));
-            probe.note("continue downstream", raw::continue_stream(2));
-            probe.note("continue upstream", raw::continue_stream(3));
-            probe.note("continue an unknown kind", raw::continue_stream(9));
-        }
-        Hook::ResponseHeaders { .. } => {
-            probe.note("continue request", raw::continue_stream(0));
-            probe.note("continue response", raw::continue_stream(1));
-        }
-        _ => {}
     }
     Action::Continue
 }

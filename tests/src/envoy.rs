@@ -1,0 +1,157 @@
+//! Envoy, run beside the gateway with the same module and the same upstreams, as the reference for what proxy-wasm leaves open.
+
+use crate::http::Wire;
+use crate::modules::root;
+use crate::upstream::{Upstream, eventually};
+use serde_json::{Value, json};
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// The binary, got from PyPI when it is not there yet; or why there is none.
+///
+/// # Errors
+/// What the set-up printed.
+pub fn binary() -> Result<PathBuf, String> {
+    let output = Command::new(root().join("scripts/setup-envoy")).stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    if output.status.success() {
+        Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+/// A running Envoy. Killed when dropped; its log is printed when the test has failed.
+#[derive(Debug)]
+pub struct Envoy {
+    child: Child,
+    address: SocketAddr,
+    folder: TempDir,
+}
+
+impl Envoy {
+    /// Starts one worker that sends everything through one module to the upstream `app`.
+    ///
+    /// # Panics
+    /// When it does not come up; with its log.
+    #[must_use]
+    pub fn start(binary: PathBuf, module: &[u8], plugin: &Plugin, clusters: &[(&str, SocketAddr)]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        fs::write(folder.path().join("module.wasm"), module).expect("the folder is writable");
+        let address = Upstream::nobody();
+        let config = config(address, &folder.path().join("module.wasm").to_string_lossy(), plugin, clusters);
+        fs::write(folder.path().join("envoy.json"), config.to_string()).expect("the folder is writable");
+        let log = fs::File::create(folder.path().join("log")).expect("the folder is writable");
+        let child = Command::new(binary)
+            .args(["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "info", "-c"])
+            .arg(folder.path().join("envoy.json"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("Envoy's binary runs");
+        let mut envoy = Self { child, address, folder };
+        eventually("Envoy listens", Duration::from_secs(20), || {
+            if let Ok(Some(status)) = envoy.child.try_wait() {
+                panic!("Envoy ended with {status}:\n{}", envoy.log());
+            }
+            std::net::TcpStream::connect(envoy.address).is_ok()
+        });
+        envoy
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A new connection.
+    #[must_use]
+    pub fn connect(&self) -> Wire {
+        Wire::connect(self.address)
+    }
+
+    /// What it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if std::thread::panicking() {
+            eprintln!("--- Envoy's log\n{}", self.log());
+        }
+    }
+}
+
+/// What the module is told about itself.
+#[derive(Debug)]
+pub struct Plugin {
+    /// The plugin's name.
+    pub name: &'static str,
+    /// Its root id.
+    pub root_id: &'static str,
+    /// Its VM's id.
+    pub vm_id: &'static str,
+    /// Its configuration.
+    pub config: &'static str,
+    /// Its VM's configuration.
+    pub vm_config: &'static str,
+}
+
+fn text(value: &str) -> Value {
+    json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": value })
+}
+
+fn config(listen: SocketAddr, module: &str, plugin: &Plugin, clusters: &[(&str, SocketAddr)]) -> Value {
+    let address = |address: SocketAddr| json!({ "socket_address": { "address": address.ip().to_string(), "port_value": address.port() } });
+    let clusters: Vec<_> = clusters
+        .iter()
+        .map(|(name, endpoint)| {
+            json!({
+                "name": name, "type": "STATIC", "connect_timeout": "2s",
+                "typed_extension_protocol_options": { "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                    "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                    "explicit_http_config": { "http_protocol_options": { "enable_trailers": true } } } },
+                "load_assignment": { "cluster_name": name, "endpoints": [ { "lb_endpoints": [ { "endpoint": { "address": address(*endpoint) } } ] } ] }
+            })
+        })
+        .collect();
+    let wasm = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+        "config": {
+            "name": plugin.name, "root_id": plugin.root_id, "configuration": text(plugin.config),
+            "vm_config": { "vm_id": plugin.vm_id, "runtime": "envoy.wasm.runtime.v8", "configuration": text(plugin.vm_config),
+                "environment_variables": { "key_values": { "CONFORMANCE": "from the host" } },
+                "code": { "local": { "filename": module } } }
+        }
+    });
+    let manager = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "in", "codec_type": "HTTP1", "server_header_transformation": "PASS_THROUGH",
+        "use_remote_address": true, "normalize_path": true, "merge_slashes": true,
+        "http_protocol_options": { "enable_trailers": true },
+        "route_config": { "name": "routes", "virtual_hosts": [ { "name": "all", "domains": ["*"],
+            "routes": [ { "name": "conformance", "match": { "prefix": "/" }, "route": { "cluster": "app" } } ] } ] },
+        "http_filters": [
+            { "name": "conformance", "typed_config": wasm },
+            { "name": "router", "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" } }
+        ]
+    });
+    json!({
+        "node": { "id": "test", "cluster": "test" },
+        "static_resources": {
+            "listeners": [ { "name": "web", "address": address(listen),
+                "filter_chains": [ { "filters": [ { "name": "http", "typed_config": manager } ] } ] } ],
+            "clusters": clusters
+        }
+    })
+}

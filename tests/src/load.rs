@@ -1,0 +1,120 @@
+//! A steady load that counts what fails. Bounded in rate and in time; a test changes something while it runs and then asks for the
+//! account.
+
+use crate::http::{Ending, Message, Request, Wire};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// No load runs longer than this, whatever its test does.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// A running load.
+#[derive(Debug)]
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    account: Arc<Mutex<Account>>,
+    threads: Vec<JoinHandle<()>>,
+    started: Instant,
+}
+
+/// What became of the requests.
+#[derive(Debug, Default, Clone)]
+pub struct Account {
+    /// Answers that were as wanted.
+    pub answered: u64,
+    /// What went wrong, each with its reason.
+    pub failures: Vec<String>,
+    /// The longest time that an answer took.
+    pub slowest: Duration,
+    /// Requests a second, over the whole run.
+    pub rate: f64,
+}
+
+impl Load {
+    /// Sends the request over keep-alive connections, so many a second altogether. An answer fails that `wanted` refuses, that
+    /// is cut, or that does not come.
+    #[must_use]
+    pub fn start(address: SocketAddr, rate: u32, request: &Request, wanted: impl Fn(&Message) -> bool + Send + Sync + 'static) -> Self {
+        const CONNECTIONS: u32 = 10;
+        let (stop, account) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Account::default())));
+        let wanted: Arc<dyn Fn(&Message) -> bool + Send + Sync> = Arc::new(wanted);
+        let started = Instant::now();
+        let threads = (0..CONNECTIONS)
+            .map(|nth| {
+                let lane = Lane { address, request: request.clone(), wanted: wanted.clone(), stop: stop.clone(), account: account.clone() };
+                let pause = Duration::from_secs(1) * CONNECTIONS / rate;
+                thread::spawn(move || lane.run(started + pause * nth / CONNECTIONS, pause))
+            })
+            .collect();
+        Self { stop, account, threads, started }
+    }
+
+    /// How many were answered so far.
+    ///
+    /// # Panics
+    /// Never: nothing panics while holding the account.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.account.lock().expect("no panic while holding it").answered
+    }
+
+    /// Ends it.
+    ///
+    /// # Panics
+    /// When one of its threads has.
+    #[must_use]
+    pub fn finish(self) -> Account {
+        self.stop.store(true, Relaxed);
+        let seconds = self.started.elapsed().as_secs_f64();
+        self.threads.into_iter().for_each(|thread| thread.join().expect("the load does not panic"));
+        let mut account = self.account.lock().expect("no panic while holding it").clone();
+        account.rate = account.answered as f64 / seconds;
+        account
+    }
+}
+
+/// One connection of the load.
+struct Lane {
+    address: SocketAddr,
+    request: Request,
+    wanted: Arc<dyn Fn(&Message) -> bool + Send + Sync>,
+    stop: Arc<AtomicBool>,
+    account: Arc<Mutex<Account>>,
+}
+
+impl Lane {
+    fn run(&self, mut next: Instant, pause: Duration) {
+        let mut wire: Option<Wire> = None;
+        let end = Instant::now() + LONGEST;
+        while !self.stop.load(Relaxed) && Instant::now() < end {
+            thread::sleep(next.saturating_duration_since(Instant::now()));
+            next += pause;
+            let sent = Instant::now();
+            let outcome = self.one(&mut wire);
+            let mut account = self.account.lock().expect("no panic while holding it");
+            match outcome {
+                Ok(()) => account.answered += 1,
+                Err(reason) => account.failures.push(reason),
+            }
+            account.slowest = account.slowest.max(sent.elapsed());
+        }
+    }
+
+    fn one(&self, kept: &mut Option<Wire>) -> Result<(), String> {
+        let mut wire = match kept.take() {
+            Some(wire) => wire,
+            None => Wire::of(TcpStream::connect(self.address).map_err(|error| format!("connect: {error}"))?),
+        };
+        let response = wire.exchange(&self.request).map_err(|error| format!("no answer: {error}"))?;
+        if response.ending != Ending::Whole || !(self.wanted)(&response) {
+            return Err(format!("{} {:?} {}", response.start, response.ending, response.text()));
+        }
+        if !response.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
+            *kept = Some(wire);
+        }
+        Ok(())
+    }
+}

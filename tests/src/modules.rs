@@ -1,0 +1,52 @@
+//! Where the modules come from that a test puts into `plugin_dir`: the shipped plugins, the guests built from
+//! `tests/guests/NAME`, and the guests written as `tests/guests/NAME.wat`.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The repository's root.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests is a folder of the repository").to_path_buf()
+}
+
+/// A build product: its place can be told by a variable.
+#[must_use]
+pub fn built(variable: &str, default: &str) -> PathBuf {
+    env::var_os(variable).map_or_else(|| root().join("target").join(default), PathBuf::from)
+}
+
+/// The bytes of the module of that name.
+///
+/// # Panics
+/// When it has not been built, with the command that does it.
+#[must_use]
+pub fn module(name: &str) -> Vec<u8> {
+    let text = root().join("tests/guests").join(name).with_extension("wat");
+    if text.exists() {
+        return assembled(&fs::read_to_string(text).expect("a guest's text is readable"));
+    }
+    let file = format!("{name}.wasm");
+    let places = [built("LOCKGATE_GUESTS", "guests").join(&file), built("LOCKGATE_PLUGINS", "plugins").join(&file)];
+    let found = places.iter().find_map(|place| fs::read(place).ok());
+    found.unwrap_or_else(|| panic!("no module {name} in {places:?}: run scripts/build-guests and scripts/build-plugins"))
+}
+
+/// Turns WebAssembly text into a module, with the names of its functions.
+///
+/// # Panics
+/// When the text is wrong.
+#[must_use]
+pub fn assembled(text: &str) -> Vec<u8> {
+    wat::parse_str(text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A small well-formed module that sets `x-tag: VALUE` on each response: what reloads are watched by.
+#[must_use]
+pub fn tag(value: &str) -> Vec<u8> {
+    let text = fs::read_to_string(root().join("tests/guests/tag.wat")).expect("a guest's text is readable");
+    let replaced = text.replace("(;length;) 8", &value.len().to_string()).replace("untagged", value);
+    assert_ne!(text, replaced, "the tag's place in the text is known");
+    assembled(&replaced)
+}
