@@ -1,6 +1,48 @@
-//! The data path and what keeps it running: workers, listeners, pipeline, chain, reload, drain.
+//! The data path and what keeps it running: workers, listeners, pipeline, chain, reload, drain; and, until it grows out of
+//! here, the admin API.
+//!
+//! What answers a request lies in `snapshot` and is looked at through a worker's `view`; `pipeline` is the life of a
+//! request. `control` makes snapshots (`load`) and hands them to workers (`worker`). See ARCHITECTURE.md.
 
+pub mod access_log;
+pub mod admin;
 pub mod inbound;
+pub mod metrics;
 pub mod path;
 pub mod problem;
 pub mod routes;
+pub mod tls;
+
+mod admission;
+mod bells;
+mod body;
+mod callout;
+mod chain;
+mod connection;
+mod control;
+mod crowd;
+mod deadline;
+mod foreign;
+mod guest_log;
+mod lane;
+mod ledger;
+mod listener;
+mod load;
+mod modules;
+mod outbound;
+mod outside;
+mod pipeline;
+mod pulse;
+mod roster;
+mod run;
+mod served;
+mod snapshot;
+mod source;
+mod station;
+mod trial;
+mod view;
+mod watch;
+mod worker;
+
+pub use control::RunError;
+pub use run::{CheckSummary, RunOptions, check, run};
