@@ -6,8 +6,6 @@ import json
 from machine import free_port
 from server import Server
 
-CONSUMERS = 1000
-
 
 def plain(setting):
     return start(setting, "plain")
@@ -62,7 +60,7 @@ def start(setting, name, plugins=None, chain=(), routes=None, plugin_dir=None, w
     port = free_port()
     config = {
         "workers": 1,
-        "listeners": {"web": {"listen": f"127.0.0.1:{port}"}},
+        "listeners": {"web": {"listen": f"127.0.0.1:{port}", "limits": {"connections": 20000}}},
         "upstreams": {
             "one": {"endpoints": [f"127.0.0.1:{setting.upstream}"]},
             "two": {"endpoints": [f"127.0.0.1:{setting.upstream}"]},

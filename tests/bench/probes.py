@@ -21,7 +21,7 @@ def system_calls(measured, setting):
     tracer = threading.Thread(target=lambda: counted.append(_or_reason(measured.server.pid, setting.seconds + 1)))
     tracer.start()
     time.sleep(0.5)
-    requests = measured._drive(setting.seconds)
+    requests = measured.drive(setting.seconds)
     tracer.join()
     measured.server.freeze()
     if isinstance(counted[0], Unmeasurable):

@@ -5,7 +5,8 @@ import sys
 from dataclasses import dataclass, field
 from typing import Callable
 
-from load import BadAnswers, drive
+import load
+from load import BadAnswers
 from machine import cpu_microseconds
 from server import NotServing, get
 
@@ -35,7 +36,7 @@ class Measured:
             # Twice: the second answer of a cache is the one that counts.
             get(self.port, subject.path, subject.headers)
             subject.verify(get(self.port, subject.path, subject.headers))
-            self._drive(setting.warm_up)
+            self.drive(setting.warm_up)
         except BaseException:
             self.server.stop()
             raise
@@ -44,15 +45,16 @@ class Measured:
     def round(self, seconds):
         self.server.thaw()
         # What was frozen wakes up: connections are made, caches filled.
-        self._drive(1)
+        self.drive(1)
         before = cpu_microseconds(self.server.pid)
-        requests = self._drive(seconds)
+        requests = self.drive(seconds)
         self.figures.append((cpu_microseconds(self.server.pid) - before) / requests)
         self.server.freeze()
 
-    def _drive(self, seconds):
+    def drive(self, seconds):
+        """Loads this subject for that time; returns how many requests were answered."""
         subject = self.subject
-        return drive(self.setting.load_core, self.port, seconds, subject.path, subject.headers, subject.script)
+        return load.drive(self.setting.load_core, self.port, seconds, subject.path, subject.headers, subject.script)
 
     @property
     def median(self):

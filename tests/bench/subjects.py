@@ -14,7 +14,7 @@ ROUTES_SCRIPT = """
 local requests = {{}}
 local next = 0
 for i = 1, 1000 do
-  local n = math.floor((i - 1) * {number} / 1000)
+  local n = i * 7919 % {number}
   requests[i] = "GET /service-" .. n .. "/items HTTP/1.1\\r\\nHost: h" .. (n % 10) .. ".example.com\\r\\n\\r\\n"
 end
 request = function()
