@@ -1,0 +1,163 @@
+//! Keys, kept as SHA-256 digests, and whose they are. Knows no host.
+
+use sha2::{Digest as _, Sha256};
+
+/// Who a key belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Consumer {
+    pub(crate) name: String,
+    /// Separated by commas, as they are told to others.
+    pub(crate) groups: String,
+}
+
+/// The SHA-256 digest of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Digest([u8; 32]);
+
+/// Which of the consumers of a [`Keys`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConsumerIndex(usize);
+
+/// All keys, and whose they are.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    /// Sorted by digest.
+    keys: Vec<(Digest, ConsumerIndex)>,
+    consumers: Vec<Consumer>,
+}
+
+const PREFIX: &str = "sha256:";
+
+impl Digest {
+    /// The digest of a key that somebody has brought.
+    pub(crate) fn of(key: &[u8]) -> Digest {
+        Digest(Sha256::digest(key).into())
+    }
+
+    /// Reads a digest as it is configured: `sha256:` and 64 hexadecimal digits. The key itself is refused.
+    pub(crate) fn parse(text: &str) -> Result<Digest, &'static str> {
+        let Some(hex) = text.strip_prefix(PREFIX) else {
+            return Err("a key is kept as its hash, \"sha256:HEX\"; make HEX with: printf %s KEY | sha256sum");
+        };
+        let malformed = "a hash is \"sha256:\" and 64 hexadecimal digits; make them with: printf %s KEY | sha256sum";
+        let mut digest = [0; 32];
+        if hex.len() != 64 || !hex.is_ascii() {
+            return Err(malformed);
+        }
+        for (byte, digits) in digest.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+            let digit = |at: usize| char::from(digits[at]).to_digit(16).ok_or(malformed);
+            *byte = (digit(0)? * 16 + digit(1)?) as u8;
+        }
+        Ok(Digest(digest))
+    }
+
+    /// Whether both are the same, in a time that does not depend on where they differ.
+    fn is_same(&self, other: &Digest) -> bool {
+        let difference = self.0.iter().zip(&other.0).fold(0, |all, (one, two)| all | (one ^ two));
+        std::hint::black_box(difference) == 0
+    }
+
+    /// The part by which keys are found: it tells nothing of use about a stored key.
+    fn bucket(&self) -> [u8; 2] {
+        [self.0[0], self.0[1]]
+    }
+}
+
+impl Keys {
+    /// Adds a consumer.
+    pub(crate) fn consumer(&mut self, consumer: Consumer) -> ConsumerIndex {
+        self.consumers.push(consumer);
+        ConsumerIndex(self.consumers.len() - 1)
+    }
+
+    /// Adds a key of a consumer; `false` when somebody has it already.
+    pub(crate) fn add(&mut self, digest: Digest, consumer: ConsumerIndex) -> bool {
+        match self.keys.binary_search_by_key(&digest, |(known, _)| *known) {
+            Ok(_) => false,
+            Err(place) => {
+                self.keys.insert(place, (digest, consumer));
+                true
+            }
+        }
+    }
+
+    /// Whose key this is. Only the first two bytes of its digest decide how long the search takes.
+    pub(crate) fn owner(&self, key: &[u8]) -> Option<&Consumer> {
+        let digest = Digest::of(key);
+        let from = self.keys.partition_point(|(known, _)| known.bucket() < digest.bucket());
+        let mut owner = None;
+        for (known, consumer) in &self.keys[from..] {
+            if known.bucket() != digest.bucket() {
+                break;
+            }
+            if known.is_same(&digest) {
+                owner = self.consumers.get(consumer.0);
+            }
+        }
+        owner
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `printf %s secret | sha256sum`
+    const SECRET: &str = "sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
+
+    fn hex(digest: Digest) -> String {
+        let digits: String = digest.0.iter().map(|byte| format!("{byte:02X}")).collect();
+        format!("{PREFIX}{digits}")
+    }
+
+    #[test]
+    fn the_hash_is_that_of_sha256sum() {
+        assert_eq!(Digest::parse(SECRET), Ok(Digest::of(b"secret")));
+        assert_eq!(Digest::parse(&hex(Digest::of(b"secret"))), Ok(Digest::of(b"secret")));
+    }
+
+    #[test]
+    fn a_key_in_the_clear_is_refused_with_the_way_to_hash_it() {
+        assert!(Digest::parse("secret").expect_err("plain").contains("sha256sum"));
+    }
+
+    #[test]
+    fn a_hash_of_the_wrong_shape_is_refused() {
+        for text in [
+            "sha256:",
+            &SECRET[..70],
+            &format!("{SECRET}0"),
+            &SECRET.replace('2', "g"),
+        ] {
+            assert!(Digest::parse(text).is_err(), "{text}");
+        }
+        let multibyte = format!("sha256:{}", "é".repeat(32));
+        assert!(Digest::parse(&multibyte).is_err());
+    }
+
+    #[test]
+    fn each_of_many_keys_finds_its_owner_and_no_other() {
+        let mut keys = Keys::default();
+        let owners: Vec<_> = (0..50)
+            .map(|number| {
+                keys.consumer(Consumer {
+                    name: format!("c{number}"),
+                    groups: String::new(),
+                })
+            })
+            .collect();
+        for number in 0..2_000 {
+            let digest = Digest::of(format!("key-{number}").as_bytes());
+            assert!(keys.add(digest, owners[number % 50]));
+        }
+        for number in 0..2_000 {
+            let owner = keys
+                .owner(format!("key-{number}").as_bytes())
+                .map(|owner| owner.name.clone());
+            assert_eq!(owner, Some(format!("c{}", number % 50)));
+        }
+        assert_eq!(keys.owner(b"key-2000"), None);
+        assert_eq!(keys.owner(b""), None);
+        assert!(!keys.add(Digest::of(b"key-1"), owners[0]), "a key has one owner");
+    }
+}

@@ -1,0 +1,27 @@
+//! Reads a plugin's configuration from the host.
+
+use serde::de::DeserializeOwned;
+
+use crate::error::ConfigError;
+use crate::host;
+use crate::wire::Buffer;
+
+/// The configuration of the plugin that is being configured. None at all is an empty object.
+pub(crate) fn read<T: DeserializeOwned>(size: usize) -> Result<T, ConfigError> {
+    let text = match size {
+        0 => Vec::new(),
+        _ => host::buffer(Buffer::Configuration, 0, size)
+            .map_err(|status| ConfigError::new(format!("it cannot be read: {}", status.name())))?
+            .unwrap_or_default(),
+    };
+    parse(&text)
+}
+
+/// Reads JSON; the error says where in the configuration.
+fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ConfigError> {
+    let text = match text.trim_ascii() {
+        b"" | b"null" => b"{}",
+        text => text,
+    };
+    serde_json::from_slice(text).map_err(|error| ConfigError::new(error.to_string()))
+}

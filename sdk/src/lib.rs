@@ -1,0 +1,92 @@
+//! Write Lockgate plugins in Rust.
+//!
+//! A plugin is a type with a configuration and the hooks it wants:
+//!
+//! ```
+//! use lockgate_sdk::prelude::*;
+//!
+//! struct Block;
+//!
+//! #[plugin]
+//! impl Plugin for Block {
+//!     fn new(_: NoConfig) -> Result<Self, ConfigError> {
+//!         Ok(Block)
+//!     }
+//!
+//!     fn on_request(&self, request: &mut Request, _: &mut ()) -> Result<Flow> {
+//!         if request.header("x-forbidden")?.is_some() {
+//!             return Ok(reply(403).problem("forbidden", "not with this header").into());
+//!         }
+//!         request.set_header("x-checked", "yes")?;
+//!         Ok(Flow::Continue)
+//!     }
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! It is built as a `cdylib` for `wasm32-wasip1` and runs in Lockgate, in Envoy, and wherever proxy-wasm 0.2.1 is
+//! spoken. Only what a plugin implements is exported: a host never calls a hook that is not there.
+//!
+//! Every call to the host returns a `Result`; nothing here panics over what a host answers. A hook that returns an
+//! error is answered with a 500, and the log says why. What Lockgate has beyond the standard ([`counter`], [`cache`])
+//! is an [`Error::Unsupported`] elsewhere.
+//!
+//! The SDK speaks the ABI itself, in one small module, rather than through the `proxy-wasm` crate: that crate exports
+//! every callback there is, which hosts then call for each request, and panics over statuses that it does not expect.
+//! Its numbers are what the tests here compare with.
+
+mod body;
+mod callout;
+mod clock;
+mod config;
+mod error;
+#[cfg(target_arch = "wasm32")]
+#[allow(
+    unsafe_code,
+    reason = "the one place where the host's imports and the module's exports are declared"
+)]
+mod ffi;
+mod headers;
+mod host;
+mod logging;
+#[cfg(not(target_arch = "wasm32"))]
+mod memory;
+mod plugin;
+mod reply;
+mod request;
+mod response;
+mod wire;
+
+pub mod cache;
+pub mod cookies;
+pub mod counter;
+pub mod foreign;
+#[doc(hidden)]
+pub mod guest;
+pub mod metrics;
+pub mod period;
+pub mod property;
+pub mod query;
+pub mod shared;
+pub mod template;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+
+pub use body::Body;
+pub use callout::{Answer, Callout};
+pub use clock::{now, tick_every};
+pub use error::{ConfigError, Error, Result};
+pub use headers::Headers;
+pub use lockgate_sdk_macros::plugin;
+pub use log;
+pub use plugin::{Flow, IntoFlow, NoConfig, Plugin};
+pub use reply::{Reply, reply};
+pub use request::Request;
+pub use response::Response;
+pub use wire::Status;
+
+/// What most plugins use.
+pub mod prelude {
+    pub use crate::{ConfigError, Error, Flow, NoConfig, Plugin, Reply, Request, Response, Result, log, plugin, reply};
+    pub use serde::Deserialize;
+}

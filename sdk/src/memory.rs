@@ -1,0 +1,294 @@
+//! The host of native builds: the same functions as [`crate::ffi`], answered from this thread's memory. It exists so
+//! that plugins link and can be tested without wasm; [`crate::testing`] is the way to it. It imitates no timing, no
+//! limits and no other plugins.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use crate::wire::{Buffer, Direction, LogLevel, Map, MetricKind, Status};
+
+/// What a foreign function does in a test.
+pub(crate) type Foreign = Box<dyn FnMut(&[u8]) -> Result<Vec<u8>, Status>>;
+
+/// A local response as the plugin sent it.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    pub(crate) status: u32,
+    pub(crate) details: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// A callout as the plugin sent it.
+#[derive(Debug, Clone)]
+pub(crate) struct Called {
+    pub(crate) id: u32,
+    pub(crate) upstream: String,
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+/// Everything that a host knows.
+#[derive(Default)]
+pub(crate) struct Memory {
+    pub(crate) log: Vec<(LogLevel, String)>,
+    pub(crate) maps: BTreeMap<u32, Vec<(String, Vec<u8>)>>,
+    pub(crate) buffers: BTreeMap<u32, Vec<u8>>,
+    pub(crate) properties: BTreeMap<String, Vec<u8>>,
+    pub(crate) shared: BTreeMap<String, (Vec<u8>, u32)>,
+    pub(crate) metrics: Vec<(MetricKind, String, u64)>,
+    pub(crate) foreign: BTreeMap<String, Foreign>,
+    pub(crate) sent: Option<Sent>,
+    pub(crate) called: Vec<Called>,
+    pub(crate) resumed: [bool; 2],
+    pub(crate) tick: u32,
+    pub(crate) nanoseconds: u64,
+    pub(crate) effective: u32,
+    /// Calls that are answered with a status, whatever their arguments are; by their names in the ABI.
+    pub(crate) faults: BTreeMap<&'static str, Status>,
+}
+
+thread_local! {
+    static MEMORY: RefCell<Memory> = RefCell::default();
+}
+
+/// Looks at or changes what the host knows. Not to be nested.
+pub(crate) fn with<T>(look: impl FnOnce(&mut Memory) -> T) -> T {
+    MEMORY.with_borrow_mut(look)
+}
+
+/// One host call: fails when a fault is set for it, and otherwise runs.
+fn call<T>(name: &str, run: impl FnOnce(&mut Memory) -> Result<T, Status>) -> Result<T, Status> {
+    with(|memory| match memory.faults.get(name) {
+        Some(status) => Err(*status),
+        None => run(memory),
+    })
+}
+
+/// As [`call`]; what does not exist is `None`.
+fn find<T>(name: &str, run: impl FnOnce(&mut Memory) -> Option<T>) -> Result<Option<T>, Status> {
+    match call(name, |memory| Ok(run(memory))) {
+        Err(Status::NotFound) => Ok(None),
+        result => result,
+    }
+}
+
+/// Host and plugin agree on pairs; bytes that are none come from a fault in the SDK, and are told as such.
+fn owned_pairs(bytes: &[u8]) -> Result<Vec<(String, String)>, Status> {
+    let pairs = crate::wire::decode_pairs(bytes).ok_or(Status::ParseFailure)?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(pairs
+        .into_iter()
+        .map(|(name, value)| (text(name), text(value)))
+        .collect())
+}
+
+pub(crate) fn log(level: LogLevel, message: &str) {
+    with(|memory| memory.log.push((level, message.to_owned())));
+}
+
+pub(crate) fn log_level() -> Result<u32, Status> {
+    call("proxy_get_log_level", |_| Ok(0))
+}
+
+pub(crate) fn time_nanoseconds() -> Result<u64, Status> {
+    call("proxy_get_current_time_nanoseconds", |memory| Ok(memory.nanoseconds))
+}
+
+pub(crate) fn set_tick_period(milliseconds: u32) -> Result<(), Status> {
+    call("proxy_set_tick_period_milliseconds", |memory| {
+        memory.tick = milliseconds;
+        Ok(())
+    })
+}
+
+pub(crate) fn buffer(kind: Buffer, start: usize, max: usize) -> Result<Option<Vec<u8>>, Status> {
+    find("proxy_get_buffer_bytes", |memory| {
+        let bytes = memory.buffers.get(&(kind as u32))?;
+        let rest = bytes.get(start..).unwrap_or_default();
+        Some(rest[..rest.len().min(max)].to_vec())
+    })
+}
+
+pub(crate) fn set_buffer(kind: Buffer, start: usize, size: usize, bytes: &[u8]) -> Result<(), Status> {
+    call("proxy_set_buffer_bytes", |memory| {
+        let body = memory.buffers.entry(kind as u32).or_default();
+        let start = start.min(body.len());
+        let end = start.saturating_add(size).min(body.len());
+        body.splice(start..end, bytes.iter().copied());
+        Ok(())
+    })
+}
+
+pub(crate) fn headers(map: Map) -> Result<Option<Vec<u8>>, Status> {
+    find("proxy_get_header_map_pairs", |memory| {
+        memory.maps.get(&(map as u32)).map(|map| crate::wire::encode_pairs(map))
+    })
+}
+
+pub(crate) fn set_headers(map: Map, pairs: &[u8]) -> Result<(), Status> {
+    call("proxy_set_header_map_pairs", |memory| {
+        let pairs = owned_pairs(pairs)?;
+        memory.maps.insert(
+            map as u32,
+            pairs
+                .into_iter()
+                .map(|(name, value)| (name, value.into_bytes()))
+                .collect(),
+        );
+        Ok(())
+    })
+}
+
+pub(crate) fn header(map: Map, name: &str) -> Result<Option<Vec<u8>>, Status> {
+    find("proxy_get_header_map_value", |memory| {
+        let map = memory.maps.get(&(map as u32))?;
+        map.iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.clone())
+    })
+}
+
+pub(crate) fn add_header(map: Map, name: &str, value: &[u8]) -> Result<(), Status> {
+    call("proxy_add_header_map_value", |memory| {
+        let map = memory.maps.get_mut(&(map as u32)).ok_or(Status::NotFound)?;
+        map.push((name.to_ascii_lowercase(), value.to_vec()));
+        Ok(())
+    })
+}
+
+pub(crate) fn set_header(map: Map, name: &str, value: &[u8]) -> Result<(), Status> {
+    call("proxy_replace_header_map_value", |memory| {
+        let map = memory.maps.get_mut(&(map as u32)).ok_or(Status::NotFound)?;
+        map.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        map.push((name.to_ascii_lowercase(), value.to_vec()));
+        Ok(())
+    })
+}
+
+pub(crate) fn remove_header(map: Map, name: &str) -> Result<(), Status> {
+    call("proxy_remove_header_map_value", |memory| {
+        let map = memory.maps.get_mut(&(map as u32)).ok_or(Status::NotFound)?;
+        map.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        Ok(())
+    })
+}
+
+pub(crate) fn continue_stream(direction: Direction) -> Result<(), Status> {
+    call("proxy_continue_stream", |memory| {
+        memory.resumed[direction as usize] = true;
+        Ok(())
+    })
+}
+
+pub(crate) fn send_local_response(
+    status: u32,
+    details: &str,
+    headers: &[u8],
+    body: &[u8],
+    _grpc_status: i32,
+) -> Result<(), Status> {
+    call("proxy_send_local_response", |memory| {
+        let headers = owned_pairs(headers)?;
+        memory.sent = Some(Sent {
+            status,
+            details: details.to_owned(),
+            headers,
+            body: body.to_vec(),
+        });
+        Ok(())
+    })
+}
+
+pub(crate) fn http_call(upstream: &str, headers: &[u8], _body: &[u8], _milliseconds: u32) -> Result<u32, Status> {
+    call("proxy_http_call", |memory| {
+        let id = memory.called.len() as u32 + 1;
+        let (upstream, headers) = (upstream.to_owned(), owned_pairs(headers)?);
+        memory.called.push(Called { id, upstream, headers });
+        Ok(id)
+    })
+}
+
+pub(crate) fn call_status() -> Result<(u32, Vec<u8>), Status> {
+    call("proxy_get_status", |_| Ok((0, Vec::new())))
+}
+
+pub(crate) fn shared_data(key: &str) -> Result<Option<(Vec<u8>, u32)>, Status> {
+    find("proxy_get_shared_data", |memory| memory.shared.get(key).cloned())
+}
+
+pub(crate) fn set_shared_data(key: &str, value: &[u8], cas: u32) -> Result<(), Status> {
+    call("proxy_set_shared_data", |memory| {
+        let now = memory.shared.get(key).map_or(0, |(_, cas)| *cas);
+        if cas != 0 && cas != now {
+            return Err(Status::CasMismatch);
+        }
+        memory.shared.insert(key.to_owned(), (value.to_vec(), now + 1));
+        Ok(())
+    })
+}
+
+pub(crate) fn define_metric(kind: MetricKind, name: &str) -> Result<u32, Status> {
+    call("proxy_define_metric", |memory| {
+        if let Some(known) = memory.metrics.iter().position(|(_, other, _)| other == name) {
+            return Ok(known as u32);
+        }
+        memory.metrics.push((kind, name.to_owned(), 0));
+        Ok(memory.metrics.len() as u32 - 1)
+    })
+}
+
+pub(crate) fn increment_metric(id: u32, offset: i64) -> Result<(), Status> {
+    call("proxy_increment_metric", |memory| {
+        let (_, _, value) = memory.metrics.get_mut(id as usize).ok_or(Status::NotFound)?;
+        *value = value.saturating_add_signed(offset);
+        Ok(())
+    })
+}
+
+pub(crate) fn record_metric(id: u32, value: u64) -> Result<(), Status> {
+    call("proxy_record_metric", |memory| {
+        let (_, _, known) = memory.metrics.get_mut(id as usize).ok_or(Status::NotFound)?;
+        *known = value;
+        Ok(())
+    })
+}
+
+pub(crate) fn metric(id: u32) -> Result<u64, Status> {
+    call("proxy_get_metric", |memory| {
+        memory
+            .metrics
+            .get(id as usize)
+            .map(|(_, _, value)| *value)
+            .ok_or(Status::NotFound)
+    })
+}
+
+pub(crate) fn property(path: &str) -> Result<Option<Vec<u8>>, Status> {
+    find("proxy_get_property", |memory| memory.properties.get(path).cloned())
+}
+
+pub(crate) fn set_property(path: &str, value: &[u8]) -> Result<(), Status> {
+    call("proxy_set_property", |memory| {
+        memory.properties.insert(path.to_owned(), value.to_vec());
+        Ok(())
+    })
+}
+
+pub(crate) fn call_foreign_function(name: &str, argument: &[u8]) -> Result<Vec<u8>, Status> {
+    let fault = with(|memory| memory.faults.get("proxy_call_foreign_function").copied());
+    if let Some(status) = fault {
+        return Err(status);
+    }
+    // Out of the table while it runs, so that a test's function may look at the host itself.
+    let mut function = with(|memory| memory.foreign.remove(name)).ok_or(Status::NotFound)?;
+    let answer = function(argument);
+    with(|memory| memory.foreign.insert(name.to_owned(), function));
+    answer
+}
+
+pub(crate) fn set_effective_context(id: u32) -> Result<(), Status> {
+    call("proxy_set_effective_context", |memory| {
+        memory.effective = id;
+        Ok(())
+    })
+}

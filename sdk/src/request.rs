@@ -1,0 +1,135 @@
+//! [`Request`]: the request as a plugin sees and changes it.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use crate::error::{Error, Result};
+use crate::headers::Headers;
+use crate::property;
+use crate::query::{self, Query};
+use crate::wire::Map;
+use crate::{cookies, error};
+
+/// The current request. Every call asks the host; nothing is copied in advance.
+#[derive(Debug)]
+pub struct Request {
+    end_of_stream: bool,
+}
+
+impl Request {
+    pub(crate) fn new(end_of_stream: bool) -> Request {
+        Request { end_of_stream }
+    }
+
+    /// Whether the request has no body and no trailers.
+    pub fn is_without_body(&self) -> bool {
+        self.end_of_stream
+    }
+
+    /// All headers.
+    pub fn headers(&self) -> Headers {
+        Headers::of(Map::RequestHeaders)
+    }
+
+    /// All trailers, in the trailers' phase.
+    pub fn trailers(&self) -> Headers {
+        Headers::of(Map::RequestTrailers)
+    }
+
+    /// The method, like `GET`.
+    pub fn method(&self) -> Result<String> {
+        self.pseudo(":method")
+    }
+
+    /// The path without its query.
+    pub fn path(&self) -> Result<String> {
+        let mut path = self.path_and_query()?;
+        path.truncate(path.find('?').unwrap_or(path.len()));
+        Ok(path)
+    }
+
+    /// The path with its query, as it will be forwarded.
+    pub fn path_and_query(&self) -> Result<String> {
+        self.pseudo(":path")
+    }
+
+    /// Changes path and query. The route stays the one that was found.
+    pub fn set_path_and_query(&mut self, path_and_query: &str) -> Result<()> {
+        self.headers().set(":path", path_and_query)
+    }
+
+    /// The host that the client asked for, with a port if it named one.
+    pub fn authority(&self) -> Result<String> {
+        self.pseudo(":authority")
+    }
+
+    /// `http` or `https`.
+    pub fn scheme(&self) -> Result<String> {
+        self.pseudo(":scheme")
+    }
+
+    /// A header's value; the first one when there are several.
+    pub fn header(&self, name: &str) -> Result<Option<String>> {
+        self.headers().first(name)
+    }
+
+    /// Gives a header this value alone. See [`Headers::set`] for what is refused.
+    pub fn set_header(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<()> {
+        self.headers().set(name, value)
+    }
+
+    /// Adds a value to those that a header has.
+    pub fn add_header(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<()> {
+        self.headers().add(name, value)
+    }
+
+    /// Removes a header.
+    pub fn remove_header(&mut self, name: &str) -> Result<()> {
+        self.headers().remove(name)
+    }
+
+    /// A query parameter, decoded; the first one when there are several.
+    pub fn query(&self, name: &str) -> Result<Option<String>> {
+        Ok(Query::of(&self.path_and_query()?).value(name).map(Cow::into_owned))
+    }
+
+    /// Removes the query parameters of this name.
+    pub fn remove_query(&mut self, name: &str) -> Result<()> {
+        match query::without(&self.path_and_query()?, name) {
+            Some(path) => self.set_path_and_query(&path),
+            None => Ok(()),
+        }
+    }
+
+    /// A cookie's value.
+    pub fn cookie(&self, name: &str) -> Result<Option<String>> {
+        let headers = self.header("cookie")?;
+        Ok(headers.and_then(|header| cookies::value(&header, name).map(str::to_owned)))
+    }
+
+    /// Removes the cookies of this name.
+    pub fn remove_cookie(&mut self, name: &str) -> Result<()> {
+        let left = self
+            .header("cookie")?
+            .and_then(|header| cookies::without(&header, name));
+        match left.as_deref() {
+            Some("") => self.remove_header("cookie"),
+            Some(rest) => self.set_header("cookie", rest),
+            None => Ok(()),
+        }
+    }
+
+    /// The address of the real client. See [`property::client_address`].
+    pub fn client_address(&self) -> Result<Option<IpAddr>> {
+        property::client_address()
+    }
+
+    /// The consumer that an auth plugin before this one has found.
+    pub fn consumer(&self) -> Result<Option<String>> {
+        property::CONSUMER_NAME.value()
+    }
+
+    fn pseudo(&self, name: &'static str) -> error::Result<String> {
+        self.header(name)?.ok_or(Error::Malformed(name))
+    }
+}
