@@ -1,0 +1,440 @@
+//! [`Counters`]: limits on rates, exact across workers.
+//!
+//! Checking and taking is one step, under the locks of all counters that it concerns: no burst leaks in between, and of
+//! several rules all are charged or none.
+
+mod bucket;
+
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+
+use crate::LONGEST_NAME;
+use crate::name::Name;
+use crate::shards::Shards;
+use crate::table::Table;
+use bucket::{Bucket, Shape};
+
+/// How many entries are looked at for the one to throw out.
+const CANDIDATES: usize = 16;
+/// The most rules that are taken at once.
+const MOST_RULES: usize = 64;
+/// The largest limit, burst or cost; keeps the arithmetic within 128 bits.
+const LARGEST: u64 = 1 << 40;
+/// The longest window.
+const LONGEST_WINDOW: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// Rate counters by name. A counter is made when it is first used; when there are too many, one of those that are full
+/// (and so say nothing) goes, else the one of a few that is full soonest.
+#[derive(Debug)]
+pub struct Counters {
+    shards: Shards<Table<Bucket>>,
+    epoch: Instant,
+    per_shard: usize,
+}
+
+/// One limit on one counter: a token bucket.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule<'a> {
+    /// Who is counted. The same key with another window is another counter; with another limit it is the same.
+    pub key: &'a str,
+    /// Tokens that come back per window; 1 to 2^40.
+    pub limit: u64,
+    /// The time in which `limit` tokens come back, evenly; at most 366 days.
+    pub window: Duration,
+    /// The most tokens that there can be; 1 to 2^40.
+    pub burst: u64,
+    /// Tokens to take; 0 only looks.
+    pub cost: u64,
+}
+
+/// What came of taking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Whether all rules allowed it. Only then any was charged.
+    pub allowed: bool,
+    /// Each rule's view, in the order given.
+    pub rules: Vec<Outcome>,
+}
+
+/// One rule's view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whether this rule alone would have allowed it.
+    pub allowed: bool,
+    /// Whole tokens left.
+    pub remaining: u64,
+    /// How long until the bucket is full.
+    pub reset: Duration,
+    /// How long until the cost can be paid; zero when it was. A cost above the burst never can: then, until it is full.
+    pub retry_after: Duration,
+}
+
+/// Why rules cannot be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RuleError {
+    /// No rule at all, or more than 64.
+    #[error("between 1 and {MOST_RULES} rules can be taken at once")]
+    Count,
+    /// A limit or burst of zero, or a number above 2^40.
+    #[error("limit and burst must be 1 to {LARGEST}, cost at most {LARGEST}")]
+    Number,
+    /// A window of zero or longer than 366 days.
+    #[error("a window must be longer than nothing and at most 366 days")]
+    Window,
+    /// A key longer than [`LONGEST_NAME`].
+    #[error("a key must not be longer than {LONGEST_NAME} bytes")]
+    Key,
+}
+
+impl Rule<'_> {
+    fn check(&self, scope: &str) -> Result<(), RuleError> {
+        if self.limit == 0 || self.burst == 0 || self.limit.max(self.burst).max(self.cost) > LARGEST {
+            Err(RuleError::Number)
+        } else if self.window.is_zero() || self.window > LONGEST_WINDOW {
+            Err(RuleError::Window)
+        } else if scope.len() + self.key.len() > LONGEST_NAME {
+            Err(RuleError::Key)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn shape(&self) -> Shape {
+        Shape {
+            limit: self.limit,
+            window: nanos(self.window),
+            burst: self.burst,
+        }
+    }
+}
+
+/// A rule, and where its counter is.
+struct Located<'a> {
+    name: Name<'a>,
+    hash: u64,
+    shard: usize,
+}
+
+impl Counters {
+    /// Room for so many counters, shared evenly among 64 parts.
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            shards: Shards::new(),
+            epoch: Instant::now(),
+            per_shard: Shards::<Table<Bucket>>::share(most),
+        }
+    }
+
+    /// How many counters there are.
+    pub fn len(&self) -> usize {
+        (0..self.shards.count()).map(|part| self.shards.lock(part).len()).sum()
+    }
+
+    /// Whether there is no counter at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes every rule's cost from its counter, or nothing from any. Rules on the same counter add up.
+    ///
+    /// # Errors
+    /// [`RuleError`] when a rule is not within bounds; nothing was taken.
+    pub fn take(&self, scope: &str, rules: &[Rule<'_>], now: Instant) -> Result<Taken, RuleError> {
+        if rules.is_empty() || rules.len() > MOST_RULES {
+            return Err(RuleError::Count);
+        }
+        rules.iter().try_for_each(|rule| rule.check(scope))?;
+        let now = nanos(now.saturating_duration_since(self.epoch));
+        let located: SmallVec<[_; 4]> = rules.iter().map(|rule| self.locate(scope, rule)).collect();
+        let mut parts: SmallVec<[_; 4]> = located.iter().map(|rule| rule.shard).collect();
+        parts.sort_unstable();
+        parts.dedup();
+        let mut locked: SmallVec<[_; 4]> = parts.iter().map(|&part| self.shards.lock(part)).collect();
+        let held = |shard: usize| parts.binary_search(&shard).expect("every rule's shard has been locked");
+
+        let mut before = SmallVec::<[_; 4]>::new();
+        let mut outcomes = Vec::with_capacity(rules.len());
+        for (rule, located) in rules.iter().zip(&located) {
+            let place = self.place(&mut locked[held(located.shard)], located, now);
+            let bucket = locked[held(located.shard)].at_mut(place);
+            before.push(*bucket);
+            let allowed = bucket.take(rule.shape(), rule.cost, now);
+            outcomes.push(view(bucket, rule, allowed));
+        }
+        let allowed = outcomes.iter().all(|outcome| outcome.allowed);
+        if !allowed {
+            for (((rule, located), before), outcome) in rules.iter().zip(&located).zip(before).zip(&mut outcomes).rev()
+            {
+                // Found anew: making room for a later rule may have moved it, or thrown it out.
+                let table = &mut locked[held(located.shard)];
+                if let Some(place) = table.find(located.hash, &located.name) {
+                    let bucket = table.at_mut(place);
+                    *bucket = before;
+                    bucket.take(rule.shape(), 0, now);
+                    *outcome = view(bucket, rule, outcome.allowed);
+                }
+            }
+        }
+        Ok(Taken {
+            allowed,
+            rules: outcomes,
+        })
+    }
+
+    fn locate<'a>(&self, scope: &'a str, rule: &Rule<'a>) -> Located<'a> {
+        let name = Name {
+            scope,
+            key: rule.key,
+            tag: nanos(rule.window),
+        };
+        let (hash, shard) = self.shards.locate(&name);
+        Located { name, hash, shard }
+    }
+
+    /// Where the counter is; a new one is full.
+    fn place(&self, table: &mut Table<Bucket>, located: &Located<'_>, now: u64) -> usize {
+        if let Some(place) = table.find(located.hash, &located.name) {
+            return place;
+        }
+        if table.len() >= self.per_shard {
+            let candidates: Vec<_> = (0..CANDIDATES).map_while(|_| table.tick()).collect();
+            let full_at = |place: &usize| table.at(*place).full_at();
+            let out = candidates.iter().copied().find(|place| full_at(place) <= now);
+            if let Some(place) = out.or_else(|| candidates.iter().copied().min_by_key(full_at)) {
+                table.remove(place);
+            }
+        }
+        table.insert(located.hash, located.name, Bucket::default())
+    }
+}
+
+fn view(bucket: &Bucket, rule: &Rule<'_>, allowed: bool) -> Outcome {
+    let shape = rule.shape();
+    Outcome {
+        allowed,
+        remaining: bucket.remaining(shape),
+        reset: bucket.full_in(shape),
+        retry_after: if allowed {
+            Duration::ZERO
+        } else {
+            bucket.enough_in(shape, rule.cost)
+        },
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn rule(key: &str, limit: u64) -> Rule<'_> {
+        Rule {
+            key,
+            limit,
+            window: MINUTE,
+            burst: limit,
+            cost: 1,
+        }
+    }
+
+    fn take(counters: &Counters, rules: &[Rule<'_>], now: Instant) -> Taken {
+        counters.take("quota", rules, now).expect("rules within bounds")
+    }
+
+    #[test]
+    fn a_limit_taken_by_many_threads_is_exact() {
+        let counters = Counters::new(1000);
+        let now = Instant::now();
+        let allowed: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        (0..500)
+                            .filter(|_| take(&counters, &[rule("alice", 1000)], now).allowed)
+                            .count()
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+        });
+        assert_eq!(allowed, 1000);
+    }
+
+    #[test]
+    fn several_rules_are_exact_together_whatever_their_order() {
+        let counters = Counters::new(1000);
+        let now = Instant::now();
+        let allowed: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|index| {
+                    let counters = &counters;
+                    scope.spawn(move || {
+                        let mut rules = [rule("alice", 700), rule("everybody", 1000), rule("path", 900)];
+                        rules.rotate_left(index % 3);
+                        (0..300).filter(|_| take(counters, &rules, now).allowed).count()
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+        });
+        assert_eq!(allowed, 700);
+        // What was refused by one rule was not charged to the others.
+        let left = take(
+            &counters,
+            &[
+                Rule {
+                    cost: 0,
+                    ..rule("everybody", 1000)
+                },
+                Rule {
+                    cost: 0,
+                    ..rule("path", 900)
+                },
+            ],
+            now,
+        );
+        assert_eq!((left.rules[0].remaining, left.rules[1].remaining), (300, 200));
+    }
+
+    #[test]
+    fn a_refused_request_is_told_when_to_come_back_and_is_allowed_then() {
+        let counters = Counters::new(1000);
+        let now = Instant::now();
+        for left in (0..6).rev() {
+            let taken = take(&counters, &[rule("bob", 6)], now);
+            assert_eq!((taken.allowed, taken.rules[0].remaining), (true, left));
+        }
+        let refused = take(&counters, &[rule("bob", 6)], now);
+        let expected = Outcome {
+            allowed: false,
+            remaining: 0,
+            reset: MINUTE,
+            retry_after: Duration::from_secs(10),
+        };
+        assert_eq!(
+            refused,
+            Taken {
+                allowed: false,
+                rules: vec![expected]
+            }
+        );
+        let early = now + Duration::from_secs(10) - Duration::from_nanos(1);
+        assert!(!take(&counters, &[rule("bob", 6)], early).allowed);
+        assert!(take(&counters, &[rule("bob", 6)], now + Duration::from_secs(10)).allowed);
+    }
+
+    #[test]
+    fn rules_on_the_same_counter_add_up() {
+        let counters = Counters::new(1000);
+        let now = Instant::now();
+        let both = [rule("carol", 3), rule("carol", 3)];
+        assert!(take(&counters, &both, now).allowed);
+        assert!(!take(&counters, &both, now).allowed);
+        let last = take(&counters, &[rule("carol", 3)], now);
+        assert_eq!((last.allowed, last.rules[0].remaining), (true, 0));
+    }
+
+    #[test]
+    fn scopes_keys_and_windows_are_counted_apart() {
+        let counters = Counters::new(1000);
+        let now = Instant::now();
+        let second = Rule {
+            window: Duration::from_secs(1),
+            ..rule("dave", 1)
+        };
+        assert!(take(&counters, &[rule("dave", 1), second, rule("erin", 1)], now).allowed);
+        assert!(
+            counters
+                .take("other", &[rule("dave", 1)], now)
+                .expect("within bounds")
+                .allowed
+        );
+        assert!(!take(&counters, &[rule("dave", 1)], now).allowed);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_gives_nothing_away_and_takes_nothing() {
+        let counters = Counters::new(1000);
+        let now = Instant::now() + MINUTE;
+        assert!(take(&counters, &[rule("frank", 2)], now).allowed);
+        let earlier = take(&counters, &[rule("frank", 2)], now - MINUTE);
+        assert_eq!((earlier.allowed, earlier.rules[0].remaining), (true, 0));
+        assert!(!take(&counters, &[rule("frank", 2)], now).allowed);
+    }
+
+    #[test]
+    fn there_are_never_more_counters_than_allowed_and_full_ones_go_first() {
+        let counters = Counters::new(64 * 8);
+        let now = Instant::now();
+        assert!(
+            take(
+                &counters,
+                &[Rule {
+                    cost: 1000,
+                    ..rule("busy", 1000)
+                }],
+                now
+            )
+            .allowed
+        );
+        for index in 0..5000 {
+            take(
+                &counters,
+                &[Rule {
+                    cost: 0,
+                    ..rule(&index.to_string(), 1000)
+                }],
+                now,
+            );
+            assert!(counters.len() <= 64 * 8);
+        }
+        assert!(
+            !take(&counters, &[rule("busy", 1000)], now).allowed,
+            "a counter in use was thrown out for unused ones"
+        );
+    }
+
+    #[test]
+    fn rules_out_of_bounds_are_refused() {
+        let counters = Counters::new(1000);
+        let now = Instant::now();
+        let (long, fine) = ("x".repeat(LONGEST_NAME), rule("a", 1));
+        for (rules, error) in [
+            (vec![], RuleError::Count),
+            (vec![fine; MOST_RULES + 1], RuleError::Count),
+            (vec![fine, Rule { limit: 0, ..fine }], RuleError::Number),
+            (vec![Rule { burst: 0, ..fine }], RuleError::Number),
+            (
+                vec![Rule {
+                    cost: LARGEST + 1,
+                    ..fine
+                }],
+                RuleError::Number,
+            ),
+            (
+                vec![Rule {
+                    window: Duration::ZERO,
+                    ..fine
+                }],
+                RuleError::Window,
+            ),
+            (
+                vec![Rule {
+                    window: Duration::MAX,
+                    ..fine
+                }],
+                RuleError::Window,
+            ),
+            (vec![Rule { key: &long, ..fine }], RuleError::Key),
+        ] {
+            assert_eq!(counters.take("quota", &rules, now), Err(error));
+        }
+        assert!(counters.is_empty());
+    }
+}

@@ -1,0 +1,88 @@
+//! State that outlives a reload: counters, keys with values, queues, the response cache.
+//!
+//! One [`Store`] serves all workers and is shared by [`Arc`]. Everything in it has a bound, is kept by name and never by
+//! configuration snapshot, and sits behind sharded locks that are held for one map access. It knows neither JSON nor
+//! plugins: names are a scope and a key, both plain text. Time comes from the caller, so that tests need no clock.
+
+mod cache;
+mod counters;
+mod keys;
+mod name;
+mod queues;
+mod shards;
+mod table;
+
+use std::sync::Arc;
+
+pub use cache::{Cache, CacheLimits, Filling, Hit, NewEntry, Stored};
+pub use counters::{Counters, Outcome, Rule, RuleError, Taken};
+pub use keys::{KeyError, KeyLimits, Keys};
+pub use queues::{DequeueError, EnqueueError, QueueId, QueueLimits, Queues, TooManyQueues};
+
+/// The longest key that is taken, in bytes, its scope included.
+pub const LONGEST_NAME: usize = 4096;
+
+/// How much a store may hold.
+#[derive(Clone, Debug, Default)]
+pub struct StoreSettings {
+    /// Bounds of the response cache.
+    pub cache: CacheLimits,
+    /// Bounds of the keys with values.
+    pub keys: KeyLimits,
+    /// Bounds of the queues.
+    pub queues: QueueLimits,
+    /// How many counters are kept; see [`Counters`].
+    pub counters: CounterLimit,
+}
+
+/// How many counters are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct CounterLimit(pub usize);
+
+impl Default for CounterLimit {
+    /// A quarter of a million: about 40 MB when all are in use.
+    fn default() -> Self {
+        Self(1 << 18)
+    }
+}
+
+/// All state that outlives a reload.
+#[derive(Debug)]
+pub struct Store {
+    counters: Counters,
+    keys: Keys,
+    queues: Queues,
+    cache: Arc<Cache>,
+}
+
+impl Store {
+    /// An empty store.
+    pub fn new(settings: StoreSettings) -> Self {
+        Self {
+            counters: Counters::new(settings.counters.0),
+            keys: Keys::new(settings.keys),
+            queues: Queues::new(settings.queues),
+            cache: Arc::new(Cache::new(settings.cache)),
+        }
+    }
+
+    /// Counters that limit rates.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Keys with values, a version each, and perhaps a time to live.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Queues of bytes.
+    pub fn queues(&self) -> &Queues {
+        &self.queues
+    }
+
+    /// The response cache.
+    pub fn cache(&self) -> &Arc<Cache> {
+        &self.cache
+    }
+}

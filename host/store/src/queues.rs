@@ -1,0 +1,198 @@
+//! [`Queues`]: first in, first out, by name; what proxy-wasm calls shared queues.
+//!
+//! Who is told that something was put in, is not known here.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+/// All queues of the process, behind one lock: they carry what plugins tell each other now and then, not requests.
+#[derive(Debug)]
+pub struct Queues {
+    limits: QueueLimits,
+    all: Mutex<All>,
+}
+
+#[derive(Debug, Default)]
+struct All {
+    /// A queue's id is its index plus 1.
+    queues: Vec<Queue>,
+    ids: HashMap<(Box<str>, Box<str>), QueueId>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    items: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+/// How much [`Queues`] may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueLimits {
+    /// Queues.
+    pub queues: usize,
+    /// Items in one queue.
+    pub items: usize,
+    /// Bytes in one queue.
+    pub bytes: usize,
+}
+
+impl Default for QueueLimits {
+    /// 256 queues of 4096 items and 1 MiB each.
+    fn default() -> Self {
+        Self {
+            queues: 256,
+            items: 4096,
+            bytes: 1 << 20,
+        }
+    }
+}
+
+/// A queue of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct QueueId(pub u32);
+
+/// There are as many queues as there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there are too many queues")]
+pub struct TooManyQueues;
+
+/// Why nothing was put in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EnqueueError {
+    /// No such queue.
+    #[error("there is no such queue")]
+    Unknown,
+    /// The queue has no room for it.
+    #[error("the queue is full")]
+    Full,
+}
+
+/// Why nothing was taken out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DequeueError {
+    /// No such queue.
+    #[error("there is no such queue")]
+    Unknown,
+    /// The queue holds nothing now.
+    #[error("the queue is empty")]
+    Empty,
+}
+
+impl Queues {
+    pub(crate) fn new(limits: QueueLimits) -> Self {
+        Self {
+            limits,
+            all: Mutex::default(),
+        }
+    }
+
+    /// Makes a queue, or finds the one of that name.
+    ///
+    /// # Errors
+    /// [`TooManyQueues`].
+    pub fn register(&self, scope: &str, name: &str) -> Result<QueueId, TooManyQueues> {
+        let mut all = self.lock();
+        let key = (Box::from(scope), Box::from(name));
+        if let Some(&id) = all.ids.get(&key) {
+            return Ok(id);
+        }
+        if all.queues.len() >= self.limits.queues {
+            return Err(TooManyQueues);
+        }
+        all.queues.push(Queue::default());
+        let id = QueueId(u32::try_from(all.queues.len()).map_err(|_| TooManyQueues)?);
+        all.ids.insert(key, id);
+        Ok(id)
+    }
+
+    /// Finds a queue that was registered.
+    pub fn resolve(&self, scope: &str, name: &str) -> Option<QueueId> {
+        self.lock().ids.get(&(Box::from(scope), Box::from(name))).copied()
+    }
+
+    /// Puts bytes at the end.
+    ///
+    /// # Errors
+    /// [`EnqueueError`]; the queue is as it was.
+    pub fn enqueue(&self, id: QueueId, value: &[u8]) -> Result<(), EnqueueError> {
+        let mut all = self.lock();
+        let queue = all.queue(id).ok_or(EnqueueError::Unknown)?;
+        if queue.items.len() >= self.limits.items || queue.bytes + value.len() > self.limits.bytes {
+            return Err(EnqueueError::Full);
+        }
+        queue.bytes += value.len();
+        queue.items.push_back(Bytes::copy_from_slice(value));
+        Ok(())
+    }
+
+    /// Takes bytes from the front.
+    ///
+    /// # Errors
+    /// [`DequeueError`].
+    pub fn dequeue(&self, id: QueueId) -> Result<Bytes, DequeueError> {
+        let mut all = self.lock();
+        let queue = all.queue(id).ok_or(DequeueError::Unknown)?;
+        let value = queue.items.pop_front().ok_or(DequeueError::Empty)?;
+        queue.bytes -= value.len();
+        Ok(value)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, All> {
+        // A panic under the lock leaves whole queues: nothing in there can panic between two halves of a change.
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl All {
+    fn queue(&mut self, id: QueueId) -> Option<&mut Queue> {
+        self.queues.get_mut((id.0 as usize).checked_sub(1)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_in_first_comes_out_first_and_by_any_name() {
+        let queues = Queues::new(QueueLimits::default());
+        let id = queues.register("vm", "q").expect("room");
+        assert_eq!(queues.register("vm", "q"), Ok(id));
+        assert_eq!((queues.resolve("vm", "q"), queues.resolve("vmq", "")), (Some(id), None));
+        queues.enqueue(id, b"one").expect("room");
+        queues.enqueue(id, b"two").expect("room");
+        assert_eq!(queues.dequeue(id), Ok(Bytes::from_static(b"one")));
+        assert_eq!(queues.dequeue(id), Ok(Bytes::from_static(b"two")));
+        assert_eq!(queues.dequeue(id), Err(DequeueError::Empty));
+    }
+
+    #[test]
+    fn an_id_that_was_never_given_out_is_unknown() {
+        let queues = Queues::new(QueueLimits::default());
+        for id in [0, 1, u32::MAX] {
+            assert_eq!(queues.enqueue(QueueId(id), b""), Err(EnqueueError::Unknown));
+            assert_eq!(queues.dequeue(QueueId(id)), Err(DequeueError::Unknown));
+        }
+    }
+
+    #[test]
+    fn a_flood_ends_at_the_bound() {
+        let queues = Queues::new(QueueLimits {
+            queues: 2,
+            items: 3,
+            bytes: 10,
+        });
+        let ids: Vec<_> = (0..5)
+            .map_while(|index| queues.register("vm", &index.to_string()).ok())
+            .collect();
+        assert_eq!(ids.len(), 2);
+        assert_eq!((0..9).filter(|_| queues.enqueue(ids[0], b"").is_ok()).count(), 3);
+        assert_eq!(queues.enqueue(ids[1], &[0; 11]), Err(EnqueueError::Full));
+        queues.enqueue(ids[1], &[0; 10]).expect("room");
+        assert_eq!(queues.enqueue(ids[1], b"x"), Err(EnqueueError::Full));
+        queues.dequeue(ids[1]).expect("something");
+        queues.enqueue(ids[1], b"x").expect("room again");
+    }
+}
