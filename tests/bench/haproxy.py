@@ -6,7 +6,6 @@ from server import Server
 CONFIG = """
 global
     nbthread 1
-    maxconn 16384
 defaults
     mode http
     timeout connect 5s

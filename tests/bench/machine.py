@@ -29,10 +29,15 @@ def free_port():
 
 
 def raise_descriptor_limit():
-    """As many open files as this user may have; returns that number. Child processes inherit it."""
+    """As many open files as wanted, or as this user may have; returns that number. Child processes inherit it."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    return most
+    for limit in (max(most, 65536), most):
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+            return limit
+        except (ValueError, PermissionError):
+            continue
+    raise Unmeasurable("the limit of open files cannot be set")
 
 
 def cpu_microseconds(pid):
