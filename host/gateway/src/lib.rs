@@ -23,6 +23,7 @@ mod control;
 mod crowd;
 mod deadline;
 mod foreign;
+mod grpc;
 mod guest_log;
 mod lane;
 mod ledger;

@@ -34,11 +34,14 @@ pub enum ReloadResult {
     Failure,
 }
 
-/// All counters of the process. Shared by workers, control thread and admin API.
+/// All counters of the process. Shared by workers, control thread and admin API; a clone is the same registry.
+#[derive(Debug, Clone, Default)]
+pub struct Registry(Arc<Counters>);
+
 #[derive(Debug, Default)]
-pub struct Registry {
+struct Counters {
     workers: Mutex<Vec<Arc<WorkerCells>>>,
-    defined: Arc<Defined>,
+    defined: Defined,
     /// By plugin and kind.
     failures: Mutex<BTreeMap<(String, &'static str), u64>>,
     reloads_done: AtomicU64,
@@ -59,14 +62,14 @@ struct WorkerCells {
 
 impl Registry {
     /// No counters yet.
-    pub fn new() -> Arc<Self> {
-        Arc::default()
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Cells for one more worker.
-    pub fn worker(self: &Arc<Self>) -> WorkerMetrics {
+    pub fn worker(&self) -> WorkerMetrics {
         let cells = Arc::<WorkerCells>::default();
-        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut workers = self.0.workers.lock().unwrap_or_else(PoisonError::into_inner);
         workers.push(cells.clone());
         WorkerMetrics {
             registry: self.clone(),
@@ -79,36 +82,36 @@ impl Registry {
 
     /// A plugin failed; `kind` is one of a fixed set.
     pub fn failures(&self, plugin: &str, kind: &'static str) {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self.0.failures.lock().unwrap_or_else(PoisonError::into_inner);
         if failures.len() < series::MOST || failures.keys().any(|known| known.0 == plugin && known.1 == kind) {
             *failures.entry((plugin.to_owned(), kind)).or_default() += 1;
         }
     }
 
     /// A reload has ended.
-    pub fn reload(&self, result: ReloadResult) {
+    pub fn reloads(&self, result: ReloadResult) {
         let count = match result {
-            ReloadResult::Success => &self.reloads_done,
-            ReloadResult::Failure => &self.reloads_failed,
+            ReloadResult::Success => &self.0.reloads_done,
+            ReloadResult::Failure => &self.0.reloads_failed,
         };
         count.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Where an access log counts the lines that it lost.
     pub fn access_log_dropped(&self) -> Arc<AtomicU64> {
-        self.access_log_dropped.clone()
+        self.0.access_log_dropped.clone()
     }
 
     /// Everything in Prometheus' text format, version 0.0.4.
     pub fn render(&self) -> String {
-        render::render(self)
+        render::render(&self.0)
     }
 }
 
 /// A worker's way to its cells. It may move to the worker's thread, but what it hands out stays there.
 #[derive(Debug)]
 pub struct WorkerMetrics {
-    registry: Arc<Registry>,
+    registry: Registry,
     cells: Arc<WorkerCells>,
     number: usize,
     /// Metrics that plugins defined and this worker has met, by id.
@@ -157,7 +160,7 @@ impl WorkerMetrics {
     /// # Errors
     /// [`Status::BadArgument`] for a name that cannot be or is another kind's; [`Status::InternalFailure`] past the cap.
     pub fn define(&self, plugin: &str, kind: MetricKind, name: &str) -> Result<u32, Status> {
-        self.registry.defined.define(plugin, kind, name)
+        self.registry.0.defined.define(plugin, kind, name)
     }
 
     /// Adds to a counter or a gauge.
@@ -194,7 +197,7 @@ impl WorkerMetrics {
         if let Some(Some(metric)) = known.get(slot) {
             return act(metric);
         }
-        let metric = self.registry.defined.metric(id).ok_or(Status::NotFound)?;
+        let metric = self.registry.0.defined.metric(id).ok_or(Status::NotFound)?;
         if known.len() <= slot {
             known.resize(slot + 1, None);
         }

@@ -40,6 +40,8 @@ pub enum Problem {
     UpstreamFailed,
     /// 502: an answer that is ambiguous or breaks its protocol.
     UpstreamMalformed,
+    /// 502: an answer larger than a plugin that waits for all of it may keep.
+    ResponseTooLarge,
     /// 503: the upstream has no endpoint to send to.
     NoEndpoint,
     /// 503: a plugin failed, and its `on_error` is `deny`.
@@ -77,6 +79,8 @@ pub enum Malformed {
     ConnectionField,
     /// `CONNECT`, which is no business of a gateway.
     Connect,
+    /// A body that broke off or whose chunks are malformed.
+    Body,
 }
 
 /// Whose fault a problem is: what an operator looks at first.
@@ -199,6 +203,12 @@ impl Problem {
                 "upstream_malformed",
                 "The upstream's answer could not be understood.",
             ),
+            Self::ResponseTooLarge => (
+                S::BAD_GATEWAY,
+                Upstream,
+                "response_too_large",
+                "The upstream's answer is larger than a plugin may keep.",
+            ),
             Self::NoEndpoint => (
                 S::SERVICE_UNAVAILABLE,
                 Upstream,
@@ -260,6 +270,8 @@ impl Malformed {
             Self::TwoLengths => "two_lengths",
             Self::ConnectionField => "connection_field",
             Self::Connect => "connect",
+            Self::Body => "malformed_body",
+            Self::Body => "malformed_body",
         }
     }
 
@@ -279,6 +291,8 @@ impl Malformed {
             Self::TwoLengths => "Content-Length and Transfer-Encoding exclude each other.",
             Self::ConnectionField => "HTTP/2 carries no connection-specific fields.",
             Self::Connect => "CONNECT is not served here.",
+            Self::Body => "The request body broke off or is malformed.",
+            Self::Body => "The request body broke off or is malformed.",
         }
     }
 }
@@ -322,7 +336,7 @@ pub fn respond(problem: Problem, request_id: Option<&HeaderValue>) -> (ResponseH
 mod tests {
     use super::*;
 
-    const ALL: [Problem; 19] = [
+    const ALL: [Problem; 20] = [
         Problem::Malformed(Malformed::HostMissing),
         Problem::Unauthorized,
         Problem::Forbidden,
@@ -337,6 +351,8 @@ mod tests {
         Problem::Internal,
         Problem::UpstreamFailed,
         Problem::UpstreamMalformed,
+        Problem::ResponseTooLarge,
+        Problem::ResponseTooLarge,
         Problem::NoEndpoint,
         Problem::PluginFailed,
         Problem::Overloaded,

@@ -10,20 +10,20 @@ use lockgate_sandbox::MetricKind;
 use super::cells::{BOUNDS, CALLBACK_BOUNDS, Distribution, REQUEST_BOUNDS};
 use super::defined::BOUNDS_OF_VALUES;
 use super::series::{Answers, Phase};
-use super::{Registry, WorkerCells};
+use super::{Counters, WorkerCells};
 
 /// Nanoseconds in the unit that durations are shown in.
 const SECOND: f64 = 1e9;
 
-pub(super) fn render(registry: &Registry) -> String {
-    let workers = registry.workers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+pub(super) fn render(counters: &Counters) -> String {
+    let workers = counters.workers.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let mut out = Text(String::with_capacity(16 * 1024));
     requests(&mut out, &workers);
     plugins(&mut out, &workers);
-    failures(&mut out, registry);
+    failures(&mut out, counters);
     upstreams(&mut out, &workers);
-    process(&mut out, registry, &workers);
-    defined(&mut out, registry);
+    process(&mut out, counters, &workers);
+    defined(&mut out, counters);
     out.0
 }
 
@@ -90,13 +90,13 @@ fn plugins(out: &mut Text, workers: &[Arc<WorkerCells>]) {
     }
 }
 
-fn failures(out: &mut Text, registry: &Registry) {
+fn failures(out: &mut Text, counters: &Counters) {
     out.family(
         "lockgate_plugin_failures_total",
         "counter",
         "Failures of plugins: traps, spent budgets, and the like.",
     );
-    let failures = registry.failures.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let failures = counters.failures.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for ((plugin, kind), count) in &failures {
         out.sample(
             "lockgate_plugin_failures_total",
@@ -142,7 +142,7 @@ fn upstreams(out: &mut Text, workers: &[Arc<WorkerCells>]) {
     }
 }
 
-fn process(out: &mut Text, registry: &Registry, workers: &[Arc<WorkerCells>]) {
+fn process(out: &mut Text, counters: &Counters, workers: &[Arc<WorkerCells>]) {
     // Closed before opened: a connection that comes and goes in between must not make the difference negative.
     let closed: u64 = workers.iter().map(|worker| worker.closed.value()).sum();
     let opened: u64 = workers.iter().map(|worker| worker.opened.value()).sum();
@@ -159,7 +159,7 @@ fn process(out: &mut Text, registry: &Registry, workers: &[Arc<WorkerCells>]) {
         "counter",
         "Reloads of configuration or plugins, by how they ended.",
     );
-    let (done, failed) = (&registry.reloads_done, &registry.reloads_failed);
+    let (done, failed) = (&counters.reloads_done, &counters.reloads_failed);
     out.sample(
         "lockgate_reloads_total",
         &[("result", "success")],
@@ -178,12 +178,12 @@ fn process(out: &mut Text, registry: &Registry, workers: &[Arc<WorkerCells>]) {
     out.sample(
         "lockgate_access_log_dropped_total",
         &[],
-        &registry.access_log_dropped.load(Ordering::Relaxed),
+        &counters.access_log_dropped.load(Ordering::Relaxed),
     );
 }
 
-fn defined(out: &mut Text, registry: &Registry) {
-    for metric in registry.defined.all() {
+fn defined(out: &mut Text, counters: &Counters) {
+    for metric in counters.defined.all() {
         let name = format!("lockgate_plugin_{}", metric.name);
         let value = metric.value().unwrap_or_default();
         match metric.kind() {

@@ -127,9 +127,9 @@ fn connections_are_open_until_their_guard_is_dropped() {
 #[test]
 fn reloads_and_lost_lines_are_counted() {
     let registry = Registry::new();
-    registry.reload(ReloadResult::Success);
-    registry.reload(ReloadResult::Failure);
-    registry.reload(ReloadResult::Failure);
+    registry.reloads(ReloadResult::Success);
+    registry.reloads(ReloadResult::Failure);
+    registry.reloads(ReloadResult::Failure);
     registry
         .access_log_dropped()
         .fetch_add(5, std::sync::atomic::Ordering::Relaxed);
