@@ -201,7 +201,7 @@ fn conclude(hook: &str, flow: Result<Flow>) -> Action {
             report(hook, &error);
             reply(500)
                 .details("plugin_failed")
-                .problem("plugin-failed", "A plugin of the gateway failed.")
+                .problem("plugin_failed", "A plugin of the gateway failed.")
         }
     };
     if let Err(error) = answer.send() {

@@ -68,8 +68,8 @@ impl<T: PropertyValue> Property<T> {
 /// peer. An IPv4 address written as IPv6 comes as IPv4.
 pub fn client_address() -> Result<Option<IpAddr>> {
     let text = match CLIENT_ADDRESS.value()? {
-        Some(text) => Some(text),
-        None => SOURCE_ADDRESS.value()?,
+        Some(text) if !text.is_empty() => Some(text),
+        _ => SOURCE_ADDRESS.value()?,
     };
     Ok(text.and_then(|text| parse_address(&text)))
 }

@@ -57,7 +57,7 @@ impl Reply {
     pub fn json<T: Serialize + ?Sized>(self, value: &T) -> Reply {
         match serde_json::to_vec(value) {
             Ok(json) => self.body("application/json", json),
-            Err(_) => reply(500).problem("plugin-failed", "the answer could not be written"),
+            Err(_) => reply(500).problem("plugin_failed", "the answer could not be written"),
         }
     }
 

@@ -1,4 +1,4 @@
-//! [`Template`]: text with parts taken from the request, like `"${consumer|address}"`.
+//! [`Template`]: text with parts taken from the request, like `"{consumer|address}"`.
 
 use std::fmt;
 
@@ -12,8 +12,8 @@ use crate::property::{self, CONSUMER_GROUPS, CONSUMER_NAME, REQUEST_ID, ROUTE};
 use crate::query::Query;
 use crate::wire::Map;
 
-/// Text with parts taken from the request. `${a|b}` is the first of its sources that has a value; a part without any
-/// is empty. The sources: `consumer`, `consumer.groups`, `address` (the real client's), `route`, `method`, `host`,
+/// Text with parts taken from the request. `{a|b}` is the first of its sources that has a value; a part without any is
+/// empty. `${a|b}` means the same, and `{{` is a plain brace. The sources: `consumer`, `consumer.groups`, `address` (the real client's), `route`, `method`, `host`,
 /// `path`, `request.id`, `header:NAME`, `query:NAME` (as written), `cookie:NAME`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
@@ -50,19 +50,30 @@ impl Template {
     /// Says what is wrong, for the operator.
     pub fn parse(text: &str) -> Result<Template, String> {
         let mut parts = Vec::new();
+        let mut fixed = String::new();
         let mut rest = text;
-        while let Some((before, after)) = rest.split_once("${") {
-            let (sources, behind) = after.split_once('}').ok_or("a \"${\" without its \"}\"")?;
-            if !before.is_empty() {
-                parts.push(Part::Text(before.to_owned()));
+        while let Some((before, after)) = rest.split_once('{') {
+            if let Some(behind) = after.strip_prefix('{') {
+                fixed.push_str(before);
+                fixed.push('{');
+                rest = behind;
+                continue;
+            }
+            fixed.push_str(before.strip_suffix('$').unwrap_or(before));
+            let (sources, behind) = after
+                .split_once('}')
+                .ok_or("a \"{\" without its \"}\"; a plain one is \"{{\"")?;
+            if !fixed.is_empty() {
+                parts.push(Part::Text(std::mem::take(&mut fixed)));
             }
             parts.push(Part::Sources(
                 sources.split('|').map(Source::parse).collect::<Result<_, _>>()?,
             ));
             rest = behind;
         }
-        if !rest.is_empty() {
-            parts.push(Part::Text(rest.to_owned()));
+        fixed.push_str(rest);
+        if !fixed.is_empty() {
+            parts.push(Part::Text(fixed));
         }
         Ok(Template { parts })
     }
@@ -152,7 +163,7 @@ impl<'de> Deserialize<'de> for Template {
         impl Visitor<'_> for Text {
             type Value = Template;
             fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("a text, with parts like \"${consumer}\"")
+                out.write_str("a text, with parts like \"{consumer}\"")
             }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Template, E> {
                 Template::parse(text).map_err(E::custom)
@@ -186,27 +197,29 @@ mod tests {
 
     #[test]
     fn every_source_is_filled_in() {
-        assert_eq!(rendered("${method} ${host}${path}"), "GET h/a");
-        assert_eq!(rendered("<${query:q}|${cookie:c}>"), "<x%0d|v>");
-        assert_eq!(rendered("${address}"), "192.0.2.1");
+        assert_eq!(rendered("{method} {host}{path}"), "GET h/a");
+        assert_eq!(rendered("<{query:q}|{cookie:c}>"), "<x%0d|v>");
+        assert_eq!(rendered("{address}"), "192.0.2.1");
         assert_eq!(rendered("plain $ text }"), "plain $ text }");
+        assert_eq!(rendered("{{\"cost\": \"$${method}\"}"), "{\"cost\": \"$GET\"}");
+        assert_eq!(rendered("${method}"), "GET");
         assert_eq!(rendered(""), "");
     }
 
     #[test]
     fn the_first_source_with_a_value_wins_and_none_is_empty() {
-        assert_eq!(rendered("${consumer|header:x-user|address}"), "192.0.2.1");
-        assert_eq!(rendered("[${consumer}]"), "[]");
+        assert_eq!(rendered("{consumer|header:x-user|address}"), "192.0.2.1");
+        assert_eq!(rendered("[{consumer}]"), "[]");
     }
 
     #[test]
     fn an_unknown_source_is_refused_with_the_known_ones() {
-        let message = Template::parse("${user}").expect_err("unknown");
+        let message = Template::parse("{user}").expect_err("unknown");
         assert!(
             message.contains("\"user\"") && message.contains("consumer"),
             "{message}"
         );
-        assert!(Template::parse("${consumer").is_err());
-        assert!(Template::parse("${header:}").is_err());
+        assert!(Template::parse("{consumer").is_err());
+        assert!(Template::parse("{header:}").is_err());
     }
 }

@@ -61,10 +61,10 @@ mod tests {
     const CONFIG: &str = r#"{
         "request": {
             "remove": ["X-Debug"],
-            "set": { "X-Tenant": "${consumer|header:x-team}/${request.id}" },
+            "set": { "X-Tenant": "{consumer|header:x-team}/{request.id}" },
             "add": { "X-Via": "lockgate" }
         },
-        "response": { "remove": ["server"], "set": { "x-served-to": "${consumer}" } }
+        "response": { "remove": ["server"], "set": { "x-served-to": "{consumer}" } }
     }"#;
 
     #[test]
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_template_with_an_unknown_source_is_refused() {
-        let config = r#"{ "request": { "set": { "x-a": "${nobody}" } } }"#;
+        let config = r#"{ "request": { "set": { "x-a": "{nobody}" } } }"#;
         let refused = Gateway::<HeadersPlugin>::configured(config).err().expect("refused");
         assert!(refused.contains("nobody") && refused.contains("consumer"), "{refused}");
     }

@@ -1,0 +1,149 @@
+//! Says who may do what: by consumer, group, method, path and address.
+//!
+//! The decisions are in [`rules`] and [`network`]; here they meet the request.
+
+mod network;
+mod rules;
+
+use lockgate_sdk::prelude::*;
+use lockgate_sdk::property::{CONSUMER_GROUPS, CONSUMER_NAME};
+use rules::{Facts, Needs, Rules, Verdict};
+
+struct Acl {
+    rules: Rules,
+    needs: Needs,
+}
+
+#[plugin]
+impl Plugin for Acl {
+    type Config = Rules;
+
+    fn new(rules: Rules) -> Result<Self, ConfigError> {
+        let rules = rules.checked()?;
+        Ok(Acl {
+            needs: rules.needs(),
+            rules,
+        })
+    }
+
+    fn on_request(&self, request: &mut Request, _: &mut ()) -> Result<Flow> {
+        let facts = self.facts(request)?;
+        match self.rules.verdict(&facts) {
+            Verdict::Allow => return Ok(Flow::Continue),
+            Verdict::Denied(rule) => log::warn!("refused by {rule}: {}", who(request)?),
+            Verdict::NotAllowed => log::warn!("refused, as no rule allows it: {}", who(request)?),
+        }
+        // Which rule it was is for the log: a client that knew could work its way around it.
+        Ok(reply(403)
+            .details("acl_denied")
+            .problem("forbidden", "This is not allowed.")
+            .into())
+    }
+}
+
+impl Acl {
+    /// What the rules want to know, and no more: each fact is a call to the host.
+    fn facts(&self, request: &Request) -> Result<Facts> {
+        let mut facts = Facts::default();
+        if self.needs.consumer {
+            facts.consumer = CONSUMER_NAME.value()?;
+        }
+        if self.needs.groups {
+            facts.groups = CONSUMER_GROUPS.value()?.unwrap_or_default();
+        }
+        if self.needs.method {
+            facts.method = request.method()?;
+        }
+        if self.needs.path {
+            facts.path = request.path()?;
+        }
+        if self.needs.address {
+            facts.address = request.client_address()?;
+        }
+        Ok(facts)
+    }
+}
+
+/// The request in the words of a log line.
+fn who(request: &Request) -> Result<String> {
+    let consumer = request.consumer()?.unwrap_or_else(|| "nobody".to_owned());
+    let address = request
+        .client_address()?
+        .map_or_else(|| "nowhere".to_owned(), |address| address.to_string());
+    Ok(format!(
+        "{} {:?} for {consumer} from {address}",
+        request.method()?,
+        request.path()?
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockgate_sdk::Status;
+    use lockgate_sdk::testing::{self, Gateway};
+
+    const CONFIG: &str = r#"{
+        "deny": [ { "name": "office only", "cidrs": ["198.51.100.0/24"] } ],
+        "allow": [ { "groups": ["gold"] }, { "methods": ["GET"], "path_prefixes": ["/public"] } ]
+    }"#;
+
+    #[test]
+    fn the_right_group_passes_and_the_wrong_one_gets_403() {
+        let gateway = Gateway::<Acl>::configured(CONFIG).expect("a good configuration");
+        let gold = gateway
+            .get("/orders")
+            .property("lockgate.consumer.groups", "beta,gold")
+            .send();
+        assert!(!gold.is_paused());
+        drop(gold);
+        let bronze = gateway
+            .get("/orders")
+            .property("lockgate.consumer.groups", "bronze")
+            .send();
+        assert_eq!(bronze.status(), Some(403));
+        drop(bronze);
+        assert!(!gateway.get("/public/x?y=/private").send().is_paused());
+    }
+
+    #[test]
+    fn the_log_knows_the_rule_and_the_client_does_not() {
+        let gateway = Gateway::<Acl>::configured(CONFIG).expect("a good configuration");
+        let exchange = gateway.get("/public").client("198.51.100.7").send();
+        assert_eq!(exchange.status(), Some(403));
+        assert!(!exchange.reply_body().expect("a body").contains("office"));
+        let log = testing::log().join("\n");
+        assert!(log.contains("office only") && log.contains("198.51.100.7"), "{log}");
+    }
+
+    #[test]
+    fn without_a_real_address_the_peer_counts() {
+        let gateway = Gateway::<Acl>::configured(CONFIG).expect("a good configuration");
+        let exchange = gateway
+            .get("/public")
+            .client("")
+            .property("source\0address", "[::ffff:198.51.100.7]:4711")
+            .send();
+        assert_eq!(exchange.status(), Some(403));
+        assert!(
+            testing::log().join("\n").contains("from 198.51.100.7"),
+            "{:?}",
+            testing::log()
+        );
+    }
+
+    #[test]
+    fn a_host_that_fails_lets_nobody_pass() {
+        let gateway = Gateway::<Acl>::configured(CONFIG).expect("a good configuration");
+        testing::fail("proxy_get_property", Status::InternalFailure);
+        assert_eq!(gateway.get("/public").send().status(), Some(500));
+    }
+
+    #[test]
+    fn a_range_that_is_none_is_refused() {
+        let refused = Gateway::<Acl>::configured(r#"{ "deny": [ { "cidrs": ["10.0.0.1/8"] } ] }"#)
+            .err()
+            .expect("refused");
+        assert!(refused.contains("10.0.0.1/8"), "{refused}");
+    }
+}

@@ -1,0 +1,360 @@
+//! The rules and what they say about a request. Knows no host.
+
+use std::net::IpAddr;
+
+use lockgate_sdk::ConfigError;
+use serde::Deserialize;
+
+use crate::network::Network;
+
+/// The configuration.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rules {
+    #[serde(default)]
+    deny: Vec<Rule>,
+    allow: Option<Vec<Rule>>,
+}
+
+/// Conditions that must all hold; in each list, one entry is enough.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rule {
+    /// What the log calls this rule.
+    name: Option<String>,
+    groups: Option<Vec<String>>,
+    consumers: Option<Vec<String>>,
+    methods: Option<Vec<String>>,
+    path_prefixes: Option<Vec<String>>,
+    cidrs: Option<Vec<Network>>,
+}
+
+/// What the rules may want to know about a request.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) consumer: Option<String>,
+    /// Separated by commas.
+    pub(crate) groups: String,
+    pub(crate) method: String,
+    /// Without the query.
+    pub(crate) path: String,
+    /// `None` when it is not known, or not an IP address.
+    pub(crate) address: Option<IpAddr>,
+}
+
+/// Which facts any rule asks for. The others need not be got.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Needs {
+    pub(crate) consumer: bool,
+    pub(crate) groups: bool,
+    pub(crate) method: bool,
+    pub(crate) path: bool,
+    pub(crate) address: bool,
+}
+
+/// What the rules say.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Allow,
+    /// A rule of `deny` holds; its name, for the log.
+    Denied(String),
+    /// There is an `allow`, and none of its rules holds.
+    NotAllowed,
+}
+
+/// How a rule that asks for an address takes one that is not known: each list errs on its safe side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unknown {
+    Matches,
+    Differs,
+}
+
+impl Rules {
+    /// Refuses rules that say nothing.
+    pub(crate) fn checked(self) -> Result<Rules, ConfigError> {
+        if self.deny.is_empty() && self.allow.is_none() {
+            return Err(ConfigError::new(
+                "there is nothing to check: give \"deny\", \"allow\" or both",
+            ));
+        }
+        let lists = [
+            ("deny", self.deny.as_slice()),
+            ("allow", self.allow.as_deref().unwrap_or_default()),
+        ];
+        for (list, rules) in lists {
+            for (index, rule) in rules.iter().enumerate() {
+                rule.check(&format!("{list}[{index}]"))?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// The facts that the rules ask for.
+    pub(crate) fn needs(&self) -> Needs {
+        let rules = || self.deny.iter().chain(self.allow.iter().flatten());
+        Needs {
+            consumer: rules().any(|rule| rule.consumers.is_some()),
+            groups: rules().any(|rule| rule.groups.is_some()),
+            method: rules().any(|rule| rule.methods.is_some()),
+            path: rules().any(|rule| rule.path_prefixes.is_some()),
+            address: rules().any(|rule| rule.cidrs.is_some()),
+        }
+    }
+
+    /// First what is denied, then what is allowed. Without `allow`, what is not denied may pass.
+    pub(crate) fn verdict(&self, facts: &Facts) -> Verdict {
+        if let Some(index) = self.deny.iter().position(|rule| rule.holds(facts, Unknown::Matches)) {
+            return Verdict::Denied(
+                self.deny[index]
+                    .name
+                    .clone()
+                    .unwrap_or_else(|| format!("deny[{index}]")),
+            );
+        }
+        match &self.allow {
+            Some(allow) if !allow.iter().any(|rule| rule.holds(facts, Unknown::Differs)) => Verdict::NotAllowed,
+            _ => Verdict::Allow,
+        }
+    }
+}
+
+impl Rule {
+    fn check(&self, place: &str) -> Result<(), ConfigError> {
+        let lengths = [
+            ("groups", self.groups.as_ref().map(Vec::len)),
+            ("consumers", self.consumers.as_ref().map(Vec::len)),
+            ("methods", self.methods.as_ref().map(Vec::len)),
+            ("path_prefixes", self.path_prefixes.as_ref().map(Vec::len)),
+            ("cidrs", self.cidrs.as_ref().map(Vec::len)),
+        ];
+        if lengths.iter().all(|(_, length)| length.is_none()) {
+            return Err(ConfigError::at(
+                place,
+                "a rule without a condition would hold for every request",
+            ));
+        }
+        if let Some((name, _)) = lengths.iter().find(|(_, length)| *length == Some(0)) {
+            return Err(ConfigError::at(
+                format!("{place}.{name}"),
+                "an empty list would hold for no request",
+            ));
+        }
+        for (index, prefix) in self.path_prefixes.iter().flatten().enumerate() {
+            if !prefix.starts_with('/') {
+                let place = format!("{place}.path_prefixes[{index}]");
+                return Err(ConfigError::at(
+                    place,
+                    format!("\"{prefix}\" does not begin with a slash"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn holds(&self, facts: &Facts, unknown: Unknown) -> bool {
+        let any_of = |list: &Option<Vec<String>>, holds: &dyn Fn(&String) -> bool| {
+            list.as_ref().is_none_or(|entries| entries.iter().any(holds))
+        };
+        any_of(&self.consumers, &|name| facts.consumer.as_ref() == Some(name))
+            && any_of(&self.groups, &|group| {
+                facts.groups.split(',').any(|known| known.trim() == group)
+            })
+            && any_of(&self.methods, &|method| *method == facts.method)
+            && any_of(&self.path_prefixes, &|prefix| is_below(&facts.path, prefix))
+            && self.cidrs.as_ref().is_none_or(|networks| match facts.address {
+                Some(address) => networks.iter().any(|network| network.contains(address)),
+                None => unknown == Unknown::Matches,
+            })
+    }
+}
+
+/// Whether `path` is `prefix` or below it, by whole segments: `/a` holds for `/a` and `/a/b`, not for `/ab`.
+fn is_below(path: &str, prefix: &str) -> bool {
+    let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+    path.strip_prefix(prefix)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(list: &[&str]) -> Option<Vec<String>> {
+        Some(list.iter().map(|text| (*text).to_owned()).collect())
+    }
+
+    fn networks(list: &[&str]) -> Option<Vec<Network>> {
+        Some(
+            list.iter()
+                .map(|text| Network::parse(text).expect("a network"))
+                .collect(),
+        )
+    }
+
+    fn facts(consumer: &str, groups: &str, path: &str) -> Facts {
+        let consumer = (!consumer.is_empty()).then(|| consumer.to_owned());
+        let address = "192.0.2.1".parse().ok();
+        Facts {
+            consumer,
+            groups: groups.to_owned(),
+            method: "GET".to_owned(),
+            path: path.to_owned(),
+            address,
+        }
+    }
+
+    #[test]
+    fn deny_comes_before_allow() {
+        let rules = Rules {
+            deny: vec![Rule {
+                consumers: texts(&["mallory"]),
+                ..Rule::default()
+            }],
+            allow: Some(vec![Rule {
+                groups: texts(&["gold", "silver"]),
+                ..Rule::default()
+            }]),
+        };
+        assert_eq!(rules.verdict(&facts("alice", "silver", "/")), Verdict::Allow);
+        assert_eq!(
+            rules.verdict(&facts("mallory", "gold", "/")),
+            Verdict::Denied("deny[0]".to_owned())
+        );
+        assert_eq!(rules.verdict(&facts("bob", "bronze", "/")), Verdict::NotAllowed);
+        assert_eq!(rules.verdict(&facts("", "", "/")), Verdict::NotAllowed);
+    }
+
+    #[test]
+    fn without_allow_what_is_not_denied_may_pass_and_an_empty_allow_lets_nothing_pass() {
+        let deny = || {
+            vec![Rule {
+                consumers: texts(&["mallory"]),
+                ..Rule::default()
+            }]
+        };
+        let rules = Rules {
+            deny: deny(),
+            allow: None,
+        };
+        assert_eq!(rules.verdict(&facts("", "", "/")), Verdict::Allow);
+        let rules = Rules {
+            deny: deny(),
+            allow: Some(Vec::new()),
+        };
+        assert_eq!(rules.verdict(&facts("", "", "/")), Verdict::NotAllowed);
+    }
+
+    #[test]
+    fn all_conditions_of_a_rule_must_hold() {
+        let rule = Rule {
+            name: Some("no writing from outside".to_owned()),
+            methods: texts(&["PUT", "POST"]),
+            path_prefixes: texts(&["/admin/", "/internal"]),
+            cidrs: networks(&["192.0.2.0/24"]),
+            ..Rule::default()
+        };
+        let rules = Rules {
+            deny: vec![rule],
+            allow: None,
+        };
+        let mut request = facts("", "", "/internal/x");
+        assert_eq!(rules.verdict(&request), Verdict::Allow, "a GET");
+        request.method = "POST".to_owned();
+        assert_eq!(
+            rules.verdict(&request),
+            Verdict::Denied("no writing from outside".to_owned())
+        );
+        request.path = "/internals".to_owned();
+        assert_eq!(rules.verdict(&request), Verdict::Allow, "another path");
+        request.path = "/admin".to_owned();
+        request.address = "198.51.100.1".parse().ok();
+        assert_eq!(rules.verdict(&request), Verdict::Allow, "another address");
+    }
+
+    #[test]
+    fn an_unknown_address_is_denied_and_not_allowed() {
+        let rule = || Rule {
+            cidrs: networks(&["10.0.0.0/8"]),
+            ..Rule::default()
+        };
+        let nowhere = Facts::default();
+        let deny = Rules {
+            deny: vec![rule()],
+            allow: None,
+        };
+        assert_eq!(deny.verdict(&nowhere), Verdict::Denied("deny[0]".to_owned()));
+        let allow = Rules {
+            deny: Vec::new(),
+            allow: Some(vec![rule()]),
+        };
+        assert_eq!(allow.verdict(&nowhere), Verdict::NotAllowed);
+    }
+
+    #[test]
+    fn prefixes_end_where_segments_end() {
+        for (path, prefix, expected) in [
+            ("/a", "/a", true),
+            ("/a/b", "/a", true),
+            ("/ab", "/a", false),
+            ("/a", "/a/", true),
+            ("/anything", "/", true),
+            ("/A", "/a", false),
+        ] {
+            assert_eq!(is_below(path, prefix), expected, "{path} {prefix}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_matched_as_a_whole() {
+        let rules = Rules {
+            deny: Vec::new(),
+            allow: Some(vec![Rule {
+                groups: texts(&["gold"]),
+                ..Rule::default()
+            }]),
+        };
+        assert_eq!(rules.verdict(&facts("a", "goldfish", "/")), Verdict::NotAllowed);
+        assert_eq!(rules.verdict(&facts("a", "x, gold", "/")), Verdict::Allow);
+    }
+
+    #[test]
+    fn rules_that_say_nothing_are_refused_with_their_place() {
+        let place = |rules: Rules| rules.checked().expect_err("refused").path().to_owned();
+        assert_eq!(
+            place(Rules {
+                deny: Vec::new(),
+                allow: None
+            }),
+            ""
+        );
+        assert_eq!(
+            place(Rules {
+                deny: vec![Rule::default()],
+                allow: None
+            }),
+            "deny[0]"
+        );
+        let empty = Rule {
+            groups: texts(&[]),
+            ..Rule::default()
+        };
+        assert_eq!(
+            place(Rules {
+                deny: Vec::new(),
+                allow: Some(vec![empty])
+            }),
+            "allow[0].groups"
+        );
+        let relative = Rule {
+            path_prefixes: texts(&["/a", "b"]),
+            ..Rule::default()
+        };
+        assert_eq!(
+            place(Rules {
+                deny: vec![relative],
+                allow: None
+            }),
+            "deny[0].path_prefixes[1]"
+        );
+    }
+}
