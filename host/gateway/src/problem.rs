@@ -271,7 +271,6 @@ impl Malformed {
             Self::ConnectionField => "connection_field",
             Self::Connect => "connect",
             Self::Body => "malformed_body",
-            Self::Body => "malformed_body",
         }
     }
 
@@ -291,7 +290,6 @@ impl Malformed {
             Self::TwoLengths => "Content-Length and Transfer-Encoding exclude each other.",
             Self::ConnectionField => "HTTP/2 carries no connection-specific fields.",
             Self::Connect => "CONNECT is not served here.",
-            Self::Body => "The request body broke off or is malformed.",
             Self::Body => "The request body broke off or is malformed.",
         }
     }
@@ -351,7 +349,6 @@ mod tests {
         Problem::Internal,
         Problem::UpstreamFailed,
         Problem::UpstreamMalformed,
-        Problem::ResponseTooLarge,
         Problem::ResponseTooLarge,
         Problem::NoEndpoint,
         Problem::PluginFailed,

@@ -1,0 +1,63 @@
+//! From what hyper read to an exchange: what comes in is checked, normalised, numbered and routed, or refused.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use http::{HeaderMap, HeaderValue, Request, header};
+use hyper::body::Incoming;
+use lockgate_sandbox::exchange::{Exchange, Facts, RequestHead, SharedExchange};
+
+use crate::inbound::{self, Rules};
+use crate::problem::Problem;
+use crate::served::Served;
+use crate::source::Source;
+use crate::view::View;
+
+/// A request at the gate.
+pub(crate) struct Admission {
+    /// What the chain may read and change.
+    pub(crate) exchange: SharedExchange,
+    /// Index of its route; none if it matches none.
+    pub(crate) route: Option<usize>,
+    /// Its body.
+    pub(crate) body: Source,
+    /// Why it goes no further, if so.
+    pub(crate) refused: Option<Problem>,
+    /// Nobody can say where this request ends, so nothing behind it on its connection is believed.
+    pub(crate) ambiguous: bool,
+}
+
+/// Takes a request in. A refused one is an exchange too, so that it is answered, counted and logged like any other.
+pub(crate) fn admit(served: &Served, view: &View, request: Request<Incoming>) -> Admission {
+    let (parts, body) = request.into_parts();
+    let listener = served.listener(view);
+    let settings = &listener.settings;
+    let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let limit = settings.limits.body.map(|limit| limit.0);
+    let body = Source::client(body, limit);
+    let rules = Rules { trusted_proxies: &settings.trusted_proxies, escaped_slashes: settings.escaped_slashes };
+    let (version, method, path) = (parts.version, parts.method.clone(), parts.uri.path_and_query().cloned());
+    match inbound::admit(parts, &served.peer, rules, &served.station.request_ids) {
+        Ok(admitted) => {
+            let route = view.snapshot.routes.find(&admitted.head).map(|route| route.0);
+            let mut facts = Facts::new(served.connection.clone(), admitted.client, admitted.request_id, version);
+            facts.route = route.map(|route| view.snapshot.model.routes[route].name.clone());
+            let too_large = matches!((length, limit), (Some(length), Some(limit)) if length > limit);
+            let refused = too_large.then_some(Problem::BodyTooLarge);
+            Admission { exchange: Rc::new(RefCell::new(Exchange::new(admitted.head, facts))), route, body, refused, ambiguous: false }
+        }
+        Err(malformed) => {
+            let head = RequestHead {
+                method,
+                path: path.unwrap_or_else(|| http::uri::PathAndQuery::from_static("/")),
+                authority: HeaderValue::from_static(""),
+                scheme: served.scheme,
+                headers: HeaderMap::new(),
+            };
+            let id = served.station.request_ids.next();
+            let facts = Facts::new(served.connection.clone(), served.peer.address(), id, version);
+            let exchange = Rc::new(RefCell::new(Exchange::new(head, facts)));
+            Admission { exchange, route: None, body, refused: Some(Problem::Malformed(malformed)), ambiguous: true }
+        }
+    }
+}

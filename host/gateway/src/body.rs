@@ -1,0 +1,106 @@
+//! The bodies that the gateway sends: to an upstream, and to the client.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::lane::Lane;
+use crate::ledger::Ledger;
+use crate::source::{BodyError, Source};
+
+/// A body on its way out, with or without plugins in between.
+pub(crate) enum Outgoing {
+    /// As it came.
+    Direct(Source),
+    /// Through the plugins that read bodies.
+    Chained(Box<Lane>),
+}
+
+impl Outgoing {
+    /// A body that is all there.
+    pub(crate) fn whole(body: Bytes) -> Self {
+        Self::Direct(Source::whole(body))
+    }
+
+    /// What a lane leaves to send, once its head is through.
+    pub(crate) fn after(lane: Lane) -> Self {
+        if lane.touches_body() { Self::Chained(Box::new(lane)) } else { Self::Direct(lane.into_source()) }
+    }
+
+    /// True when plugins may change the body on its way, so that a length told in the head may not hold.
+    pub(crate) fn is_chained(&self) -> bool {
+        matches!(self, Self::Chained(_))
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Self::Direct(source) => Pin::new(source).poll_frame(cx),
+            Self::Chained(lane) => Pin::new(&mut **lane).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Direct(source) => source.is_end_stream(),
+            Self::Chained(lane) => lane.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Direct(source) => source.size_hint(),
+            Self::Chained(lane) => lane.size_hint(),
+        }
+    }
+}
+
+/// What the client gets, with the ledger that closes the request's account when the last byte is out.
+pub(crate) struct ClientBody {
+    body: Outgoing,
+    ledger: Ledger,
+}
+
+impl ClientBody {
+    /// Binds a body to the account of its request.
+    pub(crate) fn new(body: Outgoing, ledger: Ledger) -> Self {
+        Self { body, ledger }
+    }
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let frame = match Pin::new(&mut this.body).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending if this.ledger.is_overdue(cx) => Some(Err(BodyError::TimedOut)),
+            Poll::Pending => return Poll::Pending,
+        };
+        match &frame {
+            Some(Ok(frame)) => this.ledger.sent(frame.data_ref().map_or(0, Bytes::len)),
+            Some(Err(error)) => this.ledger.broken(error.fault()),
+            None => this.ledger.complete(),
+        }
+        if this.body.is_end_stream() {
+            this.ledger.complete();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

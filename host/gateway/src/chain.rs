@@ -1,0 +1,251 @@
+//! The plugins that one request passes, and what each asked for.
+//! Knows the order, the failure policy and the time each plugin took; not bodies (`lane`) and not the network.
+
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use lockgate_sandbox::exchange::{LocalResponse, SharedExchange};
+use lockgate_sandbox::settings::OnError;
+use lockgate_sandbox::{Action, Failure, Hooks, Stream, Vm};
+
+use crate::metrics::{Phase, PluginSeries};
+use crate::problem::Problem;
+
+/// The way that a message travels through the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// From the client to the upstream, first plugin first.
+    Request,
+    /// From the upstream to the client, last plugin first.
+    Response,
+}
+
+/// What ends a message's way through the chain before its end.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// A plugin answers itself.
+    Reply(LocalResponse),
+    /// The gateway answers, because something failed.
+    Problem(Problem),
+    /// A plugin wants the stream to be reset.
+    Close,
+}
+
+/// A plugin of a chain, ready on this worker: what every request that passes it shares.
+pub(crate) struct Stand {
+    /// The plugin's VM on this worker.
+    pub(crate) vm: Rc<Vm>,
+    /// Where its time is counted.
+    pub(crate) series: PluginSeries,
+    /// Its name.
+    pub(crate) name: Arc<str>,
+}
+
+/// One request's place in one plugin.
+pub(crate) struct Link {
+    stand: Rc<Stand>,
+    stream: OnceCell<Stream>,
+    bypassed: Cell<bool>,
+    spent: [Cell<Duration>; 2],
+}
+
+impl Link {
+    fn new(stand: Rc<Stand>) -> Self {
+        Self { stand, stream: OnceCell::new(), bypassed: Cell::new(false), spent: Default::default() }
+    }
+
+    /// The stream context, if the request has reached this plugin and the plugin still takes part.
+    pub(crate) fn running(&self) -> Option<&Stream> {
+        if self.bypassed.get() { None } else { self.stream.get() }
+    }
+
+    /// True when the request came as far as this plugin.
+    pub(crate) fn was_reached(&self) -> bool {
+        self.stream.get().is_some()
+    }
+
+    /// What the plugin exports.
+    pub(crate) fn hooks(&self) -> Hooks {
+        self.stand.vm.plugin().hooks()
+    }
+
+    /// True when body or trailers in this direction concern the plugin.
+    pub(crate) fn reads_body(&self, direction: Direction) -> bool {
+        let hooks = self.hooks();
+        match direction {
+            Direction::Request => hooks.request_body || hooks.request_trailers,
+            Direction::Response => hooks.response_body || hooks.response_trailers,
+        }
+    }
+
+    /// Bytes of a body that may be kept while the plugin pauses, in each direction.
+    pub(crate) fn body_limit(&self) -> u64 {
+        self.stand.vm.plugin().spec().limits.body.0
+    }
+
+    /// The plugin's name and the time it took in the request and the response phase.
+    pub(crate) fn spent(&self) -> (&Arc<str>, Duration, Duration) {
+        (&self.stand.name, self.spent[0].get(), self.spent[1].get())
+    }
+}
+
+/// The plugins that one request passes.
+pub(crate) struct Chain {
+    /// What the plugins read and change.
+    pub(crate) exchange: SharedExchange,
+    links: Box<[Link]>,
+    stopped: Cell<Option<Stop>>,
+}
+
+impl Chain {
+    /// A chain for one request; no plugin has seen it yet.
+    pub(crate) fn new(exchange: SharedExchange, stands: &[Rc<Stand>]) -> Rc<Self> {
+        let links = stands.iter().cloned().map(Link::new).collect();
+        Rc::new(Self { exchange, links, stopped: Cell::new(None) })
+    }
+
+    /// The places in the chain's order.
+    pub(crate) fn links(&self) -> &[Link] {
+        &self.links
+    }
+
+    /// True when no plugin stands in the chain.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
+    /// The last plugin that the request has reached.
+    pub(crate) fn reached(&self) -> Option<usize> {
+        self.links.iter().rposition(Link::was_reached)
+    }
+
+    /// Opens the plugin at `index` for this request, with a stream context of its own.
+    pub(crate) fn open(&self, index: usize) -> Result<(), Stop> {
+        let link = &self.links[index];
+        self.exchange.borrow_mut().position = index;
+        match link.stand.vm.open(&self.exchange) {
+            Ok(stream) => {
+                // Each place is opened once, in the request's headers phase.
+                let _ = link.stream.set(stream);
+                Ok(())
+            }
+            Err(failure) => self.failed(index, &failure),
+        }
+    }
+
+    /// Calls the plugin at `index`, if it takes part, and reads what it asked for.
+    /// A local answer, a reset or a failure with `deny` comes back as [`Stop`].
+    pub(crate) fn call(
+        &self,
+        index: usize,
+        direction: Direction,
+        phase: Phase,
+        call: impl FnOnce(&Stream) -> Result<Action, Failure>,
+    ) -> Result<Action, Stop> {
+        let link = &self.links[index];
+        let Some(stream) = link.running() else { return Ok(Action::Continue) };
+        self.exchange.borrow_mut().position = index;
+        // A resume from before this callback cannot mean the pause that the callback may ask for.
+        self.resumed(index, direction);
+        let begun = Instant::now();
+        let outcome = call(stream);
+        let took = begun.elapsed();
+        let spent = &link.spent[direction as usize];
+        spent.set(spent.get() + took);
+        link.stand.series.record(phase, took);
+        match outcome {
+            Ok(action) => {
+                self.asked()?;
+                Ok(if self.resumed(index, direction) { Action::Continue } else { action })
+            }
+            Err(failure) => self.failed(index, &failure).map(|()| Action::Continue),
+        }
+    }
+
+    /// What any plugin asked for since the last look that ends this message's way.
+    pub(crate) fn asked(&self) -> Result<(), Stop> {
+        let mut exchange = self.exchange.borrow_mut();
+        if let Some(response) = exchange.asked.local_response.take() {
+            return Err(Stop::Reply(response));
+        }
+        if std::mem::take(&mut exchange.asked.close) {
+            return Err(Stop::Close);
+        }
+        Ok(())
+    }
+
+    /// True, once, when the plugin at `index` asked that the paused message goes on.
+    pub(crate) fn resumed(&self, index: usize, direction: Direction) -> bool {
+        let mut exchange = self.exchange.borrow_mut();
+        match direction {
+            Direction::Request => exchange.asked.resume_request.take(index),
+            Direction::Response => exchange.asked.resume_response.take(index),
+        }
+    }
+
+    /// Applies `on_error` when a plugin was lost while the message waited in it.
+    pub(crate) fn lost(&self, index: usize) -> Result<bool, Stop> {
+        let link = &self.links[index];
+        match link.stream.get() {
+            Some(stream) if stream.is_lost() && !link.bypassed.get() => {
+                link.bypassed.set(true);
+                match link.stand.vm.plugin().spec().on_error {
+                    OnError::Deny => Err(Stop::Problem(Problem::PluginFailed)),
+                    OnError::Bypass => Ok(true),
+                }
+            }
+            _ => Ok(link.bypassed.get()),
+        }
+    }
+
+    fn failed(&self, index: usize, failure: &Failure) -> Result<(), Stop> {
+        self.links[index].bypassed.set(true);
+        // What the plugin asked for before it failed is void.
+        self.exchange.borrow_mut().asked = Default::default();
+        match failure.on_error {
+            OnError::Deny => Err(Stop::Problem(Problem::PluginFailed)),
+            OnError::Bypass => Ok(()),
+        }
+    }
+
+    /// True when a plugin may still look at the heads after they were sent: in body, trailers or log callbacks.
+    pub(crate) fn looks_back(&self) -> bool {
+        self.links.iter().filter(|link| link.running().is_some()).any(|link| {
+            let hooks = link.hooks();
+            hooks.finish || hooks.response_body || hooks.response_trailers
+        })
+    }
+
+    /// Tells the pipeline that the request's body cannot go on; it is waiting for the upstream meanwhile.
+    pub(crate) fn stop(&self, stop: Stop) {
+        self.stopped.set(Some(stop));
+        self.exchange.borrow_mut().wake();
+    }
+
+    /// Ready when something in the chain ends the request while its body is on the way.
+    pub(crate) fn poll_stopped(&self, cx: &mut Context<'_>) -> Poll<Stop> {
+        if let Some(stop) = self.stopped.take() {
+            return Poll::Ready(stop);
+        }
+        if let Err(stop) = self.asked() {
+            return Poll::Ready(stop);
+        }
+        self.exchange.borrow_mut().register(cx.waker());
+        Poll::Pending
+    }
+
+    /// The exchange is over: done, log and delete in every plugin that saw it, in the chain's order.
+    pub(crate) fn finish(&self) {
+        for (index, link) in self.links.iter().enumerate() {
+            if let Some(stream) = link.stream.get() {
+                if let Ok(mut exchange) = self.exchange.try_borrow_mut() {
+                    exchange.position = index;
+                }
+                stream.finish();
+            }
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! The control thread: makes snapshots, hands them to the workers, listens to signals, ends the process in order.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use lockgate_config::Report;
+use lockgate_config::model::Listener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::admin::AdminState;
+use crate::listener;
+use crate::load::{Loader, Outcome};
+use crate::metrics::{Registry, ReloadResult};
+use crate::roster;
+use crate::snapshot::Snapshot;
+use crate::watch::Watch;
+use crate::worker::{Command, NewSocket, Worker};
+
+/// Why the gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration, or something that it names, is wrong.
+    #[error("{0}")]
+    Config(Report),
+    /// A listener's address cannot be had.
+    #[error("listener \"{listener}\" cannot listen on {address}: {source}")]
+    Listen {
+        /// Its name.
+        listener: String,
+        /// Where it wanted to listen.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system refused something else that the gateway needs.
+    #[error("{what}: {source}")]
+    System {
+        /// What it was needed for.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The WebAssembly engine cannot be set up.
+    #[error(transparent)]
+    Engine(#[from] lockgate_sandbox::EngineError),
+}
+
+impl RunError {
+    pub(crate) fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::System { what, source }
+    }
+}
+
+/// The control thread's state.
+pub(crate) struct Control {
+    config: PathBuf,
+    loader: Option<Loader>,
+    current: Option<Arc<Snapshot>>,
+    files: Vec<PathBuf>,
+    workers: Vec<Worker>,
+    registry: Registry,
+    admin: Arc<AdminState>,
+    watch: Option<Watch>,
+}
+
+/// Signals that mean something to the gateway.
+pub(crate) struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Takes them over from the system.
+    pub(crate) fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
+impl Control {
+    /// Control over `workers`, which serve nothing yet.
+    pub(crate) fn new(
+        config: PathBuf,
+        loader: Loader,
+        workers: Vec<Worker>,
+        registry: Registry,
+        admin: Arc<AdminState>,
+    ) -> Self {
+        let watch = Watch::new().inspect_err(|error| tracing::warn!(%error, "files cannot be watched; reload with SIGHUP")).ok();
+        Self { config, loader: Some(loader), current: None, files: Vec::new(), workers, registry, admin, watch }
+    }
+
+    /// Takes the first snapshot live.
+    pub(crate) async fn start(&mut self, outcome: Outcome) -> Result<(), RunError> {
+        self.adopt(outcome).await?;
+        self.publish(None);
+        self.admin.ready.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Reloads on change and on SIGHUP until it is told to end; then drains.
+    pub(crate) async fn run(mut self, mut signals: Signals) {
+        loop {
+            self.rewatch();
+            let changed = async {
+                match &mut self.watch {
+                    Some(watch) => watch.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = changed => self.reload().await,
+                _ = signals.hangup.recv() => {
+                    tracing::info!("SIGHUP: reloading");
+                    self.admin.reopen_logs();
+                    self.reload().await;
+                }
+                _ = signals.terminate.recv() => break,
+                _ = signals.interrupt.recv() => break,
+            }
+        }
+        self.drain().await;
+    }
+
+    /// Makes the next snapshot and takes it live, or tells why not and changes nothing.
+    async fn reload(&mut self) {
+        let began = Instant::now();
+        let Some(mut loader) = self.loader.take() else { return };
+        let (config, current) = (self.config.clone(), self.current.clone());
+        let loaded = tokio::task::spawn_blocking(move || {
+            let outcome = loader.load(&config, current.as_deref());
+            (loader, outcome)
+        });
+        let (loader, outcome) = match loaded.await {
+            Ok(done) => done,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        self.loader = Some(loader);
+        let outcome = match outcome {
+            Ok(outcome) => self.adopt(outcome).await.map_err(|error| error.to_string()),
+            Err(report) => Err(report.to_string()),
+        };
+        match &outcome {
+            Ok(()) => {
+                let revision = self.current.as_ref().map_or(0, |snapshot| snapshot.revision);
+                tracing::info!(revision, took_ms = began.elapsed().as_millis() as u64, "reloaded");
+                self.registry.reloads(ReloadResult::Success);
+            }
+            Err(reason) => {
+                tracing::error!("reload refused, the configuration before keeps serving:\n{reason}");
+                self.registry.reloads(ReloadResult::Failure);
+            }
+        }
+        self.publish(outcome.err());
+    }
+
+    /// Binds what is new, hands the snapshot to every worker and waits until all have it.
+    async fn adopt(&mut self, outcome: Outcome) -> Result<(), RunError> {
+        let Outcome { snapshot, files } = outcome;
+        let before = self.current.as_deref();
+        let address = |name: &str, snapshot: Option<&Snapshot>| {
+            snapshot.and_then(|s| s.model.listeners.iter().find(|l| &*l.name == name)).map(|l| l.listen)
+        };
+        let fresh: Vec<&Listener> =
+            snapshot.model.listeners.iter().filter(|l| address(&l.name, before) != Some(l.listen)).collect();
+        let closed: Vec<Arc<str>> = before
+            .iter()
+            .flat_map(|before| &before.model.listeners)
+            .filter(|l| address(&l.name, Some(&snapshot)) != Some(l.listen))
+            .map(|l| l.name.clone())
+            .collect();
+        let mut sockets: Vec<Vec<NewSocket>> = self.workers.iter().map(|_| Vec::new()).collect();
+        for listener in fresh {
+            bind(listener, &mut sockets)?;
+        }
+        warn_of_fixed(before, &snapshot);
+        let mut waiting = Vec::with_capacity(self.workers.len());
+        for (worker, sockets) in self.workers.iter().zip(sockets) {
+            let (done, adopted) = oneshot::channel();
+            let command = Command::Adopt { snapshot: snapshot.clone(), sockets, closed: closed.clone(), done };
+            if worker.commands.send(command).is_ok() {
+                waiting.push(adopted);
+            }
+        }
+        for adopted in waiting {
+            // A worker that has died answers nothing; its thread told why.
+            let _ = adopted.await;
+        }
+        self.current = Some(snapshot);
+        self.files = files;
+        Ok(())
+    }
+
+    /// Shows what is live, and what was refused, on the admin side.
+    fn publish(&self, refused: Option<String>) {
+        if let (Some(snapshot), Some(loader)) = (&self.current, &self.loader) {
+            let workers = self.workers.iter().map(|worker| worker.commands.clone()).collect();
+            self.admin.publish(roster::Roster::new(snapshot, loader.modules(), workers, refused));
+        }
+    }
+
+    fn rewatch(&mut self) {
+        let Some(watch) = &mut self.watch else { return };
+        let model = self.current.as_ref().map(|snapshot| &snapshot.model);
+        let certificates = model.iter().flat_map(|model| &model.listeners).filter_map(|listener| listener.tls.as_ref());
+        let certificates = certificates.flat_map(|tls| &tls.certificates).flat_map(|files| [&*files.cert, &*files.key]);
+        let files = std::iter::once(self.config.as_path()).chain(self.files.iter().map(PathBuf::as_path)).chain(certificates);
+        let folders = model.and_then(|model| model.plugin_dir.as_deref());
+        watch.set(files, folders);
+    }
+
+    /// Lets every worker finish what is open, within the configured time.
+    async fn drain(self) {
+        let limit = self.current.as_ref().map_or_else(Default::default, |snapshot| snapshot.model.drain_timeout.0);
+        tracing::info!(limit_ms = limit.as_millis() as u64, "draining");
+        self.admin.ready.store(false, Ordering::Release);
+        for worker in &self.workers {
+            // One that has ended has nothing to drain.
+            let _ = worker.commands.send(Command::Drain(limit));
+        }
+        for worker in &self.workers {
+            worker.commands.closed().await;
+        }
+        for worker in self.workers {
+            if worker.thread.join().is_err() {
+                tracing::error!("a worker ended in a panic");
+            }
+        }
+    }
+}
+
+/// Binds a socket for every worker, all on the address that the first one got.
+fn bind(listener: &Listener, sockets: &mut [Vec<NewSocket>]) -> Result<(), RunError> {
+    let refused = |source| RunError::Listen { listener: listener.name.to_string(), address: listener.listen, source };
+    let mut address = listener.listen;
+    for sockets in sockets {
+        let socket = listener::bind(address).map_err(refused)?;
+        if address.port() == 0 {
+            address = socket.local_addr().map_err(refused)?;
+        }
+        sockets.push(NewSocket { listener: listener.name.clone(), socket });
+    }
+    tracing::info!(listener = &*listener.name, %address, tls = listener.tls.is_some(), "listening");
+    Ok(())
+}
+
+/// Some knobs take effect only at the next start; whoever changes them should know.
+fn warn_of_fixed(before: Option<&Snapshot>, next: &Snapshot) {
+    let Some(before) = before else { return };
+    if before.model.workers != next.model.workers {
+        tracing::warn!("\"workers\" takes effect at the next start");
+    }
+    let admin = |snapshot: &Snapshot| snapshot.model.admin.as_ref().map(|admin| (admin.listen, admin.token.clone()));
+    if admin(before) != admin(next) {
+        tracing::warn!("\"admin\" takes effect at the next start");
+    }
+    if before.model.access_log != next.model.access_log {
+        tracing::warn!("\"access_log\" takes effect at the next start");
+    }
+    if before.model.cache != next.model.cache {
+        tracing::warn!("\"cache\" takes effect at the next start");
+    }
+}

@@ -1,0 +1,313 @@
+//! One message on its way through the chain, in one direction: head first, then the body as it comes.
+//!
+//! A chunk goes through and on; it is kept only while a plugin pauses for it, and then under the plugin's limit.
+//! The lane is itself a body, so whoever sends the message pulls it, and backpressure reaches its source.
+//! It knows no network and makes no answer: what ends a message early is handed up as [`Stop`].
+
+mod flow;
+mod stage;
+
+use std::cell::RefMut;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame};
+use lockgate_sandbox::exchange::BodyBuffer;
+use lockgate_sandbox::{Action, Failure, Stream};
+
+use stage::{End, Part, Stage};
+
+use crate::chain::{Chain, Direction, Stop};
+use crate::metrics::Phase;
+use crate::problem::{Malformed, Problem};
+use crate::source::{BodyError, Source};
+
+/// A message on its way through the chain.
+pub(crate) struct Lane {
+    chain: Rc<Chain>,
+    direction: Direction,
+    stages: Vec<Stage>,
+    source: Source,
+    /// The source has nothing more to give.
+    drained: bool,
+    /// Body that passed the stages before `onward` while a later one still held the head.
+    pending: Part,
+    onward: usize,
+    /// Frames that are through.
+    out: VecDeque<Frame<Bytes>>,
+    finished: bool,
+    /// Why the source broke off, until it is reported.
+    failure: Option<BodyError>,
+}
+
+impl Lane {
+    /// The request's way, through every plugin.
+    pub(crate) fn request(chain: Rc<Chain>, source: Source) -> Self {
+        let order: Vec<usize> = (0..chain.links().len()).collect();
+        Self::new(chain, Direction::Request, order, source)
+    }
+
+    /// The response's way: from the plugin at `first` back to the first one.
+    /// `None` is a response that no plugin has to see.
+    pub(crate) fn response(chain: Rc<Chain>, first: Option<usize>, source: Source) -> Self {
+        let order: Vec<usize> = first.map_or_else(Vec::new, |first| (0..=first).rev().collect());
+        Self::new(chain, Direction::Response, order, source)
+    }
+
+    fn new(chain: Rc<Chain>, direction: Direction, order: Vec<usize>, source: Source) -> Self {
+        let stages = order
+            .into_iter()
+            .map(|link| Stage::new(link, chain.links()[link].reads_body(direction)))
+            .collect();
+        Self {
+            chain,
+            direction,
+            stages,
+            drained: false,
+            source,
+            pending: Part::default(),
+            onward: 0,
+            out: VecDeque::new(),
+            finished: false,
+            failure: None,
+        }
+    }
+
+    /// Takes the message's head through the plugins; they may hold it, and meanwhile see its body come.
+    pub(crate) async fn head(&mut self) -> Result<(), Stop> {
+        let end_of_stream = self.source.is_end_stream();
+        self.drained = end_of_stream;
+        for index in 0..self.stages.len() {
+            let link = self.stages[index].link;
+            let action = match self.direction {
+                Direction::Request => {
+                    self.chain.open(link)?;
+                    self.chain.call(link, self.direction, Phase::RequestHeaders, |s| s.request_headers(end_of_stream))?
+                }
+                Direction::Response => {
+                    self.chain.call(link, self.direction, Phase::ResponseHeaders, |s| s.response_headers(end_of_stream))?
+                }
+            };
+            if self.direction == Direction::Response {
+                self.place_taps();
+            }
+            if action == Action::Pause {
+                self.wait(index).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// True when the body has to pass plugins; else the source can be sent as it is.
+    pub(crate) fn touches_body(&self) -> bool {
+        !self.pending.is_nothing()
+            || (!self.drained || !self.source.is_end_stream())
+                && self.stages.iter().any(|stage| stage.reads_body || stage.tap.is_some())
+    }
+
+    /// The whole body's length, if all of it went through before the head does.
+    pub(crate) fn settled_length(&self) -> Option<u64> {
+        let through = self.onward >= self.stages.len() || !self.stages[self.onward..].iter().any(|s| s.reads_body);
+        (self.pending.end == End::Last && through).then_some(self.pending.data.len() as u64)
+    }
+
+    /// The source alone, when no plugin touches the body.
+    pub(crate) fn into_source(self) -> Source {
+        self.source
+    }
+
+    /// Waits while the plugin at `index` holds the head.
+    async fn wait(&mut self, index: usize) -> Result<(), Stop> {
+        let early = std::mem::take(&mut self.pending);
+        if let Some(part) = self.pass(self.onward, early, index + 1)? {
+            self.set_pending(part, index + 1);
+            if !self.pending.is_nothing() {
+                return Ok(());
+            }
+        }
+        poll_fn(|cx| self.poll_wait(index, cx)).await
+    }
+
+    fn poll_wait(&mut self, index: usize, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+        loop {
+            self.chain.exchange.borrow_mut().register(cx.waker());
+            self.chain.asked()?;
+            let link = self.stages[index].link;
+            if self.chain.lost(link)? || self.chain.resumed(link, self.direction) {
+                let part = self.stages[index].release();
+                self.stages[index].tapped(&part);
+                self.set_pending(part, index + 1);
+                return Poll::Ready(Ok(()));
+            }
+            // A plugin that reads no body leaves it where it is: in the sender.
+            if self.drained || !self.stages[index].reads_body {
+                return Poll::Pending;
+            }
+            let Some(part) = ready!(self.poll_part(cx)).map_err(|e| self.stop_of(&e))? else { continue };
+            if let Some(part) = self.pass(0, part, index + 1)? {
+                self.set_pending(part, index + 1);
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    fn set_pending(&mut self, part: Part, onward: usize) {
+        self.pending = part;
+        self.onward = onward;
+    }
+
+    /// The next piece from the source; `None` when what came is of no concern.
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Part>, BodyError>> {
+        let frame = ready!(Pin::new(&mut self.source).poll_frame(cx));
+        let part = match frame {
+            None => {
+                self.drained = true;
+                Some(Part { data: BodyBuffer::default(), end: End::Last })
+            }
+            Some(Err(error)) => return Poll::Ready(Err(error)),
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => {
+                    let end = if self.source.is_end_stream() { End::Last } else { End::Open };
+                    self.drained = end == End::Last;
+                    let mut buffer = BodyBuffer::default();
+                    buffer.push(data);
+                    Some(Part { data: buffer, end })
+                }
+                Err(frame) => frame.into_trailers().ok().map(|trailers| {
+                    self.drained = true;
+                    self.set_trailers(trailers);
+                    Part { data: BodyBuffer::default(), end: End::Trailers }
+                }),
+            },
+        };
+        Poll::Ready(Ok(part))
+    }
+
+    /// Takes a piece through the stages `from..upto`; `None` when one of them keeps it.
+    fn pass(&mut self, from: usize, mut part: Part, upto: usize) -> Result<Option<Part>, Stop> {
+        for index in from..upto {
+            if part.is_nothing() {
+                return Ok(Some(part));
+            }
+            if self.stages[index].reads_body || self.stages[index].paused {
+                match self.deliver(index, part)? {
+                    Some(passed) => part = passed,
+                    None => return Ok(None),
+                }
+            }
+            self.stages[index].tapped(&part);
+        }
+        Ok(Some(part))
+    }
+
+    /// Gives a piece to one plugin, together with what it holds.
+    fn deliver(&mut self, index: usize, part: Part) -> Result<Option<Part>, Stop> {
+        let stage = &mut self.stages[index];
+        let link = &self.chain.links()[stage.link];
+        if link.running().is_none() && !stage.paused {
+            return Ok(Some(part));
+        }
+        let hooks = link.hooks();
+        let (body_hook, trailers_hook, body, trailers) = match self.direction {
+            Direction::Request => (hooks.request_body, hooks.request_trailers, Phase::RequestBody, Phase::RequestTrailers),
+            Direction::Response => {
+                (hooks.response_body, hooks.response_trailers, Phase::ResponseBody, Phase::ResponseTrailers)
+            }
+        };
+        let mut action = if stage.paused { Action::Pause } else { Action::Continue };
+        let fresh = !part.data.is_empty();
+        stage.held.end = part.end;
+        stage.held.data.append(part.data);
+        let direction = self.direction;
+        if body_hook && (fresh || part.end == End::Last) {
+            let last = part.end == End::Last;
+            action = self.with_body(index, body, |stream| match direction {
+                Direction::Request => stream.request_body(last),
+                Direction::Response => stream.response_body(last),
+            })?;
+        }
+        if trailers_hook && part.end == End::Trailers {
+            action = self.with_body(index, trailers, |stream| match direction {
+                Direction::Request => stream.request_trailers(),
+                Direction::Response => stream.response_trailers(),
+            })?;
+        }
+        let stage = &mut self.stages[index];
+        if action == Action::Continue {
+            return Ok(Some(stage.release()));
+        }
+        stage.paused = true;
+        let limit = self.chain.links()[stage.link].body_limit();
+        if stage.held.data.len() as u64 > limit {
+            return Err(Stop::Problem(match direction {
+                Direction::Request => Problem::BodyTooLarge,
+                Direction::Response => Problem::ResponseTooLarge,
+            }));
+        }
+        Ok(None)
+    }
+
+    /// A body callback: what the stage holds lies in the exchange while the guest runs.
+    fn with_body(
+        &mut self,
+        index: usize,
+        phase: Phase,
+        call: impl FnOnce(&Stream) -> Result<Action, Failure>,
+    ) -> Result<Action, Stop> {
+        let held = std::mem::take(&mut self.stages[index].held.data);
+        *self.buffer() = held;
+        let outcome = self.chain.call(self.stages[index].link, self.direction, phase, call);
+        let held = std::mem::take(&mut *self.buffer());
+        self.stages[index].held.data = held;
+        outcome
+    }
+
+    fn buffer(&self) -> RefMut<'_, BodyBuffer> {
+        RefMut::map(self.chain.exchange.borrow_mut(), |exchange| match self.direction {
+            Direction::Request => &mut exchange.request_body,
+            Direction::Response => &mut exchange.response_body,
+        })
+    }
+
+    fn set_trailers(&self, trailers: HeaderMap) {
+        let mut exchange = self.chain.exchange.borrow_mut();
+        match self.direction {
+            Direction::Request => exchange.request_trailers = Some(trailers),
+            Direction::Response => exchange.response_trailers = Some(trailers),
+        }
+    }
+
+    fn take_trailers(&self) -> Option<HeaderMap> {
+        let mut exchange = self.chain.exchange.borrow_mut();
+        match self.direction {
+            Direction::Request => exchange.request_trailers.take(),
+            Direction::Response => exchange.response_trailers.take(),
+        }
+    }
+
+    /// Those who asked to see the body behind a plugin get their place; an empty body is complete at once.
+    fn place_taps(&mut self) {
+        let taps = std::mem::take(&mut self.chain.exchange.borrow_mut().taps);
+        for tap in taps {
+            if self.drained && self.pending.is_nothing() {
+                tap.sink.end(true);
+            } else if let Some(stage) = self.stages.iter_mut().find(|stage| stage.link == tap.position) {
+                stage.tap = Some(tap.sink);
+            }
+        }
+    }
+
+    fn stop_of(&self, error: &BodyError) -> Stop {
+        Stop::Problem(match error {
+            BodyError::TooLarge => Problem::BodyTooLarge,
+            BodyError::Upstream(_) => Problem::UpstreamFailed,
+            BodyError::TimedOut => Problem::UpstreamTimeout,
+            BodyError::Client(_) | BodyError::Stopped => Problem::Malformed(Malformed::Body),
+        })
+    }
+}

@@ -1,0 +1,69 @@
+//! One plugin as one message meets it: what of the body it holds, and who listens behind it.
+
+use lockgate_sandbox::exchange::{BodyBuffer, BodySink};
+
+/// How much of the message is known behind a piece of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(super) enum End {
+    /// More may come.
+    #[default]
+    Open,
+    /// This was the last byte, and no trailers follow.
+    Last,
+    /// Trailers follow; they lie in the exchange.
+    Trailers,
+}
+
+/// A piece of a body on its way.
+#[derive(Default)]
+pub(super) struct Part {
+    pub(super) data: BodyBuffer,
+    pub(super) end: End,
+}
+
+impl Part {
+    /// True when passing it on would tell nobody anything.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.data.is_empty() && self.end == End::Open
+    }
+}
+
+/// One plugin, as this message meets it.
+pub(super) struct Stage {
+    /// Its place in the chain.
+    pub(super) link: usize,
+    /// It exports a body or trailers callback for this direction.
+    pub(super) reads_body: bool,
+    /// It asked to wait in a body or trailers callback.
+    pub(super) paused: bool,
+    /// What it holds while it waits.
+    pub(super) held: Part,
+    /// Who sees the body behind it.
+    pub(super) tap: Option<Box<dyn BodySink>>,
+}
+
+impl Stage {
+    pub(super) fn new(link: usize, reads_body: bool) -> Self {
+        Self { link, reads_body, paused: false, held: Part::default(), tap: None }
+    }
+
+    /// Lets go of what it holds.
+    pub(super) fn release(&mut self) -> Part {
+        self.paused = false;
+        std::mem::take(&mut self.held)
+    }
+
+    /// Shows a piece that leaves this stage to the tap behind it.
+    pub(super) fn tapped(&mut self, part: &Part) {
+        let Some(sink) = self.tap.as_mut() else { return };
+        for chunk in part.data.chunks() {
+            sink.chunk(chunk);
+        }
+        if part.end != End::Open
+            && let Some(sink) = self.tap.take()
+        {
+            // What ends in trailers is not complete without them, and a tap takes only data.
+            sink.end(part.end == End::Last);
+        }
+    }
+}

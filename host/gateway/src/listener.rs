@@ -1,0 +1,87 @@
+//! Listening sockets: one per listener and worker, all on one port, so that the kernel spreads the connections.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::connection;
+use crate::station::Station;
+
+/// Connections that the kernel keeps until they are accepted.
+const BACKLOG: i32 = 4096;
+
+/// How long accepting rests after the system refused it, as when file descriptors have run out.
+const REST: Duration = Duration::from_millis(100);
+
+/// Binds a socket that shares its port with those of the other workers.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Accepts connections for the listener called `name` until `stop`; then takes what the kernel has already accepted.
+pub(crate) async fn accept(station: Rc<Station>, name: Arc<str>, socket: StdListener, stop: impl Future<Output = ()>) {
+    let socket = match TcpListener::from_std(socket) {
+        Ok(socket) => socket,
+        Err(error) => return tracing::error!(listener = &*name, %error, "cannot listen"),
+    };
+    let mut stop = pin!(stop);
+    loop {
+        let next = poll_fn(|cx| {
+            if stop.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            socket.poll_accept(cx).map(Some)
+        });
+        match next.await {
+            None => break,
+            Some(Ok((stream, peer))) => admit(&station, &name, stream, peer),
+            Some(Err(error)) if is_of_the_peer(&error) => {}
+            Some(Err(error)) => {
+                tracing::warn!(listener = &*name, %error, "cannot accept connections for now");
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+    // Their handshake is done: to their clients these are connections that the gateway has taken.
+    poll_fn(|cx| {
+        while let Poll::Ready(Ok((stream, peer))) = socket.poll_accept(cx) {
+            admit(&station, &name, stream, peer);
+        }
+        Poll::Ready(())
+    })
+    .await;
+}
+
+fn admit(station: &Rc<Station>, name: &Arc<str>, stream: TcpStream, peer: SocketAddr) {
+    let view = station.view();
+    let Some(listener) = view.listener(name) else { return };
+    let Some(place) = station.shared.crowd.enter(name, listener.settings.limits.connections) else {
+        tracing::warn!(listener = &**name, limit = listener.settings.limits.connections, "connection limit reached; closed a new connection");
+        return;
+    };
+    let (station, listener) = (station.clone(), listener.clone());
+    tokio::task::spawn_local(async move {
+        connection::serve(station, listener, stream, peer).await;
+        drop(place);
+    });
+}
+
+/// Errors that concern only the connection that was to be accepted.
+fn is_of_the_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}

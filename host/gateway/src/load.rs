@@ -1,0 +1,214 @@
+//! Makes the next snapshot aside from all traffic: reads the configuration, compiles and links plugins, lets each take
+//! its configuration in a trial VM. What has not changed is taken over. If anything fails there is no snapshot, only a
+//! report; one bad module file holds back that file alone.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use lockgate_config::model::{Listener, Model, PluginModel};
+use lockgate_config::{Diagnostic, Document, Loaded, Report};
+use lockgate_sandbox::{Engine, Module, Plugin, PluginSpec};
+use lockgate_upstream::Upstream;
+
+use crate::modules::Modules;
+use crate::snapshot::{LoadedPlugin, PluginIdentity, Snapshot};
+use crate::tls::CertificateStore;
+use crate::trial;
+
+/// Makes snapshots, one after the other.
+pub(crate) struct Loader {
+    modules: Modules,
+    revision: u64,
+}
+
+/// What a load came to.
+pub(crate) struct Outcome {
+    /// The next snapshot.
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// Files besides the configuration that it was made of.
+    pub(crate) files: Vec<std::path::PathBuf>,
+}
+
+impl Loader {
+    /// A loader that has seen nothing yet.
+    pub(crate) fn new(engine: Engine) -> Self {
+        Self { modules: Modules::new(engine), revision: 0 }
+    }
+
+    /// The modules as they were at the last load.
+    pub(crate) fn modules(&self) -> &Modules {
+        &self.modules
+    }
+
+    /// Makes the next snapshot of the file at `config`. Blocks while it compiles.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at its place in the file; `current` is what goes on serving then.
+    pub(crate) fn load(&mut self, config: &Path, current: Option<&Snapshot>) -> Result<Outcome, Report> {
+        let Loaded { model, document, files } = lockgate_config::load(config)?;
+        let mut diagnostics = Vec::new();
+        if let Some(folder) = &model.plugin_dir
+            && let Err(error) = self.modules.scan(folder)
+        {
+            diagnostics.push(document.diagnostic(
+                "/plugin_dir",
+                format!("the folder cannot be read: {error}"),
+                Some("a folder of .wasm files".into()),
+                None,
+            ));
+        }
+        let mut plugins = Vec::with_capacity(model.plugins.len());
+        for plugin in &model.plugins {
+            match self.plugin(plugin, &document, current) {
+                Ok(loaded) => plugins.push(loaded),
+                Err(diagnostic) => diagnostics.push(diagnostic),
+            }
+        }
+        let certificates = certificates(&model, &document, current, &mut diagnostics);
+        if !diagnostics.is_empty() {
+            diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
+            return Err(Report { diagnostics });
+        }
+        for loaded in &plugins {
+            let spec = loaded.plugin.spec();
+            self.modules.prove(&spec.module_name, &spec.module);
+        }
+        self.revision += 1;
+        let upstreams = upstreams(&model, current);
+        let snapshot = Arc::new(Snapshot::new(self.revision, model, plugins, upstreams, certificates));
+        Ok(Outcome { snapshot, files })
+    }
+
+    /// The plugin as configured: the one that serves already, if nothing about it has changed; else linked and tried.
+    /// When only its module's file has changed, and for the worse, the one that serves stays.
+    fn plugin(
+        &mut self,
+        model: &PluginModel,
+        document: &Document,
+        current: Option<&Snapshot>,
+    ) -> Result<Arc<LoadedPlugin>, Diagnostic> {
+        let serving = current.and_then(|snapshot| snapshot.plugins.iter().find(|known| known.identity.model == *model));
+        let module = match self.choose(model) {
+            Ok(module) => module,
+            Err(reason) => {
+                return match serving {
+                    Some(serving) => Ok(serving.clone()),
+                    None => Err(self.module_diagnostic(model, document, reason)),
+                };
+            }
+        };
+        let identity = PluginIdentity { model: model.clone(), sha256: module.sha256().to_owned() };
+        if let Some(serving) = serving.filter(|serving| serving.identity == identity) {
+            return Ok(serving.clone());
+        }
+        match self.link(model, module) {
+            Ok(plugin) => Ok(Arc::new(LoadedPlugin { plugin, identity })),
+            Err(reason) => match serving {
+                Some(serving) => {
+                    tracing::error!(plugin = %model.name, module = %model.module, "the new module is not taken, the one before keeps serving: {reason}");
+                    self.modules.reject(&model.module, reason);
+                    Ok(serving.clone())
+                }
+                None => Err(document.diagnostic(&model.pointer, reason, None, None)),
+            },
+        }
+    }
+
+    fn link(&self, model: &PluginModel, module: Module) -> Result<Plugin, String> {
+        let spec = PluginSpec {
+            name: model.name.clone(),
+            module_name: model.module.clone(),
+            module,
+            config: model.config.clone(),
+            root_id: model.root_id.clone(),
+            vm_id: model.vm_id.clone(),
+            vm_config: model.vm_config.clone(),
+            env: model.env.clone(),
+            limits: model.limits.clone(),
+            on_error: model.on_error,
+            isolation: model.isolation,
+            capabilities: model.capabilities.clone(),
+        };
+        let plugin = Plugin::link(self.modules.engine(), spec).map_err(|error| error.to_string())?;
+        trial::start(&plugin).map_err(|failure| failure.message)?;
+        Ok(plugin)
+    }
+
+    /// The module that a plugin should run: what the file holds, or what served before while the file is gone or bad.
+    fn choose(&self, model: &PluginModel) -> Result<Module, String> {
+        let file = self.modules.get(&model.module).ok_or("there is no such file")?;
+        let accepted = |module: &&Module| model.sha256.as_deref().is_none_or(|wanted| wanted == module.sha256());
+        let found = file.newest.as_ref().filter(accepted).or_else(|| file.proven.as_ref().filter(accepted));
+        found.cloned().ok_or_else(|| match (&file.error, &file.newest) {
+            (Some(error), _) => error.clone(),
+            (None, Some(module)) => format!("its sha256 is {}, which is not the pinned one", module.sha256()),
+            (None, None) => "there is no such file".to_owned(),
+        })
+    }
+
+    fn module_diagnostic(&self, model: &PluginModel, document: &Document, reason: String) -> Diagnostic {
+        let hint = lockgate_config::nearest(&model.module, self.modules.names()).filter(|near| *near != model.module);
+        let pointer = format!("{}/module", model.pointer);
+        let pointer = if document.locate(&pointer).is_some() { pointer } else { model.pointer.clone() };
+        document.diagnostic(
+            &pointer,
+            format!("module \"{0}\" ({0}.wasm in plugin_dir): {reason}", model.module),
+            None,
+            hint.map(|near| format!("did you mean \"{near}\"?")),
+        )
+    }
+}
+
+/// Upstreams whose settings did not change go on as they are, with their balance and connections.
+fn upstreams(model: &Model, current: Option<&Snapshot>) -> Vec<Arc<Upstream>> {
+    let known = |name: &str| {
+        let snapshot = current?;
+        let (index, upstream) = snapshot.upstream(name)?;
+        Some((&snapshot.model.upstreams[index].settings, upstream))
+    };
+    model
+        .upstreams
+        .iter()
+        .map(|wanted| match known(&wanted.name) {
+            Some((settings, upstream)) if *settings == wanted.settings => upstream.clone(),
+            _ => Arc::new(Upstream::new(wanted.name.clone(), &wanted.settings)),
+        })
+        .collect()
+}
+
+/// Certificates of the TLS listeners. A listener whose files are the same keeps its store, read anew.
+fn certificates(
+    model: &Model,
+    document: &Document,
+    current: Option<&Snapshot>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Option<Arc<CertificateStore>>> {
+    let mut stores = Vec::with_capacity(model.listeners.len());
+    for listener in &model.listeners {
+        let Some(tls) = &listener.tls else {
+            stores.push(None);
+            continue;
+        };
+        if let Some(known) = kept(listener, current) {
+            if let Err(error) = known.reload() {
+                tracing::error!(listener = &*listener.name, "certificates not taken, the ones before keep serving: {error}");
+            }
+            stores.push(Some(known));
+            continue;
+        }
+        match CertificateStore::load(&tls.certificates) {
+            Ok(store) => stores.push(Some(Arc::new(store))),
+            Err(error) => {
+                let pointer = format!("/listeners/{}/tls/certificates", listener.name);
+                diagnostics.push(document.diagnostic(&pointer, error.to_string(), None, None));
+            }
+        }
+    }
+    stores
+}
+
+fn kept(listener: &Listener, current: Option<&Snapshot>) -> Option<Arc<CertificateStore>> {
+    let snapshot = current?;
+    let index = snapshot.model.listeners.iter().position(|known| known.name == listener.name && known.tls == listener.tls)?;
+    snapshot.certificates[index].clone()
+}

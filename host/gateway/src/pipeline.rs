@@ -1,0 +1,161 @@
+//! The life of a request: admitted, routed, through the chain, to the upstream, back through the chain, answered.
+//!
+//! Every way out of here is one answer. What fails on the way is a [`Stop`], and the chain's plugins that saw the
+//! request also see the answer to it, whoever made it.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Instant;
+
+use http::{HeaderValue, Request, Response, Version, header};
+use hyper::body::Incoming;
+use lockgate_sandbox::exchange::{LocalResponse, ResponseHead};
+use lockgate_upstream::{PooledBody, SendError, Sent};
+
+use crate::admission;
+use crate::body::{ClientBody, Outgoing};
+use crate::chain::{Chain, Stop};
+use crate::deadline::Deadline;
+use crate::lane::Lane;
+use crate::problem::{self, Problem};
+use crate::served::Served;
+use crate::source::Source;
+use crate::view::View;
+use crate::{grpc, inbound, outbound};
+
+/// The plugin or the gateway wants the connection (HTTP/1) or stream (HTTP/2) to end without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the exchange was reset")]
+pub(crate) struct Reset;
+
+/// Answers one request.
+pub(crate) async fn answer(served: Rc<Served>, request: Request<Incoming>) -> Result<Response<ClientBody>, Reset> {
+    let view = served.station.view();
+    let admitted = admission::admit(&served, &view, request);
+    let route = admitted.route;
+    let chain = Chain::new(admitted.exchange, view.chain(route));
+    let mut ledger = served.open_ledger(&view, route, &chain, admitted.body.meter());
+    let mut deadline = Deadline::new(route.and_then(|route| view.snapshot.model.routes[route].timeout));
+
+    let lane = Lane::request(chain.clone(), admitted.body);
+    let outcome = match admitted.refused {
+        Some(problem) => Err(Stop::Problem(problem)),
+        None => forward(&served, &view, &chain, route, lane, &mut deadline).await,
+    };
+    let (first, source) = arrive(&chain, outcome)?;
+    let mut lane = Lane::response(chain.clone(), first, source);
+    let body = match deadline.bound(lane.head()).await {
+        Ok(()) => Outgoing::after(lane),
+        // An answer made in the response phase goes to the client as it is.
+        Err(stop) => Outgoing::Direct(arrive(&chain, Err(stop))?.1),
+    };
+    let close = served.station.draining.get() || admitted.ambiguous;
+    let response = head(&chain, &body, close);
+    ledger.answered(response.status(), deadline);
+    Ok(response.map(|()| ClientBody::new(body, ledger)))
+}
+
+/// The request's way: through the chain, then to the upstream. The answer's head is in when this returns.
+async fn forward(
+    served: &Served,
+    view: &View,
+    chain: &Rc<Chain>,
+    route: Option<usize>,
+    mut lane: Lane,
+    deadline: &mut Deadline,
+) -> Result<Response<PooledBody>, Stop> {
+    deadline.bound(lane.head()).await?;
+    let Some(route) = route else { return Err(Stop::Problem(Problem::NoRoute)) };
+    let index = choose_upstream(view, chain, route);
+    let upstream = &view.snapshot.upstreams[index];
+    let request = outbound::request(chain, &view.snapshot.model.routes[route], Outgoing::after(lane));
+    let begun = Instant::now();
+    let outcome = deadline.bound(until_stopped(chain, served.station.client.send(upstream, request))).await;
+    let latency = begun.elapsed();
+    let status = outcome.as_ref().ok().map(|sent| sent.response.status().as_u16());
+    view.upstream_series(index).record(status, latency);
+    let sent = outcome?;
+    let mut exchange = chain.exchange.borrow_mut();
+    let facts = &mut exchange.facts;
+    facts.upstream_address = Some(sent.endpoint);
+    facts.upstream_local = Some(sent.local);
+    facts.attempts = sent.attempts;
+    facts.upstream_latency = Some(latency);
+    Ok(sent.response)
+}
+
+/// The upstream that a plugin chose, else the route's. A name that a reload has taken away counts as not chosen.
+fn choose_upstream(view: &View, chain: &Chain, route: usize) -> usize {
+    let mut exchange = chain.exchange.borrow_mut();
+    let chosen = exchange.properties.get("lockgate.upstream").and_then(|name| std::str::from_utf8(name).ok());
+    let index = chosen
+        .and_then(|name| view.snapshot.upstream(name))
+        .map_or(view.snapshot.model.routes[route].upstream.0, |(index, _)| index);
+    exchange.facts.upstream = Some(view.snapshot.upstreams[index].name().clone());
+    index
+}
+
+/// Waits for the upstream, unless a plugin ends the exchange while the request's body is on the way.
+async fn until_stopped(chain: &Chain, send: impl Future<Output = Result<Sent, SendError>>) -> Result<Sent, Stop> {
+    let mut send = pin!(send);
+    poll_fn(|cx| {
+        if !chain.is_empty()
+            && let Poll::Ready(stop) = chain.poll_stopped(cx)
+        {
+            return Poll::Ready(Err(stop));
+        }
+        send.as_mut().poll(cx).map_err(|error| {
+            tracing::debug!(%error, "no answer from the upstream");
+            Stop::Problem(outbound::problem(&error))
+        })
+    })
+    .await
+}
+
+/// Makes an answer of what the request's way came to: its head into the exchange, its body as a source, and the plugin
+/// at which its way back begins.
+fn arrive(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result<(Option<usize>, Source), Reset> {
+    let mut exchange = chain.exchange.borrow_mut();
+    let (head, first, source) = match outcome {
+        Ok(response) => {
+            let (parts, body) = response.into_parts();
+            let mut headers = parts.headers;
+            inbound::strip_response(&mut headers);
+            (ResponseHead { status: parts.status, headers }, chain.reached(), Source::upstream(body))
+        }
+        Err(Stop::Reply(LocalResponse { status, details, headers, body, grpc_status, position })) => {
+            exchange.facts.code_details = Some(details.into());
+            let (head, body) = grpc::in_form(&exchange.request, ResponseHead { status, headers }, body, grpc_status);
+            (head, chain.reached().map(|reached| reached.min(position)), Source::whole(body))
+        }
+        Err(Stop::Problem(problem)) => {
+            exchange.facts.code_details = Some(problem.code().into());
+            let (head, body) = problem::respond(problem, Some(&exchange.facts.request_id));
+            let (head, body) = grpc::in_form(&exchange.request, head, body, None);
+            (head, chain.reached(), Source::whole(body))
+        }
+        Err(Stop::Close) => return Err(Reset),
+    };
+    exchange.response = Some(head);
+    Ok((first, source))
+}
+
+/// The answer's head as the client gets it.
+fn head(chain: &Chain, body: &Outgoing, close: bool) -> Response<()> {
+    let mut exchange = chain.exchange.borrow_mut();
+    let head = if chain.looks_back() { exchange.response.clone() } else { exchange.response.take() };
+    let head = head.expect("a response is in the exchange once it has arrived");
+    let mut response = Response::new(());
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    if body.is_chained() {
+        // hyper writes the length that the body knows, or chunks.
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+    }
+    if close && exchange.facts.version <= Version::HTTP_11 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}

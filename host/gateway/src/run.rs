@@ -1,0 +1,172 @@
+//! The two things that a command line wants of a gateway: to run it, and to check what running would refuse.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use arc_swap::ArcSwapOption;
+use lockgate_config::{Diagnostic, Report};
+use lockgate_config::model::Model;
+use lockgate_sandbox::{Engine, EngineSettings};
+use lockgate_store::{CacheLimits, Store, StoreSettings};
+use lockgate_units::Size;
+use tokio::sync::watch;
+
+use crate::access_log::AccessLog;
+use crate::admin::{self, AdminState};
+use crate::control::{Control, RunError, Signals};
+use crate::load::Loader;
+use crate::metrics::Registry;
+use crate::station::Shared;
+use crate::worker;
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The configuration file.
+    pub config: PathBuf,
+}
+
+/// What a configuration that is in order holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckSummary {
+    /// Listeners.
+    pub listeners: usize,
+    /// Routes.
+    pub routes: usize,
+    /// Upstreams.
+    pub upstreams: usize,
+    /// Plugins, each of which took its configuration in a VM.
+    pub plugins: usize,
+}
+
+impl fmt::Display for CheckSummary {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
+        write!(
+            out,
+            "{}, {}, {}, {}",
+            count(self.listeners, "listener"),
+            count(self.routes, "route"),
+            count(self.upstreams, "upstream"),
+            count(self.plugins, "plugin")
+        )
+    }
+}
+
+/// Serves until SIGTERM or SIGINT, then drains. Blocks; takes the signals of the process.
+///
+/// # Errors
+/// Why it could not start. Once it serves, nothing but a signal ends it.
+pub fn run(options: RunOptions) -> Result<(), RunError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::system("the control thread cannot start"))?;
+    runtime.block_on(serve(options))
+}
+
+/// Everything that [`run`] would refuse, every plugin configured in a real VM.
+///
+/// # Errors
+/// All that is wrong, each at its place.
+pub fn check(config: &Path) -> Result<CheckSummary, Report> {
+    let engine = match engine() {
+        Ok(engine) => engine,
+        Err(error) => {
+            let diagnostic = Diagnostic {
+                file: config.to_owned(),
+                line: 1,
+                column: 1,
+                pointer: String::new(),
+                message: error.to_string(),
+                expected: None,
+                hint: None,
+            };
+            return Err(Report { diagnostics: vec![diagnostic] });
+        }
+    };
+    let outcome = Loader::new(engine).load(config, None)?;
+    let model = &outcome.snapshot.model;
+    Ok(CheckSummary {
+        listeners: model.listeners.len(),
+        routes: model.routes.len(),
+        upstreams: model.upstreams.len(),
+        plugins: model.plugins.len(),
+    })
+}
+
+async fn serve(options: RunOptions) -> Result<(), RunError> {
+    let signals = Signals::new().map_err(RunError::system("signals cannot be taken"))?;
+    let mut loader = Loader::new(engine()?);
+    let outcome = loader.load(&options.config, None).map_err(RunError::Config)?;
+    let model = &outcome.snapshot.model;
+    let registry = Registry::new();
+    let access_log = access_log(model, &registry)?;
+    let admin_state = AdminState::new(model.admin.as_ref().and_then(|admin| admin.token.clone()), registry.clone());
+    let admin_state = Arc::new(admin_state.with_log(access_log.clone()));
+    let (end_admin, admin_ended) = watch::channel(());
+    if let Some(admin) = &model.admin {
+        let socket = tokio::net::TcpListener::bind(admin.listen).await.map_err(|source| RunError::Listen {
+            listener: "admin".to_owned(),
+            address: admin.listen,
+            source,
+        })?;
+        tracing::info!(address = %admin.listen, "admin API");
+        tokio::spawn(admin::serve(socket, admin_state.clone(), admin_ended));
+    }
+    let shared = Shared {
+        store: Arc::new(Store::new(store_settings(model))),
+        access_log: Arc::new(ArcSwapOption::from(access_log)),
+        crowd: Default::default(),
+        bells: Default::default(),
+        connections: Arc::new(AtomicU64::new(1)),
+    };
+    let count = model.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let workers = (0..count)
+        .map(|index| worker::spawn(index, &registry, shared.clone()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(RunError::system("a worker cannot start"))?;
+    let mut control = Control::new(options.config, loader, workers, registry, admin_state);
+    control.start(outcome).await?;
+    tracing::info!(workers = count, "ready");
+    control.run(signals).await;
+    drop(end_admin);
+    tracing::info!("drained");
+    Ok(())
+}
+
+/// What the configuration bounds of the store, its own defaults for the rest.
+fn store_settings(model: &Model) -> StoreSettings {
+    let bytes = |size: Size| usize::try_from(size.0).unwrap_or(usize::MAX);
+    let cache = CacheLimits { bytes: bytes(model.cache.bytes), max_entry: bytes(model.cache.max_entry) };
+    StoreSettings { cache, ..StoreSettings::default() }
+}
+
+/// The WebAssembly engine, with a compile cache if there is a place for one.
+fn engine() -> Result<Engine, lockgate_sandbox::EngineError> {
+    let Some(folder) = cache_folder() else { return Engine::new(EngineSettings { cache_dir: None }) };
+    Engine::new(EngineSettings { cache_dir: Some(folder) }).or_else(|error| {
+        tracing::warn!("modules are compiled at every start: {error}");
+        Engine::new(EngineSettings { cache_dir: None })
+    })
+}
+
+/// `$LOCKGATE_CACHE_DIR`, else `lockgate` in the user's cache folder. An empty variable switches the cache off.
+fn cache_folder() -> Option<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    if let Some(folder) = variable("LOCKGATE_CACHE_DIR") {
+        return Some(folder).filter(|folder| !folder.as_os_str().is_empty());
+    }
+    let caches = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")))?;
+    caches.is_absolute().then(|| caches.join("lockgate"))
+}
+
+/// The access log, open, if the configuration wants one.
+fn access_log(model: &Model, registry: &Registry) -> Result<Option<Arc<AccessLog>>, RunError> {
+    let Some(settings) = &model.access_log else { return Ok(None) };
+    let log = AccessLog::open(&settings.path, registry.access_log_dropped());
+    log.map(|log| Some(Arc::new(log))).map_err(RunError::system("the access log cannot be written"))
+}

@@ -1,0 +1,43 @@
+//! A connection as its requests see it: whom it belongs to, how it came in, on which worker.
+
+use std::rc::Rc;
+
+use lockgate_sandbox::exchange::{Connection, Scheme};
+
+use crate::chain::Chain;
+use crate::inbound::Peer;
+use crate::ledger::Ledger;
+use crate::pulse::Pulse;
+use crate::source::Meter;
+use crate::station::Station;
+use crate::view::{ListenerView, View};
+
+/// What all requests of a connection share.
+pub(crate) struct Served {
+    /// The worker's surroundings.
+    pub(crate) station: Rc<Station>,
+    /// What plugins may know of the connection.
+    pub(crate) connection: Rc<Connection>,
+    /// Its other end.
+    pub(crate) peer: Peer,
+    /// How the client reached us.
+    pub(crate) scheme: Scheme,
+    /// Its signs of life.
+    pub(crate) pulse: Rc<Pulse>,
+    /// The listener as it was when the connection came in.
+    pub(crate) listener: Rc<ListenerView>,
+}
+
+impl Served {
+    /// The listener by the rules of the view that answers a request. One that a reload has taken away keeps its last rules.
+    pub(crate) fn listener<'a>(&'a self, view: &'a View) -> &'a Rc<ListenerView> {
+        view.listener(&self.connection.listener).unwrap_or(&self.listener)
+    }
+
+    /// Opens the account of a request.
+    pub(crate) fn open_ledger(&self, view: &Rc<View>, route: Option<usize>, chain: &Rc<Chain>, received: Meter) -> Ledger {
+        let series = view.requests(&self.station.metrics, self.listener(view), route);
+        let log = self.station.shared.access_log.load_full();
+        Ledger::open(chain.clone(), view.clone(), series, log, received, self.pulse.begin())
+    }
+}

@@ -1,0 +1,68 @@
+//! What a request is answered by: configuration, routes, chains, compiled plugins and upstreams, frozen together.
+//! Made by `load`, never changed; a worker looks at it through its own `view`.
+
+use std::sync::Arc;
+
+use lockgate_config::model::Model;
+use lockgate_sandbox::Plugin;
+use lockgate_upstream::Upstream;
+use rustc_hash::FxHashMap;
+
+use crate::routes::RouteTable;
+use crate::tls::CertificateStore;
+
+/// A plugin that was linked and has once configured itself in a VM.
+///
+/// The same `Arc` stands in later snapshots while nothing about the plugin changes, so its VMs live on.
+pub(crate) struct LoadedPlugin {
+    /// What is run.
+    pub(crate) plugin: Plugin,
+    /// Says whether a later configuration means the same plugin.
+    pub(crate) identity: PluginIdentity,
+}
+
+/// Everything that makes a plugin what it is: equal identities may share VMs.
+#[derive(Clone, PartialEq)]
+pub(crate) struct PluginIdentity {
+    /// The plugin as configured.
+    pub(crate) model: lockgate_config::model::PluginModel,
+    /// SHA-256 of the module's bytes, in hex.
+    pub(crate) sha256: String,
+}
+
+/// All that answers a request, numbered.
+pub(crate) struct Snapshot {
+    /// Counts up with every snapshot that went live.
+    pub(crate) revision: u64,
+    /// The checked configuration.
+    pub(crate) model: Model,
+    /// Finds the route.
+    pub(crate) routes: RouteTable,
+    /// In the order of `model.plugins`.
+    pub(crate) plugins: Vec<Arc<LoadedPlugin>>,
+    /// In the order of `model.upstreams`.
+    pub(crate) upstreams: Vec<Arc<Upstream>>,
+    /// In the order of `model.listeners`.
+    pub(crate) certificates: Vec<Option<Arc<CertificateStore>>>,
+    upstream_by_name: FxHashMap<Arc<str>, usize>,
+}
+
+impl Snapshot {
+    /// Freezes the parts. `plugins`, `upstreams` and `certificates` are in the model's order.
+    pub(crate) fn new(
+        revision: u64,
+        model: Model,
+        plugins: Vec<Arc<LoadedPlugin>>,
+        upstreams: Vec<Arc<Upstream>>,
+        certificates: Vec<Option<Arc<CertificateStore>>>,
+    ) -> Self {
+        let routes = RouteTable::new(&model.routes);
+        let upstream_by_name = upstreams.iter().enumerate().map(|(i, u)| (u.name().clone(), i)).collect();
+        Self { revision, model, routes, plugins, upstreams, certificates, upstream_by_name }
+    }
+
+    /// The upstream called `name`, with its place.
+    pub(crate) fn upstream(&self, name: &str) -> Option<(usize, &Arc<Upstream>)> {
+        self.upstream_by_name.get(name).map(|&index| (index, &self.upstreams[index]))
+    }
+}

@@ -1,0 +1,140 @@
+//! Where the bytes of a body come from: the client, an upstream, or the gateway itself.
+//! Not what happens to them on the way (that is `lane`), nor where they go (`body`).
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use lockgate_upstream::PooledBody;
+
+use crate::inbound;
+
+/// Why a body ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// The client went away, or sent what is not HTTP.
+    #[error("the client's body broke off: {0}")]
+    Client(#[source] hyper::Error),
+    /// The client sent more than the listener allows.
+    #[error("the request body is larger than the listener's limit")]
+    TooLarge,
+    /// The upstream went away in the middle, or lied about the length.
+    #[error("the upstream's body broke off: {0}")]
+    Upstream(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A plugin ended the exchange after its head had been sent.
+    #[error("a plugin ended the exchange")]
+    Stopped,
+    /// The exchange took longer than its route allows.
+    #[error("the exchange took longer than the route's timeout")]
+    TimedOut,
+}
+
+impl BodyError {
+    /// The word that metrics and logs use for it.
+    pub(crate) fn fault(&self) -> &'static str {
+        match self {
+            Self::Client(_) => "client_gone",
+            Self::TooLarge => "body_too_large",
+            Self::Upstream(_) => "upstream_broke_off",
+            Self::Stopped => "stopped_by_plugin",
+            Self::TimedOut => "timeout",
+        }
+    }
+}
+
+/// Counts the bytes of one body; shared with whoever reports them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Meter(Rc<Cell<u64>>);
+
+impl Meter {
+    /// Bytes of data that have passed so far, trailers not counted.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.get()
+    }
+
+    fn add(&self, bytes: usize) {
+        self.0.set(self.0.get() + bytes as u64);
+    }
+}
+
+/// A body before any plugin saw it.
+pub(crate) struct Source {
+    origin: Origin,
+    meter: Meter,
+    limit: u64,
+}
+
+enum Origin {
+    Client(Incoming),
+    Upstream(PooledBody),
+    Whole(Option<Bytes>),
+}
+
+impl Source {
+    /// The client's body; more than `limit` bytes of it are an error.
+    pub(crate) fn client(body: Incoming, limit: Option<u64>) -> Self {
+        Self { origin: Origin::Client(body), meter: Meter::default(), limit: limit.unwrap_or(u64::MAX) }
+    }
+
+    /// An upstream's body.
+    pub(crate) fn upstream(body: PooledBody) -> Self {
+        Self { origin: Origin::Upstream(body), meter: Meter::default(), limit: u64::MAX }
+    }
+
+    /// A body that is all there.
+    pub(crate) fn whole(body: Bytes) -> Self {
+        let body = (!body.is_empty()).then_some(body);
+        Self { origin: Origin::Whole(body), meter: Meter::default(), limit: u64::MAX }
+    }
+
+    /// The count of what has passed, which outlives the source.
+    pub(crate) fn meter(&self) -> Meter {
+        self.meter.clone()
+    }
+}
+
+impl Body for Source {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let frame = match &mut this.origin {
+            Origin::Client(body) => std::task::ready!(Pin::new(body).poll_frame(cx)).map(|f| f.map_err(BodyError::Client)),
+            Origin::Upstream(body) => {
+                std::task::ready!(Pin::new(body).poll_frame(cx)).map(|f| f.map_err(|e| BodyError::Upstream(e.into())))
+            }
+            Origin::Whole(body) => body.take().map(|data| Ok(Frame::data(data))),
+        };
+        let Some(Ok(mut frame)) = frame else { return Poll::Ready(frame) };
+        if let Some(data) = frame.data_ref() {
+            this.meter.add(data.len());
+            if this.meter.bytes() > this.limit {
+                return Poll::Ready(Some(Err(BodyError::TooLarge)));
+            }
+        } else if let Some(trailers) = frame.trailers_mut() {
+            inbound::strip_trailers(trailers);
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.origin {
+            Origin::Client(body) => body.is_end_stream(),
+            Origin::Upstream(body) => body.is_end_stream(),
+            Origin::Whole(body) => body.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.origin {
+            Origin::Client(body) => body.size_hint(),
+            Origin::Upstream(body) => body.size_hint(),
+            Origin::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |data| data.len() as u64)),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What everything on one worker can reach: the current view, the client towards upstreams, the counters.
+//! Not what makes a worker run; that is `worker`.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use lockgate_store::Store;
+use lockgate_upstream::Client;
+
+use crate::access_log::AccessLog;
+use crate::bells::{Bell, Bells};
+use crate::body::Outgoing;
+use crate::crowd::Crowd;
+use crate::inbound::RequestIds;
+use crate::metrics::WorkerMetrics;
+use crate::pulse::Ward;
+use crate::view::View;
+
+/// What all workers share for as long as the process lives; keyed by names, never by snapshot.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    /// Counters, keys, queues, the response cache.
+    pub(crate) store: Arc<Store>,
+    /// Where finished requests are written, if anywhere.
+    pub(crate) access_log: Arc<arc_swap::ArcSwapOption<AccessLog>>,
+    /// How many connections are open.
+    pub(crate) crowd: Crowd,
+    /// Who listens to which shared queue.
+    pub(crate) bells: Bells,
+    /// The next connection's number.
+    pub(crate) connections: Arc<AtomicU64>,
+}
+
+/// One worker's surroundings.
+pub(crate) struct Station {
+    view: RefCell<Option<Rc<View>>>,
+    /// Connections to upstreams; they outlive reloads.
+    pub(crate) client: Client<Outgoing>,
+    /// This worker's counters.
+    pub(crate) metrics: WorkerMetrics,
+    /// Where new requests get their ids.
+    pub(crate) request_ids: RequestIds,
+    /// Rings when something is put in a queue that this worker listens to.
+    pub(crate) bell: Bell,
+    /// What the workers share.
+    pub(crate) shared: Shared,
+    /// Watches the connections for silence.
+    pub(crate) ward: Ward,
+    /// The process is ending: connections close after the answer that they are at.
+    pub(crate) draining: Cell<bool>,
+}
+
+impl Station {
+    /// A worker's surroundings, before it has a view.
+    pub(crate) fn new(metrics: WorkerMetrics, shared: Shared, bell: Bell) -> Rc<Self> {
+        Rc::new(Self {
+            view: RefCell::new(None),
+            client: Client::new(),
+            metrics,
+            request_ids: RequestIds::new(),
+            bell,
+            shared,
+            ward: Ward::new(),
+            draining: Cell::new(false),
+        })
+    }
+
+    /// The view that a request which starts now is answered by.
+    pub(crate) fn view(&self) -> Rc<View> {
+        self.current().expect("a worker accepts no connection before it has adopted a snapshot")
+    }
+
+    /// The view, if there is one yet.
+    pub(crate) fn current(&self) -> Option<Rc<View>> {
+        self.view.borrow().clone()
+    }
+
+    /// Requests that start from now on are answered by `view`.
+    pub(crate) fn adopt(&self, view: Rc<View>) {
+        // The old view is dropped after the cell is free: its end runs guest code.
+        let before = self.view.borrow_mut().replace(view);
+        drop(before);
+    }
+
+    /// A number for a connection that no other connection has had.
+    pub(crate) fn connection_id(&self) -> u64 {
+        self.shared.connections.fetch_add(1, Ordering::Relaxed)
+    }
+}

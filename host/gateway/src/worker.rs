@@ -1,0 +1,173 @@
+//! A data worker: one thread with its own runtime, sockets, VMs and upstream connections. It takes orders from the
+//! control thread and otherwise talks to nobody.
+
+use std::io;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use lockgate_sandbox::{Outside, VmReport};
+use rustc_hash::FxHashMap;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle as Task;
+
+use crate::listener;
+use crate::metrics::Registry;
+use crate::outside::World;
+use crate::pulse::{Order, SWEEP};
+use crate::snapshot::Snapshot;
+use crate::station::{Shared, Station};
+use crate::view::View;
+
+/// How long idle connections may still send a request after the end was announced. Their clients may be sending right
+/// now; the answer then tells them to close.
+const IDLE_GRACE: Duration = Duration::from_millis(750);
+
+/// A listening socket for one worker.
+pub(crate) struct NewSocket {
+    /// The listener's name.
+    pub(crate) listener: Arc<str>,
+    /// Bound and listening.
+    pub(crate) socket: TcpListener,
+}
+
+/// What the control thread tells a worker.
+pub(crate) enum Command {
+    /// Answer new requests by this snapshot, accept on these sockets too, and stop accepting for `closed` listeners.
+    Adopt {
+        /// What answers from now on.
+        snapshot: Arc<Snapshot>,
+        /// Listeners that are new or moved.
+        sockets: Vec<NewSocket>,
+        /// Listeners that are gone or moved.
+        closed: Vec<Arc<str>>,
+        /// Told when it is done.
+        done: oneshot::Sender<()>,
+    },
+    /// Tell how the plugins' VMs are, in the snapshot's order.
+    Report(oneshot::Sender<Vec<VmReport>>),
+    /// Take no more connections, finish what is open within the limit, and end.
+    Drain(Duration),
+}
+
+/// The control thread's hold on a worker.
+pub(crate) struct Worker {
+    /// Takes commands; closed once the worker has ended.
+    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    /// Ends after a drain.
+    pub(crate) thread: JoinHandle<()>,
+}
+
+/// Starts worker number `index`. It serves nothing before it has adopted a snapshot.
+pub(crate) fn spawn(index: usize, registry: &Registry, shared: Shared) -> io::Result<Worker> {
+    let (commands, orders) = mpsc::unbounded_channel();
+    let registry = registry.clone();
+    let runtime = || Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || match runtime() {
+        Ok(runtime) => runtime.block_on(run(orders, &registry, shared)),
+        Err(error) => tracing::error!(%error, "a worker cannot start"),
+    })?;
+    Ok(Worker { commands, thread })
+}
+
+async fn run(mut orders: mpsc::UnboundedReceiver<Command>, registry: &Registry, shared: Shared) {
+    let (bell, mut rung) = mpsc::unbounded_channel();
+    let station = Station::new(registry.worker(), shared, bell);
+    let world = World::new(&station);
+    let outside: Rc<dyn Outside> = world.clone();
+    let sweeper = tokio::task::spawn_local(sweep(station.clone()));
+    let mut doors = Doors { station: station.clone(), open: FxHashMap::default() };
+    loop {
+        let command = tokio::select! {
+            command = orders.recv() => command,
+            queue = rung.recv() => {
+                queue.into_iter().for_each(|queue| world.ring(queue));
+                continue;
+            }
+        };
+        match command {
+            Some(Command::Adopt { snapshot, sockets, closed, done }) => {
+                let before = station.current();
+                let view = View::new(snapshot, before.as_deref(), &outside, &station.metrics);
+                drop(before);
+                station.adopt(Rc::new(view));
+                closed.iter().for_each(|name| doors.close(name));
+                sockets.into_iter().for_each(|socket| doors.open(socket));
+                // Nobody waits any more when the control thread is ending.
+                let _ = done.send(());
+            }
+            Some(Command::Report(reply)) => {
+                let reports = station.current().map(|view| view.stands().map(|stand| stand.vm.report()).collect());
+                let _ = reply.send(reports.unwrap_or_default());
+            }
+            Some(Command::Drain(limit)) => break drain(&station, doors, limit).await,
+            None => break,
+        }
+    }
+    sweeper.abort();
+}
+
+/// Looks after silent connections for as long as the worker lives.
+async fn sweep(station: Rc<Station>) {
+    let mut interval = tokio::time::interval(SWEEP);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        station.ward.sweep(Instant::now());
+    }
+}
+
+/// Finishes what is open: requests run to their end, and connections close behind them.
+async fn drain(station: &Rc<Station>, doors: Doors, limit: Duration) {
+    let end = Instant::now() + limit;
+    station.draining.set(true);
+    doors.close_all().await;
+    let grace = Instant::now() + IDLE_GRACE.min(limit / 2);
+    let mut retired = false;
+    while station.ward.census() > 0 && Instant::now() < end {
+        if !retired && Instant::now() >= grace {
+            retired = true;
+            station.ward.tell_all(Order::Retire);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let left = station.ward.census();
+    if left > 0 {
+        tracing::warn!(connections = left, "drain limit reached; closing what is still open");
+        station.ward.tell_all(Order::Close);
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The listeners that this worker accepts for.
+struct Doors {
+    station: Rc<Station>,
+    open: FxHashMap<Arc<str>, (oneshot::Sender<()>, Task<()>)>,
+}
+
+impl Doors {
+    fn open(&mut self, socket: NewSocket) {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = async move {
+            // Dropping the sender says the same as sending.
+            let _ = stopped.await;
+        };
+        let accept = listener::accept(self.station.clone(), socket.listener.clone(), socket.socket, stopped);
+        self.open.insert(socket.listener, (stop, tokio::task::spawn_local(accept)));
+    }
+
+    fn close(&mut self, name: &Arc<str>) {
+        self.open.remove(name);
+    }
+
+    async fn close_all(self) {
+        for (stop, task) in self.open.into_values() {
+            drop(stop);
+            // It ends by itself once it has taken what the kernel had accepted.
+            let _ = task.await;
+        }
+    }
+}
