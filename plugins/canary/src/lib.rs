@@ -1,0 +1,240 @@
+//! Sends a share of the users to another version: an upstream of its own. A user stays where they are.
+//!
+//! The decision is in [`split`]; here it meets the request.
+
+mod split;
+
+use lockgate_sdk::prelude::*;
+use lockgate_sdk::property::UPSTREAM;
+use lockgate_sdk::template::Template;
+use split::{Split, Version, Weight};
+
+struct Canary {
+    stable: String,
+    canary: String,
+    split: Split,
+    key: Template,
+    force_header: Option<String>,
+    force_cookie: Option<String>,
+    version_header: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    stable: String,
+    canary: String,
+    weight: f64,
+    #[serde(default)]
+    salt: String,
+    #[serde(default = "consumer_or_address")]
+    key: Template,
+    force_header: Option<String>,
+    force_cookie: Option<String>,
+    version_header: Option<String>,
+}
+
+fn consumer_or_address() -> Template {
+    Template::parse("{consumer|address}").expect("the sources are known")
+}
+
+#[plugin]
+impl Plugin for Canary {
+    type Config = Config;
+    /// The version that was chosen, once the host has taken it.
+    type State = Option<Version>;
+
+    fn new(config: Config) -> Result<Self, ConfigError> {
+        let Config {
+            stable,
+            canary,
+            weight,
+            salt,
+            key,
+            force_header,
+            force_cookie,
+            version_header,
+        } = config;
+        if stable.is_empty() || canary.is_empty() || stable == canary {
+            return Err(ConfigError::at("canary", "stable and canary are two upstreams"));
+        }
+        let split = Split {
+            salt,
+            weight: Weight::percent(weight)?,
+        };
+        let lower = |name: Option<String>| name.map(|name| name.to_ascii_lowercase());
+        let (force_header, version_header) = (lower(force_header), lower(version_header));
+        Ok(Canary {
+            stable,
+            canary,
+            split,
+            key,
+            force_header,
+            force_cookie,
+            version_header,
+        })
+    }
+
+    fn on_request(&self, request: &mut Request, chosen: &mut Option<Version>) -> Result<Flow> {
+        let version = match self.forced(request)? {
+            Some(version) => version,
+            None => self.split.version(&self.user(request)?),
+        };
+        match UPSTREAM.set(self.upstream(version)) {
+            Ok(()) => *chosen = Some(version),
+            // The route's own upstream is a better answer than none.
+            Err(error) => log::error!("upstream {:?} is not chosen: {error}", self.upstream(version)),
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn on_response(&self, response: &mut Response, chosen: &mut Option<Version>) -> Result<Flow> {
+        if let (Some(name), Some(version)) = (&self.version_header, *chosen) {
+            response.set_header(name, self.upstream(version))?;
+        }
+        Ok(Flow::Continue)
+    }
+}
+
+impl Canary {
+    fn upstream(&self, version: Version) -> &String {
+        match version {
+            Version::Stable => &self.stable,
+            Version::Canary => &self.canary,
+        }
+    }
+
+    /// The version that the request asks for: `stable`, `canary`, or one of the upstreams' names.
+    fn forced(&self, request: &Request) -> Result<Option<Version>> {
+        let header = match &self.force_header {
+            Some(name) => request.header(name)?.and_then(|value| self.named(&value)),
+            None => None,
+        };
+        match (&header, &self.force_cookie) {
+            (None, Some(name)) => Ok(request.cookie(name)?.and_then(|value| self.named(&value))),
+            _ => Ok(header),
+        }
+    }
+
+    fn named(&self, name: &str) -> Option<Version> {
+        match name {
+            "stable" => Some(Version::Stable),
+            "canary" => Some(Version::Canary),
+            _ if name == self.stable => Some(Version::Stable),
+            _ if name == self.canary => Some(Version::Canary),
+            _ => None,
+        }
+    }
+
+    /// Who is asking. Where nothing says so, each request is somebody of its own, so that the weight still holds.
+    fn user(&self, request: &Request) -> Result<String> {
+        let user = self.key.render()?;
+        if !user.is_empty() {
+            return Ok(user);
+        }
+        Ok(request.header("x-request-id")?.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockgate_sdk::Status;
+    use lockgate_sdk::testing::{self, Gateway, Sending};
+
+    fn gateway(weight: &str, settings: &str) -> Gateway<Canary> {
+        let config = format!(r#"{{ "stable": "v1", "canary": "v2", "weight": {weight} {settings} }}"#);
+        Gateway::configured(&config).expect("a good configuration")
+    }
+
+    fn upstream(request: Sending<'_, Canary>) -> Option<String> {
+        let exchange = request.send();
+        assert!(!exchange.is_paused());
+        exchange.property("lockgate.upstream")
+    }
+
+    #[test]
+    fn a_consumer_stays_on_one_side_wherever_they_come_from() {
+        let gateway = gateway("50", "");
+        let of = |user: &str, client: &str| {
+            upstream(gateway.get("/").property("lockgate.consumer.name", user).client(client)).expect("chosen")
+        };
+        let mut seen = [0, 0];
+        for number in 0..200 {
+            let user = format!("user-{number}");
+            let first = of(&user, "192.0.2.1");
+            assert_eq!(of(&user, "198.51.100.9"), first);
+            seen[usize::from(first == "v2")] += 1;
+        }
+        assert!(seen.iter().all(|count| *count > 60), "both sides are in use: {seen:?}");
+    }
+
+    #[test]
+    fn header_then_cookie_force_a_version() {
+        let gateway = gateway("0", r#", "force_header": "X-Canary", "force_cookie": "version""#);
+        assert_eq!(upstream(gateway.get("/")).as_deref(), Some("v1"));
+        assert_eq!(
+            upstream(gateway.get("/").header("x-canary", "canary")).as_deref(),
+            Some("v2")
+        );
+        assert_eq!(
+            upstream(gateway.get("/").header("cookie", "version=v2")).as_deref(),
+            Some("v2")
+        );
+        let both = gateway
+            .get("/")
+            .header("x-canary", "stable")
+            .header("cookie", "version=v2");
+        assert_eq!(upstream(both).as_deref(), Some("v1"));
+        assert_eq!(
+            upstream(gateway.get("/").header("x-canary", "v3")).as_deref(),
+            Some("v1"),
+            "an unknown one is none"
+        );
+    }
+
+    #[test]
+    fn the_response_names_the_version_when_asked() {
+        let named = gateway("100", r#", "version_header": "X-Version""#);
+        let exchange = named.get("/").send();
+        assert_eq!(
+            exchange
+                .respond(200, &[("x-version", "?")])
+                .header("x-version")
+                .as_deref(),
+            Some("v2")
+        );
+        drop(exchange);
+        let silent = gateway("100", "");
+        assert_eq!(silent.get("/").send().respond(200, &[]).header("x-version"), None);
+    }
+
+    #[test]
+    fn without_a_user_the_weight_holds_over_requests() {
+        let gateway = gateway("50", r#", "key": "{cookie:user}""#);
+        let is_canary = |number: u32| {
+            let request = gateway.get("/").header("x-request-id", &format!("{number:032x}"));
+            upstream(request).as_deref() == Some("v2")
+        };
+        let canary = (0..400).filter(|number| is_canary(*number)).count();
+        assert!((140..260).contains(&canary), "{canary} of 400");
+    }
+
+    #[test]
+    fn an_upstream_that_the_host_does_not_know_leaves_the_routes_own() {
+        let gateway = gateway("100", r#", "version_header": "x-version""#);
+        testing::fail("proxy_set_property", Status::BadArgument);
+        let exchange = gateway.get("/").send();
+        assert!(!exchange.is_paused());
+        assert_eq!(exchange.respond(200, &[]).header("x-version"), None);
+        assert!(testing::log().join("\n").contains("\"v2\""), "{:?}", testing::log());
+    }
+
+    #[test]
+    fn a_configuration_that_cannot_work_is_refused() {
+        let refused = |config: &str| Gateway::<Canary>::configured(config).err().expect("refused");
+        assert!(refused(r#"{ "stable": "a", "canary": "a", "weight": 1 }"#).contains("two upstreams"));
+        assert!(refused(r#"{ "stable": "a", "canary": "b", "weight": 101 }"#).contains("weight"));
+        assert!(refused(r#"{ "stable": "a", "weight": 1 }"#).contains("canary"));
+    }
+}

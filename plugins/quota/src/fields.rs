@@ -1,0 +1,128 @@
+//! The headers that tell a client about its quota: `RateLimit-Policy` and `RateLimit` of the IETF's draft
+//! (draft-ietf-httpapi-ratelimit-headers), `Retry-After` (RFC 9110, section 10.2.3), and the older `X-RateLimit-*`.
+//! Knows no host.
+
+use lockgate_sdk::counter::RuleVerdict;
+
+use crate::config::Rule;
+
+/// A header that the client gets.
+pub(crate) type Field = (&'static str, String);
+
+/// The value of `RateLimit-Policy`: `"name";q=100;w=60`, one for each rule.
+pub(crate) fn policy(rules: &[Rule]) -> String {
+    let policies = rules.iter().map(|rule| {
+        let (name, limit, window) = (&rule.name, rule.limit, seconds(rule.window_ms));
+        format!("\"{name}\";q={limit};w={window}")
+    });
+    policies.collect::<Vec<_>>().join(", ")
+}
+
+/// All headers about what is left.
+pub(crate) fn fields(rules: &[Rule], policy: &str, verdicts: &[RuleVerdict], legacy: bool) -> Vec<Field> {
+    let mut left = String::new();
+    for (rule, verdict) in rules.iter().zip(verdicts) {
+        if !left.is_empty() {
+            left.push_str(", ");
+        }
+        left.push('"');
+        left.push_str(&rule.name);
+        left.push_str("\";r=");
+        left.push_str(&verdict.remaining.to_string());
+        left.push_str(";t=");
+        left.push_str(&seconds(verdict.reset_ms).to_string());
+    }
+    let mut fields = vec![("ratelimit-policy", policy.to_owned()), ("ratelimit", left)];
+    // The older headers know one quota: the one that will end first.
+    let tightest = verdicts
+        .iter()
+        .min_by_key(|verdict| (verdict.allowed, verdict.remaining));
+    if let Some(verdict) = tightest.filter(|_| legacy) {
+        fields.push(("x-ratelimit-limit", verdict.limit.to_string()));
+        fields.push(("x-ratelimit-remaining", verdict.remaining.to_string()));
+        fields.push(("x-ratelimit-reset", seconds(verdict.reset_ms).to_string()));
+    }
+    fields
+}
+
+/// When a refused client may come again, in seconds: when the last of the rules that refused it has enough.
+pub(crate) fn retry_after(verdicts: &[RuleVerdict]) -> u64 {
+    let refused = verdicts.iter().filter(|verdict| !verdict.allowed);
+    seconds(refused.map(|verdict| verdict.retry_after_ms).max().unwrap_or(0)).max(1)
+}
+
+/// Rounded up: who comes a moment too early is refused again.
+fn seconds(milliseconds: u64) -> u64 {
+    milliseconds.div_ceil(1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::OnStoreError;
+    use lockgate_sdk::template::Template;
+
+    fn rule(name: &str, limit: u64, window_ms: u64) -> Rule {
+        let key = Template::parse("k").expect("a template");
+        let name = name.to_owned();
+        Rule {
+            name,
+            key,
+            limit,
+            window_ms,
+            burst: None,
+            cost: 1,
+            on_store_error: OnStoreError::Deny,
+        }
+    }
+
+    fn verdict(allowed: bool, remaining: u64, reset_ms: u64, retry_after_ms: u64) -> RuleVerdict {
+        RuleVerdict {
+            allowed,
+            limit: 100,
+            remaining,
+            reset_ms,
+            retry_after_ms,
+        }
+    }
+
+    #[test]
+    fn the_fields_are_those_of_the_draft() {
+        let rules = [rule("d", 100, 60_000), rule("burst", 10, 1_500)];
+        let policy = policy(&rules);
+        assert_eq!(policy, r#""d";q=100;w=60, "burst";q=10;w=2"#);
+        let fields = fields(
+            &rules,
+            &policy,
+            &[verdict(true, 50, 29_001, 0), verdict(true, 9, 0, 0)],
+            false,
+        );
+        assert_eq!(fields[0], ("ratelimit-policy", policy));
+        assert_eq!(fields[1], ("ratelimit", r#""d";r=50;t=30, "burst";r=9;t=0"#.to_owned()));
+        assert_eq!(fields.len(), 2);
+    }
+
+    #[test]
+    fn the_older_headers_tell_of_the_tightest_rule() {
+        let rules = [rule("a", 100, 1_000), rule("b", 100, 1_000)];
+        let fields = fields(
+            &rules,
+            "",
+            &[verdict(true, 50, 10, 0), verdict(true, 3, 7_000, 0)],
+            true,
+        );
+        assert_eq!(fields[2], ("x-ratelimit-limit", "100".to_owned()));
+        assert_eq!(fields[3], ("x-ratelimit-remaining", "3".to_owned()));
+        assert_eq!(fields[4], ("x-ratelimit-reset", "7".to_owned()));
+    }
+
+    #[test]
+    fn retry_after_is_rounded_up_and_waits_for_the_last_rule_that_refused() {
+        assert_eq!(retry_after(&[verdict(false, 0, 0, 1), verdict(true, 5, 0, 90_000)]), 1);
+        assert_eq!(
+            retry_after(&[verdict(false, 0, 0, 1_001), verdict(false, 0, 0, 600)]),
+            2
+        );
+        assert_eq!(retry_after(&[]), 1);
+    }
+}

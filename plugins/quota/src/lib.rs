@@ -1,0 +1,112 @@
+//! Bounds how many requests a consumer, an address or anything else may send. The host counts; this decides what to
+//! count, and tells the client.
+//!
+//! What is configured is in [`config`], what clients are told in [`fields`]; here they meet the request.
+
+mod config;
+mod fields;
+
+use config::{Config, OnStoreError, Rule};
+use fields::Field;
+use lockgate_sdk::counter::{self, Algorithm, Verdict};
+use lockgate_sdk::prelude::*;
+
+struct Quota {
+    rules: Vec<Rule>,
+    policy: String,
+    legacy_headers: bool,
+}
+
+#[plugin]
+impl Plugin for Quota {
+    type Config = Config;
+    /// What the response will say.
+    type State = Vec<Field>;
+
+    fn new(config: Config) -> Result<Self, ConfigError> {
+        let legacy_headers = config.legacy_headers;
+        let rules = config.rules()?;
+        Ok(Quota {
+            policy: fields::policy(&rules),
+            rules,
+            legacy_headers,
+        })
+    }
+
+    fn on_request(&self, _: &mut Request, told: &mut Vec<Field>) -> Result<Flow> {
+        if self.rules.is_empty() {
+            return Ok(Flow::Continue);
+        }
+        let verdict = match self.take() {
+            Ok(verdict) => verdict,
+            Err(error) => return Ok(self.uncounted(&error)),
+        };
+        let fields = fields::fields(&self.rules, &self.policy, &verdict.rules, self.legacy_headers);
+        if verdict.allowed {
+            *told = fields;
+            return Ok(Flow::Continue);
+        }
+        let answer = reply(429).header("retry-after", fields::retry_after(&verdict.rules).to_string());
+        let answer = fields
+            .into_iter()
+            .fold(answer, |answer, (name, value)| answer.header(name, value));
+        Ok(answer
+            .details("quota_exceeded")
+            .problem("quota-exceeded", "Too many requests; try again later.")
+            .into())
+    }
+
+    fn on_response(&self, response: &mut Response, told: &mut Vec<Field>) -> Result<Flow> {
+        for (name, value) in told.drain(..) {
+            response.set_header(name, value)?;
+        }
+        Ok(Flow::Continue)
+    }
+}
+
+impl Quota {
+    /// Charges the request to all rules, or to none.
+    fn take(&self) -> Result<Verdict> {
+        let mut keys = Vec::with_capacity(self.rules.len());
+        for rule in &self.rules {
+            // The name keeps the rules' keys apart, the window those of a rule that has been changed.
+            let mut key = String::with_capacity(rule.name.len() + 40);
+            key.push_str(&rule.name);
+            key.push('/');
+            key.push_str(&rule.window_ms.to_string());
+            key.push('/');
+            key.push_str(&rule.key.render()?);
+            keys.push(key);
+        }
+        let rules = self.rules.iter().zip(&keys).map(|(rule, key)| counter::Rule {
+            key,
+            algorithm: Algorithm::TokenBucket,
+            limit: rule.limit,
+            window_ms: rule.window_ms,
+            burst: rule.burst,
+            cost: rule.cost,
+        });
+        let verdict = counter::take(&rules.collect::<Vec<_>>())?;
+        if verdict.rules.len() == self.rules.len() {
+            Ok(verdict)
+        } else {
+            Err(Error::Malformed("lockgate.counter"))
+        }
+    }
+
+    /// A request that could not be counted passes when every rule says so.
+    fn uncounted(&self, error: &Error) -> Flow {
+        if self.rules.iter().all(|rule| rule.on_store_error == OnStoreError::Allow) {
+            log::warn!("let pass uncounted: {error}");
+            return Flow::Continue;
+        }
+        log::error!("refused, as it cannot be counted: {error}");
+        reply(503)
+            .details("quota_unavailable")
+            .problem("quota_unavailable", "The quota cannot be counted now.")
+            .into()
+    }
+}
+
+#[cfg(test)]
+mod tests;
