@@ -23,7 +23,7 @@ step 'acl: alice is' \
 
 step 'quota: five a minute on this route, then 429 with Retry-After' \
   '^200 200 200 200 200 429 429 429' \
-  "for n in {1..8}; do curl -so /dev/null -w '%{http_code} ' $bob $url/limited; done; echo"
+  "for n in {1..8}; do curl -so /dev/null -w '%{http_code} ' $alice $url/limited; done; echo"
 
 step 'canary: of many users, a fifth gets v2' \
   'v1.*v2' \

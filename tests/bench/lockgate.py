@@ -36,13 +36,11 @@ def real_chain(setting):
     plugins = {
         "auth": {
             "module": "auth",
-            "config": {"consumers": [{"name": "alice", "groups": ["staff"], "keys": [f"sha256:{key}"]}]},
+            "config": {"kind": "key", "consumers": [{"name": "alice", "groups": ["staff"], "keys": [f"sha256:{key}"]}]},
         },
-        "acl": {"module": "acl", "config": {"allow": {"groups": ["staff"]}}},
+        "acl": {"module": "acl", "config": {"allow": [{"groups": ["staff"]}]}},
         "quota": {"module": "quota", "config": {"rules": [{"limit": 100000000, "window": "1s"}]}},
-        "canary": {"module": "canary", "config": {"split": [
-            {"upstream": "one", "weight": 90}, {"upstream": "two", "weight": 10},
-        ]}},
+        "canary": {"module": "canary", "config": {"stable": "one", "canary": "two", "weight": 10}},
         "headers": {"module": "headers", "config": {
             "request": {"set": {"x-gateway": "bench"}}, "response": {"set": {"x-gateway": "bench"}},
         }},
