@@ -39,10 +39,8 @@ pub(crate) fn check(root: &Node, surroundings: &Surroundings<'_>, problems: &mut
         problems.push(
             Problem::told(Pointer::root(), "the key \"plugin_dir\" is missing")
                 .expected("the folder of the plugins' modules")
-                .hint(format!(
-                    "the plugin \"{}\" needs it: \"plugin_dir\": \"plugins\"",
-                    first.name
-                )),
+                .hint(format!("{} needs it: \"plugin_dir\": \"plugins\"", first.pointer))
+                .around(),
         );
     }
     let access_log = access_log(root, surroundings, problems);

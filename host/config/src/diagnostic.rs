@@ -89,9 +89,9 @@ pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a s
     nearest(name, known).map(|candidate| format!("did you mean \"{candidate}\"?"))
 }
 
-/// Names in a sentence: `"a", "b" or "c"`; at most a dozen of them.
+/// Names in a sentence: `"a", "b" or "c"`; at most twenty of them.
 pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    const MOST: usize = 12;
+    const MOST: usize = 20;
     let names: Vec<String> = names.into_iter().map(|name| format!("\"{name}\"")).collect();
     match names.as_slice() {
         [] => String::new(),

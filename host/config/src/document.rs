@@ -65,6 +65,9 @@ impl Document {
     pub(crate) fn diagnose(&self, problem: Problem) -> Diagnostic {
         let pointer = problem.pointer.as_str();
         let node = self.inner.root.as_ref().and_then(|root| root.find(pointer));
+        // A hint may say how the value would be right: not if that is secret.
+        let is_secret = node.is_some_and(|node| node.text().is_some() && node.is_secret());
+        let hint = problem.hint.filter(|_| !is_secret);
         let message = problem
             .message
             .unwrap_or_else(|| format!("found {}", node.map_or("nothing".to_owned(), Node::shown)));
@@ -76,7 +79,7 @@ impl Document {
             }
             Place::Byte(at) => at,
         };
-        self.place(at, pointer, message, problem.expected, problem.hint)
+        self.place(at, pointer, message, problem.expected, hint)
     }
 
     /// Byte offset of the value at `pointer`, or of the nearest one that it would be in.

@@ -9,6 +9,7 @@ mod scalars;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use lockgate_units::{Period, Size};
 use regex::Regex;
 use rules::{bound, list, names, text};
 use serde_json::{Map, Value as Json};
@@ -127,7 +128,7 @@ impl<'a> Validator<'a> {
             if !node.members().iter().any(|member| member.name == name) && !meant.contains(&name) {
                 let problem = Problem::told(here.clone(), format!("the key \"{name}\" is missing")).around();
                 out.push(match known.get(name) {
-                    Some(schema) => problem.expected(self.expectation(schema)),
+                    Some(schema) => problem.expected(self.expectation(schema)).hinted(purpose(name, schema)),
                     None => problem,
                 });
             }
@@ -295,13 +296,22 @@ fn unit_hint(node: &Node, rules: &Map<String, Json>) -> Option<String> {
     let Value::Number(number) = &node.value else {
         return None;
     };
-    let example = list(rules, "examples")
-        .filter(|_| rules.contains_key("pattern"))?
-        .first()?
-        .as_str()?;
-    let unit = example.trim_start_matches(|c: char| c.is_ascii_digit());
-    let is_unit = !unit.is_empty() && unit.chars().all(|c| c.is_ascii_alphabetic());
-    is_unit.then(|| format!("a bare number has no unit: \"{number}{unit}\", if that is meant"))
+    match text(rules, "title") {
+        Some(Period::EXPECTED) => Some(format!(
+            "write \"{number}s\" for seconds, \"{number}ms\" for milliseconds"
+        )),
+        Some(Size::EXPECTED) => Some(format!(
+            "write \"{number}B\" for bytes, \"{number}KiB\" for units of 1024 bytes"
+        )),
+        _ => None,
+    }
+}
+
+/// What a missing key is for, by the first sentence of its description.
+fn purpose(name: &str, schema: &Json) -> Option<String> {
+    let description = text(schema.as_object()?, "description")?;
+    let sentence = description.split(['.', ';', ':', '\n']).next().unwrap_or(description);
+    Some(format!("\"{name}\": {}", sentence.trim()))
 }
 
 /// `one of "a", "b"`, or the only one.

@@ -40,10 +40,10 @@ struct Taken(Vec<(SocketAddr, Pointer)>);
 impl Taken {
     fn take(&mut self, text: &str, here: &Pointer, problems: &mut Problems) -> Option<SocketAddr> {
         let address = problems.keep(addresses::listen(text, here))?;
-        if let Some((other, owner)) = self.0.iter().find(|(other, _)| addresses::collide(*other, address)) {
+        if let Some((_, owner)) = self.0.iter().find(|(other, _)| addresses::collide(*other, address)) {
             problems.push(
                 Problem::unfit(here.clone(), "an address of its own")
-                    .hint(format!("{owner} listens on {other} already")),
+                    .hint(format!("{owner} takes it already, wholly or in part")),
             );
         }
         self.0.push((address, here.clone()));

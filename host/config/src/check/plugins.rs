@@ -50,9 +50,9 @@ impl<'a> Plugins<'a> {
         let plugin = self.add(node, here, problems, |module| format!("{owner}/{index}:{module}"))?;
         let name = &self.models[plugin.0].name;
         if let Some(other) = self.models[..plugin.0].iter().find(|other| other.name == *name) {
-            let told = Problem::told(here.clone(), format!("this inline plugin would be called \"{name}\""));
-            let told = told.expected("a name of its own");
-            problems.push(told.hint(format!("{} is called so already: rename the route", other.pointer)));
+            let message = format!("this inline plugin would be called like that of {}", other.pointer);
+            let told = Problem::told(here.clone(), message).expected("a name of its own");
+            problems.push(told.hint("it is named after its route: rename the route"));
         }
         Some(plugin)
     }
@@ -121,10 +121,14 @@ impl<'a> Plugins<'a> {
             let fits = HeaderName::from_bytes(bare.as_bytes()).is_ok() || (bare.is_empty() && name.ends_with('*'));
             if !fits || bare.bytes().any(|b| b.is_ascii_uppercase()) {
                 let here = here.key("headers").index(index);
-                problems.push(Problem::unfit(
+                let told = Problem::unfit(
                     here,
                     "a header's name in lower case, or the beginning of one and a \"*\"",
-                ));
+                );
+                problems.push(match fits {
+                    true => told.hint(format!("write \"{}\"", name.to_ascii_lowercase())),
+                    false => told,
+                });
             }
         }
     }

@@ -40,9 +40,15 @@ pub(super) fn read(
             continue;
         };
         let name = raw.name.clone().unwrap_or_else(|| format!("routes/{order}"));
-        check_name(&name, &here, &mut names, problems);
+        let is_unique = check_name(&name, &here, &mut names, problems);
+        // Inline plugins are named after their route; those of a route without a name of its own are no second mistake.
+        let owner = if is_unique {
+            name.clone()
+        } else {
+            format!("routes/{order}")
+        };
         let chain = node.member("chain").filter(|chain| chain.value != Value::Null);
-        let chain = chain.map(|chain| chains.resolve(chain, &here.key("chain"), &name, plugins, problems));
+        let chain = chain.map(|chain| chains.resolve(chain, &here.key("chain"), &owner, plugins, problems));
         let upstream = raw
             .upstream
             .and_then(|name| problems.keep(upstreams.find(&name, &here.key("upstream"))));
@@ -94,15 +100,18 @@ fn some_time(period: Period) -> Option<Period> {
     Some(period).filter(|period| !period.is_zero())
 }
 
-fn check_name(name: &str, here: &Pointer, names: &mut HashMap<String, Pointer>, problems: &mut Problems) {
+/// Whether `name` is the first of its kind.
+fn check_name(name: &str, here: &Pointer, names: &mut HashMap<String, Pointer>, problems: &mut Problems) -> bool {
     if name.chars().any(char::is_control) {
         problems.push(Problem::unfit(here.key("name"), "a name without control characters"));
     }
-    match names.get(name) {
-        None => drop(names.insert(name.to_owned(), here.clone())),
-        Some(other) => problems
-            .push(Problem::unfit(here.key("name"), "a name of its own").hint(format!("{other} is called so already"))),
+    if let Some(other) = names.get(name) {
+        let told = Problem::unfit(here.key("name"), "a name of its own");
+        problems.push(told.hint(format!("{other} is called so already")));
+        return false;
     }
+    names.insert(name.to_owned(), here.clone());
+    true
 }
 
 fn rewrite(raw: raw::Rewrite, matches: &Match, here: &Pointer, problems: &mut Problems) -> Option<Rewrite> {

@@ -58,7 +58,9 @@ pub(super) fn read(root: &Node, problems: &mut Problems) -> Upstreams {
 
 /// Tells every endpoint that cannot be read; reading the list as a whole would tell only the first.
 fn endpoints(upstream: &Node, here: &Pointer, problems: &mut Problems) {
-    let items = upstream.member("endpoints").map(Node::items).unwrap_or_default();
+    // Those beside one that was told already, too.
+    let list = upstream.members().iter().find(|member| member.name == "endpoints");
+    let items = list.map(|member| member.node.items()).unwrap_or_default();
     for (index, item) in items.iter().enumerate() {
         // Told by `read`, if at all; what it makes is made again with the whole.
         let _endpoint = entry::read::<EndpointSettings>(item, &here.index(index), problems);

@@ -73,6 +73,7 @@ fn type_name(name: &str, rules: &Map<String, Json>) -> String {
         "integer" => number("a whole number"),
         "number" => number("a number"),
         "boolean" => "true or false".to_owned(),
+        "string" if rules.contains_key("examples") => text_like(rules),
         "array" => "an array".to_owned(),
         "object" => "an object".to_owned(),
         other => format!("a {other}"),

@@ -1,0 +1,305 @@
+//! What a good configuration becomes: every value in its type, every name at its target, every default as documented.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+
+use http::{HeaderName, Method};
+use lockgate_config::{
+    AccessLogPath, EscapedSlashes, HostPattern, ListenerLimits, Loaded, Model, PathMatch, PluginIndex, Position,
+    UpstreamIndex, ValueMatch, load, load_text,
+};
+use lockgate_sandbox::settings::{Isolation, OnError};
+use lockgate_units::{Period, Size};
+use tempfile::TempDir;
+
+const EXAMPLE: &str = include_str!("gateway.json");
+
+/// A folder that has what the example names.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("plugins")).unwrap();
+    for file in ["api.pem", "api.key"] {
+        fs::write(folder.path().join(file), "PEM").unwrap();
+    }
+    folder
+}
+
+fn load_in(folder: &Path, text: &str) -> Loaded {
+    let variable = |name: &str| (name == "LOCKGATE_ADMIN_TOKEN").then(|| OsString::from("hunter2"));
+    load_text(&folder.join("gateway.json"), text.to_owned(), &variable).unwrap_or_else(|report| panic!("{report}"))
+}
+
+fn model(text: &str) -> Model {
+    load_in(folder().path(), text).model
+}
+
+/// A file with one listener, one upstream and `more`.
+fn small(more: &str) -> String {
+    format!(
+        r#"{{ "listeners": {{ "web": {{ "listen": "127.0.0.1:0" }} }},
+            "upstreams": {{ "up": {{ "endpoints": [ "127.0.0.1:1" ] }} }} {more} }}"#
+    )
+}
+
+#[test]
+fn the_documented_example_becomes_what_it_says() {
+    let folder = folder();
+    let Loaded { model, document, files } = load_in(folder.path(), EXAMPLE);
+    assert_eq!(model.workers.map(|workers| workers.get()), Some(2));
+    assert_eq!(model.plugin_dir, Some(folder.path().join("plugins")));
+    let admin = model.admin.as_ref().unwrap();
+    assert_eq!((admin.listen.port(), admin.token.as_deref()), (9900, Some("hunter2")));
+    let names: Vec<&str> = model.listeners.iter().map(|listener| &*listener.name).collect();
+    assert_eq!(names, ["web", "tls"]);
+    assert!(model.listeners[0].tls.is_none());
+    let certificates = &model.listeners[1].tls.as_ref().unwrap().certificates;
+    assert_eq!(certificates[0].cert, folder.path().join("api.pem"));
+    assert_eq!(certificates[0].key, folder.path().join("api.key"));
+    assert_eq!(model.upstreams[0].settings.endpoints[1].weight.value(), 2);
+
+    let plugins: Vec<(&str, &str)> = model
+        .plugins
+        .iter()
+        .map(|plugin| (&*plugin.name, &*plugin.pointer))
+        .collect();
+    assert_eq!(
+        plugins,
+        [
+            ("keys", "/plugins/keys"),
+            ("rate", "/plugins/rate"),
+            ("rest/1:cors", "/routes/1/chain/1")
+        ]
+    );
+    assert_eq!(model.plugins[0].config, br#"{"kind":"key"}"#);
+    assert_eq!(model.plugins[0].on_error, OnError::Deny);
+    let rate = &model.plugins[1];
+    assert_eq!((rate.on_error, rate.isolation), (OnError::Bypass, Isolation::Shared));
+    assert_eq!(
+        (rate.limits.deadline, rate.limits.memory),
+        (Period::millis(20), Size::mib(32))
+    );
+
+    let [orders, rest] = model.routes.as_slice() else {
+        panic!("two routes")
+    };
+    assert_eq!(&*orders.name, "orders");
+    assert_eq!(orders.matches.hosts, [HostPattern::Exact("api.example.com".into())]);
+    assert!(matches!(&orders.matches.path, PathMatch::Prefix(prefix) if prefix == "/orders"));
+    assert_eq!(orders.matches.methods, [Method::GET, Method::POST]);
+    assert_eq!(orders.chain, [PluginIndex(0), PluginIndex(1)]);
+    assert_eq!(
+        (orders.upstream, orders.timeout),
+        (UpstreamIndex(0), Some(Period::seconds(5)))
+    );
+    assert_eq!(rest.chain, [PluginIndex(1), PluginIndex(2)]);
+    assert_eq!(
+        rest.rewrite.as_ref().map(|rewrite| rewrite.prefix.as_str()),
+        Some("/v1")
+    );
+    assert_eq!((rest.order, rest.timeout), (1, Some(Period::seconds(60))));
+
+    assert_eq!(
+        document.locate("/routes/1/chain/1/module"),
+        Some(Position { line: 28, column: 38 })
+    );
+    assert!(files.is_empty());
+}
+
+#[test]
+fn the_smallest_file_sends_everything_to_its_upstream() {
+    let model = model(&small(""));
+    let [route] = model.routes.as_slice() else {
+        panic!("one route")
+    };
+    assert_eq!(
+        (&*route.name, route.upstream, route.chain.len()),
+        ("default", UpstreamIndex(0), 0)
+    );
+    assert!(matches!(route.matches.path, PathMatch::Any) && route.matches.hosts.is_empty());
+    assert_eq!(route.timeout, Some(Period::seconds(60)));
+    assert_eq!((model.workers, model.drain_timeout), (None, Period::seconds(30)));
+    assert_eq!(
+        (model.cache.bytes, model.cache.max_entry),
+        (Size::mib(64), Size::mib(1))
+    );
+    assert!(model.admin.is_none() && model.access_log.is_none() && model.plugin_dir.is_none());
+    let listener = &model.listeners[0];
+    assert_eq!(
+        (&listener.limits, listener.escaped_slashes),
+        (&ListenerLimits::default(), EscapedSlashes::Reject)
+    );
+    assert!(listener.trusted_proxies.is_empty());
+}
+
+#[test]
+fn an_empty_list_of_routes_is_a_list_of_no_routes() {
+    assert!(model(&small(r#", "routes": []"#)).routes.is_empty());
+}
+
+#[test]
+fn a_plugins_configuration_reaches_it_as_it_is_written() {
+    for (config, bytes) in [
+        (
+            r#""config": { "z": 1.50, "a": [ 1e3, 12345678901234567890123 ], "t": "${env:LOCKGATE_ADMIN_TOKEN}" }"#,
+            r#"{"z":1.50,"a":[1e3,12345678901234567890123],"t":"hunter2"}"#,
+        ),
+        (r#""config": "plain \"text\"""#, r#"plain "text""#),
+        (r#""config": """#, ""),
+        (r#""config": null"#, ""),
+        (r#""config": false"#, "false"),
+        (r#""root_id": "r""#, ""),
+    ] {
+        let text = small(&format!(
+            r#", "plugin_dir": "plugins", "plugins": {{ "p": {{ "module": "m", {config} }} }}"#
+        ));
+        assert_eq!(
+            String::from_utf8(model(&text).plugins[0].config.clone()).unwrap(),
+            bytes
+        );
+    }
+}
+
+#[test]
+fn inline_plugins_are_named_after_their_place_and_made_once() {
+    let text = small(
+        r#", "plugin_dir": "plugins", "plugins": { "p": { "module": "m" } },
+        "chains": { "c": [ "p", { "module": "in" } ] }, "global_chain": [ { "module": "first" }, "p" ],
+        "routes": [ { "name": "a", "chain": "c", "upstream": "up" }, { "name": "b", "chain": "c", "upstream": "up" },
+                    { "chain": [ "p", "p", { "module": "last" } ], "upstream": "up" } ]"#,
+    );
+    let model = model(&text);
+    let names: Vec<&str> = model.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
+    assert_eq!(names, ["p", "global_chain/0:first", "chains.c/1:in", "routes/2/2:last"]);
+    assert_eq!(model.global_chain, [PluginIndex(1), PluginIndex(0)]);
+    assert_eq!(model.routes[0].chain, [PluginIndex(0), PluginIndex(2)]);
+    assert_eq!(model.routes[0].chain, model.routes[1].chain);
+    assert_eq!(model.routes[2].chain, [PluginIndex(0), PluginIndex(0), PluginIndex(3)]);
+    assert_eq!(model.plugin(PluginIndex(3)).module, "last");
+}
+
+#[test]
+fn a_global_chain_may_be_a_chains_name() {
+    let text = small(
+        r#", "plugin_dir": "plugins", "plugins": { "p": { "module": "m" } }, "chains": { "c": [ "p" ] }, "global_chain": "c""#,
+    );
+    assert_eq!(model(&text).global_chain, [PluginIndex(0)]);
+}
+
+#[test]
+fn conditions_become_types() {
+    let text = small(
+        r#", "routes": [ { "upstream": "up", "timeout": "0s", "match": {
+            "hosts": [ "*.Example.com", "A.b" ], "path_regex": "/u/[0-9]+", "methods": [ "PURGE" ],
+            "headers": { "X-A": "1", "x-b": { "regex": "v[12]" }, "x-c": { "present": true } },
+            "query": { "q": "", "r": { "regex": "a|b" } } } } ]"#,
+    );
+    let model = model(&text);
+    let route = &model.routes[0];
+    assert_eq!((&*route.name, route.timeout), ("routes/0", None));
+    let matches = &route.matches;
+    assert_eq!(
+        matches.hosts,
+        [
+            HostPattern::Wildcard(".example.com".into()),
+            HostPattern::Exact("a.b".into())
+        ]
+    );
+    let PathMatch::Regex(regex) = &matches.path else {
+        panic!("an expression")
+    };
+    assert!(regex.is_match("/u/7") && !regex.is_match("/x/u/7") && !regex.is_match("/u/7/x"));
+    let header = |name: &str| {
+        let name: HeaderName = name.parse().unwrap();
+        matches
+            .headers
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
+    };
+    assert!(matches!(header("x-a"), Some(ValueMatch::Exact(value)) if value == "1"));
+    assert!(matches!(header("x-b"), Some(ValueMatch::Regex(regex)) if regex.is_match("v2") && !regex.is_match("v23")));
+    assert!(matches!(header("x-c"), Some(ValueMatch::Present)));
+    assert!(matches!(&matches.query[0], (name, ValueMatch::Exact(value)) if name == "q" && value.is_empty()));
+}
+
+#[test]
+fn the_rest_of_the_knobs_arrive() {
+    let text = r#"{
+        "listeners": { "web": { "listen": "[::1]:0", "trusted_proxies": [ "10.1.2.3/8", "::1" ], "escaped_slashes": "keep",
+                       "limits": { "body": "10MB", "connections": 5 } } },
+        "upstreams": { "up": { "endpoints": [ "a:1" ], "host": "endpoint", "connect_timeout": "1s" } },
+        "plugin_dir": "plugins",
+        "plugins": { "p": { "module": "m", "root_id": "r", "vm_id": "v", "vm_config": { "a": 1 }, "env": { "B": "2", "A": "1" },
+            "sha256": "ABCDEF0000000000000000000000000000000000000000000000000000000000", "isolation": "stream",
+            "capabilities": { "upstreams": [ "up" ], "headers": [ "x-*", ":path", "*" ], "host_calls": [] } } },
+        "access_log": { "path": "access.log" }, "drain_timeout": "1m", "cache": { "bytes": "1GiB" } }"#;
+    let folder = folder();
+    let model = load_in(folder.path(), text).model;
+    let listener = &model.listeners[0];
+    let networks: Vec<String> = listener.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["10.0.0.0/8", "::1/128"]);
+    assert_eq!(listener.escaped_slashes, EscapedSlashes::Keep);
+    assert_eq!(
+        (listener.limits.body, listener.limits.connections),
+        (Some(Size(10_000_000)), 5)
+    );
+    assert_eq!(
+        (listener.limits.headers, listener.limits.header_bytes),
+        (100, Size::kib(64))
+    );
+    assert_eq!(
+        model.upstream(UpstreamIndex(0)).settings.connect_timeout,
+        Period::seconds(1)
+    );
+    let plugin = &model.plugins[0];
+    assert_eq!(
+        (&*plugin.root_id, &*plugin.vm_id, &*plugin.vm_config),
+        ("r", "v", br#"{"a":1}"#.as_slice())
+    );
+    assert_eq!(plugin.env, [("A".into(), "1".into()), ("B".into(), "2".into())]);
+    assert!(plugin.sha256.as_ref().unwrap().starts_with("abcdef00"));
+    assert_eq!(plugin.isolation, Isolation::Stream);
+    assert_eq!(plugin.capabilities.host_calls.as_deref(), Some([].as_slice()));
+    assert_eq!(
+        model.access_log.unwrap().path,
+        AccessLogPath::File(folder.path().join("access.log"))
+    );
+    assert_eq!(
+        (model.drain_timeout, model.cache.bytes),
+        (Period::seconds(60), Size(1 << 30))
+    );
+}
+
+#[test]
+fn secrets_from_files_are_put_in_and_the_files_named() {
+    let folder = folder();
+    fs::write(folder.path().join("token"), "s3cret\n").unwrap();
+    let text = small(r#", "admin": { "listen": "127.0.0.1:0", "token": "${file:token}" }"#);
+    fs::write(folder.path().join("gateway.json"), text).unwrap();
+    let loaded = load(&folder.path().join("gateway.json")).unwrap();
+    assert_eq!(loaded.model.admin.as_ref().unwrap().token.as_deref(), Some("s3cret"));
+    assert_eq!(loaded.files, [folder.path().join("token")]);
+    // Nor does a debug line show it.
+    assert!(!format!("{loaded:?}").contains("s3cret"));
+    assert!(!loaded.document.text().contains("s3cret"));
+}
+
+#[test]
+fn a_later_failure_is_told_at_its_plugin() {
+    let folder = folder();
+    let loaded = load_in(folder.path(), EXAMPLE);
+    let plugin = &loaded.model.plugins[2];
+    let told = loaded.document.diagnostic(
+        &format!("{}/config", plugin.pointer),
+        "the plugin refused its configuration",
+        None,
+        Some("its last words: no origins".into()),
+    );
+    assert!(
+        told.to_string().ends_with(
+            "gateway.json:28:56: /routes/1/chain/1/config: the plugin refused its configuration\n  help: its last words: no origins"
+        ),
+        "{told}"
+    );
+}

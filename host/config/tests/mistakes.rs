@@ -1,0 +1,185 @@
+//! Mistakes that people make, each with the very lines that they get. Every case changes one thing in the example of the
+//! documentation (`gateway.json` beside this file), so nothing else may be told.
+
+use std::fs;
+use std::path::Path;
+
+use lockgate_config::{Loaded, Report, load, load_text};
+use tempfile::TempDir;
+
+#[path = "mistakes/table.rs"]
+mod table;
+
+/// The documentation's example.
+const EXAMPLE: &str = include_str!("gateway.json");
+
+/// A folder that has what the example names.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("plugins")).unwrap();
+    for file in ["api.pem", "api.key"] {
+        fs::write(folder.path().join(file), "PEM").unwrap();
+    }
+    folder
+}
+
+/// Loads `text` as gateway.json of such a folder, with `token` in its environment.
+fn load_with(text: &str, token: &str) -> Result<Loaded, Report> {
+    let variable = |name: &str| match name {
+        "LOCKGATE_ADMIN_TOKEN" => Some(token.into()),
+        "EMPTY" => Some("".into()),
+        _ => None,
+    };
+    load_text(&folder().path().join("gateway.json"), text.to_owned(), &variable)
+}
+
+/// What is printed for `text`, the folder left out; nothing if it loads.
+fn told(text: &str) -> String {
+    match load_with(text, "hunter2") {
+        Ok(_) => String::new(),
+        Err(report) => {
+            let folder = report.diagnostics[0].file.parent().map(Path::to_owned).unwrap();
+            report.to_string().replace(&format!("{}/", folder.display()), "")
+        }
+    }
+}
+
+#[test]
+fn every_mistake_is_told_at_its_place_and_nothing_else_is() {
+    assert_eq!(told(EXAMPLE), "");
+    for mistake in table::MISTAKES {
+        assert_eq!(
+            EXAMPLE.matches(mistake.instead_of).count(),
+            1,
+            "{} is not one change",
+            mistake.title
+        );
+        let text = EXAMPLE.replace(mistake.instead_of, mistake.wrote);
+        assert_eq!(told(&text), mistake.told, "{}", mistake.title);
+    }
+}
+
+#[test]
+fn six_mistakes_in_one_file_are_six_errors() {
+    let text = r#"{
+  "listeners": { "web": { "listen": "localhost:8080", "protocl": "http" } },
+  "upstreams": {
+    "orders": { "endpoints": [ "127.0.0.1:9001" ], "balance": "round-robin" }
+  },
+  "routes": [
+    { "name": "a", "match": { "path_regex": "/a(" }, "upstream": "order", "timeout": 5 }
+  ]
+}"#;
+    let expected = r#"gateway.json:2:37: /listeners/web/listen: found "localhost:8080", expected an IP address and port, like "127.0.0.1:8080" or "[::]:8080"
+  help: names are not looked up: "127.0.0.1:8080"
+gateway.json:2:55: /listeners/web/protocl: unknown key "protocl", expected "chain", "escaped_slashes", "limits", "listen", "protocol", "tls", "trusted_proxies" or "upstream"
+  help: did you mean "protocol"?
+gateway.json:4:63: /upstreams/orders/balance: found "round-robin", expected one of "round_robin", "random"
+  help: did you mean "round_robin"?
+gateway.json:7:45: /routes/0/match/path_regex: found "/a(", expected a regular expression: unclosed group
+gateway.json:7:66: /routes/0/upstream: found "order", expected the name of an upstream: "orders"
+  help: did you mean "orders"?
+gateway.json:7:86: /routes/0/timeout: found 5, expected a duration with its unit, like "250ms", "5s" or "3m"
+  help: write "5s" for seconds, "5ms" for milliseconds"#;
+    assert_eq!(told(text), expected);
+}
+
+#[test]
+fn all_mistakes_at_once_are_all_told() {
+    // Those that stand in different places of the file, each told as it is told alone.
+    let alone = [
+        "an unknown key at the top",
+        "another such name",
+        "an unknown chain",
+        "a method in lower case",
+    ];
+    let chosen: Vec<_> = table::MISTAKES
+        .iter()
+        .filter(|mistake| alone.contains(&mistake.title))
+        .collect();
+    assert_eq!(chosen.len(), alone.len());
+    let text = chosen.iter().fold(EXAMPLE.to_owned(), |text, mistake| {
+        text.replace(mistake.instead_of, mistake.wrote)
+    });
+    let told = told(&text);
+    for mistake in chosen {
+        for line in mistake.told.lines() {
+            // Earlier changes on the same line move the column, so that is left out.
+            let (_, what) = line.split_once(": ").unwrap();
+            assert!(told.contains(what), "{line} is missing in\n{told}");
+        }
+    }
+}
+
+#[test]
+fn several_upstreams_without_routes_are_a_question() {
+    let text = r#"{ "listeners": { "web": { "listen": "127.0.0.1:0" } },
+  "upstreams": { "a": { "endpoints": ["127.0.0.1:1"] }, "b": { "endpoints": ["127.0.0.1:2"] } } }"#;
+    assert_eq!(
+        told(text),
+        "gateway.json:1:1: the key \"routes\" is missing, and there are 2 upstreams, expected routes that say which \
+         requests go to which\n  help: only with a single upstream everything goes there"
+    );
+}
+
+#[test]
+fn a_secret_is_never_told_wherever_it_stands() {
+    let secrets = [
+        "hunter2",
+        "http://hunter2:80/x",
+        "hunter2.wasm",
+        "Hunter2:80",
+        "/hunter2//x",
+        "hunter2:99999",
+        "(hunter2",
+    ];
+    let parts: Vec<&str> = EXAMPLE.split('"').collect();
+    let mut mistakes = 0;
+    for position in (1..parts.len()).step_by(2) {
+        // Every string in turn, values and keys alike; keys are not substituted, and told as unknown.
+        let mut changed = parts.clone();
+        changed[position] = "${env:LOCKGATE_ADMIN_TOKEN}";
+        for secret in secrets {
+            if let Err(report) = load_with(&changed.join("\""), secret) {
+                mistakes += 1;
+                let told = format!("{report} {report:?}").to_lowercase();
+                assert!(
+                    !told.contains("hunter2"),
+                    "{secret} instead of {:?}: {told}",
+                    parts[position]
+                );
+            }
+        }
+    }
+    assert!(mistakes > 100, "only {mistakes} mistakes were made");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_as_text_is_told_by_its_name() {
+    let folder = folder();
+    let path = folder.path().join("gateway.json");
+    let told = |path: &Path| load(path).unwrap_err().to_string();
+    assert!(
+        told(&path).contains("gateway.json:1:1: the file cannot be read: No such file"),
+        "{}",
+        told(&path)
+    );
+    fs::write(&path, b"{\n  \"\xff\": 1}").unwrap();
+    assert!(
+        told(&path).contains("gateway.json:2:4: found a byte that is not UTF-8"),
+        "{}",
+        told(&path)
+    );
+    fs::write(&path, "").unwrap();
+    assert!(
+        told(&path).ends_with("1:1: not JSON: found the end of the file, expected a value"),
+        "{}",
+        told(&path)
+    );
+    fs::write(&path, "[]").unwrap();
+    assert!(
+        told(&path).ends_with("1:1: found an empty array, expected an object"),
+        "{}",
+        told(&path)
+    );
+}
