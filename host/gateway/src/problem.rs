@@ -50,6 +50,8 @@ pub enum Problem {
     Overloaded,
     /// 503: the gateway is going down.
     Draining,
+    /// 503: the gateway has no configuration yet, or is going down.
+    NotReady,
     /// 504: the upstream's answer did not come in the route's time.
     UpstreamTimeout,
 }
@@ -233,6 +235,12 @@ impl Problem {
                 "draining",
                 "The gateway is going down; try again.",
             ),
+            Self::NotReady => (
+                S::SERVICE_UNAVAILABLE,
+                Gateway,
+                "not_ready",
+                "The gateway is starting or going down.",
+            ),
             Self::UpstreamTimeout => (
                 S::GATEWAY_TIMEOUT,
                 Upstream,
@@ -334,7 +342,7 @@ pub fn respond(problem: Problem, request_id: Option<&HeaderValue>) -> (ResponseH
 mod tests {
     use super::*;
 
-    const ALL: [Problem; 20] = [
+    const ALL: [Problem; 21] = [
         Problem::Malformed(Malformed::HostMissing),
         Problem::Unauthorized,
         Problem::Forbidden,
@@ -354,6 +362,7 @@ mod tests {
         Problem::PluginFailed,
         Problem::Overloaded,
         Problem::Draining,
+        Problem::NotReady,
         Problem::UpstreamTimeout,
     ];
 

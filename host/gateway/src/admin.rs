@@ -1,0 +1,217 @@
+//! The admin API: health, readiness, metrics and what is live, on a listener of its own. It only reads.
+//!
+//! It runs on the control thread and knows nothing of snapshots and workers: what it shows is given to it. Health, readiness and
+//! metrics are for everybody; the rest wants a token, or a loopback peer where no token is configured (`access`).
+
+mod access;
+mod report;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use crate::access_log::AccessLog;
+use crate::inbound::{self, RequestIds, X_REQUEST_ID};
+use crate::metrics::Registry;
+use crate::problem::{self, Problem};
+use access::Access;
+
+pub use report::{ModuleReport, PluginReport, PluginsReport, VmLine};
+
+/// Connections that are served at a time; more wait.
+const MOST_CONNECTIONS: usize = 64;
+/// How long a request's head may take, and how long a connection may idle.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long nothing is accepted when the system has run out of something.
+const RECOVERY: Duration = Duration::from_millis(100);
+
+/// Tells what is live. Asked anew for each request that wants to know.
+pub trait PluginSource: Send + Sync {
+    /// Every plugin and module as it is now.
+    fn plugins(&self) -> Pin<Box<dyn Future<Output = PluginsReport> + Send + '_>>;
+}
+
+/// What the admin API shows. Shared with whoever keeps it up to date.
+pub struct AdminState {
+    access: Access,
+    registry: Registry,
+    log: Option<Arc<AccessLog>>,
+    live: ArcSwapOption<Box<dyn PluginSource>>,
+    /// Whether requests are taken: the answer of `/readyz`.
+    pub ready: AtomicBool,
+}
+
+impl AdminState {
+    /// Not ready, with nothing live. Without a token only loopback peers learn more than health and metrics.
+    pub fn new(token: Option<String>, registry: Registry) -> Self {
+        Self {
+            access: Access::new(token.as_deref()),
+            registry,
+            log: None,
+            live: ArcSwapOption::empty(),
+            ready: AtomicBool::new(false),
+        }
+    }
+
+    /// With the access log that [`AdminState::reopen_logs`] means.
+    pub fn with_log(self, log: Option<Arc<AccessLog>>) -> Self {
+        Self { log, ..self }
+    }
+
+    /// What is live from now on.
+    pub fn publish(&self, live: impl PluginSource + 'static) {
+        self.live.store(Some(Arc::new(Box::new(live))));
+    }
+
+    /// Follows a log rotation.
+    pub fn reopen_logs(&self) {
+        if let Some(log) = &self.log {
+            log.reopen();
+        }
+    }
+}
+
+impl fmt::Debug for AdminState {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("AdminState")
+            .field("ready", &self.ready)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Serves until `ended` changes or loses its sender; answers that are under way are finished.
+pub async fn serve(listener: TcpListener, state: Arc<AdminState>, mut ended: watch::Receiver<()>) {
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    loop {
+        let accepted = async {
+            let place = places.clone().acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            _ = ended.changed() => return,
+            accepted = accepted => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let served = connection(stream, peer, state.clone(), ended.clone());
+                tokio::spawn(async move {
+                    served.await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "admin API cannot accept");
+                tokio::time::sleep(RECOVERY).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, peer: SocketAddr, state: Arc<AdminState>, mut ended: watch::Receiver<()>) {
+    let ids = RequestIds::new();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let id = ids.next();
+        let state = state.clone();
+        async move { Ok::<_, Infallible>(answer(&state, peer, id, request).await) }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let outcome = tokio::select! {
+        outcome = served.as_mut() => outcome,
+        _ = ended.changed() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%peer, %error, "admin connection ended");
+    }
+}
+
+/// The request's answer. A body that comes with it is never read: hyper closes the connection if there is one.
+async fn answer(
+    state: &AdminState,
+    peer: SocketAddr,
+    id: HeaderValue,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    let (parts, _body) = request.into_parts();
+    let mut response = page(state, peer, &parts).await.unwrap_or_else(|problem| {
+        let (head, body) = problem::respond(problem, Some(&id));
+        let mut response = Response::new(Full::new(body));
+        *response.status_mut() = head.status;
+        *response.headers_mut() = head.headers;
+        response
+    });
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(X_REQUEST_ID, id);
+    response
+}
+
+async fn page(state: &AdminState, peer: SocketAddr, parts: &Parts) -> Result<Response<Full<Bytes>>, Problem> {
+    inbound::check_framing(parts)?;
+    let path = parts.uri.path();
+    if !matches!(path, "/healthz" | "/readyz" | "/metrics") {
+        state.access.check(peer.ip(), &parts.headers)?;
+    }
+    if parts.method != Method::GET && parts.method != Method::HEAD {
+        return Err(Problem::ReadOnly);
+    }
+    match path {
+        "/healthz" => Ok(json(&serde_json::json!({ "status": "ok" }))),
+        "/readyz" if state.ready.load(Ordering::Acquire) => Ok(json(&serde_json::json!({ "status": "ready" }))),
+        "/readyz" => Err(Problem::NotReady),
+        "/metrics" => Ok(text(
+            "text/plain; version=0.0.4; charset=utf-8",
+            state.registry.render(),
+        )),
+        "/api/plugins" => {
+            let live = state.live.load_full().ok_or(Problem::NotReady)?;
+            Ok(json(&live.plugins().await))
+        }
+        _ => Err(Problem::NoPage),
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Response<Full<Bytes>> {
+    match serde_json::to_vec(value) {
+        Ok(body) => text("application/json", body),
+        Err(error) => {
+            tracing::error!(%error, "a report cannot be written as JSON");
+            let mut response = Response::new(Full::default());
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        }
+    }
+}
+
+fn text(kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+#[cfg(test)]
+mod tests;
