@@ -1,0 +1,125 @@
+//! `lockgate check`: everything that is wrong with a configuration, at once, each with its place and a way out.
+
+use lockgate_tests::gateway::{filled, lockgate};
+use lockgate_tests::modules::tag;
+use serde_json::json;
+use std::fs;
+
+const FIVE_MISTAKES: &str = r#"{
+  "listeners": { "web": { "listen": "127.0.0.1:8080", "trusted_proxys": [] } },
+  "upstreams": { "orders": { "endpoints": [ "127.0.0.1:9001" ], "connect_timeout": 5 } },
+  "plugins": { "label": { "module": "tag", "on_error": "bypas" } },
+  "chains": { "default": [ "lable" ] },
+  "routes": [
+    { "name": "all", "match": { "path_prefix": "/" }, "chain": "default", "upstream": "order" }
+  ]
+}
+"#;
+
+/// The line, the JSON pointer, and the words that help, of each mistake.
+const TOLD: [(usize, &str, &str); 5] = [
+    (2, "/listeners/web/trusted_proxys", "trusted_proxies"),
+    (3, "/upstreams/orders/connect_timeout", "5s"),
+    (4, "/plugins/label/on_error", "bypass"),
+    (5, "/chains/default/0", "label"),
+    (7, "/routes/0/upstream", "orders"),
+];
+
+fn check(config: &str) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    fs::create_dir(folder.path().join("plugins")).expect("the folder is writable");
+    fs::write(folder.path().join("plugins/tag.wasm"), tag("x")).expect("the folder is writable");
+    fs::write(folder.path().join("gateway.json"), config).expect("the folder is writable");
+    let output = lockgate(&["check", "--config", "gateway.json"], folder.path());
+    (output.status.code(), (String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr)).into_owned())
+}
+
+#[test]
+fn five_mistakes_are_five_located_errors_with_suggestions() {
+    let (code, said) = check(FIVE_MISTAKES);
+    println!("{said}");
+    assert_eq!(code, Some(1));
+    for (line, pointer, help) in TOLD {
+        let text = FIVE_MISTAKES.lines().nth(line - 1).expect("the line is there");
+        let key = pointer.rsplit('/').next().expect("a pointer has a last part");
+        let places = said.match_indices(&format!("gateway.json:{line}:")).count();
+        assert_eq!(places, 1, "one error is located on line {line}");
+        assert!(said.contains(pointer), "{pointer} is named");
+        let block = &said[said.find(pointer).expect("it has just been found").saturating_sub(200)..];
+        assert!(block.contains(help), "{help:?} is suggested for {text:?} ({key})");
+    }
+    assert_eq!(said.matches("gateway.json:").count(), 5, "there are five errors and no more");
+}
+
+#[test]
+fn run_refuses_what_check_refuses() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    fs::create_dir(folder.path().join("plugins")).expect("the folder is writable");
+    fs::write(folder.path().join("plugins/tag.wasm"), tag("x")).expect("the folder is writable");
+    fs::write(folder.path().join("gateway.json"), FIVE_MISTAKES).expect("the folder is writable");
+    let output = lockgate(&["run", "--config", "gateway.json"], folder.path());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for (_, pointer, _) in TOLD {
+        assert!(said.contains(pointer), "{pointer} is named in {said}");
+    }
+}
+
+#[test]
+fn a_sound_configuration_passes() {
+    let sound = filled(json!({
+        "upstreams": { "app": { "endpoints": ["127.0.0.1:1"] } },
+        "plugins": { "tag": { "module": "tag" } },
+        "global_chain": ["tag"],
+    }));
+    assert_eq!(check(&sound.to_string()).0, Some(0));
+}
+
+#[test]
+fn broken_json_is_located() {
+    let (code, said) = check("{\n  \"listeners\": { \"web\": { \"listen\": \"127.0.0.1:8080\" } },\n  \"upstreams\": { \"app\": { \"endpoints\": [ \"127.0.0.1:9\" ] }\n");
+    assert_eq!(code, Some(1));
+    assert!(said.contains("gateway.json:4:") || said.contains("gateway.json:3:"), "{said}");
+}
+
+#[test]
+fn a_missing_variable_is_told_by_name_and_no_secret_is_shown() {
+    let config = filled(json!({
+        "admin": { "token": "${env:LOCKGATE_NO_SUCH_VARIABLE}" },
+        "upstreams": { "app": { "endpoints": ["127.0.0.1:1"] } },
+    }));
+    let (code, said) = check(&config.to_string());
+    assert_eq!(code, Some(1));
+    assert!(said.contains("LOCKGATE_NO_SUCH_VARIABLE"), "{said}");
+}
+
+#[test]
+fn the_schema_is_json_and_knows_the_contract() {
+    let output = lockgate(&["schema"], std::path::Path::new("."));
+    assert_eq!(output.status.code(), Some(0));
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).expect("the schema is JSON");
+    for key in ["listeners", "upstreams", "plugins", "chains", "routes", "global_chain", "admin", "workers", "plugin_dir"] {
+        assert!(schema["properties"][key].is_object(), "{key}");
+    }
+}
+
+#[test]
+fn usage_errors_exit_with_2_and_help_has_an_example() {
+    let here = std::path::Path::new(".");
+    assert_eq!(lockgate(&["serve"], here).status.code(), Some(2));
+    assert_eq!(lockgate(&["check", "--no-such-flag"], here).status.code(), Some(2));
+    for command in ["run", "check", "schema", "echo"] {
+        let help = lockgate(&[command, "--help"], here);
+        assert_eq!(help.status.code(), Some(0), "{command}");
+        assert!(String::from_utf8_lossy(&help.stdout).contains(&format!("lockgate {command}")), "{command} --help has an example");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let output = lockgate(&["check", "--config", "nowhere.json"], folder.path());
+    let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("nowhere.json"), "{said}");
+}

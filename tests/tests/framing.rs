@@ -1,0 +1,347 @@
+//! Messages whose end is in doubt: refused, the connection closed, and nothing of them reaches the upstream as a second request.
+//! Written as bytes, as an attacker would.
+
+use lockgate_tests::{Gateway, Upstream, get};
+use serde_json::json;
+use std::net::Shutdown;
+use std::time::Duration;
+
+fn gateway(upstream: &Upstream) -> Gateway {
+    Gateway::start(json!({ "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } } }))
+}
+
+/// Sends bytes and half-closes; answers the statuses of all that came back until the gateway closed.
+fn statuses(gateway: &Gateway, bytes: &[u8]) -> Vec<u16> {
+    let mut wire = gateway.connect();
+    drop(wire.write(bytes));
+    wire.socket().set_read_timeout(Some(Duration::from_secs(8))).expect("a socket takes options");
+    let mut statuses = Vec::new();
+    while let Ok(response) = wire.response("GET") {
+        statuses.push(response.status());
+    }
+    drop(wire.socket().shutdown(Shutdown::Both));
+    statuses
+}
+
+/// What must be refused: each would be read otherwise by somebody else.
+const AMBIGUOUS: &[(&str, &[u8])] = &[
+    ("two lengths that differ", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\ncontent-length: 5\r\n\r\nabcde"),
+    ("two lengths that agree", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\ncontent-length: 4\r\n\r\nabcd"),
+    ("a list of lengths", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4, 4\r\n\r\nabcd"),
+    ("a length with a sign", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: +4\r\n\r\nabcd"),
+    ("a negative length", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: -4\r\n\r\nabcd"),
+    ("a hexadecimal length", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0x4\r\n\r\nabcd"),
+    ("a length with a space in it", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4 4\r\n\r\nabcd"),
+    ("an empty length", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length:\r\n\r\n"),
+    ("a length beyond all numbers", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999999999999999999\r\n\r\nabcd"),
+    ("a length and chunks", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
+    ("chunks and a length", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ncontent-length: 4\r\n\r\n0\r\n\r\n"),
+    ("an unknown coding", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n0\r\n\r\n"),
+    ("a list of codings", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+    ("identity and chunked", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: identity, chunked\r\n\r\n0\r\n\r\n"),
+    ("chunked twice", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked, chunked\r\n\r\n0\r\n\r\n"),
+    ("chunked in two fields", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
+    ("chunked in quotes", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: \"chunked\"\r\n\r\n0\r\n\r\n"),
+    ("chunked with a parameter", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked;q=1\r\n\r\n0\r\n\r\n"),
+    ("chunked with a control character", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: \x0bchunked\r\n\r\n0\r\n\r\n"),
+    ("an empty coding", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding:\r\n\r\n0\r\n\r\n"),
+    ("chunks in HTTP/1.0", b"POST / HTTP/1.0\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
+    ("a space before the colon", b"GET / HTTP/1.1\r\nhost : a\r\n\r\n"),
+    ("a length with a space before the colon", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length : 4\r\n\r\nabcd"),
+    ("a folded line", b"GET / HTTP/1.1\r\nhost: a\r\nx-a: 1\r\n 2\r\n\r\n"),
+    ("a folded coding", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding:\r\n chunked\r\n\r\n0\r\n\r\n"),
+    ("a space before the first field", b"GET / HTTP/1.1\r\n host: a\r\n\r\n"),
+    ("a bare line feed", b"GET / HTTP/1.1\r\nhost: a\nx-a: 1\r\n\r\n"),
+    ("bare line feeds at the end", b"GET / HTTP/1.1\r\nhost: a\r\nx-a: 1\n\n"),
+    ("a bare carriage return", b"GET / HTTP/1.1\r\nhost: a\r\nx-a: 1\rx-b: 2\r\n\r\n"),
+    ("a NUL in a value", b"GET / HTTP/1.1\r\nhost: a\r\nx-a: 1\x002\r\n\r\n"),
+    ("a name that is no token", b"GET / HTTP/1.1\r\nhost: a\r\nx(a): 1\r\n\r\n"),
+    ("an empty name", b"GET / HTTP/1.1\r\nhost: a\r\n: 1\r\n\r\n"),
+    ("a field without a colon", b"GET / HTTP/1.1\r\nhost: a\r\nnothing\r\n\r\n"),
+    ("no host", b"GET / HTTP/1.1\r\nx-a: 1\r\n\r\n"),
+    ("two hosts", b"GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n"),
+    ("the same host twice", b"GET / HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n"),
+    ("an invalid host", b"GET / HTTP/1.1\r\nhost: a/b\r\n\r\n"),
+    ("a host with credentials", b"GET / HTTP/1.1\r\nhost: user@a\r\n\r\n"),
+    ("a host with a comma", b"GET / HTTP/1.1\r\nhost: a, b\r\n\r\n"),
+    ("a host with a port that is none", b"GET / HTTP/1.1\r\nhost: a:99999\r\n\r\n"),
+    ("an absolute target of another host", b"GET http://b/ HTTP/1.1\r\nhost: a\r\n\r\n"),
+    ("a fragment", b"GET /a#b HTTP/1.1\r\nhost: a\r\n\r\n"),
+    ("a target without a slash", b"GET a HTTP/1.1\r\nhost: a\r\n\r\n"),
+    ("a space in the target", b"GET /a b HTTP/1.1\r\nhost: a\r\n\r\n"),
+    ("an unknown version", b"GET / HTTP/1.2\r\nhost: a\r\n\r\n"),
+    ("no version", b"GET /\r\nhost: a\r\n\r\n"),
+    ("a version in lower case", b"GET / http/1.1\r\nhost: a\r\n\r\n"),
+    ("a method that is no token", b"G(T / HTTP/1.1\r\nhost: a\r\n\r\n"),
+    ("CONNECT", b"CONNECT a:443 HTTP/1.1\r\nhost: a:443\r\n\r\n"),
+    ("noise", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS greeting\r\n\r\n"),
+];
+
+#[test]
+fn what_is_ambiguous_is_refused_and_reaches_no_upstream() {
+    let upstream = Upstream::fixed("the answer");
+    let gateway = gateway(&upstream);
+    let mut wrong = Vec::new();
+    for (what, bytes) in AMBIGUOUS {
+        let before = upstream.requests().len();
+        let hidden = b"GET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n".as_slice();
+        let statuses = statuses(&gateway, &[bytes, hidden].concat());
+        let sent_on = upstream.requests().len() - before;
+        if statuses.len() > 1 || statuses.first().is_some_and(|status| !(400..=501).contains(status)) || sent_on > 0 {
+            wrong.push(format!("{what}: answered {statuses:?}, {sent_on} sent on"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(gateway.get("/").status(), 200);
+}
+
+/// Bodies that go wrong on the way: the request may have reached the upstream by then, but never whole, and nothing follows it.
+const BROKEN_CHUNKS: &[(&str, &[u8])] = &[
+    ("a size that is none", b"zz\r\nabc\r\n0\r\n\r\n"),
+    ("an empty size", b"\r\nabc\r\n0\r\n\r\n"),
+    ("a size with a sign", b"+3\r\nabc\r\n0\r\n\r\n"),
+    ("a size in 0x form", b"0x3\r\nabc\r\n0\r\n\r\n"),
+    ("a size beyond all numbers", b"fffffffffffffffff\r\nabc\r\n0\r\n\r\n"),
+    ("a size with a space before it", b" 3\r\nabc\r\n0\r\n\r\n"),
+    ("a chunk longer than its size", b"3\r\nabcd\r\n0\r\n\r\n"),
+    ("a chunk without its line end", b"3\r\nabc0\r\n\r\n"),
+    ("a bare line feed after the size", b"3\nabc\r\n0\r\n\r\n"),
+    ("a bare line feed after the chunk", b"3\r\nabc\n0\r\n\r\n"),
+    ("a bare line feed in an extension", b"3;a\nb\r\nabc\r\n0\r\n\r\n"),
+    ("a bare carriage return in an extension", b"3;a\rb\r\nabc\r\n0\r\n\r\n"),
+    ("a trailer that is none", b"3\r\nabc\r\n0\r\nnothing\r\n\r\n"),
+    ("a trailer with a space before the colon", b"3\r\nabc\r\n0\r\nx : 1\r\n\r\n"),
+];
+
+#[test]
+fn a_body_that_breaks_off_is_never_followed_by_another_request() {
+    let upstream = Upstream::fixed("the answer");
+    let gateway = gateway(&upstream);
+    let mut wrong = Vec::new();
+    for (what, body) in BROKEN_CHUNKS {
+        let before = upstream.requests().len();
+        let hidden = b"GET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n".as_slice();
+        let statuses = statuses(&gateway, &[b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n".as_slice(), body, hidden].concat());
+        let seen = upstream.requests().split_off(before);
+        let whole = seen.iter().filter(|request| request.ending == lockgate_tests::http::Ending::Whole).count();
+        if statuses.iter().any(|status| *status < 400) || whole > 0 || seen.iter().any(|request| request.target() == "/smuggled") {
+            wrong.push(format!("{what}: answered {statuses:?}, {whole} of {} sent on whole", seen.len()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn trailers_cannot_bring_in_what_a_head_would_not() {
+    let upstream = Upstream::fixed("the answer");
+    let gateway = gateway(&upstream);
+    for trailer in ["content-length: 5", "transfer-encoding: chunked", "host: b", "x-forwarded-for: 6.6.6.6", "authorization: x", "connection: close"] {
+        let body = format!("POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n{trailer}\r\nx-fine: 1\r\n\r\n");
+        let before = upstream.requests().len();
+        let statuses = statuses(&gateway, body.as_bytes());
+        for seen in &upstream.requests()[before..] {
+            let name = trailer.split(':').next().expect("a trailer has a name");
+            assert!(!seen.trailers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)), "{trailer} was sent on");
+        }
+        assert!(statuses == [200] || statuses == [400], "{trailer}: {statuses:?}");
+    }
+}
+
+#[test]
+fn what_is_merely_unusual_is_served() {
+    let upstream = Upstream::fixed("the answer");
+    let gateway = gateway(&upstream);
+    let unusual: &[(&str, &[u8])] = &[
+        ("names in capitals", b"GET / HTTP/1.1\r\nHOST: a\r\nCONNECTION: close\r\n\r\n"),
+        ("no space after the colon", b"GET / HTTP/1.1\r\nhost:a\r\nconnection:close\r\n\r\n"),
+        ("spaces around a value", b"GET / HTTP/1.1\r\nhost: \t a \t\r\nconnection: close\r\n\r\n"),
+        ("an empty line first", b"\r\nGET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"),
+        ("Chunked in capitals", b"POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: Chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"),
+        ("a chunk extension", b"POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n3;name=value\r\nabc\r\n0\r\n\r\n"),
+        ("leading zeros", b"POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n0003\r\nabc\r\n0\r\n\r\n"),
+        ("a port in the host", b"GET / HTTP/1.1\r\nhost: a:8080\r\nconnection: close\r\n\r\n"),
+        ("an IPv6 host", b"GET / HTTP/1.1\r\nhost: [::1]:8080\r\nconnection: close\r\n\r\n"),
+        ("an absolute target of the same host", b"GET http://a/x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"),
+        ("HTTP/1.0", b"GET / HTTP/1.0\r\nhost: a\r\n\r\n"),
+        ("bytes beyond ASCII in a value", b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-name: M\xfcller\r\n\r\n"),
+    ];
+    for (what, bytes) in unusual {
+        assert_eq!(statuses(&gateway, bytes), [200], "{what}");
+    }
+}
+
+#[test]
+fn an_answer_with_more_than_it_announced_does_not_spill_over() {
+    let upstream = Upstream::scripted(|request, wire| {
+        let extra = if request.target() == "/long" { "HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\npoisoned" } else { "" };
+        wire.write(format!("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ngood{extra}"))?;
+        Ok(lockgate_tests::upstream::Then::KeepAlive)
+    });
+    let gateway = gateway(&upstream);
+    let mut wire = gateway.connect();
+    for target in ["/long", "/short", "/long", "/short"] {
+        assert_eq!(wire.exchange(&get(target)).expect("an answer comes").text(), "good", "{target}");
+    }
+}
+
+/// HTTP/2 by hand, for what no client library would send.
+mod http_2 {
+    use super::{Gateway, Upstream, gateway};
+    use lockgate_tests::http::Wire;
+    use std::time::{Duration, Instant};
+
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    const HEADERS: u8 = 1;
+    const RST_STREAM: u8 = 3;
+    const PING: u8 = 6;
+    const GOAWAY: u8 = 7;
+    const END_STREAM: u8 = 1;
+    const END_HEADERS: u8 = 4;
+
+    fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+        let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
+        frame.extend([kind, flags]);
+        frame.extend(stream.to_be_bytes());
+        frame.extend(payload);
+        frame
+    }
+
+    /// Literal fields, without indexing and without Huffman coding.
+    fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
+        let mut block = Vec::new();
+        for (name, value) in fields {
+            block.push(0);
+            for part in [name, value] {
+                assert!(part.len() < 127);
+                block.push(part.len() as u8);
+                block.extend(part.bytes());
+            }
+        }
+        block
+    }
+
+    const WHOLE: [(&str, &str); 4] = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a")];
+
+    fn connect(gateway: &Gateway) -> Wire {
+        let mut wire = gateway.connect();
+        wire.write(PREFACE).expect("the gateway reads");
+        wire
+    }
+
+    /// The kinds of the frames that come until the gateway closes or the time is over, with their streams and payloads.
+    fn frames(wire: &mut Wire, within: Duration) -> Vec<(u8, u32, Vec<u8>)> {
+        let until = Instant::now() + within;
+        wire.socket().set_read_timeout(Some(Duration::from_millis(200))).expect("a socket takes options");
+        let (mut bytes, mut buffer) = (Vec::new(), [0; 65536]);
+        while Instant::now() < until {
+            match wire.some(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => bytes.extend(&buffer[..read]),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(_) => break,
+            }
+        }
+        let mut frames = Vec::new();
+        let mut rest = bytes.as_slice();
+        while rest.len() >= 9 {
+            let length = u32::from_be_bytes([0, rest[0], rest[1], rest[2]]) as usize;
+            let stream = u32::from_be_bytes([rest[5], rest[6], rest[7], rest[8]]);
+            frames.push((rest[3], stream, rest.get(9..9 + length).unwrap_or_default().to_vec()));
+            rest = rest.get(9 + length..).unwrap_or_default();
+        }
+        frames
+    }
+
+    #[test]
+    fn fields_that_would_break_http_1_are_refused() {
+        let upstream = Upstream::fixed("the answer");
+        let gateway = gateway(&upstream);
+        let more: &[(&str, &[(&str, &str)])] = &[
+            ("a line end in a value", &[("x-a", "1\r\nx-b: 2")]),
+            ("a NUL in a value", &[("x-a", "1\0")]),
+            ("a line end in a name", &[("x-a: 1\r\nx-b", "2")]),
+            ("a name in capitals", &[("X-A", "1")]),
+            ("a connection field", &[("connection", "close")]),
+            ("a coding", &[("transfer-encoding", "chunked")]),
+            ("keep-alive", &[("keep-alive", "1")]),
+            ("te with more than trailers", &[("te", "gzip")]),
+            ("a length without a body", &[("content-length", "5")]),
+            ("two lengths", &[("content-length", "0"), ("content-length", "1")]),
+            ("another host", &[("host", "b")]),
+            ("a late pseudo-header", &[("x-a", "1"), (":path", "/b")]),
+            ("an unknown pseudo-header", &[(":x", "1")]),
+        ];
+        for (what, more) in more {
+            let mut wire = connect(&gateway);
+            let block = fields(&[WHOLE.as_slice(), more].concat());
+            wire.write(frame(HEADERS, END_STREAM | END_HEADERS, 1, &block)).expect("the gateway reads");
+            let frames = frames(&mut wire, Duration::from_millis(600));
+            assert!(!frames.iter().any(|(kind, stream, payload)| *kind == HEADERS && *stream == 1 && payload.first() == Some(&0x88)), "{what}: answered 200");
+            assert_eq!(upstream.requests().len(), 0, "{what}: sent on");
+        }
+        for (what, changed) in [
+            ("a space in the path", [WHOLE[0], WHOLE[1], (":path", "/a b"), WHOLE[3]]),
+            ("a line end in the path", [WHOLE[0], WHOLE[1], (":path", "/\r\nx: 1"), WHOLE[3]]),
+            ("an empty path", [WHOLE[0], WHOLE[1], (":path", ""), WHOLE[3]]),
+            ("a line end in the method", [(":method", "GET / HTTP/1.1\r\nx:"), WHOLE[1], WHOLE[2], WHOLE[3]]),
+            ("a host with a slash", [WHOLE[0], WHOLE[1], WHOLE[2], (":authority", "a/b")]),
+            ("credentials in the host", [WHOLE[0], WHOLE[1], WHOLE[2], (":authority", "u@a")]),
+        ] {
+            let mut wire = connect(&gateway);
+            wire.write(frame(HEADERS, END_STREAM | END_HEADERS, 1, &fields(&changed))).expect("the gateway reads");
+            drop(frames(&mut wire, Duration::from_millis(600)));
+            assert_eq!(upstream.requests().len(), 0, "{what}: sent on");
+        }
+        let mut wire = connect(&gateway);
+        wire.write(frame(HEADERS, END_STREAM | END_HEADERS, 1, &fields(&WHOLE))).expect("the gateway reads");
+        assert!(frames(&mut wire, Duration::from_secs(1)).iter().any(|(kind, stream, _)| *kind == HEADERS && *stream == 1), "a sound request is answered");
+        assert_eq!(upstream.requests().len(), 1);
+    }
+
+    #[test]
+    fn a_length_that_the_body_does_not_have_is_refused() {
+        let upstream = Upstream::fixed("the answer");
+        let gateway = gateway(&upstream);
+        let mut wire = connect(&gateway);
+        let post = fields(&[(":method", "POST"), WHOLE[1], WHOLE[2], WHOLE[3], ("content-length", "10")]);
+        wire.write([frame(HEADERS, END_HEADERS, 1, &post), frame(0, END_STREAM, 1, b"short")].concat()).expect("the gateway reads");
+        drop(frames(&mut wire, Duration::from_secs(1)));
+        assert!(upstream.requests().iter().all(|seen| seen.ending == lockgate_tests::http::Ending::Cut), "sent on as a whole request");
+    }
+
+    /// CPU seconds that the gateway has used so far.
+    fn cpu(gateway: &Gateway) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", gateway.pid())).expect("the gateway runs");
+        let times = stat.rsplit(')').next().expect("the name ends in a parenthesis").split_whitespace();
+        times.skip(11).take(2).map(|ticks| ticks.parse::<f64>().expect("a number of ticks")).sum::<f64>() / 100.0
+    }
+
+    #[test]
+    fn floods_cost_bounded_time_and_end_the_connection() {
+        let upstream = Upstream::fixed("the answer");
+        let gateway = gateway(&upstream);
+        let block = fields(&WHOLE);
+        let reset: Vec<u8> = (0..20_000u32)
+            .flat_map(|nth| [frame(HEADERS, END_STREAM | END_HEADERS, 2 * nth + 1, &block), frame(RST_STREAM, 0, 2 * nth + 1, &[0, 0, 0, 8])].concat())
+            .collect();
+        let continuation = [frame(HEADERS, END_STREAM, 1, &block), frame(9, 0, 1, &fields(&[("x-a", "1")])).repeat(100_000)].concat();
+        let settings = frame(4, 0, 0, &[]).repeat(200_000);
+        let pings = frame(PING, 0, 0, &[0; 8]).repeat(200_000);
+        let empty = [frame(HEADERS, END_HEADERS, 1, &fields(&[(":method", "POST"), WHOLE[1], WHOLE[2], WHOLE[3]])), frame(0, 0, 1, &[]).repeat(200_000)].concat();
+        for (what, bytes, must_end) in
+            [("rapid reset", reset, true), ("continuation", continuation, true), ("settings", settings, false), ("pings", pings, false), ("empty data", empty, false)]
+        {
+            let before = cpu(&gateway);
+            let mut wire = connect(&gateway);
+            wire.socket().set_write_timeout(Some(Duration::from_secs(2))).expect("a socket takes options");
+            let written = wire.write(&bytes);
+            let ended = frames(&mut wire, Duration::from_secs(2)).iter().any(|(kind, _, _)| *kind == GOAWAY) || written.is_err();
+            let spent = cpu(&gateway) - before;
+            println!("{what}: {spent:.2} s of CPU, ended: {ended}");
+            assert!(spent < 1.5, "{what}: {spent} s of CPU");
+            assert!(ended || !must_end, "{what}: the connection goes on");
+            assert_eq!(gateway.get("/").status(), 200, "{what}");
+        }
+        assert!(gateway.memory().peak < 150 << 20, "{:?}", gateway.memory());
+    }
+}

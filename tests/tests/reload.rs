@@ -1,0 +1,207 @@
+//! What changes while a thousand requests a second come in: it is in force within a second, and not one of them fails.
+
+use lockgate_tests::gateway::install;
+use lockgate_tests::load::Load;
+use lockgate_tests::modules::tag;
+use lockgate_tests::upstream::eventually;
+use lockgate_tests::{Gateway, Upstream, get};
+use serde_json::json;
+use std::fs;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+const RATE: u32 = 1000;
+const IN_FORCE_WITHIN: Duration = Duration::from_secs(1);
+
+/// One load at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn gateway(upstream: &Upstream) -> Gateway {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    fs::create_dir(folder.path().join("plugins")).expect("the folder is writable");
+    install(&folder.path().join("plugins"), "first", &tag("v1"));
+    Gateway::start_in(
+        folder,
+        json!({
+            "workers": 2,
+            "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } },
+            "plugins": { "first": { "module": "first" } },
+            "chains": { "default": ["first"] },
+            "routes": [ { "name": "all", "match": { "path_prefix": "/" }, "chain": "default", "upstream": "app" } ],
+        }),
+    )
+}
+
+fn load(gateway: &Gateway) -> Load {
+    let load = Load::start(gateway.address(), RATE, &get("/"), |response| response.status() == 200 && response.header("x-tag").is_some());
+    eventually("the load runs", Duration::from_secs(5), || load.answered() > 200);
+    load
+}
+
+fn none_failed(load: Load) {
+    let account = load.finish();
+    assert!(account.failures.is_empty(), "{} of {} requests failed, the first: {:?}", account.failures.len(), account.answered, account.failures.first());
+    assert!(account.rate > f64::from(RATE) * 0.7, "the load was only {:.0} a second", account.rate);
+}
+
+/// Waits until all of the workers answer with that tag, and then checks that none goes back.
+fn in_force(gateway: &Gateway, tag: &str, what: &str) {
+    let changed = Instant::now();
+    let mut in_a_row = 0;
+    eventually(what, IN_FORCE_WITHIN, || {
+        in_a_row = if gateway.get("/").header("x-tag") == Some(tag) { in_a_row + 1 } else { 0 };
+        in_a_row >= 4
+    });
+    println!("{what}: in force after {:?}", changed.elapsed());
+}
+
+#[test]
+fn modules_and_configuration_change_under_load_without_a_failed_request() {
+    let _alone = alone();
+    let upstream = Upstream::fixed("the answer");
+    let mut gateway = gateway(&upstream);
+    let load = load(&gateway);
+
+    gateway.install("first", &tag("v2"));
+    in_force(&gateway, "v2", "a module is replaced");
+
+    gateway.install("second", &tag("new"));
+    gateway.reconfigure(|config| {
+        config["plugins"]["second"] = json!({ "module": "second" });
+        config["chains"]["default"] = json!(["second"]);
+    });
+    in_force(&gateway, "new", "a module is dropped in and the configuration names it");
+
+    gateway.reconfigure(|config| config["chains"]["default"] = json!(["second", "first"]));
+    in_force(&gateway, "new", "the chain is longer");
+
+    gateway.reconfigure(|config| config["chains"]["default"] = json!(["first"]));
+    in_force(&gateway, "v2", "the chain is another");
+
+    none_failed(load);
+}
+
+#[test]
+fn a_module_that_is_dropped_in_first_is_there_when_the_configuration_names_it() {
+    let _alone = alone();
+    let upstream = Upstream::fixed("the answer");
+    let mut gateway = gateway(&upstream);
+    gateway.reconfigure(|config| {
+        config["plugins"]["late"] = json!({ "module": "late" });
+        config["chains"]["default"] = json!(["late"]);
+    });
+    let _ = gateway.logged(&["late"]);
+    assert_eq!(gateway.get("/").header("x-tag"), Some("v1"), "a configuration that names a missing module changes nothing");
+    gateway.install("late", &tag("late"));
+    in_force(&gateway, "late", "the module that the waiting configuration wants comes");
+}
+
+#[test]
+fn what_is_broken_changes_nothing_under_load_and_says_why() {
+    let _alone = alone();
+    let upstream = Upstream::fixed("the answer");
+    let mut gateway = gateway(&upstream);
+    let load = load(&gateway);
+    let before = gateway.metrics().sum("lockgate_reloads_total", &[]);
+    let mut told = |gateway: &Gateway, nth: f64, place: &str, parts: &[&str]| {
+        eventually(&format!("{place}: the refusal is counted"), Duration::from_secs(3), || {
+            gateway.metrics().sum("lockgate_reloads_total", &[]) >= before + nth
+        });
+        assert_eq!(gateway.get("/").header("x-tag"), Some("v1"), "{place}: what served serves on");
+        let _ = gateway.logged(parts);
+    };
+
+    let whole = tag("v3");
+    gateway.install("first", &whole[..whole.len() / 2]);
+    told(&gateway, 1.0, "a truncated module", &["first"]);
+    assert!(gateway.plugins().contains("error"), "{}", gateway.plugins());
+
+    gateway.install("first", b"no module at all");
+    told(&gateway, 2.0, "a text file", &["first"]);
+
+    gateway.install("first", &tag("v1"));
+    gateway.write_config("{ \"listeners\": { \"web\": ");
+    told(&gateway, 3.0, "broken JSON", &["gateway.json"]);
+
+    gateway.reconfigure(|config| config["routes"][0]["upstream"] = json!("nowhere"));
+    told(&gateway, 4.0, "an unknown upstream", &["nowhere", "/routes/0/upstream"]);
+
+    gateway.reconfigure(|config| config["routes"][0]["upstream"] = json!("app"));
+    gateway.install("first", &tag("v4"));
+    in_force(&gateway, "v4", "all is well again");
+    none_failed(load);
+}
+
+#[test]
+fn a_hundred_changes_lose_no_request_and_no_memory() {
+    let _alone = alone();
+    let upstream = Upstream::fixed("the answer");
+    let mut gateway = gateway(&upstream);
+    for nth in 0..10 {
+        gateway.install("first", &tag(&format!("w{nth}")));
+        in_force(&gateway, &format!("w{nth}"), "a change before the measurement");
+    }
+    let load = load(&gateway);
+    let before = gateway.memory().now;
+    for nth in 0..50 {
+        gateway.install("first", &tag(&format!("m{nth}")));
+        gateway.reconfigure(|config| config["routes"][0]["timeout"] = json!(format!("{}s", 10 + nth)));
+        std::thread::sleep(Duration::from_millis(120));
+    }
+    in_force(&gateway, "m49", "the last of the changes");
+    none_failed(load);
+    let grown = gateway.memory().now.saturating_sub(before);
+    assert!(grown < 24 << 20, "memory grew by {grown} bytes");
+}
+
+#[test]
+fn a_removed_module_goes_on_serving_with_a_warning() {
+    let _alone = alone();
+    let upstream = Upstream::fixed("the answer");
+    let gateway = gateway(&upstream);
+    fs::remove_file(gateway.folder().join("plugins/first.wasm")).expect("the file is there");
+    let _ = gateway.logged(&["first", "WARN"]);
+    assert_eq!(gateway.get("/").header("x-tag"), Some("v1"));
+}
+
+#[test]
+fn sighup_reloads_too() {
+    let _alone = alone();
+    let upstream = Upstream::fixed("the answer");
+    let gateway = gateway(&upstream);
+    let before = gateway.metrics().sum("lockgate_reloads_total", &[]);
+    gateway.signal("HUP");
+    eventually("the reload is counted", Duration::from_secs(3), || gateway.metrics().sum("lockgate_reloads_total", &[]) > before);
+    assert_eq!(gateway.get("/").header("x-tag"), Some("v1"));
+}
+
+#[test]
+fn after_a_kill_it_is_ready_at_once_and_a_damaged_compile_cache_is_not_believed() {
+    let _alone = alone();
+    let upstream = Upstream::fixed("the answer");
+    let mut gateway = gateway(&upstream);
+    gateway.restart();
+    assert_eq!(gateway.get("/").header("x-tag"), Some("v1"));
+    let mut damaged = 0;
+    let mut folders = vec![gateway.folder().to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder is readable").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.components().any(|part| part.as_os_str().to_string_lossy().contains("cache")) {
+                let mut bytes = fs::read(&path).expect("a file is readable");
+                let middle = bytes.len() / 2;
+                bytes[middle..].fill(0x5a);
+                fs::write(&path, bytes).expect("a file is writable");
+                damaged += 1;
+            }
+        }
+    }
+    println!("{damaged} files of the compile cache were damaged");
+    gateway.restart();
+    assert_eq!(gateway.get("/").header("x-tag"), Some("v1"));
+}
