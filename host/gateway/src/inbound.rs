@@ -112,7 +112,7 @@ pub fn admit(parts: Parts, peer: &Peer, rules: Rules<'_>, ids: &RequestIds) -> R
         join_cookies(&mut headers);
     }
     hop_by_hop::strip(&mut headers, present, hop_by_hop::Direction::Request);
-    let (client, request_id) = forwarded::set(&mut headers, present, &peer_facts(peer, &authority, rules), ids);
+    let (client, request_id) = forwarded::set(&mut headers, present, &hop(peer, &authority, rules), ids);
     Ok(Admitted {
         head: RequestHead {
             method,
@@ -145,7 +145,7 @@ fn join_cookies(headers: &mut HeaderMap) {
     headers.insert(COOKIE, joined);
 }
 
-fn peer_facts<'a>(peer: &'a Peer, authority: &'a HeaderValue, rules: Rules<'a>) -> forwarded::Hop<'a> {
+fn hop<'a>(peer: &'a Peer, authority: &'a HeaderValue, rules: Rules<'a>) -> forwarded::Hop<'a> {
     forwarded::Hop {
         peer: peer.address,
         peer_text: &peer.text,

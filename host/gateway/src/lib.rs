@@ -4,6 +4,8 @@
 //! What answers a request lies in `snapshot` and is looked at through a worker's `view`; `pipeline` is the life of a
 //! request. `control` makes snapshots (`load`) and hands them to workers (`worker`). See ARCHITECTURE.md.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
+
 pub mod access_log;
 pub mod admin;
 pub mod inbound;

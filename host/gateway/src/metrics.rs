@@ -207,6 +207,10 @@ impl WorkerMetrics {
 
 /// Counts the requests of a listener and a route. Cheap to clone.
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::redundant_allocation,
+    reason = "requests clone it, and an Rc costs no atomic operation"
+)]
 pub struct RequestSeries(Rc<Arc<RequestCells>>);
 
 impl RequestSeries {
@@ -218,6 +222,10 @@ impl RequestSeries {
 
 /// Counts the time that a plugin takes. Cheap to clone.
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::redundant_allocation,
+    reason = "requests clone it, and an Rc costs no atomic operation"
+)]
 pub struct PluginSeries(Rc<Arc<PluginCells>>);
 
 impl PluginSeries {
@@ -229,6 +237,10 @@ impl PluginSeries {
 
 /// Counts the requests to an upstream. Cheap to clone.
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::redundant_allocation,
+    reason = "requests clone it, and an Rc costs no atomic operation"
+)]
 pub struct UpstreamSeries(Rc<Arc<UpstreamCells>>);
 
 impl UpstreamSeries {

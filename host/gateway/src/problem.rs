@@ -113,140 +113,91 @@ impl Blame {
 impl Problem {
     /// The status of the answer.
     pub fn status(self) -> StatusCode {
-        self.facts().0
+        match self {
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NoRoute | Self::NoPage => StatusCode::NOT_FOUND,
+            Self::ReadOnly => StatusCode::METHOD_NOT_ALLOWED,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::UpstreamFailed | Self::UpstreamMalformed | Self::ResponseTooLarge => StatusCode::BAD_GATEWAY,
+            Self::NoEndpoint | Self::PluginFailed | Self::Overloaded | Self::Draining | Self::NotReady => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+        }
     }
 
     /// Whose fault it was.
     pub fn blame(self) -> Blame {
-        self.facts().1
+        match self {
+            Self::PluginFailed => Blame::Plugin,
+            Self::UpstreamFailed
+            | Self::UpstreamMalformed
+            | Self::ResponseTooLarge
+            | Self::NoEndpoint
+            | Self::UpstreamTimeout => Blame::Upstream,
+            Self::Internal | Self::Overloaded | Self::Draining | Self::NotReady => Blame::Gateway,
+            _ => Blame::Client,
+        }
     }
 
     /// A word that names the problem in logs, in `response.code_details` and in the body's `type`. Stable.
     pub fn code(self) -> &'static str {
-        self.facts().2
+        match self {
+            Self::Malformed(what) => what.code(),
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::NoRoute => "no_route",
+            Self::NoPage => "no_page",
+            Self::ReadOnly => "read_only",
+            Self::RequestTimeout => "request_timeout",
+            Self::BodyTooLarge => "body_too_large",
+            Self::TargetTooLong => "target_too_long",
+            Self::TooManyRequests => "too_many_requests",
+            Self::HeadersTooLarge => "headers_too_large",
+            Self::Internal => "internal",
+            Self::UpstreamFailed => "upstream_failed",
+            Self::UpstreamMalformed => "upstream_malformed",
+            Self::ResponseTooLarge => "response_too_large",
+            Self::NoEndpoint => "no_endpoint",
+            Self::PluginFailed => "plugin_failed",
+            Self::Overloaded => "overloaded",
+            Self::Draining => "draining",
+            Self::NotReady => "not_ready",
+            Self::UpstreamTimeout => "upstream_timeout",
+        }
     }
 
     /// One sentence for whoever sent the request.
     pub fn detail(self) -> &'static str {
-        self.facts().3
-    }
-
-    /// The whole table: status, blame, code, detail.
-    fn facts(self) -> (StatusCode, Blame, &'static str, &'static str) {
-        use Blame::{Client, Gateway, Plugin, Upstream};
-        use StatusCode as S;
         match self {
-            Self::Malformed(what) => (S::BAD_REQUEST, Client, what.code(), what.detail()),
-            Self::Unauthorized => (
-                S::UNAUTHORIZED,
-                Client,
-                "unauthorized",
-                "A valid bearer token is needed.",
-            ),
-            Self::Forbidden => (
-                S::FORBIDDEN,
-                Client,
-                "forbidden",
-                "Without a configured token this is answered on loopback only.",
-            ),
-            Self::NoRoute => (S::NOT_FOUND, Client, "no_route", "No route matches this request."),
-            Self::NoPage => (S::NOT_FOUND, Client, "no_page", "There is no such page."),
-            Self::ReadOnly => (
-                S::METHOD_NOT_ALLOWED,
-                Client,
-                "read_only",
-                "Only GET and HEAD are answered here.",
-            ),
-            Self::RequestTimeout => (
-                S::REQUEST_TIMEOUT,
-                Client,
-                "request_timeout",
-                "The request took too long to arrive.",
-            ),
-            Self::BodyTooLarge => (
-                S::PAYLOAD_TOO_LARGE,
-                Client,
-                "body_too_large",
-                "The request body is larger than allowed.",
-            ),
-            Self::TargetTooLong => (
-                S::URI_TOO_LONG,
-                Client,
-                "target_too_long",
-                "The request target is longer than allowed.",
-            ),
-            Self::TooManyRequests => (
-                S::TOO_MANY_REQUESTS,
-                Client,
-                "too_many_requests",
-                "Too many requests; try again later.",
-            ),
-            Self::HeadersTooLarge => (
-                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                Client,
-                "headers_too_large",
-                "The header section is larger than allowed.",
-            ),
-            Self::Internal => (
-                S::INTERNAL_SERVER_ERROR,
-                Gateway,
-                "internal",
-                "The gateway failed to handle this request.",
-            ),
-            Self::UpstreamFailed => (
-                S::BAD_GATEWAY,
-                Upstream,
-                "upstream_failed",
-                "The upstream did not answer.",
-            ),
-            Self::UpstreamMalformed => (
-                S::BAD_GATEWAY,
-                Upstream,
-                "upstream_malformed",
-                "The upstream's answer could not be understood.",
-            ),
-            Self::ResponseTooLarge => (
-                S::BAD_GATEWAY,
-                Upstream,
-                "response_too_large",
-                "The upstream's answer is larger than a plugin may keep.",
-            ),
-            Self::NoEndpoint => (
-                S::SERVICE_UNAVAILABLE,
-                Upstream,
-                "no_endpoint",
-                "The upstream has no endpoint available.",
-            ),
-            Self::PluginFailed => (
-                S::SERVICE_UNAVAILABLE,
-                Plugin,
-                "plugin_failed",
-                "A plugin failed, and its requests are denied.",
-            ),
-            Self::Overloaded => (
-                S::SERVICE_UNAVAILABLE,
-                Gateway,
-                "overloaded",
-                "The gateway is at a limit; try again later.",
-            ),
-            Self::Draining => (
-                S::SERVICE_UNAVAILABLE,
-                Gateway,
-                "draining",
-                "The gateway is going down; try again.",
-            ),
-            Self::NotReady => (
-                S::SERVICE_UNAVAILABLE,
-                Gateway,
-                "not_ready",
-                "The gateway is starting or going down.",
-            ),
-            Self::UpstreamTimeout => (
-                S::GATEWAY_TIMEOUT,
-                Upstream,
-                "upstream_timeout",
-                "The upstream did not answer in time.",
-            ),
+            Self::Malformed(what) => what.detail(),
+            Self::Unauthorized => "A valid bearer token is needed.",
+            Self::Forbidden => "Without a configured token this is answered on loopback only.",
+            Self::NoRoute => "No route matches this request.",
+            Self::NoPage => "There is no such page.",
+            Self::ReadOnly => "Only GET and HEAD are answered here.",
+            Self::RequestTimeout => "The request took too long to arrive.",
+            Self::BodyTooLarge => "The request body is larger than allowed.",
+            Self::TargetTooLong => "The request target is longer than allowed.",
+            Self::TooManyRequests => "Too many requests; try again later.",
+            Self::HeadersTooLarge => "The header section is larger than allowed.",
+            Self::Internal => "The gateway failed to handle this request.",
+            Self::UpstreamFailed => "The upstream did not answer.",
+            Self::UpstreamMalformed => "The upstream's answer could not be understood.",
+            Self::ResponseTooLarge => "The upstream's answer is larger than a plugin may keep.",
+            Self::NoEndpoint => "The upstream has no endpoint available.",
+            Self::PluginFailed => "A plugin failed, and its requests are denied.",
+            Self::Overloaded => "The gateway is at a limit; try again later.",
+            Self::Draining => "The gateway is going down; try again.",
+            Self::NotReady => "The gateway is starting or going down.",
+            Self::UpstreamTimeout => "The upstream did not answer in time.",
         }
     }
 

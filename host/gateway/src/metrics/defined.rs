@@ -55,11 +55,11 @@ pub(super) struct Metric {
 
 #[derive(Debug)]
 pub(super) enum Cells {
-    Counter([Stripe; STRIPES]),
+    Counter(Box<[Stripe; STRIPES]>),
     /// Two's complement.
     Gauge(AtomicU64),
     Histogram {
-        buckets: [AtomicU64; BOUNDS + 1],
+        buckets: Box<[AtomicU64; BOUNDS + 1]>,
         sum: AtomicU64,
     },
 }

@@ -45,7 +45,7 @@ impl PathTable {
     pub(super) fn arrange(&mut self) {
         let hashed = self.exact.values_mut().chain(self.prefix.values_mut());
         hashed.chain([&mut self.any]).for_each(Candidates::arrange);
-        self.regex.sort_by(|(_, one), (_, other)| one.rank().cmp(&other.rank()));
+        self.regex.sort_by_key(|(_, candidates)| candidates.rank());
     }
 
     pub(super) fn find(&self, request: &RequestHead) -> Option<RouteIndex> {
