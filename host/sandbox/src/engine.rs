@@ -1,19 +1,180 @@
-//! stub
+//! Compiling: the one wasmtime engine of the process, its epochs, and the cache of what it has compiled.
+//!
+//! Nothing here runs a guest. Compiling takes long and happens on control threads, never on a worker.
+
+mod cache;
+mod ticker;
+
+use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use sha2::{Digest, Sha256};
+use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy, WasmBacktraceDetails};
+
+use self::cache::Cache;
 use crate::failure::{EngineError, LoadError};
+use crate::inspect;
 use crate::module::Module;
+
 /// How an engine is set up.
 #[derive(Clone, Debug, Default)]
 pub struct EngineSettings {
     /// Where compiled modules are kept; `None` keeps nothing.
     pub cache_dir: Option<PathBuf>,
 }
-/// Compiles modules. Clone, Send, Sync.
+
+/// Compiles modules. One per process; cheap to clone, shared by threads.
 #[derive(Clone)]
-pub struct Engine;
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    on_demand: wasmtime::Engine,
+    /// For plugins with a VM per stream; made when the first one is linked, as it reserves much address space.
+    pooled: OnceLock<Result<wasmtime::Engine, String>>,
+    cache: Option<Cache>,
+}
+
+/// Native stack that a guest may use. Worker threads have at least 2 MiB.
+const MAX_WASM_STACK: usize = 512 * 1024;
+/// Instances that streams may have of their own at a time, over all workers.
+const POOL: u32 = 1000;
+
 impl Engine {
-    /// stub
-    pub fn new(_settings: EngineSettings) -> Result<Engine, EngineError> { unimplemented!() }
-    /// stub; blocking
-    pub fn compile(&self, _bytes: &[u8]) -> Result<Module, LoadError> { unimplemented!() }
+    /// Sets up compiling and starts the epochs, by which runaway guests are stopped.
+    ///
+    /// # Errors
+    /// [`EngineError`]: this machine cannot run WebAssembly, or the cache folder cannot be used.
+    pub fn new(settings: EngineSettings) -> Result<Self, EngineError> {
+        let cache = match settings.cache_dir {
+            None => None,
+            Some(folder) => Some(Cache::open(&folder).map_err(|error| EngineError::Cache {
+                folder: folder.display().to_string(),
+                reason: error.to_string(),
+            })?),
+        };
+        let on_demand = wasmtime::Engine::new(&config()).map_err(|error| EngineError::Engine(format!("{error:#}")))?;
+        ticker::start(&on_demand).map_err(EngineError::Ticker)?;
+        Ok(Self(Arc::new(Inner {
+            on_demand,
+            pooled: OnceLock::new(),
+            cache,
+        })))
+    }
+
+    /// Compiles a module, or takes it from the cache. Blocks, for as long as a second with a large module.
+    ///
+    /// # Errors
+    /// [`LoadError`]: not a module, or not a proxy-wasm module.
+    pub fn compile(&self, bytes: &[u8]) -> Result<Module, LoadError> {
+        let sha256 = hex(&Sha256::digest(bytes));
+        let key = format!("{sha256}-{:016x}", compatibility(&self.0.on_demand));
+        let cached = self.0.cache.as_ref().and_then(|cache| cache.load(&key));
+        let code = match cached.and_then(|artefact| deserialize(&self.0.on_demand, &artefact).ok()) {
+            Some(code) => code,
+            None => self.compile_and_keep(bytes, &key)?,
+        };
+        let inspected = inspect::inspect(&code)?;
+        Ok(Module::new(code, sha256, bytes.len() as u64, inspected))
+    }
+
+    fn compile_and_keep(&self, bytes: &[u8], key: &str) -> Result<wasmtime::Module, LoadError> {
+        // A compiler is a large program fed with untrusted bytes: should it panic, the module is refused, nothing else.
+        let compiled = catch_unwind(AssertUnwindSafe(|| {
+            wasmtime::Module::from_binary(&self.0.on_demand, bytes)
+        }));
+        let code = match compiled {
+            Ok(Ok(code)) => code,
+            Ok(Err(error)) => return Err(LoadError::Invalid(format!("{error:#}"))),
+            Err(_) => return Err(LoadError::Invalid("the compiler gave up on it".to_owned())),
+        };
+        if let Some(cache) = &self.0.cache {
+            match code.serialize() {
+                Ok(artefact) => cache.store(key, &artefact),
+                Err(error) => tracing::warn!(%error, "a compilation could not be put into bytes"),
+            }
+        }
+        Ok(code)
+    }
+
+    /// The module's code for instances that come from the pool.
+    pub(crate) fn pooled(&self, module: &Module) -> Result<wasmtime::Module, LoadError> {
+        let pooled = self
+            .0
+            .pooled
+            .get_or_init(pooled_engine)
+            .as_ref()
+            .map_err(|error| LoadError::Host(error.clone()))?;
+        let host = |error: wasmtime::Error| LoadError::Host(format!("{error:#}"));
+        let artefact = module.code().serialize().map_err(host)?;
+        deserialize(pooled, &artefact).map_err(host)
+    }
+}
+
+fn pooled_engine() -> Result<wasmtime::Engine, String> {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_core_instances(POOL)
+        .total_memories(POOL)
+        .total_tables(POOL)
+        .max_memories_per_module(1)
+        .max_tables_per_module(1)
+        .table_elements(100_000)
+        // What a stream has dirtied is zeroed rather than given back, up to this size: cheaper than a page fault each.
+        .linear_memory_keep_resident(256 * 1024)
+        .table_keep_resident(16 * 1024);
+    let mut config = config();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    let engine = wasmtime::Engine::new(&config).map_err(|error| format!("the pool of instances: {error:#}"))?;
+    ticker::start(&engine).map_err(|error| format!("the epochs of the pool: {error}"))?;
+    Ok(engine)
+}
+
+/// What both engines share, so that code compiled for one runs in the other.
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .strategy(Strategy::Cranelift)
+        .cranelift_opt_level(OptLevel::Speed)
+        .epoch_interruption(true)
+        .max_wasm_stack(MAX_WASM_STACK)
+        .memory_init_cow(true)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(32))
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        // The ABI's pointers are 32 bits wide and mean the one memory.
+        .wasm_memory64(false)
+        .wasm_multi_memory(false);
+    config
+}
+
+fn compatibility(engine: &wasmtime::Engine) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hasher.finish()
+}
+
+fn deserialize(engine: &wasmtime::Engine, artefact: &[u8]) -> wasmtime::Result<wasmtime::Module> {
+    #[expect(
+        unsafe_code,
+        reason = "an artefact is native code, and wasmtime cannot know where it comes from"
+    )]
+    // SAFETY: the bytes were made by `Module::serialize` of a wasmtime of this very compatibility hash. They come either
+    // straight from memory, or from a file in a folder that only this user can write to, which only this user can
+    // have written, under a key that holds the hash, and whose SHA-256 was checked after it was read. They are our own copy,
+    // so nobody changes them afterwards.
+    unsafe {
+        wasmtime::Module::deserialize(engine, artefact)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

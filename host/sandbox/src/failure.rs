@@ -121,7 +121,11 @@ pub enum LoadError {
 }
 
 fn seen(exports: &[String]) -> String {
-    if exports.is_empty() { String::new() } else { format!(" (but {})", exports.join(", ")) }
+    if exports.is_empty() {
+        String::new()
+    } else {
+        format!(" (but {})", exports.join(", "))
+    }
 }
 
 fn hint(nearest: &Option<&'static str>) -> String {

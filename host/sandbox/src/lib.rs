@@ -7,12 +7,25 @@
 pub mod exchange;
 pub mod settings;
 
+mod backoff;
+mod calls;
 mod engine;
+mod exports;
 mod failure;
+mod guest;
+mod headers;
+mod hostcalls;
 mod inspect;
+mod instance;
+mod link;
 mod module;
+mod os;
 mod outside;
 mod plugin;
+mod properties;
+mod state;
+mod stream;
+mod trap;
 mod vm;
 
 pub use engine::{Engine, EngineSettings};
@@ -24,4 +37,5 @@ pub use outside::{
     Callout, CalloutFailure, CalloutReply, CalloutResponse, CalloutResult, Outside, QueueTarget, TickTarget,
 };
 pub use plugin::{Plugin, PluginSpec};
-pub use vm::{Stream, Vm, VmReport, VmState};
+pub use stream::Stream;
+pub use vm::{Vm, VmReport, VmState};

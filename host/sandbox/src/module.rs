@@ -1,16 +1,72 @@
-//! stub
+//! A compiled module: native code, and what its exports say. Shared by every plugin made of the same file.
+
+use std::sync::Arc;
+
 use lockgate_abi::AbiVersion;
-use crate::inspect::Hooks;
-/// A compiled module. Clone.
+
+use crate::inspect::{Hooks, Inspected};
+
+/// A compiled `.wasm` file. Cheap to clone.
 #[derive(Clone)]
-pub struct Module;
+pub struct Module(Arc<Inner>);
+
+struct Inner {
+    code: wasmtime::Module,
+    sha256: String,
+    size: u64,
+    inspected: Inspected,
+}
+
 impl Module {
-    /// Hex of the sha256 of the `.wasm` bytes.
-    pub fn sha256(&self) -> &str { unimplemented!() }
-    /// Bytes of the `.wasm` file.
-    pub fn size(&self) -> u64 { unimplemented!() }
-    /// ABI edition.
-    pub fn abi(&self) -> AbiVersion { unimplemented!() }
-    /// Which callbacks are exported.
-    pub fn hooks(&self) -> Hooks { unimplemented!() }
+    pub(crate) fn new(code: wasmtime::Module, sha256: String, size: u64, inspected: Inspected) -> Self {
+        Self(Arc::new(Inner {
+            code,
+            sha256,
+            size,
+            inspected,
+        }))
+    }
+
+    /// The SHA-256 of the `.wasm` file, in lower-case hex.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
+        &self.0.sha256
+    }
+
+    /// The size of the `.wasm` file, in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.0.size
+    }
+
+    /// The newest ABI edition that it says it speaks.
+    #[must_use]
+    pub fn abi(&self) -> AbiVersion {
+        self.0.inspected.abi
+    }
+
+    /// Which callbacks it exports.
+    #[must_use]
+    pub fn hooks(&self) -> Hooks {
+        self.0.inspected.hooks
+    }
+
+    /// Bytes of linear memory that an instance starts with.
+    #[must_use]
+    pub fn initial_memory(&self) -> u64 {
+        self.0.inspected.initial_memory
+    }
+
+    pub(crate) fn code(&self) -> &wasmtime::Module {
+        &self.0.code
+    }
+}
+
+impl std::fmt::Debug for Module {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Module")
+            .field("sha256", &self.sha256())
+            .field("abi", &self.abi())
+            .finish_non_exhaustive()
+    }
 }

@@ -153,28 +153,42 @@ pub enum CalloutFailure {
     Failed,
 }
 
-/// Where a callout's answer goes: to one callback, once.
+/// Where a callout's answer goes: to one callback, once. Dropped without an answer, it tells that the callout failed.
 pub struct CalloutReply {
-    inbox: Weak<dyn Inbox>,
+    /// Taken by the answer.
+    inbox: Option<Weak<dyn Inbox>>,
     id: u32,
 }
 
 impl CalloutReply {
     pub(crate) fn new(inbox: Weak<dyn Inbox>, id: u32) -> Self {
-        Self { inbox, id }
+        Self { inbox: Some(inbox), id }
     }
 
     /// Runs the guest's callback, now or when its VM is free. Nothing happens if nobody wants it any more.
-    pub fn deliver(self, result: CalloutResult) {
-        if let Some(inbox) = self.inbox.upgrade() {
-            inbox.callout(self.id, result);
-        }
+    pub fn deliver(mut self, result: CalloutResult) {
+        self.answer(result);
     }
 
     /// False once the stream that asked, or its VM, is gone.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
-        self.inbox.upgrade().is_some_and(|inbox| inbox.waits_for(self.id))
+        self.inbox
+            .as_ref()
+            .and_then(Weak::upgrade)
+            .is_some_and(|inbox| inbox.waits_for(self.id))
+    }
+
+    fn answer(&mut self, result: CalloutResult) {
+        if let Some(inbox) = self.inbox.take().and_then(|inbox| inbox.upgrade()) {
+            inbox.callout(self.id, result);
+        }
+    }
+}
+
+impl Drop for CalloutReply {
+    fn drop(&mut self) {
+        self.answer(Err(CalloutFailure::Failed));
     }
 }
 

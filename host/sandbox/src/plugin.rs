@@ -51,7 +51,11 @@ pub(crate) type Linked = Box<dyn Any + Send + Sync>;
 
 impl Plugin {
     pub(crate) fn new(spec: PluginSpec, linked: Linked) -> Self {
-        Self(Arc::new(Inner { name: spec.name.as_str().into(), spec, linked }))
+        Self(Arc::new(Inner {
+            name: spec.name.as_str().into(),
+            spec,
+            linked,
+        }))
     }
 
     /// The plugin's name.

@@ -20,7 +20,10 @@ impl Asked {
     /// Whether there is anything to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.local_response.is_none() && self.resume_request.is_empty() && self.resume_response.is_empty() && !self.close
+        self.local_response.is_none()
+            && self.resume_request.is_empty()
+            && self.resume_response.is_empty()
+            && !self.close
     }
 }
 

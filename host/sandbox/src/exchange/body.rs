@@ -130,7 +130,9 @@ mod tests {
 
     fn rope(parts: &[&'static str]) -> BodyBuffer {
         let mut buffer = BodyBuffer::default();
-        parts.iter().for_each(|part| buffer.push(Bytes::from_static(part.as_bytes())));
+        parts
+            .iter()
+            .for_each(|part| buffer.push(Bytes::from_static(part.as_bytes())));
         buffer
     }
 
@@ -152,7 +154,11 @@ mod tests {
                     buffer.replace(start, size, data.as_bytes());
                     let from = start.min(8);
                     let to = from.saturating_add(size).min(8);
-                    assert_eq!(text(&buffer), format!("{}{data}{}", &whole[..from], &whole[to..]), "{start} {size}");
+                    assert_eq!(
+                        text(&buffer),
+                        format!("{}{data}{}", &whole[..from], &whole[to..]),
+                        "{start} {size}"
+                    );
                 }
             }
         }

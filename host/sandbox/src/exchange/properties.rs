@@ -6,7 +6,11 @@ use smallvec::SmallVec;
 
 /// The list is full, so nothing was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an exchange holds at most {} properties of {} bytes together", Properties::MAX_COUNT, Properties::MAX_BYTES)]
+#[error(
+    "an exchange holds at most {} properties of {} bytes together",
+    Properties::MAX_COUNT,
+    Properties::MAX_BYTES
+)]
 pub struct PropertiesFull;
 
 /// What plugins have set, readable by the plugins after them under the same path.
@@ -25,13 +29,19 @@ impl Properties {
     /// The value under a dotted name.
     #[must_use]
     pub fn get(&self, dotted: &str) -> Option<&Bytes> {
-        self.entries.iter().find(|(name, _)| **name == *dotted).map(|(_, value)| value)
+        self.entries
+            .iter()
+            .find(|(name, _)| **name == *dotted)
+            .map(|(_, value)| value)
     }
 
     /// The value under a path, whichever separator the guest used.
     #[must_use]
     pub fn find(&self, path: PropertyPath<'_>) -> Option<&Bytes> {
-        self.entries.iter().find(|(name, _)| path.is(name)).map(|(_, value)| value)
+        self.entries
+            .iter()
+            .find(|(name, _)| path.is(name))
+            .map(|(_, value)| value)
     }
 
     /// Sets or replaces a value.
@@ -86,7 +96,10 @@ mod tests {
     #[test]
     fn neither_number_nor_bytes_grow_without_end() {
         let mut properties = Properties::default();
-        assert_eq!(properties.set("big", Bytes::from(vec![0; Properties::MAX_BYTES])), Err(PropertiesFull));
+        assert_eq!(
+            properties.set("big", Bytes::from(vec![0; Properties::MAX_BYTES])),
+            Err(PropertiesFull)
+        );
         for index in 0..Properties::MAX_COUNT {
             properties.set(&index.to_string(), Bytes::new()).unwrap();
         }

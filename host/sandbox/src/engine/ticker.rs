@@ -1,0 +1,29 @@
+//! The thread that makes an engine's epochs pass, by which running guests look up from their work now and then.
+//!
+//! It holds the engine weakly and ends with it, so nobody has to stop it.
+
+use std::io;
+use std::time::Duration;
+
+/// How long an epoch lasts: how late at most a guest notices that its budget may be gone.
+pub(crate) const EPOCH: Duration = Duration::from_millis(2);
+
+/// Starts the epochs of `engine`.
+///
+/// # Errors
+/// The thread cannot be started.
+pub(super) fn start(engine: &wasmtime::Engine) -> io::Result<()> {
+    let weak = engine.weak();
+    let tick = move || {
+        while let Some(engine) = weak.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(EPOCH);
+        }
+    };
+    std::thread::Builder::new()
+        .name("epochs".to_owned())
+        .stack_size(64 * 1024)
+        .spawn(tick)
+        .map(drop)
+}

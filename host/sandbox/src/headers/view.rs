@@ -1,0 +1,165 @@
+//! Reading a header map, pseudo-headers first.
+
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use lockgate_abi::MapType;
+
+use super::filter::HeaderFilter;
+use crate::exchange::{Exchange, RequestHead};
+use crate::outside::CalloutResponse;
+
+/// A header map as a guest reads it.
+#[derive(Clone, Copy)]
+pub(crate) struct MapView<'a> {
+    pseudo: Pseudo<'a>,
+    fields: &'a HeaderMap,
+    filter: Option<&'a HeaderFilter>,
+}
+
+#[derive(Clone, Copy)]
+enum Pseudo<'a> {
+    None,
+    Request(&'a RequestHead),
+    Response(StatusCode),
+}
+
+/// A value that outlives the borrow of its exchange, without its bytes being copied.
+pub(crate) enum Found {
+    Value(HeaderValue),
+    Path(PathAndQuery),
+    Method(Method),
+    Status(StatusCode),
+    Static(&'static str),
+}
+
+impl Found {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Value(value) => value.as_bytes(),
+            Self::Path(path) => path.as_str().as_bytes(),
+            Self::Method(method) => method.as_str().as_bytes(),
+            Self::Status(status) => status.as_str().as_bytes(),
+            Self::Static(text) => text.as_bytes(),
+        }
+    }
+}
+
+impl<'a> MapView<'a> {
+    /// A map of an exchange; `None` while there is no such map.
+    pub(crate) fn of(exchange: &'a Exchange, map: MapType, filter: Option<&'a HeaderFilter>) -> Option<Self> {
+        let plain = |fields| Self {
+            pseudo: Pseudo::None,
+            fields,
+            filter,
+        };
+        match map {
+            MapType::HttpRequestHeaders => {
+                let head = &exchange.request;
+                Some(Self {
+                    pseudo: Pseudo::Request(head),
+                    fields: &head.headers,
+                    filter,
+                })
+            }
+            MapType::HttpResponseHeaders => {
+                let head = exchange.response.as_ref()?;
+                Some(Self {
+                    pseudo: Pseudo::Response(head.status),
+                    fields: &head.headers,
+                    filter,
+                })
+            }
+            MapType::HttpRequestTrailers => exchange.request_trailers.as_ref().map(plain),
+            MapType::HttpResponseTrailers => exchange.response_trailers.as_ref().map(plain),
+            _ => None,
+        }
+    }
+
+    /// A map of a callout's answer; `None` for a map that is not one.
+    pub(crate) fn of_answer(answer: &'a CalloutResponse, map: MapType) -> Option<Self> {
+        match map {
+            MapType::HttpCallResponseHeaders => Some(Self {
+                pseudo: Pseudo::Response(answer.status),
+                fields: &answer.headers,
+                filter: None,
+            }),
+            MapType::HttpCallResponseTrailers => {
+                let fields = answer.trailers.as_ref()?;
+                Some(Self {
+                    pseudo: Pseudo::None,
+                    fields,
+                    filter: None,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// The first value under a name, as in Envoy.
+    pub(crate) fn get(self, name: &[u8]) -> Option<Found> {
+        if self.filter.is_some_and(|filter| !filter.allows(name)) {
+            return None;
+        }
+        match self.pseudo {
+            Pseudo::Request(head) => match name {
+                b":path" => return Some(Found::Path(head.path.clone())),
+                b":method" => return Some(Found::Method(head.method.clone())),
+                b":authority" => return Some(Found::Value(head.authority.clone())),
+                b":scheme" => return Some(Found::Static(head.scheme.as_str())),
+                _ if name.eq_ignore_ascii_case(b"host") => return Some(Found::Value(head.authority.clone())),
+                _ => {}
+            },
+            Pseudo::Response(status) if name == b":status" => return Some(Found::Status(status)),
+            Pseudo::Response(_) | Pseudo::None => {}
+        }
+        let name = std::str::from_utf8(name).ok()?;
+        self.fields.get(name).cloned().map(Found::Value)
+    }
+
+    /// Every entry, pseudo-headers first.
+    pub(crate) fn each(self, mut see: impl FnMut(&[u8], &[u8])) {
+        let allowed = |name: &[u8]| self.filter.is_none_or(|filter| filter.allows(name));
+        let mut pass = |name: &[u8], value: &[u8]| {
+            if allowed(name) {
+                see(name, value);
+            }
+        };
+        match self.pseudo {
+            Pseudo::Request(head) => {
+                pass(b":authority", head.authority.as_bytes());
+                pass(b":path", head.path.as_str().as_bytes());
+                pass(b":method", head.method.as_str().as_bytes());
+                pass(b":scheme", head.scheme.as_str().as_bytes());
+            }
+            Pseudo::Response(status) => pass(b":status", status.as_str().as_bytes()),
+            Pseudo::None => {}
+        }
+        for (name, value) in self.fields {
+            pass(name.as_str().as_bytes(), value.as_bytes());
+        }
+    }
+
+    /// How many entries there are, for the callbacks that are told.
+    pub(crate) fn len(self) -> usize {
+        let pseudo = match self.pseudo {
+            Pseudo::Request(_) => 4,
+            Pseudo::Response(_) => 1,
+            Pseudo::None => 0,
+        };
+        match self.filter {
+            None => self.fields.len() + pseudo,
+            Some(_) => {
+                let mut count = 0;
+                self.each(|_, _| count += 1);
+                count
+            }
+        }
+    }
+
+    /// Bytes of all names and values, which is what Envoy calls the size of a map.
+    pub(crate) fn bytes(self) -> usize {
+        let mut sum = 0;
+        self.each(|name, value| sum += name.len() + value.len());
+        sum
+    }
+}

@@ -1,0 +1,145 @@
+//! `proxy_get_buffer_bytes`, `proxy_get_buffer_status`, `proxy_set_buffer_bytes`.
+
+use lockgate_abi::{BufferType, Status};
+use wasmtime::Linker;
+
+use super::ENV;
+use crate::calls::HostCall;
+use crate::exchange::{BodyBuffer, Exchange};
+use crate::guest::{self, Answer, Caller, Out, Span, host_call};
+use crate::state::{Phase, State};
+
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        ENV,
+        HostCall::GetBufferBytes.name(),
+        |caller: Caller<'_>, kind: i32, start: i32, max: i32, at: i32, len: i32| {
+            host_call(caller, HostCall::GetBufferBytes, |caller| {
+                read(caller, kind, start, max, Out { at, len })
+            })
+        },
+    )?;
+    linker.func_wrap(
+        ENV,
+        HostCall::GetBufferStatus.name(),
+        |caller: Caller<'_>, kind: i32, length: i32, flags: i32| {
+            host_call(caller, HostCall::GetBufferStatus, |caller| {
+                status(caller, kind, length, flags)
+            })
+        },
+    )?;
+    linker.func_wrap(
+        ENV,
+        HostCall::SetBufferBytes.name(),
+        |caller: Caller<'_>, kind: i32, start: i32, size: i32, at: i32, len: i32| {
+            host_call(caller, HostCall::SetBufferBytes, |caller| {
+                write(caller, kind, start, size, Span { at, len })
+            })
+        },
+    )?;
+    Ok(())
+}
+
+/// As much as there is of what was asked for; past the end, nothing.
+fn read(caller: &mut Caller<'_>, kind: i32, start: i32, max: i32, out: Out) -> Answer {
+    let kind = BufferType::try_from(kind)?;
+    let start = start.cast_unsigned() as usize;
+    let length = length(caller.data(), kind)?
+        .saturating_sub(start)
+        .min(max.cast_unsigned() as usize);
+    guest::give(caller, out, length, |target, state| copy(state, kind, start, target))
+}
+
+fn status(caller: &mut Caller<'_>, kind: i32, length_out: i32, flags_out: i32) -> Answer {
+    let kind = BufferType::try_from(kind)?;
+    let (memory, state) = guest::parts(caller)?;
+    let length = u32::try_from(length(state, kind)?).map_err(|_| Status::InternalFailure)?;
+    guest::write_u32(memory, length_out, length)?;
+    Ok(guest::write_u32(memory, flags_out, 0)?)
+}
+
+fn write(caller: &mut Caller<'_>, kind: i32, start: i32, size: i32, data: Span) -> Answer {
+    let kind = BufferType::try_from(kind)?;
+    let (memory, state) = guest::parts(caller)?;
+    let data = guest::bytes(memory, data)?;
+    let limit = state.plugin.spec().limits.memory.as_usize();
+    let exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?;
+    let mut exchange = exchange.borrow_mut();
+    let body = body_mut(&mut exchange, kind).ok_or(Status::NotFound)?;
+    if !is_there(state.phase, kind, body.is_empty()) {
+        return Err(Status::NotFound.into());
+    }
+    if body.len().saturating_add(data.len()) > limit {
+        // What a plugin makes of a body lives in the host's memory, but is the plugin's doing.
+        drop(exchange);
+        state.note(format_args!("the body would grow past limits.memory"));
+        return Err(Status::BadArgument.into());
+    }
+    body.replace(start.cast_unsigned() as usize, size.cast_unsigned() as usize, data);
+    Ok(())
+}
+
+fn length(state: &State, kind: BufferType) -> Result<usize, Status> {
+    match kind {
+        BufferType::HttpRequestBody | BufferType::HttpResponseBody => {
+            let exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?.borrow();
+            let body = body(&exchange, kind).ok_or(Status::NotFound)?;
+            if is_there(state.phase, kind, body.is_empty()) {
+                Ok(body.len())
+            } else {
+                Err(Status::NotFound)
+            }
+        }
+        _ => plain(state, kind).map(<[u8]>::len).ok_or(Status::NotFound),
+    }
+}
+
+fn copy(state: &State, kind: BufferType, start: usize, target: &mut [u8]) -> Option<()> {
+    match kind {
+        BufferType::HttpRequestBody | BufferType::HttpResponseBody => {
+            let exchange = state.effective.exchange.as_ref()?.borrow();
+            let read = body(&exchange, kind)?.read(start, target);
+            (read == target.len()).then_some(())
+        }
+        _ => {
+            let bytes = plain(state, kind)?;
+            target.copy_from_slice(bytes.get(start..start.checked_add(target.len())?)?);
+            Some(())
+        }
+    }
+}
+
+/// Buffers that are simply bytes.
+fn plain(state: &State, kind: BufferType) -> Option<&[u8]> {
+    match kind {
+        BufferType::HttpCallResponseBody => Some(&state.answer.as_ref()?.as_ref().ok()?.body),
+        BufferType::VmConfiguration => Some(&state.plugin.spec().vm_config),
+        BufferType::PluginConfiguration => Some(&state.plugin.spec().config),
+        _ => None,
+    }
+}
+
+fn body(exchange: &Exchange, kind: BufferType) -> Option<&BodyBuffer> {
+    match kind {
+        BufferType::HttpRequestBody => Some(&exchange.request_body),
+        BufferType::HttpResponseBody => Some(&exchange.response_body),
+        _ => None,
+    }
+}
+
+fn body_mut(exchange: &mut Exchange, kind: BufferType) -> Option<&mut BodyBuffer> {
+    match kind {
+        BufferType::HttpRequestBody => Some(&mut exchange.request_body),
+        BufferType::HttpResponseBody => Some(&mut exchange.response_body),
+        _ => None,
+    }
+}
+
+/// A body is there in its own callback, even an empty one, and wherever else the chain has left some of it.
+fn is_there(phase: Phase, kind: BufferType, empty: bool) -> bool {
+    !empty
+        || matches!(
+            (phase, kind),
+            (Phase::RequestBody, BufferType::HttpRequestBody) | (Phase::ResponseBody, BufferType::HttpResponseBody)
+        )
+}

@@ -1,0 +1,155 @@
+//! `proxy_http_call`, `proxy_get_status`.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use lockgate_abi::{Status, decode_pairs};
+use wasmtime::Linker;
+
+use super::ENV;
+use crate::calls::HostCall;
+use crate::guest::{self, Answer, Caller, Halt, Out, Span, host_call};
+use crate::headers::{Refused, callout_head, trailers};
+use crate::outside::{Callout, CalloutFailure, CalloutReply};
+use crate::state::State;
+
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        ENV,
+        HostCall::HttpCall.name(),
+        |caller: Caller<'_>,
+         upstream: i32,
+         upstream_len: i32,
+         headers: i32,
+         headers_len: i32,
+         body: i32,
+         body_len: i32,
+         trailers: i32,
+         trailers_len: i32,
+         milliseconds: i32,
+         out: i32| {
+            host_call(caller, HostCall::HttpCall, |caller| {
+                let request = Request {
+                    upstream: Span {
+                        at: upstream,
+                        len: upstream_len,
+                    },
+                    headers: Span {
+                        at: headers,
+                        len: headers_len,
+                    },
+                    body: Span {
+                        at: body,
+                        len: body_len,
+                    },
+                    trailers: Span {
+                        at: trailers,
+                        len: trailers_len,
+                    },
+                    timeout: Duration::from_millis(u64::from(milliseconds.cast_unsigned())),
+                };
+                http_call(caller, &request, out)
+            })
+        },
+    )?;
+    linker.func_wrap(
+        ENV,
+        HostCall::GetStatus.name(),
+        |caller: Caller<'_>, code: i32, at: i32, len: i32| {
+            host_call(caller, HostCall::GetStatus, |caller| {
+                status(caller, code, Out { at, len })
+            })
+        },
+    )?;
+    Ok(())
+}
+
+struct Request {
+    upstream: Span,
+    headers: Span,
+    body: Span,
+    trailers: Span,
+    timeout: Duration,
+}
+
+fn http_call(caller: &mut Caller<'_>, request: &Request, out: i32) -> Answer {
+    let (memory, state) = guest::parts(caller)?;
+    let callout = match decode(memory, request)? {
+        Ok(callout) => callout,
+        Err(refused) => {
+            state.note(format_args!("the callout is refused: {refused}"));
+            return Err(Status::BadArgument.into());
+        }
+    };
+    let spec = state.plugin.spec();
+    if spec
+        .capabilities
+        .upstreams
+        .as_ref()
+        .is_some_and(|allowed| !allowed.contains(&callout.upstream))
+    {
+        state.note(format_args!(
+            "capabilities.upstreams does not name {:?}",
+            callout.upstream
+        ));
+        return Err(Status::BadArgument.into());
+    }
+    if state.callouts.len() >= spec.limits.callouts as usize {
+        state.note(format_args!("limits.callouts are under way already"));
+        return Err(Status::InternalFailure.into());
+    }
+    // The out-pointer is checked before anything is sent.
+    guest::write_u32(memory, out, 0)?;
+    let id = start(state, callout)?;
+    Ok(guest::write_u32(memory, out, id)?)
+}
+
+fn decode(memory: &[u8], request: &Request) -> Result<Result<Callout, Refused>, Halt> {
+    let pairs =
+        |span| -> Result<_, Halt> { Ok(decode_pairs(guest::bytes(memory, span)?).map_err(|_| Status::BadArgument)?) };
+    let upstream = guest::text(memory, request.upstream)?.to_owned();
+    let body = Bytes::copy_from_slice(guest::bytes(memory, request.body)?);
+    let head = callout_head(pairs(request.headers)?, body.len());
+    let trailers = trailers(pairs(request.trailers)?);
+    Ok(head.and_then(|head| {
+        let trailers = Some(trailers?).filter(|trailers| !trailers.is_empty());
+        Ok(Callout {
+            upstream,
+            head,
+            body,
+            trailers,
+            timeout: request.timeout,
+        })
+    }))
+}
+
+fn start(state: &mut State, callout: Callout) -> Result<u32, Status> {
+    let inbox = state.inbox.clone().ok_or(Status::InternalFailure)?;
+    // After four thousand million callouts the numbers start over; one that is still under way keeps its own.
+    let id = loop {
+        state.next_callout = state.next_callout.wrapping_add(1).max(1);
+        if !state.callouts.contains_key(&state.next_callout) {
+            break state.next_callout;
+        }
+    };
+    state.callouts.insert(id, state.effective.id);
+    let started = state
+        .outside
+        .callout(&state.plugin, callout, CalloutReply::new(inbox, id));
+    if started.is_err() {
+        state.callouts.remove(&id);
+    }
+    started.map(|()| id)
+}
+
+/// How the callout ended whose answer is being looked at: 0, or the gRPC code for a timeout or for an unreachable upstream.
+fn status(caller: &mut Caller<'_>, code_out: i32, out: Out) -> Answer {
+    let (memory, state) = guest::parts(caller)?;
+    let (code, message) = match state.answer {
+        Some(Err(CalloutFailure::Timeout)) => (4, "timeout"),
+        Some(Err(CalloutFailure::Failed)) => (14, "upstream failed"),
+        Some(Ok(_)) | None => (0, ""),
+    };
+    guest::write_u32(memory, code_out, code)?;
+    guest::give_bytes(caller, out, message.as_bytes())
+}

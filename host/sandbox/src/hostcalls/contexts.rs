@@ -1,0 +1,68 @@
+//! `proxy_set_effective_context`, `proxy_done`.
+
+use std::rc::Rc;
+
+use lockgate_abi::Status;
+use wasmtime::Linker;
+
+use super::ENV;
+use crate::calls::HostCall;
+use crate::guest::{Answer, Caller, host_call};
+use crate::state::{ContextLife, Effective, Phase, ROOT, State};
+
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        ENV,
+        HostCall::SetEffectiveContext.name(),
+        |caller: Caller<'_>, id: i32| {
+            host_call(caller, HostCall::SetEffectiveContext, |caller| {
+                set_effective(caller, id)
+            })
+        },
+    )?;
+    linker.func_wrap(ENV, HostCall::Done.name(), |caller: Caller<'_>| {
+        host_call(caller, HostCall::Done, done)
+    })?;
+    Ok(())
+}
+
+fn set_effective(caller: &mut Caller<'_>, id: i32) -> Answer {
+    let state = caller.data_mut();
+    let id = id.cast_unsigned();
+    state.effective = match state.contexts.get(&id) {
+        Some(context) => Effective {
+            id,
+            exchange: Some(Rc::clone(&context.exchange)),
+            position: context.position,
+        },
+        None if id == ROOT => Effective {
+            id,
+            exchange: None,
+            position: 0,
+        },
+        None => return Err(Status::BadArgument.into()),
+    };
+    Ok(())
+}
+
+/// The context in effect had said "not done yet", and now it is. Its log and delete follow when this callback has returned.
+fn done(caller: &mut Caller<'_>) -> Answer {
+    let state = caller.data_mut();
+    let id = state.effective.id;
+    let in_done = state.phase == Phase::Done && state.running == id;
+    match state.contexts.get_mut(&id) {
+        Some(context) if context.life == ContextLife::Waiting => {
+            // Once: a second call finds a context whose end has begun.
+            context.life = ContextLife::DoneEarly;
+            state.completed.push(id);
+            Ok(())
+        }
+        Some(context) if context.life == ContextLife::Open && in_done => {
+            context.life = ContextLife::DoneEarly;
+            Ok(())
+        }
+        // A root context is ended by the host alone, which waits for nothing.
+        None if id == ROOT => Ok(()),
+        _ => Err(Status::NotFound.into()),
+    }
+}

@@ -1,0 +1,212 @@
+//! `proxy_*_header_map_*`: reading and writing header maps.
+
+use lockgate_abi::{MapType, PairsWriter, Status, decode_pairs};
+use wasmtime::Linker;
+
+use super::ENV;
+use crate::calls::HostCall;
+use crate::guest::{self, Answer, Caller, Halt, Out, Span, host_call};
+use crate::headers::{MapMut, MapView, Refused};
+use crate::state::State;
+
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        ENV,
+        HostCall::GetHeaderMapSize.name(),
+        |caller: Caller<'_>, map: i32, out: i32| {
+            host_call(caller, HostCall::GetHeaderMapSize, |caller| size(caller, map, out))
+        },
+    )?;
+    linker.func_wrap(
+        ENV,
+        HostCall::GetHeaderMapPairs.name(),
+        |caller: Caller<'_>, map: i32, at: i32, len: i32| {
+            host_call(caller, HostCall::GetHeaderMapPairs, |caller| {
+                pairs(caller, map, Out { at, len })
+            })
+        },
+    )?;
+    linker.func_wrap(
+        ENV,
+        HostCall::SetHeaderMapPairs.name(),
+        |caller: Caller<'_>, map: i32, at: i32, len: i32| {
+            host_call(caller, HostCall::SetHeaderMapPairs, |caller| {
+                set_pairs(caller, map, Span { at, len })
+            })
+        },
+    )?;
+    linker.func_wrap(
+        ENV,
+        HostCall::GetHeaderMapValue.name(),
+        |caller: Caller<'_>, map: i32, name: i32, name_len: i32, at: i32, len: i32| {
+            host_call(caller, HostCall::GetHeaderMapValue, |caller| {
+                value(
+                    caller,
+                    map,
+                    Span {
+                        at: name,
+                        len: name_len,
+                    },
+                    Out { at, len },
+                )
+            })
+        },
+    )?;
+    linker.func_wrap(
+        ENV,
+        HostCall::AddHeaderMapValue.name(),
+        |caller: Caller<'_>, map: i32, name: i32, name_len: i32, value: i32, value_len: i32| {
+            host_call(caller, HostCall::AddHeaderMapValue, |caller| {
+                let (name, value) = (
+                    Span {
+                        at: name,
+                        len: name_len,
+                    },
+                    Span {
+                        at: value,
+                        len: value_len,
+                    },
+                );
+                change(caller, map, name, value, |map, name, value| map.add(name, value))
+            })
+        },
+    )?;
+    linker.func_wrap(
+        ENV,
+        HostCall::ReplaceHeaderMapValue.name(),
+        |caller: Caller<'_>, map: i32, name: i32, name_len: i32, value: i32, value_len: i32| {
+            host_call(caller, HostCall::ReplaceHeaderMapValue, |caller| {
+                let (name, value) = (
+                    Span {
+                        at: name,
+                        len: name_len,
+                    },
+                    Span {
+                        at: value,
+                        len: value_len,
+                    },
+                );
+                change(caller, map, name, value, |map, name, value| map.replace(name, value))
+            })
+        },
+    )?;
+    linker.func_wrap(
+        ENV,
+        HostCall::RemoveHeaderMapValue.name(),
+        |caller: Caller<'_>, map: i32, name: i32, name_len: i32| {
+            host_call(caller, HostCall::RemoveHeaderMapValue, |caller| {
+                let (name, nothing) = (
+                    Span {
+                        at: name,
+                        len: name_len,
+                    },
+                    Span { at: 0, len: 0 },
+                );
+                change(caller, map, name, nothing, |map, name, _| map.remove(name))
+            })
+        },
+    )?;
+    Ok(())
+}
+
+/// Looks at a map of the exchange in effect, or of the callout's answer.
+fn see<R>(state: &State, map: MapType, look: impl FnOnce(MapView<'_>) -> R) -> Result<R, Status> {
+    match map {
+        MapType::HttpCallResponseHeaders | MapType::HttpCallResponseTrailers => {
+            let answer = state
+                .answer
+                .as_ref()
+                .and_then(|answer| answer.as_ref().ok())
+                .ok_or(Status::NotFound)?;
+            MapView::of_answer(answer, map).map(look).ok_or(Status::NotFound)
+        }
+        _ => {
+            let exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?.borrow();
+            MapView::of(&exchange, map, state.filter.as_ref())
+                .map(look)
+                .ok_or(Status::NotFound)
+        }
+    }
+}
+
+fn size(caller: &mut Caller<'_>, map: i32, out: i32) -> Answer {
+    let map = MapType::try_from(map)?;
+    let (memory, state) = guest::parts(caller)?;
+    let bytes = see(state, map, |view| view.bytes())?;
+    Ok(guest::write_u32(
+        memory,
+        out,
+        u32::try_from(bytes).map_err(|_| Status::InternalFailure)?,
+    )?)
+}
+
+fn pairs(caller: &mut Caller<'_>, map: i32, out: Out) -> Answer {
+    let map = MapType::try_from(map)?;
+    let (count, bytes) = see(caller.data(), map, |view| (view.len(), view.bytes()))?;
+    // An empty map is no bytes at all; otherwise a count, two lengths and two NULs a pair, and the bytes.
+    let length = if count == 0 { 0 } else { 4 + 10 * count + bytes };
+    guest::give(caller, out, length, |target, state| {
+        let mut writer = PairsWriter::new(target, count)?;
+        let mut whole = Some(());
+        see(state, map, |view| {
+            view.each(|name, value| whole = whole.and_then(|()| writer.push(name, value)))
+        })
+        .ok()?;
+        whole.and_then(|()| writer.finish())
+    })
+}
+
+fn value(caller: &mut Caller<'_>, map: i32, name: Span, out: Out) -> Answer {
+    let map = MapType::try_from(map)?;
+    let (memory, state) = guest::parts(caller)?;
+    let name = guest::bytes(memory, name)?;
+    let found = see(state, map, |view| view.get(name))?.ok_or(Status::NotFound)?;
+    guest::give_bytes(caller, out, found.as_bytes())
+}
+
+fn set_pairs(caller: &mut Caller<'_>, map: i32, pairs: Span) -> Answer {
+    let map = MapType::try_from(map)?;
+    let (memory, state) = guest::parts(caller)?;
+    let pairs = decode_pairs(guest::bytes(memory, pairs)?).map_err(|_| Status::BadArgument)?;
+    write(state, map, "the map", |map| map.set_all(pairs))
+}
+
+fn change(
+    caller: &mut Caller<'_>,
+    map: i32,
+    name: Span,
+    value: Span,
+    how: impl FnOnce(MapMut<'_>, &[u8], &[u8]) -> Result<(), Refused>,
+) -> Answer {
+    let map = MapType::try_from(map)?;
+    let (memory, state) = guest::parts(caller)?;
+    let name = guest::bytes(memory, name)?;
+    let value = guest::bytes(memory, value)?;
+    write(state, map, &String::from_utf8_lossy(name), |map| how(map, name, value))
+}
+
+/// Changes a map of the exchange in effect; a refusal is told to the guest and to the log.
+fn write(
+    state: &mut State,
+    map: MapType,
+    what: &str,
+    change: impl FnOnce(MapMut<'_>) -> Result<(), Refused>,
+) -> Result<(), Halt> {
+    let changed = {
+        let mut exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?.borrow_mut();
+        let map = MapMut::of(&mut exchange, map, state.filter.as_ref()).ok_or(Status::NotFound)?;
+        change(map)
+    };
+    match changed {
+        Ok(()) => Ok(()),
+        Err(Refused::NotPermitted) => {
+            // Only OK keeps a Rust guest alive here, so the write is dropped and told, as other refused calls are.
+            state.note(format_args!("writing {what:?} is dropped: {}", Refused::NotPermitted));
+            Ok(())
+        }
+        Err(refused) => {
+            state.note(format_args!("writing {what:?} is refused: {refused}"));
+            Err(Status::BadArgument.into())
+        }
+    }
+}

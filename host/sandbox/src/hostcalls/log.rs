@@ -1,0 +1,36 @@
+//! `proxy_log`, `proxy_get_log_level`.
+
+use lockgate_abi::LogLevel;
+use wasmtime::Linker;
+
+use super::ENV;
+use crate::calls::HostCall;
+use crate::guest::{self, Answer, Caller, Span, host_call};
+use crate::state::State;
+
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        ENV,
+        HostCall::Log.name(),
+        |caller: Caller<'_>, level: i32, at: i32, len: i32| {
+            host_call(caller, HostCall::Log, |caller| log(caller, level, Span { at, len }))
+        },
+    )?;
+    linker.func_wrap(ENV, HostCall::GetLogLevel.name(), |caller: Caller<'_>, out: i32| {
+        host_call(caller, HostCall::GetLogLevel, |caller| level(caller, out))
+    })?;
+    Ok(())
+}
+
+fn log(caller: &mut Caller<'_>, level: i32, message: Span) -> Answer {
+    let level = LogLevel::try_from(level)?;
+    let (memory, state) = guest::parts(caller)?;
+    let message = String::from_utf8_lossy(guest::bytes(memory, message)?);
+    state.guest_line(level, &message);
+    Ok(())
+}
+
+fn level(caller: &mut Caller<'_>, out: i32) -> Answer {
+    let (memory, state) = guest::parts(caller)?;
+    Ok(guest::write_u32(memory, out, state.outside.log_level() as u32)?)
+}

@@ -1,0 +1,65 @@
+//! `proxy_define_metric`, `proxy_record_metric`, `proxy_increment_metric`, `proxy_get_metric`.
+
+use lockgate_abi::MetricKind;
+use wasmtime::Linker;
+
+use super::ENV;
+use crate::calls::HostCall;
+use crate::guest::{self, Answer, Caller, Span, host_call};
+use crate::state::State;
+
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        ENV,
+        HostCall::DefineMetric.name(),
+        |caller: Caller<'_>, kind: i32, at: i32, len: i32, out: i32| {
+            host_call(caller, HostCall::DefineMetric, |caller| {
+                define(caller, kind, Span { at, len }, out)
+            })
+        },
+    )?;
+    linker.func_wrap(
+        ENV,
+        HostCall::RecordMetric.name(),
+        |caller: Caller<'_>, metric: i32, value: i64| {
+            host_call(caller, HostCall::RecordMetric, |caller| {
+                Ok(caller
+                    .data()
+                    .outside
+                    .record_metric(metric.cast_unsigned(), value.cast_unsigned())?)
+            })
+        },
+    )?;
+    linker.func_wrap(
+        ENV,
+        HostCall::IncrementMetric.name(),
+        |caller: Caller<'_>, metric: i32, offset: i64| {
+            host_call(caller, HostCall::IncrementMetric, |caller| {
+                Ok(caller.data().outside.increment_metric(metric.cast_unsigned(), offset)?)
+            })
+        },
+    )?;
+    linker.func_wrap(
+        ENV,
+        HostCall::GetMetric.name(),
+        |caller: Caller<'_>, metric: i32, out: i32| {
+            host_call(caller, HostCall::GetMetric, |caller| read(caller, metric, out))
+        },
+    )?;
+    Ok(())
+}
+
+fn define(caller: &mut Caller<'_>, kind: i32, name: Span, out: i32) -> Answer {
+    let kind = MetricKind::try_from(kind)?;
+    let (memory, state) = guest::parts(caller)?;
+    let metric = state
+        .outside
+        .define_metric(&state.plugin, kind, guest::text(memory, name)?)?;
+    Ok(guest::write_u32(memory, out, metric)?)
+}
+
+fn read(caller: &mut Caller<'_>, metric: i32, out: i32) -> Answer {
+    let (memory, state) = guest::parts(caller)?;
+    let value = state.outside.metric(metric.cast_unsigned())?;
+    Ok(guest::write_u64(memory, out, value)?)
+}

@@ -1,0 +1,89 @@
+//! `proxy_get_property`, `proxy_set_property`.
+
+use bytes::Bytes;
+use lockgate_abi::{PropertyPath, Status};
+use wasmtime::Linker;
+
+use super::ENV;
+use crate::calls::HostCall;
+use crate::guest::{self, Answer, Caller, Out, Span, host_call};
+use crate::properties;
+use crate::state::State;
+
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        ENV,
+        HostCall::GetProperty.name(),
+        |caller: Caller<'_>, path: i32, path_len: i32, at: i32, len: i32| {
+            host_call(caller, HostCall::GetProperty, |caller| {
+                read(
+                    caller,
+                    Span {
+                        at: path,
+                        len: path_len,
+                    },
+                    Out { at, len },
+                )
+            })
+        },
+    )?;
+    linker.func_wrap(
+        ENV,
+        HostCall::SetProperty.name(),
+        |caller: Caller<'_>, path: i32, path_len: i32, value: i32, value_len: i32| {
+            host_call(caller, HostCall::SetProperty, |caller| {
+                write(
+                    caller,
+                    Span {
+                        at: path,
+                        len: path_len,
+                    },
+                    Span {
+                        at: value,
+                        len: value_len,
+                    },
+                )
+            })
+        },
+    )?;
+    Ok(())
+}
+
+fn read(caller: &mut Caller<'_>, path: Span, out: Out) -> Answer {
+    let (memory, state) = guest::parts(caller)?;
+    let path = PropertyPath::parse(guest::bytes(memory, path)?).ok_or(Status::NotFound)?;
+    let exchange = state.effective.exchange.as_ref().map(|exchange| exchange.borrow());
+    let value = properties::read(&state.plugin, exchange.as_deref(), path).ok_or(Status::NotFound)?;
+    drop(exchange);
+    guest::give_bytes(caller, out, &value)
+}
+
+/// A null value takes the property away.
+fn write(caller: &mut Caller<'_>, path: Span, value: Span) -> Answer {
+    let (memory, state) = guest::parts(caller)?;
+    let name = PropertyPath::parse(guest::bytes(memory, path)?)
+        .ok_or(Status::BadArgument)?
+        .dotted();
+    let exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?;
+    if value.at == 0 && value.len == 0 {
+        exchange.borrow_mut().properties.remove(&name);
+        return Ok(());
+    }
+    let value = guest::bytes(memory, value)?;
+    if properties::is_read_only(&name) {
+        state.note(format_args!("the property {name} cannot be set"));
+        return Err(Status::BadArgument.into());
+    }
+    if name.starts_with("lockgate.") {
+        state.outside.check_property(&state.plugin, &name, value)?;
+    }
+    let set = exchange
+        .borrow_mut()
+        .properties
+        .set(&name, Bytes::copy_from_slice(value));
+    if let Err(full) = set {
+        state.note(format_args!("the property {name} is not set: {full}"));
+        return Err(Status::InternalFailure.into());
+    }
+    Ok(())
+}

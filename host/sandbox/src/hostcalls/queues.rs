@@ -1,0 +1,87 @@
+//! `proxy_*_shared_queue`.
+
+use lockgate_abi::Status;
+use wasmtime::Linker;
+
+use super::ENV;
+use crate::calls::HostCall;
+use crate::guest::{self, Answer, Caller, Out, Span, host_call};
+use crate::outside::QueueTarget;
+use crate::state::State;
+
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        ENV,
+        HostCall::RegisterSharedQueue.name(),
+        |caller: Caller<'_>, at: i32, len: i32, out: i32| {
+            host_call(caller, HostCall::RegisterSharedQueue, |caller| {
+                register(caller, Span { at, len }, out)
+            })
+        },
+    )?;
+    linker.func_wrap(
+        ENV,
+        HostCall::ResolveSharedQueue.name(),
+        |caller: Caller<'_>, vm: i32, vm_len: i32, name: i32, name_len: i32, out: i32| {
+            host_call(caller, HostCall::ResolveSharedQueue, |caller| {
+                resolve(
+                    caller,
+                    Span { at: vm, len: vm_len },
+                    Span {
+                        at: name,
+                        len: name_len,
+                    },
+                    out,
+                )
+            })
+        },
+    )?;
+    linker.func_wrap(
+        ENV,
+        HostCall::EnqueueSharedQueue.name(),
+        |caller: Caller<'_>, queue: i32, at: i32, len: i32| {
+            host_call(caller, HostCall::EnqueueSharedQueue, |caller| {
+                enqueue(caller, queue, Span { at, len })
+            })
+        },
+    )?;
+    linker.func_wrap(
+        ENV,
+        HostCall::DequeueSharedQueue.name(),
+        |caller: Caller<'_>, queue: i32, at: i32, len: i32| {
+            host_call(caller, HostCall::DequeueSharedQueue, |caller| {
+                dequeue(caller, queue, Out { at, len })
+            })
+        },
+    )?;
+    Ok(())
+}
+
+fn register(caller: &mut Caller<'_>, name: Span, out: i32) -> Answer {
+    let (memory, state) = guest::parts(caller)?;
+    let inbox = state.inbox.clone().ok_or(Status::InternalFailure)?;
+    let name = guest::text(memory, name)?;
+    let queue = state
+        .outside
+        .register_queue(&state.plugin.spec().vm_id, name, QueueTarget::new(inbox))?;
+    Ok(guest::write_u32(memory, out, queue)?)
+}
+
+fn resolve(caller: &mut Caller<'_>, vm: Span, name: Span, out: i32) -> Answer {
+    let (memory, state) = guest::parts(caller)?;
+    let (vm, name) = (guest::text(memory, vm)?, guest::text(memory, name)?);
+    let queue = state.outside.resolve_queue(vm, name).ok_or(Status::NotFound)?;
+    Ok(guest::write_u32(memory, out, queue)?)
+}
+
+fn enqueue(caller: &mut Caller<'_>, queue: i32, value: Span) -> Answer {
+    let (memory, state) = guest::parts(caller)?;
+    Ok(state
+        .outside
+        .enqueue(queue.cast_unsigned(), guest::bytes(memory, value)?)?)
+}
+
+fn dequeue(caller: &mut Caller<'_>, queue: i32, out: Out) -> Answer {
+    let value = caller.data().outside.dequeue(queue.cast_unsigned())?;
+    guest::give_bytes(caller, out, &value)
+}

@@ -1,0 +1,68 @@
+//! `proxy_get_shared_data`, `proxy_set_shared_data`: values that plugins of one `vm_id` share.
+
+use lockgate_abi::Status;
+use wasmtime::Linker;
+
+use super::ENV;
+use crate::calls::HostCall;
+use crate::guest::{self, Answer, Caller, Out, Span, host_call};
+use crate::state::State;
+
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        ENV,
+        HostCall::GetSharedData.name(),
+        |caller: Caller<'_>, key: i32, key_len: i32, at: i32, len: i32, cas: i32| {
+            host_call(caller, HostCall::GetSharedData, |caller| {
+                read(caller, Span { at: key, len: key_len }, Out { at, len }, cas)
+            })
+        },
+    )?;
+    linker.func_wrap(
+        ENV,
+        HostCall::SetSharedData.name(),
+        |caller: Caller<'_>, key: i32, key_len: i32, value: i32, value_len: i32, cas: i32| {
+            host_call(caller, HostCall::SetSharedData, |caller| {
+                write(
+                    caller,
+                    Span { at: key, len: key_len },
+                    Span {
+                        at: value,
+                        len: value_len,
+                    },
+                    cas,
+                )
+            })
+        },
+    )?;
+    Ok(())
+}
+
+fn read(caller: &mut Caller<'_>, key: Span, out: Out, cas_out: i32) -> Answer {
+    let (memory, state) = guest::parts(caller)?;
+    let key = guest::text(memory, key).map_err(absent_if_no_text)?;
+    let (value, cas) = state
+        .outside
+        .shared_data(&state.plugin.spec().vm_id, key)
+        .ok_or(Status::NotFound)?;
+    guest::write_u32(memory, cas_out, cas)?;
+    guest::give_bytes(caller, out, &value)
+}
+
+fn write(caller: &mut Caller<'_>, key: Span, value: Span, cas: i32) -> Answer {
+    let (memory, state) = guest::parts(caller)?;
+    let key = guest::text(memory, key)?;
+    let value = guest::bytes(memory, value)?;
+    Ok(state
+        .outside
+        .set_shared_data(&state.plugin.spec().vm_id, key, value, cas.cast_unsigned())?)
+}
+
+/// Keys are text; nothing can ever have been stored under another.
+fn absent_if_no_text(status: Status) -> Status {
+    if status == Status::BadArgument {
+        Status::NotFound
+    } else {
+        status
+    }
+}

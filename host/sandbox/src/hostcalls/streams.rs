@@ -1,0 +1,130 @@
+//! `proxy_continue_stream`, `proxy_close_stream`, `proxy_send_local_response`, and their relatives in ABI 0.1.0.
+
+use bytes::Bytes;
+use http::StatusCode;
+use lockgate_abi::{Status, StreamType, decode_pairs};
+use wasmtime::Linker;
+
+use super::ENV;
+use crate::calls::HostCall;
+use crate::exchange::LocalResponse;
+use crate::guest::{self, Answer, Caller, Span, host_call};
+use crate::headers::local_headers;
+use crate::state::State;
+
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        ENV,
+        HostCall::ContinueStream.name(),
+        |caller: Caller<'_>, stream: i32| {
+            host_call(caller, HostCall::ContinueStream, |caller| {
+                resume(caller, StreamType::try_from(stream)?)
+            })
+        },
+    )?;
+    linker.func_wrap(ENV, HostCall::ContinueRequest.name(), |caller: Caller<'_>| {
+        host_call(caller, HostCall::ContinueRequest, |caller| {
+            resume(caller, StreamType::HttpRequest)
+        })
+    })?;
+    linker.func_wrap(ENV, HostCall::ContinueResponse.name(), |caller: Caller<'_>| {
+        host_call(caller, HostCall::ContinueResponse, |caller| {
+            resume(caller, StreamType::HttpResponse)
+        })
+    })?;
+    // A route is chosen once, before the chain; there is no cache to be cleared.
+    linker.func_wrap(ENV, HostCall::ClearRouteCache.name(), |caller: Caller<'_>| {
+        host_call(caller, HostCall::ClearRouteCache, |_| Ok(()))
+    })?;
+    linker.func_wrap(ENV, HostCall::CloseStream.name(), |caller: Caller<'_>, stream: i32| {
+        host_call(caller, HostCall::CloseStream, |caller| {
+            close(caller, StreamType::try_from(stream)?)
+        })
+    })?;
+    linker.func_wrap(
+        ENV,
+        HostCall::SendLocalResponse.name(),
+        |caller: Caller<'_>,
+         code: i32,
+         details: i32,
+         details_len: i32,
+         body: i32,
+         body_len: i32,
+         headers: i32,
+         headers_len: i32,
+         grpc_status: i32| {
+            host_call(caller, HostCall::SendLocalResponse, |caller| {
+                let details = Span {
+                    at: details,
+                    len: details_len,
+                };
+                let body = Span {
+                    at: body,
+                    len: body_len,
+                };
+                let headers = Span {
+                    at: headers,
+                    len: headers_len,
+                };
+                respond(caller, code, details, body, headers, grpc_status)
+            })
+        },
+    )?;
+    Ok(())
+}
+
+fn resume(caller: &mut Caller<'_>, stream: StreamType) -> Answer {
+    let state = caller.data_mut();
+    match stream {
+        StreamType::HttpRequest => Ok(state.ask(|asked, position| asked.resume_request.set(position))?),
+        StreamType::HttpResponse => Ok(state.ask(|asked, position| asked.resume_response.set(position))?),
+        // Those are halves of a TCP stream, and this is none.
+        StreamType::Downstream | StreamType::Upstream => Err(Status::BadArgument.into()),
+    }
+}
+
+fn close(caller: &mut Caller<'_>, stream: StreamType) -> Answer {
+    match stream {
+        StreamType::HttpRequest | StreamType::HttpResponse => {
+            Ok(caller.data_mut().ask(|asked, _| asked.close = true)?)
+        }
+        StreamType::Downstream | StreamType::Upstream => Err(Status::BadArgument.into()),
+    }
+}
+
+/// The first answer of a stream counts; later ones are taken for the same wish.
+fn respond(caller: &mut Caller<'_>, code: i32, details: Span, body: Span, headers: Span, grpc_status: i32) -> Answer {
+    /// Longer details are cut; they end up in a log line.
+    const LONGEST_DETAILS: usize = 1024;
+    let (memory, state) = guest::parts(caller)?;
+    let status = u16::try_from(code)
+        .ok()
+        .and_then(|code| StatusCode::from_u16(code).ok());
+    let status = status
+        .filter(|status| (200..600).contains(&status.as_u16()))
+        .ok_or(Status::BadArgument)?;
+    let details = String::from_utf8_lossy(guest::bytes(memory, details)?);
+    let details = details[..details.floor_char_boundary(LONGEST_DETAILS)].to_owned();
+    let body = guest::bytes(memory, body)?;
+    let pairs = decode_pairs(guest::bytes(memory, headers)?).map_err(|_| Status::BadArgument)?;
+    let headers = match local_headers(pairs, body.len()) {
+        Ok(headers) => headers,
+        Err(refused) => {
+            state.note(format_args!("the local response is refused: {refused}"));
+            return Err(Status::BadArgument.into());
+        }
+    };
+    let body = Bytes::copy_from_slice(body);
+    let grpc_status = u32::try_from(grpc_status).ok();
+    state.ask(|asked, position| {
+        asked.local_response.get_or_insert(LocalResponse {
+            status,
+            details,
+            headers,
+            body,
+            grpc_status,
+            position,
+        });
+    })?;
+    Ok(())
+}

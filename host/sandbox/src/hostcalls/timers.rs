@@ -1,0 +1,34 @@
+//! `proxy_set_tick_period_milliseconds`.
+
+use std::time::Duration;
+
+use lockgate_abi::Status;
+use wasmtime::Linker;
+
+use super::ENV;
+use crate::calls::HostCall;
+use crate::guest::{Answer, Caller, host_call};
+use crate::outside::TickTarget;
+use crate::state::State;
+
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        ENV,
+        HostCall::SetTickPeriod.name(),
+        |caller: Caller<'_>, period: i32| {
+            host_call(caller, HostCall::SetTickPeriod, |caller| set_period(caller, period))
+        },
+    )?;
+    Ok(())
+}
+
+/// One timer per VM; zero stops it.
+fn set_period(caller: &mut Caller<'_>, milliseconds: i32) -> Answer {
+    let state = caller.data();
+    let inbox = state.inbox.clone().ok_or(Status::InternalFailure)?;
+    let period = Duration::from_millis(u64::from(milliseconds.cast_unsigned()));
+    state
+        .outside
+        .set_tick(TickTarget::new(inbox, state.key), (!period.is_zero()).then_some(period));
+    Ok(())
+}

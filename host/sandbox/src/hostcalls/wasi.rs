@@ -1,0 +1,56 @@
+//! WASI, as far as run-times of languages need it to come up: clocks, random bytes, the environment, standard output.
+//!
+//! There are no files and no sockets: those calls exist, so that modules link, and answer that there is no such descriptor.
+//! Offered under both of its module names. Source: the preview 1 witx of the WebAssembly/WASI repository.
+
+mod absent;
+mod output;
+mod process;
+
+use lockgate_abi::Status;
+use wasmtime::Linker;
+
+use crate::state::State;
+
+pub(crate) use process::Exit;
+
+/// The names under which modules import WASI.
+pub(super) const MODULES: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
+
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    for module in MODULES {
+        output::link(linker, module)?;
+        process::link(linker, module)?;
+        absent::link(linker, module)?;
+    }
+    Ok(())
+}
+
+/// Whether there is a function of this name.
+pub(super) fn offers(name: &str) -> bool {
+    output::NAMES.contains(&name) || process::NAMES.contains(&name) || absent::offers(name)
+}
+
+/// WASI's own error numbers.
+#[derive(Clone, Copy)]
+enum Errno {
+    Success = 0,
+    BadDescriptor = 8,
+    Fault = 21,
+    Invalid = 28,
+    Io = 29,
+}
+
+/// Whatever is wrong with a pointer is a fault here.
+impl From<Status> for Errno {
+    fn from(_: Status) -> Self {
+        Self::Fault
+    }
+}
+
+fn errno(result: Result<(), Errno>) -> i32 {
+    match result {
+        Ok(()) => Errno::Success as i32,
+        Err(errno) => errno as i32,
+    }
+}

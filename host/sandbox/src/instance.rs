@@ -1,0 +1,198 @@
+//! One living guest: its store, its callbacks, and what becomes of both when it traps.
+//!
+//! Every call into a guest goes through [`Instance::run`], which gives it its budget and, if it fails, buries the whole
+//! instance: it never runs again, its memory is given back at once, and whoever waits in it is woken. Calls that come while
+//! the guest is running (an answer delivered from within a host call, say) are put off until it has returned.
+
+mod birth;
+mod contexts;
+mod later;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use wasmtime::{Store, TypedFunc, WasmParams, WasmResults};
+
+use self::later::Later;
+use crate::exports::Exports;
+use crate::failure::{Failure, FailureKind};
+use crate::outside::{Outside, TickTarget};
+use crate::plugin::Plugin;
+use crate::state::State;
+use crate::trap;
+
+/// What all instances of one VM add up to, for its operator.
+#[derive(Default)]
+pub(crate) struct Record {
+    /// Failures that ended an instance.
+    pub(crate) deaths: Cell<u64>,
+    /// Stream contexts that are open.
+    pub(crate) streams: Cell<usize>,
+    pub(crate) last_failure: RefCell<Option<String>>,
+}
+
+/// One instance of a plugin's module.
+pub(crate) struct Instance {
+    plugin: Plugin,
+    outside: Rc<dyn Outside>,
+    /// Gone once the guest has died.
+    store: RefCell<Option<Store<State>>>,
+    exports: Exports,
+    alive: Cell<bool>,
+    later: Later,
+    record: Rc<Record>,
+    born: Instant,
+    died_after: Cell<Option<Duration>>,
+    next_context: Cell<u32>,
+    /// Streams that it saw to their end.
+    finished: Cell<u64>,
+    /// Contexts whose `done` said "not yet".
+    waiting: Cell<usize>,
+}
+
+impl Instance {
+    pub(crate) fn plugin(&self) -> &Plugin {
+        &self.plugin
+    }
+
+    pub(crate) fn exports(&self) -> &Exports {
+        &self.exports
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.alive.get()
+    }
+
+    /// How long it lived, or has lived so far.
+    pub(crate) fn age(&self) -> Duration {
+        self.died_after.get().unwrap_or_else(|| self.born.elapsed())
+    }
+
+    pub(crate) fn finished(&self) -> u64 {
+        self.finished.get()
+    }
+
+    /// Bytes of linear memory; 0 when it is dead, or running right now.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let store = self.store.try_borrow().ok();
+        let size = store
+            .as_ref()
+            .and_then(|store| Some(self.exports.memory?.data_size(store.as_ref()?)));
+        size.unwrap_or(0) as u64
+    }
+
+    /// Runs a callback. `enter` says on whose behalf.
+    pub(crate) fn run<P: WasmParams, R: WasmResults>(
+        &self,
+        enter: impl FnOnce(&mut State),
+        function: &TypedFunc<P, R>,
+        params: P,
+    ) -> Result<R, Failure> {
+        let mut slot = self.store.try_borrow_mut().map_err(|_| self.busy())?;
+        let store = slot.as_mut().ok_or_else(|| self.lost())?;
+        store.set_epoch_deadline(1);
+        let state = store.data_mut();
+        state.budget.restart();
+        enter(state);
+        match function.call(&mut *store, params) {
+            Ok(result) => {
+                if !store.data().completed.is_empty() {
+                    self.later.note();
+                }
+                Ok(result)
+            }
+            Err(error) => {
+                let store = slot.take();
+                drop(slot);
+                Err(self.bury(store, &error))
+            }
+        }
+    }
+
+    /// Looks at the state between two callbacks; `None` when it is dead or busy.
+    fn with_state<R>(&self, look: impl FnOnce(&mut State) -> R) -> Option<R> {
+        let mut slot = self.store.try_borrow_mut().ok()?;
+        slot.as_mut().map(|store| look(store.data_mut()))
+    }
+
+    fn is_busy(&self) -> bool {
+        self.store.try_borrow_mut().is_err()
+    }
+
+    /// The guest has trapped. Tells it, gives everything back, and wakes those that wait in vain.
+    #[cold]
+    fn bury(&self, store: Option<Store<State>>, error: &wasmtime::Error) -> Failure {
+        self.alive.set(false);
+        self.died_after.set(Some(self.born.elapsed()));
+        let Some(mut store) = store else { return self.lost() };
+        let state = store.data_mut();
+        let autopsy = trap::examine(error, state);
+        let (phase, last_call, running) = (state.phase.as_str(), state.last_call, state.running);
+        let failure = self.failure(autopsy.kind, autopsy.message);
+        tracing::error!(
+            plugin = %self.plugin.name(),
+            module = %self.plugin.spec().module_name,
+            kind = failure.kind.as_str(),
+            phase,
+            function = autopsy.function,
+            backtrace = autopsy.backtrace,
+            last_call,
+            "{}",
+            failure.message
+        );
+        self.mourn(&failure, phase);
+        let contexts = std::mem::take(&mut state.contexts);
+        if self.exports.tick.is_some()
+            && let Some(inbox) = state.inbox.take()
+        {
+            self.outside.set_tick(TickTarget::new(inbox, state.key), None);
+        }
+        drop(store);
+        for (id, context) in contexts {
+            if id != running {
+                context.exchange.borrow_mut().wake();
+            }
+        }
+        failure
+    }
+
+    /// Counts a failure that is the end of this instance.
+    fn mourn(&self, failure: &Failure, phase: &str) {
+        self.record.deaths.set(self.record.deaths.get() + 1);
+        *self.record.last_failure.borrow_mut() = Some(failure.message.clone());
+        self.outside.failed(&self.plugin, failure, phase);
+    }
+
+    fn failure(&self, kind: FailureKind, message: String) -> Failure {
+        failure(&self.plugin, kind, message)
+    }
+
+    fn busy(&self) -> Failure {
+        self.failure(
+            FailureKind::Unavailable,
+            "the VM was called while it was running".to_owned(),
+        )
+    }
+
+    fn lost(&self) -> Failure {
+        self.failure(FailureKind::Lost, "the VM failed meanwhile".to_owned())
+    }
+}
+
+/// A failure of a plugin, with what its operator wants done about it.
+pub(crate) fn failure(plugin: &Plugin, kind: FailureKind, message: String) -> Failure {
+    Failure {
+        plugin: plugin.name().clone(),
+        kind,
+        on_error: plugin.spec().on_error,
+        message,
+    }
+}
+
+impl Drop for Instance {
+    /// Nobody holds it any more: the root context ends as stream contexts do.
+    fn drop(&mut self) {
+        self.end_root();
+    }
+}

@@ -1,0 +1,157 @@
+//! Stream contexts and the root context: how they begin, and how each ends exactly once.
+
+use std::rc::Rc;
+
+use super::Instance;
+use super::later::Job;
+use crate::exchange::SharedExchange;
+use crate::failure::Failure;
+use crate::state::{Context, ContextLife, Phase, ROOT, State};
+
+/// More contexts whose `done` said "not yet" are not kept: the next one is ended at once.
+const MAX_WAITING: usize = 1024;
+
+impl Instance {
+    /// Makes a stream context for an exchange and answers its id.
+    ///
+    /// # Errors
+    /// The guest has failed to make its part of it.
+    pub(crate) fn open(&self, exchange: &SharedExchange) -> Result<u32, Failure> {
+        let position = exchange.borrow().position;
+        let context = Context {
+            exchange: Rc::clone(exchange),
+            position,
+            life: ContextLife::Open,
+        };
+        let id = self.with_state(|state| {
+            let id = self.free_id(state);
+            state.contexts.insert(id, context);
+            id
+        });
+        let id = id.ok_or_else(|| if self.is_alive() { self.busy() } else { self.lost() })?;
+        self.record.streams.set(self.record.streams.get() + 1);
+        let made = match &self.exports.context_create {
+            Some(create) => self.run(
+                |state| state.enter_stream(id, exchange, position, Phase::ContextCreate),
+                create,
+                (id, ROOT),
+            ),
+            None => Ok(()),
+        };
+        self.settle();
+        if made.is_err() {
+            self.record.streams.set(self.record.streams.get() - 1);
+        }
+        made.map(|()| id)
+    }
+
+    /// Ids count up; after four thousand million streams, those that are still in use are passed over.
+    fn free_id(&self, state: &State) -> u32 {
+        let mut id = self.next_context.get();
+        loop {
+            id = id.wrapping_add(1);
+            if id > ROOT && !state.contexts.contains_key(&id) {
+                self.next_context.set(id);
+                return id;
+            }
+        }
+    }
+
+    /// A stream is over: done, log, delete. Put off while the guest is running. To be called once.
+    pub(crate) fn finish(&self, id: u32) {
+        self.record.streams.set(self.record.streams.get() - 1);
+        self.finished.set(self.finished.get() + 1);
+        if self.is_alive() {
+            if self.is_busy() {
+                self.later.push(Job::Finish(id));
+            } else {
+                self.end(id);
+                self.settle();
+            }
+        }
+    }
+
+    pub(super) fn end(&self, id: u32) {
+        if let Some(done) = &self.exports.done {
+            match self.run(|state| enter(state, id, Phase::Done), done, id) {
+                Err(_) => return,
+                Ok(0) if self.keeps_waiting(id) => return,
+                Ok(_) => {}
+            }
+        }
+        self.close(id);
+    }
+
+    /// `done` said "not yet": is the context to be kept until `proxy_done`?
+    fn keeps_waiting(&self, id: u32) -> bool {
+        let full = self.waiting.get() >= MAX_WAITING;
+        let kept = self.with_state(|state| match state.contexts.get_mut(&id) {
+            Some(context) if context.life == ContextLife::Open && !full => {
+                context.life = ContextLife::Waiting;
+                true
+            }
+            _ => false,
+        });
+        let kept = kept == Some(true);
+        self.waiting.set(self.waiting.get() + usize::from(kept));
+        kept
+    }
+
+    /// Ends the contexts that were kept waiting and have said that they are done now.
+    pub(super) fn end_completed(&self) {
+        let completed = self
+            .with_state(|state| std::mem::take(&mut state.completed))
+            .unwrap_or_default();
+        for id in completed {
+            self.waiting.set(self.waiting.get().saturating_sub(1));
+            self.close(id);
+        }
+    }
+
+    /// The last two callbacks of a context. Its callouts go with it.
+    fn close(&self, id: u32) {
+        let last = [(&self.exports.log, Phase::Log), (&self.exports.delete, Phase::Delete)];
+        for (function, phase) in last {
+            if let Some(function) = function
+                && self.run(|state| enter(state, id, phase), function, id).is_err()
+            {
+                return;
+            }
+        }
+        self.with_state(|state| {
+            state.contexts.remove(&id);
+            state.leave(id);
+            if !state.callouts.is_empty() {
+                state.callouts.retain(|_, owner| *owner != id);
+            }
+        });
+    }
+
+    /// The instance goes: its root context is done and deleted. It cannot be waited for.
+    pub(super) fn end_root(&self) {
+        if !self.is_alive() {
+            return;
+        }
+        let root = |phase| move |state: &mut State| state.enter_root(phase);
+        if let Some(done) = &self.exports.done
+            && self.run(root(Phase::Done), done, ROOT).is_err()
+        {
+            return;
+        }
+        if let Some(delete) = &self.exports.delete {
+            // Should it fail, that was told, and there is nothing left to be lost.
+            let _ = self.run(root(Phase::Delete), delete, ROOT);
+        }
+    }
+}
+
+/// A callback on behalf of a stream that is known by its id only.
+fn enter(state: &mut State, id: u32, phase: Phase) {
+    match state.contexts.get(&id) {
+        Some(context) => {
+            let (exchange, position) = (Rc::clone(&context.exchange), context.position);
+            state.enter_stream(id, &exchange, position, phase);
+        }
+        None => state.enter_root(phase),
+    }
+}

@@ -1,0 +1,140 @@
+//! What has to wait until the guest has returned, and the callbacks that come from outside of any stream: answers to
+//! callouts, ticks, queues.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+use super::Instance;
+use crate::headers::MapView;
+use crate::outside::{CalloutResult, Inbox};
+use crate::state::{Phase, ROOT, State};
+use lockgate_abi::MapType;
+
+/// A call that came while the guest was running.
+pub(super) enum Job {
+    Callout(u32, CalloutResult),
+    Tick,
+    Queue(u32),
+    Finish(u32),
+}
+
+/// Calls that were put off, and whether there is anything to look after at all.
+#[derive(Default)]
+pub(super) struct Later {
+    jobs: RefCell<VecDeque<Job>>,
+    pending: Cell<bool>,
+    settling: Cell<bool>,
+}
+
+impl Later {
+    pub(super) fn push(&self, job: Job) {
+        self.jobs.borrow_mut().push_back(job);
+        self.note();
+    }
+
+    /// There is something to look after once the guest has returned.
+    pub(super) fn note(&self) {
+        self.pending.set(true);
+    }
+}
+
+impl Instance {
+    /// Does what was put off. To be called whenever a callback has returned; costs nothing if there is nothing.
+    pub(crate) fn settle(&self) {
+        if !self.later.pending.get() || self.later.settling.replace(true) {
+            return;
+        }
+        while self.later.pending.replace(false) && self.is_alive() {
+            self.end_completed();
+            loop {
+                let job = self.later.jobs.borrow_mut().pop_front();
+                match job {
+                    None => break,
+                    Some(Job::Callout(id, result)) => self.answer(id, result),
+                    Some(Job::Tick) => self.run_tick(),
+                    Some(Job::Queue(queue)) => self.run_queue_ready(queue),
+                    Some(Job::Finish(id)) => self.end(id),
+                }
+            }
+        }
+        self.later.settling.set(false);
+    }
+
+    /// Runs a job now, or later if the guest is running.
+    fn soon(&self, job: Job, now: impl FnOnce(&Self, Job)) {
+        if self.is_busy() {
+            self.later.push(job);
+        } else {
+            now(self, job);
+            self.settle();
+        }
+    }
+
+    fn answer(&self, id: u32, result: CalloutResult) {
+        let sizes = match &result {
+            Ok(response) => {
+                let headers = MapView::of_answer(response, MapType::HttpCallResponseHeaders).map_or(0, MapView::len);
+                let trailers = response.trailers.as_ref().map_or(0, http::HeaderMap::len);
+                (headers as u32, response.body.len() as u32, trailers as u32)
+            }
+            Err(_) => (0, 0, 0),
+        };
+        let wanted = self.with_state(|state| state.callouts.remove(&id).is_some()) == Some(true);
+        let Some(function) = self.exports.http_call_response.as_ref().filter(|_| wanted) else {
+            return;
+        };
+        let enter = |state: &mut State| {
+            state.enter_root(Phase::HttpCallResponse);
+            state.answer = Some(result);
+        };
+        // A failure was told where it happened; nobody waits for this call's result.
+        let _ = self.run(enter, function, (ROOT, id, sizes.0, sizes.1, sizes.2));
+        self.with_state(|state| state.answer = None);
+    }
+
+    fn run_tick(&self) {
+        if let Some(tick) = &self.exports.tick {
+            let _ = self.run(|state| state.enter_root(Phase::Tick), tick, ROOT);
+        }
+    }
+
+    fn run_queue_ready(&self, queue: u32) {
+        if let Some(ready) = &self.exports.queue_ready {
+            let _ = self.run(|state| state.enter_root(Phase::QueueReady), ready, (ROOT, queue));
+        }
+    }
+}
+
+impl Inbox for Instance {
+    fn callout(&self, id: u32, result: CalloutResult) {
+        if self.is_alive() {
+            self.soon(Job::Callout(id, result), |this, job| {
+                if let Job::Callout(id, result) = job {
+                    this.answer(id, result);
+                }
+            });
+        }
+    }
+
+    fn waits_for(&self, id: u32) -> bool {
+        // A guest that is running has not finished anything yet.
+        self.is_alive()
+            && self
+                .with_state(|state| state.callouts.contains_key(&id))
+                .unwrap_or(true)
+    }
+
+    fn tick(&self) -> bool {
+        if self.is_alive() && self.exports.tick.is_some() {
+            self.soon(Job::Tick, |this, _| this.run_tick());
+        }
+        self.is_alive() && self.exports.tick.is_some()
+    }
+
+    fn queue_ready(&self, queue: u32) -> bool {
+        if self.is_alive() {
+            self.soon(Job::Queue(queue), |this, _| this.run_queue_ready(queue));
+        }
+        self.is_alive()
+    }
+}

@@ -1,0 +1,66 @@
+//! The few things that only the operating system knows: CPU time of a thread, who we are, random bytes.
+//!
+//! Each is one system call that std does not offer, with its proof.
+
+use std::time::Duration;
+
+/// CPU time that the calling thread has used so far.
+pub(crate) fn thread_cpu_time() -> Duration {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    #[expect(unsafe_code, reason = "std has no thread clock")]
+    // SAFETY: `now` is a valid, exclusively borrowed timespec that lives through the call, and the clock id is a constant
+    // that Linux always knows.
+    let failed = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut now) };
+    debug_assert_eq!(failed, 0);
+    Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
+}
+
+/// The user that this process acts as.
+pub(crate) fn effective_user() -> u32 {
+    #[expect(unsafe_code, reason = "std has no user id of the process")]
+    // SAFETY: takes nothing, touches no memory, cannot fail.
+    unsafe {
+        libc::geteuid()
+    }
+}
+
+/// Fills `buffer` with random bytes from the kernel; false if the kernel has none to give.
+pub(crate) fn random(buffer: &mut [u8]) -> bool {
+    let mut done = 0;
+    while done < buffer.len() {
+        let rest = &mut buffer[done..];
+        #[expect(unsafe_code, reason = "std has no random bytes")]
+        // SAFETY: pointer and length describe `rest`, which is exclusively borrowed through the call; the kernel writes
+        // at most that many bytes.
+        let got = unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), 0) };
+        match usize::try_from(got) {
+            Ok(bytes) => done += bytes,
+            Err(_) if std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_stands_still_while_the_thread_sleeps() {
+        let before = thread_cpu_time();
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(thread_cpu_time() - before < Duration::from_millis(10));
+        let end = std::time::Instant::now() + Duration::from_millis(200);
+        while thread_cpu_time() - before < Duration::from_millis(10) {
+            assert!(std::time::Instant::now() < end, "a busy thread uses CPU time");
+        }
+    }
+
+    #[test]
+    fn random_bytes_fill_the_whole_buffer() {
+        let mut buffer = [0_u8; 4096];
+        assert!(random(&mut buffer));
+        assert!(buffer[4000..].iter().any(|&byte| byte != 0));
+    }
+}

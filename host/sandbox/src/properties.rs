@@ -1,0 +1,87 @@
+//! The properties that the host knows: what `get_property` answers before it looks at what plugins have set.
+//!
+//! Names follow Envoy's attributes, so that plugins written for it find what they expect; `lockgate.*` are ours. Reading
+//! needs no guest memory, so it is plain functions over an exchange.
+
+mod message;
+mod place;
+
+use lockgate_abi::{PropertyPath, PropertyValue};
+use smallvec::SmallVec;
+
+use crate::exchange::Exchange;
+use crate::plugin::Plugin;
+
+/// A value as the guest gets it. Most are short.
+pub(crate) type Bytes = SmallVec<[u8; 64]>;
+
+/// The parts of a path, whichever separator the guest used.
+type Parts<'a> = SmallVec<[&'a str; 4]>;
+
+/// Reads a property. `exchange` is that of the stream in effect, if any.
+pub(crate) fn read(plugin: &Plugin, exchange: Option<&Exchange>, path: PropertyPath<'_>) -> Option<Bytes> {
+    let mut parts: Parts<'_> = path.parts().collect();
+    if parts.len() == 1 && parts[0].contains('.') {
+        parts = parts[0].split('.').collect();
+    }
+    // What the request's upstream is may have been decided by a plugin; that is the one thing where a plugin's word goes first.
+    if parts[..] == ["lockgate", "upstream"]
+        && let Some(set) = exchange.and_then(|exchange| exchange.properties.find(path))
+    {
+        return Some(Bytes::from_slice(set));
+    }
+    let known = builtin(plugin, exchange, &parts);
+    known.or_else(|| exchange?.properties.find(path).map(|set| Bytes::from_slice(set)))
+}
+
+/// Whether a property may be set at all: facts of ours cannot.
+pub(crate) fn is_read_only(dotted: &str) -> bool {
+    matches!(dotted, "lockgate.client.address" | "lockgate.route")
+}
+
+fn builtin(plugin: &Plugin, exchange: Option<&Exchange>, parts: &[&str]) -> Option<Bytes> {
+    let (first, rest) = parts.split_first()?;
+    match (*first, rest) {
+        ("request", rest) => message::request(exchange?, rest),
+        ("response", rest) => message::response(exchange?, rest),
+        ("source" | "destination" | "connection" | "upstream" | "lockgate", rest) => place::of(exchange?, first, rest),
+        ("connection_id", []) => place::of(exchange?, "connection", &["id"]),
+        ("xds", rest) => general(plugin, exchange, rest),
+        (_, _) => general(plugin, exchange, parts),
+    }
+}
+
+/// What Envoy serves both at the top and under `xds`.
+fn general(plugin: &Plugin, exchange: Option<&Exchange>, parts: &[&str]) -> Option<Bytes> {
+    let spec = plugin.spec();
+    match parts {
+        ["plugin_name"] => Some(text(&spec.name)),
+        ["plugin_root_id"] => Some(text(&spec.root_id)),
+        ["plugin_vm_id"] => Some(text(&spec.vm_id)),
+        ["cluster_name"] => exchange?.facts.upstream.as_deref().map(text),
+        ["route_name"] => exchange?.facts.route.as_deref().map(text),
+        ["listener_direction"] => Some(int(1)),
+        ["node", "id"] => Some(text("lockgate")),
+        ["node", "cluster"] => Some(text("")),
+        ["node"] => Some(pairs(&[("id", "lockgate"), ("cluster", "")])),
+        // Route, cluster and listener carry no metadata here: maps without entries.
+        ["metadata" | "cluster_metadata" | "route_metadata" | "listener_metadata"] => Some(pairs(&[])),
+        _ => None,
+    }
+}
+
+fn text(text: &str) -> Bytes {
+    Bytes::from_slice(text.as_bytes())
+}
+
+fn int(value: i64) -> Bytes {
+    Bytes::from_slice(&PropertyValue::Int(value).to_bytes())
+}
+
+fn pairs(entries: &[(&str, &str)]) -> Bytes {
+    let borrowed = entries.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let mut bytes = vec![0; lockgate_abi::encoded_len(borrowed.clone())];
+    // The buffer has exactly the announced size, so encoding always succeeds.
+    let _ = lockgate_abi::encode_pairs(borrowed, &mut bytes);
+    Bytes::from_vec(bytes)
+}

@@ -1,0 +1,59 @@
+//! Properties of where a request comes from and where it goes.
+
+use std::net::SocketAddr;
+
+use lockgate_abi::PropertyValue;
+
+use super::Bytes;
+use crate::exchange::Exchange;
+
+/// `source.*`, `destination.*`, `connection.*`, `upstream.*` and `lockgate.*`, by the first part of the path.
+pub(super) fn of(exchange: &Exchange, first: &str, rest: &[&str]) -> Option<Bytes> {
+    let facts = &exchange.facts;
+    match first {
+        "source" => address(facts.connection.peer, rest),
+        "destination" => address(facts.connection.local, rest),
+        "connection" => connection(exchange, rest),
+        "upstream" => match rest {
+            ["local_address"] => facts.upstream_local.map(|local| text(&local.to_string())),
+            ["request_attempt_count"] => Some(uint(u64::from(facts.attempts))),
+            rest => address(facts.upstream_address?, rest),
+        },
+        "lockgate" => match rest {
+            ["client", "address"] => Some(text(&facts.client.to_string())),
+            ["route"] => facts.route.as_deref().map(text),
+            ["upstream"] => facts.upstream.as_deref().map(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn connection(exchange: &Exchange, rest: &[&str]) -> Option<Bytes> {
+    let connection = &exchange.facts.connection;
+    let tls = connection.tls.as_ref();
+    match rest {
+        ["id"] => Some(uint(connection.id)),
+        // Client certificates are not asked for yet, so nothing else of them is known.
+        ["mtls"] => Some(Bytes::from_slice(&PropertyValue::Bool(false).to_bytes())),
+        ["requested_server_name"] => tls?.server_name.as_deref().map(text),
+        ["tls_version"] => Some(text(tls?.version)),
+        _ => None,
+    }
+}
+
+fn address(address: SocketAddr, rest: &[&str]) -> Option<Bytes> {
+    match rest {
+        ["address"] => Some(text(&address.to_string())),
+        ["port"] => Some(uint(u64::from(address.port()))),
+        _ => None,
+    }
+}
+
+fn text(text: &str) -> Bytes {
+    Bytes::from_slice(text.as_bytes())
+}
+
+fn uint(value: u64) -> Bytes {
+    Bytes::from_slice(&PropertyValue::Uint(value).to_bytes())
+}

@@ -1,0 +1,176 @@
+//! One stream context: the callbacks of one request in one plugin.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use lockgate_abi::{Action, MapType};
+use wasmtime::TypedFunc;
+
+use crate::exchange::SharedExchange;
+use crate::exports::HeadersHook;
+use crate::failure::Failure;
+use crate::headers::MapView;
+use crate::instance::Instance;
+use crate::plugin::Plugin;
+use crate::state::{Phase, State};
+
+/// A request in a plugin. Dropping it ends its context, as [`Stream::finish`] does.
+///
+/// A callback that the plugin does not have continues at once. So does every callback after its VM was lost: a request that
+/// had passed the plugin goes on without it.
+pub struct Stream {
+    instance: Rc<Instance>,
+    id: u32,
+    /// Where in the chain it was opened.
+    position: usize,
+    exchange: SharedExchange,
+    finished: Cell<bool>,
+}
+
+impl Stream {
+    pub(crate) fn open(instance: Rc<Instance>, exchange: &SharedExchange) -> Result<Self, Failure> {
+        let id = instance.open(exchange)?;
+        let position = exchange.borrow().position;
+        Ok(Self {
+            instance,
+            id,
+            position,
+            exchange: Rc::clone(exchange),
+            finished: Cell::new(false),
+        })
+    }
+
+    /// The plugin.
+    #[must_use]
+    pub fn plugin(&self) -> &Plugin {
+        self.instance.plugin()
+    }
+
+    /// `proxy_on_request_headers`.
+    ///
+    /// # Errors
+    /// The plugin has failed, here and now.
+    pub fn request_headers(&self, end_of_stream: bool) -> Result<Action, Failure> {
+        let hook = self.instance.exports().request_headers.as_ref();
+        self.headers(hook, MapType::HttpRequestHeaders, Phase::RequestHeaders, end_of_stream)
+    }
+
+    /// `proxy_on_request_body`; what it sees is the exchange's `request_body`.
+    ///
+    /// # Errors
+    /// The plugin has failed, here and now.
+    pub fn request_body(&self, end_of_stream: bool) -> Result<Action, Failure> {
+        let Some(hook) = &self.instance.exports().request_body else {
+            return Ok(Action::Continue);
+        };
+        let size = saturated(self.exchange.borrow().request_body.len());
+        self.call(hook, Phase::RequestBody, (self.id, size, u32::from(end_of_stream)))
+    }
+
+    /// `proxy_on_request_trailers`.
+    ///
+    /// # Errors
+    /// The plugin has failed, here and now.
+    pub fn request_trailers(&self) -> Result<Action, Failure> {
+        let hook = self.instance.exports().request_trailers.as_ref();
+        self.trailers(hook, MapType::HttpRequestTrailers, Phase::RequestTrailers)
+    }
+
+    /// `proxy_on_response_headers`.
+    ///
+    /// # Errors
+    /// The plugin has failed, here and now.
+    pub fn response_headers(&self, end_of_stream: bool) -> Result<Action, Failure> {
+        let hook = self.instance.exports().response_headers.as_ref();
+        self.headers(
+            hook,
+            MapType::HttpResponseHeaders,
+            Phase::ResponseHeaders,
+            end_of_stream,
+        )
+    }
+
+    /// `proxy_on_response_body`; what it sees is the exchange's `response_body`.
+    ///
+    /// # Errors
+    /// The plugin has failed, here and now.
+    pub fn response_body(&self, end_of_stream: bool) -> Result<Action, Failure> {
+        let Some(hook) = &self.instance.exports().response_body else {
+            return Ok(Action::Continue);
+        };
+        let size = saturated(self.exchange.borrow().response_body.len());
+        self.call(hook, Phase::ResponseBody, (self.id, size, u32::from(end_of_stream)))
+    }
+
+    /// `proxy_on_response_trailers`.
+    ///
+    /// # Errors
+    /// The plugin has failed, here and now.
+    pub fn response_trailers(&self) -> Result<Action, Failure> {
+        let hook = self.instance.exports().response_trailers.as_ref();
+        self.trailers(hook, MapType::HttpResponseTrailers, Phase::ResponseTrailers)
+    }
+
+    /// Whether its VM has failed meanwhile, by this stream's doing or another's. Whoever waits for this stream to resume is
+    /// woken when that happens, and waits in vain.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        !self.instance.is_alive()
+    }
+
+    /// Ends the context: done, log, delete, once. Calling it again does nothing.
+    pub fn finish(&self) {
+        if !self.finished.replace(true) {
+            self.instance.finish(self.id);
+        }
+    }
+
+    fn headers(&self, hook: Option<&HeadersHook>, map: MapType, phase: Phase, end: bool) -> Result<Action, Failure> {
+        let Some(hook) = hook else { return Ok(Action::Continue) };
+        let count = self.entries(map);
+        match hook {
+            HeadersHook::Full(hook) => self.call(hook, phase, (self.id, count, u32::from(end))),
+            HeadersHook::Short(hook) => self.call(hook, phase, (self.id, count)),
+        }
+    }
+
+    fn trailers(
+        &self,
+        hook: Option<&TypedFunc<(u32, u32), u32>>,
+        map: MapType,
+        phase: Phase,
+    ) -> Result<Action, Failure> {
+        let Some(hook) = hook else { return Ok(Action::Continue) };
+        self.call(hook, phase, (self.id, self.entries(map)))
+    }
+
+    fn entries(&self, map: MapType) -> u32 {
+        saturated(MapView::of(&self.exchange.borrow(), map, None).map_or(0, MapView::len))
+    }
+
+    fn call<P: wasmtime::WasmParams>(
+        &self,
+        hook: &TypedFunc<P, u32>,
+        phase: Phase,
+        params: P,
+    ) -> Result<Action, Failure> {
+        if self.is_lost() || self.finished.get() {
+            return Ok(Action::Continue);
+        }
+        let enter = |state: &mut State| state.enter_stream(self.id, &self.exchange, self.position, phase);
+        let answer = self.instance.run(enter, hook, params);
+        self.instance.settle();
+        answer.map(|code| Action::from_code(code.cast_signed()))
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// A size as the guest is told it. Nothing here ever comes near 4 GiB.
+fn saturated(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,96 @@
+//! What an error of wasmtime means for people: what kind of failure, where in the guest, after which host call.
+
+use wasmtime::{Error, Trap, WasmBacktrace};
+
+use crate::failure::FailureKind;
+use crate::hostcalls::Exit;
+use crate::state::State;
+
+/// How a guest died.
+pub(crate) struct Autopsy {
+    pub(crate) kind: FailureKind,
+    /// In a sentence.
+    pub(crate) message: String,
+    /// The innermost guest function.
+    pub(crate) function: String,
+    /// Guest functions from the innermost outwards.
+    pub(crate) backtrace: String,
+}
+
+/// More frames are left out of the log line.
+const MAX_FRAMES: usize = 16;
+
+/// Looks at an error that a call into the guest ended with.
+pub(crate) fn examine(error: &Error, state: &State) -> Autopsy {
+    let frames = frames(error);
+    let function = frames.first().cloned().unwrap_or_else(|| "unknown".to_owned());
+    let backtrace = frames.join(" < ");
+    let (kind, what) = cause(error, state);
+    let tail = state.tail();
+    let said = if tail.is_empty() {
+        String::new()
+    } else {
+        format!("; it had logged: {tail}")
+    };
+    let message = format!(
+        "{what} in {} at {function}, last host call: {}{said}",
+        state.phase.as_str(),
+        state.last_call
+    );
+    Autopsy {
+        kind,
+        message,
+        function,
+        backtrace,
+    }
+}
+
+fn cause(error: &Error, state: &State) -> (FailureKind, String) {
+    if state.budget.exceeded {
+        let milliseconds = state.budget.limit().as_millis();
+        return (
+            FailureKind::Deadline,
+            format!("stopped after more than {milliseconds} ms of CPU time"),
+        );
+    }
+    if let Some(Exit(code)) = error.downcast_ref::<Exit>() {
+        return (FailureKind::Exit, format!("proc_exit({code})"));
+    }
+    let trap = error.downcast_ref::<Trap>();
+    let what = trap.map_or_else(|| error.root_cause().to_string(), ToString::to_string);
+    if state.cap.refused {
+        return (
+            FailureKind::Memory,
+            format!("{what}, after more memory than limits.memory was refused"),
+        );
+    }
+    (FailureKind::Trap, what)
+}
+
+fn frames(error: &Error) -> Vec<String> {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
+        return Vec::new();
+    };
+    let named = backtrace
+        .frames()
+        .iter()
+        .take(MAX_FRAMES)
+        .map(|frame| match frame.func_name() {
+            // Mangled Rust and C++ names are made readable.
+            Some(name) => readable(name),
+            None => format!("function {}", frame.func_index()),
+        });
+    named.collect()
+}
+
+/// Rust's symbols end in a hash that says nothing to anyone.
+fn readable(name: &str) -> String {
+    let mut parts: Vec<&str> = name.split("::").collect();
+    let is_hash = |part: &&str| {
+        part.len() == 17 && part.starts_with('h') && part[1..].bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    if parts.last().is_some_and(is_hash) {
+        parts.pop();
+    }
+    parts.join("::")
+}
