@@ -1,0 +1,245 @@
+//! Whether a response may be stored, and for how long (RFC 9111, sections 3 and 4.2). Knows no host.
+
+use std::time::SystemTime;
+
+use crate::directives::{self, Directives};
+
+/// What the cache looks at in a response.
+#[derive(Debug, Default)]
+pub(crate) struct Answered {
+    status: u16,
+    directives: Directives,
+    expires: Option<String>,
+    date: Option<String>,
+    age: u64,
+    vary: Vec<String>,
+    sets_cookie: bool,
+}
+
+/// What the operator has to say about freshness, in milliseconds.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) default_ms: Option<u64>,
+    pub(crate) max_ms: Option<u64>,
+}
+
+/// How a response is to be stored.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Storing {
+    /// For how long it is fresh from now on.
+    pub(crate) ttl_ms: u64,
+    /// The request headers that it depends on, in lower case.
+    pub(crate) vary: Vec<String>,
+}
+
+/// Statuses whose freshness may be assumed (RFC 9110, section 15.1); 206 is left out, as parts are not stored.
+const HEURISTIC: [u16; 11] = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501];
+
+impl Answered {
+    /// Reads a response's headers.
+    pub(crate) fn read(headers: Vec<(String, String)>) -> Answered {
+        let control = headers
+            .iter()
+            .filter(|(name, _)| name == "cache-control")
+            .map(|(_, value)| value.as_str());
+        let mut answered = Answered {
+            directives: Directives::read(control),
+            ..Answered::default()
+        };
+        for (name, value) in headers {
+            match name.as_str() {
+                ":status" => answered.status = value.parse().unwrap_or(0),
+                "expires" => drop(answered.expires.get_or_insert(value)),
+                "date" => drop(answered.date.get_or_insert(value)),
+                "age" => answered.age = directives::seconds(value.trim()),
+                "set-cookie" => answered.sets_cookie = true,
+                "vary" => {
+                    let names = value.split(',').map(|name| name.trim().to_ascii_lowercase());
+                    answered.vary.extend(names.filter(|name| !name.is_empty()));
+                }
+                _ => {}
+            }
+        }
+        answered
+    }
+
+    /// Whether the request succeeded, so that what it may have changed must go (section 4.4).
+    pub(crate) fn is_success(&self) -> bool {
+        (200..400).contains(&self.status)
+    }
+
+    /// How to store the response to a `GET`; `None` when it may not be stored.
+    pub(crate) fn storing(self, has_authorization: bool, bounds: Bounds, now: SystemTime) -> Option<Storing> {
+        let control = &self.directives;
+        // A part, and what says that another response is still good, are no responses of their own.
+        let is_whole = self.status >= 200 && self.status != 206 && self.status != 304;
+        // `no-cache` would have it validated each time, which storing without validation cannot do.
+        let is_forbidden = control.no_store || control.no_cache || control.private;
+        let is_permitted =
+            !has_authorization || control.public || control.must_revalidate || control.s_maxage.is_some();
+        let varies_by_anything = self.vary.iter().any(|name| name == "*");
+        if !is_whole || is_forbidden || !is_permitted || self.sets_cookie || varies_by_anything {
+            return None;
+        }
+        let lifetime_ms = self.lifetime_ms(bounds, now)?;
+        let left_ms = lifetime_ms.saturating_sub(self.age.saturating_mul(1_000));
+        let ttl_ms = left_ms.min(bounds.max_ms.unwrap_or(u64::MAX));
+        (ttl_ms > 0).then_some(Storing {
+            ttl_ms,
+            vary: self.vary,
+        })
+    }
+
+    /// For how long the response is fresh, counted from when it was made: s-maxage, else max-age, else Expires, else
+    /// what the operator assumes.
+    fn lifetime_ms(&self, bounds: Bounds, now: SystemTime) -> Option<u64> {
+        if let Some(seconds) = self.directives.s_maxage.or(self.directives.max_age) {
+            return Some(seconds * 1_000);
+        }
+        if let Some(expires) = &self.expires {
+            // A date that is none, like the popular "0", is one in the past.
+            let expires = httpdate::parse_http_date(expires).ok()?;
+            let date = self
+                .date
+                .as_ref()
+                .and_then(|date| httpdate::parse_http_date(date).ok())
+                .unwrap_or(now);
+            let lifetime = expires.duration_since(date).ok()?;
+            return u64::try_from(lifetime.as_millis()).ok();
+        }
+        bounds.default_ms.filter(|_| HEURISTIC.contains(&self.status))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    const NONE: Bounds = Bounds {
+        default_ms: None,
+        max_ms: None,
+    };
+
+    fn answered(status: &str, headers: &[(&str, &str)]) -> Answered {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Answered::read([(":status", status)].iter().chain(headers).map(owned).collect())
+    }
+
+    /// Sun, 06 Nov 1994 08:49:37 GMT
+    fn now() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(784_111_777)
+    }
+
+    fn ttl(headers: &[(&str, &str)]) -> Option<u64> {
+        answered("200", headers)
+            .storing(false, NONE, now())
+            .map(|storing| storing.ttl_ms)
+    }
+
+    #[test]
+    fn s_maxage_comes_before_max_age_and_that_before_expires() {
+        let expires = ("expires", "Sun, 06 Nov 1994 08:50:07 GMT");
+        assert_eq!(
+            ttl(&[("cache-control", "max-age=20, s-maxage=10"), expires]),
+            Some(10_000)
+        );
+        assert_eq!(ttl(&[("cache-control", "max-age=20"), expires]), Some(20_000));
+        assert_eq!(ttl(&[expires]), Some(30_000));
+        assert_eq!(ttl(&[("cache-control", "s-maxage=0, max-age=20")]), None);
+        assert_eq!(ttl(&[]), None, "nothing is assumed");
+    }
+
+    #[test]
+    fn expires_counts_from_date_and_what_is_no_date_is_past() {
+        let expires = ("expires", "Sun, 06 Nov 1994 08:50:07 GMT");
+        assert_eq!(ttl(&[expires, ("date", "Sun, 06 Nov 1994 08:50:00 GMT")]), Some(7_000));
+        assert_eq!(ttl(&[expires, ("date", "Sun, 06 Nov 1994 08:51:00 GMT")]), None);
+        assert_eq!(ttl(&[expires, ("date", "yesterday")]), Some(30_000));
+        for none in ["0", "-1", "never", ""] {
+            assert_eq!(ttl(&[("expires", none)]), None, "{none:?}");
+        }
+        assert_eq!(
+            ttl(&[("expires", "Sunday, 06-Nov-94 08:50:07 GMT")]),
+            Some(30_000),
+            "the older forms are dates"
+        );
+    }
+
+    #[test]
+    fn the_age_that_a_response_comes_with_is_spent() {
+        assert_eq!(ttl(&[("cache-control", "max-age=20"), ("age", "5")]), Some(15_000));
+        assert_eq!(ttl(&[("cache-control", "max-age=20"), ("age", "20")]), None);
+        assert_eq!(ttl(&[("cache-control", "max-age=20"), ("age", "x")]), Some(20_000));
+    }
+
+    #[test]
+    fn what_is_not_for_a_shared_cache_is_not_stored() {
+        let fresh = ("cache-control", "max-age=60");
+        for forbidden in [
+            ("cache-control", "no-store"),
+            ("cache-control", "private"),
+            ("cache-control", "private=\"x\""),
+            ("cache-control", "no-cache"),
+            ("set-cookie", "a=b"),
+            ("vary", "accept, *"),
+        ] {
+            assert_eq!(ttl(&[fresh, forbidden]), None, "{forbidden:?}");
+        }
+        assert_eq!(ttl(&[fresh]), Some(60_000));
+    }
+
+    #[test]
+    fn an_authorized_response_is_stored_only_when_it_says_so() {
+        let stored = |control| {
+            answered("200", &[("cache-control", control)])
+                .storing(true, NONE, now())
+                .is_some()
+        };
+        assert!(!stored("max-age=60"));
+        assert!(!stored("max-age=60, proxy-revalidate"));
+        for control in ["max-age=60, public", "s-maxage=60", "max-age=60, must-revalidate"] {
+            assert!(stored(control), "{control}");
+        }
+    }
+
+    #[test]
+    fn parts_and_not_modified_are_no_responses_of_their_own() {
+        for status in ["206", "304", "100", "?"] {
+            let answered = answered(status, &[("cache-control", "max-age=60")]);
+            assert_eq!(answered.storing(false, NONE, now()), None, "{status}");
+        }
+        for status in ["200", "404", "503"] {
+            let answered = answered(status, &[("cache-control", "max-age=60")]);
+            assert!(answered.storing(false, NONE, now()).is_some(), "{status}");
+        }
+    }
+
+    #[test]
+    fn the_operator_may_assume_freshness_and_bound_it() {
+        let bounds = Bounds {
+            default_ms: Some(5_000),
+            max_ms: Some(30_000),
+        };
+        let ttl = |status, control| {
+            answered(status, &[("cache-control", control)])
+                .storing(false, bounds, now())
+                .map(|storing| storing.ttl_ms)
+        };
+        assert_eq!(ttl("200", ""), Some(5_000));
+        assert_eq!(ttl("500", ""), None, "not for every status");
+        assert_eq!(ttl("200", "max-age=0"), None, "not against what the response says");
+        assert_eq!(ttl("200", "max-age=3600"), Some(30_000));
+    }
+
+    #[test]
+    fn vary_is_collected_over_all_its_lines() {
+        let headers = [
+            ("cache-control", "max-age=1"),
+            ("vary", "Accept-Encoding, accept"),
+            ("vary", "X-Tenant"),
+        ];
+        let storing = answered("200", &headers).storing(false, NONE, now()).expect("stored");
+        assert_eq!(storing.vary, ["accept-encoding", "accept", "x-tenant"]);
+    }
+}
