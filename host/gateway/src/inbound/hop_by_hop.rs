@@ -6,6 +6,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use smallvec::SmallVec;
+
 use super::fields::{self, Present};
 use super::forwarded::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID};
 
@@ -105,24 +107,27 @@ pub(super) fn strip(headers: &mut HeaderMap, present: Present, direction: Direct
 
 /// Removes `connection` and every field that it lists, except the ones that say how long the message is and where it goes.
 fn strip_listed(headers: &mut HeaderMap) {
-    let mut lists = match headers.entry(CONNECTION) {
-        http::header::Entry::Occupied(entry) => entry
-            .remove_entry_mult()
-            .1
-            .collect::<smallvec::SmallVec<[HeaderValue; 1]>>(),
-        http::header::Entry::Vacant(_) => return,
-    };
-    for list in lists.drain(..) {
+    let lists: SmallVec<[HeaderValue; 2]> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter(|list| !is_bare(list))
+        .cloned()
+        .collect();
+    headers.remove(CONNECTION);
+    for list in lists {
         for name in list.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
-            if name.is_empty() || name.eq_ignore_ascii_case(b"close") || name.eq_ignore_ascii_case(b"keep-alive") {
-                continue;
-            }
             match HeaderName::from_bytes(name) {
                 Ok(name) if name != CONTENT_LENGTH && name != HOST => headers.remove(name),
                 _ => None,
             };
         }
     }
+}
+
+/// Whether it lists no field: nearly always it says just this.
+fn is_bare(list: &HeaderValue) -> bool {
+    let list = list.as_bytes();
+    list.eq_ignore_ascii_case(b"keep-alive") || list.eq_ignore_ascii_case(b"close")
 }
 
 /// Whether `te` lists `trailers`, in whatever company.
