@@ -37,8 +37,8 @@ fn forwarding_headers_are_set_and_those_of_strangers_are_not_believed() {
     assert_eq!(seen.all("host"), ["api.example.com"]);
     let id = seen.header("x-request-id").expect("a request id is set");
     assert!(id.len() == 32 && id.chars().all(|digit| digit.is_ascii_hexdigit()), "{id}");
-    let other = { gateway.send(get("/")); upstream.last_request() };
-    assert_ne!(other.header("x-request-id"), Some(id));
+    assert_eq!(gateway.get("/").status(), 200);
+    assert_ne!(upstream.last_request().header("x-request-id"), Some(id));
 }
 
 #[test]
@@ -412,7 +412,7 @@ fn the_echo_command_shows_what_came() {
     let echoed = answered.expect("an answer comes");
     assert_eq!(echoed.status(), 200);
     let text = echoed.json().to_string();
-    for part in ["POST", "/some/path", "x-asked", "some body"] {
+    for part in ["POST", "/some/path", "q=1", "x-asked", "\"body_bytes\":9"] {
         assert!(text.contains(part), "nothing of {part} in {text}");
     }
     assert!(field(&echoed.headers, "content-type").is_some_and(|kind| kind.starts_with("application/json")));

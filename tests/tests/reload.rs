@@ -106,7 +106,7 @@ fn what_is_broken_changes_nothing_under_load_and_says_why() {
     let mut gateway = gateway(&upstream);
     let load = load(&gateway);
     let before = gateway.metrics().sum("lockgate_reloads_total", &[]);
-    let mut told = |gateway: &Gateway, nth: f64, place: &str, parts: &[&str]| {
+    let told = |gateway: &Gateway, nth: f64, place: &str, parts: &[&str]| {
         eventually(&format!("{place}: the refusal is counted"), Duration::from_secs(3), || {
             gateway.metrics().sum("lockgate_reloads_total", &[]) >= before + nth
         });
