@@ -2,6 +2,7 @@
 //! configuration, a module that cannot be loaded.
 
 use std::fmt;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,19 +19,24 @@ pub struct Document {
 struct Inner {
     file: PathBuf,
     text: String,
+    /// Byte offset of every line's first character.
+    lines: Vec<usize>,
     /// None: the text is not JSON.
     root: Option<Node>,
 }
 
 impl Document {
     pub(crate) fn new(file: &Path, text: String, root: Option<Node>) -> Document {
-        Document {
-            inner: Arc::new(Inner {
-                file: file.to_owned(),
-                text,
-                root,
-            }),
-        }
+        let lines = iter::once(0)
+            .chain(text.match_indices('\n').map(|(newline, _)| newline + 1))
+            .collect();
+        let inner = Inner {
+            file: file.to_owned(),
+            text,
+            lines,
+            root,
+        };
+        Document { inner: Arc::new(inner) }
     }
 
     /// The file, as the caller of `load` named it.
@@ -116,11 +122,13 @@ impl Document {
     }
 
     fn position(&self, at: usize) -> Position {
-        let before = &self.inner.text[..at];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = self.inner.lines.partition_point(|start| *start <= at);
+        // Never zero: the first line starts at the first byte.
+        let start = self.inner.lines[line.saturating_sub(1)];
+        let before = self.inner.text[start..at].trim_start_matches('\u{feff}');
         Position {
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].trim_start_matches('\u{feff}').chars().count() + 1,
+            line,
+            column: before.chars().count() + 1,
         }
     }
 }

@@ -3,6 +3,8 @@
 //! The only place where configuration text becomes values. It opens the files that the text names as far as needed to say
 //! whether they can be used; it compiles no module, binds no socket and knows no request.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
+
 mod check;
 mod decode;
 pub mod diagnostic;

@@ -5,6 +5,8 @@
 mod cursor;
 mod scalars;
 
+use std::collections::HashSet;
+
 use cursor::Cursor;
 
 use crate::pointer::Pointer;
@@ -62,6 +64,7 @@ impl Reader<'_> {
     fn members(&mut self, here: &Pointer, depth: usize) -> Result<Vec<Member>, Problem> {
         let opened = self.cursor.at;
         let mut members: Vec<Member> = Vec::new();
+        let mut names = HashSet::new();
         self.cursor.at += 1;
         self.cursor.blanks();
         if self.cursor.take(b'}') {
@@ -80,13 +83,13 @@ impl Reader<'_> {
             self.cursor.blanks();
             let inside = here.key(&name);
             let node = self.value(&inside, depth + 1)?;
-            match members.iter().any(|member| member.name == name) {
-                true => self.problems.push(
+            match names.insert(name.clone()) {
+                false => self.problems.push(
                     Problem::told(inside, format!("the key \"{name}\" stands twice in one object"))
                         .hint("keep one of the two: which one would count is a guess")
                         .at_byte(at),
                 ),
-                false => members.push(Member { name, at, node }),
+                true => members.push(Member { name, at, node }),
             }
             self.cursor.blanks();
             if self.cursor.take(b'}') {

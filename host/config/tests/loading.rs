@@ -1,5 +1,7 @@
 //! What a good configuration becomes: every value in its type, every name at its target, every default as documented.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,8 @@
 //! Mistakes that people make, each with the very lines that they get. Every case changes one thing in the example of the
 //! documentation (`gateway.json` beside this file), so nothing else may be told.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 use std::fs;
 use std::path::Path;
 

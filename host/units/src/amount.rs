@@ -45,7 +45,7 @@ pub(crate) fn parse(text: &str, units: &[Unit]) -> Result<u128, Fault> {
     }
     let power = 10u128.pow(fraction.len() as u32);
     let scaled = (digits(whole) * power + digits(fraction)) * u128::from(scale);
-    if scaled % power == 0 {
+    if scaled.is_multiple_of(power) {
         Ok(scaled / power)
     } else {
         Err(Fault::Fraction)
@@ -62,7 +62,7 @@ fn digits(text: &str) -> u128 {
 pub(crate) fn largest_whole(amount: u128, units: &[Unit]) -> (u128, &'static str) {
     let fitting = units
         .iter()
-        .find(|(_, scale)| amount != 0 && amount % u128::from(*scale) == 0);
+        .find(|(_, scale)| amount != 0 && amount.is_multiple_of(u128::from(*scale)));
     match fitting {
         Some((name, scale)) => (amount / u128::from(*scale), name),
         None => (amount, units.last().map_or("", |(name, _)| name)),

@@ -1,6 +1,6 @@
 //! Plugins, named and inline: shapes of names and digests, references to upstreams, configuration as text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use http::HeaderName;
 use lockgate_sandbox::settings::{Capabilities, Limits};
@@ -21,6 +21,8 @@ pub(super) struct Plugins<'a> {
     pub(super) models: Vec<PluginModel>,
     /// The keys of `plugins`; none for one that could not be read.
     named: Vec<(String, Option<PluginIndex>)>,
+    /// The names of inline plugins, with the pointer of the first that is called so.
+    inline: HashMap<String, String>,
 }
 
 impl<'a> Plugins<'a> {
@@ -30,6 +32,7 @@ impl<'a> Plugins<'a> {
             upstreams,
             models: Vec::new(),
             named: Vec::new(),
+            inline: HashMap::new(),
         };
         for (name, node, here) in entry::section(root, "plugins", problems) {
             let index = plugins.add(node, &here, problems, |_| name.to_owned());
@@ -48,10 +51,13 @@ impl<'a> Plugins<'a> {
         problems: &mut Problems,
     ) -> Option<PluginIndex> {
         let plugin = self.add(node, here, problems, |module| format!("{owner}/{index}:{module}"))?;
-        let name = &self.models[plugin.0].name;
-        if let Some(other) = self.models[..plugin.0].iter().find(|other| other.name == *name) {
-            let message = format!("this inline plugin would be called like that of {}", other.pointer);
-            let told = Problem::told(here.clone(), message).expected("a name of its own");
+        let name = self.models[plugin.0].name.clone();
+        if let Some(other) = self.inline.insert(name, here.to_string()) {
+            let told = Problem::told(
+                here.clone(),
+                format!("this inline plugin would be called like that of {other}"),
+            );
+            let told = told.expected("a name of its own");
             problems.push(told.hint("it is named after its route: rename the route"));
         }
         Some(plugin)
