@@ -1,6 +1,6 @@
 //! [`Keys`]: values by name, with a version each and perhaps a time to live.
 //!
-//! This is proxy-wasm's shared data, and what plugins keep for a while: verified tokens, sessions, decisions. A value is
+//! This is what is kept for a while: verified tokens, sessions, decisions; and what `shared_data` stands on. A value is
 //! never thrown out before its time: when there is no room, writing fails.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};

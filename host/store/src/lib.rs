@@ -10,6 +10,7 @@ mod keys;
 mod name;
 mod queues;
 mod shards;
+mod shared_data;
 mod table;
 
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use std::sync::Arc;
 pub use cache::{Cache, CacheLimits, Filling, Hit, NewEntry, Stored};
 pub use counters::{Counters, Outcome, Rule, RuleError, Taken};
 pub use keys::{KeyError, KeyLimits, Keys};
-pub use queues::{DequeueError, EnqueueError, QueueId, QueueLimits, Queues, TooManyQueues};
+pub use queues::{QueueError, QueueLimits, Queues, TooManyQueues};
+pub use shared_data::SharedData;
 
 /// The longest key that is taken, in bytes, its scope included.
 pub const LONGEST_NAME: usize = 4096;
@@ -29,6 +31,8 @@ pub struct StoreSettings {
     pub cache: CacheLimits,
     /// Bounds of the keys with values.
     pub keys: KeyLimits,
+    /// Bounds of proxy-wasm's shared data.
+    pub shared_data: KeyLimits,
     /// Bounds of the queues.
     pub queues: QueueLimits,
     /// How many counters are kept; see [`Counters`].
@@ -51,6 +55,7 @@ impl Default for CounterLimit {
 pub struct Store {
     counters: Counters,
     keys: Keys,
+    shared_data: SharedData,
     queues: Queues,
     cache: Arc<Cache>,
 }
@@ -61,6 +66,7 @@ impl Store {
         Self {
             counters: Counters::new(settings.counters.0),
             keys: Keys::new(settings.keys),
+            shared_data: SharedData::new(settings.shared_data),
             queues: Queues::new(settings.queues),
             cache: Arc::new(Cache::new(settings.cache)),
         }
@@ -74,6 +80,11 @@ impl Store {
     /// Keys with values, a version each, and perhaps a time to live.
     pub fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    /// What proxy-wasm calls shared data.
+    pub fn shared_data(&self) -> &SharedData {
+        &self.shared_data
     }
 
     /// Queues of bytes.

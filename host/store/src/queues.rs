@@ -18,7 +18,7 @@ pub struct Queues {
 struct All {
     /// A queue's id is its index plus 1.
     queues: Vec<Queue>,
-    ids: HashMap<(Box<str>, Box<str>), QueueId>,
+    ids: HashMap<(Box<str>, Box<str>), u32>,
 }
 
 #[derive(Debug, Default)]
@@ -49,32 +49,20 @@ impl Default for QueueLimits {
     }
 }
 
-/// A queue of this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct QueueId(pub u32);
-
 /// There are as many queues as there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there are too many queues")]
 pub struct TooManyQueues;
 
-/// Why nothing was put in.
+/// Why nothing was put in or taken out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EnqueueError {
+pub enum QueueError {
     /// No such queue.
     #[error("there is no such queue")]
     Unknown,
     /// The queue has no room for it.
     #[error("the queue is full")]
     Full,
-}
-
-/// Why nothing was taken out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DequeueError {
-    /// No such queue.
-    #[error("there is no such queue")]
-    Unknown,
     /// The queue holds nothing now.
     #[error("the queue is empty")]
     Empty,
@@ -88,11 +76,11 @@ impl Queues {
         }
     }
 
-    /// Makes a queue, or finds the one of that name.
+    /// Makes a queue, or finds the one of that name; its id is what guests know it by, never 0.
     ///
     /// # Errors
     /// [`TooManyQueues`].
-    pub fn register(&self, scope: &str, name: &str) -> Result<QueueId, TooManyQueues> {
+    pub fn register(&self, scope: &str, name: &str) -> Result<u32, TooManyQueues> {
         let mut all = self.lock();
         let key = (Box::from(scope), Box::from(name));
         if let Some(&id) = all.ids.get(&key) {
@@ -102,25 +90,25 @@ impl Queues {
             return Err(TooManyQueues);
         }
         all.queues.push(Queue::default());
-        let id = QueueId(u32::try_from(all.queues.len()).map_err(|_| TooManyQueues)?);
+        let id = u32::try_from(all.queues.len()).map_err(|_| TooManyQueues)?;
         all.ids.insert(key, id);
         Ok(id)
     }
 
     /// Finds a queue that was registered.
-    pub fn resolve(&self, scope: &str, name: &str) -> Option<QueueId> {
+    pub fn resolve(&self, scope: &str, name: &str) -> Option<u32> {
         self.lock().ids.get(&(Box::from(scope), Box::from(name))).copied()
     }
 
     /// Puts bytes at the end.
     ///
     /// # Errors
-    /// [`EnqueueError`]; the queue is as it was.
-    pub fn enqueue(&self, id: QueueId, value: &[u8]) -> Result<(), EnqueueError> {
+    /// [`QueueError::Unknown`] or [`QueueError::Full`]; the queue is as it was.
+    pub fn enqueue(&self, id: u32, value: &[u8]) -> Result<(), QueueError> {
         let mut all = self.lock();
-        let queue = all.queue(id).ok_or(EnqueueError::Unknown)?;
+        let queue = all.queue(id).ok_or(QueueError::Unknown)?;
         if queue.items.len() >= self.limits.items || queue.bytes + value.len() > self.limits.bytes {
-            return Err(EnqueueError::Full);
+            return Err(QueueError::Full);
         }
         queue.bytes += value.len();
         queue.items.push_back(Bytes::copy_from_slice(value));
@@ -130,11 +118,11 @@ impl Queues {
     /// Takes bytes from the front.
     ///
     /// # Errors
-    /// [`DequeueError`].
-    pub fn dequeue(&self, id: QueueId) -> Result<Bytes, DequeueError> {
+    /// [`QueueError::Unknown`] or [`QueueError::Empty`].
+    pub fn dequeue(&self, id: u32) -> Result<Bytes, QueueError> {
         let mut all = self.lock();
-        let queue = all.queue(id).ok_or(DequeueError::Unknown)?;
-        let value = queue.items.pop_front().ok_or(DequeueError::Empty)?;
+        let queue = all.queue(id).ok_or(QueueError::Unknown)?;
+        let value = queue.items.pop_front().ok_or(QueueError::Empty)?;
         queue.bytes -= value.len();
         Ok(value)
     }
@@ -146,8 +134,8 @@ impl Queues {
 }
 
 impl All {
-    fn queue(&mut self, id: QueueId) -> Option<&mut Queue> {
-        self.queues.get_mut((id.0 as usize).checked_sub(1)?)
+    fn queue(&mut self, id: u32) -> Option<&mut Queue> {
+        self.queues.get_mut((id as usize).checked_sub(1)?)
     }
 }
 
@@ -165,15 +153,15 @@ mod tests {
         queues.enqueue(id, b"two").expect("room");
         assert_eq!(queues.dequeue(id), Ok(Bytes::from_static(b"one")));
         assert_eq!(queues.dequeue(id), Ok(Bytes::from_static(b"two")));
-        assert_eq!(queues.dequeue(id), Err(DequeueError::Empty));
+        assert_eq!(queues.dequeue(id), Err(QueueError::Empty));
     }
 
     #[test]
     fn an_id_that_was_never_given_out_is_unknown() {
         let queues = Queues::new(QueueLimits::default());
         for id in [0, 1, u32::MAX] {
-            assert_eq!(queues.enqueue(QueueId(id), b""), Err(EnqueueError::Unknown));
-            assert_eq!(queues.dequeue(QueueId(id)), Err(DequeueError::Unknown));
+            assert_eq!(queues.enqueue(id, b""), Err(QueueError::Unknown));
+            assert_eq!(queues.dequeue(id), Err(QueueError::Unknown));
         }
     }
 
@@ -189,9 +177,9 @@ mod tests {
             .collect();
         assert_eq!(ids.len(), 2);
         assert_eq!((0..9).filter(|_| queues.enqueue(ids[0], b"").is_ok()).count(), 3);
-        assert_eq!(queues.enqueue(ids[1], &[0; 11]), Err(EnqueueError::Full));
+        assert_eq!(queues.enqueue(ids[1], &[0; 11]), Err(QueueError::Full));
         queues.enqueue(ids[1], &[0; 10]).expect("room");
-        assert_eq!(queues.enqueue(ids[1], b"x"), Err(EnqueueError::Full));
+        assert_eq!(queues.enqueue(ids[1], b"x"), Err(QueueError::Full));
         queues.dequeue(ids[1]).expect("something");
         queues.enqueue(ids[1], b"x").expect("room again");
     }
