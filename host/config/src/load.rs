@@ -10,7 +10,7 @@ use crate::document::Document;
 use crate::model::Model;
 use crate::problem::{Place, Problem, Problems};
 use crate::reader;
-use crate::schema::schema;
+use crate::schema;
 use crate::substitute::{Surroundings, substitute};
 use crate::validate::validate;
 
@@ -52,7 +52,7 @@ pub fn load_text(path: &Path, text: String, variable: &dyn Fn(&str) -> Option<Os
         }
     };
     let files = substitute(&mut root, &surroundings, &mut problems);
-    for problem in validate(&root, &schema()) {
+    for problem in validate(&root, &schema::strict()) {
         // A missing key is told at the object that misses it, which is otherwise good.
         if problem.place != Place::Around {
             root.mark(problem.pointer.as_str());

@@ -310,8 +310,9 @@ fn unit_hint(node: &Node, rules: &Map<String, Json>) -> Option<String> {
 /// What a missing key is for, by the first sentence of its description.
 fn purpose(name: &str, schema: &Json) -> Option<String> {
     let description = text(schema.as_object()?, "description")?;
-    let sentence = description.split(['.', ';', ':', '\n']).next().unwrap_or(description);
-    Some(format!("\"{name}\": {}", sentence.trim()))
+    let text = description.replace('\n', " ");
+    let sentence = text.split([';', ':']).next().and_then(|part| part.split(". ").next());
+    sentence.map(|sentence| format!("\"{name}\": {}", sentence.trim_end_matches('.')))
 }
 
 /// `one of "a", "b"`, or the only one.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::problem::Problems;
 use crate::reader;
-use crate::schema::schema;
+use crate::schema::{schema, strict};
 
 fn problems(text: &str, schema: &Json) -> Vec<String> {
     let root = reader::read(text, &mut Problems::default()).unwrap();
@@ -96,7 +96,7 @@ fn every_key_of_the_format_is_described() {
 
 #[test]
 fn the_documented_example_is_valid_and_a_changed_one_is_not() {
-    let schema = schema();
+    let schema = strict();
     let example = include_str!("../../tests/gateway.json");
     assert_eq!(problems(example, &schema), Vec::<String>::new());
     for key in ["listen", "endpoints", "module", "path_prefix", "deadline", "prefix"] {
@@ -108,6 +108,24 @@ fn the_documented_example_is_valid_and_a_changed_one_is_not() {
             "{key}"
         );
     }
+}
+
+#[test]
+fn editors_accept_a_substitution_where_the_loader_wants_a_shape() {
+    let text = r#"{ "listeners": { "web": { "listen": "${env:LISTEN}" } }, "drain_timeout": "${env:DRAIN}",
+        "upstreams": { "up": { "endpoints": [ "${env:HOST}:80", { "address": "${file:host}" } ] } } }"#;
+    assert_eq!(problems(text, &schema()), Vec::<String>::new());
+    assert!(
+        problems(text, &strict())
+            .iter()
+            .any(|told| told.starts_with("/drain_timeout"))
+    );
+    let wrong = text.replace("${env:DRAIN}", "soon");
+    assert!(
+        problems(&wrong, &schema())
+            .iter()
+            .any(|told| told.starts_with("/drain_timeout"))
+    );
 }
 
 #[test]
