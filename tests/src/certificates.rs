@@ -13,7 +13,9 @@ pub fn write(folder: &Path, file: &str, host: &str) -> String {
     let pem = made.cert.pem();
     let place = |suffix: &str, text: &str| {
         let part = folder.join(format!(".{file}.part"));
-        fs::write(&part, text).and_then(|()| fs::rename(&part, folder.join(format!("{file}.{suffix}")))).expect("the folder is writable");
+        fs::write(&part, text)
+            .and_then(|()| fs::rename(&part, folder.join(format!("{file}.{suffix}"))))
+            .expect("the folder is writable");
     };
     place("key", &made.signing_key.serialize_pem());
     place("pem", &pem);

@@ -33,12 +33,24 @@ impl Answer {
 /// When curl is not installed.
 pub fn curl(arguments: &[&str]) -> Result<Answer, String> {
     let output = Command::new("curl")
-        .args(["--silent", "--show-error", "--max-time", "20", "--include", "--write-out", "\n%{http_version} %{http_code}"])
+        .args([
+            "--silent",
+            "--show-error",
+            "--max-time",
+            "20",
+            "--include",
+            "--write-out",
+            "\n%{http_version} %{http_code}",
+        ])
         .args(arguments)
         .output()
         .expect("curl is installed");
     if !output.status.success() {
-        return Err(format!("{} {}", output.status, String::from_utf8_lossy(&output.stderr).trim()));
+        return Err(format!(
+            "{} {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        ));
     }
     Ok(answer(&String::from_utf8_lossy(&output.stdout)))
 }
@@ -48,9 +60,14 @@ fn answer(text: &str) -> Answer {
     let (version, status) = facts.split_once(' ').expect("there are two facts");
     let (mut head, mut body) = text.split_once("\r\n\r\n").expect("a head ends in an empty line");
     while head.split(' ').nth(1).is_some_and(|code| code.starts_with('1')) {
-        (head, body) = body.split_once("\r\n\r\n").expect("after an interim answer comes another"); // 100 Continue
+        (head, body) = body
+            .split_once("\r\n\r\n")
+            .expect("after an interim answer comes another"); // 100 Continue
     }
-    let field = |line: &str| line.split_once(':').map(|(name, value)| (name.to_lowercase(), value.trim().to_string()));
+    let field = |line: &str| {
+        line.split_once(':')
+            .map(|(name, value)| (name.to_lowercase(), value.trim().to_string()))
+    };
     Answer {
         version: version.to_string(),
         status: status.parse().expect("curl's status is a number"),

@@ -16,7 +16,10 @@ use tempfile::TempDir;
 /// # Errors
 /// What the set-up printed.
 pub fn binary() -> Result<PathBuf, String> {
-    let output = Command::new(root().join("scripts/setup-envoy")).stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    let output = Command::new(root().join("scripts/setup-envoy"))
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| error.to_string())?;
     if output.status.success() {
         Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
     } else {
@@ -42,11 +45,23 @@ impl Envoy {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         fs::write(folder.path().join("module.wasm"), module).expect("the folder is writable");
         let address = Upstream::nobody();
-        let config = config(address, &folder.path().join("module.wasm").to_string_lossy(), plugin, clusters);
+        let config = config(
+            address,
+            &folder.path().join("module.wasm").to_string_lossy(),
+            plugin,
+            clusters,
+        );
         fs::write(folder.path().join("envoy.json"), config.to_string()).expect("the folder is writable");
         let log = fs::File::create(folder.path().join("log")).expect("the folder is writable");
         let child = Command::new(binary)
-            .args(["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "info", "-c"])
+            .args([
+                "--concurrency",
+                "1",
+                "--use-dynamic-base-id",
+                "--log-level",
+                "info",
+                "-c",
+            ])
             .arg(folder.path().join("envoy.json"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -33,7 +33,11 @@ pub fn binary() -> PathBuf {
 #[must_use]
 pub fn lockgate(arguments: &[&str], folder: &Path) -> Output {
     let binary = binary();
-    let run = Command::new(&binary).args(arguments).current_dir(folder).stdin(Stdio::null()).output();
+    let run = Command::new(&binary)
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output();
     run.unwrap_or_else(|error| panic!("{}: {error}; build it with make build", binary.display()))
 }
 
@@ -71,7 +75,12 @@ impl Gateway {
         let config = filled(config);
         write_config(folder.path(), &config.to_string());
         let (child, log) = spawn(folder.path());
-        let mut gateway = Self { child, folder, config, log };
+        let mut gateway = Self {
+            child,
+            folder,
+            config,
+            log,
+        };
         gateway.wait_until_ready();
         gateway
     }
@@ -121,7 +130,9 @@ impl Gateway {
     /// When no answer comes.
     #[must_use]
     pub fn send(&self, request: Request) -> Message {
-        self.connect().exchange(&request).unwrap_or_else(|error| panic!("no answer: {error}"))
+        self.connect()
+            .exchange(&request)
+            .unwrap_or_else(|error| panic!("no answer: {error}"))
     }
 
     /// Sends a GET on a connection of its own.
@@ -139,7 +150,9 @@ impl Gateway {
     /// When it does not.
     #[must_use]
     pub fn ask_admin(&self, target: &str) -> Message {
-        Wire::connect(self.admin()).exchange(&get(target)).expect("the admin address answers")
+        Wire::connect(self.admin())
+            .exchange(&get(target))
+            .expect("the admin address answers")
     }
 
     /// The metrics as they stand.
@@ -188,7 +201,11 @@ impl Gateway {
     /// When none comes within five seconds.
     #[must_use]
     pub fn logged(&self, parts: &[&str]) -> String {
-        let find = || self.log().into_iter().find(|line| parts.iter().all(|part| line.contains(part)));
+        let find = || {
+            self.log()
+                .into_iter()
+                .find(|line| parts.iter().all(|part| line.contains(part)))
+        };
         let mut found = None;
         eventually(&format!("a log line with {parts:?}"), Duration::from_secs(5), || {
             found = find();
@@ -205,10 +222,20 @@ impl Gateway {
     pub fn memory(&self) -> Memory {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the gateway runs");
         let bytes = |name: &str| {
-            let line = status.lines().find(|line| line.starts_with(name)).expect("the kernel tells it");
-            line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok()).expect("a number of kB") * 1024
+            let line = status
+                .lines()
+                .find(|line| line.starts_with(name))
+                .expect("the kernel tells it");
+            line.split_whitespace()
+                .nth(1)
+                .and_then(|number| number.parse::<u64>().ok())
+                .expect("a number of kB")
+                * 1024
         };
-        Memory { now: bytes("VmRSS:"), peak: bytes("VmHWM:") }
+        Memory {
+            now: bytes("VmRSS:"),
+            peak: bytes("VmHWM:"),
+        }
     }
 
     /// Sends a signal by name.
@@ -296,7 +323,10 @@ pub struct Memory {
 /// # Panics
 /// When there is no such process.
 pub fn signal(pid: u32, name: &str) {
-    let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().expect("kill is installed");
+    let status = Command::new("kill")
+        .args([&format!("-{name}"), &pid.to_string()])
+        .status()
+        .expect("kill is installed");
     assert!(status.success(), "no process to signal");
 }
 
@@ -306,7 +336,9 @@ pub fn signal(pid: u32, name: &str) {
 /// When the folder is not writable.
 pub fn install(plugins: &Path, name: &str, bytes: &[u8]) {
     let part = plugins.join(format!(".{name}.part"));
-    fs::write(&part, bytes).and_then(|()| fs::rename(&part, plugins.join(format!("{name}.wasm")))).expect("the folder is writable");
+    fs::write(&part, bytes)
+        .and_then(|()| fs::rename(&part, plugins.join(format!("{name}.wasm"))))
+        .expect("the folder is writable");
 }
 
 /// What a test leaves out of a configuration.
@@ -316,17 +348,32 @@ pub fn filled(mut config: Value) -> Value {
     let root = config.as_object_mut().expect("a configuration is an object");
     root.entry("workers").or_insert_with(|| 1.into());
     root.entry("plugin_dir").or_insert_with(|| "plugins".into());
-    root.entry("admin").or_insert_with(|| json!({})).as_object_mut().expect("admin is an object").entry("listen").or_insert_with(free);
-    let listeners = root.entry("listeners").or_insert_with(|| json!({ "web": {} })).as_object_mut().expect("listeners are an object");
+    root.entry("admin")
+        .or_insert_with(|| json!({}))
+        .as_object_mut()
+        .expect("admin is an object")
+        .entry("listen")
+        .or_insert_with(free);
+    let listeners = root
+        .entry("listeners")
+        .or_insert_with(|| json!({ "web": {} }))
+        .as_object_mut()
+        .expect("listeners are an object");
     for listener in listeners.values_mut() {
-        listener.as_object_mut().expect("a listener is an object").entry("listen").or_insert_with(free);
+        listener
+            .as_object_mut()
+            .expect("a listener is an object")
+            .entry("listen")
+            .or_insert_with(free);
     }
     config
 }
 
 fn write_config(folder: &Path, text: &str) {
     let part = folder.join(".gateway.json.part");
-    fs::write(&part, text).and_then(|()| fs::rename(&part, folder.join("gateway.json"))).expect("the folder is writable");
+    fs::write(&part, text)
+        .and_then(|()| fs::rename(&part, folder.join("gateway.json")))
+        .expect("the folder is writable");
 }
 
 /// Every module that a configuration names, in plugins and in inline plugins.
@@ -370,5 +417,8 @@ fn ready(admin: SocketAddr) -> Option<u16> {
 }
 
 fn address_in(value: &Value) -> SocketAddr {
-    value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no address: {value}"))
+    value
+        .as_str()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| panic!("no address: {value}"))
 }

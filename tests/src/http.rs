@@ -45,7 +45,11 @@ impl Message {
     /// When this is no response.
     #[must_use]
     pub fn status(&self) -> u16 {
-        self.start.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("no status in {:?}", self.start))
+        self.start
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .unwrap_or_else(|| panic!("no status in {:?}", self.start))
     }
 
     /// The method of a request.
@@ -69,7 +73,11 @@ impl Message {
     /// All fields of that name.
     #[must_use]
     pub fn all(&self, name: &str) -> Vec<&str> {
-        self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str()).collect()
+        self.headers
+            .iter()
+            .filter(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+            .collect()
     }
 
     /// The body as text; bytes that are none are replaced.
@@ -91,7 +99,10 @@ impl Message {
 /// The first field of that name, in any case.
 #[must_use]
 pub fn field<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
-    fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    fields
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.as_str())
 }
 
 /// A request to be written.
@@ -125,7 +136,12 @@ pub fn post(target: &str, body: impl AsRef<[u8]>) -> Request {
 /// A request without a body; `Host` is added when it is written, if none was given.
 #[must_use]
 pub fn request(method: &str, target: &str) -> Request {
-    Request { method: method.into(), target: target.into(), headers: Vec::new(), body: Body::None }
+    Request {
+        method: method.into(),
+        target: target.into(),
+        headers: Vec::new(),
+        body: Body::None,
+    }
 }
 
 impl Request {
@@ -146,7 +162,10 @@ impl Request {
     /// With a chunked body and, perhaps, trailers.
     #[must_use]
     pub fn chunks(mut self, chunks: &[&str], trailers: &[(&str, &str)]) -> Self {
-        let trailers = trailers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let trailers = trailers
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect();
         self.body = Body::Chunked(chunks.iter().map(|chunk| chunk.as_bytes().to_vec()).collect(), trailers);
         self
     }
@@ -212,8 +231,13 @@ impl Wire {
     /// Wraps a connection that is there.
     #[must_use]
     pub fn of(stream: TcpStream) -> Self {
-        stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(SILENCE))).expect("a fresh socket takes options");
-        Self { stream: BufReader::with_capacity(64 * 1024, stream) }
+        stream
+            .set_nodelay(true)
+            .and_then(|()| stream.set_read_timeout(Some(SILENCE)))
+            .expect("a fresh socket takes options");
+        Self {
+            stream: BufReader::with_capacity(64 * 1024, stream),
+        }
     }
 
     /// The socket, for what goes beyond reading and writing.
@@ -262,7 +286,9 @@ impl Wire {
     /// # Errors
     /// The socket's.
     pub fn request(&mut self) -> io::Result<Option<Message>> {
-        let Some(mut message) = self.head()? else { return Ok(None) };
+        let Some(mut message) = self.head()? else {
+            return Ok(None);
+        };
         self.body(&mut message, Unannounced::Empty);
         Ok(Some(message))
     }
@@ -274,7 +300,13 @@ impl Wire {
     pub fn head(&mut self) -> io::Result<Option<Message>> {
         let Some(start) = self.line()? else { return Ok(None) };
         let headers = self.fields()?;
-        Ok(Some(Message { start, headers, body: Vec::new(), trailers: Vec::new(), ending: Ending::Whole }))
+        Ok(Some(Message {
+            start,
+            headers,
+            body: Vec::new(),
+            trailers: Vec::new(),
+            ending: Ending::Whole,
+        }))
     }
 
     /// Reads and hands out the body of a message whose head has been read, without keeping it.
@@ -289,7 +321,10 @@ impl Wire {
             }
             self.fields().map(drop)
         } else {
-            let length = head.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+            let length = head
+                .header("content-length")
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(0);
             self.counted(length, &mut sink)
         }
     }
@@ -323,7 +358,11 @@ impl Wire {
         if line.last() != Some(&b'\n') {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(Some(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_string()))
+        Ok(Some(
+            String::from_utf8_lossy(&line)
+                .trim_end_matches(['\r', '\n'])
+                .to_string(),
+        ))
     }
 
     fn fields(&mut self) -> io::Result<Fields> {

@@ -37,19 +37,38 @@ impl Load {
     /// Sends the request over keep-alive connections, so many a second altogether. An answer fails that `wanted` refuses, that
     /// is cut, or that does not come.
     #[must_use]
-    pub fn start(address: SocketAddr, rate: u32, request: &Request, wanted: impl Fn(&Message) -> bool + Send + Sync + 'static) -> Self {
+    pub fn start(
+        address: SocketAddr,
+        rate: u32,
+        request: &Request,
+        wanted: impl Fn(&Message) -> bool + Send + Sync + 'static,
+    ) -> Self {
         const CONNECTIONS: u32 = 10;
-        let (stop, account) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Account::default())));
+        let (stop, account) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(Mutex::new(Account::default())),
+        );
         let wanted: Arc<dyn Fn(&Message) -> bool + Send + Sync> = Arc::new(wanted);
         let started = Instant::now();
         let threads = (0..CONNECTIONS)
             .map(|nth| {
-                let lane = Lane { address, request: request.clone(), wanted: wanted.clone(), stop: stop.clone(), account: account.clone() };
+                let lane = Lane {
+                    address,
+                    request: request.clone(),
+                    wanted: wanted.clone(),
+                    stop: stop.clone(),
+                    account: account.clone(),
+                };
                 let pause = Duration::from_secs(1) * CONNECTIONS / rate;
                 thread::spawn(move || lane.run(started + pause * nth / CONNECTIONS, pause))
             })
             .collect();
-        Self { stop, account, threads, started }
+        Self {
+            stop,
+            account,
+            threads,
+            started,
+        }
     }
 
     /// How many were answered so far.
@@ -69,7 +88,9 @@ impl Load {
     pub fn finish(self) -> Account {
         self.stop.store(true, Relaxed);
         let seconds = self.started.elapsed().as_secs_f64();
-        self.threads.into_iter().for_each(|thread| thread.join().expect("the load does not panic"));
+        self.threads
+            .into_iter()
+            .for_each(|thread| thread.join().expect("the load does not panic"));
         let mut account = self.account.lock().expect("no panic while holding it").clone();
         account.rate = account.answered as f64 / seconds;
         account
@@ -108,11 +129,16 @@ impl Lane {
             Some(wire) => wire,
             None => Wire::of(TcpStream::connect(self.address).map_err(|error| format!("connect: {error}"))?),
         };
-        let response = wire.exchange(&self.request).map_err(|error| format!("no answer: {error}"))?;
+        let response = wire
+            .exchange(&self.request)
+            .map_err(|error| format!("no answer: {error}"))?;
         if response.ending != Ending::Whole || !(self.wanted)(&response) {
             return Err(format!("{} {:?} {}", response.start, response.ending, response.text()));
         }
-        if !response.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
+        if !response
+            .header("connection")
+            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        {
             *kept = Some(wire);
         }
         Ok(())

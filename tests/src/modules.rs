@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 /// The repository's root.
 #[must_use]
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests is a folder of the repository").to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests is a folder of the repository")
+        .to_path_buf()
 }
 
 /// A build product: its place can be told by a variable.
@@ -28,9 +31,13 @@ pub fn module(name: &str) -> Vec<u8> {
         return assembled(&fs::read_to_string(text).expect("a guest's text is readable"));
     }
     let file = format!("{name}.wasm");
-    let places = [built("LOCKGATE_GUESTS", "guests").join(&file), built("LOCKGATE_PLUGINS", "plugins").join(&file)];
+    let places = [
+        built("LOCKGATE_GUESTS", "guests").join(&file),
+        built("LOCKGATE_PLUGINS", "plugins").join(&file),
+    ];
     let found = places.iter().find_map(|place| fs::read(place).ok());
-    found.unwrap_or_else(|| panic!("no module {name} in {places:?}: run scripts/build-guests and scripts/build-plugins"))
+    found
+        .unwrap_or_else(|| panic!("no module {name} in {places:?}: run scripts/build-guests and scripts/build-plugins"))
 }
 
 /// Turns WebAssembly text into a module, with the names of its functions.
@@ -46,7 +53,9 @@ pub fn assembled(text: &str) -> Vec<u8> {
 #[must_use]
 pub fn tag(value: &str) -> Vec<u8> {
     let text = fs::read_to_string(root().join("tests/guests/tag.wat")).expect("a guest's text is readable");
-    let replaced = text.replace("(;length;) 8", &value.len().to_string()).replace("untagged", value);
+    let replaced = text
+        .replace("(;length;) 8", &value.len().to_string())
+        .replace("untagged", value);
     assert_ne!(text, replaced, "the tag's place in the text is known");
     assembled(&replaced)
 }

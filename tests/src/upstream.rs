@@ -38,7 +38,10 @@ impl Upstream {
     pub fn scripted(script: impl Fn(&Message, &mut Wire) -> io::Result<Then> + Send + Sync + 'static) -> Self {
         Self::serve(move |wire, seen| {
             while let Ok(Some(request)) = wire.request() {
-                seen.requests.lock().expect("no panic while holding it").push(request.clone());
+                seen.requests
+                    .lock()
+                    .expect("no panic while holding it")
+                    .push(request.clone());
                 if !matches!(script(&request, wire), Ok(Then::KeepAlive)) {
                     break;
                 }
@@ -178,9 +181,22 @@ pub fn answer(wire: &mut Wire, status: u16, headers: &[(&str, &str)], body: impl
 ///
 /// # Errors
 /// The socket's.
-pub fn answer_chunked(wire: &mut Wire, headers: &[(&str, &str)], chunks: &[&str], trailers: &[(&str, &str)]) -> io::Result<Then> {
-    let fields = |fields: &[(&str, &str)]| fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect::<String>();
-    wire.write(format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n{}\r\n", fields(headers)))?;
+pub fn answer_chunked(
+    wire: &mut Wire,
+    headers: &[(&str, &str)],
+    chunks: &[&str],
+    trailers: &[(&str, &str)],
+) -> io::Result<Then> {
+    let fields = |fields: &[(&str, &str)]| {
+        fields
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect::<String>()
+    };
+    wire.write(format!(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n{}\r\n",
+        fields(headers)
+    ))?;
     for chunk in chunks {
         wire.write(format!("{:x}\r\n{chunk}\r\n", chunk.len()))?;
         thread::sleep(Duration::from_millis(20)); // so that the chunks arrive apart

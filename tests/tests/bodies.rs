@@ -17,7 +17,9 @@ const PERIOD: usize = 65_521;
 
 /// The pattern, with a number added to each byte.
 fn pattern(add: u8) -> Vec<u8> {
-    (0..PERIOD).map(|nth| ((nth * 31 + (nth >> 8)) as u8).wrapping_add(add)).collect()
+    (0..PERIOD)
+        .map(|nth| ((nth * 31 + (nth >> 8)) as u8).wrapping_add(add))
+        .collect()
 }
 
 /// Compares what comes with the pattern, byte for byte.
@@ -28,14 +30,21 @@ struct Expected {
 
 impl Expected {
     fn new(add: u8) -> Self {
-        Self { pattern: pattern(add), length: 0 }
+        Self {
+            pattern: pattern(add),
+            length: 0,
+        }
     }
 
     fn check(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let at = (self.length % PERIOD as u64) as usize;
             let (now, later) = bytes.split_at(bytes.len().min(PERIOD - at));
-            assert!(now == &self.pattern[at..at + now.len()], "the bytes after {} are not those that were sent", self.length);
+            assert!(
+                now == &self.pattern[at..at + now.len()],
+                "the bytes after {} are not those that were sent",
+                self.length
+            );
             self.length += now.len() as u64;
             bytes = later;
         }
@@ -74,7 +83,10 @@ fn a_gibibyte_each_way_goes_through_two_plugins_in_a_hundred_megabytes() {
             let mut expected = Expected::new(3);
             wire.stream_body(&request, |bytes| expected.check(bytes))?;
             let told = expected.length.to_string();
-            return wire.write(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{told}", told.len()));
+            return wire.write(format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{told}",
+                told.len()
+            ));
         }
         wire.write(format!("HTTP/1.1 200 OK\r\ncontent-length: {GIB}\r\n\r\n"))?;
         write_pattern(wire, GIB)
@@ -83,22 +95,32 @@ fn a_gibibyte_each_way_goes_through_two_plugins_in_a_hundred_megabytes() {
 
     let started = Instant::now();
     let mut wire = gateway.connect();
-    wire.write(format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {GIB}\r\n\r\n")).expect("the gateway reads");
+    wire.write(format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {GIB}\r\n\r\n"))
+        .expect("the gateway reads");
     write_pattern(&mut wire, GIB).expect("the gateway reads");
     let answer = wire.response("POST").expect("an answer comes");
     let told: Vec<u8> = GIB.to_string().bytes().map(|byte| byte.wrapping_add(3)).collect();
-    assert_eq!((answer.status(), answer.body), (200, told), "the upstream has received all of it, as it was sent");
+    assert_eq!(
+        (answer.status(), answer.body),
+        (200, told),
+        "the upstream has received all of it, as it was sent"
+    );
     let up = started.elapsed();
 
     let mut wire = gateway.connect();
     wire.write(get("/").bytes()).expect("the gateway reads");
     let answer = head(&mut wire).expect("an answer comes");
     let mut expected = Expected::new(3);
-    wire.stream_body(&answer, |bytes| expected.check(bytes)).expect("the body is whole");
+    wire.stream_body(&answer, |bytes| expected.check(bytes))
+        .expect("the body is whole");
     assert_eq!(expected.length, GIB);
 
     let peak = gateway.memory().peak;
-    println!("1 GiB up in {up:?}, down in {:?}, {} MB at most", started.elapsed() - up, peak / 1_000_000);
+    println!(
+        "1 GiB up in {up:?}, down in {:?}, {} MB at most",
+        started.elapsed() - up,
+        peak / 1_000_000
+    );
     assert!(peak < 100_000_000, "the gateway has held {peak} bytes");
 }
 
@@ -120,7 +142,10 @@ fn a_client_that_stops_reading_stops_the_upstream() {
     wire.write(get("/").bytes()).expect("the gateway reads");
     head(&mut wire).expect("an answer comes");
     let standstill = comes_to_a_standstill(&written);
-    assert!(standstill < 32 << 20, "{standstill} bytes were taken from the upstream for a client that reads none");
+    assert!(
+        standstill < 32 << 20,
+        "{standstill} bytes were taken from the upstream for a client that reads none"
+    );
     let memory = gateway.memory().now;
     assert!(memory < 100_000_000, "the gateway holds {memory} bytes");
     let mut read = 0;
@@ -128,7 +153,10 @@ fn a_client_that_stops_reading_stops_the_upstream() {
     while read < 64 << 20 {
         read += wire.some(&mut buffer).expect("the answer goes on");
     }
-    assert!(written.load(Relaxed) > standstill, "the upstream goes on when the client does");
+    assert!(
+        written.load(Relaxed) > standstill,
+        "the upstream goes on when the client does"
+    );
 }
 
 #[test]
@@ -147,19 +175,30 @@ fn an_upstream_that_stops_reading_stops_the_client() {
     let gateway = Gateway::start(adding(&upstream));
     let length = 128 << 20;
     let mut wire = gateway.connect();
-    wire.write(format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n")).expect("the gateway reads");
+    wire.write(format!(
+        "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n"
+    ))
+    .expect("the gateway reads");
     let written = Arc::new(AtomicU64::new(0));
-    let (counter, mut socket) = (written.clone(), wire.socket().try_clone().expect("a socket can be shared"));
+    let (counter, mut socket) = (
+        written.clone(),
+        wire.socket().try_clone().expect("a socket can be shared"),
+    );
     let writer = thread::spawn(move || {
         let pattern = pattern(0);
         while counter.load(Relaxed) < length {
             let part = (length - counter.load(Relaxed)).min(PERIOD as u64);
-            socket.write_all(&pattern[..part as usize]).expect("the gateway reads in the end");
+            socket
+                .write_all(&pattern[..part as usize])
+                .expect("the gateway reads in the end");
             counter.fetch_add(part, Relaxed);
         }
     });
     let standstill = comes_to_a_standstill(&written);
-    assert!(standstill < 32 << 20, "{standstill} bytes were taken from the client for an upstream that reads none");
+    assert!(
+        standstill < 32 << 20,
+        "{standstill} bytes were taken from the client for an upstream that reads none"
+    );
     go_on.store(true, Relaxed);
     assert_eq!(wire.response("POST").expect("an answer comes").status(), 204);
     writer.join().expect("all has been written");
@@ -195,21 +234,49 @@ fn a_request_body_held_back_over_the_limit_is_413() {
     assert_eq!(gateway.send(small).status(), 200);
     let large = post("/", vec![b'x'; 80 * 1024]).header("x-case", "body.gather");
     let response = gateway.send(large);
-    assert_eq!((response.status(), response.header("content-type")), (413, Some("application/problem+json")));
+    assert_eq!(
+        (response.status(), response.header("content-type")),
+        (413, Some("application/problem+json"))
+    );
     let passed = post("/", vec![b'x'; 80 * 1024]).header("x-case", "body.watch");
-    assert_eq!(gateway.send(passed).status(), 200, "a body that is not held back has no limit");
+    assert_eq!(
+        gateway.send(passed).status(),
+        200,
+        "a body that is not held back has no limit"
+    );
 }
 
 #[test]
 fn a_response_body_held_back_over_the_limit_is_502() {
     let upstream = Upstream::scripted(|request, wire| {
-        lockgate_tests::upstream::answer(wire, 200, &[], vec![b'x'; if request.target() == "/large" { 80 * 1024 } else { 60 * 1024 }])
+        lockgate_tests::upstream::answer(
+            wire,
+            200,
+            &[],
+            vec![
+                b'x';
+                if request.target() == "/large" {
+                    80 * 1024
+                } else {
+                    60 * 1024
+                }
+            ],
+        )
     });
     let gateway = gathering(&upstream);
-    assert_eq!(gateway.send(get("/small").header("x-case", "body.gather")).body.len(), 60 * 1024);
+    assert_eq!(
+        gateway.send(get("/small").header("x-case", "body.gather")).body.len(),
+        60 * 1024
+    );
     let response = gateway.send(get("/large").header("x-case", "body.gather"));
-    assert_eq!((response.status(), response.header("content-type")), (502, Some("application/problem+json")));
-    assert_eq!(gateway.send(get("/large").header("x-case", "body.watch")).body.len(), 80 * 1024);
+    assert_eq!(
+        (response.status(), response.header("content-type")),
+        (502, Some("application/problem+json"))
+    );
+    assert_eq!(
+        gateway.send(get("/large").header("x-case", "body.watch")).body.len(),
+        80 * 1024
+    );
 }
 
 #[test]
@@ -217,20 +284,33 @@ fn bodies_that_a_plugin_changes_arrive_whole_with_and_without_length() {
     let upstream = Upstream::echo();
     let gateway = gathering(&upstream);
     let by_length = gateway.send(post("/", "0123456789").header("x-case", "body.replace"));
-    assert_eq!((by_length.ending, by_length.text().as_str()), (Ending::Whole, "replaced by the guest"));
-    let chunked = request("POST", "/").chunks(&["01234", "56789"], &[("x-last", "1")]).header("x-case", "body.watch");
+    assert_eq!(
+        (by_length.ending, by_length.text().as_str()),
+        (Ending::Whole, "replaced by the guest")
+    );
+    let chunked = request("POST", "/")
+        .chunks(&["01234", "56789"], &[("x-last", "1")])
+        .header("x-case", "body.watch");
     let seen = gateway.send(chunked).json();
-    assert_eq!((&seen["body"], &seen["trailers"]), (&json!("0123456789"), &json!([["x-last", "1"]])));
+    assert_eq!(
+        (&seen["body"], &seen["trailers"]),
+        (&json!("0123456789"), &json!([["x-last", "1"]]))
+    );
     assert_eq!(upstream.requests()[0].text(), "replaced by the guest");
 }
 
 #[test]
 fn trailers_pass_in_both_directions() {
-    let upstream = Upstream::scripted(|_, wire| lockgate_tests::upstream::answer_chunked(wire, &[], &["a", "b"], &[("x-sum", "ab")]));
+    let upstream = Upstream::scripted(|_, wire| {
+        lockgate_tests::upstream::answer_chunked(wire, &[], &["a", "b"], &[("x-sum", "ab")])
+    });
     let gateway = Gateway::start(adding(&upstream));
     let response = gateway.send(request("POST", "/").chunks(&["some"], &[("x-last", "1")]));
     assert_eq!(response.trailers, [("x-sum".to_string(), "ab".to_string())]);
-    assert_eq!(upstream.last_request().trailers, [("x-last".to_string(), "1".to_string())]);
+    assert_eq!(
+        upstream.last_request().trailers,
+        [("x-last".to_string(), "1".to_string())]
+    );
 }
 
 #[test]
@@ -250,7 +330,9 @@ fn chunks_pass_as_they_come() {
     let mut buffer = [0; 1024];
     let mut seen: Vec<u8> = Vec::new();
     while !seen.windows(5).any(|part| part == b"iluvw") {
-        let read = wire.some(&mut buffer).expect("the first chunk comes before the last is written");
+        let read = wire
+            .some(&mut buffer)
+            .expect("the first chunk comes before the last is written");
         seen.extend(&buffer[..read]); // "first", with 3 added to each byte
     }
     release.send(()).expect("the upstream waits");
@@ -261,7 +343,8 @@ fn expect_100_continue_is_answered() {
     let upstream = Upstream::echo();
     let gateway = Gateway::start(json!({ "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } } }));
     let mut wire = gateway.connect();
-    wire.write("POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n").expect("the gateway reads");
+    wire.write("POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n")
+        .expect("the gateway reads");
     let interim = head(&mut wire).expect("an interim answer comes before the body is sent");
     assert_eq!(interim.status(), 100);
     wire.write("body").expect("the gateway reads");

@@ -31,7 +31,10 @@ fn check(config: &str) -> (Option<i32>, String) {
     fs::write(folder.path().join("plugins/tag.wasm"), tag("x")).expect("the folder is writable");
     fs::write(folder.path().join("gateway.json"), config).expect("the folder is writable");
     let output = lockgate(&["check", "--config", "gateway.json"], folder.path());
-    (output.status.code(), (String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr)).into_owned())
+    (
+        output.status.code(),
+        (String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr)).into_owned(),
+    )
 }
 
 #[test]
@@ -48,7 +51,11 @@ fn five_mistakes_are_five_located_errors_with_suggestions() {
         let block = &said[said.find(pointer).expect("it has just been found").saturating_sub(200)..];
         assert!(block.contains(help), "{help:?} is suggested for {text:?} ({key})");
     }
-    assert_eq!(said.matches("gateway.json:").count(), 5, "there are five errors and no more");
+    assert_eq!(
+        said.matches("gateway.json:").count(),
+        5,
+        "there are five errors and no more"
+    );
 }
 
 #[test]
@@ -77,9 +84,14 @@ fn a_sound_configuration_passes() {
 
 #[test]
 fn broken_json_is_located() {
-    let (code, said) = check("{\n  \"listeners\": { \"web\": { \"listen\": \"127.0.0.1:8080\" } },\n  \"upstreams\": { \"app\": { \"endpoints\": [ \"127.0.0.1:9\" ] }\n");
+    let (code, said) = check(
+        "{\n  \"listeners\": { \"web\": { \"listen\": \"127.0.0.1:8080\" } },\n  \"upstreams\": { \"app\": { \"endpoints\": [ \"127.0.0.1:9\" ] }\n",
+    );
     assert_eq!(code, Some(1));
-    assert!(said.contains("gateway.json:4:") || said.contains("gateway.json:3:"), "{said}");
+    assert!(
+        said.contains("gateway.json:4:") || said.contains("gateway.json:3:"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -98,7 +110,17 @@ fn the_schema_is_json_and_knows_the_contract() {
     let output = lockgate(&["schema"], std::path::Path::new("."));
     assert_eq!(output.status.code(), Some(0));
     let schema: serde_json::Value = serde_json::from_slice(&output.stdout).expect("the schema is JSON");
-    for key in ["listeners", "upstreams", "plugins", "chains", "routes", "global_chain", "admin", "workers", "plugin_dir"] {
+    for key in [
+        "listeners",
+        "upstreams",
+        "plugins",
+        "chains",
+        "routes",
+        "global_chain",
+        "admin",
+        "workers",
+        "plugin_dir",
+    ] {
         assert!(schema["properties"][key].is_object(), "{key}");
     }
 }
@@ -111,7 +133,10 @@ fn usage_errors_exit_with_2_and_help_has_an_example() {
     for command in ["run", "check", "schema", "echo"] {
         let help = lockgate(&[command, "--help"], here);
         assert_eq!(help.status.code(), Some(0), "{command}");
-        assert!(String::from_utf8_lossy(&help.stdout).contains(&format!("lockgate {command}")), "{command} --help has an example");
+        assert!(
+            String::from_utf8_lossy(&help.stdout).contains(&format!("lockgate {command}")),
+            "{command} --help has an example"
+        );
     }
 }
 

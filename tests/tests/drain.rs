@@ -29,20 +29,36 @@ fn accepted_requests_are_answered_and_the_exit_is_clean() {
         .enumerate()
         .map(|(nth, mut wire)| {
             let request = if nth % 2 == 0 { get("/") } else { post("/", "some body") };
-            thread::spawn(move || wire.exchange(&request).map(|answer| (answer.status(), answer.ending, answer.text())))
+            thread::spawn(move || {
+                wire.exchange(&request)
+                    .map(|answer| (answer.status(), answer.ending, answer.text()))
+            })
         })
         .collect();
     let over_http_2 = Command::new("curl")
-        .args(["--silent", "--http2-prior-knowledge", "--write-out", "%{http_code}", &format!("http://{}/", gateway.address())])
+        .args([
+            "--silent",
+            "--http2-prior-knowledge",
+            "--write-out",
+            "%{http_code}",
+            &format!("http://{}/", gateway.address()),
+        ])
         .stdout(std::process::Stdio::piped())
         .spawn()
         .expect("curl is installed");
-    eventually("all requests are at the upstream", Duration::from_secs(5), || upstream.requests().len() == 41);
+    eventually("all requests are at the upstream", Duration::from_secs(5), || {
+        upstream.requests().len() == 41
+    });
 
     gateway.signal("TERM");
-    eventually("nothing new is taken", Duration::from_millis(500), || TcpStream::connect(gateway.address()).is_err());
+    eventually("nothing new is taken", Duration::from_millis(500), || {
+        TcpStream::connect(gateway.address()).is_err()
+    });
     for thread in asked {
-        let answered = thread.join().expect("no panic").expect("an accepted request is answered");
+        let answered = thread
+            .join()
+            .expect("no panic")
+            .expect("an accepted request is answered");
         assert_eq!(answered, (200, Ending::Whole, "at last".to_string()));
     }
     let over_http_2 = over_http_2.wait_with_output().expect("curl ends");
@@ -75,7 +91,8 @@ fn an_answer_that_is_on_its_way_is_finished() {
     let head = wire.head().expect("a head comes").expect("a head comes");
     gateway.signal("TERM");
     let mut length = 0;
-    wire.stream_body(&head, |bytes| length += bytes.len()).expect("the body is whole");
+    wire.stream_body(&head, |bytes| length += bytes.len())
+        .expect("the body is whole");
     assert_eq!(length, 200);
     assert_eq!(gateway.ended(Duration::from_secs(5)).code(), Some(0));
 }
@@ -86,10 +103,16 @@ fn what_never_ends_is_cut_at_the_drain_limit() {
     let mut gateway = gateway(&upstream, "500ms");
     let mut wire = gateway.connect();
     wire.write(get("/").bytes()).expect("the gateway reads");
-    eventually("the request is at the upstream", Duration::from_secs(5), || upstream.requests().len() == 1);
+    eventually("the request is at the upstream", Duration::from_secs(5), || {
+        upstream.requests().len() == 1
+    });
     let asked = Instant::now();
     let status = gateway.stop(Duration::from_secs(5));
-    assert!(asked.elapsed() >= Duration::from_millis(400) && asked.elapsed() < Duration::from_secs(3), "took {:?}", asked.elapsed());
+    assert!(
+        asked.elapsed() >= Duration::from_millis(400) && asked.elapsed() < Duration::from_secs(3),
+        "took {:?}",
+        asked.elapsed()
+    );
     assert_eq!(status.code(), Some(0));
 }
 
@@ -99,13 +122,21 @@ fn readiness_ends_before_the_listeners_do() {
     let mut gateway = gateway(&upstream, "10s");
     let mut wire = gateway.connect();
     wire.write(get("/").bytes()).expect("the gateway reads");
-    eventually("the request is at the upstream", Duration::from_secs(5), || upstream.requests().len() == 1);
+    eventually("the request is at the upstream", Duration::from_secs(5), || {
+        upstream.requests().len() == 1
+    });
     gateway.signal("TERM");
     let admin = gateway.admin();
-    eventually("it is no longer ready", Duration::from_millis(500), || match TcpStream::connect(admin) {
-        Ok(stream) => Wire::of(stream).exchange(&get("/readyz")).map_or(true, |answer| answer.status() == 503),
-        Err(_) => true,
-    });
+    eventually(
+        "it is no longer ready",
+        Duration::from_millis(500),
+        || match TcpStream::connect(admin) {
+            Ok(stream) => Wire::of(stream)
+                .exchange(&get("/readyz"))
+                .map_or(true, |answer| answer.status() == 503),
+            Err(_) => true,
+        },
+    );
     assert_eq!(wire.response("GET").expect("an answer comes").status(), 200);
     assert_eq!(gateway.ended(Duration::from_secs(5)).code(), Some(0));
 }

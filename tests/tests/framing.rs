@@ -14,7 +14,9 @@ fn gateway(upstream: &Upstream) -> Gateway {
 fn statuses(gateway: &Gateway, bytes: &[u8]) -> Vec<u16> {
     let mut wire = gateway.connect();
     drop(wire.write(bytes));
-    wire.socket().set_read_timeout(Some(Duration::from_secs(8))).expect("a socket takes options");
+    wire.socket()
+        .set_read_timeout(Some(Duration::from_secs(8)))
+        .expect("a socket takes options");
     let mut statuses = Vec::new();
     while let Ok(response) = wire.response("GET") {
         statuses.push(response.status());
@@ -25,47 +27,131 @@ fn statuses(gateway: &Gateway, bytes: &[u8]) -> Vec<u16> {
 
 /// What must be refused: each would be read otherwise by somebody else.
 const AMBIGUOUS: &[(&str, &[u8])] = &[
-    ("two lengths that differ", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\ncontent-length: 5\r\n\r\nabcde"),
-    ("two lengths that agree", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\ncontent-length: 4\r\n\r\nabcd"),
-    ("a list of lengths", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4, 4\r\n\r\nabcd"),
-    ("a length with a sign", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: +4\r\n\r\nabcd"),
-    ("a negative length", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: -4\r\n\r\nabcd"),
-    ("a hexadecimal length", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0x4\r\n\r\nabcd"),
-    ("a length with a space in it", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4 4\r\n\r\nabcd"),
-    ("an empty length", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length:\r\n\r\n"),
-    ("a length beyond all numbers", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999999999999999999\r\n\r\nabcd"),
-    ("a length and chunks", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
-    ("chunks and a length", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ncontent-length: 4\r\n\r\n0\r\n\r\n"),
-    ("an unknown coding", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n0\r\n\r\n"),
-    ("a list of codings", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
-    ("identity and chunked", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: identity, chunked\r\n\r\n0\r\n\r\n"),
-    ("chunked twice", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked, chunked\r\n\r\n0\r\n\r\n"),
-    ("chunked in two fields", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
-    ("chunked in quotes", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: \"chunked\"\r\n\r\n0\r\n\r\n"),
-    ("chunked with a parameter", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked;q=1\r\n\r\n0\r\n\r\n"),
-    ("chunked with a control character", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: \x0bchunked\r\n\r\n0\r\n\r\n"),
-    ("an empty coding", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding:\r\n\r\n0\r\n\r\n"),
-    ("chunks in HTTP/1.0", b"POST / HTTP/1.0\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
+    (
+        "two lengths that differ",
+        b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\ncontent-length: 5\r\n\r\nabcde",
+    ),
+    (
+        "two lengths that agree",
+        b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\ncontent-length: 4\r\n\r\nabcd",
+    ),
+    (
+        "a list of lengths",
+        b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4, 4\r\n\r\nabcd",
+    ),
+    (
+        "a length with a sign",
+        b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: +4\r\n\r\nabcd",
+    ),
+    (
+        "a negative length",
+        b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: -4\r\n\r\nabcd",
+    ),
+    (
+        "a hexadecimal length",
+        b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0x4\r\n\r\nabcd",
+    ),
+    (
+        "a length with a space in it",
+        b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4 4\r\n\r\nabcd",
+    ),
+    (
+        "an empty length",
+        b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length:\r\n\r\n",
+    ),
+    (
+        "a length beyond all numbers",
+        b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999999999999999999\r\n\r\nabcd",
+    ),
+    (
+        "a length and chunks",
+        b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "chunks and a length",
+        b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ncontent-length: 4\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "an unknown coding",
+        b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "a list of codings",
+        b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "identity and chunked",
+        b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: identity, chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "chunked twice",
+        b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "chunked in two fields",
+        b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "chunked in quotes",
+        b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: \"chunked\"\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "chunked with a parameter",
+        b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked;q=1\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "chunked with a control character",
+        b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "an empty coding",
+        b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding:\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "chunks in HTTP/1.0",
+        b"POST / HTTP/1.0\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
     ("a space before the colon", b"GET / HTTP/1.1\r\nhost : a\r\n\r\n"),
-    ("a length with a space before the colon", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length : 4\r\n\r\nabcd"),
+    (
+        "a length with a space before the colon",
+        b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length : 4\r\n\r\nabcd",
+    ),
     ("a folded line", b"GET / HTTP/1.1\r\nhost: a\r\nx-a: 1\r\n 2\r\n\r\n"),
-    ("a folded coding", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding:\r\n chunked\r\n\r\n0\r\n\r\n"),
+    (
+        "a folded coding",
+        b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
+    ),
     ("a space before the first field", b"GET / HTTP/1.1\r\n host: a\r\n\r\n"),
     ("a bare line feed", b"GET / HTTP/1.1\r\nhost: a\nx-a: 1\r\n\r\n"),
     ("bare line feeds at the end", b"GET / HTTP/1.1\r\nhost: a\r\nx-a: 1\n\n"),
-    ("a bare carriage return", b"GET / HTTP/1.1\r\nhost: a\r\nx-a: 1\rx-b: 2\r\n\r\n"),
+    (
+        "a bare carriage return",
+        b"GET / HTTP/1.1\r\nhost: a\r\nx-a: 1\rx-b: 2\r\n\r\n",
+    ),
     ("a NUL in a value", b"GET / HTTP/1.1\r\nhost: a\r\nx-a: 1\x002\r\n\r\n"),
-    ("a name that is no token", b"GET / HTTP/1.1\r\nhost: a\r\nx(a): 1\r\n\r\n"),
+    (
+        "a name that is no token",
+        b"GET / HTTP/1.1\r\nhost: a\r\nx(a): 1\r\n\r\n",
+    ),
     ("an empty name", b"GET / HTTP/1.1\r\nhost: a\r\n: 1\r\n\r\n"),
-    ("a field without a colon", b"GET / HTTP/1.1\r\nhost: a\r\nnothing\r\n\r\n"),
+    (
+        "a field without a colon",
+        b"GET / HTTP/1.1\r\nhost: a\r\nnothing\r\n\r\n",
+    ),
     ("no host", b"GET / HTTP/1.1\r\nx-a: 1\r\n\r\n"),
     ("two hosts", b"GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n"),
     ("the same host twice", b"GET / HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n"),
     ("an invalid host", b"GET / HTTP/1.1\r\nhost: a/b\r\n\r\n"),
     ("a host with credentials", b"GET / HTTP/1.1\r\nhost: user@a\r\n\r\n"),
     ("a host with a comma", b"GET / HTTP/1.1\r\nhost: a, b\r\n\r\n"),
-    ("a host with a port that is none", b"GET / HTTP/1.1\r\nhost: a:99999\r\n\r\n"),
-    ("an absolute target of another host", b"GET http://b/ HTTP/1.1\r\nhost: a\r\n\r\n"),
+    (
+        "a host with a port that is none",
+        b"GET / HTTP/1.1\r\nhost: a:99999\r\n\r\n",
+    ),
+    (
+        "an absolute target of another host",
+        b"GET http://b/ HTTP/1.1\r\nhost: a\r\n\r\n",
+    ),
     ("a fragment", b"GET /a#b HTTP/1.1\r\nhost: a\r\n\r\n"),
     ("a target without a slash", b"GET a HTTP/1.1\r\nhost: a\r\n\r\n"),
     ("a space in the target", b"GET /a b HTTP/1.1\r\nhost: a\r\n\r\n"),
@@ -74,7 +160,10 @@ const AMBIGUOUS: &[(&str, &[u8])] = &[
     ("a version in lower case", b"GET / http/1.1\r\nhost: a\r\n\r\n"),
     ("a method that is no token", b"G(T / HTTP/1.1\r\nhost: a\r\n\r\n"),
     ("CONNECT", b"CONNECT a:443 HTTP/1.1\r\nhost: a:443\r\n\r\n"),
-    ("noise", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS greeting\r\n\r\n"),
+    (
+        "noise",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS greeting\r\n\r\n",
+    ),
 ];
 
 #[test]
@@ -110,7 +199,10 @@ const BROKEN_CHUNKS: &[(&str, &[u8])] = &[
     ("a bare line feed in an extension", b"3;a\nb\r\nabc\r\n0\r\n\r\n"),
     ("a bare carriage return in an extension", b"3;a\rb\r\nabc\r\n0\r\n\r\n"),
     ("a trailer that is none", b"3\r\nabc\r\n0\r\nnothing\r\n\r\n"),
-    ("a trailer with a space before the colon", b"3\r\nabc\r\n0\r\nx : 1\r\n\r\n"),
+    (
+        "a trailer with a space before the colon",
+        b"3\r\nabc\r\n0\r\nx : 1\r\n\r\n",
+    ),
 ];
 
 #[test]
@@ -121,11 +213,28 @@ fn a_body_that_breaks_off_is_never_followed_by_another_request() {
     for (what, body) in BROKEN_CHUNKS {
         let before = upstream.requests().len();
         let hidden = b"GET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n".as_slice();
-        let statuses = statuses(&gateway, &[b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n".as_slice(), body, hidden].concat());
+        let statuses = statuses(
+            &gateway,
+            &[
+                b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n".as_slice(),
+                body,
+                hidden,
+            ]
+            .concat(),
+        );
         let seen = upstream.requests().split_off(before);
-        let whole = seen.iter().filter(|request| request.ending == lockgate_tests::http::Ending::Whole).count();
-        if statuses.iter().any(|status| *status < 400) || whole > 0 || seen.iter().any(|request| request.target() == "/smuggled") {
-            wrong.push(format!("{what}: answered {statuses:?}, {whole} of {} sent on whole", seen.len()));
+        let whole = seen
+            .iter()
+            .filter(|request| request.ending == lockgate_tests::http::Ending::Whole)
+            .count();
+        if statuses.iter().any(|status| *status < 400)
+            || whole > 0
+            || seen.iter().any(|request| request.target() == "/smuggled")
+        {
+            wrong.push(format!(
+                "{what}: answered {statuses:?}, {whole} of {} sent on whole",
+                seen.len()
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -135,13 +244,25 @@ fn a_body_that_breaks_off_is_never_followed_by_another_request() {
 fn trailers_cannot_bring_in_what_a_head_would_not() {
     let upstream = Upstream::fixed("the answer");
     let gateway = gateway(&upstream);
-    for trailer in ["content-length: 5", "transfer-encoding: chunked", "host: b", "x-forwarded-for: 6.6.6.6", "authorization: x", "connection: close"] {
-        let body = format!("POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n{trailer}\r\nx-fine: 1\r\n\r\n");
+    for trailer in [
+        "content-length: 5",
+        "transfer-encoding: chunked",
+        "host: b",
+        "x-forwarded-for: 6.6.6.6",
+        "authorization: x",
+        "connection: close",
+    ] {
+        let body = format!(
+            "POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n{trailer}\r\nx-fine: 1\r\n\r\n"
+        );
         let before = upstream.requests().len();
         let statuses = statuses(&gateway, body.as_bytes());
         for seen in &upstream.requests()[before..] {
             let name = trailer.split(':').next().expect("a trailer has a name");
-            assert!(!seen.trailers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)), "{trailer} was sent on");
+            assert!(
+                !seen.trailers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)),
+                "{trailer} was sent on"
+            );
         }
         assert!(statuses == [200] || statuses == [400], "{trailer}: {statuses:?}");
     }
@@ -173,14 +294,22 @@ fn what_is_merely_unusual_is_served() {
 #[test]
 fn an_answer_with_more_than_it_announced_does_not_spill_over() {
     let upstream = Upstream::scripted(|request, wire| {
-        let extra = if request.target() == "/long" { "HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\npoisoned" } else { "" };
+        let extra = if request.target() == "/long" {
+            "HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\npoisoned"
+        } else {
+            ""
+        };
         wire.write(format!("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ngood{extra}"))?;
         Ok(lockgate_tests::upstream::Then::KeepAlive)
     });
     let gateway = gateway(&upstream);
     let mut wire = gateway.connect();
     for target in ["/long", "/short", "/long", "/short"] {
-        assert_eq!(wire.exchange(&get(target)).expect("an answer comes").text(), "good", "{target}");
+        assert_eq!(
+            wire.exchange(&get(target)).expect("an answer comes").text(),
+            "good",
+            "{target}"
+        );
     }
 }
 
@@ -220,7 +349,12 @@ mod http_2 {
         block
     }
 
-    const WHOLE: [(&str, &str); 4] = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a")];
+    const WHOLE: [(&str, &str); 4] = [
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":path", "/"),
+        (":authority", "a"),
+    ];
 
     fn connect(gateway: &Gateway) -> Wire {
         let mut wire = gateway.connect();
@@ -231,7 +365,9 @@ mod http_2 {
     /// The kinds of the frames that come until the gateway closes or the time is over, with their streams and payloads.
     fn frames(wire: &mut Wire, within: Duration) -> Vec<(u8, u32, Vec<u8>)> {
         let until = Instant::now() + within;
-        wire.socket().set_read_timeout(Some(Duration::from_millis(200))).expect("a socket takes options");
+        wire.socket()
+            .set_read_timeout(Some(Duration::from_millis(200)))
+            .expect("a socket takes options");
         let (mut bytes, mut buffer) = (Vec::new(), [0; 65536]);
         while Instant::now() < until {
             match wire.some(&mut buffer) {
@@ -274,27 +410,52 @@ mod http_2 {
         for (what, more) in more {
             let mut wire = connect(&gateway);
             let block = fields(&[WHOLE.as_slice(), more].concat());
-            wire.write(frame(HEADERS, END_STREAM | END_HEADERS, 1, &block)).expect("the gateway reads");
+            wire.write(frame(HEADERS, END_STREAM | END_HEADERS, 1, &block))
+                .expect("the gateway reads");
             let frames = frames(&mut wire, Duration::from_millis(600));
-            assert!(!frames.iter().any(|(kind, stream, payload)| *kind == HEADERS && *stream == 1 && payload.first() == Some(&0x88)), "{what}: answered 200");
+            assert!(
+                !frames
+                    .iter()
+                    .any(|(kind, stream, payload)| *kind == HEADERS && *stream == 1 && payload.first() == Some(&0x88)),
+                "{what}: answered 200"
+            );
             assert_eq!(upstream.requests().len(), 0, "{what}: sent on");
         }
         for (what, changed) in [
             ("a space in the path", [WHOLE[0], WHOLE[1], (":path", "/a b"), WHOLE[3]]),
-            ("a line end in the path", [WHOLE[0], WHOLE[1], (":path", "/\r\nx: 1"), WHOLE[3]]),
+            (
+                "a line end in the path",
+                [WHOLE[0], WHOLE[1], (":path", "/\r\nx: 1"), WHOLE[3]],
+            ),
             ("an empty path", [WHOLE[0], WHOLE[1], (":path", ""), WHOLE[3]]),
-            ("a line end in the method", [(":method", "GET / HTTP/1.1\r\nx:"), WHOLE[1], WHOLE[2], WHOLE[3]]),
-            ("a host with a slash", [WHOLE[0], WHOLE[1], WHOLE[2], (":authority", "a/b")]),
-            ("credentials in the host", [WHOLE[0], WHOLE[1], WHOLE[2], (":authority", "u@a")]),
+            (
+                "a line end in the method",
+                [(":method", "GET / HTTP/1.1\r\nx:"), WHOLE[1], WHOLE[2], WHOLE[3]],
+            ),
+            (
+                "a host with a slash",
+                [WHOLE[0], WHOLE[1], WHOLE[2], (":authority", "a/b")],
+            ),
+            (
+                "credentials in the host",
+                [WHOLE[0], WHOLE[1], WHOLE[2], (":authority", "u@a")],
+            ),
         ] {
             let mut wire = connect(&gateway);
-            wire.write(frame(HEADERS, END_STREAM | END_HEADERS, 1, &fields(&changed))).expect("the gateway reads");
+            wire.write(frame(HEADERS, END_STREAM | END_HEADERS, 1, &fields(&changed)))
+                .expect("the gateway reads");
             drop(frames(&mut wire, Duration::from_millis(600)));
             assert_eq!(upstream.requests().len(), 0, "{what}: sent on");
         }
         let mut wire = connect(&gateway);
-        wire.write(frame(HEADERS, END_STREAM | END_HEADERS, 1, &fields(&WHOLE))).expect("the gateway reads");
-        assert!(frames(&mut wire, Duration::from_secs(1)).iter().any(|(kind, stream, _)| *kind == HEADERS && *stream == 1), "a sound request is answered");
+        wire.write(frame(HEADERS, END_STREAM | END_HEADERS, 1, &fields(&WHOLE)))
+            .expect("the gateway reads");
+        assert!(
+            frames(&mut wire, Duration::from_secs(1))
+                .iter()
+                .any(|(kind, stream, _)| *kind == HEADERS && *stream == 1),
+            "a sound request is answered"
+        );
         assert_eq!(upstream.requests().len(), 1);
     }
 
@@ -303,17 +464,39 @@ mod http_2 {
         let upstream = Upstream::fixed("the answer");
         let gateway = gateway(&upstream);
         let mut wire = connect(&gateway);
-        let post = fields(&[(":method", "POST"), WHOLE[1], WHOLE[2], WHOLE[3], ("content-length", "10")]);
-        wire.write([frame(HEADERS, END_HEADERS, 1, &post), frame(0, END_STREAM, 1, b"short")].concat()).expect("the gateway reads");
+        let post = fields(&[
+            (":method", "POST"),
+            WHOLE[1],
+            WHOLE[2],
+            WHOLE[3],
+            ("content-length", "10"),
+        ]);
+        wire.write([frame(HEADERS, END_HEADERS, 1, &post), frame(0, END_STREAM, 1, b"short")].concat())
+            .expect("the gateway reads");
         drop(frames(&mut wire, Duration::from_secs(1)));
-        assert!(upstream.requests().iter().all(|seen| seen.ending == lockgate_tests::http::Ending::Cut), "sent on as a whole request");
+        assert!(
+            upstream
+                .requests()
+                .iter()
+                .all(|seen| seen.ending == lockgate_tests::http::Ending::Cut),
+            "sent on as a whole request"
+        );
     }
 
     /// CPU seconds that the gateway has used so far.
     fn cpu(gateway: &Gateway) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", gateway.pid())).expect("the gateway runs");
-        let times = stat.rsplit(')').next().expect("the name ends in a parenthesis").split_whitespace();
-        times.skip(11).take(2).map(|ticks| ticks.parse::<f64>().expect("a number of ticks")).sum::<f64>() / 100.0
+        let times = stat
+            .rsplit(')')
+            .next()
+            .expect("the name ends in a parenthesis")
+            .split_whitespace();
+        times
+            .skip(11)
+            .take(2)
+            .map(|ticks| ticks.parse::<f64>().expect("a number of ticks"))
+            .sum::<f64>()
+            / 100.0
     }
 
     #[test]
@@ -322,20 +505,48 @@ mod http_2 {
         let gateway = gateway(&upstream);
         let block = fields(&WHOLE);
         let reset: Vec<u8> = (0..20_000u32)
-            .flat_map(|nth| [frame(HEADERS, END_STREAM | END_HEADERS, 2 * nth + 1, &block), frame(RST_STREAM, 0, 2 * nth + 1, &[0, 0, 0, 8])].concat())
+            .flat_map(|nth| {
+                [
+                    frame(HEADERS, END_STREAM | END_HEADERS, 2 * nth + 1, &block),
+                    frame(RST_STREAM, 0, 2 * nth + 1, &[0, 0, 0, 8]),
+                ]
+                .concat()
+            })
             .collect();
-        let continuation = [frame(HEADERS, END_STREAM, 1, &block), frame(9, 0, 1, &fields(&[("x-a", "1")])).repeat(100_000)].concat();
+        let continuation = [
+            frame(HEADERS, END_STREAM, 1, &block),
+            frame(9, 0, 1, &fields(&[("x-a", "1")])).repeat(100_000),
+        ]
+        .concat();
         let settings = frame(4, 0, 0, &[]).repeat(200_000);
         let pings = frame(PING, 0, 0, &[0; 8]).repeat(200_000);
-        let empty = [frame(HEADERS, END_HEADERS, 1, &fields(&[(":method", "POST"), WHOLE[1], WHOLE[2], WHOLE[3]])), frame(0, 0, 1, &[]).repeat(200_000)].concat();
-        for (what, bytes, must_end) in
-            [("rapid reset", reset, true), ("continuation", continuation, true), ("settings", settings, false), ("pings", pings, false), ("empty data", empty, false)]
-        {
+        let empty = [
+            frame(
+                HEADERS,
+                END_HEADERS,
+                1,
+                &fields(&[(":method", "POST"), WHOLE[1], WHOLE[2], WHOLE[3]]),
+            ),
+            frame(0, 0, 1, &[]).repeat(200_000),
+        ]
+        .concat();
+        for (what, bytes, must_end) in [
+            ("rapid reset", reset, true),
+            ("continuation", continuation, true),
+            ("settings", settings, false),
+            ("pings", pings, false),
+            ("empty data", empty, false),
+        ] {
             let before = cpu(&gateway);
             let mut wire = connect(&gateway);
-            wire.socket().set_write_timeout(Some(Duration::from_secs(2))).expect("a socket takes options");
+            wire.socket()
+                .set_write_timeout(Some(Duration::from_secs(2)))
+                .expect("a socket takes options");
             let written = wire.write(&bytes);
-            let ended = frames(&mut wire, Duration::from_secs(2)).iter().any(|(kind, _, _)| *kind == GOAWAY) || written.is_err();
+            let ended = frames(&mut wire, Duration::from_secs(2))
+                .iter()
+                .any(|(kind, _, _)| *kind == GOAWAY)
+                || written.is_err();
             let spent = cpu(&gateway) - before;
             println!("{what}: {spent:.2} s of CPU, ended: {ended}");
             assert!(spent < 1.5, "{what}: {spent} s of CPU");

@@ -66,11 +66,15 @@ fn gateway(upstream: &Upstream, fault: &str, on_error: &str) -> Gateway {
 
 /// A request whose every part a phase can be called for, and that asks for the fault.
 fn failing() -> Request {
-    request("POST", "/faulty").header("x-fail", "1").chunks(&["some", "thing"], &[("x-last", "1")])
+    request("POST", "/faulty")
+        .header("x-fail", "1")
+        .chunks(&["some", "thing"], &[("x-last", "1")])
 }
 
 fn sound(gateway: &Gateway) -> Load {
-    Load::start(gateway.address(), 100, &get("/sound"), |response| response.status() == 200 && response.header("x-tag") == Some("untagged"))
+    Load::start(gateway.address(), 100, &get("/sound"), |response| {
+        response.status() == 200 && response.header("x-tag") == Some("untagged")
+    })
 }
 
 fn is_refused(response: &Message) -> bool {
@@ -91,27 +95,45 @@ fn fails_only_its_own_request((fault, letter, function): (&str, &str, &str)) {
         let gateway = gateway(&upstream, &format!("{letter}{place}"), "deny");
         let others = sound(&gateway);
         if *phase != "context_create" {
-            assert!(is_answered(&gateway.get("/faulty")), "{what}: a request that does not ask for the fault passes");
+            assert!(
+                is_answered(&gateway.get("/faulty")),
+                "{what}: a request that does not ask for the fault passes"
+            );
         }
         let sent = Instant::now();
         let response = gateway.send(failing());
         let took = sent.elapsed();
         match outcome {
             Outcome::Refused => assert!(is_refused(&response), "{what}: {response:?}"),
-            Outcome::RefusedOrCut => assert!(is_refused(&response) || response.ending == Ending::Cut, "{what}: {response:?}"),
+            Outcome::RefusedOrCut => assert!(
+                is_refused(&response) || response.ending == Ending::Cut,
+                "{what}: {response:?}"
+            ),
             Outcome::Answered => assert!(is_answered(&response), "{what}: {response:?}"),
         }
         assert!(took < BUDGET, "{what}: took {took:?}");
         let line = gateway.logged(&["faulty", phase, function]);
         assert!(line.len() < 64 * 1024, "{what}: the log line has {} bytes", line.len());
-        let failures = gateway.metrics().sum("lockgate_plugin_failures_total", &[("plugin", "faulty")]);
+        let failures = gateway
+            .metrics()
+            .sum("lockgate_plugin_failures_total", &[("plugin", "faulty")]);
         assert!(failures >= 1.0, "{what}: {failures} failures are counted");
         if *phase != "context_create" {
-            eventually(&format!("{what}: the VM is replaced"), Duration::from_secs(4), || is_answered(&gateway.get("/faulty")));
+            eventually(&format!("{what}: the VM is replaced"), Duration::from_secs(4), || {
+                is_answered(&gateway.get("/faulty"))
+            });
         }
         let account = others.finish();
-        assert!(account.failures.is_empty(), "{what}: others failed: {:?}", account.failures);
-        assert!(account.slowest < BUDGET, "{what}: another's request took {:?}", account.slowest);
+        assert!(
+            account.failures.is_empty(),
+            "{what}: others failed: {:?}",
+            account.failures
+        );
+        assert!(
+            account.slowest < BUDGET,
+            "{what}: another's request took {:?}",
+            account.slowest
+        );
     }
 }
 
@@ -143,8 +165,16 @@ fn a_failing_plugin_that_may_be_bypassed_lets_the_request_pass() {
             let gateway = gateway(&upstream, &format!("{letter}{place}"), "bypass");
             let response = gateway.send(failing());
             assert!(is_answered(&response), "{fault} in {phase}: {response:?}");
-            assert_eq!(response.header("x-tag"), Some("untagged"), "{fault} in {phase}: the other plugin of the chain has run");
-            assert_eq!(upstream.last_request().text(), "something", "{fault} in {phase}: the body has passed");
+            assert_eq!(
+                response.header("x-tag"),
+                Some("untagged"),
+                "{fault} in {phase}: the other plugin of the chain has run"
+            );
+            assert_eq!(
+                upstream.last_request().text(),
+                "something",
+                "{fault} in {phase}: the body has passed"
+            );
             let _ = gateway.logged(&["faulty", phase, function]);
         }
     }
@@ -156,7 +186,10 @@ fn the_failure_says_what_kind_it_was() {
         let upstream = upstream();
         let gateway = gateway(&upstream, fault, "deny");
         assert!(is_refused(&gateway.send(failing())));
-        let count = gateway.metrics().sum("lockgate_plugin_failures_total", &[("plugin", "faulty"), ("kind", kind)]);
+        let count = gateway.metrics().sum(
+            "lockgate_plugin_failures_total",
+            &[("plugin", "faulty"), ("kind", kind)],
+        );
         assert_eq!(count, 1.0, "{fault}: {}", gateway.metrics().text());
     }
 }
@@ -166,7 +199,11 @@ fn a_fault_in_configure_is_told_by_check_and_refused_by_run() {
     for (fault, letter, function) in FAULTS {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         fs::create_dir(folder.path().join("plugins")).expect("the folder is writable");
-        lockgate_tests::gateway::install(&folder.path().join("plugins"), "faults", &lockgate_tests::modules::module("faults"));
+        lockgate_tests::gateway::install(
+            &folder.path().join("plugins"),
+            "faults",
+            &lockgate_tests::modules::module("faults"),
+        );
         let config = lockgate_tests::gateway::filled(json!({
             "upstreams": { "app": { "endpoints": ["127.0.0.1:1"] } },
             "plugins": { "faulty": { "module": "faults", "config": format!("{letter}c") } },
@@ -181,7 +218,11 @@ fn a_fault_in_configure_is_told_by_check_and_refused_by_run() {
             for part in ["faulty", "configure", function] {
                 assert!(said.contains(part), "{command}, {fault}: nothing of {part} in {said}");
             }
-            assert!(started.elapsed() < Duration::from_secs(10), "{command}, {fault}: took {:?}", started.elapsed());
+            assert!(
+                started.elapsed() < Duration::from_secs(10),
+                "{command}, {fault}: took {:?}",
+                started.elapsed()
+            );
         }
     }
 }
@@ -192,12 +233,19 @@ fn a_fault_in_a_tick_is_logged_and_disturbs_nobody() {
         let upstream = upstream();
         let mut gateway = gateway(&upstream, &format!("{letter}k"), "bypass");
         let others = sound(&gateway);
-        assert!(is_answered(&gateway.get("/faulty")), "{fault}: a request may pass before the first tick or after it");
+        assert!(
+            is_answered(&gateway.get("/faulty")),
+            "{fault}: a request may pass before the first tick or after it"
+        );
         let _ = gateway.logged(&["faulty", "tick", function]);
         assert!(is_answered(&gateway.get("/faulty")), "{fault}: bypassed");
         assert!(gateway.runs(), "{fault}");
         let account = others.finish();
-        assert!(account.failures.is_empty(), "{fault}: others failed: {:?}", account.failures);
+        assert!(
+            account.failures.is_empty(),
+            "{fault}: others failed: {:?}",
+            account.failures
+        );
     }
 }
 
@@ -209,7 +257,10 @@ fn a_guest_without_end_stays_within_its_memory() {
     let before = gateway.memory().now;
     assert!(is_refused(&gateway.send(failing())));
     let grown = gateway.memory().peak.saturating_sub(before);
-    assert!(grown < 24 << 20, "a plugin with a limit of 8 MiB has cost {grown} bytes");
+    assert!(
+        grown < 24 << 20,
+        "a plugin with a limit of 8 MiB has cost {grown} bytes"
+    );
 }
 
 #[test]
@@ -223,7 +274,9 @@ fn streams_that_had_passed_a_lost_plugin_go_on_without_it() {
     let gateway = gateway(&upstream, "th", "deny");
     let mut slow = gateway.connect();
     slow.write(get("/faulty/slow").bytes()).expect("the gateway reads");
-    eventually("the slow request is at the upstream", Duration::from_secs(5), || upstream.requests().len() == 1);
+    eventually("the slow request is at the upstream", Duration::from_secs(5), || {
+        upstream.requests().len() == 1
+    });
     assert!(is_refused(&gateway.send(failing())));
     assert!(is_answered(&slow.response("GET").expect("an answer comes")));
 }
@@ -240,7 +293,9 @@ fn a_panic_in_rust_is_a_trap_with_its_message_in_the_log() {
     assert!(is_refused(&gateway.send(get("/").header("x-fail", "request"))));
     let _ = gateway.logged(&["nervous", "the guest has lost its nerve"]);
     let _ = gateway.logged(&["nervous", "request_headers"]);
-    eventually("the VM is replaced", Duration::from_secs(4), || is_answered(&gateway.get("/")));
+    eventually("the VM is replaced", Duration::from_secs(4), || {
+        is_answered(&gateway.get("/"))
+    });
     assert!(is_refused(&gateway.send(get("/").header("x-fail", "response"))));
     let _ = gateway.logged(&["nervous", "response_headers"]);
 }
@@ -254,7 +309,11 @@ fn wild_pointers_are_refused_by_every_host_call() {
         "global_chain": ["wild"],
     }));
     let response = gateway.get("/");
-    assert_eq!((response.status(), response.header("x-wild")), (200, Some("refused")), "{response:?}");
+    assert_eq!(
+        (response.status(), response.header("x-wild")),
+        (200, Some("refused")),
+        "{response:?}"
+    );
 }
 
 #[test]
@@ -270,7 +329,10 @@ fn an_allocator_that_lies_is_not_believed() {
     }));
     let response = gateway.get("/liar");
     assert!(is_answered(&response) || is_refused(&response), "{response:?}");
-    assert!(!gateway.log().iter().any(|line| line.contains("unreachable")), "the guest was told OK");
+    assert!(
+        !gateway.log().iter().any(|line| line.contains("unreachable")),
+        "the guest was told OK"
+    );
     assert!(is_answered(&gateway.get("/")));
     assert!(gateway.runs());
 }
@@ -295,15 +357,35 @@ fn floods_are_bounded_and_disturb_nobody() {
         let sent = Instant::now();
         let status = gateway.send(get("/flood").header("x-flood", flood)).status();
         assert!([200, 431, 502, 503].contains(&status), "{flood}: {status}");
-        assert!(sent.elapsed() < Duration::from_secs(3), "{flood}: took {:?}", sent.elapsed());
+        assert!(
+            sent.elapsed() < Duration::from_secs(3),
+            "{flood}: took {:?}",
+            sent.elapsed()
+        );
         let scraped = gateway.metrics();
-        assert!(scraped.text().len() < 2 << 20, "{flood}: the metrics have {} bytes", scraped.text().len());
+        assert!(
+            scraped.text().len() < 2 << 20,
+            "{flood}: the metrics have {} bytes",
+            scraped.text().len()
+        );
         let account = others.finish();
-        assert!(account.failures.is_empty(), "{flood}: others failed: {:?}", account.failures);
-        assert!(account.slowest < Duration::from_secs(2), "{flood}: another's request took {:?}", account.slowest);
+        assert!(
+            account.failures.is_empty(),
+            "{flood}: others failed: {:?}",
+            account.failures
+        );
+        assert!(
+            account.slowest < Duration::from_secs(2),
+            "{flood}: another's request took {:?}",
+            account.slowest
+        );
         let grown = gateway.memory().peak.saturating_sub(before);
         assert!(grown < 160 << 20, "{flood}: memory grew by {grown} bytes");
-        assert!(gateway.log().len() < 20_000, "{flood}: {} log lines", gateway.log().len());
+        assert!(
+            gateway.log().len() < 20_000,
+            "{flood}: {} log lines",
+            gateway.log().len()
+        );
         assert!(gateway.runs(), "{flood}");
     }
 }
@@ -317,7 +399,9 @@ fn isolated_streams_share_nothing_and_others_share_their_instance() {
             "plugins": { "calls": { "module": "calls", "isolation": isolation } },
             "global_chain": ["calls"],
         }));
-        (0..3).map(|_| gateway.get("/").header("x-calls").unwrap_or_default().to_string()).collect::<String>()
+        (0..3)
+            .map(|_| gateway.get("/").header("x-calls").unwrap_or_default().to_string())
+            .collect::<String>()
     };
     assert_eq!(counted("shared"), "ABC");
     assert_eq!(counted("stream"), "AAA");
@@ -332,7 +416,10 @@ fn an_isolated_stream_fails_alone() {
         "global_chain": ["faulty"],
     }));
     assert!(is_refused(&gateway.send(failing())));
-    assert!(is_answered(&gateway.get("/")), "no back-off where each stream has its own instance");
+    assert!(
+        is_answered(&gateway.get("/")),
+        "no back-off where each stream has its own instance"
+    );
 }
 
 #[test]
@@ -355,12 +442,25 @@ fn capabilities_are_kept_to() {
 /// A guest that no test uses is a guest that may be broken.
 #[test]
 fn every_guest_is_used_by_a_test() {
-    let sources = fs::read_dir(root().join("tests/tests")).expect("the tests are there").flatten().map(|entry| entry.path());
+    let sources = fs::read_dir(root().join("tests/tests"))
+        .expect("the tests are there")
+        .flatten()
+        .map(|entry| entry.path());
     let sources = sources.map(|path| if path.is_dir() { path.join("main.rs") } else { path });
-    let tests: String = sources.map(|path| fs::read_to_string(path).expect("a test is readable")).collect();
+    let tests: String = sources
+        .map(|path| fs::read_to_string(path).expect("a test is readable"))
+        .collect();
     let helpers = fs::read_to_string(root().join("tests/src/modules.rs")).expect("the harness is readable");
-    for entry in fs::read_dir(root().join("tests/guests")).expect("the guests are there").flatten() {
-        let name = entry.path().file_stem().expect("a guest has a name").to_string_lossy().to_string();
+    for entry in fs::read_dir(root().join("tests/guests"))
+        .expect("the guests are there")
+        .flatten()
+    {
+        let name = entry
+            .path()
+            .file_stem()
+            .expect("a guest has a name")
+            .to_string_lossy()
+            .to_string();
         let used = tests.contains(&format!("\"{name}\"")) || (name == "tag" && helpers.contains("tag.wat"));
         assert!(used, "no test uses the guest {name}");
     }

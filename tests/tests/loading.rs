@@ -16,15 +16,33 @@ fn broken() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
         ("a missing import", module("missing_import"), &["proxy_read_minds"]),
         ("no ABI", module("no_abi"), &["abi"]),
         ("an unknown ABI", module("wrong_abi"), &["abi"]),
-        ("a callback of another type", module("wrong_types"), &["proxy_on_request_headers"]),
+        (
+            "a callback of another type",
+            module("wrong_types"),
+            &["proxy_on_request_headers"],
+        ),
         ("a trap at the start", module("start_trap"), &["stumble"]),
-        ("a refused configuration", module("refuses"), &["the moon is in the wrong house"]),
+        (
+            "a refused configuration",
+            module("refuses"),
+            &["the moon is in the wrong house"],
+        ),
         ("half a module", whole[..whole.len() / 2].to_vec(), &[]),
         ("all but the last byte", whole[..whole.len() - 1].to_vec(), &[]),
         ("text", b"this is a text file named .wasm\n".to_vec(), &[]),
         ("an empty file", Vec::new(), &[]),
-        ("noise", (0..4096u32).map(|nth| (nth.wrapping_mul(2_654_435_761) >> 13) as u8).collect(), &[]),
-        ("the magic number and noise", [b"\0asm\x01\0\0\0".as_slice(), &[0xff; 512]].concat(), &[]),
+        (
+            "noise",
+            (0..4096u32)
+                .map(|nth| (nth.wrapping_mul(2_654_435_761) >> 13) as u8)
+                .collect(),
+            &[],
+        ),
+        (
+            "the magic number and noise",
+            [b"\0asm\x01\0\0\0".as_slice(), &[0xff; 512]].concat(),
+            &[],
+        ),
         ("a component", b"\0asm\x0d\0\x01\0".to_vec(), &[]),
     ]
 }
@@ -47,7 +65,10 @@ fn folder_with(bytes: &[u8]) -> tempfile::TempDir {
 fn run(command: &str, folder: &Path) -> (Option<i32>, String) {
     fs::write(folder.join("gateway.json"), config().to_string()).expect("the folder is writable");
     let output = lockgate(&[command, "--config", "gateway.json"], folder);
-    (output.status.code(), (String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout)).into_owned())
+    (
+        output.status.code(),
+        (String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout)).into_owned(),
+    )
 }
 
 #[test]
@@ -57,9 +78,15 @@ fn check_tells_what_is_wrong_with_a_module_and_run_refuses_it() {
         for command in ["check", "run"] {
             let (code, said) = run(command, folder.path());
             assert_eq!(code, Some(1), "{command} with {what}: {said}");
-            assert!(said.contains("subject"), "{command} with {what}: the module is not named in {said}");
+            assert!(
+                said.contains("subject"),
+                "{command} with {what}: the module is not named in {said}"
+            );
             for part in told {
-                assert!(said.to_lowercase().contains(&part.to_lowercase()), "{command} with {what}: nothing of {part} in {said}");
+                assert!(
+                    said.to_lowercase().contains(&part.to_lowercase()),
+                    "{command} with {what}: nothing of {part} in {said}"
+                );
             }
         }
     }
@@ -77,7 +104,10 @@ fn a_module_that_is_not_there_is_told_by_name() {
     fs::remove_file(folder.path().join("plugins/subject.wasm")).expect("the file is there");
     let (code, said) = run("check", folder.path());
     assert_eq!(code, Some(1));
-    assert!(said.contains("subject") && said.contains("/plugins/watched/module"), "{said}");
+    assert!(
+        said.contains("subject") && said.contains("/plugins/watched/module"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -91,20 +121,34 @@ fn a_broken_module_never_takes_the_place_of_one_that_serves() {
         let lines = gateway.log().len();
         let refused = gateway.metrics().sum("lockgate_reloads_total", &[]);
         gateway.install("subject", &bytes);
-        eventually(&format!("{what}: the reload is counted"), Duration::from_secs(5), || {
-            gateway.metrics().sum("lockgate_reloads_total", &[]) > refused
-        });
+        eventually(
+            &format!("{what}: the reload is counted"),
+            Duration::from_secs(5),
+            || gateway.metrics().sum("lockgate_reloads_total", &[]) > refused,
+        );
         let response = gateway.get("/");
-        assert_eq!((response.status(), response.header("x-tag")), (200, Some("v1")), "with {what}");
+        assert_eq!(
+            (response.status(), response.header("x-tag")),
+            (200, Some("v1")),
+            "with {what}"
+        );
         let log = gateway.log()[lines..].join("\n");
         let plugins = gateway.plugins();
         for part in [&["subject"], told].concat() {
-            assert!(log.to_lowercase().contains(&part.to_lowercase()), "{what}: nothing of {part} in the log: {log}");
-            assert!(plugins.to_lowercase().contains(&part.to_lowercase()), "{what}: nothing of {part} in /api/plugins: {plugins}");
+            assert!(
+                log.to_lowercase().contains(&part.to_lowercase()),
+                "{what}: nothing of {part} in the log: {log}"
+            );
+            assert!(
+                plugins.to_lowercase().contains(&part.to_lowercase()),
+                "{what}: nothing of {part} in /api/plugins: {plugins}"
+            );
         }
     }
     gateway.install("subject", &tag("v2"));
-    eventually("a good module is taken after all those", Duration::from_secs(5), || gateway.get("/").header("x-tag") == Some("v2"));
+    eventually("a good module is taken after all those", Duration::from_secs(5), || {
+        gateway.get("/").header("x-tag") == Some("v2")
+    });
 }
 
 #[test]

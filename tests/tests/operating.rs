@@ -8,7 +8,14 @@ use std::fs;
 use std::time::Duration;
 
 fn upstream() -> Upstream {
-    Upstream::scripted(|request, wire| answer(wire, if request.target().contains("missing") { 404 } else { 200 }, &[], "the answer"))
+    Upstream::scripted(|request, wire| {
+        answer(
+            wire,
+            if request.target().contains("missing") { 404 } else { 200 },
+            &[],
+            "the answer",
+        )
+    })
 }
 
 fn gateway(upstream: &Upstream) -> Gateway {
@@ -39,21 +46,72 @@ fn requests_plugins_and_upstreams_are_counted() {
     assert_eq!(gateway.send(get("/faulty").header("x-fail", "1")).status(), 503);
     let metrics = gateway.metrics();
     let count = |name: &str, labels: &[(&str, &str)]| metrics.sum(name, labels);
-    assert_eq!(count("lockgate_requests_total", &[("listener", "web"), ("route", "all"), ("status", "200")]), 5.0);
-    assert_eq!(count("lockgate_requests_total", &[("listener", "web"), ("route", "all"), ("status", "404")]), 3.0);
-    assert_eq!(count("lockgate_requests_total", &[("route", "dead"), ("status", "502")]), 1.0);
-    assert_eq!(count("lockgate_requests_total", &[("route", "faulty"), ("status", "503")]), 1.0);
-    assert_eq!(count("lockgate_request_duration_seconds_count", &[("route", "all")]), 8.0);
-    assert_eq!(count("lockgate_upstream_requests_total", &[("upstream", "app"), ("status", "200")]), 5.0);
-    assert_eq!(count("lockgate_upstream_requests_total", &[("upstream", "app"), ("status", "404")]), 3.0);
-    assert_eq!(count("lockgate_upstream_duration_seconds_count", &[("upstream", "app")]), 8.0);
-    assert_eq!(count("lockgate_plugin_duration_seconds_count", &[("plugin", "tag"), ("phase", "response_headers")]), 8.0);
-    assert_eq!(count("lockgate_plugin_failures_total", &[("plugin", "faulty"), ("kind", "trap")]), 1.0);
+    assert_eq!(
+        count(
+            "lockgate_requests_total",
+            &[("listener", "web"), ("route", "all"), ("status", "200")]
+        ),
+        5.0
+    );
+    assert_eq!(
+        count(
+            "lockgate_requests_total",
+            &[("listener", "web"), ("route", "all"), ("status", "404")]
+        ),
+        3.0
+    );
+    assert_eq!(
+        count("lockgate_requests_total", &[("route", "dead"), ("status", "502")]),
+        1.0
+    );
+    assert_eq!(
+        count("lockgate_requests_total", &[("route", "faulty"), ("status", "503")]),
+        1.0
+    );
+    assert_eq!(
+        count("lockgate_request_duration_seconds_count", &[("route", "all")]),
+        8.0
+    );
+    assert_eq!(
+        count(
+            "lockgate_upstream_requests_total",
+            &[("upstream", "app"), ("status", "200")]
+        ),
+        5.0
+    );
+    assert_eq!(
+        count(
+            "lockgate_upstream_requests_total",
+            &[("upstream", "app"), ("status", "404")]
+        ),
+        3.0
+    );
+    assert_eq!(
+        count("lockgate_upstream_duration_seconds_count", &[("upstream", "app")]),
+        8.0
+    );
+    assert_eq!(
+        count(
+            "lockgate_plugin_duration_seconds_count",
+            &[("plugin", "tag"), ("phase", "response_headers")]
+        ),
+        8.0
+    );
+    assert_eq!(
+        count(
+            "lockgate_plugin_failures_total",
+            &[("plugin", "faulty"), ("kind", "trap")]
+        ),
+        1.0
+    );
     assert!(metrics.has("lockgate_connections") && metrics.has("lockgate_reloads_total"));
     for line in metrics.text().lines().filter(|line| line.starts_with("# TYPE")) {
         let name = line.split(' ').nth(2).expect("a type has a name");
         assert!(name.starts_with("lockgate_"), "{name}");
-        assert!(metrics.text().contains(&format!("# HELP {name} ")), "{name} has no help");
+        assert!(
+            metrics.text().contains(&format!("# HELP {name} ")),
+            "{name} has no help"
+        );
     }
 }
 
@@ -64,9 +122,16 @@ fn counters_survive_a_reload() {
     assert_eq!(gateway.get("/").status(), 200);
     let reloads = gateway.metrics().sum("lockgate_reloads_total", &[]);
     gateway.reconfigure(|config| config["routes"][0]["timeout"] = json!("7s"));
-    eventually("the reload is counted", Duration::from_secs(3), || gateway.metrics().sum("lockgate_reloads_total", &[]) > reloads);
+    eventually("the reload is counted", Duration::from_secs(3), || {
+        gateway.metrics().sum("lockgate_reloads_total", &[]) > reloads
+    });
     assert_eq!(gateway.get("/").status(), 200);
-    assert_eq!(gateway.metrics().sum("lockgate_requests_total", &[("route", "all"), ("status", "200")]), 2.0);
+    assert_eq!(
+        gateway
+            .metrics()
+            .sum("lockgate_requests_total", &[("route", "all"), ("status", "200")]),
+        2.0
+    );
 }
 
 #[test]
@@ -74,21 +139,39 @@ fn connections_are_counted_while_they_are_open() {
     let upstream = upstream();
     let gateway = gateway(&upstream);
     let open: Vec<_> = (0..5).map(|_| gateway.connect()).collect();
-    eventually("five are open", Duration::from_secs(3), || gateway.metrics().sum("lockgate_connections", &[("listener", "web")]) == 5.0);
+    eventually("five are open", Duration::from_secs(3), || {
+        gateway.metrics().sum("lockgate_connections", &[("listener", "web")]) == 5.0
+    });
     drop(open);
-    eventually("none is open", Duration::from_secs(3), || gateway.metrics().sum("lockgate_connections", &[("listener", "web")]) == 0.0);
+    eventually("none is open", Duration::from_secs(3), || {
+        gateway.metrics().sum("lockgate_connections", &[("listener", "web")]) == 0.0
+    });
 }
 
 #[test]
 fn the_access_log_tells_of_each_request_and_of_each_plugin_s_time() {
     let upstream = upstream();
     let gateway = gateway(&upstream);
-    assert_eq!(gateway.send(post("/some/path?key=secret", "12345").header("host", "api.test")).status(), 200);
+    assert_eq!(
+        gateway
+            .send(post("/some/path?key=secret", "12345").header("host", "api.test"))
+            .status(),
+        200
+    );
     assert_eq!(gateway.get("/dead").status(), 502);
     let path = gateway.folder().join("access.log");
-    let read = || fs::read_to_string(&path).unwrap_or_default().lines().map(String::from).collect::<Vec<_>>();
+    let read = || {
+        fs::read_to_string(&path)
+            .unwrap_or_default()
+            .lines()
+            .map(String::from)
+            .collect::<Vec<_>>()
+    };
     eventually("both lines are there", Duration::from_secs(3), || read().len() == 2);
-    let lines: Vec<Value> = read().iter().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
+    let lines: Vec<Value> = read()
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("a line is JSON"))
+        .collect();
     let first = &lines[0];
     for (key, value) in [
         ("method", json!("POST")),
@@ -104,10 +187,21 @@ fn the_access_log_tells_of_each_request_and_of_each_plugin_s_time() {
     ] {
         assert_eq!(first[key], value, "{key} in {first}");
     }
-    assert!(first["duration_us"].as_u64().is_some_and(|time| (1..2_000_000).contains(&time)), "{first}");
-    assert_eq!(first["request_id"].as_str(), upstream.last_request().header("x-request-id"));
+    assert!(
+        first["duration_us"]
+            .as_u64()
+            .is_some_and(|time| (1..2_000_000).contains(&time)),
+        "{first}"
+    );
+    assert_eq!(
+        first["request_id"].as_str(),
+        upstream.last_request().header("x-request-id")
+    );
     assert_eq!(first["plugins"][0]["name"], "tag");
-    assert!(first["plugins"][0]["request_us"].is_u64() && first["plugins"][0]["response_us"].is_u64(), "{first}");
+    assert!(
+        first["plugins"][0]["request_us"].is_u64() && first["plugins"][0]["response_us"].is_u64(),
+        "{first}"
+    );
     assert!(!first.to_string().contains("secret"), "a query may carry a key");
     assert_eq!((&lines[1]["status"], &lines[1]["route"]), (&json!(502), &json!("dead")));
 }
@@ -118,7 +212,9 @@ fn the_access_log_is_opened_anew_on_sighup() {
     let gateway = gateway(&upstream);
     let path = gateway.folder().join("access.log");
     assert_eq!(gateway.get("/before").status(), 200);
-    eventually("a line is there", Duration::from_secs(3), || fs::read_to_string(&path).is_ok_and(|text| text.contains("/before")));
+    eventually("a line is there", Duration::from_secs(3), || {
+        fs::read_to_string(&path).is_ok_and(|text| text.contains("/before"))
+    });
     fs::rename(&path, gateway.folder().join("access.log.1")).expect("the folder is writable");
     gateway.signal("HUP");
     eventually("a new file is written", Duration::from_secs(3), || {
@@ -133,17 +229,29 @@ fn the_admin_address_tells_health_and_what_is_loaded() {
     assert_eq!(gateway.ask_admin("/healthz").status(), 200);
     assert_eq!(gateway.ask_admin("/readyz").status(), 200);
     let metrics = gateway.ask_admin("/metrics");
-    assert!(metrics.header("content-type").is_some_and(|kind| kind.starts_with("text/plain")));
+    assert!(
+        metrics
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("text/plain"))
+    );
     let plugins = gateway.ask_admin("/api/plugins");
-    assert_eq!((plugins.status(), plugins.header("content-type")), (200, Some("application/json")));
+    assert_eq!(
+        (plugins.status(), plugins.header("content-type")),
+        (200, Some("application/json"))
+    );
     let text = plugins.text();
     for part in ["\"tag\"", "\"faulty\"", "\"faults\"", "sha256", "state"] {
         assert!(text.contains(part), "nothing of {part} in {text}");
     }
-    let digest = text.split(|c: char| !c.is_ascii_hexdigit()).find(|word| word.len() == 64);
+    let digest = text
+        .split(|c: char| !c.is_ascii_hexdigit())
+        .find(|word| word.len() == 64);
     assert!(digest.is_some(), "no digest in {text}");
     let nowhere = gateway.ask_admin("/nowhere");
-    assert_eq!((nowhere.status(), nowhere.header("content-type")), (404, Some("application/problem+json")));
+    assert_eq!(
+        (nowhere.status(), nowhere.header("content-type")),
+        (404, Some("application/problem+json"))
+    );
 }
 
 #[test]
@@ -169,7 +277,10 @@ fn with_a_token_only_its_bearer_sees_more_than_health() {
     );
     let ask = |target: &str, token: Option<&str>| {
         let request = token.map_or_else(|| get(target), |token| get(target).header("authorization", token));
-        Wire::connect(gateway.admin()).exchange(&request).expect("the admin address answers").status()
+        Wire::connect(gateway.admin())
+            .exchange(&request)
+            .expect("the admin address answers")
+            .status()
     };
     for open in ["/healthz", "/readyz", "/metrics"] {
         assert_eq!(ask(open, None), 200, "{open}");
@@ -189,10 +300,25 @@ fn a_plugin_s_own_metrics_and_log_lines_appear() {
         "plugins": { "talker": { "module": "conformance" } },
         "global_chain": ["talker"],
     }));
-    assert_eq!(gateway.send(get("/").header("x-case", "metrics").header("x-token", "m")).status(), 200);
-    assert_eq!(gateway.send(get("/").header("x-case", "log").header("x-token", "l")).status(), 200);
+    assert_eq!(
+        gateway
+            .send(get("/").header("x-case", "metrics").header("x-token", "m"))
+            .status(),
+        200
+    );
+    assert_eq!(
+        gateway
+            .send(get("/").header("x-case", "log").header("x-token", "l"))
+            .status(),
+        200
+    );
     let metrics = gateway.metrics();
-    assert_eq!(metrics.sum("lockgate_plugin_conformance_counter", &[]), 5.0, "{}", metrics.text());
+    assert_eq!(
+        metrics.sum("lockgate_plugin_conformance_counter", &[]),
+        5.0,
+        "{}",
+        metrics.text()
+    );
     assert_eq!(metrics.sum("lockgate_plugin_conformance_gauge", &[]), 8.0);
     assert_eq!(metrics.sum("lockgate_plugin_conformance_histogram_count", &[]), 1.0);
     let _ = gateway.logged(&["talker", "conformance speaks at level 3", "WARN"]);

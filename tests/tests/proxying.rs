@@ -14,20 +14,32 @@ fn gateway(upstream: &Upstream) -> Gateway {
 }
 
 fn is_problem(response: &Message, status: u16) {
-    assert_eq!((response.status(), response.header("content-type")), (status, Some("application/problem+json")), "{response:?}");
+    assert_eq!(
+        (response.status(), response.header("content-type")),
+        (status, Some("application/problem+json")),
+        "{response:?}"
+    );
     let problem = response.json();
     assert_eq!(problem["status"], status);
     for key in ["type", "title", "detail", "request_id"] {
         assert!(problem[key].is_string(), "{key} in {problem}");
     }
-    assert!(!problem.to_string().contains("127.0.0.1"), "an address leaks: {problem}");
+    assert!(
+        !problem.to_string().contains("127.0.0.1"),
+        "an address leaks: {problem}"
+    );
 }
 
 #[test]
 fn forwarding_headers_are_set_and_those_of_strangers_are_not_believed() {
     let upstream = Upstream::fixed("the answer");
     let gateway = gateway(&upstream);
-    let sent = get("/").header("host", "api.example.com").header("x-forwarded-for", "6.6.6.6").header("x-forwarded-proto", "https").header("x-forwarded-host", "evil").header("x-request-id", "mine");
+    let sent = get("/")
+        .header("host", "api.example.com")
+        .header("x-forwarded-for", "6.6.6.6")
+        .header("x-forwarded-proto", "https")
+        .header("x-forwarded-host", "evil")
+        .header("x-request-id", "mine");
     let response = gateway.send(sent);
     assert_eq!(response.status(), 200);
     let seen = upstream.last_request();
@@ -36,7 +48,10 @@ fn forwarding_headers_are_set_and_those_of_strangers_are_not_believed() {
     assert_eq!(seen.all("x-forwarded-host"), ["api.example.com"]);
     assert_eq!(seen.all("host"), ["api.example.com"]);
     let id = seen.header("x-request-id").expect("a request id is set");
-    assert!(id.len() == 32 && id.chars().all(|digit| digit.is_ascii_hexdigit()), "{id}");
+    assert!(
+        id.len() == 32 && id.chars().all(|digit| digit.is_ascii_hexdigit()),
+        "{id}"
+    );
     assert_eq!(gateway.get("/").status(), 200);
     assert_ne!(upstream.last_request().header("x-request-id"), Some(id));
 }
@@ -48,10 +63,17 @@ fn a_trusted_proxy_is_believed() {
         "listeners": { "web": { "trusted_proxies": ["127.0.0.0/8", "10.0.0.0/8"] } },
         "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } },
     }));
-    let sent = get("/").header("x-forwarded-for", "6.6.6.6, 203.0.113.9, 10.1.1.1").header("x-forwarded-proto", "https").header("x-forwarded-host", "api.example.com").header("x-request-id", "mine-0123456789");
+    let sent = get("/")
+        .header("x-forwarded-for", "6.6.6.6, 203.0.113.9, 10.1.1.1")
+        .header("x-forwarded-proto", "https")
+        .header("x-forwarded-host", "api.example.com")
+        .header("x-request-id", "mine-0123456789");
     assert_eq!(gateway.send(sent).status(), 200);
     let seen = upstream.last_request();
-    assert_eq!(seen.all("x-forwarded-for").join(", "), "6.6.6.6, 203.0.113.9, 10.1.1.1, 127.0.0.1");
+    assert_eq!(
+        seen.all("x-forwarded-for").join(", "),
+        "6.6.6.6, 203.0.113.9, 10.1.1.1, 127.0.0.1"
+    );
     assert_eq!(seen.all("x-forwarded-proto"), ["https"]);
     assert_eq!(seen.all("x-forwarded-host"), ["api.example.com"]);
     assert_eq!(seen.all("x-request-id"), ["mine-0123456789"]);
@@ -61,12 +83,22 @@ fn a_trusted_proxy_is_believed() {
 fn hop_by_hop_headers_are_removed_in_both_directions() {
     let upstream = Upstream::answering(
         200,
-        &[("connection", "x-private"), ("x-private", "1"), ("keep-alive", "timeout=9"), ("proxy-authenticate", "Basic"), ("upgrade", "h2c"), ("x-kept", "1")],
+        &[
+            ("connection", "x-private"),
+            ("x-private", "1"),
+            ("keep-alive", "timeout=9"),
+            ("proxy-authenticate", "Basic"),
+            ("upgrade", "h2c"),
+            ("x-kept", "1"),
+        ],
         "the answer",
     );
     let gateway = gateway(&upstream);
     let sent = get("/")
-        .header("connection", "close, X-Hop, X-Forwarded-For, X-Request-Id, Host, Content-Length")
+        .header(
+            "connection",
+            "close, X-Hop, X-Forwarded-For, X-Request-Id, Host, Content-Length",
+        )
         .header("x-hop", "1")
         .header("keep-alive", "timeout=5")
         .header("proxy-connection", "keep-alive")
@@ -76,7 +108,14 @@ fn hop_by_hop_headers_are_removed_in_both_directions() {
         .header("x-kept", "1");
     let response = gateway.send(sent);
     let seen = upstream.last_request();
-    for name in ["x-hop", "keep-alive", "proxy-connection", "proxy-authorization", "te", "upgrade"] {
+    for name in [
+        "x-hop",
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authorization",
+        "te",
+        "upgrade",
+    ] {
         assert_eq!(seen.header(name), None, "{name} has reached the upstream");
     }
     for name in ["host", "x-forwarded-for", "x-request-id", "x-kept"] {
@@ -92,7 +131,11 @@ fn hop_by_hop_headers_are_removed_in_both_directions() {
 fn the_host_is_passed_on_unless_the_upstream_says_otherwise() {
     let upstream = Upstream::fixed("the answer");
     let address = upstream.address().to_string();
-    for (policy, seen) in [(json!("pass"), "api.example.com"), (json!("endpoint"), address.as_str()), (json!("backend.internal"), "backend.internal")] {
+    for (policy, seen) in [
+        (json!("pass"), "api.example.com"),
+        (json!("endpoint"), address.as_str()),
+        (json!("backend.internal"), "backend.internal"),
+    ] {
         let gateway = Gateway::start(json!({ "upstreams": { "app": { "endpoints": [address], "host": policy } } }));
         assert_eq!(gateway.send(get("/").header("host", "api.example.com")).status(), 200);
         assert_eq!(upstream.last_request().all("host"), [seen], "{policy}");
@@ -101,12 +144,33 @@ fn the_host_is_passed_on_unless_the_upstream_says_otherwise() {
 
 #[test]
 fn heads_bodies_and_repeated_fields_pass_unchanged() {
-    let upstream = Upstream::answering(207, &[("set-cookie", "a=1"), ("set-cookie", "b=2"), ("X-Mixed", "Value, With Commas"), ("etag", "W/\"x\"")], "the answer");
+    let upstream = Upstream::answering(
+        207,
+        &[
+            ("set-cookie", "a=1"),
+            ("set-cookie", "b=2"),
+            ("X-Mixed", "Value, With Commas"),
+            ("etag", "W/\"x\""),
+        ],
+        "the answer",
+    );
     let gateway = gateway(&upstream);
-    let response = gateway.send(request("REPORT", "/x?y=1&y=2").header("accept", "a").header("accept", "b").header("cookie", "c=1").body("data"));
-    assert_eq!((response.status(), response.all("set-cookie"), response.header("etag")), (207, vec!["a=1", "b=2"], Some("W/\"x\"")));
+    let response = gateway.send(
+        request("REPORT", "/x?y=1&y=2")
+            .header("accept", "a")
+            .header("accept", "b")
+            .header("cookie", "c=1")
+            .body("data"),
+    );
+    assert_eq!(
+        (response.status(), response.all("set-cookie"), response.header("etag")),
+        (207, vec!["a=1", "b=2"], Some("W/\"x\""))
+    );
     let seen = upstream.last_request();
-    assert_eq!((seen.start.as_str(), seen.all("accept"), seen.text().as_str()), ("REPORT /x?y=1&y=2 HTTP/1.1", vec!["a", "b"], "data"));
+    assert_eq!(
+        (seen.start.as_str(), seen.all("accept"), seen.text().as_str()),
+        ("REPORT /x?y=1&y=2 HTTP/1.1", vec!["a", "b"], "data")
+    );
 }
 
 #[test]
@@ -123,9 +187,24 @@ fn head_and_empty_answers_have_no_body() {
     let mut wire = gateway.connect();
     let head = wire.exchange(&request("HEAD", "/")).expect("an answer comes");
     assert_eq!((head.status(), head.header("content-length")), (200, Some("1234")));
-    assert_eq!(wire.exchange(&get("/none")).expect("the connection is still good").status(), 204);
-    assert_eq!(wire.exchange(&get("/same")).expect("the connection is still good").status(), 304);
-    assert_eq!(wire.exchange(&request("HEAD", "/")).expect("the connection is still good").status(), 200);
+    assert_eq!(
+        wire.exchange(&get("/none"))
+            .expect("the connection is still good")
+            .status(),
+        204
+    );
+    assert_eq!(
+        wire.exchange(&get("/same"))
+            .expect("the connection is still good")
+            .status(),
+        304
+    );
+    assert_eq!(
+        wire.exchange(&request("HEAD", "/"))
+            .expect("the connection is still good")
+            .status(),
+        200
+    );
 }
 
 #[test]
@@ -162,10 +241,18 @@ fn an_upstream_that_cannot_be_reached_is_502() {
 #[test]
 fn one_dead_endpoint_among_others_costs_no_idempotent_request_its_answer() {
     let upstream = Upstream::fixed("the answer");
-    let gateway = Gateway::start(json!({ "upstreams": { "app": { "endpoints": [upstream.address().to_string(), Upstream::nobody().to_string()] } } }));
+    let gateway = Gateway::start(
+        json!({ "upstreams": { "app": { "endpoints": [upstream.address().to_string(), Upstream::nobody().to_string()] } } }),
+    );
     let statuses: Vec<_> = (0..10).map(|_| gateway.get("/").status()).collect();
-    assert!(statuses.iter().filter(|status| **status == 200).count() >= 5, "{statuses:?}");
-    assert!(statuses.iter().all(|status| [200, 502].contains(status)), "{statuses:?}");
+    assert!(
+        statuses.iter().filter(|status| **status == 200).count() >= 5,
+        "{statuses:?}"
+    );
+    assert!(
+        statuses.iter().all(|status| [200, 502].contains(status)),
+        "{statuses:?}"
+    );
 }
 
 #[test]
@@ -183,7 +270,11 @@ fn an_upstream_that_says_nothing_is_504_after_the_route_s_timeout() {
     }));
     let sent = Instant::now();
     is_problem(&gateway.get("/"), 504);
-    assert!((Duration::from_millis(250)..Duration::from_secs(2)).contains(&sent.elapsed()), "{:?}", sent.elapsed());
+    assert!(
+        (Duration::from_millis(250)..Duration::from_secs(2)).contains(&sent.elapsed()),
+        "{:?}",
+        sent.elapsed()
+    );
 }
 
 #[test]
@@ -206,7 +297,12 @@ fn an_upstream_that_closes_or_talks_nonsense_is_502() {
         let upstream = Upstream::saying(bytes);
         let gateway = gateway(&upstream);
         let response = gateway.get("/");
-        assert_eq!((response.status(), response.header("content-type")), (502, Some("application/problem+json")), "{}", String::from_utf8_lossy(bytes));
+        assert_eq!(
+            (response.status(), response.header("content-type")),
+            (502, Some("application/problem+json")),
+            "{}",
+            String::from_utf8_lossy(bytes)
+        );
         assert!(upstream.requests().len() <= 2, "{}", String::from_utf8_lossy(bytes));
     }
 }
@@ -223,10 +319,18 @@ fn a_body_that_is_cut_is_never_a_whole_one() {
         let upstream = Upstream::saying(bytes);
         let gateway = gateway(&upstream);
         let response = gateway.get("/");
-        assert!(response.ending == Ending::Cut || response.status() == 502, "{response:?} for {}", String::from_utf8_lossy(bytes));
+        assert!(
+            response.ending == Ending::Cut || response.status() == 502,
+            "{response:?} for {}",
+            String::from_utf8_lossy(bytes)
+        );
         let url = format!("http://{}/", gateway.address());
         let over_http_2 = lockgate_tests::curl::curl(&["--http2-prior-knowledge", &url]);
-        assert!(!over_http_2.as_ref().is_ok_and(|answer| answer.status == 200), "{over_http_2:?} for {}", String::from_utf8_lossy(bytes));
+        assert!(
+            !over_http_2.as_ref().is_ok_and(|answer| answer.status == 200),
+            "{over_http_2:?} for {}",
+            String::from_utf8_lossy(bytes)
+        );
     }
 }
 
@@ -234,12 +338,17 @@ fn a_body_that_is_cut_is_never_a_whole_one() {
 fn a_body_that_the_end_of_the_connection_ends_is_whole() {
     let upstream = Upstream::saying("HTTP/1.0 200 OK\r\n\r\nall of it");
     let response = gateway(&upstream).get("/");
-    assert_eq!((response.status(), response.text().as_str(), response.ending), (200, "all of it", Ending::Whole));
+    assert_eq!(
+        (response.status(), response.text().as_str(), response.ending),
+        (200, "all of it", Ending::Whole)
+    );
 }
 
 #[test]
 fn interim_answers_do_not_disturb() {
-    let upstream = Upstream::saying("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    let upstream = Upstream::saying(
+        "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+    );
     assert_eq!(gateway(&upstream).get("/").text(), "ok");
 }
 
@@ -285,12 +394,19 @@ fn what_may_have_been_done_already_is_not_sent_twice() {
     assert_eq!(seen.load(SeqCst), 1);
     let mut wire = gateway.connect();
     assert_eq!(wire.exchange(&get("/")).expect("an answer comes").status(), 200);
-    assert_eq!(wire.exchange(&get("/again")).expect("an answer comes").status(), 200, "an idempotent request is sent again");
+    assert_eq!(
+        wire.exchange(&get("/again")).expect("an answer comes").status(),
+        200,
+        "an idempotent request is sent again"
+    );
 }
 
 #[test]
 fn a_client_that_leaves_takes_its_request_along() {
-    let (began, ended) = (std::sync::Arc::new(AtomicUsize::new(0)), std::sync::Arc::new(AtomicUsize::new(0)));
+    let (began, ended) = (
+        std::sync::Arc::new(AtomicUsize::new(0)),
+        std::sync::Arc::new(AtomicUsize::new(0)),
+    );
     let counters = (began.clone(), ended.clone());
     let upstream = Upstream::raw(move |wire| {
         wire.request()?;
@@ -302,9 +418,13 @@ fn a_client_that_leaves_takes_its_request_along() {
     let gateway = gateway(&upstream);
     let mut wire = gateway.connect();
     wire.write(get("/").bytes()).expect("the gateway reads");
-    eventually("the request is at the upstream", Duration::from_secs(5), || began.load(SeqCst) == 1);
+    eventually("the request is at the upstream", Duration::from_secs(5), || {
+        began.load(SeqCst) == 1
+    });
     drop(wire);
-    eventually("the upstream is let go", Duration::from_secs(3), || ended.load(SeqCst) == 1);
+    eventually("the upstream is let go", Duration::from_secs(3), || {
+        ended.load(SeqCst) == 1
+    });
 }
 
 #[test]
@@ -314,15 +434,33 @@ fn what_is_too_large_has_its_own_status() {
         "listeners": { "web": { "limits": { "header_bytes": "8KiB", "headers": 50, "body": "1KiB" } } },
         "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } },
     }));
-    assert_eq!(gateway.send(get("/").header("x-large", &"x".repeat(16 * 1024))).status(), 431);
-    assert_eq!(gateway.send((0..80).fold(get("/"), |request, nth| request.header(&format!("x-{nth}"), "1"))).status(), 431);
+    assert_eq!(
+        gateway
+            .send(get("/").header("x-large", &"x".repeat(16 * 1024)))
+            .status(),
+        431
+    );
+    assert_eq!(
+        gateway
+            .send((0..80).fold(get("/"), |request, nth| request.header(&format!("x-{nth}"), "1")))
+            .status(),
+        431
+    );
     assert!([414, 431].contains(&gateway.get(&format!("/{}", "x".repeat(16 * 1024))).status()));
     is_problem(&gateway.send(post("/", vec![b'x'; 2048])), 413);
     let chunk = "x".repeat(600);
     let chunked = gateway.send(request("POST", "/").chunks(&[&chunk, &chunk], &[]));
     assert_eq!(chunked.status(), 413, "a body whose length nobody told is counted");
     assert_eq!(gateway.send(post("/", vec![b'x'; 1024])).status(), 200);
-    assert!(upstream.requests().iter().filter(|seen| seen.ending == Ending::Whole).count() <= 1, "nothing of the others reached the upstream as a whole");
+    assert!(
+        upstream
+            .requests()
+            .iter()
+            .filter(|seen| seen.ending == Ending::Whole)
+            .count()
+            <= 1,
+        "nothing of the others reached the upstream as a whole"
+    );
 }
 
 #[test]
@@ -337,7 +475,11 @@ fn a_client_that_dawdles_over_its_head_is_shown_out() {
     let begun = Instant::now();
     let said = wire.rest().expect("an end");
     assert!(begun.elapsed() < Duration::from_secs(3), "took {:?}", begun.elapsed());
-    assert!(said.is_empty() || said.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&said));
+    assert!(
+        said.is_empty() || said.starts_with(b"HTTP/1.1 408"),
+        "{}",
+        String::from_utf8_lossy(&said)
+    );
     assert_eq!(gateway.get("/").status(), 200);
 }
 
@@ -350,7 +492,11 @@ fn an_answer_before_the_request_s_end_leaves_no_desync() {
     }));
     let mut wire = gateway.connect();
     let hidden = "GET /one HTTP/1.1\r\nhost: a\r\nx-smuggled: 1\r\n\r\n";
-    wire.write(format!("POST /none HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", hidden.len())).expect("the gateway reads");
+    wire.write(format!(
+        "POST /none HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n",
+        hidden.len()
+    ))
+    .expect("the gateway reads");
     let refused = wire.response("POST").expect("an answer comes before the body");
     is_problem(&refused, 404);
     drop(wire.write(hidden).and_then(|()| wire.write(get("/one").bytes())));
@@ -359,7 +505,13 @@ fn an_answer_before_the_request_s_end_leaves_no_desync() {
         answers += 1;
     }
     assert!(answers <= 1, "the body was taken for a request");
-    assert!(upstream.requests().iter().all(|seen| seen.header("x-smuggled").is_none()), "the body was taken for a request");
+    assert!(
+        upstream
+            .requests()
+            .iter()
+            .all(|seen| seen.header("x-smuggled").is_none()),
+        "the body was taken for a request"
+    );
 }
 
 #[test]
@@ -370,7 +522,10 @@ fn pipelined_requests_are_answered_in_their_order() {
     let all: Vec<u8> = (0..5).flat_map(|nth| get(&format!("/{nth}")).bytes()).collect();
     wire.write(all).expect("the gateway reads");
     for nth in 0..5 {
-        assert_eq!(wire.response("GET").expect("an answer comes").json()["path"], format!("/{nth}"));
+        assert_eq!(
+            wire.response("GET").expect("an answer comes").json()["path"],
+            format!("/{nth}")
+        );
     }
 }
 
@@ -390,7 +545,9 @@ fn a_hundred_connections_at_once_are_served() {
     let upstream = Upstream::slow(Duration::from_millis(50));
     let gateway = gateway(&upstream);
     let address = gateway.address();
-    let threads: Vec<_> = (0..100).map(|_| thread::spawn(move || Wire::connect(address).exchange(&get("/")).map(|answer| answer.status()))).collect();
+    let threads: Vec<_> = (0..100)
+        .map(|_| thread::spawn(move || Wire::connect(address).exchange(&get("/")).map(|answer| answer.status())))
+        .collect();
     for thread in threads {
         assert_eq!(thread.join().expect("no panic").expect("an answer comes"), 200);
     }
@@ -405,7 +562,9 @@ fn the_echo_command_shows_what_came() {
         .stderr(std::process::Stdio::null())
         .spawn()
         .expect("the binary runs");
-    eventually("echo listens", Duration::from_secs(5), || std::net::TcpStream::connect(listen).is_ok());
+    eventually("echo listens", Duration::from_secs(5), || {
+        std::net::TcpStream::connect(listen).is_ok()
+    });
     let answered = Wire::connect(listen).exchange(&post("/some/path?q=1", "some body").header("x-asked", "yes"));
     lockgate_tests::gateway::signal(child.id(), "TERM");
     let status = child.wait().expect("a child can be waited for");

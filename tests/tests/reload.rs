@@ -36,15 +36,27 @@ fn gateway(upstream: &Upstream) -> Gateway {
 }
 
 fn load(gateway: &Gateway) -> Load {
-    let load = Load::start(gateway.address(), RATE, &get("/"), |response| response.status() == 200 && response.header("x-tag").is_some());
+    let load = Load::start(gateway.address(), RATE, &get("/"), |response| {
+        response.status() == 200 && response.header("x-tag").is_some()
+    });
     eventually("the load runs", Duration::from_secs(5), || load.answered() > 200);
     load
 }
 
 fn none_failed(load: Load) {
     let account = load.finish();
-    assert!(account.failures.is_empty(), "{} of {} requests failed, the first: {:?}", account.failures.len(), account.answered, account.failures.first());
-    assert!(account.rate > f64::from(RATE) * 0.7, "the load was only {:.0} a second", account.rate);
+    assert!(
+        account.failures.is_empty(),
+        "{} of {} requests failed, the first: {:?}",
+        account.failures.len(),
+        account.answered,
+        account.failures.first()
+    );
+    assert!(
+        account.rate > f64::from(RATE) * 0.7,
+        "the load was only {:.0} a second",
+        account.rate
+    );
 }
 
 /// Waits until all of the workers answer with that tag, and then checks that none goes back.
@@ -52,7 +64,11 @@ fn in_force(gateway: &Gateway, tag: &str, what: &str) {
     let changed = Instant::now();
     let mut in_a_row = 0;
     eventually(what, IN_FORCE_WITHIN, || {
-        in_a_row = if gateway.get("/").header("x-tag") == Some(tag) { in_a_row + 1 } else { 0 };
+        in_a_row = if gateway.get("/").header("x-tag") == Some(tag) {
+            in_a_row + 1
+        } else {
+            0
+        };
         in_a_row >= 4
     });
     println!("{what}: in force after {:?}", changed.elapsed());
@@ -94,9 +110,17 @@ fn a_module_that_is_dropped_in_first_is_there_when_the_configuration_names_it() 
         config["chains"]["default"] = json!(["late"]);
     });
     let _ = gateway.logged(&["late"]);
-    assert_eq!(gateway.get("/").header("x-tag"), Some("v1"), "a configuration that names a missing module changes nothing");
+    assert_eq!(
+        gateway.get("/").header("x-tag"),
+        Some("v1"),
+        "a configuration that names a missing module changes nothing"
+    );
     gateway.install("late", &tag("late"));
-    in_force(&gateway, "late", "the module that the waiting configuration wants comes");
+    in_force(
+        &gateway,
+        "late",
+        "the module that the waiting configuration wants comes",
+    );
 }
 
 #[test]
@@ -107,10 +131,16 @@ fn what_is_broken_changes_nothing_under_load_and_says_why() {
     let load = load(&gateway);
     let before = gateway.metrics().sum("lockgate_reloads_total", &[]);
     let told = |gateway: &Gateway, nth: f64, place: &str, parts: &[&str]| {
-        eventually(&format!("{place}: the refusal is counted"), Duration::from_secs(3), || {
-            gateway.metrics().sum("lockgate_reloads_total", &[]) >= before + nth
-        });
-        assert_eq!(gateway.get("/").header("x-tag"), Some("v1"), "{place}: what served serves on");
+        eventually(
+            &format!("{place}: the refusal is counted"),
+            Duration::from_secs(3),
+            || gateway.metrics().sum("lockgate_reloads_total", &[]) >= before + nth,
+        );
+        assert_eq!(
+            gateway.get("/").header("x-tag"),
+            Some("v1"),
+            "{place}: what served serves on"
+        );
         let _ = gateway.logged(parts);
     };
 
@@ -174,7 +204,9 @@ fn sighup_reloads_too() {
     let gateway = gateway(&upstream);
     let before = gateway.metrics().sum("lockgate_reloads_total", &[]);
     gateway.signal("HUP");
-    eventually("the reload is counted", Duration::from_secs(3), || gateway.metrics().sum("lockgate_reloads_total", &[]) > before);
+    eventually("the reload is counted", Duration::from_secs(3), || {
+        gateway.metrics().sum("lockgate_reloads_total", &[]) > before
+    });
     assert_eq!(gateway.get("/").header("x-tag"), Some("v1"));
 }
 
@@ -192,7 +224,10 @@ fn after_a_kill_it_is_ready_at_once_and_a_damaged_compile_cache_is_not_believed(
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.components().any(|part| part.as_os_str().to_string_lossy().contains("cache")) {
+            } else if path
+                .components()
+                .any(|part| part.as_os_str().to_string_lossy().contains("cache"))
+            {
                 let mut bytes = fs::read(&path).expect("a file is readable");
                 let middle = bytes.len() / 2;
                 bytes[middle..].fill(0x5a);

@@ -7,7 +7,12 @@ use serde_json::{Value, json};
 /// One upstream for each name; its body is the name.
 fn named(names: &[&'static str]) -> (Vec<Upstream>, Value) {
     let upstreams: Vec<_> = names.iter().map(|name| Upstream::fixed(name)).collect();
-    let entries = names.iter().zip(&upstreams).map(|(name, upstream)| (name.to_string(), json!({ "endpoints": [upstream.address().to_string()] })));
+    let entries = names.iter().zip(&upstreams).map(|(name, upstream)| {
+        (
+            name.to_string(),
+            json!({ "endpoints": [upstream.address().to_string()] }),
+        )
+    });
     let config = Value::Object(entries.collect());
     (upstreams, config)
 }
@@ -26,16 +31,28 @@ fn the_more_specific_route_wins_whatever_the_order_in_the_file() {
         ("longer", json!({ "path_prefix": "/orders/open" })),
         ("exact", json!({ "path": "/orders/open/today" })),
         ("method", json!({ "path_prefix": "/orders", "methods": ["DELETE"] })),
-        ("header", json!({ "path_prefix": "/orders", "headers": { "x-version": "2" } })),
-        ("headers", json!({ "path_prefix": "/orders", "headers": { "x-version": "2", "x-beta": { "present": true } } })),
-        ("query", json!({ "path_prefix": "/orders", "query": { "debug": { "regex": "on|yes" } } })),
+        (
+            "header",
+            json!({ "path_prefix": "/orders", "headers": { "x-version": "2" } }),
+        ),
+        (
+            "headers",
+            json!({ "path_prefix": "/orders", "headers": { "x-version": "2", "x-beta": { "present": true } } }),
+        ),
+        (
+            "query",
+            json!({ "path_prefix": "/orders", "query": { "debug": { "regex": "on|yes" } } }),
+        ),
         ("wildcard", json!({ "hosts": ["*.example.com"] })),
         ("deeper", json!({ "hosts": ["*.eu.example.com"] })),
         ("host", json!({ "hosts": ["api.example.com"] })),
     ];
     let names: Vec<_> = routes.iter().map(|(name, _)| *name).collect();
     let (_upstreams, upstreams) = named(&names);
-    let forwards: Vec<_> = routes.iter().map(|(name, matches)| route(name, matches.clone())).collect();
+    let forwards: Vec<_> = routes
+        .iter()
+        .map(|(name, matches)| route(name, matches.clone()))
+        .collect();
     let backwards: Vec<_> = forwards.iter().rev().cloned().collect();
     let asked: Vec<(Request, &str)> = vec![
         (get("/"), "any"),
@@ -51,10 +68,16 @@ fn the_more_specific_route_wins_whatever_the_order_in_the_file() {
         (request("DELETE", "/orders/x"), "method"),
         (get("/orders/x").header("x-version", "2"), "header"),
         (get("/orders/x").header("x-version", "3"), "prefix"),
-        (get("/orders/x").header("X-Version", "2").header("x-beta", "anything"), "headers"),
+        (
+            get("/orders/x").header("X-Version", "2").header("x-beta", "anything"),
+            "headers",
+        ),
         (get("/orders/x?debug=yes"), "query"),
         (get("/orders/x?debug=perhaps"), "prefix"),
-        (request("DELETE", "/orders/x?debug=on").header("x-version", "2"), "method"),
+        (
+            request("DELETE", "/orders/x?debug=on").header("x-version", "2"),
+            "method",
+        ),
         (get("/orders").header("host", "api.example.com"), "host"),
         (get("/orders/open/today").header("host", "API.Example.com"), "host"),
         (get("/").header("host", "api.example.com:8080"), "host"),
@@ -68,7 +91,12 @@ fn the_more_specific_route_wins_whatever_the_order_in_the_file() {
     for routes in [forwards, backwards] {
         let gateway = Gateway::start(json!({ "upstreams": upstreams, "routes": routes }));
         for (request, expected) in &asked {
-            assert_eq!(gateway.send(request.clone()).text(), *expected, "{}", String::from_utf8_lossy(&request.bytes()));
+            assert_eq!(
+                gateway.send(request.clone()).text(),
+                *expected,
+                "{}",
+                String::from_utf8_lossy(&request.bytes())
+            );
         }
     }
 }
@@ -106,7 +134,10 @@ fn no_route_is_404_as_a_problem_and_the_global_chain_has_run() {
         "routes": [ { "name": "one", "match": { "path": "/one" }, "upstream": "app" } ],
     }));
     let response = gateway.get("/two");
-    assert_eq!((response.status(), response.header("content-type")), (404, Some("application/problem+json")));
+    assert_eq!(
+        (response.status(), response.header("content-type")),
+        (404, Some("application/problem+json"))
+    );
     assert_eq!(response.header("x-tag"), Some("untagged"));
     assert_eq!(upstream.requests().len(), 0);
 }
@@ -130,15 +161,33 @@ fn paths_are_normal_before_they_are_matched_and_sent_on() {
     ] {
         let response = gateway.get(sent);
         assert_eq!(response.status(), 200, "{sent}: {}", response.text());
-        assert_eq!(response.json()["path"].as_str().map(str::to_uppercase), Some(seen.to_uppercase()), "{sent}");
+        assert_eq!(
+            response.json()["path"].as_str().map(str::to_uppercase),
+            Some(seen.to_uppercase()),
+            "{sent}"
+        );
     }
     for sent in ["/open/../closed", "/open/%2e%2e/closed", "/../../etc/passwd"] {
         assert_eq!(gateway.get(sent).status(), 404, "{sent}");
     }
     let seen = upstream.requests().len();
-    for sent in ["/open/a%2Fb", "/open/a%2fb", "/open/a%5Cb", "/open/a\\b", "/open/a%00b", "/open/%252e%252e/closed", "/open/%zz", "/open/%4", "/open/a%252Fb"] {
+    for sent in [
+        "/open/a%2Fb",
+        "/open/a%2fb",
+        "/open/a%5Cb",
+        "/open/a\\b",
+        "/open/a%00b",
+        "/open/%252e%252e/closed",
+        "/open/%zz",
+        "/open/%4",
+        "/open/a%252Fb",
+    ] {
         let response = gateway.get(sent);
-        assert_eq!((response.status(), response.header("content-type")), (400, Some("application/problem+json")), "{sent}");
+        assert_eq!(
+            (response.status(), response.header("content-type")),
+            (400, Some("application/problem+json")),
+            "{sent}"
+        );
     }
     assert_eq!(upstream.requests().len(), seen, "none of these was sent on");
 }
@@ -163,7 +212,13 @@ fn rewrite_replaces_the_matched_prefix() {
             { "name": "b", "match": { "path_prefix": "/bare" }, "upstream": "app", "rewrite": { "prefix": "/" } },
         ],
     }));
-    for (sent, seen) in [("/orders", "/v1/o"), ("/orders/1?x=/orders", "/v1/o/1?x=/orders"), ("/bare/x", "/x"), ("/bare", "/"), ("/bare?q", "/?q")] {
+    for (sent, seen) in [
+        ("/orders", "/v1/o"),
+        ("/orders/1?x=/orders", "/v1/o/1?x=/orders"),
+        ("/bare/x", "/x"),
+        ("/bare", "/"),
+        ("/bare?q", "/?q"),
+    ] {
         assert_eq!(gateway.get(sent).json()["path"], seen, "{sent}");
     }
 }
@@ -174,7 +229,11 @@ fn chains_run_in_order_and_come_back_in_reverse() {
     let plugins = tempfile::tempdir().expect("a temporary folder can be made");
     std::fs::create_dir(plugins.path().join("plugins")).expect("the folder is writable");
     for name in ["one", "two", "three"] {
-        lockgate_tests::gateway::install(&plugins.path().join("plugins"), name, &lockgate_tests::modules::tag(name));
+        lockgate_tests::gateway::install(
+            &plugins.path().join("plugins"),
+            name,
+            &lockgate_tests::modules::tag(name),
+        );
     }
     let gateway = Gateway::start_in(
         plugins,
@@ -196,7 +255,10 @@ fn chains_run_in_order_and_come_back_in_reverse() {
     assert_eq!(gateway.get("/c").all("x-tag"), ["two"]);
     let seconds = gateway.metrics();
     for (plugin, times) in [("one", 2.0), ("two", 5.0)] {
-        let count = seconds.sum("lockgate_plugin_duration_seconds_count", &[("plugin", plugin), ("phase", "response_headers")]);
+        let count = seconds.sum(
+            "lockgate_plugin_duration_seconds_count",
+            &[("plugin", plugin), ("phase", "response_headers")],
+        );
         assert_eq!(count, times, "{plugin}: {}", seconds.text());
     }
 }
@@ -207,9 +269,14 @@ fn thousands_of_routes_are_told_apart() {
     let routes: Vec<_> = (0..5000)
         .map(|nth| json!({ "name": format!("r{nth}"), "match": { "path_prefix": format!("/r{nth}") }, "upstream": "app", "rewrite": { "prefix": format!("/to/{nth}") } }))
         .collect();
-    let gateway = Gateway::start(json!({ "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } }, "routes": routes }));
+    let gateway = Gateway::start(
+        json!({ "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } }, "routes": routes }),
+    );
     for nth in [0, 1, 499, 2500, 4999] {
-        assert_eq!(gateway.get(&format!("/r{nth}/x")).json()["path"], format!("/to/{nth}/x"));
+        assert_eq!(
+            gateway.get(&format!("/r{nth}/x")).json()["path"],
+            format!("/to/{nth}/x")
+        );
     }
     assert_eq!(gateway.get("/r5000").status(), 404);
 }

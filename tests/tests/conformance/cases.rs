@@ -13,7 +13,10 @@ pub(crate) struct Case {
 }
 
 fn case(name: &'static str, request: Request) -> Case {
-    Case { name, request: request.header("x-case", name.split('@').next().unwrap_or(name)) }
+    Case {
+        name,
+        request: request.header("x-case", name.split('@').next().unwrap_or(name)),
+    }
 }
 
 /// All of them. What follows an `@` tells apart requests of the same case.
@@ -29,7 +32,14 @@ pub(crate) fn all() -> Vec<Case> {
     };
     let body = || post("/", "0123456789");
     let chunked = || post("/", "").chunks(&["01234", "56789"], &[]);
-    let trailers = [("x-c-one", "one"), ("x-c-twice", "1"), ("x-c-twice", "2"), ("x-c-empty", ""), ("x-c-replaced", "old"), ("x-c-removed", "old")];
+    let trailers = [
+        ("x-c-one", "one"),
+        ("x-c-twice", "1"),
+        ("x-c-twice", "2"),
+        ("x-c-empty", ""),
+        ("x-c-replaced", "old"),
+        ("x-c-removed", "old"),
+    ];
     let mut cases = vec![
         case("headers.request", own(get("/some/path?with=query"))),
         case("headers.response", get("/own")),
@@ -42,14 +52,20 @@ pub(crate) fn all() -> Vec<Case> {
         case("body.watch", get("/")),
         case("body.watch@length", body()),
         case("body.watch@chunked", chunked()),
-        case("body.watch@trailers", post("/trailers", "").chunks(&["01234"], &trailers)),
+        case(
+            "body.watch@trailers",
+            post("/trailers", "").chunks(&["01234"], &trailers),
+        ),
         case("body.watch@empty", post("/", "")),
         case("body.watch@head", lockgate_tests::http::request("HEAD", "/")),
         case("body.watch@204", get("/204")),
         case("body.read", body()),
         case("body.read@chunked", chunked()),
         case("body.gather", chunked()),
-        case("body.gather@trailers", post("/trailers", "").chunks(&["01234", "56789"], &trailers)),
+        case(
+            "body.gather@trailers",
+            post("/trailers", "").chunks(&["01234", "56789"], &trailers),
+        ),
         case("body.elsewhere", body()),
         case("reply.request_headers", get("/")),
         case("reply.request_headers@body", body()),
@@ -60,14 +76,23 @@ pub(crate) fn all() -> Vec<Case> {
         case("reply.response_headers.continue", get("/")),
         case("reply.empty", get("/")),
         case("reply.grpc", get("/")),
-        case("reply.grpc@grpc", post("/", "").header("content-type", "application/grpc")),
+        case(
+            "reply.grpc@grpc",
+            post("/", "").header("content-type", "application/grpc"),
+        ),
         case("reply.twice", get("/")),
         case("reply.odd", get("/")),
         case("stream.close", get("/")),
         case("stream.effective_context", get("/")),
         case("stream.status_and_done", get("/")),
         case("tick.resume", get("/")),
-        case("properties.request", get("/some/path?with=query").header("referer", "here").header("user-agent", "test").header("x-c-one", "one")),
+        case(
+            "properties.request",
+            get("/some/path?with=query")
+                .header("referer", "here")
+                .header("user-agent", "test")
+                .header("x-c-one", "one"),
+        ),
         case("properties.request@body", body()),
         case("properties.response", get("/own")),
         case("properties.response@body", body()),
@@ -75,15 +100,44 @@ pub(crate) fn all() -> Vec<Case> {
         case("properties.set", get("/")),
         case("properties.maps", own(get("/own"))),
     ];
-    for name in ["body.replace", "body.prepend", "body.append", "body.empty", "body.beyond", "body.all", "body.middle"] {
+    for name in [
+        "body.replace",
+        "body.prepend",
+        "body.append",
+        "body.empty",
+        "body.beyond",
+        "body.all",
+        "body.middle",
+    ] {
         cases.push(case(name, body()));
     }
-    for name in ["ok", "trailers", "error", "dead", "cut", "timeout", "refused", "two", "reply", "response", "unawaited"] {
+    for name in [
+        "ok",
+        "trailers",
+        "error",
+        "dead",
+        "cut",
+        "timeout",
+        "refused",
+        "two",
+        "reply",
+        "response",
+        "unawaited",
+    ] {
         let name: &'static str = format!("callout.{name}").leak();
         cases.push(case(name, get("/")));
     }
     cases.push(case("callout.ok@body", body()));
-    for name in ["shared.data", "shared.queue", "shared.queue_ready", "metrics", "log", "foreign", "time", "configuration"] {
+    for name in [
+        "shared.data",
+        "shared.queue",
+        "shared.queue_ready",
+        "metrics",
+        "log",
+        "foreign",
+        "time",
+        "configuration",
+    ] {
         cases.push(case(name, get("/")));
     }
     cases
@@ -98,16 +152,31 @@ pub(crate) struct Upstreams {
 
 impl Upstreams {
     pub(crate) fn start() -> Self {
-        Self { app: Upstream::scripted(app), side: Upstream::scripted(side), dead: Upstream::nobody() }
+        Self {
+            app: Upstream::scripted(app),
+            side: Upstream::scripted(side),
+            dead: Upstream::nobody(),
+        }
     }
 
     pub(crate) fn clusters(&self) -> [(&'static str, SocketAddr); 3] {
-        [("app", self.app.address()), ("side", self.side.address()), ("dead", self.dead)]
+        [
+            ("app", self.app.address()),
+            ("side", self.side.address()),
+            ("dead", self.dead),
+        ]
     }
 }
 
 fn app(request: &Message, wire: &mut Wire) -> std::io::Result<Then> {
-    let own = [("X-C-One", "one"), ("x-c-twice", "1"), ("x-c-twice", "2"), ("x-c-empty", ""), ("x-c-replaced", "old"), ("x-c-removed", "old")];
+    let own = [
+        ("X-C-One", "one"),
+        ("x-c-twice", "1"),
+        ("x-c-twice", "2"),
+        ("x-c-empty", ""),
+        ("x-c-replaced", "old"),
+        ("x-c-removed", "old"),
+    ];
     match request.target() {
         "/own" => answer(wire, 200, &own, "abcdef"),
         "/trailers" => answer_chunked(wire, &[("x-c-upstream", "1")], &["abc", "def"], &own),
@@ -124,7 +193,12 @@ fn app(request: &Message, wire: &mut Wire) -> std::io::Result<Then> {
 fn side(request: &Message, wire: &mut Wire) -> std::io::Result<Then> {
     match request.target() {
         "/error" => answer(wire, 500, &[("x-c-answer", "broken")], "sorry"),
-        "/trailers" => answer_chunked(wire, &[("x-c-answer", "chunked")], &["an", "swer"], &[("x-c-trailer", "last")]),
+        "/trailers" => answer_chunked(
+            wire,
+            &[("x-c-answer", "chunked")],
+            &["an", "swer"],
+            &[("x-c-trailer", "last")],
+        ),
         "/cut" => Ok(Then::Close),
         "/never" => {
             thread::sleep(Duration::from_secs(1));
@@ -147,14 +221,20 @@ pub(crate) fn observe(host: SocketAddr, upstreams: &Upstreams, name: &str, reque
         Ok(response) => client_lines(&response),
         Err(_) => vec!["client.status = no answer".to_string()],
     };
-    thread::sleep(Duration::from_millis(if name == "callout.unawaited" { 400 } else { 60 }));
+    thread::sleep(Duration::from_millis(if name == "callout.unawaited" {
+        400
+    } else {
+        60
+    }));
     for seen in &upstreams.app.requests()[app_before..] {
         lines.extend(upstream_lines("app", seen));
     }
     for seen in &upstreams.side.requests()[side_before..] {
         lines.extend(upstream_lines("side", seen));
     }
-    let report = Wire::connect(host).exchange(&get("/").header("x-case", "report").header("x-token", name)).expect("the report is answered");
+    let report = Wire::connect(host)
+        .exchange(&get("/").header("x-case", "report").header("x-token", name))
+        .expect("the report is answered");
     let mut told: Vec<_> = report.text().lines().map(|line| format!("guest.{line}")).collect();
     told.sort_by_key(|line| end_of_stream_rank(line));
     lines.extend(told);
@@ -187,7 +267,11 @@ fn client_lines(response: &Message) -> Vec<String> {
 
 fn upstream_lines(name: &str, request: &Message) -> Vec<String> {
     let mut lines = vec![
-        format!("{name}.request = {}, host {}", request.start, request.header("host").unwrap_or("none")),
+        format!(
+            "{name}.request = {}, host {}",
+            request.start,
+            request.header("host").unwrap_or("none")
+        ),
         format!("{name}.headers = {}", own(&request.headers)),
         format!("{name}.body = {:?}", request.text()),
     ];
@@ -199,7 +283,14 @@ fn upstream_lines(name: &str, request: &Message) -> Vec<String> {
 
 /// The fields that belong to the test, sorted by name; those of one name stay in their order.
 fn own(fields: &Fields) -> String {
-    let mut own: Vec<_> = fields.iter().map(|(name, value)| (name.to_lowercase(), value)).filter(|(name, _)| name.starts_with("x-c-")).collect();
+    let mut own: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| (name.to_lowercase(), value))
+        .filter(|(name, _)| name.starts_with("x-c-"))
+        .collect();
     own.sort_by(|one, other| one.0.cmp(&other.0));
-    own.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+    own.iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect::<Vec<_>>()
+        .join(" ")
 }

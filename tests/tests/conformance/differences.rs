@@ -41,7 +41,10 @@ pub(crate) const ALLOWED: &[Difference] = &[
     },
     Difference {
         cases: &["headers.response"],
-        keys: &["guest.response_headers.request header", "guest.response_headers.the changed request header"],
+        keys: &[
+            "guest.response_headers.request header",
+            "guest.response_headers.the changed request header",
+        ],
         here: "*",
         envoy: "2 \"\"",
         why: "the request's headers stay readable in the response phase; Envoy hides them once they have been sent on",
@@ -76,7 +79,13 @@ pub(crate) const ALLOWED: &[Difference] = &[
     },
     Difference {
         cases: &["callout.dead", "callout.cut", "callout.timeout"],
-        keys: &["guest.callout.headers, body, trailers", "guest.callout.get_status", "guest.callout.:status", "guest.callout.body", "guest.callout.a piece of the body"],
+        keys: &[
+            "guest.callout.headers, body, trailers",
+            "guest.callout.get_status",
+            "guest.callout.:status",
+            "guest.callout.body",
+            "guest.callout.a piece of the body",
+        ],
         here: "*",
         envoy: "*",
         why: "an upstream that cannot be reached, dies or is too slow gives (0, 0, 0) with a status that tells which; Envoy makes up an answer",

@@ -15,8 +15,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 
-const PLUGIN: Plugin =
-    Plugin { name: "conformance", root_id: "conformance-root", vm_id: "conformance-vm", config: "plugin configuration", vm_config: "vm configuration" };
+const PLUGIN: Plugin = Plugin {
+    name: "conformance",
+    root_id: "conformance-root",
+    vm_id: "conformance-vm",
+    config: "plugin configuration",
+    vm_config: "vm configuration",
+};
 
 /// The name of a case and what came of it.
 type Observed = Vec<(String, Vec<String>)>;
@@ -30,7 +35,11 @@ fn a_module_gets_the_same_answers_as_in_envoy() {
             if std::env::var_os("RECORD").is_some() {
                 fs::write(record(), written(&lived)).expect("the record is writable");
             } else {
-                assert_eq!(written(&recorded), written(&lived), "the record of Envoy's answers is true");
+                assert_eq!(
+                    written(&recorded),
+                    written(&lived),
+                    "the record of Envoy's answers is true"
+                );
             }
             lived
         }
@@ -45,9 +54,22 @@ fn a_module_gets_the_same_answers_as_in_envoy() {
     for ((case, ours), (_, envoys)) in ours.iter().zip(&reference) {
         compare(case, ours, envoys, &mut used, &mut unexplained);
     }
-    assert!(unexplained.is_empty(), "{} answers differ without a reason:\n{}", unexplained.len(), unexplained.join("\n"));
-    let stale: Vec<_> = ALLOWED.iter().enumerate().filter(|(nth, _)| !used.contains(nth)).map(|(_, allowed)| allowed).collect();
-    assert!(stale.is_empty(), "allowed, but nothing differs there any more: {stale:#?}");
+    assert!(
+        unexplained.is_empty(),
+        "{} answers differ without a reason:\n{}",
+        unexplained.len(),
+        unexplained.join("\n")
+    );
+    let stale: Vec<_> = ALLOWED
+        .iter()
+        .enumerate()
+        .filter(|(nth, _)| !used.contains(nth))
+        .map(|(_, allowed)| allowed)
+        .collect();
+    assert!(
+        stale.is_empty(),
+        "allowed, but nothing differs there any more: {stale:#?}"
+    );
 }
 
 fn in_envoy(binary: std::path::PathBuf) -> Observed {
@@ -58,7 +80,9 @@ fn in_envoy(binary: std::path::PathBuf) -> Observed {
 
 fn in_lockgate() -> Observed {
     let upstreams = Upstreams::start();
-    let named = upstreams.clusters().map(|(name, address)| (name.to_string(), json!({ "endpoints": [address.to_string()] })));
+    let named = upstreams
+        .clusters()
+        .map(|(name, address)| (name.to_string(), json!({ "endpoints": [address.to_string()] })));
     let gateway = Gateway::start(json!({
         "upstreams": serde_json::Map::from_iter(named),
         "plugins": { "conformance": {
@@ -71,20 +95,35 @@ fn in_lockgate() -> Observed {
 }
 
 fn observed(host: SocketAddr, upstreams: &Upstreams) -> Observed {
-    cases::all().iter().map(|Case { name, request }| (name.to_string(), cases::observe(host, upstreams, name, request))).collect()
+    cases::all()
+        .iter()
+        .map(|Case { name, request }| (name.to_string(), cases::observe(host, upstreams, name, request)))
+        .collect()
 }
 
 /// Compares line by line: what is told under the same key, and in which order.
 fn compare(case: &str, ours: &[String], envoys: &[String], used: &mut BTreeSet<usize>, unexplained: &mut Vec<String>) {
     let (ours, envoys) = (keyed(ours), keyed(envoys));
-    let all = ours.iter().chain(envoys.iter().filter(|(key, _)| !ours.iter().any(|(known, _)| known == key)));
+    let all = ours.iter().chain(
+        envoys
+            .iter()
+            .filter(|(key, _)| !ours.iter().any(|(known, _)| known == key)),
+    );
     for (key, _) in all {
-        let of = |side: &[(String, String)]| side.iter().find(|(known, _)| known == key).map_or("(nothing)".to_string(), |(_, value)| value.clone());
+        let of = |side: &[(String, String)]| {
+            side.iter()
+                .find(|(known, _)| known == key)
+                .map_or("(nothing)".to_string(), |(_, value)| value.clone())
+        };
         let (mine, its) = (of(&ours), of(&envoys));
         if mine == its {
             continue;
         }
-        let allowed = ALLOWED.iter().enumerate().filter(|(_, allowed)| allowed.covers(case, key, &mine, &its)).map(|(nth, _)| nth);
+        let allowed = ALLOWED
+            .iter()
+            .enumerate()
+            .filter(|(_, allowed)| allowed.covers(case, key, &mine, &its))
+            .map(|(nth, _)| nth);
         let allowed: Vec<_> = allowed.collect();
         if allowed.is_empty() {
             unexplained.push(format!("{case}: {key}\n    here:     {mine}\n    in Envoy: {its}"));
@@ -92,12 +131,19 @@ fn compare(case: &str, ours: &[String], envoys: &[String], used: &mut BTreeSet<u
         used.extend(allowed);
     }
     let shared = |one: &[(String, String)], other: &[(String, String)]| {
-        one.iter().map(|(key, _)| key.clone()).filter(|key| other.iter().any(|(known, _)| known == key)).collect::<Vec<_>>()
+        one.iter()
+            .map(|(key, _)| key.clone())
+            .filter(|key| other.iter().any(|(known, _)| known == key))
+            .collect::<Vec<_>>()
     };
     let (mine, its) = (shared(&ours, &envoys), shared(&envoys, &ours));
     if mine != its {
         let nth = mine.iter().zip(&its).take_while(|(one, other)| one == other).count();
-        unexplained.push(format!("{case}: another order from line {nth}: here {:?}, in Envoy {:?}", mine.get(nth), its.get(nth)));
+        unexplained.push(format!(
+            "{case}: another order from line {nth}: here {:?}, in Envoy {:?}",
+            mine.get(nth),
+            its.get(nth)
+        ));
     }
 }
 
@@ -106,8 +152,15 @@ fn keyed(lines: &[String]) -> Vec<(String, String)> {
     let mut keyed: Vec<(String, String)> = Vec::new();
     for line in lines {
         let (key, value) = line.split_once(" = ").unwrap_or((line, ""));
-        let again = keyed.iter().filter(|(known, _)| known.split('#').next() == Some(key)).count();
-        let key = if again == 0 { key.to_string() } else { format!("{key}#{again}") };
+        let again = keyed
+            .iter()
+            .filter(|(known, _)| known.split('#').next() == Some(key))
+            .count();
+        let key = if again == 0 {
+            key.to_string()
+        } else {
+            format!("{key}#{again}")
+        };
         keyed.push((key, value.to_string()));
     }
     keyed
@@ -118,7 +171,10 @@ fn record() -> std::path::PathBuf {
 }
 
 fn written(observed: &Observed) -> String {
-    observed.iter().map(|(case, lines)| format!("[{case}]\n{}\n\n", lines.join("\n"))).collect()
+    observed
+        .iter()
+        .map(|(case, lines)| format!("[{case}]\n{}\n\n", lines.join("\n")))
+        .collect()
 }
 
 fn recorded() -> Observed {
@@ -134,7 +190,9 @@ fn recorded() -> Observed {
 impl Difference {
     fn covers(&self, case: &str, key: &str, ours: &str, envoys: &str) -> bool {
         let fits = |pattern: &str, text: &str| match pattern.split_once('*') {
-            Some((start, end)) => text.len() >= start.len() + end.len() && text.starts_with(start) && text.ends_with(end),
+            Some((start, end)) => {
+                text.len() >= start.len() + end.len() && text.starts_with(start) && text.ends_with(end)
+            }
             None => pattern == text,
         };
         let any = |patterns: &[&str], text: &str| patterns.iter().any(|pattern| fits(pattern, text));

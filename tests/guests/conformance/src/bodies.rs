@@ -8,13 +8,33 @@ pub const CASES: &[(&str, Case)] = &[
     ("body.watch", watch),
     ("body.read", read),
     ("body.gather", gather),
-    ("body.replace", |probe, hook| edit(probe, hook, |buffer, len| raw::set_buffer(buffer, 0, len, b"replaced by the guest"))),
-    ("body.prepend", |probe, hook| edit(probe, hook, |buffer, _| raw::set_buffer(buffer, 0, 0, b"before "))),
-    ("body.append", |probe, hook| edit(probe, hook, |buffer, len| raw::set_buffer(buffer, len, 0, b" after"))),
-    ("body.empty", |probe, hook| edit(probe, hook, |buffer, len| raw::set_buffer(buffer, 0, len, b""))),
-    ("body.beyond", |probe, hook| edit(probe, hook, |buffer, len| raw::set_buffer(buffer, len + 10, 5, b" beyond"))),
-    ("body.all", |probe, hook| edit(probe, hook, |buffer, _| raw::set_buffer(buffer, 0, usize::MAX, b"all of it"))),
-    ("body.middle", |probe, hook| edit(probe, hook, |buffer, _| raw::set_buffer(buffer, 1, 2, b"--"))),
+    ("body.replace", |probe, hook| {
+        edit(probe, hook, |buffer, len| {
+            raw::set_buffer(buffer, 0, len, b"replaced by the guest")
+        })
+    }),
+    ("body.prepend", |probe, hook| {
+        edit(probe, hook, |buffer, _| raw::set_buffer(buffer, 0, 0, b"before "))
+    }),
+    ("body.append", |probe, hook| {
+        edit(probe, hook, |buffer, len| raw::set_buffer(buffer, len, 0, b" after"))
+    }),
+    ("body.empty", |probe, hook| {
+        edit(probe, hook, |buffer, len| raw::set_buffer(buffer, 0, len, b""))
+    }),
+    ("body.beyond", |probe, hook| {
+        edit(probe, hook, |buffer, len| {
+            raw::set_buffer(buffer, len + 10, 5, b" beyond")
+        })
+    }),
+    ("body.all", |probe, hook| {
+        edit(probe, hook, |buffer, _| {
+            raw::set_buffer(buffer, 0, usize::MAX, b"all of it")
+        })
+    }),
+    ("body.middle", |probe, hook| {
+        edit(probe, hook, |buffer, _| raw::set_buffer(buffer, 1, 2, b"--"))
+    }),
     ("body.elsewhere", elsewhere),
 ];
 
@@ -37,7 +57,9 @@ fn watch(_: &mut Probe, _: Hook) -> Action {
 
 /// Reads ranges, fair and foul, of the whole body.
 fn read(probe: &mut Probe, hook: Hook) -> Action {
-    let Some((buffer, last)) = buffer(hook) else { return Action::Continue };
+    let Some((buffer, last)) = buffer(hook) else {
+        return Action::Continue;
+    };
     if !last {
         return Action::Pause;
     }
@@ -61,7 +83,11 @@ fn gather(probe: &mut Probe, hook: Hook) -> Action {
         }
         return Action::Continue;
     };
-    let buffer = if matches!(hook, Hook::RequestBody { .. }) { REQUEST } else { RESPONSE };
+    let buffer = if matches!(hook, Hook::RequestBody { .. }) {
+        REQUEST
+    } else {
+        RESPONSE
+    };
     let held = raw::buffer_status(buffer);
     if held != (0, size) || size < probe.step as usize {
         probe.note("held", format_args!("{held:?}, but told {size} after {}", probe.step));
@@ -77,7 +103,9 @@ fn edit(probe: &mut Probe, hook: Hook, change: fn(u32, usize) -> u32) -> Action 
         Hook::ResponseHeaders { .. } => probe.set_http_response_header("content-length", None),
         _ => {}
     }
-    let Some((buffer, last)) = buffer(hook) else { return Action::Continue };
+    let Some((buffer, last)) = buffer(hook) else {
+        return Action::Continue;
+    };
     if !last {
         return Action::Pause;
     }
@@ -102,7 +130,10 @@ fn elsewhere(probe: &mut Probe, hook: Hook) -> Action {
     };
     for &buffer in buffers {
         probe.note_bytes(format_args!("bytes of {buffer}"), raw::buffer(buffer, 0, 100));
-        probe.note(format_args!("status of {buffer}"), format_args!("{:?}", raw::buffer_status(buffer)));
+        probe.note(
+            format_args!("status of {buffer}"),
+            format_args!("{:?}", raw::buffer_status(buffer)),
+        );
         if buffer > RESPONSE {
             probe.note(format_args!("set {buffer}"), raw::set_buffer(buffer, 0, 0, b"x"));
         }

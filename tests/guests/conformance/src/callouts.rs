@@ -7,7 +7,9 @@ use std::time::Duration;
 
 pub const CASES: &[(&str, Case)] = &[
     ("callout.ok", |probe, hook| ask(probe, hook, "side", "/answer", 2000)),
-    ("callout.trailers", |probe, hook| ask(probe, hook, "side", "/trailers", 2000)),
+    ("callout.trailers", |probe, hook| {
+        ask(probe, hook, "side", "/trailers", 2000)
+    }),
     ("callout.error", |probe, hook| ask(probe, hook, "side", "/error", 2000)),
     ("callout.dead", |probe, hook| ask(probe, hook, "dead", "/", 2000)),
     ("callout.cut", |probe, hook| ask(probe, hook, "side", "/cut", 2000)),
@@ -21,13 +23,28 @@ pub const CASES: &[(&str, Case)] = &[
 ];
 
 fn dispatch(probe: &Probe, upstream: &str, path: &str, timeout: u64) -> Result<u32, proxy_wasm::types::Status> {
-    let headers = vec![(":method", "POST"), (":path", path), (":authority", "side.example"), ("x-c-call", "1"), ("X-C-Upper", "u")];
-    probe.dispatch_http_call(upstream, headers, Some(b"question"), vec![], Duration::from_millis(timeout))
+    let headers = vec![
+        (":method", "POST"),
+        (":path", path),
+        (":authority", "side.example"),
+        ("x-c-call", "1"),
+        ("X-C-Upper", "u"),
+    ];
+    probe.dispatch_http_call(
+        upstream,
+        headers,
+        Some(b"question"),
+        vec![],
+        Duration::from_millis(timeout),
+    )
 }
 
 fn note_answer(probe: &Probe, headers: usize, body: usize, trailers: usize) {
     let (status, code, _) = raw::status();
-    probe.note("headers, body, trailers", format_args!("{} {body} {trailers}", headers > 0));
+    probe.note(
+        "headers, body, trailers",
+        format_args!("{} {body} {trailers}", headers > 0),
+    );
     probe.note("get_status", format_args!("{status} {code}"));
     probe.note_bytes(":status", raw::value(6, ":status"));
     probe.note_bytes("header", raw::value(6, "x-c-answer"));
@@ -42,10 +59,17 @@ fn note_answer(probe: &Probe, headers: usize, body: usize, trailers: usize) {
 fn ask(probe: &mut Probe, hook: Hook, upstream: &str, path: &str, timeout: u64) -> Action {
     match hook {
         Hook::RequestHeaders { .. } => {
-            probe.note("dispatched", format_args!("{:?}", dispatch(probe, upstream, path, timeout).map(|_| ())));
+            probe.note(
+                "dispatched",
+                format_args!("{:?}", dispatch(probe, upstream, path, timeout).map(|_| ())),
+            );
             Action::Pause
         }
-        Hook::Callout { headers, body, trailers } => {
+        Hook::Callout {
+            headers,
+            body,
+            trailers,
+        } => {
             note_answer(probe, headers, body, trailers);
             probe.note("set a request header", raw::replace(0, "x-c-from-callout", "1"));
             probe.resume_http_request();
@@ -71,7 +95,10 @@ fn refused(probe: &mut Probe, hook: Hook) -> Action {
 fn two(probe: &mut Probe, hook: Hook) -> Action {
     match hook {
         Hook::RequestHeaders { .. } => {
-            let ids = (dispatch(probe, "side", "/answer", 2000), dispatch(probe, "side", "/answer", 2000));
+            let ids = (
+                dispatch(probe, "side", "/answer", 2000),
+                dispatch(probe, "side", "/answer", 2000),
+            );
             probe.note("ids differ", matches!(ids, (Ok(one), Ok(other)) if one != other));
             Action::Pause
         }
@@ -94,7 +121,10 @@ fn reply(probe: &mut Probe, hook: Hook) -> Action {
             Action::Pause
         }
         Hook::Callout { .. } => {
-            probe.note("answer", raw::local_response(403, &[("x-c-told", "after asking")], b"no", -1));
+            probe.note(
+                "answer",
+                raw::local_response(403, &[("x-c-told", "after asking")], b"no", -1),
+            );
             Action::Continue
         }
         _ => Action::Continue,

@@ -21,8 +21,12 @@ const RESPONSE_TRAILERS: u32 = 3;
 
 /// The pairs of a map that belong to the test, in their order.
 fn own(pairs: &[(String, Vec<u8>)]) -> String {
-    let own = pairs.iter().filter(|(name, _)| name.starts_with("x-c-") || name.starts_with(':'));
-    let mut lines: Vec<_> = own.map(|(name, value)| format!("{name}={}", String::from_utf8_lossy(value))).collect();
+    let own = pairs
+        .iter()
+        .filter(|(name, _)| name.starts_with("x-c-") || name.starts_with(':'));
+    let mut lines: Vec<_> = own
+        .map(|(name, value)| format!("{name}={}", String::from_utf8_lossy(value)))
+        .collect();
     lines.sort();
     lines.join(" ")
 }
@@ -52,7 +56,9 @@ fn exercise(probe: &Probe, map: u32) {
 fn sizes(probe: &Probe, map: u32) {
     let (status, size) = raw::map_size(map);
     let (pairs_status, pairs) = raw::pairs(map);
-    let count = pairs.first_chunk::<4>().map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
+    let count = pairs
+        .first_chunk::<4>()
+        .map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
     let bytes = pairs.len().saturating_sub(4 + count * 10);
     probe.note("size, pairs", format_args!("{status} {pairs_status}"));
     probe.note("size is that of names and values", size == bytes);
@@ -96,7 +102,10 @@ fn pseudo(probe: &mut Probe, hook: Hook) -> Action {
             probe.note_bytes(format_args!("get {name}"), raw::value(REQUEST, name));
         }
         probe.note("replace :path", raw::replace(REQUEST, ":path", "/rewritten?by=guest"));
-        probe.note("replace :authority", raw::replace(REQUEST, ":authority", "guest.example"));
+        probe.note(
+            "replace :authority",
+            raw::replace(REQUEST, ":authority", "guest.example"),
+        );
         probe.note("replace :method", raw::replace(REQUEST, ":method", "PUT"));
         probe.note("after", own(&probe.get_http_request_headers_bytes()));
     }
@@ -107,8 +116,15 @@ fn set_all(probe: &mut Probe, hook: Hook) -> Action {
     match hook {
         Hook::RequestHeaders { .. } => {
             let kept = [":method", ":path", ":authority", ":scheme", "x-case", "x-token"];
-            let mut map: Vec<_> = kept.iter().filter_map(|name| Some((*name, probe.get_http_request_header(name)?))).collect();
-            map.extend([("x-c-set", "1".to_string()), ("x-c-set", "2".to_string()), ("X-C-Set-Upper", "3".to_string())]);
+            let mut map: Vec<_> = kept
+                .iter()
+                .filter_map(|name| Some((*name, probe.get_http_request_header(name)?)))
+                .collect();
+            map.extend([
+                ("x-c-set", "1".to_string()),
+                ("x-c-set", "2".to_string()),
+                ("X-C-Set-Upper", "3".to_string()),
+            ]);
             probe.set_http_request_headers(map.iter().map(|(name, value)| (*name, value.as_str())).collect());
             probe.note("after", own(&probe.get_http_request_headers_bytes()));
         }
@@ -136,7 +152,10 @@ fn elsewhere(probe: &mut Probe, hook: Hook) -> Action {
         probe.note(format_args!("add to {map}"), raw::add(map, "x-c-a", "1"));
         probe.note(format_args!("replace in {map}"), raw::replace(map, "x-c-a", "1"));
         probe.note(format_args!("remove from {map}"), raw::remove(map, "x-c-a"));
-        probe.note(format_args!("set {map}"), raw::set_pairs(map, &raw::serialized(&[("x-c-a", "1")])));
+        probe.note(
+            format_args!("set {map}"),
+            raw::set_pairs(map, &raw::serialized(&[("x-c-a", "1")])),
+        );
     }
     Action::Continue
 }
@@ -147,7 +166,10 @@ fn odd_names(probe: &mut Probe, hook: Hook) -> Action {
         probe.note_bytes("get the empty name", raw::value(REQUEST, ""));
         probe.note("remove the empty name", raw::remove(REQUEST, ""));
         probe.note("set a map of one byte", raw::set_pairs(REQUEST, &[1]));
-        probe.note("set a map that claims more than it holds", raw::set_pairs(REQUEST, &[9, 0, 0, 0, 1, 0, 0, 0]));
+        probe.note(
+            "set a map that claims more than it holds",
+            raw::set_pairs(REQUEST, &[9, 0, 0, 0, 1, 0, 0, 0]),
+        );
         probe.note("remove content-length", raw::remove(REQUEST, "content-length"));
         probe.note_bytes("still there", raw::value(REQUEST, "x-case"));
     }

@@ -32,13 +32,27 @@ thread_local! {
 /// Which callback is running.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Hook {
-    RequestHeaders { last: bool },
-    RequestBody { size: usize, last: bool },
+    RequestHeaders {
+        last: bool,
+    },
+    RequestBody {
+        size: usize,
+        last: bool,
+    },
     RequestTrailers,
-    ResponseHeaders { last: bool },
-    ResponseBody { size: usize, last: bool },
+    ResponseHeaders {
+        last: bool,
+    },
+    ResponseBody {
+        size: usize,
+        last: bool,
+    },
     ResponseTrailers,
-    Callout { headers: usize, body: usize, trailers: usize },
+    Callout {
+        headers: usize,
+        body: usize,
+        trailers: usize,
+    },
     Done,
     Log,
 }
@@ -106,11 +120,18 @@ impl Probe {
 type Case = fn(&mut Probe, Hook) -> Action;
 
 fn case(name: &str) -> Option<Case> {
-    [headers::CASES, bodies::CASES, replies::CASES, callouts::CASES, state::CASES, properties::CASES]
-        .into_iter()
-        .flatten()
-        .find(|(known, _)| *known == name)
-        .map(|(_, case)| *case)
+    [
+        headers::CASES,
+        bodies::CASES,
+        replies::CASES,
+        callouts::CASES,
+        state::CASES,
+        properties::CASES,
+    ]
+    .into_iter()
+    .flatten()
+    .find(|(known, _)| *known == name)
+    .map(|(_, case)| *case)
 }
 
 struct Root;
@@ -120,7 +141,8 @@ impl Context for Root {}
 impl RootContext for Root {
     fn on_vm_start(&mut self, size: usize) -> bool {
         let configuration = self.get_vm_configuration().unwrap_or_default();
-        proxy_wasm::hostcalls::log(LogLevel::Info, &format!("vm_start with {size} bytes")).is_ok() && configuration.len() == size
+        proxy_wasm::hostcalls::log(LogLevel::Info, &format!("vm_start with {size} bytes")).is_ok()
+            && configuration.len() == size
     }
 
     fn on_configure(&mut self, size: usize) -> bool {
@@ -160,14 +182,19 @@ struct Stream {
 
 impl Stream {
     fn run(&mut self, hook: Hook) -> Action {
-        let Some((probe, case)) = &mut self.probe else { return Action::Continue };
+        let Some((probe, case)) = &mut self.probe else {
+            return Action::Continue;
+        };
         probe.hook = hook;
         match hook {
             Hook::RequestHeaders { last } | Hook::ResponseHeaders { last } => probe.note("called, last", last),
             Hook::RequestBody { .. } | Hook::ResponseBody { .. } => {}
             Hook::Done => {
                 for (name, flow) in ["request", "response"].into_iter().zip(probe.flows) {
-                    probe.note(format_args!("{name} body, bytes and end"), format_args!("{} {}", flow.bytes, flow.ended));
+                    probe.note(
+                        format_args!("{name} body, bytes and end"),
+                        format_args!("{} {}", flow.bytes, flow.ended),
+                    );
                 }
             }
             _ => probe.note("called", ""),
@@ -183,14 +210,24 @@ impl Stream {
 
     fn answer_report(&self) {
         let token = self.get_http_request_header("x-token").unwrap_or_default();
-        let lines = REPORTS.with_borrow_mut(|reports| reports.remove(&token)).unwrap_or_default();
-        self.send_http_response(200, vec![("content-type", "text/plain")], Some(lines.join("\n").as_bytes()));
+        let lines = REPORTS
+            .with_borrow_mut(|reports| reports.remove(&token))
+            .unwrap_or_default();
+        self.send_http_response(
+            200,
+            vec![("content-type", "text/plain")],
+            Some(lines.join("\n").as_bytes()),
+        );
     }
 }
 
 impl Context for Stream {
     fn on_http_call_response(&mut self, _: u32, headers: usize, body: usize, trailers: usize) {
-        self.run(Hook::Callout { headers, body, trailers });
+        self.run(Hook::Callout {
+            headers,
+            body,
+            trailers,
+        });
     }
 
     fn on_done(&mut self) -> bool {
@@ -201,7 +238,9 @@ impl Context for Stream {
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, count: usize, last: bool) -> Action {
-        let Some(name) = self.get_http_request_header("x-case") else { return Action::Continue };
+        let Some(name) = self.get_http_request_header("x-case") else {
+            return Action::Continue;
+        };
         if name == "report" {
             self.answer_report();
             return Action::Pause;
@@ -211,7 +250,16 @@ impl HttpContext for Stream {
             return Action::Pause;
         };
         let token = self.get_http_request_header("x-token").unwrap_or_default();
-        self.probe = Some((Probe { id: self.id, token, hook: Hook::RequestHeaders { last }, step: 0, flows: Default::default() }, case));
+        self.probe = Some((
+            Probe {
+                id: self.id,
+                token,
+                hook: Hook::RequestHeaders { last },
+                step: 0,
+                flows: Default::default(),
+            },
+            case,
+        ));
         let counted = self.get_http_request_headers().len() == count;
         let action = self.run(Hook::RequestHeaders { last });
         if let Some((probe, _)) = &self.probe {

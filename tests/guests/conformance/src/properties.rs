@@ -3,8 +3,12 @@
 use crate::{Case, Hook, Probe, raw};
 use proxy_wasm::types::Action;
 
-pub const CASES: &[(&str, Case)] =
-    &[("properties.request", request), ("properties.response", response), ("properties.set", set), ("properties.maps", maps)];
+pub const CASES: &[(&str, Case)] = &[
+    ("properties.request", request),
+    ("properties.response", response),
+    ("properties.set", set),
+    ("properties.maps", maps),
+];
 
 /// Texts that are the same everywhere.
 const TEXTS: &[&str] = &[
@@ -113,7 +117,13 @@ fn response(probe: &mut Probe, hook: Hook) -> Action {
         }
         Hook::Log => {
             forms(probe);
-            for path in ["response.code", "response.flags", "response.size", "request.size", "upstream.request_attempt_count"] {
+            for path in [
+                "response.code",
+                "response.flags",
+                "response.size",
+                "request.size",
+                "upstream.request_attempt_count",
+            ] {
                 number(probe, path);
             }
             probe.note_bytes("response.code_details", raw::property("response.code_details"));
@@ -133,7 +143,10 @@ fn set(probe: &mut Probe, hook: Hook) -> Action {
             probe.note_bytes("after set again", raw::property("said"));
             probe.note("set to nothing", raw::set_property("void", b""));
             probe.note_bytes("after set to nothing", raw::property("void"));
-            probe.note("set under a path", raw::set_property("conformance.said", b"along a path"));
+            probe.note(
+                "set under a path",
+                raw::set_property("conformance.said", b"along a path"),
+            );
             probe.note_bytes("get under a path", raw::property("conformance.said"));
         }
         Hook::ResponseHeaders { .. } | Hook::Log => {
@@ -154,6 +167,9 @@ fn maps(probe: &mut Probe, hook: Hook) -> Action {
     };
     let (status, value) = raw::property(path);
     let text = String::from_utf8_lossy(&value);
-    probe.note(path, format_args!("{status}, holds x-c-one: {}", text.contains("x-c-one\0")));
+    probe.note(
+        path,
+        format_args!("{status}, holds x-c-one: {}", text.contains("x-c-one\0")),
+    );
     Action::Continue
 }

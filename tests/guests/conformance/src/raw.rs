@@ -10,7 +10,13 @@ unsafe extern "C" {
     fn proxy_get_header_map_size(map: u32, size: *mut usize) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32;
-    fn proxy_get_header_map_value(map: u32, key: *const u8, key_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_header_map_value(
+        map: u32,
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
     fn proxy_add_header_map_value(map: u32, key: *const u8, key_size: usize, value: *const u8, size: usize) -> u32;
     fn proxy_replace_header_map_value(map: u32, key: *const u8, key_size: usize, value: *const u8, size: usize) -> u32;
     fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> u32;
@@ -22,7 +28,13 @@ unsafe extern "C" {
     fn proxy_get_status(code: *mut u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, size: usize) -> u32;
-    fn proxy_get_shared_data(key: *const u8, key_size: usize, data: *mut *mut u8, size: *mut usize, cas: *mut u32) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        cas: *mut u32,
+    ) -> u32;
     fn proxy_set_shared_data(key: *const u8, key_size: usize, value: *const u8, size: usize, cas: u32) -> u32;
     fn proxy_resolve_shared_queue(vm: *const u8, vm_size: usize, name: *const u8, size: usize, id: *mut u32) -> u32;
     fn proxy_enqueue_shared_queue(id: u32, value: *const u8, size: usize) -> u32;
@@ -67,7 +79,11 @@ unsafe extern "C" {
 
 /// Takes over what the host has allocated for a result.
 fn taken(data: *mut u8, size: usize) -> Vec<u8> {
-    if data.is_null() { Vec::new() } else { unsafe { Vec::from_raw_parts(data, size, size) } }
+    if data.is_null() {
+        Vec::new()
+    } else {
+        unsafe { Vec::from_raw_parts(data, size, size) }
+    }
 }
 
 /// Calls a function that answers bytes through two out-pointers.
@@ -117,7 +133,10 @@ pub fn remove(map: u32, key: &str) -> u32 {
 
 pub fn buffer_status(buffer: u32) -> (u32, usize) {
     let (mut length, mut flags) = (0, 0);
-    (unsafe { proxy_get_buffer_status(buffer, &mut length, &mut flags) }, length)
+    (
+        unsafe { proxy_get_buffer_status(buffer, &mut length, &mut flags) },
+        length,
+    )
 }
 
 pub fn buffer(buffer: u32, start: usize, max: usize) -> (u32, Vec<u8>) {
@@ -154,7 +173,8 @@ pub fn set_property(path: &str, value: &[u8]) -> u32 {
 
 pub fn shared(key: &str) -> (u32, Vec<u8>, u32) {
     let mut cas = 0;
-    let (status, value) = bytes(|data, size| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut cas) });
+    let (status, value) =
+        bytes(|data, size| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut cas) });
     (status, value, cas)
 }
 
@@ -164,7 +184,10 @@ pub fn set_shared(key: &str, value: &[u8], cas: u32) -> u32 {
 
 pub fn resolve_queue(vm: &str, name: &str) -> (u32, u32) {
     let mut id = 0;
-    (unsafe { proxy_resolve_shared_queue(vm.as_ptr(), vm.len(), name.as_ptr(), name.len(), &mut id) }, id)
+    (
+        unsafe { proxy_resolve_shared_queue(vm.as_ptr(), vm.len(), name.as_ptr(), name.len(), &mut id) },
+        id,
+    )
 }
 
 pub fn enqueue(id: u32, value: &[u8]) -> u32 {
@@ -177,7 +200,10 @@ pub fn dequeue(id: u32) -> (u32, Vec<u8>) {
 
 pub fn define_metric(kind: u32, name: &str) -> (u32, u32) {
     let mut id = 0;
-    (unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &mut id) }, id)
+    (
+        unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &mut id) },
+        id,
+    )
 }
 
 pub fn metric(id: u32) -> (u32, u64) {

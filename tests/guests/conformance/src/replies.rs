@@ -4,12 +4,24 @@ use crate::{Case, Hook, Probe, raw};
 use proxy_wasm::types::Action;
 
 pub const CASES: &[(&str, Case)] = &[
-    ("reply.request_headers", |probe, hook| reply_in(probe, hook, "request_headers", Action::Pause)),
-    ("reply.request_headers.continue", |probe, hook| reply_in(probe, hook, "request_headers", Action::Continue)),
-    ("reply.request_body", |probe, hook| reply_in(probe, hook, "request_body", Action::Pause)),
-    ("reply.request_trailers", |probe, hook| reply_in(probe, hook, "request_trailers", Action::Pause)),
-    ("reply.response_headers", |probe, hook| reply_in(probe, hook, "response_headers", Action::Pause)),
-    ("reply.response_headers.continue", |probe, hook| reply_in(probe, hook, "response_headers", Action::Continue)),
+    ("reply.request_headers", |probe, hook| {
+        reply_in(probe, hook, "request_headers", Action::Pause)
+    }),
+    ("reply.request_headers.continue", |probe, hook| {
+        reply_in(probe, hook, "request_headers", Action::Continue)
+    }),
+    ("reply.request_body", |probe, hook| {
+        reply_in(probe, hook, "request_body", Action::Pause)
+    }),
+    ("reply.request_trailers", |probe, hook| {
+        reply_in(probe, hook, "request_trailers", Action::Pause)
+    }),
+    ("reply.response_headers", |probe, hook| {
+        reply_in(probe, hook, "response_headers", Action::Pause)
+    }),
+    ("reply.response_headers.continue", |probe, hook| {
+        reply_in(probe, hook, "response_headers", Action::Continue)
+    }),
     ("reply.empty", empty),
     ("reply.grpc", grpc),
     ("reply.twice", twice),
@@ -22,7 +34,12 @@ pub const CASES: &[(&str, Case)] = &[
 fn reply_in(probe: &mut Probe, hook: Hook, phase: &str, action: Action) -> Action {
     if hook.name() == phase && probe.step == 0 {
         probe.step = 1;
-        let headers = [("x-c-told", "by the guest"), ("x-c-twice", "1"), ("x-c-twice", "2"), ("content-type", "text/x-guest")];
+        let headers = [
+            ("x-c-told", "by the guest"),
+            ("x-c-twice", "1"),
+            ("x-c-twice", "2"),
+            ("content-type", "text/x-guest"),
+        ];
         probe.note("answer", raw::local_response(418, &headers, b"a teapot", -1));
         return action;
     }
@@ -66,7 +83,10 @@ fn twice(probe: &mut Probe, hook: Hook) -> Action {
 
 fn odd(probe: &mut Probe, hook: Hook) -> Action {
     if let Hook::RequestHeaders { .. } = hook {
-        probe.note("answer", raw::local_response(299, &[("X-C-Upper", "kept"), ("x-c-empty", "")], b"x", -1));
+        probe.note(
+            "answer",
+            raw::local_response(299, &[("X-C-Upper", "kept"), ("x-c-empty", "")], b"x", -1),
+        );
         return Action::Pause;
     }
     Action::Continue
@@ -92,7 +112,10 @@ fn effective_context(probe: &mut Probe, hook: Hook) -> Action {
 fn status_and_done(probe: &mut Probe, hook: Hook) -> Action {
     if let Hook::RequestHeaders { .. } = hook {
         let (status, code, message) = raw::status();
-        probe.note("status", format_args!("{status} {code} {:?}", String::from_utf8_lossy(&message)));
+        probe.note(
+            "status",
+            format_args!("{status} {code} {:?}", String::from_utf8_lossy(&message)),
+        );
         probe.note("done", raw::done());
     }
     Action::Continue

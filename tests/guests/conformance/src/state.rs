@@ -48,7 +48,10 @@ fn shared_data(probe: &Probe) {
     let key = format!("key of {}", probe.token);
     let read = |label: &str| {
         let (status, value, cas) = raw::shared(&key);
-        probe.note(label, format_args!("{status} {:?}, cas {}", String::from_utf8_lossy(&value), cas != 0));
+        probe.note(
+            label,
+            format_args!("{status} {:?}, cas {}", String::from_utf8_lossy(&value), cas != 0),
+        );
         cas
     };
     read("missing");
@@ -66,15 +69,24 @@ fn shared_data(probe: &Probe) {
     let other = format!("other of {}", probe.token);
     probe.note("set a missing one with cas", raw::set_shared(&other, b"x", 77));
     let (status, value, _) = raw::shared(&other);
-    probe.note("after set of a missing one with cas", format_args!("{status} {:?}", String::from_utf8_lossy(&value)));
+    probe.note(
+        "after set of a missing one with cas",
+        format_args!("{status} {:?}", String::from_utf8_lossy(&value)),
+    );
 }
 
 fn queue(probe: &Probe) {
     let id = QUEUE.get();
-    probe.note("register again is the same", hostcalls::register_shared_queue("conformance") == Ok(id));
+    probe.note(
+        "register again is the same",
+        hostcalls::register_shared_queue("conformance") == Ok(id),
+    );
     let (status, found) = raw::resolve_queue("conformance-vm", "conformance");
     probe.note("resolve", format_args!("{status} {}", found == id));
-    probe.note("resolve an unknown name", raw::resolve_queue("conformance-vm", "unheard-of").0);
+    probe.note(
+        "resolve an unknown name",
+        raw::resolve_queue("conformance-vm", "unheard-of").0,
+    );
     probe.note("resolve in an unknown VM", raw::resolve_queue("no-vm", "conformance").0);
     probe.note_bytes("dequeue from an empty one", raw::dequeue(id));
     probe.note("enqueue", raw::enqueue(id, b"first"));
@@ -95,9 +107,15 @@ fn metrics(probe: &Probe) {
     let (counter_status, counter) = raw::define_metric(0, "conformance_counter");
     let (gauge_status, gauge) = raw::define_metric(1, "conformance_gauge");
     let (histogram_status, histogram) = raw::define_metric(2, "conformance_histogram");
-    probe.note("define", format_args!("{counter_status} {gauge_status} {histogram_status}"));
+    probe.note(
+        "define",
+        format_args!("{counter_status} {gauge_status} {histogram_status}"),
+    );
     let again = raw::define_metric(0, "conformance_counter");
-    probe.note("define again", format_args!("{} {}", again.0, raw::metric(again.1) == raw::metric(counter)));
+    probe.note(
+        "define again",
+        format_args!("{} {}", again.0, raw::metric(again.1) == raw::metric(counter)),
+    );
     probe.note("define an unknown kind", raw::define_metric(9, "conformance_unknown").0);
     probe.note("counter, first", format_args!("{:?}", raw::metric(counter)));
     probe.note("counter, increment by 3", raw::increment_metric(counter, 3));
@@ -118,7 +136,10 @@ fn metrics(probe: &Probe) {
 
 fn log(probe: &Probe) {
     for level in 0..6 {
-        probe.note(format_args!("log at {level}"), raw::log(level, &format!("conformance speaks at level {level}")));
+        probe.note(
+            format_args!("log at {level}"),
+            raw::log(level, &format!("conformance speaks at level {level}")),
+        );
     }
     probe.note("log nothing", raw::log(2, ""));
     probe.note("get_log_level", raw::log_level().0);
@@ -132,10 +153,18 @@ fn foreign(probe: &Probe) {
 fn time(probe: &Probe) {
     let now = |probe: &Probe| probe.get_current_time().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (first, second) = (now(probe), now(probe));
-    probe.note("after 2020 and not backwards", first.as_secs() > 1_577_836_800 && second >= first);
-    let wasi = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    probe.note(
+        "after 2020 and not backwards",
+        first.as_secs() > 1_577_836_800 && second >= first,
+    );
+    let wasi = std::time::SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     probe.note("WASI's clock agrees", wasi.abs_diff(second).as_secs() < 5);
-    probe.note("WASI's monotonic clock runs", std::time::Instant::now().elapsed().as_secs() < 5);
+    probe.note(
+        "WASI's monotonic clock runs",
+        std::time::Instant::now().elapsed().as_secs() < 5,
+    );
     probe.note("environment", format_args!("{:?}", std::env::var("CONFORMANCE")));
 }
 

@@ -18,7 +18,13 @@ mod refusable {
     #[link(wasm_import_module = "env")]
     unsafe extern "C" {
         pub(super) safe fn proxy_enqueue_shared_queue(id: u32, data: *const u8, size: usize) -> u32;
-        pub(super) safe fn proxy_set_shared_data(key: *const u8, key_size: usize, data: *const u8, size: usize, cas: u32) -> u32;
+        pub(super) safe fn proxy_set_shared_data(
+            key: *const u8,
+            key_size: usize,
+            data: *const u8,
+            size: usize,
+            cas: u32,
+        ) -> u32;
         pub(super) safe fn proxy_define_metric(kind: MetricKind, name: *const u8, size: usize, id: *mut u32) -> u32;
     }
     pub(super) type MetricKind = u32;
@@ -53,9 +59,12 @@ impl HttpContext for Flooding {
             }),
             Some("callouts") => (0..MANY).for_each(|_| {
                 let headers = vec![(":method", "GET"), (":path", "/"), (":authority", "side")];
-                self.dispatch_http_call("side", headers, None, vec![], Duration::from_secs(5)).ok();
+                self.dispatch_http_call("side", headers, None, vec![], Duration::from_secs(5))
+                    .ok();
             }),
-            Some("headers") => (0..MANY).for_each(|nth| self.add_http_request_header(&format!("x-flood-{nth}"), "drop")),
+            Some("headers") => {
+                (0..MANY).for_each(|nth| self.add_http_request_header(&format!("x-flood-{nth}"), "drop"))
+            }
             _ => {}
         }
         Action::Continue
