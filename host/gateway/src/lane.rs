@@ -106,13 +106,13 @@ impl Lane {
     /// True when the body has to pass plugins; else the source can be sent as it is.
     pub(crate) fn touches_body(&self) -> bool {
         !self.pending.is_nothing()
-            || (!self.drained || !self.source.is_end_stream())
-                && self.stages.iter().any(|stage| stage.reads_body || stage.tap.is_some())
+            || self.stages.iter().any(|stage| stage.paused)
+            || !self.drained && self.stages.iter().any(|stage| stage.reads_body || stage.tap.is_some())
     }
 
     /// The whole body's length, if all of it went through before the head does.
     pub(crate) fn settled_length(&self) -> Option<u64> {
-        let through = self.onward >= self.stages.len() || !self.stages[self.onward..].iter().any(|s| s.reads_body);
+        let through = !self.stages[self.onward.min(self.stages.len())..].iter().any(|stage| stage.reads_body);
         (self.pending.end == End::Last && through).then_some(self.pending.data.len() as u64)
     }
 

@@ -89,27 +89,27 @@ impl Ledger {
         let facts = &exchange.facts;
         let plugins = self.chain.links().iter().filter(|link| link.was_reached()).map(|link| {
             let (name, request, response) = link.spent();
-            PluginTimes { name: name.clone(), request_us: request.as_micros() as u64, response_us: response.as_micros() as u64 }
+            PluginTimes { name, request_us: request, response_us: response }
         });
-        log.write(Record {
+        log.write(&Record {
             time: facts.started_at,
-            request_id: facts.request_id.to_str().unwrap_or_default().to_owned(),
-            listener: facts.connection.listener.clone(),
+            request_id: facts.request_id.to_str().unwrap_or_default().into(),
+            listener: &facts.connection.listener,
             client: facts.client,
-            method: exchange.request.method.clone(),
-            host: String::from_utf8_lossy(exchange.request.authority.as_bytes()).into_owned(),
-            path: exchange.request.path.path().to_owned(),
+            method: &exchange.request.method,
+            host: String::from_utf8_lossy(exchange.request.authority.as_bytes()),
+            path: exchange.request.path.path(),
             protocol: facts.version,
             status: self.status.map(|status| status.as_u16()),
-            route: facts.route.clone(),
-            upstream: facts.upstream.clone(),
+            route: facts.route.as_deref(),
+            upstream: facts.upstream.as_deref(),
             endpoint: facts.upstream_address,
             attempts: facts.attempts,
             bytes_in: self.received.bytes(),
             bytes_out: self.sent,
             duration: took,
             upstream_latency: facts.upstream_latency,
-            details: facts.code_details.clone(),
+            details: facts.code_details.as_deref(),
             broken: match self.ending {
                 Ending::Open => Some("client_gone"),
                 Ending::Complete => None,

@@ -101,8 +101,10 @@ impl Loader {
         if let Some(serving) = serving.filter(|serving| serving.identity == identity) {
             return Ok(serving.clone());
         }
+        let namesake = current.and_then(|snapshot| snapshot.plugins.iter().find(|known| known.identity.model.name == model.name));
+        let version = namesake.map_or(1, |known| known.version + 1);
         match self.link(model, module) {
-            Ok(plugin) => Ok(Arc::new(LoadedPlugin { plugin, identity })),
+            Ok(plugin) => Ok(Arc::new(LoadedPlugin { plugin, identity, version })),
             Err(reason) => match serving {
                 Some(serving) => {
                     tracing::error!(plugin = %model.name, module = %model.module, "the new module is not taken, the one before keeps serving: {reason}");

@@ -3,14 +3,13 @@
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use lockgate_sandbox::exchange::SharedExchange;
 use lockgate_sandbox::{
     Callout, CalloutReply, Failure, LogLevel, MetricKind, Outside, Plugin, QueueTarget, Status, TickTarget,
 };
-use lockgate_store::{DequeueError, EnqueueError, KeyError, QueueId};
 use rustc_hash::FxHashMap;
 use tokio::task::AbortHandle;
 
@@ -88,44 +87,35 @@ impl Outside for World {
     }
 
     fn shared_data(&self, vm_id: &str, key: &str) -> Option<(Bytes, u32)> {
-        self.station().ok()?.shared.store.keys().value(vm_id, key, Instant::now())
+        self.station().ok()?.shared.store.shared_data().get(vm_id, key)
     }
 
     fn set_shared_data(&self, vm_id: &str, key: &str, value: &[u8], cas: u32) -> Result<(), Status> {
-        let outcome = self.station()?.shared.store.keys().set(vm_id, key, value, cas, None, Instant::now());
-        outcome.map(drop).map_err(|error| match error {
-            KeyError::CasMismatch => Status::CasMismatch,
-            KeyError::Full | KeyError::TooLong => Status::InternalFailure,
-        })
+        let outcome = self.station()?.shared.store.shared_data().set(vm_id, key, value, cas);
+        outcome.map_err(foreign::status_of_shared)
     }
 
     fn register_queue(&self, vm_id: &str, name: &str, ready: QueueTarget) -> Result<u32, Status> {
         let station = self.station()?;
         let id = station.shared.store.queues().register(vm_id, name).map_err(|_| Status::InternalFailure)?;
-        self.queues.borrow_mut().insert(id.0, ready);
-        station.shared.bells.hang(id.0, station.bell.clone());
-        Ok(id.0)
+        self.queues.borrow_mut().insert(id, ready);
+        station.shared.bells.hang(id, station.bell.clone());
+        Ok(id)
     }
 
     fn resolve_queue(&self, vm_id: &str, name: &str) -> Option<u32> {
-        self.station().ok()?.shared.store.queues().resolve(vm_id, name).map(|id| id.0)
+        self.station().ok()?.shared.store.queues().resolve(vm_id, name)
     }
 
     fn enqueue(&self, queue: u32, value: &[u8]) -> Result<(), Status> {
         let station = self.station()?;
-        station.shared.store.queues().enqueue(QueueId(queue), value).map_err(|error| match error {
-            EnqueueError::Unknown => Status::NotFound,
-            EnqueueError::Full => Status::InternalFailure,
-        })?;
+        station.shared.store.queues().enqueue(queue, value).map_err(foreign::status_of_queue)?;
         station.shared.bells.ring(queue);
         Ok(())
     }
 
     fn dequeue(&self, queue: u32) -> Result<Bytes, Status> {
-        self.station()?.shared.store.queues().dequeue(QueueId(queue)).map_err(|error| match error {
-            DequeueError::Unknown => Status::NotFound,
-            DequeueError::Empty => Status::Empty,
-        })
+        self.station()?.shared.store.queues().dequeue(queue).map_err(foreign::status_of_queue)
     }
 
     fn define_metric(&self, plugin: &Plugin, kind: MetricKind, name: &str) -> Result<u32, Status> {

@@ -167,6 +167,6 @@ fn cache_folder() -> Option<PathBuf> {
 /// The access log, open, if the configuration wants one.
 fn access_log(model: &Model, registry: &Registry) -> Result<Option<Arc<AccessLog>>, RunError> {
     let Some(settings) = &model.access_log else { return Ok(None) };
-    let log = AccessLog::open(&settings.path, registry.access_log_dropped());
+    let log = AccessLog::open(settings, registry.access_log_dropped());
     log.map(|log| Some(Arc::new(log))).map_err(RunError::system("the access log cannot be written"))
 }

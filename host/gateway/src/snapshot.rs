@@ -17,6 +17,8 @@ use crate::tls::CertificateStore;
 pub(crate) struct LoadedPlugin {
     /// What is run.
     pub(crate) plugin: Plugin,
+    /// Counts up, from 1, each time that the plugin of this name changes.
+    pub(crate) version: u64,
     /// Says whether a later configuration means the same plugin.
     pub(crate) identity: PluginIdentity,
 }

@@ -47,8 +47,13 @@ pub(crate) enum Command {
         /// Told when it is done.
         done: oneshot::Sender<()>,
     },
-    /// Tell how the plugins' VMs are, in the snapshot's order.
-    Report(oneshot::Sender<Vec<VmReport>>),
+    /// Tell how the plugins' VMs are, in the snapshot's order, while this revision is live.
+    Report {
+        /// The snapshot that is asked about.
+        revision: u64,
+        /// Dropped without an answer if another snapshot is live.
+        reply: oneshot::Sender<Vec<VmReport>>,
+    },
     /// Take no more connections, finish what is open within the limit, and end.
     Drain(Duration),
 }
@@ -99,9 +104,11 @@ async fn run(mut orders: mpsc::UnboundedReceiver<Command>, registry: &Registry, 
                 // Nobody waits any more when the control thread is ending.
                 let _ = done.send(());
             }
-            Some(Command::Report(reply)) => {
-                let reports = station.current().map(|view| view.stands().map(|stand| stand.vm.report()).collect());
-                let _ = reply.send(reports.unwrap_or_default());
+            Some(Command::Report { revision, reply }) => {
+                if let Some(view) = station.current().filter(|view| view.snapshot.revision == revision) {
+                    // Whoever asked may have lost patience.
+                    let _ = reply.send(view.stands().map(|stand| stand.vm.report()).collect());
+                }
             }
             Some(Command::Drain(limit)) => break drain(&station, doors, limit).await,
             None => break,

@@ -1,0 +1,127 @@
+//! What is live, as the admin API shows it: every plugin with its VMs on all workers, every module file with why it is
+//! not used. Asks the workers when it is asked; keeps nothing up to date in between.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lockgate_sandbox::VmReport;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::admin::{ModuleReport, PluginReport, PluginSource, PluginsReport, VmLine};
+use crate::modules::{ModuleFile, Modules};
+use crate::snapshot::Snapshot;
+use crate::worker::Command;
+
+/// How long a worker has to tell of its VMs; one that is busy for longer is left out.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// A snapshot and whom to ask about it.
+pub(crate) struct Roster {
+    snapshot: Arc<Snapshot>,
+    modules: Vec<ModuleReport>,
+    /// Why a plugin's module file is not used, in the snapshot's order.
+    held_back: Vec<Option<String>>,
+    workers: Vec<mpsc::UnboundedSender<Command>>,
+    refused: Option<String>,
+}
+
+impl Roster {
+    /// What is live now. `refused` is why the last reload was not taken.
+    pub(crate) fn new(
+        snapshot: &Arc<Snapshot>,
+        modules: &Modules,
+        workers: Vec<mpsc::UnboundedSender<Command>>,
+        refused: Option<String>,
+    ) -> Self {
+        let held_back = |module: &str| modules.get(module).and_then(|file| file.error.clone());
+        Self {
+            held_back: snapshot.plugins.iter().map(|loaded| held_back(&loaded.plugin.spec().module_name)).collect(),
+            modules: modules.iter().map(|(name, file)| module_report(name, file)).collect(),
+            snapshot: snapshot.clone(),
+            workers,
+            refused,
+        }
+    }
+
+    /// What each worker says of its VMs; `None` from one that does not answer in time.
+    async fn ask(&self) -> Vec<Option<Vec<VmReport>>> {
+        let mut asked = Vec::with_capacity(self.workers.len());
+        for worker in &self.workers {
+            let (reply, answer) = oneshot::channel();
+            let sent = worker.send(Command::Report { revision: self.snapshot.revision, reply });
+            asked.push(sent.is_ok().then_some(answer));
+        }
+        let end = tokio::time::Instant::now() + PATIENCE;
+        let mut answers = Vec::with_capacity(asked.len());
+        for answer in asked {
+            answers.push(match answer {
+                Some(answer) => tokio::time::timeout_at(end, answer).await.ok().and_then(Result::ok),
+                None => None,
+            });
+        }
+        answers
+    }
+
+    async fn report(&self) -> PluginsReport {
+        let answers = self.ask().await;
+        let plugins = self.snapshot.plugins.iter().enumerate().map(|(index, loaded)| {
+            let spec = loaded.plugin.spec();
+            let vms: Vec<VmLine> = answers
+                .iter()
+                .enumerate()
+                .filter_map(|(worker, reports)| Some(vm_line(worker, reports.as_ref()?.get(index)?)))
+                .collect();
+            let trapped = vms.iter().find_map(|vm| vm.last_error.clone());
+            let backing_off = vms.iter().any(|vm| vm.state == "backing_off");
+            PluginReport {
+                name: spec.name.clone(),
+                module: spec.module_name.clone(),
+                sha256: spec.module.sha256().to_owned(),
+                version: loaded.version.to_string(),
+                state: if backing_off { "backing_off" } else { "running" }.to_owned(),
+                vms,
+                last_error: self.held_back[index].clone().or(trapped),
+            }
+        });
+        PluginsReport {
+            revision: self.snapshot.revision,
+            refused: self.refused.clone(),
+            plugins: plugins.collect(),
+            modules: self.modules.clone(),
+        }
+    }
+}
+
+impl PluginSource for Roster {
+    fn plugins(&self) -> Pin<Box<dyn Future<Output = PluginsReport> + Send + '_>> {
+        Box::pin(self.report())
+    }
+}
+
+fn module_report(name: &str, file: &ModuleFile) -> ModuleReport {
+    let state = match (&file.error, file.removed) {
+        (_, true) => "removed",
+        (Some(_), false) => "refused",
+        (None, false) => "ready",
+    };
+    let module = file.newest.as_ref().or(file.proven.as_ref());
+    ModuleReport {
+        name: name.to_owned(),
+        sha256: module.map(|module| module.sha256().to_owned()),
+        state: state.to_owned(),
+        error: file.error.clone(),
+    }
+}
+
+fn vm_line(worker: usize, vm: &VmReport) -> VmLine {
+    VmLine {
+        worker,
+        state: vm.state.as_str().to_owned(),
+        age_seconds: vm.age.as_secs(),
+        memory_bytes: vm.memory,
+        streams: vm.streams,
+        traps: vm.traps,
+        last_error: vm.last_failure.clone(),
+    }
+}
