@@ -1,8 +1,8 @@
 //! Envoy, run beside the gateway with the same module and the same upstreams, as the reference for what proxy-wasm leaves open.
 
-use crate::http::Wire;
 use crate::modules::root;
 use crate::upstream::{Upstream, eventually};
+use crate::wire::Wire;
 use serde_json::{Value, json};
 use std::fs;
 use std::net::SocketAddr;

@@ -1,17 +1,19 @@
 //! The gateway under test: the real binary, its folder, its addresses, its log. Knows the contract of the configuration file, the
 //! command line and the admin address, nothing else.
 
-use crate::http::{Message, Request, Wire, get};
+use crate::binary::binary;
+use crate::config::{address_in, filled, modules_of};
+use crate::http::{Message, Request, get};
 use crate::metrics::Metrics;
-use crate::modules::{built, module};
-use crate::upstream::{Upstream, eventually};
-use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use crate::modules::module;
+use crate::upstream::eventually;
+use crate::wire::Wire;
+use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,27 +21,6 @@ use tempfile::TempDir;
 
 /// How long a gateway may take until it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(20);
-
-/// The path of the binary under test.
-#[must_use]
-pub fn binary() -> PathBuf {
-    built("LOCKGATE_BIN", "release/lockgate")
-}
-
-/// Runs the binary to its end.
-///
-/// # Panics
-/// When it cannot be run.
-#[must_use]
-pub fn lockgate(arguments: &[&str], folder: &Path) -> Output {
-    let binary = binary();
-    let run = Command::new(&binary)
-        .args(arguments)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .output();
-    run.unwrap_or_else(|error| panic!("{}: {error}; build it with make build", binary.display()))
-}
 
 /// A running gateway. Killed when dropped; its log is printed when the test has failed.
 #[derive(Debug)]
@@ -341,51 +322,11 @@ pub fn install(plugins: &Path, name: &str, bytes: &[u8]) {
         .expect("the folder is writable");
 }
 
-/// What a test leaves out of a configuration.
-#[must_use]
-pub fn filled(mut config: Value) -> Value {
-    let free = || Value::from(Upstream::nobody().to_string());
-    let root = config.as_object_mut().expect("a configuration is an object");
-    root.entry("workers").or_insert_with(|| 1.into());
-    root.entry("plugin_dir").or_insert_with(|| "plugins".into());
-    root.entry("admin")
-        .or_insert_with(|| json!({}))
-        .as_object_mut()
-        .expect("admin is an object")
-        .entry("listen")
-        .or_insert_with(free);
-    let listeners = root
-        .entry("listeners")
-        .or_insert_with(|| json!({ "web": {} }))
-        .as_object_mut()
-        .expect("listeners are an object");
-    for listener in listeners.values_mut() {
-        listener
-            .as_object_mut()
-            .expect("a listener is an object")
-            .entry("listen")
-            .or_insert_with(free);
-    }
-    config
-}
-
 fn write_config(folder: &Path, text: &str) {
     let part = folder.join(".gateway.json.part");
     fs::write(&part, text)
         .and_then(|()| fs::rename(&part, folder.join("gateway.json")))
         .expect("the folder is writable");
-}
-
-/// Every module that a configuration names, in plugins and in inline plugins.
-fn modules_of(config: &Value) -> BTreeSet<String> {
-    match config {
-        Value::Object(fields) => {
-            let named = fields.get("module").and_then(Value::as_str).map(String::from);
-            fields.values().flat_map(modules_of).chain(named).collect()
-        }
-        Value::Array(items) => items.iter().flat_map(modules_of).collect(),
-        _ => BTreeSet::new(),
-    }
 }
 
 fn spawn(folder: &Path) -> (Child, Arc<Mutex<Vec<String>>>) {
@@ -414,11 +355,4 @@ fn spawn(folder: &Path) -> (Child, Arc<Mutex<Vec<String>>>) {
 fn ready(admin: SocketAddr) -> Option<u16> {
     let stream = std::net::TcpStream::connect(admin).ok()?;
     Some(Wire::of(stream).exchange(&get("/readyz")).ok()?.status())
-}
-
-fn address_in(value: &Value) -> SocketAddr {
-    value
-        .as_str()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or_else(|| panic!("no address: {value}"))
 }

@@ -2,7 +2,9 @@
 //! and speaks to it. A test reads as config, request, assertion. Nothing here knows the gateway's insides: it sees the
 //! command line, the wire, the log and the admin address, as an operator does.
 
+pub mod binary;
 pub mod certificates;
+pub mod config;
 pub mod curl;
 pub mod envoy;
 pub mod gateway;
@@ -11,7 +13,9 @@ pub mod load;
 pub mod metrics;
 pub mod modules;
 pub mod upstream;
+pub mod wire;
 
 pub use gateway::Gateway;
 pub use http::{get, post, request};
 pub use upstream::Upstream;
+pub use wire::Wire;

@@ -1,7 +1,8 @@
 //! A steady load that counts what fails. Bounded in rate and in time; a test changes something while it runs and then asks for the
 //! account.
 
-use crate::http::{Ending, Message, Request, Wire};
+use crate::http::{Ending, Message, Request};
+use crate::wire::Wire;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};

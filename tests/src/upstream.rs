@@ -1,6 +1,7 @@
 //! Upstreams that do as they are told: each is a thread in the test's own process that keeps every request it has seen.
 
-use crate::http::{Message, Wire};
+use crate::http::Message;
+use crate::wire::Wire;
 use serde_json::json;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};

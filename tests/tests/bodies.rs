@@ -1,6 +1,7 @@
 //! Bodies: large ones go through a chain without being kept, in both directions; who is slow slows down the other side; limits hold.
 
-use lockgate_tests::http::{Ending, Message, Wire};
+use lockgate_tests::Wire;
+use lockgate_tests::http::{Ending, Message};
 use lockgate_tests::upstream::eventually;
 use lockgate_tests::{Gateway, Upstream, get, post, request};
 use serde_json::{Value, json};

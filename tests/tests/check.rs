@@ -1,6 +1,7 @@
 //! `lockgate check`: everything that is wrong with a configuration, at once, each with its place and a way out.
 
-use lockgate_tests::gateway::{filled, lockgate};
+use lockgate_tests::binary::lockgate;
+use lockgate_tests::config::filled;
 use lockgate_tests::modules::tag;
 use serde_json::json;
 use std::fs;

@@ -1,6 +1,7 @@
 //! SIGTERM: what has been accepted is answered, nothing new is taken, and the end comes in time.
 
-use lockgate_tests::http::{Ending, Wire};
+use lockgate_tests::Wire;
+use lockgate_tests::http::Ending;
 use lockgate_tests::upstream::{answer_chunked, eventually};
 use lockgate_tests::{Gateway, Upstream, get, post};
 use serde_json::json;

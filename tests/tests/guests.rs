@@ -204,7 +204,7 @@ fn a_fault_in_configure_is_told_by_check_and_refused_by_run() {
             "faults",
             &lockgate_tests::modules::module("faults"),
         );
-        let config = lockgate_tests::gateway::filled(json!({
+        let config = lockgate_tests::config::filled(json!({
             "upstreams": { "app": { "endpoints": ["127.0.0.1:1"] } },
             "plugins": { "faulty": { "module": "faults", "config": format!("{letter}c") } },
             "global_chain": ["faulty"],
@@ -212,7 +212,7 @@ fn a_fault_in_configure_is_told_by_check_and_refused_by_run() {
         fs::write(folder.path().join("gateway.json"), config.to_string()).expect("the folder is writable");
         for command in ["check", "run"] {
             let started = Instant::now();
-            let output = lockgate_tests::gateway::lockgate(&[command, "--config", "gateway.json"], folder.path());
+            let output = lockgate_tests::binary::lockgate(&[command, "--config", "gateway.json"], folder.path());
             let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
             assert_eq!(output.status.code(), Some(1), "{command}, {fault}: {said}");
             for part in ["faulty", "configure", function] {
@@ -335,108 +335,6 @@ fn an_allocator_that_lies_is_not_believed() {
     );
     assert!(is_answered(&gateway.get("/")));
     assert!(gateway.runs());
-}
-
-#[test]
-fn floods_are_bounded_and_disturb_nobody() {
-    let (upstream, side) = (Upstream::fixed("the answer"), Upstream::slow(Duration::from_millis(50)));
-    for flood in ["log", "metrics", "queue", "shared", "callouts", "headers"] {
-        let mut gateway = Gateway::start(json!({
-            "upstreams": {
-                "app": { "endpoints": [upstream.address().to_string()] },
-                "side": { "endpoints": [side.address().to_string()] },
-            },
-            "plugins": { "flood": { "module": "floods", "limits": { "deadline": "100ms", "memory": "32MiB" } }, "sound": { "module": "tag" } },
-            "routes": [
-                { "name": "flood", "match": { "path_prefix": "/flood" }, "chain": ["flood"], "upstream": "app" },
-                { "name": "sound", "chain": ["sound"], "upstream": "app" },
-            ],
-        }));
-        let others = sound(&gateway);
-        let before = gateway.memory().now;
-        let sent = Instant::now();
-        let status = gateway.send(get("/flood").header("x-flood", flood)).status();
-        assert!([200, 431, 502, 503].contains(&status), "{flood}: {status}");
-        assert!(
-            sent.elapsed() < Duration::from_secs(3),
-            "{flood}: took {:?}",
-            sent.elapsed()
-        );
-        let scraped = gateway.metrics();
-        assert!(
-            scraped.text().len() < 2 << 20,
-            "{flood}: the metrics have {} bytes",
-            scraped.text().len()
-        );
-        let account = others.finish();
-        assert!(
-            account.failures.is_empty(),
-            "{flood}: others failed: {:?}",
-            account.failures
-        );
-        assert!(
-            account.slowest < Duration::from_secs(2),
-            "{flood}: another's request took {:?}",
-            account.slowest
-        );
-        let grown = gateway.memory().peak.saturating_sub(before);
-        assert!(grown < 160 << 20, "{flood}: memory grew by {grown} bytes");
-        assert!(
-            gateway.log().len() < 20_000,
-            "{flood}: {} log lines",
-            gateway.log().len()
-        );
-        assert!(gateway.runs(), "{flood}");
-    }
-}
-
-#[test]
-fn isolated_streams_share_nothing_and_others_share_their_instance() {
-    let upstream = Upstream::fixed("the answer");
-    let counted = |isolation: &str| {
-        let gateway = Gateway::start(json!({
-            "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } },
-            "plugins": { "calls": { "module": "calls", "isolation": isolation } },
-            "global_chain": ["calls"],
-        }));
-        (0..3)
-            .map(|_| gateway.get("/").header("x-calls").unwrap_or_default().to_string())
-            .collect::<String>()
-    };
-    assert_eq!(counted("shared"), "ABC");
-    assert_eq!(counted("stream"), "AAA");
-}
-
-#[test]
-fn an_isolated_stream_fails_alone() {
-    let upstream = upstream();
-    let gateway = Gateway::start(json!({
-        "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } },
-        "plugins": { "faulty": { "module": "faults", "config": "th", "isolation": "stream" } },
-        "global_chain": ["faulty"],
-    }));
-    assert!(is_refused(&gateway.send(failing())));
-    assert!(
-        is_answered(&gateway.get("/")),
-        "no back-off where each stream has its own instance"
-    );
-}
-
-#[test]
-fn capabilities_are_kept_to() {
-    let upstream = Upstream::fixed("the answer");
-    let config = |capabilities: Value| {
-        json!({
-            "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } },
-            "plugins": { "tag": { "module": "tag", "capabilities": capabilities } },
-            "global_chain": ["tag"],
-        })
-    };
-    let free = Gateway::start(config(json!({ "host_calls": ["proxy_replace_header_map_value"] })));
-    assert_eq!(free.get("/").header("x-tag"), Some("untagged"));
-    let bound = Gateway::start(config(json!({ "host_calls": ["proxy_log"] })));
-    let response = bound.get("/");
-    assert_eq!((response.status(), response.header("x-tag")), (200, None));
 }
 
 /// A guest that no test uses is a guest that may be broken.

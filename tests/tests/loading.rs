@@ -1,6 +1,8 @@
 //! Modules that cannot be loaded: told by `check`, refused by `run`, and never put in the place of one that serves.
 
-use lockgate_tests::gateway::{filled, install, lockgate};
+use lockgate_tests::binary::lockgate;
+use lockgate_tests::config::filled;
+use lockgate_tests::gateway::install;
 use lockgate_tests::modules::{module, tag};
 use lockgate_tests::upstream::eventually;
 use lockgate_tests::{Gateway, Upstream};

@@ -1,6 +1,6 @@
 //! What an operator sees: metrics, access log, the admin address.
 
-use lockgate_tests::http::Wire;
+use lockgate_tests::Wire;
 use lockgate_tests::upstream::{answer, eventually};
 use lockgate_tests::{Gateway, Upstream, get, post};
 use serde_json::{Value, json};

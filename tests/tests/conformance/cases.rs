@@ -1,6 +1,7 @@
 //! The requests of the conformance test, the upstreams behind them, and what is noted of each exchange.
 
-use lockgate_tests::http::{Fields, Message, Request, Wire, get, post};
+use lockgate_tests::Wire;
+use lockgate_tests::http::{Fields, Message, Request, get, post};
 use lockgate_tests::upstream::{Then, Upstream, answer, answer_chunked};
 use std::net::SocketAddr;
 use std::thread;

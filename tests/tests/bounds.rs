@@ -1,0 +1,126 @@
+//! What a plugin may use up and what it may touch: floods are bounded, isolated streams share nothing, capabilities are kept to.
+
+use lockgate_tests::http::{Ending, Message};
+use lockgate_tests::load::Load;
+use lockgate_tests::{Gateway, Upstream, get};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+fn sound(gateway: &Gateway) -> Load {
+    Load::start(gateway.address(), 100, &get("/sound"), |response| {
+        response.status() == 200 && response.header("x-tag") == Some("untagged")
+    })
+}
+
+fn is_refused(response: &Message) -> bool {
+    response.status() == 503
+        && response.header("content-type") == Some("application/problem+json")
+        && response.json()["status"] == 503
+        && response.json()["request_id"].is_string()
+}
+
+fn is_answered(response: &Message) -> bool {
+    response.status() == 200 && response.ending == Ending::Whole && response.text() == "the answer"
+}
+
+#[test]
+fn floods_are_bounded_and_disturb_nobody() {
+    let (upstream, side) = (Upstream::fixed("the answer"), Upstream::slow(Duration::from_millis(50)));
+    for flood in ["log", "metrics", "queue", "shared", "callouts", "headers"] {
+        let mut gateway = Gateway::start(json!({
+            "upstreams": {
+                "app": { "endpoints": [upstream.address().to_string()] },
+                "side": { "endpoints": [side.address().to_string()] },
+            },
+            "plugins": { "flood": { "module": "floods", "limits": { "deadline": "100ms", "memory": "32MiB" } }, "sound": { "module": "tag" } },
+            "routes": [
+                { "name": "flood", "match": { "path_prefix": "/flood" }, "chain": ["flood"], "upstream": "app" },
+                { "name": "sound", "chain": ["sound"], "upstream": "app" },
+            ],
+        }));
+        let others = sound(&gateway);
+        let before = gateway.memory().now;
+        let sent = Instant::now();
+        let status = gateway.send(get("/flood").header("x-flood", flood)).status();
+        assert!([200, 431, 502, 503].contains(&status), "{flood}: {status}");
+        assert!(
+            sent.elapsed() < Duration::from_secs(3),
+            "{flood}: took {:?}",
+            sent.elapsed()
+        );
+        let scraped = gateway.metrics();
+        assert!(
+            scraped.text().len() < 2 << 20,
+            "{flood}: the metrics have {} bytes",
+            scraped.text().len()
+        );
+        let account = others.finish();
+        assert!(
+            account.failures.is_empty(),
+            "{flood}: others failed: {:?}",
+            account.failures
+        );
+        assert!(
+            account.slowest < Duration::from_secs(2),
+            "{flood}: another's request took {:?}",
+            account.slowest
+        );
+        let grown = gateway.memory().peak.saturating_sub(before);
+        assert!(grown < 160 << 20, "{flood}: memory grew by {grown} bytes");
+        assert!(
+            gateway.log().len() < 20_000,
+            "{flood}: {} log lines",
+            gateway.log().len()
+        );
+        assert!(gateway.runs(), "{flood}");
+    }
+}
+
+#[test]
+fn isolated_streams_share_nothing_and_others_share_their_instance() {
+    let upstream = Upstream::fixed("the answer");
+    let counted = |isolation: &str| {
+        let gateway = Gateway::start(json!({
+            "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } },
+            "plugins": { "calls": { "module": "calls", "isolation": isolation } },
+            "global_chain": ["calls"],
+        }));
+        (0..3)
+            .map(|_| gateway.get("/").header("x-calls").unwrap_or_default().to_string())
+            .collect::<String>()
+    };
+    assert_eq!(counted("shared"), "ABC");
+    assert_eq!(counted("stream"), "AAA");
+}
+
+#[test]
+fn an_isolated_stream_fails_alone() {
+    let upstream = Upstream::fixed("the answer");
+    let gateway = Gateway::start(json!({
+        "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } },
+        "plugins": { "faulty": { "module": "faults", "config": "th", "isolation": "stream" } },
+        "global_chain": ["faulty"],
+    }));
+    assert!(is_refused(&gateway.send(get("/").header("x-fail", "1"))));
+    assert!(
+        is_answered(&gateway.get("/")),
+        "no back-off where each stream has its own instance"
+    );
+}
+
+#[test]
+fn capabilities_are_kept_to() {
+    let upstream = Upstream::fixed("the answer");
+    let config = |capabilities: Value| {
+        json!({
+            "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } },
+            "plugins": { "tag": { "module": "tag", "capabilities": capabilities } },
+            "global_chain": ["tag"],
+        })
+    };
+    let free = Gateway::start(config(json!({ "host_calls": ["proxy_replace_header_map_value"] })));
+    assert_eq!(free.get("/").header("x-tag"), Some("untagged"));
+    let bound = Gateway::start(config(json!({ "host_calls": ["proxy_log"] })));
+    let response = bound.get("/");
+    assert_eq!((response.status(), response.header("x-tag")), (200, None));
+}
