@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{
-    AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, DATE, ETAG, EXPIRES, HeaderName, HeaderValue, LAST_MODIFIED, VARY,
+    AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, DATE, ETAG, EXPIRES, HeaderName, HeaderValue,
+    LAST_MODIFIED, VARY,
 };
 use http::{HeaderMap, Method, StatusCode};
 use lockgate_abi::Status;
@@ -28,7 +29,15 @@ use crate::inbound;
 const NAME: &str = "lockgate.cache";
 
 /// What of a stored response goes with 304 (RFC 9110, section 15.4.5).
-const WITH_NOT_MODIFIED: [HeaderName; 7] = [CACHE_CONTROL, CONTENT_LOCATION, DATE, ETAG, EXPIRES, LAST_MODIFIED, VARY];
+const WITH_NOT_MODIFIED: [HeaderName; 7] = [
+    CACHE_CONTROL,
+    CONTENT_LOCATION,
+    DATE,
+    ETAG,
+    EXPIRES,
+    LAST_MODIFIED,
+    VARY,
+];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,14 +100,21 @@ pub(super) fn call(
     let call: Call<'_> = read(NAME, argument)?;
     let now = Instant::now();
     if let Op::Purge = call.op {
-        return write(&Purged { purged: store.cache().purge(plugin, &call.key) });
+        return write(&Purged {
+            purged: store.cache().purge(plugin, &call.key),
+        });
     }
-    let mut exchange = exchange.ok_or_else(|| bad(NAME, &"there is no request here"))?.borrow_mut();
+    let mut exchange = exchange
+        .ok_or_else(|| bad(NAME, &"there is no request here"))?
+        .borrow_mut();
     match call.op {
         Op::Lookup => {
             let hit = store.cache().find(plugin, &call.key, &exchange.request.headers, now);
             let entry = hit.as_ref().map(Entry::of);
-            write(&Found { found: entry.is_some(), entry })
+            write(&Found {
+                found: entry.is_some(),
+                entry,
+            })
         }
         Op::Serve => {
             let extra = headers(&call.headers)?;
@@ -115,7 +131,10 @@ pub(super) fn call(
             let storing = filling.is_some();
             if let Some(filling) = filling {
                 let position = exchange.position;
-                exchange.taps.push(Tap { position, sink: Box::new(Sink(Some(filling))) });
+                exchange.taps.push(Tap {
+                    position,
+                    sink: Box::new(Sink(Some(filling))),
+                });
             }
             write(&Storing { storing })
         }
@@ -126,8 +145,16 @@ pub(super) fn call(
 impl Entry {
     fn of(hit: &Hit) -> Self {
         let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        let ttl_ms = if hit.fresh_for.is_zero() { -millis(hit.stale_for) } else { millis(hit.fresh_for) };
-        Self { status: hit.stored.status.as_u16(), age_ms: millis(hit.age).unsigned_abs(), ttl_ms }
+        let ttl_ms = if hit.fresh_for.is_zero() {
+            -millis(hit.stale_for)
+        } else {
+            millis(hit.fresh_for)
+        };
+        Self {
+            status: hit.stored.status.as_u16(),
+            age_ms: millis(hit.age).unsigned_abs(),
+            ttl_ms,
+        }
     }
 }
 
@@ -149,16 +176,23 @@ fn answer(hit: &Hit, extra: HeaderMap, exchange: &Exchange) -> LocalResponse {
     let stored = &hit.stored;
     let is_head = exchange.request.method == Method::HEAD;
     let may_be_304 = stored.status == StatusCode::OK && (is_head || exchange.request.method == Method::GET);
-    let is_not_modified =
-        may_be_304 && conditional::is_not_modified(&exchange.request.headers, &stored.headers);
+    let is_not_modified = may_be_304 && conditional::is_not_modified(&exchange.request.headers, &stored.headers);
     let (status, mut headers, body) = if is_not_modified {
-        (StatusCode::NOT_MODIFIED, only(&WITH_NOT_MODIFIED, &stored.headers), Bytes::new())
+        (
+            StatusCode::NOT_MODIFIED,
+            only(&WITH_NOT_MODIFIED, &stored.headers),
+            Bytes::new(),
+        )
     } else {
         let mut headers = stored.headers.clone();
         if may_have_length(stored.status) {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(stored.body.len()));
         }
-        (stored.status, headers, if is_head { Bytes::new() } else { stored.body.clone() })
+        (
+            stored.status,
+            headers,
+            if is_head { Bytes::new() } else { stored.body.clone() },
+        )
     };
     headers.insert(AGE, HeaderValue::from(hit.age.as_secs()));
     // A name's first value replaces what was stored, the further ones come with it.
@@ -199,16 +233,26 @@ fn fill(
     if call.vary.iter().any(|name| name.trim() == "*") {
         return Ok(None);
     }
-    let vary = call.vary.iter().map(|name| HeaderName::from_bytes(name.trim().as_bytes())).collect::<Result<Vec<_>, _>>();
+    let vary = call
+        .vary
+        .iter()
+        .map(|name| HeaderName::from_bytes(name.trim().as_bytes()))
+        .collect::<Result<Vec<_>, _>>();
     let vary = vary.map_err(|error| bad(NAME, &error))?;
-    let response = exchange.response.as_ref().ok_or_else(|| bad(NAME, &"there is no response yet"))?;
+    let response = exchange
+        .response
+        .as_ref()
+        .ok_or_else(|| bad(NAME, &"there is no response yet"))?;
     let is_part = response.status == StatusCode::PARTIAL_CONTENT || response.headers.contains_key(CONTENT_RANGE);
     if exchange.request.method != Method::GET || is_part || response.status == StatusCode::NOT_MODIFIED {
         return Ok(None);
     }
     let mut headers = response.headers.clone();
     inbound::strip_response(&mut headers);
-    let age = headers.remove(AGE).and_then(|age| age.to_str().ok()?.trim().parse().ok()).unwrap_or(0);
+    let age = headers
+        .remove(AGE)
+        .and_then(|age| age.to_str().ok()?.trim().parse().ok())
+        .unwrap_or(0);
     let entry = NewEntry::new(response.status, headers, ttl, now)
         .aged(Duration::from_secs(age))
         .varying_by(vary, &exchange.request.headers);

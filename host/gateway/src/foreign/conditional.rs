@@ -8,12 +8,21 @@ use http::{HeaderMap, HeaderValue};
 pub(super) fn is_not_modified(request: &HeaderMap, stored: &HeaderMap) -> bool {
     if request.contains_key(IF_NONE_MATCH) {
         let Some(etag) = stored.get(ETAG) else {
-            return request.get_all(IF_NONE_MATCH).iter().any(|value| value.as_bytes().trim_ascii() == b"*");
+            return request
+                .get_all(IF_NONE_MATCH)
+                .iter()
+                .any(|value| value.as_bytes().trim_ascii() == b"*");
         };
-        return request.get_all(IF_NONE_MATCH).iter().any(|value| lists(value, opaque(etag.as_bytes())));
+        return request
+            .get_all(IF_NONE_MATCH)
+            .iter()
+            .any(|value| lists(value, opaque(etag.as_bytes())));
     }
     let date = |value: &HeaderValue| httpdate::parse_http_date(value.to_str().ok()?).ok();
-    match (request.get(IF_MODIFIED_SINCE).and_then(date), stored.get(LAST_MODIFIED).and_then(date)) {
+    match (
+        request.get(IF_MODIFIED_SINCE).and_then(date),
+        stored.get(LAST_MODIFIED).and_then(date),
+    ) {
         (Some(since), Some(modified)) => modified <= since,
         _ => false,
     }
@@ -27,7 +36,9 @@ fn lists(list: &HeaderValue, etag: &[u8]) -> bool {
     }
     // Tags are quoted and may hold commas, so the list is read tag by tag.
     while let Some(start) = rest.iter().position(|&byte| byte == b'"') {
-        let Some(length) = rest[start + 1..].iter().position(|&byte| byte == b'"') else { return false };
+        let Some(length) = rest[start + 1..].iter().position(|&byte| byte == b'"') else {
+            return false;
+        };
         let end = start + length + 2;
         if &rest[start..end] == etag {
             return true;
@@ -50,7 +61,10 @@ mod tests {
     use super::*;
 
     fn map(headers: &[(HeaderName, &'static str)]) -> HeaderMap {
-        headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
+        headers
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
+            .collect()
     }
 
     #[test]
@@ -80,8 +94,14 @@ mod tests {
         let stored = map(&[(LAST_MODIFIED, MAY), (ETAG, "\"a\"")]);
         assert!(is_not_modified(&map(&[(IF_MODIFIED_SINCE, MAY)]), &stored));
         assert!(is_not_modified(&map(&[(IF_MODIFIED_SINCE, JUNE)]), &stored));
-        assert!(!is_not_modified(&map(&[(IF_MODIFIED_SINCE, MAY)]), &map(&[(LAST_MODIFIED, JUNE)])));
-        assert!(!is_not_modified(&map(&[(IF_MODIFIED_SINCE, JUNE), (IF_NONE_MATCH, "\"b\"")]), &stored));
+        assert!(!is_not_modified(
+            &map(&[(IF_MODIFIED_SINCE, MAY)]),
+            &map(&[(LAST_MODIFIED, JUNE)])
+        ));
+        assert!(!is_not_modified(
+            &map(&[(IF_MODIFIED_SINCE, JUNE), (IF_NONE_MATCH, "\"b\"")]),
+            &stored
+        ));
         assert!(!is_not_modified(&map(&[(IF_MODIFIED_SINCE, "yesterday")]), &stored));
         assert!(!is_not_modified(&map(&[(IF_MODIFIED_SINCE, JUNE)]), &map(&[])));
         assert!(!is_not_modified(&map(&[]), &stored));

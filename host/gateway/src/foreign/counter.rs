@@ -74,9 +74,19 @@ struct RuleOut {
 pub(super) fn call(store: &Store, plugin: &str, argument: &[u8]) -> Result<Vec<u8>, Status> {
     let call: Call<'_> = read(NAME, argument)?;
     let rules: SmallVec<[Rule<'_>; 2]> = call.rules.iter().map(RuleIn::rule).collect();
-    let taken = store.counters().take(plugin, &rules, Instant::now()).map_err(|error| bad(NAME, &error))?;
-    let rules = rules.iter().zip(&taken.rules).map(|(rule, outcome)| RuleOut::new(rule, outcome)).collect();
-    write(&Answer { allowed: taken.allowed, rules })
+    let taken = store
+        .counters()
+        .take(plugin, &rules, Instant::now())
+        .map_err(|error| bad(NAME, &error))?;
+    let rules = rules
+        .iter()
+        .zip(&taken.rules)
+        .map(|(rule, outcome)| RuleOut::new(rule, outcome))
+        .collect();
+    write(&Answer {
+        allowed: taken.allowed,
+        rules,
+    })
 }
 
 impl RuleIn<'_> {
@@ -131,14 +141,26 @@ mod tests {
         let store = Store::new(StoreSettings::default());
         for remaining in [1, 0] {
             let answer = take(&store, "quota", &alice(2)).expect("well-formed");
-            assert_eq!((&answer["allowed"], &answer["rules"][0]["remaining"]), (&json!(true), &json!(remaining)));
-            assert_eq!((&answer["rules"][0]["limit"], &answer["rules"][0]["retry_after_ms"]), (&json!(2), &json!(0)));
+            assert_eq!(
+                (&answer["allowed"], &answer["rules"][0]["remaining"]),
+                (&json!(true), &json!(remaining))
+            );
+            assert_eq!(
+                (&answer["rules"][0]["limit"], &answer["rules"][0]["retry_after_ms"]),
+                (&json!(2), &json!(0))
+            );
         }
         let answer = take(&store, "quota", &alice(2)).expect("well-formed");
-        assert_eq!((&answer["allowed"], &answer["rules"][0]["allowed"]), (&json!(false), &json!(false)));
+        assert_eq!(
+            (&answer["allowed"], &answer["rules"][0]["allowed"]),
+            (&json!(false), &json!(false))
+        );
         let retry = answer["rules"][0]["retry_after_ms"].as_u64().expect("a number");
         let reset = answer["rules"][0]["reset_ms"].as_u64().expect("a number");
-        assert!((1_790_000..=1_800_000).contains(&retry) && (3_590_000..=3_600_000).contains(&reset), "{retry} {reset}");
+        assert!(
+            (1_790_000..=1_800_000).contains(&retry) && (3_590_000..=3_600_000).contains(&reset),
+            "{retry} {reset}"
+        );
     }
 
     #[test]
@@ -153,13 +175,14 @@ mod tests {
     #[test]
     fn all_rules_are_charged_or_none() {
         let store = Store::new(StoreSettings::default());
-        let rule = |key: &str, limit: u64, cost: u64| {
-            json!({ "key": key, "algorithm": "token_bucket", "limit": limit, "window_ms": 3_600_000, "cost": cost, "burst": limit })
-        };
+        let rule = |key: &str, limit: u64, cost: u64| json!({ "key": key, "algorithm": "token_bucket", "limit": limit, "window_ms": 3_600_000, "cost": cost, "burst": limit });
         let both = json!({ "op": "take", "rules": [rule("wide", 10, 1), rule("narrow", 10, 11)] });
         let answer = take(&store, "quota", &both).expect("well-formed");
         assert_eq!(answer["allowed"], false);
-        assert_eq!(answer["rules"][0], json!({ "allowed": true, "limit": 10, "remaining": 10, "reset_ms": 0, "retry_after_ms": 0 }));
+        assert_eq!(
+            answer["rules"][0],
+            json!({ "allowed": true, "limit": 10, "remaining": 10, "reset_ms": 0, "retry_after_ms": 0 })
+        );
     }
 
     #[test]

@@ -15,15 +15,29 @@ use super::*;
 /// An exchange in its request phase.
 fn request(method: Method, headers: &[(HeaderName, &'static str)]) -> SharedExchange {
     let socket = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    let connection = Connection { id: 1, listener: "web".into(), peer: socket, local: socket, tls: None };
+    let connection = Connection {
+        id: 1,
+        listener: "web".into(),
+        peer: socket,
+        local: socket,
+        tls: None,
+    };
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let facts = Facts::new(Rc::new(connection), client, HeaderValue::from_static("id"), http::Version::HTTP_11);
+    let facts = Facts::new(
+        Rc::new(connection),
+        client,
+        HeaderValue::from_static("id"),
+        http::Version::HTTP_11,
+    );
     let head = RequestHead {
         method,
         path: PathAndQuery::from_static("/"),
         authority: HeaderValue::from_static("test"),
         scheme: Scheme::Http,
-        headers: headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect(),
+        headers: headers
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
+            .collect(),
     };
     let mut exchange = Exchange::new(head, facts);
     exchange.position = 2;
@@ -32,7 +46,10 @@ fn request(method: Method, headers: &[(HeaderName, &'static str)]) -> SharedExch
 
 /// The same, once this response has come.
 fn respond(exchange: &SharedExchange, status: StatusCode, headers: &[(HeaderName, &'static str)]) {
-    let headers = headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
+    let headers = headers
+        .iter()
+        .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
+        .collect();
     exchange.borrow_mut().response = Some(ResponseHead { status, headers });
 }
 
@@ -60,7 +77,10 @@ fn store() -> Arc<Store> {
 fn keep(store: &Arc<Store>, headers: &[(HeaderName, &'static str)], body: &'static str) {
     let exchange = request(Method::GET, &[]);
     respond(&exchange, StatusCode::OK, headers);
-    assert_eq!(ask(store, &exchange, json!({ "op": "store", "key": "K", "ttl_ms": 60_000 })), json!({ "storing": true }));
+    assert_eq!(
+        ask(store, &exchange, json!({ "op": "store", "key": "K", "ttl_ms": 60_000 })),
+        json!({ "storing": true })
+    );
     pass(&exchange, body, true);
 }
 
@@ -68,27 +88,54 @@ fn keep(store: &Arc<Store>, headers: &[(HeaderName, &'static str)], body: &'stat
 fn serve(store: &Arc<Store>, exchange: &SharedExchange) -> LocalResponse {
     let call = json!({ "op": "serve", "key": "K", "headers": [["cache-status", "lockgate; hit"]] });
     assert_eq!(ask(store, exchange, call), json!({ "served": true }));
-    exchange.borrow_mut().asked.local_response.take().expect("serving answers the request")
+    exchange
+        .borrow_mut()
+        .asked
+        .local_response
+        .take()
+        .expect("serving answers the request")
 }
 
 #[test]
 fn a_response_that_came_through_whole_is_served_from_then_on() {
     let store = store();
     let miss = request(Method::GET, &[]);
-    assert_eq!(ask(&store, &miss, json!({ "op": "lookup", "key": "K" })), json!({ "found": false }));
-    assert_eq!(ask(&store, &miss, json!({ "op": "serve", "key": "K" })), json!({ "served": false }));
+    assert_eq!(
+        ask(&store, &miss, json!({ "op": "lookup", "key": "K" })),
+        json!({ "found": false })
+    );
+    assert_eq!(
+        ask(&store, &miss, json!({ "op": "serve", "key": "K" })),
+        json!({ "served": false })
+    );
     assert!(miss.borrow().asked.local_response.is_none());
-    keep(&store, &[(ETAG, "\"1\""), (CONNECTION, "close"), (SET_COOKIE, "a=b"), (AGE, "5")], "the body");
+    keep(
+        &store,
+        &[(ETAG, "\"1\""), (CONNECTION, "close"), (SET_COOKIE, "a=b"), (AGE, "5")],
+        "the body",
+    );
 
     let hit = request(Method::GET, &[]);
     let found = ask(&store, &hit, json!({ "op": "lookup", "key": "K" }));
     assert_eq!((&found["found"], &found["status"]), (&json!(true), &json!(200)));
-    assert!((5_000..10_000).contains(&found["age_ms"].as_u64().expect("a number")), "{found}");
-    assert!((55_000..=60_000).contains(&found["ttl_ms"].as_i64().expect("a number")), "{found}");
+    assert!(
+        (5_000..10_000).contains(&found["age_ms"].as_u64().expect("a number")),
+        "{found}"
+    );
+    assert!(
+        (55_000..=60_000).contains(&found["ttl_ms"].as_i64().expect("a number")),
+        "{found}"
+    );
     let answer = serve(&store, &hit);
-    assert_eq!((answer.status, &answer.body[..], answer.position), (StatusCode::OK, &b"the body"[..], 2));
+    assert_eq!(
+        (answer.status, &answer.body[..], answer.position),
+        (StatusCode::OK, &b"the body"[..], 2)
+    );
     assert_eq!((&answer.headers[ETAG], &answer.headers[CONTENT_LENGTH]), ("\"1\"", "8"));
-    assert_eq!((&answer.headers["cache-status"], &answer.headers[SET_COOKIE]), ("lockgate; hit", "a=b"));
+    assert_eq!(
+        (&answer.headers["cache-status"], &answer.headers[SET_COOKIE]),
+        ("lockgate; hit", "a=b")
+    );
     assert!(!answer.headers.contains_key(CONNECTION));
     assert_eq!(answer.headers.get_all(AGE).iter().count(), 1);
     assert!(answer.headers[AGE].to_str().is_ok_and(|age| age == "5" || age == "6"));
@@ -99,18 +146,28 @@ fn head_is_answered_from_what_get_stored() {
     let store = store();
     keep(&store, &[], "the body");
     let answer = serve(&store, &request(Method::HEAD, &[]));
-    assert_eq!((answer.status, answer.body.len(), &answer.headers[CONTENT_LENGTH]), (StatusCode::OK, 0, &HeaderValue::from(8)));
+    assert_eq!(
+        (answer.status, answer.body.len(), &answer.headers[CONTENT_LENGTH]),
+        (StatusCode::OK, 0, &HeaderValue::from(8))
+    );
 }
 
 #[test]
 fn a_client_that_has_it_already_is_told_so() {
     let store = store();
-    keep(&store, &[(ETAG, "\"1\""), (HeaderName::from_static("x-large"), "y")], "the body");
+    keep(
+        &store,
+        &[(ETAG, "\"1\""), (HeaderName::from_static("x-large"), "y")],
+        "the body",
+    );
     let answer = serve(&store, &request(Method::GET, &[(IF_NONE_MATCH, "\"0\", W/\"1\"")]));
     assert_eq!((answer.status, answer.body.len()), (StatusCode::NOT_MODIFIED, 0));
     assert!(answer.headers.contains_key(ETAG) && answer.headers.contains_key(AGE));
     assert!(!answer.headers.contains_key("x-large") && !answer.headers.contains_key(CONTENT_LENGTH));
-    assert_eq!(serve(&store, &request(Method::GET, &[(IF_NONE_MATCH, "\"2\"")])).status, StatusCode::OK);
+    assert_eq!(
+        serve(&store, &request(Method::GET, &[(IF_NONE_MATCH, "\"2\"")])).status,
+        StatusCode::OK
+    );
 }
 
 #[test]
@@ -118,23 +175,45 @@ fn a_body_that_is_cut_short_is_not_kept() {
     let store = store();
     let exchange = request(Method::GET, &[]);
     respond(&exchange, StatusCode::OK, &[]);
-    ask(&store, &exchange, json!({ "op": "store", "key": "K", "ttl_ms": 60_000 }));
+    ask(
+        &store,
+        &exchange,
+        json!({ "op": "store", "key": "K", "ttl_ms": 60_000 }),
+    );
     pass(&exchange, "half", false);
-    assert_eq!(ask(&store, &exchange, json!({ "op": "lookup", "key": "K" })), json!({ "found": false }));
+    assert_eq!(
+        ask(&store, &exchange, json!({ "op": "lookup", "key": "K" })),
+        json!({ "found": false })
+    );
     assert_eq!(store.cache().used(), 0);
 }
 
 #[test]
 fn a_body_that_is_too_large_is_not_kept() {
-    let limits = CacheLimits { bytes: 1 << 20, max_entry: 1024 };
-    let store = Arc::new(Store::new(StoreSettings { cache: limits, ..StoreSettings::default() }));
+    let limits = CacheLimits {
+        bytes: 1 << 20,
+        max_entry: 1024,
+    };
+    let store = Arc::new(Store::new(StoreSettings {
+        cache: limits,
+        ..StoreSettings::default()
+    }));
     let exchange = request(Method::GET, &[]);
     respond(&exchange, StatusCode::OK, &[]);
-    assert_eq!(ask(&store, &exchange, json!({ "op": "store", "key": "K", "ttl_ms": 1 })), json!({ "storing": true }));
+    assert_eq!(
+        ask(&store, &exchange, json!({ "op": "store", "key": "K", "ttl_ms": 1 })),
+        json!({ "storing": true })
+    );
     pass(&exchange, "0123456789".repeat(100).leak(), true);
-    assert_eq!(ask(&store, &exchange, json!({ "op": "lookup", "key": "K" })), json!({ "found": false }));
+    assert_eq!(
+        ask(&store, &exchange, json!({ "op": "lookup", "key": "K" })),
+        json!({ "found": false })
+    );
     respond(&exchange, StatusCode::OK, &[(CONTENT_LENGTH, "1000")]);
-    assert_eq!(ask(&store, &exchange, json!({ "op": "store", "key": "K", "ttl_ms": 1 })), json!({ "storing": false }));
+    assert_eq!(
+        ask(&store, &exchange, json!({ "op": "store", "key": "K", "ttl_ms": 1 })),
+        json!({ "storing": false })
+    );
 }
 
 #[test]
@@ -150,7 +229,10 @@ fn only_complete_answers_to_get_are_kept() {
     ] {
         let exchange = request(method, &[]);
         respond(&exchange, status, headers);
-        assert_eq!(ask(&store, &exchange, json!({ "op": "store", "key": "K", "ttl_ms": 1 })), json!({ "storing": false }));
+        assert_eq!(
+            ask(&store, &exchange, json!({ "op": "store", "key": "K", "ttl_ms": 1 })),
+            json!({ "storing": false })
+        );
     }
     let exchange = request(Method::GET, &[]);
     respond(&exchange, StatusCode::OK, &[]);
@@ -164,14 +246,30 @@ fn variants_are_chosen_by_the_current_request() {
     for (encoding, body) in [("gzip", "small"), ("identity", "large")] {
         let exchange = request(Method::GET, &[(ACCEPT_ENCODING, encoding)]);
         respond(&exchange, StatusCode::OK, &[]);
-        ask(&store, &exchange, json!({ "op": "store", "key": "K", "ttl_ms": 60_000, "vary": ["Accept-Encoding"] }));
+        ask(
+            &store,
+            &exchange,
+            json!({ "op": "store", "key": "K", "ttl_ms": 60_000, "vary": ["Accept-Encoding"] }),
+        );
         pass(&exchange, body, true);
     }
-    assert_eq!(serve(&store, &request(Method::GET, &[(ACCEPT_ENCODING, "gzip")])).body, "small");
-    assert_eq!(serve(&store, &request(Method::GET, &[(ACCEPT_ENCODING, "identity")])).body, "large");
+    assert_eq!(
+        serve(&store, &request(Method::GET, &[(ACCEPT_ENCODING, "gzip")])).body,
+        "small"
+    );
+    assert_eq!(
+        serve(&store, &request(Method::GET, &[(ACCEPT_ENCODING, "identity")])).body,
+        "large"
+    );
     let other = request(Method::GET, &[(ACCEPT_ENCODING, "br")]);
-    assert_eq!(ask(&store, &other, json!({ "op": "lookup", "key": "K" })), json!({ "found": false }));
-    assert_eq!(ask(&store, &other, json!({ "op": "purge", "key": "K" })), json!({ "purged": 2 }));
+    assert_eq!(
+        ask(&store, &other, json!({ "op": "lookup", "key": "K" })),
+        json!({ "found": false })
+    );
+    assert_eq!(
+        ask(&store, &other, json!({ "op": "purge", "key": "K" })),
+        json!({ "purged": 2 })
+    );
 }
 
 #[test]
@@ -192,10 +290,18 @@ fn another_plugin_finds_nothing() {
     keep(&store, &[], "the body");
     let exchange = request(Method::GET, &[]);
     for op in ["lookup", "serve"] {
-        let answer = call(&store, "other", json!({ "op": op, "key": "K" }).to_string().as_bytes(), Some(&exchange));
+        let answer = call(
+            &store,
+            "other",
+            json!({ "op": op, "key": "K" }).to_string().as_bytes(),
+            Some(&exchange),
+        );
         assert!(answer.is_ok_and(|answer| answer.ends_with(b":false}")), "{op}");
     }
-    assert_eq!(call(&store, "other", br#"{"op":"purge","key":"K"}"#, None).as_deref(), Ok(&br#"{"purged":0}"#[..]));
+    assert_eq!(
+        call(&store, "other", br#"{"op":"purge","key":"K"}"#, None).as_deref(),
+        Ok(&br#"{"purged":0}"#[..])
+    );
 }
 
 #[test]
@@ -208,13 +314,29 @@ fn what_cannot_be_done_here_or_is_not_understood_is_a_bad_argument() {
         (json!({ "op": "lookup", "key": "K", "x": 1 }), Some(&exchange)),
         (json!({ "op": "store", "key": "K", "ttl_ms": 1 }), Some(&exchange)),
         (json!({ "op": "lookup", "key": "K" }), None),
-        (json!({ "op": "serve", "key": "K", "headers": [["bad name", "x"]] }), Some(&exchange)),
-        (json!({ "op": "serve", "key": "K", "headers": [["x", "a\r\nb: c"]] }), Some(&exchange)),
+        (
+            json!({ "op": "serve", "key": "K", "headers": [["bad name", "x"]] }),
+            Some(&exchange),
+        ),
+        (
+            json!({ "op": "serve", "key": "K", "headers": [["x", "a\r\nb: c"]] }),
+            Some(&exchange),
+        ),
     ] {
-        assert_eq!(call(&store, "cache", argument.to_string().as_bytes(), exchange), Err(Status::BadArgument), "{argument}");
+        assert_eq!(
+            call(&store, "cache", argument.to_string().as_bytes(), exchange),
+            Err(Status::BadArgument),
+            "{argument}"
+        );
     }
     respond(&exchange, StatusCode::OK, &[]);
-    for argument in [json!({ "op": "store", "key": "K" }), json!({ "op": "store", "key": "K", "ttl_ms": 1, "vary": ["a b"] })] {
-        assert_eq!(call(&store, "cache", argument.to_string().as_bytes(), Some(&exchange)), Err(Status::BadArgument));
+    for argument in [
+        json!({ "op": "store", "key": "K" }),
+        json!({ "op": "store", "key": "K", "ttl_ms": 1, "vary": ["a b"] }),
+    ] {
+        assert_eq!(
+            call(&store, "cache", argument.to_string().as_bytes(), Some(&exchange)),
+            Err(Status::BadArgument)
+        );
     }
 }
