@@ -5,12 +5,13 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::headers::Headers;
 use crate::host;
+use crate::ids::Ids;
 use crate::plugin::{Flow, IntoFlow, Plugin};
 use crate::request::Request;
 use crate::response::Response;
@@ -213,7 +214,7 @@ pub(crate) struct Pending {
 }
 
 thread_local! {
-    static PENDING: RefCell<BTreeMap<u32, Pending>> = const { RefCell::new(BTreeMap::new()) };
+    static PENDING: RefCell<HashMap<u32, Pending, Ids>> = const { RefCell::new(HashMap::with_hasher(Ids)) };
     static ACTIVE: Cell<u32> = const { Cell::new(0) };
 }
 

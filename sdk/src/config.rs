@@ -23,5 +23,11 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ConfigError> {
         b"" | b"null" => b"{}",
         text => text,
     };
-    serde_json::from_slice(text).map_err(|error| ConfigError::new(error.to_string()))
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let config = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        ConfigError::at(if path == "." { "" } else { &path }, error.inner().to_string())
+    })?;
+    json.end().map_err(|error| ConfigError::new(error.to_string()))?;
+    Ok(config)
 }

@@ -3,8 +3,7 @@
 //! Not for plugin authors: [`#[plugin]`](macro@crate::plugin) writes the exports that call it.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, Hasher};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::body::Body;
@@ -12,6 +11,7 @@ use crate::callout::{self, Answer};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::host;
+use crate::ids::Ids;
 use crate::logging;
 use crate::plugin::{Flow, IntoFlow, Plugin};
 use crate::reply::reply;
@@ -21,7 +21,8 @@ use crate::wire::{Action, Buffer, LogLevel};
 
 /// All contexts of one module. A host may configure several root contexts in it.
 pub struct Guest<P: Plugin> {
-    plugins: RefCell<BTreeMap<u32, Rc<P>>>,
+    /// By root context; mostly one.
+    plugins: RefCell<Vec<(u32, Rc<P>)>>,
     streams: RefCell<HashMap<u32, Stream<P>, Ids>>,
 }
 
@@ -36,7 +37,7 @@ impl<P: Plugin> Guest<P> {
     #[allow(clippy::new_without_default, reason = "only the attribute makes one, in a constant")]
     pub const fn new() -> Guest<P> {
         Guest {
-            plugins: RefCell::new(BTreeMap::new()),
+            plugins: RefCell::new(Vec::new()),
             streams: RefCell::new(HashMap::with_hasher(Ids)),
         }
     }
@@ -44,7 +45,7 @@ impl<P: Plugin> Guest<P> {
     /// `proxy_on_context_create`.
     pub fn create(&self, id: u32, parent: u32) {
         if parent != 0 {
-            let plugin = self.plugins.borrow().get(&parent).cloned();
+            let plugin = self.plugin(parent);
             self.streams.borrow_mut().insert(
                 id,
                 Stream {
@@ -61,7 +62,9 @@ impl<P: Plugin> Guest<P> {
         callout::set_active(root);
         match config::read(size).and_then(P::new) {
             Ok(plugin) => {
-                self.plugins.borrow_mut().insert(root, Rc::new(plugin));
+                let mut plugins = self.plugins.borrow_mut();
+                plugins.retain(|(known, _)| *known != root);
+                plugins.push((root, Rc::new(plugin)));
                 true
             }
             Err(error) => {
@@ -75,14 +78,13 @@ impl<P: Plugin> Guest<P> {
     pub fn delete(&self, id: u32) {
         callout::forget(id);
         if self.streams.borrow_mut().remove(&id).is_none() {
-            self.plugins.borrow_mut().remove(&id);
+            self.plugins.borrow_mut().retain(|(known, _)| *known != id);
         }
     }
 
     /// `proxy_on_tick`.
     pub fn tick(&self, root: u32) {
-        let plugin = self.plugins.borrow().get(&root).cloned();
-        if let Some(plugin) = plugin {
+        if let Some(plugin) = self.plugin(root) {
             callout::set_active(root);
             plugin.on_tick();
         }
@@ -152,7 +154,7 @@ impl<P: Plugin> Guest<P> {
     pub fn call_answered(&self, call: u32, headers: usize, body: usize) {
         let Some(pending) = callout::take(call) else { return };
         let (context, answer) = (pending.context, Answer::new(headers, body));
-        let root = self.plugins.borrow().get(&context).cloned();
+        let root = self.plugin(context);
         if let Err(error) = host::set_effective_context(context).map_err(Error::host("proxy_set_effective_context")) {
             return report("callout", &error);
         }
@@ -173,6 +175,15 @@ impl<P: Plugin> Guest<P> {
         {
             report("callout", &error);
         }
+    }
+
+    /// The plugin that a root context was configured as.
+    fn plugin(&self, root: u32) -> Option<Rc<P>> {
+        self.plugins
+            .borrow()
+            .iter()
+            .find(|(known, _)| *known == root)
+            .map(|(_, plugin)| plugin.clone())
     }
 
     fn run(&self, id: u32, hook: &str, run: impl FnOnce(&P, &mut P::State) -> Result<Flow>) -> u32 {
@@ -212,34 +223,4 @@ fn conclude(hook: &str, flow: Result<Flow>) -> Action {
 
 fn report(hook: &str, error: &Error) {
     host::log(LogLevel::Error, &format!("{hook}: {error}"));
-}
-
-/// Spreads context ids, which hosts count upwards, over a hash table.
-#[derive(Clone, Copy)]
-struct Ids;
-
-struct IdHasher(u64);
-
-impl BuildHasher for Ids {
-    type Hasher = IdHasher;
-    fn build_hasher(&self) -> IdHasher {
-        IdHasher(0)
-    }
-}
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u32(u32::from(*byte));
-        }
-    }
-    fn write_u32(&mut self, id: u32) {
-        // Fibonacci hashing: the table looks at the top bits as well as at the bottom ones.
-        self.0 = (self.0 ^ u64::from(id))
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .rotate_left(32);
-    }
 }

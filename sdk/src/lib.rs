@@ -48,6 +48,7 @@ mod error;
 mod ffi;
 mod headers;
 mod host;
+mod ids;
 mod logging;
 #[cfg(not(target_arch = "wasm32"))]
 mod memory;

@@ -1,9 +1,29 @@
 //! Native tests of plugins: a gateway in memory that sends requests through one plugin's hooks.
 //!
-//! ```ignore
-//! let gateway = Gateway::<Auth>::configured(r#"{ … }"#)?;
-//! let answer = gateway.get("/orders").send();
-//! assert_eq!(answer.status(), Some(401));
+//! ```
+//! use lockgate_sdk::prelude::*;
+//! use lockgate_sdk::testing::Gateway;
+//!
+//! struct Closed;
+//!
+//! #[plugin]
+//! impl Plugin for Closed {
+//!     fn new(_: NoConfig) -> Result<Self, ConfigError> {
+//!         Ok(Closed)
+//!     }
+//!
+//!     fn on_request(&self, _: &mut Request, _: &mut ()) -> Reply {
+//!         reply(503).text("closed")
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), String> {
+//! let gateway = Gateway::<Closed>::configured("{}")?;
+//! let exchange = gateway.get("/orders").send();
+//! assert_eq!(exchange.status(), Some(503));
+//! assert_eq!(exchange.reply_body().as_deref(), Some("closed"));
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! One thread has one gateway, and it handles one request at a time: what an exchange shows is what its thread's last
@@ -39,6 +59,23 @@ impl<P: Plugin> Gateway<P> {
         gateway.guest.create(ROOT, 0);
         if gateway.guest.configure(ROOT, config.len()) {
             Ok(gateway)
+        } else {
+            Err(log().join("\n"))
+        }
+    }
+
+    /// Configures the plugin anew, as a reload does in hosts that keep the module.
+    ///
+    /// # Errors
+    /// What has been logged so far, when the plugin refuses the configuration.
+    pub fn reconfigured(&self, config: &str) -> Result<(), String> {
+        memory::with(|memory| {
+            memory
+                .buffers
+                .insert(Buffer::Configuration as u32, config.as_bytes().to_vec())
+        });
+        if self.guest.configure(ROOT, config.len()) {
+            Ok(())
         } else {
             Err(log().join("\n"))
         }
