@@ -1,6 +1,6 @@
 //! The host, as a wasm module meets it: the raw imports of the ABI and the exports that every module needs. The only
 //! module with `unsafe` in it. Each function here does one host call and turns its status into a `Result`; nothing has
-//! an opinion. [`crate::memory`] has the same functions for native builds.
+//! an opinion. `memory` has the same functions for native builds.
 //!
 //! Two rules make the `unsafe` below sound. A host only reads the memory that it is handed, for the length of the call.
 //! A host that returns bytes has got their memory from [`proxy_on_memory_allocate`], with exactly the size that it

@@ -1,5 +1,5 @@
-//! The host of native builds: the same functions as [`crate::ffi`], answered from this thread's memory. It exists so
-//! that plugins link and can be tested without wasm; [`crate::testing`] is the way to it. It imitates no timing, no
+//! The host of native builds: the same functions as `ffi`, answered from this thread's memory. It exists so
+//! that plugins link and can be tested without wasm; `testing` is the way to it. It imitates no timing, no
 //! limits and no other plugins.
 
 use std::cell::RefCell;

@@ -23,7 +23,7 @@ impl Counter {
     }
 
     /// Adds to it.
-    pub fn add(self, count: u32) -> Result<()> {
+    pub fn increase(self, count: u32) -> Result<()> {
         host::increment_metric(self.0, i64::from(count)).map_err(Error::host("proxy_increment_metric"))
     }
 
@@ -40,7 +40,7 @@ impl Gauge {
     }
 
     /// Adds to it, or takes away.
-    pub fn add(self, change: i64) -> Result<()> {
+    pub fn change(self, change: i64) -> Result<()> {
         host::increment_metric(self.0, change).map_err(Error::host("proxy_increment_metric"))
     }
 

@@ -54,7 +54,7 @@ impl Plugin for Ask {
     }
 
     fn on_tick(&self) {
-        if let Err(error) = self.ticks.add(2) {
+        if let Err(error) = self.ticks.increase(2) {
             log::error!("{error}");
         }
     }

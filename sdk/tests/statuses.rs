@@ -176,8 +176,8 @@ fn time_callouts_and_metrics() {
         Callout::get("a", "/").spawn(|_: &Any, _| {})
     });
     check("proxy_define_metric", &[], |_| Counter::define("c").map(drop));
-    check("proxy_increment_metric", &[], |_| Counter::define("c")?.add(1));
-    check("proxy_increment_metric", &[], |_| Gauge::define("g")?.add(-1));
+    check("proxy_increment_metric", &[], |_| Counter::define("c")?.increase(1));
+    check("proxy_increment_metric", &[], |_| Gauge::define("g")?.change(-1));
     check("proxy_record_metric", &[], |_| Gauge::define("g")?.set(1));
     check("proxy_record_metric", &[], |_| Histogram::define("h")?.record(1));
     check("proxy_get_metric", &[], |_| Counter::define("c")?.value().map(drop));

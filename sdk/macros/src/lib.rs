@@ -98,7 +98,19 @@ pub fn plugin(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut output = tokenize(lint);
     output.extend(tokens);
     output.extend(tokenize(&exports(&plugin.to_string(), &functions)));
+    output.extend(tokenize(&uses(&plugin.to_string(), &functions)));
     output
+}
+
+/// What uses the plugin in builds without exports, so that the compiler does not take it for dead.
+fn uses(plugin: &str, functions: &[String]) -> String {
+    let uses = functions
+        .iter()
+        .map(|function| format!("let _ = <{plugin} as ::lockgate_sdk::Plugin>::{function};"));
+    format!(
+        "#[cfg(not(target_arch = \"wasm32\"))] const _: () = {{ {} }};",
+        uses.collect::<String>()
+    )
 }
 
 /// The exports, in a scope of their own.
