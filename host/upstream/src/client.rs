@@ -32,7 +32,7 @@ where
     B: Body<Data = Bytes> + 'static,
     B::Error: Into<BodyFailure>,
 {
-    pool: Rc<Pool<B>>,
+    pool: Rc<Pool<Connection<B>>>,
     random: Rc<Random>,
 }
 
@@ -71,8 +71,8 @@ where
     ///
     /// A request that could not be written because a kept connection had been closed meanwhile goes to the next
     /// connection. One that was written, but answered with nothing, on a kept connection is repeated once on a fresh one,
-    /// if its method is idempotent and it has no body. An endpoint that cannot be connected to is followed by the next,
-    /// up to three.
+    /// if it has no body and its method is idempotent or not a byte of it got out. An endpoint that cannot be connected
+    /// to is followed by the next, up to three.
     ///
     /// # Errors
     /// [`SendError`] tells whose fault it was.

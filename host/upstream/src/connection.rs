@@ -20,7 +20,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use crate::address::Address;
-use crate::pool::Pool;
+use crate::pool::{Pool, Reusable};
 use crate::upstream::Keep;
 use crate::waker::Doorbell;
 use crate::wire::{Record, Wire};
@@ -45,8 +45,8 @@ where
     driver: Option<http1::Connection<TokioIo<Wire>, RequestBody<B>>>,
     doorbell: Doorbell,
     record: Rc<Record>,
-    pool: Weak<Pool<B>>,
-    pub(crate) address: Address,
+    pool: Weak<Pool<Self>>,
+    address: Address,
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
     /// How its last user wanted it kept.
@@ -79,7 +79,7 @@ where
         socket: TcpStream,
         address: Address,
         keep: Keep,
-        pool: &Rc<Pool<B>>,
+        pool: &Rc<Pool<Self>>,
     ) -> io::Result<Box<Self>> {
         let (peer, local) = (socket.peer_addr()?, socket.local_addr()?);
         let record = Rc::new(Record::default());
@@ -128,9 +128,22 @@ where
             },
         })
     }
+}
 
-    /// Whether the connection is still open and has nothing to do.
-    pub(crate) fn is_idle(&mut self) -> bool {
+impl<B> Reusable for Connection<B>
+where
+    B: Body<Data = Bytes> + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    fn address(&self) -> &Address {
+        &self.address
+    }
+
+    fn keep(&self) -> Keep {
+        self.keep
+    }
+
+    fn is_idle(&mut self) -> bool {
         drive(
             &mut self.driver,
             &self.doorbell,

@@ -8,46 +8,42 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::Body;
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 use crate::address::Address;
-use crate::connection::{BodyFailure, Connection};
+use crate::upstream::Keep;
 
 /// How often idle connections are looked at, at most.
 const SWEEP: Duration = Duration::from_millis(500);
 /// And at least: a shorter idle timeout than twice this is not kept exactly.
 const SHORTEST_SWEEP: Duration = Duration::from_millis(10);
 
+/// What is kept in a pool.
+pub(crate) trait Reusable: 'static {
+    /// Where it leads.
+    fn address(&self) -> &Address;
+    /// How it is to be kept.
+    fn keep(&self) -> Keep;
+    /// Whether it is still open and has nothing to do.
+    fn is_idle(&mut self) -> bool;
+}
+
 /// Idle connections of one worker.
-pub(crate) struct Pool<B>
-where
-    B: Body<Data = Bytes> + 'static,
-    B::Error: Into<BodyFailure>,
-{
-    idle: RefCell<FxHashMap<Address, Vec<Idle<B>>>>,
+pub(crate) struct Pool<C> {
+    idle: RefCell<FxHashMap<Address, Vec<Idle<C>>>>,
     /// The time of the last sweep. Reading the clock for every request would cost more than it gives.
     now: Cell<Instant>,
     interval: Cell<Duration>,
     is_sweeping: Cell<bool>,
 }
 
-struct Idle<B>
-where
-    B: Body<Data = Bytes> + 'static,
-    B::Error: Into<BodyFailure>,
-{
-    connection: Box<Connection<B>>,
+struct Idle<C> {
+    connection: Box<C>,
     expires: Instant,
 }
 
-impl<B> Pool<B>
-where
-    B: Body<Data = Bytes> + 'static,
-    B::Error: Into<BodyFailure>,
-{
+impl<C: Reusable> Pool<C> {
     pub(crate) fn new() -> Rc<Self> {
         Rc::new(Self {
             idle: RefCell::new(FxHashMap::default()),
@@ -58,7 +54,7 @@ where
     }
 
     /// The idle connection to `address` that was used last.
-    pub(crate) fn take(&self, address: &Address) -> Option<Box<Connection<B>>> {
+    pub(crate) fn take(&self, address: &Address) -> Option<Box<C>> {
         self.idle
             .borrow_mut()
             .get_mut(address)?
@@ -68,19 +64,19 @@ where
 
     /// Keeps a connection, unless there are enough to its address already. Must be called within a
     /// [`tokio::task::LocalSet`] (or a local runtime), where the sweep runs.
-    pub(crate) fn put(self: &Rc<Self>, connection: Box<Connection<B>>) {
-        let keep = connection.keep;
+    pub(crate) fn put(self: &Rc<Self>, connection: Box<C>) {
+        let keep = connection.keep();
         if keep.max_idle == 0 || keep.idle_timeout.is_zero() {
             return;
         }
         self.keep_sweeping(keep.idle_timeout);
         let mut idle = self.idle.borrow_mut();
         let expires = self.now.get() + keep.idle_timeout;
-        match idle.get_mut(&connection.address) {
+        match idle.get_mut(connection.address()) {
             Some(list) if list.len() >= keep.max_idle => {}
             Some(list) => list.push(Idle { connection, expires }),
             None => {
-                idle.insert(connection.address.clone(), vec![Idle { connection, expires }]);
+                idle.insert(connection.address().clone(), vec![Idle { connection, expires }]);
             }
         }
     }
@@ -113,11 +109,7 @@ where
 }
 
 /// Runs while there is anything idle and the pool lives.
-async fn sweep<B>(pool: Weak<Pool<B>>)
-where
-    B: Body<Data = Bytes> + 'static,
-    B::Error: Into<BodyFailure>,
-{
+async fn sweep<C: Reusable>(pool: Weak<Pool<C>>) {
     while let Some(interval) = pool.upgrade().map(|pool| pool.interval.get()) {
         tokio::time::sleep(interval).await;
         let Some(pool) = pool.upgrade() else { return };
