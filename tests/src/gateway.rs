@@ -132,7 +132,7 @@ impl Gateway {
     #[must_use]
     pub fn ask_admin(&self, target: &str) -> Message {
         Wire::connect(self.admin())
-            .exchange(&get(target))
+            .exchange(&get(target).header("host", &self.admin().to_string()))
             .expect("the admin address answers")
     }
 

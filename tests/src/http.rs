@@ -2,6 +2,7 @@
 //! be able to say, and to hear, what no decent client would.
 
 use serde_json::Value;
+use std::fmt;
 
 /// Header fields in their order, names as they came.
 pub type Fields = Vec<(String, String)>;
@@ -18,7 +19,7 @@ pub enum Ending {
 }
 
 /// A request or a response, read to its end.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Message {
     /// The first line, without its line end.
     pub start: String,
@@ -30,6 +31,17 @@ pub struct Message {
     pub trailers: Fields,
     /// How it ended.
     pub ending: Ending,
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text: String = self.text().chars().take(500).collect();
+        write!(
+            out,
+            "{:?} {:?} {text:?} {:?} {:?}",
+            self.start, self.headers, self.trailers, self.ending
+        )
+    }
 }
 
 impl Message {

@@ -233,13 +233,13 @@ fn a_request_body_held_back_over_the_limit_is_413() {
     let gateway = gathering(&upstream);
     let small = post("/", vec![b'x'; 60 * 1024]).header("x-case", "body.gather");
     assert_eq!(gateway.send(small).status(), 200);
-    let large = post("/", vec![b'x'; 80 * 1024]).header("x-case", "body.gather");
+    let large = post("/", vec![b'x'; 512 * 1024]).header("x-case", "body.gather");
     let response = gateway.send(large);
     assert_eq!(
         (response.status(), response.header("content-type")),
         (413, Some("application/problem+json"))
     );
-    let passed = post("/", vec![b'x'; 80 * 1024]).header("x-case", "body.watch");
+    let passed = post("/", vec![b'x'; 512 * 1024]).header("x-case", "body.watch");
     assert_eq!(
         gateway.send(passed).status(),
         200,
@@ -257,7 +257,7 @@ fn a_response_body_held_back_over_the_limit_is_502() {
             vec![
                 b'x';
                 if request.target() == "/large" {
-                    80 * 1024
+                    512 * 1024
                 } else {
                     60 * 1024
                 }
@@ -276,7 +276,7 @@ fn a_response_body_held_back_over_the_limit_is_502() {
     );
     assert_eq!(
         gateway.send(get("/large").header("x-case", "body.watch")).body.len(),
-        80 * 1024
+        512 * 1024
     );
 }
 
@@ -291,6 +291,7 @@ fn bodies_that_a_plugin_changes_arrive_whole_with_and_without_length() {
     );
     let chunked = request("POST", "/")
         .chunks(&["01234", "56789"], &[("x-last", "1")])
+        .header("trailer", "x-last")
         .header("x-case", "body.watch");
     let seen = gateway.send(chunked).json();
     assert_eq!(
@@ -303,10 +304,15 @@ fn bodies_that_a_plugin_changes_arrive_whole_with_and_without_length() {
 #[test]
 fn trailers_pass_in_both_directions() {
     let upstream = Upstream::scripted(|_, wire| {
-        lockgate_tests::upstream::answer_chunked(wire, &[], &["a", "b"], &[("x-sum", "ab")])
+        lockgate_tests::upstream::answer_chunked(wire, &[("trailer", "x-sum")], &["a", "b"], &[("x-sum", "ab")])
     });
     let gateway = Gateway::start(adding(&upstream));
-    let response = gateway.send(request("POST", "/").chunks(&["some"], &[("x-last", "1")]));
+    let response = gateway.send(
+        request("POST", "/")
+            .header("te", "trailers")
+            .header("trailer", "x-last")
+            .chunks(&["some"], &[("x-last", "1")]),
+    );
     assert_eq!(response.trailers, [("x-sum".to_string(), "ab".to_string())]);
     assert_eq!(
         upstream.last_request().trailers,

@@ -7,6 +7,7 @@ use serde_json::json;
 use std::fs;
 
 const FIVE_MISTAKES: &str = r#"{
+  "plugin_dir": "plugins",
   "listeners": { "web": { "listen": "127.0.0.1:8080", "trusted_proxys": [] } },
   "upstreams": { "orders": { "endpoints": [ "127.0.0.1:9001" ], "connect_timeout": 5 } },
   "plugins": { "label": { "module": "tag", "on_error": "bypas" } },
@@ -19,11 +20,11 @@ const FIVE_MISTAKES: &str = r#"{
 
 /// The line, the JSON pointer, and the words that help, of each mistake.
 const TOLD: [(usize, &str, &str); 5] = [
-    (2, "/listeners/web/trusted_proxys", "trusted_proxies"),
-    (3, "/upstreams/orders/connect_timeout", "5s"),
-    (4, "/plugins/label/on_error", "bypass"),
-    (5, "/chains/default/0", "label"),
-    (7, "/routes/0/upstream", "orders"),
+    (3, "/listeners/web/trusted_proxys", "trusted_proxies"),
+    (4, "/upstreams/orders/connect_timeout", "5s"),
+    (5, "/plugins/label/on_error", "bypass"),
+    (6, "/chains/default/0", "label"),
+    (8, "/routes/0/upstream", "orders"),
 ];
 
 fn check(config: &str) -> (Option<i32>, String) {

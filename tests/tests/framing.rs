@@ -15,7 +15,7 @@ fn statuses(gateway: &Gateway, bytes: &[u8]) -> Vec<u16> {
     let mut wire = gateway.connect();
     drop(wire.write(bytes));
     wire.socket()
-        .set_read_timeout(Some(Duration::from_secs(8)))
+        .set_read_timeout(Some(Duration::from_secs(2)))
         .expect("a socket takes options");
     let mut statuses = Vec::new();
     while let Ok(response) = wire.response("GET") {

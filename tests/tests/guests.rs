@@ -6,7 +6,7 @@ use lockgate_tests::load::Load;
 use lockgate_tests::modules::root;
 use lockgate_tests::upstream::{answer_chunked, eventually};
 use lockgate_tests::{Gateway, Upstream, get, request};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fs;
 use std::time::{Duration, Instant};
 

@@ -53,14 +53,18 @@ fn connect(gateway: &Gateway) -> Wire {
     wire
 }
 
-/// The kinds of the frames that come until the gateway closes or the time is over, with their streams and payloads.
+/// The kinds of the frames that come, with their streams and payloads: until the first stream has an answer or an end, the
+/// gateway closes, or the time is over.
 fn frames(wire: &mut Wire, within: Duration) -> Vec<(u8, u32, Vec<u8>)> {
     let until = Instant::now() + within;
-    wire.socket()
-        .set_read_timeout(Some(Duration::from_millis(200)))
-        .expect("a socket takes options");
+    let pause = Some(Duration::from_millis(50));
+    wire.socket().set_read_timeout(pause).expect("a socket takes options");
     let (mut bytes, mut buffer) = (Vec::new(), [0; 65536]);
-    while Instant::now() < until {
+    while Instant::now() < until
+        && !parsed(&bytes)
+            .iter()
+            .any(|(kind, ..)| [HEADERS, RST_STREAM, GOAWAY].contains(kind))
+    {
         match wire.some(&mut buffer) {
             Ok(0) => break,
             Ok(read) => bytes.extend(&buffer[..read]),
@@ -68,8 +72,11 @@ fn frames(wire: &mut Wire, within: Duration) -> Vec<(u8, u32, Vec<u8>)> {
             Err(_) => break,
         }
     }
+    parsed(&bytes)
+}
+
+fn parsed(mut rest: &[u8]) -> Vec<(u8, u32, Vec<u8>)> {
     let mut frames = Vec::new();
-    let mut rest = bytes.as_slice();
     while rest.len() >= 9 {
         let length = u32::from_be_bytes([0, rest[0], rest[1], rest[2]]) as usize;
         let stream = u32::from_be_bytes([rest[5], rest[6], rest[7], rest[8]]);

@@ -162,12 +162,13 @@ fn large_bodies_pass_over_http_2() {
 fn many_streams_of_one_http_2_connection_are_answered() {
     let upstream = upstream();
     let gateway = gateway(&upstream);
-    let url = format!("http://127.0.0.1:{}/stream-[1-50]", gateway.address().port());
+    let url = format!("https://127.0.0.1:{}/stream-[1-50]", gateway.listener("tls").port());
     let output = std::process::Command::new("curl")
         .args([
             "--silent",
             "--parallel",
-            "--http2-prior-knowledge",
+            "--insecure",
+            "--http2",
             "--output",
             "/dev/null",
             "--write-out",

@@ -2,13 +2,12 @@
 //! it belongs, and never a body that looks whole and is not.
 
 use lockgate_tests::Wire;
-use lockgate_tests::http::{Ending, Message, field};
+use lockgate_tests::http::{Message, field};
 use lockgate_tests::upstream::{Then, answer, eventually};
 use lockgate_tests::{Gateway, Upstream, get, post, request};
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn gateway(upstream: &Upstream) -> Gateway {
     Gateway::start(json!({ "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } } }))

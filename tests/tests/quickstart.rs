@@ -1,13 +1,12 @@
 //! The quickstart's configuration does what its page says.
 
-use lockgate_tests::http::{Message, Request};
+use lockgate_tests::http::Message;
 use lockgate_tests::modules::root;
-use lockgate_tests::upstream::{answer, eventually};
-use lockgate_tests::{Gateway, Upstream, get, post, request};
+use lockgate_tests::upstream::answer;
+use lockgate_tests::{Gateway, Upstream, get};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
-use std::time::Duration;
 
 /// An upstream with a name, that lets its answers be kept when it is asked to.
 fn version(name: &'static str) -> Upstream {

@@ -13,6 +13,14 @@ pub(crate) struct Case {
     pub(crate) request: Request,
 }
 
+/// Every trailer of the test: HTTP/1.1 promises to pass only those that the head announces.
+const TRAILERS: &str =
+    "x-c-one, x-c-twice, x-c-empty, x-c-replaced, x-c-removed, x-c-added, x-c-brought, x-c-upper, x-c-void";
+
+fn announced(request: Request) -> Request {
+    request.header("te", "trailers").header("trailer", TRAILERS)
+}
+
 fn case(name: &'static str, request: Request) -> Case {
     Case {
         name,
@@ -45,17 +53,21 @@ pub(crate) fn all() -> Vec<Case> {
         case("headers.request", own(get("/some/path?with=query"))),
         case("headers.response", get("/own")),
         case("headers.pseudo", get("/some/path?with=query")),
-        case("headers.set_all", own(get("/own"))),
+        case("headers.set_all_of_request", own(get("/own"))),
+        case("headers.set_all_of_response", get("/own")),
         case("headers.elsewhere", get("/")),
         case("headers.odd_names", body()),
-        case("trailers", get("/trailers")),
-        case("trailers@both", post("/trailers", "").chunks(&["some"], &trailers)),
+        case("trailers", announced(get("/trailers"))),
+        case(
+            "trailers@both",
+            announced(post("/trailers", "").chunks(&["some"], &trailers)),
+        ),
         case("body.watch", get("/")),
         case("body.watch@length", body()),
         case("body.watch@chunked", chunked()),
         case(
             "body.watch@trailers",
-            post("/trailers", "").chunks(&["01234"], &trailers),
+            announced(post("/trailers", "").chunks(&["01234"], &trailers)),
         ),
         case("body.watch@empty", post("/", "")),
         case("body.watch@head", lockgate_tests::http::request("HEAD", "/")),
@@ -65,7 +77,7 @@ pub(crate) fn all() -> Vec<Case> {
         case("body.gather", chunked()),
         case(
             "body.gather@trailers",
-            post("/trailers", "").chunks(&["01234", "56789"], &trailers),
+            announced(post("/trailers", "").chunks(&["01234", "56789"], &trailers)),
         ),
         case("body.elsewhere", body()),
         case("reply.request_headers", get("/")),
@@ -180,7 +192,12 @@ fn app(request: &Message, wire: &mut Wire) -> std::io::Result<Then> {
     ];
     match request.target() {
         "/own" => answer(wire, 200, &own, "abcdef"),
-        "/trailers" => answer_chunked(wire, &[("x-c-upstream", "1")], &["abc", "def"], &own),
+        "/trailers" => answer_chunked(
+            wire,
+            &[("x-c-upstream", "1"), ("trailer", TRAILERS)],
+            &["abc", "def"],
+            &own,
+        ),
         "/204" => answer(wire, 204, &[], ""),
         "/dead" => Ok(Then::Close),
         _ if request.method() == "HEAD" => {

@@ -189,13 +189,18 @@ fn recorded() -> Observed {
 
 impl Difference {
     fn covers(&self, case: &str, key: &str, ours: &str, envoys: &str) -> bool {
-        let fits = |pattern: &str, text: &str| match pattern.split_once('*') {
-            Some((start, end)) => {
-                text.len() >= start.len() + end.len() && text.starts_with(start) && text.ends_with(end)
-            }
-            None => pattern == text,
-        };
+        let fits = |pattern: &str, text: &str| fits(pattern.as_bytes(), text.as_bytes());
         let any = |patterns: &[&str], text: &str| patterns.iter().any(|pattern| fits(pattern, text));
         any(self.cases, case) && any(self.keys, key) && fits(self.here, ours) && fits(self.envoy, envoys)
+    }
+}
+
+/// Whether a text is of the form of a pattern, in which each `*` stands for anything.
+fn fits(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern.split_first(), text.split_first()) {
+        (None, None) => true,
+        (Some((b'*', rest)), _) => fits(rest, text) || text.split_first().is_some_and(|(_, more)| fits(pattern, more)),
+        (Some((expected, rest)), Some((found, more))) => expected == found && fits(rest, more),
+        _ => false,
     }
 }

@@ -8,7 +8,8 @@ pub const CASES: &[(&str, Case)] = &[
     ("headers.request", request),
     ("headers.response", response),
     ("headers.pseudo", pseudo),
-    ("headers.set_all", set_all),
+    ("headers.set_all_of_request", set_all_of_request),
+    ("headers.set_all_of_response", set_all_of_response),
     ("headers.elsewhere", elsewhere),
     ("headers.odd_names", odd_names),
     ("trailers", trailers),
@@ -112,27 +113,32 @@ fn pseudo(probe: &mut Probe, hook: Hook) -> Action {
     Action::Continue
 }
 
-fn set_all(probe: &mut Probe, hook: Hook) -> Action {
-    match hook {
-        Hook::RequestHeaders { .. } => {
-            let kept = [":method", ":path", ":authority", ":scheme", "x-case", "x-token"];
-            let mut map: Vec<_> = kept
-                .iter()
-                .filter_map(|name| Some((*name, probe.get_http_request_header(name)?)))
-                .collect();
-            map.extend([
-                ("x-c-set", "1".to_string()),
-                ("x-c-set", "2".to_string()),
-                ("X-C-Set-Upper", "3".to_string()),
-            ]);
-            probe.set_http_request_headers(map.iter().map(|(name, value)| (*name, value.as_str())).collect());
-            probe.note("after", own(&probe.get_http_request_headers_bytes()));
-        }
-        Hook::ResponseHeaders { .. } => {
-            probe.set_http_response_headers(vec![(":status", "206"), ("x-c-set", "1"), ("x-c-set", "2")]);
-            probe.note("after", own(&probe.get_http_response_headers_bytes()));
-        }
-        _ => {}
+fn set_all_of_request(probe: &mut Probe, hook: Hook) -> Action {
+    if let Hook::RequestHeaders { .. } = hook {
+        let kept = [
+            ":method",
+            ":path",
+            ":authority",
+            ":scheme",
+            "x-forwarded-proto",
+            "x-case",
+            "x-token",
+        ];
+        let kept = kept
+            .iter()
+            .filter_map(|name| Some((*name, probe.get_http_request_header(name)?)));
+        let new = [("x-c-set", "1"), ("x-c-set", "2"), ("X-C-Set-Upper", "3")];
+        let map: Vec<_> = kept.chain(new.map(|(name, value)| (name, value.to_string()))).collect();
+        probe.set_http_request_headers(map.iter().map(|(name, value)| (*name, value.as_str())).collect());
+        probe.note("after", own(&probe.get_http_request_headers_bytes()));
+    }
+    Action::Continue
+}
+
+fn set_all_of_response(probe: &mut Probe, hook: Hook) -> Action {
+    if let Hook::ResponseHeaders { .. } = hook {
+        probe.set_http_response_headers(vec![(":status", "206"), ("x-c-set", "1"), ("x-c-set", "2")]);
+        probe.note("after", own(&probe.get_http_response_headers_bytes()));
     }
     Action::Continue
 }
