@@ -118,6 +118,13 @@ impl Stream {
         !self.instance.is_alive()
     }
 
+    /// Whether a callout is under way that this stream asked for.
+    #[must_use]
+    pub fn awaits_callout(&self) -> bool {
+        let awaits = |state: &mut State| state.callouts.values().any(|owner| *owner == self.id);
+        self.instance.with_state(awaits) == Some(true)
+    }
+
     /// Ends the context: done, log, delete, once. Calling it again does nothing.
     pub fn finish(&self) {
         if !self.finished.replace(true) {

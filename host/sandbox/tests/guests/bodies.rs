@@ -1,0 +1,143 @@
+//! Buffers: bodies in their own callbacks, configurations, and odd ranges.
+
+use bytes::Bytes;
+use lockgate_sandbox::Action;
+
+use super::stage::{exchange, guest, on_request_headers, plugin, said_on_request};
+
+#[test]
+fn bodies_are_absent_outside_of_their_callbacks_and_unknown_buffers_are_bad_arguments() {
+    let mut body = String::new();
+    for kind in [0, 1, 2, 3, 4, 5, 8, 9, -1] {
+        body += &format!(
+            "(call $say (call $get_buffer (i32.const {kind}) (i32.const 0) (i32.const 9) (global.get $got) (global.get $len)))
+             (call $say (call $set_buffer (i32.const {kind}) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 1)))"
+        );
+    }
+    let said = said_on_request(&on_request_headers(&body, ""));
+    assert_eq!(said[..14], ["1"; 14]);
+    assert_eq!(said[14..], ["2"; 4]);
+}
+
+#[test]
+fn configurations_are_buffers() {
+    let read = |kind: i32| {
+        format!(
+            "(call $say (call $get_buffer (i32.const {kind}) (i32.const 0) (i32.const -1) (global.get $got) (global.get $len)))
+             (call $tell_result)"
+        )
+    };
+    let wasm = guest(&format!(
+        "(func (export \"proxy_on_configure\") (param i32 i32) (result i32) (call $say (local.get 1)) {} (i32.const 1))
+         (func (export \"proxy_on_vm_start\") (param i32 i32) (result i32) (call $say (local.get 1)) {} (i32.const 1))",
+        read(7),
+        read(6)
+    ));
+    assert_eq!(
+        plugin(&wasm).start().outside.said(),
+        ["9", "0", "vm config", "10", "0", "the config"]
+    );
+}
+
+/// Reads the request body from `start`, at most `max` bytes.
+fn reading(start: i64, max: i64) -> Vec<String> {
+    let wasm = guest(&format!(
+        r#"(func (export "proxy_on_request_body") (param i32 i32 i32) (result i32)
+             (call $say (local.get 1))
+             (call $say (call $get_buffer (i32.const 0) (i32.const {start}) (i32.const {max})
+                          (global.get $got) (global.get $len)))
+             (call $tell_result)
+             (i32.const 0))"#
+    ));
+    let stage = plugin(&wasm).start();
+    let exchange = exchange();
+    let stream = stage.open(&exchange);
+    for chunk in ["abc", "defg", "h"] {
+        exchange
+            .borrow_mut()
+            .request_body
+            .push(Bytes::from_static(chunk.as_bytes()));
+    }
+    assert_eq!(stream.request_body(false).unwrap(), Action::Continue);
+    stage.outside.said()
+}
+
+#[test]
+fn a_body_is_read_across_its_chunks_and_never_past_its_end() {
+    assert_eq!(reading(0, -1), ["8", "0", "abcdefgh"]);
+    assert_eq!(reading(2, 3), ["8", "0", "cde"]);
+    assert_eq!(reading(7, 100), ["8", "0", "h"]);
+    assert_eq!(reading(8, 1), ["8", "0", ""]);
+    assert_eq!(reading(-1, -1), ["8", "0", ""]);
+}
+
+#[test]
+fn an_empty_last_chunk_is_there_and_empty() {
+    let wasm = guest(
+        r#"(func (export "proxy_on_request_body") (param i32 i32 i32) (result i32)
+             (call $say (local.get 2))
+             (call $say (call $buffer_status (i32.const 0) (global.get $got) (global.get $len)))
+             (call $say (i32.load (global.get $got)))
+             (call $say (call $set_buffer (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 2)))
+             (i32.const 0))
+           (data (i32.const 0) "hi")"#,
+    );
+    let stage = plugin(&wasm).start();
+    let exchange = exchange();
+    stage.open(&exchange).request_body(true).unwrap();
+    assert_eq!(stage.outside.said(), ["1", "0", "0", "0"]);
+    assert_eq!(exchange.borrow_mut().request_body.take()[0], "hi");
+}
+
+#[test]
+fn replacing_prepends_appends_and_cuts_anywhere() {
+    let cases = [
+        (0, 0, "XYabcdefgh"),
+        (8, 0, "abcdefghXY"),
+        (-1, -1, "abcdefghXY"),
+        (0, -1, "XY"),
+        (2, 3, "abXYfgh"),
+    ];
+    for (start, size, expected) in cases {
+        let wasm = guest(&format!(
+            r#"(func (export "proxy_on_response_body") (param i32 i32 i32) (result i32)
+                 (call $say (call $set_buffer (i32.const 1) (i32.const {start}) (i32.const {size})
+                              (i32.const 0) (i32.const 2)))
+                 (i32.const 0))
+               (data (i32.const 0) "XY")"#
+        ));
+        let stage = plugin(&wasm).start();
+        let exchange = exchange();
+        let stream = stage.open(&exchange);
+        for chunk in ["abc", "defgh"] {
+            exchange
+                .borrow_mut()
+                .response_body
+                .push(Bytes::from_static(chunk.as_bytes()));
+        }
+        stream.response_body(false).unwrap();
+        assert_eq!(stage.outside.said(), ["0"]);
+        let body: Vec<u8> = exchange.borrow_mut().response_body.take().concat();
+        assert_eq!(String::from_utf8(body).unwrap(), expected, "{start} {size}");
+    }
+}
+
+#[test]
+fn a_body_cannot_be_blown_up_past_the_memory_that_the_plugin_may_have() {
+    let wasm = guest(
+        r#"(func (export "proxy_on_request_body") (param i32 i32 i32) (result i32) (local $n i32)
+             (loop $again
+               (if (i32.eqz (call $set_buffer (i32.const 0) (i32.const -1) (i32.const 0) (i32.const 0) (i32.const 65536)))
+                 (then
+                   (local.set $n (i32.add (local.get $n) (i32.const 1)))
+                   (br_if $again (i32.lt_u (local.get $n) (i32.const 100))))))
+             (call $say (local.get $n))
+             (i32.const 0))"#,
+    );
+    let stage = plugin(&wasm)
+        .with(|spec| spec.limits.memory = lockgate_units::Size::mib(1))
+        .start();
+    let exchange = exchange();
+    stage.open(&exchange).request_body(true).unwrap();
+    assert_eq!(stage.outside.said(), ["16"]);
+}

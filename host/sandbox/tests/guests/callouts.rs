@@ -1,0 +1,235 @@
+//! HTTP callouts: what is sent, what comes back, and to whom.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use lockgate_sandbox::{Action, CalloutFailure, CalloutResponse};
+
+use super::stage::{Bell, Stage, exchange, guest, plugin};
+
+/// Appends a header map to linear memory at 4096 and answers its length.
+fn map(pairs: &[(&str, &str)]) -> (String, usize) {
+    let borrowed = pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let mut bytes = vec![0; lockgate_abi::encoded_len(borrowed.clone())];
+    lockgate_abi::encode_pairs(borrowed, &mut bytes).unwrap();
+    let text: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    (format!("(data (i32.const 4096) \"{text}\")"), bytes.len())
+}
+
+const HEAD: [(&str, &str); 4] = [
+    (":method", "POST"),
+    (":path", "/check"),
+    (":authority", "auth"),
+    ("x-a", "b"),
+];
+
+/// Calls out from the request headers callback and pauses; on the answer says ids and sizes, tells the body and a header,
+/// and resumes the stream that had asked.
+fn calling(upstream: &str, head: &[(&str, &str)]) -> Vec<u8> {
+    let (data, length) = map(head);
+    guest(&format!(
+        r#"{data} (data (i32.const 0) "{upstream}") (data (i32.const 64) "body") (data (i32.const 80) "x-verdict")
+           (data (i32.const 96) ":status")
+           (global $asking (mut i32) (i32.const 0))
+           (func (export "proxy_on_request_headers") (param $id i32) (param i32 i32) (result i32)
+             (global.set $asking (local.get $id))
+             (call $say (call $http_call (i32.const 0) (i32.const {}) (i32.const 4096) (i32.const {length})
+                          (i32.const 64) (i32.const 4) (i32.const 0) (i32.const 0) (i32.const 1500) (i32.const 3000)))
+             (call $say (i32.load (i32.const 3000)))
+             (i32.const 1))
+           (func (export "proxy_on_http_call_response") (param $root i32) (param $call i32) (param i32 i32 i32)
+             (call $say (local.get $root)) (call $say (local.get $call))
+             (call $say (local.get 2)) (call $say (local.get 3)) (call $say (local.get 4))
+             (call $say (call $get_status (i32.const 3000) (global.get $got) (global.get $len)))
+             (call $say (i32.load (i32.const 3000))) (call $tell_result)
+             (drop (call $set_effective (global.get $asking)))
+             (call $say (call $get_buffer (i32.const 4) (i32.const 0) (i32.const -1) (global.get $got) (global.get $len)))
+             (call $tell_result)
+             (call $say (call $get (i32.const 6) (i32.const 80) (i32.const 9) (global.get $got) (global.get $len)))
+             (call $tell_result)
+             (call $say (call $get (i32.const 6) (i32.const 96) (i32.const 7) (global.get $got) (global.get $len)))
+             (call $tell_result)
+             (call $say (call $continue (i32.const 0))))"#,
+        upstream.len()
+    ))
+}
+
+fn response() -> CalloutResponse {
+    let mut headers = HeaderMap::new();
+    headers.insert("x-verdict", HeaderValue::from_static("fine"));
+    CalloutResponse {
+        status: StatusCode::OK,
+        headers,
+        body: Bytes::from_static(b"answer"),
+        trailers: None,
+    }
+}
+
+#[test]
+fn a_callout_is_sent_whole_and_its_answer_resumes_the_stream_that_asked() {
+    let Stage { vm, outside } = plugin(&calling("known", &HEAD)).start();
+    let exchange = exchange();
+    let stream = vm.open(&exchange).unwrap();
+    assert_eq!(stream.request_headers(true).unwrap(), Action::Pause);
+    assert_eq!(outside.said(), ["0", "1"]);
+    {
+        let callouts = outside.callouts.borrow();
+        let (callout, _) = &callouts[0];
+        assert_eq!(
+            (callout.head.method.as_str(), callout.head.path.as_str()),
+            ("POST", "/check")
+        );
+        assert_eq!(
+            (&callout.head.authority, &callout.head.headers["x-a"]),
+            (&"auth".parse().unwrap(), &"b".parse().unwrap())
+        );
+        assert_eq!((&callout.body[..], callout.timeout.as_millis()), (&b"body"[..], 1500));
+        assert!(callout.trailers.is_none());
+    }
+    let bell = Bell::on(&exchange);
+    let reply = outside.reply(0);
+    assert!(reply.is_wanted());
+    reply.deliver(Ok(response()));
+    let said = outside.said();
+    assert_eq!(
+        said[2..9],
+        ["1", "1", "2", "6", "0", "0", "0"],
+        "root, id, sizes, status 0"
+    );
+    assert_eq!(said[9..], ["", "0", "answer", "0", "fine", "0", "200", "0"]);
+    assert!(exchange.borrow_mut().asked.resume_request.take(0));
+    assert_eq!(bell.rung(), 1);
+}
+
+#[test]
+fn failure_and_timeout_come_back_as_zeros_and_their_status_tells_which() {
+    for (failure, code, message) in [
+        (CalloutFailure::Timeout, "4", "timeout"),
+        (CalloutFailure::Failed, "14", "upstream failed"),
+    ] {
+        let Stage { vm, outside } = plugin(&calling("known", &HEAD)).start();
+        let stream = vm.open(&exchange()).unwrap();
+        stream.request_headers(true).unwrap();
+        outside.reply(0).deliver(Err(failure));
+        let said = outside.said();
+        assert_eq!(said[2..10], ["1", "1", "0", "0", "0", "0", code, message]);
+        assert_eq!(
+            said[10..],
+            ["1", message, "1", message, "1", message, "0"],
+            "no body, no headers: not found"
+        );
+    }
+}
+
+#[test]
+fn a_reply_that_is_dropped_tells_that_the_callout_failed() {
+    let Stage { vm, outside } = plugin(&calling("known", &HEAD)).start();
+    let stream = vm.open(&exchange()).unwrap();
+    stream.request_headers(true).unwrap();
+    drop(outside.reply(0));
+    assert_eq!(outside.said()[8], "14");
+    assert!(!stream.is_lost());
+}
+
+#[test]
+fn an_answer_that_comes_at_once_is_delivered_after_http_call_has_returned() {
+    let Stage { vm, outside } = plugin(&calling("known", &HEAD)).start();
+    outside.eager.set(true);
+    let stream = vm.open(&exchange()).unwrap();
+    stream.request_headers(true).unwrap();
+    assert_eq!(outside.said()[..4], ["0", "1", "1", "1"]);
+}
+
+#[test]
+fn a_stream_that_is_gone_takes_its_callouts_with_it() {
+    let Stage { vm, outside } = plugin(&calling("known", &HEAD)).start();
+    let stream = vm.open(&exchange()).unwrap();
+    stream.request_headers(true).unwrap();
+    drop(stream);
+    let reply = outside.reply(0);
+    assert!(!reply.is_wanted());
+    reply.deliver(Ok(response()));
+    assert_eq!(outside.said(), ["0", "1"]);
+}
+
+#[test]
+fn an_answer_for_a_vm_that_is_gone_is_dropped() {
+    let Stage { vm, outside } = plugin(&calling("known", &HEAD)).start();
+    let stream = vm.open(&exchange()).unwrap();
+    stream.request_headers(true).unwrap();
+    let reply = outside.reply(0);
+    drop((stream, vm));
+    assert!(!reply.is_wanted());
+    reply.deliver(Ok(response()));
+    assert_eq!(outside.said().len(), 2);
+}
+
+#[test]
+fn unknown_upstreams_and_incomplete_or_smuggling_heads_are_bad_arguments() {
+    let heads: [&[(&str, &str)]; 6] = [
+        &HEAD[1..],
+        &[HEAD[0], HEAD[2]],
+        &HEAD[..2],
+        &[],
+        &[HEAD[0], HEAD[1], HEAD[2], ("transfer-encoding", "chunked")],
+        &[HEAD[0], HEAD[1], HEAD[2], ("content-length", "5")],
+    ];
+    for head in heads {
+        assert_eq!(
+            plugin(&calling("known", head)).start().request(&exchange()),
+            ["2", "0"],
+            "{head:?}"
+        );
+    }
+    assert_eq!(
+        plugin(&calling("unknown", &HEAD)).start().request(&exchange()),
+        ["2", "0"]
+    );
+    let truthful = [HEAD[0], HEAD[1], HEAD[2], ("content-length", "4")];
+    assert_eq!(
+        plugin(&calling("known", &truthful)).start().request(&exchange()),
+        ["0", "1"]
+    );
+}
+
+#[test]
+fn callouts_under_way_are_bounded_and_the_bound_is_told() {
+    let stage = plugin(&calling("known", &HEAD))
+        .with(|spec| spec.limits.callouts = 2)
+        .start();
+    let streams: Vec<_> = (0..3).map(|_| stage.open(&exchange())).collect();
+    for stream in &streams {
+        stream.request_headers(true).unwrap();
+    }
+    assert_eq!(
+        stage.outside.said(),
+        ["0", "1", "0", "2", "10", "2"],
+        "the third is refused, and changes no out-pointer"
+    );
+    drop(streams);
+    assert_eq!(stage.request(&exchange()), ["0", "3"]);
+}
+
+#[test]
+fn a_wild_out_pointer_is_told_before_anything_is_sent() {
+    let (data, length) = map(&HEAD);
+    let wasm = guest(&format!(
+        r#"{data} (data (i32.const 0) "known")
+           (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+             (call $say (call $http_call (i32.const 0) (i32.const 5) (i32.const 4096) (i32.const {length})
+                          (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const -1)))
+             (i32.const 0))"#
+    ));
+    let stage = plugin(&wasm).start();
+    assert_eq!(stage.request(&exchange()), ["6"]);
+    assert!(stage.outside.callouts.borrow().is_empty());
+}
+
+#[test]
+fn grpc_callouts_answer_that_the_host_cannot() {
+    let zeros = "(i32.const 0) ".repeat(12);
+    let wasm = guest(&format!(
+        r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+             (call $say (call $grpc_call {zeros})) (i32.const 0))"#
+    ));
+    assert_eq!(plugin(&wasm).start().request(&exchange()), ["10"]);
+}

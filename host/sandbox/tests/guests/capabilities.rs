@@ -1,0 +1,89 @@
+//! Allow-lists: refused calls answer as if the thing were absent, and the guest lives on.
+
+use lockgate_sandbox::LoadError;
+use lockgate_sandbox::settings::Capabilities;
+
+use super::stage::{exchange, guest, on_request_headers, plugin};
+
+fn only(calls: &[&str]) -> Capabilities {
+    Capabilities {
+        host_calls: Some(calls.iter().map(|&call| call.to_owned()).collect()),
+        ..Capabilities::default()
+    }
+}
+
+#[test]
+fn refused_calls_answer_what_the_rust_sdk_survives_and_do_nothing() {
+    let body = r#"
+        (call $say (call $get (i32.const 0) (i32.const 0) (i32.const 6) (global.get $got) (global.get $len)))
+        (call $say (call $replace (i32.const 0) (i32.const 0) (i32.const 6) (i32.const 0) (i32.const 1)))
+        (call $say (call $set_shared (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 0)))
+        (call $say (call $get_property (i32.const 0) (i32.const 1) (global.get $got) (global.get $len)))
+        (call $say (call $foreign (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 0) (global.get $got) (global.get $len)))
+        (call $say (call $now (global.get $got)))
+        (call $say (call $map_size (i32.const 0) (global.get $got)))"#;
+    let wasm = on_request_headers(body, "(data (i32.const 0) \"x-user\")");
+    let exchange = exchange();
+    let stage = plugin(&wasm)
+        .with(|spec| spec.capabilities = only(&["get_header_map_size"]))
+        .start();
+    assert_eq!(stage.request(&exchange), ["1", "0", "0", "1", "1", "0", "0"]);
+    assert_eq!(exchange.borrow().request.headers["x-user"], "anna");
+    assert!(stage.outside.shared.borrow().is_empty());
+}
+
+#[test]
+fn an_unknown_host_call_is_refused_with_its_nearest_name() {
+    let error = plugin(&guest(""))
+        .with(|spec| spec.capabilities = only(&["proxy_http_cal"]))
+        .link()
+        .err()
+        .unwrap();
+    assert!(matches!(
+        &error,
+        LoadError::UnknownHostCall {
+            nearest: Some("proxy_http_call"),
+            ..
+        }
+    ));
+    assert!(
+        error.to_string().contains("did you mean \"proxy_http_call\"?"),
+        "{error}"
+    );
+}
+
+#[test]
+fn callouts_go_only_to_the_upstreams_that_are_named() {
+    let head = [(":method", "GET"), (":path", "/"), (":authority", "a")];
+    let borrowed = head.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let mut bytes = vec![0; lockgate_abi::encoded_len(borrowed.clone())];
+    lockgate_abi::encode_pairs(borrowed, &mut bytes).unwrap();
+    let text: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let body = format!(
+        "(call $say (call $http_call (i32.const 0) (i32.const 5) (i32.const 4096) (i32.const {})
+           (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 3000)))",
+        bytes.len()
+    );
+    let data = format!("(data (i32.const 0) \"known\") (data (i32.const 4096) \"{text}\")");
+    for (upstreams, status) in [(None, "0"), (Some(vec!["known".to_owned()]), "0"), (Some(vec![]), "2")] {
+        let capabilities = Capabilities {
+            upstreams,
+            ..Capabilities::default()
+        };
+        let stage = plugin(&on_request_headers(&body, &data))
+            .with(|spec| spec.capabilities = capabilities)
+            .start();
+        assert_eq!(stage.request(&exchange()), [status]);
+    }
+}
+
+#[test]
+fn the_settings_are_strict_about_their_keys_and_units() {
+    use lockgate_sandbox::settings::{Limits, OnError};
+    let limits: Limits = serde_json::from_str(r#"{ "deadline": "5ms", "memory": "32MiB" }"#).unwrap();
+    assert_eq!((limits.deadline.0.as_millis(), limits.memory.0), (5, 32 << 20));
+    assert_eq!(limits.callouts, Limits::default().callouts);
+    assert!(serde_json::from_str::<Limits>(r#"{ "deadline": 5 }"#).is_err());
+    assert!(serde_json::from_str::<Limits>(r#"{ "deadlin": "5ms" }"#).is_err());
+    assert_eq!(serde_json::from_str::<OnError>("\"bypass\"").unwrap(), OnError::Bypass);
+}

@@ -1,0 +1,281 @@
+//! Guests that fail: what is told, who suffers, and when there is another VM.
+
+use std::time::{Duration, Instant};
+
+use lockgate_sandbox::settings::OnError;
+use lockgate_sandbox::{Action, FailureKind, VmState};
+
+use super::stage::{Bell, Stage, bare, exchange, guest, guest_allocating, on_request_headers, plugin};
+
+/// Traps in `inner`, called by `outer`, when the request has a header `x-trap`; else pauses.
+fn trapping() -> Vec<u8> {
+    guest(
+        r#"(data (i32.const 0) "x-trap")
+           (func $inner unreachable)
+           (func $outer (call $inner))
+           (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+             (if (i32.eqz (call $get (i32.const 0) (i32.const 0) (i32.const 6) (global.get $got) (global.get $len)))
+               (then (call $outer)))
+             (i32.const 1))"#,
+    )
+}
+
+fn poisoned() -> lockgate_sandbox::exchange::SharedExchange {
+    let exchange = exchange();
+    exchange
+        .borrow_mut()
+        .request
+        .headers
+        .insert("x-trap", http::HeaderValue::from_static("1"));
+    exchange
+}
+
+#[test]
+fn a_trap_fails_its_own_request_and_tells_where() {
+    let Stage { vm, outside } = plugin(&trapping()).start();
+    let failure = vm.open(&poisoned()).unwrap().request_headers(true).unwrap_err();
+    assert_eq!(
+        (failure.kind, &*failure.plugin, failure.on_error),
+        (FailureKind::Trap, "tested", OnError::Deny)
+    );
+    for part in [
+        "unreachable",
+        "request_headers",
+        "at inner",
+        "proxy_get_header_map_value",
+    ] {
+        assert!(failure.message.contains(part), "{part}: {}", failure.message);
+    }
+    assert_eq!(
+        *outside.failures.borrow(),
+        [("trap".to_owned(), "request_headers".to_owned())]
+    );
+}
+
+#[test]
+fn streams_of_a_vm_that_trapped_are_lost_and_woken_and_run_no_more() {
+    let stage = plugin(&trapping()).start();
+    let waiting = exchange();
+    let other = stage.open(&waiting);
+    assert_eq!(other.request_headers(true).unwrap(), Action::Pause);
+    let bell = Bell::on(&waiting);
+    let exchange = poisoned();
+    let own_bell = Bell::on(&exchange);
+    let stream = stage.open(&exchange);
+    assert!(!other.is_lost());
+    stream.request_headers(true).unwrap_err();
+    assert!(other.is_lost() && stream.is_lost());
+    assert_eq!(
+        (bell.rung(), own_bell.rung()),
+        (1, 0),
+        "the one that failed was told by its own call"
+    );
+    assert_eq!(other.response_headers(true).unwrap(), Action::Continue);
+    drop((other, stream));
+    assert_eq!(stage.vm.report().streams, 0);
+    assert_eq!(
+        stage.outside.kinds(),
+        ["trap"],
+        "their ends run nothing and fail nothing"
+    );
+}
+
+#[test]
+fn the_first_replacement_is_immediate_and_the_next_ones_are_backed_off_from() {
+    let stage = plugin(&trapping()).start();
+    for _ in 0..2 {
+        let stream = stage.open(&poisoned());
+        stream.request_headers(true).unwrap_err();
+    }
+    let failure = stage.vm.open(&exchange()).err().unwrap();
+    assert_eq!(failure.kind, FailureKind::Unavailable);
+    assert!(failure.message.contains("not started again for another"), "{failure}");
+    let report = stage.vm.report();
+    assert_eq!((report.state, report.traps, report.memory), (VmState::BackingOff, 2, 0));
+    assert!(report.last_failure.unwrap().contains("at inner"));
+    // The pause is 0.75 s to 1 s; then there is a VM again.
+    let end = Instant::now() + Duration::from_secs(3);
+    let stream = loop {
+        match stage.vm.open(&exchange()) {
+            Ok(stream) => break stream,
+            Err(failure) => assert_eq!(failure.kind, FailureKind::Unavailable),
+        }
+        assert!(Instant::now() < end, "the pause ends");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(stream.request_headers(true).unwrap(), Action::Pause);
+    assert_eq!(stage.vm.report().state, VmState::Running);
+}
+
+#[test]
+fn a_configure_that_says_no_tells_what_the_guest_had_logged() {
+    let wasm = guest(
+        r#"(data (i32.const 0) "no key given")
+           (func (export "proxy_on_configure") (param i32 i32) (result i32)
+             (call $tell (i32.const 0) (i32.const 12)) (i32.const 0))"#,
+    );
+    let stage = plugin(&wasm).with(|spec| spec.on_error = OnError::Bypass).unstarted();
+    let failure = stage.vm.start().unwrap_err();
+    assert_eq!((failure.kind, failure.on_error), (FailureKind::Start, OnError::Bypass));
+    assert!(
+        failure.message.contains("proxy_on_configure") && failure.message.contains("no key given"),
+        "{failure}"
+    );
+    assert_eq!(
+        *stage.outside.failures.borrow(),
+        [("start".to_owned(), "configure".to_owned())]
+    );
+    assert_eq!(stage.vm.report().state, VmState::Idle);
+}
+
+#[test]
+fn a_vm_start_that_says_no_keeps_configure_from_being_called() {
+    let wasm = guest(
+        r#"(func (export "proxy_on_vm_start") (param i32 i32) (result i32) (i32.const 0))
+           (func (export "proxy_on_configure") (param i32 i32) (result i32) (call $say (i32.const 9)) (i32.const 1))"#,
+    );
+    let stage = plugin(&wasm).unstarted();
+    assert!(stage.vm.start().unwrap_err().message.contains("proxy_on_vm_start"));
+    assert!(stage.outside.said().is_empty());
+}
+
+#[test]
+fn a_vm_that_cannot_be_started_is_tried_again_only_after_a_pause() {
+    let wasm = guest(r#"(func (export "proxy_on_configure") (param i32 i32) (result i32) unreachable)"#);
+    let stage = plugin(&wasm).unstarted();
+    assert_eq!(stage.vm.open(&exchange()).err().unwrap().kind, FailureKind::Trap);
+    assert_eq!(stage.vm.open(&exchange()).err().unwrap().kind, FailureKind::Unavailable);
+    assert_eq!(stage.outside.kinds(), ["trap"]);
+}
+
+#[test]
+fn proc_exit_in_a_callback_is_a_failure_of_its_own_kind() {
+    let wasm = bare(
+        r#"(import "wasi_unstable" "proc_exit" (func $exit (param i32)))
+           (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1"))
+           (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+             (call $exit (i32.const 0)) (i32.const 0))"#,
+    );
+    let failure = plugin(&wasm)
+        .start()
+        .open(&exchange())
+        .request_headers(true)
+        .unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Exit);
+    assert!(failure.message.contains("proc_exit(0)"), "{failure}");
+}
+
+#[test]
+fn a_trap_in_the_guests_allocator_is_a_trap_of_the_callback() {
+    let wasm = guest_allocating(
+        r#"(data (i32.const 0) "x-user")
+           (func $greedy (export "proxy_on_memory_allocate") (param i32) (result i32) unreachable)
+           (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+             (call $say (call $get (i32.const 0) (i32.const 0) (i32.const 6) (global.get $got) (global.get $len)))
+             (i32.const 0))"#,
+    );
+    let failure = plugin(&wasm)
+        .start()
+        .open(&exchange())
+        .request_headers(true)
+        .unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Trap);
+    assert!(failure.message.contains("greedy"), "{failure}");
+}
+
+#[test]
+fn an_allocator_that_lies_gets_a_status_and_touches_nothing() {
+    for (answer, status) in [("0", "6"), ("-8", "6"), ("131071", "6")] {
+        let wasm = guest_allocating(&format!(
+            r#"(data (i32.const 0) "x-user")
+               (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const {answer}))
+               (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+                 (call $say (call $get (i32.const 0) (i32.const 0) (i32.const 6) (global.get $got) (global.get $len)))
+                 (call $say (i32.load (global.get $got)))
+                 (i32.const 0))"#
+        ));
+        assert_eq!(plugin(&wasm).start().request(&exchange()), [status, "0"]);
+    }
+}
+
+#[test]
+fn while_a_guest_allocates_it_may_only_log_and_ask_the_time() {
+    let wasm = guest_allocating(
+        r#"(data (i32.const 0) "x-user")
+           (func (export "proxy_on_memory_allocate") (param i32) (result i32)
+             (call $say (i32.add (i32.const 100) (call $remove (i32.const 0) (i32.const 0) (i32.const 6))))
+             (call $say (i32.add (i32.const 100) (call $now (i32.const 3000))))
+             (i32.const 65536))
+           (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+             (call $say (call $get (i32.const 0) (i32.const 0) (i32.const 6) (global.get $got) (global.get $len)))
+             (call $tell_result)
+             (call $say (call $remove (i32.const 0) (i32.const 0) (i32.const 6)))
+             (i32.const 0))"#,
+    );
+    let exchange = exchange();
+    assert_eq!(
+        plugin(&wasm).start().request(&exchange),
+        ["110", "100", "0", "anna", "0"]
+    );
+    assert!(
+        !exchange.borrow().request.headers.contains_key("x-user"),
+        "afterwards everything is callable again"
+    );
+}
+
+#[test]
+fn a_guest_without_an_allocator_is_told_that_it_cannot_be_given_anything() {
+    let wasm = guest_allocating(
+        r#"(data (i32.const 0) "x-user")
+           (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+             (call $say (call $get (i32.const 0) (i32.const 0) (i32.const 6) (global.get $got) (global.get $len)))
+             (i32.const 0))"#,
+    );
+    assert_eq!(plugin(&wasm).start().request(&exchange()), ["10"]);
+}
+
+#[test]
+fn a_tick_that_traps_stops_the_timer_and_the_next_stream_gets_a_new_vm() {
+    let wasm = guest(
+        r#"(func (export "proxy_on_configure") (param i32 i32) (result i32)
+             (drop (call $set_tick (i32.const 100))) (i32.const 1))
+           (func (export "proxy_on_tick") (param i32) unreachable)"#,
+    );
+    let stage = plugin(&wasm).start();
+    let target = stage.outside.tick.borrow().clone().unwrap().0;
+    assert!(!target.tick(), "false: the timer can stop");
+    assert!(
+        stage.outside.tick.borrow().as_ref().unwrap().1.is_none(),
+        "it was told to"
+    );
+    assert_eq!(
+        *stage.outside.failures.borrow(),
+        [("trap".to_owned(), "tick".to_owned())]
+    );
+    let stream = stage.open(&exchange());
+    let (again, period) = stage.outside.tick.borrow().clone().unwrap();
+    assert!(period.is_some() && again.key() != target.key());
+    drop(stream);
+}
+
+#[test]
+fn a_stream_whose_end_traps_takes_its_vm_with_it_and_nobody_panics() {
+    let wasm = guest(r#"(func (export "proxy_on_log") (param i32) unreachable)"#);
+    let stage = plugin(&wasm).start();
+    let (first, second) = (stage.open(&exchange()), stage.open(&exchange()));
+    drop(first);
+    assert!(second.is_lost());
+    drop(second);
+    assert_eq!(stage.outside.failures.borrow().len(), 1);
+}
+
+#[test]
+fn a_wild_access_of_the_guest_itself_is_a_trap() {
+    let failure = plugin(&on_request_headers("(drop (i32.load (i32.const -8)))", ""))
+        .start()
+        .open(&exchange())
+        .request_headers(true)
+        .unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Trap);
+    assert!(failure.message.contains("out of bounds"), "{failure}");
+}

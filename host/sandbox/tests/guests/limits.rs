@@ -1,0 +1,144 @@
+//! Budgets: CPU time, memory, stack, log lines.
+
+use std::time::{Duration, Instant};
+
+use lockgate_sandbox::FailureKind;
+use lockgate_units::{Period, Size};
+
+use super::stage::{exchange, guest, on_request_headers, plugin, said_on_request};
+
+const LOOP: &str = "(loop $forever (br $forever))";
+
+#[test]
+fn a_loop_is_stopped_near_its_budget() {
+    let stage = plugin(&on_request_headers(LOOP, "")).start();
+    let stream = stage.open(&exchange());
+    let (before, begun) = (cpu_time(), Instant::now());
+    let failure = stream.request_headers(true).unwrap_err();
+    let used = cpu_time() - before;
+    assert_eq!(failure.kind, FailureKind::Deadline);
+    assert!(
+        failure.message.contains("20 ms") && failure.message.contains("request_headers"),
+        "{failure}"
+    );
+    assert!(used >= Duration::from_millis(20), "{used:?} is less than it may have");
+    // One epoch until it is noticed, one until it is over, and a slow machine.
+    assert!(used < Duration::from_millis(60), "{used:?} of CPU time");
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+/// CPU time of this thread, as the kernel counts it for whoever asks.
+fn cpu_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
+}
+
+#[test]
+fn every_callback_has_the_whole_budget_for_itself() {
+    // Each callback works for a few milliseconds; together they take far more than one budget.
+    let work = "(local $n i64) (loop $work (local.set $n (i64.add (local.get $n) (i64.const 1)))
+                  (br_if $work (i64.lt_u (local.get $n) (i64.const 3000000))))";
+    let wasm = guest(&format!(
+        r#"(func (export "proxy_on_request_body") (param i32 i32 i32) (result i32) {work} (i32.const 0))"#
+    ));
+    let stage = plugin(&wasm)
+        .with(|spec| spec.limits.deadline = Period::millis(60))
+        .start();
+    let stream = stage.open(&exchange());
+    let before = cpu_time();
+    for _ in 0..200 {
+        stream.request_body(false).unwrap();
+    }
+    assert!(
+        cpu_time() - before > Duration::from_millis(120),
+        "the work is long enough to tell something"
+    );
+}
+
+#[test]
+fn starting_has_a_budget_of_its_own() {
+    let wasm = guest(&format!(
+        r#"(func (export "proxy_on_configure") (param i32 i32) (result i32) {LOOP} (i32.const 1))"#
+    ));
+    let stage = plugin(&wasm)
+        .with(|spec| spec.limits.start_deadline = Period::millis(40))
+        .unstarted();
+    let failure = stage.vm.start().unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Deadline);
+    assert!(
+        failure.message.contains("40 ms") && failure.message.contains("configure"),
+        "{failure}"
+    );
+}
+
+#[test]
+fn a_loop_in_a_start_section_is_stopped_too() {
+    let wasm = guest(&format!("(func $begin {LOOP}) (start $begin)"));
+    let stage = plugin(&wasm)
+        .with(|spec| spec.limits.start_deadline = Period::millis(20))
+        .unstarted();
+    assert_eq!(stage.vm.start().unwrap_err().kind, FailureKind::Deadline);
+}
+
+#[test]
+fn memory_grows_up_to_its_cap_and_not_past_it() {
+    let body = "(local $pages i32)
+                (loop $more
+                  (if (i32.ge_s (memory.grow (i32.const 1)) (i32.const 0)) (then (br $more))))
+                (call $say (memory.size))";
+    let wasm = guest(&format!(
+        r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) {body} (i32.const 0))"#
+    ));
+    let stage = plugin(&wasm).with(|spec| spec.limits.memory = Size::mib(1)).start();
+    assert_eq!(stage.request(&exchange()), ["16"]);
+    assert_eq!(stage.vm.report().memory, 1 << 20);
+}
+
+#[test]
+fn a_trap_after_memory_was_refused_is_told_as_such() {
+    let body = "(if (i32.lt_s (memory.grow (i32.const 60000)) (i32.const 0)) (then unreachable))";
+    let stage = plugin(&on_request_headers(body, "")).start();
+    let failure = stage.open(&exchange()).request_headers(true).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Memory);
+    assert!(failure.message.contains("limits.memory"), "{failure}");
+}
+
+#[test]
+fn deep_recursion_is_a_trap_and_the_thread_survives() {
+    let wasm = guest(
+        r#"(func $deeper (param i32) (result i32)
+             (i32.add (i32.const 1) (call $deeper (i32.add (local.get 0) (i32.const 1)))))
+           (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) (call $deeper (i32.const 0)))"#,
+    );
+    // A worker's thread has 2 MiB of stack; a test's thread too.
+    let failure = plugin(&wasm)
+        .start()
+        .open(&exchange())
+        .request_headers(true)
+        .unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Trap);
+    assert!(
+        failure.message.contains("stack") && failure.message.contains("deeper"),
+        "{failure}"
+    );
+}
+
+#[test]
+fn a_flood_of_log_lines_is_cut_and_a_long_line_too() {
+    let body = "(loop $flood
+                  (call $say (global.get $lines))
+                  (global.set $lines (i32.add (global.get $lines) (i32.const 1)))
+                  (br_if $flood (i32.lt_u (global.get $lines) (i32.const 1000))))";
+    let wasm = on_request_headers(body, "(global $lines (mut i32) (i32.const 0))");
+    let stage = plugin(&wasm).with(|spec| spec.limits.log_lines = 50).start();
+    let said = stage.request(&exchange());
+    assert!(said.len() >= 50 && said.len() < 200, "{} lines", said.len());
+    assert_eq!(
+        said_on_request(&on_request_headers(
+            "(call $tell (i32.const 65536) (i32.const 65536))",
+            ""
+        ))[0]
+            .len(),
+        8192
+    );
+}

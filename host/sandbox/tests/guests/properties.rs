@@ -1,0 +1,218 @@
+//! Properties: what the host knows, and what plugins set for each other.
+
+use std::time::Duration;
+
+use lockgate_sandbox::exchange::{ResponseHead, SharedExchange};
+
+use super::stage::{exchange, guest, on_request_headers, plugin};
+
+/// Reads a property, and tells its bytes through a property named `dump` of the exchange.
+fn read(exchange: &SharedExchange, path: &str) -> Option<Vec<u8>> {
+    let body = format!(
+        "(if (i32.eqz (call $get_property (i32.const 0) (i32.const {}) (global.get $got) (global.get $len)))
+           (then (drop (call $set_property (i32.const 512) (i32.const 4)
+                         (i32.load (global.get $got)) (i32.load (global.get $len)))))
+           (else (call $say (i32.const 1))))",
+        path.len()
+    );
+    let data = format!(
+        "(data (i32.const 0) \"{}\") (data (i32.const 512) \"dump\")",
+        path.replace('\0', "\\00")
+    );
+    let said = plugin(&on_request_headers(&body, &data)).start().request(exchange);
+    let dump = exchange.borrow().properties.get("dump").map(|bytes| bytes.to_vec());
+    exchange.borrow_mut().properties.remove("dump");
+    if said.is_empty() {
+        Some(dump.unwrap_or_default())
+    } else {
+        None
+    }
+}
+
+fn text(exchange: &SharedExchange, path: &str) -> Option<String> {
+    read(exchange, path).map(|bytes| String::from_utf8(bytes).unwrap())
+}
+
+fn number(exchange: &SharedExchange, path: &str) -> Option<i64> {
+    read(exchange, path).map(|bytes| i64::from_le_bytes(bytes.try_into().unwrap()))
+}
+
+fn answered() -> SharedExchange {
+    let exchange = exchange();
+    {
+        let mut exchange = exchange.borrow_mut();
+        exchange.response = Some(ResponseHead {
+            status: http::StatusCode::NOT_FOUND,
+            headers: http::HeaderMap::new(),
+        });
+        let facts = &mut exchange.facts;
+        facts.route = Some("orders".into());
+        facts.upstream = Some("v1".into());
+        facts.upstream_address = Some("10.9.8.7:90".parse().unwrap());
+        facts.attempts = 2;
+        facts.request_bytes = 11;
+        facts.ended = Some(Duration::from_micros(5));
+        facts.code_details = Some("via_upstream".into());
+    }
+    exchange
+}
+
+#[test]
+fn the_host_serves_what_envoy_serves_under_the_same_names() {
+    let exchange = answered();
+    let texts = [
+        ("request\0path", "/a?b=c"),
+        ("request\0url_path", "/a"),
+        ("request\0query", "b=c"),
+        ("request\0host", "example.com"),
+        ("request\0scheme", "http"),
+        ("request\0method", "GET"),
+        ("request\0id", "r-1"),
+        ("request\0protocol", "HTTP/1.1"),
+        ("request\0headers\0x-user", "anna"),
+        ("request.method", "GET"),
+        ("response\0code_details", "via_upstream"),
+        ("source\0address", "10.1.2.3:4567"),
+        ("destination\0address", "127.0.0.1:8080"),
+        ("upstream\0address", "10.9.8.7:90"),
+        ("plugin_name", "tested"),
+        ("plugin_root_id", "root"),
+        ("plugin_vm_id", "vm"),
+        ("route_name", "orders"),
+        ("xds\0route_name", "orders"),
+        ("cluster_name", "v1"),
+        ("lockgate\0client\0address", "203.0.113.9"),
+        ("lockgate.client.address", "203.0.113.9"),
+        ("lockgate.route", "orders"),
+        ("lockgate.upstream", "v1"),
+    ];
+    for (path, expected) in texts {
+        assert_eq!(text(&exchange, path).as_deref(), Some(expected), "{path:?}");
+    }
+    let numbers = [
+        ("response\0code", 404),
+        ("source\0port", 4567),
+        ("connection\0id", 7),
+        ("connection_id", 7),
+        ("upstream\0request_attempt_count", 2),
+        ("request\0size", 11),
+        ("request\0duration", 5000),
+        ("listener_direction", 1),
+    ];
+    for (path, expected) in numbers {
+        assert_eq!(number(&exchange, path), Some(expected), "{path:?}");
+    }
+    assert_eq!(read(&exchange, "connection\0mtls"), Some(vec![0]));
+    assert_eq!(read(&exchange, "metadata"), Some(vec![0; 4]), "a map without entries");
+    assert!(number(&exchange, "request\0time").unwrap() > 1_700_000_000_000_000_000);
+}
+
+#[test]
+fn what_is_not_known_is_not_found() {
+    for path in [
+        "response\0code",
+        "upstream\0address",
+        "route_name",
+        "nothing",
+        "request",
+        "request\0nothing",
+        "request\0duration",
+        "connection\0tls_version",
+        "request\0headers\0x-absent",
+    ] {
+        assert_eq!(read(&exchange(), path), None, "{path:?}");
+    }
+}
+
+#[test]
+fn maps_come_as_pairs() {
+    let bytes = read(&exchange(), "request\0headers").unwrap();
+    let names: Vec<_> = lockgate_abi::decode_pairs(&bytes)
+        .unwrap()
+        .map(|(name, _)| name.to_vec())
+        .collect();
+    assert!(names.contains(&b":path".to_vec()) && names.contains(&b"x-user".to_vec()));
+}
+
+/// Sets a property and says the status.
+fn set(exchange: &SharedExchange, path: &str, value: &str) -> Vec<String> {
+    let body = format!(
+        "(call $say (call $set_property (i32.const 0) (i32.const {}) (i32.const 512) (i32.const {})))",
+        path.len(),
+        value.len()
+    );
+    let data = format!(
+        "(data (i32.const 0) \"{}\") (data (i32.const 512) \"{value}\")",
+        path.replace('\0', "\\00")
+    );
+    plugin(&on_request_headers(&body, &data)).start().request(exchange)
+}
+
+#[test]
+fn what_one_plugin_sets_the_next_ones_read_under_either_spelling() {
+    let exchange = exchange();
+    assert_eq!(set(&exchange, "lockgate\0consumer\0name", "anna"), ["0"]);
+    assert_eq!(text(&exchange, "lockgate.consumer.name").as_deref(), Some("anna"));
+    assert_eq!(text(&exchange, "lockgate\0consumer\0name").as_deref(), Some("anna"));
+    assert_eq!(
+        exchange.borrow().properties.get("lockgate.consumer.name").unwrap(),
+        "anna"
+    );
+}
+
+#[test]
+fn facts_of_the_host_cannot_be_forged() {
+    let exchange = answered();
+    assert_eq!(set(&exchange, "lockgate.client.address", "1.1.1.1"), ["2"]);
+    assert_eq!(set(&exchange, "lockgate\0route", "other"), ["2"]);
+    assert_eq!(
+        set(&exchange, "source.address", "1.1.1.1"),
+        ["0"],
+        "accepted, as Envoy does"
+    );
+    assert_eq!(
+        text(&exchange, "source.address").as_deref(),
+        Some("10.1.2.3:4567"),
+        "but the truth goes first"
+    );
+}
+
+#[test]
+fn choosing_an_upstream_is_checked_outside_and_read_back() {
+    let exchange = answered();
+    assert_eq!(set(&exchange, "lockgate.upstream", "nowhere"), ["2"]);
+    assert_eq!(text(&exchange, "lockgate.upstream").as_deref(), Some("v1"));
+    assert_eq!(set(&exchange, "lockgate.upstream", "known"), ["0"]);
+    assert_eq!(text(&exchange, "lockgate.upstream").as_deref(), Some("known"));
+}
+
+#[test]
+fn a_null_value_takes_a_property_away_and_a_root_has_no_stream_to_set_one_on() {
+    let wasm = guest(
+        r#"(data (i32.const 0) "mine")
+           (func (export "proxy_on_configure") (param i32 i32) (result i32)
+             (call $say (call $set_property (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 1)))
+             (call $say (call $get_property (i32.const 0) (i32.const 4) (global.get $got) (global.get $len)))
+             (i32.const 1))
+           (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+             (call $say (call $set_property (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 1)))
+             (call $say (call $set_property (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 0)))
+             (call $say (call $get_property (i32.const 0) (i32.const 4) (global.get $got) (global.get $len)))
+             (call $say (call $set_property (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 1)))
+             (i32.const 0))"#,
+    );
+    let stage = plugin(&wasm).start();
+    assert_eq!(stage.outside.said(), ["1", "1"]);
+    assert_eq!(stage.request(&exchange()), ["0", "0", "1", "2"]);
+}
+
+#[test]
+fn properties_cannot_fill_the_hosts_memory() {
+    let body = "(call $say (call $set_property (i32.const 0) (i32.const 4) (i32.const 1) (i32.const 131000)))
+                (call $say (call $set_property (i32.const 0) (i32.const 3) (i32.const 1) (i32.const 131000)))
+                (call $say (call $set_property (i32.const 0) (i32.const 2) (i32.const 1) (i32.const 131000)))";
+    let said = plugin(&on_request_headers(body, "(data (i32.const 0) \"mine\")"))
+        .start()
+        .request(&exchange());
+    assert_eq!(said, ["0", "0", "10"]);
+}

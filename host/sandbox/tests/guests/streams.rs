@@ -1,0 +1,163 @@
+//! Local responses, continuing, closing, effective contexts.
+
+use lockgate_sandbox::Action;
+
+use super::stage::{Bell, exchange, guest, on_request_headers, plugin, said_on_request};
+
+/// `x-a: b` as a header map at 100, 19 bytes; "hello" at 0, "why" at 16.
+const DATA: &str = r#"(data (i32.const 0) "hello") (data (i32.const 16) "why")
+    (data (i32.const 100) "\01\00\00\00\03\00\00\00\01\00\00\00x-a\00b\00")"#;
+
+fn respond(code: i32, headers_len: i32, grpc: i32) -> String {
+    format!(
+        "(call $respond (i32.const {code}) (i32.const 16) (i32.const 3) (i32.const 0) (i32.const 5)
+           (i32.const 100) (i32.const {headers_len}) (i32.const {grpc}))"
+    )
+}
+
+#[test]
+fn a_local_response_is_noted_with_all_it_has_and_where_it_comes_from() {
+    let wasm = on_request_headers(&format!("(call $say {})", respond(403, 18, -1)), DATA);
+    let exchange = exchange();
+    exchange.borrow_mut().position = 3;
+    let bell = Bell::on(&exchange);
+    assert_eq!(plugin(&wasm).start().request(&exchange), ["0"]);
+    let response = exchange.borrow_mut().asked.local_response.take().unwrap();
+    assert_eq!(
+        (response.status.as_u16(), &*response.details, &response.body[..]),
+        (403, "why", &b"hello"[..])
+    );
+    assert_eq!(
+        (
+            response.headers["x-a"].to_str().unwrap(),
+            response.grpc_status,
+            response.position
+        ),
+        ("b", None, 3)
+    );
+    assert_eq!(
+        bell.rung(),
+        0,
+        "the pipeline is the one that called, so nobody has to be woken"
+    );
+}
+
+#[test]
+fn a_grpc_status_other_than_minus_one_is_kept() {
+    let wasm = on_request_headers(&format!("(call $say {})", respond(200, 0, 16)), DATA);
+    let exchange = exchange();
+    assert_eq!(plugin(&wasm).start().request(&exchange), ["0"]);
+    assert_eq!(
+        exchange.borrow().asked.local_response.as_ref().unwrap().grpc_status,
+        Some(16)
+    );
+}
+
+#[test]
+fn answers_that_are_none_are_bad_arguments() {
+    for code in [0, -1, 100, 101, 199, 600, 65736] {
+        assert_eq!(
+            said_on_request(&on_request_headers(
+                &format!("(call $say {})", respond(code, 0, -1)),
+                DATA
+            )),
+            ["2"]
+        );
+    }
+    // A map that ends in the middle, and one that smuggles.
+    assert_eq!(
+        said_on_request(&on_request_headers(
+            &format!("(call $say {})", respond(200, 11, -1)),
+            DATA
+        )),
+        ["2"]
+    );
+    let smuggling = DATA
+        .replace("x-a\\00b", "te\\00bc")
+        .replace("\\03\\00\\00\\00\\01", "\\02\\00\\00\\00\\02");
+    assert_eq!(
+        said_on_request(&on_request_headers(
+            &format!("(call $say {})", respond(200, 18, -1)),
+            &smuggling
+        )),
+        ["2"]
+    );
+}
+
+#[test]
+fn the_first_local_response_counts() {
+    let body = format!(
+        "(call $say {}) (call $say {})",
+        respond(401, 0, -1),
+        respond(402, 0, -1)
+    );
+    let exchange = exchange();
+    assert_eq!(
+        plugin(&on_request_headers(&body, DATA)).start().request(&exchange),
+        ["0", "0"]
+    );
+    assert_eq!(exchange.borrow().asked.local_response.as_ref().unwrap().status, 401);
+}
+
+#[test]
+fn continuing_and_closing_are_noted_for_the_plugins_own_place() {
+    let body = "(call $say (call $continue (i32.const 0))) (call $say (call $continue (i32.const 1)))
+                (call $say (call $close (i32.const 0))) (call $say (call $continue (i32.const 2)))
+                (call $say (call $continue (i32.const 9))) (call $say (call $close (i32.const 3)))";
+    let exchange = exchange();
+    exchange.borrow_mut().position = 2;
+    assert_eq!(
+        plugin(&on_request_headers(body, "")).start().request(&exchange),
+        ["0", "0", "0", "2", "2", "2"]
+    );
+    let asked = &mut exchange.borrow_mut().asked;
+    assert!(asked.resume_request.take(2) && asked.resume_response.take(2) && asked.close);
+    assert!(asked.resume_request.is_empty() && asked.resume_response.is_empty());
+}
+
+#[test]
+fn a_tick_resumes_a_waiting_stream_and_wakes_its_pipeline() {
+    let wasm = guest(
+        r#"(global $waiting (mut i32) (i32.const 0))
+           (func (export "proxy_on_configure") (param i32 i32) (result i32)
+             (call $say (call $set_tick (i32.const 250))) (i32.const 1))
+           (func (export "proxy_on_request_headers") (param $id i32) (param i32 i32) (result i32)
+             (global.set $waiting (local.get $id)) (i32.const 1))
+           (func (export "proxy_on_tick") (param i32)
+             (call $say (call $continue (i32.const 0)))
+             (call $say (call $set_effective (global.get $waiting)))
+             (call $say (call $continue (i32.const 0)))
+             (call $say (call $set_effective (i32.const 77)))
+             (call $say (call $set_effective (i32.const 1))))"#,
+    );
+    let stage = plugin(&wasm).start();
+    let exchange = exchange();
+    exchange.borrow_mut().position = 4;
+    let stream = stage.open(&exchange);
+    assert_eq!(stream.request_headers(true).unwrap(), Action::Pause);
+    // The chain has gone on to call another plugin's callback of the same exchange.
+    exchange.borrow_mut().position = 5;
+    let bell = Bell::on(&exchange);
+    let (target, period) = stage.outside.tick.borrow().clone().unwrap();
+    assert_eq!(period.unwrap().as_millis(), 250);
+    assert!(target.tick());
+    assert_eq!(
+        stage.outside.said(),
+        ["0", "1", "0", "0", "2", "0"],
+        "the root has no stream to continue"
+    );
+    assert!(
+        exchange.borrow_mut().asked.resume_request.take(4),
+        "the place where the stream was opened"
+    );
+    assert_eq!(bell.rung(), 1);
+}
+
+#[test]
+fn an_unknown_action_holds_the_stream() {
+    let wasm = guest(r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) (i32.const 7))"#);
+    assert_eq!(
+        plugin(&wasm).start().open(&exchange()).request_headers(true).unwrap(),
+        Action::Pause
+    );
+}
