@@ -7,7 +7,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// An API gateway whose behaviour is proxy-wasm plugins.
 #[derive(Debug, Parser)]
-#[command(name = "lockgate", version, after_help = "Example:\n  lockgate run --config gateway.json")]
+#[command(
+    name = "lockgate",
+    version,
+    after_help = "Example:\n  lockgate run --config gateway.json"
+)]
 pub(crate) struct Arguments {
     /// How log lines on stderr look; RUST_LOG says which ones there are (default: info)
     #[arg(long, global = true, value_enum, default_value = "text")]
@@ -99,7 +103,9 @@ mod tests {
     #[test]
     fn the_config_file_defaults_to_the_one_in_this_folder() {
         let arguments = Arguments::try_parse_from(["lockgate", "run"]).expect("a plain run");
-        let Command::Run(options) = arguments.command else { panic!("not run: {:?}", arguments.command) };
+        let Command::Run(options) = arguments.command else {
+            panic!("not run: {:?}", arguments.command)
+        };
         assert_eq!(options.config, PathBuf::from("gateway.json"));
     }
 

@@ -4,17 +4,18 @@ use anyhow::Result;
 
 use crate::arguments::ConfigOptions;
 use crate::outcome::Outcome;
+use crate::output::print;
 
 /// Prints what the configuration holds, or everything that is wrong with it. The report is what was asked for, so it
 /// goes to stdout either way.
 pub(crate) fn check(options: ConfigOptions) -> Result<Outcome> {
     match lockgate_gateway::check(&options.config) {
         Ok(summary) => {
-            println!("{}: ok, {summary}", options.config.display());
+            print(format_args!("{}: ok, {summary}", options.config.display()))?;
             Ok(Outcome::Right)
         }
         Err(report) => {
-            println!("{report}");
+            print(report)?;
             Ok(Outcome::Wrong)
         }
     }

@@ -29,8 +29,9 @@ use wish::Wish;
 pub(crate) fn echo(options: EchoOptions) -> Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let listener =
-            TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
+        let listener = TcpListener::bind(options.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", options.listen))?;
         info!("{} listens on http://{}", options.name, listener.local_addr()?);
         serve(listener, options.name.into(), stopped()?).await;
         Ok(Outcome::Right)
@@ -74,7 +75,10 @@ async fn accept(listener: TcpListener, name: Arc<str>) {
         let name = Arc::clone(&name);
         let connection = server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
-            .serve_connection(TokioIo::new(stream), service_fn(move |request| respond(Arc::clone(&name), request)));
+            .serve_connection(
+                TokioIo::new(stream),
+                service_fn(move |request| respond(Arc::clone(&name), request)),
+            );
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 debug!("connection: {error}");

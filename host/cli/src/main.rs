@@ -8,6 +8,7 @@ mod check;
 mod echo;
 mod logs;
 mod outcome;
+mod output;
 mod run;
 mod schema;
 

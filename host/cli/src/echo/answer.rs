@@ -29,7 +29,9 @@ pub(super) fn answer(name: &str, head: &Parts, body_bytes: u64, wish: &Wish) -> 
     let mut response = match wish.size {
         Some(size) => {
             let mut response = Response::new(EchoBody::Filler(size));
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+            response
+                .headers_mut()
+                .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
             response
         }
         None => json(&Received {
@@ -60,14 +62,19 @@ fn json(value: &impl Serialize) -> Response<EchoBody> {
     let mut text = serde_json::to_vec_pretty(value).expect("maps with text keys become JSON");
     text.push(b'\n');
     let mut response = Response::new(EchoBody::Text(Some(text.into())));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
 fn readable(headers: &HeaderMap) -> BTreeMap<&str, String> {
     let join = |name| {
-        let values: Vec<_> =
-            headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        let values: Vec<_> = headers
+            .get_all(name)
+            .iter()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+            .collect();
         values.join(", ")
     };
     headers.keys().map(|name| (name.as_str(), join(name))).collect()

@@ -10,9 +10,14 @@ use super::*;
 
 /// Sends raw requests to a server that lives only as long as the call, and returns all that came back.
 fn exchange(requests: &str) -> String {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a free port");
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))
+            .await
+            .expect("a free port");
         let address = listener.local_addr().expect("bound");
         let (_stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(serve(listener, "v1".into(), async {
@@ -22,7 +27,10 @@ fn exchange(requests: &str) -> String {
         stream.write_all(requests.as_bytes()).await.expect("it reads");
         let mut answer = String::new();
         let read = stream.read_to_string(&mut answer);
-        tokio::time::timeout(Duration::from_secs(10), read).await.expect("it answers in time").expect("text");
+        tokio::time::timeout(Duration::from_secs(10), read)
+            .await
+            .expect("it answers in time")
+            .expect("text");
         answer
     })
 }
@@ -48,9 +56,8 @@ fn it_answers_with_the_request_that_it_got() {
 
 #[test]
 fn it_keeps_a_connection_for_the_next_request() {
-    let answer = exchange(
-        "GET /one HTTP/1.1\r\nHost: a\r\n\r\nGET /two HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-    );
+    let answer =
+        exchange("GET /one HTTP/1.1\r\nHost: a\r\n\r\nGET /two HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 2, "{answer}");
 }
 
@@ -67,5 +74,8 @@ fn its_answer_has_the_status_the_size_and_the_lifetime_that_were_asked_for() {
 fn a_wish_that_it_cannot_read_gets_400() {
     let answer = exchange("GET /?delay=5 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
-    assert!(body(&answer).contains("delay=5: expected a duration such as 200ms"), "{answer}");
+    assert!(
+        body(&answer).contains("delay=5: expected a duration such as 200ms"),
+        "{answer}"
+    );
 }

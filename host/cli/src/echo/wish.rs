@@ -20,7 +20,12 @@ pub(super) struct Wish {
 
 impl Default for Wish {
     fn default() -> Self {
-        Wish { status: StatusCode::OK, delay: Duration::ZERO, size: None, cache: None }
+        Wish {
+            status: StatusCode::OK,
+            delay: Duration::ZERO,
+            size: None,
+            cache: None,
+        }
     }
 }
 
@@ -82,7 +87,15 @@ mod tests {
 
     #[test]
     fn a_knob_that_makes_no_sense_is_named() {
-        for query in ["status=abc", "status=99", "status=100", "status=600", "delay=5", "size=big", "cache=-1"] {
+        for query in [
+            "status=abc",
+            "status=99",
+            "status=100",
+            "status=600",
+            "delay=5",
+            "size=big",
+            "cache=-1",
+        ] {
             let error = Wish::parse(query).expect_err(query);
             assert!(error.starts_with(query), "{error}");
         }
