@@ -233,3 +233,39 @@ fn large_bodies_stream_in_both_directions_at_once() {
         assert!(received == sent, "{} bytes came back, or others", received.len());
     });
 }
+
+#[test]
+fn many_requests_at_once_over_connections_that_keep_closing_all_get_their_answers() {
+    on_a_worker(async {
+        let answers = [
+            Act::Answer(OK),
+            Act::Answer("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n"),
+        ];
+        // Connections that end after one, two, three … answers, without saying so before.
+        let scripts: Vec<Vec<Act>> = (0..4000)
+            .map(|connection| {
+                let mut script: Vec<Act> = answers.iter().cycle().take(connection % 9).cloned().collect();
+                script.push(Act::AnswerAndClose(OK));
+                script
+            })
+            .collect();
+        let scripts: Vec<&[Act]> = scripts.iter().map(Vec::as_slice).collect();
+        let peer = Peer::new(&scripts).await;
+        let (client, upstream) = (TestClient::new(), peer.upstream());
+        let mut tasks = tokio::task::JoinSet::new();
+        let upstream = std::rc::Rc::new(upstream);
+        for _ in 0..32 {
+            let (client, upstream) = (client.clone(), upstream.clone());
+            tasks.spawn_local(async move {
+                for _ in 0..100 {
+                    assert_eq!(fetch(&client, &upstream, get()).await.expect("an answer"), "ok");
+                }
+            });
+        }
+        while let Some(task) = tasks.join_next().await {
+            task.expect("every request is answered");
+        }
+        assert!(peer.requests.borrow().len() >= 3200);
+        assert!(peer.connections.get() < 1600, "{} connections", peer.connections.get());
+    });
+}
