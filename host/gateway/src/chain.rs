@@ -186,6 +186,11 @@ impl Chain {
         }
     }
 
+    /// True while the plugin at `index` waits for the answer to a request of its own.
+    pub(crate) fn awaits_callout(&self, index: usize) -> bool {
+        self.links[index].running().is_some_and(Stream::awaits_callout)
+    }
+
     /// Applies `on_error` when a plugin was lost while the message waited in it.
     pub(crate) fn lost(&self, index: usize) -> Result<bool, Stop> {
         let link = &self.links[index];
@@ -225,12 +230,14 @@ impl Chain {
         self.exchange.borrow_mut().wake();
     }
 
+    /// What has ended the request while its body was on the way, if anything has.
+    pub(crate) fn take_stopped(&self) -> Option<Stop> {
+        self.stopped.take().or_else(|| self.asked().err())
+    }
+
     /// Ready when something in the chain ends the request while its body is on the way.
     pub(crate) fn poll_stopped(&self, cx: &mut Context<'_>) -> Poll<Stop> {
-        if let Some(stop) = self.stopped.take() {
-            return Poll::Ready(stop);
-        }
-        if let Err(stop) = self.asked() {
+        if let Some(stop) = self.take_stopped() {
             return Poll::Ready(stop);
         }
         self.exchange.borrow_mut().register(cx.waker());

@@ -78,7 +78,9 @@ impl Lane {
         }
     }
 
-    /// Takes the message's head through the plugins; they may hold it, and meanwhile see its body come.
+    /// Takes the message's head through the plugins. They may hold it; and while one holds back all of the body that has
+    /// come so far, the head is not sent either: whoever fails then can still be answered for, and a body that is let go
+    /// as a whole has a known length.
     pub(crate) async fn head(&mut self) -> Result<(), Stop> {
         let end_of_stream = self.source.is_end_stream();
         self.drained = end_of_stream;
@@ -100,6 +102,9 @@ impl Lane {
                 self.wait(index).await?;
             }
         }
+        if self.touches_body() {
+            poll_fn(|cx| self.poll_held(cx)).await?;
+        }
         Ok(())
     }
 
@@ -110,10 +115,10 @@ impl Lane {
             || !self.drained && self.stages.iter().any(|stage| stage.reads_body || stage.tap.is_some())
     }
 
-    /// The whole body's length, if all of it went through before the head does.
+    /// The length of what is left to send, once all of the body has gone through the plugins.
     pub(crate) fn settled_length(&self) -> Option<u64> {
-        let through = !self.stages[self.onward.min(self.stages.len())..].iter().any(|stage| stage.reads_body);
-        (self.pending.end == End::Last && through).then_some(self.pending.data.len() as u64)
+        let length = |frame: &Frame<Bytes>| frame.data_ref().map(|data| data.len() as u64);
+        if self.finished { self.out.iter().map(length).sum() } else { None }
     }
 
     /// The source alone, when no plugin touches the body.
@@ -121,13 +126,16 @@ impl Lane {
         self.source
     }
 
-    /// Waits while the plugin at `index` holds the head.
+    /// Waits while the plugin at `index` holds the head, until it says itself that it lets go.
+    ///
+    /// Meanwhile a plugin that reads bodies gets what comes, unless it waits for a callout: then, as in Envoy, the body comes
+    /// after it. Only a plugin that has paused for the body can release the head by continuing in a body callback; many
+    /// continue there because they have never thought of bodies, and their head must not slip out.
     async fn wait(&mut self, index: usize) -> Result<(), Stop> {
-        let early = std::mem::take(&mut self.pending);
-        if let Some(part) = self.pass(self.onward, early, index + 1)? {
-            self.set_pending(part, index + 1);
-            if !self.pending.is_nothing() {
-                return Ok(());
+        if !self.chain.awaits_callout(self.stages[index].link) {
+            let early = std::mem::take(&mut self.pending);
+            if let Some(part) = self.pass(self.onward, early, index + 1)? {
+                self.set_pending(part, index + 1);
             }
         }
         poll_fn(|cx| self.poll_wait(index, cx)).await
@@ -141,17 +149,23 @@ impl Lane {
             if self.chain.lost(link)? || self.chain.resumed(link, self.direction) {
                 let part = self.stages[index].release();
                 self.stages[index].tapped(&part);
-                self.set_pending(part, index + 1);
+                if !part.is_nothing() {
+                    self.set_pending(part, index + 1);
+                }
                 return Poll::Ready(Ok(()));
             }
             // A plugin that reads no body leaves it where it is: in the sender.
-            if self.drained || !self.stages[index].reads_body {
+            let passed_over = !self.pending.is_nothing();
+            if self.drained || passed_over || !self.stages[index].reads_body || self.chain.awaits_callout(link) {
                 return Poll::Pending;
             }
             let Some(part) = ready!(self.poll_part(cx)).map_err(|e| self.stop_of(&e))? else { continue };
+            let holds_body = self.stages[index].paused;
             if let Some(part) = self.pass(0, part, index + 1)? {
                 self.set_pending(part, index + 1);
-                return Poll::Ready(Ok(()));
+                if holds_body {
+                    return Poll::Ready(Ok(()));
+                }
             }
         }
     }
@@ -172,7 +186,11 @@ impl Lane {
             Some(Err(error)) => return Poll::Ready(Err(error)),
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => {
-                    let end = if self.source.is_end_stream() { End::Last } else { End::Open };
+                    if self.direction == Direction::Request {
+                        self.chain.exchange.borrow_mut().facts.request_bytes += data.len() as u64;
+                    }
+                    // As in Envoy, the end of what streams is told apart, after its last piece; trailers may still come.
+                    let end = if self.source.is_at_once() { End::Last } else { End::Open };
                     self.drained = end == End::Last;
                     let mut buffer = BodyBuffer::default();
                     buffer.push(data);

@@ -109,7 +109,7 @@ impl Ledger {
             bytes_out: self.sent,
             duration: took,
             upstream_latency: facts.upstream_latency,
-            details: facts.code_details.as_deref(),
+            details: facts.code_details.as_deref().filter(|details| *details != "via_upstream"),
             broken: match self.ending {
                 Ending::Open => Some("client_gone"),
                 Ending::Complete => None,

@@ -9,15 +9,18 @@ use lockgate_upstream::SendError;
 
 use crate::body::Outgoing;
 use crate::chain::Chain;
-use crate::path;
 use crate::problem::{Malformed, Problem};
 use crate::source::BodyError;
+use crate::{inbound, path};
 
 /// The request for the upstream. Its headers are taken from the exchange, or copied if a plugin may look at them again.
 pub(crate) fn request(chain: &Chain, route: &Route, body: Outgoing) -> Request<Outgoing> {
     let mut exchange = chain.exchange.borrow_mut();
     let head = &mut exchange.request;
     let mut headers = if chain.is_empty() { std::mem::take(&mut head.headers) } else { head.headers.clone() };
+    if !chain.is_empty() {
+        inbound::strip_request(&mut headers);
+    }
     headers.insert(header::HOST, head.authority.clone());
     if body.is_chained() {
         headers.remove(header::CONTENT_LENGTH);

@@ -107,8 +107,11 @@ async fn until_stopped(chain: &Chain, send: impl Future<Output = Result<Sent, Se
             return Poll::Ready(Err(stop));
         }
         send.as_mut().poll(cx).map_err(|error| {
-            tracing::debug!(%error, "no answer from the upstream");
-            Stop::Problem(outbound::problem(&error))
+            // Sending may have failed because a plugin ended the request's body; then the plugin's word counts.
+            chain.take_stopped().unwrap_or_else(|| {
+                tracing::debug!(%error, "no answer from the upstream");
+                Stop::Problem(outbound::problem(&error))
+            })
         })
     })
     .await
@@ -123,6 +126,7 @@ fn arrive(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result<
             let (parts, body) = response.into_parts();
             let mut headers = parts.headers;
             inbound::strip_response(&mut headers);
+            exchange.facts.code_details = Some("via_upstream".into());
             (ResponseHead { status: parts.status, headers }, chain.reached(), Source::upstream(body))
         }
         Err(Stop::Reply(LocalResponse { status, details, headers, body, grpc_status, position })) => {

@@ -91,6 +91,11 @@ impl Source {
         Self { origin: Origin::Whole(body), meter: Meter::default(), limit: u64::MAX }
     }
 
+    /// True for a body that is all there from the start.
+    pub(crate) fn is_at_once(&self) -> bool {
+        matches!(self.origin, Origin::Whole(_))
+    }
+
     /// The count of what has passed, which outlives the source.
     pub(crate) fn meter(&self) -> Meter {
         self.meter.clone()

@@ -90,7 +90,7 @@ impl Watch {
     fn note(&mut self, event: &Event) -> bool {
         match event.kind {
             EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
-                event.paths.iter().for_each(|path| drop(self.writing.remove(path)));
+                self.writing.retain(|path, _| !event.paths.contains(path));
                 true
             }
             EventKind::Access(_) => false,
@@ -102,7 +102,7 @@ impl Watch {
                 true
             }
             EventKind::Modify(ModifyKind::Name(_)) | EventKind::Remove(_) => {
-                event.paths.iter().for_each(|path| drop(self.writing.remove(path)));
+                self.writing.retain(|path, _| !event.paths.contains(path));
                 true
             }
             _ => true,

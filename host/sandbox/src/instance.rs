@@ -111,7 +111,7 @@ impl Instance {
     }
 
     /// Looks at the state between two callbacks; `None` when it is dead or busy.
-    fn with_state<R>(&self, look: impl FnOnce(&mut State) -> R) -> Option<R> {
+    pub(crate) fn with_state<R>(&self, look: impl FnOnce(&mut State) -> R) -> Option<R> {
         let mut slot = self.store.try_borrow_mut().ok()?;
         slot.as_mut().map(|store| look(store.data_mut()))
     }

@@ -46,6 +46,18 @@ impl Lane {
         }
     }
 
+    /// Ready when something is through, the end is known, or nobody holds anything back.
+    pub(super) fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+        while !self.finished && (self.out.is_empty() || self.source.is_end_stream()) {
+            match self.poll_flow(cx) {
+                Poll::Ready(outcome) => outcome?,
+                Poll::Pending if self.stages.iter().any(|stage| stage.paused) => return Poll::Pending,
+                Poll::Pending => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Puts what has passed every plugin where the sender takes it.
     fn emit(&mut self, part: Option<Part>) {
         let Some(mut part) = part else { return };
