@@ -41,7 +41,10 @@ pub(crate) fn admit(served: &Served, view: &View, request: Request<Incoming>) ->
         Ok(admitted) => {
             let route = view.snapshot.routes.find(&admitted.head).map(|route| route.0);
             let mut facts = Facts::new(served.connection.clone(), admitted.client, admitted.request_id, version);
-            facts.route = route.map(|route| view.snapshot.model.routes[route].name.clone());
+            if let Some(route) = route.map(|route| &view.snapshot.model.routes[route]) {
+                facts.route = Some(route.name.clone());
+                facts.upstream = Some(view.snapshot.upstreams[route.upstream.0].name().clone());
+            }
             let too_large = matches!((length, limit), (Some(length), Some(limit)) if length > limit);
             let refused = too_large.then_some(Problem::BodyTooLarge);
             Admission { exchange: Rc::new(RefCell::new(Exchange::new(admitted.head, facts))), route, body, refused, ambiguous: false }

@@ -47,6 +47,7 @@ pub(crate) async fn serve(station: Rc<Station>, listener: Rc<ListenerView>, stre
 async fn open(station: Rc<Station>, listener: Rc<ListenerView>, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let local = stream.local_addr()?;
+    let _open = station.metrics.connections().open();
     let limits = &listener.settings.limits;
     let patience = Patience { head: Some(limits.header_timeout.0), idle: limits.idle_timeout.0 };
     let pulse = station.ward.admit(patience);
@@ -137,7 +138,6 @@ where
     let pulse = served.pulse.clone();
     let limits = &served.listener.settings.limits;
     let io = TokioIo::new(Watched::new(stream, pulse.clone()));
-    let _open = served.station.metrics.connections().open();
     match protocol {
         Protocol::Http1 => {
             let mut builder = http1::Builder::new();

@@ -1,7 +1,8 @@
 //! `proxy_continue_stream`, `proxy_close_stream`, `proxy_send_local_response`, and their relatives in ABI 0.1.0.
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
 use lockgate_abi::{Status, StreamType, decode_pairs};
 use wasmtime::Linker;
 
@@ -114,6 +115,10 @@ fn respond(caller: &mut Caller<'_>, code: i32, details: Span, body: Span, header
             return Err(Status::BadArgument.into());
         }
     };
+    let mut headers = headers;
+    if !body.is_empty() {
+        headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("text/plain"));
+    }
     let body = Bytes::copy_from_slice(body);
     let grpc_status = u32::try_from(grpc_status).ok();
     state.ask(|asked, position| {
