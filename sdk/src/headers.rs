@@ -29,25 +29,20 @@ impl Headers {
     /// All values of a header, in their order.
     pub fn all(self, name: &str) -> Result<Vec<String>> {
         Ok(self
-            .pairs()?
-            .into_iter()
-            .filter(|(known, _)| known == name)
-            .map(|(_, value)| value)
+            .list()?
+            .iter()
+            .filter(|(known, _)| *known == name)
+            .map(|(_, value)| value.to_owned())
             .collect())
     }
 
     /// The whole map in one call to the host; the way to look at many headers at once. Empty where the phase has no
-    /// such map.
-    pub fn pairs(self) -> Result<Vec<(String, String)>> {
+    /// such map. Bytes that are not UTF-8 are replaced.
+    pub fn list(self) -> Result<HeaderList> {
         let bytes = host::headers(self.map)
             .map_err(Error::host("proxy_get_header_map_pairs"))?
             .unwrap_or_default();
-        let pairs = wire::decode_pairs(&bytes).ok_or(Error::Malformed("proxy_get_header_map_pairs"))?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok(pairs
-            .into_iter()
-            .map(|(name, value)| (text(name), text(value)))
-            .collect())
+        HeaderList::decode(&bytes).ok_or(Error::Malformed("proxy_get_header_map_pairs"))
     }
 
     /// Replaces the whole map.
@@ -78,5 +73,73 @@ impl Headers {
             Ok(()) | Err(Status::NotFound) => Ok(()),
             Err(status) => Err(Error::host("proxy_remove_header_map_value")(status)),
         }
+    }
+}
+
+/// A copy of a header map, in its order. It is one piece of text, however many headers there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeaderList {
+    /// All names and values, one behind the other.
+    text: String,
+    /// The lengths of each name and its value.
+    lengths: Vec<(usize, usize)>,
+}
+
+impl HeaderList {
+    fn decode(bytes: &[u8]) -> Option<HeaderList> {
+        Some(HeaderList::of(wire::decode_pairs(bytes)?.into_iter().map(
+            |(name, value)| (String::from_utf8_lossy(name), String::from_utf8_lossy(value)),
+        )))
+    }
+
+    /// The list of these headers.
+    pub fn of<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> HeaderList {
+        let mut list = HeaderList::default();
+        for (name, value) in pairs {
+            let (name, value) = (name.as_ref(), value.as_ref());
+            list.text.push_str(name);
+            list.text.push_str(value);
+            list.lengths.push((name.len(), value.len()));
+        }
+        list
+    }
+
+    /// Every name with its value.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        let mut rest = self.text.as_str();
+        self.lengths.iter().map(move |(name, value)| {
+            // The lengths are those of the texts that were put together, so that no split is out of place.
+            let (this_name, behind) = rest.split_at_checked(*name).unwrap_or(("", ""));
+            let (this_value, behind) = behind.split_at_checked(*value).unwrap_or(("", ""));
+            rest = behind;
+            (this_name, this_value)
+        })
+    }
+
+    /// A header's value; the first one when there are several.
+    pub fn first(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_gives_back_what_was_put_in() {
+        let pairs = [("a", "1"), ("empty", ""), ("a", "zwei – drei")];
+        let list = HeaderList::decode(&wire::encode_pairs(&pairs)).expect("a map");
+        assert_eq!(list.iter().collect::<Vec<_>>(), pairs);
+        assert_eq!(list, HeaderList::of(pairs));
+        assert_eq!(list.first("a"), Some("1"));
+        assert_eq!(list.first("b"), None);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_do_not_shift_what_follows() {
+        let pairs: [(&[u8], &[u8]); 2] = [(b"a", b"\xff\xfe"), (b"b", b"2")];
+        let list = HeaderList::decode(&wire::encode_pairs(&pairs)).expect("a map");
+        assert_eq!(list.iter().collect::<Vec<_>>(), [("a", "\u{fffd}\u{fffd}"), ("b", "2")]);
     }
 }

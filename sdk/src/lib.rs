@@ -77,7 +77,7 @@ pub use body::Body;
 pub use callout::{Answer, Callout};
 pub use clock::{now, tick_every};
 pub use error::{ConfigError, Error, Result};
-pub use headers::Headers;
+pub use headers::{HeaderList, Headers};
 pub use lockgate_sdk_macros::plugin;
 pub use log;
 pub use plugin::{Flow, IntoFlow, NoConfig, Plugin};

@@ -1,16 +1,17 @@
 //! What a request wants of the cache (RFC 9111, sections 4 and 5.2.1). Knows no host.
 
+use lockgate_sdk::HeaderList;
 use lockgate_sdk::cache::Entry;
 
 use crate::directives::Directives;
 
 /// What the cache looks at in a request.
 #[derive(Debug, Default)]
-pub(crate) struct Asked {
-    pub(crate) method: String,
-    pub(crate) scheme: String,
-    pub(crate) authority: String,
-    pub(crate) path_and_query: String,
+pub(crate) struct Asked<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) scheme: &'a str,
+    pub(crate) authority: &'a str,
+    pub(crate) path_and_query: &'a str,
     pub(crate) directives: Directives,
     pub(crate) has_range: bool,
     pub(crate) has_authorization: bool,
@@ -56,41 +57,36 @@ impl Forward {
     }
 }
 
-impl Asked {
+impl<'a> Asked<'a> {
     /// Reads a request's headers.
-    pub(crate) fn read(headers: Vec<(String, String)>) -> Asked {
-        let lines = |wanted: &'static str| {
-            headers
-                .iter()
-                .filter(move |(name, _)| name == wanted)
-                .map(|(_, value)| value.as_str())
-        };
-        let mut directives = Directives::read(lines("cache-control"));
-        // Only where there is no Cache-Control (section 5.4).
-        if lines("cache-control").next().is_none() {
-            directives.no_cache = Directives::read(lines("pragma")).no_cache;
-        }
-        let mut asked = Asked {
-            directives,
-            ..Asked::default()
-        };
-        for (name, value) in headers {
-            match name.as_str() {
+    pub(crate) fn read(headers: &'a HeaderList) -> Asked<'a> {
+        let mut asked = Asked::default();
+        let mut pragma = Directives::default();
+        let mut has_control = false;
+        for (name, value) in headers.iter() {
+            match name {
                 ":method" => asked.method = value,
                 ":scheme" => asked.scheme = value,
                 ":authority" => asked.authority = value,
                 ":path" => asked.path_and_query = value,
                 "range" => asked.has_range = true,
                 "authorization" => asked.has_authorization = true,
+                "pragma" => pragma.add(value),
+                "cache-control" => {
+                    has_control = true;
+                    asked.directives.add(value);
+                }
                 _ => {}
             }
         }
+        // Pragma counts only where there is no Cache-Control (section 5.4).
+        asked.directives.no_cache |= pragma.no_cache && !has_control;
         asked
     }
 
     /// What to do with the request.
     pub(crate) fn plan(&self) -> Plan {
-        match self.method.as_str() {
+        match self.method {
             "GET" | "HEAD" if self.has_range || self.directives.no_store => Plan::Bypass,
             "GET" | "HEAD" if self.directives.no_cache => Plan::Refresh,
             "GET" | "HEAD" => Plan::Lookup,
@@ -125,15 +121,14 @@ impl Asked {
 mod tests {
     use super::*;
 
-    fn asked(method: &str, headers: &[(&str, &str)]) -> Asked {
+    fn headers(method: &str, headers: &[(&str, &str)]) -> HeaderList {
         let head = [
             (":method", method),
             (":path", "/a"),
             (":authority", "h"),
             (":scheme", "https"),
         ];
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Asked::read(head.iter().chain(headers).map(owned).collect())
+        HeaderList::of(head.into_iter().chain(headers.iter().copied()))
     }
 
     #[test]
@@ -149,25 +144,30 @@ mod tests {
             ("DELETE", Plan::Invalidate),
             ("BREW", Plan::Invalidate),
         ] {
-            assert_eq!(asked(method, &[]).plan(), plan, "{method}");
+            assert_eq!(Asked::read(&headers(method, &[])).plan(), plan, "{method}");
         }
     }
 
     #[test]
     fn the_request_may_want_the_upstream() {
-        let plan = |name, value| asked("GET", &[(name, value)]).plan();
+        let plan = |name, value| Asked::read(&headers("GET", &[(name, value)])).plan();
         assert_eq!(plan("cache-control", "no-cache"), Plan::Refresh);
         assert_eq!(plan("pragma", "no-cache"), Plan::Refresh);
         assert_eq!(plan("cache-control", "no-store"), Plan::Bypass);
         assert_eq!(plan("range", "bytes=0-1"), Plan::Bypass);
-        let both = asked("GET", &[("pragma", "no-cache"), ("cache-control", "max-age=5")]);
-        assert_eq!(both.plan(), Plan::Lookup, "Cache-Control is newer than Pragma");
+        let both = headers("GET", &[("pragma", "no-cache"), ("cache-control", "max-age=5")]);
+        assert_eq!(
+            Asked::read(&both).plan(),
+            Plan::Lookup,
+            "Cache-Control is newer than Pragma"
+        );
     }
 
     #[test]
     fn a_stored_response_must_be_fresh_and_young_enough_for_the_request() {
         let refuses = |control: &str, age_ms, ttl_ms| {
-            asked("GET", &[("cache-control", control)]).refuses(&Entry {
+            let headers = headers("GET", &[("cache-control", control)]);
+            Asked::read(&headers).refuses(&Entry {
                 status: 200,
                 age_ms,
                 ttl_ms,

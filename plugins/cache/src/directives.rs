@@ -18,17 +18,13 @@ pub(crate) struct Directives {
 }
 
 impl Directives {
-    /// Reads all lines of the header. Where a directive is repeated, the stricter one counts; a number that is none
-    /// counts as 0. The forms with field names (`private="x"`) are taken as those without, which is stricter.
-    pub(crate) fn read<'a>(lines: impl IntoIterator<Item = &'a str>) -> Directives {
-        let mut directives = Directives::default();
-        for line in lines {
-            for item in items(line) {
-                let (name, argument) = item.split_once('=').unwrap_or((item, ""));
-                directives.take(name.trim_end(), argument.trim_start());
-            }
+    /// Adds a line of the header. Where a directive is repeated, the stricter one counts; a number that is none counts
+    /// as 0. The forms with field names (`private="x"`) are taken as those without, which is stricter.
+    pub(crate) fn add(&mut self, line: &str) {
+        for item in items(line) {
+            let (name, argument) = item.split_once('=').unwrap_or((item, ""));
+            self.take(name.trim_end(), argument.trim_start());
         }
-        directives
     }
 
     fn take(&mut self, name: &str, argument: &str) {
@@ -91,7 +87,9 @@ mod tests {
     use super::*;
 
     fn read(line: &str) -> Directives {
-        Directives::read([line])
+        let mut directives = Directives::default();
+        directives.add(line);
+        directives
     }
 
     #[test]
@@ -103,7 +101,9 @@ mod tests {
             ..Directives::default()
         };
         assert_eq!(read("public,Max-Age=60 ,\tS-MAXAGE = \"10\", , unknown=1"), expected);
-        assert_eq!(Directives::read(["public", "max-age=60, s-maxage=10"]), expected);
+        let mut lines = read("public");
+        lines.add("max-age=60, s-maxage=10");
+        assert_eq!(lines, expected);
         assert_eq!(read(""), Directives::default());
     }
 

@@ -80,7 +80,8 @@ impl Plugin for Cache {
 impl Cache {
     /// Answers the request, or notes what to do with its response.
     fn ask(&self, request: &Request, progress: &mut Progress) -> Result<Flow> {
-        let asked = Asked::read(request.headers().pairs()?);
+        let headers = request.headers().list()?;
+        let asked = Asked::read(&headers);
         let plan = asked.plan();
         if plan == Plan::Aside {
             return Ok(Flow::Continue);
@@ -156,7 +157,7 @@ impl Cache {
                 stored.map(drop)
             }
             Progress::Changing { resource, key } => {
-                if Answered::read(response.headers().pairs()?).is_success() {
+                if Answered::read(&response.headers().list()?).is_success() {
                     invalidate(&resource)?;
                     // The new generation hides all that is stored; this gives back the room of the likeliest.
                     store::purge(&key)?;
@@ -187,7 +188,7 @@ impl Cache {
 
     fn store(&self, response: &Response, key: &str, has_authorization: bool) -> Result<bool> {
         let now = lockgate_sdk::now().unwrap_or(SystemTime::UNIX_EPOCH);
-        match Answered::read(response.headers().pairs()?).storing(has_authorization, self.bounds, now) {
+        match Answered::read(&response.headers().list()?).storing(has_authorization, self.bounds, now) {
             Some(storing) => store::store(key, storing.ttl_ms, &storing.vary),
             None => Ok(false),
         }

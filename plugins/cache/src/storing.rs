@@ -2,15 +2,17 @@
 
 use std::time::SystemTime;
 
+use lockgate_sdk::HeaderList;
+
 use crate::directives::{self, Directives};
 
 /// What the cache looks at in a response.
 #[derive(Debug, Default)]
-pub(crate) struct Answered {
+pub(crate) struct Answered<'a> {
     status: u16,
     directives: Directives,
-    expires: Option<String>,
-    date: Option<String>,
+    expires: Option<&'a str>,
+    date: Option<&'a str>,
     age: u64,
     vary: Vec<String>,
     sets_cookie: bool,
@@ -35,22 +37,16 @@ pub(crate) struct Storing {
 /// Statuses whose freshness may be assumed (RFC 9110, section 15.1); 206 is left out, as parts are not stored.
 const HEURISTIC: [u16; 11] = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501];
 
-impl Answered {
+impl<'a> Answered<'a> {
     /// Reads a response's headers.
-    pub(crate) fn read(headers: Vec<(String, String)>) -> Answered {
-        let control = headers
-            .iter()
-            .filter(|(name, _)| name == "cache-control")
-            .map(|(_, value)| value.as_str());
-        let mut answered = Answered {
-            directives: Directives::read(control),
-            ..Answered::default()
-        };
-        for (name, value) in headers {
-            match name.as_str() {
+    pub(crate) fn read(headers: &'a HeaderList) -> Answered<'a> {
+        let mut answered = Answered::default();
+        for (name, value) in headers.iter() {
+            match name {
                 ":status" => answered.status = value.parse().unwrap_or(0),
-                "expires" => drop(answered.expires.get_or_insert(value)),
-                "date" => drop(answered.date.get_or_insert(value)),
+                "cache-control" => answered.directives.add(value),
+                "expires" => answered.expires = answered.expires.or(Some(value)),
+                "date" => answered.date = answered.date.or(Some(value)),
                 "age" => answered.age = directives::seconds(value.trim()),
                 "set-cookie" => answered.sets_cookie = true,
                 "vary" => {
@@ -96,7 +92,7 @@ impl Answered {
         if let Some(seconds) = self.directives.s_maxage.or(self.directives.max_age) {
             return Some(seconds * 1_000);
         }
-        if let Some(expires) = &self.expires {
+        if let Some(expires) = self.expires {
             // A date that is none, like the popular "0", is one in the past.
             let expires = httpdate::parse_http_date(expires).ok()?;
             let date = self
@@ -121,9 +117,9 @@ mod tests {
         max_ms: None,
     };
 
-    fn answered(status: &str, headers: &[(&str, &str)]) -> Answered {
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Answered::read([(":status", status)].iter().chain(headers).map(owned).collect())
+    fn storing(status: &str, headers: &[(&str, &str)], is_authorized: bool, bounds: Bounds) -> Option<Storing> {
+        let headers = HeaderList::of([(":status", status)].into_iter().chain(headers.iter().copied()));
+        Answered::read(&headers).storing(is_authorized, bounds, now())
     }
 
     /// Sun, 06 Nov 1994 08:49:37 GMT
@@ -132,9 +128,7 @@ mod tests {
     }
 
     fn ttl(headers: &[(&str, &str)]) -> Option<u64> {
-        answered("200", headers)
-            .storing(false, NONE, now())
-            .map(|storing| storing.ttl_ms)
+        storing("200", headers, false, NONE).map(|storing| storing.ttl_ms)
     }
 
     #[test]
@@ -191,11 +185,7 @@ mod tests {
 
     #[test]
     fn an_authorized_response_is_stored_only_when_it_says_so() {
-        let stored = |control| {
-            answered("200", &[("cache-control", control)])
-                .storing(true, NONE, now())
-                .is_some()
-        };
+        let stored = |control| storing("200", &[("cache-control", control)], true, NONE).is_some();
         assert!(!stored("max-age=60"));
         assert!(!stored("max-age=60, proxy-revalidate"));
         for control in ["max-age=60, public", "s-maxage=60", "max-age=60, must-revalidate"] {
@@ -206,12 +196,17 @@ mod tests {
     #[test]
     fn parts_and_not_modified_are_no_responses_of_their_own() {
         for status in ["206", "304", "100", "?"] {
-            let answered = answered(status, &[("cache-control", "max-age=60")]);
-            assert_eq!(answered.storing(false, NONE, now()), None, "{status}");
+            assert_eq!(
+                storing(status, &[("cache-control", "max-age=60")], false, NONE),
+                None,
+                "{status}"
+            );
         }
         for status in ["200", "404", "503"] {
-            let answered = answered(status, &[("cache-control", "max-age=60")]);
-            assert!(answered.storing(false, NONE, now()).is_some(), "{status}");
+            assert!(
+                storing(status, &[("cache-control", "max-age=60")], false, NONE).is_some(),
+                "{status}"
+            );
         }
     }
 
@@ -222,9 +217,7 @@ mod tests {
             max_ms: Some(30_000),
         };
         let ttl = |status, control| {
-            answered(status, &[("cache-control", control)])
-                .storing(false, bounds, now())
-                .map(|storing| storing.ttl_ms)
+            storing(status, &[("cache-control", control)], false, bounds).map(|storing| storing.ttl_ms)
         };
         assert_eq!(ttl("200", ""), Some(5_000));
         assert_eq!(ttl("500", ""), None, "not for every status");
@@ -239,7 +232,7 @@ mod tests {
             ("vary", "Accept-Encoding, accept"),
             ("vary", "X-Tenant"),
         ];
-        let storing = answered("200", &headers).storing(false, NONE, now()).expect("stored");
+        let storing = storing("200", &headers, false, NONE).expect("stored");
         assert_eq!(storing.vary, ["accept-encoding", "accept", "x-tenant"]);
     }
 }
