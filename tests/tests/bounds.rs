@@ -2,6 +2,7 @@
 
 use lockgate_tests::http::{Ending, Message};
 use lockgate_tests::load::Load;
+use lockgate_tests::upstream::eventually;
 use lockgate_tests::{Gateway, Upstream, get};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -123,4 +124,68 @@ fn capabilities_are_kept_to() {
     let bound = Gateway::start(config(json!({ "host_calls": ["proxy_log"] })));
     let response = bound.get("/");
     assert_eq!((response.status(), response.header("x-tag")), (200, None));
+}
+
+/// CPU seconds that the gateway has used so far.
+fn cpu(gateway: &Gateway) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", gateway.pid())).expect("the gateway runs");
+    let after_name = stat.rsplit(')').next().expect("the name ends in a parenthesis");
+    let times = after_name.split_whitespace().skip(11).take(2);
+    times
+        .map(|ticks| ticks.parse::<f64>().expect("a number of ticks"))
+        .sum::<f64>()
+        / 100.0
+}
+
+#[test]
+fn without_file_descriptors_accepting_waits_and_recovers() {
+    let upstream = Upstream::fixed("the answer");
+    let gateway = Gateway::start(json!({ "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } } }));
+    assert_eq!(gateway.get("/").status(), 200);
+    let open = std::fs::read_dir(format!("/proc/{}/fd", gateway.pid()))
+        .expect("the gateway runs")
+        .count();
+    let limit = std::process::Command::new("prlimit")
+        .args(["--pid", &gateway.pid().to_string(), &format!("--nofile={}", open + 10)])
+        .status()
+        .expect("prlimit is installed");
+    assert!(limit.success());
+    let crowd: Vec<_> = (0..50).map(|_| gateway.connect()).collect();
+    let before = cpu(&gateway);
+    std::thread::sleep(Duration::from_secs(1));
+    let spent = cpu(&gateway) - before;
+    assert!(spent < 0.5, "{spent} s of CPU in a second of waiting for descriptors");
+    drop(crowd);
+    eventually("requests are answered again", Duration::from_secs(5), || {
+        gateway
+            .connect()
+            .exchange(&get("/"))
+            .is_ok_and(|answer| answer.status() == 200)
+    });
+}
+
+#[test]
+fn more_connections_than_the_listener_allows_are_closed_and_the_others_served() {
+    let upstream = Upstream::fixed("the answer");
+    let gateway = Gateway::start(json!({
+        "listeners": { "web": { "limits": { "connections": 5 } } },
+        "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } },
+    }));
+    let mut kept: Vec<_> = (0..5).map(|_| gateway.connect()).collect();
+    for wire in &mut kept {
+        assert_eq!(wire.exchange(&get("/")).expect("an answer comes").status(), 200);
+    }
+    let refused = gateway.connect().exchange(&get("/"));
+    assert!(
+        !refused.as_ref().is_ok_and(|answer| answer.status() < 500),
+        "{refused:?}"
+    );
+    assert_eq!(kept[0].exchange(&get("/")).expect("an answer comes").status(), 200);
+    drop(kept);
+    eventually("there is room again", Duration::from_secs(3), || {
+        gateway
+            .connect()
+            .exchange(&get("/"))
+            .is_ok_and(|answer| answer.status() == 200)
+    });
 }

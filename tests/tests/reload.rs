@@ -240,3 +240,41 @@ fn after_a_kill_it_is_ready_at_once_and_a_damaged_compile_cache_is_not_believed(
     gateway.restart();
     assert_eq!(gateway.get("/").header("x-tag"), Some("v1"));
 }
+
+#[test]
+fn a_module_that_is_written_slowly_is_taken_when_it_is_whole() {
+    let _alone = alone();
+    let upstream = Upstream::fixed("the answer");
+    let gateway = gateway(&upstream);
+    let whole = tag("v2");
+    let path = gateway.folder().join("plugins/first.wasm");
+    for part in 1..=10 {
+        fs::write(&path, &whole[..whole.len() * part / 10]).expect("the folder is writable");
+        assert_eq!(gateway.get("/").status(), 200);
+        std::thread::sleep(Duration::from_millis(60));
+    }
+    in_force(&gateway, "v2", "the module is whole");
+}
+
+#[test]
+fn a_symbolic_link_that_is_switched_is_followed() {
+    let _alone = alone();
+    let upstream = Upstream::fixed("the answer");
+    let gateway = gateway(&upstream);
+    let folder = gateway.folder();
+    let switch = |version: &str| {
+        fs::create_dir(folder.join(version)).expect("the folder is writable");
+        fs::write(folder.join(version).join("first.wasm"), tag(version)).expect("the folder is writable");
+        std::os::unix::fs::symlink(version, folder.join("next")).expect("the folder is writable");
+        fs::rename(folder.join("next"), folder.join("current")).expect("the folder is writable");
+    };
+    switch("v2");
+    let link = folder.join("plugins/.link");
+    std::os::unix::fs::symlink("../current/first.wasm", &link).expect("the folder is writable");
+    fs::rename(&link, folder.join("plugins/first.wasm")).expect("the folder is writable");
+    in_force(&gateway, "v2", "the module has become a link");
+    switch("v3");
+    eventually("the link's folder is another", Duration::from_secs(10), || {
+        gateway.get("/").header("x-tag") == Some("v3")
+    });
+}
