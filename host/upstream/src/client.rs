@@ -76,60 +76,55 @@ where
     ///
     /// # Errors
     /// [`SendError`] tells whose fault it was.
-    pub async fn send(&self, upstream: &Upstream, request: Request<B>) -> Result<Sent, SendError> {
-        let mut request = prepare(request);
+    pub fn send(&self, upstream: &Upstream, request: Request<B>) -> impl Future<Output = Result<Sent, SendError>> {
+        // Outside of the future, which stays small that way: it is part of the state of every client connection.
+        let request = prepare(request);
         let has_no_body = request.body().is_end_stream();
         let is_idempotent = request.method().is_idempotent();
-        let mut index = upstream.pick(|| self.random.next()).ok_or(SendError::NoEndpoint)?;
-        let mut connects = 0;
-        let mut attempts = 0;
-        let mut is_repeated = false;
-        loop {
-            attempts += 1;
-            let endpoint = &upstream.endpoints()[index];
-            let kept = if is_repeated {
-                None
-            } else {
-                self.pool.take(endpoint.address())
-            };
-            let is_reused = kept.is_some();
-            let mut connection = match kept {
-                Some(kept) => kept,
-                None => {
-                    connects += 1;
-                    match self.open(upstream, index).await {
-                        Ok(connection) => connection,
-                        Err(_) if connects < MOST_ENDPOINTS.min(upstream.endpoints().len()) => {
-                            index = upstream.after(index);
-                            continue;
+        let mut request = Some(request);
+        async move {
+            let mut index = upstream.pick(|| self.random.next()).ok_or(SendError::NoEndpoint)?;
+            let mut connects = 0;
+            let mut attempts = 0;
+            let mut is_repeated = false;
+            loop {
+                attempts += 1;
+                let endpoint = &upstream.endpoints()[index];
+                let kept = if is_repeated {
+                    None
+                } else {
+                    self.pool.take(endpoint.address())
+                };
+                let is_reused = kept.is_some();
+                let mut connection = match kept {
+                    Some(kept) => kept,
+                    None => {
+                        connects += 1;
+                        match Box::pin(self.open(upstream, index)).await {
+                            Ok(connection) => connection,
+                            Err(_) if connects < MOST_ENDPOINTS.min(upstream.endpoints().len()) => {
+                                index = upstream.after(index);
+                                continue;
+                            }
+                            Err(error) => return Err(error),
                         }
-                        Err(error) => return Err(error),
                     }
+                };
+                connection.keep = upstream.keep;
+                rewrite_host(&mut request, &upstream.host, &endpoint.host);
+                match connection.exchange(&mut request, is_reused && has_no_body).await {
+                    Ok(response) => return receive(response, connection, attempts),
+                    Err(Failure::Unsent) if is_reused => attempts -= 1,
+                    Err(Failure::Unanswered {
+                        head: Some(head),
+                        is_written,
+                        ..
+                    }) if is_idempotent || !is_written => {
+                        is_repeated = true;
+                        request = Some(head.map(|()| Either::Right(Empty::new())));
+                    }
+                    Err(failure) => return Err(explain(failure, connection.peer)),
                 }
-            };
-            connection.keep = upstream.keep;
-            rewrite_host(&mut request, &upstream.host, &endpoint.host);
-            let failure = match connection.exchange(request, is_reused && has_no_body).await {
-                Ok(response) => return receive(response, connection, attempts),
-                Err(failure) => failure,
-            };
-            let peer = connection.peer;
-            match failure {
-                Failure::Unsent(unsent) if is_reused => {
-                    attempts -= 1;
-                    request = unsent;
-                }
-                Failure::Unanswered {
-                    head: Some(head),
-                    is_written,
-                    ..
-                } if is_idempotent || !is_written => {
-                    is_repeated = true;
-                    request = head.map(|()| Either::Right(Empty::new()));
-                }
-                Failure::Unsent(_) => return Err(malformed(peer, "the connection was of no use from the start")),
-                Failure::Unanswered { error: source, .. } => return Err(SendError::Closed { peer, source }),
-                Failure::Failed(error) => return Err(failed(error, peer)),
             }
         }
     }
@@ -162,13 +157,15 @@ where
     request
 }
 
-fn rewrite_host<B>(request: &mut Request<B>, policy: &HostPolicy, endpoint: &HeaderValue) {
+fn rewrite_host<B>(request: &mut Option<Request<B>>, policy: &HostPolicy, endpoint: &HeaderValue) {
     let host = match policy {
         HostPolicy::Pass => return,
         HostPolicy::Endpoint => endpoint,
         HostPolicy::Name(name) => name,
     };
-    request.headers_mut().insert(HOST, host.clone());
+    if let Some(request) = request {
+        request.headers_mut().insert(HOST, host.clone());
+    }
 }
 
 /// Hands an answer on, unless its framing could be read in more than one way: then nothing of it can be trusted.
@@ -217,14 +214,13 @@ fn malformed(peer: SocketAddr, reason: impl Into<String>) -> SendError {
     }
 }
 
-/// hyper's error, with the blame that it deserves.
-fn failed(error: hyper::Error, peer: SocketAddr) -> SendError {
-    if error.is_user() {
-        SendError::RequestBody(error)
-    } else if error.is_parse() {
-        malformed(peer, error.to_string())
-    } else {
-        SendError::Closed { peer, source: error }
+/// A failure that is not to be mended here, with the blame that it deserves.
+fn explain(failure: Failure, peer: SocketAddr) -> SendError {
+    match failure {
+        Failure::Unsent => malformed(peer, "the connection was of no use from the start"),
+        Failure::Failed(error) if error.is_user() => SendError::RequestBody(error),
+        Failure::Failed(error) if error.is_parse() => malformed(peer, error.to_string()),
+        Failure::Failed(source) | Failure::Unanswered { error: source, .. } => SendError::Closed { peer, source },
     }
 }
 

@@ -54,9 +54,9 @@ where
 }
 
 /// Why an exchange brought no answer.
-pub(crate) enum Failure<B> {
-    /// Not one byte of the request was written; here it is back.
-    Unsent(Request<RequestBody<B>>),
+pub(crate) enum Failure {
+    /// Not one byte of the request was written; it is back where it was taken from.
+    Unsent,
     /// The connection ended before a byte of an answer came.
     Unanswered {
         error: hyper::Error,
@@ -102,15 +102,18 @@ where
         }))
     }
 
-    /// Sends a request and waits for the head of its answer. `keep` asks to remember the request's head, for the case
-    /// that the connection turns out to be dead; only for requests without a body.
+    /// Takes the request, sends it, and waits for the head of its answer. `keep` asks to remember the request's head, for
+    /// the case that the connection turns out to be dead; only for requests without a body.
     pub(crate) async fn exchange(
         &mut self,
-        request: Request<RequestBody<B>>,
+        request: &mut Option<Request<RequestBody<B>>>,
         keep: bool,
-    ) -> Result<Response<Incoming>, Failure<B>> {
+    ) -> Result<Response<Incoming>, Failure> {
         self.record.begin(keep);
-        let mut answer = pin!(self.sender.try_send_request(request));
+        let taken = request
+            .take()
+            .expect("whoever has an exchange made has a request for it");
+        let mut answer = pin!(self.sender.try_send_request(taken));
         let (driver, doorbell) = (&mut self.driver, &self.doorbell);
         let result = std::future::poll_fn(|context| {
             drive(driver, doorbell, context);
@@ -118,14 +121,20 @@ where
             answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         })
         .await;
-        result.map_err(|mut failure| match failure.take_message() {
-            Some(request) => Failure::Unsent(request),
-            None if self.record.is_answered() || failure.error().is_user() => Failure::Failed(failure.into_error()),
-            None => Failure::Unanswered {
-                error: failure.into_error(),
-                is_written: self.record.is_written(),
-                head: self.record.head(),
-            },
+        result.map_err(|mut failure| {
+            *request = failure.take_message();
+            if request.is_some() {
+                Failure::Unsent
+            } else if self.record.is_answered() || failure.error().is_user() {
+                Failure::Failed(failure.into_error())
+            } else {
+                let (is_written, head) = (self.record.is_written(), self.record.head());
+                Failure::Unanswered {
+                    error: failure.into_error(),
+                    is_written,
+                    head,
+                }
+            }
         })
     }
 }
