@@ -121,7 +121,7 @@ where
                         ..
                     }) if is_idempotent || !is_written => {
                         is_repeated = true;
-                        request = Some(head.map(|()| Either::Right(Empty::new())));
+                        request = Some((*head).map(|()| Either::Right(Empty::new())));
                     }
                     Err(failure) => return Err(explain(failure, connection.peer)),
                 }

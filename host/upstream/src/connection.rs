@@ -63,7 +63,7 @@ pub(crate) enum Failure {
         /// Whether a byte of the request left.
         is_written: bool,
         /// The request's head, if it was to be kept for repeating.
-        head: Option<Request<()>>,
+        head: Option<Box<Request<()>>>,
     },
     /// Everything else.
     Failed(hyper::Error),
@@ -128,7 +128,7 @@ where
             } else if self.record.is_answered() || failure.error().is_user() {
                 Failure::Failed(failure.into_error())
             } else {
-                let (is_written, head) = (self.record.is_written(), self.record.head());
+                let (is_written, head) = (self.record.is_written(), self.record.head().map(Box::new));
                 Failure::Unanswered {
                     error: failure.into_error(),
                     is_written,
