@@ -1,5 +1,5 @@
-//! Calls to the host's own functions: JSON there and back, for the typed functions in [`crate::counter`] and
-//! [`crate::cache`].
+//! Calls to the host's own functions: JSON there and back, for the typed functions in `counter` and
+//! `cache`.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

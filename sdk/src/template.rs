@@ -52,16 +52,16 @@ impl Template {
         let mut parts = Vec::new();
         let mut fixed = String::new();
         let mut rest = text;
-        while let Some((before, after)) = rest.split_once('{') {
-            if let Some(behind) = after.strip_prefix('{') {
+        while let Some((before, after)) = rest.split_once("{") {
+            if let Some(behind) = after.strip_prefix("{") {
                 fixed.push_str(before);
-                fixed.push('{');
+                fixed += "{";
                 rest = behind;
                 continue;
             }
             fixed.push_str(before.strip_suffix('$').unwrap_or(before));
             let (sources, behind) = after
-                .split_once('}')
+                .split_once("}")
                 .ok_or("a \"{\" without its \"}\"; a plain one is \"{{\"")?;
             if !fixed.is_empty() {
                 parts.push(Part::Text(std::mem::take(&mut fixed)));

@@ -95,9 +95,9 @@ impl Cache {
             return Ok(Flow::Continue);
         }
         let resource = key::resource(
-            &asked.scheme,
-            &asked.authority,
-            &asked.path_and_query,
+            asked.scheme,
+            asked.authority,
+            asked.path_and_query,
             &self.config.ignore_query,
         );
         let key = self.key(&resource)?;
