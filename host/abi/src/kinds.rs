@@ -153,11 +153,7 @@ impl Action {
     /// 0 continues; every other number holds the stream, as an unknown wish is safer held than passed on.
     #[must_use]
     pub const fn from_code(code: i32) -> Self {
-        if code == 0 {
-            Self::Continue
-        } else {
-            Self::Pause
-        }
+        if code == 0 { Self::Continue } else { Self::Pause }
     }
 }
 

@@ -4,18 +4,16 @@
 //! a WebAssembly engine, a socket or a request; whatever comes from a guest is untrusted and decoded without panics.
 //! Source: <https://github.com/proxy-wasm/spec>.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
+
 mod kinds;
 mod pairs;
 mod property;
 mod status;
 mod version;
 
-pub use kinds::{
-    Action, BufferType, LogLevel, MapType, MetricKind, PeerType, StreamType, UnknownKind,
-};
-pub use pairs::{
-    MAX_PAIRS, Pairs, PairsError, PairsWriter, decode_pairs, encode_pairs, encoded_len,
-};
+pub use kinds::{Action, BufferType, LogLevel, MapType, MetricKind, PeerType, StreamType, UnknownKind};
+pub use pairs::{MAX_PAIRS, Pairs, PairsError, PairsWriter, decode_pairs, encode_pairs, encoded_len};
 pub use property::{PropertyPath, PropertyValue};
 pub use status::{Accepted, Status};
 pub use version::AbiVersion;

@@ -161,10 +161,7 @@ impl<'a> Iterator for Pairs<'a> {
         let name = u32_at(self.lengths, 0)? as usize;
         let value = u32_at(self.lengths, 4)? as usize;
         // `decode_pairs` has walked these very lengths; should they not fit after all, the walk just ends.
-        let pair = (
-            self.bytes.get(..name)?,
-            self.bytes.get(name + 1..name + 1 + value)?,
-        );
+        let pair = (self.bytes.get(..name)?, self.bytes.get(name + 1..name + 1 + value)?);
         self.bytes = self.bytes.get(name + value + 2..)?;
         self.lengths = &self.lengths[8..];
         Some(pair)

@@ -87,12 +87,7 @@ mod tests {
             PropertyPath::parse(b"node\0").map(PropertyPath::dotted),
             Some("node".to_owned())
         );
-        for bad in [
-            &b""[..],
-            b"\0",
-            b"\xff\xfe",
-            &[b'a'; PropertyPath::MAX_LEN + 1],
-        ] {
+        for bad in [&b""[..], b"\0", b"\xff\xfe", &[b'a'; PropertyPath::MAX_LEN + 1]] {
             assert_eq!(PropertyPath::parse(bad), None);
         }
     }

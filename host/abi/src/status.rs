@@ -92,8 +92,7 @@ impl Accepted {
     #[must_use]
     pub const fn statuses(self) -> &'static [Status] {
         use Status::{
-            BadArgument, CasMismatch, Empty, InternalFailure, NotFound, Ok, ParseFailure,
-            SerializationFailure,
+            BadArgument, CasMismatch, Empty, InternalFailure, NotFound, Ok, ParseFailure, SerializationFailure,
         };
         match self {
             Self::OnlyOk => &[Ok],
@@ -104,13 +103,7 @@ impl Accepted {
             Self::GrpcSend | Self::Metric => &[Ok, BadArgument, NotFound],
             Self::Dequeue => &[Ok, Empty, NotFound],
             Self::SharedData => &[Ok, CasMismatch],
-            Self::Foreign => &[
-                Ok,
-                NotFound,
-                BadArgument,
-                SerializationFailure,
-                InternalFailure,
-            ],
+            Self::Foreign => &[Ok, NotFound, BadArgument, SerializationFailure, InternalFailure],
             Self::Context => &[Ok, BadArgument],
         }
     }
@@ -120,12 +113,9 @@ impl Accepted {
     pub const fn refusal(self) -> Status {
         match self {
             Self::OnlyOk | Self::SharedData => Status::Ok,
-            Self::Absent
-            | Self::Known
-            | Self::Property
-            | Self::Dequeue
-            | Self::Metric
-            | Self::Foreign => Status::NotFound,
+            Self::Absent | Self::Known | Self::Property | Self::Dequeue | Self::Metric | Self::Foreign => {
+                Status::NotFound
+            }
             Self::HttpCall | Self::GrpcSend | Self::Context => Status::BadArgument,
             Self::GrpcOpen => Status::InternalFailure,
         }

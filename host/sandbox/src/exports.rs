@@ -12,6 +12,8 @@ pub(crate) enum HeadersHook {
     Full(TypedFunc<(u32, u32, u32), u32>),
 }
 
+/// Root, call, and the numbers of headers, body bytes and trailers.
+type Answered = TypedFunc<(u32, u32, u32, u32, u32), ()>;
 type Event = TypedFunc<u32, ()>;
 type Counted = TypedFunc<(u32, u32), u32>;
 type Body = TypedFunc<(u32, u32, u32), u32>;
@@ -31,7 +33,7 @@ pub(crate) struct Exports {
     pub(crate) response_headers: Option<HeadersHook>,
     pub(crate) response_body: Option<Body>,
     pub(crate) response_trailers: Option<Counted>,
-    pub(crate) http_call_response: Option<TypedFunc<(u32, u32, u32, u32, u32), ()>>,
+    pub(crate) http_call_response: Option<Answered>,
     pub(crate) queue_ready: Option<TypedFunc<(u32, u32), ()>>,
     pub(crate) initialise: Initialise,
     pub(crate) memory: Option<Memory>,

@@ -41,11 +41,23 @@ pub(crate) struct Span {
     pub(crate) len: i32,
 }
 
+impl Span {
+    pub(crate) const fn new(at: i32, len: i32) -> Self {
+        Self { at, len }
+    }
+}
+
 /// Where the guest wants the pointer to, and the length of, a result.
 #[derive(Clone, Copy)]
 pub(crate) struct Out {
     pub(crate) at: i32,
     pub(crate) len: i32,
+}
+
+impl Out {
+    pub(crate) const fn new(at: i32, len: i32) -> Self {
+        Self { at, len }
+    }
 }
 
 /// Runs a host call, unless it is not to be had now.
@@ -121,13 +133,13 @@ pub(crate) fn text(memory: &[u8], span: Span) -> Result<&str, Status> {
 
 /// Writes a `u32` where an out-pointer points.
 pub(crate) fn write_u32(memory: &mut [u8], at: i32, value: u32) -> Result<(), Status> {
-    bytes_mut(memory, Span { at, len: 4 })?.copy_from_slice(&value.to_le_bytes());
+    bytes_mut(memory, Span::new(at, 4))?.copy_from_slice(&value.to_le_bytes());
     Ok(())
 }
 
 /// Writes a `u64` where an out-pointer points.
 pub(crate) fn write_u64(memory: &mut [u8], at: i32, value: u64) -> Result<(), Status> {
-    bytes_mut(memory, Span { at, len: 8 })?.copy_from_slice(&value.to_le_bytes());
+    bytes_mut(memory, Span::new(at, 8))?.copy_from_slice(&value.to_le_bytes());
     Ok(())
 }
 
@@ -152,13 +164,7 @@ pub(crate) fn give(
     let size = u32::try_from(length).map_err(|_| Status::InternalFailure)?;
     let at = allocate(caller, size)?;
     let (memory, state) = parts(caller)?;
-    let target = bytes_mut(
-        memory,
-        Span {
-            at: at.cast_signed(),
-            len: size.cast_signed(),
-        },
-    )?;
+    let target = bytes_mut(memory, Span::new(at.cast_signed(), size.cast_signed()))?;
     fill(target, state).ok_or(Status::InternalFailure)?;
     write_u32(memory, out.at, at)?;
     write_u32(memory, out.len, size)?;

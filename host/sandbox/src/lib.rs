@@ -4,6 +4,8 @@
 //! instance of a plugin on one worker; a [`Stream`] is one request's context in it. What a guest needs from the world
 //! comes through [`Outside`]. There are no sockets, no configuration files and no HTTP implementation here.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
+
 pub mod exchange;
 pub mod settings;
 

@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 /// How long an epoch lasts: how late at most a guest notices that its budget may be gone.
-pub(crate) const EPOCH: Duration = Duration::from_millis(2);
+pub(crate) const EPOCH: Duration = Duration::from_millis(4);
 
 /// Starts the epochs of `engine`.
 ///

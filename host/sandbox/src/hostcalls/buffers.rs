@@ -15,7 +15,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         HostCall::GetBufferBytes.name(),
         |caller: Caller<'_>, kind: i32, start: i32, max: i32, at: i32, len: i32| {
             host_call(caller, HostCall::GetBufferBytes, |caller| {
-                read(caller, kind, start, max, Out { at, len })
+                read(caller, kind, start, max, Out::new(at, len))
             })
         },
     )?;
@@ -33,7 +33,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         HostCall::SetBufferBytes.name(),
         |caller: Caller<'_>, kind: i32, start: i32, size: i32, at: i32, len: i32| {
             host_call(caller, HostCall::SetBufferBytes, |caller| {
-                write(caller, kind, start, size, Span { at, len })
+                write(caller, kind, start, size, Span::new(at, len))
             })
         },
     )?;

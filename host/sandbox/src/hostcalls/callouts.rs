@@ -30,22 +30,10 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
          out: i32| {
             host_call(caller, HostCall::HttpCall, |caller| {
                 let request = Request {
-                    upstream: Span {
-                        at: upstream,
-                        len: upstream_len,
-                    },
-                    headers: Span {
-                        at: headers,
-                        len: headers_len,
-                    },
-                    body: Span {
-                        at: body,
-                        len: body_len,
-                    },
-                    trailers: Span {
-                        at: trailers,
-                        len: trailers_len,
-                    },
+                    upstream: Span::new(upstream, upstream_len),
+                    headers: Span::new(headers, headers_len),
+                    body: Span::new(body, body_len),
+                    trailers: Span::new(trailers, trailers_len),
                     timeout: Duration::from_millis(u64::from(milliseconds.cast_unsigned())),
                 };
                 http_call(caller, &request, out)
@@ -57,7 +45,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         HostCall::GetStatus.name(),
         |caller: Caller<'_>, code: i32, at: i32, len: i32| {
             host_call(caller, HostCall::GetStatus, |caller| {
-                status(caller, code, Out { at, len })
+                status(caller, code, Out::new(at, len))
             })
         },
     )?;

@@ -16,7 +16,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         HostCall::GetConfiguration.name(),
         |caller: Caller<'_>, at: i32, len: i32| {
             host_call(caller, HostCall::GetConfiguration, |caller| {
-                configuration(caller, Out { at, len })
+                configuration(caller, Out::new(at, len))
             })
         },
     )?;

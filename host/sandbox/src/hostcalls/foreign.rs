@@ -14,19 +14,8 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         HostCall::CallForeignFunction.name(),
         |caller: Caller<'_>, name: i32, name_len: i32, argument: i32, argument_len: i32, at: i32, len: i32| {
             host_call(caller, HostCall::CallForeignFunction, |caller| {
-                let name = Span {
-                    at: name,
-                    len: name_len,
-                };
-                call(
-                    caller,
-                    name,
-                    Span {
-                        at: argument,
-                        len: argument_len,
-                    },
-                    Out { at, len },
-                )
+                let name = Span::new(name, name_len);
+                call(caller, name, Span::new(argument, argument_len), Out::new(at, len))
             })
         },
     )?;

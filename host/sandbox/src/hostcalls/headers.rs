@@ -10,6 +10,12 @@ use crate::headers::{MapMut, MapView, Refused};
 use crate::state::State;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    link_maps(linker)?;
+    link_entries(linker)
+}
+
+/// The calls that mean a whole map.
+fn link_maps(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
         ENV,
         HostCall::GetHeaderMapSize.name(),
@@ -22,7 +28,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         HostCall::GetHeaderMapPairs.name(),
         |caller: Caller<'_>, map: i32, at: i32, len: i32| {
             host_call(caller, HostCall::GetHeaderMapPairs, |caller| {
-                pairs(caller, map, Out { at, len })
+                pairs(caller, map, Out::new(at, len))
             })
         },
     )?;
@@ -31,24 +37,21 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         HostCall::SetHeaderMapPairs.name(),
         |caller: Caller<'_>, map: i32, at: i32, len: i32| {
             host_call(caller, HostCall::SetHeaderMapPairs, |caller| {
-                set_pairs(caller, map, Span { at, len })
+                set_pairs(caller, map, Span::new(at, len))
             })
         },
     )?;
+    Ok(())
+}
+
+/// The calls that mean one name.
+fn link_entries(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
         ENV,
         HostCall::GetHeaderMapValue.name(),
         |caller: Caller<'_>, map: i32, name: i32, name_len: i32, at: i32, len: i32| {
             host_call(caller, HostCall::GetHeaderMapValue, |caller| {
-                value(
-                    caller,
-                    map,
-                    Span {
-                        at: name,
-                        len: name_len,
-                    },
-                    Out { at, len },
-                )
+                value(caller, map, Span::new(name, name_len), Out::new(at, len))
             })
         },
     )?;
@@ -57,16 +60,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         HostCall::AddHeaderMapValue.name(),
         |caller: Caller<'_>, map: i32, name: i32, name_len: i32, value: i32, value_len: i32| {
             host_call(caller, HostCall::AddHeaderMapValue, |caller| {
-                let (name, value) = (
-                    Span {
-                        at: name,
-                        len: name_len,
-                    },
-                    Span {
-                        at: value,
-                        len: value_len,
-                    },
-                );
+                let (name, value) = (Span::new(name, name_len), Span::new(value, value_len));
                 change(caller, map, name, value, |map, name, value| map.add(name, value))
             })
         },
@@ -76,16 +70,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         HostCall::ReplaceHeaderMapValue.name(),
         |caller: Caller<'_>, map: i32, name: i32, name_len: i32, value: i32, value_len: i32| {
             host_call(caller, HostCall::ReplaceHeaderMapValue, |caller| {
-                let (name, value) = (
-                    Span {
-                        at: name,
-                        len: name_len,
-                    },
-                    Span {
-                        at: value,
-                        len: value_len,
-                    },
-                );
+                let (name, value) = (Span::new(name, name_len), Span::new(value, value_len));
                 change(caller, map, name, value, |map, name, value| map.replace(name, value))
             })
         },
@@ -95,13 +80,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         HostCall::RemoveHeaderMapValue.name(),
         |caller: Caller<'_>, map: i32, name: i32, name_len: i32| {
             host_call(caller, HostCall::RemoveHeaderMapValue, |caller| {
-                let (name, nothing) = (
-                    Span {
-                        at: name,
-                        len: name_len,
-                    },
-                    Span { at: 0, len: 0 },
-                );
+                let (name, nothing) = (Span::new(name, name_len), Span::new(0, 0));
                 change(caller, map, name, nothing, |map, name, _| map.remove(name))
             })
         },

@@ -13,7 +13,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         ENV,
         HostCall::Log.name(),
         |caller: Caller<'_>, level: i32, at: i32, len: i32| {
-            host_call(caller, HostCall::Log, |caller| log(caller, level, Span { at, len }))
+            host_call(caller, HostCall::Log, |caller| log(caller, level, Span::new(at, len)))
         },
     )?;
     linker.func_wrap(ENV, HostCall::GetLogLevel.name(), |caller: Caller<'_>, out: i32| {

@@ -14,7 +14,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         HostCall::DefineMetric.name(),
         |caller: Caller<'_>, kind: i32, at: i32, len: i32, out: i32| {
             host_call(caller, HostCall::DefineMetric, |caller| {
-                define(caller, kind, Span { at, len }, out)
+                define(caller, kind, Span::new(at, len), out)
             })
         },
     )?;

@@ -16,14 +16,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         HostCall::GetProperty.name(),
         |caller: Caller<'_>, path: i32, path_len: i32, at: i32, len: i32| {
             host_call(caller, HostCall::GetProperty, |caller| {
-                read(
-                    caller,
-                    Span {
-                        at: path,
-                        len: path_len,
-                    },
-                    Out { at, len },
-                )
+                read(caller, Span::new(path, path_len), Out::new(at, len))
             })
         },
     )?;
@@ -32,17 +25,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         HostCall::SetProperty.name(),
         |caller: Caller<'_>, path: i32, path_len: i32, value: i32, value_len: i32| {
             host_call(caller, HostCall::SetProperty, |caller| {
-                write(
-                    caller,
-                    Span {
-                        at: path,
-                        len: path_len,
-                    },
-                    Span {
-                        at: value,
-                        len: value_len,
-                    },
-                )
+                write(caller, Span::new(path, path_len), Span::new(value, value_len))
             })
         },
     )?;

@@ -15,7 +15,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         HostCall::RegisterSharedQueue.name(),
         |caller: Caller<'_>, at: i32, len: i32, out: i32| {
             host_call(caller, HostCall::RegisterSharedQueue, |caller| {
-                register(caller, Span { at, len }, out)
+                register(caller, Span::new(at, len), out)
             })
         },
     )?;
@@ -24,15 +24,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         HostCall::ResolveSharedQueue.name(),
         |caller: Caller<'_>, vm: i32, vm_len: i32, name: i32, name_len: i32, out: i32| {
             host_call(caller, HostCall::ResolveSharedQueue, |caller| {
-                resolve(
-                    caller,
-                    Span { at: vm, len: vm_len },
-                    Span {
-                        at: name,
-                        len: name_len,
-                    },
-                    out,
-                )
+                resolve(caller, Span::new(vm, vm_len), Span::new(name, name_len), out)
             })
         },
     )?;
@@ -41,7 +33,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         HostCall::EnqueueSharedQueue.name(),
         |caller: Caller<'_>, queue: i32, at: i32, len: i32| {
             host_call(caller, HostCall::EnqueueSharedQueue, |caller| {
-                enqueue(caller, queue, Span { at, len })
+                enqueue(caller, queue, Span::new(at, len))
             })
         },
     )?;
@@ -50,7 +42,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         HostCall::DequeueSharedQueue.name(),
         |caller: Caller<'_>, queue: i32, at: i32, len: i32| {
             host_call(caller, HostCall::DequeueSharedQueue, |caller| {
-                dequeue(caller, queue, Out { at, len })
+                dequeue(caller, queue, Out::new(at, len))
             })
         },
     )?;

@@ -14,7 +14,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         HostCall::GetSharedData.name(),
         |caller: Caller<'_>, key: i32, key_len: i32, at: i32, len: i32, cas: i32| {
             host_call(caller, HostCall::GetSharedData, |caller| {
-                read(caller, Span { at: key, len: key_len }, Out { at, len }, cas)
+                read(caller, Span::new(key, key_len), Out::new(at, len), cas)
             })
         },
     )?;
@@ -23,15 +23,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         HostCall::SetSharedData.name(),
         |caller: Caller<'_>, key: i32, key_len: i32, value: i32, value_len: i32, cas: i32| {
             host_call(caller, HostCall::SetSharedData, |caller| {
-                write(
-                    caller,
-                    Span { at: key, len: key_len },
-                    Span {
-                        at: value,
-                        len: value_len,
-                    },
-                    cas,
-                )
+                write(caller, Span::new(key, key_len), Span::new(value, value_len), cas)
             })
         },
     )?;

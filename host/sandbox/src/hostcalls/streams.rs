@@ -55,18 +55,9 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
          headers_len: i32,
          grpc_status: i32| {
             host_call(caller, HostCall::SendLocalResponse, |caller| {
-                let details = Span {
-                    at: details,
-                    len: details_len,
-                };
-                let body = Span {
-                    at: body,
-                    len: body_len,
-                };
-                let headers = Span {
-                    at: headers,
-                    len: headers_len,
-                };
+                let details = Span::new(details, details_len);
+                let body = Span::new(body, body_len);
+                let headers = Span::new(headers, headers_len);
                 respond(caller, code, details, body, headers, grpc_status)
             })
         },
@@ -108,16 +99,17 @@ fn respond(caller: &mut Caller<'_>, code: i32, details: Span, body: Span, header
     let details = details[..details.floor_char_boundary(LONGEST_DETAILS)].to_owned();
     let body = guest::bytes(memory, body)?;
     let pairs = decode_pairs(guest::bytes(memory, headers)?).map_err(|_| Status::BadArgument)?;
-    let headers = match local_headers(pairs, body.len()) {
+    let mut headers = match local_headers(pairs, body.len()) {
         Ok(headers) => headers,
         Err(refused) => {
             state.note(format_args!("the local response is refused: {refused}"));
             return Err(Status::BadArgument.into());
         }
     };
-    let mut headers = headers;
     if !body.is_empty() {
-        headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("text/plain"));
+        headers
+            .entry(CONTENT_TYPE)
+            .or_insert(HeaderValue::from_static("text/plain"));
     }
     let body = Bytes::copy_from_slice(body);
     let grpc_status = u32::try_from(grpc_status).ok();

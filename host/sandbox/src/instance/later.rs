@@ -4,15 +4,16 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
+use lockgate_abi::MapType;
+
 use super::Instance;
 use crate::headers::MapView;
 use crate::outside::{CalloutResult, Inbox};
 use crate::state::{Phase, ROOT, State};
-use lockgate_abi::MapType;
 
 /// A call that came while the guest was running.
 pub(super) enum Job {
-    Callout(u32, CalloutResult),
+    Callout(u32, Box<CalloutResult>),
     Tick,
     Queue(u32),
     Finish(u32),
@@ -50,7 +51,7 @@ impl Instance {
                 let job = self.later.jobs.borrow_mut().pop_front();
                 match job {
                     None => break,
-                    Some(Job::Callout(id, result)) => self.answer(id, result),
+                    Some(Job::Callout(id, result)) => self.answer(id, *result),
                     Some(Job::Tick) => self.run_tick(),
                     Some(Job::Queue(queue)) => self.run_queue_ready(queue),
                     Some(Job::Finish(id)) => self.end(id),
@@ -58,16 +59,6 @@ impl Instance {
             }
         }
         self.later.settling.set(false);
-    }
-
-    /// Runs a job now, or later if the guest is running.
-    fn soon(&self, job: Job, now: impl FnOnce(&Self, Job)) {
-        if self.is_busy() {
-            self.later.push(job);
-        } else {
-            now(self, job);
-            self.settle();
-        }
     }
 
     fn answer(&self, id: u32, result: CalloutResult) {
@@ -107,12 +98,14 @@ impl Instance {
 
 impl Inbox for Instance {
     fn callout(&self, id: u32, result: CalloutResult) {
-        if self.is_alive() {
-            self.soon(Job::Callout(id, result), |this, job| {
-                if let Job::Callout(id, result) = job {
-                    this.answer(id, result);
-                }
-            });
+        if !self.is_alive() {
+            return;
+        }
+        if self.is_busy() {
+            self.later.push(Job::Callout(id, Box::new(result)));
+        } else {
+            self.answer(id, result);
+            self.settle();
         }
     }
 
@@ -125,15 +118,27 @@ impl Inbox for Instance {
     }
 
     fn tick(&self) -> bool {
-        if self.is_alive() && self.exports.tick.is_some() {
-            self.soon(Job::Tick, |this, _| this.run_tick());
+        if !self.is_alive() || self.exports.tick.is_none() {
+            return false;
         }
-        self.is_alive() && self.exports.tick.is_some()
+        if self.is_busy() {
+            self.later.push(Job::Tick);
+        } else {
+            self.run_tick();
+            self.settle();
+        }
+        self.is_alive()
     }
 
     fn queue_ready(&self, queue: u32) -> bool {
-        if self.is_alive() {
-            self.soon(Job::Queue(queue), |this, _| this.run_queue_ready(queue));
+        if !self.is_alive() {
+            return false;
+        }
+        if self.is_busy() {
+            self.later.push(Job::Queue(queue));
+        } else {
+            self.run_queue_ready(queue);
+            self.settle();
         }
         self.is_alive()
     }

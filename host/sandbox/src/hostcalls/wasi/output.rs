@@ -55,20 +55,9 @@ fn write(caller: &mut Caller<'_>, descriptor: i32, pieces: i32, count: i32, out:
     let (memory, state) = guest::parts(caller)?;
     let mut written = 0_u32;
     let mut text = Vec::new();
-    for piece in guest::bytes(
-        memory,
-        Span {
-            at: pieces,
-            len: count * 8,
-        },
-    )?
-    .chunks_exact(8)
-    {
+    for piece in guest::bytes(memory, Span::new(pieces, count * 8))?.chunks_exact(8) {
         let number = |at: usize| i32::from_le_bytes([piece[at], piece[at + 1], piece[at + 2], piece[at + 3]]);
-        let span = Span {
-            at: number(0),
-            len: number(4),
-        };
+        let span = Span::new(number(0), number(4));
         let bytes = guest::bytes(memory, span)?;
         written = written.checked_add(span.len.cast_unsigned()).ok_or(Errno::Invalid)?;
         let room = MAX_LOGGED - text.len();
@@ -87,7 +76,7 @@ fn stat(caller: &mut Caller<'_>, descriptor: i32, out: i32) -> Result<(), Errno>
         return Err(Errno::BadDescriptor);
     }
     let (memory, _) = guest::parts(caller)?;
-    let stat = guest::bytes_mut(memory, Span { at: out, len: 24 })?;
+    let stat = guest::bytes_mut(memory, Span::new(out, 24))?;
     stat.fill(0);
     stat[0] = CHARACTER_DEVICE;
     stat[8..].fill(0xFF);

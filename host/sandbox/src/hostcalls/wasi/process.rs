@@ -46,7 +46,7 @@ pub(super) fn link(linker: &mut Linker<State>, module: &str) -> wasmtime::Result
     )?;
     linker.func_wrap(module, "random_get", |mut caller: Caller<'_>, at: i32, len: i32| {
         caller.data_mut().last_call = "random_get";
-        errno(random(&mut caller, Span { at, len }))
+        errno(random(&mut caller, Span::new(at, len)))
     })?;
     linker.func_wrap(
         module,
@@ -140,7 +140,7 @@ fn environment(caller: &mut Caller<'_>, pointers: i32, bytes: i32) -> Result<(),
         let text = format!("{}={}\0", entry.0, entry.1);
         let len = i32::try_from(text.len()).map_err(|_| Errno::Invalid)?;
         guest::write_u32(memory, pointer, at.cast_unsigned())?;
-        guest::bytes_mut(memory, Span { at, len })?.copy_from_slice(text.as_bytes());
+        guest::bytes_mut(memory, Span::new(at, len))?.copy_from_slice(text.as_bytes());
         pointer = advance(pointer, 4).ok_or(Status::InvalidMemoryAccess)?;
         at = advance(at, text.len()).ok_or(Status::InvalidMemoryAccess)?;
     }
