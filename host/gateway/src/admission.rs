@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Request, header};
 use hyper::body::Incoming;
@@ -17,6 +18,8 @@ use crate::view::View;
 pub(crate) struct Admission {
     /// What the chain may read and change.
     pub(crate) exchange: SharedExchange,
+    /// When its head was there.
+    pub(crate) started: Instant,
     /// Index of its route; none if it matches none.
     pub(crate) route: Option<usize>,
     /// Its body.
@@ -47,7 +50,9 @@ pub(crate) fn admit(served: &Served, view: &View, request: Request<Incoming>) ->
             }
             let too_large = matches!((length, limit), (Some(length), Some(limit)) if length > limit);
             let refused = too_large.then_some(Problem::BodyTooLarge);
-            Admission { exchange: Rc::new(RefCell::new(Exchange::new(admitted.head, facts))), route, body, refused, ambiguous: false }
+            let started = facts.started;
+            let exchange = Rc::new(RefCell::new(Exchange::new(admitted.head, facts)));
+            Admission { exchange, started, route, body, refused, ambiguous: false }
         }
         Err(malformed) => {
             let head = RequestHead {
@@ -59,8 +64,10 @@ pub(crate) fn admit(served: &Served, view: &View, request: Request<Incoming>) ->
             };
             let id = served.station.request_ids.next();
             let facts = Facts::new(served.connection.clone(), served.peer.address(), id, version);
+            let started = facts.started;
             let exchange = Rc::new(RefCell::new(Exchange::new(head, facts)));
-            Admission { exchange, route: None, body, refused: Some(Problem::Malformed(malformed)), ambiguous: true }
+            let refused = Some(Problem::Malformed(malformed));
+            Admission { exchange, started, route: None, body, refused, ambiguous: true }
         }
     }
 }

@@ -97,6 +97,8 @@ pub(crate) struct Chain {
     /// What the plugins read and change.
     pub(crate) exchange: SharedExchange,
     links: Box<[Link]>,
+    /// When the plugin that is called next began to have its time.
+    mark: Cell<Instant>,
     stopped: Cell<Option<Stop>>,
 }
 
@@ -104,7 +106,8 @@ impl Chain {
     /// A chain for one request; no plugin has seen it yet.
     pub(crate) fn new(exchange: SharedExchange, stands: &[Rc<Stand>]) -> Rc<Self> {
         let links = stands.iter().cloned().map(Link::new).collect();
-        Rc::new(Self { exchange, links, stopped: Cell::new(None) })
+        let mark = Cell::new(exchange.borrow().facts.started);
+        Rc::new(Self { exchange, links, mark, stopped: Cell::new(None) })
     }
 
     /// The places in the chain's order.
@@ -120,6 +123,11 @@ impl Chain {
     /// The last plugin that the request has reached.
     pub(crate) fn reached(&self) -> Option<usize> {
         self.links.iter().rposition(Link::was_reached)
+    }
+
+    /// Plugins are called one after the other from now on: one look at the clock ends the time of one and begins the next's.
+    pub(crate) fn start_clock(&self) {
+        self.mark.set(Instant::now());
     }
 
     /// Opens the plugin at `index` for this request, with a stream context of its own.
@@ -150,9 +158,9 @@ impl Chain {
         self.exchange.borrow_mut().position = index;
         // A resume from before this callback cannot mean the pause that the callback may ask for.
         self.resumed(index, direction);
-        let begun = Instant::now();
         let outcome = call(stream);
-        let took = begun.elapsed();
+        let ended = Instant::now();
+        let took = ended.saturating_duration_since(self.mark.replace(ended));
         let spent = &link.spent[direction as usize];
         spent.set(spent.get() + took);
         link.stand.series.record(phase, took);

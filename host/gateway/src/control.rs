@@ -132,10 +132,10 @@ impl Control {
     /// Makes the next snapshot and takes it live, or tells why not and changes nothing.
     async fn reload(&mut self) {
         let began = Instant::now();
-        let Some(mut loader) = self.loader.take() else { return };
-        let (config, current) = (self.config.clone(), self.current.clone());
+        let (Some(mut loader), Some(current)) = (self.loader.take(), self.current.clone()) else { return };
+        let config = self.config.clone();
         let loaded = tokio::task::spawn_blocking(move || {
-            let outcome = loader.load(&config, current.as_deref());
+            let outcome = loader.reload(&config, &current);
             (loader, outcome)
         });
         let (loader, outcome) = match loaded.await {
@@ -144,7 +144,9 @@ impl Control {
         };
         self.loader = Some(loader);
         let outcome = match outcome {
-            Ok(outcome) => self.adopt(outcome).await.map_err(|error| error.to_string()),
+            Ok(Some(outcome)) => self.adopt(outcome).await.map_err(|error| error.to_string()),
+            // A module that is not used may have come or gone, or be wrong.
+            Ok(None) => return self.publish(None),
             Err(report) => Err(report.to_string()),
         };
         match &outcome {
@@ -212,8 +214,7 @@ impl Control {
         let certificates = model.iter().flat_map(|model| &model.listeners).filter_map(|listener| listener.tls.as_ref());
         let certificates = certificates.flat_map(|tls| &tls.certificates).flat_map(|files| [&*files.cert, &*files.key]);
         let files = std::iter::once(self.config.as_path()).chain(self.files.iter().map(PathBuf::as_path)).chain(certificates);
-        let folders = model.and_then(|model| model.plugin_dir.as_deref());
-        watch.set(files, folders);
+        watch.set(files, model.and_then(|model| model.plugin_dir.as_deref()));
     }
 
     /// Lets every worker finish what is open, within the configured time.

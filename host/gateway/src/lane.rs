@@ -41,6 +41,8 @@ pub(crate) struct Lane {
     /// Frames that are through.
     out: VecDeque<Frame<Bytes>>,
     finished: bool,
+    /// A plugin holds the head, and is waited for.
+    holds_head: bool,
     /// Why the source broke off, until it is reported.
     failure: Option<BodyError>,
 }
@@ -74,6 +76,7 @@ impl Lane {
             onward: 0,
             out: VecDeque::new(),
             finished: false,
+            holds_head: false,
             failure: None,
         }
     }
@@ -84,6 +87,9 @@ impl Lane {
     pub(crate) async fn head(&mut self) -> Result<(), Stop> {
         let end_of_stream = self.source.is_end_stream();
         self.drained = end_of_stream;
+        if !self.stages.is_empty() {
+            self.chain.start_clock();
+        }
         for index in 0..self.stages.len() {
             let link = self.stages[index].link;
             let action = match self.direction {
@@ -100,6 +106,7 @@ impl Lane {
             }
             if action == Action::Pause {
                 self.wait(index).await?;
+                self.chain.start_clock();
             }
         }
         if self.touches_body() {
@@ -138,7 +145,10 @@ impl Lane {
                 self.set_pending(part, index + 1);
             }
         }
-        poll_fn(|cx| self.poll_wait(index, cx)).await
+        self.holds_head = true;
+        let outcome = poll_fn(|cx| self.poll_wait(index, cx)).await;
+        self.holds_head = false;
+        outcome
     }
 
     fn poll_wait(&mut self, index: usize, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
@@ -189,8 +199,10 @@ impl Lane {
                     if self.direction == Direction::Request {
                         self.chain.exchange.borrow_mut().facts.request_bytes += data.len() as u64;
                     }
-                    // As in Envoy, the end of what streams is told apart, after its last piece; trailers may still come.
-                    let end = if self.source.is_at_once() { End::Last } else { End::Open };
+                    // While a head is held its plugin is told of the end apart: continuing with a piece that is not the last
+                    // says that it does not wait for the body.
+                    let is_last = self.source.is_end_stream() && !self.holds_head;
+                    let end = if is_last { End::Last } else { End::Open };
                     self.drained = end == End::Last;
                     let mut buffer = BodyBuffer::default();
                     buffer.push(data);
@@ -208,6 +220,7 @@ impl Lane {
 
     /// Takes a piece through the stages `from..upto`; `None` when one of them keeps it.
     fn pass(&mut self, from: usize, mut part: Part, upto: usize) -> Result<Option<Part>, Stop> {
+        self.chain.start_clock();
         for index in from..upto {
             if part.is_nothing() {
                 return Ok(Some(part));

@@ -16,6 +16,7 @@ pub mod routes;
 pub mod tls;
 
 mod admission;
+mod alarm;
 mod bells;
 mod body;
 mod callout;

@@ -18,7 +18,6 @@ use crate::trial;
 /// Makes snapshots, one after the other.
 pub(crate) struct Loader {
     modules: Modules,
-    revision: u64,
 }
 
 /// What a load came to.
@@ -32,7 +31,7 @@ pub(crate) struct Outcome {
 impl Loader {
     /// A loader that has seen nothing yet.
     pub(crate) fn new(engine: Engine) -> Self {
-        Self { modules: Modules::new(engine), revision: 0 }
+        Self { modules: Modules::new(engine) }
     }
 
     /// The modules as they were at the last load.
@@ -40,11 +39,27 @@ impl Loader {
         &self.modules
     }
 
-    /// Makes the next snapshot of the file at `config`. Blocks while it compiles.
+    /// Makes the first snapshot of the file at `config`. Blocks while it compiles.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at its place in the file.
+    pub(crate) fn load(&mut self, config: &Path) -> Result<Outcome, Report> {
+        self.build(config, None)
+    }
+
+    /// Makes the next snapshot after `current`, or none if it would be no other. Blocks while it compiles.
     ///
     /// # Errors
     /// Everything that is wrong, at its place in the file; `current` is what goes on serving then.
-    pub(crate) fn load(&mut self, config: &Path, current: Option<&Snapshot>) -> Result<Outcome, Report> {
+    pub(crate) fn reload(&mut self, config: &Path, current: &Snapshot) -> Result<Option<Outcome>, Report> {
+        let next = self.build(config, Some(current))?;
+        let unchanged = next.snapshot.text == current.text
+            && next.files.is_empty()
+            && same(&current.plugins, &next.snapshot.plugins);
+        Ok((!unchanged).then_some(next))
+    }
+
+    fn build(&mut self, config: &Path, current: Option<&Snapshot>) -> Result<Outcome, Report> {
         let Loaded { model, document, files } = lockgate_config::load(config)?;
         let mut diagnostics = Vec::new();
         if let Some(folder) = &model.plugin_dir
@@ -73,9 +88,9 @@ impl Loader {
             let spec = loaded.plugin.spec();
             self.modules.prove(&spec.module_name, &spec.module);
         }
-        self.revision += 1;
+        let revision = current.map_or(1, |current| current.revision + 1);
         let upstreams = upstreams(&model, current);
-        let snapshot = Arc::new(Snapshot::new(self.revision, model, plugins, upstreams, certificates));
+        let snapshot = Arc::new(Snapshot::new(revision, document.text().into(), model, plugins, upstreams, certificates));
         Ok(Outcome { snapshot, files })
     }
 
@@ -159,6 +174,11 @@ impl Loader {
             hint.map(|near| format!("did you mean \"{near}\"?")),
         )
     }
+}
+
+/// Whether these are the very same plugins.
+fn same(current: &[Arc<LoadedPlugin>], next: &[Arc<LoadedPlugin>]) -> bool {
+    current.len() == next.len() && current.iter().zip(next).all(|(current, next)| Arc::ptr_eq(current, next))
 }
 
 /// Upstreams whose settings did not change go on as they are, with their balance and connections.

@@ -34,10 +34,11 @@ pub(crate) struct Reset;
 pub(crate) async fn answer(served: Rc<Served>, request: Request<Incoming>) -> Result<Response<ClientBody>, Reset> {
     let view = served.station.view();
     let admitted = admission::admit(&served, &view, request);
-    let route = admitted.route;
+    let (route, started) = (admitted.route, admitted.started);
     let chain = Chain::new(admitted.exchange, view.chain(route));
     let mut ledger = served.open_ledger(&view, route, &chain, admitted.body.meter());
-    let mut deadline = Deadline::new(route.and_then(|route| view.snapshot.model.routes[route].timeout));
+    let timeout = route.and_then(|route| view.snapshot.model.routes[route].timeout).map(|timeout| timeout.0);
+    let mut deadline = Deadline::new(started, timeout, served.station.ward.alarms());
 
     let lane = Lane::request(chain.clone(), admitted.body);
     let outcome = match admitted.refused {
@@ -72,7 +73,7 @@ async fn forward(
     let upstream = &view.snapshot.upstreams[index];
     let request = outbound::request(chain, &view.snapshot.model.routes[route], Outgoing::after(lane));
     let begun = Instant::now();
-    let outcome = deadline.bound(until_stopped(chain, served.station.client.send(upstream, request))).await;
+    let outcome = until_stopped(chain, deadline, served.station.client.send(upstream, request)).await;
     let latency = begun.elapsed();
     let status = outcome.as_ref().ok().map(|sent| sent.response.status().as_u16());
     view.upstream_series(index).record(status, latency);
@@ -97,8 +98,12 @@ fn choose_upstream(view: &View, chain: &Chain, route: usize) -> usize {
     index
 }
 
-/// Waits for the upstream, unless a plugin ends the exchange while the request's body is on the way.
-async fn until_stopped(chain: &Chain, send: impl Future<Output = Result<Sent, SendError>>) -> Result<Sent, Stop> {
+/// Waits for the upstream, unless its time is over or a plugin ends the exchange while the request's body is on the way.
+async fn until_stopped(
+    chain: &Chain,
+    deadline: &mut Deadline,
+    send: impl Future<Output = Result<Sent, SendError>>,
+) -> Result<Sent, Stop> {
     let mut send = pin!(send);
     poll_fn(|cx| {
         if !chain.is_empty()
@@ -106,13 +111,15 @@ async fn until_stopped(chain: &Chain, send: impl Future<Output = Result<Sent, Se
         {
             return Poll::Ready(Err(stop));
         }
-        send.as_mut().poll(cx).map_err(|error| {
+        match send.as_mut().poll(cx) {
+            Poll::Ready(Ok(sent)) => Poll::Ready(Ok(sent)),
             // Sending may have failed because a plugin ended the request's body; then the plugin's word counts.
-            chain.take_stopped().unwrap_or_else(|| {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(chain.take_stopped().unwrap_or_else(|| {
                 tracing::debug!(%error, "no answer from the upstream");
                 Stop::Problem(outbound::problem(&error))
-            })
-        })
+            }))),
+            Poll::Pending => deadline.poll_passed(cx).map(|()| Err(Stop::Problem(Problem::UpstreamTimeout))),
+        }
     })
     .await
 }

@@ -8,6 +8,8 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
+use crate::alarm::Alarms;
+
 /// How often connections are looked at.
 pub(crate) const SWEEP: Duration = Duration::from_millis(250);
 
@@ -18,6 +20,8 @@ pub(crate) enum Order {
     Carry,
     /// Finish what is open, take nothing new.
     Retire,
+    /// A head is not coming to its end: say so, and close.
+    Overdue,
     /// Close now.
     Close,
 }
@@ -36,6 +40,7 @@ pub(crate) struct Pulse {
     clock: Rc<Cell<Instant>>,
     patience: Cell<Patience>,
     busy: Cell<u32>,
+    begun: Cell<u64>,
     quiet_since: Cell<Instant>,
     head_since: Cell<Option<Instant>>,
     order: Cell<Order>,
@@ -53,8 +58,19 @@ impl Pulse {
     /// A request's head is complete. The connection is in use until the guard is dropped.
     pub(crate) fn begin(self: &Rc<Self>) -> Busy {
         self.busy.set(self.busy.get() + 1);
+        self.begun.set(self.begun.get() + 1);
         self.head_since.set(None);
         Busy(self.clone())
+    }
+
+    /// Requests that ever began on the connection.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.get()
+    }
+
+    /// Requests that came to their end on the connection.
+    pub(crate) fn ended(&self) -> u64 {
+        self.begun.get() - u64::from(self.busy.get())
     }
 
     /// How silent it may be from now on.
@@ -85,7 +101,7 @@ impl Pulse {
         if let (Some(since), Some(limit)) = (self.head_since.get(), patience.head)
             && over(since, limit)
         {
-            self.give(Order::Close);
+            self.give(Order::Overdue);
         } else if self.busy.get() == 0 && over(self.quiet_since.get(), patience.idle) {
             // Twice the patience: the peer does not even take the goodbye.
             let order = if over(self.quiet_since.get(), patience.idle * 2) { Order::Close } else { Order::Retire };
@@ -107,13 +123,20 @@ impl Drop for Busy {
 /// Everybody's pulse on one worker.
 pub(crate) struct Ward {
     clock: Rc<Cell<Instant>>,
+    alarms: Rc<Alarms>,
     pulses: RefCell<Vec<Weak<Pulse>>>,
 }
 
 impl Ward {
     /// An empty ward.
     pub(crate) fn new() -> Self {
-        Self { clock: Rc::new(Cell::new(Instant::now())), pulses: RefCell::new(Vec::new()) }
+        let clock = Rc::new(Cell::new(Instant::now()));
+        Self { alarms: Alarms::new(clock.clone()), clock, pulses: RefCell::new(Vec::new()) }
+    }
+
+    /// Wakes tasks by the same sweeps.
+    pub(crate) fn alarms(&self) -> &Rc<Alarms> {
+        &self.alarms
     }
 
     /// A new connection.
@@ -123,6 +146,7 @@ impl Ward {
             clock: self.clock.clone(),
             patience: Cell::new(patience),
             busy: Cell::new(0),
+            begun: Cell::new(0),
             quiet_since: Cell::new(now),
             head_since: Cell::new(None),
             order: Cell::new(Order::Carry),
@@ -135,6 +159,7 @@ impl Ward {
     /// Looks at everybody; those that were silent for too long get their order.
     pub(crate) fn sweep(&self, now: Instant) {
         self.clock.set(now);
+        self.alarms.sweep(now);
         let mut pulses = self.pulses.borrow_mut();
         pulses.retain(|pulse| match pulse.upgrade() {
             Some(pulse) => {
@@ -172,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_does_not_arrive_closes_the_connection() {
+    fn a_head_that_does_not_arrive_is_overdue() {
         let ward = Ward::new();
         let start = ward.clock.get();
         let pulse = ward.admit(PATIENCE);
@@ -180,7 +205,7 @@ mod tests {
         after(&ward, 1, start);
         assert_eq!(pulse.order.get(), Order::Carry);
         after(&ward, 2, start);
-        assert_eq!(pulse.order.get(), Order::Close);
+        assert_eq!(pulse.order.get(), Order::Overdue);
     }
 
     #[test]
@@ -191,9 +216,11 @@ mod tests {
         pulse.received();
         let busy = pulse.begin();
         pulse.received();
+        assert_eq!(pulse.ended(), 0);
         after(&ward, 100, start);
         assert_eq!(pulse.order.get(), Order::Carry);
         drop(busy);
+        assert_eq!(pulse.ended(), 1);
         after(&ward, 109, start);
         assert_eq!(pulse.order.get(), Order::Carry);
         after(&ward, 110, start);

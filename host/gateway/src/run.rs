@@ -88,7 +88,7 @@ pub fn check(config: &Path) -> Result<CheckSummary, Report> {
             return Err(Report { diagnostics: vec![diagnostic] });
         }
     };
-    let outcome = Loader::new(engine).load(config, None)?;
+    let outcome = Loader::new(engine).load(config)?;
     let model = &outcome.snapshot.model;
     Ok(CheckSummary {
         listeners: model.listeners.len(),
@@ -101,7 +101,7 @@ pub fn check(config: &Path) -> Result<CheckSummary, Report> {
 async fn serve(options: RunOptions) -> Result<(), RunError> {
     let signals = Signals::new().map_err(RunError::system("signals cannot be taken"))?;
     let mut loader = Loader::new(engine()?);
-    let outcome = loader.load(&options.config, None).map_err(RunError::Config)?;
+    let outcome = loader.load(&options.config).map_err(RunError::Config)?;
     let model = &outcome.snapshot.model;
     let registry = Registry::new();
     let access_log = access_log(model, &registry)?;

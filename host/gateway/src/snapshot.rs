@@ -36,6 +36,8 @@ pub(crate) struct PluginIdentity {
 pub(crate) struct Snapshot {
     /// Counts up with every snapshot that went live.
     pub(crate) revision: u64,
+    /// The configuration as it was written.
+    pub(crate) text: Arc<str>,
     /// The checked configuration.
     pub(crate) model: Model,
     /// Finds the route.
@@ -53,6 +55,7 @@ impl Snapshot {
     /// Freezes the parts. `plugins`, `upstreams` and `certificates` are in the model's order.
     pub(crate) fn new(
         revision: u64,
+        text: Arc<str>,
         model: Model,
         plugins: Vec<Arc<LoadedPlugin>>,
         upstreams: Vec<Arc<Upstream>>,
@@ -60,7 +63,7 @@ impl Snapshot {
     ) -> Self {
         let routes = RouteTable::new(&model.routes);
         let upstream_by_name = upstreams.iter().enumerate().map(|(i, u)| (u.name().clone(), i)).collect();
-        Self { revision, model, routes, plugins, upstreams, certificates, upstream_by_name }
+        Self { revision, text, model, routes, plugins, upstreams, certificates, upstream_by_name }
     }
 
     /// The upstream called `name`, with its place.

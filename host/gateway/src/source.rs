@@ -46,18 +46,24 @@ impl BodyError {
     }
 }
 
-/// Counts the bytes of one body; shared with whoever reports them.
+/// Counts the bytes of a client's body; shared with whoever reports them. One that is empty from the start needs no count.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Meter(Rc<Cell<u64>>);
+pub(crate) struct Meter(Option<Rc<Cell<u64>>>);
 
 impl Meter {
+    fn of(body: &impl Body) -> Self {
+        Self((!body.is_end_stream()).then(Rc::default))
+    }
+
     /// Bytes of data that have passed so far, trailers not counted.
     pub(crate) fn bytes(&self) -> u64 {
-        self.0.get()
+        self.0.as_ref().map_or(0, |count| count.get())
     }
 
     fn add(&self, bytes: usize) {
-        self.0.set(self.0.get() + bytes as u64);
+        if let Some(count) = &self.0 {
+            count.set(count.get() + bytes as u64);
+        }
     }
 }
 
@@ -77,7 +83,7 @@ enum Origin {
 impl Source {
     /// The client's body; more than `limit` bytes of it are an error.
     pub(crate) fn client(body: Incoming, limit: Option<u64>) -> Self {
-        Self { origin: Origin::Client(body), meter: Meter::default(), limit: limit.unwrap_or(u64::MAX) }
+        Self { meter: Meter::of(&body), origin: Origin::Client(body), limit: limit.unwrap_or(u64::MAX) }
     }
 
     /// An upstream's body.
@@ -89,11 +95,6 @@ impl Source {
     pub(crate) fn whole(body: Bytes) -> Self {
         let body = (!body.is_empty()).then_some(body);
         Self { origin: Origin::Whole(body), meter: Meter::default(), limit: u64::MAX }
-    }
-
-    /// True for a body that is all there from the start.
-    pub(crate) fn is_at_once(&self) -> bool {
-        matches!(self.origin, Origin::Whole(_))
     }
 
     /// The count of what has passed, which outlives the source.

@@ -12,7 +12,7 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
 /// Quiet time after the last event.
-const QUIET: Duration = Duration::from_millis(60);
+const QUIET: Duration = Duration::from_millis(25);
 
 /// The longest that a stream of events can put off the look.
 const PATIENCE: Duration = Duration::from_millis(600);
@@ -25,6 +25,8 @@ pub(crate) struct Watch {
     watcher: RecommendedWatcher,
     events: mpsc::UnboundedReceiver<Event>,
     folders: BTreeSet<PathBuf>,
+    /// Files that matter by name, in folders that matter for them alone.
+    names: BTreeSet<PathBuf>,
     /// Files that are being written, and when they last were.
     writing: HashMap<PathBuf, Instant>,
 }
@@ -38,15 +40,18 @@ impl Watch {
             Ok(event) => drop(sender.send(event)),
             Err(error) => tracing::warn!(%error, "watching files"),
         })?;
-        Ok(Self { watcher, events, folders: BTreeSet::new(), writing: HashMap::new() })
+        Ok(Self { watcher, events, folders: BTreeSet::new(), names: BTreeSet::new(), writing: HashMap::new() })
     }
 
-    /// From now on watches the folders of `files` and the folders `folders`, and no others.
-    pub(crate) fn set<'a>(&mut self, files: impl IntoIterator<Item = &'a Path>, folders: impl IntoIterator<Item = &'a Path>) {
-        let parents = files.into_iter().filter_map(Path::parent).map(|parent| {
-            if parent.as_os_str().is_empty() { Path::new(".") } else { parent }
-        });
-        let wanted: BTreeSet<PathBuf> = parents.chain(folders).map(Path::to_owned).collect();
+    /// From now on watches `files`, and the modules in the folder `modules`, and nothing else.
+    pub(crate) fn set<'a>(&mut self, files: impl IntoIterator<Item = &'a Path>, modules: Option<&'a Path>) {
+        let mut wanted: BTreeSet<PathBuf> = modules.map(Path::to_owned).into_iter().collect();
+        self.names.clear();
+        for file in files {
+            let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            wanted.insert(parent.to_owned());
+            self.names.extend(file.file_name().map(PathBuf::from));
+        }
         for gone in self.folders.difference(&wanted) {
             // It may be gone from the disk as well.
             let _ = self.watcher.unwatch(gone);
@@ -86,8 +91,19 @@ impl Watch {
         }
     }
 
+    /// Whether a path is one that snapshots are made of. Names that begin with two dots are links that an orchestrator swaps
+    /// to change many files at once.
+    fn matters(&self, path: &Path) -> bool {
+        let Some(name) = path.file_name() else { return true };
+        let text = name.to_string_lossy();
+        self.names.contains(Path::new(name)) || text.ends_with(".wasm") || text.starts_with("..")
+    }
+
     /// Takes an event in; true when it means that something has changed.
     fn note(&mut self, event: &Event) -> bool {
+        if !event.paths.is_empty() && !event.paths.iter().any(|path| self.matters(path)) {
+            return false;
+        }
         match event.kind {
             EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
                 self.writing.retain(|path, _| !event.paths.contains(path));
@@ -125,11 +141,13 @@ mod tests {
     async fn a_change_is_told_once_it_is_quiet_and_reading_is_none() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut watch = Watch::new().expect("inotify");
-        watch.set([], [folder.path()]);
+        watch.set([], Some(folder.path()));
         let file = folder.path().join("a.wasm");
         fs::write(&file, b"1").expect("write");
         assert!(within(Duration::from_secs(2), &mut watch).await);
         fs::read(&file).expect("read");
+        assert!(!within(Duration::from_millis(300), &mut watch).await);
+        fs::write(folder.path().join("run.log"), b"a line").expect("write");
         assert!(!within(Duration::from_millis(300), &mut watch).await);
         fs::rename(&file, folder.path().join("b.wasm")).expect("rename");
         assert!(within(Duration::from_secs(2), &mut watch).await);
@@ -139,7 +157,7 @@ mod tests {
     async fn a_file_that_is_being_written_is_waited_for() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut watch = Watch::new().expect("inotify");
-        watch.set([], [folder.path()]);
+        watch.set([], Some(folder.path()));
         let mut file = fs::File::create(folder.path().join("a.wasm")).expect("create");
         file.write_all(b"half").expect("write");
         assert!(!within(Duration::from_millis(700), &mut watch).await);

@@ -1,0 +1,100 @@
+//! Wakes tasks at a time that need not be exact: timeouts of seconds, kept by sweeping over them a few times a second.
+//!
+//! An alarm costs a slot in a list, where a timer of the runtime would cost its wheel on every request.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Instant;
+
+use slab::Slab;
+
+/// The alarms of one worker, and its coarse clock.
+pub(crate) struct Alarms {
+    clock: Rc<Cell<Instant>>,
+    slots: RefCell<Slab<(Instant, Waker)>>,
+}
+
+impl Alarms {
+    /// No alarms, on a clock that somebody else moves.
+    pub(crate) fn new(clock: Rc<Cell<Instant>>) -> Rc<Self> {
+        Rc::new(Self { clock, slots: RefCell::default() })
+    }
+
+    /// The time of the last sweep.
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.get()
+    }
+
+    /// Sets an alarm; it is off when the guard is dropped.
+    pub(crate) fn set(self: &Rc<Self>, at: Instant, waker: &Waker) -> Alarm {
+        let slot = self.slots.borrow_mut().insert((at, waker.clone()));
+        Alarm { alarms: self.clone(), slot }
+    }
+
+    /// Wakes those whose time has come; they are woken again at each sweep while their guard lives.
+    pub(crate) fn sweep(&self, now: Instant) {
+        for (_, (at, waker)) in &*self.slots.borrow() {
+            if *at <= now {
+                waker.wake_by_ref();
+            }
+        }
+    }
+}
+
+/// An alarm that is set.
+pub(crate) struct Alarm {
+    alarms: Rc<Alarms>,
+    slot: usize,
+}
+
+impl Alarm {
+    /// From now on wakes this task.
+    pub(crate) fn follow(&self, waker: &Waker) {
+        if let Some((_, known)) = self.alarms.slots.borrow_mut().get_mut(self.slot)
+            && !known.will_wake(waker)
+        {
+            known.clone_from(waker);
+        }
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.alarms.slots.borrow_mut().try_remove(self.slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn an_alarm_wakes_when_its_time_has_come_and_not_once_it_is_dropped() {
+        let start = Instant::now();
+        let alarms = Alarms::new(Rc::new(Cell::new(start)));
+        let woken = Arc::new(Count::default());
+        let alarm = alarms.set(start + Duration::from_secs(5), &woken.clone().into());
+        alarms.sweep(start + Duration::from_secs(4));
+        assert_eq!(woken.0.load(Ordering::Relaxed), 0);
+        alarms.sweep(start + Duration::from_secs(5));
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        drop(alarm);
+        alarms.sweep(start + Duration::from_secs(6));
+        assert_eq!((woken.0.load(Ordering::Relaxed), alarms.slots.borrow().len()), (1, 0));
+    }
+}
