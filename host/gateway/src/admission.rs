@@ -35,10 +35,16 @@ pub(crate) fn admit(served: &Served, view: &View, request: Request<Incoming>) ->
     let (parts, body) = request.into_parts();
     let listener = served.listener(view);
     let settings = &listener.settings;
-    let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let length = parts
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let limit = settings.limits.body.map(|limit| limit.0);
     let body = Source::client(body, limit);
-    let rules = Rules { trusted_proxies: &settings.trusted_proxies, escaped_slashes: settings.escaped_slashes };
+    let rules = Rules {
+        trusted_proxies: &settings.trusted_proxies,
+        escaped_slashes: settings.escaped_slashes,
+    };
     let (version, method, path) = (parts.version, parts.method.clone(), parts.uri.path_and_query().cloned());
     match inbound::admit(parts, &served.peer, rules, &served.station.request_ids) {
         Ok(admitted) => {
@@ -52,7 +58,14 @@ pub(crate) fn admit(served: &Served, view: &View, request: Request<Incoming>) ->
             let refused = too_large.then_some(Problem::BodyTooLarge);
             let started = facts.started;
             let exchange = Rc::new(RefCell::new(Exchange::new(admitted.head, facts)));
-            Admission { exchange, started, route, body, refused, ambiguous: false }
+            Admission {
+                exchange,
+                started,
+                route,
+                body,
+                refused,
+                ambiguous: false,
+            }
         }
         Err(malformed) => {
             let head = RequestHead {
@@ -67,7 +80,14 @@ pub(crate) fn admit(served: &Served, view: &View, request: Request<Incoming>) ->
             let started = facts.started;
             let exchange = Rc::new(RefCell::new(Exchange::new(head, facts)));
             let refused = Some(Problem::Malformed(malformed));
-            Admission { exchange, started, route: None, body, refused, ambiguous: true }
+            Admission {
+                exchange,
+                started,
+                route: None,
+                body,
+                refused,
+                ambiguous: true,
+            }
         }
     }
 }

@@ -18,7 +18,10 @@ pub(crate) struct Alarms {
 impl Alarms {
     /// No alarms, on a clock that somebody else moves.
     pub(crate) fn new(clock: Rc<Cell<Instant>>) -> Rc<Self> {
-        Rc::new(Self { clock, slots: RefCell::default() })
+        Rc::new(Self {
+            clock,
+            slots: RefCell::default(),
+        })
     }
 
     /// The time of the last sweep.
@@ -29,7 +32,10 @@ impl Alarms {
     /// Sets an alarm; it is off when the guard is dropped.
     pub(crate) fn set(self: &Rc<Self>, at: Instant, waker: &Waker) -> Alarm {
         let slot = self.slots.borrow_mut().insert((at, waker.clone()));
-        Alarm { alarms: self.clone(), slot }
+        Alarm {
+            alarms: self.clone(),
+            slot,
+        }
     }
 
     /// Wakes those whose time has come; they are woken again at each sweep while their guard lives.

@@ -26,7 +26,11 @@ impl Outgoing {
 
     /// What a lane leaves to send, once its head is through.
     pub(crate) fn after(lane: Lane) -> Self {
-        if lane.touches_body() { Self::Chained(Box::new(lane)) } else { Self::Direct(lane.into_source()) }
+        if lane.touches_body() {
+            Self::Chained(Box::new(lane))
+        } else {
+            Self::Direct(lane.into_source())
+        }
     }
 
     /// True when plugins may change the body on its way, so that a length told in the head may not hold.

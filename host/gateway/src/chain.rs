@@ -54,7 +54,12 @@ pub(crate) struct Link {
 
 impl Link {
     fn new(stand: Rc<Stand>) -> Self {
-        Self { stand, stream: OnceCell::new(), bypassed: Cell::new(false), spent: Default::default() }
+        Self {
+            stand,
+            stream: OnceCell::new(),
+            bypassed: Cell::new(false),
+            spent: Default::default(),
+        }
     }
 
     /// The stream context, if the request has reached this plugin and the plugin still takes part.
@@ -107,7 +112,12 @@ impl Chain {
     pub(crate) fn new(exchange: SharedExchange, stands: &[Rc<Stand>]) -> Rc<Self> {
         let links = stands.iter().cloned().map(Link::new).collect();
         let mark = Cell::new(exchange.borrow().facts.started);
-        Rc::new(Self { exchange, links, mark, stopped: Cell::new(None) })
+        Rc::new(Self {
+            exchange,
+            links,
+            mark,
+            stopped: Cell::new(None),
+        })
     }
 
     /// The places in the chain's order.
@@ -154,7 +164,9 @@ impl Chain {
         call: impl FnOnce(&Stream) -> Result<Action, Failure>,
     ) -> Result<Action, Stop> {
         let link = &self.links[index];
-        let Some(stream) = link.running() else { return Ok(Action::Continue) };
+        let Some(stream) = link.running() else {
+            return Ok(Action::Continue);
+        };
         self.exchange.borrow_mut().position = index;
         // A resume from before this callback cannot mean the pause that the callback may ask for.
         self.resumed(index, direction);
@@ -167,7 +179,11 @@ impl Chain {
         match outcome {
             Ok(action) => {
                 self.asked()?;
-                Ok(if self.resumed(index, direction) { Action::Continue } else { action })
+                Ok(if self.resumed(index, direction) {
+                    Action::Continue
+                } else {
+                    action
+                })
             }
             Err(failure) => self.failed(index, &failure).map(|()| Action::Continue),
         }

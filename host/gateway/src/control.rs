@@ -93,8 +93,19 @@ impl Control {
         registry: Registry,
         admin: Arc<AdminState>,
     ) -> Self {
-        let watch = Watch::new().inspect_err(|error| tracing::warn!(%error, "files cannot be watched; reload with SIGHUP")).ok();
-        Self { config, loader: Some(loader), current: None, files: Vec::new(), workers, registry, admin, watch }
+        let watch = Watch::new()
+            .inspect_err(|error| tracing::warn!(%error, "files cannot be watched; reload with SIGHUP"))
+            .ok();
+        Self {
+            config,
+            loader: Some(loader),
+            current: None,
+            files: Vec::new(),
+            workers,
+            registry,
+            admin,
+            watch,
+        }
     }
 
     /// Takes the first snapshot live.
@@ -132,7 +143,9 @@ impl Control {
     /// Makes the next snapshot and takes it live, or tells why not and changes nothing.
     async fn reload(&mut self) {
         let began = Instant::now();
-        let (Some(mut loader), Some(current)) = (self.loader.take(), self.current.clone()) else { return };
+        let (Some(mut loader), Some(current)) = (self.loader.take(), self.current.clone()) else {
+            return;
+        };
         let config = self.config.clone();
         let loaded = tokio::task::spawn_blocking(move || {
             let outcome = loader.reload(&config, &current);
@@ -168,10 +181,16 @@ impl Control {
         let Outcome { snapshot, files } = outcome;
         let before = self.current.as_deref();
         let address = |name: &str, snapshot: Option<&Snapshot>| {
-            snapshot.and_then(|s| s.model.listeners.iter().find(|l| &*l.name == name)).map(|l| l.listen)
+            snapshot
+                .and_then(|s| s.model.listeners.iter().find(|l| &*l.name == name))
+                .map(|l| l.listen)
         };
-        let fresh: Vec<&Listener> =
-            snapshot.model.listeners.iter().filter(|l| address(&l.name, before) != Some(l.listen)).collect();
+        let fresh: Vec<&Listener> = snapshot
+            .model
+            .listeners
+            .iter()
+            .filter(|l| address(&l.name, before) != Some(l.listen))
+            .collect();
         let closed: Vec<Arc<str>> = before
             .iter()
             .flat_map(|before| &before.model.listeners)
@@ -186,7 +205,12 @@ impl Control {
         let mut waiting = Vec::with_capacity(self.workers.len());
         for (worker, sockets) in self.workers.iter().zip(sockets) {
             let (done, adopted) = oneshot::channel();
-            let command = Command::Adopt { snapshot: snapshot.clone(), sockets, closed: closed.clone(), done };
+            let command = Command::Adopt {
+                snapshot: snapshot.clone(),
+                sockets,
+                closed: closed.clone(),
+                done,
+            };
             if worker.commands.send(command).is_ok() {
                 waiting.push(adopted);
             }
@@ -204,22 +228,33 @@ impl Control {
     fn publish(&self, refused: Option<String>) {
         if let (Some(snapshot), Some(loader)) = (&self.current, &self.loader) {
             let workers = self.workers.iter().map(|worker| worker.commands.clone()).collect();
-            self.admin.publish(roster::Roster::new(snapshot, loader.modules(), workers, refused));
+            self.admin
+                .publish(roster::Roster::new(snapshot, loader.modules(), workers, refused));
         }
     }
 
     fn rewatch(&mut self) {
         let Some(watch) = &mut self.watch else { return };
         let model = self.current.as_ref().map(|snapshot| &snapshot.model);
-        let certificates = model.iter().flat_map(|model| &model.listeners).filter_map(|listener| listener.tls.as_ref());
-        let certificates = certificates.flat_map(|tls| &tls.certificates).flat_map(|files| [&*files.cert, &*files.key]);
-        let files = std::iter::once(self.config.as_path()).chain(self.files.iter().map(PathBuf::as_path)).chain(certificates);
+        let certificates = model
+            .iter()
+            .flat_map(|model| &model.listeners)
+            .filter_map(|listener| listener.tls.as_ref());
+        let certificates = certificates
+            .flat_map(|tls| &tls.certificates)
+            .flat_map(|files| [&*files.cert, &*files.key]);
+        let files = std::iter::once(self.config.as_path())
+            .chain(self.files.iter().map(PathBuf::as_path))
+            .chain(certificates);
         watch.set(files, model.and_then(|model| model.plugin_dir.as_deref()));
     }
 
     /// Lets every worker finish what is open, within the configured time.
     async fn drain(self) {
-        let limit = self.current.as_ref().map_or_else(Default::default, |snapshot| snapshot.model.drain_timeout.0);
+        let limit = self
+            .current
+            .as_ref()
+            .map_or_else(Default::default, |snapshot| snapshot.model.drain_timeout.0);
         tracing::info!(limit_ms = limit.as_millis() as u64, "draining");
         self.admin.ready.store(false, Ordering::Release);
         for worker in &self.workers {
@@ -239,14 +274,21 @@ impl Control {
 
 /// Binds a socket for every worker, all on the address that the first one got.
 fn bind(listener: &Listener, sockets: &mut [Vec<NewSocket>]) -> Result<(), RunError> {
-    let refused = |source| RunError::Listen { listener: listener.name.to_string(), address: listener.listen, source };
+    let refused = |source| RunError::Listen {
+        listener: listener.name.to_string(),
+        address: listener.listen,
+        source,
+    };
     let mut address = listener.listen;
     for sockets in sockets {
         let socket = listener::bind(address).map_err(refused)?;
         if address.port() == 0 {
             address = socket.local_addr().map_err(refused)?;
         }
-        sockets.push(NewSocket { listener: listener.name.clone(), socket });
+        sockets.push(NewSocket {
+            listener: listener.name.clone(),
+            socket,
+        });
     }
     tracing::info!(listener = &*listener.name, %address, tls = listener.tls.is_some(), "listening");
     Ok(())
@@ -258,7 +300,13 @@ fn warn_of_fixed(before: Option<&Snapshot>, next: &Snapshot) {
     if before.model.workers != next.model.workers {
         tracing::warn!("\"workers\" takes effect at the next start");
     }
-    let admin = |snapshot: &Snapshot| snapshot.model.admin.as_ref().map(|admin| (admin.listen, admin.token.clone()));
+    let admin = |snapshot: &Snapshot| {
+        snapshot
+            .model
+            .admin
+            .as_ref()
+            .map(|admin| (admin.listen, admin.token.clone()))
+    };
     if admin(before) != admin(next) {
         tracing::warn!("\"admin\" takes effect at the next start");
     }

@@ -33,7 +33,11 @@ impl Deadline {
     pub(crate) fn new(started: Instant, timeout: Option<Duration>, alarms: &Rc<Alarms>) -> Self {
         Self(timeout.map(|timeout| Pending {
             at: started + timeout,
-            watch: if timeout >= COARSE { Watch::Coarse(alarms.clone(), None) } else { Watch::Exact(None) },
+            watch: if timeout >= COARSE {
+                Watch::Coarse(alarms.clone(), None)
+            } else {
+                Watch::Exact(None)
+            },
         }))
     }
 
@@ -44,7 +48,9 @@ impl Deadline {
 
     /// Ready when it has passed; else the task is woken when it has.
     pub(crate) fn poll_passed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(Pending { at, watch }) = &mut self.0 else { return Poll::Pending };
+        let Some(Pending { at, watch }) = &mut self.0 else {
+            return Poll::Pending;
+        };
         match watch {
             Watch::Coarse(alarms, _) if alarms.now() >= *at => Poll::Ready(()),
             Watch::Coarse(alarms, alarm) => {
@@ -56,7 +62,12 @@ impl Deadline {
             }
             Watch::Exact(sleep) => {
                 let at = *at;
-                ready!(sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at.into()))).as_mut().poll(cx));
+                ready!(
+                    sleep
+                        .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at.into())))
+                        .as_mut()
+                        .poll(cx)
+                );
                 Poll::Ready(())
             }
         }
@@ -67,7 +78,9 @@ impl Deadline {
         let mut step = pin!(step);
         poll_fn(|cx| match step.as_mut().poll(cx) {
             Poll::Ready(outcome) => Poll::Ready(outcome),
-            Poll::Pending => self.poll_passed(cx).map(|()| Err(Stop::Problem(Problem::UpstreamTimeout))),
+            Poll::Pending => self
+                .poll_passed(cx)
+                .map(|()| Err(Stop::Problem(Problem::UpstreamTimeout))),
         })
         .await
     }

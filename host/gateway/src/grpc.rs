@@ -12,27 +12,45 @@ use lockgate_sandbox::exchange::{RequestHead, ResponseHead};
 const MAX_MESSAGE: usize = 1024;
 
 /// The answer as it is, or in gRPC's form if the request was gRPC. `grpc_status` is what a plugin named, if it did.
-pub(crate) fn in_form(request: &RequestHead, head: ResponseHead, body: Bytes, grpc_status: Option<u32>) -> (ResponseHead, Bytes) {
+pub(crate) fn in_form(
+    request: &RequestHead,
+    head: ResponseHead,
+    body: Bytes,
+    grpc_status: Option<u32>,
+) -> (ResponseHead, Bytes) {
     if !is_grpc(&request.headers) {
         return (head, body);
     }
     let status = grpc_status.unwrap_or_else(|| from_http(head.status));
     let mut headers = head.headers;
-    let is_problem = headers.get(CONTENT_TYPE).is_some_and(|value| value == "application/problem+json");
+    let is_problem = headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| value == "application/problem+json");
     headers.remove(CONTENT_LENGTH);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert("grpc-status", HeaderValue::from(status));
-    let message = if is_problem { head.status.canonical_reason().unwrap_or_default().as_bytes() } else { &body };
+    let message = if is_problem {
+        head.status.canonical_reason().unwrap_or_default().as_bytes()
+    } else {
+        &body
+    };
     if !message.is_empty() {
         headers.insert("grpc-message", escaped(&message[..message.len().min(MAX_MESSAGE)]));
     }
-    (ResponseHead { status: StatusCode::OK, headers }, Bytes::new())
+    (
+        ResponseHead {
+            status: StatusCode::OK,
+            headers,
+        },
+        Bytes::new(),
+    )
 }
 
 /// `application/grpc`, `application/grpc+proto` and so on, but not `application/grpc-web`.
 fn is_grpc(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    kind.strip_prefix(b"application/grpc").is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+    kind.strip_prefix(b"application/grpc")
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
 /// What an HTTP status means to a gRPC client (gRPC, "HTTP to gRPC Status Code Mapping").
@@ -62,8 +80,8 @@ fn escaped(message: &[u8]) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
-    use http::uri::PathAndQuery;
     use http::Method;
+    use http::uri::PathAndQuery;
     use lockgate_sandbox::exchange::Scheme;
 
     use super::*;
@@ -78,7 +96,10 @@ mod tests {
             scheme: Scheme::Http,
             headers,
         };
-        let head = ResponseHead { status: StatusCode::from_u16(status).expect("a status"), headers: HeaderMap::new() };
+        let head = ResponseHead {
+            status: StatusCode::from_u16(status).expect("a status"),
+            headers: HeaderMap::new(),
+        };
         in_form(&request, head, Bytes::from_static(body.as_bytes()), named)
     }
 

@@ -95,11 +95,13 @@ impl Lane {
             let action = match self.direction {
                 Direction::Request => {
                     self.chain.open(link)?;
-                    self.chain.call(link, self.direction, Phase::RequestHeaders, |s| s.request_headers(end_of_stream))?
+                    self.chain.call(link, self.direction, Phase::RequestHeaders, |s| {
+                        s.request_headers(end_of_stream)
+                    })?
                 }
-                Direction::Response => {
-                    self.chain.call(link, self.direction, Phase::ResponseHeaders, |s| s.response_headers(end_of_stream))?
-                }
+                Direction::Response => self.chain.call(link, self.direction, Phase::ResponseHeaders, |s| {
+                    s.response_headers(end_of_stream)
+                })?,
             };
             if self.direction == Direction::Response {
                 self.place_taps();
@@ -125,7 +127,11 @@ impl Lane {
     /// The length of what is left to send, once all of the body has gone through the plugins.
     pub(crate) fn settled_length(&self) -> Option<u64> {
         let length = |frame: &Frame<Bytes>| frame.data_ref().map(|data| data.len() as u64);
-        if self.finished { self.out.iter().map(length).sum() } else { None }
+        if self.finished {
+            self.out.iter().map(length).sum()
+        } else {
+            None
+        }
     }
 
     /// The source alone, when no plugin touches the body.
@@ -169,7 +175,9 @@ impl Lane {
             if self.drained || passed_over || !self.stages[index].reads_body || self.chain.awaits_callout(link) {
                 return Poll::Pending;
             }
-            let Some(part) = ready!(self.poll_part(cx)).map_err(|e| self.stop_of(&e))? else { continue };
+            let Some(part) = ready!(self.poll_part(cx)).map_err(|e| self.stop_of(&e))? else {
+                continue;
+            };
             let holds_body = self.stages[index].paused;
             if let Some(part) = self.pass(0, part, index + 1)? {
                 self.set_pending(part, index + 1);
@@ -191,7 +199,10 @@ impl Lane {
         let part = match frame {
             None => {
                 self.drained = true;
-                Some(Part { data: BodyBuffer::default(), end: End::Last })
+                Some(Part {
+                    data: BodyBuffer::default(),
+                    end: End::Last,
+                })
             }
             Some(Err(error)) => return Poll::Ready(Err(error)),
             Some(Ok(frame)) => match frame.into_data() {
@@ -211,7 +222,10 @@ impl Lane {
                 Err(frame) => frame.into_trailers().ok().map(|trailers| {
                     self.drained = true;
                     self.set_trailers(trailers);
-                    Part { data: BodyBuffer::default(), end: End::Trailers }
+                    Part {
+                        data: BodyBuffer::default(),
+                        end: End::Trailers,
+                    }
                 }),
             },
         };
@@ -245,10 +259,18 @@ impl Lane {
         }
         let hooks = link.hooks();
         let (body_hook, trailers_hook, body, trailers) = match self.direction {
-            Direction::Request => (hooks.request_body, hooks.request_trailers, Phase::RequestBody, Phase::RequestTrailers),
-            Direction::Response => {
-                (hooks.response_body, hooks.response_trailers, Phase::ResponseBody, Phase::ResponseTrailers)
-            }
+            Direction::Request => (
+                hooks.request_body,
+                hooks.request_trailers,
+                Phase::RequestBody,
+                Phase::RequestTrailers,
+            ),
+            Direction::Response => (
+                hooks.response_body,
+                hooks.response_trailers,
+                Phase::ResponseBody,
+                Phase::ResponseTrailers,
+            ),
         };
         let mut action = if stage.paused { Action::Pause } else { Action::Continue };
         let fresh = !part.data.is_empty();

@@ -53,7 +53,18 @@ impl Ledger {
         received: Meter,
         busy: Busy,
     ) -> Self {
-        Self { chain, _view: view, series, access_log, received, sent: 0, status: None, ending: Ending::Open, _busy: busy, deadline: Deadline::none() }
+        Self {
+            chain,
+            _view: view,
+            series,
+            access_log,
+            received,
+            sent: 0,
+            status: None,
+            ending: Ending::Open,
+            _busy: busy,
+            deadline: Deadline::none(),
+        }
     }
 
     /// The answer's head is about to be sent; the rest has what is left of the route's time.
@@ -89,7 +100,11 @@ impl Ledger {
         let facts = &exchange.facts;
         let plugins = self.chain.links().iter().filter(|link| link.was_reached()).map(|link| {
             let (name, request, response) = link.spent();
-            PluginTimes { name, request_us: request, response_us: response }
+            PluginTimes {
+                name,
+                request_us: request,
+                response_us: response,
+            }
         });
         log.write(&Record {
             time: facts.started_at,
@@ -109,7 +124,10 @@ impl Ledger {
             bytes_out: self.sent,
             duration: took,
             upstream_latency: facts.upstream_latency,
-            details: facts.code_details.as_deref().filter(|details| *details != "via_upstream"),
+            details: facts
+                .code_details
+                .as_deref()
+                .filter(|details| *details != "via_upstream"),
             broken: match self.ending {
                 Ending::Open => Some("client_gone"),
                 Ending::Complete => None,
@@ -132,7 +150,8 @@ impl Drop for Ledger {
         };
         self.chain.finish();
         // 499 is what the field writes for a client that left before it was answered.
-        self.series.record(self.status.map_or(499, |status| status.as_u16()), took);
+        self.series
+            .record(self.status.map_or(499, |status| status.as_u16()), took);
         if let Some(log) = &self.access_log {
             self.record(log, took);
         }

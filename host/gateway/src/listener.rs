@@ -70,7 +70,11 @@ fn admit(station: &Rc<Station>, name: &Arc<str>, stream: TcpStream, peer: Socket
     let view = station.view();
     let Some(listener) = view.listener(name) else { return };
     let Some(place) = station.shared.crowd.enter(name, listener.settings.limits.connections) else {
-        tracing::warn!(listener = &**name, limit = listener.settings.limits.connections, "connection limit reached; closed a new connection");
+        tracing::warn!(
+            listener = &**name,
+            limit = listener.settings.limits.connections,
+            "connection limit reached; closed a new connection"
+        );
         return;
     };
     let (station, listener) = (station.clone(), listener.clone());
@@ -83,5 +87,8 @@ fn admit(station: &Rc<Station>, name: &Arc<str>, stream: TcpStream, peer: Socket
 /// Errors that concern only the connection that was to be accepted.
 fn is_of_the_peer(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    )
 }

@@ -31,7 +31,9 @@ pub(crate) struct Outcome {
 impl Loader {
     /// A loader that has seen nothing yet.
     pub(crate) fn new(engine: Engine) -> Self {
-        Self { modules: Modules::new(engine) }
+        Self {
+            modules: Modules::new(engine),
+        }
     }
 
     /// The modules as they were at the last load.
@@ -90,7 +92,14 @@ impl Loader {
         }
         let revision = current.map_or(1, |current| current.revision + 1);
         let upstreams = upstreams(&model, current);
-        let snapshot = Arc::new(Snapshot::new(revision, document.text().into(), model, plugins, upstreams, certificates));
+        let snapshot = Arc::new(Snapshot::new(
+            revision,
+            document.text().into(),
+            model,
+            plugins,
+            upstreams,
+            certificates,
+        ));
         Ok(Outcome { snapshot, files })
     }
 
@@ -112,14 +121,26 @@ impl Loader {
                 };
             }
         };
-        let identity = PluginIdentity { model: model.clone(), sha256: module.sha256().to_owned() };
+        let identity = PluginIdentity {
+            model: model.clone(),
+            sha256: module.sha256().to_owned(),
+        };
         if let Some(serving) = serving.filter(|serving| serving.identity == identity) {
             return Ok(serving.clone());
         }
-        let namesake = current.and_then(|snapshot| snapshot.plugins.iter().find(|known| known.identity.model.name == model.name));
+        let namesake = current.and_then(|snapshot| {
+            snapshot
+                .plugins
+                .iter()
+                .find(|known| known.identity.model.name == model.name)
+        });
         let version = namesake.map_or(1, |known| known.version + 1);
         match self.link(model, module) {
-            Ok(plugin) => Ok(Arc::new(LoadedPlugin { plugin, identity, version })),
+            Ok(plugin) => Ok(Arc::new(LoadedPlugin {
+                plugin,
+                identity,
+                version,
+            })),
             Err(reason) => match serving {
                 Some(serving) => {
                     tracing::error!(plugin = %model.name, module = %model.module, "the new module is not taken, the one before keeps serving: {reason}");
@@ -155,7 +176,11 @@ impl Loader {
     fn choose(&self, model: &PluginModel) -> Result<Module, String> {
         let file = self.modules.get(&model.module).ok_or("there is no such file")?;
         let accepted = |module: &&Module| model.sha256.as_deref().is_none_or(|wanted| wanted == module.sha256());
-        let found = file.newest.as_ref().filter(accepted).or_else(|| file.proven.as_ref().filter(accepted));
+        let found = file
+            .newest
+            .as_ref()
+            .filter(accepted)
+            .or_else(|| file.proven.as_ref().filter(accepted));
         found.cloned().ok_or_else(|| match (&file.error, &file.newest) {
             (Some(error), _) => error.clone(),
             (None, Some(module)) => format!("its sha256 is {}, which is not the pinned one", module.sha256()),
@@ -166,7 +191,11 @@ impl Loader {
     fn module_diagnostic(&self, model: &PluginModel, document: &Document, reason: String) -> Diagnostic {
         let hint = lockgate_config::nearest(&model.module, self.modules.names()).filter(|near| *near != model.module);
         let pointer = format!("{}/module", model.pointer);
-        let pointer = if document.locate(&pointer).is_some() { pointer } else { model.pointer.clone() };
+        let pointer = if document.locate(&pointer).is_some() {
+            pointer
+        } else {
+            model.pointer.clone()
+        };
         document.diagnostic(
             &pointer,
             format!("module \"{0}\" ({0}.wasm in plugin_dir): {reason}", model.module),
@@ -178,7 +207,11 @@ impl Loader {
 
 /// Whether these are the very same plugins.
 fn same(current: &[Arc<LoadedPlugin>], next: &[Arc<LoadedPlugin>]) -> bool {
-    current.len() == next.len() && current.iter().zip(next).all(|(current, next)| Arc::ptr_eq(current, next))
+    current.len() == next.len()
+        && current
+            .iter()
+            .zip(next)
+            .all(|(current, next)| Arc::ptr_eq(current, next))
 }
 
 /// Upstreams whose settings did not change go on as they are, with their balance and connections.
@@ -213,7 +246,10 @@ fn certificates(
         };
         if let Some(known) = kept(listener, current) {
             if let Err(error) = known.reload() {
-                tracing::error!(listener = &*listener.name, "certificates not taken, the ones before keep serving: {error}");
+                tracing::error!(
+                    listener = &*listener.name,
+                    "certificates not taken, the ones before keep serving: {error}"
+                );
             }
             stores.push(Some(known));
             continue;
@@ -231,6 +267,10 @@ fn certificates(
 
 fn kept(listener: &Listener, current: Option<&Snapshot>) -> Option<Arc<CertificateStore>> {
     let snapshot = current?;
-    let index = snapshot.model.listeners.iter().position(|known| known.name == listener.name && known.tls == listener.tls)?;
+    let index = snapshot
+        .model
+        .listeners
+        .iter()
+        .position(|known| known.name == listener.name && known.tls == listener.tls)?;
     snapshot.certificates[index].clone()
 }

@@ -43,7 +43,10 @@ pub(crate) struct Modules {
 impl Modules {
     /// No modules yet.
     pub(crate) fn new(engine: Engine) -> Self {
-        Self { engine, files: BTreeMap::new() }
+        Self {
+            engine,
+            files: BTreeMap::new(),
+        }
     }
 
     /// What compiles them.
@@ -78,7 +81,10 @@ impl Modules {
 
     /// Names of all files, in order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.files.iter().filter(|(_, file)| !file.removed).map(|(name, _)| name.as_str())
+        self.files
+            .iter()
+            .filter(|(_, file)| !file.removed)
+            .map(|(name, _)| name.as_str())
     }
 
     /// Every module.
@@ -108,13 +114,22 @@ impl Modules {
         }
         file.removed = false;
         file.stamp = stamp.as_ref().ok().copied();
-        let compiled = read(path, &stamp).and_then(|bytes| self.engine.compile(&bytes).map_err(|error| error.to_string()));
+        let compiled =
+            read(path, &stamp).and_then(|bytes| self.engine.compile(&bytes).map_err(|error| error.to_string()));
         match compiled {
             Ok(module) => {
                 file.error = None;
-                let known = file.newest.as_ref().is_some_and(|before| before.sha256() == module.sha256());
+                let known = file
+                    .newest
+                    .as_ref()
+                    .is_some_and(|before| before.sha256() == module.sha256());
                 if !known {
-                    tracing::info!(module = name, sha256 = module.sha256(), bytes = module.size(), "module compiled");
+                    tracing::info!(
+                        module = name,
+                        sha256 = module.sha256(),
+                        bytes = module.size(),
+                        "module compiled"
+                    );
                 }
                 file.newest = Some(module);
             }
@@ -137,13 +152,22 @@ fn module_name(path: &Path) -> Option<String> {
 fn stamp(path: &Path) -> io::Result<Stamp> {
     use std::os::unix::fs::MetadataExt;
     let meta = fs::metadata(path)?;
-    Ok(Stamp { modified: meta.modified().ok(), bytes: meta.len(), inode: meta.ino() })
+    Ok(Stamp {
+        modified: meta.modified().ok(),
+        bytes: meta.len(),
+        inode: meta.ino(),
+    })
 }
 
 fn read(path: &Path, stamp: &io::Result<Stamp>) -> Result<Vec<u8>, String> {
-    let stamp = stamp.as_ref().map_err(|error| format!("the file cannot be read: {error}"))?;
+    let stamp = stamp
+        .as_ref()
+        .map_err(|error| format!("the file cannot be read: {error}"))?;
     if stamp.bytes > MAX_BYTES {
-        return Err(format!("the file has {} bytes, and {MAX_BYTES} is the most", stamp.bytes));
+        return Err(format!(
+            "the file has {} bytes, and {MAX_BYTES} is the most",
+            stamp.bytes
+        ));
     }
     fs::read(path).map_err(|error| format!("the file cannot be read: {error}"))
 }

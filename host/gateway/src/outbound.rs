@@ -17,7 +17,11 @@ use crate::{inbound, path};
 pub(crate) fn request(chain: &Chain, route: &Route, body: Outgoing) -> Request<Outgoing> {
     let mut exchange = chain.exchange.borrow_mut();
     let head = &mut exchange.request;
-    let mut headers = if chain.is_empty() { std::mem::take(&mut head.headers) } else { head.headers.clone() };
+    let mut headers = if chain.is_empty() {
+        std::mem::take(&mut head.headers)
+    } else {
+        head.headers.clone()
+    };
     if !chain.is_empty() {
         inbound::strip_request(&mut headers);
     }

@@ -26,7 +26,11 @@ pub(crate) struct World {
 impl World {
     /// The world that `station` stands in.
     pub(crate) fn new(station: &Rc<Station>) -> Rc<Self> {
-        Rc::new(Self { station: Rc::downgrade(station), timers: RefCell::default(), queues: RefCell::default() })
+        Rc::new(Self {
+            station: Rc::downgrade(station),
+            timers: RefCell::default(),
+            queues: RefCell::default(),
+        })
     }
 
     /// Something was put in a queue that a plugin of this worker listens to.
@@ -97,7 +101,12 @@ impl Outside for World {
 
     fn register_queue(&self, vm_id: &str, name: &str, ready: QueueTarget) -> Result<u32, Status> {
         let station = self.station()?;
-        let id = station.shared.store.queues().register(vm_id, name).map_err(|_| Status::InternalFailure)?;
+        let id = station
+            .shared
+            .store
+            .queues()
+            .register(vm_id, name)
+            .map_err(|_| Status::InternalFailure)?;
         self.queues.borrow_mut().insert(id, ready);
         station.shared.bells.hang(id, station.bell.clone());
         Ok(id)
@@ -109,13 +118,23 @@ impl Outside for World {
 
     fn enqueue(&self, queue: u32, value: &[u8]) -> Result<(), Status> {
         let station = self.station()?;
-        station.shared.store.queues().enqueue(queue, value).map_err(foreign::status_of_queue)?;
+        station
+            .shared
+            .store
+            .queues()
+            .enqueue(queue, value)
+            .map_err(foreign::status_of_queue)?;
         station.shared.bells.ring(queue);
         Ok(())
     }
 
     fn dequeue(&self, queue: u32) -> Result<Bytes, Status> {
-        self.station()?.shared.store.queues().dequeue(queue).map_err(foreign::status_of_queue)
+        self.station()?
+            .shared
+            .store
+            .queues()
+            .dequeue(queue)
+            .map_err(foreign::status_of_queue)
     }
 
     fn define_metric(&self, plugin: &Plugin, kind: MetricKind, name: &str) -> Result<u32, Status> {

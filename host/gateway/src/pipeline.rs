@@ -37,7 +37,9 @@ pub(crate) async fn answer(served: Rc<Served>, request: Request<Incoming>) -> Re
     let (route, started) = (admitted.route, admitted.started);
     let chain = Chain::new(admitted.exchange, view.chain(route));
     let mut ledger = served.open_ledger(&view, route, &chain, admitted.body.meter());
-    let timeout = route.and_then(|route| view.snapshot.model.routes[route].timeout).map(|timeout| timeout.0);
+    let timeout = route
+        .and_then(|route| view.snapshot.model.routes[route].timeout)
+        .map(|timeout| timeout.0);
     let mut deadline = Deadline::new(started, timeout, served.station.ward.alarms());
 
     let lane = Lane::request(chain.clone(), admitted.body);
@@ -68,7 +70,9 @@ async fn forward(
     deadline: &mut Deadline,
 ) -> Result<Response<PooledBody>, Stop> {
     deadline.bound(lane.head()).await?;
-    let Some(route) = route else { return Err(Stop::Problem(Problem::NoRoute)) };
+    let Some(route) = route else {
+        return Err(Stop::Problem(Problem::NoRoute));
+    };
     let index = choose_upstream(view, chain, route);
     let upstream = &view.snapshot.upstreams[index];
     let request = outbound::request(chain, &view.snapshot.model.routes[route], Outgoing::after(lane));
@@ -90,7 +94,10 @@ async fn forward(
 /// The upstream that a plugin chose, else the route's. A name that a reload has taken away counts as not chosen.
 fn choose_upstream(view: &View, chain: &Chain, route: usize) -> usize {
     let mut exchange = chain.exchange.borrow_mut();
-    let chosen = exchange.properties.get("lockgate.upstream").and_then(|name| std::str::from_utf8(name).ok());
+    let chosen = exchange
+        .properties
+        .get("lockgate.upstream")
+        .and_then(|name| std::str::from_utf8(name).ok());
     let index = chosen
         .and_then(|name| view.snapshot.upstream(name))
         .map_or(view.snapshot.model.routes[route].upstream.0, |(index, _)| index);
@@ -118,7 +125,9 @@ async fn until_stopped(
                 tracing::debug!(%error, "no answer from the upstream");
                 Stop::Problem(outbound::problem(&error))
             }))),
-            Poll::Pending => deadline.poll_passed(cx).map(|()| Err(Stop::Problem(Problem::UpstreamTimeout))),
+            Poll::Pending => deadline
+                .poll_passed(cx)
+                .map(|()| Err(Stop::Problem(Problem::UpstreamTimeout))),
         }
     })
     .await
@@ -134,12 +143,30 @@ fn arrive(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result<
             let mut headers = parts.headers;
             inbound::strip_response(&mut headers);
             exchange.facts.code_details = Some("via_upstream".into());
-            (ResponseHead { status: parts.status, headers }, chain.reached(), Source::upstream(body))
+            (
+                ResponseHead {
+                    status: parts.status,
+                    headers,
+                },
+                chain.reached(),
+                Source::upstream(body),
+            )
         }
-        Err(Stop::Reply(LocalResponse { status, details, headers, body, grpc_status, position })) => {
+        Err(Stop::Reply(LocalResponse {
+            status,
+            details,
+            headers,
+            body,
+            grpc_status,
+            position,
+        })) => {
             exchange.facts.code_details = Some(details.into());
             let (head, body) = grpc::in_form(&exchange.request, ResponseHead { status, headers }, body, grpc_status);
-            (head, chain.reached().map(|reached| reached.min(position)), Source::whole(body))
+            (
+                head,
+                chain.reached().map(|reached| reached.min(position)),
+                Source::whole(body),
+            )
         }
         Err(Stop::Problem(problem)) => {
             exchange.facts.code_details = Some(problem.code().into());
@@ -156,7 +183,11 @@ fn arrive(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result<
 /// The answer's head as the client gets it.
 fn head(chain: &Chain, body: &Outgoing, close: bool) -> Response<()> {
     let mut exchange = chain.exchange.borrow_mut();
-    let head = if chain.looks_back() { exchange.response.clone() } else { exchange.response.take() };
+    let head = if chain.looks_back() {
+        exchange.response.clone()
+    } else {
+        exchange.response.take()
+    };
     let head = head.expect("a response is in the exchange once it has arrived");
     let mut response = Response::new(());
     *response.status_mut() = head.status;
@@ -166,7 +197,9 @@ fn head(chain: &Chain, body: &Outgoing, close: bool) -> Response<()> {
         response.headers_mut().remove(header::CONTENT_LENGTH);
     }
     if close && exchange.facts.version <= Version::HTTP_11 {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }

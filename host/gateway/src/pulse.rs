@@ -104,7 +104,11 @@ impl Pulse {
             self.give(Order::Overdue);
         } else if self.busy.get() == 0 && over(self.quiet_since.get(), patience.idle) {
             // Twice the patience: the peer does not even take the goodbye.
-            let order = if over(self.quiet_since.get(), patience.idle * 2) { Order::Close } else { Order::Retire };
+            let order = if over(self.quiet_since.get(), patience.idle * 2) {
+                Order::Close
+            } else {
+                Order::Retire
+            };
             self.give(order);
         }
     }
@@ -131,7 +135,11 @@ impl Ward {
     /// An empty ward.
     pub(crate) fn new() -> Self {
         let clock = Rc::new(Cell::new(Instant::now()));
-        Self { alarms: Alarms::new(clock.clone()), clock, pulses: RefCell::new(Vec::new()) }
+        Self {
+            alarms: Alarms::new(clock.clone()),
+            clock,
+            pulses: RefCell::new(Vec::new()),
+        }
     }
 
     /// Wakes tasks by the same sweeps.
@@ -182,7 +190,11 @@ impl Ward {
 
     /// Open connections.
     pub(crate) fn census(&self) -> usize {
-        self.pulses.borrow().iter().filter(|pulse| pulse.strong_count() > 0).count()
+        self.pulses
+            .borrow()
+            .iter()
+            .filter(|pulse| pulse.strong_count() > 0)
+            .count()
     }
 }
 
@@ -190,7 +202,10 @@ impl Ward {
 mod tests {
     use super::*;
 
-    const PATIENCE: Patience = Patience { head: Some(Duration::from_secs(2)), idle: Duration::from_secs(10) };
+    const PATIENCE: Patience = Patience {
+        head: Some(Duration::from_secs(2)),
+        idle: Duration::from_secs(10),
+    };
 
     fn after(ward: &Ward, seconds: u64, start: Instant) {
         ward.sweep(start + Duration::from_secs(seconds));

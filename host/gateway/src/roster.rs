@@ -36,7 +36,11 @@ impl Roster {
     ) -> Self {
         let held_back = |module: &str| modules.get(module).and_then(|file| file.error.clone());
         Self {
-            held_back: snapshot.plugins.iter().map(|loaded| held_back(&loaded.plugin.spec().module_name)).collect(),
+            held_back: snapshot
+                .plugins
+                .iter()
+                .map(|loaded| held_back(&loaded.plugin.spec().module_name))
+                .collect(),
             modules: modules.iter().map(|(name, file)| module_report(name, file)).collect(),
             snapshot: snapshot.clone(),
             workers,
@@ -49,7 +53,10 @@ impl Roster {
         let mut asked = Vec::with_capacity(self.workers.len());
         for worker in &self.workers {
             let (reply, answer) = oneshot::channel();
-            let sent = worker.send(Command::Report { revision: self.snapshot.revision, reply });
+            let sent = worker.send(Command::Report {
+                revision: self.snapshot.revision,
+                reply,
+            });
             asked.push(sent.is_ok().then_some(answer));
         }
         let end = tokio::time::Instant::now() + PATIENCE;

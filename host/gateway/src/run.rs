@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwapOption;
-use lockgate_config::{Diagnostic, Report};
 use lockgate_config::model::Model;
+use lockgate_config::{Diagnostic, Report};
 use lockgate_sandbox::{Engine, EngineSettings};
 use lockgate_store::{CacheLimits, Store, StoreSettings};
 use lockgate_units::Size;
@@ -85,7 +85,9 @@ pub fn check(config: &Path) -> Result<CheckSummary, Report> {
                 expected: None,
                 hint: None,
             };
-            return Err(Report { diagnostics: vec![diagnostic] });
+            return Err(Report {
+                diagnostics: vec![diagnostic],
+            });
         }
     };
     let outcome = Loader::new(engine).load(config)?;
@@ -105,15 +107,20 @@ async fn serve(options: RunOptions) -> Result<(), RunError> {
     let model = &outcome.snapshot.model;
     let registry = Registry::new();
     let access_log = access_log(model, &registry)?;
-    let admin_state = AdminState::new(model.admin.as_ref().and_then(|admin| admin.token.clone()), registry.clone());
+    let admin_state = AdminState::new(
+        model.admin.as_ref().and_then(|admin| admin.token.clone()),
+        registry.clone(),
+    );
     let admin_state = Arc::new(admin_state.with_log(access_log.clone()));
     let (end_admin, admin_ended) = watch::channel(());
     if let Some(admin) = &model.admin {
-        let socket = tokio::net::TcpListener::bind(admin.listen).await.map_err(|source| RunError::Listen {
-            listener: "admin".to_owned(),
-            address: admin.listen,
-            source,
-        })?;
+        let socket = tokio::net::TcpListener::bind(admin.listen)
+            .await
+            .map_err(|source| RunError::Listen {
+                listener: "admin".to_owned(),
+                address: admin.listen,
+                source,
+            })?;
         tracing::info!(address = %admin.listen, "admin API");
         tokio::spawn(admin::serve(socket, admin_state.clone(), admin_ended));
     }
@@ -124,7 +131,10 @@ async fn serve(options: RunOptions) -> Result<(), RunError> {
         bells: Default::default(),
         connections: Arc::new(AtomicU64::new(1)),
     };
-    let count = model.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let count = model
+        .workers
+        .or_else(|| std::thread::available_parallelism().ok())
+        .map_or(1, NonZeroUsize::get);
     let workers = (0..count)
         .map(|index| worker::spawn(index, &registry, shared.clone()))
         .collect::<Result<Vec<_>, _>>()
@@ -141,14 +151,25 @@ async fn serve(options: RunOptions) -> Result<(), RunError> {
 /// What the configuration bounds of the store, its own defaults for the rest.
 fn store_settings(model: &Model) -> StoreSettings {
     let bytes = |size: Size| usize::try_from(size.0).unwrap_or(usize::MAX);
-    let cache = CacheLimits { bytes: bytes(model.cache.bytes), max_entry: bytes(model.cache.max_entry) };
-    StoreSettings { cache, ..StoreSettings::default() }
+    let cache = CacheLimits {
+        bytes: bytes(model.cache.bytes),
+        max_entry: bytes(model.cache.max_entry),
+    };
+    StoreSettings {
+        cache,
+        ..StoreSettings::default()
+    }
 }
 
 /// The WebAssembly engine, with a compile cache if there is a place for one.
 fn engine() -> Result<Engine, lockgate_sandbox::EngineError> {
-    let Some(folder) = cache_folder() else { return Engine::new(EngineSettings { cache_dir: None }) };
-    Engine::new(EngineSettings { cache_dir: Some(folder) }).or_else(|error| {
+    let Some(folder) = cache_folder() else {
+        return Engine::new(EngineSettings { cache_dir: None });
+    };
+    Engine::new(EngineSettings {
+        cache_dir: Some(folder),
+    })
+    .or_else(|error| {
         tracing::warn!("modules are compiled at every start: {error}");
         Engine::new(EngineSettings { cache_dir: None })
     })
@@ -166,7 +187,10 @@ fn cache_folder() -> Option<PathBuf> {
 
 /// The access log, open, if the configuration wants one.
 fn access_log(model: &Model, registry: &Registry) -> Result<Option<Arc<AccessLog>>, RunError> {
-    let Some(settings) = &model.access_log else { return Ok(None) };
+    let Some(settings) = &model.access_log else {
+        return Ok(None);
+    };
     let log = AccessLog::open(settings, registry.access_log_dropped());
-    log.map(|log| Some(Arc::new(log))).map_err(RunError::system("the access log cannot be written"))
+    log.map(|log| Some(Arc::new(log)))
+        .map_err(RunError::system("the access log cannot be written"))
 }

@@ -35,7 +35,13 @@ impl Served {
     }
 
     /// Opens the account of a request.
-    pub(crate) fn open_ledger(&self, view: &Rc<View>, route: Option<usize>, chain: &Rc<Chain>, received: Meter) -> Ledger {
+    pub(crate) fn open_ledger(
+        &self,
+        view: &Rc<View>,
+        route: Option<usize>,
+        chain: &Rc<Chain>,
+        received: Meter,
+    ) -> Ledger {
         let series = view.requests(&self.station.metrics, self.listener(view), route);
         let log = self.station.shared.access_log.load_full();
         Ledger::open(chain.clone(), view.clone(), series, log, received, self.pulse.begin())

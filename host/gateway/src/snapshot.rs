@@ -62,12 +62,27 @@ impl Snapshot {
         certificates: Vec<Option<Arc<CertificateStore>>>,
     ) -> Self {
         let routes = RouteTable::new(&model.routes);
-        let upstream_by_name = upstreams.iter().enumerate().map(|(i, u)| (u.name().clone(), i)).collect();
-        Self { revision, text, model, routes, plugins, upstreams, certificates, upstream_by_name }
+        let upstream_by_name = upstreams
+            .iter()
+            .enumerate()
+            .map(|(i, u)| (u.name().clone(), i))
+            .collect();
+        Self {
+            revision,
+            text,
+            model,
+            routes,
+            plugins,
+            upstreams,
+            certificates,
+            upstream_by_name,
+        }
     }
 
     /// The upstream called `name`, with its place.
     pub(crate) fn upstream(&self, name: &str) -> Option<(usize, &Arc<Upstream>)> {
-        self.upstream_by_name.get(name).map(|&index| (index, &self.upstreams[index]))
+        self.upstream_by_name
+            .get(name)
+            .map(|&index| (index, &self.upstreams[index]))
     }
 }

@@ -83,18 +83,30 @@ enum Origin {
 impl Source {
     /// The client's body; more than `limit` bytes of it are an error.
     pub(crate) fn client(body: Incoming, limit: Option<u64>) -> Self {
-        Self { meter: Meter::of(&body), origin: Origin::Client(body), limit: limit.unwrap_or(u64::MAX) }
+        Self {
+            meter: Meter::of(&body),
+            origin: Origin::Client(body),
+            limit: limit.unwrap_or(u64::MAX),
+        }
     }
 
     /// An upstream's body.
     pub(crate) fn upstream(body: PooledBody) -> Self {
-        Self { origin: Origin::Upstream(body), meter: Meter::default(), limit: u64::MAX }
+        Self {
+            origin: Origin::Upstream(body),
+            meter: Meter::default(),
+            limit: u64::MAX,
+        }
     }
 
     /// A body that is all there.
     pub(crate) fn whole(body: Bytes) -> Self {
         let body = (!body.is_empty()).then_some(body);
-        Self { origin: Origin::Whole(body), meter: Meter::default(), limit: u64::MAX }
+        Self {
+            origin: Origin::Whole(body),
+            meter: Meter::default(),
+            limit: u64::MAX,
+        }
     }
 
     /// The count of what has passed, which outlives the source.
@@ -110,13 +122,17 @@ impl Body for Source {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         let frame = match &mut this.origin {
-            Origin::Client(body) => std::task::ready!(Pin::new(body).poll_frame(cx)).map(|f| f.map_err(BodyError::Client)),
+            Origin::Client(body) => {
+                std::task::ready!(Pin::new(body).poll_frame(cx)).map(|f| f.map_err(BodyError::Client))
+            }
             Origin::Upstream(body) => {
                 std::task::ready!(Pin::new(body).poll_frame(cx)).map(|f| f.map_err(|e| BodyError::Upstream(e.into())))
             }
             Origin::Whole(body) => body.take().map(|data| Ok(Frame::data(data))),
         };
-        let Some(Ok(mut frame)) = frame else { return Poll::Ready(frame) };
+        let Some(Ok(mut frame)) = frame else {
+            return Poll::Ready(frame);
+        };
         if let Some(data) = frame.data_ref() {
             this.meter.add(data.len());
             if this.meter.bytes() > this.limit {

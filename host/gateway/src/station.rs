@@ -69,7 +69,8 @@ impl Station {
 
     /// The view that a request which starts now is answered by.
     pub(crate) fn view(&self) -> Rc<View> {
-        self.current().expect("a worker accepts no connection before it has adopted a snapshot")
+        self.current()
+            .expect("a worker accepts no connection before it has adopted a snapshot")
     }
 
     /// The view, if there is one yet.

@@ -44,22 +44,50 @@ impl View {
         let stands: Vec<_> = snapshot
             .plugins
             .iter()
-            .map(|loaded| (loaded.clone(), before.and_then(|view| view.stand(loaded)).unwrap_or_else(|| raise(loaded, outside, metrics))))
+            .map(|loaded| {
+                (
+                    loaded.clone(),
+                    before
+                        .and_then(|view| view.stand(loaded))
+                        .unwrap_or_else(|| raise(loaded, outside, metrics)),
+                )
+            })
             .collect();
         let model = &snapshot.model;
-        let pick = |indexes: &mut dyn Iterator<Item = &PluginIndex>| indexes.map(|i| stands[i.0].1.clone()).collect::<Rc<[_]>>();
-        let mut chains: Vec<_> =
-            model.routes.iter().map(|route| pick(&mut model.global_chain.iter().chain(&route.chain))).collect();
+        let pick = |indexes: &mut dyn Iterator<Item = &PluginIndex>| {
+            indexes.map(|i| stands[i.0].1.clone()).collect::<Rc<[_]>>()
+        };
+        let mut chains: Vec<_> = model
+            .routes
+            .iter()
+            .map(|route| pick(&mut model.global_chain.iter().chain(&route.chain)))
+            .collect();
         chains.push(pick(&mut model.global_chain.iter()));
         let listeners = model
             .listeners
             .iter()
             .enumerate()
-            .map(|(index, settings)| Rc::new(ListenerView { index, settings: settings.clone() }))
+            .map(|(index, settings)| {
+                Rc::new(ListenerView {
+                    index,
+                    settings: settings.clone(),
+                })
+            })
             .collect::<Vec<_>>();
-        let upstreams = model.upstreams.iter().map(|upstream| metrics.upstream(&upstream.name)).collect();
+        let upstreams = model
+            .upstreams
+            .iter()
+            .map(|upstream| metrics.upstream(&upstream.name))
+            .collect();
         let series = vec![None; listeners.len() * chains.len()];
-        Self { listeners, stands, chains, requests: RefCell::new(series), upstreams, snapshot }
+        Self {
+            listeners,
+            stands,
+            chains,
+            requests: RefCell::new(series),
+            upstreams,
+            snapshot,
+        }
     }
 
     /// The listener called `name`, while it exists.
@@ -73,12 +101,19 @@ impl View {
     }
 
     /// Where requests on this listener and route are counted. Listeners that are gone count as the first one's index.
-    pub(crate) fn requests(&self, metrics: &WorkerMetrics, listener: &ListenerView, route: Option<usize>) -> RequestSeries {
+    pub(crate) fn requests(
+        &self,
+        metrics: &WorkerMetrics,
+        listener: &ListenerView,
+        route: Option<usize>,
+    ) -> RequestSeries {
         let slot = listener.index * self.chains.len() + route.unwrap_or(self.chains.len() - 1);
         let mut requests = self.requests.borrow_mut();
         let name = || route.map_or("", |route| &*self.snapshot.model.routes[route].name);
         match requests.get_mut(slot) {
-            Some(series) => series.get_or_insert_with(|| metrics.requests(&listener.settings.name, name())).clone(),
+            Some(series) => series
+                .get_or_insert_with(|| metrics.requests(&listener.settings.name, name()))
+                .clone(),
             // The connection came in by a listener that a reload has taken away since.
             None => metrics.requests(&listener.settings.name, name()),
         }
@@ -95,7 +130,10 @@ impl View {
     }
 
     fn stand(&self, loaded: &Arc<LoadedPlugin>) -> Option<Rc<Stand>> {
-        self.stands.iter().find(|(known, _)| Arc::ptr_eq(known, loaded)).map(|(_, stand)| stand.clone())
+        self.stands
+            .iter()
+            .find(|(known, _)| Arc::ptr_eq(known, loaded))
+            .map(|(_, stand)| stand.clone())
     }
 }
 
@@ -104,5 +142,9 @@ fn raise(loaded: &LoadedPlugin, outside: &Rc<dyn Outside>, metrics: &WorkerMetri
     if let Err(failure) = vm.start() {
         tracing::error!(plugin = %failure.plugin, kind = failure.kind.as_str(), "plugin did not start on this worker: {}", failure.message);
     }
-    Rc::new(Stand { vm, series: metrics.plugin(loaded.plugin.name()), name: loaded.plugin.name().clone() })
+    Rc::new(Stand {
+        vm,
+        series: metrics.plugin(loaded.plugin.name()),
+        name: loaded.plugin.name().clone(),
+    })
 }

@@ -40,7 +40,13 @@ impl Watch {
             Ok(event) => drop(sender.send(event)),
             Err(error) => tracing::warn!(%error, "watching files"),
         })?;
-        Ok(Self { watcher, events, folders: BTreeSet::new(), names: BTreeSet::new(), writing: HashMap::new() })
+        Ok(Self {
+            watcher,
+            events,
+            folders: BTreeSet::new(),
+            names: BTreeSet::new(),
+            writing: HashMap::new(),
+        })
     }
 
     /// From now on watches `files`, and the modules in the folder `modules`, and nothing else.
@@ -48,7 +54,10 @@ impl Watch {
         let mut wanted: BTreeSet<PathBuf> = modules.map(Path::to_owned).into_iter().collect();
         self.names.clear();
         for file in files {
-            let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let parent = file
+                .parent()
+                .filter(|parent| !parent.as_os_str().is_empty())
+                .unwrap_or(Path::new("."));
             wanted.insert(parent.to_owned());
             self.names.extend(file.file_name().map(PathBuf::from));
         }
@@ -76,7 +85,11 @@ impl Watch {
         }
         let first = Instant::now();
         loop {
-            let wait = if first.elapsed() >= PATIENCE && self.writing.is_empty() { Duration::ZERO } else { QUIET };
+            let wait = if first.elapsed() >= PATIENCE && self.writing.is_empty() {
+                Duration::ZERO
+            } else {
+                QUIET
+            };
             match tokio::time::timeout(wait, self.events.recv()).await {
                 Ok(Some(event)) => {
                     self.note(&event);
@@ -113,7 +126,8 @@ impl Watch {
             EventKind::Modify(ModifyKind::Data(_)) | EventKind::Create(CreateKind::File) => {
                 // A link or a rename creates without a close; then the file is whole, and older than the event.
                 if matches!(event.kind, EventKind::Modify(_)) {
-                    self.writing.extend(event.paths.iter().map(|path| (path.clone(), Instant::now())));
+                    self.writing
+                        .extend(event.paths.iter().map(|path| (path.clone(), Instant::now())));
                 }
                 true
             }

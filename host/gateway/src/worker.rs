@@ -70,11 +70,17 @@ pub(crate) struct Worker {
 pub(crate) fn spawn(index: usize, registry: &Registry, shared: Shared) -> io::Result<Worker> {
     let (commands, orders) = mpsc::unbounded_channel();
     let registry = registry.clone();
-    let runtime = || Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
-    let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || match runtime() {
-        Ok(runtime) => runtime.block_on(run(orders, &registry, shared)),
-        Err(error) => tracing::error!(%error, "a worker cannot start"),
-    })?;
+    let runtime = || {
+        Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default())
+    };
+    let thread = std::thread::Builder::new()
+        .name(format!("worker-{index}"))
+        .spawn(move || match runtime() {
+            Ok(runtime) => runtime.block_on(run(orders, &registry, shared)),
+            Err(error) => tracing::error!(%error, "a worker cannot start"),
+        })?;
     Ok(Worker { commands, thread })
 }
 
@@ -84,7 +90,10 @@ async fn run(mut orders: mpsc::UnboundedReceiver<Command>, registry: &Registry, 
     let world = World::new(&station);
     let outside: Rc<dyn Outside> = world.clone();
     let sweeper = tokio::task::spawn_local(sweep(station.clone()));
-    let mut doors = Doors { station: station.clone(), open: FxHashMap::default() };
+    let mut doors = Doors {
+        station: station.clone(),
+        open: FxHashMap::default(),
+    };
     loop {
         let command = tokio::select! {
             command = orders.recv() => command,
@@ -94,7 +103,12 @@ async fn run(mut orders: mpsc::UnboundedReceiver<Command>, registry: &Registry, 
             }
         };
         match command {
-            Some(Command::Adopt { snapshot, sockets, closed, done }) => {
+            Some(Command::Adopt {
+                snapshot,
+                sockets,
+                closed,
+                done,
+            }) => {
                 let before = station.current();
                 let view = View::new(snapshot, before.as_deref(), &outside, &station.metrics);
                 drop(before);
@@ -163,7 +177,8 @@ impl Doors {
             let _ = stopped.await;
         };
         let accept = listener::accept(self.station.clone(), socket.listener.clone(), socket.socket, stopped);
-        self.open.insert(socket.listener, (stop, tokio::task::spawn_local(accept)));
+        self.open
+            .insert(socket.listener, (stop, tokio::task::spawn_local(accept)));
     }
 
     fn close(&mut self, name: &Arc<str>) {

@@ -13,7 +13,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
-use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy, WasmBacktraceDetails};
+use wasmtime::{
+    Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy, WasmBacktraceDetails,
+};
 
 use self::cache::Cache;
 use crate::failure::{EngineError, LoadError};
@@ -122,8 +124,10 @@ fn pooled_engine() -> Result<wasmtime::Engine, String> {
         .max_memories_per_module(1)
         .max_tables_per_module(1)
         .table_elements(100_000)
-        // What a stream has dirtied is zeroed rather than given back, up to this size: cheaper than a page fault each.
-        .linear_memory_keep_resident(256 * 1024)
+        // What a stream has dirtied is written over rather than given back, up to this size: cheaper than a page fault each.
+        // The kernel tells which pages those are, where it can; a Rust guest's lie behind a megabyte of untouched stack.
+        .linear_memory_keep_resident(4 * 1024 * 1024)
+        .pagemap_scan(Enabled::Auto)
         .table_keep_resident(16 * 1024);
     let mut config = config();
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));

@@ -34,7 +34,11 @@ impl Lane {
         if self.drained {
             self.chain.exchange.borrow_mut().register(cx.waker());
             self.finished |= !self.stages.iter().any(|stage| stage.paused);
-            return if self.finished { Poll::Ready(Ok(())) } else { Poll::Pending };
+            return if self.finished {
+                Poll::Ready(Ok(()))
+            } else {
+                Poll::Pending
+            };
         }
         if self.stages.iter().any(|stage| stage.paused) {
             self.chain.exchange.borrow_mut().register(cx.waker());
@@ -61,7 +65,13 @@ impl Lane {
     /// Puts what has passed every plugin where the sender takes it.
     fn emit(&mut self, part: Option<Part>) {
         let Some(mut part) = part else { return };
-        self.out.extend(part.data.take().into_iter().filter(|data| !data.is_empty()).map(Frame::data));
+        self.out.extend(
+            part.data
+                .take()
+                .into_iter()
+                .filter(|data| !data.is_empty())
+                .map(Frame::data),
+        );
         if part.end == End::Trailers
             && let Some(trailers) = self.take_trailers()
             && !trailers.is_empty()
@@ -111,6 +121,7 @@ impl Body for Lane {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.settled_length().map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.settled_length()
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

@@ -44,7 +44,13 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new(link: usize, reads_body: bool) -> Self {
-        Self { link, reads_body, paused: false, held: Part::default(), tap: None }
+        Self {
+            link,
+            reads_body,
+            paused: false,
+            held: Part::default(),
+            tap: None,
+        }
     }
 
     /// Lets go of what it holds.
