@@ -26,7 +26,7 @@ impl Outgoing {
 
     /// What a lane leaves to send, once its head is through.
     pub(crate) fn after(lane: Lane) -> Self {
-        if lane.touches_body() {
+        if lane.carries_body() {
             Self::Chained(Box::new(lane))
         } else {
             Self::Direct(lane.into_source())

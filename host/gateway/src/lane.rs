@@ -41,6 +41,8 @@ pub(crate) struct Lane {
     /// Frames that are through.
     out: VecDeque<Frame<Bytes>>,
     finished: bool,
+    /// The body is taken from the source piece by piece, and what is through lies in `out`.
+    flows: bool,
     /// A plugin holds the head, and is waited for.
     holds_head: bool,
     /// Why the source broke off, until it is reported.
@@ -76,6 +78,7 @@ impl Lane {
             onward: 0,
             out: VecDeque::new(),
             finished: false,
+            flows: false,
             holds_head: false,
             failure: None,
         }
@@ -111,14 +114,19 @@ impl Lane {
                 self.chain.start_clock();
             }
         }
-        if self.touches_body() {
+        if self.concerns_body() {
+            self.flows = true;
             poll_fn(|cx| self.poll_held(cx)).await?;
         }
         Ok(())
     }
 
-    /// True when the body has to pass plugins; else the source can be sent as it is.
-    pub(crate) fn touches_body(&self) -> bool {
+    /// True when the body passes plugins; else the source can be sent as it is. Known once the head is through.
+    pub(crate) fn carries_body(&self) -> bool {
+        self.flows
+    }
+
+    fn concerns_body(&self) -> bool {
         !self.pending.is_nothing()
             || self.stages.iter().any(|stage| stage.paused)
             || !self.drained && self.stages.iter().any(|stage| stage.reads_body || stage.tap.is_some())
