@@ -1,32 +1,29 @@
 //! One client connection: TLS if the listener wants it, HTTP/1.1 or HTTP/2, requests handed to the pipeline.
 
+mod farewell;
+mod guard;
+mod http1;
+mod http2;
+mod refused;
 mod stream;
 
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
-use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use lockgate_sandbox::exchange::{Connection, Scheme, TlsFacts};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::inbound::Peer;
-use crate::pipeline;
 use crate::pulse::{Order, Patience, Pulse};
 use crate::served::Served;
 use crate::station::Station;
 use crate::view::ListenerView;
-use stream::Watched;
-
-/// What HTTP/2 clients may have open at once on one connection.
-const MAX_STREAMS: u32 = 250;
 
 /// The start of every HTTP/2 connection in the clear (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -93,7 +90,7 @@ async fn unless_silent<T>(pulse: &Pulse, limit: Duration, step: impl Future<Outp
         let mut step = pin!(step);
         poll_fn(|cx| match pulse.poll_order(cx) {
             Order::Carry => step.as_mut().poll(cx).map(|outcome| outcome.map(Some)),
-            Order::Retire | Order::Close => Poll::Ready(Ok(None)),
+            Order::Retire | Order::Overdue | Order::Close => Poll::Ready(Ok(None)),
         })
         .await
     };
@@ -135,99 +132,8 @@ async fn run<S>(served: Rc<Served>, protocol: Protocol, stream: S) -> io::Result
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let pulse = served.pulse.clone();
-    let limits = &served.listener.settings.limits;
-    let io = TokioIo::new(Watched::new(stream, pulse.clone()));
     match protocol {
-        Protocol::Http1 => {
-            let mut builder = http1::Builder::new();
-            builder.header_read_timeout(None).max_buf_size((limits.header_bytes.0 as usize).max(8192));
-            if limits.headers != 100 {
-                // hyper keeps up to its default on the stack; another number costs an allocation per request.
-                builder.max_headers(limits.headers);
-            }
-            let service = { let served = served.clone(); service_fn(move |request| pipeline::answer(served.clone(), request)) };
-            let connection = pin!(builder.serve_connection(io, service));
-            Carried { connection, retired: false }.carry(&pulse).await
-        }
-        Protocol::Http2 => {
-            pulse.set_patience(Patience { head: None, idle: limits.idle_timeout.0 });
-            let mut builder = http2::Builder::new(LocalExecutor);
-            builder
-                .timer(TokioTimer::new())
-                .max_concurrent_streams(MAX_STREAMS)
-                .max_header_list_size(u32::try_from(limits.header_bytes.0).unwrap_or(u32::MAX));
-            let service = { let served = served.clone(); service_fn(move |request| pipeline::answer(served.clone(), request)) };
-            let connection = pin!(builder.serve_connection(io, service));
-            Carried { connection, retired: false }.carry(&pulse).await
-        }
-    }
-}
-
-/// What the two protocols' connections have in common.
-trait Graceful: Future<Output = hyper::Result<()>> {
-    fn retire(self: Pin<&mut Self>);
-}
-
-impl<S, F, I, B> Graceful for http1::Connection<I, S>
-where
-    S: hyper::service::Service<hyper::Request<hyper::body::Incoming>, Response = hyper::Response<B>, Future = F>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    I: hyper::rt::Read + hyper::rt::Write + Unpin,
-    B: http_body::Body + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    fn retire(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
-impl<S, F, I, B> Graceful for http2::Connection<I, S, LocalExecutor>
-where
-    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B, Future = F>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    I: hyper::rt::Read + hyper::rt::Write + Unpin,
-    F: Future + 'static,
-    B: http_body::Body + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    LocalExecutor: hyper::rt::bounds::Http2ServerConnExec<F, B>,
-{
-    fn retire(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
-/// A connection under its worker's orders.
-struct Carried<'a, C> {
-    connection: Pin<&'a mut C>,
-    retired: bool,
-}
-
-impl<C: Graceful> Carried<'_, C> {
-    async fn carry(mut self, pulse: &Pulse) -> io::Result<()> {
-        poll_fn(|cx| self.poll(pulse, cx)).await
-    }
-
-    fn poll(&mut self, pulse: &Pulse, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match pulse.poll_order(cx) {
-            Order::Carry => {}
-            Order::Retire if self.retired => {}
-            Order::Retire => {
-                self.retired = true;
-                self.connection.as_mut().retire();
-            }
-            Order::Close => return Poll::Ready(Ok(())),
-        }
-        self.connection.as_mut().poll(cx).map_err(io::Error::other)
-    }
-}
-
-/// Runs hyper's tasks on this worker.
-#[derive(Clone, Copy)]
-struct LocalExecutor;
-
-impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for LocalExecutor {
-    fn execute(&self, task: F) {
-        tokio::task::spawn_local(task);
+        Protocol::Http1 => http1::serve(served, stream).await,
+        Protocol::Http2 => http2::serve(served, stream).await,
     }
 }

@@ -3,11 +3,15 @@
 //! Every problem says whose fault it was. Texts are constants: no address, path or configured value can reach a client through
 //! them. Local replies that a plugin makes are not problems and never pass here.
 
+mod malformed;
+
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use lockgate_sandbox::exchange::ResponseHead;
 use serde::Serialize;
+
+pub use malformed::Malformed;
 
 /// Why the gateway, and not a plugin or an upstream, answers a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,35 +58,6 @@ pub enum Problem {
     NotReady,
     /// 504: the upstream's answer did not come in the route's time.
     UpstreamTimeout,
-}
-
-/// What is wrong with a request, or with an upstream's answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Malformed {
-    /// The request target is not a path (nor `*` for OPTIONS).
-    Target,
-    /// `%` without two hexadecimal digits behind it.
-    Escape,
-    /// `%2F`, `%5C`, `%00`, a double encoding or a backslash on a listener that rejects them.
-    AmbiguousPath,
-    /// HTTP/1.1 without `Host`, HTTP/2 without `:authority`.
-    HostMissing,
-    /// More than one `Host`, or one that contradicts the request target.
-    HostConflict,
-    /// A `Host` that is no host, with or without a port.
-    HostInvalid,
-    /// A `Content-Length` that is not one decimal number.
-    ContentLength,
-    /// `Transfer-Encoding` that is not exactly `chunked` on HTTP/1.1.
-    TransferEncoding,
-    /// Both `Content-Length` and `Transfer-Encoding`.
-    TwoLengths,
-    /// HTTP/2 with a field that belongs to an HTTP/1 connection.
-    ConnectionField,
-    /// `CONNECT`, which is no business of a gateway.
-    Connect,
-    /// A body that broke off or whose chunks are malformed.
-    Body,
 }
 
 /// Whose fault a problem is: what an operator looks at first.
@@ -211,46 +186,6 @@ impl Problem {
             }
             _ => None,
         };
-    }
-}
-
-impl Malformed {
-    /// See [`Problem::code`].
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Target => "malformed_target",
-            Self::Escape => "malformed_escape",
-            Self::AmbiguousPath => "ambiguous_path",
-            Self::HostMissing => "host_missing",
-            Self::HostConflict => "host_conflict",
-            Self::HostInvalid => "host_invalid",
-            Self::ContentLength => "malformed_content_length",
-            Self::TransferEncoding => "malformed_transfer_encoding",
-            Self::TwoLengths => "two_lengths",
-            Self::ConnectionField => "connection_field",
-            Self::Connect => "connect",
-            Self::Body => "malformed_body",
-        }
-    }
-
-    /// See [`Problem::detail`].
-    pub fn detail(self) -> &'static str {
-        match self {
-            Self::Target => "The request target is not a path.",
-            Self::Escape => "The path holds a percent sign without two hexadecimal digits behind it.",
-            Self::AmbiguousPath => {
-                "The path holds an escaped slash, backslash or NUL, a double encoding or a backslash."
-            }
-            Self::HostMissing => "The request names no host.",
-            Self::HostConflict => "The request names more than one host.",
-            Self::HostInvalid => "The request's host is not a valid host.",
-            Self::ContentLength => "Content-Length must be one decimal number.",
-            Self::TransferEncoding => "Transfer-Encoding must be exactly chunked, on HTTP/1.1.",
-            Self::TwoLengths => "Content-Length and Transfer-Encoding exclude each other.",
-            Self::ConnectionField => "HTTP/2 carries no connection-specific fields.",
-            Self::Connect => "CONNECT is not served here.",
-            Self::Body => "The request body broke off or is malformed.",
-        }
     }
 }
 

@@ -9,17 +9,16 @@ pub(super) const PROXY_AUTHENTICATE: u32 = 1 << 3;
 pub(super) const PROXY_AUTHORIZATION: u32 = 1 << 4;
 pub(super) const PROXY_AUTHENTICATION_INFO: u32 = 1 << 5;
 pub(super) const TE: u32 = 1 << 6;
-pub(super) const TRAILER: u32 = 1 << 7;
-pub(super) const TRANSFER_ENCODING: u32 = 1 << 8;
-pub(super) const UPGRADE: u32 = 1 << 9;
-pub(super) const HOST: u32 = 1 << 10;
-pub(super) const CONTENT_LENGTH: u32 = 1 << 11;
-pub(super) const EXPECT: u32 = 1 << 12;
-pub(super) const REQUEST_ID: u32 = 1 << 13;
+pub(super) const TRANSFER_ENCODING: u32 = 1 << 7;
+pub(super) const UPGRADE: u32 = 1 << 8;
+pub(super) const HOST: u32 = 1 << 9;
+pub(super) const CONTENT_LENGTH: u32 = 1 << 10;
+pub(super) const EXPECT: u32 = 1 << 11;
+pub(super) const REQUEST_ID: u32 = 1 << 12;
 /// `x-forwarded-` and anything.
-pub(super) const X_FORWARDED: u32 = 1 << 14;
+pub(super) const X_FORWARDED: u32 = 1 << 13;
 /// RFC 7239's successor of the former.
-pub(super) const FORWARDED: u32 = 1 << 15;
+pub(super) const FORWARDED: u32 = 1 << 14;
 
 /// A set of the fields above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +43,6 @@ fn field(name: &HeaderName) -> u32 {
         2 if name == "te" => TE,
         4 if name == "host" => HOST,
         6 if name == "expect" => EXPECT,
-        7 if name == "trailer" => TRAILER,
         7 if name == "upgrade" => UPGRADE,
         9 if name == "forwarded" => FORWARDED,
         10 if name == "connection" => CONNECTION,

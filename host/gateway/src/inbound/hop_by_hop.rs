@@ -16,13 +16,12 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 const PROXY_AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("proxy-authentication-info");
 
 /// Every field that goes, with its bit. `te` is not among them, as a part of it may stay, nor `connection`, which is read first.
-const HOP_BY_HOP: [(u32, HeaderName); 8] = [
+const HOP_BY_HOP: [(u32, HeaderName); 7] = [
     (fields::KEEP_ALIVE, KEEP_ALIVE),
     (fields::PROXY_CONNECTION, PROXY_CONNECTION),
     (fields::PROXY_AUTHENTICATE, PROXY_AUTHENTICATE),
     (fields::PROXY_AUTHORIZATION, PROXY_AUTHORIZATION),
     (fields::PROXY_AUTHENTICATION_INFO, PROXY_AUTHENTICATION_INFO),
-    (fields::TRAILER, TRAILER),
     (fields::TRANSFER_ENCODING, TRANSFER_ENCODING),
     (fields::UPGRADE, UPGRADE),
 ];
@@ -33,7 +32,6 @@ const ANY_BIT: u32 = fields::CONNECTION
     | fields::PROXY_AUTHORIZATION
     | fields::PROXY_AUTHENTICATION_INFO
     | fields::TE
-    | fields::TRAILER
     | fields::TRANSFER_ENCODING
     | fields::UPGRADE
     | fields::EXPECT;
@@ -46,7 +44,8 @@ pub(super) enum Direction {
 }
 
 /// Removes from a request what is for this hop only. `te: trailers` stays; `expect` goes, as hyper has answered it. [`super::admit`]
-/// does this too; once more before forwarding takes away what plugins added.
+/// does this too; once more before forwarding takes away what plugins added. `trailer` is no business of one hop only (RFC 9110,
+/// section 6.6.2), and without it the HTTP library sends no trailers.
 pub fn strip_request(headers: &mut HeaderMap) {
     strip(headers, Present::of(headers), Direction::Request);
 }
@@ -63,6 +62,7 @@ pub fn strip_trailers(trailers: &mut HeaderMap) {
     for name in [
         CONTENT_LENGTH,
         HOST,
+        TRAILER,
         http::header::AUTHORIZATION,
         http::header::CACHE_CONTROL,
         http::header::CONTENT_ENCODING,

@@ -1,0 +1,118 @@
+//! What kind a byte is, and where the next one is that ends a line or may not be there.
+
+/// The bytes of methods and field names (RFC 9110, section 5.6.2).
+static TOKEN: [bool; 256] = table(b"!#$%&'*+-.^_`|~", true);
+/// What a path is taken with. Not all of it is allowed (RFC 3986, section 3.3), but all of it is in use, and read by everyone alike.
+static PATH: [bool; 256] = table(b"!$%&'()*+,-./:;=@[\\]^_|~\"{}", false);
+/// The same for a query.
+static QUERY: [bool; 256] = table(b"!$%&'()*+,-./:;=@[\\]^_|~`{}?", false);
+
+/// Letters, digits and `others`; for what is not ASCII-only, also every byte beyond.
+const fn table(others: &[u8], ascii: bool) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric() || (!ascii && byte >= 0x80);
+        byte += 1;
+    }
+    let mut index = 0;
+    while index < others.len() {
+        table[others[index] as usize] = true;
+        index += 1;
+    }
+    table
+}
+
+/// Where the first control character other than a tab is in `data`, looking from `from` on; its length if there is none.
+/// Among them are the bytes of a line's end. Eight bytes a step: this is what looks at every byte of a head.
+pub(super) fn control(data: &[u8], from: usize) -> usize {
+    let mut at = from;
+    while let Some(word) = data[at..].first_chunk::<8>() {
+        let found = controls(u64::from_le_bytes(*word));
+        if found == 0 {
+            at += 8;
+            continue;
+        }
+        at += (found.trailing_zeros() / 8) as usize;
+        if data[at] != b'\t' {
+            return at;
+        }
+        at += 1;
+    }
+    data[at..].iter().position(|&byte| is_control(byte)).map_or(data.len(), |offset| at + offset)
+}
+
+/// The highest bit of each byte that is a control character, tabs included. Bytes above the first one that is may have it wrongly:
+/// the subtractions borrow from them.
+fn controls(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    let below_space = word.wrapping_sub(ONES * 0x20) & !word;
+    let other = word ^ (ONES * 0x7f);
+    let delete = other.wrapping_sub(ONES) & !other;
+    (below_space | delete) & (ONES * 0x80)
+}
+
+/// A control character other than a tab.
+pub(super) fn is_control(byte: u8) -> bool {
+    byte.is_ascii_control() && byte != b'\t'
+}
+
+/// A byte of a token.
+pub(super) fn is_token(byte: u8) -> bool {
+    TOKEN[usize::from(byte)]
+}
+
+/// The length of the token that `text` begins with.
+pub(super) fn token(text: &[u8]) -> usize {
+    text.iter().position(|&byte| !is_token(byte)).unwrap_or(text.len())
+}
+
+/// Whether `target` is a path, with or without a query, that the HTTP library takes too. No fragment.
+pub(super) fn is_path_and_query(target: &[u8]) -> bool {
+    let path = target.iter().position(|&byte| !PATH[usize::from(byte)]).unwrap_or(target.len());
+    let fits = match target[path..].split_first() {
+        None => true,
+        Some((b'?', query)) => query.iter().all(|&byte| QUERY[usize::from(byte)]),
+        Some(_) => false,
+    };
+    fits && (target.is_ascii() || std::str::from_utf8(target).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_first_control_character_is_found_wherever_it_is(
+            data in proptest::collection::vec(prop_oneof![4 => any::<u8>(), 8 => 0x1eu8..0x82, 2 => Just(b'\t'), 1 => Just(0x7f)], 0..64),
+            from in 0usize..64,
+        ) {
+            let from = from.min(data.len());
+            let expected = (from..data.len()).find(|&at| data[at] != b'\t' && (data[at] < 0x20 || data[at] == 0x7f));
+            prop_assert_eq!(control(&data, from), expected.unwrap_or(data.len()));
+        }
+
+        #[test]
+        fn a_path_is_what_the_http_library_takes_for_one(rest in proptest::collection::vec(any::<u8>(), 0..6)) {
+            let target = [b"/".as_slice(), &rest].concat();
+            let taken = http::uri::PathAndQuery::try_from(&target[..]).is_ok() && !target.contains(&b'#');
+            prop_assert_eq!(is_path_and_query(&target), taken);
+        }
+    }
+
+    #[test]
+    fn every_byte_is_of_the_kind_that_the_http_library_takes_it_for() {
+        for byte in 0..=255u8 {
+            assert_eq!(is_token(byte), http::Method::from_bytes(&[byte]).is_ok(), "{byte:#x}");
+            let value = http::HeaderValue::from_bytes(&[byte]).is_ok();
+            assert_eq!(!is_control(byte), value, "{byte:#x}");
+            for target in [[b'/', byte].as_slice(), &[b'/', b'?', byte]] {
+                let taken = http::uri::PathAndQuery::try_from(target).is_ok() && byte != b'#';
+                assert_eq!(is_path_and_query(target), taken, "{target:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What can be wrong with a message, and how that is told.
+
+/// What is wrong with a request, or with an upstream's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Malformed {
+    /// A request line that is not method, target and version with single spaces.
+    RequestLine,
+    /// The request target is not a path (nor `*` for OPTIONS).
+    Target,
+    /// A fragment in the request target, which is for clients alone.
+    Fragment,
+    /// `%` without two hexadecimal digits behind it.
+    Escape,
+    /// `%2F`, `%5C`, `%00`, a double encoding or a backslash on a listener that rejects them.
+    AmbiguousPath,
+    /// A line of the head that does not end in a carriage return and a line feed, or one of these elsewhere.
+    LineEnd,
+    /// NUL or another control character in the head.
+    ControlCharacter,
+    /// A line of the head that begins with a blank.
+    Folding,
+    /// A field without a name that is a token with a colon right behind it.
+    FieldName,
+    /// HTTP/1.1 without `Host`, HTTP/2 without `:authority`.
+    HostMissing,
+    /// More than one `Host`, or one that contradicts the request target.
+    HostConflict,
+    /// A `Host` that is no host, with or without a port.
+    HostInvalid,
+    /// A `Content-Length` that is not one decimal number.
+    ContentLength,
+    /// `Transfer-Encoding` that is not exactly `chunked` on HTTP/1.1.
+    TransferEncoding,
+    /// Both `Content-Length` and `Transfer-Encoding`.
+    TwoLengths,
+    /// HTTP/2 with a field that belongs to an HTTP/1 connection.
+    ConnectionField,
+    /// `CONNECT`, which is no business of a gateway.
+    Connect,
+    /// A body that broke off or whose chunks are malformed.
+    Body,
+}
+
+impl Malformed {
+    /// See [`super::Problem::code`].
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::RequestLine => "malformed_request_line",
+            Self::Target => "malformed_target",
+            Self::Fragment => "fragment",
+            Self::Escape => "malformed_escape",
+            Self::AmbiguousPath => "ambiguous_path",
+            Self::LineEnd => "malformed_line_end",
+            Self::ControlCharacter => "control_character",
+            Self::Folding => "folded_line",
+            Self::FieldName => "malformed_field_name",
+            Self::HostMissing => "host_missing",
+            Self::HostConflict => "host_conflict",
+            Self::HostInvalid => "host_invalid",
+            Self::ContentLength => "malformed_content_length",
+            Self::TransferEncoding => "malformed_transfer_encoding",
+            Self::TwoLengths => "two_lengths",
+            Self::ConnectionField => "connection_field",
+            Self::Connect => "connect",
+            Self::Body => "malformed_body",
+        }
+    }
+
+    /// See [`super::Problem::detail`].
+    pub fn detail(self) -> &'static str {
+        match self {
+            Self::RequestLine => "The request line must be method, target and version, with single spaces.",
+            Self::Target => "The request target is not a path.",
+            Self::Fragment => "The request target holds a fragment.",
+            Self::Escape => "The path holds a percent sign without two hexadecimal digits behind it.",
+            Self::AmbiguousPath => {
+                "The path holds an escaped slash, backslash or NUL, a double encoding or a backslash."
+            }
+            Self::LineEnd => "Every line of the head must end in a carriage return and a line feed.",
+            Self::ControlCharacter => "The head holds a control character.",
+            Self::Folding => "No line of the head may begin with a blank.",
+            Self::FieldName => "A field's name must be a token with a colon right behind it.",
+            Self::HostMissing => "The request names no host.",
+            Self::HostConflict => "The request names more than one host.",
+            Self::HostInvalid => "The request's host is not a valid host.",
+            Self::ContentLength => "Content-Length must be one decimal number.",
+            Self::TransferEncoding => "Transfer-Encoding must be exactly chunked, on HTTP/1.1.",
+            Self::TwoLengths => "Content-Length and Transfer-Encoding exclude each other.",
+            Self::ConnectionField => "HTTP/2 carries no connection-specific fields.",
+            Self::Connect => "CONNECT is not served here.",
+            Self::Body => "The request body broke off or is malformed.",
+        }
+    }
+}
