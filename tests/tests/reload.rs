@@ -129,35 +129,29 @@ fn what_is_broken_changes_nothing_under_load_and_says_why() {
     let upstream = Upstream::fixed("the answer");
     let mut gateway = gateway(&upstream);
     let load = load(&gateway);
-    let before = gateway.metrics().sum("lockgate_reloads_total", &[]);
-    let told = |gateway: &Gateway, nth: f64, place: &str, parts: &[&str]| {
-        eventually(
-            &format!("{place}: the refusal is counted"),
-            Duration::from_secs(3),
-            || gateway.metrics().sum("lockgate_reloads_total", &[]) >= before + nth,
-        );
+    let told = |gateway: &Gateway, place: &str, parts: &[&str]| {
+        let _ = gateway.logged(parts);
         assert_eq!(
             gateway.get("/").header("x-tag"),
             Some("v1"),
             "{place}: what served serves on"
         );
-        let _ = gateway.logged(parts);
     };
 
     let whole = tag("v3");
     gateway.install("first", &whole[..whole.len() / 2]);
-    told(&gateway, 1.0, "a truncated module", &["first"]);
+    told(&gateway, "a truncated module", &["first", "unexpected end", "ERROR"]);
     assert!(gateway.plugins().contains("error"), "{}", gateway.plugins());
 
     gateway.install("first", b"no module at all");
-    told(&gateway, 2.0, "a text file", &["first"]);
+    told(&gateway, "a text file", &["first", "magic", "ERROR"]);
 
     gateway.install("first", &tag("v1"));
     gateway.write_config("{ \"listeners\": { \"web\": ");
-    told(&gateway, 3.0, "broken JSON", &["gateway.json"]);
+    told(&gateway, "broken JSON", &["gateway.json:1:"]);
 
     gateway.reconfigure(|config| config["routes"][0]["upstream"] = json!("nowhere"));
-    told(&gateway, 4.0, "an unknown upstream", &["nowhere", "/routes/0/upstream"]);
+    told(&gateway, "an unknown upstream", &["nowhere", "/routes/0/upstream"]);
 
     gateway.reconfigure(|config| config["routes"][0]["upstream"] = json!("app"));
     gateway.install("first", &tag("v4"));
@@ -202,12 +196,20 @@ fn sighup_reloads_too() {
     let _alone = alone();
     let upstream = Upstream::fixed("the answer");
     let gateway = gateway(&upstream);
-    let before = gateway.metrics().sum("lockgate_reloads_total", &[]);
     gateway.signal("HUP");
-    eventually("the reload is counted", Duration::from_secs(3), || {
-        gateway.metrics().sum("lockgate_reloads_total", &[]) > before
-    });
+    let _ = gateway.logged(&["SIGHUP"]);
     assert_eq!(gateway.get("/").header("x-tag"), Some("v1"));
+    gateway.write_config("no configuration at all");
+    let refusals = || {
+        gateway
+            .log()
+            .iter()
+            .filter(|line| line.contains("gateway.json:1:1"))
+            .count()
+    };
+    eventually("the change is refused", Duration::from_secs(3), || refusals() == 1);
+    gateway.signal("HUP");
+    eventually("it is read again", Duration::from_secs(3), || refusals() == 2);
 }
 
 #[test]
@@ -256,25 +258,46 @@ fn a_module_that_is_written_slowly_is_taken_when_it_is_whole() {
     in_force(&gateway, "v2", "the module is whole");
 }
 
+/// As Kubernetes mounts a ConfigMap: the files are links through a link `..data`, and that one is switched.
 #[test]
-fn a_symbolic_link_that_is_switched_is_followed() {
+fn a_folder_of_symbolic_links_that_is_switched_is_followed() {
     let _alone = alone();
     let upstream = Upstream::fixed("the answer");
     let gateway = gateway(&upstream);
-    let folder = gateway.folder();
+    let plugins = gateway.folder().join("plugins");
     let switch = |version: &str| {
-        fs::create_dir(folder.join(version)).expect("the folder is writable");
-        fs::write(folder.join(version).join("first.wasm"), tag(version)).expect("the folder is writable");
-        std::os::unix::fs::symlink(version, folder.join("next")).expect("the folder is writable");
-        fs::rename(folder.join("next"), folder.join("current")).expect("the folder is writable");
+        let data = format!("..{version}");
+        fs::create_dir(plugins.join(&data)).expect("the folder is writable");
+        fs::write(plugins.join(&data).join("first.wasm"), tag(version)).expect("the folder is writable");
+        std::os::unix::fs::symlink(&data, plugins.join("..next")).expect("the folder is writable");
+        fs::rename(plugins.join("..next"), plugins.join("..data")).expect("the folder is writable");
     };
     switch("v2");
-    let link = folder.join("plugins/.link");
-    std::os::unix::fs::symlink("../current/first.wasm", &link).expect("the folder is writable");
-    fs::rename(&link, folder.join("plugins/first.wasm")).expect("the folder is writable");
+    std::os::unix::fs::symlink("..data/first.wasm", plugins.join("..link")).expect("the folder is writable");
+    fs::rename(plugins.join("..link"), plugins.join("first.wasm")).expect("the folder is writable");
     in_force(&gateway, "v2", "the module has become a link");
     switch("v3");
-    eventually("the link's folder is another", Duration::from_secs(10), || {
-        gateway.get("/").header("x-tag") == Some("v3")
+    in_force(&gateway, "v3", "the links lead elsewhere");
+}
+
+#[test]
+fn what_is_refused_is_counted() {
+    let _alone = alone();
+    let upstream = Upstream::fixed("the answer");
+    let gateway = gateway(&upstream);
+    let failures = || {
+        gateway
+            .metrics()
+            .sum("lockgate_reloads_total", &[("result", "failure")])
+    };
+    let before = failures();
+    gateway.install("first", b"no module at all");
+    eventually("a refused module is counted", Duration::from_secs(3), || {
+        failures() > before
+    });
+    let before = failures();
+    gateway.write_config("no configuration at all");
+    eventually("a refused configuration is counted", Duration::from_secs(3), || {
+        failures() > before
     });
 }
