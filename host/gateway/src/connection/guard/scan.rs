@@ -25,6 +25,7 @@ const fn table(others: &[u8], ascii: bool) -> [bool; 256] {
 
 /// Where the first control character other than a tab is in `data`, looking from `from` on; its length if there is none.
 /// Among them are the bytes of a line's end. Eight bytes a step: this is what looks at every byte of a head.
+#[inline]
 pub(super) fn control(data: &[u8], from: usize) -> usize {
     let mut at = from;
     while let Some(word) = data[at..].first_chunk::<8>() {
@@ -44,6 +45,7 @@ pub(super) fn control(data: &[u8], from: usize) -> usize {
 
 /// The highest bit of each byte that is a control character, tabs included. Bytes above the first one that is may have it wrongly:
 /// the subtractions borrow from them.
+#[inline]
 fn controls(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 255;
     let below_space = word.wrapping_sub(ONES * 0x20) & !word;
@@ -53,16 +55,19 @@ fn controls(word: u64) -> u64 {
 }
 
 /// A control character other than a tab.
+#[inline]
 pub(super) fn is_control(byte: u8) -> bool {
     byte.is_ascii_control() && byte != b'\t'
 }
 
 /// A byte of a token.
+#[inline]
 pub(super) fn is_token(byte: u8) -> bool {
     TOKEN[usize::from(byte)]
 }
 
 /// The length of the token that `text` begins with.
+#[inline]
 pub(super) fn token(text: &[u8]) -> usize {
     text.iter().position(|&byte| !is_token(byte)).unwrap_or(text.len())
 }

@@ -258,10 +258,14 @@ fn a_head_has_begun_with_its_first_byte_that_is_no_empty_line() {
 fn cost_of_a_head() {
     let head = b"GET /api/v1/items?page=2 HTTP/1.1\r\nhost: gateway.example:8080\r\nuser-agent: wrk/4.2.0\r\naccept: */*\r\naccept-encoding: gzip\r\nx-request-id: 0123456789\r\n\r\n";
     let mut guard = Guard::new(LIMITS);
-    let rounds = 5_000_000u32;
-    let begun = std::time::Instant::now();
-    for _ in 0..rounds {
-        assert_eq!(guard.advance(std::hint::black_box(head)).end, head.len());
-    }
-    println!("{} bytes: {:?}", head.len(), begun.elapsed() / rounds);
+    let rounds = 100_000u32;
+    let batch = || {
+        let begun = std::time::Instant::now();
+        for _ in 0..rounds {
+            assert_eq!(guard.advance(std::hint::black_box(head)).end, head.len());
+        }
+        begun.elapsed() / rounds
+    };
+    let fastest = std::iter::repeat_with(batch).take(50).min();
+    println!("{} bytes: {fastest:?}", head.len());
 }
