@@ -40,7 +40,11 @@ fn requests_before_a_refused_one_are_answered_first() {
     }
     let response = wire.response("GET").expect("the refusal comes");
     is_last(&mut wire, &response, 400, "fragment");
-    let seen: Vec<_> = upstream.requests().iter().map(|request| request.target().to_string()).collect();
+    let seen: Vec<_> = upstream
+        .requests()
+        .iter()
+        .map(|request| request.target().to_string())
+        .collect();
     assert_eq!(seen, ["/1", "/2"]);
 }
 
@@ -51,7 +55,8 @@ fn a_refusal_arrives_though_the_client_is_still_sending() {
     for _ in 0..20 {
         let mut wire = gateway.connect();
         let head = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 500000\r\ntransfer-encoding: chunked\r\n\r\n";
-        wire.write([head.as_bytes(), &vec![b'x'; 500_000]].concat()).expect("the gateway reads on");
+        wire.write([head.as_bytes(), &vec![b'x'; 500_000]].concat())
+            .expect("the gateway reads on");
         let response = wire.response("POST").expect("the refusal comes");
         is_last(&mut wire, &response, 400, "two_lengths");
     }
@@ -75,9 +80,21 @@ fn what_is_too_large_is_said_to_be() {
     let gateway = gateway(&upstream);
     let long = "x".repeat(9000);
     for (request, status, word) in [
-        (format!("GET /{long} HTTP/1.1\r\nhost: a\r\n\r\n"), 414, "target_too_long"),
-        (format!("GET / HTTP/1.1\r\nhost: a\r\nx: {long}\r\n\r\n"), 431, "headers_too_large"),
-        (format!("GET / HTTP/1.1\r\nhost: a\r\n{}\r\n", "x: y\r\n".repeat(101)), 431, "headers_too_large"),
+        (
+            format!("GET /{long} HTTP/1.1\r\nhost: a\r\n\r\n"),
+            414,
+            "target_too_long",
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nhost: a\r\nx: {long}\r\n\r\n"),
+            431,
+            "headers_too_large",
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nhost: a\r\n{}\r\n", "x: y\r\n".repeat(101)),
+            431,
+            "headers_too_large",
+        ),
     ] {
         let mut wire = gateway.connect();
         wire.write(request).expect("the gateway reads");
@@ -92,7 +109,8 @@ fn a_head_that_stays_away_is_answered_408_on_a_used_connection_too() {
     let gateway = gateway(&upstream);
     for before in ["", "GET / HTTP/1.1\r\nhost: a\r\n\r\n"] {
         let mut wire = gateway.connect();
-        wire.write(format!("{before}GET /late HTTP/1.1\r\nhos")).expect("the gateway reads");
+        wire.write(format!("{before}GET /late HTTP/1.1\r\nhos"))
+            .expect("the gateway reads");
         if !before.is_empty() {
             assert_eq!(wire.response("GET").expect("an answer comes").status(), 200);
         }
@@ -119,17 +137,28 @@ fn refused_requests_are_counted_and_logged() {
     let upstream = Upstream::fixed("the answer");
     let gateway = gateway(&upstream);
     let mut wire = gateway.connect();
-    wire.write("PUT /there?key=secret HTTP/1.1\r\nhost: a\nx: y\r\n\r\n").expect("the gateway reads");
+    wire.write("PUT /there?key=secret HTTP/1.1\r\nhost: a\nx: y\r\n\r\n")
+        .expect("the gateway reads");
     let id = wire.response("PUT").expect("the refusal comes").json()["request_id"].clone();
     let counted = "lockgate_requests_total{listener=\"web\",route=\"\",status=\"400\"} 1";
-    assert!(gateway.metrics().text().contains(counted), "{}", gateway.metrics().text());
+    assert!(
+        gateway.metrics().text().contains(counted),
+        "{}",
+        gateway.metrics().text()
+    );
     let mut line = Value::Null;
     lockgate_tests::upstream::eventually("the line is written", Duration::from_secs(3), || {
         let log = std::fs::read_to_string(gateway.folder().join("access.log")).unwrap_or_default();
-        line = log.lines().next().map_or(Value::Null, |line| serde_json::from_str(line).expect("a line is JSON"));
+        line = log
+            .lines()
+            .next()
+            .map_or(Value::Null, |line| serde_json::from_str(line).expect("a line is JSON"));
         !line.is_null()
     });
     assert_eq!(line["request_id"], id);
     assert_eq!((&line["method"], &line["path"]), (&json!("PUT"), &json!("/there")));
-    assert_eq!((&line["status"], &line["details"]), (&json!(400), &json!("malformed_line_end")));
+    assert_eq!(
+        (&line["status"], &line["details"]),
+        (&json!(400), &json!("malformed_line_end"))
+    );
 }

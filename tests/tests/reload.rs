@@ -238,7 +238,7 @@ fn after_a_kill_it_is_ready_at_once_and_a_damaged_compile_cache_is_not_believed(
             }
         }
     }
-    println!("{damaged} files of the compile cache were damaged");
+    assert!(damaged > 0, "there is a compile cache");
     gateway.restart();
     assert_eq!(gateway.get("/").header("x-tag"), Some("v1"));
 }
