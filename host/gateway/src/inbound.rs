@@ -2,7 +2,7 @@
 //! hop-by-hop fields gone, proxy headers and request id set.
 //!
 //! It sees a request only after hyper has parsed it; what hyper accepts or mends in silence (a bare LF, a `Content-Length` beside
-//! `Transfer-Encoding`, a fragment) is not seen here. Limits on sizes and times belong to the connection.
+//! `Transfer-Encoding`, a fragment) the connection's guard has refused before. Limits on sizes and times belong there too.
 
 mod fields;
 mod forwarded;

@@ -45,14 +45,22 @@ where
 /// An answer as it is written on a connection that ends with it.
 pub(super) fn encode(head: &ResponseHead, body: &Bytes) -> Vec<u8> {
     let status = head.status;
-    let mut answer = format!("HTTP/1.1 {} {}\r\n", status.as_u16(), status.canonical_reason().unwrap_or_default()).into_bytes();
+    let mut answer = format!(
+        "HTTP/1.1 {} {}\r\n",
+        status.as_u16(),
+        status.canonical_reason().unwrap_or_default()
+    )
+    .into_bytes();
     for (name, value) in &head.headers {
         for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
             answer.extend_from_slice(part);
         }
     }
     let date = httpdate::fmt_http_date(SystemTime::now());
-    let framing = format!("content-length: {}\r\nconnection: close\r\ndate: {date}\r\n\r\n", body.len());
+    let framing = format!(
+        "content-length: {}\r\nconnection: close\r\ndate: {date}\r\n\r\n",
+        body.len()
+    );
     answer.extend_from_slice(framing.as_bytes());
     answer.extend_from_slice(body);
     answer
@@ -67,7 +75,13 @@ mod tests {
     #[tokio::test]
     async fn the_answer_arrives_though_the_peer_keeps_sending() {
         let (mut here, mut there) = tokio::io::duplex(256);
-        let (head, body) = (ResponseHead { status: StatusCode::BAD_REQUEST, headers: HeaderMap::new() }, Bytes::from_static(b"why"));
+        let (head, body) = (
+            ResponseHead {
+                status: StatusCode::BAD_REQUEST,
+                headers: HeaderMap::new(),
+            },
+            Bytes::from_static(b"why"),
+        );
         let answer = encode(&head, &body);
         let peer = async {
             there.write_all(&[b'x'; 10_000]).await.unwrap();
@@ -80,7 +94,10 @@ mod tests {
         end.unwrap();
         assert_eq!(said, answer);
         let said = String::from_utf8(said).unwrap();
-        assert!(said.starts_with("HTTP/1.1 400 Bad Request\r\ncontent-length: 3\r\nconnection: close\r\ndate: "), "{said}");
+        assert!(
+            said.starts_with("HTTP/1.1 400 Bad Request\r\ncontent-length: 3\r\nconnection: close\r\ndate: "),
+            "{said}"
+        );
         assert!(said.ends_with("\r\n\r\nwhy"), "{said}");
     }
 

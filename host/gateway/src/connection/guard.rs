@@ -62,7 +62,11 @@ pub(super) struct Guard {
 impl Guard {
     /// Before a connection's first byte.
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, state: State::Head(Head::default()), heads: 0 }
+        Self {
+            limits,
+            state: State::Head(Head::default()),
+            heads: 0,
+        }
     }
 
     /// Reads on. `data` begins where the last passage ended.
@@ -113,7 +117,10 @@ impl Guard {
             };
             if let Some(refusal) = refusal {
                 self.state = State::Refused(refusal);
-                return Passage { end, refusal: Some(refusal) };
+                return Passage {
+                    end,
+                    refusal: Some(refusal),
+                };
             }
             if end == data.len() {
                 return Passage { end, refusal: None };

@@ -41,7 +41,10 @@ where
     let pulse = served.pulse.clone();
     let limits = &served.listener.settings.limits;
     let bytes = usize::try_from(limits.header_bytes.0).unwrap_or(usize::MAX);
-    let guard = Guard::new(Limits { bytes, fields: limits.headers });
+    let guard = Guard::new(Limits {
+        bytes,
+        fields: limits.headers,
+    });
     let (watched, standing) = Watched::guarded(stream, pulse.clone(), guard);
     let mut builder = Builder::new();
     builder.header_read_timeout(None).max_buf_size(bytes.max(8192));
@@ -49,10 +52,17 @@ where
         // hyper keeps up to its default on the stack; another number costs an allocation per request.
         builder.max_headers(limits.headers);
     }
-    let service = { let served = served.clone(); service_fn(move |request| pipeline::answer(served.clone(), request)) };
+    let service = {
+        let served = served.clone();
+        service_fn(move |request| pipeline::answer(served.clone(), request))
+    };
     let mut connection = builder.serve_connection(TokioIo::new(watched), service);
 
-    let mut course = Course { pulse: &pulse, standing: &standing, retired: false };
+    let mut course = Course {
+        pulse: &pulse,
+        standing: &standing,
+        retired: false,
+    };
     let ending = poll_fn(|cx| {
         loop {
             match course.before(cx) {
@@ -137,7 +147,13 @@ impl Course<'_> {
 }
 
 /// Says what is left to say, and closes.
-async fn end<S>(served: &Served, standing: &Standing, mut watched: Watched<S>, unread: bool, ending: Ending) -> io::Result<()>
+async fn end<S>(
+    served: &Served,
+    standing: &Standing,
+    mut watched: Watched<S>,
+    unread: bool,
+    ending: Ending,
+) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {

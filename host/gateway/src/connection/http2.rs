@@ -26,14 +26,20 @@ where
 {
     let pulse = served.pulse.clone();
     let limits = &served.listener.settings.limits;
-    pulse.set_patience(Patience { head: None, idle: limits.idle_timeout.0 });
+    pulse.set_patience(Patience {
+        head: None,
+        idle: limits.idle_timeout.0,
+    });
     let mut builder = Builder::new(LocalExecutor);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(u32::try_from(limits.header_bytes.0).unwrap_or(u32::MAX));
     let io = TokioIo::new(Watched::new(stream, pulse.clone()));
-    let service = { let served = served.clone(); service_fn(move |request| pipeline::answer(served.clone(), request)) };
+    let service = {
+        let served = served.clone();
+        service_fn(move |request| pipeline::answer(served.clone(), request))
+    };
     let mut connection = pin!(builder.serve_connection(io, service));
     let mut retired = false;
     poll_fn(|cx| {

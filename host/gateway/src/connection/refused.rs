@@ -19,7 +19,8 @@ pub(super) fn answer(served: &Served, problem: Problem, line: &[u8]) -> Vec<u8> 
     let id = station.request_ids.next();
     let (head, body) = problem::respond(problem, Some(&id));
     let view = station.view();
-    view.requests(&station.metrics, served.listener(&view), None).record(head.status.as_u16(), Duration::ZERO);
+    view.requests(&station.metrics, served.listener(&view), None)
+        .record(head.status.as_u16(), Duration::ZERO);
     if let Some(log) = station.shared.access_log.load_full() {
         let (method, path) = sketch(line);
         log.write(&Record {
@@ -55,7 +56,10 @@ fn sketch(line: &[u8]) -> (Method, Cow<'_, str>) {
     let path = words.next().filter(|word| method.is_some() && word.starts_with(b"/"));
     let path = path.and_then(|word| word.split(|byte| matches!(byte, b'?' | b'#')).next());
     let unknown = || Method::from_bytes(UNKNOWN.as_bytes()).expect("a hyphen is a token");
-    (method.unwrap_or_else(unknown), path.map_or(UNKNOWN.into(), String::from_utf8_lossy))
+    (
+        method.unwrap_or_else(unknown),
+        path.map_or(UNKNOWN.into(), String::from_utf8_lossy),
+    )
 }
 
 #[cfg(test)]

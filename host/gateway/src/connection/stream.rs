@@ -77,7 +77,7 @@ impl Standing {
         self.told.set(true);
     }
 
-    /// What was written last has not all gone to the peer's side.
+    /// What was written last has not all left this process.
     pub(super) fn is_stuck(&self) -> bool {
         self.stuck.get()
     }
@@ -86,27 +86,52 @@ impl Standing {
 impl<S> Watched<S> {
     /// Everything is handed on.
     pub(super) fn new(stream: S, pulse: Rc<Pulse>) -> Self {
-        Self { stream, pulse, gate: None }
+        Self {
+            stream,
+            pulse,
+            gate: None,
+        }
     }
 
     /// Only what the guard lets pass is.
     pub(super) fn guarded(stream: S, pulse: Rc<Pulse>, guard: Guard) -> (Self, Rc<Standing>) {
         let standing = Rc::new(Standing::default());
-        let gate = Gate { guard, standing: standing.clone(), held: Vec::new(), open: 0, ended: false };
-        (Self { stream, pulse, gate: Some(gate) }, standing)
+        let gate = Gate {
+            guard,
+            standing: standing.clone(),
+            held: Vec::new(),
+            open: 0,
+            ended: false,
+        };
+        (
+            Self {
+                stream,
+                pulse,
+                gate: Some(gate),
+            },
+            standing,
+        )
     }
 
     /// The peer has sent, or may yet send, what nobody is going to read.
     pub(super) fn has_leftovers(&self) -> bool {
-        self.gate.as_ref().is_some_and(|gate| !gate.ended && (!gate.held.is_empty() || gate.guard.is_amid_body()))
+        self.gate
+            .as_ref()
+            .is_some_and(|gate| !gate.ended && (!gate.held.is_empty() || gate.guard.is_amid_body()))
     }
 
     /// What came of the line that the request begins with which was not handed on.
     pub(super) fn first_line(&self) -> &[u8] {
         let held = self.gate.as_ref().map_or(&[][..], |gate| &gate.held[gate.open..]);
-        let begin = held.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(held.len());
+        let begin = held
+            .iter()
+            .position(|byte| !matches!(byte, b'\r' | b'\n'))
+            .unwrap_or(held.len());
         let held = &held[begin..];
-        let end = held.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(held.len());
+        let end = held
+            .iter()
+            .position(|byte| matches!(byte, b'\r' | b'\n'))
+            .unwrap_or(held.len());
         &held[..end.min(MOST_OF_A_LINE)]
     }
 
@@ -167,7 +192,10 @@ impl Gate {
         match refusal {
             _ if !self.standing.told.get() => Poll::Pending,
             Refusal::Head(_) => Poll::Ready(Ok(())),
-            Refusal::Body => Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "malformed chunked body"))),
+            Refusal::Body => Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "malformed chunked body",
+            ))),
         }
     }
 }
@@ -213,7 +241,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
+        self.note(outcome)
     }
 
     /// After a refused head the stream stays open: its answer is still to be written.

@@ -86,7 +86,9 @@ impl Chunks {
     fn after(&mut self, byte: u8) -> Option<State> {
         let state = match (self.state, byte) {
             (State::Size | State::Name | State::Word | State::Unquoted, b'\r') => State::SizeReturn,
-            (State::Size | State::Blank | State::Name | State::AfterName | State::Word | State::Unquoted, b';') => State::Semicolon,
+            (State::Size | State::Blank | State::Name | State::AfterName | State::Word | State::Unquoted, b';') => {
+                State::Semicolon
+            }
             (State::Size | State::Blank | State::Word | State::Unquoted, b' ' | b'\t') => State::Blank,
             (State::Start | State::Size, digit) => self.add(digit)?,
             (State::Semicolon | State::Equals, b' ' | b'\t') => self.state,

@@ -63,7 +63,10 @@ impl Head {
                         return Err(self.too_large(data));
                     }
                     if self.end_line(&data[self.line..at], limits)? {
-                        return Ok(Step::Complete { end, body: self.body.unwrap_or(Length::Known(0)) });
+                        return Ok(Step::Complete {
+                            end,
+                            body: self.body.unwrap_or(Length::Known(0)),
+                        });
                     }
                     (self.seen, self.line) = (end, end);
                 }
@@ -143,14 +146,20 @@ impl Head {
     fn too_large(&self, data: &[u8]) -> Problem {
         let line = &data[self.line..];
         let is_target = |method: usize| line.get(method) == Some(&b' ');
-        if self.version.is_none() && is_target(scan::token(line)) { Problem::TargetTooLong } else { Problem::HeadersTooLarge }
+        if self.version.is_none() && is_target(scan::token(line)) {
+            Problem::TargetTooLong
+        } else {
+            Problem::HeadersTooLarge
+        }
     }
 }
 
 /// `METHOD TARGET HTTP/1.x` with single spaces.
 fn request_line(line: &[u8]) -> Result<Version, Problem> {
     let method = scan::token(line);
-    let (Some(b' '), 1..) = (line.get(method), method) else { return Err(Malformed::RequestLine.into()) };
+    let (Some(b' '), 1..) = (line.get(method), method) else {
+        return Err(Malformed::RequestLine.into());
+    };
     let (target, version) = match line[method + 1..].split_last_chunk::<9>() {
         Some((target, b" HTTP/1.1")) => (target, Version::Http11),
         Some((target, b" HTTP/1.0")) => (target, Version::Http10),
@@ -178,7 +187,9 @@ fn content_length(value: &[u8]) -> Result<u64, Problem> {
     if !(1..=19).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
         return Err(Malformed::ContentLength.into());
     }
-    Ok(digits.iter().fold(0, |length, digit| length * 10 + u64::from(digit - b'0')))
+    Ok(digits
+        .iter()
+        .fold(0, |length, digit| length * 10 + u64::from(digit - b'0')))
 }
 
 /// Exactly `chunked`, on HTTP/1.1.

@@ -40,7 +40,10 @@ pub(super) fn control(data: &[u8], from: usize) -> usize {
         }
         at += 1;
     }
-    data[at..].iter().position(|&byte| is_control(byte)).map_or(data.len(), |offset| at + offset)
+    data[at..]
+        .iter()
+        .position(|&byte| is_control(byte))
+        .map_or(data.len(), |offset| at + offset)
 }
 
 /// The highest bit of each byte that is a control character, tabs included. Bytes above the first one that is may have it wrongly:
@@ -74,7 +77,10 @@ pub(super) fn token(text: &[u8]) -> usize {
 
 /// Whether `target` is a path, with or without a query, that the HTTP library takes too. No fragment.
 pub(super) fn is_path_and_query(target: &[u8]) -> bool {
-    let path = target.iter().position(|&byte| !PATH[usize::from(byte)]).unwrap_or(target.len());
+    let path = target
+        .iter()
+        .position(|&byte| !PATH[usize::from(byte)])
+        .unwrap_or(target.len());
     let fits = match target[path..].split_first() {
         None => true,
         Some((b'?', query)) => query.iter().all(|&byte| QUERY[usize::from(byte)]),

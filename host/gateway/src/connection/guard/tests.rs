@@ -24,10 +24,20 @@ fn feed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: Limits) -> (Vec<
 /// The same for whole, for byte by byte and for cut in two at every place.
 fn feed_in_every_way(stream: &[u8]) -> (Vec<u8>, Option<Refusal>) {
     let whole = feed([stream], LIMITS);
-    assert_eq!(feed(stream.chunks(1), LIMITS), whole, "byte by byte: {:?}", stream.escape_ascii().to_string());
+    assert_eq!(
+        feed(stream.chunks(1), LIMITS),
+        whole,
+        "byte by byte: {:?}",
+        stream.escape_ascii().to_string()
+    );
     for cut in 0..stream.len() {
         let (one, other) = stream.split_at(cut);
-        assert_eq!(feed([one, other], LIMITS), whole, "cut at {cut}: {:?}", stream.escape_ascii().to_string());
+        assert_eq!(
+            feed([one, other], LIMITS),
+            whole,
+            "cut at {cut}: {:?}",
+            stream.escape_ascii().to_string()
+        );
     }
     whole
 }
@@ -56,7 +66,10 @@ fn what_is_good_passes_unchanged() {
     for stream in GOOD {
         let stream = [PLAIN, stream, PLAIN].concat();
         let (passed, refusal) = feed_in_every_way(&stream);
-        assert_eq!((passed.escape_ascii().to_string(), refusal), (stream.escape_ascii().to_string(), None));
+        assert_eq!(
+            (passed.escape_ascii().to_string(), refusal),
+            (stream.escape_ascii().to_string(), None)
+        );
     }
 }
 
@@ -104,21 +117,66 @@ const BAD: &[(&[u8], Malformed)] = &[
     (b"GET / HTTP/1.1\r\nx(a): b\r\n\r\n", Malformed::FieldName),
     (b"GET / HTTP/1.1\r\nx\xfc: b\r\n\r\n", Malformed::FieldName),
     (b"POST / HTTP/1.1\r\ncontent-length:\r\n\r\n", Malformed::ContentLength),
-    (b"POST / HTTP/1.1\r\ncontent-length: +4\r\n\r\n", Malformed::ContentLength),
-    (b"POST / HTTP/1.1\r\ncontent-length: 4, 4\r\n\r\n", Malformed::ContentLength),
-    (b"POST / HTTP/1.1\r\ncontent-length: 0x4\r\n\r\n", Malformed::ContentLength),
-    (b"POST / HTTP/1.1\r\ncontent-length: 4 4\r\n\r\n", Malformed::ContentLength),
-    (b"POST / HTTP/1.1\r\ncontent-length: 99999999999999999999\r\n\r\n", Malformed::ContentLength),
-    (b"POST / HTTP/1.1\r\ncontent-length: 4\r\nContent-Length: 4\r\n\r\n", Malformed::ContentLength),
-    (b"POST / HTTP/1.1\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n", Malformed::TwoLengths),
-    (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n", Malformed::TwoLengths),
-    (b"POST / HTTP/1.1\r\ntransfer-encoding:\r\n\r\n", Malformed::TransferEncoding),
-    (b"POST / HTTP/1.1\r\ntransfer-encoding: gzip, chunked\r\n\r\n", Malformed::TransferEncoding),
-    (b"POST / HTTP/1.1\r\ntransfer-encoding: chunked, chunked\r\n\r\n", Malformed::TransferEncoding),
-    (b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n", Malformed::TransferEncoding),
-    (b"POST / HTTP/1.1\r\ntransfer-encoding: \"chunked\"\r\n\r\n", Malformed::TransferEncoding),
-    (b"POST / HTTP/1.1\r\ntransfer-encoding: chunked;a=b\r\n\r\n", Malformed::TransferEncoding),
-    (b"POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n", Malformed::TransferEncoding),
+    (
+        b"POST / HTTP/1.1\r\ncontent-length: +4\r\n\r\n",
+        Malformed::ContentLength,
+    ),
+    (
+        b"POST / HTTP/1.1\r\ncontent-length: 4, 4\r\n\r\n",
+        Malformed::ContentLength,
+    ),
+    (
+        b"POST / HTTP/1.1\r\ncontent-length: 0x4\r\n\r\n",
+        Malformed::ContentLength,
+    ),
+    (
+        b"POST / HTTP/1.1\r\ncontent-length: 4 4\r\n\r\n",
+        Malformed::ContentLength,
+    ),
+    (
+        b"POST / HTTP/1.1\r\ncontent-length: 99999999999999999999\r\n\r\n",
+        Malformed::ContentLength,
+    ),
+    (
+        b"POST / HTTP/1.1\r\ncontent-length: 4\r\nContent-Length: 4\r\n\r\n",
+        Malformed::ContentLength,
+    ),
+    (
+        b"POST / HTTP/1.1\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n",
+        Malformed::TwoLengths,
+    ),
+    (
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n",
+        Malformed::TwoLengths,
+    ),
+    (
+        b"POST / HTTP/1.1\r\ntransfer-encoding:\r\n\r\n",
+        Malformed::TransferEncoding,
+    ),
+    (
+        b"POST / HTTP/1.1\r\ntransfer-encoding: gzip, chunked\r\n\r\n",
+        Malformed::TransferEncoding,
+    ),
+    (
+        b"POST / HTTP/1.1\r\ntransfer-encoding: chunked, chunked\r\n\r\n",
+        Malformed::TransferEncoding,
+    ),
+    (
+        b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n",
+        Malformed::TransferEncoding,
+    ),
+    (
+        b"POST / HTTP/1.1\r\ntransfer-encoding: \"chunked\"\r\n\r\n",
+        Malformed::TransferEncoding,
+    ),
+    (
+        b"POST / HTTP/1.1\r\ntransfer-encoding: chunked;a=b\r\n\r\n",
+        Malformed::TransferEncoding,
+    ),
+    (
+        b"POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n",
+        Malformed::TransferEncoding,
+    ),
 ];
 
 #[test]
@@ -129,7 +187,10 @@ fn no_byte_of_a_bad_head_passes_and_all_before_it_does() {
             let (passed, refusal) = feed_in_every_way(&stream);
             assert_eq!(
                 (passed.escape_ascii().to_string(), refusal),
-                (before.escape_ascii().to_string(), Some(Refusal::Head(Problem::Malformed(*what)))),
+                (
+                    before.escape_ascii().to_string(),
+                    Some(Refusal::Head(Problem::Malformed(*what)))
+                ),
                 "{:?}",
                 head.escape_ascii().to_string()
             );
@@ -178,7 +239,11 @@ const BROKEN: &[(&[u8], &[u8])] = &[
 #[test]
 fn a_broken_body_passes_up_to_the_byte_that_breaks_it() {
     for (good, bad) in BROKEN {
-        let good = [b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n", *good].concat();
+        let good = [
+            b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n",
+            *good,
+        ]
+        .concat();
         let (passed, refusal) = feed_in_every_way(&[&good, *bad, PLAIN].concat());
         assert_eq!(
             (passed.escape_ascii().to_string(), refusal),
@@ -213,7 +278,10 @@ fn a_head_may_be_as_large_as_its_limit_and_no_larger() {
     assert_eq!(too_large(head(1025).as_bytes(), LIMITS), Some(Problem::HeadersTooLarge));
     assert_eq!(too_large(head(5000).as_bytes(), LIMITS), Some(Problem::HeadersTooLarge));
     assert_eq!(too_large(&[b'G'; 1025], LIMITS), Some(Problem::HeadersTooLarge));
-    assert_eq!(too_large("\r\n".repeat(513).as_bytes(), LIMITS), Some(Problem::HeadersTooLarge));
+    assert_eq!(
+        too_large("\r\n".repeat(513).as_bytes(), LIMITS),
+        Some(Problem::HeadersTooLarge)
+    );
 }
 
 #[test]
@@ -225,7 +293,10 @@ fn a_head_may_have_as_many_fields_as_its_limit_and_no_more() {
 
 #[test]
 fn a_target_that_alone_is_too_long_is_said_to_be() {
-    let wide = Limits { bytes: 1 << 20, fields: 8 };
+    let wide = Limits {
+        bytes: 1 << 20,
+        fields: 8,
+    };
     let head = |length: usize| format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(length - 1));
     assert_eq!(too_large(head(1200).as_bytes(), LIMITS), Some(Problem::TargetTooLong));
     assert_eq!(too_large(head(65_534).as_bytes(), wide), None);
@@ -238,7 +309,10 @@ fn a_target_that_alone_is_too_long_is_said_to_be() {
 fn who_speaks_another_protocol_is_refused_at_once() {
     let refusal = Some(Refusal::Head(Malformed::RequestLine.into()));
     assert_eq!(feed([&b"\x80"[..]], LIMITS).1, refusal);
-    assert_eq!(feed([&b"\x16\x03"[..]], LIMITS).1, Some(Refusal::Head(Malformed::ControlCharacter.into())));
+    assert_eq!(
+        feed([&b"\x16\x03"[..]], LIMITS).1,
+        Some(Refusal::Head(Malformed::ControlCharacter.into()))
+    );
 }
 
 #[test]
@@ -248,8 +322,14 @@ fn a_head_has_begun_with_its_first_byte_that_is_no_empty_line() {
         guard.advance(shown);
         assert_eq!(guard.is_amid_head(), begun);
     }
-    assert_eq!(guard.advance(b"\r\nGET / HTTP/1.1\r\ncontent-length: 1\r\n\r\n").end, 39);
-    assert_eq!((guard.is_amid_head(), guard.is_amid_body(), guard.heads()), (false, true, 1));
+    assert_eq!(
+        guard.advance(b"\r\nGET / HTTP/1.1\r\ncontent-length: 1\r\n\r\n").end,
+        39
+    );
+    assert_eq!(
+        (guard.is_amid_head(), guard.is_amid_body(), guard.heads()),
+        (false, true, 1)
+    );
 }
 
 /// What a head costs. Run by hand: `cargo test --release -p lockgate-gateway guard -- --ignored --nocapture`

@@ -20,7 +20,11 @@ struct Peer {
 impl AsyncRead for Peer {
     fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Some(piece) = self.pieces.front_mut() else {
-            return if self.closes { Poll::Ready(Ok(())) } else { Poll::Pending };
+            return if self.closes {
+                Poll::Ready(Ok(()))
+            } else {
+                Poll::Pending
+            };
         };
         let part = piece.len().min(buffer.remaining());
         buffer.put_slice(&piece[..part]);
@@ -34,7 +38,10 @@ impl AsyncRead for Peer {
 
 fn pulse() -> (Ward, Rc<Pulse>) {
     let ward = Ward::new();
-    let pulse = ward.admit(Patience { head: Some(Duration::from_secs(1)), idle: Duration::from_secs(60) });
+    let pulse = ward.admit(Patience {
+        head: Some(Duration::from_secs(1)),
+        idle: Duration::from_secs(60),
+    });
     (ward, pulse)
 }
 
@@ -70,14 +77,26 @@ fn read_all(watched: &mut Watched<Peer>) -> Vec<u8> {
 fn good_request() -> impl Strategy<Value = Vec<u8>> {
     let chunk = ("[0-9a-f]{0,2}", proptest::collection::vec(any::<u8>(), 1..20));
     prop_oneof![
-        "(\r\n){0,2}GET /[a-z]{0,9} HTTP/1\\.[01]\r\n(x-[a-z]{1,9}:[ -~]{0,30}\r\n){0,6}\r\n".prop_map(String::into_bytes),
+        "(\r\n){0,2}GET /[a-z]{0,9} HTTP/1\\.[01]\r\n(x-[a-z]{1,9}:[ -~]{0,30}\r\n){0,6}\r\n"
+            .prop_map(String::into_bytes),
         proptest::collection::vec(any::<u8>(), 0..50).prop_map(|body| {
-            [format!("PUT / HTTP/1.1\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes(), body].concat()
+            [
+                format!("PUT / HTTP/1.1\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes(),
+                body,
+            ]
+            .concat()
         }),
         proptest::collection::vec(chunk, 0..4).prop_map(|chunks| {
             let mut request = b"PUT / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
             for (name, data) in chunks {
-                request.extend(format!("{:x}{}\r\n", data.len(), if name.is_empty() { name } else { format!(";{name}") }).bytes());
+                request.extend(
+                    format!(
+                        "{:x}{}\r\n",
+                        data.len(),
+                        if name.is_empty() { name } else { format!(";{name}") }
+                    )
+                    .bytes(),
+                );
                 request.extend(data);
                 request.extend(b"\r\n");
             }
@@ -89,13 +108,18 @@ fn good_request() -> impl Strategy<Value = Vec<u8>> {
 
 /// A stream of good requests, and where it is cut.
 fn cut_stream() -> impl Strategy<Value = (Vec<u8>, Vec<Vec<u8>>)> {
-    proptest::collection::vec(good_request(), 1..6).prop_map(|requests| requests.concat()).prop_flat_map(|stream| {
-        proptest::collection::vec(0..=stream.len(), 0..8).prop_map(move |mut cuts| {
-            cuts.extend([0, stream.len()]);
-            cuts.sort_unstable();
-            (stream.clone(), cuts.windows(2).map(|cut| stream[cut[0]..cut[1]].to_vec()).collect())
+    proptest::collection::vec(good_request(), 1..6)
+        .prop_map(|requests| requests.concat())
+        .prop_flat_map(|stream| {
+            proptest::collection::vec(0..=stream.len(), 0..8).prop_map(move |mut cuts| {
+                cuts.extend([0, stream.len()]);
+                cuts.sort_unstable();
+                (
+                    stream.clone(),
+                    cuts.windows(2).map(|cut| stream[cut[0]..cut[1]].to_vec()).collect(),
+                )
+            })
         })
-    })
 }
 
 proptest! {
@@ -148,13 +172,20 @@ proptest! {
 #[test]
 fn a_refused_head_keeps_the_reader_waiting_until_it_may_know() {
     let (_ward, pulse) = pulse();
-    let (mut watched, standing) = guarded(vec![b"GET / HTTP/1.1\r\n\r\nGET /#x HTTP/1.1\r\n\r\n".to_vec()], false, &pulse);
+    let (mut watched, standing) = guarded(
+        vec![b"GET / HTTP/1.1\r\n\r\nGET /#x HTTP/1.1\r\n\r\n".to_vec()],
+        false,
+        &pulse,
+    );
     assert_eq!(read(&mut watched, 64).unwrap().unwrap(), b"GET / HTTP/1.1\r\n\r\n");
     assert!(read(&mut watched, 64).is_none());
     assert_eq!((standing.heads(), standing.told_problem()), (1, None));
     standing.tell();
     assert!(read(&mut watched, 64).unwrap().unwrap().is_empty());
-    assert_eq!((standing.untold_refusal(), standing.told_problem()), (None, Some(Malformed::Fragment.into())));
+    assert_eq!(
+        (standing.untold_refusal(), standing.told_problem()),
+        (None, Some(Malformed::Fragment.into()))
+    );
 }
 
 #[test]
@@ -165,7 +196,10 @@ fn a_broken_body_is_an_error_once_the_reader_may_know() {
     assert_eq!(read_all(&mut watched), stream[..stream.len() - 19]);
     assert_eq!(standing.untold_refusal(), Some(Refusal::Body));
     standing.tell();
-    assert_eq!(read(&mut watched, 64).unwrap().unwrap_err().kind(), io::ErrorKind::InvalidData);
+    assert_eq!(
+        read(&mut watched, 64).unwrap().unwrap_err().kind(),
+        io::ErrorKind::InvalidData
+    );
     assert_eq!(standing.told_problem(), None);
 }
 
@@ -191,7 +225,10 @@ fn part_of_a_head_starts_its_clock_and_an_empty_line_does_not() {
 #[tokio::test]
 async fn what_is_not_guarded_passes_as_it_is() {
     let (_ward, pulse) = pulse();
-    let peer = Peer { pieces: [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\n".to_vec()].into(), closes: true };
+    let peer = Peer {
+        pieces: [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\n".to_vec()].into(),
+        closes: true,
+    };
     let mut passed = Vec::new();
     Watched::new(peer, pulse).read_to_end(&mut passed).await.unwrap();
     assert_eq!(passed, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\n");
