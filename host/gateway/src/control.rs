@@ -148,14 +148,20 @@ impl Control {
         };
         let config = self.config.clone();
         let loaded = tokio::task::spawn_blocking(move || {
+            let refusals = loader.modules().refusals();
             let outcome = loader.reload(&config, &current);
-            (loader, outcome)
+            let refused = loader.modules().refusals() - refusals;
+            (loader, outcome, refused)
         });
-        let (loader, outcome) = match loaded.await {
+        let (loader, outcome, refused) = match loaded.await {
             Ok(done) => done,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         self.loader = Some(loader);
+        if refused > 0 {
+            // Held back alone: what else there is to reload is reloaded.
+            self.registry.reloads(ReloadResult::Failure);
+        }
         let outcome = match outcome {
             Ok(Some(outcome)) => self.adopt(outcome).await.map_err(|error| error.to_string()),
             // A module that is not used may have come or gone, or be wrong.

@@ -38,6 +38,7 @@ pub(crate) struct ModuleFile {
 pub(crate) struct Modules {
     engine: Engine,
     files: BTreeMap<String, ModuleFile>,
+    refusals: u64,
 }
 
 impl Modules {
@@ -46,6 +47,7 @@ impl Modules {
         Self {
             engine,
             files: BTreeMap::new(),
+            refusals: 0,
         }
     }
 
@@ -92,8 +94,14 @@ impl Modules {
         self.files.iter().map(|(name, file)| (name.as_str(), file))
     }
 
+    /// How often a file's content was not taken so far.
+    pub(crate) fn refusals(&self) -> u64 {
+        self.refusals
+    }
+
     /// A plugin could not work with what the file holds now.
     pub(crate) fn reject(&mut self, name: &str, reason: String) {
+        self.refusals += 1;
         if let Some(file) = self.files.get_mut(name) {
             file.error = Some(reason);
         }
@@ -135,6 +143,7 @@ impl Modules {
             }
             Err(error) => {
                 tracing::error!(module = name, file = %path.display(), "module not taken: {error}");
+                self.refusals += 1;
                 file.error = Some(error);
                 file.newest = None;
             }

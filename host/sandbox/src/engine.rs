@@ -22,6 +22,9 @@ use crate::failure::{EngineError, LoadError};
 use crate::inspect;
 use crate::module::Module;
 
+/// What every WebAssembly module begins with.
+const MAGIC: &[u8] = b"\0asm";
+
 /// How an engine is set up.
 #[derive(Clone, Debug, Default)]
 pub struct EngineSettings {
@@ -72,6 +75,9 @@ impl Engine {
     /// # Errors
     /// [`LoadError`]: not a module, or not a proxy-wasm module.
     pub fn compile(&self, bytes: &[u8]) -> Result<Module, LoadError> {
+        if !bytes.starts_with(MAGIC) {
+            return Err(LoadError::Invalid("it does not begin with \\0asm, as every module does".to_owned()));
+        }
         let sha256 = hex(&Sha256::digest(bytes));
         let key = format!("{sha256}-{:016x}", compatibility(&self.0.on_demand));
         let cached = self.0.cache.as_ref().and_then(|cache| cache.load(&key));
