@@ -99,8 +99,13 @@ def idle_connection(measured, setting):
 
 ROWS = [
     Row("plain", "plain proxying", "≤ 1.00", shapes("plain"), cost("plain")),
-    Row("idle", "+ 5 plugins that do nothing", "≤ 1.10", shapes("idle", "envoy", "lockgate"), cost("idle")),
-    Row("headers", "+ 5 plugins that read and set a header in both directions", "≤ 1.30",
+    Row("idle", "+ 5 plugins that do nothing, on the SDK", "≤ 1.10",
+        shapes("idle-sdk", "envoy", "lockgate"), cost("idle-sdk")),
+    Row("idle-plain", "the same, written with the proxy-wasm crate", "≤ 1.10",
+        shapes("idle", "envoy", "lockgate"), cost("idle")),
+    Row("headers", "+ 5 plugins that read and set a header in both directions, on the SDK", "≤ 1.30",
+        shapes("headers-sdk", "envoy", "lockgate"), cost("headers-sdk")),
+    Row("headers-plain", "the same, written with the proxy-wasm crate", "≤ 1.30",
         shapes("headers", "envoy", "lockgate"), cost("headers")),
     Row("chain", "real chain: API key, ACL, quota, canary, header (Envoy: its native filters)", "≤ 1.60",
         shapes("chain", "envoy", "lockgate"), cost("chain")),

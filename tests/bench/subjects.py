@@ -30,6 +30,8 @@ def subjects(setting):
         Subject("nginx plain", nginx.plain, verify=plain),
         Subject("haproxy plain", haproxy.plain, verify=plain),
         Subject("lockgate plain", lockgate.plain, verify=plain),
+        Subject("lockgate idle-sdk", partial(lockgate.wasm, module="idle-sdk"), verify=plain),
+        Subject("lockgate headers-sdk", partial(lockgate.wasm, module="headers-sdk"), verify=counted),
         Subject("lockgate idle", partial(lockgate.wasm, module="idle"), verify=plain),
         Subject("lockgate headers", partial(lockgate.wasm, module="headers"), verify=counted),
         Subject("lockgate stream", partial(lockgate.wasm, module="idle", isolation="stream"), verify=plain),
@@ -42,6 +44,8 @@ def subjects(setting):
     if setting.envoy:
         listed[2:2] = [
             Subject("envoy plain", envoy.plain, verify=plain),
+            Subject("envoy idle-sdk", partial(envoy.wasm, module="idle-sdk"), verify=plain),
+            Subject("envoy headers-sdk", partial(envoy.wasm, module="headers-sdk"), verify=counted),
             Subject("envoy idle", partial(envoy.wasm, module="idle"), verify=plain),
             Subject("envoy headers", partial(envoy.wasm, module="headers"), verify=counted),
             Subject("envoy chain", partial(envoy.native, key=setting.key), headers=setting.key_header, verify=stamped),

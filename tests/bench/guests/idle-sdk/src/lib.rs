@@ -1,0 +1,20 @@
+//! Does nothing in both directions, on the SDK: what is left is the price of calling a plugin.
+
+use lockgate_sdk::prelude::*;
+
+struct Idle;
+
+#[plugin]
+impl Plugin for Idle {
+    fn new(_: NoConfig) -> Result<Self, ConfigError> {
+        Ok(Idle)
+    }
+
+    fn on_request(&self, _: &mut Request, _: &mut ()) -> Flow {
+        Flow::Continue
+    }
+
+    fn on_response(&self, _: &mut Response, _: &mut ()) -> Flow {
+        Flow::Continue
+    }
+}
