@@ -1,11 +1,13 @@
 //! The bodies that the gateway sends: to an upstream, and to the client.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::chain::{Chain, Stop};
 use crate::lane::Lane;
 use crate::ledger::Ledger;
 use crate::source::{BodyError, Source};
@@ -24,13 +26,35 @@ impl Outgoing {
         Self::Direct(Source::whole(body))
     }
 
-    /// What a lane leaves to send, once its head is through.
-    pub(crate) fn after(lane: Lane) -> Self {
-        if lane.carries_body() {
-            Self::Chained(Box::new(lane))
+    /// Takes the request's head through the plugins; what is left to send then.
+    ///
+    /// # Errors
+    /// What ended its way.
+    pub(crate) async fn request(chain: &Rc<Chain>, source: Source) -> Result<Self, Stop> {
+        if chain.is_empty() {
+            return Ok(Self::Direct(source));
+        }
+        Self::through(Box::new(Lane::request(chain.clone(), source))).await
+    }
+
+    /// Takes the response's head back through the plugins, from the one at `first`; what is left to send then.
+    ///
+    /// # Errors
+    /// What ended its way.
+    pub(crate) async fn response(chain: &Rc<Chain>, first: Option<usize>, source: Source) -> Result<Self, Stop> {
+        match first {
+            None => Ok(Self::Direct(source)),
+            Some(first) => Self::through(Box::new(Lane::response(chain.clone(), first, source))).await,
+        }
+    }
+
+    async fn through(mut lane: Box<Lane>) -> Result<Self, Stop> {
+        lane.head().await?;
+        Ok(if lane.carries_body() {
+            Self::Chained(lane)
         } else {
             Self::Direct(lane.into_source())
-        }
+        })
     }
 
     /// True when plugins may change the body on its way, so that a length told in the head may not hold.

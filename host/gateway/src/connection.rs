@@ -46,7 +46,10 @@ async fn open(station: Rc<Station>, listener: Rc<ListenerView>, stream: TcpStrea
     let local = stream.local_addr()?;
     let _open = station.metrics.connections().open();
     let limits = &listener.settings.limits;
-    let patience = Patience { head: Some(limits.header_timeout.0), idle: limits.idle_timeout.0 };
+    let patience = Patience {
+        head: Some(limits.header_timeout.0),
+        idle: limits.idle_timeout.0,
+    };
     let pulse = station.ward.admit(patience);
     let view = station.view();
     let certificates = view.snapshot.certificates.get(listener.index).cloned().flatten();
@@ -71,13 +74,21 @@ async fn open(station: Rc<Station>, listener: Rc<ListenerView>, stream: TcpStrea
     };
     match certificates {
         None => {
-            let Some(protocol) = unless_silent(&pulse, greeting, sniff(&stream)).await? else { return Ok(()) };
+            let Some(protocol) = unless_silent(&pulse, greeting, sniff(&stream)).await? else {
+                return Ok(());
+            };
             run(served(connection, Scheme::Http), protocol, stream).await
         }
         Some(certificates) => {
-            let Some(stream) = unless_silent(&pulse, greeting, certificates.accept(stream)).await? else { return Ok(()) };
+            let Some(stream) = unless_silent(&pulse, greeting, certificates.accept(stream)).await? else {
+                return Ok(());
+            };
             let (_, session) = stream.get_ref();
-            let protocol = if session.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
+            let protocol = if session.alpn_protocol() == Some(b"h2") {
+                Protocol::Http2
+            } else {
+                Protocol::Http1
+            };
             connection.tls = Some(facts(session));
             run(served(connection, Scheme::Https), protocol, stream).await
         }
@@ -85,7 +96,11 @@ async fn open(station: Rc<Station>, listener: Rc<ListenerView>, stream: TcpStrea
 }
 
 /// What `step` comes to, or `None` when the connection is to be closed or took too long to say who it is.
-async fn unless_silent<T>(pulse: &Pulse, limit: Duration, step: impl Future<Output = io::Result<T>>) -> io::Result<Option<T>> {
+async fn unless_silent<T>(
+    pulse: &Pulse,
+    limit: Duration,
+    step: impl Future<Output = io::Result<T>>,
+) -> io::Result<Option<T>> {
     let step = async {
         let mut step = pin!(step);
         poll_fn(|cx| match pulse.poll_order(cx) {
@@ -124,7 +139,9 @@ fn facts(session: &rustls::ServerConnection) -> TlsFacts {
             _ => "unknown",
         },
         server_name: session.server_name().map(str::to_owned),
-        alpn: session.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
+        alpn: session
+            .alpn_protocol()
+            .map(|name| String::from_utf8_lossy(name).into_owned()),
     }
 }
 

@@ -52,20 +52,17 @@ pub(crate) struct Lane {
 impl Lane {
     /// The request's way, through every plugin.
     pub(crate) fn request(chain: Rc<Chain>, source: Source) -> Self {
-        let order: Vec<usize> = (0..chain.links().len()).collect();
+        let order = 0..chain.links().len();
         Self::new(chain, Direction::Request, order, source)
     }
 
     /// The response's way: from the plugin at `first` back to the first one.
-    /// `None` is a response that no plugin has to see.
-    pub(crate) fn response(chain: Rc<Chain>, first: Option<usize>, source: Source) -> Self {
-        let order: Vec<usize> = first.map_or_else(Vec::new, |first| (0..=first).rev().collect());
-        Self::new(chain, Direction::Response, order, source)
+    pub(crate) fn response(chain: Rc<Chain>, first: usize, source: Source) -> Self {
+        Self::new(chain, Direction::Response, (0..=first).rev(), source)
     }
 
-    fn new(chain: Rc<Chain>, direction: Direction, order: Vec<usize>, source: Source) -> Self {
+    fn new(chain: Rc<Chain>, direction: Direction, order: impl Iterator<Item = usize>, source: Source) -> Self {
         let stages = order
-            .into_iter()
             .map(|link| Stage::new(link, chain.links()[link].reads_body(direction)))
             .collect();
         Self {
@@ -90,9 +87,7 @@ impl Lane {
     pub(crate) async fn head(&mut self) -> Result<(), Stop> {
         let end_of_stream = self.source.is_end_stream();
         self.drained = end_of_stream;
-        if !self.stages.is_empty() {
-            self.chain.start_clock();
-        }
+        self.chain.start_clock();
         for index in 0..self.stages.len() {
             let link = self.stages[index].link;
             let action = match self.direction {

@@ -18,7 +18,6 @@ use crate::admission;
 use crate::body::{ClientBody, Outgoing};
 use crate::chain::{Chain, Stop};
 use crate::deadline::Deadline;
-use crate::lane::Lane;
 use crate::problem::{self, Problem};
 use crate::served::Served;
 use crate::source::Source;
@@ -42,15 +41,13 @@ pub(crate) async fn answer(served: Rc<Served>, request: Request<Incoming>) -> Re
         .map(|timeout| timeout.0);
     let mut deadline = Deadline::new(started, timeout, served.station.ward.alarms());
 
-    let lane = Lane::request(chain.clone(), admitted.body);
     let outcome = match admitted.refused {
         Some(problem) => Err(Stop::Problem(problem)),
-        None => forward(&served, &view, &chain, route, lane, &mut deadline).await,
+        None => forward(&served, &view, &chain, route, admitted.body, &mut deadline).await,
     };
     let (first, source) = arrive(&chain, outcome)?;
-    let mut lane = Lane::response(chain.clone(), first, source);
-    let body = match deadline.bound(lane.head()).await {
-        Ok(()) => Outgoing::after(lane),
+    let body = match deadline.bound(Outgoing::response(&chain, first, source)).await {
+        Ok(body) => body,
         // An answer made in the response phase goes to the client as it is.
         Err(stop) => Outgoing::Direct(arrive(&chain, Err(stop))?.1),
     };
@@ -66,16 +63,16 @@ async fn forward(
     view: &View,
     chain: &Rc<Chain>,
     route: Option<usize>,
-    mut lane: Lane,
+    source: Source,
     deadline: &mut Deadline,
 ) -> Result<Response<PooledBody>, Stop> {
-    deadline.bound(lane.head()).await?;
+    let body = deadline.bound(Outgoing::request(chain, source)).await?;
     let Some(route) = route else {
         return Err(Stop::Problem(Problem::NoRoute));
     };
     let index = choose_upstream(view, chain, route);
     let upstream = &view.snapshot.upstreams[index];
-    let request = outbound::request(chain, &view.snapshot.model.routes[route], Outgoing::after(lane));
+    let request = outbound::request(chain, &view.snapshot.model.routes[route], body);
     let begun = Instant::now();
     let outcome = until_stopped(chain, deadline, served.station.client.send(upstream, request)).await;
     let latency = begun.elapsed();

@@ -76,7 +76,9 @@ impl Engine {
     /// [`LoadError`]: not a module, or not a proxy-wasm module.
     pub fn compile(&self, bytes: &[u8]) -> Result<Module, LoadError> {
         if !bytes.starts_with(MAGIC) {
-            return Err(LoadError::Invalid("it does not begin with \\0asm, as every module does".to_owned()));
+            return Err(LoadError::Invalid(
+                "it does not begin with \\0asm, as every module does".to_owned(),
+            ));
         }
         let sha256 = hex(&Sha256::digest(bytes));
         let key = format!("{sha256}-{:016x}", compatibility(&self.0.on_demand));
