@@ -77,7 +77,7 @@ impl Engine {
     pub fn compile(&self, bytes: &[u8]) -> Result<Module, LoadError> {
         if !bytes.starts_with(MAGIC) {
             return Err(LoadError::Invalid(
-                "it does not begin with \\0asm, as every module does".to_owned(),
+                "it lacks the magic number \\0asm that every module begins with".to_owned(),
             ));
         }
         let sha256 = hex(&Sha256::digest(bytes));
