@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     after_help = "Example:\n  lockgate run --config gateway.json"
 )]
 pub(crate) struct Arguments {
-    /// How log lines on stderr look; RUST_LOG says which ones there are (default: info)
+    /// How log lines on stderr look; RUST_LOG says which ones there are (default: info, for check warn)
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub(crate) log_format: LogFormat,
 

@@ -8,10 +8,10 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::arguments::LogFormat;
 
-/// Starts the log of this process. Without `RUST_LOG` it holds what is `info` or worse.
-pub(crate) fn start(format: LogFormat) -> Result<()> {
+/// Starts the log of this process. Without `RUST_LOG` it holds what is `usual` or worse.
+pub(crate) fn start(format: LogFormat, usual: LevelFilter) -> Result<()> {
     let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
+        .with_default_directive(usual.into())
         .from_env()
         // Each level of this error says the same again, so only the first is kept.
         .map_err(|error| anyhow!("RUST_LOG cannot be read: {error}; an example: info,lockgate_gateway=debug"))?;

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
+use tracing_subscriber::filter::LevelFilter;
 
 use arguments::{Arguments, Command};
 use outcome::Outcome;
@@ -37,7 +38,13 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(arguments: Arguments) -> Result<Outcome> {
-    logs::start(arguments.log_format)?;
+    // A check is asked for its report; what it did to come to it is of interest only when something is odd.
+    let usual = if matches!(arguments.command, Command::Check(_)) {
+        LevelFilter::WARN
+    } else {
+        LevelFilter::INFO
+    };
+    logs::start(arguments.log_format, usual)?;
     match arguments.command {
         Command::Run(options) => run::run(options),
         Command::Check(options) => check::check(options),

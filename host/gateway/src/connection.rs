@@ -51,9 +51,6 @@ async fn open(station: Rc<Station>, listener: Rc<ListenerView>, stream: TcpStrea
         idle: limits.idle_timeout.0,
     };
     let pulse = station.ward.admit(patience);
-    let view = station.view();
-    let certificates = view.snapshot.certificates.get(listener.index).cloned().flatten();
-    drop(view);
     let mut connection = Connection {
         id: station.connection_id(),
         listener: listener.settings.name.clone(),
@@ -72,7 +69,7 @@ async fn open(station: Rc<Station>, listener: Rc<ListenerView>, stream: TcpStrea
             listener: listener.clone(),
         })
     };
-    match certificates {
+    match listener.certificates.clone() {
         None => {
             let Some(protocol) = unless_silent(&pulse, greeting, sniff(&stream)).await? else {
                 return Ok(());
@@ -115,6 +112,7 @@ async fn unless_silent<T>(
 /// Tells HTTP/2 with prior knowledge from HTTP/1 by the first bytes, which stay unread.
 async fn sniff(stream: &TcpStream) -> io::Result<Protocol> {
     let mut seen = [0; PREFACE.len()];
+    let mut pause = Duration::from_millis(1);
     loop {
         let count = stream.peek(&mut seen).await?;
         if count == 0 {
@@ -126,8 +124,10 @@ async fn sniff(stream: &TcpStream) -> io::Result<Protocol> {
         if count == PREFACE.len() {
             return Ok(Protocol::Http2);
         }
-        // The rest of the preface is on its way; a peek cannot wait for more than it saw.
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        // The rest of the preface is on its way; a peek cannot wait for more than it saw. Whoever sends it slowly is looked at
+        // ever more rarely.
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(250));
     }
 }
 

@@ -5,8 +5,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lockgate_config::model::{Listener, Model, PluginModel};
+use lockgate_config::model::{Listener, Model, PluginModel, Route};
 use lockgate_config::{Diagnostic, Document, Loaded, Report};
+use lockgate_sandbox::exchange::Positions;
 use lockgate_sandbox::{Engine, Module, Plugin, PluginSpec};
 use lockgate_upstream::Upstream;
 
@@ -81,6 +82,7 @@ impl Loader {
                 Err(diagnostic) => diagnostics.push(diagnostic),
             }
         }
+        diagnostics.extend(long_chains(&model, &document));
         let certificates = certificates(&model, &document, current, &mut diagnostics);
         if !diagnostics.is_empty() {
             diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
@@ -212,6 +214,26 @@ fn same(current: &[Arc<LoadedPlugin>], next: &[Arc<LoadedPlugin>]) -> bool {
             .iter()
             .zip(next)
             .all(|(current, next)| Arc::ptr_eq(current, next))
+}
+
+/// Chains with more plugins than one request can tell apart.
+fn long_chains<'a>(model: &'a Model, document: &'a Document) -> impl Iterator<Item = Diagnostic> + 'a {
+    let length = |route: &Route| model.global_chain.len() + route.chain.len();
+    model
+        .routes
+        .iter()
+        .filter(move |route| length(route) > Positions::MAX)
+        .map(move |route| {
+            document.diagnostic(
+                &format!("/routes/{}", route.order),
+                format!(
+                    "its requests pass {} plugins, the global chain's included",
+                    length(route)
+                ),
+                Some(format!("at most {}", Positions::MAX)),
+                None,
+            )
+        })
 }
 
 /// Upstreams whose settings did not change go on as they are, with their balance and connections.

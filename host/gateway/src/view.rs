@@ -10,6 +10,7 @@ use lockgate_sandbox::{Outside, Vm};
 use crate::chain::Stand;
 use crate::metrics::{RequestSeries, UpstreamSeries, WorkerMetrics};
 use crate::snapshot::{LoadedPlugin, Snapshot};
+use crate::tls::CertificateStore;
 
 /// A listener as requests see it.
 pub(crate) struct ListenerView {
@@ -17,6 +18,8 @@ pub(crate) struct ListenerView {
     pub(crate) index: usize,
     /// Its settings.
     pub(crate) settings: Listener,
+    /// What it serves over TLS with; none in the clear.
+    pub(crate) certificates: Option<Arc<CertificateStore>>,
 }
 
 /// A snapshot on one worker. A request holds it from its first to its last byte.
@@ -71,6 +74,7 @@ impl View {
                 Rc::new(ListenerView {
                     index,
                     settings: settings.clone(),
+                    certificates: snapshot.certificates[index].clone(),
                 })
             })
             .collect::<Vec<_>>();
@@ -100,23 +104,28 @@ impl View {
         &self.chains[route.unwrap_or(self.chains.len() - 1)]
     }
 
-    /// Where requests on this listener and route are counted. Listeners that are gone count as the first one's index.
+    /// Where requests on this listener and route are counted.
     pub(crate) fn requests(
         &self,
         metrics: &WorkerMetrics,
         listener: &ListenerView,
         route: Option<usize>,
     ) -> RequestSeries {
-        let slot = listener.index * self.chains.len() + route.unwrap_or(self.chains.len() - 1);
-        let mut requests = self.requests.borrow_mut();
-        let name = || route.map_or("", |route| &*self.snapshot.model.routes[route].name);
-        match requests.get_mut(slot) {
-            Some(series) => series
-                .get_or_insert_with(|| metrics.requests(&listener.settings.name, name()))
-                .clone(),
+        let (name, place) = (&listener.settings.name, listener.index);
+        let route_name = || route.map_or("", |route| &*self.snapshot.model.routes[route].name);
+        if self
+            .listeners
+            .get(place)
+            .is_none_or(|known| known.settings.name != *name)
+        {
             // The connection came in by a listener that a reload has taken away since.
-            None => metrics.requests(&listener.settings.name, name()),
+            return metrics.requests(name, route_name());
         }
+        let slot = place * self.chains.len() + route.unwrap_or(self.chains.len() - 1);
+        let mut requests = self.requests.borrow_mut();
+        requests[slot]
+            .get_or_insert_with(|| metrics.requests(name, route_name()))
+            .clone()
     }
 
     /// Where requests to the upstream at `index` are counted.
