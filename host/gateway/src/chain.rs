@@ -27,7 +27,7 @@ pub(crate) enum Direction {
 #[derive(Debug)]
 pub(crate) enum Stop {
     /// A plugin answers itself.
-    Reply(LocalResponse),
+    Reply(Box<LocalResponse>),
     /// The gateway answers, because something failed.
     Problem(Problem),
     /// A plugin wants the stream to be reset.
@@ -193,7 +193,7 @@ impl Chain {
     pub(crate) fn asked(&self) -> Result<(), Stop> {
         let mut exchange = self.exchange.borrow_mut();
         if let Some(response) = exchange.asked.local_response.take() {
-            return Err(Stop::Reply(response));
+            return Err(Stop::Reply(Box::new(response)));
         }
         if std::mem::take(&mut exchange.asked.close) {
             return Err(Stop::Close);

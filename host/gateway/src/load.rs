@@ -79,7 +79,7 @@ impl Loader {
         for plugin in &model.plugins {
             match self.plugin(plugin, &document, current) {
                 Ok(loaded) => plugins.push(loaded),
-                Err(diagnostic) => diagnostics.push(diagnostic),
+                Err(diagnostic) => diagnostics.push(*diagnostic),
             }
         }
         diagnostics.extend(long_chains(&model, &document));
@@ -112,14 +112,14 @@ impl Loader {
         model: &PluginModel,
         document: &Document,
         current: Option<&Snapshot>,
-    ) -> Result<Arc<LoadedPlugin>, Diagnostic> {
+    ) -> Result<Arc<LoadedPlugin>, Box<Diagnostic>> {
         let serving = current.and_then(|snapshot| snapshot.plugins.iter().find(|known| known.identity.model == *model));
         let module = match self.choose(model) {
             Ok(module) => module,
             Err(reason) => {
                 return match serving {
                     Some(serving) => Ok(serving.clone()),
-                    None => Err(self.module_diagnostic(model, document, reason)),
+                    None => Err(Box::new(self.module_diagnostic(model, document, reason))),
                 };
             }
         };
@@ -149,7 +149,7 @@ impl Loader {
                     self.modules.reject(&model.module, reason);
                     Ok(serving.clone())
                 }
-                None => Err(document.diagnostic(&model.pointer, reason, None, None)),
+                None => Err(Box::new(document.diagnostic(&model.pointer, reason, None, None))),
             },
         }
     }

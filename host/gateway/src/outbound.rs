@@ -56,7 +56,7 @@ fn matched_prefix(path: &PathMatch) -> &str {
 /// Whose fault it is that there is no answer.
 pub(crate) fn problem(error: &SendError) -> Problem {
     match error {
-        SendError::NoEndpoint { .. } => Problem::NoEndpoint,
+        SendError::NoEndpoint => Problem::NoEndpoint,
         SendError::ConnectTimeout { .. } => Problem::UpstreamTimeout,
         SendError::Protocol { .. } => Problem::UpstreamMalformed,
         SendError::RequestBody { .. } => match body_error(error) {

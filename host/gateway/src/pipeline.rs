@@ -149,14 +149,15 @@ fn arrive(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result<
                 Source::upstream(body),
             )
         }
-        Err(Stop::Reply(LocalResponse {
-            status,
-            details,
-            headers,
-            body,
-            grpc_status,
-            position,
-        })) => {
+        Err(Stop::Reply(reply)) => {
+            let LocalResponse {
+                status,
+                details,
+                headers,
+                body,
+                grpc_status,
+                position,
+            } = *reply;
             exchange.facts.code_details = Some(details.into());
             let (head, body) = grpc::in_form(&exchange.request, ResponseHead { status, headers }, body, grpc_status);
             (
