@@ -335,6 +335,7 @@ fn spawn(folder: &Path) -> (Child, Arc<Mutex<Vec<String>>>) {
         .args(["run", "--log-format", "json", "--config"])
         .arg(folder.join("gateway.json"))
         .env("RUST_LOG", "info")
+        .env_remove("LOCKGATE_CACHE_DIR")
         .env("XDG_CACHE_HOME", folder.join("cache"))
         .current_dir(folder)
         .stdin(Stdio::null())
