@@ -149,7 +149,10 @@ impl Loader {
                     self.modules.reject(&model.module, reason);
                     Ok(serving.clone())
                 }
-                None => Err(Box::new(document.diagnostic(&model.pointer, reason, None, None))),
+                None => {
+                    let told = format!("module \"{}\": {reason}", model.module);
+                    Err(Box::new(document.diagnostic(&model.pointer, told, None, None)))
+                }
             },
         }
     }
