@@ -332,7 +332,7 @@ fn a_head_has_begun_with_its_first_byte_that_is_no_empty_line() {
     );
 }
 
-/// What a head costs. Run by hand: `cargo test --release -p lockgate-gateway guard -- --ignored --nocapture`
+/// What a head costs. Run by hand: `cargo test --profile fast -p lockgate-gateway guard -- --ignored --nocapture`
 #[test]
 #[ignore = "measures"]
 fn cost_of_a_head() {
