@@ -49,7 +49,13 @@ pub(crate) fn admit(served: &Served, view: &View, request: Request<Incoming>) ->
     match inbound::admit(parts, &served.peer, rules, &served.station.request_ids) {
         Ok(admitted) => {
             let route = view.snapshot.routes.find(&admitted.head).map(|route| route.0);
-            let mut facts = Facts::new(served.connection.clone(), admitted.client, admitted.request_id, version);
+            let mut facts = Facts::since(
+                served.connection.clone(),
+                admitted.client,
+                admitted.request_id,
+                version,
+                served.station.calendar.moment(),
+            );
             if let Some(route) = route.map(|route| &view.snapshot.model.routes[route]) {
                 facts.route = Some(route.name.clone());
                 facts.upstream = Some(view.snapshot.upstreams[route.upstream.0].name().clone());
@@ -76,7 +82,13 @@ pub(crate) fn admit(served: &Served, view: &View, request: Request<Incoming>) ->
                 headers: HeaderMap::new(),
             };
             let id = served.station.request_ids.next();
-            let facts = Facts::new(served.connection.clone(), served.peer.address(), id, version);
+            let facts = Facts::since(
+                served.connection.clone(),
+                served.peer.address(),
+                id,
+                version,
+                served.station.calendar.moment(),
+            );
             let started = facts.started;
             let exchange = Rc::new(RefCell::new(Exchange::new(head, facts)));
             let refused = Some(Problem::Malformed(malformed));

@@ -11,6 +11,7 @@ use lockgate_sandbox::exchange::{LocalResponse, SharedExchange};
 use lockgate_sandbox::settings::OnError;
 use lockgate_sandbox::{Action, Failure, Hooks, Stream, Vm};
 
+use crate::clock;
 use crate::metrics::{Phase, PluginSeries};
 use crate::problem::Problem;
 
@@ -137,7 +138,7 @@ impl Chain {
 
     /// Plugins are called one after the other from now on: one look at the clock ends the time of one and begins the next's.
     pub(crate) fn start_clock(&self) {
-        self.mark.set(Instant::now());
+        self.mark.set(clock::now());
     }
 
     /// Opens the plugin at `index` for this request, with a stream context of its own.
@@ -171,7 +172,7 @@ impl Chain {
         // A resume from before this callback cannot mean the pause that the callback may ask for.
         self.resumed(index, direction);
         let outcome = call(stream);
-        let ended = Instant::now();
+        let ended = clock::now();
         let took = ended.saturating_duration_since(self.mark.replace(ended));
         let spent = &link.spent[direction as usize];
         spent.set(spent.get() + took);

@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 
 use crate::inbound::Peer;
 use crate::pulse::{Order, Patience, Pulse};
+use crate::rehearsal;
 use crate::served::Served;
 use crate::station::Station;
 use crate::view::ListenerView;
@@ -142,6 +143,41 @@ fn facts(session: &rustls::ServerConnection) -> TlsFacts {
         alpn: session
             .alpn_protocol()
             .map(|name| String::from_utf8_lossy(name).into_owned()),
+    }
+}
+
+/// Serves a connection that is no socket and whose first bytes are known beforehand.
+pub(crate) async fn rehearse<S>(
+    station: &Rc<Station>,
+    listener: Rc<ListenerView>,
+    connection: Connection,
+    scheme: Scheme,
+    stream: S,
+    protocol: rehearsal::Protocol,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let _open = station.metrics.connections().open();
+    let limits = &listener.settings.limits;
+    let patience = Patience {
+        head: Some(limits.header_timeout.0),
+        idle: limits.idle_timeout.0,
+    };
+    let (peer, local) = (connection.peer, connection.local);
+    let served = Served {
+        station: station.clone(),
+        connection: Rc::new(connection),
+        peer: Peer::new(peer, local, scheme),
+        scheme,
+        pulse: station.ward.admit(patience),
+        listener,
+    };
+    let protocol = match protocol {
+        rehearsal::Protocol::Http1 => Protocol::Http1,
+        rehearsal::Protocol::Http2 => Protocol::Http2,
+    };
+    if let Err(error) = run(Rc::new(served), protocol, stream).await {
+        tracing::debug!(%peer, %error, "connection ended");
     }
 }
 

@@ -4,12 +4,12 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Context;
-use std::time::Instant;
 
 use http::StatusCode;
 
 use crate::access_log::{AccessLog, PluginTimes, Record};
 use crate::chain::Chain;
+use crate::clock;
 use crate::deadline::Deadline;
 use crate::metrics::RequestSeries;
 use crate::pulse::Busy;
@@ -142,7 +142,7 @@ impl Drop for Ledger {
     fn drop(&mut self) {
         let took = {
             let mut exchange = self.chain.exchange.borrow_mut();
-            let took = Instant::now().saturating_duration_since(exchange.facts.started);
+            let took = clock::now().saturating_duration_since(exchange.facts.started);
             exchange.facts.ended = Some(took);
             exchange.facts.request_bytes = self.received.bytes();
             exchange.facts.response_bytes = self.sent;

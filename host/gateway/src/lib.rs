@@ -12,6 +12,7 @@ pub mod inbound;
 pub mod metrics;
 pub mod path;
 pub mod problem;
+pub mod rehearsal;
 pub mod routes;
 pub mod tls;
 
@@ -21,6 +22,8 @@ mod bells;
 mod body;
 mod callout;
 mod chain;
+mod chance;
+mod clock;
 mod connection;
 mod control;
 mod crowd;

@@ -42,6 +42,21 @@ impl Loader {
         &self.modules
     }
 
+    /// The same, to put more in.
+    pub(crate) fn modules_mut(&mut self) -> &mut Modules {
+        &mut self.modules
+    }
+
+    /// Makes a snapshot of modules that are known already, with upstreams that nobody has used. Plugins that are as in `last`
+    /// are taken over.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at its place in the file.
+    pub(crate) fn rehearse(&mut self, loaded: Loaded, last: Option<&Snapshot>) -> Result<Arc<Snapshot>, Report> {
+        self.assemble(loaded, last, None, Vec::new())
+            .map(|outcome| outcome.snapshot)
+    }
+
     /// Makes the first snapshot of the file at `config`. Blocks while it compiles.
     ///
     /// # Errors
@@ -63,21 +78,33 @@ impl Loader {
     }
 
     fn build(&mut self, config: &Path, current: Option<&Snapshot>) -> Result<Outcome, Report> {
-        let Loaded { model, document, files } = lockgate_config::load(config)?;
+        let loaded = lockgate_config::load(config)?;
         let mut diagnostics = Vec::new();
-        if let Some(folder) = &model.plugin_dir
+        if let Some(folder) = &loaded.model.plugin_dir
             && let Err(error) = self.modules.scan(folder)
         {
-            diagnostics.push(document.diagnostic(
+            diagnostics.push(loaded.document.diagnostic(
                 "/plugin_dir",
                 format!("the folder cannot be read: {error}"),
                 Some("a folder of .wasm files".into()),
                 None,
             ));
         }
+        self.assemble(loaded, current, current, diagnostics)
+    }
+
+    /// Makes a snapshot of a configuration: plugins that are as in `known` and upstreams that are as in `current` go on.
+    fn assemble(
+        &mut self,
+        loaded: Loaded,
+        known: Option<&Snapshot>,
+        current: Option<&Snapshot>,
+        mut diagnostics: Vec<Diagnostic>,
+    ) -> Result<Outcome, Report> {
+        let Loaded { model, document, files } = loaded;
         let mut plugins = Vec::with_capacity(model.plugins.len());
         for plugin in &model.plugins {
-            match self.plugin(plugin, &document, current) {
+            match self.plugin(plugin, &document, known) {
                 Ok(loaded) => plugins.push(loaded),
                 Err(diagnostic) => diagnostics.push(*diagnostic),
             }

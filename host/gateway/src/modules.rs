@@ -76,6 +76,11 @@ impl Modules {
         Ok(())
     }
 
+    /// Looks at the file at `path`, as the module called `name`; whatever the file is called.
+    pub(crate) fn add(&mut self, name: &str, path: &Path) {
+        self.look(name, path);
+    }
+
     /// The module called `name`.
     pub(crate) fn get(&self, name: &str) -> Option<&ModuleFile> {
         self.files.get(name)

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use lockgate_sandbox::exchange::SharedExchange;
@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 use tokio::task::AbortHandle;
 
 use crate::station::Station;
-use crate::{callout, foreign, guest_log};
+use crate::{callout, clock, foreign, guest_log};
 
 /// The world around one worker's VMs.
 pub(crate) struct World {
@@ -47,6 +47,22 @@ impl World {
 }
 
 impl Outside for World {
+    fn time(&self) -> SystemTime {
+        self.station()
+            .map_or_else(|_| SystemTime::now(), |station| station.calendar.time())
+    }
+
+    fn now(&self) -> Instant {
+        clock::now()
+    }
+
+    fn random(&self, buffer: &mut [u8]) -> bool {
+        match self.station() {
+            Ok(station) => station.random.fill(buffer),
+            Err(_) => false,
+        }
+    }
+
     fn log(&self, plugin: &Plugin, level: LogLevel, message: &str) {
         guest_log::write(plugin.name(), level, message);
     }
@@ -59,7 +75,7 @@ impl Outside for World {
         let station = self.station()?;
         let view = station.current().ok_or(Status::InternalFailure)?;
         let (_, upstream) = view.snapshot.upstream(&callout.upstream).ok_or(Status::BadArgument)?;
-        let (upstream, client) = (upstream.clone(), station.client.clone());
+        let (upstream, client) = (upstream.clone(), station.callouts.clone());
         tokio::task::spawn_local(async move { callout::make(client, &upstream, callout, reply).await });
         Ok(())
     }

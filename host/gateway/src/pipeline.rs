@@ -7,7 +7,6 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Instant;
 
 use http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
@@ -22,7 +21,7 @@ use crate::problem::{self, Problem};
 use crate::served::Served;
 use crate::source::Source;
 use crate::view::View;
-use crate::{grpc, inbound, outbound};
+use crate::{clock, grpc, inbound, outbound};
 
 /// The plugin or the gateway wants the connection (HTTP/1) or stream (HTTP/2) to end without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +72,7 @@ async fn forward(
     let index = choose_upstream(view, chain, route);
     let upstream = &view.snapshot.upstreams[index];
     let request = outbound::request(chain, &view.snapshot.model.routes[route], body);
-    let begun = Instant::now();
+    let begun = clock::now();
     let outcome = until_stopped(chain, deadline, served.station.client.send(upstream, request)).await;
     let latency = begun.elapsed();
     let status = outcome.as_ref().ok().map(|sent| sent.response.status().as_u16());

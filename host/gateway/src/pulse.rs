@@ -9,6 +9,7 @@ use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use crate::alarm::Alarms;
+use crate::clock;
 
 /// How often connections are looked at.
 pub(crate) const SWEEP: Duration = Duration::from_millis(250);
@@ -134,7 +135,7 @@ pub(crate) struct Ward {
 impl Ward {
     /// An empty ward.
     pub(crate) fn new() -> Self {
-        let clock = Rc::new(Cell::new(Instant::now()));
+        let clock = Rc::new(Cell::new(clock::now()));
         Self {
             alarms: Alarms::new(clock.clone()),
             clock,

@@ -149,7 +149,7 @@ async fn serve(options: RunOptions) -> Result<(), RunError> {
 }
 
 /// What the configuration bounds of the store, its own defaults for the rest.
-fn store_settings(model: &Model) -> StoreSettings {
+pub(crate) fn store_settings(model: &Model) -> StoreSettings {
     let bytes = |size: Size| usize::try_from(size.0).unwrap_or(usize::MAX);
     let cache = CacheLimits {
         bytes: bytes(model.cache.bytes),
@@ -162,7 +162,7 @@ fn store_settings(model: &Model) -> StoreSettings {
 }
 
 /// The WebAssembly engine, with a compile cache if there is a place for one.
-fn engine() -> Result<Engine, lockgate_sandbox::EngineError> {
+pub(crate) fn engine() -> Result<Engine, lockgate_sandbox::EngineError> {
     let Some(folder) = cache_folder() else {
         return Engine::new(EngineSettings { cache_dir: None });
     };

@@ -12,6 +12,8 @@ use lockgate_upstream::Client;
 use crate::access_log::AccessLog;
 use crate::bells::{Bell, Bells};
 use crate::body::Outgoing;
+use crate::chance::Chance;
+use crate::clock::Calendar;
 use crate::crowd::Crowd;
 use crate::inbound::RequestIds;
 use crate::metrics::WorkerMetrics;
@@ -33,11 +35,45 @@ pub(crate) struct Shared {
     pub(crate) connections: Arc<AtomicU64>,
 }
 
+/// What a worker has of the world, where a rehearsal puts something else in its place.
+pub(crate) struct Setting {
+    /// The way to upstreams.
+    pub(crate) client: Client<Outgoing>,
+    /// The way to upstreams for requests that plugins make.
+    pub(crate) callouts: Client<Outgoing>,
+    /// The time of day.
+    pub(crate) calendar: Calendar,
+    /// Random bytes.
+    pub(crate) random: Chance,
+    /// Where new requests get their ids.
+    pub(crate) request_ids: RequestIds,
+}
+
+impl Default for Setting {
+    /// The world as it is. Callouts share the connections of forwarded requests.
+    fn default() -> Self {
+        let client = Client::new();
+        Self {
+            callouts: client.clone(),
+            client,
+            calendar: Calendar::default(),
+            random: Chance::System,
+            request_ids: RequestIds::new(),
+        }
+    }
+}
+
 /// One worker's surroundings.
 pub(crate) struct Station {
     view: RefCell<Option<Rc<View>>>,
     /// Connections to upstreams; they outlive reloads.
     pub(crate) client: Client<Outgoing>,
+    /// The same for requests that plugins make.
+    pub(crate) callouts: Client<Outgoing>,
+    /// Tells the time of day.
+    pub(crate) calendar: Calendar,
+    /// Random bytes for guests.
+    pub(crate) random: Chance,
     /// This worker's counters.
     pub(crate) metrics: WorkerMetrics,
     /// Where new requests get their ids.
@@ -54,12 +90,15 @@ pub(crate) struct Station {
 
 impl Station {
     /// A worker's surroundings, before it has a view.
-    pub(crate) fn new(metrics: WorkerMetrics, shared: Shared, bell: Bell) -> Rc<Self> {
+    pub(crate) fn new(metrics: WorkerMetrics, shared: Shared, bell: Bell, setting: Setting) -> Rc<Self> {
         Rc::new(Self {
             view: RefCell::new(None),
-            client: Client::new(),
+            client: setting.client,
+            callouts: setting.callouts,
+            calendar: setting.calendar,
+            random: setting.random,
             metrics,
-            request_ids: RequestIds::new(),
+            request_ids: setting.request_ids,
             bell,
             shared,
             ward: Ward::new(),

@@ -14,12 +14,13 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle as Task;
 
+use crate::clock;
 use crate::listener;
 use crate::metrics::Registry;
 use crate::outside::World;
 use crate::pulse::{Order, SWEEP};
 use crate::snapshot::Snapshot;
-use crate::station::{Shared, Station};
+use crate::station::{Setting, Shared, Station};
 use crate::view::View;
 
 /// How long idle connections may still send a request after the end was announced. Their clients may be sending right
@@ -86,7 +87,7 @@ pub(crate) fn spawn(index: usize, registry: &Registry, shared: Shared) -> io::Re
 
 async fn run(mut orders: mpsc::UnboundedReceiver<Command>, registry: &Registry, shared: Shared) {
     let (bell, mut rung) = mpsc::unbounded_channel();
-    let station = Station::new(registry.worker(), shared, bell);
+    let station = Station::new(registry.worker(), shared, bell, Setting::default());
     let world = World::new(&station);
     let outside: Rc<dyn Outside> = world.clone();
     let sweeper = tokio::task::spawn_local(sweep(station.clone()));
@@ -132,12 +133,12 @@ async fn run(mut orders: mpsc::UnboundedReceiver<Command>, registry: &Registry, 
 }
 
 /// Looks after silent connections for as long as the worker lives.
-async fn sweep(station: Rc<Station>) {
+pub(crate) async fn sweep(station: Rc<Station>) {
     let mut interval = tokio::time::interval(SWEEP);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        station.ward.sweep(Instant::now());
+        station.ward.sweep(clock::now());
     }
 }
 

@@ -19,7 +19,7 @@ use smallvec::SmallVec;
 
 pub use ask::{Asked, LocalResponse, Positions};
 pub use body::{BodyBuffer, BodySink, Tap};
-pub use facts::{Connection, Facts, TlsFacts};
+pub use facts::{Connection, Facts, Moment, TlsFacts};
 pub use properties::{Properties, PropertiesFull};
 
 /// An exchange as it is handed around on its worker.

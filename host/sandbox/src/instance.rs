@@ -66,7 +66,11 @@ impl Instance {
 
     /// How long it lived, or has lived so far.
     pub(crate) fn age(&self) -> Duration {
-        self.died_after.get().unwrap_or_else(|| self.born.elapsed())
+        self.died_after.get().unwrap_or_else(|| self.lived())
+    }
+
+    fn lived(&self) -> Duration {
+        self.outside.now().saturating_duration_since(self.born)
     }
 
     pub(crate) fn finished(&self) -> u64 {
@@ -124,7 +128,7 @@ impl Instance {
     #[cold]
     fn bury(&self, store: Option<Store<State>>, error: &wasmtime::Error) -> Failure {
         self.alive.set(false);
-        self.died_after.set(Some(self.born.elapsed()));
+        self.died_after.set(Some(self.lived()));
         let Some(mut store) = store else { return self.lost() };
         let state = store.data_mut();
         let autopsy = trap::examine(error, state);

@@ -35,6 +35,7 @@ pub use failure::{EngineError, Failure, FailureKind, LoadError};
 pub use inspect::Hooks;
 pub use lockgate_abi::{AbiVersion, Action, LogLevel, MetricKind, Status};
 pub use module::Module;
+pub use os::random;
 pub use outside::{
     Callout, CalloutFailure, CalloutReply, CalloutResponse, CalloutResult, Outside, QueueTarget, TickTarget,
 };

@@ -25,7 +25,7 @@ pub(crate) fn effective_user() -> u32 {
 }
 
 /// Fills `buffer` with random bytes from the kernel; false if the kernel has none to give.
-pub(crate) fn random(buffer: &mut [u8]) -> bool {
+pub fn random(buffer: &mut [u8]) -> bool {
     let mut done = 0;
     while done < buffer.len() {
         let rest = &mut buffer[done..];

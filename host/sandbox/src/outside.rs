@@ -1,11 +1,12 @@
 //! What the sandbox needs from outside, as one trait: logs, callouts, timers, shared data, queues, metrics, foreign
 //! functions. The gateway implements it once per worker; this crate has no sockets and no clocks that fire.
+//! Clocks and random bytes are the system's unless the outside has others, as where plugins are rehearsed.
 //!
 //! Also the handles by which the outside answers: [`CalloutReply`], [`TickTarget`], [`QueueTarget`]. They hold a VM
 //! weakly: a VM that is gone answers nothing.
 
 use std::rc::Weak;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -13,6 +14,7 @@ use lockgate_abi::{LogLevel, MetricKind, Status};
 
 use crate::exchange::{RequestHead, SharedExchange};
 use crate::failure::Failure;
+use crate::os;
 use crate::plugin::Plugin;
 
 /// The world around the VMs of one worker.
@@ -20,6 +22,21 @@ use crate::plugin::Plugin;
 /// Every method is called from inside of a host call or callback, so none may block. None needs to be reentrant: a VM that
 /// is called while it runs puts the call off.
 pub trait Outside {
+    /// The time of day that guests are told.
+    fn time(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    /// The clock that durations are measured by, but for CPU time.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    /// Fills a buffer with the random bytes that guests get; false if there are none to be had.
+    fn random(&self, buffer: &mut [u8]) -> bool {
+        os::random(buffer)
+    }
+
     /// A line that a guest wrote, already cut to a bounded length and rate.
     fn log(&self, plugin: &Plugin, level: LogLevel, message: &str);
 

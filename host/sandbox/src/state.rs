@@ -102,6 +102,7 @@ impl State {
             gate: LineGate::new(limits.log_lines),
             filter: headers.as_deref().map(HeaderFilter::new),
             told: CallSet::NONE,
+            born: outside.now(),
             plugin,
             outside,
             inbox: None,
@@ -119,7 +120,6 @@ impl State {
             next_callout: 0,
             answer: None,
             completed: Vec::new(),
-            born: Instant::now(),
             tail: Some(VecDeque::new()),
         }
     }
@@ -183,7 +183,7 @@ impl State {
         /// Longer lines are cut.
         const LONGEST: usize = 8 * 1024;
         let message = &message[..message.floor_char_boundary(LONGEST)];
-        match self.gate.line(Instant::now()) {
+        match self.gate.line(self.outside.now()) {
             Verdict::Drop => return,
             Verdict::Pass { dropped: 0 } => {}
             Verdict::Pass { dropped } => {
@@ -202,7 +202,7 @@ impl State {
 
     /// A line that the host writes about what the guest tried; it counts as one of the guest's, so that it cannot flood.
     pub(crate) fn note(&mut self, what: std::fmt::Arguments<'_>) {
-        if self.gate.line(Instant::now()) != Verdict::Drop {
+        if self.gate.line(self.outside.now()) != Verdict::Drop {
             let (plugin, phase, call) = (self.plugin.name(), self.phase.as_str(), self.last_call);
             tracing::warn!(%plugin, phase, call, "{what}");
         }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::backoff::{Backoff, Life};
 use crate::exchange::SharedExchange;
@@ -119,7 +119,7 @@ impl Vm {
         let running = current.as_ref().filter(|instance| instance.is_alive());
         let state = match running {
             Some(_) => VmState::Running,
-            None if self.backoff.borrow().wait(Instant::now()).is_some() => VmState::BackingOff,
+            None if self.backoff.borrow().wait(self.outside.now()).is_some() => VmState::BackingOff,
             None => VmState::Idle,
         };
         VmReport {
@@ -148,9 +148,9 @@ impl Vm {
                 age: dead.age(),
                 streams: dead.finished(),
             };
-            self.backoff.borrow_mut().died(life, Instant::now(), chance());
+            self.backoff.borrow_mut().died(life, self.outside.now(), chance());
         }
-        if let Some(wait) = self.backoff.borrow().wait(Instant::now()) {
+        if let Some(wait) = self.backoff.borrow().wait(self.outside.now()) {
             let last = self.record.last_failure.borrow().clone().unwrap_or_default();
             let message = format!(
                 "not started again for another {} ms, as it failed: {last}",
@@ -164,7 +164,7 @@ impl Vm {
                 Ok(instance)
             }
             Err(failure) => {
-                self.backoff.borrow_mut().failed(Instant::now(), chance());
+                self.backoff.borrow_mut().failed(self.outside.now(), chance());
                 Err(failure)
             }
         }

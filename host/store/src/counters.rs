@@ -118,10 +118,10 @@ struct Located<'a> {
 
 impl Counters {
     /// Room for so many counters, shared evenly among 64 parts.
-    pub(crate) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize, epoch: Instant) -> Self {
         Self {
             shards: Shards::new(),
-            epoch: Instant::now(),
+            epoch,
             per_shard: Shards::<Table<Bucket>>::share(most),
         }
     }
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_limit_taken_by_many_threads_is_exact() {
-        let counters = Counters::new(1000);
+        let counters = Counters::new(1000, Instant::now());
         let now = Instant::now();
         let allowed: usize = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn several_rules_are_exact_together_whatever_their_order() {
-        let counters = Counters::new(1000);
+        let counters = Counters::new(1000, Instant::now());
         let now = Instant::now();
         let allowed: usize = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
@@ -304,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_refused_request_is_told_when_to_come_back_and_is_allowed_then() {
-        let counters = Counters::new(1000);
+        let counters = Counters::new(1000, Instant::now());
         let now = Instant::now();
         for left in (0..6).rev() {
             let taken = take(&counters, &[rule("bob", 6)], now);
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn rules_on_the_same_counter_add_up() {
-        let counters = Counters::new(1000);
+        let counters = Counters::new(1000, Instant::now());
         let now = Instant::now();
         let both = [rule("carol", 3), rule("carol", 3)];
         assert!(take(&counters, &both, now).allowed);
@@ -342,7 +342,7 @@ mod tests {
 
     #[test]
     fn scopes_keys_and_windows_are_counted_apart() {
-        let counters = Counters::new(1000);
+        let counters = Counters::new(1000, Instant::now());
         let now = Instant::now();
         let second = Rule {
             window: Duration::from_secs(1),
@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_steps_back_gives_nothing_away_and_takes_nothing() {
-        let counters = Counters::new(1000);
+        let counters = Counters::new(1000, Instant::now());
         let now = Instant::now() + MINUTE;
         assert!(take(&counters, &[rule("frank", 2)], now).allowed);
         let earlier = take(&counters, &[rule("frank", 2)], now - MINUTE);
@@ -370,7 +370,7 @@ mod tests {
 
     #[test]
     fn there_are_never_more_counters_than_allowed_and_full_ones_go_first() {
-        let counters = Counters::new(64 * 8);
+        let counters = Counters::new(64 * 8, Instant::now());
         let now = Instant::now();
         assert!(
             take(
@@ -402,7 +402,7 @@ mod tests {
 
     #[test]
     fn rules_out_of_bounds_are_refused() {
-        let counters = Counters::new(1000);
+        let counters = Counters::new(1000, Instant::now());
         let now = Instant::now();
         let (long, fine) = ("x".repeat(LONGEST_NAME), rule("a", 1));
         for (rules, error) in [

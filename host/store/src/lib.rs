@@ -14,6 +14,7 @@ mod shared_data;
 mod table;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 pub use cache::{Cache, CacheLimits, Filling, Hit, NewEntry, Stored};
 pub use counters::{Counters, Outcome, Rule, RuleError, Taken};
@@ -63,8 +64,13 @@ pub struct Store {
 impl Store {
     /// An empty store.
     pub fn new(settings: StoreSettings) -> Self {
+        Self::since(settings, Instant::now())
+    }
+
+    /// An empty store for callers whose clock, at the earliest, says `start`.
+    pub fn since(settings: StoreSettings, start: Instant) -> Self {
         Self {
-            counters: Counters::new(settings.counters.0),
+            counters: Counters::new(settings.counters.0, start),
             keys: Keys::new(settings.keys),
             shared_data: SharedData::new(settings.shared_data),
             queues: Queues::new(settings.queues),

@@ -14,7 +14,7 @@ use http_body_util::{Either, Empty};
 use hyper::body::Incoming;
 
 use crate::body::PooledBody;
-use crate::connect::connect;
+use crate::connect::{Connect, connect};
 use crate::connection::{BodyFailure, Connection, Failure, RequestBody};
 use crate::error::SendError;
 use crate::pool::Pool;
@@ -34,6 +34,7 @@ where
 {
     pool: Rc<Pool<Connection<B>>>,
     random: Rc<Random>,
+    way: Option<Rc<dyn Connect>>,
 }
 
 /// An answer, and how it was come by.
@@ -59,6 +60,16 @@ where
         Self {
             pool: Pool::new(),
             random: Rc::new(Random::new()),
+            way: None,
+        }
+    }
+
+    /// A client that reaches endpoints another way than by sockets, and chooses among them by numbers from `seed` on.
+    pub fn by(way: Rc<dyn Connect>, seed: u64) -> Self {
+        Self {
+            pool: Pool::new(),
+            random: Rc::new(Random(Cell::new(seed | 1))),
+            way: Some(way),
         }
     }
 
@@ -131,7 +142,7 @@ where
 
     async fn open(&self, upstream: &Upstream, index: usize) -> Result<Box<Connection<B>>, SendError> {
         let address = upstream.endpoints()[index].address();
-        let socket = connect(address, upstream.connect_timeout).await?;
+        let socket = connect(self.way.as_deref(), address, upstream.connect_timeout).await?;
         Connection::open(socket, address.clone(), upstream.keep, &self.pool)
             .await
             .map_err(|source| SendError::Connect {
@@ -243,6 +254,7 @@ where
         Self {
             pool: Rc::clone(&self.pool),
             random: Rc::clone(&self.random),
+            way: self.way.clone(),
         }
     }
 }

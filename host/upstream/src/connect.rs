@@ -1,22 +1,75 @@
 //! Making a connection to an endpoint: look the name up, connect, in bounded time.
 
+use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::address::Address;
 use crate::error::SendError;
 
-/// A new socket to `address`. Small writes leave at once (TCP_NODELAY).
-pub(crate) async fn connect(address: &Address, limit: Duration) -> Result<TcpStream, SendError> {
+/// Another way to endpoints than sockets, as where upstreams are scripted.
+pub trait Connect {
+    /// Makes a connection, in whatever time it takes.
+    fn connect<'a>(&'a self, address: &'a Address) -> Connecting<'a>;
+}
+
+/// A connection on its way.
+pub type Connecting<'a> = Pin<Box<dyn Future<Output = io::Result<Stream>> + 'a>>;
+
+/// An open connection: bytes in both directions, and what its two ends are called.
+pub struct Stream {
+    /// The bytes.
+    pub bytes: Pin<Box<dyn Duplex>>,
+    /// The endpoint.
+    pub peer: SocketAddr,
+    /// This side.
+    pub local: SocketAddr,
+}
+
+/// Bytes in both directions.
+pub trait Duplex: AsyncRead + AsyncWrite {}
+
+impl<S: AsyncRead + AsyncWrite> Duplex for S {}
+
+/// What a connection's bytes pass.
+pub(crate) enum Socket {
+    /// The network.
+    Tcp(TcpStream),
+    /// Something else.
+    Other(Stream),
+}
+
+impl Socket {
+    /// The endpoint's address and this side's.
+    pub(crate) fn ends(&self) -> io::Result<(SocketAddr, SocketAddr)> {
+        match self {
+            Self::Tcp(socket) => Ok((socket.peer_addr()?, socket.local_addr()?)),
+            Self::Other(stream) => Ok((stream.peer, stream.local)),
+        }
+    }
+}
+
+/// A new connection to `address`, by a socket unless there is another way. Small writes leave at once (TCP_NODELAY).
+pub(crate) async fn connect(
+    way: Option<&dyn Connect>,
+    address: &Address,
+    limit: Duration,
+) -> Result<Socket, SendError> {
     let attempt = async {
+        if let Some(way) = way {
+            return way.connect(address).await.map(Socket::Other);
+        }
         let socket = match address {
             Address::Socket(socket) => TcpStream::connect(socket).await?,
             Address::Name(host, port) => connect_by_name(host, *port).await?,
         };
         socket.set_nodelay(true)?;
-        Ok(socket)
+        Ok(Socket::Tcp(socket))
     };
     match tokio::time::timeout(limit, attempt).await {
         Ok(Ok(socket)) => Ok(socket),

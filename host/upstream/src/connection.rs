@@ -17,9 +17,9 @@ use http_body_util::{Either, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 use crate::address::Address;
+use crate::connect::Socket;
 use crate::pool::{Pool, Reusable};
 use crate::upstream::Keep;
 use crate::waker::Doorbell;
@@ -74,14 +74,14 @@ where
     B: Body<Data = Bytes> + 'static,
     B::Error: Into<BodyFailure>,
 {
-    /// Speaks HTTP/1.1 on a fresh socket to `address`. On its clean end the connection goes to `pool`.
+    /// Speaks HTTP/1.1 on a fresh connection to `address`. On its clean end the connection goes to `pool`.
     pub(crate) async fn open(
-        socket: TcpStream,
+        socket: Socket,
         address: Address,
         keep: Keep,
         pool: &Rc<Pool<Self>>,
     ) -> io::Result<Box<Self>> {
-        let (peer, local) = (socket.peer_addr()?, socket.local_addr()?);
+        let (peer, local) = socket.ends()?;
         let record = Rc::new(Record::default());
         let wire = TokioIo::new(Wire::new(socket, Rc::clone(&record)));
         let (sender, driver) = http1::Builder::new()

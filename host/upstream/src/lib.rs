@@ -21,6 +21,7 @@ mod wire;
 pub use address::{Address, AddressError};
 pub use body::PooledBody;
 pub use client::{Client, Sent};
+pub use connect::{Connect, Connecting, Stream};
 pub use error::{Blame, SendError};
 pub use settings::{Balance, EndpointSettings, HostPolicy, UpstreamSettings, Weight};
 pub use upstream::{Endpoint, Upstream};

@@ -12,7 +12,8 @@ use std::task::{Context, Poll, ready};
 
 use http::{Request, Version};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+
+use crate::connect::Socket;
 
 /// A request head longer than this is not kept, and so not repeated.
 const LONGEST_KEPT: usize = 16 * 1024;
@@ -21,7 +22,7 @@ const MOST_HEADERS: usize = 128;
 
 /// A socket that notes the progress of the current exchange in a [`Record`].
 pub(crate) struct Wire {
-    socket: TcpStream,
+    socket: Socket,
     record: Rc<Record>,
 }
 
@@ -98,7 +99,7 @@ impl Record {
 }
 
 impl Wire {
-    pub(crate) fn new(socket: TcpStream, record: Rc<Record>) -> Self {
+    pub(crate) fn new(socket: Socket, record: Rc<Record>) -> Self {
         Self { socket, record }
     }
 }
@@ -107,7 +108,10 @@ impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let filled = buffer.filled().len();
-        let result = ready!(Pin::new(&mut this.socket).poll_read(context, buffer));
+        let result = ready!(match &mut this.socket {
+            Socket::Tcp(socket) => Pin::new(socket).poll_read(context, buffer),
+            Socket::Other(stream) => stream.bytes.as_mut().poll_read(context, buffer),
+        });
         if buffer.filled().len() > filled {
             this.record.answered.set(true);
         }
@@ -118,7 +122,10 @@ impl AsyncRead for Wire {
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let outcome = ready!(Pin::new(&mut this.socket).poll_write(context, buffer));
+        let outcome = ready!(match &mut this.socket {
+            Socket::Tcp(socket) => Pin::new(socket).poll_write(context, buffer),
+            Socket::Other(stream) => stream.bytes.as_mut().poll_write(context, buffer),
+        });
         this.record.wrote(&outcome, std::iter::once(buffer));
         Poll::Ready(outcome)
     }
@@ -133,20 +140,29 @@ impl AsyncWrite for Wire {
             return self.poll_write(context, only);
         }
         let this = self.get_mut();
-        let outcome = ready!(Pin::new(&mut this.socket).poll_write_vectored(context, buffers));
+        let outcome = ready!(match &mut this.socket {
+            Socket::Tcp(socket) => Pin::new(socket).poll_write_vectored(context, buffers),
+            Socket::Other(stream) => stream.bytes.as_mut().poll_write_vectored(context, buffers),
+        });
         this.record.wrote(&outcome, buffers.iter().map(|buffer| &**buffer));
         Poll::Ready(outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
+        matches!(&self.socket, Socket::Tcp(socket) if socket.is_write_vectored())
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().socket).poll_flush(context)
+        match &mut self.get_mut().socket {
+            Socket::Tcp(socket) => Pin::new(socket).poll_flush(context),
+            Socket::Other(stream) => stream.bytes.as_mut().poll_flush(context),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().socket).poll_shutdown(context)
+        match &mut self.get_mut().socket {
+            Socket::Tcp(socket) => Pin::new(socket).poll_shutdown(context),
+            Socket::Other(stream) => stream.bytes.as_mut().poll_shutdown(context),
+        }
     }
 }

@@ -24,7 +24,7 @@ use lockgate_store::{Filling, Hit, NewEntry, Store};
 use serde::{Deserialize, Serialize};
 
 use super::{bad, conditional, read, write};
-use crate::inbound;
+use crate::{clock, inbound};
 
 const NAME: &str = "lockgate.cache";
 
@@ -98,7 +98,7 @@ pub(super) fn call(
     exchange: Option<&SharedExchange>,
 ) -> Result<Vec<u8>, Status> {
     let call: Call<'_> = read(NAME, argument)?;
-    let now = Instant::now();
+    let now = clock::now();
     if let Op::Purge = call.op {
         return write(&Purged {
             purged: store.cache().purge(plugin, &call.key),

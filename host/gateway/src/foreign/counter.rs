@@ -5,7 +5,7 @@
 //! "reset_ms":600,"retry_after_ms":0}]}`. Times are rounded up, so that waiting that long is always enough.
 
 use std::borrow::Cow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lockgate_abi::Status;
 use lockgate_store::{Outcome, Rule, Store};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::{bad, read, write};
+use crate::clock;
 
 const NAME: &str = "lockgate.counter";
 
@@ -76,7 +77,7 @@ pub(super) fn call(store: &Store, plugin: &str, argument: &[u8]) -> Result<Vec<u
     let rules: SmallVec<[Rule<'_>; 2]> = call.rules.iter().map(RuleIn::rule).collect();
     let taken = store
         .counters()
-        .take(plugin, &rules, Instant::now())
+        .take(plugin, &rules, clock::now())
         .map_err(|error| bad(NAME, &error))?;
     let rules = rules
         .iter()

@@ -32,6 +32,11 @@ impl RequestIds {
             // still tell sources apart.
             seed = weak_seed();
         }
+        Self::seeded(seed)
+    }
+
+    /// Two sources with the same seed tell the same ids.
+    pub fn seeded(seed: [u8; 32]) -> Self {
         let mut state = [0; 4];
         for (word, bytes) in state.iter_mut().zip(seed.chunks_exact(8)) {
             *word = u64::from_le_bytes(bytes.try_into().expect("chunks of eight bytes"));

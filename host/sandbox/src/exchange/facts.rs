@@ -34,6 +34,26 @@ pub struct TlsFacts {
     pub alpn: Option<String>,
 }
 
+/// A point in time, by both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// For durations.
+    pub instant: Instant,
+    /// For people.
+    pub time: SystemTime,
+}
+
+impl Moment {
+    /// What the system's clocks say.
+    #[must_use]
+    pub fn now() -> Self {
+        Self {
+            instant: Instant::now(),
+            time: SystemTime::now(),
+        }
+    }
+}
+
 /// What plugins may ask about a request through properties. The pipeline fills it in as it learns.
 #[derive(Clone, Debug)]
 pub struct Facts {
@@ -77,13 +97,25 @@ impl Facts {
     /// What is known when a request's head has just been read.
     #[must_use]
     pub fn new(connection: Rc<Connection>, client: IpAddr, request_id: HeaderValue, version: http::Version) -> Self {
+        Self::since(connection, client, request_id, version, Moment::now())
+    }
+
+    /// The same for a head that was there at `start`.
+    #[must_use]
+    pub fn since(
+        connection: Rc<Connection>,
+        client: IpAddr,
+        request_id: HeaderValue,
+        version: http::Version,
+        start: Moment,
+    ) -> Self {
         Self {
             connection,
             client,
             request_id,
             version,
-            started: Instant::now(),
-            started_at: SystemTime::now(),
+            started: start.instant,
+            started_at: start.time,
             route: None,
             upstream: None,
             upstream_address: None,

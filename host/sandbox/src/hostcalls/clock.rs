@@ -17,14 +17,12 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 fn now(caller: &mut Caller<'_>, out: i32) -> Answer {
-    let (memory, _) = guest::parts(caller)?;
-    Ok(guest::write_u64(memory, out, since_1970())?)
+    let (memory, state) = guest::parts(caller)?;
+    Ok(guest::write_u64(memory, out, since_1970(state.outside.time()))?)
 }
 
 /// Nanoseconds since 1970. A clock that stands before that is taken for 1970.
-pub(super) fn since_1970() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+pub(super) fn since_1970(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use wasmtime::{PoolConcurrencyLimitError, Store, StoreContextMut, UpdateDeadline};
 
@@ -59,7 +58,7 @@ impl Instance {
             alive: Cell::new(true),
             later: Later::default(),
             record: Rc::clone(record),
-            born: Instant::now(),
+            born: outside.now(),
             died_after: Cell::new(None),
             next_context: Cell::new(ROOT),
             finished: Cell::new(0),

@@ -6,7 +6,6 @@ use wasmtime::Linker;
 use super::super::clock::since_1970;
 use super::{Errno, errno};
 use crate::guest::{self, Caller, Span};
-use crate::os;
 use crate::state::State;
 
 pub(super) const NAMES: &[&str] = &[
@@ -85,8 +84,11 @@ pub(super) fn link(linker: &mut Linker<State>, module: &str) -> wasmtime::Result
 fn time(caller: &mut Caller<'_>, clock: i32, out: i32) -> Result<(), Errno> {
     let (memory, state) = guest::parts(caller)?;
     let now = match clock {
-        0 => since_1970(),
-        1 => u64::try_from(state.born.elapsed().as_nanos()).unwrap_or(u64::MAX),
+        0 => since_1970(state.outside.time()),
+        1 => {
+            let age = state.outside.now().saturating_duration_since(state.born);
+            u64::try_from(age.as_nanos()).unwrap_or(u64::MAX)
+        }
         _ => return Err(Errno::Invalid),
     };
     Ok(guest::write_u64(memory, out, now)?)
@@ -104,8 +106,8 @@ fn random(caller: &mut Caller<'_>, span: Span) -> Result<(), Errno> {
     if !(0..=MAX_RANDOM).contains(&span.len) {
         return Err(Errno::Invalid);
     }
-    let (memory, _) = guest::parts(caller)?;
-    if os::random(guest::bytes_mut(memory, span)?) {
+    let (memory, state) = guest::parts(caller)?;
+    if state.outside.random(guest::bytes_mut(memory, span)?) {
         Ok(())
     } else {
         Err(Errno::Io)
