@@ -1,7 +1,7 @@
 # `make` says what there is. Every target gets first what it needs and this machine lacks.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build plugins run test bench clean
+.PHONY: help setup build plugins run test conformance bench clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -20,6 +20,11 @@ run: build ## serve examples/quickstart and print requests to try
 
 test: setup ## everything that CI runs: format, lints, unit and end-to-end tests
 	@scripts/test
+
+conformance: setup ## run every conformance case here and in Envoy, and write docs/conformance.md anew
+	@scripts/build-guests
+	@cargo build --profile fast -p lockgate
+	@RECORD=1 LOCKGATE_BIN=$${LOCKGATE_BIN:-$(CURDIR)/target/fast/lockgate} cargo test --profile fast -p lockgate-tests --test conformance
 
 # make bench ROUNDS=3 ROWS=plain,idle: fewer rounds, or only some rows of the table.
 bench: build ## compare cost per request with nginx, HAProxy and Envoy; writes target/bench/table.md

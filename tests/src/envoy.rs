@@ -31,8 +31,19 @@ pub fn binary() -> Result<PathBuf, String> {
 #[derive(Debug)]
 pub struct Envoy {
     child: Child,
-    address: SocketAddr,
+    listeners: Vec<(String, SocketAddr)>,
     folder: TempDir,
+}
+
+/// A listener of its own for one module.
+#[derive(Debug)]
+pub struct Filter {
+    /// The listener's name.
+    pub name: String,
+    /// The module.
+    pub module: Vec<u8>,
+    /// What it is told about itself.
+    pub plugin: Plugin,
 }
 
 impl Envoy {
@@ -42,15 +53,45 @@ impl Envoy {
     /// When it does not come up; with its log.
     #[must_use]
     pub fn start(binary: PathBuf, module: &[u8], plugin: &Plugin, clusters: &[(&str, SocketAddr)]) -> Self {
+        let filter = Filter {
+            name: "web".to_string(),
+            module: module.to_vec(),
+            plugin: plugin.clone(),
+        };
+        Self::start_all(binary, &[filter], clusters)
+    }
+
+    /// Starts one worker with a listener for each filter; all of them send to the upstream `app`.
+    ///
+    /// # Panics
+    /// When it does not come up; with its log.
+    #[must_use]
+    pub fn start_all(binary: PathBuf, filters: &[Filter], clusters: &[(&str, SocketAddr)]) -> Self {
+        Self::try_start_all(binary, filters, clusters).unwrap_or_else(|log| panic!("Envoy has ended:\n{log}"))
+    }
+
+    /// As [`Envoy::start_all`], for what it may refuse.
+    ///
+    /// # Errors
+    /// Its log, when it has ended by itself.
+    ///
+    /// # Panics
+    /// When it neither ends nor listens.
+    pub fn try_start_all(binary: PathBuf, filters: &[Filter], clusters: &[(&str, SocketAddr)]) -> Result<Self, String> {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        fs::write(folder.path().join("module.wasm"), module).expect("the folder is writable");
-        let address = Upstream::nobody();
-        let config = config(
-            address,
-            &folder.path().join("module.wasm").to_string_lossy(),
-            plugin,
-            clusters,
-        );
+        let mut listeners = Vec::new();
+        let mut listening = Vec::new();
+        for filter in filters {
+            let file = folder.path().join(format!("{}.wasm", filter.name));
+            fs::write(&file, &filter.module).expect("the folder is writable");
+            let address = Upstream::nobody();
+            listeners.push((filter.name.clone(), address));
+            listening.push(listener(address, filter, &file.to_string_lossy()));
+        }
+        let config = json!({
+            "node": { "id": "test", "cluster": "test" },
+            "static_resources": { "listeners": listening, "clusters": clusters.iter().map(cluster).collect::<Vec<_>>() }
+        });
         fs::write(folder.path().join("envoy.json"), config.to_string()).expect("the folder is writable");
         let log = fs::File::create(folder.path().join("log")).expect("the folder is writable");
         let child = Command::new(binary)
@@ -68,26 +109,40 @@ impl Envoy {
             .stderr(log)
             .spawn()
             .expect("Envoy's binary runs");
-        let mut envoy = Self { child, address, folder };
-        eventually("Envoy listens", Duration::from_secs(20), || {
-            if let Ok(Some(status)) = envoy.child.try_wait() {
-                panic!("Envoy ended with {status}:\n{}", envoy.log());
-            }
-            std::net::TcpStream::connect(envoy.address).is_ok()
+        let mut envoy = Self {
+            child,
+            listeners,
+            folder,
+        };
+        let mut ended = false;
+        eventually("Envoy listens", Duration::from_secs(30), || {
+            ended = matches!(envoy.child.try_wait(), Ok(Some(_)));
+            let listens = |(_, address): &(String, SocketAddr)| std::net::TcpStream::connect(address).is_ok();
+            ended || envoy.listeners.iter().all(listens)
         });
-        envoy
+        if ended { Err(envoy.log()) } else { Ok(envoy) }
     }
 
-    /// Where it listens.
+    /// Where its first listener listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listeners[0].1
+    }
+
+    /// Where a listener listens.
+    ///
+    /// # Panics
+    /// When there is none of that name.
+    #[must_use]
+    pub fn listener(&self, name: &str) -> SocketAddr {
+        let found = self.listeners.iter().find(|(known, _)| known == name);
+        found.unwrap_or_else(|| panic!("no listener {name}")).1
     }
 
     /// A new connection.
     #[must_use]
     pub fn connect(&self) -> Wire {
-        Wire::connect(self.address)
+        Wire::connect(self.address())
     }
 
     /// What it has logged.
@@ -108,45 +163,48 @@ impl Drop for Envoy {
 }
 
 /// What the module is told about itself.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Plugin {
     /// The plugin's name.
-    pub name: &'static str,
+    pub name: String,
     /// Its root id.
-    pub root_id: &'static str,
+    pub root_id: String,
     /// Its VM's id.
-    pub vm_id: &'static str,
+    pub vm_id: String,
     /// Its configuration.
-    pub config: &'static str,
+    pub config: String,
     /// Its VM's configuration.
-    pub vm_config: &'static str,
+    pub vm_config: String,
 }
 
 fn text(value: &str) -> Value {
     json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": value })
 }
 
-fn config(listen: SocketAddr, module: &str, plugin: &Plugin, clusters: &[(&str, SocketAddr)]) -> Value {
-    let address = |address: SocketAddr| json!({ "socket_address": { "address": address.ip().to_string(), "port_value": address.port() } });
-    let clusters: Vec<_> = clusters
-        .iter()
-        .map(|(name, endpoint)| {
-            json!({
-                "name": name, "type": "STATIC", "connect_timeout": "2s",
-                "typed_extension_protocol_options": { "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                    "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                    "explicit_http_config": { "http_protocol_options": { "enable_trailers": true } } } },
-                "load_assignment": { "cluster_name": name, "endpoints": [ { "lb_endpoints": [ { "endpoint": { "address": address(*endpoint) } } ] } ] }
-            })
-        })
-        .collect();
+fn address_of(address: SocketAddr) -> Value {
+    json!({ "socket_address": { "address": address.ip().to_string(), "port_value": address.port() } })
+}
+
+fn cluster((name, endpoint): &(&str, SocketAddr)) -> Value {
+    json!({
+        "name": name, "type": "STATIC", "connect_timeout": "2s",
+        "typed_extension_protocol_options": { "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": { "http_protocol_options": { "enable_trailers": true } } } },
+        "load_assignment": { "cluster_name": name,
+            "endpoints": [ { "lb_endpoints": [ { "endpoint": { "address": address_of(*endpoint) } } ] } ] }
+    })
+}
+
+fn listener(listen: SocketAddr, filter: &Filter, file: &str) -> Value {
+    let plugin = &filter.plugin;
     let wasm = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
         "config": {
-            "name": plugin.name, "root_id": plugin.root_id, "configuration": text(plugin.config),
-            "vm_config": { "vm_id": plugin.vm_id, "runtime": "envoy.wasm.runtime.v8", "configuration": text(plugin.vm_config),
+            "name": plugin.name, "root_id": plugin.root_id, "configuration": text(&plugin.config),
+            "vm_config": { "vm_id": plugin.vm_id, "runtime": "envoy.wasm.runtime.v8", "configuration": text(&plugin.vm_config),
                 "environment_variables": { "key_values": { "CONFORMANCE": "from the host" } },
-                "code": { "local": { "filename": module } } }
+                "code": { "local": { "filename": file } } }
         }
     });
     let manager = json!({
@@ -157,16 +215,9 @@ fn config(listen: SocketAddr, module: &str, plugin: &Plugin, clusters: &[(&str, 
         "route_config": { "name": "routes", "virtual_hosts": [ { "name": "all", "domains": ["*"],
             "routes": [ { "name": "conformance", "match": { "prefix": "/" }, "route": { "cluster": "app" } } ] } ] },
         "http_filters": [
-            { "name": "conformance", "typed_config": wasm },
+            { "name": plugin.name, "typed_config": wasm },
             { "name": "router", "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" } }
         ]
     });
-    json!({
-        "node": { "id": "test", "cluster": "test" },
-        "static_resources": {
-            "listeners": [ { "name": "web", "address": address(listen),
-                "filter_chains": [ { "filters": [ { "name": "http", "typed_config": manager } ] } ] } ],
-            "clusters": clusters
-        }
-    })
+    json!({ "name": filter.name, "address": address_of(listen), "filter_chains": [ { "filters": [ { "name": "http", "typed_config": manager } ] } ] })
 }

@@ -1,45 +1,74 @@
-//! The same module and the same requests, here and in Envoy 1.40: every answer is laid side by side. What may differ stands in
+//! The same modules and the same requests, here and in Envoy 1.40: every answer is laid side by side. What may differ stands in
 //! `differences.rs`, each line with its reason. `envoy-1.40.txt` keeps what Envoy answered, so that the comparison can be made
-//! (and read) where Envoy cannot be had; where it can, it is run, and the record must be true. `RECORD=1` writes it anew.
+//! (and read) where Envoy cannot be had; where it can, it is run, and the record must be true. `docs/conformance.md` tells the
+//! outcome. `RECORD=1` writes both anew.
 
-mod cases;
+mod case;
+mod compare;
+mod crate_cases;
 mod differences;
+mod document;
+mod hosts;
+mod observe;
+mod upstreams;
 
-use cases::{Case, Upstreams};
-use differences::{ALLOWED, Difference};
-use lockgate_tests::Gateway;
-use lockgate_tests::envoy::{self, Envoy, Plugin};
-use lockgate_tests::modules::{module, root};
-use serde_json::json;
+use case::Case;
+use compare::Answer;
+use differences::ALLOWED;
+use lockgate_tests::envoy;
+use lockgate_tests::modules::root;
 use std::collections::BTreeSet;
-use std::fs;
-use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::{env, fs, thread};
 
-const PLUGIN: Plugin = Plugin {
-    name: "conformance",
-    root_id: "conformance-root",
-    vm_id: "conformance-vm",
-    config: "plugin configuration",
-    vm_config: "vm configuration",
-};
-
-/// The name of a case and what came of it.
+/// The name of a run (a case in a guest) and what came of it.
 type Observed = Vec<(String, Vec<String>)>;
 
-#[test]
-fn a_module_gets_the_same_answers_as_in_envoy() {
+/// A case in a guest, and what both hosts answered.
+struct Run {
+    case: Case,
+    answers: Vec<Answer>,
+}
+
+/// Both hosts, run once for all tests of this file.
+static RUNS: LazyLock<Vec<Run>> = LazyLock::new(|| {
+    let cases = case::all();
+    let (ours, reference) = thread::scope(|scope| {
+        let ours = scope.spawn(|| hosts::in_lockgate(&cases));
+        let reference = scope.spawn(|| reference(&cases));
+        let joined = |result: thread::Result<Observed>| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (joined(ours.join()), joined(reference.join()))
+    });
+    let none = Vec::new();
+    cases
+        .into_iter()
+        .map(|case| {
+            let name = case.run_name();
+            let lines = |side: &Observed| {
+                let found = side.iter().find(|(known, _)| *known == name);
+                found.map_or(&none, |(_, lines)| lines).clone()
+            };
+            let answers = compare::side_by_side(&case.name, &lines(&ours), &lines(&reference));
+            Run { case, answers }
+        })
+        .collect()
+});
+
+fn is_recording() -> bool {
+    env::var_os("RECORD").is_some()
+}
+
+/// Envoy's answers: from a living one if there is one.
+fn reference(cases: &[Case]) -> Observed {
     let recorded = recorded();
-    let reference = match envoy::binary() {
+    match envoy::binary() {
         Ok(binary) => {
-            let lived = in_envoy(binary);
-            if std::env::var_os("RECORD").is_some() {
+            let lived = hosts::in_envoy(binary, cases);
+            if is_recording() {
                 fs::write(record(), written(&lived)).expect("the record is writable");
             } else {
-                assert_eq!(
-                    written(&recorded),
-                    written(&lived),
-                    "the record of Envoy's answers is true"
-                );
+                same("the record of Envoy's answers", &written(&recorded), &written(&lived));
             }
             lived
         }
@@ -47,24 +76,40 @@ fn a_module_gets_the_same_answers_as_in_envoy() {
             eprintln!("\n########## ENVOY CANNOT BE INSTALLED: compared with its record only ##########\n{reason}");
             recorded
         }
-    };
-    let ours = in_lockgate();
-    let mut used = BTreeSet::new();
-    let mut unexplained = Vec::new();
-    for ((case, ours), (_, envoys)) in ours.iter().zip(&reference) {
-        compare(case, ours, envoys, &mut used, &mut unexplained);
     }
+}
+
+#[test]
+fn every_module_gets_the_same_answers_as_in_envoy() {
+    let unexplained: Vec<_> = RUNS
+        .iter()
+        .flat_map(|run| run.answers.iter().map(move |answer| (&run.case, answer)))
+        .filter(|(_, answer)| answer.is_unexplained())
+        .map(|(case, answer)| {
+            format!(
+                "{}: {}\n    here:     {}\n    in Envoy: {}",
+                case.run_name(),
+                answer.key,
+                answer.ours,
+                answer.envoys
+            )
+        })
+        .collect();
     assert!(
         unexplained.is_empty(),
         "{} answers differ without a reason:\n{}",
         unexplained.len(),
         unexplained.join("\n")
     );
-    let stale: Vec<_> = ALLOWED
-        .iter()
-        .enumerate()
-        .filter(|(nth, _)| !used.contains(nth))
-        .map(|(_, allowed)| allowed)
+}
+
+#[test]
+fn every_reason_for_a_difference_is_still_needed() {
+    let answers = RUNS.iter().flat_map(|run| &run.answers);
+    let used: BTreeSet<_> = answers.flat_map(|answer| &answer.because).collect();
+    let stale: Vec<_> = (0..ALLOWED.len())
+        .filter(|nth| !used.contains(nth))
+        .map(|nth| &ALLOWED[nth])
         .collect();
     assert!(
         stale.is_empty(),
@@ -72,101 +117,36 @@ fn a_module_gets_the_same_answers_as_in_envoy() {
     );
 }
 
-fn in_envoy(binary: std::path::PathBuf) -> Observed {
-    let upstreams = Upstreams::start();
-    let envoy = Envoy::start(binary, &module("conformance"), &PLUGIN, &upstreams.clusters());
-    observed(envoy.address(), &upstreams)
+#[test]
+fn the_document_tells_what_the_hosts_answered() {
+    let (file, text) = (root().join("docs/conformance.md"), document::document(&RUNS));
+    if is_recording() {
+        fs::create_dir_all(root().join("docs"))
+            .and_then(|()| fs::write(file, text))
+            .expect("the document is writable");
+    } else {
+        same(
+            "docs/conformance.md",
+            &fs::read_to_string(file).unwrap_or_default(),
+            &text,
+        );
+    }
 }
 
-fn in_lockgate() -> Observed {
-    let upstreams = Upstreams::start();
-    let named = upstreams
-        .clusters()
-        .map(|(name, address)| (name.to_string(), json!({ "endpoints": [address.to_string()] })));
-    let gateway = Gateway::start(json!({
-        "upstreams": serde_json::Map::from_iter(named),
-        "plugins": { "conformance": {
-            "module": "conformance", "root_id": PLUGIN.root_id, "vm_id": PLUGIN.vm_id, "config": PLUGIN.config, "vm_config": PLUGIN.vm_config,
-            "env": { "CONFORMANCE": "from the host" },
-        } },
-        "routes": [ { "name": "conformance", "chain": ["conformance"], "upstream": "app" } ],
-    }));
-    observed(gateway.address(), &upstreams)
-}
-
-fn observed(host: SocketAddr, upstreams: &Upstreams) -> Observed {
-    cases::all()
-        .iter()
-        .map(|Case { name, request }| (name.to_string(), cases::observe(host, upstreams, name, request)))
-        .collect()
-}
-
-/// Compares line by line: what is told under the same key, and in which order.
-fn compare(case: &str, ours: &[String], envoys: &[String], used: &mut BTreeSet<usize>, unexplained: &mut Vec<String>) {
-    let (ours, envoys) = (keyed(ours), keyed(envoys));
-    let all = ours.iter().chain(
-        envoys
-            .iter()
-            .filter(|(key, _)| !ours.iter().any(|(known, _)| known == key)),
+/// Two texts, of which the first was written down and the second has just been found.
+fn same(what: &str, kept: &str, found: &str) {
+    let differing = kept.lines().zip(found.lines()).find(|(kept, found)| kept != found);
+    if let Some((kept, found)) = differing {
+        panic!("{what} is not current (`make conformance` writes it anew):\n    written: {kept}\n    found:   {found}");
+    }
+    assert_eq!(
+        kept.lines().count(),
+        found.lines().count(),
+        "{what} is not current (`make conformance` writes it anew)"
     );
-    for (key, _) in all {
-        let of = |side: &[(String, String)]| {
-            side.iter()
-                .find(|(known, _)| known == key)
-                .map_or("(nothing)".to_string(), |(_, value)| value.clone())
-        };
-        let (mine, its) = (of(&ours), of(&envoys));
-        if mine == its {
-            continue;
-        }
-        let allowed = ALLOWED
-            .iter()
-            .enumerate()
-            .filter(|(_, allowed)| allowed.covers(case, key, &mine, &its))
-            .map(|(nth, _)| nth);
-        let allowed: Vec<_> = allowed.collect();
-        if allowed.is_empty() {
-            unexplained.push(format!("{case}: {key}\n    here:     {mine}\n    in Envoy: {its}"));
-        }
-        used.extend(allowed);
-    }
-    let shared = |one: &[(String, String)], other: &[(String, String)]| {
-        one.iter()
-            .map(|(key, _)| key.clone())
-            .filter(|key| other.iter().any(|(known, _)| known == key))
-            .collect::<Vec<_>>()
-    };
-    let (mine, its) = (shared(&ours, &envoys), shared(&envoys, &ours));
-    if mine != its {
-        let nth = mine.iter().zip(&its).take_while(|(one, other)| one == other).count();
-        unexplained.push(format!(
-            "{case}: another order from line {nth}: here {:?}, in Envoy {:?}",
-            mine.get(nth),
-            its.get(nth)
-        ));
-    }
 }
 
-/// Lines as key and value; a key that comes again is numbered.
-fn keyed(lines: &[String]) -> Vec<(String, String)> {
-    let mut keyed: Vec<(String, String)> = Vec::new();
-    for line in lines {
-        let (key, value) = line.split_once(" = ").unwrap_or((line, ""));
-        let again = keyed
-            .iter()
-            .filter(|(known, _)| known.split('#').next() == Some(key))
-            .count();
-        let key = if again == 0 {
-            key.to_string()
-        } else {
-            format!("{key}#{again}")
-        };
-        keyed.push((key, value.to_string()));
-    }
-    keyed
-}
-
-fn record() -> std::path::PathBuf {
+fn record() -> PathBuf {
     root().join("tests/tests/conformance/envoy-1.40.txt")
 }
 
@@ -185,22 +165,4 @@ fn recorded() -> Observed {
         Some((name, lines.map(String::from).collect()))
     };
     text.split("\n\n").filter_map(case).collect()
-}
-
-impl Difference {
-    fn covers(&self, case: &str, key: &str, ours: &str, envoys: &str) -> bool {
-        let fits = |pattern: &str, text: &str| fits(pattern.as_bytes(), text.as_bytes());
-        let any = |patterns: &[&str], text: &str| patterns.iter().any(|pattern| fits(pattern, text));
-        any(self.cases, case) && any(self.keys, key) && fits(self.here, ours) && fits(self.envoy, envoys)
-    }
-}
-
-/// Whether a text is of the form of a pattern, in which each `*` stands for anything.
-fn fits(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern.split_first(), text.split_first()) {
-        (None, None) => true,
-        (Some((b'*', rest)), _) => fits(rest, text) || text.split_first().is_some_and(|(_, more)| fits(pattern, more)),
-        (Some((expected, rest)), Some((found, more))) => expected == found && fits(rest, more),
-        _ => false,
-    }
 }

@@ -1,0 +1,117 @@
+//! Two hosts' answers, laid side by side.
+
+use crate::differences::{ALLOWED, Difference};
+
+/// One thing that both hosts were asked.
+pub(crate) struct Answer {
+    /// What was asked.
+    pub(crate) key: String,
+    /// What the gateway answered.
+    pub(crate) ours: String,
+    /// What Envoy answered.
+    pub(crate) envoys: String,
+    /// The lines of [`ALLOWED`] that explain a difference.
+    pub(crate) because: Vec<usize>,
+}
+
+impl Answer {
+    /// Whether both said the same.
+    pub(crate) fn is_same(&self) -> bool {
+        self.ours == self.envoys
+    }
+
+    /// Whether a difference has no reason.
+    pub(crate) fn is_unexplained(&self) -> bool {
+        !self.is_same() && self.because.is_empty()
+    }
+}
+
+/// What stands in place of an answer that a host did not give.
+const NOTHING: &str = "(nothing)";
+
+/// Lays the lines of a case side by side, in the order in which the gateway gave them.
+pub(crate) fn side_by_side(case: &str, ours: &[String], envoys: &[String]) -> Vec<Answer> {
+    let (ours, envoys) = (keyed(ours), keyed(envoys));
+    let all = ours.iter().chain(
+        envoys
+            .iter()
+            .filter(|(key, _)| !ours.iter().any(|(known, _)| known == key)),
+    );
+    let of = |side: &[(String, String)], key: &str| {
+        let found = side.iter().find(|(known, _)| known == key);
+        found.map_or(NOTHING.to_string(), |(_, value)| value.clone())
+    };
+    let mut answers: Vec<_> = all
+        .map(|(key, _)| answer(case, key, of(&ours, key), of(&envoys, key)))
+        .collect();
+    answers.extend(order(case, &ours, &envoys));
+    answers
+}
+
+fn answer(case: &str, key: &str, ours: String, envoys: String) -> Answer {
+    let because = if ours == envoys {
+        Vec::new()
+    } else {
+        let allowed = ALLOWED.iter().enumerate();
+        allowed
+            .filter(|(_, allowed)| allowed.covers(case, key, &ours, &envoys))
+            .map(|(nth, _)| nth)
+            .collect()
+    };
+    Answer {
+        key: key.to_string(),
+        ours,
+        envoys,
+        because,
+    }
+}
+
+/// The first place where what both told stands in another order.
+fn order(case: &str, ours: &[(String, String)], envoys: &[(String, String)]) -> Option<Answer> {
+    let shared = |one: &[(String, String)], other: &[(String, String)]| {
+        one.iter()
+            .map(|(key, _)| key.clone())
+            .filter(|key| other.iter().any(|(known, _)| known == key))
+            .collect::<Vec<_>>()
+    };
+    let (mine, its) = (shared(ours, envoys), shared(envoys, ours));
+    let (mine, its) = mine.into_iter().zip(its).find(|(mine, its)| mine != its)?;
+    Some(answer(case, "order", mine, its))
+}
+
+/// Lines as key and value; a key that comes again is numbered.
+fn keyed(lines: &[String]) -> Vec<(String, String)> {
+    let mut keyed: Vec<(String, String)> = Vec::new();
+    for line in lines {
+        let (key, value) = line.split_once(" = ").unwrap_or((line, ""));
+        let again = keyed
+            .iter()
+            .filter(|(known, _)| known.split('#').next() == Some(key))
+            .count();
+        let key = if again == 0 {
+            key.to_string()
+        } else {
+            format!("{key}#{again}")
+        };
+        keyed.push((key, value.to_string()));
+    }
+    keyed
+}
+
+impl Difference {
+    fn covers(&self, case: &str, key: &str, ours: &str, envoys: &str) -> bool {
+        let fits = |pattern: &str, text: &str| fits(pattern.as_bytes(), text.as_bytes());
+        let any = |patterns: &[&str], text: &str| patterns.iter().any(|pattern| fits(pattern, text));
+        any(self.cases, case) && any(self.keys, key) && fits(self.here, ours) && fits(self.envoy, envoys)
+    }
+}
+
+/// Whether a text is of the form of a pattern, in which each `*` stands for anything.
+fn fits(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern.split_first(), text.split_first()) {
+        (None, None) => true,
+        (Some((b'*', rest)), _) => fits(rest, text) || text.split_first().is_some_and(|(_, more)| fits(pattern, more)),
+        (Some((expected, rest)), Some((found, more))) => expected == found && fits(rest, more),
+        _ => false,
+    }
+}

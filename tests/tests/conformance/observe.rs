@@ -1,0 +1,127 @@
+//! What comes of a case in a host: a line `WHO.WHAT = VALUE` for each thing that the client saw, the upstreams saw and the guest
+//! was told.
+
+use crate::case::{CRATE, Case};
+use crate::upstreams::Upstreams;
+use lockgate_tests::Wire;
+use lockgate_tests::http::{Fields, Message, get};
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Sends a case's request to a host, and tells what came of it.
+pub(crate) fn observe(host: SocketAddr, upstreams: &Upstreams, case: &Case) -> Vec<String> {
+    let (app_before, side_before) = (upstreams.app.requests().len(), upstreams.side.requests().len());
+    let request = case.request.clone().header("x-token", &case.name);
+    let mut lines = match Wire::connect(host).exchange(&request) {
+        Ok(response) => client_lines(&response),
+        Err(_) => vec!["client.status = no answer".to_string()],
+    };
+    thread::sleep(case.settle);
+    let report = if case.guest == CRATE {
+        ask(host, case, ("x-case", "report"))
+    } else {
+        ended_report(host, case)
+    };
+    for seen in &upstreams.app.requests()[app_before..] {
+        lines.extend(upstream_lines("app", seen));
+    }
+    for seen in &upstreams.side.requests()[side_before..] {
+        lines.extend(upstream_lines("side", seen));
+    }
+    let mut told: Vec<_> = report.lines().map(|line| format!("guest.{line}")).collect();
+    told.sort_by_key(|line| end_of_stream_rank(line));
+    lines.extend(told);
+    lines
+}
+
+fn ask(host: SocketAddr, case: &Case, header: (&str, &str)) -> String {
+    let request = get("/")
+        .header("host", &case.host())
+        .header(header.0, header.1)
+        .header("x-token", &case.name);
+    let answer = Wire::connect(host).exchange(&request);
+    answer.map_or_else(|error| format!("report = none: {error}"), |answer| answer.text())
+}
+
+/// The report, once the stream has been deleted; or, when it is not, as it stands after a while.
+fn ended_report(host: SocketAddr, case: &Case) -> String {
+    let started = Instant::now();
+    loop {
+        let report = ask(host, case, ("x-report", &case.name));
+        if report.contains("delete.called") || started.elapsed() > Duration::from_millis(400) {
+            return report;
+        }
+        thread::sleep(Duration::from_millis(4));
+    }
+}
+
+/// Envoy logs a stream before it is done, we after; everything else is compared in its order.
+fn end_of_stream_rank(line: &str) -> u8 {
+    match line {
+        _ if line.starts_with("guest.log.") => 1,
+        _ if line.starts_with("guest.done.") => 2,
+        _ if line.starts_with("guest.delete.") => 3,
+        _ => 0,
+    }
+}
+
+fn client_lines(response: &Message) -> Vec<String> {
+    let mut lines = vec![
+        format!("client.status = {} {:?}", response.status(), response.ending),
+        format!("client.headers = {}", own(&response.headers)),
+        format!("client.body = {}", shortened(&response.text())),
+    ];
+    for name in ["content-type", "grpc-status", "grpc-message"] {
+        lines.extend(response.header(name).map(|value| format!("client.{name} = {value}")));
+    }
+    if !response.trailers.is_empty() {
+        lines.push(format!("client.trailers = {}", own(&response.trailers)));
+    }
+    lines
+}
+
+fn upstream_lines(name: &str, request: &Message) -> Vec<String> {
+    let mut lines = vec![
+        format!(
+            "{name}.request = {}, host {}",
+            request.start,
+            request.header("host").unwrap_or("none")
+        ),
+        format!("{name}.headers = {}", own(&request.headers)),
+        format!("{name}.body = {}", shortened(&request.text())),
+    ];
+    if !request.trailers.is_empty() {
+        lines.push(format!("{name}.trailers = {}", own(&request.trailers)));
+    }
+    lines
+}
+
+fn shortened(text: &str) -> String {
+    if text.len() > 100 {
+        format!(
+            "{:?}... {} bytes",
+            text.chars().take(40).collect::<String>(),
+            text.len()
+        )
+    } else {
+        format!("{text:?}")
+    }
+}
+
+/// The fields that belong to the test, sorted by name; those of one name stay in their order.
+fn own(fields: &Fields) -> String {
+    let mut own: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| (name.to_lowercase(), value))
+        .filter(|(name, _)| name.starts_with("x-c-"))
+        .collect();
+    own.sort_by(|one, other| one.0.cmp(&other.0));
+    own.iter()
+        .map(|(name, value)| match value.len() {
+            0..=100 => format!("{name}={value}"),
+            long => format!("{name}=({long} bytes)"),
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
