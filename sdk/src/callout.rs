@@ -1,29 +1,82 @@
-//! [`Callout`]: a request that a plugin sends itself, and what becomes of it.
+//! [`Upstream`] and [`Callout`]: requests that a plugin sends itself, and what they are answered with.
 //!
-//! A callout names an upstream of the gateway. Its answer comes to a closure, later: the hook that sent it returns
-//! [`Flow::Pause`](crate::Flow::Pause), and the closure's flow decides how the paused stream goes on.
+//! ```
+//! # use lockgate_sdk::prelude::*;
+//! # use lockgate_sdk::{Upstream, join};
+//! # use std::time::Duration;
+//! # async fn hook(users: &Upstream, audit: &Upstream) -> Result<()> {
+//! let user = users.get("/me").header("accept", "application/json").timeout(Duration::from_millis(200)).await?;
+//! let user = user.successful()?;
+//! let name = user.text()?;
+//! // Two at once:
+//! let (noted, seen) = join(audit.post("/seen").text(name), audit.get("/seen")).await;
+//! # noted?; seen?; Ok(())
+//! # }
+//! ```
 
-use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
-use crate::headers::Headers;
+use crate::headers::{HeaderList, Headers};
 use crate::host;
 use crate::ids::Ids;
-use crate::plugin::{Flow, IntoFlow, Plugin};
-use crate::request::Request;
-use crate::response::Response;
-use crate::wire::{self, Buffer, Direction, Map};
+use crate::wire::{self, Buffer, Map};
 
-/// A request to an upstream.
+/// How long a callout may take when nothing is said.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An upstream of the gateway (in Envoy: a cluster), by its name. In a configuration it is written as a string.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct Upstream {
+    name: String,
+}
+
+impl Upstream {
+    /// The upstream of this name. Whether there is one shows when it is called.
+    pub fn new(name: impl Into<String>) -> Upstream {
+        Upstream { name: name.into() }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A `GET`. `path` may have a query.
+    pub fn get(&self, path: &str) -> Callout {
+        self.request("GET", path)
+    }
+
+    /// A `POST`.
+    pub fn post(&self, path: &str) -> Callout {
+        self.request("POST", path)
+    }
+
+    /// A request with any method.
+    pub fn request(&self, method: &str, path: &str) -> Callout {
+        Callout::new(method, &self.name, path)
+    }
+}
+
+/// A request to an upstream. It is sent when it is awaited for the first time; dropping it before the answer leaves the
+/// answer unread.
 #[derive(Debug, Clone)]
+#[must_use = "a callout is sent when it is awaited"]
 pub struct Callout {
     upstream: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     timeout: Duration,
+    fault: Option<Error>,
 }
 
 impl Callout {
@@ -40,20 +93,9 @@ impl Callout {
             upstream: upstream.to_owned(),
             headers: head.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             body: Vec::new(),
-            timeout: Duration::from_secs(5),
+            timeout: TIMEOUT,
+            fault: None,
         }
-    }
-
-    /// A `GET`.
-    pub fn get(upstream: &str, path_and_query: &str) -> Callout {
-        Callout::new("GET", upstream, path_and_query)
-    }
-
-    /// A `POST` with a body.
-    pub fn post(upstream: &str, path_and_query: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Callout {
-        let mut callout = Callout::new("POST", upstream, path_and_query).header("content-type", content_type);
-        callout.body = body.into();
-        callout
     }
 
     /// Adds a header.
@@ -76,163 +118,236 @@ impl Callout {
         self
     }
 
-    /// Sends it; `then` is kept until the answer comes.
-    fn send(self, direction: Option<Direction>, then: Then) -> Result<()> {
+    /// Bytes of any type as the body.
+    pub fn body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Callout {
+        self.body = body.into();
+        self.headers.retain(|(name, _)| name != "content-type");
+        self.header("content-type", content_type)
+    }
+
+    /// Plain text as the body.
+    pub fn text(self, text: impl Into<String>) -> Callout {
+        self.body("text/plain; charset=utf-8", text.into())
+    }
+
+    /// A value as a JSON body. One that has no JSON form fails the callout.
+    pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Callout {
+        match serde_json::to_vec(value) {
+            Ok(json) => self.body("application/json", json),
+            Err(error) => {
+                self.fault = Some(Error::Plugin(error.to_string()));
+                self
+            }
+        }
+    }
+
+    fn send(self, waker: &Waker) -> Result<u32> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
         let milliseconds = u32::try_from(self.timeout.as_millis()).unwrap_or(u32::MAX);
         let headers = wire::encode_pairs(&self.headers);
         let id = host::http_call(&self.upstream, &headers, &self.body, milliseconds)
             .map_err(Error::host("proxy_http_call"))?;
-        let pending = Pending {
-            context: ACTIVE.get(),
-            direction,
-            then,
-        };
-        PENDING.with_borrow_mut(|calls| calls.insert(id, pending));
-        Ok(())
-    }
-
-    /// Sends it outside any request, from `new` or `on_tick`.
-    ///
-    /// # Errors
-    /// `BAD_ARGUMENT` for an upstream that does not exist.
-    pub fn spawn<P: Plugin>(self, then: impl FnOnce(&P, &Answer) + 'static) -> Result<()> {
-        self.send(
-            None,
-            Box::new(move |plugin, _, answer| {
-                then(plugin.downcast_ref().ok_or(OTHER_PLUGIN)?, answer);
-                Ok(Flow::Continue)
-            }),
-        )
+        expect(id, waker);
+        Ok(id)
     }
 }
 
-impl Request {
-    /// Sends a callout; return [`Flow::Pause`] after it. `then` gets the answer, and its flow is the request's.
-    ///
-    /// # Errors
-    /// `BAD_ARGUMENT` for an upstream that does not exist.
-    pub fn call<P: Plugin, F: IntoFlow>(
-        &self,
-        callout: Callout,
-        then: impl FnOnce(&P, &mut Request, &mut P::State, &Answer) -> F + 'static,
-    ) -> Result<()> {
-        let without_body = self.is_without_body();
-        callout.send(
-            Some(Direction::Request),
-            Box::new(move |plugin, state, answer| {
-                let plugin = plugin.downcast_ref().ok_or(OTHER_PLUGIN)?;
-                let state = state.downcast_mut().ok_or(OTHER_PLUGIN)?;
-                then(plugin, &mut Request::new(without_body), state, answer).into_flow()
-            }),
-        )
+impl IntoFuture for Callout {
+    type Output = Result<Answer>;
+    type IntoFuture = Call;
+
+    fn into_future(self) -> Call {
+        Call(Stage::Unsent(self))
     }
 }
 
-impl Response {
-    /// As [`Request::call`], for the response.
-    ///
-    /// # Errors
-    /// `BAD_ARGUMENT` for an upstream that does not exist.
-    pub fn call<P: Plugin, F: IntoFlow>(
-        &self,
-        callout: Callout,
-        then: impl FnOnce(&P, &mut Response, &mut P::State, &Answer) -> F + 'static,
-    ) -> Result<()> {
-        let without_body = self.is_without_body();
-        callout.send(
-            Some(Direction::Response),
-            Box::new(move |plugin, state, answer| {
-                let plugin = plugin.downcast_ref().ok_or(OTHER_PLUGIN)?;
-                let state = state.downcast_mut().ok_or(OTHER_PLUGIN)?;
-                then(plugin, &mut Response::new(without_body), state, answer).into_flow()
-            }),
-        )
-    }
-}
-
-/// A closure that was written for another plugin than the one that runs. A module has one plugin.
-const OTHER_PLUGIN: Error = Error::Malformed("a callout of another plugin type");
-
-/// What a callout was answered with. It can be read only while the closure runs.
+/// A callout that is awaited.
+///
+/// # Errors
+/// It yields `BAD_ARGUMENT` for an upstream that does not exist, and [`Error::NoAnswer`] when there was no answer:
+/// refused, reset or timed out. (Envoy makes an answer of that, with status 503 or 504.) An answer of any status is an
+/// answer; see [`Answer::successful`].
 #[derive(Debug)]
+#[must_use = "a callout is sent when it is awaited"]
+pub struct Call(Stage);
+
+#[derive(Debug)]
+enum Stage {
+    Unsent(Callout),
+    Sent(u32),
+    Over,
+}
+
+impl Future for Call {
+    type Output = Result<Answer>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Answer>> {
+        let result = match std::mem::replace(&mut self.0, Stage::Over) {
+            Stage::Unsent(callout) => match callout.send(cx.waker()) {
+                Ok(id) => {
+                    self.0 = Stage::Sent(id);
+                    return Poll::Pending;
+                }
+                Err(error) => Err(error),
+            },
+            Stage::Sent(id) => match collect(id, cx.waker()) {
+                Some(answer) => answer,
+                None => {
+                    self.0 = Stage::Sent(id);
+                    return Poll::Pending;
+                }
+            },
+            Stage::Over => return Poll::Pending,
+        };
+        Poll::Ready(result)
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if let Stage::Sent(id) = self.0 {
+            CALLS.with_borrow_mut(|calls| calls.remove(&id));
+        }
+    }
+}
+
+/// What a callout was answered with, as a copy: it stays readable.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    headers: usize,
-    body: usize,
+    status: u16,
+    headers: HeaderList,
+    trailers: HeaderList,
+    body: Vec<u8>,
 }
 
 impl Answer {
-    pub(crate) fn new(headers: usize, body: usize) -> Answer {
-        Answer { headers, body }
+    /// The status, like 200.
+    pub fn status(&self) -> u16 {
+        self.status
     }
 
-    /// The status; `None` when there was no answer: refused, reset or timed out.
-    pub fn status(&self) -> Option<u16> {
-        if self.headers == 0 {
-            return None;
+    /// The answer itself when its status is 2xx.
+    ///
+    /// # Errors
+    /// [`Error::Answered`] with the status when it is another.
+    pub fn successful(self) -> Result<Answer> {
+        match self.status {
+            200..=299 => Ok(self),
+            status => Err(Error::Answered(status)),
         }
-        self.headers().first(":status").ok()??.parse().ok()
     }
 
-    /// Why there was no answer, in the host's words.
-    pub fn failure(&self) -> Option<String> {
-        (self.headers == 0).then(|| match host::call_status() {
-            Ok((_, message)) if !message.is_empty() => wire::text(message),
-            _ => "no answer".to_owned(),
-        })
+    /// A header's value; the first one when there are several.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.first(name)
     }
 
     /// All headers.
-    pub fn headers(&self) -> Headers {
-        Headers::of(Map::CallHeaders)
+    pub fn headers(&self) -> &HeaderList {
+        &self.headers
     }
 
     /// All trailers.
-    pub fn trailers(&self) -> Headers {
-        Headers::of(Map::CallTrailers)
+    pub fn trailers(&self) -> &HeaderList {
+        &self.trailers
     }
 
     /// The body.
-    pub fn body(&self) -> Result<Vec<u8>> {
-        if self.body == 0 {
-            return Ok(Vec::new());
-        }
-        let bytes = host::buffer(Buffer::CallBody, 0, self.body).map_err(Error::host("proxy_get_buffer_bytes"))?;
-        Ok(bytes.unwrap_or_default())
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The body as text.
+    ///
+    /// # Errors
+    /// When it is no UTF-8.
+    pub fn text(&self) -> Result<&str> {
+        std::str::from_utf8(&self.body).map_err(|_| Error::Malformed("the answer's text"))
+    }
+
+    /// The body, read as JSON.
+    ///
+    /// # Errors
+    /// When it is not JSON, or not of this type.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(&self.body).map_err(|_| Error::Malformed("the answer's JSON"))
     }
 }
 
-/// What runs when the answer comes: with the plugin, its state of the request, and the answer.
-type Then = Box<dyn FnOnce(&dyn Any, &mut dyn Any, &Answer) -> Result<Flow>>;
-
-/// A callout that was sent.
-pub(crate) struct Pending {
-    /// Who sent it.
-    pub(crate) context: u32,
-    /// What waits for it.
-    pub(crate) direction: Option<Direction>,
-    pub(crate) then: Then,
+/// A callout that was sent and who waits for it.
+struct Expected {
+    waker: Waker,
+    answer: Option<Result<Answer>>,
 }
 
 thread_local! {
-    static PENDING: RefCell<HashMap<u32, Pending, Ids>> = const { RefCell::new(HashMap::with_hasher(Ids)) };
-    static ACTIVE: Cell<u32> = const { Cell::new(0) };
+    static CALLS: RefCell<HashMap<u32, Expected, Ids>> = const { RefCell::new(HashMap::with_hasher(Ids)) };
 }
 
-/// Says in whose name callouts are sent from here on.
-pub(crate) fn set_active(context: u32) {
-    ACTIVE.set(context);
+fn expect(id: u32, waker: &Waker) {
+    let expected = Expected {
+        waker: waker.clone(),
+        answer: None,
+    };
+    CALLS.with_borrow_mut(|calls| calls.insert(id, expected));
 }
 
-/// The callout that an answer belongs to.
-pub(crate) fn take(id: u32) -> Option<Pending> {
-    PENDING.with_borrow_mut(|calls| calls.remove(&id))
+/// The answer, if it has come.
+fn collect(id: u32, waker: &Waker) -> Option<Result<Answer>> {
+    CALLS.with_borrow_mut(|calls| {
+        let expected = calls.get_mut(&id)?;
+        let Some(answer) = expected.answer.take() else {
+            expected.waker.clone_from(waker);
+            return None;
+        };
+        calls.remove(&id);
+        Some(answer)
+    })
 }
 
-/// Drops the callouts of a context that is gone: a host need not answer them.
-pub(crate) fn forget(context: u32) {
-    PENDING.with_borrow_mut(|calls| {
-        if !calls.is_empty() {
-            calls.retain(|_, call| call.context != context);
+/// The host has an answer; it can be read only now. One that nobody waits for is not.
+pub(crate) fn answered(id: u32, headers: usize, body: usize, trailers: usize) {
+    if !CALLS.with_borrow(|calls| calls.contains_key(&id)) {
+        return;
+    }
+    let answer = read(headers, body, trailers);
+    CALLS.with_borrow_mut(|calls| {
+        if let Some(expected) = calls.get_mut(&id) {
+            expected.answer = Some(answer);
+            expected.waker.wake_by_ref();
         }
     });
+}
+
+fn read(headers: usize, body: usize, trailers: usize) -> Result<Answer> {
+    if headers == 0 {
+        return Err(Error::NoAnswer(match host::call_status() {
+            Ok((_, message)) if !message.is_empty() => wire::text(message),
+            _ => "no reason given".to_owned(),
+        }));
+    }
+    let headers = Headers::of(Map::CallHeaders).list()?;
+    let status = headers.first(":status").and_then(|status| status.parse().ok());
+    Ok(Answer {
+        status: status.ok_or(Error::Malformed(":status"))?,
+        headers,
+        trailers: match trailers {
+            0 => HeaderList::default(),
+            _ => Headers::of(Map::CallTrailers).list()?,
+        },
+        body: match body {
+            0 => Vec::new(),
+            size => host::buffer(Buffer::CallBody, 0, size)
+                .map_err(Error::host("proxy_get_buffer_bytes"))?
+                .unwrap_or_default(),
+        },
+    })
+}
+
+/// In native tests: a new gateway starts with no calls.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn reset() {
+    CALLS.take();
 }

@@ -1,9 +1,9 @@
-//! Time: the host's clock and its ticks.
+//! What the host gives from its surroundings: the time, ticks, chance.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, Result};
-use crate::host;
+use crate::{host, timer};
 
 /// The host's time.
 pub fn now() -> Result<SystemTime> {
@@ -11,8 +11,13 @@ pub fn now() -> Result<SystemTime> {
     Ok(UNIX_EPOCH + Duration::from_nanos(nanoseconds))
 }
 
-/// Has [`on_tick`](crate::Plugin::on_tick) called in this period, in whole milliseconds; zero ends it. For `new`.
+/// Has the hook `on_tick` called in this period, in whole milliseconds; zero ends it. For `new`.
 pub fn tick_every(period: Duration) -> Result<()> {
     let milliseconds = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
-    host::set_tick_period(milliseconds).map_err(Error::host("proxy_set_tick_period_milliseconds"))
+    timer::beat(milliseconds)
+}
+
+/// A random number, from the host's source.
+pub fn random() -> Result<u64> {
+    host::random().map_err(Error::host("random_get"))
 }

@@ -4,17 +4,33 @@ use serde::de::DeserializeOwned;
 
 use crate::error::ConfigError;
 use crate::host;
+use crate::plugin::NoConfig;
 use crate::wire::Buffer;
 
 /// The configuration of the plugin that is being configured. None at all is an empty object.
-pub(crate) fn read<T: DeserializeOwned>(size: usize) -> Result<T, ConfigError> {
-    let text = match size {
-        0 => Vec::new(),
+pub fn read<T: DeserializeOwned>(size: usize) -> Result<T, ConfigError> {
+    parse(&bytes(size)?)
+}
+
+fn bytes(size: usize) -> Result<Vec<u8>, ConfigError> {
+    match size {
+        0 => Ok(Vec::new()),
         _ => host::buffer(Buffer::Configuration, 0, size)
-            .map_err(|status| ConfigError::new(format!("it cannot be read: {}", status.name())))?
-            .unwrap_or_default(),
-    };
-    parse(&text)
+            .map(Option::unwrap_or_default)
+            .map_err(|status| ConfigError::new(["it cannot be read: ", status.name()].concat())),
+    }
+}
+
+/// The configuration of a plugin that has none: nothing, or an empty object.
+pub fn none(size: usize) -> Result<NoConfig, ConfigError> {
+    let mut text = bytes(size)?;
+    text.retain(|byte| !byte.is_ascii_whitespace());
+    match &text[..] {
+        b"" | b"{}" | b"null" => Ok(NoConfig {}),
+        _ => Err(ConfigError::new(
+            "this plugin has no settings, so that only {} can stand here",
+        )),
+    }
 }
 
 /// Reads JSON; the error says where in the configuration.

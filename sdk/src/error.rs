@@ -23,6 +23,14 @@ pub enum Error {
     Unsupported(&'static str),
     /// The host's answer has another shape than its contract says.
     Malformed(&'static str),
+    /// A callout had no answer: refused, reset or timed out; in the host's words.
+    NoAnswer(String),
+    /// A callout was answered with a status that is no success.
+    Answered(u16),
+    /// A body has more than this many bytes.
+    TooLarge(usize),
+    /// Headers can no longer be changed: this host has sent them on before the body came. See [`Body`](crate::Body).
+    HeadGone,
     /// The plugin's own reason.
     Plugin(String),
 }
@@ -33,18 +41,69 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Appends the error's text. It is put together without the machinery of formatting, which would be the largest
+    /// part of a small module.
+    pub(crate) fn describe(&self, line: &mut String) {
+        match self {
+            Error::Host { call, status } => {
+                line.push_str(call);
+                line.push_str(" answered ");
+                match status {
+                    Status::Other(code) => {
+                        line.push_str("the unknown status ");
+                        number(line, u64::from(*code));
+                    }
+                    status => line.push_str(status.name()),
+                }
+            }
+            Error::Unsupported(function) => {
+                line.push_str("this host does not offer ");
+                line.push_str(function);
+            }
+            Error::Malformed(call) => {
+                line.push_str(call);
+                line.push_str(" answered in an unknown form");
+            }
+            Error::NoAnswer(reason) => {
+                line.push_str("a callout had no answer: ");
+                line.push_str(reason);
+            }
+            Error::Answered(status) => {
+                line.push_str("a callout was answered with the status ");
+                number(line, u64::from(*status));
+            }
+            Error::TooLarge(limit) => {
+                line.push_str("the body has more than ");
+                number(line, *limit as u64);
+                line.push_str(" bytes");
+            }
+            Error::HeadGone => line.push_str("headers cannot be changed any more: this host has sent them on"),
+            Error::Plugin(message) => line.push_str(message),
+        }
+    }
+}
+
+/// Appends a number in decimal.
+pub(crate) fn number(line: &mut String, mut value: u64) {
+    let mut digits = [0; 20];
+    let mut count = 0;
+    loop {
+        digits[count] = b'0' + (value % 10) as u8;
+        count += 1;
+        value /= 10;
+        if value == 0 || count == digits.len() {
+            break;
+        }
+    }
+    line.extend(digits[..count].iter().rev().map(|digit| char::from(*digit)));
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Host {
-                call,
-                status: Status::Other(code),
-            } => write!(out, "{call} answered the unknown status {code}"),
-            Error::Host { call, status } => write!(out, "{call} answered {}", status.name()),
-            Error::Unsupported(function) => write!(out, "this host does not offer {function}"),
-            Error::Malformed(call) => write!(out, "{call} answered in an unknown form"),
-            Error::Plugin(message) => out.write_str(message),
-        }
+        let mut line = String::new();
+        self.describe(&mut line);
+        out.write_str(&line)
     }
 }
 
@@ -85,13 +144,23 @@ impl ConfigError {
     }
 }
 
+impl ConfigError {
+    /// Appends the error's text.
+    pub(crate) fn describe(&self, line: &mut String) {
+        if !self.path.is_empty() {
+            line.push_str("at ");
+            line.push_str(&self.path);
+            line.push_str(": ");
+        }
+        line.push_str(&self.message);
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() {
-            out.write_str(&self.message)
-        } else {
-            write!(out, "at {}: {}", self.path, self.message)
-        }
+        let mut line = String::new();
+        self.describe(&mut line);
+        out.write_str(&line)
     }
 }
 
@@ -99,6 +168,8 @@ impl std::error::Error for ConfigError {}
 
 impl From<Error> for ConfigError {
     fn from(error: Error) -> ConfigError {
-        ConfigError::new(error.to_string())
+        let mut message = String::new();
+        error.describe(&mut message);
+        ConfigError::new(message)
     }
 }

@@ -83,6 +83,15 @@ unsafe extern "C" {
         size: *mut usize,
     ) -> u32;
     fn proxy_set_effective_context(id: u32) -> u32;
+    fn proxy_register_shared_queue(name: *const u8, size: usize, id: *mut u32) -> u32;
+    fn proxy_resolve_shared_queue(vm: *const u8, vm_size: usize, name: *const u8, size: usize, id: *mut u32) -> u32;
+    fn proxy_enqueue_shared_queue(id: u32, message: *const u8, size: usize) -> u32;
+    fn proxy_dequeue_shared_queue(id: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+}
+
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn random_get(data: *mut u8, size: usize) -> u32;
 }
 
 unsafe extern "C" {
@@ -314,4 +323,37 @@ pub(crate) fn call_foreign_function(name: &str, argument: &[u8]) -> Result<Vec<u
 pub(crate) fn set_effective_context(id: u32) -> Result<(), Status> {
     // SAFETY: no memory is handed over.
     Status::check(unsafe { proxy_set_effective_context(id) })
+}
+
+pub(crate) fn register_queue(name: &str) -> Result<u32, Status> {
+    let mut id = 0;
+    // SAFETY: the first rule above, and the host writes one u32.
+    Status::check(unsafe { proxy_register_shared_queue(name.as_ptr(), name.len(), &mut id) })?;
+    Ok(id)
+}
+
+pub(crate) fn resolve_queue(vm: &str, name: &str) -> Result<u32, Status> {
+    let mut id = 0;
+    // SAFETY: the first rule above, and the host writes one u32.
+    Status::check(unsafe { proxy_resolve_shared_queue(vm.as_ptr(), vm.len(), name.as_ptr(), name.len(), &mut id) })?;
+    Ok(id)
+}
+
+pub(crate) fn enqueue(id: u32, message: &[u8]) -> Result<(), Status> {
+    // SAFETY: the first rule above.
+    Status::check(unsafe { proxy_enqueue_shared_queue(id, message.as_ptr(), message.len()) })
+}
+
+pub(crate) fn dequeue(id: u32) -> Result<Vec<u8>, Status> {
+    // SAFETY: the second rule above.
+    returned(|data, size| unsafe { proxy_dequeue_shared_queue(id, data, size) })
+}
+
+pub(crate) fn random() -> Result<u64, Status> {
+    let mut bytes = [0; 8];
+    // SAFETY: the host writes eight bytes.
+    match unsafe { random_get(bytes.as_mut_ptr(), bytes.len()) } {
+        0 => Ok(u64::from_le_bytes(bytes)),
+        other => Err(Status::Other(other)),
+    }
 }

@@ -1,74 +1,91 @@
 //! [`Guest`]: the contexts of a module, and the way from a callback of the host to a hook of the plugin.
 //!
-//! Not for plugin authors: [`#[plugin]`](macro@crate::plugin) writes the exports that call it.
+//! Not for plugin authors: [`#[plugin]`](macro@crate::plugin) writes the exports that call it. What hooks that wait need
+//! stands in `waiting`.
+
+mod waiting;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::body::Body;
-use crate::callout::{self, Answer};
-use crate::config;
+use crate::context;
 use crate::error::{Error, Result};
 use crate::host;
 use crate::ids::Ids;
 use crate::logging;
-use crate::plugin::{Flow, IntoFlow, Plugin};
-use crate::reply::reply;
-use crate::request::Request;
-use crate::response::Response;
-use crate::wire::{Action, Buffer, LogLevel};
+use crate::plugin::Flow;
+use crate::reply::{Reply, reply};
+use crate::state::Kept;
+use crate::task::{Background, Task};
+use crate::wire::{Action, LogLevel};
+
+pub use crate::config;
+pub use crate::hooks::Hooks;
+pub use crate::wire::Direction as Side;
+pub use waiting::Late;
 
 /// All contexts of one module. A host may configure several root contexts in it.
-pub struct Guest<P: Plugin> {
+pub struct Guest<P: Hooks> {
     /// By root context; mostly one.
     plugins: RefCell<Vec<(u32, Rc<P>)>>,
     streams: RefCell<HashMap<u32, Stream<P>, Ids>>,
+    background: RefCell<Vec<Background>>,
 }
 
 /// One request. It keeps the plugin that it began with, also when a new configuration comes meanwhile.
-struct Stream<P: Plugin> {
+struct Stream<P: Hooks> {
+    root: u32,
     plugin: Option<Rc<P>>,
-    state: P::State,
+    state: Kept<P::State>,
+    /// Hooks that wait: the request's, the response's.
+    tasks: [Option<Box<Task>>; 2],
+    /// The request's hook was cancelled over its body, which must not slip out.
+    holds_request: bool,
 }
 
-impl<P: Plugin> Guest<P> {
+impl<P: Hooks> Guest<P> {
     /// A module without contexts.
     #[allow(clippy::new_without_default, reason = "only the attribute makes one, in a constant")]
     pub const fn new() -> Guest<P> {
         Guest {
             plugins: RefCell::new(Vec::new()),
             streams: RefCell::new(HashMap::with_hasher(Ids)),
+            background: RefCell::new(Vec::new()),
         }
     }
 
     /// `proxy_on_context_create`.
     pub fn create(&self, id: u32, parent: u32) {
         if parent != 0 {
-            let plugin = self.plugin(parent);
-            self.streams.borrow_mut().insert(
-                id,
-                Stream {
-                    plugin,
-                    state: P::State::default(),
-                },
-            );
+            let stream = Stream {
+                root: parent,
+                plugin: self.plugin(parent),
+                state: Kept::Here(P::State::default()),
+                tasks: [None, None],
+                holds_request: false,
+            };
+            self.streams.borrow_mut().insert(id, stream);
         }
     }
 
     /// `proxy_on_configure`: whether the configuration is accepted; if not, the log says why.
     pub fn configure(&self, root: u32, size: usize) -> bool {
         logging::start();
-        callout::set_active(root);
-        match config::read(size).and_then(P::new) {
+        context::entered(root, root);
+        match P::config(size).and_then(P::new) {
             Ok(plugin) => {
                 let mut plugins = self.plugins.borrow_mut();
                 plugins.retain(|(known, _)| *known != root);
                 plugins.push((root, Rc::new(plugin)));
+                drop(plugins);
+                self.drain();
                 true
             }
             Err(error) => {
-                host::log(LogLevel::Error, &format!("the configuration is refused: {error}"));
+                let mut line = "the configuration is refused: ".to_owned();
+                error.describe(&mut line);
+                host::log(LogLevel::Error, &line);
                 false
             }
         }
@@ -76,131 +93,84 @@ impl<P: Plugin> Guest<P> {
 
     /// `proxy_on_delete`.
     pub fn delete(&self, id: u32) {
-        callout::forget(id);
-        if self.streams.borrow_mut().remove(&id).is_none() {
+        let gone = self.streams.borrow_mut().remove(&id);
+        if gone.is_none() {
             self.plugins.borrow_mut().retain(|(known, _)| *known != id);
+            self.background.borrow_mut().retain(|work| work.root != id);
+            return;
+        }
+        if P::WAITS {
+            // Dropping what waits may let others go on; nothing is borrowed meanwhile.
+            drop(gone);
+            context::entered(0, 0);
+            self.drain();
         }
     }
 
-    /// `proxy_on_tick`.
-    pub fn tick(&self, root: u32) {
-        if let Some(plugin) = self.plugin(root) {
-            callout::set_active(root);
-            plugin.on_tick();
-        }
-    }
-
-    /// `proxy_on_log`.
-    pub fn log(&self, id: u32) {
+    /// Runs a hook that takes the request's state.
+    pub fn with_state(
+        &self,
+        id: u32,
+        side: Side,
+        late: Late,
+        hook: &'static str,
+        run: impl FnOnce(&P, &mut P::State) -> Result<Flow>,
+    ) -> u32 {
         let mut streams = self.streams.borrow_mut();
-        if let Some(Stream {
-            plugin: Some(plugin),
-            state,
-        }) = streams.get_mut(&id)
-        {
-            callout::set_active(id);
-            plugin.on_log(&Request::new(true), &Response::new(true), state);
-        }
-    }
-
-    /// `proxy_on_request_headers`.
-    pub fn request_headers(&self, id: u32, end_of_stream: u32) -> u32 {
-        let mut request = Request::new(end_of_stream != 0);
-        self.run(id, "on_request", |plugin, state| {
-            plugin.on_request(&mut request, state).into_flow()
-        })
-    }
-
-    /// `proxy_on_request_body`.
-    pub fn request_body(&self, id: u32, size: usize, end_of_stream: u32) -> u32 {
-        let mut body = Body::new(Buffer::RequestBody, size, end_of_stream != 0);
-        self.run(id, "on_request_body", |plugin, state| {
-            plugin.on_request_body(&mut body, state).into_flow()
-        })
-    }
-
-    /// `proxy_on_request_trailers`.
-    pub fn request_trailers(&self, id: u32) -> u32 {
-        let mut request = Request::new(true);
-        self.run(id, "on_request_trailers", |plugin, state| {
-            plugin.on_request_trailers(&mut request, state).into_flow()
-        })
-    }
-
-    /// `proxy_on_response_headers`.
-    pub fn response_headers(&self, id: u32, end_of_stream: u32) -> u32 {
-        let mut response = Response::new(end_of_stream != 0);
-        self.run(id, "on_response", |plugin, state| {
-            plugin.on_response(&mut response, state).into_flow()
-        })
-    }
-
-    /// `proxy_on_response_body`.
-    pub fn response_body(&self, id: u32, size: usize, end_of_stream: u32) -> u32 {
-        let mut body = Body::new(Buffer::ResponseBody, size, end_of_stream != 0);
-        self.run(id, "on_response_body", |plugin, state| {
-            plugin.on_response_body(&mut body, state).into_flow()
-        })
-    }
-
-    /// `proxy_on_response_trailers`.
-    pub fn response_trailers(&self, id: u32) -> u32 {
-        let mut response = Response::new(true);
-        let hook = |plugin: &P, state: &mut P::State| plugin.on_response_trailers(&mut response, state).into_flow();
-        self.run(id, "on_response_trailers", hook)
-    }
-
-    /// `proxy_on_http_call_response`: the answer goes to who asked, and its flow to the stream that waits.
-    pub fn call_answered(&self, call: u32, headers: usize, body: usize) {
-        let Some(pending) = callout::take(call) else { return };
-        let (context, answer) = (pending.context, Answer::new(headers, body));
-        let root = self.plugin(context);
-        if let Err(error) = host::set_effective_context(context).map_err(Error::host("proxy_set_effective_context")) {
-            return report("callout", &error);
-        }
-        callout::set_active(context);
-        let flow = match root {
-            Some(plugin) => (pending.then)(&*plugin, &mut (), &answer),
-            None => match self.streams.borrow_mut().get_mut(&context) {
-                Some(Stream {
-                    plugin: Some(plugin),
-                    state,
-                }) => (pending.then)(&**plugin, state, &answer),
-                _ => return,
-            },
+        let flow = match streams.get_mut(&id) {
+            Some(Stream {
+                root,
+                plugin: Some(plugin),
+                state,
+                ..
+            }) => {
+                context::entered(id, *root);
+                match state.with(|state| run(plugin, state)) {
+                    Some(flow) => flow,
+                    None => {
+                        drop(streams);
+                        return self.after_the_other(id, side, hook, late);
+                    }
+                }
+            }
+            _ => Err(UNCONFIGURED),
         };
-        let Some(direction) = pending.direction else { return };
-        if conclude("callout", flow) == Action::Continue
-            && let Err(error) = host::continue_stream(direction).map_err(Error::host("proxy_continue_stream"))
-        {
-            report("callout", &error);
+        drop(streams);
+        let action = conclude(hook, flow) as u32;
+        self.drain();
+        action
+    }
+
+    /// Runs a hook that takes no state; also those of root contexts.
+    pub fn stateless(&self, id: u32, hook: &'static str, run: impl FnOnce(&P) -> Result<Flow>) -> u32 {
+        let flow = match self.serve(id) {
+            Some(plugin) => run(&plugin),
+            None => Err(UNCONFIGURED),
+        };
+        let action = conclude(hook, flow) as u32;
+        self.drain();
+        action
+    }
+
+    /// The plugin that serves a context, which the host has just called.
+    fn serve(&self, id: u32) -> Option<Rc<P>> {
+        if let Some(stream) = self.streams.borrow().get(&id) {
+            context::entered(id, stream.root);
+            return stream.plugin.clone();
         }
+        context::entered(id, id);
+        self.plugin(id)
     }
 
     /// The plugin that a root context was configured as.
     fn plugin(&self, root: u32) -> Option<Rc<P>> {
-        self.plugins
-            .borrow()
-            .iter()
-            .find(|(known, _)| *known == root)
-            .map(|(_, plugin)| plugin.clone())
-    }
-
-    fn run(&self, id: u32, hook: &str, run: impl FnOnce(&P, &mut P::State) -> Result<Flow>) -> u32 {
-        let mut streams = self.streams.borrow_mut();
-        let flow = match streams.get_mut(&id) {
-            Some(Stream {
-                plugin: Some(plugin),
-                state,
-            }) => {
-                callout::set_active(id);
-                run(plugin, state)
-            }
-            _ => Err(Error::Malformed("a stream without a configured plugin")),
-        };
-        conclude(hook, flow) as u32
+        let plugins = self.plugins.borrow();
+        let found = plugins.iter().find(|(known, _)| *known == root);
+        found.map(|(_, plugin)| plugin.clone())
     }
 }
+
+const UNCONFIGURED: Error = Error::Malformed("a stream without a configured plugin");
 
 /// Does what a hook has said. What failed is answered with a 500: a request that could not be checked does not pass.
 fn conclude(hook: &str, flow: Result<Flow>) -> Action {
@@ -210,9 +180,7 @@ fn conclude(hook: &str, flow: Result<Flow>) -> Action {
         Ok(Flow::Reply(reply)) => reply,
         Err(error) => {
             report(hook, &error);
-            reply(500)
-                .details("plugin_failed")
-                .problem("plugin_failed", "A plugin of the gateway failed.")
+            answer_to(&error, hook)
         }
     };
     if let Err(error) = answer.send() {
@@ -221,6 +189,23 @@ fn conclude(hook: &str, flow: Result<Flow>) -> Action {
     Action::Pause
 }
 
+/// What the client is told about an error; never its text.
+#[cold]
+fn answer_to(error: &Error, hook: &str) -> Reply {
+    match error {
+        Error::TooLarge(_) if hook == "on_request" => reply(413)
+            .details("body_too_large")
+            .problem("body_too_large", "The body is larger than what is taken here."),
+        _ => reply(500)
+            .details("plugin_failed")
+            .problem("plugin_failed", "A plugin of the gateway failed."),
+    }
+}
+
+/// Tells the operator.
+#[cold]
 fn report(hook: &str, error: &Error) {
-    host::log(LogLevel::Error, &format!("{hook}: {error}"));
+    let mut line = [hook, ": "].concat();
+    error.describe(&mut line);
+    host::log(LogLevel::Error, &line);
 }

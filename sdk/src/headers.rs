@@ -1,5 +1,6 @@
 //! [`Headers`]: a view of one header map that the host holds. Nothing is copied until it is asked for.
 
+use crate::channel::Channel;
 use crate::error::{Error, Result};
 use crate::host;
 use crate::wire::{self, Map, Status};
@@ -9,11 +10,23 @@ use crate::wire::{self, Map, Status};
 #[derive(Debug, Clone, Copy)]
 pub struct Headers {
     map: Map,
+    /// They were sent on, and changing them would change nothing.
+    gone: bool,
 }
 
 impl Headers {
     pub(crate) const fn of(map: Map) -> Headers {
-        Headers { map }
+        Headers { map, gone: false }
+    }
+
+    /// The headers of a message whose hook waits with it.
+    pub(crate) fn of_head(map: Map, channel: Option<&Channel>) -> Headers {
+        let gone = channel.is_some_and(|channel| channel.head_gone.get());
+        Headers { map, gone }
+    }
+
+    fn open(self) -> Result<()> {
+        if self.gone { Err(Error::HeadGone) } else { Ok(()) }
     }
 
     /// A header's value; the first one when there are several. Bytes that are not UTF-8 are replaced.
@@ -47,6 +60,7 @@ impl Headers {
 
     /// Replaces the whole map.
     pub fn replace<N: AsRef<str>, V: AsRef<str>>(self, pairs: &[(N, V)]) -> Result<()> {
+        self.open()?;
         let pairs: Vec<_> = pairs
             .iter()
             .map(|(name, value)| (name.as_ref(), value.as_ref()))
@@ -57,18 +71,22 @@ impl Headers {
     /// Gives a header this value alone.
     ///
     /// # Errors
-    /// `BAD_ARGUMENT` for what would break framing: bad bytes, `content-length`, hop-by-hop headers.
+    /// `BAD_ARGUMENT` for what would break framing: bad bytes, `content-length`, hop-by-hop headers; and
+    /// [`Error::HeadGone`].
     pub fn set(self, name: &str, value: impl AsRef<[u8]>) -> Result<()> {
+        self.open()?;
         host::set_header(self.map, name, value.as_ref()).map_err(Error::host("proxy_replace_header_map_value"))
     }
 
     /// Adds a value to those that a header has. Errors as [`Headers::set`].
     pub fn add(self, name: &str, value: impl AsRef<[u8]>) -> Result<()> {
+        self.open()?;
         host::add_header(self.map, name, value.as_ref()).map_err(Error::host("proxy_add_header_map_value"))
     }
 
     /// Removes all values of a header; one that is not there is no error.
     pub fn remove(self, name: &str) -> Result<()> {
+        self.open()?;
         match host::remove_header(self.map, name) {
             Ok(()) | Err(Status::NotFound) => Ok(()),
             Err(status) => Err(Error::host("proxy_remove_header_map_value")(status)),

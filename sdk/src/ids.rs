@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hasher};
 
 /// Spreads ids, which hosts count upwards, over a hash table.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Ids;
 
 pub(crate) struct IdHasher(u64);

@@ -13,7 +13,7 @@
 //!         Ok(Block)
 //!     }
 //!
-//!     fn on_request(&self, request: &mut Request, _: &mut ()) -> Result<Flow> {
+//!     fn on_request(&self, request: &mut Request) -> Result<Flow> {
 //!         if request.header("x-forbidden")?.is_some() {
 //!             return Ok(reply(403).problem("forbidden", "not with this header").into());
 //!         }
@@ -37,8 +37,11 @@
 
 mod body;
 mod callout;
+mod channel;
 mod clock;
-mod config;
+#[doc(hidden)]
+pub mod config;
+mod context;
 mod error;
 #[cfg(target_arch = "wasm32")]
 #[allow(
@@ -47,15 +50,22 @@ mod error;
 )]
 mod ffi;
 mod headers;
+mod hooks;
 mod host;
 mod ids;
+mod join;
 mod logging;
 #[cfg(not(target_arch = "wasm32"))]
 mod memory;
 mod plugin;
+mod queue;
 mod reply;
 mod request;
 mod response;
+mod state;
+mod task;
+mod tcp;
+mod timer;
 mod wire;
 
 pub mod cache;
@@ -69,21 +79,27 @@ pub mod period;
 pub mod property;
 pub mod query;
 pub mod shared;
+pub mod single;
 pub mod template;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 
-pub use body::Body;
-pub use callout::{Answer, Callout};
-pub use clock::{now, tick_every};
+pub use body::{Body, Chunk};
+pub use callout::{Answer, Call, Callout, Upstream};
+pub use clock::{now, random, tick_every};
 pub use error::{ConfigError, Error, Result};
 pub use headers::{HeaderList, Headers};
+pub use join::{join, join_all, join3};
 pub use lockgate_sdk_macros::plugin;
 pub use log;
 pub use plugin::{Flow, IntoFlow, NoConfig, Plugin};
+pub use queue::Queue;
 pub use reply::{Reply, reply};
 pub use request::Request;
 pub use response::Response;
+pub use task::spawn;
+pub use tcp::{Peer, TcpPlugin};
+pub use timer::{Sleep, sleep, timeout};
 pub use wire::Status;
 
 /// What most plugins use.

@@ -3,12 +3,15 @@
 //! limits and no other plugins.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::wire::{Buffer, Direction, LogLevel, Map, MetricKind, Status};
 
 /// What a foreign function does in a test.
 pub(crate) type Foreign = Box<dyn FnMut(&[u8]) -> Result<Vec<u8>, Status>>;
+
+/// Headers as the host keeps them.
+pub(crate) type Pairs = Vec<(String, Vec<u8>)>;
 
 /// A local response as the plugin sent it.
 #[derive(Debug, Clone)]
@@ -23,28 +26,86 @@ pub(crate) struct Sent {
 #[derive(Debug, Clone)]
 pub(crate) struct Called {
     pub(crate) id: u32,
+    pub(crate) context: u32,
     pub(crate) upstream: String,
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) timeout: u32,
+    /// An answer has been given to the plugin.
+    pub(crate) answered: bool,
+}
+
+/// One direction of a stream.
+#[derive(Debug, Default)]
+pub(crate) struct Way {
+    /// Pieces of the body that have not been shown to the plugin; the last one is the end.
+    pub(crate) coming: VecDeque<Vec<u8>>,
+    /// The plugin holds the head.
+    pub(crate) holds_head: bool,
+    /// The plugin holds the body.
+    pub(crate) holds_body: bool,
+    /// The plugin has let go what it held.
+    pub(crate) resumed: bool,
+    /// What went on.
+    pub(crate) passed: Vec<u8>,
+    /// The end was shown.
+    pub(crate) ended: bool,
+}
+
+/// What belongs to one context.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    pub(crate) maps: BTreeMap<u32, Pairs>,
+    pub(crate) buffers: BTreeMap<u32, Vec<u8>>,
+    pub(crate) properties: BTreeMap<String, Vec<u8>>,
+    pub(crate) sent: Option<Sent>,
+    pub(crate) ways: [Way; 2],
+    pub(crate) gone: bool,
 }
 
 /// Everything that a host knows.
 #[derive(Default)]
 pub(crate) struct Memory {
     pub(crate) log: Vec<(LogLevel, String)>,
-    pub(crate) maps: BTreeMap<u32, Vec<(String, Vec<u8>)>>,
-    pub(crate) buffers: BTreeMap<u32, Vec<u8>>,
-    pub(crate) properties: BTreeMap<String, Vec<u8>>,
+    pub(crate) contexts: BTreeMap<u32, Kept>,
+    pub(crate) effective: u32,
     pub(crate) shared: BTreeMap<String, (Vec<u8>, u32)>,
     pub(crate) metrics: Vec<(MetricKind, String, u64)>,
+    pub(crate) queues: Vec<(String, VecDeque<Vec<u8>>)>,
     pub(crate) foreign: BTreeMap<String, Foreign>,
-    pub(crate) sent: Option<Sent>,
     pub(crate) called: Vec<Called>,
-    pub(crate) resumed: [bool; 2],
+    /// The answer that is being given to a callout.
+    pub(crate) answer: (Pairs, Vec<u8>),
+    pub(crate) configuration: Vec<u8>,
     pub(crate) tick: u32,
     pub(crate) nanoseconds: u64,
-    pub(crate) effective: u32,
+    pub(crate) next_tick: u64,
+    pub(crate) random: u64,
     /// Calls that are answered with a status, whatever their arguments are; by their names in the ABI.
     pub(crate) faults: BTreeMap<&'static str, Status>,
+}
+
+impl Memory {
+    /// What belongs to the context in whose name the plugin speaks.
+    pub(crate) fn current(&mut self) -> &mut Kept {
+        self.contexts.entry(self.effective).or_default()
+    }
+
+    fn map(&mut self, map: Map) -> Option<&mut Pairs> {
+        match map {
+            Map::CallHeaders => Some(&mut self.answer.0),
+            Map::CallTrailers => None,
+            other => self.current().maps.get_mut(&(other as u32)),
+        }
+    }
+
+    fn bytes(&mut self, kind: Buffer) -> Option<&mut Vec<u8>> {
+        match kind {
+            Buffer::CallBody => Some(&mut self.answer.1),
+            Buffer::Configuration => Some(&mut self.configuration),
+            other => self.current().buffers.get_mut(&(other as u32)),
+        }
+    }
 }
 
 thread_local! {
@@ -97,13 +158,14 @@ pub(crate) fn time_nanoseconds() -> Result<u64, Status> {
 pub(crate) fn set_tick_period(milliseconds: u32) -> Result<(), Status> {
     call("proxy_set_tick_period_milliseconds", |memory| {
         memory.tick = milliseconds;
+        memory.next_tick = memory.nanoseconds + u64::from(milliseconds) * 1_000_000;
         Ok(())
     })
 }
 
 pub(crate) fn buffer(kind: Buffer, start: usize, max: usize) -> Result<Option<Vec<u8>>, Status> {
     find("proxy_get_buffer_bytes", |memory| {
-        let bytes = memory.buffers.get(&(kind as u32))?;
+        let bytes = memory.bytes(kind)?;
         let rest = bytes.get(start..).unwrap_or_default();
         Some(rest[..rest.len().min(max)].to_vec())
     })
@@ -111,7 +173,7 @@ pub(crate) fn buffer(kind: Buffer, start: usize, max: usize) -> Result<Option<Ve
 
 pub(crate) fn set_buffer(kind: Buffer, start: usize, size: usize, bytes: &[u8]) -> Result<(), Status> {
     call("proxy_set_buffer_bytes", |memory| {
-        let body = memory.buffers.entry(kind as u32).or_default();
+        let body = memory.bytes(kind).ok_or(Status::NotFound)?;
         let start = start.min(body.len());
         let end = start.saturating_add(size).min(body.len());
         body.splice(start..end, bytes.iter().copied());
@@ -121,27 +183,24 @@ pub(crate) fn set_buffer(kind: Buffer, start: usize, size: usize, bytes: &[u8]) 
 
 pub(crate) fn headers(map: Map) -> Result<Option<Vec<u8>>, Status> {
     find("proxy_get_header_map_pairs", |memory| {
-        memory.maps.get(&(map as u32)).map(|map| crate::wire::encode_pairs(map))
+        memory.map(map).map(|map| crate::wire::encode_pairs(map))
     })
 }
 
 pub(crate) fn set_headers(map: Map, pairs: &[u8]) -> Result<(), Status> {
     call("proxy_set_header_map_pairs", |memory| {
         let pairs = owned_pairs(pairs)?;
-        memory.maps.insert(
-            map as u32,
-            pairs
-                .into_iter()
-                .map(|(name, value)| (name, value.into_bytes()))
-                .collect(),
-        );
+        *memory.map(map).ok_or(Status::BadArgument)? = pairs
+            .into_iter()
+            .map(|(name, value)| (name, value.into_bytes()))
+            .collect();
         Ok(())
     })
 }
 
 pub(crate) fn header(map: Map, name: &str) -> Result<Option<Vec<u8>>, Status> {
     find("proxy_get_header_map_value", |memory| {
-        let map = memory.maps.get(&(map as u32))?;
+        let map = memory.map(map)?;
         map.iter()
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.clone())
@@ -150,7 +209,7 @@ pub(crate) fn header(map: Map, name: &str) -> Result<Option<Vec<u8>>, Status> {
 
 pub(crate) fn add_header(map: Map, name: &str, value: &[u8]) -> Result<(), Status> {
     call("proxy_add_header_map_value", |memory| {
-        let map = memory.maps.get_mut(&(map as u32)).ok_or(Status::NotFound)?;
+        let map = memory.map(map).ok_or(Status::BadArgument)?;
         map.push((name.to_ascii_lowercase(), value.to_vec()));
         Ok(())
     })
@@ -158,7 +217,7 @@ pub(crate) fn add_header(map: Map, name: &str, value: &[u8]) -> Result<(), Statu
 
 pub(crate) fn set_header(map: Map, name: &str, value: &[u8]) -> Result<(), Status> {
     call("proxy_replace_header_map_value", |memory| {
-        let map = memory.maps.get_mut(&(map as u32)).ok_or(Status::NotFound)?;
+        let map = memory.map(map).ok_or(Status::BadArgument)?;
         map.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         map.push((name.to_ascii_lowercase(), value.to_vec()));
         Ok(())
@@ -167,7 +226,7 @@ pub(crate) fn set_header(map: Map, name: &str, value: &[u8]) -> Result<(), Statu
 
 pub(crate) fn remove_header(map: Map, name: &str) -> Result<(), Status> {
     call("proxy_remove_header_map_value", |memory| {
-        let map = memory.maps.get_mut(&(map as u32)).ok_or(Status::NotFound)?;
+        let map = memory.map(map).ok_or(Status::BadArgument)?;
         map.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         Ok(())
     })
@@ -175,7 +234,7 @@ pub(crate) fn remove_header(map: Map, name: &str) -> Result<(), Status> {
 
 pub(crate) fn continue_stream(direction: Direction) -> Result<(), Status> {
     call("proxy_continue_stream", |memory| {
-        memory.resumed[direction as usize] = true;
+        memory.current().ways[direction as usize & 1].resumed = true;
         Ok(())
     })
 }
@@ -189,7 +248,7 @@ pub(crate) fn send_local_response(
 ) -> Result<(), Status> {
     call("proxy_send_local_response", |memory| {
         let headers = owned_pairs(headers)?;
-        memory.sent = Some(Sent {
+        memory.current().sent.get_or_insert(Sent {
             status,
             details: details.to_owned(),
             headers,
@@ -199,11 +258,18 @@ pub(crate) fn send_local_response(
     })
 }
 
-pub(crate) fn http_call(upstream: &str, headers: &[u8], _body: &[u8], _milliseconds: u32) -> Result<u32, Status> {
+pub(crate) fn http_call(upstream: &str, headers: &[u8], body: &[u8], milliseconds: u32) -> Result<u32, Status> {
     call("proxy_http_call", |memory| {
         let id = memory.called.len() as u32 + 1;
-        let (upstream, headers) = (upstream.to_owned(), owned_pairs(headers)?);
-        memory.called.push(Called { id, upstream, headers });
+        memory.called.push(Called {
+            id,
+            context: memory.effective,
+            upstream: upstream.to_owned(),
+            headers: owned_pairs(headers)?,
+            body: body.to_vec(),
+            timeout: milliseconds,
+            answered: false,
+        });
         Ok(id)
     })
 }
@@ -264,12 +330,14 @@ pub(crate) fn metric(id: u32) -> Result<u64, Status> {
 }
 
 pub(crate) fn property(path: &str) -> Result<Option<Vec<u8>>, Status> {
-    find("proxy_get_property", |memory| memory.properties.get(path).cloned())
+    find("proxy_get_property", |memory| {
+        memory.current().properties.get(path).cloned()
+    })
 }
 
 pub(crate) fn set_property(path: &str, value: &[u8]) -> Result<(), Status> {
     call("proxy_set_property", |memory| {
-        memory.properties.insert(path.to_owned(), value.to_vec());
+        memory.current().properties.insert(path.to_owned(), value.to_vec());
         Ok(())
     })
 }
@@ -288,7 +356,50 @@ pub(crate) fn call_foreign_function(name: &str, argument: &[u8]) -> Result<Vec<u
 
 pub(crate) fn set_effective_context(id: u32) -> Result<(), Status> {
     call("proxy_set_effective_context", |memory| {
+        if !memory.contexts.contains_key(&id) {
+            return Err(Status::BadArgument);
+        }
         memory.effective = id;
         Ok(())
+    })
+}
+
+pub(crate) fn register_queue(name: &str) -> Result<u32, Status> {
+    call("proxy_register_shared_queue", |memory| {
+        if let Some(known) = memory.queues.iter().position(|(other, _)| other == name) {
+            return Ok(known as u32);
+        }
+        memory.queues.push((name.to_owned(), VecDeque::new()));
+        Ok(memory.queues.len() as u32 - 1)
+    })
+}
+
+pub(crate) fn resolve_queue(_vm: &str, name: &str) -> Result<u32, Status> {
+    call("proxy_resolve_shared_queue", |memory| {
+        let known = memory.queues.iter().position(|(other, _)| other == name);
+        known.map(|id| id as u32).ok_or(Status::NotFound)
+    })
+}
+
+pub(crate) fn enqueue(id: u32, message: &[u8]) -> Result<(), Status> {
+    call("proxy_enqueue_shared_queue", |memory| {
+        let (_, queue) = memory.queues.get_mut(id as usize).ok_or(Status::NotFound)?;
+        queue.push_back(message.to_vec());
+        Ok(())
+    })
+}
+
+pub(crate) fn dequeue(id: u32) -> Result<Vec<u8>, Status> {
+    call("proxy_dequeue_shared_queue", |memory| {
+        let (_, queue) = memory.queues.get_mut(id as usize).ok_or(Status::NotFound)?;
+        queue.pop_front().ok_or(Status::Empty)
+    })
+}
+
+/// Repeatable: a linear congruential generator, mixed.
+pub(crate) fn random() -> Result<u64, Status> {
+    call("random_get", |memory| {
+        memory.random = memory.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        Ok(memory.random ^ memory.random >> 29)
     })
 }

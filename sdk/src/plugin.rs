@@ -1,13 +1,9 @@
 //! [`Plugin`]: what a plugin is, and [`Flow`]: what its hooks say.
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
-use crate::body::Body;
 use crate::error::{ConfigError, Error};
 use crate::reply::Reply;
-use crate::request::Request;
-use crate::response::Response;
 
 /// What happens to a request or response after a hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,17 +11,24 @@ use crate::response::Response;
 pub enum Flow {
     /// It goes on to the next plugin.
     Continue,
-    /// It waits: for a callout's answer or, in a body hook, for the rest of the body.
+    /// It waits: in a body hook for the rest of the body; in others for what a foreign function has begun, as
+    /// [`cache::serve`](crate::cache::serve).
     Pause,
     /// It ends here, with this answer.
     Reply(Reply),
 }
 
-/// What a hook may return: a [`Flow`], a [`Reply`], or a `Result` of one of them. An error is logged and answered with
-/// a 500, so that nothing passes that could not be checked.
+/// What a hook may return: nothing, a [`Flow`], a [`Reply`], or a `Result` of one of them. An error is logged and
+/// answered with a 500, so that nothing passes that could not be checked.
 pub trait IntoFlow {
     /// As the hook's verdict.
     fn into_flow(self) -> Result<Flow, Error>;
+}
+
+impl IntoFlow for () {
+    fn into_flow(self) -> Result<Flow, Error> {
+        Ok(Flow::Continue)
+    }
 }
 
 impl IntoFlow for Flow {
@@ -59,12 +62,35 @@ pub struct NoConfig {}
 
 /// A plugin: one value per configuration and worker, shared by all requests that pass it.
 ///
-/// Write the implementation under [`#[plugin]`](macro@crate::plugin), and leave out what you do not need: a hook that
-/// is not written is not exported, and the host never calls it. `Config` and `State` may be left out, too; they are
-/// then [`NoConfig`] and `()`.
+/// The implementation stands under [`#[plugin]`](macro@crate::plugin). Besides `new` it has the **hooks** that the
+/// plugin wants; one that is not written is not exported, and the host never calls it. `Config` and `State` may be
+/// left out; they are then [`NoConfig`] and `()`. The hooks, with all that they may take; what a hook does not need is
+/// left out of its parameters:
+///
+/// | hook | takes, behind `&self` | is called |
+/// |---|---|---|
+/// | `on_request` (may be `async`) | `request: &mut Request, body: &mut Body, state: &mut State` | when the headers of a request have come |
+/// | `on_request_body` | `chunk: &mut Chunk, state: &mut State` | with each part of its body |
+/// | `on_request_trailers` | `request: &mut Request, state: &mut State` | when its trailers have come |
+/// | `on_response` (may be `async`) | `response: &mut Response, body: &mut Body, state: &mut State` | when the headers of the response have come |
+/// | `on_response_body` | `chunk: &mut Chunk, state: &mut State` | with each part of its body |
+/// | `on_response_trailers` | `response: &mut Response, state: &mut State` | when its trailers have come |
+/// | `on_log` | `request: &Request, response: &Response, state: &mut State` | when the exchange is over, however it ended |
+/// | `on_tick` (may be `async`) | | when the period of [`tick_every`](crate::tick_every) has passed |
+/// | `on_queue` | `queue: Queue` | when something lies in a queue that [`Queue::register`](crate::Queue::register) has made |
+///
+/// A hook returns nothing, a [`Flow`], a [`Reply`], or a [`Result`](crate::Result) of one of them.
+///
+/// **Hooks that wait** are `async`: they may await callouts, timers, the body and each other's work, and the request
+/// (or response) waits with them. They are cancelled, which is to say dropped at the point where they wait, when the
+/// stream ends or is answered from elsewhere. `body: &mut Body` is only for them; see [`Body`](crate::Body). Hooks that
+/// do not wait cost nothing of this.
+///
+/// **State** is made once for each request, by `Default`, and lent to its hooks one at a time: a response whose state
+/// a request hook still holds (while it streams a body) waits for it.
 pub trait Plugin: Sized + 'static {
     /// The configuration, read from JSON. Use `#[serde(deny_unknown_fields)]`, so that a typing error is told.
-    type Config: DeserializeOwned;
+    type Config: 'static;
 
     /// What is kept for one request, from its first hook to its last.
     type State: Default + 'static;
@@ -74,48 +100,4 @@ pub trait Plugin: Sized + 'static {
     /// # Errors
     /// A configuration that cannot work is refused here; the host goes on with the one before.
     fn new(config: Self::Config) -> Result<Self, ConfigError>;
-
-    /// The headers of a request have come.
-    fn on_request(&self, request: &mut Request, state: &mut Self::State) -> impl IntoFlow {
-        let _ = (request, state);
-        Flow::Continue
-    }
-
-    /// A part of the request's body has come.
-    fn on_request_body(&self, body: &mut Body, state: &mut Self::State) -> impl IntoFlow {
-        let _ = (body, state);
-        Flow::Continue
-    }
-
-    /// The trailers of a request have come.
-    fn on_request_trailers(&self, request: &mut Request, state: &mut Self::State) -> impl IntoFlow {
-        let _ = (request, state);
-        Flow::Continue
-    }
-
-    /// The headers of the response have come.
-    fn on_response(&self, response: &mut Response, state: &mut Self::State) -> impl IntoFlow {
-        let _ = (response, state);
-        Flow::Continue
-    }
-
-    /// A part of the response's body has come.
-    fn on_response_body(&self, body: &mut Body, state: &mut Self::State) -> impl IntoFlow {
-        let _ = (body, state);
-        Flow::Continue
-    }
-
-    /// The trailers of the response have come.
-    fn on_response_trailers(&self, response: &mut Response, state: &mut Self::State) -> impl IntoFlow {
-        let _ = (response, state);
-        Flow::Continue
-    }
-
-    /// The exchange is over, however it ended; both sides can still be read.
-    fn on_log(&self, request: &Request, response: &Response, state: &mut Self::State) {
-        let _ = (request, response, state);
-    }
-
-    /// The period of [`tick_every`](crate::tick_every) has passed.
-    fn on_tick(&self) {}
 }

@@ -28,7 +28,7 @@ pub const SOURCE_ADDRESS: Property<String> = Property::new("source\0address");
 /// The configured name of this plugin.
 pub const PLUGIN_NAME: Property<String> = Property::new("plugin_name");
 
-const CLIENT_ADDRESS: Property<String> = Property::new("lockgate.client.address");
+pub(crate) const CLIENT_ADDRESS: Property<String> = Property::new("lockgate.client.address");
 
 /// A property with the type of its value.
 #[derive(Debug, Clone, Copy)]

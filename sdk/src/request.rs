@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::rc::Rc;
 
+use crate::channel::Channel;
 use crate::error::{Error, Result};
 use crate::headers::Headers;
 use crate::property;
@@ -14,11 +16,24 @@ use crate::{cookies, error};
 #[derive(Debug)]
 pub struct Request {
     end_of_stream: bool,
+    channel: Option<Rc<Channel>>,
 }
 
 impl Request {
-    pub(crate) fn new(end_of_stream: bool) -> Request {
-        Request { end_of_stream }
+    /// As a callback of the host brings it.
+    #[doc(hidden)]
+    pub fn from_host(end_of_stream: bool) -> Request {
+        let channel = None;
+        Request { end_of_stream, channel }
+    }
+
+    /// As a hook that waits has it.
+    #[doc(hidden)]
+    pub fn of_stream(channel: &Rc<Channel>) -> Request {
+        Request {
+            end_of_stream: channel.ended.get(),
+            channel: Some(channel.clone()),
+        }
     }
 
     /// Whether the request has no body and no trailers.
@@ -28,7 +43,7 @@ impl Request {
 
     /// All headers.
     pub fn headers(&self) -> Headers {
-        Headers::of(Map::RequestHeaders)
+        Headers::of_head(Map::RequestHeaders, self.channel.as_deref())
     }
 
     /// All trailers, in the trailers' phase.

@@ -1,5 +1,8 @@
 //! [`Response`]: the response as a plugin sees and changes it on its way back.
 
+use std::rc::Rc;
+
+use crate::channel::Channel;
 use crate::error::{Error, Result};
 use crate::headers::Headers;
 use crate::wire::Map;
@@ -8,11 +11,24 @@ use crate::wire::Map;
 #[derive(Debug)]
 pub struct Response {
     end_of_stream: bool,
+    channel: Option<Rc<Channel>>,
 }
 
 impl Response {
-    pub(crate) fn new(end_of_stream: bool) -> Response {
-        Response { end_of_stream }
+    /// As a callback of the host brings it.
+    #[doc(hidden)]
+    pub fn from_host(end_of_stream: bool) -> Response {
+        let channel = None;
+        Response { end_of_stream, channel }
+    }
+
+    /// As a hook that waits has it.
+    #[doc(hidden)]
+    pub fn of_stream(channel: &Rc<Channel>) -> Response {
+        Response {
+            end_of_stream: channel.ended.get(),
+            channel: Some(channel.clone()),
+        }
     }
 
     /// Whether the response has no body and no trailers.
@@ -22,7 +38,7 @@ impl Response {
 
     /// All headers.
     pub fn headers(&self) -> Headers {
-        Headers::of(Map::ResponseHeaders)
+        Headers::of_head(Map::ResponseHeaders, self.channel.as_deref())
     }
 
     /// All trailers, in the trailers' phase.

@@ -187,8 +187,12 @@ mod tests {
                 ("cookie", "c=v"),
             ];
             let headers = headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
-            memory.maps.insert(Map::RequestHeaders as u32, headers.to_vec());
             memory
+                .current()
+                .maps
+                .insert(Map::RequestHeaders as u32, headers.to_vec());
+            memory
+                .current()
                 .properties
                 .insert("lockgate.client.address".to_owned(), b"192.0.2.1".to_vec());
         });

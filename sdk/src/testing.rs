@@ -2,66 +2,95 @@
 //!
 //! ```
 //! use lockgate_sdk::prelude::*;
-//! use lockgate_sdk::testing::Gateway;
+//! use lockgate_sdk::testing::{Gateway, answer};
+//! use lockgate_sdk::Upstream;
 //!
-//! struct Closed;
+//! struct Greet { users: Upstream }
 //!
 //! #[plugin]
-//! impl Plugin for Closed {
+//! impl Plugin for Greet {
 //!     fn new(_: NoConfig) -> Result<Self, ConfigError> {
-//!         Ok(Closed)
+//!         Ok(Greet { users: Upstream::new("users") })
 //!     }
 //!
-//!     fn on_request(&self, _: &mut Request, _: &mut ()) -> Reply {
-//!         reply(503).text("closed")
+//!     async fn on_request(&self, request: &mut Request) -> Result<Flow> {
+//!         let user = self.users.get("/me").await?;
+//!         request.set_header("x-user", user.text()?)?;
+//!         Ok(Flow::Continue)
 //!     }
 //! }
 //!
 //! # fn main() -> Result<(), String> {
-//! let gateway = Gateway::<Closed>::configured("{}")?;
+//! let gateway = Gateway::<Greet>::configured("{}")?.upstream("users", |_| answer(200).text("ada"));
 //! let exchange = gateway.get("/orders").send();
-//! assert_eq!(exchange.status(), Some(503));
-//! assert_eq!(exchange.reply_body().as_deref(), Some("closed"));
+//! assert_eq!(exchange.forwarded("x-user").as_deref(), Some("ada"));
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! One thread has one gateway, and it handles one request at a time: what an exchange shows is what its thread's last
-//! request left. Timing, limits and other plugins are not imitated.
+//! One thread has one gateway at a time. Its clock stands still until [`Gateway::advance`]; its chance repeats itself.
+//! Limits and other plugins are not imitated.
 
-use std::collections::BTreeMap;
+mod exchange;
+mod script;
 
-use crate::guest::Guest;
-use crate::memory::{self, Memory};
-use crate::plugin::Plugin;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::guest::{Guest, Side};
+use crate::hooks::Hooks;
+use crate::memory::{self, Kept, Memory};
 use crate::wire::{Action, Buffer, LogLevel, Map, Status};
+use crate::{callout, task, timer};
+
+pub use exchange::{Answered, Exchange};
+pub use script::{Asked, Script, answer, no_answer};
 
 const ROOT: u32 = 1;
 
 /// A gateway with one configured plugin.
-pub struct Gateway<P: Plugin> {
+pub struct Gateway<P: Hooks> {
     guest: Guest<P>,
+    upstreams: RefCell<BTreeMap<String, Upstream>>,
+    /// Answers that wait for their time, with the callout's id.
+    due: RefCell<Vec<(u64, u32, Script)>>,
 }
 
-impl<P: Plugin> Gateway<P> {
+type Upstream = Box<dyn FnMut(&Asked) -> Script>;
+
+impl<P: Hooks> Gateway<P> {
     /// Configures the plugin in a fresh host.
     ///
     /// # Errors
     /// What the plugin has logged when it refuses the configuration.
     pub fn configured(config: &str) -> Result<Gateway<P>, String> {
+        let gateway = Gateway::fresh(config);
+        let accepted = gateway.guest.configure(ROOT, config.len());
+        gateway.accepted(accepted)
+    }
+
+    fn fresh(config: &str) -> Gateway<P> {
+        (callout::reset(), task::reset(), timer::reset());
         memory::with(|memory| {
             *memory = Memory::default();
-            memory
-                .buffers
-                .insert(Buffer::Configuration as u32, config.as_bytes().to_vec());
+            memory.configuration = config.as_bytes().to_vec();
+            memory.nanoseconds = 1_000_000_000;
+            memory.contexts.insert(ROOT, Kept::default());
+            memory.effective = ROOT;
         });
-        let gateway = Gateway { guest: Guest::new() };
+        let gateway = Gateway {
+            guest: Guest::new(),
+            upstreams: RefCell::default(),
+            due: RefCell::default(),
+        };
         gateway.guest.create(ROOT, 0);
-        if gateway.guest.configure(ROOT, config.len()) {
-            Ok(gateway)
-        } else {
-            Err(log().join("\n"))
-        }
+        gateway
+    }
+
+    fn accepted(self, accepted: bool) -> Result<Gateway<P>, String> {
+        self.settle();
+        if accepted { Ok(self) } else { Err(log().join("\n")) }
     }
 
     /// Configures the plugin anew, as a reload does in hosts that keep the module.
@@ -70,20 +99,29 @@ impl<P: Plugin> Gateway<P> {
     /// What has been logged so far, when the plugin refuses the configuration.
     pub fn reconfigured(&self, config: &str) -> Result<(), String> {
         memory::with(|memory| {
-            memory
-                .buffers
-                .insert(Buffer::Configuration as u32, config.as_bytes().to_vec())
+            memory.configuration = config.as_bytes().to_vec();
+            memory.effective = ROOT;
         });
-        if self.guest.configure(ROOT, config.len()) {
-            Ok(())
-        } else {
-            Err(log().join("\n"))
-        }
+        let accepted = self.guest.configure(ROOT, config.len());
+        self.settle();
+        if accepted { Ok(()) } else { Err(log().join("\n")) }
+    }
+
+    /// Says what an upstream answers to callouts. Those to an upstream without a script wait for
+    /// [`Exchange::answer_callout`].
+    pub fn upstream(self, name: &str, script: impl FnMut(&Asked) -> Script + 'static) -> Self {
+        self.upstreams.borrow_mut().insert(name.to_owned(), Box::new(script));
+        self
     }
 
     /// Begins a `GET`.
     pub fn get(&self, path: &str) -> Sending<'_, P> {
         self.request("GET", path)
+    }
+
+    /// Begins a `POST` with a body.
+    pub fn post(&self, path: &str, body: &str) -> Sending<'_, P> {
+        self.request("POST", path).body(body)
     }
 
     /// Begins a request, from the client 192.0.2.1 to `http://example.com`.
@@ -92,6 +130,7 @@ impl<P: Plugin> Gateway<P> {
             gateway: self,
             headers: Vec::new(),
             properties: BTreeMap::new(),
+            chunks: Vec::new(),
         };
         let head = [
             (":method", method),
@@ -104,9 +143,185 @@ impl<P: Plugin> Gateway<P> {
             .client("192.0.2.1")
     }
 
-    /// Runs the plugin's tick.
+    /// Lets one period of the plugin's ticks pass at once, and runs the tick.
     pub fn tick(&self) {
+        memory::with(|memory| memory.nanoseconds += u64::from(memory.tick) * 1_000_000);
+        self.enter(ROOT);
         self.guest.tick(ROOT);
+        self.settle();
+    }
+
+    /// Lets time pass: ticks, timers, answers and timeouts come when they are due.
+    pub fn advance(&self, duration: Duration) {
+        let until = memory::with(|memory| memory.nanoseconds) + u64::try_from(duration.as_nanos()).unwrap_or(0);
+        loop {
+            let (tick, now) = memory::with(|memory| {
+                let tick = (memory.tick != 0).then_some(memory.next_tick);
+                (tick, memory.nanoseconds)
+            });
+            let answer = self.due.borrow().iter().map(|(due, _, _)| *due).min();
+            let next = tick.into_iter().chain(answer).min().filter(|next| *next <= until);
+            let Some(next) = next else { break };
+            memory::with(|memory| {
+                memory.nanoseconds = next.max(now);
+                if Some(next) == tick {
+                    memory.next_tick = next + u64::from(memory.tick) * 1_000_000;
+                }
+            });
+            if Some(next) == tick {
+                self.enter(ROOT);
+                self.guest.tick(ROOT);
+            }
+            self.settle();
+        }
+        memory::with(|memory| memory.nanoseconds = until);
+        self.settle();
+    }
+
+    fn enter(&self, context: u32) {
+        memory::with(|memory| memory.effective = context);
+    }
+
+    /// Brings everything as far as it goes: answers to callouts, what plugins have let go, bodies.
+    fn settle(&self) {
+        loop {
+            let went_on = self.answer_next() || self.let_go() || self.body_next() || self.queue_next();
+            if !went_on {
+                return;
+            }
+        }
+    }
+
+    /// Asks the scripts, and gives the first answer that is due.
+    fn answer_next(&self) -> bool {
+        let (now, open) = memory::with(|memory| {
+            let open: Vec<_> = memory.called.iter().filter(|call| !call.answered).cloned().collect();
+            (memory.nanoseconds, open)
+        });
+        for call in open {
+            if self.due.borrow().iter().any(|(_, id, _)| *id == call.id) {
+                continue;
+            }
+            let mut upstreams = self.upstreams.borrow_mut();
+            let Some(script) = upstreams.get_mut(&call.upstream) else {
+                continue;
+            };
+            let answer = script(&Asked::of(&call)).within(call.timeout);
+            let due = now + u64::try_from(answer.delay.as_nanos()).unwrap_or(0);
+            self.due.borrow_mut().push((due, call.id, answer));
+        }
+        let at = self.due.borrow().iter().position(|(due, _, _)| *due <= now);
+        let Some(at) = at else { return false };
+        let (_, id, script) = self.due.borrow_mut().remove(at);
+        self.give(id, script);
+        true
+    }
+
+    /// Gives an answer to the plugin; that of a stream that is gone to nobody.
+    fn give(&self, id: u32, script: Script) {
+        let context = memory::with(|memory| {
+            let call = memory.called.iter_mut().find(|call| call.id == id && !call.answered);
+            let context = call.map(|call| {
+                call.answered = true;
+                call.context
+            });
+            context.filter(|context| memory.contexts.get(context).is_some_and(|kept| !kept.gone))
+        });
+        if context.is_none() {
+            return;
+        }
+        let (headers, body) = script.into_parts();
+        let (count, size) = (headers.len(), body.len());
+        memory::with(|memory| memory.answer = (headers, body));
+        self.enter(ROOT);
+        self.guest.call_answered(ROOT, id, count, size, 0);
+    }
+
+    /// What a plugin has let go goes on.
+    fn let_go(&self) -> bool {
+        memory::with(|memory| {
+            let mut went_on = false;
+            for kept in memory.contexts.values_mut() {
+                for (way, kind) in kept.ways.iter_mut().zip([Buffer::RequestBody, Buffer::ResponseBody]) {
+                    if !std::mem::take(&mut way.resumed) {
+                        continue;
+                    }
+                    (way.holds_head, way.holds_body, went_on) = (false, false, true);
+                    way.passed.append(kept.buffers.entry(kind as u32).or_default());
+                }
+            }
+            went_on
+        })
+    }
+
+    /// Shows the next piece of a body to the plugin.
+    fn body_next(&self) -> bool {
+        let next = memory::with(|memory| {
+            let busy: Vec<u32> = memory
+                .called
+                .iter()
+                .filter(|call| !call.answered)
+                .map(|call| call.context)
+                .collect();
+            for (id, kept) in &mut memory.contexts {
+                // A plugin that waits for a callout gets the body after it; and elsewhere than in Lockgate, no body
+                // comes while the head is held.
+                let keeps = kept.properties.contains_key("lockgate.client.address") && !busy.contains(id);
+                for (side, kind) in [
+                    (Side::Request, Buffer::RequestBody),
+                    (Side::Response, Buffer::ResponseBody),
+                ] {
+                    let way = &mut kept.ways[side as usize];
+                    let stopped = kept.gone || kept.sent.is_some() || way.ended || way.holds_head && !keeps;
+                    if stopped || way.coming.is_empty() {
+                        continue;
+                    }
+                    let piece = way.coming.pop_front().unwrap_or_default();
+                    way.ended = way.coming.is_empty();
+                    let buffer = kept.buffers.entry(kind as u32).or_default();
+                    buffer.extend_from_slice(&piece);
+                    let (size, ended) = (buffer.len(), way.ended);
+                    memory.effective = *id;
+                    return Some((*id, side, kind, size, ended));
+                }
+            }
+            None
+        });
+        let Some((id, side, kind, size, ended)) = next else {
+            return false;
+        };
+        let action = match side {
+            Side::Response => self.guest.response_body(id, size, ended),
+            _ => self.guest.request_body(id, size, ended),
+        };
+        memory::with(|memory| {
+            let Some(kept) = memory.contexts.get_mut(&id) else {
+                return;
+            };
+            let way = &mut kept.ways[side as usize];
+            if action == Action::Pause as u32 {
+                way.holds_body = true;
+                return;
+            }
+            if way.holds_body {
+                (way.holds_head, way.holds_body) = (false, false);
+            }
+            way.passed.append(kept.buffers.entry(kind as u32).or_default());
+        });
+        true
+    }
+
+    /// Tells the plugin of messages in its queues, once for each.
+    fn queue_next(&self) -> bool {
+        if !P::NAMES.contains(&"on_queue") {
+            return false;
+        }
+        let ready = memory::with(|memory| memory.queues.iter().position(|(_, queue)| !queue.is_empty()));
+        let Some(ready) = ready else { return false };
+        let before = memory::with(|memory| memory.queues[ready].1.len());
+        self.enter(ROOT);
+        P::queue(&self.guest, ROOT, ready as u32);
+        memory::with(|memory| memory.queues[ready].1.len() < before)
     }
 }
 
@@ -120,37 +335,40 @@ pub fn fail(call: &'static str, status: Status) {
     memory::with(|memory| memory.faults.insert(call, status));
 }
 
+/// Has all calls work again.
+pub fn heal() {
+    memory::with(|memory| memory.faults.clear());
+}
+
 /// What has been logged so far, as `LEVEL message`.
 pub fn log() -> Vec<String> {
     memory::with(|memory| {
         let name = |level: &LogLevel| format!("{level:?}").to_uppercase();
-        memory
+        let lines = memory
             .log
             .iter()
-            .map(|(level, message)| format!("{} {message}", name(level)))
-            .collect()
+            .map(|(level, message)| format!("{} {message}", name(level)));
+        lines.collect()
     })
 }
 
 /// The value of a metric.
 pub fn metric(name: &str) -> Option<u64> {
     memory::with(|memory| {
-        memory
-            .metrics
-            .iter()
-            .find(|(_, known, _)| known == name)
-            .map(|(_, _, value)| *value)
+        let found = memory.metrics.iter().find(|(_, known, _)| known == name);
+        found.map(|(_, _, value)| *value)
     })
 }
 
 /// A request under construction.
-pub struct Sending<'g, P: Plugin> {
+pub struct Sending<'g, P: Hooks> {
     gateway: &'g Gateway<P>,
     headers: Vec<(String, Vec<u8>)>,
     properties: BTreeMap<String, Vec<u8>>,
+    chunks: Vec<Vec<u8>>,
 }
 
-impl<'g, P: Plugin> Sending<'g, P> {
+impl<'g, P: Hooks> Sending<'g, P> {
     /// Adds a header.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.as_bytes().to_vec()));
@@ -168,175 +386,51 @@ impl<'g, P: Plugin> Sending<'g, P> {
         self.property("lockgate.client.address", address)
     }
 
-    /// Sends the request's headers through the plugin, without a body.
+    /// As a host that is not Lockgate: nothing of its own is known, and no body comes while the head is held.
+    pub fn elsewhere(mut self) -> Self {
+        self.properties.retain(|path, _| !path.starts_with("lockgate."));
+        self
+    }
+
+    /// Adds a piece of body.
+    pub fn body(mut self, chunk: &str) -> Self {
+        self.chunks.push(chunk.as_bytes().to_vec());
+        self
+    }
+
+    /// Sends the request through the plugin.
     pub fn send(self) -> Exchange<'g, P> {
+        let has_body = !self.chunks.is_empty();
         let id = memory::with(|memory| {
-            memory.maps = BTreeMap::from([(Map::RequestHeaders as u32, self.headers)]);
-            memory.properties = self.properties;
-            memory.sent = None;
-            memory.called.clear();
-            memory.resumed = [false; 2];
             memory.nanoseconds += 1_000_000;
-            u32::try_from(memory.nanoseconds / 1_000_000)
-                .unwrap_or(u32::MAX)
-                .saturating_add(ROOT)
+            let id = memory.contexts.keys().max().map_or(ROOT, |last| *last) + 1;
+            let mut kept = Kept {
+                maps: BTreeMap::from([(Map::RequestHeaders as u32, self.headers)]),
+                properties: self.properties,
+                ..Kept::default()
+            };
+            kept.ways[0].coming = pieces(self.chunks);
+            memory.contexts.insert(id, kept);
+            memory.effective = id;
+            id
         });
         self.gateway.guest.create(id, ROOT);
-        let paused = self.gateway.guest.request_headers(id, 1) == Action::Pause as u32;
-        Exchange {
-            gateway: self.gateway,
-            id,
-            paused,
-        }
-    }
-}
-
-/// A request that has passed the plugin's request hook, and what became of it.
-pub struct Exchange<'g, P: Plugin> {
-    gateway: &'g Gateway<P>,
-    id: u32,
-    paused: bool,
-}
-
-impl<P: Plugin> Exchange<'_, P> {
-    /// Whether the request waits in the plugin or was answered by it.
-    pub fn is_paused(&self) -> bool {
-        self.paused && !memory::with(|memory| memory.resumed[0])
-    }
-
-    /// The status of the plugin's own answer.
-    pub fn status(&self) -> Option<u16> {
-        memory::with(|memory| memory.sent.as_ref().and_then(|sent| u16::try_from(sent.status).ok()))
-    }
-
-    /// A header of the plugin's own answer.
-    pub fn reply_header(&self, name: &str) -> Option<String> {
+        let paused = P::request_headers(&self.gateway.guest, id, !has_body) == Action::Pause as u32;
         memory::with(|memory| {
-            let headers = &memory.sent.as_ref()?.headers;
-            headers
-                .iter()
-                .find(|(known, _)| known == name)
-                .map(|(_, value)| value.clone())
-        })
-    }
-
-    /// The body of the plugin's own answer.
-    pub fn reply_body(&self) -> Option<String> {
-        memory::with(|memory| {
-            memory
-                .sent
-                .as_ref()
-                .map(|sent| String::from_utf8_lossy(&sent.body).into_owned())
-        })
-    }
-
-    /// The word for the access log of the plugin's own answer.
-    pub fn reply_details(&self) -> Option<String> {
-        memory::with(|memory| memory.sent.as_ref().map(|sent| sent.details.clone()))
-    }
-
-    /// A header of the request as the upstream gets it; several values are joined by `, `.
-    pub fn forwarded(&self, name: &str) -> Option<String> {
-        values(Map::RequestHeaders, name)
-    }
-
-    /// A property as the next plugin finds it.
-    pub fn property(&self, path: &str) -> Option<String> {
-        memory::with(|memory| {
-            memory
-                .properties
-                .get(path)
-                .map(|value| String::from_utf8_lossy(value).into_owned())
-        })
-    }
-
-    /// The upstreams that were called out to.
-    pub fn callouts(&self) -> Vec<String> {
-        memory::with(|memory| {
-            let path = |headers: &[(String, String)]| {
-                headers
-                    .iter()
-                    .find(|(name, _)| name == ":path")
-                    .map(|(_, path)| path.clone())
-                    .unwrap_or_default()
-            };
-            memory
-                .called
-                .iter()
-                .map(|call| [call.upstream.as_str(), &path(&call.headers)].concat())
-                .collect()
-        })
-    }
-
-    /// Answers the `index`th callout; a `status` of `None` is a failure.
-    pub fn answer_callout(&self, index: usize, status: Option<u16>, body: &str) {
-        let id = memory::with(|memory| {
-            let headers = status.map(|status| (":status".to_owned(), status.to_string().into_bytes()));
-            memory
-                .maps
-                .insert(Map::CallHeaders as u32, headers.into_iter().collect());
-            memory.buffers.insert(Buffer::CallBody as u32, body.as_bytes().to_vec());
-            memory.called.get(index).map_or(0, |call| call.id)
+            if let Some(kept) = memory.contexts.get_mut(&id) {
+                kept.ways[0].holds_head = paused;
+            }
         });
-        self.gateway
-            .guest
-            .call_answered(id, usize::from(status.is_some()), body.len());
-    }
-
-    /// Sends a response's headers through the plugin.
-    pub fn respond(&self, status: u16, headers: &[(&str, &str)]) -> Answered {
-        memory::with(|memory| {
-            let status = (":status".to_owned(), status.to_string().into_bytes());
-            let headers = headers
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
-            memory.maps.insert(
-                Map::ResponseHeaders as u32,
-                std::iter::once(status).chain(headers).collect(),
-            );
-        });
-        let paused = self.gateway.guest.response_headers(self.id, 0) == Action::Pause as u32;
-        Answered { paused }
+        self.gateway.settle();
+        Exchange::new(self.gateway, id)
     }
 }
 
-impl<P: Plugin> Drop for Exchange<'_, P> {
-    fn drop(&mut self) {
-        self.gateway.guest.log(self.id);
-        self.gateway.guest.delete(self.id);
+/// The pieces as a host shows them: the end comes apart.
+fn pieces(chunks: Vec<Vec<u8>>) -> VecDeque<Vec<u8>> {
+    let mut pieces: VecDeque<_> = chunks.into();
+    if !pieces.is_empty() {
+        pieces.push_back(Vec::new());
     }
-}
-
-/// A response that has passed the plugin's response hook.
-pub struct Answered {
-    paused: bool,
-}
-
-impl Answered {
-    /// Whether the response waits in the plugin or was replaced by it.
-    pub fn is_paused(&self) -> bool {
-        self.paused
-    }
-
-    /// A header of the response as the client gets it; several values are joined by `, `.
-    pub fn header(&self, name: &str) -> Option<String> {
-        values(Map::ResponseHeaders, name)
-    }
-}
-
-fn values(map: Map, name: &str) -> Option<String> {
-    memory::with(|memory| {
-        let map = memory.maps.get(&(map as u32))?;
-        let values: Vec<_> = map
-            .iter()
-            .filter(|(known, _)| known == name)
-            .map(|(_, value)| value)
-            .collect();
-        let text = values
-            .iter()
-            .map(|value| String::from_utf8_lossy(value))
-            .collect::<Vec<_>>()
-            .join(", ");
-        (!values.is_empty()).then_some(text)
-    })
+    pieces
 }

@@ -94,20 +94,28 @@ pub(crate) enum Buffer {
     RequestBody = 0,
     /// What of the response's body is at hand.
     ResponseBody = 1,
+    /// Bytes from the client of a TCP connection.
+    DownstreamData = 2,
+    /// Bytes from the upstream of a TCP connection.
+    UpstreamData = 3,
     /// The body that a callout was answered with.
     CallBody = 4,
     /// The plugin's configuration.
     Configuration = 7,
 }
 
-/// One direction of an HTTP stream.
+/// One direction of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
-pub(crate) enum Direction {
-    /// Client to upstream.
+pub enum Direction {
+    /// An HTTP stream, client to upstream.
     Request = 0,
-    /// Upstream to client.
+    /// An HTTP stream, upstream to client.
     Response = 1,
+    /// A TCP connection, client to upstream.
+    Downstream = 2,
+    /// A TCP connection, upstream to client.
+    Upstream = 3,
 }
 
 /// What a callback tells the host to do with the stream.

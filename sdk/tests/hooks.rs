@@ -5,18 +5,18 @@ use std::time::Duration;
 use lockgate_sdk::metrics::Counter;
 use lockgate_sdk::prelude::*;
 use lockgate_sdk::testing::{self, Gateway};
-use lockgate_sdk::{Answer, Callout, Status, tick_every};
+use lockgate_sdk::{Status, Upstream, tick_every};
 
 /// Asks another service before it lets a request pass.
 struct Ask {
-    upstream: String,
+    upstream: Upstream,
     ticks: Counter,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    upstream: String,
+    upstream: Upstream,
     #[serde(default)]
     paths: Vec<Path>,
 }
@@ -42,11 +42,22 @@ impl Plugin for Ask {
         })
     }
 
-    fn on_request(&self, request: &mut Request, asked: &mut u32) -> Result<Flow> {
+    async fn on_request(&self, request: &mut Request, asked: &mut u32) -> Result<Flow> {
         *asked = 1;
-        let callout = Callout::get(&self.upstream, "/check").timeout(Duration::from_millis(50));
-        request.call(callout, answered)?;
-        Ok(Flow::Pause)
+        let mut answer = self.upstream.get("/check").timeout(Duration::from_millis(50)).await;
+        while answer.as_ref().is_ok_and(|answer| answer.status() == 202) {
+            *asked += 1;
+            answer = self.upstream.post("/again").text("please").await;
+        }
+        match answer {
+            Ok(answer) if answer.status() == 200 => {
+                request.set_header("x-checked", answer.body())?;
+                Ok(Flow::Continue)
+            }
+            Ok(_) => Ok(reply(403).into()),
+            Err(Error::NoAnswer(_)) => Ok(reply(503).details("no_check").into()),
+            Err(error) => Err(error),
+        }
     }
 
     fn on_log(&self, _: &Request, response: &Response, asked: &mut u32) {
@@ -57,22 +68,6 @@ impl Plugin for Ask {
         if let Err(error) = self.ticks.increase(2) {
             log::error!("{error}");
         }
-    }
-}
-
-fn answered(ask: &Ask, request: &mut Request, asked: &mut u32, answer: &Answer) -> Result<Flow> {
-    match answer.status() {
-        Some(200) => {
-            request.set_header("x-checked", answer.body()?)?;
-            Ok(Flow::Continue)
-        }
-        Some(202) => {
-            *asked += 1;
-            request.call(Callout::post(&ask.upstream, "/again", "text/plain", "please"), answered)?;
-            Ok(Flow::Pause)
-        }
-        Some(_) => Ok(reply(403).into()),
-        None => Ok(reply(503).details("no_check").into()),
     }
 }
 

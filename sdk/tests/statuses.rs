@@ -7,7 +7,7 @@ use lockgate_sdk::prelude::*;
 use lockgate_sdk::property::{CONSUMER_NAME, Property, RESPONSE_CODE};
 use lockgate_sdk::template::Template;
 use lockgate_sdk::testing::{self, Gateway};
-use lockgate_sdk::{Callout, Status, cache, counter, foreign, now, shared, tick_every};
+use lockgate_sdk::{Status, cache, counter, foreign, now, shared, tick_every};
 
 /// A plugin whose request hook is given by the test.
 struct Any;
@@ -160,20 +160,12 @@ fn a_property_of_another_type_is_malformed() {
 }
 
 #[test]
-fn time_callouts_and_metrics() {
+fn time_and_metrics() {
     check("proxy_get_current_time_nanoseconds", &[], |_| {
         now().map(|now| assert!(now > SystemTime::UNIX_EPOCH))
     });
     check("proxy_set_tick_period_milliseconds", &[], |_| {
         tick_every(Duration::from_secs(1))
-    });
-    check("proxy_http_call", &[], |request| {
-        request.call(Callout::get("a", "/"), |_: &Any, _: &mut Request, _: &mut (), _| {
-            Flow::Continue
-        })
-    });
-    check("proxy_http_call", &[], |_| {
-        Callout::get("a", "/").spawn(|_: &Any, _| {})
     });
     check("proxy_define_metric", &[], |_| Counter::define("c").map(drop));
     check("proxy_increment_metric", &[], |_| Counter::define("c")?.increase(1));

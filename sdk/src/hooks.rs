@@ -1,0 +1,65 @@
+//! [`Hooks`]: what [`#[plugin]`](macro@crate::plugin) makes of the hooks that an author has written: functions that the
+//! exports, and native tests, can call for any plugin.
+
+use crate::error::ConfigError;
+use crate::guest::Guest;
+use crate::plugin::Plugin;
+use crate::wire::Action;
+
+/// The hooks of a plugin. Not for plugin authors; a hook that is not written continues.
+pub trait Hooks: Plugin {
+    /// Whether a hook may wait. If not, nothing of the machinery for that is in the module.
+    const WAITS: bool;
+    /// The hooks that are written.
+    const NAMES: &'static [&'static str];
+
+    /// Reads the configuration of this size.
+    fn config(size: usize) -> Result<Self::Config, ConfigError>;
+
+    /// `on_request`.
+    fn request_headers(_: &Guest<Self>, _: u32, _: bool) -> u32 {
+        Action::Continue as u32
+    }
+    /// `on_request_body`.
+    fn request_chunk(_: &Guest<Self>, _: u32, _: usize, _: bool) -> u32 {
+        Action::Continue as u32
+    }
+    /// `on_request_trailers`.
+    fn request_trailers(_: &Guest<Self>, _: u32) -> u32 {
+        Action::Continue as u32
+    }
+    /// `on_response`.
+    fn response_headers(_: &Guest<Self>, _: u32, _: bool) -> u32 {
+        Action::Continue as u32
+    }
+    /// `on_response_body`.
+    fn response_chunk(_: &Guest<Self>, _: u32, _: usize, _: bool) -> u32 {
+        Action::Continue as u32
+    }
+    /// `on_response_trailers`.
+    fn response_trailers(_: &Guest<Self>, _: u32) -> u32 {
+        Action::Continue as u32
+    }
+    /// `on_log`.
+    fn log(_: &Guest<Self>, _: u32) {}
+    /// `on_tick`.
+    fn tick(_: &Guest<Self>, _: u32) {}
+    /// `on_queue`.
+    fn queue(_: &Guest<Self>, _: u32, _: u32) {}
+    /// `on_connect`.
+    fn connected(_: &Guest<Self>, _: u32) -> u32 {
+        Action::Continue as u32
+    }
+    /// `on_downstream_data`.
+    fn downstream_data(_: &Guest<Self>, _: u32, _: usize, _: bool) -> u32 {
+        Action::Continue as u32
+    }
+    /// `on_upstream_data`.
+    fn upstream_data(_: &Guest<Self>, _: u32, _: usize, _: bool) -> u32 {
+        Action::Continue as u32
+    }
+    /// `on_downstream_close`.
+    fn downstream_closed(_: &Guest<Self>, _: u32, _: u32) {}
+    /// `on_upstream_close`.
+    fn upstream_closed(_: &Guest<Self>, _: u32, _: u32) {}
+}

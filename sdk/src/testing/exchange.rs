@@ -1,0 +1,192 @@
+//! A request that went into the plugin, and what became of it.
+
+use super::{Gateway, Script, answer, no_answer, pieces};
+use crate::hooks::Hooks;
+use crate::memory::{self, Kept, Sent};
+use crate::wire::{Action, Map};
+
+/// A request that has passed the plugin's request hook, and what became of it. Dropping it ends the request.
+pub struct Exchange<'g, P: Hooks> {
+    gateway: &'g Gateway<P>,
+    id: u32,
+}
+
+impl<'g, P: Hooks> Exchange<'g, P> {
+    pub(super) fn new(gateway: &'g Gateway<P>, id: u32) -> Self {
+        Exchange { gateway, id }
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&Kept) -> T) -> T {
+        memory::with(|memory| look(memory.contexts.entry(self.id).or_default()))
+    }
+
+    fn sent<T>(&self, look: impl FnOnce(&Sent) -> T) -> Option<T> {
+        self.look(|kept| kept.sent.as_ref().map(look))
+    }
+
+    /// Whether the request waits in the plugin or was answered by it.
+    pub fn is_paused(&self) -> bool {
+        self.look(|kept| kept.sent.is_some() || kept.ways[0].holds_head || kept.ways[0].holds_body)
+    }
+
+    /// The status of the plugin's own answer.
+    pub fn status(&self) -> Option<u16> {
+        self.sent(|sent| u16::try_from(sent.status).ok()).flatten()
+    }
+
+    /// A header of the plugin's own answer.
+    pub fn reply_header(&self, name: &str) -> Option<String> {
+        self.sent(|sent| {
+            let found = sent.headers.iter().find(|(known, _)| known == name);
+            found.map(|(_, value)| value.clone())
+        })
+        .flatten()
+    }
+
+    /// The body of the plugin's own answer.
+    pub fn reply_body(&self) -> Option<String> {
+        self.sent(|sent| String::from_utf8_lossy(&sent.body).into_owned())
+    }
+
+    /// The word for the access log of the plugin's own answer.
+    pub fn reply_details(&self) -> Option<String> {
+        self.sent(|sent| sent.details.clone())
+    }
+
+    /// A header of the request as the upstream gets it; several values are joined by `, `.
+    pub fn forwarded(&self, name: &str) -> Option<String> {
+        self.look(|kept| values(kept, Map::RequestHeaders, name))
+    }
+
+    /// What of the body has gone on to the upstream.
+    pub fn forwarded_body(&self) -> String {
+        self.look(|kept| String::from_utf8_lossy(&kept.ways[0].passed).into_owned())
+    }
+
+    /// A property as the next plugin finds it.
+    pub fn property(&self, path: &str) -> Option<String> {
+        self.look(|kept| {
+            let value = kept.properties.get(path);
+            value.map(|value| String::from_utf8_lossy(value).into_owned())
+        })
+    }
+
+    /// The upstreams that were called out to, each with the path, by this request.
+    pub fn callouts(&self) -> Vec<String> {
+        let path = |headers: &[(String, String)]| {
+            let found = headers.iter().find(|(name, _)| name == ":path");
+            found.map(|(_, path)| path.clone()).unwrap_or_default()
+        };
+        memory::with(|memory| {
+            let own = memory.called.iter().filter(|call| call.context == self.id);
+            own.map(|call| [call.upstream.as_str(), &path(&call.headers)].concat())
+                .collect()
+        })
+    }
+
+    /// Answers this request's `index`th callout; a `status` of `None` is a failure.
+    pub fn answer_callout(&self, index: usize, status: Option<u16>, body: &str) {
+        let id = memory::with(|memory| {
+            let mut own = memory.called.iter().filter(|call| call.context == self.id);
+            own.nth(index).map_or(0, |call| call.id)
+        });
+        let script = status.map_or_else(no_answer, answer).text(body);
+        self.gateway.give(id, script);
+        self.gateway.settle();
+    }
+
+    /// Sends more of the request's body, the end of it when that is `None`.
+    pub fn upload(&self, chunk: Option<&str>) {
+        memory::with(|memory| {
+            let kept = memory.contexts.entry(self.id).or_default();
+            let coming = &mut kept.ways[0].coming;
+            coming.push_back(chunk.unwrap_or_default().as_bytes().to_vec());
+        });
+        self.gateway.settle();
+    }
+
+    /// Sends a response's headers through the plugin.
+    pub fn respond(&self, status: u16, headers: &[(&str, &str)]) -> Answered {
+        let script = headers
+            .iter()
+            .fold(answer(status), |script, (name, value)| script.header(name, value));
+        self.send_back(script, false)
+    }
+
+    /// Sends a whole response through the plugin.
+    pub fn respond_with(&self, script: Script) -> Answered {
+        let is_all = script.body.is_empty();
+        self.send_back(script, is_all)
+    }
+
+    fn send_back(&self, script: Script, end: bool) -> Answered {
+        let (headers, body) = script.into_parts();
+        memory::with(|memory| {
+            let kept = memory.contexts.entry(self.id).or_default();
+            kept.maps.insert(Map::ResponseHeaders as u32, headers);
+            if !body.is_empty() {
+                kept.ways[1].coming = pieces(body.chunks(8).map(<[u8]>::to_vec).collect());
+            }
+            memory.effective = self.id;
+        });
+        let paused = self.gateway.guest.response_headers(self.id, end) == Action::Pause as u32;
+        memory::with(|memory| {
+            if let Some(kept) = memory.contexts.get_mut(&self.id) {
+                kept.ways[1].holds_head = paused;
+            }
+        });
+        self.gateway.settle();
+        Answered { id: self.id }
+    }
+}
+
+impl<P: Hooks> Drop for Exchange<'_, P> {
+    fn drop(&mut self) {
+        self.gateway.enter(self.id);
+        self.gateway.guest.log(self.id);
+        memory::with(|memory| memory.contexts.entry(self.id).or_default().gone = true);
+        self.gateway.guest.delete(self.id);
+        self.gateway.settle();
+    }
+}
+
+/// A response that has passed the plugin's response hook. It shows what the plugin has made of it by now.
+pub struct Answered {
+    id: u32,
+}
+
+impl Answered {
+    fn look<T>(&self, look: impl FnOnce(&Kept) -> T) -> T {
+        memory::with(|memory| look(memory.contexts.entry(self.id).or_default()))
+    }
+
+    /// Whether the response waits in the plugin or was replaced by it.
+    pub fn is_paused(&self) -> bool {
+        self.look(|kept| kept.sent.is_some() || kept.ways[1].holds_head || kept.ways[1].holds_body)
+    }
+
+    /// Its status.
+    pub fn status(&self) -> Option<u16> {
+        self.header(":status")?.parse().ok()
+    }
+
+    /// A header of the response as the client gets it; several values are joined by `, `.
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.look(|kept| values(kept, Map::ResponseHeaders, name))
+    }
+
+    /// What of the body has gone on to the client.
+    pub fn body(&self) -> String {
+        self.look(|kept| String::from_utf8_lossy(&kept.ways[1].passed).into_owned())
+    }
+}
+
+fn values(kept: &Kept, map: Map, name: &str) -> Option<String> {
+    let map = kept.maps.get(&(map as u32))?;
+    let values: Vec<_> = map
+        .iter()
+        .filter(|(known, _)| known == name)
+        .map(|(_, value)| String::from_utf8_lossy(value))
+        .collect();
+    (!values.is_empty()).then(|| values.join(", "))
+}

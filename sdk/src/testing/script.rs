@@ -1,0 +1,117 @@
+//! What scripted upstreams are asked, and what they answer.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::memory::{Called, Pairs};
+
+/// A callout as an upstream gets it.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Asked {
+    pub(super) fn of(call: &Called) -> Asked {
+        Asked {
+            headers: call.headers.clone(),
+            body: call.body.clone(),
+        }
+    }
+
+    /// The method.
+    pub fn method(&self) -> &str {
+        self.header(":method").unwrap_or_default()
+    }
+
+    /// The path with its query.
+    pub fn path(&self) -> &str {
+        self.header(":path").unwrap_or_default()
+    }
+
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The body.
+    pub fn body(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// What an upstream answers; [`answer`] and [`no_answer`] begin it.
+#[derive(Debug, Clone)]
+pub struct Script {
+    status: Option<u16>,
+    headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+    pub(super) delay: Duration,
+}
+
+/// An answer with this status and no body.
+pub fn answer(status: u16) -> Script {
+    Script {
+        status: Some(status),
+        headers: Vec::new(),
+        body: Vec::new(),
+        delay: Duration::ZERO,
+    }
+}
+
+/// No answer: the connection is refused.
+pub fn no_answer() -> Script {
+    Script {
+        status: None,
+        ..answer(0)
+    }
+}
+
+impl Script {
+    /// Adds a header.
+    pub fn header(mut self, name: &str, value: &str) -> Script {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Text as the body.
+    pub fn text(mut self, text: &str) -> Script {
+        self.body = text.as_bytes().to_vec();
+        self
+    }
+
+    /// A value as a JSON body.
+    ///
+    /// # Panics
+    /// When it has no JSON form.
+    pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Script {
+        self.body = serde_json::to_vec(value).expect("the value of a test has a JSON form");
+        self.header("content-type", "application/json")
+    }
+
+    /// Has it come later; see [`Gateway::advance`](super::Gateway::advance).
+    pub fn after(mut self, delay: Duration) -> Script {
+        self.delay = delay;
+        self
+    }
+
+    /// What becomes of it under the callout's timeout.
+    pub(super) fn within(self, milliseconds: u32) -> Script {
+        let timeout = Duration::from_millis(u64::from(milliseconds));
+        if self.delay > timeout {
+            no_answer().after(timeout)
+        } else {
+            self
+        }
+    }
+
+    pub(super) fn into_parts(self) -> (Pairs, Vec<u8>) {
+        let status = self.status.map(|status| (":status".to_owned(), status.to_string()));
+        let headers = status.into_iter().chain(self.headers);
+        let headers = headers.map(|(name, value)| (name, value.into_bytes())).collect();
+        (headers, self.body)
+    }
+}
