@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use lockgate_units::Period;
 
+use self::listeners::Targets;
 use crate::model::{AccessLogPath, AccessLogSettings, Model};
 use crate::pointer::Pointer;
 use crate::problem::{Problem, Problems};
@@ -29,11 +30,16 @@ use crate::tree::Node;
 /// Reads the model from `root`; none if something is wrong, now or before.
 pub(crate) fn check(root: &Node, surroundings: &Surroundings<'_>, problems: &mut Problems) -> Option<Model> {
     let top = Pointer::root();
-    let (admin, listeners) = listeners::read(root, surroundings, problems);
     let upstreams = upstreams::read(root, problems);
     let mut plugins = plugins::Plugins::named(root, &upstreams, problems);
     let (global_chain, chains) = chains::read(root, &mut plugins, problems);
     let routes = routes::read(root, &upstreams, &chains, &mut plugins, problems);
+    let mut targets = Targets {
+        upstreams: &upstreams,
+        chains: &chains,
+        plugins: &mut plugins,
+    };
+    let (admin, listeners) = listeners::read(root, surroundings, &mut targets, problems);
     let plugin_dir = plugin_dir(root, surroundings, problems);
     if let Some(first) = plugins.models.first().filter(|_| root.find("/plugin_dir").is_none()) {
         problems.push(

@@ -34,7 +34,7 @@ pub struct Model {
     pub listeners: Vec<Listener>,
     /// In the order of the file.
     pub upstreams: Vec<NamedUpstream>,
-    /// Named plugins in the order of the file, then inline ones in the order of global chain, chains, routes.
+    /// Named plugins in the order of the file, then inline ones in the order of global chain, chains, routes, listeners.
     pub plugins: Vec<PluginModel>,
     /// Runs before every route's chain, also for requests that match no route.
     pub global_chain: Vec<PluginIndex>,
@@ -57,13 +57,15 @@ pub struct Admin {
     pub token: Option<String>,
 }
 
-/// A socket that takes requests.
+/// A socket that takes requests, or connections.
 #[derive(Debug, Clone)]
 pub struct Listener {
     /// Its key in the file.
     pub name: Arc<str>,
     /// Where it listens. Port 0 asks the system for a free one.
     pub listen: SocketAddr,
+    /// What is spoken.
+    pub protocol: Protocol,
     /// None: in the clear.
     pub tls: Option<TlsSettings>,
     /// Peers whose `X-Forwarded-*` and `X-Request-Id` are believed.
@@ -72,6 +74,24 @@ pub struct Listener {
     pub escaped_slashes: EscapedSlashes,
     /// What a client may use up.
     pub limits: ListenerLimits,
+}
+
+/// What a listener speaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1 and HTTP/2; routes say what becomes of a request.
+    Http,
+    /// Any bytes.
+    Tcp(Forwarding),
+}
+
+/// What becomes of a TCP connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forwarding {
+    /// Where its bytes go, unless a plugin says otherwise.
+    pub upstream: UpstreamIndex,
+    /// Who sees them: in this order from the client to the upstream, in reverse on the way back.
+    pub chain: Vec<PluginIndex>,
 }
 
 /// TLS on a listener.

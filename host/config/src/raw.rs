@@ -108,6 +108,7 @@ pub(crate) struct Listener {
     /// Only for protocol `tcp`: where the bytes go.
     pub(crate) upstream: Option<String>,
     /// Only for protocol `tcp`: the plugins that see the bytes.
+    #[expect(dead_code, reason = "chains are read from the tree, item by item")]
     pub(crate) chain: Option<Chain>,
 }
 
@@ -118,7 +119,7 @@ pub(crate) enum Protocol {
     /// HTTP/1.1 and HTTP/2, told apart by the first bytes or by ALPN.
     #[default]
     Http,
-    /// Any bytes. Not offered by this version.
+    /// Any bytes, passed on between client and upstream; plugins of the listener's chain see them both ways.
     Tcp,
 }
 

@@ -18,7 +18,8 @@ pub struct ListenerLimits {
     pub headers: usize,
     /// Longest time from the first byte of a request's head to its last. Longer: 408.
     pub header_timeout: Period,
-    /// Longest time that a connection may be open without a request.
+    /// Longest time that a connection may be open without a request. With protocol `tcp`: without a byte in either direction, and
+    /// an hour unless it is said.
     pub idle_timeout: Period,
     /// Most bytes of a request's body; absent: as many as the client sends. More: 413.
     pub body: Option<Size>,
@@ -69,6 +70,9 @@ impl Default for CacheSettings {
         }
     }
 }
+
+/// How long a TCP connection may be open without a byte, unless the listener says otherwise.
+pub(crate) const DEFAULT_TCP_IDLE_TIMEOUT: Period = Period::seconds(3600);
 
 /// The time that open requests get to end in after SIGTERM, unless the file says otherwise.
 pub const DEFAULT_DRAIN_TIMEOUT: Period = Period::seconds(30);

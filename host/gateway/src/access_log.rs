@@ -1,4 +1,4 @@
-//! The access log: one JSON object a line for every request that ended, written by a thread of its own.
+//! The access log: one JSON object a line for every request and every TCP connection that ended, written by a thread of its own.
 //!
 //! A worker only appends to a buffer in memory; it makes no system call, but to wake the writer when there was nothing to write.
 //! Buffers are bounded: when the disk does not keep up, lines are dropped and counted, and no request waits. Queries are not
@@ -17,7 +17,7 @@ use lockgate_config::model::AccessLogSettings;
 
 use writer::{Inbox, Sink};
 
-pub use line::{PluginTimes, Record};
+pub use line::{ConnectionRecord, Line, PluginTimes, Record};
 
 /// Bytes that wait for the writer, for each of the shards below; about 10,000 lines.
 const MOST_WAITING: usize = 4 << 20;
@@ -56,7 +56,7 @@ impl AccessLog {
     }
 
     /// Takes a line, or drops it when too much is waiting. Never blocks on the disk.
-    pub fn write(&self, record: &Record<'_>) {
+    pub fn write(&self, record: &impl Line) {
         let mut waiting = self.inbox.shards[shard()]
             .lock()
             .unwrap_or_else(PoisonError::into_inner);

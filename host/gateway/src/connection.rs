@@ -1,6 +1,6 @@
 //! One client connection: TLS if the listener wants it, HTTP/1.1 or HTTP/2, requests handed to the pipeline.
 
-mod farewell;
+pub(crate) mod farewell;
 mod guard;
 mod http1;
 mod http2;
@@ -94,7 +94,7 @@ async fn open(station: Rc<Station>, listener: Rc<ListenerView>, stream: TcpStrea
 }
 
 /// What `step` comes to, or `None` when the connection is to be closed or took too long to say who it is.
-async fn unless_silent<T>(
+pub(crate) async fn unless_silent<T>(
     pulse: &Pulse,
     limit: Duration,
     step: impl Future<Output = io::Result<T>>,
@@ -132,7 +132,8 @@ async fn sniff(stream: &TcpStream) -> io::Result<Protocol> {
     }
 }
 
-fn facts(session: &rustls::ServerConnection) -> TlsFacts {
+/// What plugins may know of a handshake.
+pub(crate) fn facts(session: &rustls::ServerConnection) -> TlsFacts {
     TlsFacts {
         version: match session.protocol_version() {
             Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",

@@ -12,8 +12,9 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::connection;
 use crate::station::Station;
+use crate::tcp::Ending;
+use crate::{connection, tcp};
 
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 4096;
@@ -75,13 +76,24 @@ fn admit(station: &Rc<Station>, name: &Arc<str>, stream: TcpStream, peer: Socket
             limit = listener.settings.limits.connections,
             "connection limit reached; closed a new connection"
         );
+        if let Some(forwarding) = &listener.forwarding {
+            forwarding.series.ended(Ending::OverLimit);
+        }
         return;
     };
     let (station, listener) = (station.clone(), listener.clone());
-    tokio::task::spawn_local(async move {
-        connection::serve(station, listener, stream, peer).await;
-        drop(place);
-    });
+    if listener.forwarding.is_some() {
+        let serving = tcp::serve(station, view, listener, stream, peer);
+        tokio::task::spawn_local(async move {
+            serving.await;
+            drop(place);
+        });
+    } else {
+        tokio::task::spawn_local(async move {
+            connection::serve(station, listener, stream, peer).await;
+            drop(place);
+        });
+    }
 }
 
 /// Errors that concern only the connection that was to be accepted.

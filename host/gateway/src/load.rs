@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lockgate_config::model::{Listener, Model, PluginModel, Route};
+use lockgate_config::model::{Listener, Model, PluginIndex, PluginModel, Protocol, Route};
 use lockgate_config::{Diagnostic, Document, Loaded, Report};
 use lockgate_sandbox::exchange::Positions;
 use lockgate_sandbox::{Engine, Module, Plugin, PluginSpec};
@@ -15,6 +15,7 @@ use crate::modules::Modules;
 use crate::snapshot::{LoadedPlugin, PluginIdentity, Snapshot};
 use crate::tls::CertificateStore;
 use crate::trial;
+use crate::uses::Uses;
 
 /// Makes snapshots, one after the other.
 pub(crate) struct Loader {
@@ -103,13 +104,14 @@ impl Loader {
     ) -> Result<Outcome, Report> {
         let Loaded { model, document, files } = loaded;
         let mut plugins = Vec::with_capacity(model.plugins.len());
-        for plugin in &model.plugins {
-            match self.plugin(plugin, &document, known) {
+        for (index, plugin) in model.plugins.iter().enumerate() {
+            match self.plugin(plugin, Uses::of(&model, PluginIndex(index)), &document, known) {
                 Ok(loaded) => plugins.push(loaded),
                 Err(diagnostic) => diagnostics.push(*diagnostic),
             }
         }
         diagnostics.extend(long_chains(&model, &document));
+        diagnostics.extend(long_tcp_chains(&model, &document));
         let certificates = certificates(&model, &document, current, &mut diagnostics);
         if !diagnostics.is_empty() {
             diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
@@ -137,6 +139,7 @@ impl Loader {
     fn plugin(
         &mut self,
         model: &PluginModel,
+        uses: Uses,
         document: &Document,
         current: Option<&Snapshot>,
     ) -> Result<Arc<LoadedPlugin>, Box<Diagnostic>> {
@@ -154,8 +157,13 @@ impl Loader {
             model: model.clone(),
             sha256: module.sha256().to_owned(),
         };
+        let refused = |reason: String| {
+            let told = format!("module \"{}\": {reason}", model.module);
+            Box::new(document.diagnostic(&model.pointer, told, None, None))
+        };
         if let Some(serving) = serving.filter(|serving| serving.identity == identity) {
-            return Ok(serving.clone());
+            // It may stand in another chain than before.
+            return uses.suit(&module).map(|()| serving.clone()).map_err(refused);
         }
         let namesake = current.and_then(|snapshot| {
             snapshot
@@ -164,7 +172,7 @@ impl Loader {
                 .find(|known| known.identity.model.name == model.name)
         });
         let version = namesake.map_or(1, |known| known.version + 1);
-        match self.link(model, module) {
+        match uses.suit(&module).and_then(|()| self.link(model, module)) {
             Ok(plugin) => Ok(Arc::new(LoadedPlugin {
                 plugin,
                 identity,
@@ -176,10 +184,7 @@ impl Loader {
                     self.modules.reject(&model.module, reason);
                     Ok(serving.clone())
                 }
-                None => {
-                    let told = format!("module \"{}\": {reason}", model.module);
-                    Err(Box::new(document.diagnostic(&model.pointer, told, None, None)))
-                }
+                None => Err(refused(reason)),
             },
         }
     }
@@ -266,6 +271,22 @@ fn long_chains<'a>(model: &'a Model, document: &'a Document) -> impl Iterator<It
         })
 }
 
+/// The same for connections.
+fn long_tcp_chains<'a>(model: &'a Model, document: &'a Document) -> impl Iterator<Item = Diagnostic> + 'a {
+    let long = |listener: &'a Listener| match &listener.protocol {
+        Protocol::Tcp(forwarding) if forwarding.chain.len() > Positions::MAX => Some((listener, forwarding)),
+        _ => None,
+    };
+    model.listeners.iter().filter_map(long).map(|(listener, forwarding)| {
+        document.diagnostic(
+            &format!("/listeners/{}/chain", listener.name),
+            format!("its connections pass {} plugins", forwarding.chain.len()),
+            Some(format!("at most {}", Positions::MAX)),
+            None,
+        )
+    })
+}
+
 /// Upstreams whose settings did not change go on as they are, with their balance and connections.
 fn upstreams(model: &Model, current: Option<&Snapshot>) -> Vec<Arc<Upstream>> {
     let known = |name: &str| {
@@ -306,7 +327,7 @@ fn certificates(
             stores.push(Some(known));
             continue;
         }
-        match CertificateStore::load(&tls.certificates) {
+        match CertificateStore::load(&tls.certificates, &listener.protocol) {
             Ok(store) => stores.push(Some(Arc::new(store))),
             Err(error) => {
                 let pointer = format!("/listeners/{}/tls/certificates", listener.name);
@@ -319,10 +340,9 @@ fn certificates(
 
 fn kept(listener: &Listener, current: Option<&Snapshot>) -> Option<Arc<CertificateStore>> {
     let snapshot = current?;
-    let index = snapshot
-        .model
-        .listeners
-        .iter()
-        .position(|known| known.name == listener.name && known.tls == listener.tls)?;
+    let index = snapshot.model.listeners.iter().position(|known| {
+        let speaks_http = |listener: &Listener| listener.protocol == Protocol::Http;
+        known.name == listener.name && known.tls == listener.tls && speaks_http(known) == speaks_http(listener)
+    })?;
     snapshot.certificates[index].clone()
 }

@@ -19,9 +19,11 @@ use std::time::Duration;
 
 use lockgate_sandbox::{MetricKind, Status};
 
+use crate::tcp::Ending;
+
 use cells::Count;
 use defined::{Defined, Metric};
-use series::{PluginCells, RequestCells, Series, UpstreamCells};
+use series::{PluginCells, RequestCells, Series, TcpCells, UpstreamCells};
 
 pub use series::Phase;
 
@@ -56,6 +58,8 @@ struct WorkerCells {
     requests: Series<(Arc<str>, Arc<str>), RequestCells>,
     plugins: Series<Arc<str>, PluginCells>,
     upstreams: Series<Arc<str>, UpstreamCells>,
+    /// By listener.
+    tcp: Series<Arc<str>, TcpCells>,
     opened: Count,
     closed: Count,
 }
@@ -139,6 +143,11 @@ impl WorkerMetrics {
         UpstreamSeries(Rc::new(
             self.cells.upstreams.of(upstream.into(), || series::OTHER.into()),
         ))
+    }
+
+    /// Where the TCP connections of a listener are counted. Takes a lock: to be asked once and kept.
+    pub(crate) fn tcp(&self, listener: &str) -> TcpSeries {
+        TcpSeries(Rc::new(self.cells.tcp.of(listener.into(), || series::OTHER.into())))
     }
 
     /// The count of open connections on this worker.
@@ -247,6 +256,31 @@ impl UpstreamSeries {
     /// A request got its answer's head, or none at all, after this long.
     pub fn record(&self, status: Option<u16>, took: Duration) {
         self.0.record(status, took);
+    }
+}
+
+/// Counts the TCP connections of a listener. Cheap to clone.
+#[derive(Debug, Clone)]
+#[allow(
+    clippy::redundant_allocation,
+    reason = "connections clone it, and an Rc costs no atomic operation"
+)]
+pub(crate) struct TcpSeries(Rc<Arc<TcpCells>>);
+
+impl TcpSeries {
+    /// A connection has ended, or never began.
+    pub(crate) fn ended(&self, how: Ending) {
+        self.0.endings[how as usize].add(1);
+    }
+
+    /// Bytes from clients.
+    pub(crate) fn received(&self, bytes: u64) {
+        self.0.received.add(bytes);
+    }
+
+    /// Bytes to clients.
+    pub(crate) fn sent(&self, bytes: u64) {
+        self.0.sent.add(bytes);
     }
 }
 

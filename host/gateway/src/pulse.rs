@@ -64,6 +64,11 @@ impl Pulse {
         Busy(self.clone())
     }
 
+    /// Bytes went by, on a connection without requests: it is not idle.
+    pub(crate) fn stir(&self) {
+        self.quiet_since.set(self.clock.get());
+    }
+
     /// Requests that ever began on the connection.
     pub(crate) fn begun(&self) -> u64 {
         self.begun.get()

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use lockgate_config::model::CertificateFiles;
+use lockgate_config::model::{CertificateFiles, Protocol};
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{self, Ticketer};
@@ -61,17 +61,19 @@ pub struct CertificateStore {
 struct Current(ArcSwap<ByName>);
 
 impl CertificateStore {
-    /// Reads the certificates; the first one serves clients that ask for no name or for an unknown one. Offers HTTP/2 and HTTP/1.1
-    /// by ALPN, and TLS 1.2 and 1.3.
+    /// Reads the certificates; the first one serves clients that ask for no name or for an unknown one. Offers TLS 1.2 and 1.3, and
+    /// by ALPN what is to be spoken: HTTP/2 and HTTP/1.1, or, for bytes, nothing.
     ///
     /// # Errors
     /// A file is missing or broken, or a key does not belong to its certificate.
-    pub fn load(files: &[CertificateFiles]) -> Result<Self, TlsError> {
+    pub fn load(files: &[CertificateFiles], protocol: &Protocol) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let current = Arc::new(Current(ArcSwap::from_pointee(read_all(files, &provider)?)));
         let builder = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
         let mut config = builder.with_no_client_auth().with_cert_resolver(current.clone());
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        if *protocol == Protocol::Http {
+            config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        }
         // A ticket takes no memory here, unlike the session cache, and it resumes on every worker.
         config.ticketer = Ticketer::new()?;
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});

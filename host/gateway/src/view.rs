@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use lockgate_config::model::{Listener, PluginIndex};
+use lockgate_config::model::{Listener, PluginIndex, Protocol};
 use lockgate_sandbox::{Outside, Vm};
 
 use crate::chain::Stand;
-use crate::metrics::{RequestSeries, UpstreamSeries, WorkerMetrics};
+use crate::metrics::{RequestSeries, TcpSeries, UpstreamSeries, WorkerMetrics};
 use crate::snapshot::{LoadedPlugin, Snapshot};
 use crate::tls::CertificateStore;
 
@@ -20,6 +20,18 @@ pub(crate) struct ListenerView {
     pub(crate) settings: Listener,
     /// What it serves over TLS with; none in the clear.
     pub(crate) certificates: Option<Arc<CertificateStore>>,
+    /// What becomes of its connections; none if it takes requests.
+    pub(crate) forwarding: Option<ForwardingView>,
+}
+
+/// What becomes of TCP connections.
+pub(crate) struct ForwardingView {
+    /// The upstream's place in the snapshot.
+    pub(crate) upstream: usize,
+    /// The plugins that see the bytes.
+    pub(crate) chain: Rc<[Rc<Stand>]>,
+    /// Where connections are counted.
+    pub(crate) series: TcpSeries,
 }
 
 /// A snapshot on one worker. A request holds it from its first to its last byte.
@@ -75,6 +87,14 @@ impl View {
                     index,
                     settings: settings.clone(),
                     certificates: snapshot.certificates[index].clone(),
+                    forwarding: match &settings.protocol {
+                        Protocol::Http => None,
+                        Protocol::Tcp(forwarding) => Some(ForwardingView {
+                            upstream: forwarding.upstream.0,
+                            chain: pick(&mut forwarding.chain.iter()),
+                            series: metrics.tcp(&settings.name),
+                        }),
+                    },
                 })
             })
             .collect::<Vec<_>>();

@@ -7,6 +7,7 @@
 mod ask;
 mod body;
 mod facts;
+mod halves;
 mod properties;
 
 use std::cell::RefCell;
@@ -20,6 +21,7 @@ use smallvec::SmallVec;
 pub use ask::{Asked, LocalResponse, Positions};
 pub use body::{BodyBuffer, BodySink, Tap};
 pub use facts::{Connection, Facts, Moment, TlsFacts};
+pub use halves::{Halves, Way};
 pub use properties::{Properties, PropertiesFull};
 
 /// An exchange as it is handed around on its worker.
@@ -83,6 +85,9 @@ pub struct Exchange {
     pub request_body: BodyBuffer,
     /// What buffer calls see of the response body: put there before a body callback, taken after it.
     pub response_body: BodyBuffer,
+    /// The bytes of a TCP connection that each plugin sees, by its place in the chain; none for a request, which has a head
+    /// and bodies instead.
+    pub tcp: Option<Box<[Halves]>>,
     /// What is known of the request besides its bytes.
     pub facts: Facts,
     /// What plugins have set.
@@ -107,6 +112,7 @@ impl Exchange {
             response_trailers: None,
             request_body: BodyBuffer::default(),
             response_body: BodyBuffer::default(),
+            tcp: None,
             facts,
             properties: Properties::default(),
             position: 0,
@@ -114,6 +120,21 @@ impl Exchange {
             taps: Vec::new(),
             wakers: SmallVec::new(),
         }
+    }
+
+    /// A TCP connection that passes so many plugins. Nobody sees its head: there is none.
+    #[must_use]
+    pub fn connection(plugins: usize, facts: Facts) -> Self {
+        let nothing = RequestHead {
+            method: Method::CONNECT,
+            path: PathAndQuery::from_static("/"),
+            authority: HeaderValue::from_static(""),
+            scheme: Scheme::Http,
+            headers: HeaderMap::new(),
+        };
+        let mut exchange = Self::new(nothing, facts);
+        exchange.tcp = Some(std::iter::repeat_with(Halves::default).take(plugins).collect());
+        exchange
     }
 
     /// Remembers whom to wake when something was asked for from outside of the pipeline's own calls. Each task counts once:

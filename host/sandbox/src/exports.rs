@@ -17,6 +17,7 @@ type Answered = TypedFunc<(u32, u32, u32, u32, u32), ()>;
 type Event = TypedFunc<u32, ()>;
 type Counted = TypedFunc<(u32, u32), u32>;
 type Body = TypedFunc<(u32, u32, u32), u32>;
+type Close = TypedFunc<(u32, u32), ()>;
 
 /// The callbacks of an instance. What is absent costs a look at an `Option`.
 pub(crate) struct Exports {
@@ -33,6 +34,11 @@ pub(crate) struct Exports {
     pub(crate) response_headers: Option<HeadersHook>,
     pub(crate) response_body: Option<Body>,
     pub(crate) response_trailers: Option<Counted>,
+    pub(crate) new_connection: Option<TypedFunc<u32, u32>>,
+    pub(crate) downstream_data: Option<Body>,
+    pub(crate) upstream_data: Option<Body>,
+    pub(crate) downstream_close: Option<Close>,
+    pub(crate) upstream_close: Option<Close>,
     pub(crate) http_call_response: Option<Answered>,
     pub(crate) queue_ready: Option<TypedFunc<(u32, u32), ()>>,
     pub(crate) initialise: Initialise,
@@ -73,6 +79,11 @@ const NAMES: &[&str] = &[
     "proxy_on_response_headers",
     "proxy_on_response_body",
     "proxy_on_response_trailers",
+    "proxy_on_new_connection",
+    "proxy_on_downstream_data",
+    "proxy_on_upstream_data",
+    "proxy_on_downstream_connection_close",
+    "proxy_on_upstream_connection_close",
     "proxy_on_http_call_response",
     "proxy_on_queue_ready",
 ];
@@ -113,6 +124,11 @@ impl ExportIndices {
             response_headers: found.headers("proxy_on_response_headers"),
             response_body: found.function("proxy_on_response_body"),
             response_trailers: found.function("proxy_on_response_trailers"),
+            new_connection: found.function("proxy_on_new_connection"),
+            downstream_data: found.function("proxy_on_downstream_data"),
+            upstream_data: found.function("proxy_on_upstream_data"),
+            downstream_close: found.function("proxy_on_downstream_connection_close"),
+            upstream_close: found.function("proxy_on_upstream_connection_close"),
             http_call_response: found.function("proxy_on_http_call_response"),
             queue_ready: found.function("proxy_on_queue_ready"),
             initialise,

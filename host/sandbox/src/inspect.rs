@@ -22,8 +22,41 @@ pub struct Hooks {
     pub response_body: bool,
     /// `proxy_on_response_trailers`.
     pub response_trailers: bool,
+    /// `proxy_on_new_connection`.
+    pub new_connection: bool,
+    /// `proxy_on_downstream_data`.
+    pub downstream_data: bool,
+    /// `proxy_on_upstream_data`.
+    pub upstream_data: bool,
+    /// `proxy_on_downstream_connection_close`.
+    pub downstream_close: bool,
+    /// `proxy_on_upstream_connection_close`.
+    pub upstream_close: bool,
     /// `proxy_on_done`, `proxy_on_log` or `proxy_on_delete`.
     pub finish: bool,
+}
+
+impl Hooks {
+    /// Whether there is a callback that only requests and responses are told by.
+    #[must_use]
+    pub fn speaks_http(&self) -> bool {
+        self.request_headers
+            || self.request_body
+            || self.request_trailers
+            || self.response_headers
+            || self.response_body
+            || self.response_trailers
+    }
+
+    /// Whether there is a callback that only TCP connections are told by.
+    #[must_use]
+    pub fn speaks_tcp(&self) -> bool {
+        self.new_connection
+            || self.downstream_data
+            || self.upstream_data
+            || self.downstream_close
+            || self.upstream_close
+    }
 }
 
 /// What [`inspect`] found.
@@ -54,6 +87,11 @@ const SIGNATURES: &[(&str, usize, bool)] = &[
     ("proxy_on_response_headers", 3, true),
     ("proxy_on_response_body", 3, true),
     ("proxy_on_response_trailers", 2, true),
+    ("proxy_on_new_connection", 1, true),
+    ("proxy_on_downstream_data", 3, true),
+    ("proxy_on_upstream_data", 3, true),
+    ("proxy_on_downstream_connection_close", 2, false),
+    ("proxy_on_upstream_connection_close", 2, false),
     ("proxy_on_http_call_response", 5, false),
     ("proxy_on_queue_ready", 2, false),
 ];
@@ -146,6 +184,11 @@ fn hooks(module: &wasmtime::Module) -> Hooks {
         response_headers: has("proxy_on_response_headers"),
         response_body: has("proxy_on_response_body"),
         response_trailers: has("proxy_on_response_trailers"),
+        new_connection: has("proxy_on_new_connection"),
+        downstream_data: has("proxy_on_downstream_data"),
+        upstream_data: has("proxy_on_upstream_data"),
+        downstream_close: has("proxy_on_downstream_connection_close"),
+        upstream_close: has("proxy_on_upstream_connection_close"),
         finish: has("proxy_on_done") || has("proxy_on_log") || has("proxy_on_delete"),
     }
 }

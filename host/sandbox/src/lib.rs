@@ -33,7 +33,7 @@ mod vm;
 pub use engine::{Engine, EngineSettings};
 pub use failure::{EngineError, Failure, FailureKind, LoadError};
 pub use inspect::Hooks;
-pub use lockgate_abi::{AbiVersion, Action, LogLevel, MetricKind, Status};
+pub use lockgate_abi::{AbiVersion, Action, LogLevel, MetricKind, PeerType, Status};
 pub use module::Module;
 pub use os::random;
 pub use outside::{

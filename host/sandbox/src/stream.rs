@@ -1,12 +1,12 @@
-//! One stream context: the callbacks of one request in one plugin.
+//! One stream context: the callbacks of one request, or of one TCP connection, in one plugin.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
-use lockgate_abi::{Action, MapType};
+use lockgate_abi::{Action, MapType, PeerType};
 use wasmtime::TypedFunc;
 
-use crate::exchange::SharedExchange;
+use crate::exchange::{SharedExchange, Way};
 use crate::exports::HeadersHook;
 use crate::failure::Failure;
 use crate::headers::MapView;
@@ -14,7 +14,7 @@ use crate::instance::Instance;
 use crate::plugin::Plugin;
 use crate::state::{Phase, State};
 
-/// A request in a plugin. Dropping it ends its context, as [`Stream::finish`] does.
+/// A request, or a TCP connection, in a plugin. Dropping it ends its context, as [`Stream::finish`] does.
 ///
 /// A callback that the plugin does not have continues at once. So does every callback after its VM was lost: a request that
 /// had passed the plugin goes on without it.
@@ -111,6 +111,55 @@ impl Stream {
         self.trailers(hook, MapType::HttpResponseTrailers, Phase::ResponseTrailers)
     }
 
+    /// `proxy_on_new_connection`.
+    ///
+    /// # Errors
+    /// The plugin has failed, here and now.
+    pub fn new_connection(&self) -> Result<Action, Failure> {
+        let Some(hook) = &self.instance.exports().new_connection else {
+            return Ok(Action::Continue);
+        };
+        self.call(hook, Phase::NewConnection, self.id)
+    }
+
+    /// `proxy_on_downstream_data` or `proxy_on_upstream_data`; what it sees is the exchange's half at the plugin's place.
+    ///
+    /// # Errors
+    /// The plugin has failed, here and now.
+    pub fn data(&self, way: Way, end_of_stream: bool) -> Result<Action, Failure> {
+        let exports = self.instance.exports();
+        let (hook, phase) = match way {
+            Way::Downstream => (&exports.downstream_data, Phase::DownstreamData),
+            Way::Upstream => (&exports.upstream_data, Phase::UpstreamData),
+        };
+        let Some(hook) = hook else {
+            return Ok(Action::Continue);
+        };
+        let size = {
+            let exchange = self.exchange.borrow();
+            let halves = exchange.tcp.as_ref().and_then(|halves| halves.get(self.position));
+            saturated(halves.map_or(0, |halves| halves.of(way).len()))
+        };
+        self.call(hook, phase, (self.id, size, u32::from(end_of_stream)))
+    }
+
+    /// `proxy_on_downstream_connection_close` or `proxy_on_upstream_connection_close`: the connection on that side is closed,
+    /// or its peer sends nothing more.
+    ///
+    /// # Errors
+    /// The plugin has failed, here and now.
+    pub fn closed(&self, way: Way, by: PeerType) -> Result<Action, Failure> {
+        let exports = self.instance.exports();
+        let (hook, phase) = match way {
+            Way::Downstream => (&exports.downstream_close, Phase::DownstreamClose),
+            Way::Upstream => (&exports.upstream_close, Phase::UpstreamClose),
+        };
+        if let Some(hook) = hook {
+            self.run(hook, phase, (self.id, by as u32))?;
+        }
+        Ok(Action::Continue)
+    }
+
     /// Whether its VM has failed meanwhile, by this stream's doing or another's. Whoever waits for this stream to resume is
     /// woken when that happens, and waits in vain.
     #[must_use]
@@ -161,13 +210,24 @@ impl Stream {
         phase: Phase,
         params: P,
     ) -> Result<Action, Failure> {
+        let answer = self.run(hook, phase, params)?;
+        Ok(answer.map_or(Action::Continue, |code| Action::from_code(code.cast_signed())))
+    }
+
+    /// Calls the guest, unless it is gone or done with this stream.
+    fn run<P: wasmtime::WasmParams, R: wasmtime::WasmResults>(
+        &self,
+        hook: &TypedFunc<P, R>,
+        phase: Phase,
+        params: P,
+    ) -> Result<Option<R>, Failure> {
         if self.is_lost() || self.finished.get() {
-            return Ok(Action::Continue);
+            return Ok(None);
         }
         let enter = |state: &mut State| state.enter_stream(self.id, &self.exchange, self.position, phase);
         let answer = self.instance.run(enter, hook, params);
         self.instance.settle();
-        answer.map(|code| Action::from_code(code.cast_signed()))
+        answer.map(Some)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::settings::HostPolicy;
 use crate::upstream::Upstream;
 
 /// At most this many endpoints are tried when one after the other cannot be connected to.
-const MOST_ENDPOINTS: usize = 3;
+pub(crate) const MOST_ENDPOINTS: usize = 3;
 
 /// One worker's keep-alive connections. A clone shares them. Not for other threads; must be used within a
 /// [`tokio::task::LocalSet`] or a local runtime. Lives as long as its worker, across reloads: connections are kept by
@@ -33,7 +33,7 @@ where
     B::Error: Into<BodyFailure>,
 {
     pool: Rc<Pool<Connection<B>>>,
-    random: Rc<Random>,
+    pub(crate) random: Rc<Random>,
     way: Option<Rc<dyn Connect>>,
 }
 
@@ -270,14 +270,14 @@ where
 }
 
 /// Numbers for spreading load (xorshift64*): nobody gains by guessing them.
-struct Random(Cell<u64>);
+pub(crate) struct Random(Cell<u64>);
 
 impl Random {
     fn new() -> Self {
         Self(Cell::new(RandomState::new().hash_one(0u8) | 1))
     }
 
-    fn next(&self) -> usize {
+    pub(crate) fn next(&self) -> usize {
         let mut state = self.0.get();
         state ^= state >> 12;
         state ^= state << 25;

@@ -54,25 +54,38 @@ impl Socket {
     }
 }
 
-/// A new connection to `address`, by a socket unless there is another way. Small writes leave at once (TCP_NODELAY).
+/// A new connection to `address`, by a socket unless there is another way.
 pub(crate) async fn connect(
     way: Option<&dyn Connect>,
     address: &Address,
     limit: Duration,
 ) -> Result<Socket, SendError> {
+    match way {
+        Some(way) => within(limit, address, way.connect(address)).await.map(Socket::Other),
+        None => socket(address, limit).await.map(Socket::Tcp),
+    }
+}
+
+/// A new socket to `address`. Small writes leave at once (TCP_NODELAY).
+pub(crate) async fn socket(address: &Address, limit: Duration) -> Result<TcpStream, SendError> {
     let attempt = async {
-        if let Some(way) = way {
-            return way.connect(address).await.map(Socket::Other);
-        }
         let socket = match address {
             Address::Socket(socket) => TcpStream::connect(socket).await?,
             Address::Name(host, port) => connect_by_name(host, *port).await?,
         };
         socket.set_nodelay(true)?;
-        Ok(Socket::Tcp(socket))
+        Ok(socket)
     };
+    within(limit, address, attempt).await
+}
+
+async fn within<T>(
+    limit: Duration,
+    address: &Address,
+    attempt: impl Future<Output = io::Result<T>>,
+) -> Result<T, SendError> {
     match tokio::time::timeout(limit, attempt).await {
-        Ok(Ok(socket)) => Ok(socket),
+        Ok(Ok(connected)) => Ok(connected),
         Ok(Err(source)) => Err(SendError::Connect {
             address: address.clone(),
             source,

@@ -2,7 +2,7 @@
 //!
 //! An [`Upstream`] is the frozen description of one named group of endpoints; it is shared by all workers. A [`Client`] is
 //! one worker's own set of keep-alive connections: it lives on that worker's thread, takes no lock, and survives reloads.
-//! This crate speaks HTTP/1.1 to upstreams. It knows no routes, no plugins and no time limits of its own beyond
+//! This crate speaks HTTP/1.1 to upstreams, or hands out a bare connection ([`Client::dial`]) to whoever speaks something else. It knows no routes, no plugins and no time limits of its own beyond
 //! connecting; whoever calls [`Client::send`] bounds the whole exchange by dropping the future or the body.
 
 mod address;
@@ -11,6 +11,7 @@ mod body;
 mod client;
 mod connect;
 mod connection;
+mod dial;
 mod error;
 mod pool;
 mod settings;
@@ -22,6 +23,7 @@ pub use address::{Address, AddressError};
 pub use body::PooledBody;
 pub use client::{Client, Sent};
 pub use connect::{Connect, Connecting, Stream};
+pub use dial::Dialled;
 pub use error::{Blame, SendError};
 pub use settings::{Balance, EndpointSettings, HostPolicy, UpstreamSettings, Weight};
 pub use upstream::{Endpoint, Upstream};

@@ -1,23 +1,44 @@
-//! Listeners and the admin listener: addresses of their own, certificates that can be read.
+//! Listeners and the admin listener: addresses of their own, certificates that can be read, and for bytes that are passed on
+//! an upstream and a chain that exist.
 
 use std::fs::File;
 use std::net::SocketAddr;
 
 use lockgate_units::Size;
 
+use super::chains::Chains;
+use super::plugins::Plugins;
+use super::upstreams::Upstreams;
 use super::{addresses, entry};
-use crate::model::{Admin, CertificateFiles, Listener, TlsSettings};
+use crate::model::{Admin, CertificateFiles, Forwarding, Listener, Protocol, TlsSettings};
 use crate::pointer::Pointer;
 use crate::problem::{Problem, Problems};
 use crate::raw;
-use crate::settings::ListenerLimits;
+use crate::settings::{DEFAULT_TCP_IDLE_TIMEOUT, ListenerLimits};
 use crate::substitute::Surroundings;
-use crate::tree::Node;
+use crate::tree::{Node, Value};
+
+/// What a listener may refer to.
+pub(super) struct Targets<'a, 'b> {
+    pub(super) upstreams: &'a Upstreams,
+    pub(super) chains: &'a Chains,
+    pub(super) plugins: &'a mut Plugins<'b>,
+}
+
+/// Whether some listener takes requests, as far as can be seen; else there is nothing to be routed.
+pub(super) fn serve_http(root: &Node) -> bool {
+    let listeners = root.members().iter().filter(|member| member.name == "listeners");
+    let mut all = listeners.flat_map(|member| member.node.members()).peekable();
+    let none = all.peek().is_none();
+    let is_http = |node: &Node| node.member("protocol").and_then(Node::text) != Some("tcp");
+    none || all.any(|listener| is_http(&listener.node))
+}
 
 /// The admin listener, and the others in the order of the file.
 pub(super) fn read(
     root: &Node,
     surroundings: &Surroundings<'_>,
+    targets: &mut Targets<'_, '_>,
     problems: &mut Problems,
 ) -> (Option<Admin>, Vec<Listener>) {
     let mut taken = Taken::default();
@@ -26,9 +47,21 @@ pub(super) fn read(
     let admin = admin.and_then(|admin| read_admin(admin, &top.key("admin"), &mut taken, problems));
     let mut listeners = Vec::new();
     for (name, node, here) in entry::section(root, "listeners", problems) {
-        if let Some(raw) = entry::read(node, &here, problems) {
-            listeners.extend(listener(name, raw, &here, surroundings, &mut taken, problems));
-        }
+        let Some(raw) = entry::read::<raw::Listener>(node, &here, problems) else {
+            continue;
+        };
+        let protocol = match raw.protocol {
+            raw::Protocol::Http => {
+                refuse(node, &here, &["upstream", "chain"], only_tcp, problems);
+                Some(Protocol::Http)
+            }
+            raw::Protocol::Tcp => tcp(name, node, &raw, &here, targets, problems).map(Protocol::Tcp),
+        };
+        let read = listener(name, raw, &here, surroundings, &mut taken, problems);
+        listeners.extend(
+            read.zip(protocol)
+                .map(|(read, protocol)| speaking(read, protocol, node)),
+        );
     }
     (admin, listeners)
 }
@@ -77,31 +110,6 @@ fn listener(
     let listen = raw
         .listen
         .and_then(|listen| taken.take(&listen, &here.key("listen"), problems));
-    match raw.protocol {
-        raw::Protocol::Tcp => problems.push(
-            Problem::told(
-                here.key("protocol"),
-                "\"tcp\" is part of the format, but this version does not offer it yet",
-            )
-            .expected("\"http\"")
-            .hint(format!(
-                "take the listener \"{name}\" out and let another proxy pass these bytes on for now"
-            )),
-        ),
-        raw::Protocol::Http => {
-            let strays = [("upstream", raw.upstream.is_some()), ("chain", raw.chain.is_some())];
-            for (key, _) in strays.iter().filter(|(_, is_there)| *is_there) {
-                problems.push(
-                    Problem::told(
-                        here.key(key),
-                        format!("\"{key}\" on a listener is only for protocol \"tcp\""),
-                    )
-                    .hint(format!("with HTTP, routes say the {key}"))
-                    .at_name(),
-                );
-            }
-        }
-    }
     let tls = raw
         .tls
         .map(|tls| read_tls(tls, &here.key("tls"), surroundings, problems));
@@ -114,11 +122,86 @@ fn listener(
     Some(Listener {
         name: name.into(),
         listen: listen?,
+        protocol: Protocol::Http,
         tls,
         trusted_proxies,
         escaped_slashes: raw.escaped_slashes,
         limits: raw.limits,
     })
+}
+
+/// The listener as its protocol makes it.
+fn speaking(mut listener: Listener, protocol: Protocol, node: &Node) -> Listener {
+    let says_idle = node
+        .member("limits")
+        .is_some_and(|limits| limits.member("idle_timeout").is_some());
+    if matches!(protocol, Protocol::Tcp(_)) && !says_idle {
+        listener.limits.idle_timeout = DEFAULT_TCP_IDLE_TIMEOUT;
+    }
+    listener.protocol = protocol;
+    listener
+}
+
+/// What only a listener for bytes has, and what such a listener must not have.
+fn tcp(
+    name: &str,
+    node: &Node,
+    raw: &raw::Listener,
+    here: &Pointer,
+    targets: &mut Targets<'_, '_>,
+    problems: &mut Problems,
+) -> Option<Forwarding> {
+    refuse(node, here, &["trusted_proxies", "escaped_slashes"], only_http, problems);
+    if let Some(limits) = node.member("limits") {
+        let only_requests = ["header_bytes", "headers", "header_timeout", "body"];
+        refuse(limits, &here.key("limits"), &only_requests, only_http, problems);
+    }
+    let chain = node.member("chain").filter(|chain| chain.value != Value::Null);
+    let owner = format!("listeners.{name}");
+    let chain = chain.map(|chain| {
+        targets
+            .chains
+            .resolve(chain, &here.key("chain"), &owner, targets.plugins, problems)
+    });
+    let Some(upstream) = &raw.upstream else {
+        if !problems.within(&here.key("upstream")) {
+            problems.push(
+                Problem::told(here.clone(), "the key \"upstream\" is missing")
+                    .expected("with protocol \"tcp\", the upstream that gets the bytes")
+                    .around(),
+            );
+        }
+        return None;
+    };
+    let upstream = problems.keep(targets.upstreams.find(upstream, &here.key("upstream")))?;
+    Some(Forwarding {
+        upstream,
+        chain: chain.unwrap_or_default(),
+    })
+}
+
+/// Tells keys that mean nothing with this listener's protocol.
+fn refuse(node: &Node, here: &Pointer, keys: &[&str], why: fn(&str) -> (String, String), problems: &mut Problems) {
+    for key in keys {
+        if node.members().iter().any(|member| member.name == *key) {
+            let (told, hint) = why(key);
+            problems.push(Problem::told(here.key(key), told).hint(hint).at_name());
+        }
+    }
+}
+
+fn only_tcp(key: &str) -> (String, String) {
+    (
+        format!("\"{key}\" on a listener is only for protocol \"tcp\""),
+        format!("with HTTP, routes say the {key}"),
+    )
+}
+
+fn only_http(key: &str) -> (String, String) {
+    (
+        format!("\"{key}\" is about requests, and this listener's protocol is \"tcp\""),
+        "bytes have no requests; take it out".to_owned(),
+    )
 }
 
 fn check_limits(limits: &ListenerLimits, here: &Pointer, problems: &mut Problems) {

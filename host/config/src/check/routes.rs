@@ -7,7 +7,7 @@ use lockgate_units::Period;
 use super::chains::Chains;
 use super::plugins::Plugins;
 use super::upstreams::Upstreams;
-use super::{entry, matches, paths};
+use super::{entry, listeners, matches, paths};
 use crate::model::{Match, PathMatch, Rewrite, Route, UpstreamIndex};
 use crate::pointer::Pointer;
 use crate::problem::{Problem, Problems};
@@ -30,6 +30,9 @@ pub(super) fn read(
         .find(|member| member.name == "routes")
         .map(|member| &member.node);
     let Some(section) = section.filter(|node| node.value != Value::Null) else {
+        if !listeners::serve_http(root) {
+            return Vec::new();
+        }
         return whole(upstreams, problems).into_iter().collect();
     };
     let mut names = HashMap::new();

@@ -11,7 +11,8 @@ pub struct PluginIndex(pub usize);
 /// A plugin: a module with its configuration, limits and name.
 #[derive(Clone, PartialEq)]
 pub struct PluginModel {
-    /// Unique: its key in `plugins`; for inline ones `ROUTE/INDEX:MODULE`, `chains.NAME/INDEX:MODULE` or `global_chain/INDEX:MODULE`.
+    /// Unique: its key in `plugins`; for inline ones `ROUTE/INDEX:MODULE`, `chains.NAME/INDEX:MODULE`,
+    /// `global_chain/INDEX:MODULE` or `listeners.NAME/INDEX:MODULE`.
     pub name: String,
     /// Stem of its file in the plugin folder: no slash, no leading dot.
     pub module: String,

@@ -153,11 +153,22 @@ gateway.json:6:3: /admin2: unknown key "admin2", expected "access_log", "admin",
   help: /admin/listen takes it already, wholly or in part"#,
     },
     Mistake {
-        title: "a raw TCP listener",
+        title: "a TCP listener to an upstream that is not there",
         wrote: r#""web": { "listen": "0.0.0.0:1883", "protocol": "tcp", "upstream": "broker", "chain": [] }"#,
         instead_of: r#""web": { "listen": "0.0.0.0:8080" }"#,
-        told: r#"gateway.json:7:52: /listeners/web/protocol: "tcp" is part of the format, but this version does not offer it yet, expected "http"
-  help: take the listener "web" out and let another proxy pass these bytes on for now"#,
+        told: r#"TOLD1"#,
+    },
+    Mistake {
+        title: "a TCP listener that leads nowhere, to a plugin that is not there",
+        wrote: r#""web": { "listen": "0.0.0.0:1883", "protocol": "tcp", "chain": [ "kyes" ] }"#,
+        instead_of: r#""web": { "listen": "0.0.0.0:8080" }"#,
+        told: r#"TOLD2"#,
+    },
+    Mistake {
+        title: "knobs of requests on a TCP listener",
+        wrote: r#""web": { "listen": "0.0.0.0:1883", "protocol": "tcp", "upstream": "orders", "trusted_proxies": [ "10.0.0.0/8" ], "limits": { "idle_timeout": "5m", "body": "1MiB", "headers": 5 } }"#,
+        instead_of: r#""web": { "listen": "0.0.0.0:8080" }"#,
+        told: r#"TOLD3"#,
     },
     Mistake {
         title: "a chain on an HTTP listener",

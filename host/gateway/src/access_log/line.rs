@@ -1,4 +1,4 @@
-//! A line: what is logged of a request, and how it is written.
+//! A line: what is logged of a request or of a TCP connection, and how it is written.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -57,21 +57,68 @@ pub struct Record<'a> {
     pub plugins: Vec<PluginTimes<'a>>,
 }
 
-/// What a plugin took for one request.
+/// A TCP connection that ended. Durations are logged in whole microseconds, times in UTC.
+#[derive(Debug, Clone, Serialize)]
+pub struct ConnectionRecord<'a> {
+    /// When it was accepted.
+    #[serde(serialize_with = "time")]
+    pub time: SystemTime,
+    /// Its number, unique in the process.
+    pub connection: u64,
+    /// The listener that it came in by.
+    pub listener: &'a str,
+    /// The client.
+    pub client: IpAddr,
+    /// What was spoken, as the listener says.
+    pub protocol: &'static str,
+    /// The version of TLS; none in the clear.
+    pub tls: Option<&'a str>,
+    /// The name that the client asked for in its handshake.
+    pub server_name: Option<&'a str>,
+    /// The upstream's name; none if it ended before there was one.
+    pub upstream: Option<&'a str>,
+    /// The endpoint that it was connected to.
+    pub endpoint: Option<SocketAddr>,
+    /// How many endpoints were tried.
+    pub attempts: u32,
+    /// Bytes from the client.
+    pub bytes_in: u64,
+    /// Bytes to the client.
+    pub bytes_out: u64,
+    /// From its acceptance to its end.
+    #[serde(rename = "duration_us", serialize_with = "microseconds")]
+    pub duration: Duration,
+    /// How long connecting to the upstream took.
+    #[serde(rename = "connect_us", serialize_with = "some_microseconds")]
+    pub connect: Option<Duration>,
+    /// How it ended: the value of the label `result`.
+    pub result: &'static str,
+    /// What each plugin took, in the chain's order: for bytes from the client, and for those from the upstream.
+    pub plugins: Vec<PluginTimes<'a>>,
+}
+
+/// What can be written as a line.
+pub trait Line: Serialize {}
+
+impl Line for Record<'_> {}
+
+impl Line for ConnectionRecord<'_> {}
+
+/// What a plugin took for one request or connection.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct PluginTimes<'a> {
     /// Its name.
     pub name: &'a str,
-    /// In the callbacks of the request phase.
+    /// In the callbacks of the request phase; for bytes from the client.
     #[serde(serialize_with = "microseconds")]
     pub request_us: Duration,
-    /// In the callbacks of the response phase.
+    /// In the callbacks of the response phase; for bytes from the upstream.
     #[serde(serialize_with = "microseconds")]
     pub response_us: Duration,
 }
 
 /// Appends the record as a line.
-pub(super) fn append(record: &Record<'_>, out: &mut Vec<u8>) {
+pub(super) fn append(record: &impl Line, out: &mut Vec<u8>) {
     let start = out.len();
     match serde_json::to_writer(&mut *out, record) {
         Ok(()) => out.push(b'\n'),

@@ -1,4 +1,4 @@
-//! The end of an HTTP/1 connection on which something is left unsaid or unread.
+//! The end of a connection on which something is left unsaid or unread.
 //!
 //! A socket that is closed with unread bytes in it is reset, and a reset can take away from the client what it was answered; so the
 //! sending side is closed first, and what still comes is read and thrown away, for a while (RFC 9112, section 9.6).
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const MOST_DISCARDED: usize = 1 << 20;
 
 /// Says `answer`, if there is one, closes the sending side and waits for the other to be closed, within bounds.
-pub(super) async fn say<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, answer: Option<&[u8]>) -> io::Result<()> {
+pub(crate) async fn say<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, answer: Option<&[u8]>) -> io::Result<()> {
     say_within(PATIENCE, stream, answer).await
 }
 

@@ -9,8 +9,9 @@ use lockgate_sandbox::MetricKind;
 
 use super::cells::{BOUNDS, CALLBACK_BOUNDS, Distribution, REQUEST_BOUNDS};
 use super::defined::BOUNDS_OF_VALUES;
-use super::series::{Answers, Phase};
+use super::series::{Answers, Carried, Phase};
 use super::{Counters, WorkerCells};
+use crate::tcp::Ending;
 
 /// Nanoseconds in the unit that durations are shown in.
 const SECOND: f64 = 1e9;
@@ -22,6 +23,7 @@ pub(super) fn render(counters: &Counters) -> String {
     plugins(&mut out, &workers);
     failures(&mut out, counters);
     upstreams(&mut out, &workers);
+    tcp(&mut out, &workers);
     process(&mut out, counters, &workers);
     defined(&mut out, counters);
     out.0
@@ -139,6 +141,38 @@ fn upstreams(out: &mut Text, workers: &[Arc<WorkerCells>]) {
             &REQUEST_BOUNDS,
             SECOND,
         );
+    }
+}
+
+fn tcp(out: &mut Text, workers: &[Arc<WorkerCells>]) {
+    let mut sums = BTreeMap::<_, Carried>::new();
+    for (listener, cells) in workers.iter().flat_map(|worker| worker.tcp.all()) {
+        cells.add_to(sums.entry(listener).or_default());
+    }
+    if sums.is_empty() {
+        return;
+    }
+    out.family(
+        "lockgate_tcp_connections_total",
+        "counter",
+        "TCP connections that ended, by listener and how.",
+    );
+    for (listener, sum) in &sums {
+        for (how, count) in Ending::ALL.iter().zip(&sum.endings).filter(|(_, count)| **count != 0) {
+            let labels = [("listener", &**listener), ("result", how.as_str())];
+            out.sample("lockgate_tcp_connections_total", &labels, count);
+        }
+    }
+    out.family(
+        "lockgate_tcp_bytes_total",
+        "counter",
+        "Bytes of TCP connections, received from clients and sent to them.",
+    );
+    for (listener, sum) in &sums {
+        for (direction, bytes) in [("received", sum.received), ("sent", sum.sent)] {
+            let labels = [("listener", &**listener), ("direction", direction)];
+            out.sample("lockgate_tcp_bytes_total", &labels, &bytes);
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::cells::{CALLBACK_BOUNDS, Distribution, Histogram, REQUEST_BOUNDS, Statuses};
+use super::cells::{CALLBACK_BOUNDS, Count, Distribution, Histogram, REQUEST_BOUNDS, Statuses};
+use crate::tcp::Ending;
 
 /// Series of one family and worker; what comes after is counted together. More than any one configuration needs, so only
 /// names that changed again and again reach it.
@@ -57,18 +58,33 @@ pub enum Phase {
     ResponseBody,
     /// The answer's trailers.
     ResponseTrailers,
+    /// A new TCP connection.
+    NewConnection,
+    /// Bytes from the client of a TCP connection.
+    DownstreamData,
+    /// Bytes from its upstream.
+    UpstreamData,
+    /// Its client's side is closed.
+    DownstreamClose,
+    /// Its upstream's side is closed.
+    UpstreamClose,
     /// Done, log and delete.
     Finish,
 }
 
 impl Phase {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::RequestHeaders,
         Self::RequestBody,
         Self::RequestTrailers,
         Self::ResponseHeaders,
         Self::ResponseBody,
         Self::ResponseTrailers,
+        Self::NewConnection,
+        Self::DownstreamData,
+        Self::UpstreamData,
+        Self::DownstreamClose,
+        Self::UpstreamClose,
         Self::Finish,
     ];
 
@@ -81,6 +97,11 @@ impl Phase {
             Self::ResponseHeaders => "response_headers",
             Self::ResponseBody => "response_body",
             Self::ResponseTrailers => "response_trailers",
+            Self::NewConnection => "new_connection",
+            Self::DownstreamData => "downstream_data",
+            Self::UpstreamData => "upstream_data",
+            Self::DownstreamClose => "downstream_close",
+            Self::UpstreamClose => "upstream_close",
             Self::Finish => "finish",
         }
     }
@@ -151,6 +172,33 @@ impl PluginCells {
         for (total, histogram) in sum.iter_mut().zip(&self.0) {
             histogram.add_to(total);
         }
+    }
+}
+
+/// TCP connections by how they ended, and their bytes.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(super) struct TcpCells {
+    pub(super) endings: [Count; Ending::COUNT],
+    pub(super) received: Count,
+    pub(super) sent: Count,
+}
+
+/// The same, added up.
+#[derive(Debug, Default)]
+pub(super) struct Carried {
+    pub(super) endings: [u64; Ending::COUNT],
+    pub(super) received: u64,
+    pub(super) sent: u64,
+}
+
+impl TcpCells {
+    pub(super) fn add_to(&self, sum: &mut Carried) {
+        for (total, count) in sum.endings.iter_mut().zip(&self.endings) {
+            *total += count.value();
+        }
+        sum.received += self.received.value();
+        sum.sent += self.sent.value();
     }
 }
 

@@ -8,9 +8,9 @@ use http::{HeaderMap, StatusCode};
 pub struct Asked {
     /// Answer the client with this instead of asking the upstream.
     pub local_response: Option<LocalResponse>,
-    /// Plugins that let the request go on that they hold.
+    /// Plugins that let the request go on that they hold; on a TCP connection, the bytes from the client.
     pub resume_request: Positions,
-    /// Plugins that let the response go on that they hold.
+    /// Plugins that let the response go on that they hold; on a TCP connection, the bytes from the upstream.
     pub resume_response: Positions,
     /// End the stream.
     pub close: bool,

@@ -53,7 +53,7 @@ impl<'a> MapView<'a> {
             filter,
         };
         match map {
-            MapType::HttpRequestHeaders => {
+            MapType::HttpRequestHeaders if exchange.tcp.is_none() => {
                 let head = &exchange.request;
                 Some(Self {
                     pseudo: Pseudo::Request(head),

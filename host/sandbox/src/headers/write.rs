@@ -24,7 +24,7 @@ impl<'a> MapMut<'a> {
     /// A map of an exchange; `None` while there is no such map, or if it is nobody's to change.
     pub(crate) fn of(exchange: &'a mut Exchange, map: MapType, filter: Option<&'a HeaderFilter>) -> Option<Self> {
         let target = match map {
-            MapType::HttpRequestHeaders => Target::Request(&mut exchange.request),
+            MapType::HttpRequestHeaders if exchange.tcp.is_none() => Target::Request(&mut exchange.request),
             MapType::HttpResponseHeaders => {
                 let head = exchange.response.as_mut()?;
                 Target::Response(&mut head.status, &mut head.headers)

@@ -5,7 +5,7 @@ use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
-use crate::exchange::{BodyBuffer, Exchange};
+use crate::exchange::{BodyBuffer, Exchange, Way};
 use crate::guest::{self, Answer, Caller, Out, Span, host_call};
 use crate::state::{Phase, State};
 
@@ -65,7 +65,7 @@ fn write(caller: &mut Caller<'_>, kind: i32, start: i32, size: i32, data: Span) 
     let limit = state.plugin.spec().limits.memory.as_usize();
     let exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?;
     let mut exchange = exchange.borrow_mut();
-    let body = body_mut(&mut exchange, kind).ok_or(Status::NotFound)?;
+    let body = body_mut(&mut exchange, kind, state.effective.position).ok_or(Status::NotFound)?;
     if !is_there(state.phase, kind, body.is_empty()) {
         return Err(Status::NotFound.into());
     }
@@ -81,9 +81,12 @@ fn write(caller: &mut Caller<'_>, kind: i32, start: i32, size: i32, data: Span) 
 
 fn length(state: &State, kind: BufferType) -> Result<usize, Status> {
     match kind {
-        BufferType::HttpRequestBody | BufferType::HttpResponseBody => {
+        BufferType::HttpRequestBody
+        | BufferType::HttpResponseBody
+        | BufferType::DownstreamData
+        | BufferType::UpstreamData => {
             let exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?.borrow();
-            let body = body(&exchange, kind).ok_or(Status::NotFound)?;
+            let body = body(&exchange, kind, state.effective.position).ok_or(Status::NotFound)?;
             if is_there(state.phase, kind, body.is_empty()) {
                 Ok(body.len())
             } else {
@@ -96,9 +99,12 @@ fn length(state: &State, kind: BufferType) -> Result<usize, Status> {
 
 fn copy(state: &State, kind: BufferType, start: usize, target: &mut [u8]) -> Option<()> {
     match kind {
-        BufferType::HttpRequestBody | BufferType::HttpResponseBody => {
+        BufferType::HttpRequestBody
+        | BufferType::HttpResponseBody
+        | BufferType::DownstreamData
+        | BufferType::UpstreamData => {
             let exchange = state.effective.exchange.as_ref()?.borrow();
-            let read = body(&exchange, kind)?.read(start, target);
+            let read = body(&exchange, kind, state.effective.position)?.read(start, target);
             (read == target.len()).then_some(())
         }
         _ => {
@@ -119,18 +125,29 @@ fn plain(state: &State, kind: BufferType) -> Option<&[u8]> {
     }
 }
 
-fn body(exchange: &Exchange, kind: BufferType) -> Option<&BodyBuffer> {
-    match kind {
-        BufferType::HttpRequestBody => Some(&exchange.request_body),
-        BufferType::HttpResponseBody => Some(&exchange.response_body),
+/// The bytes behind a kind of buffer. A request has bodies, a TCP connection has halves, one for each plugin.
+fn body(exchange: &Exchange, kind: BufferType, position: usize) -> Option<&BodyBuffer> {
+    match (kind, &exchange.tcp) {
+        (BufferType::HttpRequestBody, None) => Some(&exchange.request_body),
+        (BufferType::HttpResponseBody, None) => Some(&exchange.response_body),
+        (kind, Some(halves)) => Some(halves.get(position)?.of(way(kind)?)),
         _ => None,
     }
 }
 
-fn body_mut(exchange: &mut Exchange, kind: BufferType) -> Option<&mut BodyBuffer> {
+fn body_mut(exchange: &mut Exchange, kind: BufferType, position: usize) -> Option<&mut BodyBuffer> {
+    match (kind, &mut exchange.tcp) {
+        (BufferType::HttpRequestBody, None) => Some(&mut exchange.request_body),
+        (BufferType::HttpResponseBody, None) => Some(&mut exchange.response_body),
+        (kind, Some(halves)) => Some(halves.get_mut(position)?.of_mut(way(kind)?)),
+        _ => None,
+    }
+}
+
+fn way(kind: BufferType) -> Option<Way> {
     match kind {
-        BufferType::HttpRequestBody => Some(&mut exchange.request_body),
-        BufferType::HttpResponseBody => Some(&mut exchange.response_body),
+        BufferType::DownstreamData => Some(Way::Downstream),
+        BufferType::UpstreamData => Some(Way::Upstream),
         _ => None,
     }
 }
@@ -140,6 +157,9 @@ fn is_there(phase: Phase, kind: BufferType, empty: bool) -> bool {
     !empty
         || matches!(
             (phase, kind),
-            (Phase::RequestBody, BufferType::HttpRequestBody) | (Phase::ResponseBody, BufferType::HttpResponseBody)
+            (Phase::RequestBody, BufferType::HttpRequestBody)
+                | (Phase::ResponseBody, BufferType::HttpResponseBody)
+                | (Phase::DownstreamData, BufferType::DownstreamData)
+                | (Phase::UpstreamData, BufferType::UpstreamData)
         )
 }

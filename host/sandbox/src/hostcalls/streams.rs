@@ -68,20 +68,29 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 fn resume(caller: &mut Caller<'_>, stream: StreamType) -> Answer {
     let state = caller.data_mut();
     match stream {
-        StreamType::HttpRequest => Ok(state.ask(|asked, position| asked.resume_request.set(position))?),
-        StreamType::HttpResponse => Ok(state.ask(|asked, position| asked.resume_response.set(position))?),
-        // Those are halves of a TCP stream, and this is none.
-        StreamType::Downstream | StreamType::Upstream => Err(Status::BadArgument.into()),
+        _ if !is_of(state, stream) => Err(Status::BadArgument.into()),
+        StreamType::HttpRequest | StreamType::Downstream => {
+            Ok(state.ask(|asked, position| asked.resume_request.set(position))?)
+        }
+        StreamType::HttpResponse | StreamType::Upstream => {
+            Ok(state.ask(|asked, position| asked.resume_response.set(position))?)
+        }
     }
 }
 
+/// Whether this is a half of what the stream in effect is: a request, or a TCP connection. Without one, requests are meant.
+fn is_of(state: &State, stream: StreamType) -> bool {
+    let exchange = state.effective.exchange.as_ref();
+    let is_tcp = exchange.is_some_and(|exchange| exchange.borrow().tcp.is_some());
+    is_tcp == matches!(stream, StreamType::Downstream | StreamType::Upstream)
+}
+
 fn close(caller: &mut Caller<'_>, stream: StreamType) -> Answer {
-    match stream {
-        StreamType::HttpRequest | StreamType::HttpResponse => {
-            Ok(caller.data_mut().ask(|asked, _| asked.close = true)?)
-        }
-        StreamType::Downstream | StreamType::Upstream => Err(Status::BadArgument.into()),
+    let state = caller.data_mut();
+    if !is_of(state, stream) {
+        return Err(Status::BadArgument.into());
     }
+    Ok(state.ask(|asked, _| asked.close = true)?)
 }
 
 /// The first answer of a stream counts; later ones are taken for the same wish.
@@ -89,6 +98,10 @@ fn respond(caller: &mut Caller<'_>, code: i32, details: Span, body: Span, header
     /// Longer details are cut; they end up in a log line.
     const LONGEST_DETAILS: usize = 1024;
     let (memory, state) = guest::parts(caller)?;
+    if !is_of(state, StreamType::HttpRequest) {
+        state.note(format_args!("a TCP connection has no answer that a plugin could give"));
+        return Err(Status::BadArgument.into());
+    }
     let status = u16::try_from(code)
         .ok()
         .and_then(|code| StatusCode::from_u16(code).ok());

@@ -1,0 +1,215 @@
+//! The life of a TCP connection: accepted, shown to the chain, connected to the upstream, bytes passed on both ways, closed.
+//!
+//! It reads like `pipeline`, which is the same for a request. A connection lives and dies with the snapshot that it was accepted
+//! by. There is no answer that could tell a client what went wrong: what must not look like a regular end is reset.
+
+mod account;
+mod ending;
+mod flow;
+mod meeting;
+mod relay;
+
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::Version;
+use lockgate_sandbox::PeerType;
+use lockgate_sandbox::exchange::{Connection, Exchange, Facts, TlsFacts, Way};
+use lockgate_upstream::Upstream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use account::Account;
+use flow::Flow;
+use meeting::Meeting;
+use relay::Relay;
+
+pub(crate) use ending::Ending;
+
+use crate::chain::Chain;
+use crate::clock;
+use crate::connection::{self, farewell};
+use crate::pulse::{Patience, Pulse};
+use crate::station::Station;
+use crate::view::{ForwardingView, ListenerView, View};
+
+/// How long a client may take for what was on its way when a plugin closed the connection.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// A client's side of a connection.
+trait Client: AsyncRead + AsyncWrite + Unpin {
+    /// Its closing will be a reset.
+    fn abort(&self);
+}
+
+impl Client for TcpStream {
+    fn abort(&self) {
+        // A socket that cannot be told so is closed all the same.
+        let _ = self.set_zero_linger();
+    }
+}
+
+impl Client for TlsStream<TcpStream> {
+    fn abort(&self) {
+        self.get_ref().0.abort();
+    }
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve(
+    station: Rc<Station>,
+    view: Rc<View>,
+    listener: Rc<ListenerView>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    let Some(forwarding) = &listener.forwarding else { return };
+    let _open = station.metrics.connections().open();
+    let limits = &listener.settings.limits;
+    let pulse = station.ward.admit(Patience {
+        head: None,
+        idle: limits.idle_timeout.0,
+    });
+    let Ok(local) = stream.set_nodelay(true).and_then(|()| stream.local_addr()) else {
+        return forwarding.series.ended(Ending::ClientGone);
+    };
+    let meet = |tls: Option<TlsFacts>| Arrival {
+        station: &station,
+        view: &view,
+        forwarding,
+        pulse: &pulse,
+        connection: Connection {
+            id: station.connection_id(),
+            listener: listener.settings.name.clone(),
+            peer,
+            local,
+            tls,
+        },
+    };
+    match &listener.certificates {
+        None => meet(None).carry(stream).await,
+        Some(certificates) => {
+            let handshake = certificates.accept(stream);
+            match connection::unless_silent(&pulse, limits.header_timeout.0, handshake).await {
+                Ok(Some(stream)) => {
+                    let facts = connection::facts(stream.get_ref().1);
+                    meet(Some(facts)).carry(stream).await;
+                }
+                Ok(None) | Err(_) => {
+                    tracing::debug!(listener = &*listener.settings.name, %peer, "no TLS handshake");
+                    forwarding.series.ended(Ending::NoHandshake);
+                }
+            }
+        }
+    }
+}
+
+/// A connection that has arrived, and what it has arrived at.
+struct Arrival<'a> {
+    station: &'a Rc<Station>,
+    view: &'a Rc<View>,
+    forwarding: &'a ForwardingView,
+    pulse: &'a Rc<Pulse>,
+    connection: Connection,
+}
+
+impl Arrival<'_> {
+    /// Carries the connection to its end, and closes it.
+    async fn carry<C: Client>(self, mut client: C) {
+        let chain = self.chain();
+        let series = self.forwarding.series.clone();
+        let account = Account::open(chain, self.station, self.view.clone(), series, self.pulse.clone());
+        let ending = self.pass(&account, &mut client).await;
+        account.ending.set(ending);
+        match ending {
+            Ending::ClientGone => account.closed_by.set(PeerType::Remote),
+            Ending::Complete => {}
+            _ => account.closed_by.set(PeerType::Local),
+        }
+        if ending.is_abrupt() {
+            client.abort();
+        } else if ending != Ending::Complete && ending != Ending::Drained {
+            // Bytes that nobody read would make a reset of the closing, and take away what the client has not read yet.
+            let _: io::Result<()> = farewell::say(&mut client, None).await;
+        }
+    }
+
+    fn chain(&self) -> Rc<Chain> {
+        let connection = Rc::new(self.connection.clone());
+        let client = connection.peer.ip().to_canonical();
+        let id = self.station.request_ids.next();
+        let facts = Facts::since(connection, client, id, Version::HTTP_11, self.station.calendar.moment());
+        let stands = &self.forwarding.chain;
+        let exchange = Exchange::connection(stands.len(), facts);
+        Chain::new(Rc::new(RefCell::new(exchange)), stands)
+    }
+
+    /// The way of the bytes, until it ends.
+    async fn pass<C: Client>(&self, account: &Rc<Account>, client: &mut C) -> Ending {
+        let mut down = Flow::new(&account.chain, Way::Downstream, &account.told);
+        let mut up = Flow::new(&account.chain, Way::Upstream, &account.told);
+        let mut meeting = Meeting::new(account, &mut down);
+        if let Err(ending) = meeting.hold(client).await {
+            return ending;
+        }
+        let drained = meeting.is_drained();
+        up.reach_all();
+        let mut upstream = match account.bound(self.dial(account)).await {
+            Ok(upstream) => upstream,
+            Err(ending) => return ending,
+        };
+        let mut relay = Relay::new(down, up, drained, account.clone());
+        let ending = relay.run(client, &mut upstream).await;
+        if ending.is_abrupt() {
+            upstream.abort();
+        } else if ending == Ending::PluginClosed {
+            // What had passed the plugins before is the client's, if it takes it now.
+            let _ = tokio::time::timeout(FLUSH, relay.flush_to_client(client)).await;
+        }
+        ending
+    }
+
+    /// A connection to the upstream that a plugin chose, or to the listener's own.
+    async fn dial(&self, account: &Account) -> Result<TcpStream, Ending> {
+        let upstream = self.upstream(&account.chain);
+        let begun = clock::now();
+        match self.station.client.dial(upstream).await {
+            Ok(dialled) => {
+                account.connected.set(Some(begun.elapsed()));
+                let mut exchange = account.chain.exchange.borrow_mut();
+                let facts = &mut exchange.facts;
+                facts.upstream_address = Some(dialled.endpoint);
+                facts.upstream_local = Some(dialled.local);
+                facts.attempts = dialled.attempts;
+                facts.upstream_latency = account.connected.get();
+                Ok(dialled.socket)
+            }
+            Err(error) => {
+                tracing::warn!(
+                    listener = &*self.connection.listener,
+                    upstream = &**upstream.name(),
+                    "closed a connection: {error}"
+                );
+                Err(Ending::of_dialling(&error))
+            }
+        }
+    }
+
+    fn upstream(&self, chain: &Chain) -> &Upstream {
+        let mut exchange = chain.exchange.borrow_mut();
+        let chosen = exchange
+            .properties
+            .get("lockgate.upstream")
+            .and_then(|name| std::str::from_utf8(name).ok());
+        let index = chosen
+            .and_then(|name| self.view.snapshot.upstream(name))
+            .map_or(self.forwarding.upstream, |(index, _)| index);
+        let upstream = &self.view.snapshot.upstreams[index];
+        exchange.facts.upstream = Some(upstream.name().clone());
+        upstream
+    }
+}

@@ -1,0 +1,289 @@
+//! Bytes between two sockets, both ways at once: read, through the plugins, written; half-closed where the peer half-closed.
+//!
+//! Nothing is read while something waits to be written, so a slow reader slows its sender and memory stays flat. A connection
+//! that is idle has no buffer: all of a worker's read into the same one.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::account::Account;
+use super::ending::Ending;
+use super::flow::Flow;
+use crate::chain::Stop;
+
+/// Bytes that are read at once.
+const SCRATCH: usize = 64 * 1024;
+
+thread_local! {
+    /// What is read, until it is written or copied. Never borrowed across a guest call.
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
+}
+
+/// Which way a pipe goes; for its account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Client,
+    Upstream,
+}
+
+/// Both directions.
+pub(super) struct Relay {
+    down: Pipe,
+    up: Pipe,
+    account: Rc<Account>,
+}
+
+/// One direction: how far its two ends are.
+struct Pipe {
+    flow: Flow,
+    source: Side,
+    /// The source sends nothing more.
+    drained: bool,
+    /// Something was written that may still be in a buffer of the sink's.
+    unflushed: bool,
+    sink: Sink,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sink {
+    Open,
+    /// It was told that nothing more comes.
+    Shut,
+    /// It takes nothing more. What it still has to say is listened to.
+    Broken,
+}
+
+/// Why a pipe cannot go on.
+enum Break {
+    Source,
+    Stopped(Stop),
+}
+
+impl From<Stop> for Break {
+    fn from(stop: Stop) -> Self {
+        Self::Stopped(stop)
+    }
+}
+
+impl Relay {
+    /// A relay before its first byte; `down` may have some already.
+    pub(super) fn new(down: Flow, up: Flow, drained: bool, account: Rc<Account>) -> Self {
+        let pipe = |flow, source, drained| Pipe {
+            flow,
+            source,
+            drained,
+            unflushed: false,
+            sink: Sink::Open,
+        };
+        Self {
+            down: pipe(down, Side::Client, drained),
+            up: pipe(up, Side::Upstream, false),
+            account,
+        }
+    }
+
+    /// Carries on until both sides are done, or one breaks off, or somebody ends it.
+    pub(super) async fn run<C, U>(&mut self, client: &mut C, upstream: &mut U) -> Ending
+    where
+        C: AsyncRead + AsyncWrite + Unpin,
+        U: AsyncRead + AsyncWrite + Unpin,
+    {
+        poll_fn(|cx| self.poll(cx, client, upstream)).await
+    }
+
+    /// Hands on what has passed the plugins already; used when one of them has ended the connection.
+    pub(super) async fn flush_to_client<C: AsyncWrite + Unpin>(&mut self, client: &mut C) -> io::Result<()> {
+        let Self { up, account, .. } = self;
+        poll_fn(|cx| up.poll_out(cx, client, account)).await
+    }
+
+    fn poll<C, U>(&mut self, cx: &mut Context<'_>, client: &mut C, upstream: &mut U) -> Poll<Ending>
+    where
+        C: AsyncRead + AsyncWrite + Unpin,
+        U: AsyncRead + AsyncWrite + Unpin,
+    {
+        let account = self.account.clone();
+        if let Some(ending) = account.poll_ordered(cx) {
+            return Poll::Ready(ending);
+        }
+        account.register(cx);
+        loop {
+            if let Err(stop) = account.asked() {
+                return Poll::Ready(stop.into());
+            }
+            match self.poll_pipes(cx, client, upstream, &account) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(ending) => return Poll::Ready(ending),
+            }
+        }
+        match (self.down.sink, self.up.sink) {
+            (Sink::Shut, Sink::Shut) => Poll::Ready(Ending::Complete),
+            // The other direction went on as long as it could.
+            (Sink::Broken, Sink::Shut) => Poll::Ready(Ending::UpstreamClosed),
+            (Sink::Broken, Sink::Broken) => Poll::Ready(Ending::UpstreamGone),
+            (Sink::Shut, Sink::Broken) => Poll::Ready(Ending::ClientGone),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Moves both ways what can be moved; true if plugins may have something new to say.
+    fn poll_pipes<C, U>(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut C,
+        upstream: &mut U,
+        account: &Account,
+    ) -> Result<bool, Ending>
+    where
+        C: AsyncRead + AsyncWrite + Unpin,
+        U: AsyncRead + AsyncWrite + Unpin,
+    {
+        let down = self
+            .down
+            .advance(cx, client, upstream, account)
+            .map_err(|broken| match broken {
+                Break::Source => Ending::ClientGone,
+                Break::Stopped(stop) => stop.into(),
+            })?;
+        let up = self
+            .up
+            .advance(cx, upstream, client, account)
+            .map_err(|broken| match broken {
+                Break::Source => Ending::UpstreamGone,
+                Break::Stopped(stop) => stop.into(),
+            })?;
+        Ok(down || up)
+    }
+}
+
+impl Pipe {
+    /// Moves what can be moved; true if a plugin was called.
+    fn advance<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut R,
+        to: &mut W,
+        account: &Account,
+    ) -> Result<bool, Break>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let mut called = false;
+        if !self.flow.is_bare() {
+            called |= self.flow.resume()?;
+        }
+        loop {
+            if let Poll::Ready(Err(_)) | Poll::Pending = self.poll_out(cx, to, account).map_err(|_| self.broken()) {
+                return Ok(called);
+            }
+            if self.drained || self.sink != Sink::Open || self.flow.waits() {
+                return Ok(called);
+            }
+            let Poll::Ready(read) = self.poll_in(cx, from, to, account) else {
+                return Ok(called);
+            };
+            match read.map_err(|_| Break::Source)? {
+                // It went straight through.
+                None => {}
+                Some(data) => {
+                    let end = data.is_empty();
+                    self.drained |= end;
+                    called |= !self.flow.is_bare();
+                    self.flow.push(data, end)?;
+                    // Whoever was called may have asked for anything.
+                    if called {
+                        self.flow.resume()?;
+                        account.asked()?;
+                    }
+                }
+            }
+        }
+    }
+
+    fn broken(&mut self) {
+        self.sink = Sink::Broken;
+        self.flow.out.clear();
+    }
+
+    /// Writes what is through, and the end behind it.
+    fn poll_out<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut W,
+        account: &Account,
+    ) -> Poll<io::Result<()>> {
+        if self.sink != Sink::Open {
+            self.flow.out.clear();
+            return Poll::Ready(Ok(()));
+        }
+        while let Some(front) = self.flow.out.front_mut() {
+            let written = ready!(Pin::new(&mut *to).poll_write(cx, front))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            front.advance(written);
+            if front.is_empty() {
+                self.flow.out.pop_front();
+            }
+            self.wrote(written, account);
+        }
+        if self.unflushed {
+            ready!(Pin::new(&mut *to).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        if self.flow.ended {
+            ready!(Pin::new(&mut *to).poll_shutdown(cx))?;
+            self.sink = Sink::Shut;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads; none if what came is written already. Nothing at all is the end.
+    fn poll_in<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut R,
+        to: &mut W,
+        account: &Account,
+    ) -> Poll<io::Result<Option<Bytes>>>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        BUFFER.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            ready!(Pin::new(from).poll_read(cx, &mut buffer))?;
+            let mut came = buffer.filled();
+            account.received(self.source == Side::Client, came.len());
+            if came.is_empty() || !self.flow.is_bare() {
+                return Poll::Ready(Ok(Some(Bytes::copy_from_slice(came))));
+            }
+            while let Poll::Ready(Ok(written)) = Pin::new(&mut *to).poll_write(cx, came) {
+                self.wrote(written, account);
+                came = &came[written..];
+                if came.is_empty() {
+                    return Poll::Ready(Ok(None));
+                }
+                if written == 0 {
+                    break;
+                }
+            }
+            // The rest waits for its turn; an error shows itself again there.
+            Poll::Ready(Ok(Some(Bytes::copy_from_slice(came))))
+        })
+    }
+
+    fn wrote(&mut self, count: usize, account: &Account) {
+        self.unflushed = true;
+        account.wrote(self.source == Side::Upstream, count);
+    }
+}
