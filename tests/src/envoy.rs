@@ -1,5 +1,9 @@
 //! Envoy, run beside the gateway with the same module and the same upstreams, as the reference for what proxy-wasm leaves open.
 
+mod streams;
+
+pub use streams::Chain;
+
 use crate::modules::root;
 use crate::upstream::{Upstream, eventually};
 use crate::wire::Wire;

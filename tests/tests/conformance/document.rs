@@ -11,6 +11,7 @@ use std::fmt::Write;
 pub(crate) const LANGUAGES: &[(&str, &str, &str)] = &[
     (CRATE, "Rust, `proxy-wasm` crate", "tests/guests/conformance"),
     ("raw", "Rust, no SDK", "tests/guests/raw"),
+    ("streams", "Rust, `proxy-wasm` crate", "tests/guests/streams"),
 ];
 
 /// The language of a guest.
@@ -98,12 +99,7 @@ fn reasons(out: &mut String, runs: &[Run]) {
     for (nth, allowed) in ALLOWED.iter().enumerate() {
         let answers = runs.iter().flat_map(|run| &run.answers);
         let count = answers.filter(|answer| answer.because.contains(&nth)).count();
-        let _ = writeln!(
-            out,
-            "| <a id=\"r{0}\"></a>{0} | {1} | {count} |",
-            nth + 1,
-            allowed.why
-        );
+        let _ = writeln!(out, "| <a id=\"r{0}\"></a>{0} | {1} | {count} |", nth + 1, allowed.why);
     }
     out.push('\n');
 }

@@ -10,6 +10,7 @@ mod differences;
 mod document;
 mod hosts;
 mod observe;
+mod streams;
 mod upstreams;
 
 use case::Case;
@@ -33,9 +34,9 @@ struct Run {
 
 /// Both hosts, run once for all tests of this file.
 static RUNS: LazyLock<Vec<Run>> = LazyLock::new(|| {
-    let cases = case::all();
+    let (cases, connections) = (case::all(), streams::cases());
     let (ours, reference) = thread::scope(|scope| {
-        let ours = scope.spawn(|| hosts::in_lockgate(&cases));
+        let ours = scope.spawn(|| [hosts::in_lockgate(&cases), streams::in_lockgate()].concat());
         let reference = scope.spawn(|| reference(&cases));
         let joined = |result: thread::Result<Observed>| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (joined(ours.join()), joined(reference.join()))
@@ -43,6 +44,7 @@ static RUNS: LazyLock<Vec<Run>> = LazyLock::new(|| {
     let none = Vec::new();
     cases
         .into_iter()
+        .chain(connections)
         .map(|case| {
             let name = case.run_name();
             let lines = |side: &Observed| {
@@ -64,7 +66,7 @@ fn reference(cases: &[Case]) -> Observed {
     let recorded = recorded();
     match envoy::binary() {
         Ok(binary) => {
-            let lived = hosts::in_envoy(binary, cases);
+            let lived = [hosts::in_envoy(binary.clone(), cases), streams::in_envoy(binary)].concat();
             if is_recording() {
                 fs::write(record(), written(&lived)).expect("the record is writable");
             } else {

@@ -105,6 +105,12 @@ impl Connection {
         self.note(&format!("{when} length {kind}: {}", raw::length(kind)));
     }
 
+    /// Puts the last letter of the case behind.
+    fn sign(&self, kind: u32, size: usize) {
+        let letter = &self.case.as_bytes()[self.case.len() - 1..];
+        self.note(&format!("set {}", raw::write(kind, size, 0, letter)));
+    }
+
     fn lines(&self, kind: u32) -> Action {
         if raw::bytes(kind).ends_with(b"\n") {
             Action::Continue
@@ -163,7 +169,7 @@ impl StreamContext for Connection {
                 let shared = hostcalls::set_shared_data("l4", Some(b"kept"), None);
                 self.note(&format!("shared {}", shared.is_ok()));
             }
-            "new_connection_pause" => return Action::Pause,
+            "new_connection_pause" | "choose" => return Action::Pause,
             "new_connection_close" => self.note(&format!("close {}", raw::close(DOWNSTREAM))),
             "tick_new_connection" => return self.wait(),
             "call_new_connection" | "call_fails_new_connection" => {
@@ -192,6 +198,7 @@ impl StreamContext for Connection {
             "drop" => self.note(&format!("set {}", raw::write(DOWNSTREAM, 0, size, b""))),
             "drop_first" if first => self.note(&format!("set {}", raw::write(DOWNSTREAM, 0, size, b""))),
             "grow" => self.note(&format!("set {}", raw::write(DOWNSTREAM, 0, size, &[b'g'; 100_000]))),
+            "two_a" | "two_b" => self.sign(DOWNSTREAM, size),
             "over_size" => self.note(&format!("set {}", raw::write(DOWNSTREAM, 0, usize::MAX, b"all"))),
             "buffers" => {
                 self.ranges(DOWNSTREAM, "downstream_data");
@@ -200,6 +207,11 @@ impl StreamContext for Connection {
                 self.note(&format!("set 0 {}", raw::write(0, 0, 0, b"x")));
             }
             "lines" if !end => return self.lines(DOWNSTREAM),
+            "choose" if first => {
+                let name = String::from_utf8_lossy(&raw::bytes(DOWNSTREAM)).trim().to_owned();
+                self.note(&format!("set {}", raw::set_property("lockgate.upstream", &name)));
+            }
+            "panic_at_x" if raw::bytes(DOWNSTREAM) == b"x" => panic!("as asked"),
             "pause_once" if first => return Action::Pause,
             "pause_until_end" if !end => return Action::Pause,
             "pause_and_write" if first => {
@@ -246,6 +258,7 @@ impl StreamContext for Connection {
                 let lower = raw::bytes(UPSTREAM).to_ascii_lowercase();
                 self.note(&format!("set {}", raw::write(UPSTREAM, 0, size, &lower)));
             }
+            "two_a" | "two_b" => self.sign(UPSTREAM, size),
             "insert_upstream" => self.note(&format!("set {}", raw::write(UPSTREAM, 0, 0, b"<"))),
             "append_upstream" => self.note(&format!("set {}", raw::write(UPSTREAM, size, 0, b">"))),
             "drop_upstream" => self.note(&format!("set {}", raw::write(UPSTREAM, 0, size, b""))),

@@ -1,0 +1,143 @@
+//! TCP connections: the cases of the guest `streams`, driven from both ends and compared like requests.
+//!
+//! Each case has a listener, a plugin (or two) and an upstream of its own in both hosts. What the client and the upstream do is
+//! a list of steps, each of which has settled before the next, so that chunks stay chunks.
+
+mod drive;
+mod scripts;
+
+use crate::Observed;
+use crate::case::Case;
+use lockgate_tests::Gateway;
+use lockgate_tests::envoy::{Chain, Envoy, Plugin};
+use lockgate_tests::http::get;
+use lockgate_tests::modules::module;
+use lockgate_tests::upstream::{Upstream, answer};
+use serde_json::{Map, Value, json};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(crate) use scripts::Step;
+use scripts::{SCRIPTS, Script};
+
+/// The guest of all of these cases.
+pub(crate) const GUEST: &str = "streams";
+
+/// The cases as the document shows them.
+pub(crate) fn cases() -> Vec<Case> {
+    let case = |script: &Script| Case {
+        name: format!("tcp.{}", script.name),
+        what: script.what.to_string(),
+        guest: GUEST.to_string(),
+        request: get("/"),
+        settle: Duration::ZERO,
+    };
+    SCRIPTS.iter().map(case).collect()
+}
+
+fn plugin(name: &str) -> Plugin {
+    Plugin {
+        name: name.to_string(),
+        root_id: format!("{name}-root"),
+        vm_id: format!("{name}-vm"),
+        config: name.to_string(),
+        vm_config: "vm configuration".to_string(),
+    }
+}
+
+/// What stands behind one case.
+struct Stage {
+    script: &'static Script,
+    /// Where the upstream listens; none if nobody does.
+    upstream: Option<TcpListener>,
+    address: SocketAddr,
+}
+
+fn stages() -> Vec<Stage> {
+    let stage = |script: &'static Script| {
+        let upstream = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        let address = upstream.local_addr().expect("a bound socket has an address");
+        let upstream = Some(upstream).filter(|_| script.upstream_listens());
+        Stage {
+            script,
+            upstream,
+            address,
+        }
+    };
+    SCRIPTS.iter().map(stage).collect()
+}
+
+/// Answers the guests' own requests, after a while: bytes can come meanwhile.
+fn side() -> Upstream {
+    Upstream::scripted(|_, wire| {
+        std::thread::sleep(Duration::from_millis(150));
+        answer(wire, 200, &[], "aside")
+    })
+}
+
+pub(crate) fn in_envoy(binary: PathBuf) -> Observed {
+    let (stages, side) = (stages(), side());
+    let chains: Vec<_> = stages
+        .iter()
+        .map(|stage| Chain {
+            name: stage.script.name.to_string(),
+            plugins: stage.script.plugins().map(plugin).collect(),
+            cluster: stage.script.name.to_string(),
+        })
+        .collect();
+    let clusters: Vec<_> = stages
+        .iter()
+        .map(|stage| (stage.script.name, stage.address))
+        .chain([("side", side.address())])
+        .collect();
+    let envoy = Envoy::start_streams(binary, &module(GUEST), &chains, &clusters);
+    let log = || envoy.log().lines().map(String::from).collect();
+    observed(&stages, |name| envoy.listener(name), log)
+}
+
+pub(crate) fn in_lockgate() -> Observed {
+    let (stages, side) = (stages(), side());
+    let (mut listeners, mut upstreams, mut plugins) = (Map::new(), Map::new(), Map::new());
+    upstreams.insert("side".into(), json!({ "endpoints": [side.address().to_string()] }));
+    for stage in &stages {
+        let name = stage.script.name;
+        upstreams.insert(name.into(), json!({ "endpoints": [stage.address.to_string()] }));
+        let chain: Vec<_> = stage.script.plugins().collect();
+        listeners.insert(
+            name.into(),
+            json!({ "protocol": "tcp", "upstream": name, "chain": chain }),
+        );
+        for name in chain {
+            let Plugin {
+                root_id,
+                vm_id,
+                config,
+                vm_config,
+                ..
+            } = plugin(name);
+            plugins.insert(
+                name.into(),
+                json!({
+                    "module": GUEST, "root_id": root_id, "vm_id": vm_id, "config": config, "vm_config": vm_config,
+                }),
+            );
+        }
+    }
+    let gateway = Gateway::start(json!({ "listeners": listeners, "upstreams": upstreams, "plugins": plugins }));
+    let told = |line: &str| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        Some(line["fields"]["message"].as_str()?.to_string())
+    };
+    let log = || gateway.log().iter().filter_map(|line| told(line)).collect();
+    observed(&stages, |name| gateway.listener(name), log)
+}
+
+fn observed(stages: &[Stage], listener: impl Fn(&str) -> SocketAddr, log: impl Fn() -> Vec<String>) -> Observed {
+    let names = cases();
+    let observe = |(stage, case): (&Stage, &Case)| {
+        let lines = drive::drive(stage.script, listener(stage.script.name), stage.upstream.as_ref(), &log);
+        (case.run_name(), lines)
+    };
+    stages.iter().zip(&names).map(observe).collect()
+}

@@ -1,0 +1,164 @@
+//! Drives one connection from both its ends, and tells what each of them and the guest saw.
+
+use super::scripts::{Script, Step};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a step takes to settle.
+const SETTLE: Duration = Duration::from_millis(60);
+
+/// How long the end of a case is waited for.
+const PATIENCE: Duration = Duration::from_millis(700);
+
+/// Goes through the steps, and answers a line `WHO.WHAT = VALUE` for each thing that was seen.
+pub(super) fn drive(
+    script: &Script,
+    listener: SocketAddr,
+    upstream: Option<&TcpListener>,
+    log: &impl Fn() -> Vec<String>,
+) -> Vec<String> {
+    let mut client = End::new(TcpStream::connect(listener).ok());
+    let mut server = End::new(None);
+    let accept = || {
+        let listener = upstream?;
+        listener.set_nonblocking(true).expect("a fresh socket takes options");
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            if let Ok((stream, _)) = listener.accept() {
+                stream.set_nonblocking(false).expect("a fresh socket takes options");
+                return Some(stream);
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        None
+    };
+    thread::sleep(SETTLE);
+    for step in script.steps {
+        if server.socket.is_none() && step.is_the_upstreams() {
+            server = End::new(accept());
+        }
+        match step {
+            Step::Client(text) => client.send(text),
+            Step::Upstream(text) => server.send(text),
+            Step::ClientEnds => client.end(),
+            Step::UpstreamEnds => server.end(),
+            Step::ClientResets => client.reset(),
+            Step::UpstreamResets => server.reset(),
+            Step::Wait(milliseconds) => thread::sleep(Duration::from_millis(*milliseconds)),
+        }
+        thread::sleep(SETTLE);
+    }
+    if server.socket.is_none() {
+        server = End::new(accept());
+    }
+    let mut lines = Vec::new();
+    lines.extend(client.seen("client"));
+    lines.extend(server.seen("upstream"));
+    // What is still open is closed by both now.
+    drop((client, server));
+    lines.extend(notes(script, log));
+    lines
+}
+
+/// One end of the connection.
+struct End {
+    socket: Option<TcpStream>,
+    gone: bool,
+}
+
+impl End {
+    fn new(socket: Option<TcpStream>) -> Self {
+        if let Some(socket) = &socket {
+            socket.set_nodelay(true).expect("a fresh socket takes options");
+        }
+        Self { socket, gone: false }
+    }
+
+    fn send(&mut self, text: &str) {
+        if let Some(socket) = &mut self.socket {
+            // Whether it arrives is what the case is about.
+            let _ = socket.write_all(text.as_bytes());
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(socket) = &self.socket {
+            let _ = socket.shutdown(Shutdown::Write);
+        }
+    }
+
+    fn reset(&mut self) {
+        if let Some(socket) = self.socket.take() {
+            let told = socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO));
+            told.expect("a socket takes options");
+            self.gone = true;
+        }
+    }
+
+    /// What came, and how it ended.
+    fn seen(&mut self, who: &str) -> Vec<String> {
+        let Some(socket) = &mut self.socket else {
+            let why = if self.gone { "it had reset" } else { "never connected" };
+            return vec![format!("{who}.end = {why}")];
+        };
+        socket
+            .set_read_timeout(Some(Duration::from_millis(150)))
+            .expect("a socket takes options");
+        let (mut bytes, mut some) = (Vec::new(), [0; 65536]);
+        let end = loop {
+            match socket.read(&mut some) {
+                Ok(0) => break "closed",
+                Ok(count) => bytes.extend_from_slice(&some[..count]),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break "open",
+                Err(_) => break "reset",
+            }
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let text = match text.len() {
+            0..=100 => format!("{text:?}"),
+            long => format!("{:?}... {long} bytes", &text[..40]),
+        };
+        vec![format!("{who}.received = {text}"), format!("{who}.end = {end}")]
+    }
+}
+
+/// What the guest wrote about this case, once its connection was deleted.
+fn notes(script: &Script, log: &impl Fn() -> Vec<String>) -> Vec<String> {
+    let found = || -> Vec<String> {
+        let lines = log();
+        let plugins: Vec<_> = script.plugins().collect();
+        let note = |line: &String| {
+            let (_, rest) = line.split_once("l4|")?;
+            let (case, what) = rest.split_once('|')?;
+            if !plugins.contains(&case) {
+                return None;
+            }
+            let who = if plugins.len() > 1 {
+                format!("{case}.")
+            } else {
+                String::new()
+            };
+            Some(format!("guest.{who}{}", keyed(what)))
+        };
+        lines.iter().filter_map(note).collect()
+    };
+    let started = Instant::now();
+    loop {
+        let notes = found();
+        let ended = notes.iter().filter(|line| line.ends_with("delete")).count();
+        if ended >= script.plugins().count() || started.elapsed() > PATIENCE {
+            return notes;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// `WHAT: VALUE`, or a word and its value.
+fn keyed(what: &str) -> String {
+    match what.split_once(": ").or_else(|| what.split_once(' ')) {
+        Some((key, value)) => format!("{key} = {value}"),
+        None => what.to_string(),
+    }
+}
