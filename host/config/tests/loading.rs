@@ -9,7 +9,7 @@ use std::path::Path;
 use http::{HeaderName, Method};
 use lockgate_config::{
     AccessLogPath, EscapedSlashes, HostPattern, ListenerLimits, Loaded, Model, PathMatch, PluginIndex, Position,
-    UpstreamIndex, ValueMatch, load, load_text,
+    Protocol, UpstreamIndex, ValueMatch, load, load_text,
 };
 use lockgate_sandbox::settings::{Isolation, OnError};
 use lockgate_units::{Period, Size};
@@ -304,4 +304,28 @@ fn a_later_failure_is_told_at_its_plugin() {
         ),
         "{told}"
     );
+}
+
+#[test]
+fn a_listener_for_bytes_has_a_target_and_an_hour_of_patience_and_needs_no_routes() {
+    let text = |limits: &str| {
+        format!(
+            r#"{{ "plugin_dir": "plugins", "listeners": {{ "mqtt": {{ "listen": "127.0.0.1:1", "protocol": "tcp", "upstream": "broker",
+                   "chain": [ {{ "module": "watch" }} ] {limits} }} }},
+                 "upstreams": {{ "web": {{ "endpoints": [ "127.0.0.1:1" ] }}, "broker": {{ "endpoints": [ "127.0.0.1:2" ] }} }} }}"#
+        )
+    };
+    let silent = model(&text(""));
+    let Protocol::Tcp(forwarding) = &silent.listeners[0].protocol else {
+        panic!("{:?}", silent.listeners[0].protocol);
+    };
+    assert_eq!(
+        (forwarding.upstream, &*forwarding.chain),
+        (UpstreamIndex(1), &[PluginIndex(0)][..])
+    );
+    assert_eq!(silent.plugins[0].name, "listeners.mqtt/0:watch");
+    assert_eq!(silent.listeners[0].limits.idle_timeout, Period::seconds(3600));
+    assert!(silent.routes.is_empty());
+    let told = model(&text(r#", "limits": { "idle_timeout": "5m" }"#));
+    assert_eq!(told.listeners[0].limits.idle_timeout, Period::seconds(300));
 }

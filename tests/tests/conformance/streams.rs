@@ -18,7 +18,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use scripts::Step;
 use scripts::{SCRIPTS, Script};
 
 /// The guest of all of these cases.

@@ -167,7 +167,7 @@ fn tcp(
         if !problems.within(&here.key("upstream")) {
             problems.push(
                 Problem::told(here.clone(), "the key \"upstream\" is missing")
-                    .expected("with protocol \"tcp\", the upstream that gets the bytes")
+                    .expected("the name of the upstream that gets the bytes")
                     .around(),
             );
         }

@@ -156,19 +156,26 @@ gateway.json:6:3: /admin2: unknown key "admin2", expected "access_log", "admin",
         title: "a TCP listener to an upstream that is not there",
         wrote: r#""web": { "listen": "0.0.0.0:1883", "protocol": "tcp", "upstream": "broker", "chain": [] }"#,
         instead_of: r#""web": { "listen": "0.0.0.0:8080" }"#,
-        told: r#"TOLD1"#,
+        told: r#"gateway.json:7:71: /listeners/web/upstream: found "broker", expected the name of an upstream: "orders""#,
     },
     Mistake {
         title: "a TCP listener that leads nowhere, to a plugin that is not there",
         wrote: r#""web": { "listen": "0.0.0.0:1883", "protocol": "tcp", "chain": [ "kyes" ] }"#,
         instead_of: r#""web": { "listen": "0.0.0.0:8080" }"#,
-        told: r#"TOLD2"#,
+        told: r#"gateway.json:7:12: /listeners/web: the key "upstream" is missing, expected the name of the upstream that gets the bytes
+gateway.json:7:70: /listeners/web/chain/0: found "kyes", expected the name of a plugin: "keys" or "rate"
+  help: did you mean "keys"?"#,
     },
     Mistake {
         title: "knobs of requests on a TCP listener",
         wrote: r#""web": { "listen": "0.0.0.0:1883", "protocol": "tcp", "upstream": "orders", "trusted_proxies": [ "10.0.0.0/8" ], "limits": { "idle_timeout": "5m", "body": "1MiB", "headers": 5 } }"#,
         instead_of: r#""web": { "listen": "0.0.0.0:8080" }"#,
-        told: r#"TOLD3"#,
+        told: r#"gateway.json:7:81: /listeners/web/trusted_proxies: "trusted_proxies" is about requests, and this listener's protocol is "tcp"
+  help: bytes have no requests; take it out
+gateway.json:7:152: /listeners/web/limits/body: "body" is about requests, and this listener's protocol is "tcp"
+  help: bytes have no requests; take it out
+gateway.json:7:168: /listeners/web/limits/headers: "headers" is about requests, and this listener's protocol is "tcp"
+  help: bytes have no requests; take it out"#,
     },
     Mistake {
         title: "a chain on an HTTP listener",
