@@ -8,22 +8,23 @@ mod cells;
 mod defined;
 mod render;
 mod series;
+mod tallies;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lockgate_sandbox::{MetricKind, Status};
+use lockgate_sandbox::{MetricKind, Status, VmEvent};
 
 use crate::tcp::Ending;
 
 use cells::Count;
 use defined::{Defined, Metric};
 use series::{PluginCells, RequestCells, Series, TcpCells, UpstreamCells};
+use tallies::Tallies;
 
 pub use series::Phase;
 
@@ -45,7 +46,11 @@ struct Counters {
     workers: Mutex<Vec<Arc<WorkerCells>>>,
     defined: Defined,
     /// By plugin and kind.
-    failures: Mutex<BTreeMap<(String, &'static str), u64>>,
+    failures: Tallies,
+    /// By plugin and what was refused.
+    refusals: Tallies,
+    /// By plugin and event.
+    events: Tallies,
     reloads_done: AtomicU64,
     reloads_failed: AtomicU64,
     access_log_dropped: Arc<AtomicU64>,
@@ -86,10 +91,7 @@ impl Registry {
 
     /// A plugin failed; `kind` is one of a fixed set.
     pub fn failures(&self, plugin: &str, kind: &'static str) {
-        let mut failures = self.0.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        if failures.len() < series::MOST || failures.keys().any(|known| known.0 == plugin && known.1 == kind) {
-            *failures.entry((plugin.to_owned(), kind)).or_default() += 1;
-        }
+        self.0.failures.add(plugin, kind, 1);
     }
 
     /// A reload has ended.
@@ -161,6 +163,16 @@ impl WorkerMetrics {
     /// See [`Registry::failures`].
     pub fn failures(&self, plugin: &str, kind: &'static str) {
         self.registry.failures(plugin, kind);
+    }
+
+    /// A plugin was refused something so many times; `what` is one of a fixed set.
+    pub fn refusals(&self, plugin: &str, what: &'static str, times: u64) {
+        self.registry.0.refusals.add(plugin, what, times);
+    }
+
+    /// A plugin's VM on this worker has come to a turn.
+    pub fn vm_event(&self, plugin: &str, event: VmEvent) {
+        self.registry.0.events.add(plugin, event.as_str(), 1);
     }
 
     /// Makes a metric that shows as `lockgate_plugin_NAME`, or finds it: plugins that agree on name and kind share it. Bytes that

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use lockgate_sandbox::exchange::SharedExchange;
 use lockgate_sandbox::{
-    Callout, CalloutReply, Failure, LogLevel, MetricKind, Outside, Plugin, QueueTarget, Status, TickTarget,
+    Callout, CalloutReply, Failure, LogLevel, MetricKind, Outside, Plugin, QueueTarget, Refusal, Status, TickTarget,
+    VmEvent,
 };
 use rustc_hash::FxHashMap;
 use tokio::task::AbortHandle;
@@ -191,6 +192,18 @@ impl Outside for World {
     fn failed(&self, plugin: &Plugin, failure: &Failure, _phase: &str) {
         if let Ok(station) = self.station() {
             station.metrics.failures(plugin.name(), failure.kind.as_str());
+        }
+    }
+
+    fn refused(&self, plugin: &Plugin, what: Refusal, times: u64) {
+        if let Ok(station) = self.station() {
+            station.metrics.refusals(plugin.name(), what.as_str(), times);
+        }
+    }
+
+    fn happened(&self, plugin: &Plugin, event: VmEvent) {
+        if let Ok(station) = self.station() {
+            station.metrics.vm_event(plugin.name(), event);
         }
     }
 }

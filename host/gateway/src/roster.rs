@@ -80,13 +80,15 @@ impl Roster {
                 .filter_map(|(worker, reports)| Some(vm_line(worker, reports.as_ref()?.get(index)?)))
                 .collect();
             let trapped = vms.iter().find_map(|vm| vm.last_error.clone());
-            let backing_off = vms.iter().any(|vm| vm.state == "backing_off");
+            let worst = ["quarantined", "backing_off"]
+                .into_iter()
+                .find(|state| vms.iter().any(|vm| vm.state == *state));
             PluginReport {
                 name: spec.name.clone(),
                 module: spec.module_name.clone(),
                 sha256: spec.module.sha256().to_owned(),
                 version: loaded.version.to_string(),
-                state: if backing_off { "backing_off" } else { "running" }.to_owned(),
+                state: worst.unwrap_or("running").to_owned(),
                 vms,
                 last_error: self.held_back[index].clone().or(trapped),
             }

@@ -8,6 +8,8 @@ const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
 /// A VM that got this old had lived well.
 const GOOD_AGE: Duration = Duration::from_secs(10);
+/// After so many failures in a row a VM is let back to one request only, to see whether it is sound again.
+const QUARANTINE: u32 = 3;
 /// So had one that saw this many streams to their end.
 const GOOD_STREAMS: u64 = 256;
 
@@ -52,6 +54,11 @@ impl Backoff {
         self.not_before = Some(now + pause.mul_f64(1.0 - 0.25 * chance.clamp(0.0, 1.0)));
     }
 
+    /// Whether the next replacement has to prove itself with one request before it gets all.
+    pub(crate) fn is_quarantined(&self) -> bool {
+        self.failures >= QUARANTINE
+    }
+
     /// How long a replacement has to wait yet; `None` if it need not.
     pub(crate) fn wait(&self, now: Instant) -> Option<Duration> {
         self.not_before
@@ -87,6 +94,7 @@ mod tests {
         for _ in 0..8 {
             backoff.died(SHORT, now, 0.0);
             pauses.push(backoff.wait(now).unwrap().as_secs());
+            assert_eq!(backoff.is_quarantined(), pauses.len() >= 3);
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
     }

@@ -10,6 +10,7 @@ mod later;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmtime::{Store, TypedFunc, WasmParams, WasmResults};
@@ -17,9 +18,11 @@ use wasmtime::{Store, TypedFunc, WasmParams, WasmResults};
 use self::later::Later;
 use crate::exports::Exports;
 use crate::failure::{Failure, FailureKind};
+use crate::incident::VmEvent;
 use crate::outside::{Outside, TickTarget};
 use crate::plugin::Plugin;
 use crate::state::State;
+use crate::suspects::Suspects;
 use crate::trap;
 
 /// What all instances of one VM add up to, for its operator.
@@ -32,6 +35,19 @@ pub(crate) struct Record {
     pub(crate) last_failure: RefCell<Option<String>>,
 }
 
+/// How an instance stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// Takes every stream.
+    Serving,
+    /// One stream tries whether it is sound.
+    Probing,
+    /// It has outgrown its memory: another one is to take the next streams.
+    Outgrown,
+    /// It has trapped and never runs again.
+    Dead,
+}
+
 /// One instance of a plugin's module.
 pub(crate) struct Instance {
     plugin: Plugin,
@@ -39,9 +55,14 @@ pub(crate) struct Instance {
     /// Gone once the guest has died.
     store: RefCell<Option<Store<State>>>,
     exports: Exports,
-    alive: Cell<bool>,
+    life: Cell<Life>,
+    /// Open streams that have spent their budget of CPU time.
+    overspent: RefCell<Vec<u32>>,
+    any_overspent: Cell<bool>,
     later: Later,
     record: Rc<Record>,
+    /// Requests that end VMs; none where every stream has its own.
+    suspects: Option<Arc<Suspects>>,
     born: Instant,
     died_after: Cell<Option<Duration>>,
     next_context: Cell<u32>,
@@ -61,7 +82,35 @@ impl Instance {
     }
 
     pub(crate) fn is_alive(&self) -> bool {
-        self.alive.get()
+        self.life.get() != Life::Dead
+    }
+
+    /// Whether it takes new streams without further ado.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.life.get() == Life::Serving
+    }
+
+    pub(crate) fn life(&self) -> Life {
+        self.life.get()
+    }
+
+    /// From now on it stands so; the dead stay dead.
+    pub(crate) fn set_life(&self, life: Life) {
+        if self.is_alive() {
+            self.life.set(life);
+        }
+    }
+
+    /// Whether a stream has spent its budget of CPU time.
+    pub(crate) fn is_overspent(&self, id: u32) -> bool {
+        self.any_overspent.get() && self.overspent.borrow().contains(&id)
+    }
+
+    /// What a stream that has spent its budget is told.
+    pub(crate) fn overspent(&self) -> Failure {
+        let milliseconds = self.plugin.spec().limits.request_deadline.duration().as_millis();
+        let message = format!("the request took more than {milliseconds} ms of CPU time in all its callbacks");
+        self.failure(FailureKind::Deadline, message)
     }
 
     /// How long it lived, or has lived so far.
@@ -101,8 +150,8 @@ impl Instance {
         enter(state);
         match function.call(&mut *store, params) {
             Ok(result) => {
-                if !store.data().completed.is_empty() {
-                    self.later.note();
+                if store.data().needs_attention() {
+                    self.attend(store.data_mut());
                 }
                 Ok(result)
             }
@@ -124,10 +173,56 @@ impl Instance {
         self.store.try_borrow_mut().is_err()
     }
 
+    /// The guest has returned and left something to look after.
+    #[cold]
+    fn attend(&self, state: &mut State) {
+        self.later.note();
+        state.cap.attention = false;
+        if std::mem::take(&mut state.cap.outgrown) && self.is_serving() {
+            self.life.set(Life::Outgrown);
+        }
+        self.count_refusals(state);
+        for id in state.overspent.drain(..) {
+            let failure = self.overspent();
+            tracing::error!(plugin = %self.plugin.name(), kind = failure.kind.as_str(), "{}", failure.message);
+            self.record.last_failure.borrow_mut().replace(failure.message.clone());
+            self.outside.failed(&self.plugin, &failure, state.phase.as_str());
+            self.outside.happened(&self.plugin, VmEvent::RequestOverspent);
+            self.overspent.borrow_mut().push(id);
+            self.any_overspent.set(true);
+            if let Some(context) = state.contexts.get(&id)
+                && id != state.running
+            {
+                context.exchange.borrow_mut().wake();
+            }
+        }
+    }
+
+    fn count_refusals(&self, state: &mut State) {
+        for (what, times) in state.refusals.drain(..) {
+            self.outside.refused(&self.plugin, what, times);
+        }
+    }
+
+    /// Whom a trap is to be blamed on: the request that the guest was working for.
+    fn accuse(&self, state: &State) {
+        let Some(context) = state.contexts.get(&state.on_account_of()) else {
+            return;
+        };
+        let Some(suspects) = &self.suspects else { return };
+        let print = context
+            .print
+            .unwrap_or_else(|| suspects.fingerprint(&context.exchange.borrow().request));
+        if suspects.accuse(print, self.outside.now()) {
+            tracing::error!(plugin = %self.plugin.name(), "the same request has ended two VMs; it is kept from the plugin for a while");
+            self.outside.happened(&self.plugin, VmEvent::RequestShunned);
+        }
+    }
+
     /// The guest has trapped. Tells it, gives everything back, and wakes those that wait in vain.
     #[cold]
     fn bury(&self, store: Option<Store<State>>, error: &wasmtime::Error) -> Failure {
-        self.alive.set(false);
+        self.life.set(Life::Dead);
         self.died_after.set(Some(self.lived()));
         let Some(mut store) = store else { return self.lost() };
         let state = store.data_mut();
@@ -146,6 +241,8 @@ impl Instance {
             failure.message
         );
         self.mourn(&failure, phase);
+        self.accuse(state);
+        self.count_refusals(state);
         let contexts = std::mem::take(&mut state.contexts);
         if self.exports.tick.is_some()
             && let Some(inbox) = state.inbox.take()

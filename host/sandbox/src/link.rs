@@ -1,5 +1,7 @@
 //! From a module and its settings to a plugin that is ready to run: imports are resolved once, before any worker sees it.
 
+use std::sync::Arc;
+
 use wasmtime::{ExternType, InstancePre, Linker};
 
 use crate::calls::CallSet;
@@ -10,6 +12,7 @@ use crate::hostcalls;
 use crate::plugin::{Plugin, PluginSpec};
 use crate::settings::Isolation;
 use crate::state::State;
+use crate::suspects::Suspects;
 
 /// What linking prepares for the VMs of a plugin.
 pub(crate) struct Prepared {
@@ -17,6 +20,8 @@ pub(crate) struct Prepared {
     pub(crate) exports: ExportIndices,
     /// The host calls that the operator allows.
     pub(crate) permitted: CallSet,
+    /// Requests that ended VMs of this plugin, on whichever worker.
+    pub(crate) suspects: Arc<Suspects>,
 }
 
 impl Plugin {
@@ -49,6 +54,7 @@ impl Plugin {
                 instance,
                 exports,
                 permitted,
+                suspects: Arc::new(Suspects::new()),
             }),
         ))
     }

@@ -14,6 +14,7 @@ use lockgate_abi::{LogLevel, MetricKind, Status};
 
 use crate::exchange::{RequestHead, SharedExchange};
 use crate::failure::Failure;
+use crate::incident::{Refusal, VmEvent};
 use crate::os;
 use crate::plugin::Plugin;
 
@@ -128,6 +129,12 @@ pub trait Outside {
 
     /// A plugin has failed. For counting: the sandbox has already logged where and why.
     fn failed(&self, plugin: &Plugin, failure: &Failure, phase: &str);
+
+    /// A plugin was refused something so many times. For counting: the sandbox has already logged what, at a bounded rate.
+    fn refused(&self, _plugin: &Plugin, _what: Refusal, _times: u64) {}
+
+    /// A plugin's VM has come to a turn. For counting.
+    fn happened(&self, _plugin: &Plugin, _event: VmEvent) {}
 }
 
 /// An HTTP request that a plugin wants to be made.

@@ -12,10 +12,16 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// CPU time of one callback. A callback that goes past it is stopped and counts as a failure.
     pub deadline: Period,
+    /// CPU time of all callbacks of one request together. Past it the plugin is through with this request, as if it had failed;
+    /// its VM lives on.
+    pub request_deadline: Period,
     /// CPU time of starting: initialisation, `vm_start` and `configure` together.
     pub start_deadline: Period,
     /// Linear memory of one VM. A guest that asks for more is refused by its `memory.grow`.
     pub memory: Size,
+    /// Linear memory past which a VM is relieved: new requests get a fresh one, and the old one goes when its last request has
+    /// ended. Absent, three quarters of `memory`. What a plugin keeps in its memory is lost with the VM.
+    pub soft_memory: Option<Size>,
     /// Body bytes kept while the plugin pauses, per stream and direction. Past it, a request is answered 413, a response 502.
     pub body: Size,
     /// HTTP callouts of one VM that may be under way at a time.
@@ -28,12 +34,23 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             deadline: Period::millis(20),
+            request_deadline: Period::seconds(1),
             start_deadline: Period::seconds(2),
             memory: Size::mib(64),
+            soft_memory: None,
             body: Size::mib(1),
             callouts: 256,
             log_lines: 500,
         }
+    }
+}
+
+impl Limits {
+    /// The soft limit on memory in bytes, whether it is written down or not; never above the hard one.
+    #[must_use]
+    pub fn soft_bytes(&self) -> usize {
+        let hard = self.memory.as_usize();
+        self.soft_memory.map_or(hard / 4 * 3, |soft| soft.as_usize().min(hard))
     }
 }
 

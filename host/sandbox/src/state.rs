@@ -7,7 +7,7 @@ mod phase;
 
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lockgate_abi::{LogLevel, Status};
 use rustc_hash::FxHashMap;
@@ -20,8 +20,10 @@ use self::limits::{LineGate, Verdict};
 use crate::calls::CallSet;
 use crate::exchange::{Asked, SharedExchange};
 use crate::headers::HeaderFilter;
+use crate::incident::Refusal;
 use crate::outside::{CalloutResult, Inbox, Outside};
 use crate::plugin::Plugin;
+use crate::suspects::Fingerprint;
 
 /// The id of the one root context of a VM. Streams count up from here.
 pub(crate) const ROOT: u32 = 1;
@@ -59,6 +61,12 @@ pub(crate) struct State {
     pub(crate) next_callout: u32,
     /// What the running callback may read: the answer to its callout.
     pub(crate) answer: Option<CalloutResult>,
+    /// The stream that an answer belongs to while the root context's callback runs for it.
+    pub(crate) payer: u32,
+    /// Streams that have just spent their budget.
+    pub(crate) overspent: Vec<u32>,
+    /// What the guest was refused since that was last counted.
+    pub(crate) refusals: Vec<(Refusal, u64)>,
     /// Contexts that had said "not done yet" and now are.
     pub(crate) completed: Vec<u32>,
     pub(crate) born: Instant,
@@ -71,6 +79,10 @@ pub(crate) struct Context {
     pub(crate) exchange: SharedExchange,
     pub(crate) position: usize,
     pub(crate) life: ContextLife,
+    /// CPU time that its callbacks have taken, as far as it was noticed.
+    pub(crate) spent: Duration,
+    /// What its request is known by, if anybody has to know.
+    pub(crate) print: Option<Fingerprint>,
 }
 
 /// How far the end of a context has got.
@@ -97,7 +109,7 @@ impl State {
         let spec = plugin.spec();
         let (limits, headers) = (&spec.limits, &spec.capabilities.headers);
         Self {
-            cap: MemoryCap::new(limits.memory.as_usize()),
+            cap: MemoryCap::new(limits.memory.as_usize(), limits.soft_bytes()),
             budget: Budget::new(limits.start_deadline.duration()),
             gate: LineGate::new(limits.log_lines),
             filter: headers.as_deref().map(HeaderFilter::new),
@@ -119,6 +131,9 @@ impl State {
             callouts: FxHashMap::default(),
             next_callout: 0,
             answer: None,
+            payer: ROOT,
+            overspent: Vec::new(),
+            refusals: Vec::new(),
             completed: Vec::new(),
             tail: Some(VecDeque::new()),
         }
@@ -127,6 +142,7 @@ impl State {
     /// A callback of the root context begins.
     pub(crate) fn enter_root(&mut self, phase: Phase) {
         self.enter(ROOT, phase);
+        self.payer = ROOT;
         self.effective = Effective {
             id: ROOT,
             exchange: None,
@@ -151,6 +167,44 @@ impl State {
         self.cap.refused = false;
     }
 
+    /// An epoch has ended while the guest was running; says whether it may go on.
+    pub(crate) fn epoch_ended(&mut self, cpu_time: Duration) -> bool {
+        let used = self.budget.charge(cpu_time);
+        let (limit, id) = (
+            self.plugin.spec().limits.request_deadline.duration(),
+            self.on_account_of(),
+        );
+        if let Some(context) = self.contexts.get_mut(&id) {
+            let before = context.spent;
+            context.spent += used;
+            if before < limit && context.spent >= limit {
+                self.overspent.push(id);
+                self.cap.attention = true;
+            }
+        }
+        self.budget.allows(cpu_time)
+    }
+
+    /// Whose request the guest is working for: the running context, or the one that a callback of the root context is about.
+    pub(crate) fn on_account_of(&self) -> u32 {
+        let candidates = [self.running, self.effective.id, self.payer];
+        candidates.into_iter().find(|id| *id > ROOT).unwrap_or(ROOT)
+    }
+
+    /// The guest does not get what it asked for, which is to be counted.
+    pub(crate) fn refuse(&mut self, what: Refusal) {
+        match self.refusals.iter_mut().find(|(known, _)| *known == what) {
+            Some((_, times)) => *times += 1,
+            None => self.refusals.push((what, 1)),
+        }
+        self.cap.attention = true;
+    }
+
+    /// Whether there is something to look after when the guest has returned.
+    pub(crate) fn needs_attention(&self) -> bool {
+        !self.completed.is_empty() | self.cap.attention
+    }
+
     /// Nothing runs on behalf of a context that is over.
     pub(crate) fn leave(&mut self, id: u32) {
         if self.effective.id == id {
@@ -159,8 +213,9 @@ impl State {
     }
 
     /// The VM has started: from now on it is told less, and callbacks have their usual budget.
-    pub(crate) fn started(&mut self) {
+    pub(crate) fn started(&mut self, memory: usize) {
         self.tail = None;
+        self.cap.started(memory);
         self.budget.set_limit(self.plugin.spec().limits.deadline.duration());
     }
 
@@ -184,7 +239,7 @@ impl State {
         const LONGEST: usize = 8 * 1024;
         let message = &message[..message.floor_char_boundary(LONGEST)];
         match self.gate.line(self.outside.now()) {
-            Verdict::Drop => return,
+            Verdict::Drop => return self.refuse(Refusal::Log),
             Verdict::Pass { dropped: 0 } => {}
             Verdict::Pass { dropped } => {
                 let told = format!("{dropped} log lines were dropped: more than limits.log_lines per second");

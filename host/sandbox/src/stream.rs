@@ -13,6 +13,7 @@ use crate::headers::MapView;
 use crate::instance::Instance;
 use crate::plugin::Plugin;
 use crate::state::{Phase, State};
+use crate::suspects::Fingerprint;
 
 /// A request, or a TCP connection, in a plugin. Dropping it ends its context, as [`Stream::finish`] does.
 ///
@@ -28,8 +29,12 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn open(instance: Rc<Instance>, exchange: &SharedExchange) -> Result<Self, Failure> {
-        let id = instance.open(exchange)?;
+    pub(crate) fn open(
+        instance: Rc<Instance>,
+        exchange: &SharedExchange,
+        print: Option<Fingerprint>,
+    ) -> Result<Self, Failure> {
+        let id = instance.open(exchange, print)?;
         let position = exchange.borrow().position;
         Ok(Self {
             instance,
@@ -160,11 +165,11 @@ impl Stream {
         Ok(Action::Continue)
     }
 
-    /// Whether its VM has failed meanwhile, by this stream's doing or another's. Whoever waits for this stream to resume is
+    /// Whether its VM has failed meanwhile, by this stream's doing or another's, or it has spent its budget of CPU time. Whoever waits for this stream to resume is
     /// woken when that happens, and waits in vain.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        !self.instance.is_alive()
+        !self.instance.is_alive() || self.instance.is_overspent(self.id)
     }
 
     /// Whether a callout is under way that this stream asked for.
@@ -227,6 +232,9 @@ impl Stream {
         let enter = |state: &mut State| state.enter_stream(self.id, &self.exchange, self.position, phase);
         let answer = self.instance.run(enter, hook, params);
         self.instance.settle();
+        if self.instance.is_overspent(self.id) {
+            return answer.and_then(|_| Err(self.instance.overspent()));
+        }
         answer.map(Some)
     }
 }

@@ -1,29 +1,45 @@
 //! A plugin on one worker: the instance that runs now, and its replacement when it fails.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::backoff::{Backoff, Life};
+use crate::backoff::{self, Backoff};
 use crate::exchange::SharedExchange;
 use crate::failure::{Failure, FailureKind};
-use crate::instance::{Instance, Record, failure};
+use crate::incident::VmEvent;
+use crate::instance::{Instance, Life, Record, failure};
 use crate::os;
 use crate::outside::Outside;
 use crate::plugin::Plugin;
 use crate::settings::Isolation;
+use crate::state::Phase;
 use crate::stream::Stream;
+use crate::suspects::{Fingerprint, Suspects};
+
+/// An instance younger than this is not relieved, however fast it grows: starting one costs milliseconds.
+const SHORTEST_LIFE: Duration = Duration::from_secs(1);
+/// A stream that is open for so long without a failure has come through its probation.
+const LONGEST_PROBE: Duration = Duration::from_secs(1);
 
 /// A plugin on one worker.
 ///
 /// An instance that traps is never run again. The next stream starts another one, after a pause if they keep trapping;
-/// meanwhile streams get [`FailureKind::Unavailable`]. With [`Isolation::Stream`] every stream has an instance of its own.
+/// meanwhile streams get [`FailureKind::Unavailable`]. After three such pauses the VM is in quarantine: the next instance gets one
+/// stream, and all others only when that one has come through. An instance that has outgrown `limits.soft_memory` keeps the
+/// streams that it has, and a fresh one takes those that come. With [`Isolation::Stream`] every stream has an instance of its own.
 pub struct Vm {
     plugin: Plugin,
     outside: Rc<dyn Outside>,
     /// The shared instance, alive or dead; none before the start and with an instance per stream.
     current: RefCell<Option<Rc<Instance>>>,
     backoff: RefCell<Backoff>,
+    /// When the one stream of an instance on probation was let in.
+    probed: Cell<Option<Instant>>,
+    /// Whether the operator was told of a quarantine that has not ended yet.
+    quarantined: Cell<bool>,
+    suspects: Arc<Suspects>,
     record: Rc<Record>,
 }
 
@@ -36,6 +52,8 @@ pub enum VmState {
     Running,
     /// It keeps failing, and is not tried again before some time has gone by.
     BackingOff,
+    /// It has failed so often that one request at a time tries it.
+    Quarantined,
 }
 
 impl VmState {
@@ -46,6 +64,7 @@ impl VmState {
             Self::Idle => "idle",
             Self::Running => "running",
             Self::BackingOff => "backing_off",
+            Self::Quarantined => "quarantined",
         }
     }
 }
@@ -72,10 +91,13 @@ impl Vm {
     #[must_use]
     pub fn new(plugin: Plugin, outside: Rc<dyn Outside>) -> Rc<Self> {
         Rc::new(Self {
+            suspects: Arc::clone(&plugin.prepared().suspects),
             plugin,
             outside,
             current: RefCell::default(),
             backoff: RefCell::default(),
+            probed: Cell::default(),
+            quarantined: Cell::default(),
             record: Rc::default(),
         })
     }
@@ -103,13 +125,29 @@ impl Vm {
     /// Opens a stream context for an exchange, whose `position` is the plugin's place in the chain.
     ///
     /// # Errors
-    /// There is no VM now, or the guest failed.
+    /// There is no VM now, or the guest failed, or this request has ended too many VMs.
     pub fn open(self: &Rc<Self>, exchange: &SharedExchange) -> Result<Stream, Failure> {
+        let print = if self.suspects.is_watching() {
+            self.vet(exchange)?
+        } else {
+            None
+        };
         let instance = match self.plugin.spec().isolation {
             Isolation::Shared => self.shared()?,
             Isolation::Stream => Instance::start(&self.plugin, &self.outside, &self.record)?,
         };
-        Stream::open(instance, exchange)
+        Stream::open(instance, exchange, print)
+    }
+
+    /// There was a trap of late: takes down what the request is known by, and keeps it away if it has ended too many VMs.
+    #[cold]
+    fn vet(&self, exchange: &SharedExchange) -> Result<Option<Fingerprint>, Failure> {
+        let print = self.suspects.fingerprint(&exchange.borrow().request);
+        if self.suspects.shuns(print, self.outside.now()) {
+            let message = "the request has ended two VMs, and is kept from the plugin for a while".to_owned();
+            return Err(self.refused(FailureKind::QueryOfDeath, message));
+        }
+        Ok(Some(print))
     }
 
     /// How it is.
@@ -118,7 +156,9 @@ impl Vm {
         let current = self.current.borrow();
         let running = current.as_ref().filter(|instance| instance.is_alive());
         let state = match running {
+            Some(instance) if instance.life() == Life::Probing => VmState::Quarantined,
             Some(_) => VmState::Running,
+            None if self.backoff.borrow().is_quarantined() => VmState::Quarantined,
             None if self.backoff.borrow().wait(self.outside.now()).is_some() => VmState::BackingOff,
             None => VmState::Idle,
         };
@@ -135,20 +175,75 @@ impl Vm {
     /// The instance that all streams share, replaced if it has died and may be.
     fn shared(&self) -> Result<Rc<Instance>, Failure> {
         match &*self.current.borrow() {
-            Some(instance) if instance.is_alive() => return Ok(Rc::clone(instance)),
+            Some(instance) if instance.is_serving() => return Ok(Rc::clone(instance)),
             _ => {}
         }
-        self.replace()
+        self.another()
     }
 
+    /// The instance does not simply serve.
     #[cold]
+    fn another(&self) -> Result<Rc<Instance>, Failure> {
+        let current = self.current.borrow().clone();
+        match current {
+            Some(instance) if instance.life() == Life::Outgrown => Ok(self.relieve(instance)),
+            Some(instance) if instance.life() == Life::Probing => self.probe(instance),
+            _ => self.replace(),
+        }
+    }
+
+    /// A fresh instance for new streams; the old one ends with its last stream. If none can be had, or the last one was had only
+    /// just now, the old one goes on: it still has room up to its hard limit.
+    fn relieve(&self, old: Rc<Instance>) -> Rc<Instance> {
+        if old.age() < SHORTEST_LIFE {
+            return old;
+        }
+        match Instance::start(&self.plugin, &self.outside, &self.record) {
+            Ok(fresh) => {
+                let (streams, memory) = (self.record.streams.get(), old.memory_bytes());
+                tracing::info!(plugin = %self.plugin.name(), memory, streams, "the VM has outgrown limits.soft_memory; a fresh one takes new requests");
+                self.outside.happened(&self.plugin, VmEvent::Recycled);
+                // Ending an instance runs its guest, and that may come back here: nothing is borrowed any more.
+                let before = self.current.replace(Some(Rc::clone(&fresh)));
+                drop(before);
+                fresh
+            }
+            Err(_) => {
+                old.set_life(Life::Serving);
+                old
+            }
+        }
+    }
+
+    /// One stream has been let into an instance on probation; the next one waits for how it fared.
+    fn probe(&self, instance: Rc<Instance>) -> Result<Rc<Instance>, Failure> {
+        let begun = self.probed.get();
+        let passed = instance.finished() > 0
+            || begun.is_some_and(|begun| self.outside.now().saturating_duration_since(begun) >= LONGEST_PROBE);
+        if passed {
+            instance.set_life(Life::Serving);
+            if self.quarantined.replace(false) {
+                tracing::warn!(plugin = %self.plugin.name(), "the plugin serves again after a quarantine");
+                self.outside.happened(&self.plugin, VmEvent::Released);
+            }
+            return Ok(instance);
+        }
+        let message = "it is in quarantine, and another request is trying it".to_owned();
+        Err(self.refused(FailureKind::Unavailable, message))
+    }
+
     fn replace(&self) -> Result<Rc<Instance>, Failure> {
         if let Some(dead) = self.current.take() {
-            let life = Life {
+            let life = backoff::Life {
                 age: dead.age(),
                 streams: dead.finished(),
             };
             self.backoff.borrow_mut().died(life, self.outside.now(), chance());
+        }
+        let quarantined = self.backoff.borrow().is_quarantined();
+        if quarantined && !self.quarantined.replace(true) {
+            tracing::error!(plugin = %self.plugin.name(), "the plugin keeps failing and is in quarantine: one request at a time tries it");
+            self.outside.happened(&self.plugin, VmEvent::Quarantined);
         }
         if let Some(wait) = self.backoff.borrow().wait(self.outside.now()) {
             let last = self.record.last_failure.borrow().clone().unwrap_or_default();
@@ -156,10 +251,16 @@ impl Vm {
                 "not started again for another {} ms, as it failed: {last}",
                 wait.as_millis()
             );
-            return Err(failure(&self.plugin, FailureKind::Unavailable, message));
+            return Err(self.refused(FailureKind::Unavailable, message));
         }
         match Instance::start(&self.plugin, &self.outside, &self.record) {
             Ok(instance) => {
+                if quarantined {
+                    instance.set_life(Life::Probing);
+                    self.probed.set(Some(self.outside.now()));
+                } else if self.quarantined.replace(false) {
+                    self.outside.happened(&self.plugin, VmEvent::Released);
+                }
                 *self.current.borrow_mut() = Some(Rc::clone(&instance));
                 Ok(instance)
             }
@@ -167,6 +268,23 @@ impl Vm {
                 self.backoff.borrow_mut().failed(self.outside.now(), chance());
                 Err(failure)
             }
+        }
+    }
+
+    /// A stream that is not let in. Counted, as the operator should see what a plugin's failures cost.
+    fn refused(&self, kind: FailureKind, message: String) -> Failure {
+        let failure = failure(&self.plugin, kind, message);
+        self.outside
+            .failed(&self.plugin, &failure, Phase::ContextCreate.as_str());
+        failure
+    }
+}
+
+impl Drop for Vm {
+    /// A quarantine ends with the plugin.
+    fn drop(&mut self) {
+        if self.quarantined.get() {
+            self.outside.happened(&self.plugin, VmEvent::Released);
         }
     }
 }

@@ -19,6 +19,7 @@ mod guests {
     mod limits;
     mod modules;
     mod properties;
+    mod sheltering;
     mod storm;
     mod streams;
     mod surroundings;

@@ -181,6 +181,7 @@ fn check_env(env: &BTreeMap<String, String>, here: &Pointer, problems: &mut Prob
 
 fn check_limits(limits: &Limits, here: &Pointer, problems: &mut Problems) {
     entry::positive(limits.deadline, &here.key("deadline"), problems);
+    entry::positive(limits.request_deadline, &here.key("request_deadline"), problems);
     entry::positive(limits.start_deadline, &here.key("start_deadline"), problems);
     // A page of WebAssembly memory, and all that 32-bit addresses reach.
     entry::between(
@@ -190,6 +191,9 @@ fn check_limits(limits: &Limits, here: &Pointer, problems: &mut Problems) {
         &here.key("memory"),
         problems,
     );
+    if let Some(soft) = limits.soft_memory {
+        entry::between(soft, Size::kib(64), limits.memory, &here.key("soft_memory"), problems);
+    }
 }
 
 fn digest_of(text: &str, here: &Pointer) -> Result<String, Problem> {

@@ -20,7 +20,13 @@ const LONGEST_NAME: usize = 256;
 /// Cells of a counter.
 const STRIPES: usize = 8;
 /// Names that the gateway's own families take: `lockgate_plugin_` and one of these.
-const TAKEN: [&str; 2] = ["duration_seconds", "failures_total"];
+const TAKEN: [&str; 5] = [
+    "duration_seconds",
+    "failures_total",
+    "refusals_total",
+    "events_total",
+    "quarantined",
+];
 /// What a histogram's samples end in.
 const SUFFIXES: [&str; 3] = ["_bucket", "_sum", "_count"];
 /// Values have no unit that is known here; the bounds suit milliseconds as well as bytes.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use lockgate_sandbox::MetricKind;
+use lockgate_sandbox::{MetricKind, VmEvent};
 
 use super::cells::{BOUNDS, CALLBACK_BOUNDS, Distribution, REQUEST_BOUNDS};
 use super::defined::BOUNDS_OF_VALUES;
@@ -93,18 +93,45 @@ fn plugins(out: &mut Text, workers: &[Arc<WorkerCells>]) {
 }
 
 fn failures(out: &mut Text, counters: &Counters) {
-    out.family(
-        "lockgate_plugin_failures_total",
-        "counter",
-        "Failures of plugins: traps, spent budgets, and the like.",
-    );
-    let failures = counters.failures.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    for ((plugin, kind), count) in &failures {
-        out.sample(
+    let families = [
+        (
             "lockgate_plugin_failures_total",
-            &[("plugin", plugin), ("kind", kind)],
-            count,
-        );
+            "kind",
+            "Failures of plugins: traps, spent budgets, and the like.",
+            &counters.failures,
+        ),
+        (
+            "lockgate_plugin_refusals_total",
+            "what",
+            "What plugins asked for and did not get, by the limit or capability that was in the way.",
+            &counters.refusals,
+        ),
+        (
+            "lockgate_plugin_events_total",
+            "event",
+            "Turns in the life of plugins' VMs: recycled, quarantined, released, and requests that were cut off or shunned.",
+            &counters.events,
+        ),
+    ];
+    for (name, label, help, tallies) in families {
+        out.family(name, "counter", help);
+        for ((plugin, word), count) in &tallies.all() {
+            out.sample(name, &[("plugin", plugin), (label, word)], count);
+        }
+    }
+    let events = counters.events.all();
+    let count = |plugin: &str, event: VmEvent| events.get(&(plugin.to_owned(), event.as_str())).copied().unwrap_or(0);
+    out.family(
+        "lockgate_plugin_quarantined",
+        "gauge",
+        "VMs of a plugin that are in quarantine, over all workers.",
+    );
+    for (plugin, _) in events
+        .keys()
+        .filter(|(_, event)| *event == VmEvent::Quarantined.as_str())
+    {
+        let now = count(plugin, VmEvent::Quarantined).saturating_sub(count(plugin, VmEvent::Released));
+        out.sample("lockgate_plugin_quarantined", &[("plugin", plugin)], &now);
     }
 }
 

@@ -3,10 +3,8 @@
 //! It holds the engine weakly and ends with it, so nobody has to stop it.
 
 use std::io;
-use std::time::Duration;
 
-/// How long an epoch lasts: how late at most a guest notices that its budget may be gone.
-pub(crate) const EPOCH: Duration = Duration::from_millis(4);
+use crate::epoch::EPOCH;
 
 /// Starts the epochs of `engine`.
 ///

@@ -2,18 +2,20 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::{PoolConcurrencyLimitError, Store, StoreContextMut, UpdateDeadline};
 
 use super::later::Later;
-use super::{Instance, Record, failure};
+use super::{Instance, Life, Record, failure};
 use crate::exports::Initialise;
 use crate::failure::{Failure, FailureKind};
 use crate::hostcalls::Exit;
 use crate::os;
 use crate::outside::{Inbox, Outside};
 use crate::plugin::Plugin;
+use crate::settings::Isolation;
 use crate::state::{Phase, ROOT, State};
 use crate::trap;
 
@@ -28,7 +30,7 @@ impl Instance {
             Ok(()) => Ok(instance),
             Err(failure) => {
                 // Its root context may never have come to be, so nothing of it is ended.
-                instance.alive.set(false);
+                instance.life.set(Life::Dead);
                 Err(failure)
             }
         }
@@ -55,9 +57,12 @@ impl Instance {
             outside: Rc::clone(outside),
             store: RefCell::new(Some(store)),
             exports,
-            alive: Cell::new(true),
+            life: Cell::new(Life::Serving),
+            overspent: RefCell::default(),
+            any_overspent: Cell::new(false),
             later: Later::default(),
             record: Rc::clone(record),
+            suspects: (plugin.spec().isolation == Isolation::Shared).then(|| Arc::clone(&prepared.suspects)),
             born: outside.now(),
             died_after: Cell::new(None),
             next_context: Cell::new(ROOT),
@@ -85,7 +90,8 @@ impl Instance {
             let accepted = self.run(root(Phase::Configure), configure, (ROOT, size(&spec.config)))?;
             self.accept(accepted, Phase::Configure)?;
         }
-        self.with_state(State::started);
+        let memory = usize::try_from(self.memory_bytes()).unwrap_or(usize::MAX);
+        self.with_state(|state| state.started(memory));
         self.settle();
         if self.is_alive() { Ok(()) } else { Err(self.lost()) }
     }
@@ -142,7 +148,7 @@ impl Instance {
 
 /// An epoch has ended while the guest was running: may it go on?
 fn look_at_the_clock(mut context: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
-    let allowed = context.data_mut().budget.allows(os::thread_cpu_time());
+    let allowed = context.data_mut().epoch_ended(os::thread_cpu_time());
     Ok(if allowed {
         UpdateDeadline::Continue(1)
     } else {

@@ -1,12 +1,14 @@
 //! Stream contexts and the root context: how they begin, and how each ends exactly once.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::Instance;
 use super::later::Job;
 use crate::exchange::SharedExchange;
 use crate::failure::Failure;
 use crate::state::{Context, ContextLife, Phase, ROOT, State};
+use crate::suspects::Fingerprint;
 
 /// More contexts whose `done` said "not yet" are not kept: the next one is ended at once.
 const MAX_WAITING: usize = 1024;
@@ -16,12 +18,14 @@ impl Instance {
     ///
     /// # Errors
     /// The guest has failed to make its part of it.
-    pub(crate) fn open(&self, exchange: &SharedExchange) -> Result<u32, Failure> {
+    pub(crate) fn open(&self, exchange: &SharedExchange, print: Option<Fingerprint>) -> Result<u32, Failure> {
         let position = exchange.borrow().position;
         let context = Context {
             exchange: Rc::clone(exchange),
             position,
             life: ContextLife::Open,
+            spent: Duration::ZERO,
+            print,
         };
         let id = self.with_state(|state| {
             let id = self.free_id(state);
@@ -61,6 +65,11 @@ impl Instance {
     pub(crate) fn finish(&self, id: u32) {
         self.record.streams.set(self.record.streams.get() - 1);
         self.finished.set(self.finished.get() + 1);
+        if self.any_overspent.get() {
+            let mut overspent = self.overspent.borrow_mut();
+            overspent.retain(|known| *known != id);
+            self.any_overspent.set(!overspent.is_empty());
+        }
         if self.is_alive() {
             if self.is_busy() {
                 self.later.push(Job::Finish(id));
@@ -119,12 +128,23 @@ impl Instance {
             }
         }
         self.with_state(|state| {
-            state.contexts.remove(&id);
+            let context = state.contexts.remove(&id);
             state.leave(id);
+            if let Some(print) = context.and_then(|context| context.print) {
+                self.acquit(print);
+            }
             if !state.callouts.is_empty() {
                 state.callouts.retain(|_, owner| *owner != id);
             }
         });
+    }
+
+    /// A stream that was watched has ended, and its VM lives.
+    #[cold]
+    fn acquit(&self, print: Fingerprint) {
+        if let Some(suspects) = &self.suspects {
+            suspects.acquit(print);
+        }
     }
 
     /// The instance goes: its root context is done and deleted. It cannot be waited for.

@@ -70,12 +70,13 @@ impl Instance {
             }
             Err(_) => (0, 0, 0),
         };
-        let wanted = self.with_state(|state| state.callouts.remove(&id).is_some()) == Some(true);
-        let Some(function) = self.exports.http_call_response.as_ref().filter(|_| wanted) else {
+        let owner = self.with_state(|state| state.callouts.remove(&id)).flatten();
+        let (Some(function), Some(owner)) = (&self.exports.http_call_response, owner) else {
             return;
         };
         let enter = |state: &mut State| {
             state.enter_root(Phase::HttpCallResponse);
+            state.payer = owner;
             state.answer = Some(result);
         };
         // A failure was told where it happened; nobody waits for this call's result.

@@ -4,19 +4,46 @@ use std::time::{Duration, Instant};
 
 use wasmtime::ResourceLimiter;
 
+use crate::epoch::EPOCH;
+
 /// Tables are refused beyond this many elements (8 bytes each).
 const MAX_TABLE_ELEMENTS: usize = 1_000_000;
 
-/// The cap on linear memory.
+/// The caps on linear memory.
 pub(crate) struct MemoryCap {
     bytes: usize,
+    /// Passed with attention, but not refused; not watched before the guest has started.
+    soft: usize,
+    wanted_soft: usize,
     /// Whether the guest was refused memory in the current callback.
     pub(crate) refused: bool,
+    /// Whether the guest has grown past the soft cap.
+    pub(crate) outgrown: bool,
+    /// Whether the instance has something to look after when the guest has returned: memory that was outgrown, a stream that
+    /// has spent its budget, refusals to be counted. It stands here because growing memory sees nothing else of the state.
+    pub(crate) attention: bool,
 }
 
 impl MemoryCap {
-    pub(crate) fn new(bytes: usize) -> Self {
-        Self { bytes, refused: false }
+    pub(crate) fn new(bytes: usize, soft: usize) -> Self {
+        Self {
+            bytes,
+            soft: usize::MAX,
+            wanted_soft: soft,
+            refused: false,
+            outgrown: false,
+            attention: false,
+        }
+    }
+
+    /// The guest has started with so much: if that is past the soft cap already, recycling would never end, so the cap moves
+    /// half of the way to the hard one.
+    pub(crate) fn started(&mut self, bytes: usize) {
+        self.soft = if bytes > self.wanted_soft {
+            bytes + self.bytes.saturating_sub(bytes) / 2
+        } else {
+            self.wanted_soft
+        };
     }
 }
 
@@ -24,6 +51,9 @@ impl ResourceLimiter for MemoryCap {
     fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let allowed = desired <= self.bytes;
         self.refused |= !allowed;
+        if allowed && desired > self.soft {
+            (self.outgrown, self.attention) = (true, true);
+        }
         Ok(allowed)
     }
 
@@ -40,6 +70,8 @@ pub(crate) struct Budget {
     limit: Duration,
     /// The thread's CPU time at the first epoch's end.
     since: Option<Duration>,
+    /// The same at the last one's.
+    last: Duration,
     /// Whether the budget was what ended the callback.
     pub(crate) exceeded: bool,
 }
@@ -49,6 +81,7 @@ impl Budget {
         Self {
             limit,
             since: None,
+            last: Duration::ZERO,
             exceeded: false,
         }
     }
@@ -67,9 +100,20 @@ impl Budget {
         self.limit
     }
 
+    /// An epoch has ended: CPU time that the callback is charged with for it. At its first epoch's end that is one whole epoch.
+    /// A callback sees an epoch's end with a chance of its time over an epoch's, so what many short callbacks are charged with is
+    /// what they take, though none of them reads a clock.
+    pub(crate) fn charge(&self, cpu_time: Duration) -> Duration {
+        match self.since {
+            None => EPOCH,
+            Some(_) => cpu_time.saturating_sub(self.last),
+        }
+    }
+
     /// An epoch has ended; says whether the callback may go on.
     pub(crate) fn allows(&mut self, cpu_time: Duration) -> bool {
         let since = *self.since.get_or_insert(cpu_time);
+        self.last = cpu_time;
         self.exceeded = cpu_time.saturating_sub(since) >= self.limit;
         !self.exceeded
     }
@@ -137,6 +181,30 @@ mod tests {
     }
 
     #[test]
+    fn a_callback_is_charged_with_an_epoch_and_then_with_what_it_takes() {
+        let ms = Duration::from_millis;
+        let mut budget = Budget::new(ms(20));
+        assert_eq!(budget.charge(ms(100)), EPOCH);
+        budget.allows(ms(100));
+        assert_eq!(budget.charge(ms(101)), ms(1), "the thread was not scheduled meanwhile");
+        budget.allows(ms(101));
+        assert_eq!(budget.charge(ms(105)), ms(4));
+    }
+
+    #[test]
+    fn memory_past_the_soft_cap_is_allowed_and_told_once_started() {
+        let mut cap = MemoryCap::new(1 << 20, 1 << 19);
+        assert!(cap.memory_growing(0, 1 << 19, None).unwrap() && !cap.outgrown);
+        cap.started(1 << 19);
+        assert!(cap.memory_growing(1 << 19, (1 << 19) + 1, None).unwrap() && cap.outgrown && cap.attention);
+        cap.started(3 << 18);
+        assert!(
+            cap.memory_growing(0, 7 << 17, None).unwrap() && !cap.outgrown,
+            "half of the way to the hard cap"
+        );
+    }
+
+    #[test]
     fn lines_beyond_the_rate_are_dropped_and_their_number_is_told_later() {
         let now = Instant::now();
         let mut gate = LineGate::new(2);
@@ -148,7 +216,7 @@ mod tests {
 
     #[test]
     fn growth_past_the_cap_is_refused_and_remembered() {
-        let mut cap = MemoryCap::new(128 * 1024);
+        let mut cap = MemoryCap::new(128 * 1024, 128 * 1024);
         assert!(cap.memory_growing(65_536, 131_072, None).unwrap() && !cap.refused);
         assert!(!cap.memory_growing(131_072, 196_608, None).unwrap() && cap.refused);
         assert!(!cap.table_growing(0, MAX_TABLE_ELEMENTS + 1, None).unwrap());

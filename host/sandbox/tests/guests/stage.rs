@@ -15,7 +15,7 @@ use lockgate_sandbox::exchange::{Connection, Exchange, Facts, RequestHead, Schem
 use lockgate_sandbox::settings::{Capabilities, Isolation, Limits, OnError};
 use lockgate_sandbox::{
     Callout, CalloutReply, Engine, EngineSettings, Failure, LoadError, LogLevel, MetricKind, Outside, Plugin,
-    PluginSpec, QueueTarget, Status, Stream, TickTarget, Vm,
+    PluginSpec, QueueTarget, Refusal, Status, Stream, TickTarget, Vm, VmEvent,
 };
 
 /// One engine for all tests, as in a process.
@@ -269,6 +269,8 @@ pub(crate) struct Scripted {
     pub(crate) queues: RefCell<Vec<(String, Queue)>>,
     pub(crate) metrics: RefCell<Vec<(MetricKind, String, u64)>>,
     pub(crate) failures: RefCell<Vec<(String, String)>>,
+    pub(crate) refusals: RefCell<Vec<(Refusal, u64)>>,
+    pub(crate) events: RefCell<Vec<VmEvent>>,
     /// Dropped from within a foreign function, as a pipeline might.
     pub(crate) victims: RefCell<Vec<Stream>>,
 }
@@ -282,6 +284,11 @@ impl Scripted {
     /// The reply of the n-th callout, once.
     pub(crate) fn reply(&self, index: usize) -> CalloutReply {
         self.callouts.borrow_mut()[index].1.take().expect("not answered yet")
+    }
+
+    /// The target and period of the last timer that was set.
+    pub(crate) fn tick_target(&self) -> (TickTarget, Option<Duration>) {
+        self.tick.borrow().clone().expect("a timer was set")
     }
 
     /// The kinds of failures so far.
@@ -428,6 +435,14 @@ impl Outside for Scripted {
         } else {
             Ok(())
         }
+    }
+
+    fn refused(&self, _: &Plugin, what: Refusal, times: u64) {
+        self.refusals.borrow_mut().push((what, times));
+    }
+
+    fn happened(&self, _: &Plugin, event: VmEvent) {
+        self.events.borrow_mut().push(event);
     }
 
     fn failed(&self, _: &Plugin, failure: &Failure, phase: &str) {
