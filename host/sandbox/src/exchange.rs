@@ -98,6 +98,8 @@ pub struct Exchange {
     pub asked: Asked,
     /// Who else wants the response body.
     pub taps: Vec<Tap>,
+    /// Bytes of names and values that plugins have written into its header maps.
+    pub(crate) header_growth: u64,
     wakers: SmallVec<[Waker; 1]>,
 }
 
@@ -118,6 +120,7 @@ impl Exchange {
             position: 0,
             asked: Asked::default(),
             taps: Vec::new(),
+            header_growth: 0,
             wakers: SmallVec::new(),
         }
     }

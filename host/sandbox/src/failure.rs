@@ -33,6 +33,8 @@ pub enum FailureKind {
     Start,
     /// No VM now: it is being backed off from, the pool is empty, or it is busy.
     Unavailable,
+    /// The plugin wanted to write more than `limits.header_growth`, `limits.body_growth` or `limits.local_response` allow.
+    Limit,
     /// The request has ended one fresh VM after the other, and is not given to the plugin for a while.
     QueryOfDeath,
     /// The VM died of another stream while this one waited in it.
@@ -50,6 +52,7 @@ impl FailureKind {
             Self::Exit => "exit",
             Self::Start => "start",
             Self::Unavailable => "unavailable",
+            Self::Limit => "limit",
             Self::QueryOfDeath => "query_of_death",
             Self::Lost => "lost",
         }

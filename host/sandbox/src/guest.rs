@@ -6,6 +6,7 @@
 use lockgate_abi::{Status, UnknownKind};
 
 use crate::calls::{CallSet, HostCall};
+use crate::incident::Refusal;
 use crate::state::State;
 
 /// A guest in the middle of a host call.
@@ -86,6 +87,7 @@ fn refuse(state: &mut State, call: HostCall) -> Status {
         ));
         return Status::InternalFailure;
     }
+    state.refuse(Refusal::CapabilityHostCall);
     if !state.told.has(call) {
         state.told = state.told.with(call);
         state.note(format_args!(

@@ -16,7 +16,7 @@ pub enum Refusal {
     Tick,
     /// A callout beyond `limits.callouts` or `limits.callouts_per_request`.
     Callout,
-    /// A header write that would grow a map past `limits.headers`.
+    /// A header write that would grow a map past `limits.header_growth`, or with too many fields.
     Headers,
     /// A body write that would grow a body past `limits.body_growth`.
     Body,
@@ -63,6 +63,19 @@ impl Refusal {
     }
 }
 
+/// Why a plugin is through with one request although its VM has not failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expulsion {
+    /// `limits.request_deadline`.
+    CpuTime,
+    /// `limits.header_growth`.
+    HeaderGrowth,
+    /// `limits.body_growth`.
+    BodyGrowth,
+    /// `limits.local_response`.
+    LocalResponse,
+}
+
 /// A turn in the life of a plugin's VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum VmEvent {
@@ -74,8 +87,8 @@ pub enum VmEvent {
     Released,
     /// A request that keeps ending fresh VMs is not given to it any more.
     RequestShunned,
-    /// A request has spent its budget of CPU time; its VM lives on.
-    RequestOverspent,
+    /// A plugin went past a limit on what it may do to one request, and is through with it; its VM lives on.
+    RequestExpelled,
 }
 
 impl VmEvent {
@@ -87,7 +100,7 @@ impl VmEvent {
             Self::Quarantined => "quarantined",
             Self::Released => "released",
             Self::RequestShunned => "request_shunned",
-            Self::RequestOverspent => "request_overspent",
+            Self::RequestExpelled => "request_expelled",
         }
     }
 }

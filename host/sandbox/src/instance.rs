@@ -18,7 +18,7 @@ use wasmtime::{Store, TypedFunc, WasmParams, WasmResults};
 use self::later::Later;
 use crate::exports::Exports;
 use crate::failure::{Failure, FailureKind};
-use crate::incident::VmEvent;
+use crate::incident::{Expulsion, VmEvent};
 use crate::outside::{Outside, TickTarget};
 use crate::plugin::Plugin;
 use crate::state::State;
@@ -56,9 +56,9 @@ pub(crate) struct Instance {
     store: RefCell<Option<Store<State>>>,
     exports: Exports,
     life: Cell<Life>,
-    /// Open streams that have spent their budget of CPU time.
-    overspent: RefCell<Vec<u32>>,
-    any_overspent: Cell<bool>,
+    /// Open streams that the guest is through with, and why.
+    expelled: RefCell<Vec<(u32, Expulsion)>>,
+    any_expelled: Cell<bool>,
     later: Later,
     record: Rc<Record>,
     /// Requests that end VMs; none where every stream has its own.
@@ -101,16 +101,45 @@ impl Instance {
         }
     }
 
-    /// Whether a stream has spent its budget of CPU time.
-    pub(crate) fn is_overspent(&self, id: u32) -> bool {
-        self.any_overspent.get() && self.overspent.borrow().contains(&id)
+    /// Whether the guest is through with a stream.
+    pub(crate) fn is_expelled(&self, id: u32) -> bool {
+        self.any_expelled.get() && self.expelled.borrow().iter().any(|(known, _)| *known == id)
     }
 
-    /// What a stream that has spent its budget is told.
-    pub(crate) fn overspent(&self) -> Failure {
-        let milliseconds = self.plugin.spec().limits.request_deadline.duration().as_millis();
-        let message = format!("the request took more than {milliseconds} ms of CPU time in all its callbacks");
-        self.failure(FailureKind::Deadline, message)
+    /// What a stream that the guest is through with is told.
+    pub(crate) fn expelled(&self, id: u32) -> Failure {
+        let known = self.expelled.borrow().iter().find(|(known, _)| *known == id).copied();
+        self.expulsion(known.map_or(Expulsion::CpuTime, |(_, why)| why))
+    }
+
+    fn expulsion(&self, why: Expulsion) -> Failure {
+        let limits = &self.plugin.spec().limits;
+        let (kind, message) = match why {
+            Expulsion::CpuTime => {
+                let milliseconds = limits.request_deadline.duration().as_millis();
+                let message = format!("the request took more than {milliseconds} ms of CPU time in all its callbacks");
+                (FailureKind::Deadline, message)
+            }
+            Expulsion::HeaderGrowth => (
+                FailureKind::Limit,
+                format!(
+                    "the request's headers would grow by more than limits.header_growth, {}",
+                    limits.header_growth
+                ),
+            ),
+            Expulsion::BodyGrowth => (
+                FailureKind::Limit,
+                format!("the body would grow past limits.body_growth, {}", limits.body_growth),
+            ),
+            Expulsion::LocalResponse => (
+                FailureKind::Limit,
+                format!(
+                    "its own answer would be larger than limits.local_response, {}",
+                    limits.local_response
+                ),
+            ),
+        };
+        self.failure(kind, message)
     }
 
     /// How long it lived, or has lived so far.
@@ -182,14 +211,14 @@ impl Instance {
             self.life.set(Life::Outgrown);
         }
         self.count_refusals(state);
-        for id in state.overspent.drain(..) {
-            let failure = self.overspent();
+        for (id, why) in state.expelled.drain(..) {
+            let failure = self.expulsion(why);
             tracing::error!(plugin = %self.plugin.name(), kind = failure.kind.as_str(), "{}", failure.message);
             self.record.last_failure.borrow_mut().replace(failure.message.clone());
             self.outside.failed(&self.plugin, &failure, state.phase.as_str());
-            self.outside.happened(&self.plugin, VmEvent::RequestOverspent);
-            self.overspent.borrow_mut().push(id);
-            self.any_overspent.set(true);
+            self.outside.happened(&self.plugin, VmEvent::RequestExpelled);
+            self.expelled.borrow_mut().push((id, why));
+            self.any_expelled.set(true);
             if let Some(context) = state.contexts.get(&id)
                 && id != state.running
             {

@@ -20,7 +20,7 @@ use self::limits::{LineGate, Verdict};
 use crate::calls::CallSet;
 use crate::exchange::{Asked, SharedExchange};
 use crate::headers::HeaderFilter;
-use crate::incident::Refusal;
+use crate::incident::{Expulsion, Refusal};
 use crate::outside::{CalloutResult, Inbox, Outside};
 use crate::plugin::Plugin;
 use crate::suspects::Fingerprint;
@@ -63,8 +63,8 @@ pub(crate) struct State {
     pub(crate) answer: Option<CalloutResult>,
     /// The stream that an answer belongs to while the root context's callback runs for it.
     pub(crate) payer: u32,
-    /// Streams that have just spent their budget.
-    pub(crate) overspent: Vec<u32>,
+    /// Streams that the guest is through with, as it went past a limit in them.
+    pub(crate) expelled: Vec<(u32, Expulsion)>,
     /// What the guest was refused since that was last counted.
     pub(crate) refusals: Vec<(Refusal, u64)>,
     /// Contexts that had said "not done yet" and now are.
@@ -107,12 +107,12 @@ pub(crate) struct Effective {
 impl State {
     pub(crate) fn new(plugin: Plugin, outside: Rc<dyn Outside>, key: u64, permitted: CallSet) -> Self {
         let spec = plugin.spec();
-        let (limits, headers) = (&spec.limits, &spec.capabilities.headers);
+        let (limits, capabilities) = (&spec.limits, &spec.capabilities);
         Self {
             cap: MemoryCap::new(limits.memory.as_usize(), limits.soft_bytes()),
             budget: Budget::new(limits.start_deadline.duration()),
-            gate: LineGate::new(limits.log_lines),
-            filter: headers.as_deref().map(HeaderFilter::new),
+            gate: LineGate::new(limits.log_lines, limits.log_bytes.bytes()),
+            filter: HeaderFilter::new(capabilities.headers.as_deref(), capabilities.write_headers.as_deref()),
             told: CallSet::NONE,
             born: outside.now(),
             plugin,
@@ -132,7 +132,7 @@ impl State {
             next_callout: 0,
             answer: None,
             payer: ROOT,
-            overspent: Vec::new(),
+            expelled: Vec::new(),
             refusals: Vec::new(),
             completed: Vec::new(),
             tail: Some(VecDeque::new()),
@@ -178,7 +178,7 @@ impl State {
             let before = context.spent;
             context.spent += used;
             if before < limit && context.spent >= limit {
-                self.overspent.push(id);
+                self.expelled.push((id, Expulsion::CpuTime));
                 self.cap.attention = true;
             }
         }
@@ -198,6 +198,16 @@ impl State {
             None => self.refusals.push((what, 1)),
         }
         self.cap.attention = true;
+    }
+
+    /// The guest went past a limit in the stream in effect: it may finish its callback, and is then through with that request.
+    /// It is told OK, the one status that every SDK survives; what it wanted is not done, and what comes of it goes nowhere.
+    pub(crate) fn expel(&mut self, why: Expulsion, what: Refusal) {
+        self.refuse(what);
+        let id = self.effective.id;
+        if id > ROOT && !self.expelled.iter().any(|(known, _)| *known == id) {
+            self.expelled.push((id, why));
+        }
     }
 
     /// Whether there is something to look after when the guest has returned.
@@ -238,11 +248,13 @@ impl State {
         /// Longer lines are cut.
         const LONGEST: usize = 8 * 1024;
         let message = &message[..message.floor_char_boundary(LONGEST)];
-        match self.gate.line(self.outside.now()) {
+        match self.gate.line(self.outside.now(), message.len()) {
             Verdict::Drop => return self.refuse(Refusal::Log),
             Verdict::Pass { dropped: 0 } => {}
             Verdict::Pass { dropped } => {
-                let told = format!("{dropped} log lines were dropped: more than limits.log_lines per second");
+                let told = format!(
+                    "{dropped} log lines were dropped: more than limits.log_lines or limits.log_bytes per second"
+                );
                 self.outside.log(&self.plugin, LogLevel::Warn, &told);
             }
         }
@@ -257,7 +269,7 @@ impl State {
 
     /// A line that the host writes about what the guest tried; it counts as one of the guest's, so that it cannot flood.
     pub(crate) fn note(&mut self, what: std::fmt::Arguments<'_>) {
-        if self.gate.line(self.outside.now()) != Verdict::Drop {
+        if self.gate.line(self.outside.now(), 0) != Verdict::Drop {
             let (plugin, phase, call) = (self.plugin.name(), self.phase.as_str(), self.last_call);
             tracing::warn!(%plugin, phase, call, "{what}");
         }

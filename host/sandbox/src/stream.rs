@@ -165,11 +165,11 @@ impl Stream {
         Ok(Action::Continue)
     }
 
-    /// Whether its VM has failed meanwhile, by this stream's doing or another's, or it has spent its budget of CPU time. Whoever waits for this stream to resume is
-    /// woken when that happens, and waits in vain.
+    /// Whether its VM has failed meanwhile, by this stream's doing or another's, or the plugin is through with it, having gone
+    /// past a limit. Whoever waits for this stream to resume is woken when that happens, and waits in vain.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        !self.instance.is_alive() || self.instance.is_overspent(self.id)
+        !self.instance.is_alive() || self.instance.is_expelled(self.id)
     }
 
     /// Whether a callout is under way that this stream asked for.
@@ -232,8 +232,8 @@ impl Stream {
         let enter = |state: &mut State| state.enter_stream(self.id, &self.exchange, self.position, phase);
         let answer = self.instance.run(enter, hook, params);
         self.instance.settle();
-        if self.instance.is_overspent(self.id) {
-            return answer.and_then(|_| Err(self.instance.overspent()));
+        if self.instance.is_expelled(self.id) {
+            return answer.and_then(|_| Err(self.instance.expelled(self.id)));
         }
         answer.map(Some)
     }

@@ -121,12 +121,47 @@ impl<'a> Plugins<'a> {
         for (index, name) in capabilities.upstreams.iter().flatten().enumerate() {
             problems.keep(self.upstreams.find(name, &here.key("upstreams").index(index)));
         }
-        for (index, name) in capabilities.headers.iter().flatten().enumerate() {
+        for (index, name) in capabilities.host_calls.iter().flatten().enumerate() {
+            if let Err(nearest) = Capabilities::check_host_call(name) {
+                let unfit = Problem::unfit(here.key("host_calls").index(index), "the name of a host call");
+                problems.push(match nearest {
+                    Some(nearest) => unfit.hint(format!("did you mean \"{nearest}\"?")),
+                    None => unfit,
+                });
+            }
+        }
+        for (key, list) in [
+            ("headers", &capabilities.headers),
+            ("write_headers", &capabilities.write_headers),
+        ] {
+            check_headers(list.as_deref().unwrap_or_default(), &here.key(key), problems);
+        }
+        for (key, list) in [
+            ("write_properties", &capabilities.write_properties),
+            ("foreign_functions", &capabilities.foreign_functions),
+        ] {
+            for (index, name) in list.iter().flatten().enumerate() {
+                let bare = name.strip_suffix('*').unwrap_or(name);
+                if name.is_empty() || bare.contains('*') || bare.contains(char::is_whitespace) {
+                    let here = here.key(key).index(index);
+                    problems.push(Problem::unfit(
+                        here,
+                        "a dotted name, or the beginning of one and a \"*\"",
+                    ));
+                }
+            }
+        }
+    }
+}
+
+fn check_headers(names: &[String], here: &Pointer, problems: &mut Problems) {
+    {
+        for (index, name) in names.iter().enumerate() {
             let bare = name.strip_suffix('*').unwrap_or(name);
             let bare = bare.strip_prefix(':').unwrap_or(bare);
             let fits = HeaderName::from_bytes(bare.as_bytes()).is_ok() || (bare.is_empty() && name.ends_with('*'));
             if !fits || bare.bytes().any(|b| b.is_ascii_uppercase()) {
-                let here = here.key("headers").index(index);
+                let here = here.index(index);
                 let told = Problem::unfit(
                     here,
                     "a header's name in lower case, or the beginning of one and a \"*\"",
@@ -182,6 +217,7 @@ fn check_env(env: &BTreeMap<String, String>, here: &Pointer, problems: &mut Prob
 fn check_limits(limits: &Limits, here: &Pointer, problems: &mut Problems) {
     entry::positive(limits.deadline, &here.key("deadline"), problems);
     entry::positive(limits.request_deadline, &here.key("request_deadline"), problems);
+    entry::positive(limits.tick, &here.key("tick"), problems);
     entry::positive(limits.start_deadline, &here.key("start_deadline"), problems);
     // A page of WebAssembly memory, and all that 32-bit addresses reach.
     entry::between(

@@ -18,7 +18,7 @@ pub(crate) enum Refused {
     Pseudo,
     #[error("there are too many headers")]
     TooMany,
-    #[error("capabilities.headers does not name it")]
+    #[error("the capabilities do not allow it")]
     NotPermitted,
 }
 

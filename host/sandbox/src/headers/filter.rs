@@ -1,14 +1,39 @@
 //! Which headers a plugin may see and change, if its operator has restricted that.
 
-/// An allow-list of names and of beginnings of names.
+/// What may be seen, and what of that may be changed.
 pub(crate) struct HeaderFilter {
+    seen: Option<List>,
+    written: Option<List>,
+}
+
+/// An allow-list of names and of beginnings of names.
+struct List {
     names: Vec<String>,
     prefixes: Vec<String>,
 }
 
 impl HeaderFilter {
-    /// Entries as configured; `"x-*"` stands for all names that start with `x-`.
-    pub(crate) fn new(entries: &[String]) -> Self {
+    /// Entries as configured; `"x-*"` stands for all names that start with `x-`. `None` if nothing is restricted.
+    pub(crate) fn new(seen: Option<&[String]>, written: Option<&[String]>) -> Option<Self> {
+        (seen.is_some() || written.is_some()).then(|| Self {
+            seen: seen.map(List::new),
+            written: written.map(List::new),
+        })
+    }
+
+    /// Whether a name, in whatever case, may be seen.
+    pub(crate) fn allows(&self, name: &[u8]) -> bool {
+        self.seen.as_ref().is_none_or(|list| list.has(name))
+    }
+
+    /// Whether it may be changed.
+    pub(crate) fn allows_writing(&self, name: &[u8]) -> bool {
+        self.allows(name) && self.written.as_ref().is_none_or(|list| list.has(name))
+    }
+}
+
+impl List {
+    fn new(entries: &[String]) -> Self {
         let lower = entries.iter().map(|entry| entry.to_ascii_lowercase());
         let (prefixes, names): (Vec<_>, Vec<_>) = lower.partition(|entry| entry.ends_with('*'));
         let prefixes = prefixes
@@ -18,8 +43,7 @@ impl HeaderFilter {
         Self { names, prefixes }
     }
 
-    /// Whether a name, in whatever case, is on the list.
-    pub(crate) fn allows(&self, name: &[u8]) -> bool {
+    fn has(&self, name: &[u8]) -> bool {
         let starts = |prefix: &String| {
             name.get(..prefix.len())
                 .is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
@@ -37,12 +61,16 @@ mod tests {
 
     #[test]
     fn names_match_whole_and_prefixes_match_beginnings_in_any_case() {
-        let filter = HeaderFilter::new(&["Accept".to_owned(), "x-app-*".to_owned(), ":path".to_owned()]);
+        let seen = ["Accept".to_owned(), "x-app-*".to_owned(), ":path".to_owned()];
+        let filter = HeaderFilter::new(Some(&seen), Some(&["x-*".to_owned()])).unwrap();
         for allowed in ["accept", "ACCEPT", "x-app-", "X-App-User", ":path"] {
             assert!(filter.allows(allowed.as_bytes()), "{allowed}");
         }
         for refused in ["accept-encoding", "x-ap", "x-other", ":method", ""] {
             assert!(!filter.allows(refused.as_bytes()), "{refused}");
         }
+        let written = |name: &str| filter.allows_writing(name.as_bytes());
+        assert!(written("x-app-user") && !written("accept") && !written("x-other"));
+        assert!(HeaderFilter::new(None, None).is_none());
     }
 }

@@ -101,11 +101,23 @@ impl<'a> MapMut<'a> {
         let host_is_pseudo = matches!(self.target, Target::Request(_));
         let is_pseudo =
             |name: &[u8]| name.first() == Some(&b':') || (host_is_pseudo && name.eq_ignore_ascii_case(b"host"));
+        let written = |name: &[u8]| self.filter.is_none_or(|filter| filter.allows_writing(name));
         for (name, value) in pairs.clone().filter(|(name, _)| !is_pseudo(name)) {
-            self.permit(name)?;
+            let is_written = written(name);
             let name = checks::name(name)?;
             let value = checks::value(value)?;
-            if checks::is_framing(&name) && self.fields().get(&name) != Some(&value) {
+            if !is_written {
+                // Given back as it was read: it stays as it is. Anything else is a change.
+                if self
+                    .filter
+                    .is_some_and(|filter| filter.allows(name.as_str().as_bytes()))
+                    && self.fields_ref().get_all(&name).iter().any(|known| known == value)
+                {
+                    continue;
+                }
+                return Err(Refused::NotPermitted);
+            }
+            if checks::is_framing(&name) && self.fields_ref().get(&name) != Some(&value) {
                 return Err(Refused::Framing);
             }
             append(&mut fresh, name, value)?;
@@ -114,23 +126,27 @@ impl<'a> MapMut<'a> {
             for (name, value) in self
                 .fields()
                 .iter()
-                .filter(|(name, _)| !filter.allows(name.as_str().as_bytes()))
+                .filter(|(name, _)| !filter.allows_writing(name.as_str().as_bytes()))
             {
                 append(&mut fresh, name.clone(), value.clone())?;
             }
         }
         for (name, value) in pairs.clone().filter(|(name, _)| is_pseudo(name)) {
-            self.check_pseudo(name, value)?;
+            if !self.holds_pseudo(name, value) {
+                self.check_pseudo(name, value)?;
+            }
         }
         for (name, value) in pairs.filter(|(name, _)| is_pseudo(name)) {
-            self.pseudo(name, value)?;
+            if !self.holds_pseudo(name, value) {
+                self.pseudo(name, value)?;
+            }
         }
         *self.fields() = fresh;
         Ok(())
     }
 
     fn permit(&self, name: &[u8]) -> Result<(), Refused> {
-        if self.filter.is_some_and(|filter| !filter.allows(name)) {
+        if self.filter.is_some_and(|filter| !filter.allows_writing(name)) {
             Err(Refused::NotPermitted)
         } else {
             Ok(())
@@ -147,6 +163,21 @@ impl<'a> MapMut<'a> {
             (Target::Request(_), _) if is_authority(name) => checks::authority(value).map(drop),
             (Target::Response(..), b":status") => checks::status(value).map(drop),
             _ => Err(Refused::Pseudo),
+        }
+    }
+
+    /// Whether a pseudo-header has this value already; only asked where writing is restricted, as it saves nothing else.
+    fn holds_pseudo(&self, name: &[u8], value: &[u8]) -> bool {
+        if !self.filter.is_some_and(|filter| filter.allows(name)) {
+            return false;
+        }
+        match (&self.target, name) {
+            (Target::Request(head), b":path") => head.path.as_str().as_bytes() == value,
+            (Target::Request(head), b":method") => head.method.as_str().as_bytes() == value,
+            (Target::Request(head), b":scheme") => head.scheme.as_str().as_bytes() == value,
+            (Target::Request(head), _) if is_authority(name) => head.authority.as_bytes() == value,
+            (Target::Response(status, _), b":status") => status.as_str().as_bytes() == value,
+            _ => false,
         }
     }
 
@@ -167,6 +198,13 @@ impl<'a> MapMut<'a> {
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    fn fields_ref(&self) -> &HeaderMap {
+        match &self.target {
+            Target::Request(head) => &head.headers,
+            Target::Response(_, fields) | Target::Trailers(fields) => fields,
+        }
     }
 
     fn fields(&mut self) -> &mut HeaderMap {

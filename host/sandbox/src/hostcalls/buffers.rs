@@ -7,6 +7,7 @@ use super::ENV;
 use crate::calls::HostCall;
 use crate::exchange::{BodyBuffer, Exchange, Way};
 use crate::guest::{self, Answer, Caller, Out, Span, host_call};
+use crate::incident::{Expulsion, Refusal};
 use crate::state::{Phase, State};
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -62,18 +63,19 @@ fn write(caller: &mut Caller<'_>, kind: i32, start: i32, size: i32, data: Span) 
     let kind = BufferType::try_from(kind)?;
     let (memory, state) = guest::parts(caller)?;
     let data = guest::bytes(memory, data)?;
-    let limit = state.plugin.spec().limits.memory.as_usize();
+    let limit = state.plugin.spec().limits.body_growth.as_usize();
     let exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?;
     let mut exchange = exchange.borrow_mut();
     let body = body_mut(&mut exchange, kind, state.effective.position).ok_or(Status::NotFound)?;
     if !is_there(state.phase, kind, body.is_empty()) {
         return Err(Status::NotFound.into());
     }
-    if body.len().saturating_add(data.len()) > limit {
+    let replaced = (size.cast_unsigned() as usize).min(body.len());
+    if data.len() > replaced && (body.len() - replaced).saturating_add(data.len()) > limit {
         // What a plugin makes of a body lives in the host's memory, but is the plugin's doing.
         drop(exchange);
-        state.note(format_args!("the body would grow past limits.memory"));
-        return Err(Status::BadArgument.into());
+        state.expel(Expulsion::BodyGrowth, Refusal::Body);
+        return Ok(());
     }
     body.replace(start.cast_unsigned() as usize, size.cast_unsigned() as usize, data);
     Ok(())

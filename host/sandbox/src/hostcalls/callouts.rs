@@ -10,8 +10,9 @@ use super::ENV;
 use crate::calls::HostCall;
 use crate::guest::{self, Answer, Caller, Halt, Out, Span, host_call};
 use crate::headers::{Refused, callout_head, trailers};
+use crate::incident::Refusal;
 use crate::outside::{Callout, CalloutFailure, CalloutReply};
-use crate::state::State;
+use crate::state::{ROOT, State};
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
@@ -80,10 +81,12 @@ fn http_call(caller: &mut Caller<'_>, request: &Request, out: i32) -> Answer {
             "capabilities.upstreams does not name {:?}",
             callout.upstream
         ));
+        state.refuse(Refusal::CapabilityUpstream);
         return Err(Status::BadArgument.into());
     }
-    if state.callouts.len() >= spec.limits.callouts as usize {
-        state.note(format_args!("limits.callouts are under way already"));
+    if let Some(limit) = too_many(state) {
+        state.note(format_args!("{limit} are under way already"));
+        state.refuse(Refusal::Callout);
         return Err(Status::InternalFailure.into());
     }
     // The out-pointer is checked before anything is sent.
@@ -109,6 +112,18 @@ fn decode(memory: &[u8], request: &Request) -> Result<Result<Callout, Refused>, 
             timeout: request.timeout,
         })
     }))
+}
+
+/// The limit on callouts under way that has been reached, if one has.
+fn too_many(state: &State) -> Option<&'static str> {
+    let limits = &state.plugin.spec().limits;
+    if state.callouts.len() >= limits.callouts as usize {
+        return Some("limits.callouts");
+    }
+    let most = limits.callouts_per_request as usize;
+    let owner = state.effective.id;
+    let own = || state.callouts.values().filter(|known| **known == owner).count();
+    (owner > ROOT && state.callouts.len() >= most && own() >= most).then_some("limits.callouts_per_request")
 }
 
 fn start(state: &mut State, callout: Callout) -> Result<u32, Status> {

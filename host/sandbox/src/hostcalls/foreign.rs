@@ -6,6 +6,8 @@ use wasmtime::Linker;
 use super::ENV;
 use crate::calls::HostCall;
 use crate::guest::{self, Answer, Caller, Out, Span, host_call};
+use crate::incident::Refusal;
+use crate::settings::is_allowed;
 use crate::state::State;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -26,6 +28,11 @@ fn call(caller: &mut Caller<'_>, name: Span, argument: Span, out: Out) -> Answer
     let (memory, state) = guest::parts(caller)?;
     // A name that is no text names no function.
     let name = std::str::from_utf8(guest::bytes(memory, name)?).map_err(|_| Status::NotFound)?;
+    if !is_allowed(state.plugin.spec().capabilities.foreign_functions.as_deref(), name) {
+        state.note(format_args!("capabilities.foreign_functions does not name {name:?}"));
+        state.refuse(Refusal::CapabilityForeignFunction);
+        return Err(Status::NotFound.into());
+    }
     let argument = guest::bytes(memory, argument)?;
     let result = state
         .outside

@@ -7,7 +7,11 @@ use super::ENV;
 use crate::calls::HostCall;
 use crate::guest::{self, Answer, Caller, Halt, Out, Span, host_call};
 use crate::headers::{MapMut, MapView, Refused};
+use crate::incident::{Expulsion, Refusal};
 use crate::state::State;
+
+/// A whole map that takes more bytes than this counts as written anew.
+const LARGE_MAP: usize = 32 * 1024;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     link_maps(linker)?;
@@ -150,8 +154,11 @@ fn value(caller: &mut Caller<'_>, map: i32, name: Span, out: Out) -> Answer {
 fn set_pairs(caller: &mut Caller<'_>, map: i32, pairs: Span) -> Answer {
     let map = MapType::try_from(map)?;
     let (memory, state) = guest::parts(caller)?;
-    let pairs = decode_pairs(guest::bytes(memory, pairs)?).map_err(|_| Status::BadArgument)?;
-    write(state, map, "the map", |map| map.set_all(pairs))
+    let bytes = guest::bytes(memory, pairs)?;
+    let pairs = decode_pairs(bytes).map_err(|_| Status::BadArgument)?;
+    // A map that is given back as it was read does not grow, so only the largest maps count here.
+    let growth = if bytes.len() > LARGE_MAP { bytes.len() } else { 0 };
+    write(state, map, "the map", growth, |map| map.set_all(pairs))
 }
 
 fn change(
@@ -165,7 +172,10 @@ fn change(
     let (memory, state) = guest::parts(caller)?;
     let name = guest::bytes(memory, name)?;
     let value = guest::bytes(memory, value)?;
-    write(state, map, &String::from_utf8_lossy(name), |map| how(map, name, value))
+    let growth = name.len() + value.len();
+    write(state, map, &String::from_utf8_lossy(name), growth, |map| {
+        how(map, name, value)
+    })
 }
 
 /// Changes a map of the exchange in effect; a refusal is told to the guest and to the log.
@@ -173,10 +183,17 @@ fn write(
     state: &mut State,
     map: MapType,
     what: &str,
+    growth: usize,
     change: impl FnOnce(MapMut<'_>) -> Result<(), Refused>,
 ) -> Result<(), Halt> {
     let changed = {
         let mut exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?.borrow_mut();
+        exchange.header_growth += growth as u64;
+        if exchange.header_growth > state.plugin.spec().limits.header_growth.bytes() {
+            drop(exchange);
+            state.expel(Expulsion::HeaderGrowth, Refusal::Headers);
+            return Ok(());
+        }
         let map = MapMut::of(&mut exchange, map, state.filter.as_ref()).ok_or(Status::NotFound)?;
         change(map)
     };
@@ -185,6 +202,11 @@ fn write(
         Err(Refused::NotPermitted) => {
             // Only OK keeps a Rust guest alive here, so the write is dropped and told, as other refused calls are.
             state.note(format_args!("writing {what:?} is dropped: {}", Refused::NotPermitted));
+            state.refuse(Refusal::CapabilityHeader);
+            Ok(())
+        }
+        Err(Refused::TooMany) => {
+            state.expel(Expulsion::HeaderGrowth, Refusal::Headers);
             Ok(())
         }
         Err(refused) => {

@@ -1,12 +1,16 @@
 //! `proxy_define_metric`, `proxy_record_metric`, `proxy_increment_metric`, `proxy_get_metric`.
 
-use lockgate_abi::MetricKind;
+use lockgate_abi::{MetricKind, Status};
 use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
 use crate::guest::{self, Answer, Caller, Span, host_call};
+use crate::incident::Refusal;
 use crate::state::State;
+
+/// What a guest gets for a metric too many: writing it is NOT_FOUND, which every SDK survives.
+const NO_METRIC: u32 = u32::MAX;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
@@ -52,9 +56,16 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 fn define(caller: &mut Caller<'_>, kind: i32, name: Span, out: i32) -> Answer {
     let kind = MetricKind::try_from(kind)?;
     let (memory, state) = guest::parts(caller)?;
-    let metric = state
+    let defined = state
         .outside
-        .define_metric(&state.plugin, kind, guest::text(memory, name)?)?;
+        .define_metric(&state.plugin, kind, guest::text(memory, name)?);
+    let metric = match defined {
+        Err(Status::InternalFailure) => {
+            state.refuse(Refusal::Metric);
+            NO_METRIC
+        }
+        defined => defined?,
+    };
     Ok(guest::write_u32(memory, out, metric)?)
 }
 

@@ -7,7 +7,9 @@ use wasmtime::Linker;
 use super::ENV;
 use crate::calls::HostCall;
 use crate::guest::{self, Answer, Caller, Out, Span, host_call};
+use crate::incident::Refusal;
 use crate::properties;
+use crate::settings::is_allowed;
 use crate::state::State;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -47,6 +49,12 @@ fn write(caller: &mut Caller<'_>, path: Span, value: Span) -> Answer {
     let name = PropertyPath::parse(guest::bytes(memory, path)?)
         .ok_or(Status::BadArgument)?
         .dotted();
+    if !is_allowed(state.plugin.spec().capabilities.write_properties.as_deref(), &name) {
+        // Only OK keeps a Rust guest alive here, so the write is dropped and told, as other refused calls are.
+        state.note(format_args!("capabilities.write_properties does not name {name}"));
+        state.refuse(Refusal::CapabilityProperty);
+        return Ok(());
+    }
     let exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?;
     if value.at == 0 && value.len == 0 {
         exchange.borrow_mut().properties.remove(&name);
@@ -66,7 +74,8 @@ fn write(caller: &mut Caller<'_>, path: Span, value: Span) -> Answer {
         .set(&name, Bytes::copy_from_slice(value));
     if let Err(full) = set {
         state.note(format_args!("the property {name} is not set: {full}"));
-        return Err(Status::InternalFailure.into());
+        state.refuse(Refusal::Property);
+        return Ok(());
     }
     Ok(())
 }

@@ -6,8 +6,12 @@ use wasmtime::Linker;
 use super::ENV;
 use crate::calls::HostCall;
 use crate::guest::{self, Answer, Caller, Out, Span, host_call};
+use crate::incident::Refusal;
 use crate::outside::QueueTarget;
 use crate::state::State;
+
+/// What a guest gets for a queue that cannot be made: nothing can be put in or taken out.
+const NO_QUEUE: u32 = u32::MAX;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
@@ -53,9 +57,17 @@ fn register(caller: &mut Caller<'_>, name: Span, out: i32) -> Answer {
     let (memory, state) = guest::parts(caller)?;
     let inbox = state.inbox.clone().ok_or(Status::InternalFailure)?;
     let name = guest::text(memory, name)?;
-    let queue = state
+    let registered = state
         .outside
-        .register_queue(&state.plugin.spec().vm_id, name, QueueTarget::new(inbox))?;
+        .register_queue(&state.plugin.spec().vm_id, name, QueueTarget::new(inbox));
+    let queue = match registered {
+        Err(Status::InternalFailure) => {
+            state.note(format_args!("the queue is not made: there are too many"));
+            state.refuse(Refusal::Queue);
+            NO_QUEUE
+        }
+        registered => registered?,
+    };
     Ok(guest::write_u32(memory, out, queue)?)
 }
 
@@ -68,9 +80,14 @@ fn resolve(caller: &mut Caller<'_>, vm: Span, name: Span, out: i32) -> Answer {
 
 fn enqueue(caller: &mut Caller<'_>, queue: i32, value: Span) -> Answer {
     let (memory, state) = guest::parts(caller)?;
-    Ok(state
+    let put = state
         .outside
-        .enqueue(queue.cast_unsigned(), guest::bytes(memory, value)?)?)
+        .enqueue(queue.cast_unsigned(), guest::bytes(memory, value)?);
+    if put == Err(Status::InternalFailure) {
+        state.refuse(Refusal::Queue);
+        return Err(HostCall::EnqueueSharedQueue.accepted().refusal().into());
+    }
+    Ok(put?)
 }
 
 fn dequeue(caller: &mut Caller<'_>, queue: i32, out: Out) -> Answer {

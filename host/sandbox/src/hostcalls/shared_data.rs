@@ -6,6 +6,7 @@ use wasmtime::Linker;
 use super::ENV;
 use crate::calls::HostCall;
 use crate::guest::{self, Answer, Caller, Out, Span, host_call};
+use crate::incident::Refusal;
 use crate::state::State;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -45,9 +46,20 @@ fn write(caller: &mut Caller<'_>, key: Span, value: Span, cas: i32) -> Answer {
     let (memory, state) = guest::parts(caller)?;
     let key = guest::text(memory, key)?;
     let value = guest::bytes(memory, value)?;
-    Ok(state
+    let set = state
         .outside
-        .set_shared_data(&state.plugin.spec().vm_id, key, value, cas.cast_unsigned())?)
+        .set_shared_data(&state.plugin.spec().vm_id, key, value, cas.cast_unsigned());
+    match set {
+        Err(Status::InternalFailure) => {
+            // A bound is reached. A mismatch would make guests try again and again, so the value is dropped and that is told.
+            state.note(format_args!(
+                "the shared value is not kept: there are too many, or it is too large"
+            ));
+            state.refuse(Refusal::SharedData);
+            Ok(())
+        }
+        set => Ok(set?),
+    }
 }
 
 /// Keys are text; nothing can ever have been stored under another.

@@ -11,6 +11,7 @@ use crate::calls::HostCall;
 use crate::exchange::LocalResponse;
 use crate::guest::{self, Answer, Caller, Span, host_call};
 use crate::headers::local_headers;
+use crate::incident::{Expulsion, Refusal};
 use crate::state::State;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -111,6 +112,10 @@ fn respond(caller: &mut Caller<'_>, code: i32, details: Span, body: Span, header
     let details = String::from_utf8_lossy(guest::bytes(memory, details)?);
     let details = details[..details.floor_char_boundary(LONGEST_DETAILS)].to_owned();
     let body = guest::bytes(memory, body)?;
+    if body.len() as u64 > state.plugin.spec().limits.local_response.bytes() {
+        state.expel(Expulsion::LocalResponse, Refusal::LocalResponse);
+        return Ok(());
+    }
     let pairs = decode_pairs(guest::bytes(memory, headers)?).map_err(|_| Status::BadArgument)?;
     let mut headers = match local_headers(pairs, body.len()) {
         Ok(headers) => headers,

@@ -8,6 +8,7 @@ use wasmtime::Linker;
 use super::ENV;
 use crate::calls::HostCall;
 use crate::guest::{Answer, Caller, host_call};
+use crate::incident::Refusal;
 use crate::outside::TickTarget;
 use crate::state::State;
 
@@ -24,9 +25,14 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 /// One timer per VM; zero stops it.
 fn set_period(caller: &mut Caller<'_>, milliseconds: i32) -> Answer {
-    let state = caller.data();
+    let state = caller.data_mut();
     let inbox = state.inbox.clone().ok_or(Status::InternalFailure)?;
-    let period = Duration::from_millis(u64::from(milliseconds.cast_unsigned()));
+    let mut period = Duration::from_millis(u64::from(milliseconds.cast_unsigned()));
+    let shortest = state.plugin.spec().limits.tick.duration();
+    if !period.is_zero() && period < shortest {
+        state.refuse(Refusal::Tick);
+        period = shortest;
+    }
     state
         .outside
         .set_tick(TickTarget::new(inbox, state.key), (!period.is_zero()).then_some(period));

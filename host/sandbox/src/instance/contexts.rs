@@ -65,10 +65,10 @@ impl Instance {
     pub(crate) fn finish(&self, id: u32) {
         self.record.streams.set(self.record.streams.get() - 1);
         self.finished.set(self.finished.get() + 1);
-        if self.any_overspent.get() {
-            let mut overspent = self.overspent.borrow_mut();
-            overspent.retain(|known| *known != id);
-            self.any_overspent.set(!overspent.is_empty());
+        if self.any_expelled.get() {
+            let mut expelled = self.expelled.borrow_mut();
+            expelled.retain(|(known, _)| *known != id);
+            self.any_expelled.set(!expelled.is_empty());
         }
         if self.is_alive() {
             if self.is_busy() {

@@ -123,8 +123,10 @@ impl Budget {
 #[derive(Debug)]
 pub(crate) struct LineGate {
     per_second: u32,
+    bytes_per_second: u64,
     second: Option<Instant>,
     passed: u32,
+    bytes: u64,
     dropped: u64,
 }
 
@@ -138,28 +140,31 @@ pub(crate) enum Verdict {
 }
 
 impl LineGate {
-    pub(crate) fn new(per_second: u32) -> Self {
+    pub(crate) fn new(per_second: u32, bytes_per_second: u64) -> Self {
         Self {
             per_second,
+            bytes_per_second,
             second: None,
             passed: 0,
+            bytes: 0,
             dropped: 0,
         }
     }
 
-    pub(crate) fn line(&mut self, now: Instant) -> Verdict {
+    pub(crate) fn line(&mut self, now: Instant, bytes: usize) -> Verdict {
         let same = self
             .second
             .is_some_and(|begun| now.saturating_duration_since(begun) < Duration::from_secs(1));
         if !same {
             self.second = Some(now);
-            self.passed = 0;
+            (self.passed, self.bytes) = (0, 0);
         }
-        if self.passed >= self.per_second {
+        let bytes = self.bytes.saturating_add(bytes as u64);
+        if self.passed >= self.per_second || bytes > self.bytes_per_second {
             self.dropped += 1;
             return Verdict::Drop;
         }
-        self.passed += 1;
+        (self.passed, self.bytes) = (self.passed + 1, bytes);
         Verdict::Pass {
             dropped: std::mem::take(&mut self.dropped),
         }
@@ -207,11 +212,26 @@ mod tests {
     #[test]
     fn lines_beyond_the_rate_are_dropped_and_their_number_is_told_later() {
         let now = Instant::now();
-        let mut gate = LineGate::new(2);
-        assert_eq!([gate.line(now), gate.line(now)], [Verdict::Pass { dropped: 0 }; 2]);
-        assert_eq!([gate.line(now), gate.line(now), gate.line(now)], [Verdict::Drop; 3]);
-        assert_eq!(gate.line(now + Duration::from_secs(1)), Verdict::Pass { dropped: 3 });
-        assert_eq!(gate.line(now + Duration::from_secs(1)), Verdict::Pass { dropped: 0 });
+        let mut gate = LineGate::new(2, 100);
+        assert_eq!(
+            [gate.line(now, 10), gate.line(now, 10)],
+            [Verdict::Pass { dropped: 0 }; 2]
+        );
+        assert_eq!(
+            [gate.line(now, 10), gate.line(now, 10), gate.line(now, 10)],
+            [Verdict::Drop; 3]
+        );
+        assert_eq!(
+            gate.line(now + Duration::from_secs(1), 10),
+            Verdict::Pass { dropped: 3 }
+        );
+        assert_eq!(
+            gate.line(now + Duration::from_secs(1), 10),
+            Verdict::Pass { dropped: 0 }
+        );
+        let later = now + Duration::from_secs(3);
+        assert_eq!(gate.line(later, 101), Verdict::Drop, "one line can be too much");
+        assert_eq!(gate.line(later, 100), Verdict::Pass { dropped: 1 });
     }
 
     #[test]

@@ -54,7 +54,7 @@ fn a_request_that_spends_its_budget_in_many_callbacks_is_cut_off_and_its_vm_live
     assert_eq!(stage.outside.said(), ["3"], "its context ends as others do");
     assert_eq!(stage.vm.report().traps, 0);
     assert_eq!(stage.outside.kinds(), ["deadline"]);
-    assert_eq!(*stage.outside.events.borrow(), [VmEvent::RequestOverspent]);
+    assert_eq!(*stage.outside.events.borrow(), [VmEvent::RequestExpelled]);
 }
 
 #[test]
