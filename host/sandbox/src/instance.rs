@@ -239,6 +239,9 @@ impl Instance {
             return;
         };
         let Some(suspects) = &self.suspects else { return };
+        if context.exchange.borrow().tcp.is_some() {
+            return;
+        }
         let print = context
             .print
             .unwrap_or_else(|| suspects.fingerprint(&context.exchange.borrow().request));

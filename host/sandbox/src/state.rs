@@ -177,7 +177,9 @@ impl State {
         if let Some(context) = self.contexts.get_mut(&id) {
             let before = context.spent;
             context.spent += used;
-            if before < limit && context.spent >= limit {
+            // A TCP connection may last for months.
+            let counts = context.exchange.borrow().tcp.is_none();
+            if counts && before < limit && context.spent >= limit {
                 self.expelled.push((id, Expulsion::CpuTime));
                 self.cap.attention = true;
             }

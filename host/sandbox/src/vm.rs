@@ -142,6 +142,10 @@ impl Vm {
     /// There was a trap of late: takes down what the request is known by, and keeps it away if it has ended too many VMs.
     #[cold]
     fn vet(&self, exchange: &SharedExchange) -> Result<Option<Fingerprint>, Failure> {
+        if exchange.borrow().tcp.is_some() {
+            // Connections have nothing to be told apart by before their first byte.
+            return Ok(None);
+        }
         let print = self.suspects.fingerprint(&exchange.borrow().request);
         if self.suspects.shuns(print, self.outside.now()) {
             let message = "the request has ended two VMs, and is kept from the plugin for a while".to_owned();
