@@ -41,9 +41,15 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  lockgate check --config gateway.json && systemctl reload lockgate")]
     Check(ConfigOptions),
 
-    /// Print the JSON Schema of gateway.json
-    #[command(after_help = "Example:\n  lockgate schema > lockgate.schema.json")]
-    Schema,
+    /// Run cases files against a plugin's module, in the gateway's own data path with scripted upstreams and clock
+    #[command(after_help = TEST_HELP)]
+    Test(TestOptions),
+
+    /// Print the JSON Schema of gateway.json, or of a cases file
+    #[command(
+        after_help = "Example:\n  lockgate schema > lockgate.schema.json\n  lockgate schema cases > cases.schema.json"
+    )]
+    Schema(SchemaOptions),
 
     /// Serve as a demo upstream that answers with the request it got, as JSON
     #[command(after_help = ECHO_HELP)]
@@ -60,6 +66,50 @@ A request's query can ask for another answer:
 Example:
   lockgate echo --listen 127.0.0.1:9000 --name v1
   curl 'http://127.0.0.1:9000/orders?status=404&delay=200ms'";
+
+const TEST_HELP: &str = "\
+Exit code 1 if a case fails or a file is wrong. docs/testing.md has the format.
+
+Example:
+  lockgate test target/wasm32-wasip1/release/demo.wasm cases.json
+  lockgate test --filter refused --junit report.xml plugins/*/cases.json";
+
+/// What is tested.
+#[derive(Debug, Args)]
+pub(crate) struct TestOptions {
+    /// The module, if the cases files name none or another is to be tested; then files of cases
+    #[arg(value_name = "[PLUGIN.wasm] CASES.json", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Run only cases whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+
+    /// Write what was found into the files, where it is other than expected
+    #[arg(long)]
+    pub(crate) update: bool,
+
+    /// Write the results to this file too, as JUnit's XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+}
+
+/// Which schema is printed.
+#[derive(Debug, Args)]
+pub(crate) struct SchemaOptions {
+    /// The file that it describes
+    #[arg(value_enum, default_value = "gateway")]
+    pub(crate) of: SchemaOf,
+}
+
+/// A file that has a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// gateway.json
+    Gateway,
+    /// cases.json, for `lockgate test`
+    Cases,
+}
 
 /// Where the configuration is.
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ mod outcome;
 mod output;
 mod run;
 mod schema;
+mod test;
 
 use std::process::ExitCode;
 
@@ -38,8 +39,8 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(arguments: Arguments) -> Result<Outcome> {
-    // A check is asked for its report; what it did to come to it is of interest only when something is odd.
-    let usual = if matches!(arguments.command, Command::Check(_)) {
+    // A check or a test is asked for its report; what it did to come to it is of interest only when something is odd.
+    let usual = if matches!(arguments.command, Command::Check(_) | Command::Test(_)) {
         LevelFilter::WARN
     } else {
         LevelFilter::INFO
@@ -48,7 +49,8 @@ fn dispatch(arguments: Arguments) -> Result<Outcome> {
     match arguments.command {
         Command::Run(options) => run::run(options),
         Command::Check(options) => check::check(options),
-        Command::Schema => schema::schema(),
+        Command::Test(options) => test::test(options),
+        Command::Schema(options) => schema::schema(options),
         Command::Echo(options) => echo::echo(options),
     }
 }

@@ -8,3 +8,13 @@ pub(crate) enum Outcome {
     /// What was asked about is wrong, and the command has said why.
     Wrong,
 }
+
+impl Outcome {
+    /// Wrong if either is.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Right, Self::Right) => Self::Right,
+            _ => Self::Wrong,
+        }
+    }
+}

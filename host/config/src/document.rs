@@ -3,8 +3,11 @@
 
 use std::fmt;
 use std::iter;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use serde::de::IgnoredAny;
 
 use crate::diagnostic::{Diagnostic, Position};
 use crate::problem::{Place, Problem};
@@ -53,6 +56,19 @@ impl Document {
     pub fn locate(&self, pointer: &str) -> Option<Position> {
         let node = self.inner.root.as_ref()?.find(pointer)?;
         Some(self.position(node.at))
+    }
+
+    /// The value at `pointer` as JSON text: numbers and the order of members as they are written, on one line.
+    pub fn json(&self, pointer: &str) -> Option<String> {
+        Some(self.inner.root.as_ref()?.find(pointer)?.to_json())
+    }
+
+    /// The bytes of the text that the value at `pointer` takes.
+    pub fn span(&self, pointer: &str) -> Option<Range<usize>> {
+        let node = self.inner.root.as_ref()?.find(pointer)?;
+        let mut values = serde_json::Deserializer::from_str(&self.inner.text[node.at..]).into_iter::<IgnoredAny>();
+        values.next()?.ok()?;
+        Some(node.at..node.at + values.byte_offset())
     }
 
     /// Something is wrong with the value at `pointer`. If there is no such value, its nearest surroundings are shown:

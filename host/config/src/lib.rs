@@ -19,6 +19,7 @@ mod schema;
 pub mod settings;
 mod substitute;
 mod tree;
+pub mod typed;
 mod validate;
 
 pub use diagnostic::{Diagnostic, Position, Report, nearest};

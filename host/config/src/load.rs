@@ -67,7 +67,7 @@ pub fn load_text(path: &Path, text: String, variable: &dyn Fn(&str) -> Option<Os
     }
 }
 
-fn report(document: &Document, problems: Problems) -> Report {
+pub(crate) fn report(document: &Document, problems: Problems) -> Report {
     let mut diagnostics: Vec<Diagnostic> = problems
         .0
         .into_iter()
@@ -77,7 +77,7 @@ fn report(document: &Document, problems: Problems) -> Report {
     Report { diagnostics }
 }
 
-fn unreadable(path: &Path, reason: String) -> Report {
+pub(crate) fn unreadable(path: &Path, reason: String) -> Report {
     let message = format!("the file {reason}");
     Report {
         diagnostics: vec![Document::new(path, String::new(), None).diagnostic("", message, None, None)],
@@ -85,7 +85,7 @@ fn unreadable(path: &Path, reason: String) -> Report {
 }
 
 /// A file that is not UTF-8, told at its first byte that is not.
-fn not_text(path: &Path, error: &std::string::FromUtf8Error) -> Report {
+pub(crate) fn not_text(path: &Path, error: &std::string::FromUtf8Error) -> Report {
     let good = error.utf8_error().valid_up_to();
     let text = String::from_utf8_lossy(&error.as_bytes()[..good]).into_owned();
     let problem =
