@@ -37,6 +37,7 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
+    fn proxy_close_stream(stream: u32) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -214,6 +215,11 @@ pub(crate) fn remove_header(map: Map, name: &str) -> Result<(), Status> {
 pub(crate) fn continue_stream(direction: Direction) -> Result<(), Status> {
     // SAFETY: no memory is handed over.
     Status::check(unsafe { proxy_continue_stream(direction as u32) })
+}
+
+pub(crate) fn close_stream(direction: Direction) -> Result<(), Status> {
+    // SAFETY: no memory is handed over.
+    Status::check(unsafe { proxy_close_stream(direction as u32) })
 }
 
 pub(crate) fn send_local_response(

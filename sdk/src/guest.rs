@@ -136,7 +136,7 @@ impl<P: Hooks> Guest<P> {
             _ => Err(UNCONFIGURED),
         };
         drop(streams);
-        let action = conclude(hook, flow) as u32;
+        let action = conclude::<P>(hook, flow) as u32;
         self.drain();
         action
     }
@@ -147,7 +147,7 @@ impl<P: Hooks> Guest<P> {
             Some(plugin) => run(&plugin),
             None => Err(UNCONFIGURED),
         };
-        let action = conclude(hook, flow) as u32;
+        let action = conclude::<P>(hook, flow) as u32;
         self.drain();
         action
     }
@@ -173,17 +173,22 @@ impl<P: Hooks> Guest<P> {
 const UNCONFIGURED: Error = Error::Malformed("a stream without a configured plugin");
 
 /// Does what a hook has said. What failed is answered with a 500: a request that could not be checked does not pass.
-fn conclude(hook: &str, flow: Result<Flow>) -> Action {
+/// A connection has no answers, and is closed.
+fn conclude<P: Hooks>(hook: &str, flow: Result<Flow>) -> Action {
     let answer = match flow {
         Ok(Flow::Continue) => return Action::Continue,
         Ok(Flow::Pause) => return Action::Pause,
-        Ok(Flow::Reply(reply)) => reply,
+        Ok(Flow::Reply(reply)) => Some(reply),
         Err(error) => {
             report(hook, &error);
-            answer_to(&error, hook)
+            (!P::TCP).then(|| answer_to(&error, hook))
         }
     };
-    if let Err(error) = answer.send() {
+    let done = match answer {
+        Some(answer) if !P::TCP => answer.send(),
+        _ => host::close_stream(Side::Downstream).map_err(Error::host("proxy_close_stream")),
+    };
+    if let Err(error) = done {
         report(hook, &error);
     }
     Action::Pause

@@ -61,6 +61,8 @@ pub(crate) struct Kept {
     pub(crate) sent: Option<Sent>,
     pub(crate) ways: [Way; 2],
     pub(crate) gone: bool,
+    /// The plugin has closed the connection.
+    pub(crate) closed: bool,
 }
 
 /// Everything that a host knows.
@@ -235,6 +237,13 @@ pub(crate) fn remove_header(map: Map, name: &str) -> Result<(), Status> {
 pub(crate) fn continue_stream(direction: Direction) -> Result<(), Status> {
     call("proxy_continue_stream", |memory| {
         memory.current().ways[direction as usize & 1].resumed = true;
+        Ok(())
+    })
+}
+
+pub(crate) fn close_stream(_direction: Direction) -> Result<(), Status> {
+    call("proxy_close_stream", |memory| {
+        memory.current().closed = true;
         Ok(())
     })
 }

@@ -31,6 +31,7 @@
 //! One thread has one gateway at a time. Its clock stands still until [`Gateway::advance`]; its chance repeats itself.
 //! Limits and other plugins are not imitated.
 
+mod connection;
 mod exchange;
 mod script;
 
@@ -44,6 +45,7 @@ use crate::memory::{self, Kept, Memory};
 use crate::wire::{Action, Buffer, LogLevel, Map, Status};
 use crate::{callout, task, timer};
 
+pub use connection::Connection;
 pub use exchange::{Answered, Exchange};
 pub use script::{Asked, Script, answer, no_answer};
 

@@ -24,7 +24,7 @@ impl Plugin for Any {
         Ok(Any)
     }
 
-    fn on_request(&self, request: &mut Request, _: &mut ()) -> Result<Flow> {
+    fn on_request(&self, request: &mut Request) -> Result<Flow> {
         HOOK.with_borrow_mut(|hook| hook(request)).map(|()| Flow::Continue)
     }
 }

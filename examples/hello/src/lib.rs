@@ -27,7 +27,7 @@ impl Plugin for Hello {
         })
     }
 
-    fn on_request(&self, request: &mut Request, _: &mut ()) -> Result<Flow> {
+    fn on_request(&self, request: &mut Request) -> Result<Flow> {
         if request.path()? != "/hello" {
             return Ok(Flow::Continue);
         }
@@ -35,7 +35,7 @@ impl Plugin for Hello {
         Ok(reply(200).text(format!("{}, {name}!\n", self.greeting)).into())
     }
 
-    fn on_response(&self, response: &mut Response, _: &mut ()) -> Result<Flow> {
+    fn on_response(&self, response: &mut Response) -> Result<Flow> {
         response.set_header("x-hello", "lockgate")?;
         Ok(Flow::Continue)
     }

@@ -26,7 +26,7 @@ impl Plugin for Acl {
         })
     }
 
-    fn on_request(&self, request: &mut Request, _: &mut ()) -> Result<Flow> {
+    fn on_request(&self, request: &mut Request) -> Result<Flow> {
         let facts = self.facts(request)?;
         match self.rules.verdict(&facts) {
             Verdict::Allow => return Ok(Flow::Continue),

@@ -34,7 +34,7 @@ impl Plugin for Auth {
         })
     }
 
-    fn on_request(&self, request: &mut Request, _: &mut ()) -> Result<Flow> {
+    fn on_request(&self, request: &mut Request) -> Result<Flow> {
         match self.credential(request)? {
             Some(key) => match self.keys.owner(key.as_bytes()) {
                 Some(consumer) => self.admit(request, consumer),

@@ -30,11 +30,11 @@ impl Plugin for HeadersPlugin {
         Ok(HeadersPlugin { request, response })
     }
 
-    fn on_request(&self, request: &mut Request, _: &mut ()) -> Result<Flow> {
+    fn on_request(&self, request: &mut Request) -> Result<Flow> {
         apply(&self.request, request.headers())
     }
 
-    fn on_response(&self, response: &mut Response, _: &mut ()) -> Result<Flow> {
+    fn on_response(&self, response: &mut Response) -> Result<Flow> {
         apply(&self.response, response.headers())
     }
 }

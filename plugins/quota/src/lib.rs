@@ -33,7 +33,7 @@ impl Plugin for Quota {
         })
     }
 
-    fn on_request(&self, _: &mut Request, told: &mut Vec<Field>) -> Result<Flow> {
+    fn on_request(&self, told: &mut Vec<Field>) -> Result<Flow> {
         if self.rules.is_empty() {
             return Ok(Flow::Continue);
         }

@@ -34,7 +34,7 @@ pub(crate) fn expand(block: &Block) -> Result<TokenStream, Fault> {
     output.extend(tokenize("impl"));
     output.extend(block.target.clone());
     output.extend([braces(hooks)]);
-    glue.extend(tokenize(&constants(&written, has_config)));
+    glue.extend(tokenize(&constants(block, &written, has_config)));
     if block.interface == "TcpPlugin" {
         output.extend(tokenize("impl ::lockgate_sdk::Plugin for"));
         output.extend(block.target.clone());
@@ -61,16 +61,18 @@ fn braces(inner: TokenStream) -> TokenTree {
 }
 
 /// What `Hooks` wants to know besides the hooks.
-fn constants(written: &Written<'_>, has_config: bool) -> String {
+fn constants(block: &Block, written: &Written<'_>, has_config: bool) -> String {
     let names: String = written.0.iter().map(|hook| format!("{:?},", hook.name)).collect();
     let read = if has_config { "read" } else { "none" };
     format!(
         "const WAITS: bool = {};
+        const TCP: bool = {};
         const NAMES: &'static [&'static str] = &[{names}];
         fn config(size: usize) -> ::core::result::Result<<Self as ::lockgate_sdk::Plugin>::Config, ::lockgate_sdk::ConfigError> {{
             ::lockgate_sdk::guest::config::{read}(size)
         }}",
-        written.waits()
+        written.waits(),
+        block.interface == "TcpPlugin"
     )
 }
 

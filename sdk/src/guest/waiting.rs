@@ -32,7 +32,7 @@ impl<P: Hooks> Guest<P> {
         F: Future<Output = Result<Flow>> + 'static,
     {
         let Some(plugin) = self.serve(id) else {
-            return conclude(hook, Err(UNCONFIGURED)) as u32;
+            return conclude::<P>(hook, Err(UNCONFIGURED)) as u32;
         };
         let channel = Channel::new(side, end);
         let future = Box::pin(make(plugin, channel.clone()));
@@ -53,7 +53,7 @@ impl<P: Hooks> Guest<P> {
     {
         let state = self.streams.borrow_mut().get_mut(&id).map(|stream| stream.state.lend());
         let (Some(plugin), Some(state)) = (self.serve(id), state) else {
-            return conclude(hook, Err(UNCONFIGURED)) as u32;
+            return conclude::<P>(hook, Err(UNCONFIGURED)) as u32;
         };
         let channel = Channel::new(side, end);
         let future = Box::pin(make(plugin, channel.clone(), state));
@@ -62,9 +62,12 @@ impl<P: Hooks> Guest<P> {
 
     /// A hook that does not wait finds the state in use: the message waits until it is free, and the hook runs then.
     pub(super) fn after_the_other(&self, id: u32, side: Side, hook: &'static str, late: Late) -> u32 {
+        if !P::WAITS {
+            return conclude::<P>(hook, Err(UNCONFIGURED)) as u32;
+        }
         let state = self.streams.borrow_mut().get_mut(&id).map(|stream| stream.state.lend());
-        let (true, Some(state)) = (P::WAITS, state) else {
-            return conclude(hook, Err(UNCONFIGURED)) as u32;
+        let Some(state) = state else {
+            return Action::Pause as u32;
         };
         let future: Pin<Box<dyn Future<Output = Result<Flow>>>> = Box::pin(async move {
             drop(state.await);
@@ -81,7 +84,7 @@ impl<P: Hooks> Guest<P> {
 
     fn begin(&self, id: u32, mut task: Box<Task>) -> u32 {
         let action = match task.poll() {
-            Poll::Ready(flow) => conclude(task.hook, flow),
+            Poll::Ready(flow) => conclude::<P>(task.hook, flow),
             Poll::Pending => {
                 let action = task.channel.after_head();
                 self.put_back(id, task);
@@ -175,7 +178,7 @@ impl<P: Hooks> Guest<P> {
                 self.put_back(id, task);
                 action as u32
             }
-            Poll::Ready(flow) => match conclude(task.hook, flow) {
+            Poll::Ready(flow) => match conclude::<P>(task.hook, flow) {
                 Action::Continue => self.goes_on_with_body(id, &task, size, end),
                 Action::Pause => Action::Pause as u32,
             },
@@ -219,7 +222,7 @@ impl<P: Hooks> Guest<P> {
                 self.put_back(id, task);
                 Action::Pause as u32
             }
-            Poll::Ready(flow) => match conclude(task.hook, flow) {
+            Poll::Ready(flow) => match conclude::<P>(task.hook, flow) {
                 Action::Continue => hook(self),
                 Action::Pause => Action::Pause as u32,
             },
@@ -278,7 +281,7 @@ impl<P: Hooks> Guest<P> {
                 self.put_back(id, task);
             }
             Poll::Ready(flow) => {
-                if conclude(task.hook, flow) == Action::Continue && task.channel.paused.get() {
+                if conclude::<P>(task.hook, flow) == Action::Continue && task.channel.paused.get() {
                     self.release(id, &task);
                 }
             }

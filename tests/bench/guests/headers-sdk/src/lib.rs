@@ -13,13 +13,13 @@ impl Plugin for Headers {
         Ok(Headers)
     }
 
-    fn on_request(&self, request: &mut Request, _: &mut ()) -> Result<Flow> {
+    fn on_request(&self, request: &mut Request) -> Result<Flow> {
         let next = one_more(request.header(NAME)?);
         request.set_header(NAME, next)?;
         Ok(Flow::Continue)
     }
 
-    fn on_response(&self, response: &mut Response, _: &mut ()) -> Result<Flow> {
+    fn on_response(&self, response: &mut Response) -> Result<Flow> {
         let next = one_more(response.header(NAME)?);
         response.set_header(NAME, next)?;
         Ok(Flow::Continue)

@@ -10,11 +10,11 @@ impl Plugin for Idle {
         Ok(Idle)
     }
 
-    fn on_request(&self, _: &mut Request, _: &mut ()) -> Flow {
+    fn on_request(&self, _: &mut Request) -> Flow {
         Flow::Continue
     }
 
-    fn on_response(&self, _: &mut Response, _: &mut ()) -> Flow {
+    fn on_response(&self, _: &mut Response) -> Flow {
         Flow::Continue
     }
 }

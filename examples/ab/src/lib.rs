@@ -1,0 +1,87 @@
+//! Splits users into two groups. The upstream gets `x-variant: a` or `b`; a cookie keeps each user where they are.
+
+use lockgate_sdk::prelude::*;
+use lockgate_sdk::random;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Split {
+    /// How many of a hundred new users get `b`.
+    percent: u64,
+    /// The cookie's name.
+    #[serde(default = "variant")]
+    cookie: String,
+}
+
+fn variant() -> String {
+    "variant".to_owned()
+}
+
+#[plugin]
+impl Plugin for Split {
+    type Config = Split;
+    /// The group of a new user.
+    type State = Option<&'static str>;
+
+    fn new(config: Split) -> Result<Self, ConfigError> {
+        match config.percent {
+            0..=100 => Ok(config),
+            _ => Err(ConfigError::at("percent", "it is at most 100")),
+        }
+    }
+
+    fn on_request(&self, request: &mut Request, new: &mut Option<&'static str>) -> Result<()> {
+        let group = match request.cookie(&self.cookie)?.as_deref() {
+            Some("a") => "a",
+            Some("b") => "b",
+            _ => *new.insert(if random()? % 100 < self.percent { "b" } else { "a" }),
+        };
+        request.set_header("x-variant", group)
+    }
+
+    fn on_response(&self, response: &mut Response, new: &mut Option<&'static str>) -> Result<()> {
+        match new {
+            Some(group) => response.add_header("set-cookie", format!("{}={group}; Path=/; SameSite=Lax", self.cookie)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockgate_sdk::testing::Gateway;
+
+    fn gateway(percent: u32) -> Gateway<Split> {
+        Gateway::configured(&format!(r#"{{ "percent": {percent} }}"#)).expect("a good configuration")
+    }
+
+    #[test]
+    fn a_user_keeps_the_group_that_the_first_answer_has_named() {
+        let gateway = gateway(100);
+        let first = gateway.get("/").send();
+        assert_eq!(first.forwarded("x-variant").as_deref(), Some("b"));
+        let cookie = first.respond(200, &[]).header("set-cookie");
+        assert_eq!(cookie.as_deref(), Some("variant=b; Path=/; SameSite=Lax"));
+        drop(first);
+        let known = gateway.get("/").header("cookie", "variant=a").send();
+        assert_eq!(known.forwarded("x-variant").as_deref(), Some("a"));
+        assert_eq!(known.respond(200, &[]).header("set-cookie"), None);
+    }
+
+    #[test]
+    fn the_groups_have_about_the_wanted_size() {
+        let gateway = gateway(30);
+        let is_b = |_: &u32| gateway.get("/").send().forwarded("x-variant").as_deref() == Some("b");
+        let b = (0..1000).filter(is_b).count();
+        assert!((250..350).contains(&b), "{b} of 1000");
+    }
+
+    #[test]
+    fn nobody_chooses_a_group_by_the_header() {
+        let gateway = gateway(0);
+        let forged = gateway.get("/").header("x-variant", "b").send();
+        assert_eq!(forged.forwarded("x-variant").as_deref(), Some("a"));
+        assert!(Gateway::<Split>::configured(r#"{ "percent": 101 }"#).is_err());
+    }
+}

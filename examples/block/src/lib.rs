@@ -1,0 +1,64 @@
+//! Refuses requests that carry a header with one of the listed values.
+
+use lockgate_sdk::prelude::*;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Block {
+    /// The header that is looked at.
+    header: String,
+    /// What its value must not contain; in any case.
+    values: Vec<String>,
+}
+
+#[plugin]
+impl Plugin for Block {
+    type Config = Block;
+
+    fn new(mut config: Block) -> Result<Self, ConfigError> {
+        if config.values.iter().any(String::is_empty) {
+            return Err(ConfigError::at("values", "an empty value would refuse everything"));
+        }
+        config.values.iter_mut().for_each(|value| value.make_ascii_lowercase());
+        Ok(config)
+    }
+
+    fn on_request(&self, request: &mut Request) -> Result<Flow> {
+        for mut value in request.headers().all(&self.header)? {
+            value.make_ascii_lowercase();
+            if self.values.iter().any(|refused| value.contains(refused)) {
+                log::info!("refused: {} is {value:?}", self.header);
+                return Ok(reply(403).problem("blocked", "This client is not served.").into());
+            }
+        }
+        Ok(Flow::Continue)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockgate_sdk::testing::Gateway;
+
+    const CONFIG: &str = r#"{ "header": "user-agent", "values": ["EvilBot", "scraper"] }"#;
+
+    #[test]
+    fn a_listed_value_is_refused_wherever_it_stands() {
+        let gateway = Gateway::<Block>::configured(CONFIG).expect("a good configuration");
+        let refused = gateway.get("/").header("user-agent", "Mozilla (evilbot/2)").send();
+        assert_eq!(refused.status(), Some(403));
+        drop(refused);
+        let second = gateway
+            .get("/")
+            .header("user-agent", "curl")
+            .header("user-agent", "a-scraper");
+        assert_eq!(second.send().status(), Some(403));
+        assert!(!gateway.get("/").header("user-agent", "curl").send().is_paused());
+    }
+
+    #[test]
+    fn a_configuration_that_would_refuse_everything_is_refused_itself() {
+        let refused = Gateway::<Block>::configured(r#"{ "header": "a", "values": [""] }"#).err();
+        assert!(refused.expect("refused").contains("at values"));
+    }
+}

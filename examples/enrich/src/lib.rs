@@ -1,0 +1,46 @@
+//! Asks two services at once who the user is and what they have paid for, and tells the upstream.
+
+use std::time::Duration;
+
+use lockgate_sdk::prelude::*;
+use lockgate_sdk::{Answer, Upstream, join};
+
+struct Enrich {
+    users: Upstream,
+    plans: Upstream,
+}
+
+#[plugin]
+impl Plugin for Enrich {
+    fn new(_: NoConfig) -> Result<Self, ConfigError> {
+        let (users, plans) = (Upstream::new("users"), Upstream::new("plans"));
+        Ok(Enrich { users, plans })
+    }
+
+    async fn on_request(&self, request: &mut Request) -> Result<Flow> {
+        let id = request.header("x-user-id")?.unwrap_or_default();
+        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Ok(reply(400).text("x-user-id is missing or malformed").into());
+        }
+        let user = self
+            .users
+            .get(&format!("/users/{id}"))
+            .timeout(Duration::from_millis(500));
+        let plan = self
+            .plans
+            .get(&format!("/plans/{id}"))
+            .timeout(Duration::from_millis(500));
+        let (user, plan) = join(user, plan).await;
+        let Ok(user) = user.and_then(Answer::successful) else {
+            return Ok(reply(403).text("no such user").into());
+        };
+        request.set_header("x-user-name", user.text()?)?;
+        // Without the second service everybody has the small plan.
+        let plan = plan.and_then(Answer::successful);
+        request.set_header("x-plan", plan.as_ref().map_or("free".as_bytes(), Answer::body))?;
+        Ok(Flow::Continue)
+    }
+}
+
+#[cfg(test)]
+mod tests;

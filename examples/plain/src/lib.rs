@@ -1,0 +1,93 @@
+//! A plugin on the plain `proxy-wasm` crate: it asks the upstream `auth` before a request passes, as one writes that
+//! without this project's SDK. `examples/enrich` shows the same kind of work with it.
+
+use std::time::Duration;
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, ContextType, LogLevel};
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(Root));
+}}
+
+struct Root;
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+
+    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Asks))
+    }
+}
+
+struct Asks;
+
+impl HttpContext for Asks {
+    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+        let token = self.get_http_request_header("authorization").unwrap_or_default();
+        let headers = vec![
+            (":method", "GET"),
+            (":path", "/check"),
+            (":authority", "auth"),
+            ("authorization", token.as_str()),
+        ];
+        match self.dispatch_http_call("auth", headers, None, vec![], Duration::from_secs(1)) {
+            Ok(_) => Action::Pause,
+            Err(status) => {
+                log(&format!("auth cannot be asked: {status:?}"));
+                self.send_http_response(503, vec![], None);
+                Action::Pause
+            }
+        }
+    }
+}
+
+impl Context for Asks {
+    fn on_http_call_response(&mut self, _: u32, _: usize, _: usize, _: usize) {
+        let status = self.get_http_call_response_header(":status");
+        match verdict(status.as_deref()) {
+            Verdict::Pass => self.resume_http_request(),
+            Verdict::Refuse(status) => self.send_http_response(status, vec![], None),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Pass,
+    Refuse(u32),
+}
+
+/// What the answer's status means; an answer that did not come has none.
+fn verdict(status: Option<&str>) -> Verdict {
+    match status.and_then(|status| status.parse::<u32>().ok()) {
+        Some(200..=299) => Verdict::Pass,
+        Some(401) => Verdict::Refuse(401),
+        Some(400..=499) => Verdict::Refuse(403),
+        _ => Verdict::Refuse(503),
+    }
+}
+
+fn log(message: &str) {
+    // A line that the host does not take has nowhere to be told.
+    let _ = proxy_wasm::hostcalls::log(LogLevel::Warn, message);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_success_passes() {
+        assert_eq!(verdict(Some("204")), Verdict::Pass);
+        assert_eq!(verdict(Some("401")), Verdict::Refuse(401));
+        assert_eq!(verdict(Some("404")), Verdict::Refuse(403));
+        assert_eq!(verdict(Some("502")), Verdict::Refuse(503));
+        assert_eq!(verdict(None), Verdict::Refuse(503));
+    }
+}

@@ -1,0 +1,105 @@
+//! Takes fields out of JSON answers, at any depth, before they reach the client.
+
+use lockgate_sdk::Body;
+use lockgate_sdk::prelude::*;
+use serde_json::Value;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Redact {
+    /// The names of the fields.
+    fields: Vec<String>,
+    /// The largest answer that is looked at, in bytes; a larger one fails.
+    #[serde(default = "one_mebibyte")]
+    limit: usize,
+}
+
+fn one_mebibyte() -> usize {
+    1024 * 1024
+}
+
+#[plugin]
+impl Plugin for Redact {
+    type Config = Redact;
+
+    fn new(config: Redact) -> Result<Self, ConfigError> {
+        Ok(config)
+    }
+
+    async fn on_response(&self, response: &mut Response, body: &mut Body) -> Result<Flow> {
+        let kind = response.header("content-type")?.unwrap_or_default();
+        if !kind.starts_with("application/json") {
+            return Ok(Flow::Continue);
+        }
+        let bytes = body.collect(self.limit).await?;
+        // What says that it is JSON and is not may hide anything: it does not pass.
+        let mut json: Value = serde_json::from_slice(&bytes).map_err(|error| Error::Plugin(error.to_string()))?;
+        if self.redact(&mut json) {
+            body.replace(json.to_string().as_bytes())?;
+        }
+        Ok(Flow::Continue)
+    }
+}
+
+impl Redact {
+    /// Whether there was anything to take out.
+    fn redact(&self, json: &mut Value) -> bool {
+        match json {
+            Value::Object(fields) => {
+                let before = fields.len();
+                fields.retain(|name, _| !self.fields.contains(name));
+                let is_less = fields.len() < before;
+                fields
+                    .values_mut()
+                    .fold(is_less, |changed, value| self.redact(value) | changed)
+            }
+            Value::Array(items) => items
+                .iter_mut()
+                .fold(false, |changed, item| self.redact(item) | changed),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockgate_sdk::testing::{Gateway, answer};
+
+    fn gateway() -> Gateway<Redact> {
+        Gateway::configured(r#"{ "fields": ["ssn"], "limit": 200 }"#).expect("a good configuration")
+    }
+
+    #[test]
+    fn fields_are_taken_out_at_any_depth() {
+        let gateway = gateway();
+        let people = answer(200)
+            .header("content-type", "application/json; charset=utf-8")
+            .text(r#"{"people":[{"name":"Ada","ssn":"1"},{"name":"Bob"}],"ssn":"2"}"#);
+        let answered = gateway.get("/").send().respond_with(people);
+        assert_eq!(answered.body(), r#"{"people":[{"name":"Ada"},{"name":"Bob"}]}"#);
+    }
+
+    #[test]
+    fn what_needs_no_change_or_is_no_json_stays_as_it_is() {
+        let gateway = gateway();
+        let exchange = gateway.get("/").send();
+        let spaced = answer(200).header("content-type", "application/json").text("[ 1,  2 ]");
+        assert_eq!(exchange.respond_with(spaced).body(), "[ 1,  2 ]");
+        drop(exchange);
+        let exchange = gateway.get("/").send();
+        let plain = answer(200).header("content-type", "text/plain").text(r#"{"ssn":1}"#);
+        assert_eq!(exchange.respond_with(plain).body(), r#"{"ssn":1}"#);
+    }
+
+    #[test]
+    fn what_lies_about_being_json_and_what_is_too_large_do_not_pass() {
+        let gateway = gateway();
+        for body in ["{", &"9".repeat(201)] {
+            let exchange = gateway.get("/").send();
+            let broken = answer(200).header("content-type", "application/json").text(body);
+            assert_eq!(exchange.respond_with(broken).body(), "");
+            assert_eq!(exchange.status(), Some(500));
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Rewrites lines of a TCP connection: a command from the client gets another name, a secret from the upstream is hidden.
+
+use lockgate_sdk::prelude::*;
+use lockgate_sdk::{Chunk, TcpPlugin};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rewrite {
+    /// In lines from the client.
+    from_client: Replacement,
+    /// In lines from the upstream.
+    from_upstream: Replacement,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Replacement {
+    find: String,
+    put: String,
+}
+
+#[plugin]
+impl TcpPlugin for Rewrite {
+    type Config = Rewrite;
+
+    fn new(config: Rewrite) -> Result<Self, ConfigError> {
+        if config.from_client.find.is_empty() || config.from_upstream.find.is_empty() {
+            return Err(ConfigError::new("there is nothing to find in an empty text"));
+        }
+        Ok(config)
+    }
+
+    fn on_downstream_data(&self, chunk: &mut Chunk) -> Result<Flow> {
+        self.from_client.apply(chunk)
+    }
+
+    fn on_upstream_data(&self, chunk: &mut Chunk) -> Result<Flow> {
+        self.from_upstream.apply(chunk)
+    }
+}
+
+impl Replacement {
+    /// Waits for whole lines: what is to be found may come in two pieces.
+    fn apply(&self, chunk: &mut Chunk) -> Result<Flow> {
+        let bytes = chunk.bytes()?;
+        if !bytes.ends_with(b"\n") && !chunk.is_last() {
+            return Ok(Flow::Pause);
+        }
+        if let Some(changed) = self.rewritten(&bytes) {
+            chunk.replace(&changed)?;
+        }
+        Ok(Flow::Continue)
+    }
+
+    /// With every occurrence replaced; `None` when there is none.
+    fn rewritten(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let find = self.find.as_bytes();
+        let mut out = Vec::with_capacity(bytes.len());
+        let mut rest = bytes;
+        while let Some(at) = rest.windows(find.len()).position(|window| window == find) {
+            out.extend_from_slice(&rest[..at]);
+            out.extend_from_slice(self.put.as_bytes());
+            rest = &rest[at + find.len()..];
+        }
+        if rest.len() == bytes.len() {
+            return None;
+        }
+        out.extend_from_slice(rest);
+        Some(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockgate_sdk::testing::Gateway;
+
+    const CONFIG: &str = r#"{
+        "from_client": { "find": "QUIT", "put": "BYE" },
+        "from_upstream": { "find": "secret", "put": "***" }
+    }"#;
+
+    #[test]
+    fn both_directions_are_rewritten() {
+        let gateway = Gateway::<Rewrite>::configured(CONFIG).expect("a good configuration");
+        let connection = gateway.connect();
+        connection.from_client("HELLO\nQUIT\n");
+        connection.from_upstream("the secret is secret\n");
+        assert_eq!(connection.to_upstream(), "HELLO\nBYE\n");
+        assert_eq!(connection.to_client(), "the *** is ***\n");
+    }
+
+    #[test]
+    fn a_word_in_two_pieces_is_found_and_the_last_line_needs_no_end() {
+        let gateway = Gateway::<Rewrite>::configured(CONFIG).expect("a good configuration");
+        let connection = gateway.connect();
+        connection.from_client("QU");
+        assert_eq!(connection.to_upstream(), "");
+        connection.from_client("IT\nand QUIT");
+        assert_eq!(connection.to_upstream(), "");
+        connection.close_by_client();
+        assert_eq!(connection.to_upstream(), "BYE\nand BYE");
+    }
+
+    #[test]
+    fn nothing_to_find_is_refused() {
+        let config = CONFIG.replace("QUIT", "");
+        assert!(Gateway::<Rewrite>::configured(&config).is_err());
+    }
+}

@@ -1,0 +1,120 @@
+//! A TCP connection that goes through a plugin.
+
+use std::collections::BTreeMap;
+
+use super::{Gateway, ROOT};
+use crate::guest::Side;
+use crate::hooks::Hooks;
+use crate::memory::{self, Kept};
+use crate::wire::{Action, Buffer};
+
+/// A connection through the plugin, and what came out on both sides. Dropping it ends it.
+pub struct Connection<'g, P: Hooks> {
+    gateway: &'g Gateway<P>,
+    id: u32,
+}
+
+impl<P: Hooks> Gateway<P> {
+    /// Opens a connection.
+    pub fn connect(&self) -> Connection<'_, P> {
+        let id = memory::with(|memory| {
+            let id = memory.contexts.keys().max().map_or(ROOT, |last| *last) + 1;
+            let buffers = [Buffer::DownstreamData, Buffer::UpstreamData].map(|kind| (kind as u32, Vec::new()));
+            let kept = Kept {
+                buffers: BTreeMap::from(buffers),
+                ..Kept::default()
+            };
+            memory.contexts.insert(id, kept);
+            memory.effective = id;
+            id
+        });
+        self.guest.create(id, ROOT);
+        P::connected(&self.guest, id);
+        Connection { gateway: self, id }
+    }
+}
+
+impl<P: Hooks> Connection<'_, P> {
+    /// Sends bytes from the client.
+    pub fn from_client(&self, text: &str) {
+        self.data(Side::Downstream, text, false);
+    }
+
+    /// Sends bytes from the upstream.
+    pub fn from_upstream(&self, text: &str) {
+        self.data(Side::Upstream, text, false);
+    }
+
+    /// Ends the client's side.
+    pub fn close_by_client(&self) {
+        self.data(Side::Downstream, "", true);
+        P::downstream_closed(&self.gateway.guest, self.id, 2);
+    }
+
+    /// Ends the upstream's side.
+    pub fn close_by_upstream(&self) {
+        self.data(Side::Upstream, "", true);
+        P::upstream_closed(&self.gateway.guest, self.id, 2);
+    }
+
+    /// What has gone on to the upstream.
+    pub fn to_upstream(&self) -> String {
+        self.passed(0)
+    }
+
+    /// What has gone on to the client.
+    pub fn to_client(&self) -> String {
+        self.passed(1)
+    }
+
+    /// Whether the plugin has closed it.
+    pub fn is_closed(&self) -> bool {
+        memory::with(|memory| {
+            memory
+                .contexts
+                .get(&self.id)
+                .is_some_and(|kept| kept.sent.is_some() || kept.closed)
+        })
+    }
+
+    fn passed(&self, way: usize) -> String {
+        memory::with(|memory| {
+            let kept = memory.contexts.entry(self.id).or_default();
+            String::from_utf8_lossy(&kept.ways[way].passed).into_owned()
+        })
+    }
+
+    fn data(&self, side: Side, text: &str, end: bool) {
+        let (kind, way) = match side {
+            Side::Upstream => (Buffer::UpstreamData as u32, 1),
+            _ => (Buffer::DownstreamData as u32, 0),
+        };
+        let size = memory::with(|memory| {
+            memory.effective = self.id;
+            let buffer = memory.current().buffers.entry(kind).or_default();
+            buffer.extend_from_slice(text.as_bytes());
+            buffer.len()
+        });
+        let guest = &self.gateway.guest;
+        let action = match side {
+            Side::Upstream => P::upstream_data(guest, self.id, size, end),
+            _ => P::downstream_data(guest, self.id, size, end),
+        };
+        if action == Action::Continue as u32 {
+            memory::with(|memory| {
+                let kept = memory.contexts.entry(self.id).or_default();
+                let bytes = std::mem::take(kept.buffers.entry(kind).or_default());
+                kept.ways[way].passed.extend(bytes);
+            });
+        }
+        self.gateway.settle();
+    }
+}
+
+impl<P: Hooks> Drop for Connection<'_, P> {
+    fn drop(&mut self) {
+        self.gateway.enter(self.id);
+        self.gateway.guest.log(self.id);
+        self.gateway.guest.delete(self.id);
+    }
+}
