@@ -109,10 +109,11 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Why a configuration is refused. The host shows the text to the operator.
+/// Why a configuration is refused. The host shows the text to the operator, and Lockgate the place in its own
+/// configuration file, too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    path: String,
+    pointer: String,
     message: String,
 }
 
@@ -120,36 +121,60 @@ impl ConfigError {
     /// A fault of the configuration as a whole.
     pub fn new(message: impl Into<String>) -> ConfigError {
         ConfigError {
-            path: String::new(),
+            pointer: String::new(),
             message: message.into(),
         }
     }
 
-    /// A fault at one place, written like `consumers[0].keys[1]`.
-    pub fn at(path: impl Into<String>, message: impl Into<String>) -> ConfigError {
+    /// A fault at one place, by its JSON pointer (RFC 6901), like `/consumers/0/keys/1`.
+    pub fn at(pointer: impl Into<String>, message: impl Into<String>) -> ConfigError {
         ConfigError {
-            path: path.into(),
+            pointer: pointer.into(),
             message: message.into(),
         }
     }
 
-    /// Where the fault is; empty for the configuration as a whole.
-    pub fn path(&self) -> &str {
-        &self.path
+    /// The same fault, seen from the object that has it in the member `name`.
+    pub fn inside(mut self, name: &str) -> ConfigError {
+        let name = name.replace('~', "~0").replace('/', "~1");
+        self.pointer = ["/", &name, &self.pointer].concat();
+        self
+    }
+
+    /// The same fault, seen from the array that has it in the item at `index`.
+    pub fn inside_index(mut self, index: usize) -> ConfigError {
+        let mut pointer = "/".to_owned();
+        number(&mut pointer, index as u64);
+        self.pointer = pointer + &self.pointer;
+        self
+    }
+
+    /// JSON pointer of the place; empty for the configuration as a whole.
+    pub fn pointer(&self) -> &str {
+        &self.pointer
     }
 
     /// What the fault is.
     pub fn message(&self) -> &str {
         &self.message
     }
+
+    /// Without what was found: nobody may see it.
+    pub(crate) fn hushed(mut self) -> ConfigError {
+        self.message = match self.message.split_once(", expected ") {
+            Some((_, expected)) => ["found a secret that is not shown, expected ", expected].concat(),
+            None => "found a secret, which is not shown, and not what was expected".to_owned(),
+        };
+        self
+    }
 }
 
 impl ConfigError {
     /// Appends the error's text.
     pub(crate) fn describe(&self, line: &mut String) {
-        if !self.path.is_empty() {
+        if !self.pointer.is_empty() {
             line.push_str("at ");
-            line.push_str(&self.path);
+            line.push_str(&self.pointer);
             line.push_str(": ");
         }
         line.push_str(&self.message);

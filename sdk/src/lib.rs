@@ -35,12 +35,13 @@
 //! every callback there is, which hosts then call for each request, and panics over statuses that it does not expect.
 //! Its numbers are what the tests here compare with.
 
+// The macros name this crate from outside, and its own tests and examples use them.
+extern crate self as lockgate_sdk;
+
 mod body;
 mod callout;
 mod channel;
 mod clock;
-#[doc(hidden)]
-pub mod config;
 mod context;
 mod error;
 #[cfg(target_arch = "wasm32")]
@@ -62,6 +63,7 @@ mod queue;
 mod reply;
 mod request;
 mod response;
+mod size;
 mod state;
 mod task;
 mod tcp;
@@ -69,11 +71,13 @@ mod timer;
 mod wire;
 
 pub mod cache;
+pub mod config;
 pub mod cookies;
 pub mod counter;
 pub mod foreign;
 #[doc(hidden)]
 pub mod guest;
+pub mod manifest;
 pub mod metrics;
 pub mod period;
 pub mod property;
@@ -87,6 +91,7 @@ pub mod testing;
 pub use body::{Body, Chunk};
 pub use callout::{Answer, Call, Callout, Upstream};
 pub use clock::{now, random, tick_every};
+pub use config::Config;
 pub use error::{ConfigError, Error, Result};
 pub use headers::{HeaderList, Headers};
 pub use join::{join, join_all, join3};
@@ -104,6 +109,8 @@ pub use wire::Status;
 
 /// What most plugins use.
 pub mod prelude {
-    pub use crate::{ConfigError, Error, Flow, NoConfig, Plugin, Reply, Request, Response, Result, log, plugin, reply};
+    pub use crate::{
+        Config, ConfigError, Error, Flow, NoConfig, Plugin, Reply, Request, Response, Result, log, plugin, reply,
+    };
     pub use serde::Deserialize;
 }

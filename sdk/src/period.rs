@@ -20,6 +20,9 @@ const UNITS: [(&str, u64); 5] = [
 ];
 
 impl Period {
+    /// The shape in words, for error messages.
+    pub const EXPECTED: &'static str = r#"a duration with its unit, like "250ms", "5s" or "3m""#;
+
     /// Reads a period; `None` when the text is none, or one of more than nine digits on either side of the point.
     pub fn parse(text: &str) -> Option<Period> {
         let end = text.find(|character: char| character.is_ascii_alphabetic())?;
@@ -48,7 +51,8 @@ impl Period {
     }
 }
 
-fn digits(text: &str) -> Option<u32> {
+/// A number of one to nine digits.
+pub(crate) fn digits(text: &str) -> Option<u32> {
     let all_digits = (1..=9).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     all_digits.then(|| text.parse().ok()).flatten()
 }
@@ -59,7 +63,7 @@ impl<'de> Deserialize<'de> for Period {
         impl Visitor<'_> for Text {
             type Value = Period;
             fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str(r#"a duration with its unit, like "250ms", "5s" or "3m""#)
+                out.write_str(Period::EXPECTED)
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<Period, E> {
                 Period::parse(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))

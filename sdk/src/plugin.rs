@@ -1,7 +1,6 @@
 //! [`Plugin`]: what a plugin is, and [`Flow`]: what its hooks say.
 
-use serde::Deserialize;
-
+use crate::config::Config;
 use crate::error::{ConfigError, Error};
 use crate::reply::Reply;
 
@@ -56,8 +55,7 @@ impl From<Reply> for Flow {
 }
 
 /// A configuration without any settings.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NoConfig {}
 
 /// A plugin: one value per configuration and worker, shared by all requests that pass it.
@@ -89,8 +87,8 @@ pub struct NoConfig {}
 /// **State** is made once for each request, by `Default`, and lent to its hooks one at a time: a response whose state
 /// a request hook still holds (while it streams a body) waits for it.
 pub trait Plugin: Sized + 'static {
-    /// The configuration, read from JSON. Use `#[serde(deny_unknown_fields)]`, so that a typing error is told.
-    type Config: 'static;
+    /// The configuration, read from JSON; see [`config`](crate::config).
+    type Config: Config + 'static;
 
     /// What is kept for one request, from its first hook to its last.
     type State: Default + 'static;

@@ -1,5 +1,6 @@
 //! [`TcpPlugin`]: plugins for the bytes of TCP connections (in Envoy: the network Wasm filter).
 
+use crate::config::Config;
 use crate::error::ConfigError;
 
 /// A plugin for TCP connections, under [`#[plugin]`](macro@crate::plugin), as [`Plugin`](crate::Plugin) for requests.
@@ -35,8 +36,8 @@ use crate::error::ConfigError;
 /// # fn main() {}
 /// ```
 pub trait TcpPlugin: Sized + 'static {
-    /// The configuration, read from JSON.
-    type Config: 'static;
+    /// The configuration, read from JSON; see [`config`](crate::config).
+    type Config: Config + 'static;
 
     /// What is kept for one connection.
     type State: Default + 'static;

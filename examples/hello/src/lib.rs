@@ -6,15 +6,11 @@ struct Hello {
     greeting: String,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Config)]
 struct Config {
-    #[serde(default = "hello")]
+    /// What stands before the name.
+    #[config(default = "Hello")]
     greeting: String,
-}
-
-fn hello() -> String {
-    "Hello".to_owned()
 }
 
 #[plugin]

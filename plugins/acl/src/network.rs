@@ -1,10 +1,9 @@
 //! [`Network`]: a range of IP addresses in CIDR form. Knows no host.
 
-use std::fmt;
 use std::net::IpAddr;
 
-use serde::de::{Error, Visitor};
-use serde::{Deserialize, Deserializer};
+use lockgate_sdk::ConfigError;
+use lockgate_sdk::config::{Config, Kind, Schema, Value};
 
 /// A range of addresses. An IPv4 address that is written as IPv6 (`::ffff:192.0.2.1`) counts as IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,19 +85,16 @@ impl Network {
     }
 }
 
-impl<'de> Deserialize<'de> for Network {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Network, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = Network;
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("a range of addresses, like \"10.0.0.0/8\"")
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<Network, E> {
-                Network::parse(text).map_err(E::custom)
-            }
-        }
-        deserializer.deserialize_str(Text)
+impl Config for Network {
+    const SCHEMA: Schema = Schema::new(Kind::Type("string"))
+        .titled("a range of addresses, like \"10.0.0.0/8\"")
+        .with(r#""examples":["10.0.0.0/8","2001:db8::/32","192.0.2.1"]"#);
+
+    fn read(value: &Value<'_>) -> Result<Network, ConfigError> {
+        let text = value
+            .text()
+            .ok_or_else(|| value.unfit("a range of addresses, like \"10.0.0.0/8\""))?;
+        Network::parse(text).map_err(ConfigError::new)
     }
 }
 

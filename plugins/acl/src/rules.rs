@@ -2,30 +2,39 @@
 
 use std::net::IpAddr;
 
-use lockgate_sdk::ConfigError;
-use serde::Deserialize;
+use lockgate_sdk::{Config, ConfigError};
 
 use crate::network::Network;
 
 /// The configuration.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Config)]
 pub(crate) struct Rules {
-    #[serde(default)]
+    /// Whoever one of these holds for is refused.
+    #[config(default)]
     deny: Vec<Rule>,
+    /// If it is there, one of these must hold.
     allow: Option<Vec<Rule>>,
 }
 
 /// Conditions that must all hold; in each list, one entry is enough.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Config)]
 struct Rule {
     /// What the log calls this rule.
     name: Option<String>,
+    /// The consumer is in one of these groups.
+    #[config(min_length = 1)]
     groups: Option<Vec<String>>,
+    /// The consumer is one of these.
+    #[config(min_length = 1)]
     consumers: Option<Vec<String>>,
+    /// The method is one of these; case matters.
+    #[config(min_length = 1)]
     methods: Option<Vec<String>>,
+    /// The path is one of these or lies below it.
+    #[config(min_length = 1)]
     path_prefixes: Option<Vec<String>>,
+    /// The client's address is in one of these ranges.
+    #[config(min_length = 1)]
     cidrs: Option<Vec<Network>>,
 }
 
@@ -83,7 +92,7 @@ impl Rules {
         ];
         for (list, rules) in lists {
             for (index, rule) in rules.iter().enumerate() {
-                rule.check(&format!("{list}[{index}]"))?;
+                rule.check(&format!("/{list}/{index}"))?;
             }
         }
         Ok(self)
@@ -135,13 +144,13 @@ impl Rule {
         }
         if let Some((name, _)) = lengths.iter().find(|(_, length)| *length == Some(0)) {
             return Err(ConfigError::at(
-                format!("{place}.{name}"),
+                format!("{place}/{name}"),
                 "an empty list would hold for no request",
             ));
         }
         for (index, prefix) in self.path_prefixes.iter().flatten().enumerate() {
             if !prefix.starts_with('/') {
-                let place = format!("{place}.path_prefixes[{index}]");
+                let place = format!("{place}/path_prefixes/{index}");
                 return Err(ConfigError::at(
                     place,
                     format!("\"{prefix}\" does not begin with a slash"),
@@ -218,7 +227,7 @@ mod tests {
         assert_eq!(rules.verdict(&facts("alice", "silver", "/")), Verdict::Allow);
         assert_eq!(
             rules.verdict(&facts("mallory", "gold", "/")),
-            Verdict::Denied("deny[0]".to_owned())
+            Verdict::Denied("/deny/0".to_owned())
         );
         assert_eq!(rules.verdict(&facts("bob", "bronze", "/")), Verdict::NotAllowed);
         assert_eq!(rules.verdict(&facts("", "", "/")), Verdict::NotAllowed);
@@ -282,7 +291,7 @@ mod tests {
             deny: vec![rule()],
             allow: None,
         };
-        assert_eq!(deny.verdict(&nowhere), Verdict::Denied("deny[0]".to_owned()));
+        assert_eq!(deny.verdict(&nowhere), Verdict::Denied("/deny/0".to_owned()));
         let allow = Rules {
             deny: Vec::new(),
             allow: Some(vec![rule()]),
@@ -319,7 +328,7 @@ mod tests {
 
     #[test]
     fn rules_that_say_nothing_are_refused_with_their_place() {
-        let place = |rules: Rules| rules.checked().expect_err("refused").path().to_owned();
+        let place = |rules: Rules| rules.checked().expect_err("refused").pointer().to_owned();
         assert_eq!(
             place(Rules {
                 deny: Vec::new(),
@@ -332,7 +341,7 @@ mod tests {
                 deny: vec![Rule::default()],
                 allow: None
             }),
-            "deny[0]"
+            "/deny/0"
         );
         let empty = Rule {
             groups: texts(&[]),
@@ -343,7 +352,7 @@ mod tests {
                 deny: Vec::new(),
                 allow: Some(vec![empty])
             }),
-            "allow[0].groups"
+            "/allow/0/groups"
         );
         let relative = Rule {
             path_prefixes: texts(&["/a", "b"]),
@@ -354,7 +363,7 @@ mod tests {
                 deny: vec![relative],
                 allow: None
             }),
-            "deny[0].path_prefixes[1]"
+            "/deny/0/path_prefixes/1"
         );
     }
 }

@@ -1,54 +1,69 @@
 //! The configuration of the auth plugin: as written, and checked. Knows no host.
 
 use lockgate_sdk::ConfigError;
-use serde::Deserialize;
 
 use crate::keys::{Consumer, Digest, Keys};
 
 /// The configuration as it is written.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, lockgate_sdk::Config)]
 pub(crate) struct Config {
+    /// Which kind of credential.
     kind: Kind,
-    #[serde(default = "api_key_header")]
+    /// The header that a key stands in; `null` for none.
+    #[config(default = "x-api-key")]
     header: Option<String>,
+    /// The query parameter that a key stands in.
+    #[config(min_length = 1)]
     query: Option<String>,
+    /// The cookie that a key stands in.
+    #[config(min_length = 1)]
     cookie: Option<String>,
+    /// Who is known.
     consumers: Vec<ConsumerSettings>,
-    #[serde(default)]
+    /// What to do with a request without a credential.
+    #[config(default)]
     pub(crate) on_missing: OnMissing,
-    #[serde(default = "yes")]
+    /// Whether the upstream does not see the credential.
+    #[config(default = true)]
     pub(crate) hide_credentials: bool,
-    #[serde(default = "lockgate")]
+    /// The realm of the challenge in a 401.
+    #[config(default = "lockgate")]
     pub(crate) realm: String,
-    #[serde(default = "consumer_header")]
+    /// The header that tells the upstream the consumer's name.
+    #[config(default = "x-consumer-name")]
     consumer_header: String,
-    #[serde(default = "groups_header")]
+    /// The header that tells the upstream the consumer's groups.
+    #[config(default = "x-consumer-groups")]
     groups_header: String,
 }
 
 /// Which kind of credential. Others come later.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, lockgate_sdk::Config)]
+#[config(rename_all = "snake_case")]
 enum Kind {
+    /// A key that the client was given.
     Key,
 }
 
 /// What to do with a request without a credential. One with a wrong credential is refused in any case.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, lockgate_sdk::Config)]
+#[config(rename_all = "snake_case")]
 pub(crate) enum OnMissing {
+    /// It is answered 401.
     #[default]
     Deny,
+    /// It passes, and has no consumer.
     Anonymous,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, lockgate_sdk::Config)]
 struct ConsumerSettings {
+    /// Unique.
     name: String,
-    #[serde(default)]
+    /// What rules may ask for.
+    #[config(default)]
     groups: Vec<String>,
+    /// The SHA-256 digests of the keys: `sha256:` and 64 hex digits each.
     keys: Vec<String>,
 }
 
@@ -67,38 +82,18 @@ pub(crate) struct Announcement {
     pub(crate) groups: String,
 }
 
-fn api_key_header() -> Option<String> {
-    Some("x-api-key".to_owned())
-}
-
-fn consumer_header() -> String {
-    "x-consumer-name".to_owned()
-}
-
-fn groups_header() -> String {
-    "x-consumer-groups".to_owned()
-}
-
-fn lockgate() -> String {
-    "lockgate".to_owned()
-}
-
-fn yes() -> bool {
-    true
-}
-
 impl Config {
     /// The places where a credential may stand.
     pub(crate) fn places(&self) -> Result<Vec<Place>, ConfigError> {
         let mut places = Vec::new();
         if let Some(name) = &self.header {
-            places.push(Place::Header(header_name("header", name)?));
+            places.push(Place::Header(header_name("/header", name)?));
         }
         if let Some(name) = &self.query {
-            places.push(Place::Query(named("query", name)?));
+            places.push(Place::Query(name.clone()));
         }
         if let Some(name) = &self.cookie {
-            places.push(Place::Cookie(named("cookie", name)?));
+            places.push(Place::Cookie(name.clone()));
         }
         if places.is_empty() {
             return Err(ConfigError::new(
@@ -110,10 +105,10 @@ impl Config {
 
     /// The headers that are set on the request.
     pub(crate) fn announcement(&self) -> Result<Announcement, ConfigError> {
-        let consumer = header_name("consumer_header", &self.consumer_header)?;
-        let groups = header_name("groups_header", &self.groups_header)?;
+        let consumer = header_name("/consumer_header", &self.consumer_header)?;
+        let groups = header_name("/groups_header", &self.groups_header)?;
         if consumer == groups {
-            return Err(ConfigError::at("groups_header", "the same header as consumer_header"));
+            return Err(ConfigError::at("/groups_header", "the same header as consumer_header"));
         }
         Ok(Announcement { consumer, groups })
     }
@@ -121,7 +116,7 @@ impl Config {
     /// The challenge of a 401.
     pub(crate) fn challenge(&self) -> Result<String, ConfigError> {
         if !self.realm.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-            return Err(ConfigError::at("realm", "only printable ASCII can stand in a header"));
+            return Err(ConfigError::at("/realm", "only printable ASCII can stand in a header"));
         }
         Ok(format!(
             "ApiKey realm=\"{}\"",
@@ -135,21 +130,21 @@ impl Config {
         let mut keys = Keys::default();
         let mut names: Vec<&str> = Vec::new();
         for (index, consumer) in self.consumers.iter().enumerate() {
-            let place = format!("consumers[{index}]");
+            let place = format!("/consumers/{index}");
             if !is_header_text(&consumer.name) {
                 return Err(ConfigError::at(
-                    format!("{place}.name"),
+                    format!("{place}/name"),
                     "a name is printable ASCII without commas",
                 ));
             }
             if names.contains(&consumer.name.as_str()) {
                 return Err(ConfigError::at(
-                    format!("{place}.name"),
+                    format!("{place}/name"),
                     format!("\"{}\" is there twice", consumer.name),
                 ));
             }
             if let Some(group) = consumer.groups.iter().position(|group| !is_header_text(group)) {
-                let place = format!("{place}.groups[{group}]");
+                let place = format!("{place}/groups/{group}");
                 return Err(ConfigError::at(place, "a group is printable ASCII without commas"));
             }
             names.push(&consumer.name);
@@ -158,7 +153,7 @@ impl Config {
                 groups: consumer.groups.join(","),
             });
             for (key, text) in consumer.keys.iter().enumerate() {
-                let fault = |message: String| ConfigError::at(format!("{place}.keys[{key}]"), message);
+                let fault = |message: String| ConfigError::at(format!("{place}/keys/{key}"), message);
                 let digest = Digest::parse(text).map_err(|error| fault(error.to_owned()))?;
                 if !keys.add(digest, known) {
                     return Err(fault("this key is there twice".to_owned()));
@@ -180,12 +175,4 @@ fn header_name(place: &str, name: &str) -> Result<String, ConfigError> {
         return Err(ConfigError::at(place, format!("\"{name}\" is not a header's name")));
     }
     Ok(name.to_ascii_lowercase())
-}
-
-fn named(place: &str, name: &str) -> Result<String, ConfigError> {
-    if name.is_empty() {
-        Err(ConfigError::at(place, "a name is missing"))
-    } else {
-        Ok(name.to_owned())
-    }
 }

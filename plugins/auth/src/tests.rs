@@ -145,17 +145,17 @@ fn a_configuration_that_cannot_work_is_refused_with_its_place() {
     let refused = |config: &str| Gateway::<Auth>::configured(config).err().expect("refused");
     let plain = refused(r#"{ "kind": "key", "consumers": [{ "name": "a", "keys": ["secret"] }] }"#);
     assert!(
-        plain.contains("consumers[0].keys[0]") && plain.contains("sha256sum"),
+        plain.contains("/consumers/0/keys/0") && plain.contains("sha256sum"),
         "{plain}"
     );
     assert!(!plain.contains("secret"), "a key is not for the log: {plain}");
     let twice =
         refused(r#"{ "kind": "key", "consumers": [{ "name": "a", "keys": [] }, { "name": "a", "keys": [] }] }"#);
-    assert!(twice.contains("consumers[1].name"), "{twice}");
+    assert!(twice.contains("/consumers/1/name"), "{twice}");
     let nowhere = refused(r#"{ "kind": "key", "header": null, "consumers": [] }"#);
     assert!(nowhere.contains("header, query or cookie"), "{nowhere}");
     let comma = refused(r#"{ "kind": "key", "consumers": [{ "name": "a", "groups": ["x,admin"], "keys": [] }] }"#);
-    assert!(comma.contains("consumers[0].groups[0]"), "{comma}");
+    assert!(comma.contains("/consumers/0/groups/0"), "{comma}");
     assert!(refused(r#"{ "kind": "jwt", "consumers": [] }"#).contains("jwt"));
     assert!(refused("{ ").contains("line 1"));
 }

@@ -49,7 +49,6 @@ impl Plugin for Cache {
     type State = Progress;
 
     fn new(config: Config) -> Result<Self, ConfigError> {
-        let config = config.checked()?;
         let bounds = Bounds {
             default_ms: config.default_ttl.map(|ttl| ttl.milliseconds()),
             max_ms: config.max_ttl.map(|ttl| ttl.milliseconds()),

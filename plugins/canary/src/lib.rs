@@ -19,23 +19,29 @@ struct Canary {
     version_header: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Config)]
 struct Config {
+    /// The upstream of the stable version.
+    #[config(min_length = 1)]
     stable: String,
+    /// The upstream of the canary.
+    #[config(min_length = 1)]
     canary: String,
+    /// Share of users that get the canary, in percent, with up to two decimals.
+    #[config(min = 0, max = 100)]
     weight: f64,
-    #[serde(default)]
+    /// Another salt deals the users out anew.
+    #[config(default)]
     salt: String,
-    #[serde(default = "consumer_or_address")]
+    /// Who a user is. A request for which it is empty is a user of its own.
+    #[config(default = "{consumer|address}")]
     key: Template,
+    /// A header whose value, `stable`, `canary` or an upstream's name, decides first.
     force_header: Option<String>,
+    /// A cookie that does the same, after the header.
     force_cookie: Option<String>,
+    /// Set on responses to the upstream's name.
     version_header: Option<String>,
-}
-
-fn consumer_or_address() -> Template {
-    Template::parse("{consumer|address}").expect("the sources are known")
 }
 
 #[plugin]
@@ -55,8 +61,8 @@ impl Plugin for Canary {
             force_cookie,
             version_header,
         } = config;
-        if stable.is_empty() || canary.is_empty() || stable == canary {
-            return Err(ConfigError::at("canary", "stable and canary are two upstreams"));
+        if stable == canary {
+            return Err(ConfigError::at("/canary", "stable and canary are two upstreams"));
         }
         let split = Split {
             salt,

@@ -26,7 +26,7 @@ impl Weight {
         // 12.34 is not exact in binary; what is meant is the nearest hundredth.
         if !(0.0..=10_000.0).contains(&buckets) || (buckets - buckets.round()).abs() > 1e-6 {
             let message = "a weight is a percentage from 0 to 100 with at most two decimals";
-            return Err(ConfigError::at("weight", message));
+            return Err(ConfigError::at("/weight", message));
         }
         Ok(Weight(buckets.round() as u64))
     }

@@ -1,22 +1,20 @@
 //! What the configuration asks for, checked: an ordered list of changes to a header map. Knows no host.
 
-use lockgate_sdk::ConfigError;
 use lockgate_sdk::template::Template;
-use serde::Deserialize;
+use lockgate_sdk::{Config, ConfigError};
 use std::collections::BTreeMap;
 
 /// What to do with one side's headers, as configured.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Config)]
 pub(crate) struct Settings {
     /// Names of headers to remove.
-    #[serde(default)]
+    #[config(default)]
     remove: Vec<String>,
     /// Headers to give one value alone.
-    #[serde(default)]
+    #[config(default)]
     set: BTreeMap<String, Template>,
     /// Headers to give one value more.
-    #[serde(default)]
+    #[config(default)]
     add: BTreeMap<String, Template>,
 }
 
@@ -45,15 +43,20 @@ const FRAMING: [&str; 9] = [
 pub(crate) fn edits(side: &str, settings: Settings) -> Result<Vec<Edit>, ConfigError> {
     let mut edits = Vec::new();
     for (index, name) in settings.remove.into_iter().enumerate() {
-        edits.push(Edit::Remove(checked(&format!("{side}.remove[{index}]"), &name)?));
+        edits.push(Edit::Remove(checked(&format!("/{side}/remove/{index}"), &name)?));
     }
     for (name, value) in settings.set {
-        edits.push(Edit::Set(checked(&format!("{side}.set"), &name)?, value));
+        edits.push(Edit::Set(named(side, "set", &name)?, value));
     }
     for (name, value) in settings.add {
-        edits.push(Edit::Add(checked(&format!("{side}.add"), &name)?, value));
+        edits.push(Edit::Add(named(side, "add", &name)?, value));
     }
     Ok(edits)
+}
+
+/// The same for a name that is a key.
+fn named(side: &str, list: &str, name: &str) -> Result<String, ConfigError> {
+    checked("", name).map_err(|error| error.inside(name).inside(list).inside(side))
 }
 
 /// A header's name in lower case, if it is one that may be changed.
@@ -103,7 +106,7 @@ mod tests {
                 ..Settings::default()
             };
             let error = edits("response", settings).expect_err(name);
-            assert_eq!(error.path(), "response.remove[1]", "{name:?}");
+            assert_eq!(error.pointer(), "/response/remove/1", "{name:?}");
         }
     }
 }

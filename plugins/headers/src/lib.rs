@@ -11,12 +11,13 @@ struct HeadersPlugin {
     response: Vec<Edit>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Config)]
 struct Config {
-    #[serde(default)]
+    /// What happens to a request on its way to the upstream.
+    #[config(default)]
     request: Settings,
-    #[serde(default)]
+    /// What happens to a response on its way to the client.
+    #[config(default)]
     response: Settings,
 }
 

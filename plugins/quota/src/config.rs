@@ -3,37 +3,48 @@
 use lockgate_sdk::ConfigError;
 use lockgate_sdk::period::Period;
 use lockgate_sdk::template::Template;
-use serde::Deserialize;
 
 /// The configuration as it is written.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, lockgate_sdk::Config)]
 pub(crate) struct Config {
+    /// All must have enough, and then each pays.
     rules: Vec<RuleSettings>,
-    #[serde(default)]
+    /// Sets `X-RateLimit-Limit`, `-Remaining` and `-Reset`, too.
+    #[config(default)]
     pub(crate) legacy_headers: bool,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, lockgate_sdk::Config)]
 struct RuleSettings {
+    /// What counters and `RateLimit` call the rule; the first one is `default`, the others `rule-INDEX`.
     name: Option<String>,
-    #[serde(default = "consumer_or_address")]
+    /// Whom a counter belongs to.
+    #[config(default = "{consumer|address}")]
     key: Template,
+    /// How much there is in a window.
+    #[config(min = 1, max = 1_000_000_000)]
     limit: u64,
+    /// In which time it comes back.
+    #[config(min = "1ms", max = "366d")]
     window: Period,
+    /// How much may be taken at once; as much as `limit` if nothing is said.
+    #[config(min = 1, max = 1_000_000_000)]
     burst: Option<u64>,
-    #[serde(default = "one")]
+    /// What a request costs.
+    #[config(default = 1, min = 1)]
     cost: u64,
-    #[serde(default)]
+    /// What to do with a request that cannot be counted.
+    #[config(default)]
     on_store_error: OnStoreError,
 }
 
 /// What to do with a request that cannot be counted.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, lockgate_sdk::Config)]
+#[config(rename_all = "snake_case")]
 pub(crate) enum OnStoreError {
+    /// It passes.
     Allow,
+    /// It is answered 503.
     #[default]
     Deny,
 }
@@ -50,20 +61,6 @@ pub(crate) struct Rule {
     pub(crate) on_store_error: OnStoreError,
 }
 
-/// The longest window: long enough for a month, short enough for every store.
-const LONGEST_MS: u64 = 366 * 86_400_000;
-
-/// More than this in a window is no limit at all, and would not fit into every store's arithmetic.
-const MOST: u64 = 1_000_000_000;
-
-fn consumer_or_address() -> Template {
-    Template::parse("{consumer|address}").expect("the sources are known")
-}
-
-fn one() -> u64 {
-    1
-}
-
 impl Config {
     /// The rules, in the order in which they are asked.
     pub(crate) fn rules(self) -> Result<Vec<Rule>, ConfigError> {
@@ -72,7 +69,7 @@ impl Config {
             let rule = settings.checked(index)?;
             if rules.iter().any(|other| other.name == rule.name) {
                 let message = format!("\"{}\" is there twice; rules are told apart by their names", rule.name);
-                return Err(ConfigError::at(format!("rules[{index}].name"), message));
+                return Err(ConfigError::at(format!("/rules/{index}/name"), message));
             }
             rules.push(rule);
         }
@@ -82,7 +79,7 @@ impl Config {
 
 impl RuleSettings {
     fn checked(self, index: usize) -> Result<Rule, ConfigError> {
-        let fault = |field: &str, message: String| Err(ConfigError::at(format!("rules[{index}].{field}"), message));
+        let fault = |field: &str, message: String| Err(ConfigError::at(format!("/rules/{index}/{field}"), message));
         let window_ms = self.window.milliseconds();
         let name = self.name.unwrap_or_else(|| {
             if index == 0 {
@@ -100,15 +97,6 @@ impl RuleSettings {
                 "name",
                 "a name is printable ASCII without quotes, commas and semicolons".to_owned(),
             );
-        }
-        if !(1..=MOST).contains(&self.limit) {
-            return fault("limit", format!("{} is not between 1 and {MOST}", self.limit));
-        }
-        if !(1..=LONGEST_MS).contains(&window_ms) {
-            return fault("window", "a window is between 1ms and 366d".to_owned());
-        }
-        if self.burst.is_some_and(|burst| !(1..=MOST).contains(&burst)) {
-            return fault("burst", format!("a burst is between 1 and {MOST}"));
         }
         let capacity = self.burst.unwrap_or(self.limit);
         if !(1..=capacity).contains(&self.cost) {

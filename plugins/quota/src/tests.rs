@@ -144,13 +144,13 @@ fn a_configuration_that_cannot_work_is_refused_with_its_place() {
             .unwrap_or_else(|| panic!("{rule} is accepted"))
     };
     for (rule, place) in [
-        (r#""name": "default", "limit": 1, "window": "1s""#, "rules[1].name"),
-        (r#""name": "a\"b", "limit": 1, "window": "1s""#, "rules[1].name"),
-        (r#""limit": 0, "window": "1s""#, "rules[1].limit"),
-        (r#""limit": 1, "window": "0s""#, "rules[1].window"),
-        (r#""limit": 1, "window": "400d""#, "rules[1].window"),
-        (r#""limit": 1, "window": "1s", "burst": 0"#, "rules[1].burst"),
-        (r#""limit": 10, "window": "1s", "burst": 2, "cost": 3"#, "rules[1].cost"),
+        (r#""name": "default", "limit": 1, "window": "1s""#, "/rules/1/name"),
+        (r#""name": "a\"b", "limit": 1, "window": "1s""#, "/rules/1/name"),
+        (r#""limit": 0, "window": "1s""#, "/rules/1/limit"),
+        (r#""limit": 1, "window": "0s""#, "/rules/1/window"),
+        (r#""limit": 1, "window": "400d""#, "/rules/1/window"),
+        (r#""limit": 1, "window": "1s", "burst": 0"#, "/rules/1/burst"),
+        (r#""limit": 10, "window": "1s", "burst": 2, "cost": 3"#, "/rules/1/cost"),
         (r#""limit": 1, "window": 60"#, "with its unit"),
         (r#""limit": 1, "window": "1s", "key": "{user}""#, "user"),
     ] {

@@ -1,0 +1,84 @@
+//! What fields and variants are called in JSON.
+
+use syn::{Ident, LitStr};
+
+/// A rule by which names are changed, as serde has it.
+#[derive(Clone, Copy)]
+pub(crate) enum Case {
+    Lower,
+    Upper,
+    Pascal,
+    Camel,
+    Snake,
+    ScreamingSnake,
+    Kebab,
+    ScreamingKebab,
+}
+
+impl Case {
+    /// By its name.
+    pub(crate) fn parse(name: &LitStr) -> syn::Result<Case> {
+        Ok(match name.value().as_str() {
+            "lowercase" => Case::Lower,
+            "UPPERCASE" => Case::Upper,
+            "PascalCase" => Case::Pascal,
+            "camelCase" => Case::Camel,
+            "snake_case" => Case::Snake,
+            "SCREAMING_SNAKE_CASE" => Case::ScreamingSnake,
+            "kebab-case" => Case::Kebab,
+            "SCREAMING-KEBAB-CASE" => Case::ScreamingKebab,
+            _ => {
+                let message = "expected lowercase, UPPERCASE, PascalCase, camelCase, snake_case, SCREAMING_SNAKE_CASE, \
+                               kebab-case or SCREAMING-KEBAB-CASE";
+                return Err(syn::Error::new(name.span(), message));
+            }
+        })
+    }
+
+    fn join(self, words: &[String]) -> String {
+        let capital = |word: &String| word[..1].to_uppercase() + &word[1..];
+        match self {
+            Case::Lower => words.concat(),
+            Case::Upper => words.concat().to_uppercase(),
+            Case::Pascal => words.iter().map(capital).collect(),
+            Case::Camel => words[..1].concat() + &words[1..].iter().map(capital).collect::<String>(),
+            Case::Snake => words.join("_"),
+            Case::ScreamingSnake => words.join("_").to_uppercase(),
+            Case::Kebab => words.join("-"),
+            Case::ScreamingKebab => words.join("-").to_uppercase(),
+        }
+    }
+}
+
+/// A field's name: its own, unless it is renamed or all are.
+pub(crate) fn field(ident: &Ident, rename: Option<&LitStr>, case: Option<Case>) -> String {
+    let name = ident.to_string();
+    let name = name.strip_prefix("r#").unwrap_or(&name);
+    let words: Vec<String> = name
+        .split('_')
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect();
+    renamed(name, &words, rename, case)
+}
+
+/// A variant's name.
+pub(crate) fn variant(ident: &Ident, rename: Option<&LitStr>, case: Option<Case>) -> String {
+    let name = ident.to_string();
+    let mut words: Vec<String> = Vec::new();
+    for character in name.chars() {
+        match words.last_mut() {
+            Some(word) if !character.is_uppercase() => word.push(character),
+            _ => words.push(character.to_lowercase().collect()),
+        }
+    }
+    renamed(&name, &words, rename, case)
+}
+
+fn renamed(name: &str, words: &[String], rename: Option<&LitStr>, case: Option<Case>) -> String {
+    match (rename, case) {
+        (Some(rename), _) => rename.value(),
+        (None, Some(case)) if !words.is_empty() => case.join(words),
+        _ => name.to_owned(),
+    }
+}

@@ -1,0 +1,92 @@
+//! What `min`, `max`, `min_length` and `max_length` mean for a type.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::Size;
+use crate::period::Period;
+
+/// What has a smallest and a largest value.
+pub trait Ranged {
+    /// Whether it lies between the two, each written as in a configuration; an empty one is none.
+    fn lies_within(&self, min: &str, max: &str) -> bool;
+}
+
+/// What has a length: characters of a text, items of a list, entries of a map.
+pub trait Length {
+    /// The length; none of what is absent.
+    fn length(&self) -> Option<usize>;
+}
+
+/// Whether a length is one of these.
+pub fn has_length(value: &impl Length, min: usize, max: usize) -> bool {
+    value.length().is_none_or(|length| (min..=max).contains(&length))
+}
+
+fn within<T: PartialOrd>(value: &T, min: &str, max: &str, read: impl Fn(&str) -> Option<T>) -> bool {
+    let holds = |bound: &str, fits: fn(&T, &T) -> bool| match (bound.is_empty(), read(bound)) {
+        (true, _) => true,
+        (false, Some(bound)) => fits(value, &bound),
+        // A bound that the type cannot hold is a mistake of the plugin's author: no value passes, so the first test tells.
+        (false, None) => false,
+    };
+    holds(min, |value, bound| value >= bound) && holds(max, |value, bound| value <= bound)
+}
+
+macro_rules! numbers {
+    ($($number:ty),*) => { $(
+        impl Ranged for $number {
+            fn lies_within(&self, min: &str, max: &str) -> bool {
+                within(self, min, max, |text| text.parse().ok())
+            }
+        }
+    )* };
+}
+numbers!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64);
+
+impl Ranged for Period {
+    fn lies_within(&self, min: &str, max: &str) -> bool {
+        within(self, min, max, Period::parse)
+    }
+}
+
+impl Ranged for Size {
+    fn lies_within(&self, min: &str, max: &str) -> bool {
+        within(self, min, max, Size::parse)
+    }
+}
+
+impl<T: Ranged> Ranged for Option<T> {
+    fn lies_within(&self, min: &str, max: &str) -> bool {
+        self.as_ref().is_none_or(|value| value.lies_within(min, max))
+    }
+}
+
+impl Length for String {
+    fn length(&self) -> Option<usize> {
+        Some(self.chars().count())
+    }
+}
+
+impl<T> Length for Vec<T> {
+    fn length(&self) -> Option<usize> {
+        Some(self.len())
+    }
+}
+
+impl<K, V> Length for BTreeMap<K, V> {
+    fn length(&self) -> Option<usize> {
+        Some(self.len())
+    }
+}
+
+impl<K, V, S> Length for HashMap<K, V, S> {
+    fn length(&self) -> Option<usize> {
+        Some(self.len())
+    }
+}
+
+impl<T: Length> Length for Option<T> {
+    fn length(&self) -> Option<usize> {
+        self.as_ref().and_then(Length::length)
+    }
+}

@@ -1,0 +1,375 @@
+//! JSON (RFC 8259) to a [`Value`]. Small, as every module carries it; strict, as every mistake is somebody's.
+
+use std::borrow::Cow;
+
+use super::value::{Value, quoted};
+use crate::error::{ConfigError, number};
+
+/// Deeper nesting is refused: a guest's stack is small.
+const DEEPEST: u32 = 64;
+
+/// Reads one value and nothing behind it.
+pub(super) fn parse(text: &str) -> Result<Value<'_>, ConfigError> {
+    let mut reader = Reader { text, at: 0 };
+    let value = reader.value(0)?;
+    reader.blanks();
+    match reader.peek() {
+        None => Ok(value),
+        Some(_) => Err(reader.fault("the end")),
+    }
+}
+
+/// A value as JSON text.
+pub(super) fn text(value: &Value<'_>) -> String {
+    let mut out = String::new();
+    write(value, &mut out);
+    out
+}
+
+fn write(value: &Value<'_>, out: &mut String) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Value::Number(number) => out.push_str(number),
+        Value::Text(text) => write_text(text, out),
+        Value::List(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                out.push_str(if index == 0 { "" } else { "," });
+                write(item, out);
+            }
+            out.push(']');
+        }
+        Value::Object(members) => {
+            out.push('{');
+            for (index, (name, value)) in members.iter().enumerate() {
+                out.push_str(if index == 0 { "" } else { "," });
+                write_text(name, out);
+                out.push(':');
+                write(value, out);
+            }
+            out.push('}');
+        }
+    }
+}
+
+fn write_text(text: &str, out: &mut String) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => out.extend(['\\', character]),
+            '\0'..='\u{1f}' => {
+                let code = u32::from(character);
+                let digit = |value: u32| char::from_digit(value, 16).unwrap_or('0');
+                out.extend(['\\', 'u', '0', '0', digit(code >> 4), digit(code & 15)]);
+            }
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    /// Always between two characters.
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn value(&mut self, depth: u32) -> Result<Value<'a>, ConfigError> {
+        if depth > DEEPEST {
+            return Err(ConfigError::new("it is nested too deeply"));
+        }
+        self.blanks();
+        match self.peek() {
+            Some(b'{') => self.object(depth),
+            Some(b'[') => self.list(depth),
+            Some(b'"') => self.string().map(Value::Text),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            _ => self.word(),
+        }
+    }
+
+    fn word(&mut self) -> Result<Value<'a>, ConfigError> {
+        let words = [
+            ("null", Value::Null),
+            ("true", Value::Bool(true)),
+            ("false", Value::Bool(false)),
+        ];
+        for (word, value) in words {
+            if self.text[self.at..].starts_with(word) {
+                self.at += word.len();
+                return Ok(value);
+            }
+        }
+        Err(self.fault("a value"))
+    }
+
+    fn object(&mut self, depth: u32) -> Result<Value<'a>, ConfigError> {
+        let mut members: Vec<(Cow<'a, str>, Value<'a>)> = Vec::new();
+        self.at += 1;
+        while !self.closes(b'}', members.is_empty())? {
+            self.blanks();
+            if self.peek() != Some(b'"') {
+                return Err(self.fault("a name in quotes"));
+            }
+            let name = self.string()?;
+            self.blanks();
+            self.take(b':', "\":\"")?;
+            if members.iter().any(|(known, _)| *known == name) {
+                return Err(ConfigError::new("it is there twice").inside(&name));
+            }
+            let value = self.value(depth + 1).map_err(|error| error.inside(&name))?;
+            members.push((name, value));
+        }
+        Ok(Value::Object(members))
+    }
+
+    fn list(&mut self, depth: u32) -> Result<Value<'a>, ConfigError> {
+        let mut items = Vec::new();
+        self.at += 1;
+        while !self.closes(b']', items.is_empty())? {
+            let item = self.value(depth + 1).map_err(|error| error.inside_index(items.len()))?;
+            items.push(item);
+        }
+        Ok(Value::List(items))
+    }
+
+    /// Whether the list or object ends here; if not, its next part follows.
+    fn closes(&mut self, end: u8, is_empty: bool) -> Result<bool, ConfigError> {
+        self.blanks();
+        if self.peek() == Some(end) {
+            self.at += 1;
+            return Ok(true);
+        }
+        if !is_empty {
+            self.take(b',', "\",\" or the end of what has begun")?;
+        }
+        Ok(false)
+    }
+
+    fn number(&mut self) -> Result<Value<'a>, ConfigError> {
+        let start = self.at;
+        self.skip(b'-');
+        if !self.skip(b'0') {
+            self.digits()?;
+        }
+        if self.skip(b'.') {
+            self.digits()?;
+        }
+        if self.skip(b'e') || self.skip(b'E') {
+            let _ = self.skip(b'+') || self.skip(b'-');
+            self.digits()?;
+        }
+        Ok(Value::Number(&self.text[start..self.at]))
+    }
+
+    fn digits(&mut self) -> Result<(), ConfigError> {
+        let start = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        if self.at == start {
+            Err(self.fault("a digit"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A string; borrowed where nothing in it is escaped.
+    fn string(&mut self) -> Result<Cow<'a, str>, ConfigError> {
+        self.at += 1;
+        let mut unescaped = String::new();
+        let mut start = self.at;
+        loop {
+            match self.peek() {
+                Some(b'"') => {
+                    let plain = &self.text[start..self.at];
+                    self.at += 1;
+                    return Ok(if unescaped.is_empty() {
+                        Cow::Borrowed(plain)
+                    } else {
+                        Cow::Owned(unescaped + plain)
+                    });
+                }
+                Some(b'\\') => {
+                    unescaped.push_str(&self.text[start..self.at]);
+                    self.at += 1;
+                    unescaped.push(self.escape()?);
+                    start = self.at;
+                }
+                None | Some(0..=0x1f) => return Err(self.fault("the end of a string")),
+                Some(_) => self.at += 1,
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, ConfigError> {
+        let escaped = match self.peek() {
+            Some(plain @ (b'"' | b'\\' | b'/')) => char::from(plain),
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                self.at += 1;
+                return self.unicode();
+            }
+            _ => return Err(self.fault("an escape sequence")),
+        };
+        self.at += 1;
+        Ok(escaped)
+    }
+
+    /// What follows `\u`: a character of the basic plane, or a pair of surrogates.
+    fn unicode(&mut self) -> Result<char, ConfigError> {
+        let first = self.hex()?;
+        let code = match first {
+            0xd800..=0xdbff if self.text[self.at..].starts_with("\\u") => {
+                self.at += 2;
+                let second = self.hex()?;
+                if !(0xdc00..=0xdfff).contains(&second) {
+                    return Err(self.fault("the second half of a character"));
+                }
+                0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00)
+            }
+            alone => alone,
+        };
+        char::from_u32(code).ok_or_else(|| self.fault("the second half of a character"))
+    }
+
+    fn hex(&mut self) -> Result<u32, ConfigError> {
+        let digits = self.text.get(self.at..self.at + 4);
+        let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        let code = code.ok_or_else(|| self.fault("four hexadecimal digits"))?;
+        self.at += 4;
+        Ok(code)
+    }
+
+    fn blanks(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn skip(&mut self, byte: u8) -> bool {
+        let is_there = self.peek() == Some(byte);
+        self.at += usize::from(is_there);
+        is_there
+    }
+
+    fn take(&mut self, byte: u8, expected: &str) -> Result<(), ConfigError> {
+        if self.skip(byte) {
+            Ok(())
+        } else {
+            Err(self.fault(expected))
+        }
+    }
+
+    /// An error here: it is not JSON.
+    fn fault(&self, expected: &str) -> ConfigError {
+        let before = &self.text[..self.at];
+        let line = 1 + before.bytes().filter(|byte| *byte == b'\n').count();
+        let column = 1 + before.chars().rev().take_while(|character| *character != '\n').count();
+        let found = match self.text[self.at..].chars().next() {
+            Some(character) => quoted(character.encode_utf8(&mut [0; 4])),
+            None => "the end".to_owned(),
+        };
+        let mut message = "it is not JSON: line ".to_owned();
+        number(&mut message, line as u64);
+        message.push_str(", column ");
+        number(&mut message, column as u64);
+        message.push_str(&[": found ", &found, ", expected ", expected].concat());
+        ConfigError::new(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_read_as_it_is_written() {
+        let text = " {\"a\\u00e4\\ud83d\\ude00\": [1, -0.5e+3, \"x\\n\\\"\", true, null, {}, []]}\n";
+        let Value::Object(members) = parse(text).expect("JSON") else {
+            panic!("no object")
+        };
+        assert_eq!(members[0].0, "aä😀");
+        let expected = vec![
+            Value::Number("1"),
+            Value::Number("-0.5e+3"),
+            Value::Text("x\n\"".into()),
+            Value::Bool(true),
+            Value::Null,
+            Value::Object(Vec::new()),
+            Value::List(Vec::new()),
+        ];
+        assert_eq!(members[0].1, Value::List(expected));
+    }
+
+    #[test]
+    fn it_agrees_with_serde_json_about_what_json_is() {
+        let texts = [
+            "{}",
+            "[1,]",
+            "[,1]",
+            "{\"a\":1,}",
+            "{\"a\"}",
+            "{a:1}",
+            "01",
+            "1.",
+            ".5",
+            "-",
+            "1e",
+            "+1",
+            "1 2",
+            "\"",
+            "\"\\x\"",
+            "\"\\ud800\"",
+            "\"\\ud800\\u0041\"",
+            "\"\\udc00\"",
+            "\"\\u12\"",
+            "\"\t\"",
+            "tru",
+            "nul",
+            "[",
+            "[1",
+            "{",
+            "{\"a\":",
+            "-0",
+            "0.0",
+            "1E9",
+            "\"ä\"",
+            "",
+            " ",
+            "\u{feff}{}",
+            "\"\\u12é4\"",
+        ];
+        for text in texts {
+            let theirs = serde_json::from_str::<serde_json::Value>(text).is_ok();
+            assert_eq!(parse(text).is_ok(), theirs, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn text_is_written_as_it_was_read() {
+        let written = r#"{"a\"":[1,-0.50,"x\u0001\\",true,false,null,{},[]],"ä":2e3}"#;
+        assert_eq!(text(&parse(written).expect("JSON")), written);
+    }
+
+    #[test]
+    fn a_mistake_tells_its_place() {
+        let error = parse("{\n  \"ä\": [1 2]\n}").expect_err("a comma is missing");
+        assert_eq!(error.pointer(), "/ä");
+        assert!(error.message().contains("line 2, column 11: found \"2\""), "{error}");
+        let error = parse("{\"a\": 1, \"a\": 2}").expect_err("twice");
+        assert_eq!(error.to_string(), "at /a: it is there twice");
+        assert!(parse(&"[".repeat(100_000)).is_err());
+    }
+}

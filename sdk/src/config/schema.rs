@@ -1,0 +1,524 @@
+//! [`Schema`]: a JSON Schema (draft 2020-12) as a constant, and how it becomes text at compile time.
+
+/// A schema that is being put together. All of it is constant: nothing is left of it at run time.
+#[derive(Debug, Clone, Copy)]
+pub struct Schema {
+    kind: Kind,
+    title: &'static str,
+    description: &'static str,
+    /// JSON text, like the bounds.
+    default: &'static str,
+    min: &'static str,
+    max: &'static str,
+    min_length: &'static str,
+    max_length: &'static str,
+    /// Further members, as they stand in JSON.
+    more: &'static str,
+    is_nullable: bool,
+}
+
+/// What a schema is about.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// Any value.
+    Any,
+    /// A type by its name in JSON Schema.
+    Type(&'static str),
+    /// An array of these.
+    List(&'static Schema),
+    /// An object with any names, and these values.
+    Map(&'static Schema),
+    /// An object with these members.
+    Object {
+        /// In the order in which they are written.
+        properties: &'static [Property],
+        /// Whether others may be there, too.
+        is_open: bool,
+    },
+    /// An object with one member more, which says which object it is.
+    Tagged {
+        /// The name of that member.
+        tag: &'static str,
+        /// Its only value.
+        value: &'static str,
+        /// The others.
+        inner: &'static Schema,
+    },
+    /// One of a few texts.
+    Words(&'static [Word]),
+    /// Exactly one of several schemas.
+    OneOf(&'static [Schema]),
+    /// At least one of several schemas.
+    AnyOf(&'static [Schema]),
+    /// The members of a schema as they stand in JSON.
+    Written(&'static str),
+}
+
+/// A text that is allowed, and what it means.
+#[derive(Debug, Clone, Copy)]
+pub struct Word {
+    /// As it is written.
+    pub name: &'static str,
+    /// For people; may be empty.
+    pub description: &'static str,
+}
+
+/// A member of an object.
+#[derive(Debug, Clone, Copy)]
+pub struct Property {
+    /// As it is written.
+    pub name: &'static str,
+    /// What it may be.
+    pub schema: Schema,
+    /// Whether it must be there.
+    pub is_required: bool,
+}
+
+impl Schema {
+    /// A schema of this kind and without anything else.
+    pub const fn new(kind: Kind) -> Schema {
+        Schema {
+            kind,
+            title: "",
+            description: "",
+            default: "",
+            min: "",
+            max: "",
+            min_length: "",
+            max_length: "",
+            more: "",
+            is_nullable: false,
+        }
+    }
+
+    /// With a name for what is expected, as it stands in a message.
+    pub const fn titled(mut self, title: &'static str) -> Schema {
+        self.title = title;
+        self
+    }
+
+    /// With a description for people; an empty one leaves what was there.
+    pub const fn described(mut self, description: &'static str) -> Schema {
+        if !description.is_empty() {
+            self.description = description;
+        }
+        self
+    }
+
+    /// What it says for people.
+    pub const fn description(&self) -> &'static str {
+        self.description
+    }
+
+    /// With a default, as JSON text; an empty one is none.
+    pub const fn with_default(mut self, default: &'static str) -> Schema {
+        self.default = default;
+        self
+    }
+
+    /// With bounds of the value, as JSON text; an empty one leaves what was there.
+    pub const fn between(mut self, min: &'static str, max: &'static str) -> Schema {
+        if !min.is_empty() {
+            self.min = min;
+        }
+        if !max.is_empty() {
+            self.max = max;
+        }
+        self
+    }
+
+    /// With bounds of the length; empty ones are none.
+    pub const fn with_length(mut self, min: &'static str, max: &'static str) -> Schema {
+        self.min_length = min;
+        self.max_length = max;
+        self
+    }
+
+    /// With further members, as they stand in JSON; none leaves what was there.
+    pub const fn with(mut self, more: &'static str) -> Schema {
+        if !more.is_empty() {
+            self.more = more;
+        }
+        self
+    }
+
+    /// Which may be `null`, too.
+    pub const fn or_null(mut self) -> Schema {
+        self.is_nullable = true;
+        self
+    }
+
+    const fn write<const N: usize>(&self, out: &mut Text<N>) {
+        out.push("{");
+        if self.is_nullable
+            && matches!(
+                self.kind,
+                Kind::OneOf(_) | Kind::AnyOf(_) | Kind::Tagged { .. } | Kind::Written(_)
+            )
+        {
+            out.describe(self.title, self.description);
+            out.comma();
+            out.push("\"anyOf\":[{");
+            self.kind.write(self, false, out);
+            out.push("},{\"type\":\"null\"}]");
+        } else {
+            out.describe(self.title, self.description);
+            self.kind.write(self, self.is_nullable, out);
+        }
+        out.member("default", self.default);
+        out.push("}");
+    }
+
+    /// The bounds, by the names that they have for this kind.
+    const fn write_bounds<const N: usize>(&self, out: &mut Text<N>) {
+        let (least, most) = match self.kind {
+            Kind::List(_) => ("minItems", "maxItems"),
+            Kind::Map(_) | Kind::Object { .. } => ("minProperties", "maxProperties"),
+            _ => ("minLength", "maxLength"),
+        };
+        out.member(least, self.min_length);
+        out.member(most, self.max_length);
+        let (least, most) = match self.kind {
+            // Periods and sizes are texts; their bounds are told apart by that.
+            Kind::Type(name) if same(name, "string") => ("formatMinimum", "formatMaximum"),
+            _ => ("minimum", "maximum"),
+        };
+        out.member(least, self.min);
+        out.member(most, self.max);
+        if !self.more.is_empty() {
+            out.comma();
+            out.push(self.more);
+        }
+    }
+}
+
+impl Kind {
+    const fn write<const N: usize>(&self, schema: &Schema, is_nullable: bool, out: &mut Text<N>) {
+        match self {
+            Kind::Any => {}
+            Kind::Type(name) => out.typed(name, is_nullable),
+            Kind::List(item) => {
+                out.typed("array", is_nullable);
+                out.push(",\"items\":");
+                item.write(out);
+            }
+            Kind::Map(value) => {
+                out.typed("object", is_nullable);
+                out.push(",\"additionalProperties\":");
+                value.write(out);
+            }
+            Kind::Object { properties, is_open } => out.object(None, properties, *is_open, is_nullable),
+            Kind::Tagged { tag, value, inner } => match inner.kind {
+                Kind::Object { properties, is_open } => {
+                    out.object(Some((tag, value)), properties, is_open, is_nullable);
+                }
+                Kind::Any | Kind::Map(_) => out.object(Some((tag, value)), &[], true, is_nullable),
+                _ => panic!("what is in a tagged variant is no object"),
+            },
+            Kind::Words(words) => out.words(words, is_nullable),
+            Kind::OneOf(schemas) => out.schemas("oneOf", schemas),
+            Kind::AnyOf(schemas) => out.schemas("anyOf", schemas),
+            Kind::Written(members) => {
+                if !members.is_empty() {
+                    out.comma();
+                    out.push(members);
+                }
+            }
+        }
+        schema.write_bounds(out);
+    }
+}
+
+/// Text of a constant length. With `N` = 0 nothing is kept and the length counted.
+#[derive(Debug)]
+pub struct Text<const N: usize> {
+    bytes: [u8; N],
+    length: usize,
+    last: u8,
+}
+
+impl<const N: usize> Text<N> {
+    /// No text yet.
+    #[allow(clippy::new_without_default, reason = "only constants need one")]
+    pub const fn new() -> Text<N> {
+        Text {
+            bytes: [0; N],
+            length: 0,
+            last: 0,
+        }
+    }
+
+    /// How long it has become.
+    pub const fn length(&self) -> usize {
+        self.length
+    }
+
+    /// The text.
+    pub const fn bytes(self) -> [u8; N] {
+        assert!(self.length == N, "the text is as long as it was measured");
+        self.bytes
+    }
+
+    /// The text, and zeros behind it.
+    pub const fn padded(self) -> [u8; N] {
+        self.bytes
+    }
+
+    /// A schema.
+    pub const fn schema(&mut self, schema: &Schema) {
+        schema.write(self);
+    }
+
+    /// As it is.
+    pub const fn push(&mut self, text: &str) {
+        let bytes = text.as_bytes();
+        let mut index = 0;
+        while index < bytes.len() {
+            self.byte(bytes[index]);
+            index += 1;
+        }
+    }
+
+    /// As a JSON string.
+    pub const fn quoted(&mut self, text: &str) {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        self.byte(b'"');
+        let bytes = text.as_bytes();
+        let mut index = 0;
+        while index < bytes.len() {
+            match bytes[index] {
+                plain @ (b'"' | b'\\') => {
+                    self.byte(b'\\');
+                    self.byte(plain);
+                }
+                b'\n' => self.push("\\n"),
+                control @ 0..=0x1f => {
+                    self.push("\\u00");
+                    self.byte(HEX[(control >> 4) as usize]);
+                    self.byte(HEX[(control & 15) as usize]);
+                }
+                other => self.byte(other),
+            }
+            index += 1;
+        }
+        self.byte(b'"');
+    }
+
+    /// A comma, unless something has just begun.
+    pub const fn comma(&mut self) {
+        if !matches!(self.last, 0 | b'{' | b'[') {
+            self.byte(b',');
+        }
+    }
+
+    /// A member of an object, its value as JSON; nothing if that is empty.
+    pub const fn member(&mut self, name: &str, value: &str) {
+        if !value.is_empty() {
+            self.comma();
+            self.quoted(name);
+            self.push(":");
+            self.push(value);
+        }
+    }
+
+    const fn byte(&mut self, byte: u8) {
+        if self.length < N {
+            self.bytes[self.length] = byte;
+        }
+        self.length += 1;
+        self.last = byte;
+    }
+
+    const fn describe(&mut self, title: &str, description: &str) {
+        if !title.is_empty() {
+            self.comma();
+            self.push("\"title\":");
+            self.quoted(title);
+        }
+        if !description.is_empty() {
+            self.comma();
+            self.push("\"description\":");
+            self.quoted(description);
+        }
+    }
+
+    const fn typed(&mut self, name: &str, is_nullable: bool) {
+        self.comma();
+        self.push("\"type\":");
+        if is_nullable {
+            self.push("[");
+            self.quoted(name);
+            self.push(",\"null\"]");
+        } else {
+            self.quoted(name);
+        }
+    }
+
+    const fn schemas(&mut self, keyword: &str, schemas: &[Schema]) {
+        self.comma();
+        self.quoted(keyword);
+        self.push(":[");
+        let mut index = 0;
+        while index < schemas.len() {
+            self.comma();
+            schemas[index].write(self);
+            index += 1;
+        }
+        self.push("]");
+    }
+
+    /// Words without explanations are an `enum`, others one `const` each: that is what editors show them from.
+    const fn words(&mut self, words: &[Word], is_nullable: bool) {
+        let mut is_plain = true;
+        let mut index = 0;
+        while index < words.len() {
+            is_plain &= words[index].description.is_empty();
+            index += 1;
+        }
+        self.comma();
+        self.push(if is_plain { "\"enum\":[" } else { "\"oneOf\":[" });
+        index = 0;
+        while index < words.len() {
+            self.comma();
+            if is_plain {
+                self.quoted(words[index].name);
+            } else {
+                self.push("{\"const\":");
+                self.quoted(words[index].name);
+                self.describe("", words[index].description);
+                self.push("}");
+            }
+            index += 1;
+        }
+        if is_nullable {
+            self.comma();
+            self.push(if is_plain { "null" } else { "{\"type\":\"null\"}" });
+        }
+        self.push("]");
+    }
+
+    const fn object(&mut self, tag: Option<(&str, &str)>, properties: &[Property], is_open: bool, is_nullable: bool) {
+        self.typed("object", is_nullable);
+        self.push(",\"properties\":{");
+        if let Some((tag, value)) = tag {
+            self.quoted(tag);
+            self.push(":{\"const\":");
+            self.quoted(value);
+            self.push("}");
+        }
+        let mut index = 0;
+        while index < properties.len() {
+            self.comma();
+            self.quoted(properties[index].name);
+            self.push(":");
+            properties[index].schema.write(self);
+            index += 1;
+        }
+        self.push("},\"required\":[");
+        if let Some((tag, _)) = tag {
+            self.quoted(tag);
+        }
+        index = 0;
+        while index < properties.len() {
+            if properties[index].is_required {
+                self.comma();
+                self.quoted(properties[index].name);
+            }
+            index += 1;
+        }
+        self.push(if is_open {
+            "]"
+        } else {
+            "],\"additionalProperties\":false"
+        });
+    }
+}
+
+/// Whether two texts are the same, in a constant.
+const fn same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() != other.len() {
+        return false;
+    }
+    let mut index = 0;
+    while index < one.len() {
+        if one[index] != other[index] {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(schema: Schema) -> serde_json::Value {
+        const MOST: usize = 4096;
+        let mut text = Text::<MOST>::new();
+        text.schema(&schema);
+        let length = text.length();
+        serde_json::from_slice(&text.bytes[..length]).expect("JSON")
+    }
+
+    #[test]
+    fn every_kind_is_json_also_when_it_is_nullable() {
+        static ITEM: Schema = Schema::new(Kind::Type("string")).described("says \"hi\"\n\u{1}");
+        static OBJECT: Schema = Schema::new(Kind::Object {
+            properties: &[Property {
+                name: "a",
+                schema: ITEM,
+                is_required: true,
+            }],
+            is_open: false,
+        });
+        let words = [
+            Word {
+                name: "on",
+                description: "",
+            },
+            Word {
+                name: "off",
+                description: "",
+            },
+        ];
+        let words: &'static [Word] = Box::leak(Box::new(words));
+        let kinds = [
+            Kind::Any,
+            Kind::Type("integer"),
+            Kind::List(&ITEM),
+            Kind::Map(&ITEM),
+            Kind::Tagged {
+                tag: "kind",
+                value: "x",
+                inner: &OBJECT,
+            },
+            Kind::Words(words),
+            Kind::OneOf(Box::leak(Box::new([ITEM, OBJECT]))),
+            Kind::Written("\"type\":\"string\""),
+        ];
+        for kind in kinds {
+            let schema = Schema::new(kind)
+                .described("d")
+                .with_default("1")
+                .between("1", "2")
+                .with_length("3", "4");
+            let plain = text(schema.with("\"pattern\":\"^a\""));
+            let nullable = text(schema.or_null());
+            for json in [&plain, &nullable] {
+                assert_eq!(json["description"], "d", "{kind:?}");
+                assert_eq!(json["default"], 1, "{kind:?}");
+            }
+            assert!(
+                nullable.to_string().contains("null") || matches!(kind, Kind::Any),
+                "{nullable}"
+            );
+        }
+        let tagged = text(Schema::new(kinds[4]));
+        assert_eq!(tagged["properties"]["kind"]["const"], "x");
+        assert_eq!(tagged["required"], serde_json::json!(["kind", "a"]));
+        assert_eq!(tagged["properties"]["a"]["description"], "says \"hi\"\n\u{1}");
+        assert_eq!(tagged["additionalProperties"], false);
+    }
+}
