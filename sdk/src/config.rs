@@ -42,6 +42,7 @@ mod bounds;
 mod json;
 mod nearest;
 mod object;
+mod pattern;
 mod schema;
 mod types;
 mod value;
@@ -51,9 +52,9 @@ use crate::host;
 use crate::plugin::NoConfig;
 use crate::wire::Buffer;
 
+pub use bounds::{Length, Ranged, Written};
 #[doc(hidden)]
-pub use bounds::has_length;
-pub use bounds::{Length, Ranged};
+pub use bounds::{has_length, has_pattern};
 pub use lockgate_sdk_macros::Config;
 #[doc(hidden)]
 pub use object::{Default, Member, Object, Unfit, checked, chosen, first, tag, variant};

@@ -36,6 +36,8 @@ struct Gate {
     offset: f64,
     #[config(skip)]
     seen: u32,
+    #[config(pattern = "^[a-z]+(-[a-z]+)*$")]
+    slug: Option<String>,
     any: Option<Json>,
     #[config(schema = r#"{"type":"object","title":"free"}"#)]
     loose: Option<Untyped<HashMap<String, u8>>>,
@@ -161,6 +163,7 @@ fn a_full_configuration_is_read() {
     assert_eq!(gate.kind, Some(Kind::ApiKey { header: "x".to_owned() }));
     assert_eq!(gate.names.expect("there")["n"], Size(1024));
     assert_eq!((gate.tags, gate.offset, gate.seen), (Vec::new(), -2.0, 0));
+    assert_eq!(gate.slug, None);
     assert_eq!(gate.any, Some(Json(r#"{"x":[1,"ä"]}"#.to_owned())));
     assert_eq!(gate.loose.expect("there").0["y"], 2);
     assert_eq!((gate.fallback.as_str(), gate.token.as_deref()), ("f", Some("t")));
@@ -283,6 +286,10 @@ fn a_mistake_is_told_with_pointer_finding_expectation_and_nearest_name() {
             r#"{ "limit": 3, "offset": 1e999 }"#,
             "at /offset: found 1e999, expected a number",
         ),
+        (
+            r#"{ "limit": 3, "slug": "a--b" }"#,
+            "at /slug: found \"a--b\", expected a text that matches ^[a-z]+(-[a-z]+)*$",
+        ),
         (r#"{ "limit": 3, "limit": 4 }"#, "at /limit: it is there twice"),
         (
             r#"{ "limit": 3, }"#,
@@ -365,6 +372,7 @@ fn the_schema_says_all_that_the_reader_obeys() {
     );
     assert_eq!(of("offset")["maximum"], 0);
     assert_eq!(of("seen"), Value::Null);
+    assert_eq!(of("slug")["pattern"], "^[a-z]+(-[a-z]+)*$");
     assert_eq!(of("any"), json!({}));
     assert_eq!(of("loose"), json!({ "type": "object", "title": "free" }));
     let kinds = of("type")["anyOf"][0]["oneOf"].clone();

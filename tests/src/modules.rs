@@ -59,3 +59,28 @@ pub fn tag(value: &str) -> Vec<u8> {
     assert_ne!(text, replaced, "the tag's place in the text is known");
     assembled(&replaced)
 }
+
+/// The module with one custom section more, at its end.
+#[must_use]
+pub fn with_section(mut module: Vec<u8>, name: &str, content: &[u8]) -> Vec<u8> {
+    let mut section = leb128(name.len());
+    section.extend(name.as_bytes());
+    section.extend(content);
+    module.push(0);
+    module.extend(leb128(section.len()));
+    module.extend(section);
+    module
+}
+
+fn leb128(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let byte = u8::try_from(number & 0x7f).expect("seven bits fit");
+        number >>= 7;
+        if number == 0 {
+            bytes.push(byte);
+            return bytes;
+        }
+        bytes.push(byte | 0x80);
+    }
+}

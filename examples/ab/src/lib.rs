@@ -3,18 +3,14 @@
 use lockgate_sdk::prelude::*;
 use lockgate_sdk::random;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Config)]
 struct Split {
     /// How many of a hundred new users get `b`.
+    #[config(max = 100)]
     percent: u64,
     /// The cookie's name.
-    #[serde(default = "variant")]
+    #[config(default = "variant")]
     cookie: String,
-}
-
-fn variant() -> String {
-    "variant".to_owned()
 }
 
 #[plugin]
@@ -24,10 +20,7 @@ impl Plugin for Split {
     type State = Option<&'static str>;
 
     fn new(config: Split) -> Result<Self, ConfigError> {
-        match config.percent {
-            0..=100 => Ok(config),
-            _ => Err(ConfigError::at("percent", "it is at most 100")),
-        }
+        Ok(config)
     }
 
     fn on_request(&self, request: &mut Request, new: &mut Option<&'static str>) -> Result<()> {

@@ -2,8 +2,7 @@
 
 use lockgate_sdk::prelude::*;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Config)]
 struct Block {
     /// The header that is looked at.
     header: String,
@@ -17,7 +16,7 @@ impl Plugin for Block {
 
     fn new(mut config: Block) -> Result<Self, ConfigError> {
         if config.values.iter().any(String::is_empty) {
-            return Err(ConfigError::at("values", "an empty value would refuse everything"));
+            return Err(ConfigError::at("/values", "an empty value would refuse everything"));
         }
         config.values.iter_mut().for_each(|value| value.make_ascii_lowercase());
         Ok(config)
@@ -59,6 +58,6 @@ mod tests {
     #[test]
     fn a_configuration_that_would_refuse_everything_is_refused_itself() {
         let refused = Gateway::<Block>::configured(r#"{ "header": "a", "values": [""] }"#).err();
-        assert!(refused.expect("refused").contains("at values"));
+        assert!(refused.expect("refused").contains("at /values"));
     }
 }

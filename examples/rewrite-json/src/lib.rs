@@ -1,21 +1,17 @@
 //! Takes fields out of JSON answers, at any depth, before they reach the client.
 
 use lockgate_sdk::Body;
+use lockgate_sdk::config::Size;
 use lockgate_sdk::prelude::*;
 use serde_json::Value;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Config)]
 struct Redact {
     /// The names of the fields.
     fields: Vec<String>,
-    /// The largest answer that is looked at, in bytes; a larger one fails.
-    #[serde(default = "one_mebibyte")]
-    limit: usize,
-}
-
-fn one_mebibyte() -> usize {
-    1024 * 1024
+    /// The largest answer that is looked at; a larger one fails.
+    #[config(default = "1MiB")]
+    limit: Size,
 }
 
 #[plugin]
@@ -31,7 +27,7 @@ impl Plugin for Redact {
         if !kind.starts_with("application/json") {
             return Ok(Flow::Continue);
         }
-        let bytes = body.collect(self.limit).await?;
+        let bytes = body.collect(self.limit.as_usize()).await?;
         // What says that it is JSON and is not may hide anything: it does not pass.
         let mut json: Value = serde_json::from_slice(&bytes).map_err(|error| Error::Plugin(error.to_string()))?;
         if self.redact(&mut json) {
@@ -67,7 +63,7 @@ mod tests {
     use lockgate_sdk::testing::{Gateway, answer};
 
     fn gateway() -> Gateway<Redact> {
-        Gateway::configured(r#"{ "fields": ["ssn"], "limit": 200 }"#).expect("a good configuration")
+        Gateway::configured(r#"{ "fields": ["ssn"], "limit": "200B" }"#).expect("a good configuration")
     }
 
     #[test]

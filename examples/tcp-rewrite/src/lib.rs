@@ -3,8 +3,7 @@
 use lockgate_sdk::prelude::*;
 use lockgate_sdk::{Chunk, TcpPlugin};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Config)]
 struct Rewrite {
     /// In lines from the client.
     from_client: Replacement,
@@ -12,10 +11,12 @@ struct Rewrite {
     from_upstream: Replacement,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Config)]
 struct Replacement {
+    /// What is looked for.
+    #[config(min_length = 1)]
     find: String,
+    /// What stands there instead.
     put: String,
 }
 
@@ -24,9 +25,6 @@ impl TcpPlugin for Rewrite {
     type Config = Rewrite;
 
     fn new(config: Rewrite) -> Result<Self, ConfigError> {
-        if config.from_client.find.is_empty() || config.from_upstream.find.is_empty() {
-            return Err(ConfigError::new("there is nothing to find in an empty text"));
-        }
         Ok(config)
     }
 

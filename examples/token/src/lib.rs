@@ -11,8 +11,7 @@ struct Token {
     token: Single<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Config)]
 struct Config {
     /// Who gives tokens.
     issuer: Upstream,
@@ -20,6 +19,8 @@ struct Config {
     path: String,
     /// Sent as `client_id` and `client_secret`.
     client: String,
+    /// The secret that goes with it.
+    #[config(secret)]
     secret: String,
 }
 

@@ -45,11 +45,17 @@ pub(crate) enum Command {
     #[command(after_help = TEST_HELP)]
     Test(TestOptions),
 
-    /// Print the JSON Schema of gateway.json, or of a cases file
+    /// Print the JSON Schema of gateway.json, on request with the settings of each module, or of a cases file
     #[command(
-        after_help = "Example:\n  lockgate schema > lockgate.schema.json\n  lockgate schema cases > cases.schema.json"
+        after_help = "Example:\n  lockgate schema --config gateway.json > lockgate.schema.json\n  lockgate schema cases > cases.schema.json"
     )]
     Schema(SchemaOptions),
+
+    /// Show what a module says about itself: manifest, callbacks, imports, ABI, size
+    #[command(
+        after_help = "Example:\n  lockgate inspect plugins/auth.wasm\n  lockgate inspect --json plugins/auth.wasm | jq .manifest.config_schema"
+    )]
+    Inspect(InspectOptions),
 
     /// Serve as a demo upstream that answers with the request it got, as JSON
     #[command(after_help = ECHO_HELP)]
@@ -100,6 +106,14 @@ pub(crate) struct SchemaOptions {
     /// The file that it describes
     #[arg(value_enum, default_value = "gateway")]
     pub(crate) of: SchemaOf,
+
+    /// The configuration whose `plugin_dir` holds the modules; a plugin's `config` is then judged by its module's schema
+    #[arg(long, short, value_name = "FILE", conflicts_with = "plugin_dir")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// The folder of the modules itself
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) plugin_dir: Option<PathBuf>,
 }
 
 /// A file that has a schema.
@@ -117,6 +131,18 @@ pub(crate) struct ConfigOptions {
     /// The configuration file; relative paths in it start at its folder
     #[arg(long, short, value_name = "FILE", default_value = "gateway.json")]
     pub(crate) config: PathBuf,
+}
+
+/// Which module, and how it is shown.
+#[derive(Debug, Args)]
+pub(crate) struct InspectOptions {
+    /// The module's file
+    #[arg(value_name = "MODULE.wasm")]
+    pub(crate) module: PathBuf,
+
+    /// As JSON, the schema of its configuration included
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// How the demo upstream listens and who it says it is.

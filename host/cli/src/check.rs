@@ -11,6 +11,9 @@ use crate::output::print;
 pub(crate) fn check(options: ConfigOptions) -> Result<Outcome> {
     match lockgate_gateway::check(&options.config) {
         Ok(summary) => {
+            for remark in &summary.remarks {
+                print(format_args!("{remark}"))?;
+            }
             print(format_args!("{}: ok, {summary}", options.config.display()))?;
             Ok(Outcome::Right)
         }

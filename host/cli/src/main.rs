@@ -6,6 +6,7 @@
 mod arguments;
 mod check;
 mod echo;
+mod inspect;
 mod logs;
 mod outcome;
 mod output;
@@ -39,8 +40,11 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(arguments: Arguments) -> Result<Outcome> {
-    // A check or a test is asked for its report; what it did to come to it is of interest only when something is odd.
-    let usual = if matches!(arguments.command, Command::Check(_) | Command::Test(_)) {
+    // Who asks for a report wants that; what was done to come to it is of interest only when something is odd.
+    let usual = if matches!(
+        arguments.command,
+        Command::Check(_) | Command::Test(_) | Command::Schema(_) | Command::Inspect(_)
+    ) {
         LevelFilter::WARN
     } else {
         LevelFilter::INFO
@@ -50,7 +54,8 @@ fn dispatch(arguments: Arguments) -> Result<Outcome> {
         Command::Run(options) => run::run(options),
         Command::Check(options) => check::check(options),
         Command::Test(options) => test::test(options),
-        Command::Schema(options) => schema::schema(options),
+        Command::Schema(options) => schema::schema(&options),
+        Command::Inspect(options) => inspect::inspect(&options),
         Command::Echo(options) => echo::echo(options),
     }
 }

@@ -10,8 +10,10 @@ use std::sync::Arc;
 use serde::de::IgnoredAny;
 
 use crate::diagnostic::{Diagnostic, Position};
+use crate::pointer::Pointer;
 use crate::problem::{Place, Problem};
-use crate::tree::Node;
+use crate::tree::{Node, Value};
+use crate::validate::judge;
 
 /// A configuration file's text and structure. Cheap to clone.
 #[derive(Clone)]
@@ -81,6 +83,29 @@ impl Document {
         hint: Option<String>,
     ) -> Diagnostic {
         self.place(self.nearest(pointer), pointer, message.into(), expected, hint)
+    }
+
+    /// What is wrong with the configuration of the plugin at `plugin`, by the schema of its module; none if the schema asks for
+    /// more work than it is worth. A configuration that is written as a string is the plugin's own business.
+    pub fn judge(&self, plugin: &str, schema: &serde_json::Value) -> Option<Vec<Diagnostic>> {
+        let Some(node) = self.inner.root.as_ref().and_then(|root| root.find(plugin)) else {
+            return Some(Vec::new());
+        };
+        let here = Pointer::parsed(plugin).key("config");
+        let config = node.members().iter().find(|member| member.name == "config");
+        let problems = match config.map(|member| &member.node) {
+            Some(config) if config.text().is_some() => Some(Vec::new()),
+            Some(config) if config.value != Value::Null => judge(config, schema, &here),
+            // None at all reaches a plugin as nothing, which stands for an empty object.
+            _ => judge(&Node::new(node.at, Value::Object(Vec::new())), schema, &here),
+        };
+        Some(problems?.into_iter().map(|problem| self.diagnose(problem)).collect())
+    }
+
+    /// Whether the value at `pointer` was put together with something from the environment or a file.
+    pub fn is_secret(&self, pointer: &str) -> bool {
+        let node = self.inner.root.as_ref().and_then(|root| root.find(pointer));
+        node.is_some_and(Node::is_secret)
     }
 
     /// The same for what a pass over the document found.
@@ -163,7 +188,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::pointer::Pointer;
     use crate::problem::Problems;
     use crate::reader;
 

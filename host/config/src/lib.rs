@@ -24,6 +24,6 @@ mod validate;
 
 pub use diagnostic::{Diagnostic, Position, Report, nearest};
 pub use document::Document;
-pub use load::{Loaded, load, load_text};
+pub use load::{Loaded, Refused, Sketch, load, load_or_sketch, load_text};
 pub use model::*;
-pub use schema::schema;
+pub use schema::{schema, schema_with};

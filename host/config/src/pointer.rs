@@ -12,6 +12,11 @@ impl Pointer {
         Pointer::default()
     }
 
+    /// A pointer that was made into text before.
+    pub(crate) fn parsed(text: &str) -> Pointer {
+        Pointer(text.to_owned())
+    }
+
     /// The member `name` of the object here.
     pub(crate) fn key(&self, name: &str) -> Pointer {
         Pointer(format!("{}/{}", self.0, name.replace('~', "~0").replace('/', "~1")))

@@ -1,7 +1,9 @@
 //! The JSON Schema of gateway.json, made from the types that read it.
 
+use std::collections::BTreeMap;
+
 use schemars::generate::SchemaSettings;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::raw;
 
@@ -14,6 +16,49 @@ pub fn schema() -> Value {
     let mut schema = strict();
     widen(&mut schema);
     schema
+}
+
+/// The same, with what is known of modules: in a plugin whose `module` is one of these names, `config` is as the schema
+/// that comes with it says.
+pub fn schema_with(modules: &BTreeMap<String, Value>) -> Value {
+    let mut schema = strict();
+    let mut rules = Vec::new();
+    for (name, config) in modules {
+        let place = format!("config of {name}");
+        let pointer = format!("#/$defs/config%20of%20{name}");
+        let mut config = config.clone();
+        if let Value::Object(members) = &mut config {
+            members.remove("$schema");
+            members.remove("$id");
+        }
+        move_references(&mut config, &pointer);
+        schema["$defs"][place] = config;
+        rules.push(json!({
+            "if": { "properties": { "module": { "const": name } }, "required": ["module"] },
+            "then": { "properties": { "config": { "$ref": pointer } } },
+        }));
+    }
+    if !rules.is_empty() {
+        schema["$defs"]["Plugin"]["allOf"] = Value::Array(rules);
+    }
+    widen(&mut schema);
+    schema
+}
+
+/// Makes the references of a document right for its new place in another.
+fn move_references(schema: &mut Value, place: &str) {
+    match schema {
+        Value::Object(members) => {
+            if let Some(Value::String(reference)) = members.get_mut("$ref")
+                && let Some(inside) = reference.strip_prefix('#')
+            {
+                *reference = format!("{place}{inside}");
+            }
+            members.values_mut().for_each(|inner| move_references(inner, place));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| move_references(item, place)),
+        _ => {}
+    }
 }
 
 /// The schema of a file whose substitutions have been made.

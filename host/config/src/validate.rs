@@ -1,25 +1,32 @@
 //! Judges a tree by the JSON Schema that also goes to editors, and finds every mistake, not the first.
 //!
-//! Not a general validator: it knows the keywords that our own types produce, and `schema_keywords_are_all_understood`
-//! fails when a type brings a new one.
+//! The schema may be ours, made from the types that read the file, or a plugin's, made by anybody: it knows the keywords
+//! of JSON Schema (2020-12) that people write, leaves others aside, and bounds its own work, so that no schema can keep it
+//! busy. `schema_keywords_are_all_understood` fails when one of our own types brings a keyword that is not obeyed here.
+//!
+//! Not obeyed: `unevaluatedProperties`, `unevaluatedItems`, `contains`, `dependentSchemas`, references to other documents,
+//! patterns with look-around or back references, and formats other than `ipv4`, `ipv6` and those of durations and sizes.
 
+mod branches;
+mod lists;
+mod objects;
 mod rules;
 mod scalars;
+mod words;
 
+use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::LazyLock;
 
-use lockgate_units::{Period, Size};
-use regex::Regex;
-use rules::{bound, list, names, text};
+use regex::{Regex, RegexBuilder};
+use rules::{list, text};
 use serde_json::{Map, Value as Json};
 
-use crate::diagnostic::{did_you_mean, listed, nearest};
+use crate::diagnostic::did_you_mean;
 use crate::pointer::Pointer;
 use crate::problem::Problem;
 use crate::tree::{Node, Value};
 
-/// Every keyword that is obeyed here or that only informs a reader.
+/// Every keyword of our own schema that is obeyed here or that only informs a reader.
 #[cfg(test)]
 pub(crate) const KEYWORDS: &[&str] = &[
     "$ref",
@@ -50,21 +57,41 @@ pub(crate) const KEYWORDS: &[&str] = &[
     "maximum",
 ];
 
+/// How many schemas are applied to values before a judgement is given up.
+const MOST_STEPS: u32 = 200_000;
+
+/// How deeply schemas may lie in each other, references included.
+const DEEPEST: u32 = 160;
+
+/// How large a pattern may be, and what it compiles to; in bytes.
+const LONGEST_PATTERN: usize = 4_096;
+const LARGEST_PATTERN: usize = 1 << 18;
+
 /// All the mistakes in `root`; empty when it is as `schema` says.
 pub(crate) fn validate(root: &Node, schema: &Json) -> Vec<Problem> {
+    judge(root, schema, &Pointer::root()).unwrap_or_default()
+}
+
+/// All the mistakes in `node`, which stands at `here`; none if the schema asks for more work than it is worth.
+pub(crate) fn judge(node: &Node, schema: &Json, here: &Pointer) -> Option<Vec<Problem>> {
     let mut validator = Validator {
         schema,
         patterns: HashMap::new(),
+        steps: Cell::new(0),
+        depth: 0,
     };
     let mut problems = Vec::new();
-    validator.check(root, schema, &Pointer::root(), &mut problems);
-    problems
+    validator.check(node, schema, here, &mut problems);
+    (validator.steps.get() < MOST_STEPS).then_some(problems)
 }
 
 struct Validator<'a> {
     schema: &'a Json,
-    /// Compiled once each; none if our regex crate does not know the syntax.
+    /// Compiled once each; none if our regex crate does not know the syntax, or it would become too large.
     patterns: HashMap<&'a str, Option<Regex>>,
+    /// What was done so far. [`MOST_STEPS`]: it was too much.
+    steps: Cell<u32>,
+    depth: u32,
 }
 
 impl<'a> Validator<'a> {
@@ -73,23 +100,49 @@ impl<'a> Validator<'a> {
         if node.faulty {
             return;
         }
-        let Json::Object(rules) = schema else { return };
-        if let Some(reference) = text(rules, "$ref") {
-            return self.check(node, self.follow(reference), here, out);
+        match schema {
+            Json::Bool(false) => out.push(Problem::unfit(here.clone(), "nothing at this place")),
+            Json::Object(rules) if self.spend() => {
+                self.depth += 1;
+                self.apply(node, schema, rules, here, out);
+                self.depth -= 1;
+            }
+            _ => {}
         }
-        if let Some(branches) = list(rules, "anyOf").or_else(|| list(rules, "oneOf")) {
-            return self.one_of(node, branches, here, out);
+    }
+
+    fn apply(
+        &mut self,
+        node: &Node,
+        schema: &'a Json,
+        rules: &'a Map<String, Json>,
+        here: &Pointer,
+        out: &mut Vec<Problem>,
+    ) {
+        if let Some(reference) = text(rules, "$ref") {
+            self.check(node, self.follow(reference), here, out);
         }
         if !self.is_of_type(node, rules) {
             let expected = self.expectation(schema);
-            return out.push(Problem::unfit(here.clone(), expected).hinted(unit_hint(node, rules)));
+            return out.push(Problem::unfit(here.clone(), expected).hinted(words::unit_hint(node, rules)));
         }
-        if let Some(names) = names(rules)
-            && !node.text().is_some_and(|text| names.contains(&text))
+        if let Some(allowed) = rules::allowed(rules)
+            && !allowed.iter().any(|value| scalars::equals(node, value))
         {
+            let names: Vec<&str> = allowed.iter().filter_map(|value| value.as_str()).collect();
             let hint = node.text().and_then(|text| did_you_mean(text, names.iter().copied()));
-            return out.push(Problem::unfit(here.clone(), one_of(&names)).hinted(hint));
+            return out.push(Problem::unfit(here.clone(), words::values(&allowed)).hinted(hint));
         }
+        for schema in list(rules, "allOf").into_iter().flatten() {
+            self.check(node, schema, here, out);
+        }
+        if let Some(branches) = list(rules, "anyOf") {
+            self.one_of(node, branches, false, here, out);
+        }
+        if let Some(branches) = list(rules, "oneOf") {
+            self.one_of(node, branches, true, here, out);
+        }
+        self.conditions(node, rules, here, out);
         match &node.value {
             Value::Object(_) => self.members(node, rules, here, out),
             Value::Array(items) => self.items(items, rules, here, out),
@@ -99,107 +152,30 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn members(&mut self, node: &Node, rules: &'a Map<String, Json>, here: &Pointer, out: &mut Vec<Problem>) {
-        static NONE: LazyLock<Map<String, Json>> = LazyLock::new(Map::new);
-        let known: &'a Map<String, Json> = rules.get("properties").and_then(Json::as_object).unwrap_or(&NONE);
-        let rest = rules.get("additionalProperties");
-        let is_closed = rest == Some(&Json::Bool(false));
-        let mut meant = Vec::new();
-        for member in node.members() {
-            let inside = here.key(&member.name);
-            match (known.get(&member.name), rest) {
-                (Some(schema), _) => self.check(&member.node, schema, &inside, out),
-                (None, Some(schema)) if !is_closed => self.check(&member.node, schema, &inside, out),
-                (None, Some(_)) => {
-                    let free = || {
-                        known
-                            .keys()
-                            .map(String::as_str)
-                            .filter(|name| node.member(name).is_none())
-                    };
-                    meant.extend(nearest(&member.name, free()));
-                    out.push(unknown_key(&member.name, inside, known, free()));
-                }
-                (None, None) => {}
-            }
-        }
-        for name in list(rules, "required").into_iter().flatten().filter_map(Json::as_str) {
-            // A key that is probably meant by an unknown one was told with that one.
-            if !node.members().iter().any(|member| member.name == name) && !meant.contains(&name) {
-                let problem = Problem::told(here.clone(), format!("the key \"{name}\" is missing")).around();
-                out.push(match known.get(name) {
-                    Some(schema) => problem.expected(self.expectation(schema)).hinted(purpose(name, schema)),
-                    None => problem,
-                });
-            }
-        }
-        if (node.members().len() as u64) < bound(rules, "minProperties").unwrap_or(0) {
-            out.push(Problem::unfit(here.clone(), "at least one entry"));
-        }
-    }
-
-    fn items(&mut self, items: &[Node], rules: &'a Map<String, Json>, here: &Pointer, out: &mut Vec<Problem>) {
-        if (items.len() as u64) < bound(rules, "minItems").unwrap_or(0) {
-            out.push(Problem::unfit(here.clone(), "at least one item"));
-        }
-        let Some(schema) = rules.get("items") else { return };
-        for (index, item) in items.iter().enumerate() {
-            self.check(item, schema, &here.index(index), out);
-        }
-    }
-
     fn string(&mut self, value: &str, rules: &'a Map<String, Json>, here: &Pointer) -> Option<Problem> {
-        let fits = match text(rules, "pattern") {
-            None => true,
-            Some(pattern) => {
-                let compiled = self.patterns.entry(pattern).or_insert_with(|| Regex::new(pattern).ok());
-                compiled.as_ref().is_none_or(|regex| regex.is_match(value))
-            }
-        };
-        let length = value.chars().count() as u64;
-        if length < bound(rules, "minLength").unwrap_or(0) {
-            return Some(Problem::unfit(here.clone(), "a text that is not empty"));
+        if let Some(problem) = scalars::length(value, rules, here) {
+            return Some(problem);
         }
-        if let Some(most) = bound(rules, "maxLength").filter(|most| length > *most) {
-            return Some(Problem::unfit(here.clone(), format!("at most {most} characters")));
+        let fits = text(rules, "pattern").is_none_or(|pattern| self.matches(pattern, value));
+        if !fits {
+            return Some(Problem::unfit(here.clone(), scalars::text_like(rules)));
         }
-        (!fits).then(|| Problem::unfit(here.clone(), scalars::text_like(rules)))
+        scalars::format(value, rules, here)
     }
 
-    /// One branch must hold. If only one is meant for this kind of value, its mistakes are the ones to tell.
-    fn one_of(&mut self, node: &Node, branches: &'a [Json], here: &Pointer, out: &mut Vec<Problem>) {
-        let mut meant = Vec::new();
-        for branch in branches {
-            let mut problems = Vec::new();
-            self.check(node, branch, here, &mut problems);
-            if problems.is_empty() {
-                return;
-            }
-            if self.is_meant(node, branch) {
-                meant.push(problems);
-            }
-        }
-        match meant.len() {
-            1 => out.extend(meant.into_iter().flatten()),
-            _ => {
-                let names: Vec<&str> = branches.iter().flat_map(|branch| self.names_of(branch)).collect();
-                let hint = node.text().and_then(|text| did_you_mean(text, names.iter().copied()));
-                let number = branches.iter().find_map(|branch| unit_hint(node, self.rules(branch)?));
-                let expected = self.expectations(branches);
-                out.push(Problem::unfit(here.clone(), expected).hinted(hint.or(number)));
-            }
-        }
-    }
-
-    /// Whether `branch` is about values like `node`, right or wrong; a single allowed word is not.
-    fn is_meant(&self, node: &Node, branch: &'a Json) -> bool {
-        match self.rules(branch) {
-            Some(rules) => match list(rules, "anyOf").or_else(|| list(rules, "oneOf")) {
-                Some(inner) => inner.iter().any(|branch| self.is_meant(node, branch)),
-                None => !rules.contains_key("const") && self.is_of_type(node, rules),
-            },
-            None => false,
-        }
+    /// Whether a pattern is found in `value`. One that cannot be used is found in everything.
+    fn matches(&mut self, pattern: &'a str, value: &str) -> bool {
+        let compiled = self.patterns.entry(pattern).or_insert_with(|| {
+            let mut builder = RegexBuilder::new(pattern);
+            builder
+                .size_limit(LARGEST_PATTERN)
+                .dfa_size_limit(LARGEST_PATTERN)
+                .nest_limit(64);
+            (pattern.len() <= LONGEST_PATTERN)
+                .then(|| builder.build().ok())
+                .flatten()
+        });
+        compiled.as_ref().is_none_or(|regex| regex.is_match(value))
     }
 
     fn is_of_type(&self, node: &Node, rules: &Map<String, Json>) -> bool {
@@ -213,113 +189,32 @@ impl<'a> Validator<'a> {
         }
     }
 
-    /// What `schema` wants, in words.
-    fn expectation(&self, schema: &'a Json) -> String {
-        let Some(rules) = self.rules(schema) else {
-            return "something else".to_owned();
-        };
-        if let Some(branches) = list(rules, "anyOf").or_else(|| list(rules, "oneOf")) {
-            return self.expectations(branches);
-        }
-        match names(rules) {
-            Some(names) => one_of(&names),
-            None if rules.contains_key("pattern") => scalars::text_like(rules),
-            None => scalars::type_names(rules),
-        }
-    }
-
-    fn expectations(&self, branches: &'a [Json]) -> String {
-        let mut words: Vec<String> = Vec::new();
-        let names: Vec<&str> = branches.iter().flat_map(|branch| self.names_of(branch)).collect();
-        if !names.is_empty() {
-            words.push(one_of(&names));
-        }
-        for branch in branches {
-            let is_null = self
-                .rules(branch)
-                .is_some_and(|rules| text(rules, "type") == Some("null"));
-            let expectation = self.expectation(branch);
-            if !is_null && self.names_of(branch).is_empty() && !words.contains(&expectation) {
-                words.push(expectation);
-            }
-        }
-        words.join(" or ")
-    }
-
-    /// The words that `branch` allows, if it allows only words.
-    fn names_of(&self, branch: &'a Json) -> Vec<&'a str> {
-        let Some(rules) = self.rules(branch) else {
-            return Vec::new();
-        };
-        match list(rules, "anyOf").or_else(|| list(rules, "oneOf")) {
-            Some(inner) => inner.iter().flat_map(|branch| self.names_of(branch)).collect(),
-            None => names(rules).unwrap_or_default(),
-        }
-    }
-
     /// The rules of `schema`, its references followed.
     fn rules(&self, schema: &'a Json) -> Option<&'a Map<String, Json>> {
-        let rules = schema.as_object()?;
-        match text(rules, "$ref") {
-            Some(reference) => self.rules(self.follow(reference)),
-            None => Some(rules),
+        let mut rules = schema.as_object()?;
+        for _ in 0..16 {
+            match text(rules, "$ref") {
+                Some(reference) => rules = self.follow(reference).as_object()?,
+                None => return Some(rules),
+            }
         }
+        None
     }
 
-    /// Generated references always lead somewhere; one that did not would allow everything.
+    /// Generated references always lead somewhere; one that does not allows everything.
     fn follow(&self, reference: &str) -> &'a Json {
         reference
             .strip_prefix('#')
             .and_then(|pointer| self.schema.pointer(pointer))
             .unwrap_or(&Json::Bool(true))
     }
-}
 
-fn unknown_key<'a>(
-    name: &str,
-    inside: Pointer,
-    known: &Map<String, Json>,
-    free: impl Iterator<Item = &'a str> + Clone,
-) -> Problem {
-    let problem = Problem::told(inside, format!("unknown key \"{name}\"")).at_name();
-    match known.is_empty() {
-        true => problem,
-        false => {
-            let all = listed(known.keys().map(String::as_str).filter(|key| !key.starts_with('$')));
-            problem.expected(all).hinted(did_you_mean(name, free))
-        }
-    }
-}
-
-/// A bare number where a unit is needed: what it may have been meant to be.
-fn unit_hint(node: &Node, rules: &Map<String, Json>) -> Option<String> {
-    let Value::Number(number) = &node.value else {
-        return None;
-    };
-    match text(rules, "title") {
-        Some(Period::EXPECTED) => Some(format!(
-            "write \"{number}s\" for seconds, \"{number}ms\" for milliseconds"
-        )),
-        Some(Size::EXPECTED) => Some(format!(
-            "write \"{number}B\" for bytes, \"{number}KiB\" for units of 1024 bytes"
-        )),
-        _ => None,
-    }
-}
-
-/// What a missing key is for, by the first sentence of its description.
-fn purpose(name: &str, schema: &Json) -> Option<String> {
-    let description = text(schema.as_object()?, "description")?;
-    let text = description.replace('\n', " ");
-    let sentence = text.split([';', ':']).next().and_then(|part| part.split(". ").next());
-    sentence.map(|sentence| format!("\"{name}\": {}", sentence.trim_end_matches('.')))
-}
-
-/// `one of "a", "b"`, or the only one.
-fn one_of(names: &[&str]) -> String {
-    match names {
-        [only] => format!("\"{only}\""),
-        names => format!("one of {}", listed(names.iter().copied()).replace(" or ", ", ")),
+    /// Whether one more step is allowed.
+    fn spend(&self) -> bool {
+        let steps = self.steps.get();
+        let is_allowed = steps < MOST_STEPS && self.depth < DEEPEST;
+        self.steps.set(if is_allowed { steps + 1 } else { MOST_STEPS });
+        is_allowed
     }
 }
 

@@ -184,7 +184,14 @@ impl Control {
 
     /// Binds what is new, hands the snapshot to every worker and waits until all have it.
     async fn adopt(&mut self, outcome: Outcome) -> Result<(), RunError> {
-        let Outcome { snapshot, files } = outcome;
+        let Outcome {
+            snapshot,
+            files,
+            remarks,
+        } = outcome;
+        for remark in remarks {
+            tracing::warn!("{remark}");
+        }
         let before = self.current.as_deref();
         let address = |name: &str, snapshot: Option<&Snapshot>| {
             snapshot

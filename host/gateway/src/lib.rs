@@ -31,6 +31,8 @@ mod deadline;
 mod foreign;
 mod grpc;
 mod guest_log;
+mod inspection;
+mod judgement;
 mod lane;
 mod ledger;
 mod listener;
@@ -54,4 +56,5 @@ mod watch;
 mod worker;
 
 pub use control::RunError;
+pub use inspection::{InspectError, Inspection, ManifestReport, inspect, schemas};
 pub use run::{CheckSummary, RunOptions, check, run};

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lockgate_config::model::{Listener, Model, PluginIndex, PluginModel, Protocol, Route};
-use lockgate_config::{Diagnostic, Document, Loaded, Report};
+use lockgate_config::{Diagnostic, Document, Loaded, Refused, Report, Sketch};
 use lockgate_sandbox::exchange::Positions;
 use lockgate_sandbox::{Engine, Module, Plugin, PluginSpec};
 use lockgate_upstream::Upstream;
 
+use crate::judgement;
 use crate::modules::Modules;
 use crate::snapshot::{LoadedPlugin, PluginIdentity, Snapshot};
 use crate::tls::CertificateStore;
@@ -28,6 +29,8 @@ pub(crate) struct Outcome {
     pub(crate) snapshot: Arc<Snapshot>,
     /// Files besides the configuration that it was made of.
     pub(crate) files: Vec<std::path::PathBuf>,
+    /// What the operator should know of plugins that are new in it, though nothing is wrong.
+    pub(crate) remarks: Vec<Diagnostic>,
 }
 
 impl Loader {
@@ -79,7 +82,15 @@ impl Loader {
     }
 
     fn build(&mut self, config: &Path, current: Option<&Snapshot>) -> Result<Outcome, Report> {
-        let loaded = lockgate_config::load(config)?;
+        let loaded = match lockgate_config::load_or_sketch(config) {
+            Ok(loaded) => loaded,
+            Err(Refused { report, sketch }) => {
+                return Err(match &sketch {
+                    Some(sketch) => self.complete(report, sketch),
+                    None => report,
+                });
+            }
+        };
         let mut diagnostics = Vec::new();
         if let Some(folder) = &loaded.model.plugin_dir
             && let Err(error) = self.modules.scan(folder)
@@ -107,7 +118,7 @@ impl Loader {
         for (index, plugin) in model.plugins.iter().enumerate() {
             match self.plugin(plugin, Uses::of(&model, PluginIndex(index)), &document, known) {
                 Ok(loaded) => plugins.push(loaded),
-                Err(diagnostic) => diagnostics.push(*diagnostic),
+                Err(told) => diagnostics.extend(told),
             }
         }
         diagnostics.extend(long_chains(&model, &document));
@@ -121,6 +132,7 @@ impl Loader {
             let spec = loaded.plugin.spec();
             self.modules.prove(&spec.module_name, &spec.module);
         }
+        let remarks = remarks(&plugins, &document, known);
         let revision = current.map_or(1, |current| current.revision + 1);
         let upstreams = upstreams(&model, current);
         let snapshot = Arc::new(Snapshot::new(
@@ -131,7 +143,28 @@ impl Loader {
             upstreams,
             certificates,
         ));
-        Ok(Outcome { snapshot, files })
+        Ok(Outcome {
+            snapshot,
+            files,
+            remarks,
+        })
+    }
+
+    /// Adds to what is wrong with a configuration what is wrong with its plugins', as far as modules' schemas tell.
+    fn complete(&mut self, mut report: Report, sketch: &Sketch) -> Report {
+        let folder = sketch.plugin_dir.as_deref();
+        if folder.is_some_and(|folder| self.modules.scan(folder).is_err()) {
+            return report;
+        }
+        for (pointer, name) in &sketch.plugins {
+            let module = self.modules.get(name).and_then(|file| file.newest.as_ref());
+            if let Some(module) = module {
+                let told = judgement::by_schema(pointer, name, module, &sketch.document);
+                report.diagnostics.extend(told);
+            }
+        }
+        report.diagnostics.sort_by_key(|told| (told.line, told.column));
+        report
     }
 
     /// The plugin as configured: the one that serves already, if nothing about it has changed; else linked and tried.
@@ -142,14 +175,14 @@ impl Loader {
         uses: Uses,
         document: &Document,
         current: Option<&Snapshot>,
-    ) -> Result<Arc<LoadedPlugin>, Box<Diagnostic>> {
+    ) -> Result<Arc<LoadedPlugin>, Vec<Diagnostic>> {
         let serving = current.and_then(|snapshot| snapshot.plugins.iter().find(|known| known.identity.model == *model));
         let module = match self.choose(model) {
             Ok(module) => module,
             Err(reason) => {
                 return match serving {
                     Some(serving) => Ok(serving.clone()),
-                    None => Err(Box::new(self.module_diagnostic(model, document, reason))),
+                    None => Err(vec![self.module_diagnostic(model, document, reason)]),
                 };
             }
         };
@@ -157,10 +190,7 @@ impl Loader {
             model: model.clone(),
             sha256: module.sha256().to_owned(),
         };
-        let refused = |reason: String| {
-            let told = format!("module \"{}\": {reason}", model.module);
-            Box::new(document.diagnostic(&model.pointer, told, None, None))
-        };
+        let refused = |reason: String| vec![judgement::by_plugin(model, document, &reason)];
         if let Some(serving) = serving.filter(|serving| serving.identity == identity) {
             // It may stand in another chain than before.
             return uses.suit(&module).map(|()| serving.clone()).map_err(refused);
@@ -172,7 +202,12 @@ impl Loader {
                 .find(|known| known.identity.model.name == model.name)
         });
         let version = namesake.map_or(1, |known| known.version + 1);
-        match uses.suit(&module).and_then(|()| self.link(model, module)) {
+        let unfit = judgement::by_schema(&model.pointer, &model.module, &module, document);
+        let suited = match unfit.first() {
+            None => uses.suit(&module),
+            Some(first) => Err(format!("the plugin's configuration does not fit it: {first}")),
+        };
+        match suited.and_then(|()| self.link(model, module)) {
             Ok(plugin) => Ok(Arc::new(LoadedPlugin {
                 plugin,
                 identity,
@@ -184,7 +219,8 @@ impl Loader {
                     self.modules.reject(&model.module, reason);
                     Ok(serving.clone())
                 }
-                None => Err(refused(reason)),
+                None if !unfit.is_empty() => Err(unfit),
+                None => Err(vec![judgement::by_plugin(model, document, &reason)]),
             },
         }
     }
@@ -240,6 +276,18 @@ impl Loader {
             hint.map(|near| format!("did you mean \"{near}\"?")),
         )
     }
+}
+
+/// What is to be said of plugins that were not there before.
+fn remarks(plugins: &[Arc<LoadedPlugin>], document: &Document, known: Option<&Snapshot>) -> Vec<Diagnostic> {
+    let is_known = |loaded: &Arc<LoadedPlugin>| {
+        known.is_some_and(|snapshot| snapshot.plugins.iter().any(|known| Arc::ptr_eq(known, loaded)))
+    };
+    let new = plugins.iter().filter(|loaded| !is_known(loaded));
+    let of = |loaded: &Arc<LoadedPlugin>| {
+        judgement::not_granted(&loaded.identity.model, &loaded.plugin.spec().module, document)
+    };
+    new.flat_map(of).collect()
 }
 
 /// Whether these are the very same plugins.

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use lockgate_sandbox::{Engine, Module};
 
 /// Larger files are not read: nothing of that size is a plugin.
-const MAX_BYTES: u64 = 256 * 1024 * 1024;
+pub(crate) const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
 /// What tells one state of a file from the next without reading it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -137,12 +137,7 @@ impl Modules {
                     .as_ref()
                     .is_some_and(|before| before.sha256() == module.sha256());
                 if !known {
-                    tracing::info!(
-                        module = name,
-                        sha256 = module.sha256(),
-                        bytes = module.size(),
-                        "module compiled"
-                    );
+                    tell(name, &module);
                 }
                 file.newest = Some(module);
             }
@@ -156,8 +151,28 @@ impl Modules {
     }
 }
 
+/// A module that was compiled, and what it says about itself.
+fn tell(name: &str, module: &Module) {
+    let manifest = module.manifest();
+    let version = manifest.and_then(|manifest| manifest.version.as_deref());
+    tracing::info!(
+        module = name,
+        version,
+        sha256 = module.sha256(),
+        bytes = module.size(),
+        "module compiled"
+    );
+    if let Some(error) = module.manifest_error() {
+        tracing::warn!(
+            module = name,
+            "its section {} is left aside: {error}",
+            lockgate_sandbox::manifest::SECTION
+        );
+    }
+}
+
 /// The module that a file holds, by its name: what stands before `.wasm`, unless it is hidden.
-fn module_name(path: &Path) -> Option<String> {
+pub(crate) fn module_name(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     let stem = name.strip_suffix(".wasm")?;
     (!stem.is_empty() && !stem.starts_with('.')).then(|| stem.to_owned())

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockgate_sandbox::VmReport;
+use lockgate_sandbox::{Module, VmReport};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::admin::{ModuleReport, PluginReport, PluginSource, PluginsReport, VmLine};
@@ -74,6 +74,7 @@ impl Roster {
         let answers = self.ask().await;
         let plugins = self.snapshot.plugins.iter().enumerate().map(|(index, loaded)| {
             let spec = loaded.plugin.spec();
+            let manifest = spec.module.manifest();
             let vms: Vec<VmLine> = answers
                 .iter()
                 .enumerate()
@@ -88,6 +89,8 @@ impl Roster {
                 module: spec.module_name.clone(),
                 sha256: spec.module.sha256().to_owned(),
                 version: loaded.version.to_string(),
+                module_version: manifest.and_then(|manifest| manifest.version.clone()),
+                description: manifest.and_then(|manifest| manifest.description.clone()),
                 state: worst.unwrap_or("running").to_owned(),
                 vms,
                 last_error: self.held_back[index].clone().or(trapped),
@@ -115,9 +118,12 @@ fn module_report(name: &str, file: &ModuleFile) -> ModuleReport {
         (None, false) => "ready",
     };
     let module = file.newest.as_ref().or(file.proven.as_ref());
+    let manifest = module.and_then(Module::manifest);
     ModuleReport {
         name: name.to_owned(),
         sha256: module.map(|module| module.sha256().to_owned()),
+        version: manifest.and_then(|manifest| manifest.version.clone()),
+        description: manifest.and_then(|manifest| manifest.description.clone()),
         state: state.to_owned(),
         error: file.error.clone(),
     }

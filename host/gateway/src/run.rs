@@ -30,7 +30,7 @@ pub struct RunOptions {
 }
 
 /// What a configuration that is in order holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckSummary {
     /// Listeners.
     pub listeners: usize,
@@ -40,6 +40,8 @@ pub struct CheckSummary {
     pub upstreams: usize,
     /// Plugins, each of which took its configuration in a VM.
     pub plugins: usize,
+    /// What the operator should know though nothing is wrong: what modules ask for and are not granted.
+    pub remarks: Vec<Diagnostic>,
 }
 
 impl fmt::Display for CheckSummary {
@@ -97,6 +99,7 @@ pub fn check(config: &Path) -> Result<CheckSummary, Report> {
         routes: model.routes.len(),
         upstreams: model.upstreams.len(),
         plugins: model.plugins.len(),
+        remarks: outcome.remarks,
     })
 }
 

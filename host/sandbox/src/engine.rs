@@ -88,7 +88,7 @@ impl Engine {
             None => self.compile_and_keep(bytes, &key)?,
         };
         let inspected = inspect::inspect(&code)?;
-        Ok(Module::new(code, sha256, bytes.len() as u64, inspected))
+        Ok(Module::new(code, sha256, bytes, inspected))
     }
 
     fn compile_and_keep(&self, bytes: &[u8], key: &str) -> Result<wasmtime::Module, LoadError> {

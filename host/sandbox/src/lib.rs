@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 
 pub mod exchange;
+pub mod manifest;
 pub mod settings;
 
 mod backoff;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lockgate_abi::AbiVersion;
 
 use crate::inspect::{Hooks, Inspected};
+use crate::manifest::{Manifest, ManifestError};
 
 /// A compiled `.wasm` file. Cheap to clone.
 #[derive(Clone)]
@@ -15,16 +16,43 @@ struct Inner {
     sha256: String,
     size: u64,
     inspected: Inspected,
+    manifest: Result<Option<Manifest>, ManifestError>,
 }
 
 impl Module {
-    pub(crate) fn new(code: wasmtime::Module, sha256: String, size: u64, inspected: Inspected) -> Self {
+    pub(crate) fn new(code: wasmtime::Module, sha256: String, bytes: &[u8], inspected: Inspected) -> Self {
         Self(Arc::new(Inner {
             code,
             sha256,
-            size,
+            size: bytes.len() as u64,
             inspected,
+            manifest: Manifest::of_module(bytes),
         }))
+    }
+
+    /// What it says about itself, if it says something that can be read.
+    #[must_use]
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.0.manifest.as_ref().ok().and_then(Option::as_ref)
+    }
+
+    /// Why what it says about itself is left aside.
+    #[must_use]
+    pub fn manifest_error(&self) -> Option<&ManifestError> {
+        self.0.manifest.as_ref().err()
+    }
+
+    /// Its imports, as `module.name`, in the order of the file.
+    #[must_use]
+    pub fn imports(&self) -> Vec<String> {
+        let name = |import: wasmtime::ImportType<'_>| format!("{}.{}", import.module(), import.name());
+        self.0.code.imports().map(name).collect()
+    }
+
+    /// The names of its exports, in the order of the file.
+    #[must_use]
+    pub fn exports(&self) -> Vec<String> {
+        self.0.code.exports().map(|export| export.name().to_owned()).collect()
     }
 
     /// The SHA-256 of the `.wasm` file, in lower-case hex.

@@ -14,7 +14,7 @@ struct Acl {
     needs: Needs,
 }
 
-#[plugin]
+#[plugin(name = "acl")]
 impl Plugin for Acl {
     type Config = Rules;
 

@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(rules.verdict(&facts("alice", "silver", "/")), Verdict::Allow);
         assert_eq!(
             rules.verdict(&facts("mallory", "gold", "/")),
-            Verdict::Denied("/deny/0".to_owned())
+            Verdict::Denied("deny[0]".to_owned())
         );
         assert_eq!(rules.verdict(&facts("bob", "bronze", "/")), Verdict::NotAllowed);
         assert_eq!(rules.verdict(&facts("", "", "/")), Verdict::NotAllowed);
@@ -291,7 +291,7 @@ mod tests {
             deny: vec![rule()],
             allow: None,
         };
-        assert_eq!(deny.verdict(&nowhere), Verdict::Denied("/deny/0".to_owned()));
+        assert_eq!(deny.verdict(&nowhere), Verdict::Denied("deny[0]".to_owned()));
         let allow = Rules {
             deny: Vec::new(),
             allow: Some(vec![rule()]),

@@ -19,7 +19,7 @@ struct Auth {
     challenge: String,
 }
 
-#[plugin]
+#[plugin(name = "auth")]
 impl Plugin for Auth {
     type Config = Config;
 

@@ -43,7 +43,7 @@ enum Progress {
     Changing { resource: String, key: String },
 }
 
-#[plugin]
+#[plugin(name = "cache")]
 impl Plugin for Cache {
     type Config = Config;
     type State = Progress;

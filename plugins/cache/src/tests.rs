@@ -248,6 +248,6 @@ fn a_name_that_no_header_can_hold_is_refused() {
         let refused = Gateway::<Cache>::configured(&format!(r#"{{ "name": "{name}" }}"#))
             .err()
             .expect("refused");
-        assert!(refused.contains("at name"), "{refused}");
+        assert!(refused.contains("at /name"), "{refused}");
     }
 }

@@ -21,7 +21,7 @@ struct Config {
     response: Settings,
 }
 
-#[plugin]
+#[plugin(name = "headers")]
 impl Plugin for HeadersPlugin {
     type Config = Config;
 

@@ -17,7 +17,7 @@ struct Quota {
     legacy_headers: bool,
 }
 
-#[plugin]
+#[plugin(name = "quota")]
 impl Plugin for Quota {
     type Config = Config;
     /// What the response will say.

@@ -4,6 +4,12 @@ mod attributes;
 mod fields;
 pub(crate) mod json;
 mod names;
+#[path = "../../src/config/pattern.rs"]
+#[allow(
+    dead_code,
+    reason = "the SDK searches with it; here it only says what it understands"
+)]
+mod pattern;
 mod variants;
 
 use proc_macro2::TokenStream;

@@ -1,8 +1,8 @@
-//! What `min`, `max`, `min_length` and `max_length` mean for a type.
+//! What `min`, `max`, `min_length`, `max_length` and `pattern` mean for a type.
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::Size;
+use super::{Size, pattern};
 use crate::period::Period;
 
 /// What has a smallest and a largest value.
@@ -15,6 +15,30 @@ pub trait Ranged {
 pub trait Length {
     /// The length; none of what is absent.
     fn length(&self) -> Option<usize>;
+}
+
+/// What is a text.
+pub trait Written {
+    /// The text; none of what is absent.
+    fn written(&self) -> Option<&str>;
+}
+
+impl Written for String {
+    fn written(&self) -> Option<&str> {
+        Some(self)
+    }
+}
+
+impl<T: Written> Written for Option<T> {
+    fn written(&self) -> Option<&str> {
+        self.as_ref().and_then(Written::written)
+    }
+}
+
+/// Whether a pattern, which the macro has understood, is found in a text.
+pub fn has_pattern(value: &impl Written, written: &str) -> bool {
+    let is_found = |text| pattern::parse(written).is_ok_and(|pattern| pattern::is_found(&pattern, text));
+    value.written().is_none_or(is_found)
 }
 
 /// Whether a length is one of these.

@@ -17,11 +17,21 @@ pub(super) fn list<'a>(rules: &'a Map<String, Json>, key: &str) -> Option<&'a [J
     rules.get(key)?.as_array().map(Vec::as_slice)
 }
 
-/// The words that are allowed here, if only words are.
-pub(super) fn names(rules: &Map<String, Json>) -> Option<Vec<&str>> {
+/// The values that are allowed here, if only some are.
+pub(super) fn allowed(rules: &Map<String, Json>) -> Option<Vec<&Json>> {
     match (rules.get("const"), list(rules, "enum")) {
-        (Some(only), _) => only.as_str().map(|only| vec![only]),
-        (None, Some(all)) => Some(all.iter().filter_map(Json::as_str).collect()),
+        (Some(only), _) => Some(vec![only]),
+        (None, Some(all)) => Some(all.iter().collect()),
         (None, None) => None,
     }
+}
+
+/// The words that are allowed here, if only words are, or nothing.
+pub(super) fn names(rules: &Map<String, Json>) -> Option<Vec<&str>> {
+    let allowed = allowed(rules)?;
+    let is_name = |value: &&Json| value.is_string() || value.is_null();
+    allowed
+        .iter()
+        .all(is_name)
+        .then(|| allowed.iter().filter_map(|value| value.as_str()).collect())
 }

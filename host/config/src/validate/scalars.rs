@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::rules::{list, text};
+use lockgate_units::{Period, Size};
+
+use super::rules::{bound, list, text};
 use crate::pointer::Pointer;
 use crate::problem::Problem;
 use crate::tree::{Node, Value};
@@ -25,10 +27,92 @@ pub(super) fn is_a(node: &Node, name: &str) -> bool {
 /// A number outside of its range.
 pub(super) fn number(written: &str, rules: &Map<String, Json>, here: &Pointer) -> Option<Problem> {
     let value: f64 = written.parse().ok()?;
-    let least = rules.get("minimum").and_then(Json::as_f64);
-    let most = rules.get("maximum").and_then(Json::as_f64);
-    let fits = least.is_none_or(|least| value >= least) && most.is_none_or(|most| value <= most);
-    (!fits).then(|| Problem::unfit(here.clone(), type_names(rules)))
+    let limit = |key: &str| rules.get(key).and_then(Json::as_f64);
+    let fits = limit("minimum").is_none_or(|least| value >= least)
+        && limit("maximum").is_none_or(|most| value <= most)
+        && limit("exclusiveMinimum").is_none_or(|least| value > least)
+        && limit("exclusiveMaximum").is_none_or(|most| value < most);
+    if !fits {
+        return Some(Problem::unfit(here.clone(), type_names(rules)));
+    }
+    let step = limit("multipleOf").filter(|step| *step > 0.0)?;
+    let steps = value / step;
+    // 0.3 is no multiple of 0.1 in binary; what is meant is.
+    ((steps - steps.round()).abs() > 1e-9 * steps.abs().max(1.0))
+        .then(|| Problem::unfit(here.clone(), format!("a multiple of {step}")))
+}
+
+/// A text of the wrong length.
+pub(super) fn length(value: &str, rules: &Map<String, Json>, here: &Pointer) -> Option<Problem> {
+    let length = value.chars().count() as u64;
+    if let Some(least) = bound(rules, "minLength").filter(|least| length < *least) {
+        let expected = match least {
+            1 => "a text that is not empty".to_owned(),
+            least => format!("at least {least} characters"),
+        };
+        return Some(Problem::unfit(here.clone(), expected));
+    }
+    let most = bound(rules, "maxLength").filter(|most| length > *most)?;
+    Some(Problem::unfit(here.clone(), format!("at most {most} characters")))
+}
+
+/// A text that is not of its format, or beyond the bounds that are set for it.
+pub(super) fn format(value: &str, rules: &Map<String, Json>, here: &Pointer) -> Option<Problem> {
+    let bounds = (text(rules, "formatMinimum"), text(rules, "formatMaximum"));
+    let unfit = |expected: &str| Some(Problem::unfit(here.clone(), expected));
+    match text(rules, "format")? {
+        "ipv4" if value.parse::<std::net::Ipv4Addr>().is_err() => unfit("an IPv4 address"),
+        "ipv6" if value.parse::<std::net::Ipv6Addr>().is_err() => unfit("an IPv6 address"),
+        "lockgate-duration" => within::<Period>(value, Period::EXPECTED, bounds, "a duration", here),
+        "lockgate-size" => within::<Size>(value, Size::EXPECTED, bounds, "a size", here),
+        _ => None,
+    }
+}
+
+fn within<T: std::str::FromStr + PartialOrd>(
+    value: &str,
+    expected: &str,
+    (least, most): (Option<&str>, Option<&str>),
+    what: &str,
+    here: &Pointer,
+) -> Option<Problem> {
+    let Ok(value) = value.parse::<T>() else {
+        return Some(Problem::unfit(here.clone(), expected));
+    };
+    let read = |bound: Option<&str>| bound.and_then(|bound| bound.parse::<T>().ok());
+    let fits = read(least).is_none_or(|least| value >= least) && read(most).is_none_or(|most| value <= most);
+    let range = match (least, most) {
+        (Some(least), Some(most)) => format!("{what} from {least} to {most}"),
+        (Some(least), None) => format!("{what} of at least {least}"),
+        (None, Some(most)) => format!("{what} of at most {most}"),
+        (None, None) => what.to_owned(),
+    };
+    (!fits).then(|| Problem::unfit(here.clone(), range))
+}
+
+/// Whether a value is the same as one in a schema. Numbers are compared as floats.
+pub(super) fn equals(node: &Node, json: &Json) -> bool {
+    match (&node.value, json) {
+        (Value::Null, Json::Null) => true,
+        (Value::Bool(one), Json::Bool(other)) => one == other,
+        (Value::Number(written), Json::Number(number)) => written
+            .parse::<f64>()
+            .ok()
+            .is_some_and(|value| number.as_f64() == Some(value)),
+        (Value::String(text), Json::String(other)) => text.value == *other,
+        (Value::Array(items), Json::Array(others)) => {
+            items.len() == others.len() && items.iter().zip(others).all(|(item, other)| equals(item, other))
+        }
+        (Value::Object(members), Json::Object(others)) => {
+            let is_same = |member: &crate::tree::Member| {
+                others
+                    .get(&member.name)
+                    .is_some_and(|other| equals(&member.node, other))
+            };
+            members.len() == others.len() && members.iter().all(is_same)
+        }
+        _ => false,
+    }
 }
 
 /// What a text with a pattern should look like.

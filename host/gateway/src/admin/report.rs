@@ -24,8 +24,12 @@ pub struct PluginReport {
     pub module: String,
     /// SHA-256 of the module that it runs, in hex.
     pub sha256: String,
-    /// Version of the ABI that the module speaks.
+    /// Counts up, from 1, each time that the plugin changes.
     pub version: String,
+    /// What the module says of its own version.
+    pub module_version: Option<String>,
+    /// What the module says that it does.
+    pub description: Option<String>,
     /// `running` when every VM is, else the state of the worst.
     pub state: String,
     /// One VM for each worker.
@@ -60,6 +64,10 @@ pub struct ModuleReport {
     pub name: String,
     /// SHA-256 of what serves, in hex; none when nothing of it ever could.
     pub sha256: Option<String>,
+    /// What it says of its own version.
+    pub version: Option<String>,
+    /// What it says that it does.
+    pub description: Option<String>,
     /// `ready`, `refused` or `removed`.
     pub state: String,
     /// Why the file's content is not used.

@@ -138,7 +138,7 @@ impl Field {
             "max" => self.max = Some(value(meta.value()?)?),
             "min_length" => self.min_length = Some(meta.value()?.parse()?),
             "max_length" => self.max_length = Some(meta.value()?.parse()?),
-            "pattern" => self.pattern = Some(text(meta)?),
+            "pattern" => self.pattern = Some(pattern(meta)?),
             "check" => self.check = Some(path(meta)?),
             "schema" => self.schema = Some(text(meta)?),
             "title" => self.title = Some(text(meta)?),
@@ -195,6 +195,15 @@ fn each(
 
 fn text(meta: &ParseNestedMeta<'_>) -> syn::Result<LitStr> {
     meta.value()?.parse()
+}
+
+/// A regular expression that the SDK can search with.
+fn pattern(meta: &ParseNestedMeta<'_>) -> syn::Result<LitStr> {
+    let written = text(meta)?;
+    match super::pattern::parse(&written.value()) {
+        Ok(_) => Ok(written),
+        Err(reason) => Err(syn::Error::new(written.span(), format!("a pattern with {reason}"))),
+    }
 }
 
 /// A path, or one in quotes.

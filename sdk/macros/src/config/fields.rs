@@ -190,6 +190,17 @@ pub(crate) fn checks(of: &syn::Type, about: &Field) -> TokenStream {
             }
         });
     }
+    if let Some(pattern) = &about.pattern {
+        let expected = match &about.title {
+            Some(title) => title.value(),
+            None => format!("a text that matches {}", pattern.value()),
+        };
+        checks.push(quote! {
+            if !::lockgate_sdk::config::has_pattern(value, #pattern) {
+                return ::core::result::Result::Err(::lockgate_sdk::config::Unfit::Expected(#expected));
+            }
+        });
+    }
     if let Some(check) = &about.check {
         checks.push(quote! {
             if let ::core::result::Result::Err(message) = #check(value) {
