@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, number};
 use crate::headers::Headers;
 use crate::host;
 use crate::wire::{self, Map};
@@ -64,21 +64,29 @@ impl Reply {
     /// A problem document (RFC 9457) as the body. `kind` is one word, or a whole URI; `detail` is for the client and
     /// must not tell secrets.
     pub fn problem(self, kind: &str, detail: &str) -> Reply {
-        let mut json = String::with_capacity(160);
         let prefix = if kind.contains(':') { "" } else { PROBLEM_TYPES };
-        json.push_str(r#"{"type":"#);
-        push_json(&mut json, &[prefix, kind].concat());
-        json.push_str(r#","title":"#);
-        push_json(&mut json, title(self.status));
-        json.push_str(r#","status":"#);
-        json.push_str(&self.status.to_string());
-        json.push_str(r#","detail":"#);
-        push_json(&mut json, detail);
-        if let Ok(Some(id)) = Headers::of(Map::RequestHeaders).first("x-request-id") {
-            json.push_str(r#","request_id":"#);
-            push_json(&mut json, &id);
+        let mut status = String::new();
+        number(&mut status, u64::from(self.status));
+        let id = Headers::of(Map::RequestHeaders).first("x-request-id").ok().flatten();
+        let (before_id, id) = match &id {
+            Some(id) => ("\",\"request_id\":\"", id.as_str()),
+            None => ("", ""),
+        };
+        let mut json = String::with_capacity(240);
+        // What may hold quotes is every other part.
+        for pair in [
+            ["{\"type\":\"", prefix],
+            ["", kind],
+            ["\",\"title\":\"", title(self.status)],
+            ["\",\"status\":", ""],
+            [&status, ""],
+            [",\"detail\":\"", detail],
+            [before_id, id],
+        ] {
+            json.push_str(pair[0]);
+            push_escaped(&mut json, pair[1]);
         }
-        json.push('}');
+        json.push_str("\"}");
         self.body("application/problem+json", json)
     }
 
@@ -97,19 +105,21 @@ impl Reply {
     }
 }
 
-/// Appends `text` as a JSON string.
-fn push_json(json: &mut String, text: &str) {
-    json.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => json.push_str("\\\""),
-            '\\' => json.push_str("\\\\"),
+/// Appends `text` as the inside of a JSON string.
+fn push_escaped(json: &mut String, text: &str) {
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
+        let (plain, special) = rest.split_at(at);
+        json.push_str(plain);
+        json.push_str(match special.as_bytes().first() {
+            Some(b'"') => "\\\"",
+            Some(b'\\') => "\\\\",
             // A control character has no business in a message; a space is as good.
-            '\0'..='\u{1f}' => json.push(' '),
-            other => json.push(other),
-        }
+            _ => " ",
+        });
+        rest = special.get(1..).unwrap_or_default();
     }
-    json.push('"');
+    json.push_str(rest);
 }
 
 /// The reason phrase of the statuses that plugins answer with (RFC 9110, section 15).

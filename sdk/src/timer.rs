@@ -153,13 +153,18 @@ impl Timers {
         }
     }
 
+    /// Tells the host, and remembers what it has taken.
     fn tell(&mut self, root: u32, milliseconds: u32) -> Result<()> {
-        match self.periods.iter_mut().find(|period| period.root == root) {
-            Some(period) if period.milliseconds == milliseconds => return Ok(()),
-            Some(period) => period.milliseconds = milliseconds,
+        let known = self.periods.iter().position(|period| period.root == root);
+        if known.is_some_and(|at| self.periods[at].milliseconds == milliseconds) {
+            return Ok(());
+        }
+        host::set_tick_period(milliseconds).map_err(Error::host("proxy_set_tick_period_milliseconds"))?;
+        match known {
+            Some(at) => self.periods[at].milliseconds = milliseconds,
             None => self.periods.push(Period { root, milliseconds }),
         }
-        host::set_tick_period(milliseconds).map_err(Error::host("proxy_set_tick_period_milliseconds"))
+        Ok(())
     }
 
     /// The period that the timers of a root context need; 0 when there are none.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use lockgate_sdk::metrics::{Counter, Gauge, Histogram};
+use lockgate_sdk::metrics::{Counter, Family, Gauge, Histogram};
 use lockgate_sdk::prelude::*;
 use lockgate_sdk::property::{CONSUMER_NAME, Property, RESPONSE_CODE};
 use lockgate_sdk::template::Template;
@@ -247,4 +247,23 @@ fn a_reply_that_the_host_refuses_still_holds_the_request() {
         assert!(exchange.is_paused(), "{status:?}");
         assert_eq!(exchange.status(), None, "{status:?}");
     }
+}
+
+#[test]
+fn labels_tell_metrics_apart_and_are_bounded() {
+    let outcome = failing("none", Status::NotFound, |_| {
+        let refused = Family::<Counter>::new("refused");
+        for status in ["401", "403", "401"] {
+            refused.of(&[("method", "GET"), ("status", status)])?.increase(1)?;
+        }
+        (0..100).try_for_each(|number| refused.of(&[("path", &number.to_string())])?.increase(1))
+    });
+    assert_eq!(outcome, Ok(()));
+    assert_eq!(testing::metric("refused_method_GET_status_401"), Some(2));
+    assert_eq!(testing::metric("refused_method_GET_status_403"), Some(1));
+    assert_eq!(testing::metric("refused_path_61"), Some(1));
+    assert_eq!(testing::metric("refused_other"), Some(38));
+    check("proxy_define_metric", &[], |_| {
+        Family::<Gauge>::new("g").of(&[]).map(drop)
+    });
 }
