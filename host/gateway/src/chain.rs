@@ -271,13 +271,16 @@ impl Chain {
 
     /// The exchange is over: done, log and delete in every plugin that saw it, in the chain's order.
     pub(crate) fn finish(&self) {
-        for (index, link) in self.links.iter().enumerate() {
-            if let Some(stream) = link.stream.get() {
-                if let Ok(mut exchange) = self.exchange.try_borrow_mut() {
-                    exchange.position = index;
-                }
-                stream.finish();
+        (0..self.links.len()).for_each(|index| self.finish_at(index));
+    }
+
+    /// The same in one of them.
+    pub(crate) fn finish_at(&self, index: usize) {
+        if let Some(stream) = self.links[index].stream.get() {
+            if let Ok(mut exchange) = self.exchange.try_borrow_mut() {
+                exchange.position = index;
             }
+            stream.finish();
         }
     }
 }

@@ -25,7 +25,6 @@ use tokio_rustls::server::TlsStream;
 
 use account::Account;
 use flow::Flow;
-use meeting::Meeting;
 use relay::Relay;
 
 pub(crate) use ending::Ending;
@@ -150,19 +149,15 @@ impl Arrival<'_> {
 
     /// The way of the bytes, until it ends.
     async fn pass<C: Client>(&self, account: &Rc<Account>, client: &mut C) -> Ending {
-        let mut down = Flow::new(&account.chain, Way::Downstream, &account.told);
-        let mut up = Flow::new(&account.chain, Way::Upstream, &account.told);
-        let mut meeting = Meeting::new(account, &mut down);
-        if let Err(ending) = meeting.hold(client).await {
+        if let Err(ending) = meeting::meet(account).await {
             return ending;
         }
-        let drained = meeting.is_drained();
-        up.reach_all();
         let mut upstream = match account.bound(self.dial(account)).await {
             Ok(upstream) => upstream,
             Err(ending) => return ending,
         };
-        let mut relay = Relay::new(down, up, drained, account.clone());
+        let flow = |way| Flow::new(&account.chain, way, &account.told);
+        let mut relay = Relay::new(flow(Way::Downstream), flow(Way::Upstream), account.clone());
         let ending = relay.run(client, &mut upstream).await;
         if ending.is_abrupt() {
             upstream.abort();

@@ -42,8 +42,7 @@ pub(crate) fn is_read_only(dotted: &str) -> bool {
 fn builtin(plugin: &Plugin, exchange: Option<&Exchange>, parts: &[&str]) -> Option<Bytes> {
     let (first, rest) = parts.split_first()?;
     match (*first, rest) {
-        // A TCP connection carries no messages.
-        ("request" | "response", _) if exchange?.tcp.is_some() => None,
+        ("request" | "response", rest) if exchange?.tcp.is_some() => message::of_connection(exchange?, first, rest),
         ("request", rest) => message::request(exchange?, rest),
         ("response", rest) => message::response(exchange?, rest),
         ("source" | "destination" | "connection" | "upstream" | "lockgate", rest) => place::of(exchange?, first, rest),

@@ -11,6 +11,7 @@ mod guests {
     mod cache;
     mod callouts;
     mod capabilities;
+    mod connections;
     mod editions;
     mod failures;
     mod headers;

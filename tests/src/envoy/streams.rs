@@ -1,7 +1,7 @@
 //! Envoy with its network Wasm filter in front of its TCP proxy: for modules that see connections instead of requests.
 
 use super::{Envoy, Plugin, address_of, cluster, text};
-use crate::upstream::{Upstream, eventually};
+use crate::upstream::eventually;
 use serde_json::{Value, json};
 use std::fs;
 use std::net::SocketAddr;
@@ -14,6 +14,8 @@ use std::time::Duration;
 pub struct Chain {
     /// The listener's name.
     pub name: String,
+    /// Where it listens.
+    pub address: SocketAddr,
     /// The plugins, in their order.
     pub plugins: Vec<Plugin>,
     /// The cluster that gets the bytes.
@@ -30,15 +32,9 @@ impl Envoy {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let file = folder.path().join("module.wasm");
         fs::write(&file, module).expect("the folder is writable");
-        let listeners: Vec<_> = chains
-            .iter()
-            .map(|chain| (chain.name.clone(), Upstream::nobody()))
-            .collect();
-        let listening: Vec<_> = chains
-            .iter()
-            .zip(&listeners)
-            .map(|(chain, (_, address))| listener(*address, chain, &file.to_string_lossy()))
-            .collect();
+        let listeners: Vec<_> = chains.iter().map(|chain| (chain.name.clone(), chain.address)).collect();
+        let file = file.to_string_lossy();
+        let listening: Vec<_> = chains.iter().map(|chain| listener(chain, &file)).collect();
         let config = json!({
             "node": { "id": "test", "cluster": "test" },
             "static_resources": { "listeners": listening, "clusters": clusters.iter().map(cluster).collect::<Vec<_>>() }
@@ -75,13 +71,13 @@ impl Envoy {
     }
 }
 
-fn listener(listen: SocketAddr, chain: &Chain, file: &str) -> Value {
+fn listener(chain: &Chain, file: &str) -> Value {
     let mut filters: Vec<_> = chain.plugins.iter().map(|plugin| filter(plugin, file)).collect();
     filters.push(json!({ "name": "tcp", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
         "stat_prefix": "tcp", "cluster": chain.cluster,
     } }));
-    json!({ "name": chain.name, "address": address_of(listen), "filter_chains": [ { "filters": filters } ] })
+    json!({ "name": chain.name, "address": address_of(chain.address), "filter_chains": [ { "filters": filters } ] })
 }
 
 fn filter(plugin: &Plugin, file: &str) -> Value {

@@ -35,6 +35,8 @@ in [CONTRIBUTING.md](../CONTRIBUTING.md).
 A line `request_headers.get_header_map_value 0 'x' >text` reads: in the callback `proxy_on_request_headers`, the guest called
 `proxy_get_header_map_value` for map 0 and the name `x`. The answer is the status (0 is OK, 1 not found, 2 bad argument, 6
 invalid memory, 7 empty, 8 compare-and-swap mismatch, 10 internal failure, 12 unimplemented) with what came along.
+A case whose name begins with `tcp` is a TCP connection, here through a listener for bytes, in Envoy through its network Wasm
+filter in front of its TCP proxy; its lines are what the guest wrote to the log.
 `=` in the column of Envoy means that it answered the same. Lines that say little and are alike in both are only counted.
 
 ";

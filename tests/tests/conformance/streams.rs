@@ -16,6 +16,7 @@ use lockgate_tests::upstream::{Upstream, answer};
 use serde_json::{Map, Value, json};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use scripts::{SCRIPTS, Script};
@@ -48,23 +49,35 @@ fn plugin(name: &str) -> Plugin {
 /// What stands behind one case.
 struct Stage {
     script: &'static Script,
+    /// Where the host listens.
+    listener: SocketAddr,
     /// Where the upstream listens; none if nobody does.
     upstream: Option<TcpListener>,
     address: SocketAddr,
 }
 
-fn stages() -> Vec<Stage> {
-    let stage = |script: &'static Script| {
+/// Addresses for the listeners of both hosts. All are taken before any is let go, so no two are alike.
+static ADDRESSES: LazyLock<Vec<SocketAddr>> = LazyLock::new(|| {
+    let taken: Vec<_> = (0..2 * SCRIPTS.len())
+        .map(|_| TcpListener::bind("127.0.0.1:0").expect("loopback has free ports"))
+        .collect();
+    let address = |socket: &TcpListener| socket.local_addr().expect("a bound socket has an address");
+    taken.iter().map(address).collect()
+});
+
+fn stages(addresses: &[SocketAddr]) -> Vec<Stage> {
+    let stage = |(script, listener): (&'static Script, &SocketAddr)| {
         let upstream = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let address = upstream.local_addr().expect("a bound socket has an address");
         let upstream = Some(upstream).filter(|_| script.upstream_listens());
         Stage {
             script,
+            listener: *listener,
             upstream,
             address,
         }
     };
-    SCRIPTS.iter().map(stage).collect()
+    SCRIPTS.iter().zip(addresses).map(stage).collect()
 }
 
 /// Answers the guests' own requests, after a while: bytes can come meanwhile.
@@ -76,11 +89,12 @@ fn side() -> Upstream {
 }
 
 pub(crate) fn in_envoy(binary: PathBuf) -> Observed {
-    let (stages, side) = (stages(), side());
+    let (stages, side) = (stages(&ADDRESSES[..SCRIPTS.len()]), side());
     let chains: Vec<_> = stages
         .iter()
         .map(|stage| Chain {
             name: stage.script.name.to_string(),
+            address: stage.listener,
             plugins: stage.script.plugins().map(plugin).collect(),
             cluster: stage.script.name.to_string(),
         })
@@ -92,11 +106,11 @@ pub(crate) fn in_envoy(binary: PathBuf) -> Observed {
         .collect();
     let envoy = Envoy::start_streams(binary, &module(GUEST), &chains, &clusters);
     let log = || envoy.log().lines().map(String::from).collect();
-    observed(&stages, |name| envoy.listener(name), log)
+    observed(&stages, log)
 }
 
 pub(crate) fn in_lockgate() -> Observed {
-    let (stages, side) = (stages(), side());
+    let (stages, side) = (stages(&ADDRESSES[SCRIPTS.len()..]), side());
     let (mut listeners, mut upstreams, mut plugins) = (Map::new(), Map::new(), Map::new());
     upstreams.insert("side".into(), json!({ "endpoints": [side.address().to_string()] }));
     for stage in &stages {
@@ -105,7 +119,7 @@ pub(crate) fn in_lockgate() -> Observed {
         let chain: Vec<_> = stage.script.plugins().collect();
         listeners.insert(
             name.into(),
-            json!({ "protocol": "tcp", "upstream": name, "chain": chain }),
+            json!({ "listen": stage.listener.to_string(), "protocol": "tcp", "upstream": name, "chain": chain }),
         );
         for name in chain {
             let Plugin {
@@ -126,16 +140,16 @@ pub(crate) fn in_lockgate() -> Observed {
     let gateway = Gateway::start(json!({ "listeners": listeners, "upstreams": upstreams, "plugins": plugins }));
     let told = |line: &str| {
         let line: Value = serde_json::from_str(line).ok()?;
-        Some(line["fields"]["message"].as_str()?.to_string())
+        Some(line["message"].as_str()?.to_string())
     };
     let log = || gateway.log().iter().filter_map(|line| told(line)).collect();
-    observed(&stages, |name| gateway.listener(name), log)
+    observed(&stages, log)
 }
 
-fn observed(stages: &[Stage], listener: impl Fn(&str) -> SocketAddr, log: impl Fn() -> Vec<String>) -> Observed {
+fn observed(stages: &[Stage], log: impl Fn() -> Vec<String>) -> Observed {
     let names = cases();
     let observe = |(stage, case): (&Stage, &Case)| {
-        let lines = drive::drive(stage.script, listener(stage.script.name), stage.upstream.as_ref(), &log);
+        let lines = drive::drive(stage.script, stage.listener, stage.upstream.as_ref(), &log);
         (case.run_name(), lines)
     };
     stages.iter().zip(&names).map(observe).collect()

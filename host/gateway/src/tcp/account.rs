@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use lockgate_sandbox::PeerType;
 use lockgate_sandbox::exchange::Way;
+use lockgate_sandbox::{Hooks, PeerType};
 
 use super::ending::Ending;
 use super::flow::Told;
@@ -131,33 +131,37 @@ impl Account {
         .await
     }
 
-    /// Tells every plugin that saw the connection that its sides are closed.
-    fn tell_closed(&self) {
-        let mut told = self.told.get();
+    /// Ends the connection in every plugin that saw it, one after the other: its sides are closed, and then it is done.
+    fn end(&self) {
         for (index, link) in self.chain.links().iter().enumerate() {
-            if link.running().is_none() {
-                continue;
+            if link.running().is_some() {
+                self.tell_closed(index, link.hooks());
             }
-            // A failure was told where it happened, and there is nothing left to be denied.
-            self.chain.start_clock();
-            if link.hooks().downstream_close {
-                let _ = self
-                    .chain
-                    .call(index, Direction::Request, Phase::DownstreamClose, |stream| {
-                        stream.closed(Way::Downstream, self.closed_by.get())
-                    });
-            }
-            if link.hooks().upstream_close && self.connected.get().is_some() && !told.take(index) {
-                let by = match self.ending.get() {
-                    Ending::UpstreamGone => PeerType::Remote,
-                    _ => PeerType::Local,
-                };
-                let _ = self
-                    .chain
-                    .call(index, Direction::Response, Phase::UpstreamClose, |stream| {
-                        stream.closed(Way::Upstream, by)
-                    });
-            }
+            self.chain.finish_at(index);
+        }
+    }
+
+    fn tell_closed(&self, index: usize, hooks: Hooks) {
+        // A failure was told where it happened, and there is nothing left to be denied.
+        self.chain.start_clock();
+        if hooks.downstream_close {
+            let by = self.closed_by.get();
+            let _ = self
+                .chain
+                .call(index, Direction::Request, Phase::DownstreamClose, |stream| {
+                    stream.closed(Way::Downstream, by)
+                });
+        }
+        if hooks.upstream_close && self.connected.get().is_some() && !self.told.get().take(index) {
+            let by = match self.ending.get() {
+                Ending::UpstreamGone => PeerType::Remote,
+                _ => PeerType::Local,
+            };
+            let _ = self
+                .chain
+                .call(index, Direction::Response, Phase::UpstreamClose, |stream| {
+                    stream.closed(Way::Upstream, by)
+                });
         }
     }
 
@@ -204,8 +208,7 @@ impl Drop for Account {
             exchange.facts.response_bytes = self.sent.get();
             took
         };
-        self.tell_closed();
-        self.chain.finish();
+        self.end();
         self.series.ended(self.ending.get());
         if let Some(log) = &self.access_log {
             self.record(log, took);

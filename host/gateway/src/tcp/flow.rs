@@ -24,12 +24,10 @@ pub(super) struct Flow {
     way: Way,
     /// The plugins that see these bytes, in the order in which they do.
     stages: Vec<Stage>,
-    /// Places in the chain below this one take part: the others have not seen the connection yet.
-    reached: usize,
     told: Told,
-    /// What has passed all that take part.
+    /// What has passed all of them.
     pub(super) out: VecDeque<Bytes>,
-    /// The end has passed them, too.
+    /// The end has, too.
     pub(super) ended: bool,
 }
 
@@ -42,7 +40,7 @@ struct Stage {
 }
 
 impl Flow {
-    /// The way through the chain's plugins; none of them takes part yet.
+    /// The way through the chain's plugins, all of which have met the connection.
     pub(super) fn new(chain: &Rc<Chain>, way: Way, told: &Told) -> Self {
         let sees = |link: &Link| {
             let hooks = link.hooks();
@@ -66,7 +64,6 @@ impl Flow {
             chain: chain.clone(),
             way,
             stages,
-            reached: 0,
             told: told.clone(),
             out: VecDeque::new(),
             ended: false,
@@ -76,29 +73,6 @@ impl Flow {
     /// True when no plugin sees these bytes: they may go from socket to socket.
     pub(super) fn is_bare(&self) -> bool {
         self.stages.is_empty()
-    }
-
-    /// One more plugin takes part, and sees what has passed those before it.
-    pub(super) fn reach(&mut self, link: usize) -> Result<(), Stop> {
-        if self.reached > link {
-            return Ok(());
-        }
-        self.reached = link + 1;
-        let Some(at) = self.stages.iter().position(|stage| stage.link == link) else {
-            return Ok(());
-        };
-        if self.out.is_empty() && !self.ended {
-            return Ok(());
-        }
-        let mut passed = BodyBuffer::default();
-        self.out.drain(..).for_each(|chunk| passed.push(chunk));
-        let ended = std::mem::take(&mut self.ended);
-        self.pass(at, passed, ended)
-    }
-
-    /// All plugins take part.
-    pub(super) fn reach_all(&mut self) {
-        self.reached = self.chain.links().len();
     }
 
     /// Bytes have come in, or the end.
@@ -130,11 +104,6 @@ impl Flow {
             .any(|stage| stage.paused && self.chain.awaits_callout(stage.link))
     }
 
-    /// True while the plugin at `link` holds what it was shown.
-    pub(super) fn is_held_at(&self, link: usize) -> bool {
-        self.stages.iter().any(|stage| stage.link == link && stage.paused)
-    }
-
     fn direction(&self) -> Direction {
         match self.way {
             Way::Downstream => Direction::Request,
@@ -145,7 +114,7 @@ impl Flow {
     fn pass(&mut self, from: usize, mut data: BodyBuffer, end: bool) -> Result<(), Stop> {
         self.chain.start_clock();
         for at in from..self.stages.len() {
-            if self.stages[at].link >= self.reached || data.is_empty() && !end {
+            if data.is_empty() && !end {
                 continue;
             }
             match self.show(at, data, end)? {

@@ -73,18 +73,18 @@ impl From<Stop> for Break {
 }
 
 impl Relay {
-    /// A relay before its first byte; `down` may have some already.
-    pub(super) fn new(down: Flow, up: Flow, drained: bool, account: Rc<Account>) -> Self {
-        let pipe = |flow, source, drained| Pipe {
+    /// A relay before its first byte.
+    pub(super) fn new(down: Flow, up: Flow, account: Rc<Account>) -> Self {
+        let pipe = |flow, source| Pipe {
             flow,
             source,
-            drained,
+            drained: false,
             unflushed: false,
             sink: Sink::Open,
         };
         Self {
-            down: pipe(down, Side::Client, drained),
-            up: pipe(up, Side::Upstream, false),
+            down: pipe(down, Side::Client),
+            up: pipe(up, Side::Upstream),
             account,
         }
     }

@@ -64,6 +64,21 @@ pub(super) fn response(exchange: &Exchange, parts: &[&str]) -> Option<Bytes> {
     }
 }
 
+/// `request.*` and `response.*` of a TCP connection, which carries no messages but has a beginning, a size and an end.
+pub(super) fn of_connection(exchange: &Exchange, first: &str, parts: &[&str]) -> Option<Bytes> {
+    match (first, parts) {
+        (_, ["headers"]) => Some(nothing()),
+        ("request", ["time" | "duration" | "size" | "total_size"]) => request(exchange, parts),
+        ("response", ["flags" | "size" | "total_size"]) => response(exchange, parts),
+        _ => None,
+    }
+}
+
+/// A map without entries.
+fn nothing() -> Bytes {
+    bytes(&0u32.to_le_bytes())
+}
+
 fn grpc_status(exchange: &Exchange) -> Option<u64> {
     let trailers = exchange.response_trailers.as_ref();
     let headers = exchange.response.as_ref().map(|head| &head.headers);

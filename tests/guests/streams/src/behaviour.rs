@@ -169,7 +169,12 @@ impl StreamContext for Connection {
                 let shared = hostcalls::set_shared_data("l4", Some(b"kept"), None);
                 self.note(&format!("shared {}", shared.is_ok()));
             }
-            "new_connection_pause" | "choose" => return Action::Pause,
+            "new_connection_pause" => return Action::Pause,
+            "choose" => {
+                let (_, name) = raw::property("connection.requested_server_name");
+                let set = raw::set_property("lockgate.upstream", &String::from_utf8_lossy(&name));
+                self.note(&format!("set {set}"));
+            }
             "new_connection_close" => self.note(&format!("close {}", raw::close(DOWNSTREAM))),
             "tick_new_connection" => return self.wait(),
             "call_new_connection" | "call_fails_new_connection" => {
@@ -207,10 +212,6 @@ impl StreamContext for Connection {
                 self.note(&format!("set 0 {}", raw::write(0, 0, 0, b"x")));
             }
             "lines" if !end => return self.lines(DOWNSTREAM),
-            "choose" if first => {
-                let name = String::from_utf8_lossy(&raw::bytes(DOWNSTREAM)).trim().to_owned();
-                self.note(&format!("set {}", raw::set_property("lockgate.upstream", &name)));
-            }
             "panic_at_x" if raw::bytes(DOWNSTREAM) == b"x" => panic!("as asked"),
             "pause_once" if first => return Action::Pause,
             "pause_until_end" if !end => return Action::Pause,

@@ -50,7 +50,7 @@ pub(super) fn drive(
         }
         thread::sleep(SETTLE);
     }
-    if server.socket.is_none() {
+    if server.socket.is_none() && !server.gone {
         server = End::new(accept());
     }
     let mut lines = Vec::new();

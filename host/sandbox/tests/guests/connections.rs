@@ -1,0 +1,150 @@
+//! TCP connections: callbacks, the bytes of both directions, each plugin's own half of them, and what a connection has none of.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use lockgate_sandbox::exchange::{BodyBuffer, Exchange, SharedExchange, Way};
+use lockgate_sandbox::{Action, PeerType};
+
+use super::stage::{Bell, exchange, guest, plugin};
+
+/// A connection that passes two plugins.
+fn connection() -> SharedExchange {
+    let facts = exchange().borrow().facts.clone();
+    Rc::new(RefCell::new(Exchange::connection(2, facts)))
+}
+
+fn bring(exchange: &SharedExchange, position: usize, way: Way, text: &'static str) {
+    let mut exchange = exchange.borrow_mut();
+    let half = exchange.tcp.as_mut().unwrap()[position].of_mut(way);
+    half.push(Bytes::from_static(text.as_bytes()));
+}
+
+fn held(exchange: &SharedExchange, position: usize, way: Way) -> String {
+    let exchange = exchange.borrow();
+    let half: &BodyBuffer = exchange.tcp.as_ref().unwrap()[position].of(way);
+    let mut bytes = vec![0; half.len()];
+    half.read(0, &mut bytes);
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn every_callback_is_called_with_its_arguments_and_its_answer_is_heard() {
+    let wasm = guest(
+        r#"(func (export "proxy_on_new_connection") (param i32) (result i32) (call $say (i32.const 7)) (i32.const 1))
+           (func (export "proxy_on_downstream_data") (param i32 i32 i32) (result i32)
+             (call $say (local.get 1)) (call $say (local.get 2)) (i32.const 0))
+           (func (export "proxy_on_upstream_data") (param i32 i32 i32) (result i32)
+             (call $say (local.get 1)) (call $say (local.get 2)) (i32.const 1))
+           (func (export "proxy_on_downstream_connection_close") (param i32 i32) (call $say (local.get 1)))
+           (func (export "proxy_on_upstream_connection_close") (param i32 i32) (call $say (local.get 1)))"#,
+    );
+    let stage = plugin(&wasm).start();
+    let exchange = connection();
+    let stream = stage.open(&exchange);
+    assert_eq!(stream.new_connection().unwrap(), Action::Pause);
+    bring(&exchange, 0, Way::Downstream, "hello");
+    assert_eq!(stream.data(Way::Downstream, false).unwrap(), Action::Continue);
+    assert_eq!(stream.data(Way::Upstream, true).unwrap(), Action::Pause);
+    stream.closed(Way::Upstream, PeerType::Remote).unwrap();
+    stream.closed(Way::Downstream, PeerType::Local).unwrap();
+    assert_eq!(stage.outside.said(), ["7", "5", "0", "0", "1", "2", "1"]);
+}
+
+#[test]
+fn each_plugin_reads_and_writes_the_bytes_at_its_own_place_only() {
+    let wasm = guest(
+        r#"(func (export "proxy_on_downstream_data") (param i32 i32 i32) (result i32)
+             (call $say (call $get_buffer (i32.const 2) (i32.const 1) (i32.const 3) (global.get $got) (global.get $len)))
+             (call $tell_result)
+             (call $say (call $set_buffer (i32.const 2) (i32.const 1) (i32.const 3) (i32.const 0) (i32.const 2)))
+             (i32.const 0))
+           (data (i32.const 0) "XY")"#,
+    );
+    let stage = plugin(&wasm).start();
+    let exchange = connection();
+    exchange.borrow_mut().position = 1;
+    let stream = stage.open(&exchange);
+    bring(&exchange, 0, Way::Downstream, "others");
+    bring(&exchange, 1, Way::Downstream, "ab");
+    bring(&exchange, 1, Way::Downstream, "cde");
+    stream.data(Way::Downstream, false).unwrap();
+    assert_eq!(stage.outside.said(), ["0", "bcd", "0"]);
+    assert_eq!(held(&exchange, 1, Way::Downstream), "aXYe");
+    assert_eq!(held(&exchange, 0, Way::Downstream), "others");
+}
+
+#[test]
+fn what_is_held_can_be_read_and_written_and_let_go_from_a_tick() {
+    let wasm = guest(
+        r#"(func (export "proxy_on_configure") (param i32 i32) (result i32)
+             (drop (call $set_tick (i32.const 10))) (i32.const 1))
+           (func (export "proxy_on_downstream_data") (param i32 i32 i32) (result i32) (i32.const 1))
+           (func (export "proxy_on_tick") (param i32)
+             (drop (call $set_effective (i32.const 2)))
+             (call $say (call $set_buffer (i32.const 2) (i32.const 0) (i32.const -1) (i32.const 0) (i32.const 2)))
+             (call $say (call $get_buffer (i32.const 3) (i32.const 0) (i32.const 9) (global.get $got) (global.get $len)))
+             (call $say (call $continue (i32.const 2)))
+             (call $say (call $continue (i32.const 3)))
+             (call $say (call $close (i32.const 3))))
+           (data (i32.const 0) "XY")"#,
+    );
+    let stage = plugin(&wasm).start();
+    let exchange = connection();
+    let stream = stage.open(&exchange);
+    bring(&exchange, 0, Way::Downstream, "hello");
+    assert_eq!(stream.data(Way::Downstream, false).unwrap(), Action::Pause);
+    let bell = Bell::on(&exchange);
+    let (target, _) = stage.outside.tick.borrow().clone().unwrap();
+    assert!(target.tick());
+    assert_eq!(stage.outside.said(), ["0", "1", "0", "0", "0"]);
+    assert_eq!(held(&exchange, 0, Way::Downstream), "XY");
+    assert_eq!(bell.rung(), 1);
+    let mut exchange = exchange.borrow_mut();
+    assert!(exchange.asked.resume_request.take(0) && exchange.asked.resume_response.take(0) && exchange.asked.close);
+}
+
+#[test]
+fn a_connection_has_no_messages_and_a_request_no_halves() {
+    let calls = r#"
+      (call $say (call $get (i32.const 0) (i32.const 0) (i32.const 1) (global.get $got) (global.get $len)))
+      (call $say (call $add (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 1)))
+      (call $say (call $get_buffer (i32.const 0) (i32.const 0) (i32.const 9) (global.get $got) (global.get $len)))
+      (call $say (call $get_buffer (i32.const 2) (i32.const 0) (i32.const 9) (global.get $got) (global.get $len)))
+      (call $say (call $continue (i32.const 0)))
+      (call $say (call $continue (i32.const 2)))
+      (call $say (call $respond (i32.const 200) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+                   (i32.const 0) (i32.const -1)))"#;
+    let wasm = guest(&format!(
+        r#"(func (export "proxy_on_new_connection") (param i32) (result i32) {calls} (i32.const 0))
+           (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) {calls} (i32.const 0))
+           (data (i32.const 0) "x")"#
+    ));
+    let stage = plugin(&wasm).start();
+    let bytes = connection();
+    stage.open(&bytes).new_connection().unwrap();
+    assert_eq!(stage.outside.said(), ["1", "2", "1", "1", "0", "0", "2"]);
+    assert!(bytes.borrow().asked.local_response.is_none());
+    stage.outside.lines.borrow_mut().clear();
+    assert_eq!(stage.request(&exchange()), ["1", "0", "1", "1", "0", "2", "0"]);
+}
+
+#[test]
+fn bytes_do_not_grow_past_the_vm_s_memory() {
+    let wasm = guest(
+        r#"(func (export "proxy_on_downstream_data") (param i32 i32 i32) (result i32)
+             (loop $more
+               (br_if $more (i32.eqz (call $set_buffer (i32.const 2) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 65536)))))
+             (i32.const 0))"#,
+    );
+    let stage = plugin(&wasm)
+        .with(|spec| spec.limits.memory = lockgate_units::Size::mib(1))
+        .start();
+    let exchange = connection();
+    let stream = stage.open(&exchange);
+    bring(&exchange, 0, Way::Downstream, "x");
+    stream.data(Way::Downstream, false).unwrap();
+    let held = held(&exchange, 0, Way::Downstream).len();
+    assert!((900_000..=1_048_576).contains(&held), "{held}");
+}
