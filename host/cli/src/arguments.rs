@@ -45,6 +45,10 @@ pub(crate) enum Command {
     #[command(after_help = TEST_HELP)]
     Test(TestOptions),
 
+    /// Make a folder that builds, tests and loads
+    #[command(after_help = "Example:\n  lockgate new plugin demo\n  lockgate new plugin tokens --kind auth")]
+    New(NewOptions),
+
     /// Print the JSON Schema of gateway.json, on request with the settings of each module, or of a cases file
     #[command(
         after_help = "Example:\n  lockgate schema --config gateway.json > lockgate.schema.json\n  lockgate schema cases > cases.schema.json"
@@ -98,6 +102,41 @@ pub(crate) struct TestOptions {
     /// Write the results to this file too, as JUnit's XML
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
+}
+
+/// What is made.
+#[derive(Debug, Args)]
+pub(crate) struct NewOptions {
+    #[command(subcommand)]
+    pub(crate) what: What,
+}
+
+/// What can be made.
+#[derive(Debug, Subcommand)]
+pub(crate) enum What {
+    /// A plugin in Rust, in a new folder of its name
+    #[command(after_help = "Example:\n  lockgate new plugin demo")]
+    Plugin(PluginOptions),
+}
+
+/// A new plugin.
+#[derive(Debug, Args)]
+pub(crate) struct PluginOptions {
+    /// Its name, and the folder's: lower-case letters, digits and hyphens
+    pub(crate) name: String,
+
+    /// What it begins as
+    #[arg(long, value_enum, default_value = "filter")]
+    pub(crate) kind: PluginKind,
+}
+
+/// What a new plugin begins as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PluginKind {
+    /// Refuses by a header, and marks what passes
+    Filter,
+    /// Asks a service who brings a token
+    Auth,
 }
 
 /// Which schema is printed.

@@ -8,6 +8,7 @@ mod check;
 mod echo;
 mod inspect;
 mod logs;
+mod new;
 mod outcome;
 mod output;
 mod run;
@@ -54,6 +55,7 @@ fn dispatch(arguments: Arguments) -> Result<Outcome> {
         Command::Run(options) => run::run(options),
         Command::Check(options) => check::check(options),
         Command::Test(options) => test::test(options),
+        Command::New(options) => new::new(options),
         Command::Schema(options) => schema::schema(&options),
         Command::Inspect(options) => inspect::inspect(&options),
         Command::Echo(options) => echo::echo(options),

@@ -1,0 +1,153 @@
+//! `lockgate new plugin NAME`: a folder that builds, tests and loads.
+
+mod sdk;
+mod template;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::arguments::{NewOptions, What};
+use crate::outcome::Outcome;
+use crate::output::print;
+
+/// The target that plugins are built for.
+const TARGET: &str = "wasm32-wasip1";
+
+/// Makes the folder, whole or not at all, and says what to do next.
+pub(crate) fn new(options: NewOptions) -> Result<Outcome> {
+    let What::Plugin(plugin) = options.what;
+    check_name(&plugin.name)?;
+    let parent = Path::new(".");
+    let folder = parent.join(&plugin.name);
+    if folder.exists() {
+        bail!("{} is there already; nothing was changed", plugin.name);
+    }
+    // Made aside and renamed: what is there under the name is complete.
+    let aside = parent.join(format!(".{}.new-{}", plugin.name, std::process::id()));
+    let made = fill(&aside, &plugin).and_then(|()| fs::rename(&aside, &folder).context("it cannot be put in place"));
+    if let Err(error) = made {
+        let _ = fs::remove_dir_all(&aside);
+        return Err(error.context(format!("{} cannot be made", plugin.name)));
+    }
+    let name = &plugin.name;
+    print(format_args!(
+        "{name}: a plugin. Next:\n\n  cd {name}\n  cargo build --release --target {TARGET}\n  lockgate test cases.json\n\n\
+         README.md says more: native tests, serving, loading into a running gateway."
+    ))?;
+    if !has_target() {
+        print(format_args!(
+            "\nThis machine's rustc has no {TARGET} yet: rustup target add {TARGET}\n\
+             (without rustup, by Debian's packages: see the end of README.md)"
+        ))?;
+    }
+    Ok(Outcome::Right)
+}
+
+fn fill(folder: &Path, plugin: &crate::arguments::PluginOptions) -> Result<()> {
+    fs::create_dir_all(folder.join("src"))?;
+    let sdk = sdk::provide(folder)?;
+    for (path, text) in template::files(plugin.kind, &plugin.name, &sdk) {
+        fs::write(folder.join(path), text)?;
+    }
+    Ok(())
+}
+
+/// The name becomes a crate's, a module's and a header's.
+fn check_name(name: &str) -> Result<()> {
+    let is_shaped = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        && !name.ends_with('-')
+        && !name.contains("--")
+        && name.len() <= 64;
+    if !is_shaped {
+        bail!(
+            "\"{name}\" cannot be a plugin's name: lower-case letters, digits and single hyphens, a letter first, at most 64"
+        );
+    }
+    const TAKEN: [&str; 44] = [
+        "abstract",
+        "as",
+        "async",
+        "await",
+        "become",
+        "box",
+        "break",
+        "const",
+        "continue",
+        "core",
+        "crate",
+        "do",
+        "dyn",
+        "else",
+        "enum",
+        "extern",
+        "false",
+        "final",
+        "fn",
+        "for",
+        "if",
+        "impl",
+        "in",
+        "let",
+        "loop",
+        "lockgate-sdk",
+        "macro",
+        "match",
+        "mod",
+        "move",
+        "mut",
+        "proc-macro",
+        "pub",
+        "ref",
+        "return",
+        "serde",
+        "static",
+        "std",
+        "struct",
+        "test",
+        "trait",
+        "true",
+        "type",
+        "use",
+    ];
+    if TAKEN.contains(&name)
+        || [
+            "where", "while", "unsafe", "self", "super", "try", "gen", "yield", "target",
+        ]
+        .contains(&name)
+    {
+        bail!("\"{name}\" means something to Rust or cargo; another name is needed");
+    }
+    Ok(())
+}
+
+/// Whether rustc has a standard library for the target; yes, if rustc cannot be asked.
+fn has_target() -> bool {
+    let Ok(asked) = Command::new("rustc").args(["--print", "sysroot"]).output() else {
+        return true;
+    };
+    let sysroot = String::from_utf8_lossy(&asked.stdout);
+    Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).is_dir()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_neither_cargo_nor_http_take_are_refused() {
+        for good in ["demo", "block-by-header", "a1"] {
+            assert!(check_name(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "", "Demo", "1a", "a_b", "../x", "a/b", "a--b", "a-", "-a", "fn", "serde", "test", "é",
+        ] {
+            assert!(check_name(bad).is_err(), "{bad}");
+        }
+    }
+}

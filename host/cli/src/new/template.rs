@@ -1,0 +1,135 @@
+//! The files of a new plugin, with its name put in.
+
+use crate::arguments::PluginKind;
+
+const CARGO: &str = include_str!("../../templates/Cargo.toml.in");
+const README: &str = include_str!("../../templates/README.md.in");
+const GATEWAY: &str = include_str!("../../templates/gateway.json.in");
+const GITIGNORE: &str = include_str!("../../templates/gitignore.in");
+
+/// What sets one kind of plugin apart.
+struct Kind {
+    source: &'static str,
+    cases: &'static str,
+    about: &'static str,
+    table: &'static str,
+    tries: &'static str,
+    upstreams: &'static str,
+}
+
+const FILTER: Kind = Kind {
+    source: include_str!("../../templates/filter/lib.rs.in"),
+    cases: include_str!("../../templates/filter/cases.json.in"),
+    about: "Refuses requests that carry a forbidden header, and marks those that pass.",
+    table: "| `forbidden` | requests with this header are refused | `\"x-forbidden\"` |",
+    tries: "    curl -i http://127.0.0.1:8080/orders                     # 200, with x-{{name}}: served\n    \
+            curl -i -H 'x-forbidden: 1' http://127.0.0.1:8080/orders # 403",
+    upstreams: "\"demo\": { \"endpoints\": [ \"127.0.0.1:9000\" ] }",
+};
+
+const AUTH: Kind = Kind {
+    source: include_str!("../../templates/auth/lib.rs.in"),
+    cases: include_str!("../../templates/auth/cases.json.in"),
+    about: "Lets in who brings a token that a service says is good, and tells the upstream who it is.",
+    table: "| `tokens` | the upstream that is asked: `GET /verify` with the client's `authorization`; 200 and a name means yes | `\"tokens\"` |",
+    tries: "    curl -i http://127.0.0.1:8080/orders                     # 401\n    \
+            curl -i -H 'authorization: Bearer x' http://127.0.0.1:8080/orders   # what the service on port 9001 says; 503 without one",
+    upstreams: "\"demo\": { \"endpoints\": [ \"127.0.0.1:9000\" ] }, \"tokens\": { \"endpoints\": [ \"127.0.0.1:9001\" ] }",
+};
+
+/// Each file of the folder and what stands in it. `sdk` is the SDK's path.
+pub(super) fn files(kind: PluginKind, name: &str, sdk: &str) -> Vec<(&'static str, String)> {
+    let kind = match kind {
+        PluginKind::Filter => &FILTER,
+        PluginKind::Auth => &AUTH,
+    };
+    let module = name.replace('-', "_");
+    let fill = |text: &str| {
+        text.replace("{{about}}", kind.about)
+            .replace("{{table}}", kind.table)
+            .replace("{{try}}", kind.tries)
+            .replace("{{upstreams}}", kind.upstreams)
+            .replace("{{config}}", "{}")
+            .replace("{{sdk}}", &serde_json::Value::from(sdk).to_string())
+            .replace("{{type}}", &type_name(name))
+            .replace("{{module}}", &module)
+            .replace("{{name}}", name)
+    };
+    vec![
+        ("Cargo.toml", fill(CARGO)),
+        ("src/lib.rs", fill(kind.source)),
+        ("cases.json", fill(kind.cases)),
+        ("gateway.json", fill(GATEWAY)),
+        ("README.md", fill(README)),
+        (".gitignore", fill(GITIGNORE)),
+    ]
+}
+
+/// `block-by-header` as a type: `BlockByHeader`. Names that the prelude has get a word behind.
+fn type_name(name: &str) -> String {
+    let mut out = String::new();
+    for word in name.split('-') {
+        let mut letters = word.chars();
+        out.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        out.extend(letters);
+    }
+    let taken = [
+        "Config",
+        "ConfigError",
+        "Deserialize",
+        "Error",
+        "Flow",
+        "Gateway",
+        "NoConfig",
+        "Ok",
+        "Err",
+        "Some",
+        "None",
+        "Option",
+        "Plugin",
+        "Reply",
+        "Request",
+        "Response",
+        "Result",
+        "String",
+        "Upstream",
+        "Duration",
+        "Vec",
+        "Box",
+        "Self",
+        "Send",
+        "Sync",
+        "Copy",
+        "Clone",
+        "Default",
+        "Drop",
+        "Fn",
+        "From",
+        "Into",
+        "Iterator",
+    ];
+    if taken.contains(&out.as_str()) {
+        out.push_str("Filter");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_to_be_put_in() {
+        for kind in [PluginKind::Filter, PluginKind::Auth] {
+            for (path, text) in files(kind, "block-by-header", "../sdk") {
+                assert!(!text.contains("{{"), "{path}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_type_is_called_like_the_plugin_unless_rust_has_one_of_that_name() {
+        assert_eq!(type_name("block-by-header"), "BlockByHeader");
+        assert_eq!(type_name("request"), "RequestFilter");
+    }
+}

@@ -1,0 +1,181 @@
+//! The plugin author's tools: `lockgate new`, `lockgate test`, and what they say to wrong input.
+
+use lockgate_tests::binary::lockgate;
+use lockgate_tests::modules::{module, tag};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+fn run(arguments: &[&str], folder: &Path) -> (Option<i32>, String) {
+    let output = lockgate(arguments, folder);
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    println!("{said}");
+    (output.status.code(), said.into_owned())
+}
+
+fn folder_with(cases: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    fs::write(folder.path().join("tag.wasm"), tag("x")).expect("the folder is writable");
+    fs::write(folder.path().join("cases.json"), cases).expect("the folder is writable");
+    folder
+}
+
+#[test]
+fn cases_that_hold_pass_and_those_that_do_not_are_told_with_what_was_found() {
+    let folder = folder_with(
+        r#"{ "module": "tag.wasm", "cases": [
+  { "name": "it holds", "request": { "path": "/a" }, "expect": { "status": 200, "forwarded": { "path": "/a" } } },
+  { "name": "it does not", "request": { "body": { "json": { "n": 1 } } },
+    "expect": { "status": 201, "body": { "json_contains": { "method": "PUT" } } } }
+] }"#,
+    );
+    let (code, said) = run(&["test", "cases.json", "--junit", "report.xml"], folder.path());
+    assert_eq!(code, Some(1));
+    for told in [
+        "FAILED it does not",
+        "cases.json:3:3",
+        "expected 201",
+        "found    200",
+        "/method: expected \"PUT\", found \"POST\"",
+        "cases.json: 1 passed, 1 failed",
+    ] {
+        assert!(said.contains(told), "{told:?} is told");
+    }
+    let report = fs::read_to_string(folder.path().join("report.xml")).expect("a report was written");
+    assert!(report.contains("tests=\"2\" failures=\"1\""), "{report}");
+    let (code, said) = run(&["test", "--filter", "holds", "cases.json"], folder.path());
+    assert_eq!((code, said.contains("1 passed")), (Some(0), true));
+    let (code, _) = run(&["test", "--filter", "nothing", "cases.json"], folder.path());
+    assert_eq!(code, Some(1), "a filter that lets nothing through is no success");
+}
+
+#[test]
+fn an_update_writes_what_was_found_and_leaves_the_rest_of_the_file_as_it_is() {
+    let folder = folder_with(
+        "{\n  \"module\": \"tag.wasm\",\n  \"cases\": [\n    { \"name\": \"a\",   \"request\": {},\n      \"expect\": { \"status\": 404 } },\n    {\n      \"name\": \"b\",\n      \"request\": { \"method\": \"HEAD\" }\n    }\n  ]\n}\n",
+    );
+    let (code, said) = run(&["test", "--update", "cases.json"], folder.path());
+    assert_eq!(code, Some(0), "{said}");
+    let text = fs::read_to_string(folder.path().join("cases.json")).expect("the file is still there");
+    assert_eq!(
+        text,
+        "{\n  \"module\": \"tag.wasm\",\n  \"cases\": [\n    { \"name\": \"a\",   \"request\": {},\n      \"expect\": { \"status\": 200 } },\n    {\n      \"name\": \"b\",\n      \"request\": { \"method\": \"HEAD\" },\n      \"expect\": { \"status\": 200 }\n    }\n  ]\n}\n"
+    );
+}
+
+#[test]
+fn wrong_files_are_told_at_their_place_and_nothing_is_run() {
+    for (cases, told) in [
+        ("{ \"cases\": [ ", &["cases.json:1:"][..]),
+        (
+            r#"{ "cases": [ { "name": "x", "requst": {} } ] }"#,
+            &["/cases/0/requst", "did you mean \"request\"?"],
+        ),
+        (
+            r#"{ "cases": [ { "name": "x", "request": {}, "expect": { "headers": { "a": { "regex": "(" } } } } ] }"#,
+            &["/cases/0/expect/headers/a/regex", "no regular expression"],
+        ),
+        (
+            r#"{ "module": "none.wasm", "cases": [ { "name": "x", "request": {} } ] }"#,
+            &["/module", "none.wasm", "build the plugin first"],
+        ),
+        (
+            r#"{ "cases": [ { "name": "x", "request": {} } ] }"#,
+            &["/cases/0", "no module to test"],
+        ),
+        (
+            r#"{ "module": "tag.wasm", "cases": [ { "name": "x", "request": {}, "steps": [] } ] }"#,
+            &["/cases/0", "both \"request\" and \"steps\""],
+        ),
+    ] {
+        let folder = folder_with(cases);
+        let (code, said) = run(&["test", "cases.json"], folder.path());
+        assert_eq!(code, Some(1), "{cases}");
+        told.iter()
+            .for_each(|told| assert!(said.contains(told), "{told:?} is told of {cases}"));
+    }
+    let folder = folder_with("{}");
+    assert_eq!(run(&["test", "none.wasm", "cases.json"], folder.path()).0, Some(1));
+    assert_eq!(run(&["test"], folder.path()).0, Some(2));
+}
+
+#[test]
+fn scripts_that_are_not_met_fail_their_case() {
+    let folder = folder_with(
+        r#"{ "module": "tag.wasm", "cases": [
+  { "name": "too many answers", "upstreams": { "upstream": [ {}, {} ] }, "request": {} },
+  { "name": "too few answers", "upstreams": { "upstream": [ {} ] }, "steps": [ { "request": {}, "repeat": 2 } ] }
+] }"#,
+    );
+    let (code, said) = run(&["test", "cases.json"], folder.path());
+    assert_eq!(code, Some(1));
+    assert!(said.contains("never asked") && said.contains("cases.json:2:"));
+    assert!(said.contains("none for GET / to upstream \"upstream\""));
+}
+
+#[test]
+fn a_hundred_cases_take_well_under_a_second_once_the_module_is_loaded() {
+    let case = |number: usize| {
+        format!(
+            r#"{{ "name": "case {number}", "config": {{ "rules": [ {{ "limit": {}, "window": "60s" }} ] }}, "steps": [
+            {{ "request": {{}} }}, {{ "advance": "30s", "request": {{}}, "expect": {{ "status": 200 }} }} ] }}"#,
+            number + 2
+        )
+    };
+    let cases: Vec<String> = (0..100).map(case).collect();
+    let folder = folder_with(&format!("{{ \"cases\": [ {} ] }}", cases.join(",")));
+    fs::write(folder.path().join("quota.wasm"), module("quota")).expect("the folder is writable");
+    let (code, _) = run(
+        &["test", "--filter", "case 7", "quota.wasm", "cases.json"],
+        folder.path(),
+    );
+    assert_eq!(code, Some(0));
+    let (code, said) = run(&["test", "quota.wasm", "cases.json"], folder.path());
+    assert_eq!(code, Some(0));
+    assert!(said.contains("100 passed"));
+    let took = said
+        .rsplit(" in ")
+        .next()
+        .and_then(|took| took.split(' ').next()?.parse::<u64>().ok());
+    // It takes a fraction of this; the rest is for a machine that is busy with other tests.
+    assert!(took.expect("the time is told") < 3000, "{said}");
+}
+
+#[test]
+fn a_new_plugin_builds_and_passes_its_tests_and_nothing_is_overwritten() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    assert_eq!(run(&["new", "plugin", "demo"], folder.path()).0, Some(0));
+    let (code, said) = run(&["new", "plugin", "demo"], folder.path());
+    assert_eq!((code, said.contains("is there already")), (Some(1), true));
+    let (code, said) = run(&["new", "plugin", "Not/a name"], folder.path());
+    assert_eq!((code, said.contains("cannot be a plugin's name")), (Some(1), true));
+    let demo = folder.path().join("demo");
+    let (code, said) = run(&["test", "cases.json"], &demo);
+    assert_eq!((code, said.contains("build the plugin first")), (Some(1), true));
+    if !has_wasm_target() {
+        eprintln!("skipped: this machine's rustc has no wasm32-wasip1");
+        return;
+    }
+    build(&demo);
+    let (code, said) = run(&["test", "cases.json"], &demo);
+    assert_eq!((code, said.contains("4 passed")), (Some(0), true));
+    assert_eq!(run(&["check"], &demo).0, Some(0), "its gateway.json is in order");
+}
+
+fn build(folder: &Path) {
+    let built = Command::new("cargo")
+        .args(["build", "--release", "--quiet", "--target", "wasm32-wasip1"])
+        .env_remove("CARGO_TARGET_DIR")
+        .current_dir(folder)
+        .status();
+    assert!(built.expect("cargo is there").success(), "the new plugin builds");
+}
+
+fn has_wasm_target() -> bool {
+    let asked = Command::new("rustc")
+        .args(["--print", "sysroot"])
+        .output()
+        .expect("rustc is there");
+    let sysroot = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
+    Path::new(&sysroot).join("lib/rustlib/wasm32-wasip1").is_dir()
+}
