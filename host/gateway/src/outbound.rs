@@ -1,11 +1,10 @@
 //! The request as the upstream gets it, and what its failure means for the client.
 
+use std::borrow::Cow;
 use std::error::Error;
 
-use http::{HeaderValue, Request, Uri, Version, header};
-use http_body::Body;
 use lockgate_config::model::{PathMatch, Route};
-use lockgate_upstream::SendError;
+use lockgate_upstream::{Client, Head, SendError, Sent, Upstream};
 
 use crate::body::Outgoing;
 use crate::chain::Chain;
@@ -13,36 +12,32 @@ use crate::problem::{Malformed, Problem};
 use crate::source::BodyError;
 use crate::{inbound, path};
 
-/// The request for the upstream. Its headers are taken from the exchange, or copied if a plugin may look at them again.
-pub(crate) fn request(chain: &Chain, route: &Route, body: Outgoing) -> Request<Outgoing> {
-    let mut exchange = chain.exchange.borrow_mut();
-    let head = &mut exchange.request;
-    let mut headers = if chain.is_empty() {
-        std::mem::take(&mut head.headers)
-    } else {
-        head.headers.clone()
-    };
-    if !chain.is_empty() {
-        inbound::strip_request(&mut headers);
-    }
-    headers.insert(header::HOST, head.authority.clone());
-    if body.is_chained() {
-        headers.remove(header::CONTENT_LENGTH);
-    }
-    if !body.is_end_stream() && body.size_hint().exact().is_none() {
-        // Said aloud, as hyper takes a GET of unknown length for one without a body.
-        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
+/// Sends the request to `upstream`. Its head is written as it now stands in the exchange, which keeps it.
+pub(crate) fn send<'a>(
+    client: &'a Client<Outgoing>,
+    upstream: &'a Upstream,
+    chain: &Chain,
+    route: &Route,
+    body: Outgoing,
+) -> impl Future<Output = Result<Sent, SendError>> + use<'a> {
+    let exchange = chain.exchange.borrow();
+    let request = &exchange.request;
     let path = match &route.rewrite {
-        Some(rewrite) => path::replace_prefix(&head.path, matched_prefix(&route.matches.path), &rewrite.prefix),
+        Some(rewrite) => path::replace_prefix(&request.path, matched_prefix(&route.matches.path), &rewrite.prefix),
         None => None,
     };
-    let mut request = Request::new(body);
-    *request.method_mut() = head.method.clone();
-    *request.uri_mut() = Uri::from(path.unwrap_or_else(|| head.path.clone()));
-    *request.version_mut() = Version::HTTP_11;
-    *request.headers_mut() = headers;
-    request
+    // Plugins may have added what is for one hop only.
+    let headers = match chain.is_empty() {
+        true => Cow::Borrowed(&request.headers),
+        false => inbound::without_hop_by_hop(&request.headers),
+    };
+    let head = Head {
+        method: &request.method,
+        target: path.as_ref().unwrap_or(&request.path).as_str(),
+        host: &request.authority,
+        headers: &headers,
+    };
+    client.forward(upstream, head, body)
 }
 
 fn matched_prefix(path: &PathMatch) -> &str {

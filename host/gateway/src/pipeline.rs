@@ -71,9 +71,10 @@ async fn forward(
     };
     let index = choose_upstream(view, chain, route);
     let upstream = &view.snapshot.upstreams[index];
-    let request = outbound::request(chain, &view.snapshot.model.routes[route], body);
     let begun = clock::now();
-    let outcome = until_stopped(chain, deadline, served.station.client.send(upstream, request)).await;
+    let route = &view.snapshot.model.routes[route];
+    let sending = outbound::send(&served.station.client, upstream, chain, route, body);
+    let outcome = until_stopped(chain, deadline, sending).await;
     let latency = begun.elapsed();
     let status = outcome.as_ref().ok().map(|sent| sent.response.status().as_u16());
     view.upstream_series(index).record(status, latency);

@@ -2,81 +2,85 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use crate::connection::Held;
+use crate::error::ConnectionError;
 
 /// The body of an upstream's answer. At its clean end the connection goes back to the pool; dropped before, the
 /// connection is closed.
 ///
 /// A body that is cut short, or whose framing is broken, ends with an error, never as if it were complete. Reading it
 /// also moves on what is left of the request's body.
-pub struct PooledBody {
-    incoming: Incoming,
-    connection: Option<Box<dyn Held>>,
+pub struct PooledBody(State);
+
+enum State {
+    /// All that is left, which has come already; the connection has been given back.
+    Whole(Bytes),
+    Open(Box<dyn Held>),
 }
 
 impl PooledBody {
-    pub(crate) fn new(incoming: Incoming, connection: Box<dyn Held>) -> Self {
-        let mut body = Self {
-            incoming,
-            connection: Some(connection),
-        };
-        if body.incoming.is_end_stream() {
-            body.finish();
-        }
-        body
+    /// A body that has all come.
+    pub(crate) fn whole(data: Bytes) -> Self {
+        Self(State::Whole(data))
     }
 
-    fn finish(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            connection.give_back();
-        }
+    /// A body that comes on this connection.
+    pub(crate) fn open(connection: Box<dyn Held>) -> Self {
+        Self(State::Open(connection))
     }
 
-    fn poll_incoming(&mut self) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let incoming = Pin::new(&mut self.incoming);
-        // Frames only come when this very task drives the connection, so nobody needs to be woken for them.
-        let mut context = Context::from_waker(Waker::noop());
-        match &self.connection {
-            Some(connection) => connection.doorbell().muffled(|| incoming.poll_frame(&mut context)),
-            None => incoming.poll_frame(&mut context),
+    fn close(&mut self) -> Option<Box<dyn Held>> {
+        match std::mem::replace(&mut self.0, State::Whole(Bytes::new())) {
+            State::Open(connection) => Some(connection),
+            State::Whole(_) => None,
         }
     }
 }
 
 impl Body for PooledBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = ConnectionError;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ConnectionError>>> {
         let this = self.get_mut();
-        let mut frame = this.poll_incoming();
-        if frame.is_pending() {
-            if let Some(connection) = &mut this.connection {
-                connection.drive(context);
-            }
-            frame = this.poll_incoming();
+        let connection = match &mut this.0 {
+            State::Whole(data) if data.is_empty() => return Poll::Ready(None),
+            State::Whole(data) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(data))))),
+            State::Open(connection) => connection,
+        };
+        let frame = ready!(connection.poll_frame(context));
+        if matches!(frame, Some(Err(_))) {
+            this.close();
+        } else if connection.remaining() == Some(0)
+            && let Some(connection) = this.close()
+        {
+            connection.give_back();
         }
-        match &frame {
-            Poll::Ready(None) => this.finish(),
-            Poll::Ready(Some(Ok(_))) if this.incoming.is_end_stream() => this.finish(),
-            Poll::Ready(Some(Err(_))) => this.connection = None,
-            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
-        }
-        frame
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        match &self.0 {
+            State::Whole(data) => data.is_empty(),
+            State::Open(connection) => connection.remaining() == Some(0),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match &self.0 {
+            State::Whole(data) => SizeHint::with_exact(data.len() as u64),
+            State::Open(connection) => connection
+                .remaining()
+                .map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
     }
 }
 
@@ -84,7 +88,7 @@ impl fmt::Debug for PooledBody {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("PooledBody")
-            .field("is_open", &self.connection.is_some())
+            .field("is_open", &matches!(self.0, State::Open(_)))
             .finish_non_exhaustive()
     }
 }

@@ -7,16 +7,16 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::header::HOST;
+use http::{HeaderValue, Request, Response};
 use http_body::Body;
-use http_body_util::{Either, Empty};
-use hyper::body::Incoming;
 
+use crate::answer;
 use crate::body::PooledBody;
 use crate::connect::{Connect, connect};
-use crate::connection::{BodyFailure, Connection, Failure, RequestBody};
-use crate::error::SendError;
+use crate::connection::{Connection, Failure, Held};
+use crate::error::{BodyFailure, ConnectionError, SendError};
+use crate::message::{Head, Message};
 use crate::pool::Pool;
 use crate::settings::HostPolicy;
 use crate::upstream::Upstream;
@@ -29,7 +29,7 @@ pub(crate) const MOST_ENDPOINTS: usize = 3;
 /// endpoint address, not by upstream.
 pub struct Client<B>
 where
-    B: Body<Data = Bytes> + 'static,
+    B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
 {
     pool: Rc<Pool<Connection<B>>>,
@@ -40,7 +40,8 @@ where
 /// An answer, and how it was come by.
 #[derive(Debug)]
 pub struct Sent {
-    /// The answer. Its framing has been checked; hop-by-hop headers are still in it.
+    /// The answer. Its framing has been checked. Hop-by-hop headers are still in it, but for a `connection` that says no
+    /// more than whether this one stays open.
     pub response: Response<PooledBody>,
     /// The endpoint that gave it.
     pub endpoint: SocketAddr,
@@ -52,7 +53,7 @@ pub struct Sent {
 
 impl<B> Client<B>
 where
-    B: Body<Data = Bytes> + 'static,
+    B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
 {
     /// A client without connections yet.
@@ -73,171 +74,166 @@ where
         }
     }
 
-    /// Sends a request to an endpoint of `upstream` and waits for the head of the answer, however long that takes:
-    /// dropping the future gives up and closes the connection.
-    ///
-    /// The request's URI must be in origin form (path and query) and its `host` header set; its version is set to
-    /// HTTP/1.1 here, and `host` is rewritten when the upstream says so. A body that has already ended goes out without
-    /// one, whatever `content-length` claims: a length that lies would take the next request on the connection for a body.
-    ///
-    /// A request that could not be written because a kept connection had been closed meanwhile goes to the next
-    /// connection. One that was written, but answered with nothing, on a kept connection is repeated once on a fresh one,
-    /// if it has no body and its method is idempotent or not a byte of it got out. An endpoint that cannot be connected
-    /// to is followed by the next, up to three.
+    /// [`Client::forward`] for a request in one piece. Its URI must be in origin form (path and query), and its `host` header
+    /// set; its version is of no matter.
     ///
     /// # Errors
     /// [`SendError`] tells whose fault it was.
-    pub fn send(&self, upstream: &Upstream, request: Request<B>) -> impl Future<Output = Result<Sent, SendError>> {
+    pub fn send<'a>(
+        &'a self,
+        upstream: &'a Upstream,
+        request: Request<B>,
+    ) -> impl Future<Output = Result<Sent, SendError>> + use<'a, B> {
+        let (parts, body) = request.into_parts();
+        let nowhere = HeaderValue::from_static("");
+        let head = Head {
+            method: &parts.method,
+            target: parts.uri.path_and_query().map_or("/", |target| target.as_str()),
+            host: parts.headers.get(HOST).unwrap_or(&nowhere),
+            headers: &parts.headers,
+        };
+        self.forward(upstream, head, body)
+    }
+
+    /// Sends a request to an endpoint of `upstream` and waits for the head of the answer, however long that takes:
+    /// dropping the future gives up and closes the connection.
+    ///
+    /// `host` is replaced when the upstream says so. A body that has already ended goes out without one, whatever
+    /// `content-length` claims: a length that lies would take the next request on the connection for a body.
+    ///
+    /// A request of which no byte was written because a kept connection had been closed meanwhile goes to the next
+    /// connection. One that was written, but answered with nothing, on a kept connection is repeated once on a fresh one,
+    /// if it has no body and its method is idempotent. An endpoint that cannot be connected to is followed by the next, up
+    /// to three.
+    ///
+    /// # Errors
+    /// [`SendError`] tells whose fault it was.
+    pub fn forward<'a>(
+        &'a self,
+        upstream: &'a Upstream,
+        head: Head<'_>,
+        body: B,
+    ) -> impl Future<Output = Result<Sent, SendError>> + use<'a, B> {
+        let picked = upstream.pick(|| self.random.next());
+        let host = picked.and_then(|index| host(upstream, index)).unwrap_or(head.host);
         // Outside of the future, which stays small that way: it is part of the state of every client connection.
-        let request = prepare(request);
-        let has_no_body = request.body().is_end_stream();
-        let is_idempotent = request.method().is_idempotent();
-        let mut request = Some(request);
+        let message = Box::new(Message::new(Head { host, ..head }, body));
         async move {
-            let mut index = upstream.pick(|| self.random.next()).ok_or(SendError::NoEndpoint)?;
-            let mut connects = 0;
-            let mut attempts = 0;
-            let mut is_repeated = false;
-            loop {
-                attempts += 1;
-                let endpoint = &upstream.endpoints()[index];
-                let kept = if is_repeated {
-                    None
-                } else {
-                    self.pool.take(endpoint.address())
-                };
-                let is_reused = kept.is_some();
-                let mut connection = match kept {
-                    Some(kept) => kept,
-                    None => {
-                        connects += 1;
-                        match Box::pin(self.open(upstream, index)).await {
-                            Ok(connection) => connection,
-                            Err(_) if connects < MOST_ENDPOINTS.min(upstream.endpoints().len()) => {
-                                index = upstream.after(index);
-                                continue;
+            let first = picked.ok_or(SendError::NoEndpoint)?;
+            self.deliver(upstream, first, message).await
+        }
+    }
+
+    async fn deliver(
+        &self,
+        upstream: &Upstream,
+        first: usize,
+        mut message: Box<Message<B>>,
+    ) -> Result<Sent, SendError> {
+        let mut index = first;
+        let mut connects = 0;
+        let mut attempts = 0;
+        let mut is_repeated = false;
+        loop {
+            attempts += 1;
+            let kept = if is_repeated {
+                None
+            } else {
+                self.pool.take(upstream.endpoints()[index].address())
+            };
+            let is_reused = kept.is_some();
+            let mut connection = match kept {
+                Some(kept) => kept,
+                None => {
+                    connects += 1;
+                    match Box::pin(self.open(upstream, index)).await {
+                        Ok(connection) => connection,
+                        Err(_) if connects < MOST_ENDPOINTS.min(upstream.endpoints().len()) => {
+                            index = upstream.after(index);
+                            if let Some(host) = host(upstream, index) {
+                                message.set_host(host);
                             }
-                            Err(error) => return Err(error),
+                            continue;
                         }
+                        Err(error) => return Err(error),
                     }
-                };
-                connection.keep = upstream.keep;
-                rewrite_host(&mut request, &upstream.host, &endpoint.host);
-                match connection.exchange(&mut request, is_reused && has_no_body).await {
-                    Ok(response) => return receive(response, connection, attempts),
-                    Err(Failure::Unsent) if is_reused => attempts -= 1,
-                    Err(Failure::Unanswered {
-                        head: Some(head),
-                        is_written,
-                        ..
-                    }) if is_idempotent || !is_written => {
-                        is_repeated = true;
-                        request = Some((*head).map(|()| Either::Right(Empty::new())));
-                    }
-                    Err(failure) => return Err(explain(failure, connection.peer)),
                 }
-            }
+            };
+            connection.keep = upstream.keep;
+            message = match connection.exchange(message).await {
+                Ok(head) => return Ok(receive(head, connection, attempts)),
+                Err(Failure::Unsent { message, .. }) if is_reused => {
+                    attempts -= 1;
+                    message
+                }
+                Err(Failure::Unanswered { message, .. }) if is_reused && message.is_bare && message.is_idempotent => {
+                    is_repeated = true;
+                    message
+                }
+                Err(failure) => return Err(explain(failure, connection.peer)),
+            };
+            message.rewind();
         }
     }
 
     async fn open(&self, upstream: &Upstream, index: usize) -> Result<Box<Connection<B>>, SendError> {
         let address = upstream.endpoints()[index].address();
         let socket = connect(self.way.as_deref(), address, upstream.connect_timeout).await?;
-        Connection::open(socket, address.clone(), upstream.keep, &self.pool)
-            .await
-            .map_err(|source| SendError::Connect {
-                address: address.clone(),
-                source,
-            })
+        Connection::new(socket, address.clone(), upstream.keep, &self.pool).map_err(|source| SendError::Connect {
+            address: address.clone(),
+            source,
+        })
     }
 }
 
-/// What holds for every request to an upstream.
-fn prepare<B>(request: Request<B>) -> Request<RequestBody<B>>
+/// The host that the endpoint at `index` is to be asked for; `None` if it is the request's own.
+fn host(upstream: &Upstream, index: usize) -> Option<&HeaderValue> {
+    match &upstream.host {
+        HostPolicy::Pass => None,
+        HostPolicy::Endpoint => Some(&upstream.endpoints()[index].host),
+        HostPolicy::Name(name) => Some(name),
+    }
+}
+
+/// Hands an answer on. If all of it has come, the connection is free again.
+fn receive<B>(head: answer::Head, mut connection: Box<Connection<B>>, attempts: u32) -> Sent
 where
-    B: Body<Data = Bytes>,
-    B::Error: Into<BodyFailure>,
-{
-    let mut request = request.map(Either::Left);
-    *request.version_mut() = Version::HTTP_11;
-    if request.body().is_end_stream() && request.headers().contains_key(CONTENT_LENGTH) {
-        request
-            .headers_mut()
-            .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    }
-    request
-}
-
-fn rewrite_host<B>(request: &mut Option<Request<B>>, policy: &HostPolicy, endpoint: &HeaderValue) {
-    let host = match policy {
-        HostPolicy::Pass => return,
-        HostPolicy::Endpoint => endpoint,
-        HostPolicy::Name(name) => name,
-    };
-    if let Some(request) = request {
-        request.headers_mut().insert(HOST, host.clone());
-    }
-}
-
-/// Hands an answer on, unless its framing could be read in more than one way: then nothing of it can be trusted.
-fn receive<B>(response: Response<Incoming>, connection: Box<Connection<B>>, attempts: u32) -> Result<Sent, SendError>
-where
-    B: Body<Data = Bytes> + 'static,
+    B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
 {
     let (endpoint, local) = (connection.peer, connection.local);
-    if let Some(reason) = ambiguity(&response) {
-        return Err(malformed(endpoint, reason));
-    }
-    let response = response.map(|incoming| PooledBody::new(incoming, connection));
-    Ok(Sent {
+    let body = match connection.whole() {
+        Some(data) => {
+            connection.give_back();
+            PooledBody::whole(data)
+        }
+        None => PooledBody::open(connection),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    Sent {
         response,
         endpoint,
         local,
         attempts,
-    })
-}
-
-/// What hyper lets through and two readers could take differently (RFC 9112, section 6.3).
-fn ambiguity(response: &Response<Incoming>) -> Option<&'static str> {
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Some("it switches protocols, unasked");
-    }
-    let headers = response.headers();
-    if let Some(coding) = headers.get(TRANSFER_ENCODING) {
-        if headers.contains_key(CONTENT_LENGTH) {
-            return Some("both transfer-encoding and content-length");
-        }
-        if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") || headers.get_all(TRANSFER_ENCODING).iter().count() > 1
-        {
-            return Some("a transfer-encoding other than chunked");
-        }
-    } else if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some() {
-        return Some("more than one content-length");
-    }
-    None
-}
-
-fn malformed(peer: SocketAddr, reason: impl Into<String>) -> SendError {
-    SendError::Protocol {
-        peer,
-        reason: reason.into(),
     }
 }
 
 /// A failure that is not to be mended here, with the blame that it deserves.
-fn explain(failure: Failure, peer: SocketAddr) -> SendError {
+fn explain<B>(failure: Failure<B>, peer: SocketAddr) -> SendError {
     match failure {
-        Failure::Unsent => malformed(peer, "the connection was of no use from the start"),
-        Failure::Failed(error) if error.is_user() => SendError::RequestBody(error),
-        Failure::Failed(error) if error.is_parse() => malformed(peer, error.to_string()),
-        Failure::Failed(source) | Failure::Unanswered { error: source, .. } => SendError::Closed { peer, source },
+        Failure::Body(error) => SendError::RequestBody(error),
+        Failure::Unsent { error, .. } | Failure::Unanswered { error, .. } | Failure::Failed(error) => match error {
+            ConnectionError::Malformed(reason) => SendError::Protocol { peer, reason },
+            source => SendError::Closed { peer, source },
+        },
     }
 }
 
 impl<B> Default for Client<B>
 where
-    B: Body<Data = Bytes> + 'static,
+    B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
 {
     fn default() -> Self {
@@ -247,7 +243,7 @@ where
 
 impl<B> Clone for Client<B>
 where
-    B: Body<Data = Bytes> + 'static,
+    B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
 {
     fn clone(&self) -> Self {
@@ -261,7 +257,7 @@ where
 
 impl<B> fmt::Debug for Client<B>
 where
-    B: Body<Data = Bytes> + 'static,
+    B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
 {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,48 +3,56 @@
 //! There is no task per connection. Whoever waits for an answer or its body polls the connection along, so that an
 //! exchange costs no wake-up between tasks, and backpressure is simply not polling. Idle, it rests in the `pool`.
 
-use std::future::Future;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
-use http_body_util::{Either, Empty};
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use bytes::{Buf, Bytes, BytesMut};
+use http_body::{Body, Frame};
+use tokio::io::AsyncReadExt;
 
 use crate::address::Address;
+use crate::answer::{self, Framing, Head};
+use crate::chunks::{Chunks, Piece};
 use crate::connect::Socket;
+use crate::error::{BodyFailure, ConnectionError};
+use crate::message::{Fault, Message};
 use crate::pool::{Pool, Reusable};
 use crate::upstream::Keep;
-use crate::waker::Doorbell;
-use crate::wire::{Record, Wire};
 
-/// What bodies may fail with.
-pub(crate) type BodyFailure = Box<dyn std::error::Error + Send + Sync>;
-
-/// A request's body: the caller's, or none when a request is repeated.
-pub(crate) type RequestBody<B> = Either<B, Empty<Bytes>>;
-
-/// The largest head that an upstream may answer with, and the most that is read or held for writing at once; bytes.
-const BUFFER: usize = 64 * 1024;
+/// The largest head that an upstream may answer with, in bytes.
+const LONGEST_HEAD: usize = 64 * 1024;
+/// How many provisional answers may come before the real one.
+const MOST_PROVISIONAL: u32 = 32;
+/// Room for reading at first, and what an idle connection keeps of it.
+const LEAST_ROOM: usize = 4 * 1024;
+/// And while bodies are long.
+const MOST_ROOM: usize = 64 * 1024;
+/// Room is made when less than this is left.
+const LEAST_SPARE: usize = 1024;
+/// A piece of a body up to this size is copied, which leaves the room for reading whole.
+const SMALL: usize = 2048;
 
 /// An open connection.
 pub(crate) struct Connection<B>
 where
-    B: Body<Data = Bytes> + 'static,
+    B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
 {
-    sender: http1::SendRequest<RequestBody<B>>,
-    /// Gone when the connection has ended.
-    driver: Option<http1::Connection<TokioIo<Wire>, RequestBody<B>>>,
-    doorbell: Doorbell,
-    record: Rc<Record>,
+    socket: Socket,
+    /// What was read and is not handed on.
+    incoming: BytesMut,
+    room: usize,
+    /// The request, until it has been written and its answer's head has come.
+    message: Option<Box<Message<B>>>,
+    /// Nothing more of the request is to be written.
+    is_sent: bool,
+    rest: Rest,
+    /// After this exchange comes no other.
+    is_last: bool,
     pool: Weak<Pool<Self>>,
     address: Address,
     pub(crate) peer: SocketAddr,
@@ -53,47 +61,47 @@ where
     pub(crate) keep: Keep,
 }
 
+/// What is still to come of an answer's body.
+enum Rest {
+    Length(u64),
+    Chunked(Chunks),
+    UntilClose,
+}
+
 /// Why an exchange brought no answer.
-pub(crate) enum Failure {
-    /// Not one byte of the request was written; it is back where it was taken from.
-    Unsent,
-    /// The connection ended before a byte of an answer came.
-    Unanswered {
-        error: hyper::Error,
-        /// Whether a byte of the request left.
-        is_written: bool,
-        /// The request's head, if it was to be kept for repeating.
-        head: Option<Box<Request<()>>>,
+pub(crate) enum Failure<B> {
+    /// Not one byte of the request was written.
+    Unsent {
+        error: ConnectionError,
+        message: Box<Message<B>>,
     },
-    /// Everything else.
-    Failed(hyper::Error),
+    /// The connection ended before a byte of an answer came, and after it took some of the request.
+    Unanswered {
+        error: ConnectionError,
+        message: Box<Message<B>>,
+    },
+    /// The connection ended within the answer's head, or what came is none.
+    Failed(ConnectionError),
+    /// The request's body failed.
+    Body(BodyFailure),
 }
 
 impl<B> Connection<B>
 where
-    B: Body<Data = Bytes> + 'static,
+    B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
 {
     /// Speaks HTTP/1.1 on a fresh connection to `address`. On its clean end the connection goes to `pool`.
-    pub(crate) async fn open(
-        socket: Socket,
-        address: Address,
-        keep: Keep,
-        pool: &Rc<Pool<Self>>,
-    ) -> io::Result<Box<Self>> {
+    pub(crate) fn new(socket: Socket, address: Address, keep: Keep, pool: &Rc<Pool<Self>>) -> io::Result<Box<Self>> {
         let (peer, local) = socket.ends()?;
-        let record = Rc::new(Record::default());
-        let wire = TokioIo::new(Wire::new(socket, Rc::clone(&record)));
-        let (sender, driver) = http1::Builder::new()
-            .max_buf_size(BUFFER)
-            .handshake(wire)
-            .await
-            .map_err(io::Error::other)?;
         Ok(Box::new(Self {
-            sender,
-            driver: Some(driver),
-            doorbell: Doorbell::new(),
-            record,
+            socket,
+            incoming: BytesMut::new(),
+            room: LEAST_ROOM,
+            message: None,
+            is_sent: true,
+            rest: Rest::Length(0),
+            is_last: false,
             pool: Rc::downgrade(pool),
             address,
             peer,
@@ -102,46 +110,207 @@ where
         }))
     }
 
-    /// Takes the request, sends it, and waits for the head of its answer. `keep` asks to remember the request's head, for
-    /// the case that the connection turns out to be dead; only for requests without a body.
-    pub(crate) async fn exchange(
-        &mut self,
-        request: &mut Option<Request<RequestBody<B>>>,
-        keep: bool,
-    ) -> Result<Response<Incoming>, Failure> {
-        self.record.begin(keep);
-        let taken = request
-            .take()
-            .expect("whoever has an exchange made has a request for it");
-        let mut answer = pin!(self.sender.try_send_request(taken));
-        let (driver, doorbell) = (&mut self.driver, &self.doorbell);
-        let result = std::future::poll_fn(|context| {
-            drive(driver, doorbell, context);
-            // Only the driver brings an answer, and this task has just polled it: nobody needs to be woken.
-            answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-        })
-        .await;
-        result.map_err(|mut failure| {
-            *request = failure.take_message();
-            if request.is_some() {
-                Failure::Unsent
-            } else if self.record.is_answered() || failure.error().is_user() {
-                Failure::Failed(failure.into_error())
-            } else {
-                let (is_written, head) = (self.record.is_written(), self.record.head().map(Box::new));
-                Failure::Unanswered {
-                    error: failure.into_error(),
-                    is_written,
-                    head,
-                }
-            }
-        })
+    /// Sends the request and waits for the head of its answer.
+    pub(crate) async fn exchange(&mut self, message: Box<Message<B>>) -> Result<Head, Failure<B>> {
+        let bodiless = message.wants_head_only;
+        self.message = Some(message);
+        self.is_sent = false;
+        let mut reading = Reading {
+            bodiless,
+            ..Reading::default()
+        };
+        let head = poll_fn(|context| self.poll_head(&mut reading, context)).await?;
+        self.is_last |= !head.keeps_alive;
+        self.rest = match head.framing {
+            Framing::Length(length) => Rest::Length(length),
+            Framing::Chunked => Rest::Chunked(Chunks::default()),
+            Framing::UntilClose => Rest::UntilClose,
+        };
+        if self.is_sent {
+            self.message = None;
+        }
+        Ok(head)
     }
+
+    /// Reads first: that a kept connection has been closed shows before anything is written to it.
+    fn poll_head(&mut self, reading: &mut Reading, context: &mut Context<'_>) -> Poll<Result<Head, Failure<B>>> {
+        if let Poll::Ready(outcome) = self.poll_read_head(reading, context) {
+            return Poll::Ready(outcome);
+        }
+        if self.is_sent {
+            return Poll::Pending;
+        }
+        match self.poll_send(context) {
+            Poll::Ready(Err(Fault::Body(error))) => Poll::Ready(Err(Failure::Body(error))),
+            // What the upstream had to say it may have said before.
+            Poll::Ready(Err(Fault::Connection(error))) => match self.poll_read_head(reading, context) {
+                Poll::Ready(outcome) => Poll::Ready(outcome),
+                Poll::Pending => Poll::Ready(Err(self.failed(reading, error.into()))),
+            },
+            // Nothing can have come meanwhile, and whoever waits for it has been noted.
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn poll_read_head(&mut self, reading: &mut Reading, context: &mut Context<'_>) -> Poll<Result<Head, Failure<B>>> {
+        loop {
+            let read = ready!(self.poll_read(context));
+            let outcome = match read {
+                Ok(0) => Err(self.failed(reading, ConnectionError::Ended)),
+                Err(error) => Err(self.failed(reading, error.into())),
+                Ok(_) if self.message.as_ref().is_some_and(|message| !message.is_touched()) => {
+                    let reason = "it speaks before it is asked";
+                    Err(self.failed(reading, ConnectionError::Malformed(reason)))
+                }
+                Ok(_) => match reading.head(&mut self.incoming) {
+                    Ok(None) => continue,
+                    Ok(Some(head)) => Ok(head),
+                    Err(reason) => Err(Failure::Failed(ConnectionError::Malformed(reason))),
+                },
+            };
+            return Poll::Ready(outcome);
+        }
+    }
+
+    fn failed(&mut self, reading: &Reading, error: ConnectionError) -> Failure<B> {
+        match self.message.take() {
+            Some(message) if !message.is_touched() => Failure::Unsent { error, message },
+            Some(message) if !reading.has_begun => Failure::Unanswered { error, message },
+            _ => Failure::Failed(error),
+        }
+    }
+
+    /// Moves the request on. After its last byte, or when the connection takes no more, nothing is left to be moved.
+    fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        let Some(message) = &mut self.message else {
+            return Poll::Ready(Ok(()));
+        };
+        let outcome = ready!(message.poll_send(&mut self.socket, context));
+        self.is_sent = true;
+        self.is_last |= outcome.is_err();
+        Poll::Ready(outcome)
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.incoming.capacity() - self.incoming.len() < LEAST_SPARE {
+            self.incoming.reserve(self.room);
+        }
+        let spare = self.incoming.capacity() - self.incoming.len();
+        let read = ready!(pin!(self.socket.read_buf(&mut self.incoming)).poll(context))?;
+        if read == spare {
+            self.room = (self.room * 2).min(MOST_ROOM);
+        }
+        Poll::Ready(Ok(read))
+    }
+
+    /// What of the body has been read already.
+    fn piece(&mut self) -> Result<Next, ConnectionError> {
+        let read = self.incoming.len();
+        let length = match &mut self.rest {
+            Rest::Length(0) => return Ok(Next::End),
+            _ if read == 0 => return Ok(Next::Read),
+            Rest::Length(left) => {
+                let length = read.min(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= length as u64;
+                length
+            }
+            Rest::UntilClose => read,
+            Rest::Chunked(chunks) => match chunks.next(&mut self.incoming).map_err(ConnectionError::Malformed)? {
+                Piece::Nothing => return Ok(Next::Read),
+                Piece::Data(length) => {
+                    chunks.took(length);
+                    length
+                }
+                Piece::End(trailers) => {
+                    self.rest = Rest::Length(0);
+                    return Ok(trailers.map_or(Next::End, |trailers| Next::Frame(Frame::trailers(trailers))));
+                }
+            },
+        };
+        Ok(Next::Frame(Frame::data(self.take(length))))
+    }
+
+    fn take(&mut self, length: usize) -> Bytes {
+        if length > SMALL {
+            return self.incoming.split_to(length).freeze();
+        }
+        let piece = Bytes::copy_from_slice(&self.incoming[..length]);
+        self.incoming.advance(length);
+        piece
+    }
+
+    /// The whole body, if it has come with the head.
+    pub(crate) fn whole(&mut self) -> Option<Bytes> {
+        let Rest::Length(length) = self.rest else { return None };
+        let length = usize::try_from(length)
+            .ok()
+            .filter(|length| *length <= self.incoming.len())?;
+        self.rest = Rest::Length(0);
+        Some(self.take(length))
+    }
+}
+
+/// What [`Connection::piece`] comes to.
+enum Next {
+    Frame(Frame<Bytes>),
+    End,
+    /// More has to be read.
+    Read,
+}
+
+/// An answer's head in the reading.
+#[derive(Default)]
+struct Reading {
+    /// The answer has no body, whatever it says.
+    bodiless: bool,
+    /// Something has come.
+    has_begun: bool,
+    /// So many bytes hold no end of a head.
+    searched: usize,
+    provisional: u32,
+}
+
+impl Reading {
+    /// Takes the head from the front of what has come; provisional answers before it are dropped.
+    fn head(&mut self, incoming: &mut BytesMut) -> Result<Option<Head>, &'static str> {
+        self.has_begun = true;
+        // A head that comes in many pieces is not parsed anew for each.
+        while self.searched == 0 || has_blank_line(&incoming[self.searched.saturating_sub(3)..]) {
+            let Some(head) = answer::parse(incoming, self.bodiless)? else {
+                break;
+            };
+            incoming.advance(head.length);
+            if !head.status.is_informational() {
+                return Ok(Some(head));
+            }
+            self.searched = 0;
+            self.provisional += 1;
+            if self.provisional > MOST_PROVISIONAL {
+                return Err("one provisional answer after the other");
+            }
+            if incoming.is_empty() {
+                return Ok(None);
+            }
+        }
+        self.searched = incoming.len();
+        if self.searched > LONGEST_HEAD {
+            return Err("its head is longer than 64 KiB");
+        }
+        Ok(None)
+    }
+}
+
+/// Whether a head may end here.
+fn has_blank_line(bytes: &[u8]) -> bool {
+    bytes
+        .split(|&byte| byte == b'\n')
+        .skip(1)
+        .any(|line| line.is_empty() || line == b"\r")
 }
 
 impl<B> Reusable for Connection<B>
 where
-    B: Body<Data = Bytes> + 'static,
+    B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
 {
     fn address(&self) -> &Address {
@@ -152,67 +321,117 @@ where
         self.keep
     }
 
+    /// Whatever an idle connection has to say, it is of no use any more.
     fn is_idle(&mut self) -> bool {
-        drive(
-            &mut self.driver,
-            &self.doorbell,
-            &mut Context::from_waker(Waker::noop()),
-        );
-        self.driver.is_some() && self.sender.is_ready()
-    }
-}
-
-/// Lets the connection do what can be done now; the task behind `context` is woken when there is more.
-fn drive<B>(
-    driver: &mut Option<http1::Connection<TokioIo<Wire>, RequestBody<B>>>,
-    doorbell: &Doorbell,
-    context: &mut Context<'_>,
-) where
-    B: Body<Data = Bytes> + 'static,
-    B::Error: Into<BodyFailure>,
-{
-    doorbell.answer_to(context.waker());
-    if let Some(connection) = driver
-        && let Poll::Ready(end) = Pin::new(connection).poll(&mut doorbell.context())
-    {
-        // Whoever waits for an answer or a body has been given the error by hyper; the rest is for the curious.
-        if let Err(error) = end {
-            tracing::debug!(%error, "an upstream connection ended");
-        }
-        *driver = None;
+        self.poll_read(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 }
 
 /// A connection as the body of a response holds it, whatever the type of the request's body was.
 pub(crate) trait Held {
-    /// Lets the connection do what can be done now.
-    fn drive(&mut self, context: &mut Context<'_>);
-    /// What the connection wakes the polling task with.
-    fn doorbell(&self) -> &Doorbell;
+    /// The next piece of the answer's body. What is left of the request is moved on as well.
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ConnectionError>>>;
+    /// How much of the body is still to come, if that is known.
+    fn remaining(&self) -> Option<u64>;
     /// The exchange is over: back to the pool, if the connection can be used again.
     fn give_back(self: Box<Self>);
 }
 
 impl<B> Held for Connection<B>
 where
-    B: Body<Data = Bytes> + 'static,
+    B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
 {
-    fn drive(&mut self, context: &mut Context<'_>) {
-        drive(&mut self.driver, &self.doorbell, context);
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ConnectionError>>> {
+        if !self.is_sent
+            && let Poll::Ready(Err(Fault::Body(error))) = self.poll_send(context)
+        {
+            return Poll::Ready(Some(Err(ConnectionError::RequestBody(error))));
+        }
+        loop {
+            match self.piece()? {
+                Next::Frame(frame) => return Poll::Ready(Some(Ok(frame))),
+                Next::End => return Poll::Ready(None),
+                Next::Read => {}
+            }
+            match ready!(self.poll_read(context))? {
+                0 if matches!(self.rest, Rest::UntilClose) => self.rest = Rest::Length(0),
+                0 => return Poll::Ready(Some(Err(ConnectionError::Ended))),
+                _ => {}
+            }
+        }
     }
 
-    fn doorbell(&self) -> &Doorbell {
-        &self.doorbell
+    fn remaining(&self) -> Option<u64> {
+        match self.rest {
+            Rest::Length(left) => Some(left),
+            Rest::Chunked(_) | Rest::UntilClose => None,
+        }
     }
 
     fn give_back(mut self: Box<Self>) {
-        // Mostly it is ready already; else the request's body may still be on its way, or the upstream wants to close.
-        let is_idle = (self.driver.is_some() && self.sender.is_ready()) || self.is_idle();
-        if let Some(pool) = self.pool.upgrade()
-            && is_idle
-        {
+        // The request's body may still be on its way, and what came unasked must not become the next answer.
+        if !self.is_sent || self.is_last || !self.incoming.is_empty() {
+            return;
+        }
+        if let Some(pool) = self.pool.upgrade() {
+            self.message = None;
+            if self.incoming.capacity() > 2 * LEAST_ROOM {
+                self.incoming = BytesMut::new();
+                self.room = LEAST_ROOM;
+            }
             pool.put(self);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_in_many_pieces_is_found_where_it_ends() {
+        for text in [
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+            "HTTP/1.1 200 OK\ncontent-length: 2\n\nok",
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\n\r\nok",
+        ] {
+            for step in 1..text.len() + 1 {
+                let (mut reading, mut incoming) = (Reading::default(), BytesMut::new());
+                let mut found = None;
+                for piece in text.as_bytes().chunks(step) {
+                    incoming.extend_from_slice(piece);
+                    if found.is_none() {
+                        found = reading.head(&mut incoming).expect("well formed");
+                    }
+                }
+                let head = found.unwrap_or_else(|| panic!("{text:?} in pieces of {step}"));
+                assert_eq!(
+                    (head.framing, &incoming[..]),
+                    (Framing::Length(2), &b"ok"[..]),
+                    "{step}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn provisional_answers_and_long_heads_have_an_end() {
+        let mut incoming = BytesMut::from("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100).as_str());
+        assert!(Reading::default().head(&mut incoming).is_err());
+        let (mut reading, mut incoming) = (Reading::default(), BytesMut::from("HTTP/1.1 200 OK\r\n"));
+        let refused = (0..100).any(|_| {
+            incoming.extend_from_slice(
+                b"a: "
+                    .iter()
+                    .chain(&[b'x'; 1000])
+                    .chain(b"\r\n")
+                    .copied()
+                    .collect::<Vec<_>>()
+                    .as_slice(),
+            );
+            reading.head(&mut incoming).is_err()
+        });
+        assert!(refused);
     }
 }

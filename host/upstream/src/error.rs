@@ -5,6 +5,26 @@ use std::net::SocketAddr;
 
 use crate::address::Address;
 
+/// What bodies may fail with.
+pub(crate) type BodyFailure = Box<dyn std::error::Error + Send + Sync>;
+
+/// What went wrong on a connection to an upstream.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// The system says why.
+    #[error("the connection broke: {0}")]
+    Io(#[from] io::Error),
+    /// It was closed before the end of what was to come.
+    #[error("the connection ended too early")]
+    Ended,
+    /// What came is not HTTP/1, or could be read in more than one way; the text says where.
+    #[error("malformed: {0}")]
+    Malformed(&'static str),
+    /// The request's body failed while the answer to it was coming.
+    #[error("the request's body failed")]
+    RequestBody(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
 /// Whose fault a failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
@@ -42,7 +62,7 @@ pub enum SendError {
         /// The endpoint's address.
         peer: SocketAddr,
         /// What the connection saw.
-        source: hyper::Error,
+        source: ConnectionError,
     },
     /// What came back is not an HTTP/1 answer that can be passed on.
     #[error("{peer} gave a malformed answer: {reason}")]
@@ -50,11 +70,11 @@ pub enum SendError {
         /// The endpoint's address.
         peer: SocketAddr,
         /// What is wrong with it.
-        reason: String,
+        reason: &'static str,
     },
     /// The request's own body failed; the body's error is in the [source](std::error::Error::source) chain.
     #[error("the request's body failed")]
-    RequestBody(#[source] hyper::Error),
+    RequestBody(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl SendError {

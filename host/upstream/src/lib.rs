@@ -6,24 +6,26 @@
 //! connecting; whoever calls [`Client::send`] bounds the whole exchange by dropping the future or the body.
 
 mod address;
+mod answer;
 mod balance;
 mod body;
+mod chunks;
 mod client;
 mod connect;
 mod connection;
 mod dial;
 mod error;
+mod message;
 mod pool;
 mod settings;
 mod upstream;
-mod waker;
-mod wire;
 
 pub use address::{Address, AddressError};
 pub use body::PooledBody;
 pub use client::{Client, Sent};
 pub use connect::{Connect, Connecting, Stream};
 pub use dial::Dialled;
-pub use error::{Blame, SendError};
+pub use error::{Blame, ConnectionError, SendError};
+pub use message::Head;
 pub use settings::{Balance, EndpointSettings, HostPolicy, UpstreamSettings, Weight};
 pub use upstream::{Endpoint, Upstream};

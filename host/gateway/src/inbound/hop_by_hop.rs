@@ -1,5 +1,7 @@
 //! Fields that speak to the next hop only (RFC 9110, section 7.6.1): removed from requests, answers and trailers.
 
+use std::borrow::Cow;
+
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
     UPGRADE,
@@ -48,6 +50,16 @@ pub(super) enum Direction {
 /// section 6.6.2), and without it the HTTP library sends no trailers.
 pub fn strip_request(headers: &mut HeaderMap) {
     strip(headers, Present::of(headers), Direction::Request);
+}
+
+/// A request's headers without what is for this hop only; a copy only if there is such a thing.
+pub fn without_hop_by_hop(headers: &HeaderMap) -> Cow<'_, HeaderMap> {
+    if !Present::of(headers).any(ANY_BIT) {
+        return Cow::Borrowed(headers);
+    }
+    let mut copy = headers.clone();
+    strip_request(&mut copy);
+    Cow::Owned(copy)
 }
 
 /// Removes from an answer what is for this hop only.

@@ -243,12 +243,59 @@ fn malformed_and_ambiguous_answers_are_refused() {
             "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
             "HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\n\r\nok",
             "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\na: b\r\n folded\r\n\r\nok",
+            "HTTP/1.1 200 OK\r\ncontent-length : 2\r\n\r\nok",
+            "HTTP/1.1 200 OK\r\na: b\rc\r\n\r\nok",
             "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
         ] {
             let peer = Peer::new(&[&[Act::AnswerAndClose(answer)]]).await;
             let error = TestClient::new().send(&peer.upstream(), get()).await.expect_err(answer);
             assert!(matches!(error, SendError::Protocol { .. }), "{answer}: {error}");
         }
+    });
+}
+
+#[test]
+fn what_comes_on_an_idle_connection_never_answers_the_next_request() {
+    on_a_worker(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let upstream = upstream(&[listener.local_addr().expect("bound")]);
+        let peer = async {
+            use tokio::io::AsyncWriteExt;
+            let (mut first, _) = listener.accept().await.expect("accept");
+            crate::peer::skip_head(&mut first).await;
+            first.write_all(OK.as_bytes()).await.expect("written");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let evil = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 4\r\n\r\nevil";
+            first.write_all(evil).await.expect("written");
+            let (mut second, _) = listener.accept().await.expect("accept");
+            crate::peer::skip_head(&mut second).await;
+            second.write_all(OK.as_bytes()).await.expect("written");
+        };
+        let exchange = async {
+            let client = TestClient::new();
+            fetch(&client, &upstream, get()).await.expect("an answer");
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            let sent = client.send(&upstream, post("body")).await.expect("a fresh connection");
+            assert_eq!((sent.response.status().as_u16(), sent.attempts), (200, 1));
+        };
+        tokio::join!(peer, exchange);
+    });
+}
+
+#[test]
+fn provisional_answers_without_end_are_refused() {
+    on_a_worker(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let upstream = upstream(&[listener.local_addr().expect("bound")]);
+        tokio::task::spawn_local(async move {
+            use tokio::io::AsyncWriteExt;
+            let (mut stream, _) = listener.accept().await.expect("accept");
+            crate::peer::skip_head(&mut stream).await;
+            while stream.write_all(b"HTTP/1.1 103 Early Hints\r\n\r\n").await.is_ok() {}
+        });
+        let error = TestClient::new().send(&upstream, get()).await.expect_err("no answer");
+        assert!(matches!(error, SendError::Protocol { .. }), "{error}");
     });
 }
 
@@ -275,10 +322,7 @@ fn a_head_that_never_ends_is_refused() {
 fn a_request_body_that_ends_early_is_the_senders_fault() {
     on_a_worker(async {
         let peer = Peer::new(&[&[Act::Silence]]).await;
-        let mut request = with_body(Method::POST, Either::Right(Either::Right(Broken(false))));
-        request
-            .headers_mut()
-            .insert("content-length", "100".parse().expect("a number"));
+        let request = with_body(Method::POST, Either::Right(Either::Right(Broken(false))));
         let error = TestClient::new()
             .send(&peer.upstream(), request)
             .await

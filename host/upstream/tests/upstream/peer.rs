@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request};
-use http_body::{Body, Frame};
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Either, Empty, Full};
-use lockgate_upstream::{Address, Client, SendError, Sent, Upstream, UpstreamSettings};
+use lockgate_upstream::{Address, Client, ConnectionError, SendError, Sent, Upstream, UpstreamSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -36,6 +36,9 @@ pub(crate) enum Act {
 }
 
 pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+/// The same, but where it ends shows only when its body is read.
+pub(crate) const OK_IN_CHUNKS: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
 
 /// A listening peer. Each connection follows its own script; the last script is used for all further connections, the
 /// last act of a script for all further requests.
@@ -153,7 +156,7 @@ pub(crate) fn with_body(method: Method, body: TestBody) -> Request<TestBody> {
         .expect("valid")
 }
 
-/// A body that fails after its first chunk.
+/// A body of 100 bytes that ends after its first four.
 pub(crate) struct Broken(pub(crate) bool);
 
 impl Body for Broken {
@@ -167,6 +170,10 @@ impl Body for Broken {
         self.0 = true;
         Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"half")))))
     }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(100)
+    }
 }
 
 /// Sends, reads the whole answer, and says what it was.
@@ -179,7 +186,7 @@ pub(crate) async fn fetch(
     Ok(read(sent).await.expect("a complete body"))
 }
 
-pub(crate) async fn read(sent: Sent) -> Result<String, hyper::Error> {
+pub(crate) async fn read(sent: Sent) -> Result<String, ConnectionError> {
     let bytes = sent.response.into_body().collect().await?.to_bytes();
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
