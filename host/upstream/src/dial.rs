@@ -8,8 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::client::{Client, MOST_ENDPOINTS};
 use crate::connect::socket;
-use crate::connection::BodyFailure;
-use crate::error::SendError;
+use crate::error::{BodyFailure, SendError};
 use crate::upstream::Upstream;
 
 /// A fresh connection, and how it was come by.
@@ -27,7 +26,7 @@ pub struct Dialled {
 
 impl<B> Client<B>
 where
-    B: Body<Data = Bytes> + 'static,
+    B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
 {
     /// Connects to the endpoint of `upstream` whose turn it is. One that cannot be connected to is followed by the next, up to

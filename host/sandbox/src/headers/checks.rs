@@ -26,19 +26,19 @@ pub(crate) enum Refused {
 pub(super) const MAX_FIELDS: usize = 1000;
 
 /// Headers that say where a message ends, or that are meant for the next hop only (RFC 9110, section 7.6.1).
-pub(super) fn is_framing(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "content-length"
-            | "transfer-encoding"
-            | "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "te"
-            | "trailer"
-            | "upgrade"
-            | "http2-settings"
-    )
+pub(super) fn is_framing(name: &[u8]) -> bool {
+    let names: &[&str] = match name.len() {
+        2 => &["te"],
+        7 => &["trailer", "upgrade"],
+        10 => &["connection", "keep-alive"],
+        14 => &["content-length", "http2-settings"],
+        16 => &["proxy-connection"],
+        17 => &["transfer-encoding"],
+        _ => return false,
+    };
+    names
+        .iter()
+        .any(|framing| name.eq_ignore_ascii_case(framing.as_bytes()))
 }
 
 pub(super) fn name(bytes: &[u8]) -> Result<HeaderName, Refused> {
@@ -96,6 +96,24 @@ pub(super) fn status(bytes: &[u8]) -> Result<StatusCode, Refused> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn framing_is_known_however_it_is_written() {
+        for name in [
+            "content-length",
+            "Transfer-Encoding",
+            "CONNECTION",
+            "keep-alive",
+            "Proxy-Connection",
+            "TE",
+            "Trailer",
+            "upgrade",
+            "HTTP2-Settings",
+        ] {
+            assert!(is_framing(name.as_bytes()), "{name}");
+        }
+        assert!(!is_framing(b"content-lengths") && !is_framing(b"te ") && !is_framing(b"x-bench"));
+    }
 
     #[test]
     fn what_would_split_a_message_is_refused() {

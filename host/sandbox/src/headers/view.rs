@@ -1,7 +1,6 @@
 //! Reading a header map, pseudo-headers first.
 
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use lockgate_abi::MapType;
 
 use super::filter::HeaderFilter;
@@ -21,27 +20,6 @@ enum Pseudo<'a> {
     None,
     Request(&'a RequestHead),
     Response(StatusCode),
-}
-
-/// A value that outlives the borrow of its exchange, without its bytes being copied.
-pub(crate) enum Found {
-    Value(HeaderValue),
-    Path(PathAndQuery),
-    Method(Method),
-    Status(StatusCode),
-    Static(&'static str),
-}
-
-impl Found {
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Value(value) => value.as_bytes(),
-            Self::Path(path) => path.as_str().as_bytes(),
-            Self::Method(method) => method.as_str().as_bytes(),
-            Self::Status(status) => status.as_str().as_bytes(),
-            Self::Static(text) => text.as_bytes(),
-        }
-    }
 }
 
 impl<'a> MapView<'a> {
@@ -95,25 +73,24 @@ impl<'a> MapView<'a> {
         }
     }
 
-    /// The first value under a name, as in Envoy.
-    pub(crate) fn get(self, name: &[u8]) -> Option<Found> {
+    /// What `take` makes of the first value under a name, as in Envoy.
+    pub(crate) fn get<R>(self, name: &[u8], take: impl FnOnce(&[u8]) -> R) -> Option<R> {
         if self.filter.is_some_and(|filter| !filter.allows(name)) {
             return None;
         }
-        match self.pseudo {
-            Pseudo::Request(head) => match name {
-                b":path" => return Some(Found::Path(head.path.clone())),
-                b":method" => return Some(Found::Method(head.method.clone())),
-                b":authority" => return Some(Found::Value(head.authority.clone())),
-                b":scheme" => return Some(Found::Static(head.scheme.as_str())),
-                _ if name.eq_ignore_ascii_case(b"host") => return Some(Found::Value(head.authority.clone())),
-                _ => {}
-            },
-            Pseudo::Response(status) if name == b":status" => return Some(Found::Status(status)),
-            Pseudo::Response(_) | Pseudo::None => {}
+        match (self.pseudo, name) {
+            (Pseudo::Request(head), b":path") => return Some(take(head.path.as_str().as_bytes())),
+            (Pseudo::Request(head), b":method") => return Some(take(head.method.as_str().as_bytes())),
+            (Pseudo::Request(head), b":authority") => return Some(take(head.authority.as_bytes())),
+            (Pseudo::Request(head), b":scheme") => return Some(take(head.scheme.as_str().as_bytes())),
+            (Pseudo::Request(head), _) if name.eq_ignore_ascii_case(b"host") => {
+                return Some(take(head.authority.as_bytes()));
+            }
+            (Pseudo::Response(status), b":status") => return Some(take(status.as_str().as_bytes())),
+            _ => {}
         }
         let name = std::str::from_utf8(name).ok()?;
-        self.fields.get(name).cloned().map(Found::Value)
+        self.fields.get(name).map(|value| take(value.as_bytes()))
     }
 
     /// Every entry, pseudo-headers first.

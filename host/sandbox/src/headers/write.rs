@@ -43,7 +43,7 @@ impl<'a> MapMut<'a> {
         }
         let name = checks::name(name)?;
         let value = checks::value(value)?;
-        if checks::is_framing(&name) {
+        if checks::is_framing(name.as_str().as_bytes()) {
             return Err(Refused::Framing);
         }
         append(self.fields(), name, value)
@@ -54,25 +54,27 @@ impl<'a> MapMut<'a> {
         if self.pseudo(name, value)? {
             return Ok(());
         }
-        let name = checks::name(name)?;
+        // As text, so that a name which is there already is found without being copied.
+        let text = std::str::from_utf8(name).map_err(|_| Refused::Name)?;
         let value = checks::value(value)?;
         let fields = self.fields();
-        if checks::is_framing(&name) {
+        if checks::is_framing(name) {
             // Writing back what is there changes nothing.
-            return if fields.get(&name) == Some(&value) {
+            return if fields.get(text) == Some(&value) {
                 Ok(())
             } else {
                 Err(Refused::Framing)
             };
         }
         let full = fields.len() >= MAX_FIELDS;
-        match fields.try_entry(name) {
+        match fields.try_entry(text) {
             Ok(Entry::Occupied(mut entry)) => {
                 entry.insert(value);
                 Ok(())
             }
             Ok(Entry::Vacant(entry)) if !full => entry.try_insert(value).map(|_| ()).map_err(|_| Refused::TooMany),
-            Ok(Entry::Vacant(_)) | Err(_) => Err(Refused::TooMany),
+            Ok(Entry::Vacant(_)) => Err(Refused::TooMany),
+            Err(_) => Err(Refused::Name),
         }
     }
 
@@ -117,7 +119,7 @@ impl<'a> MapMut<'a> {
                 }
                 return Err(Refused::NotPermitted);
             }
-            if checks::is_framing(&name) && self.fields_ref().get(&name) != Some(&value) {
+            if checks::is_framing(name.as_str().as_bytes()) && self.fields_ref().get(&name) != Some(&value) {
                 return Err(Refused::Framing);
             }
             append(&mut fresh, name, value)?;
@@ -241,7 +243,7 @@ pub(crate) fn trailers<'p>(pairs: impl Iterator<Item = (&'p [u8], &'p [u8])>) ->
     let mut fields = HeaderMap::new();
     for (name, value) in pairs {
         let name = checks::name(name)?;
-        if checks::is_framing(&name) {
+        if checks::is_framing(name.as_str().as_bytes()) {
             return Err(Refused::Framing);
         }
         append(&mut fields, name, checks::value(value)?)?;
@@ -287,7 +289,7 @@ fn plain<'p>(pairs: impl Iterator<Item = (&'p [u8], &'p [u8])>, length: usize) -
         if name == CONTENT_LENGTH && value.as_bytes() == length.to_string().as_bytes() {
             continue;
         }
-        if checks::is_framing(&name) {
+        if checks::is_framing(name.as_str().as_bytes()) {
             return Err(Refused::Framing);
         }
         append(&mut fields, name, value)?;

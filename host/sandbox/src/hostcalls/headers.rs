@@ -1,6 +1,7 @@
 //! `proxy_*_header_map_*`: reading and writing header maps.
 
 use lockgate_abi::{MapType, PairsWriter, Status, decode_pairs};
+use smallvec::SmallVec;
 use wasmtime::Linker;
 
 use super::ENV;
@@ -12,6 +13,9 @@ use crate::state::State;
 
 /// A whole map that takes more bytes than this counts as written anew.
 const LARGE_MAP: usize = 32 * 1024;
+
+/// A value while the guest allocates room for it. Most are short, and copying them costs less than sharing them.
+type Copied = SmallVec<[u8; 64]>;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     link_maps(linker)?;
@@ -147,8 +151,8 @@ fn value(caller: &mut Caller<'_>, map: i32, name: Span, out: Out) -> Answer {
     let map = MapType::try_from(map)?;
     let (memory, state) = guest::parts(caller)?;
     let name = guest::bytes(memory, name)?;
-    let found = see(state, map, |view| view.get(name))?.ok_or(Status::NotFound)?;
-    guest::give_bytes(caller, out, found.as_bytes())
+    let found = see(state, map, |view| view.get(name, Copied::from_slice))?.ok_or(Status::NotFound)?;
+    guest::give_bytes(caller, out, &found)
 }
 
 fn set_pairs(caller: &mut Caller<'_>, map: i32, pairs: Span) -> Answer {
@@ -158,7 +162,7 @@ fn set_pairs(caller: &mut Caller<'_>, map: i32, pairs: Span) -> Answer {
     let pairs = decode_pairs(bytes).map_err(|_| Status::BadArgument)?;
     // A map that is given back as it was read does not grow, so only the largest maps count here.
     let growth = if bytes.len() > LARGE_MAP { bytes.len() } else { 0 };
-    write(state, map, "the map", growth, |map| map.set_all(pairs))
+    write(state, map, b"the map", growth, |map| map.set_all(pairs))
 }
 
 fn change(
@@ -173,16 +177,14 @@ fn change(
     let name = guest::bytes(memory, name)?;
     let value = guest::bytes(memory, value)?;
     let growth = name.len() + value.len();
-    write(state, map, &String::from_utf8_lossy(name), growth, |map| {
-        how(map, name, value)
-    })
+    write(state, map, name, growth, |map| how(map, name, value))
 }
 
 /// Changes a map of the exchange in effect; a refusal is told to the guest and to the log.
 fn write(
     state: &mut State,
     map: MapType,
-    what: &str,
+    what: &[u8],
     growth: usize,
     change: impl FnOnce(MapMut<'_>) -> Result<(), Refused>,
 ) -> Result<(), Halt> {
@@ -197,19 +199,20 @@ fn write(
         let map = MapMut::of(&mut exchange, map, state.filter.as_ref()).ok_or(Status::NotFound)?;
         change(map)
     };
-    match changed {
-        Ok(()) => Ok(()),
-        Err(Refused::NotPermitted) => {
+    let Err(refused) = changed else { return Ok(()) };
+    let what = String::from_utf8_lossy(what);
+    match refused {
+        Refused::NotPermitted => {
             // Only OK keeps a Rust guest alive here, so the write is dropped and told, as other refused calls are.
-            state.note(format_args!("writing {what:?} is dropped: {}", Refused::NotPermitted));
+            state.note(format_args!("writing {what:?} is dropped: {refused}"));
             state.refuse(Refusal::CapabilityHeader);
             Ok(())
         }
-        Err(Refused::TooMany) => {
+        Refused::TooMany => {
             state.expel(Expulsion::HeaderGrowth, Refusal::Headers);
             Ok(())
         }
-        Err(refused) => {
+        _ => {
             state.note(format_args!("writing {what:?} is refused: {refused}"));
             Err(Status::BadArgument.into())
         }

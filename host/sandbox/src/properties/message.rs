@@ -21,9 +21,7 @@ pub(super) fn request(exchange: &Exchange, parts: &[&str]) -> Option<Bytes> {
         ["scheme"] => Some(bytes(head.scheme.as_str().as_bytes())),
         ["method"] => Some(bytes(head.method.as_str().as_bytes())),
         ["headers"] => map(exchange, MapType::HttpRequestHeaders),
-        ["headers", name] => MapView::of(exchange, MapType::HttpRequestHeaders, None)?
-            .get(name.as_bytes())
-            .map(|value| bytes(value.as_bytes())),
+        ["headers", name] => MapView::of(exchange, MapType::HttpRequestHeaders, None)?.get(name.as_bytes(), bytes),
         ["referer"] => field(&head.headers, "referer"),
         ["useragent"] => field(&head.headers, "user-agent"),
         ["id"] => Some(bytes(facts.request_id.as_bytes())),
@@ -48,9 +46,7 @@ pub(super) fn response(exchange: &Exchange, parts: &[&str]) -> Option<Bytes> {
         ["flags"] => Some(count(facts.flags)),
         ["grpc_status"] => grpc_status(exchange).map(count),
         ["headers"] => map(exchange, MapType::HttpResponseHeaders),
-        ["headers", name] => MapView::of(exchange, MapType::HttpResponseHeaders, None)?
-            .get(name.as_bytes())
-            .map(|value| bytes(value.as_bytes())),
+        ["headers", name] => MapView::of(exchange, MapType::HttpResponseHeaders, None)?.get(name.as_bytes(), bytes),
         ["trailers"] => map(exchange, MapType::HttpResponseTrailers),
         ["trailers", name] => field(exchange.response_trailers.as_ref()?, name),
         ["size"] => Some(count(facts.response_bytes)),
