@@ -27,7 +27,7 @@ use fields::Present;
 
 pub use forwarded::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID};
 pub use framing::{check_framing, check_response};
-pub use hop_by_hop::{strip_request, strip_response, strip_trailers, without_hop_by_hop};
+pub use hop_by_hop::{strip_response, strip_trailers, without_hop_by_hop};
 pub use request_id::RequestIds;
 
 /// Who is at the other end of a connection, in the forms that every request of it needs.

@@ -15,18 +15,15 @@ use http_body::{Body, Frame};
 use tokio::io::AsyncReadExt;
 
 use crate::address::Address;
-use crate::answer::{self, Framing, Head};
+use crate::answer::{Framing, Head};
 use crate::chunks::{Chunks, Piece};
 use crate::connect::Socket;
 use crate::error::{BodyFailure, ConnectionError};
 use crate::message::{Fault, Message};
 use crate::pool::{Pool, Reusable};
+use crate::reading::Reading;
 use crate::upstream::Keep;
 
-/// The largest head that an upstream may answer with, in bytes.
-const LONGEST_HEAD: usize = 64 * 1024;
-/// How many provisional answers may come before the real one.
-const MOST_PROVISIONAL: u32 = 32;
 /// Room for reading at first, and what an idle connection keeps of it.
 const LEAST_ROOM: usize = 4 * 1024;
 /// And while bodies are long.
@@ -115,10 +112,7 @@ where
         let bodiless = message.wants_head_only;
         self.message = Some(message);
         self.is_sent = false;
-        let mut reading = Reading {
-            bodiless,
-            ..Reading::default()
-        };
+        let mut reading = Reading::new(bodiless);
         let head = poll_fn(|context| self.poll_head(&mut reading, context)).await?;
         self.is_last |= !head.keeps_alive;
         self.rest = match head.framing {
@@ -175,7 +169,7 @@ where
     fn failed(&mut self, reading: &Reading, error: ConnectionError) -> Failure<B> {
         match self.message.take() {
             Some(message) if !message.is_touched() => Failure::Unsent { error, message },
-            Some(message) if !reading.has_begun => Failure::Unanswered { error, message },
+            Some(message) if !reading.has_begun() => Failure::Unanswered { error, message },
             _ => Failure::Failed(error),
         }
     }
@@ -258,56 +252,6 @@ enum Next {
     Read,
 }
 
-/// An answer's head in the reading.
-#[derive(Default)]
-struct Reading {
-    /// The answer has no body, whatever it says.
-    bodiless: bool,
-    /// Something has come.
-    has_begun: bool,
-    /// So many bytes hold no end of a head.
-    searched: usize,
-    provisional: u32,
-}
-
-impl Reading {
-    /// Takes the head from the front of what has come; provisional answers before it are dropped.
-    fn head(&mut self, incoming: &mut BytesMut) -> Result<Option<Head>, &'static str> {
-        self.has_begun = true;
-        // A head that comes in many pieces is not parsed anew for each.
-        while self.searched == 0 || has_blank_line(&incoming[self.searched.saturating_sub(3)..]) {
-            let Some(head) = answer::parse(incoming, self.bodiless)? else {
-                break;
-            };
-            incoming.advance(head.length);
-            if !head.status.is_informational() {
-                return Ok(Some(head));
-            }
-            self.searched = 0;
-            self.provisional += 1;
-            if self.provisional > MOST_PROVISIONAL {
-                return Err("one provisional answer after the other");
-            }
-            if incoming.is_empty() {
-                return Ok(None);
-            }
-        }
-        self.searched = incoming.len();
-        if self.searched > LONGEST_HEAD {
-            return Err("its head is longer than 64 KiB");
-        }
-        Ok(None)
-    }
-}
-
-/// Whether a head may end here.
-fn has_blank_line(bytes: &[u8]) -> bool {
-    bytes
-        .split(|&byte| byte == b'\n')
-        .skip(1)
-        .any(|line| line.is_empty() || line == b"\r")
-}
-
 impl<B> Reusable for Connection<B>
 where
     B: Body<Data = Bytes> + Unpin + 'static,
@@ -382,56 +326,5 @@ where
             }
             pool.put(self);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_head_in_many_pieces_is_found_where_it_ends() {
-        for text in [
-            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
-            "HTTP/1.1 200 OK\ncontent-length: 2\n\nok",
-            "HTTP/1.1 200 OK\r\ncontent-length: 2\n\r\nok",
-        ] {
-            for step in 1..text.len() + 1 {
-                let (mut reading, mut incoming) = (Reading::default(), BytesMut::new());
-                let mut found = None;
-                for piece in text.as_bytes().chunks(step) {
-                    incoming.extend_from_slice(piece);
-                    if found.is_none() {
-                        found = reading.head(&mut incoming).expect("well formed");
-                    }
-                }
-                let head = found.unwrap_or_else(|| panic!("{text:?} in pieces of {step}"));
-                assert_eq!(
-                    (head.framing, &incoming[..]),
-                    (Framing::Length(2), &b"ok"[..]),
-                    "{step}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn provisional_answers_and_long_heads_have_an_end() {
-        let mut incoming = BytesMut::from("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100).as_str());
-        assert!(Reading::default().head(&mut incoming).is_err());
-        let (mut reading, mut incoming) = (Reading::default(), BytesMut::from("HTTP/1.1 200 OK\r\n"));
-        let refused = (0..100).any(|_| {
-            incoming.extend_from_slice(
-                b"a: "
-                    .iter()
-                    .chain(&[b'x'; 1000])
-                    .chain(b"\r\n")
-                    .copied()
-                    .collect::<Vec<_>>()
-                    .as_slice(),
-            );
-            reading.head(&mut incoming).is_err()
-        });
-        assert!(refused);
     }
 }

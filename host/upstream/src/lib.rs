@@ -17,6 +17,7 @@ mod dial;
 mod error;
 mod message;
 mod pool;
+mod reading;
 mod settings;
 mod upstream;
 

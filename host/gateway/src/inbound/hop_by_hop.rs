@@ -45,20 +45,16 @@ pub(super) enum Direction {
     Response,
 }
 
-/// Removes from a request what is for this hop only. `te: trailers` stays; `expect` goes, as hyper has answered it. [`super::admit`]
-/// does this too; once more before forwarding takes away what plugins added. `trailer` is no business of one hop only (RFC 9110,
-/// section 6.6.2), and without it the HTTP library sends no trailers.
-pub fn strip_request(headers: &mut HeaderMap) {
-    strip(headers, Present::of(headers), Direction::Request);
-}
-
-/// A request's headers without what is for this hop only; a copy only if there is such a thing.
+/// A request's headers without what is for this hop only; a copy only if there is such a thing. [`super::admit`] removes it too;
+/// once more before forwarding takes away what plugins added. `te: trailers` stays; `expect` goes, as hyper has answered it.
+/// `trailer` is no business of one hop only (RFC 9110, section 6.6.2), and without it an upstream is sent no trailers.
 pub fn without_hop_by_hop(headers: &HeaderMap) -> Cow<'_, HeaderMap> {
-    if !Present::of(headers).any(ANY_BIT) {
+    let present = Present::of(headers);
+    if !present.any(ANY_BIT) {
         return Cow::Borrowed(headers);
     }
     let mut copy = headers.clone();
-    strip_request(&mut copy);
+    strip(&mut copy, present, Direction::Request);
     Cow::Owned(copy)
 }
 
