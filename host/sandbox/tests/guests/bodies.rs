@@ -123,7 +123,7 @@ fn replacing_prepends_appends_and_cuts_anywhere() {
 }
 
 #[test]
-fn a_body_cannot_be_blown_up_past_the_memory_that_the_plugin_may_have() {
+fn a_body_cannot_be_blown_up_past_its_limit_and_who_tries_is_through_with_the_request() {
     let wasm = guest(
         r#"(func (export "proxy_on_request_body") (param i32 i32 i32) (result i32) (local $n i32)
              (loop $again
@@ -135,9 +135,16 @@ fn a_body_cannot_be_blown_up_past_the_memory_that_the_plugin_may_have() {
              (i32.const 0))"#,
     );
     let stage = plugin(&wasm)
-        .with(|spec| spec.limits.memory = lockgate_units::Size::mib(1))
+        .with(|spec| spec.limits.body_growth = lockgate_units::Size::mib(1))
         .start();
     let exchange = exchange();
-    stage.open(&exchange).request_body(true).unwrap();
-    assert_eq!(stage.outside.said(), ["16"]);
+    let failure = stage.open(&exchange).request_body(true).unwrap_err();
+    assert_eq!(failure.kind, lockgate_sandbox::FailureKind::Limit);
+    assert!(failure.message.contains("limits.body_growth, 1MiB"), "{failure}");
+    assert_eq!(
+        exchange.borrow().request_body.len(),
+        1 << 20,
+        "what went past was not done"
+    );
+    assert_eq!(stage.vm.report().traps, 0, "and its VM lives");
 }

@@ -87,3 +87,51 @@ fn the_settings_are_strict_about_their_keys_and_units() {
     assert!(serde_json::from_str::<Limits>(r#"{ "deadlin": "5ms" }"#).is_err());
     assert_eq!(serde_json::from_str::<OnError>("\"bypass\"").unwrap(), OnError::Bypass);
 }
+
+#[test]
+fn what_may_be_written_is_less_than_what_may_be_seen() {
+    let body = r#"
+        (call $say (call $replace (i32.const 0) (i32.const 0) (i32.const 6) (i32.const 100) (i32.const 1)))
+        (call $say (call $replace (i32.const 0) (i32.const 20) (i32.const 5) (i32.const 100) (i32.const 1)))
+        (call $say (call $get (i32.const 0) (i32.const 0) (i32.const 6) (global.get $got) (global.get $len)))
+        (call $say (call $set_property (i32.const 40) (i32.const 4) (i32.const 100) (i32.const 1)))
+        (call $say (call $set_property (i32.const 50) (i32.const 6) (i32.const 100) (i32.const 1)))
+        (call $say (call $foreign (i32.const 60) (i32.const 4) (i32.const 0) (i32.const 0) (global.get $got) (global.get $len)))
+        ;; All headers as they were read, given back.
+        (drop (call $get_pairs (i32.const 0) (global.get $got) (global.get $len)))
+        (call $say (call $set_pairs (i32.const 0) (i32.load (global.get $got)) (i32.load (global.get $len))))"#;
+    let data = r#"(data (i32.const 0) "x-user") (data (i32.const 20) "x-app") (data (i32.const 40) "mine")
+        (data (i32.const 50) "auth.x") (data (i32.const 60) "fine") (data (i32.const 100) "!")"#;
+    let list = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+    let stage = plugin(&on_request_headers(body, data))
+        .with(|spec| {
+            spec.capabilities.write_headers = list(&["x-app*"]);
+            spec.capabilities.write_properties = list(&["auth.*"]);
+            spec.capabilities.foreign_functions = list(&[]);
+        })
+        .start();
+    let exchange = exchange();
+    assert_eq!(stage.request(&exchange), ["0", "0", "0", "0", "0", "1", "0"]);
+    let exchange = exchange.borrow();
+    assert_eq!(exchange.request.headers["x-user"], "anna", "seen, and not changed");
+    assert_eq!(exchange.request.headers["x-app"], "!");
+    assert_eq!(exchange.request.headers.get_all("x-twice").iter().count(), 2);
+    let set: Vec<_> = exchange.properties.iter().map(|(name, _)| name).collect();
+    assert_eq!(set, ["auth.x"]);
+    let mut refused: Vec<_> = stage
+        .outside
+        .refusals
+        .borrow()
+        .iter()
+        .map(|(what, _)| what.as_str())
+        .collect();
+    refused.sort_unstable();
+    assert_eq!(
+        refused,
+        [
+            "capability_foreign_function",
+            "capability_header",
+            "capability_property"
+        ]
+    );
+}

@@ -211,8 +211,20 @@ fn properties_cannot_fill_the_hosts_memory() {
     let body = "(call $say (call $set_property (i32.const 0) (i32.const 4) (i32.const 1) (i32.const 131000)))
                 (call $say (call $set_property (i32.const 0) (i32.const 3) (i32.const 1) (i32.const 131000)))
                 (call $say (call $set_property (i32.const 0) (i32.const 2) (i32.const 1) (i32.const 131000)))";
-    let said = plugin(&on_request_headers(body, "(data (i32.const 0) \"mine\")"))
-        .start()
-        .request(&exchange());
-    assert_eq!(said, ["0", "0", "10"]);
+    let stage = plugin(&on_request_headers(body, "(data (i32.const 0) \"mine\")")).start();
+    let exchange = exchange();
+    assert_eq!(
+        stage.request(&exchange),
+        ["0", "0", "0"],
+        "OK is all that Rust guests survive here"
+    );
+    assert_eq!(
+        exchange.borrow().properties.iter().count(),
+        2,
+        "and what does not fit is dropped"
+    );
+    assert_eq!(
+        *stage.outside.refusals.borrow(),
+        [(lockgate_sandbox::Refusal::Property, 1)]
+    );
 }

@@ -2,7 +2,7 @@
 
 use super::stage::{exchange, guest, plugin};
 use lockgate_sandbox::exchange::ResponseHead;
-use lockgate_units::Period;
+use lockgate_units::{Period, Size};
 
 /// Host calls by name with the number of their `i32` parameters.
 const CALLS: &[(&str, usize)] = &[
@@ -76,6 +76,8 @@ fn arbitrary_arguments_get_a_status_from_every_host_call() {
     let change = |spec: &mut lockgate_sandbox::PluginSpec| {
         spec.limits.deadline = Period::seconds(60);
         spec.limits.log_lines = u32::MAX;
+        spec.limits.log_bytes = Size::mib(1024);
+        spec.limits.header_growth = Size::mib(1024);
     };
     let stage = plugin(&wasm).with(change).start();
     let exchange = exchange();
