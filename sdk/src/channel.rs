@@ -118,8 +118,12 @@ impl Channel {
         }
         let head_waits = !self.head_gone.get();
         match self.want.get() {
-            Want::Whole if head_waits && self.lets_head_go() => {
-                self.release_head();
+            // Outside its own callback a held head is let go in every host, as none looks for the body then. A host that
+            // keeps heads still does so while the body is held.
+            Want::Whole if !self.body_paused.get() => {
+                if self.lets_head_go() {
+                    self.release_head();
+                }
                 self.paused.set(false);
                 true
             }

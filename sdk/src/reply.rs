@@ -72,7 +72,7 @@ impl Reply {
             Some(id) => ("\",\"request_id\":\"", id.as_str()),
             None => ("", ""),
         };
-        let mut json = String::with_capacity(240);
+        let mut json = Vec::with_capacity(240);
         // What may hold quotes is every other part.
         for pair in [
             ["{\"type\":\"", prefix],
@@ -83,10 +83,10 @@ impl Reply {
             [",\"detail\":\"", detail],
             [before_id, id],
         ] {
-            json.push_str(pair[0]);
+            json.extend_from_slice(pair[0].as_bytes());
             push_escaped(&mut json, pair[1]);
         }
-        json.push_str("\"}");
+        json.extend_from_slice(b"\"}");
         self.body("application/problem+json", json)
     }
 
@@ -105,21 +105,17 @@ impl Reply {
     }
 }
 
-/// Appends `text` as the inside of a JSON string.
-fn push_escaped(json: &mut String, text: &str) {
-    let mut rest = text;
-    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
-        let (plain, special) = rest.split_at(at);
-        json.push_str(plain);
-        json.push_str(match special.as_bytes().first() {
-            Some(b'"') => "\\\"",
-            Some(b'\\') => "\\\\",
+/// Appends `text` as the inside of a JSON string. By bytes: what is escaped is ASCII, and slices of text would bring in the
+/// machinery that tells where they were cut.
+fn push_escaped(json: &mut Vec<u8>, text: &str) {
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => json.extend([b'\\', byte]),
             // A control character has no business in a message; a space is as good.
-            _ => " ",
-        });
-        rest = special.get(1..).unwrap_or_default();
+            0..=0x1f => json.push(b' '),
+            _ => json.push(byte),
+        }
     }
-    json.push_str(rest);
 }
 
 /// The reason phrase of the statuses that plugins answer with (RFC 9110, section 15).

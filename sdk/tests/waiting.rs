@@ -277,6 +277,11 @@ fn elsewhere_the_head_goes_first_and_to_change_it_late_is_an_error() {
     assert_eq!(asked.forwarded_body(), "");
     asked.answer_callout(0, Some(200), "");
     assert_eq!(asked.forwarded_body(), "seen:x");
+    drop(asked);
+    let asked = gateway.request("POST", "/asks-first").body("x").body("y").send();
+    assert_eq!(asked.forwarded_body(), "");
+    asked.answer_callout(0, Some(200), "");
+    assert_eq!(asked.forwarded_body(), "seen:xy");
 }
 
 #[test]
