@@ -189,12 +189,18 @@ fn address_of(address: SocketAddr) -> Value {
     json!({ "socket_address": { "address": address.ip().to_string(), "port_value": address.port() } })
 }
 
+/// A cluster called `grpc` speaks HTTP/2.
 fn cluster((name, endpoint): &(&str, SocketAddr)) -> Value {
+    let protocol = if *name == "grpc" {
+        json!({ "http2_protocol_options": {} })
+    } else {
+        json!({ "http_protocol_options": { "enable_trailers": true } })
+    };
     json!({
         "name": name, "type": "STATIC", "connect_timeout": "2s",
         "typed_extension_protocol_options": { "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
             "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-            "explicit_http_config": { "http_protocol_options": { "enable_trailers": true } } } },
+            "explicit_http_config": protocol } },
         "load_assignment": { "cluster_name": name,
             "endpoints": [ { "lb_endpoints": [ { "endpoint": { "address": address_of(*endpoint) } } ] } ] }
     })

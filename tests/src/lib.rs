@@ -8,6 +8,7 @@ pub mod config;
 pub mod curl;
 pub mod envoy;
 pub mod gateway;
+pub mod grpc;
 pub mod http;
 pub mod load;
 pub mod metrics;
@@ -16,6 +17,7 @@ pub mod upstream;
 pub mod wire;
 
 pub use gateway::Gateway;
+pub use grpc::GrpcServer;
 pub use http::{get, post, request};
 pub use upstream::Upstream;
 pub use wire::Wire;

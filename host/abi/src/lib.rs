@@ -9,6 +9,7 @@
 mod kinds;
 mod pairs;
 mod property;
+pub mod protobuf;
 mod status;
 mod version;
 

@@ -5,6 +5,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::HeaderMap;
+use http::header::TRAILER;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::chain::{Chain, Stop};
@@ -55,6 +57,16 @@ impl Outgoing {
         } else {
             Self::Direct(lane.into_source())
         })
+    }
+
+    /// The `Trailer` field, without which HTTP/1 carries no trailers: set where a plugin's trailers are known by now and nobody
+    /// has announced them.
+    pub(crate) fn announce_trailers(&self, headers: &mut HeaderMap) {
+        if let Self::Chained(lane) = self
+            && let Some(names) = lane.settled_trailers()
+        {
+            headers.entry(TRAILER).or_insert(names);
+        }
     }
 
     /// True when plugins may change the body on its way, so that a length told in the head may not hold.

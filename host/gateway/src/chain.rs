@@ -202,6 +202,11 @@ impl Chain {
         Ok(())
     }
 
+    /// True when a plugin asked for the route to be looked for again.
+    pub(crate) fn wants_another_route(&self) -> bool {
+        !self.is_empty() && self.exchange.borrow().asked.reroute
+    }
+
     /// True, once, when the plugin at `index` asked that the paused message goes on.
     pub(crate) fn resumed(&self, index: usize, direction: Direction) -> bool {
         let mut exchange = self.exchange.borrow_mut();

@@ -58,6 +58,7 @@ async fn open(station: Rc<Station>, listener: Rc<ListenerView>, stream: TcpStrea
         peer,
         local,
         tls: None,
+        properties: Default::default(),
     };
     let greeting = limits.header_timeout.0;
     let served = |connection: Connection, scheme: Scheme| {

@@ -1,5 +1,5 @@
 //! The functions of the host's own that plugins call by `proxy_call_foreign_function`: `lockgate.counter` and
-//! `lockgate.cache`. JSON in, JSON out; what they do is done in `lockgate-store`.
+//! `lockgate.cache`, JSON in, JSON out, which are done in `lockgate-store`; and those of Envoy.
 //!
 //! Names are scoped by the plugin's name, so plugins cannot reach into each other's. Malformed calls answer
 //! BAD_ARGUMENT, unknown functions NOT_FOUND: a plugin can tell from that what this host offers.
@@ -7,30 +7,34 @@
 mod cache;
 mod conditional;
 mod counter;
+mod envoy;
 
 use std::sync::Arc;
 
 use lockgate_abi::Status;
+use lockgate_sandbox::Plugin;
 use lockgate_sandbox::exchange::SharedExchange;
 use lockgate_store::{KeyError, QueueError, Store};
 use serde::{Deserialize, Serialize};
 
-/// Calls the function `name` for the plugin `plugin`, on behalf of the stream with this exchange, if there is one.
+/// Calls the function `name` for a plugin, on behalf of the stream with this exchange, if there is one.
 ///
 /// # Errors
 /// [`Status::NotFound`] for an unknown function, [`Status::BadArgument`] for an argument that it does not take or a phase in
 /// which it cannot be called.
 pub(crate) fn call(
     store: &Arc<Store>,
-    plugin: &str,
+    plugin: &Plugin,
     name: &str,
     argument: &[u8],
     exchange: Option<&SharedExchange>,
 ) -> Result<Vec<u8>, Status> {
+    let limit = plugin.spec().limits.memory.as_usize();
+    let plugin = plugin.name();
     match name {
         "lockgate.counter" => counter::call(store, plugin, argument),
         "lockgate.cache" => cache::call(store, plugin, argument, exchange),
-        _ => Err(Status::NotFound),
+        _ => envoy::call(name, argument, limit).unwrap_or(Err(Status::NotFound)),
     }
 }
 

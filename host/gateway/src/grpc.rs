@@ -54,7 +54,7 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 /// What an HTTP status means to a gRPC client (gRPC, "HTTP to gRPC Status Code Mapping").
-fn from_http(status: StatusCode) -> u32 {
+pub(crate) fn from_http(status: StatusCode) -> u32 {
     match status.as_u16() {
         400 => 13,
         401 => 16,
@@ -76,6 +76,26 @@ fn escaped(message: &[u8]) -> HeaderValue {
         }
     }
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// What a `grpc-message` says. What is not well escaped is told as it stands.
+pub(crate) fn unescaped(message: &[u8]) -> String {
+    let digit = |at: usize| message.get(at).and_then(|&byte| char::from(byte).to_digit(16));
+    let (mut bytes, mut at) = (Vec::with_capacity(message.len()), 0);
+    while let Some(&byte) = message.get(at) {
+        match (byte, digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                // Two hexadecimal digits are a byte.
+                bytes.push((high * 16 + low) as u8);
+                at += 3;
+            }
+            _ => {
+                bytes.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -114,6 +134,7 @@ mod tests {
             assert_eq!((head.status.as_u16(), body.len()), (200, 0));
             assert_eq!(head.headers["grpc-status"], expected);
             assert_eq!(head.headers["grpc-message"], "50%25 of%C3%A4");
+            assert_eq!(unescaped(head.headers["grpc-message"].as_bytes()), "50% of\u{e4}");
         }
     }
 

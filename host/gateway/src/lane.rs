@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame};
 use lockgate_sandbox::exchange::BodyBuffer;
 use lockgate_sandbox::{Action, Failure, Stream};
@@ -135,6 +135,13 @@ impl Lane {
         } else {
             None
         }
+    }
+
+    /// The names of the trailers, if they are known before anything is sent, as a list for `Trailer`.
+    pub(crate) fn settled_trailers(&self) -> Option<HeaderValue> {
+        let trailers = self.out.back()?.trailers_ref()?;
+        let names: Vec<_> = trailers.keys().map(HeaderName::as_str).collect();
+        HeaderValue::try_from(names.join(", ")).ok()
     }
 
     /// The source alone, when no plugin touches the body.
@@ -286,6 +293,9 @@ impl Lane {
                 Direction::Request => stream.request_body(last),
                 Direction::Response => stream.response_body(last),
             })?;
+            if last && self.has_new_trailers() {
+                self.stages[index].held.end = End::Trailers;
+            }
         }
         if trailers_hook && part.end == End::Trailers {
             action = self.with_body(index, trailers, |stream| match direction {
@@ -336,6 +346,19 @@ impl Lane {
             Direction::Request => exchange.request_trailers = Some(trailers),
             Direction::Response => exchange.response_trailers = Some(trailers),
         }
+    }
+
+    /// Whether a plugin has just given trailers to a message that came without: those behind it meet them as if they had come.
+    fn has_new_trailers(&self) -> bool {
+        let mut exchange = self.chain.exchange.borrow_mut();
+        let trailers = match self.direction {
+            Direction::Request => &mut exchange.request_trailers,
+            Direction::Response => &mut exchange.response_trailers,
+        };
+        if trailers.as_ref().is_some_and(HeaderMap::is_empty) {
+            *trailers = None;
+        }
+        trailers.is_some()
     }
 
     fn take_trailers(&self) -> Option<HeaderMap> {

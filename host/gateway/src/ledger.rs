@@ -11,6 +11,7 @@ use crate::access_log::{AccessLog, PluginTimes, Record};
 use crate::chain::Chain;
 use crate::clock;
 use crate::deadline::Deadline;
+use crate::flag;
 use crate::metrics::RequestSeries;
 use crate::pulse::Busy;
 use crate::source::Meter;
@@ -65,6 +66,11 @@ impl Ledger {
             _busy: busy,
             deadline: Deadline::none(),
         }
+    }
+
+    /// The request goes another way than it came by, and is counted there.
+    pub(crate) fn count_by(&mut self, series: RequestSeries) {
+        self.series = series;
     }
 
     /// The answer's head is about to be sent; the rest has what is left of the route's time.
@@ -146,6 +152,9 @@ impl Drop for Ledger {
             exchange.facts.ended = Some(took);
             exchange.facts.request_bytes = self.received.bytes();
             exchange.facts.response_bytes = self.sent;
+            if self.ending == Ending::Open {
+                exchange.facts.flags |= flag::DOWNSTREAM_CONNECTION_TERMINATION;
+            }
             took
         };
         self.chain.finish();

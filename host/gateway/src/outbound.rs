@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 
+use http::header;
 use lockgate_config::model::{PathMatch, Route};
 use lockgate_upstream::{Client, Head, SendError, Sent, Upstream};
 
@@ -10,7 +11,7 @@ use crate::body::Outgoing;
 use crate::chain::Chain;
 use crate::problem::{Malformed, Problem};
 use crate::source::BodyError;
-use crate::{inbound, path};
+use crate::{flag, inbound, path};
 
 /// Sends the request to `upstream`. Its head is written as it now stands in the exchange, which keeps it.
 pub(crate) fn send<'a>(
@@ -27,10 +28,15 @@ pub(crate) fn send<'a>(
         None => None,
     };
     // Plugins may have added what is for one hop only.
-    let headers = match chain.is_empty() {
+    let mut headers = match chain.is_empty() {
         true => Cow::Borrowed(&request.headers),
         false => inbound::without_hop_by_hop(&request.headers),
     };
+    if body.is_chained() {
+        let headers = headers.to_mut();
+        headers.remove(header::CONTENT_LENGTH);
+        body.announce_trailers(headers);
+    }
     let head = Head {
         method: &request.method,
         target: path.as_ref().unwrap_or(&request.path).as_str(),
@@ -45,6 +51,17 @@ fn matched_prefix(path: &PathMatch) -> &str {
         PathMatch::Prefix(prefix) => prefix,
         PathMatch::Exact(path) => path,
         PathMatch::Any | PathMatch::Regex(_) => "/",
+    }
+}
+
+/// What Envoy's response flags tell of the failure (`CoreResponseFlag`, as bits).
+pub(crate) fn flags(error: &SendError) -> u64 {
+    match error {
+        SendError::NoEndpoint => flag::NO_HEALTHY_UPSTREAM,
+        SendError::Connect { .. } | SendError::ConnectTimeout { .. } => flag::UPSTREAM_CONNECTION_FAILURE,
+        SendError::Closed { .. } => flag::UPSTREAM_CONNECTION_TERMINATION,
+        SendError::Protocol { .. } => flag::UPSTREAM_PROTOCOL_ERROR,
+        SendError::RequestBody { .. } => 0,
     }
 }
 

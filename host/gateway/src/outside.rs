@@ -8,14 +8,15 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use lockgate_sandbox::exchange::SharedExchange;
 use lockgate_sandbox::{
-    Callout, CalloutReply, Failure, LogLevel, MetricKind, Outside, Plugin, QueueTarget, Refusal, Status, TickTarget,
-    VmEvent,
+    Callout, CalloutReply, Failure, GrpcCall, GrpcReply, GrpcStream, Lingering, LogLevel, MetricKind, Outside, Plugin,
+    QueueTarget, Refusal, Status, TickTarget, VmEvent,
 };
+use lockgate_upstream::Protocol;
 use rustc_hash::FxHashMap;
 use tokio::task::AbortHandle;
 
 use crate::station::Station;
-use crate::{callout, clock, foreign, guest_log};
+use crate::{callout, clock, foreign, grpc_callout, guest_log};
 
 /// The world around one worker's VMs.
 pub(crate) struct World {
@@ -34,11 +35,16 @@ impl World {
         })
     }
 
-    /// Something was put in a queue that a plugin of this worker listens to.
+    /// Something was put in a queue that a plugin of this worker listens to. If its VM is gone, the listener before it is told.
     pub(crate) fn ring(&self, queue: u32) {
         let target = self.queues.borrow().get(&queue).cloned();
-        if target.is_some_and(|target| !target.ready(queue)) {
-            self.queues.borrow_mut().remove(&queue);
+        if target.is_some_and(|target| target.ready(queue)) {
+            return;
+        }
+        self.queues.borrow_mut().remove(&queue);
+        if let Ok(station) = self.station() {
+            station.shared.bells.take_down(queue, &station.bell);
+            station.shared.bells.ring(queue);
         }
     }
 
@@ -79,6 +85,22 @@ impl Outside for World {
         let (upstream, client) = (upstream.clone(), station.callouts.clone());
         tokio::task::spawn_local(async move { callout::make(client, &upstream, callout, reply).await });
         Ok(())
+    }
+
+    fn grpc(&self, plugin: &Plugin, call: GrpcCall, reply: GrpcReply) -> Result<Box<dyn GrpcStream>, Status> {
+        let station = self.station()?;
+        let view = station.current().ok_or(Status::InternalFailure)?;
+        let (_, upstream) = view.snapshot.upstream(&call.upstream).ok_or(Status::ParseFailure)?;
+        if upstream.protocol() != Protocol::Http2 {
+            tracing::warn!(plugin = %plugin.name(), upstream = %upstream.name(), "gRPC needs an upstream with `protocol` `http2`");
+            return Err(Status::InternalFailure);
+        }
+        Ok(grpc_callout::open(
+            station.callouts.clone(),
+            upstream.clone(),
+            call,
+            reply,
+        ))
     }
 
     fn set_tick(&self, target: TickTarget, period: Option<Duration>) {
@@ -177,7 +199,7 @@ impl Outside for World {
         argument: &[u8],
         exchange: Option<&SharedExchange>,
     ) -> Result<Vec<u8>, Status> {
-        foreign::call(&self.station()?.shared.store, plugin.name(), name, argument, exchange)
+        foreign::call(&self.station()?.shared.store, plugin, name, argument, exchange)
     }
 
     fn check_property(&self, _plugin: &Plugin, name: &str, value: &[u8]) -> Result<(), Status> {
@@ -187,6 +209,12 @@ impl Outside for World {
         let view = self.station()?.current().ok_or(Status::InternalFailure)?;
         let known = std::str::from_utf8(value).is_ok_and(|name| view.snapshot.upstream(name).is_some());
         if known { Ok(()) } else { Err(Status::BadArgument) }
+    }
+
+    fn linger(&self, lingering: Lingering) {
+        if let Ok(station) = self.station() {
+            station.lingerers.add(clock::now(), lingering);
+        }
     }
 
     fn failed(&self, plugin: &Plugin, failure: &Failure, _phase: &str) {

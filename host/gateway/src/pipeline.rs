@@ -17,11 +17,12 @@ use crate::admission;
 use crate::body::{ClientBody, Outgoing};
 use crate::chain::{Chain, Stop};
 use crate::deadline::Deadline;
+use crate::ledger::Ledger;
 use crate::problem::{self, Problem};
 use crate::served::Served;
 use crate::source::Source;
 use crate::view::View;
-use crate::{clock, grpc, inbound, outbound};
+use crate::{clock, flag, grpc, inbound, outbound, reroute};
 
 /// The plugin or the gateway wants the connection (HTTP/1) or stream (HTTP/2) to end without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -35,14 +36,11 @@ pub(crate) async fn answer(served: Rc<Served>, request: Request<Incoming>) -> Re
     let (route, started) = (admitted.route, admitted.started);
     let chain = Chain::new(admitted.exchange, view.chain(route));
     let mut ledger = served.open_ledger(&view, route, &chain, admitted.body.meter());
-    let timeout = route
-        .and_then(|route| view.snapshot.model.routes[route].timeout)
-        .map(|timeout| timeout.0);
-    let mut deadline = Deadline::new(started, timeout, served.station.ward.alarms());
+    let mut deadline = served.deadline(&view, route, started);
 
     let outcome = match admitted.refused {
         Some(problem) => Err(Stop::Problem(problem)),
-        None => forward(&served, &view, &chain, route, admitted.body, &mut deadline).await,
+        None => forward(&served, &view, &chain, route, admitted.body, &mut deadline, &mut ledger).await,
     };
     let (first, source) = arrive(&chain, outcome)?;
     let body = match deadline.bound(Outgoing::response(&chain, first, source)).await {
@@ -64,8 +62,16 @@ async fn forward(
     route: Option<usize>,
     source: Source,
     deadline: &mut Deadline,
+    ledger: &mut Ledger,
 ) -> Result<Response<PooledBody>, Stop> {
     let body = deadline.bound(Outgoing::request(chain, source)).await?;
+    let mut route = route;
+    if chain.wants_another_route() {
+        route = reroute::again(view, chain, route);
+        let started = chain.exchange.borrow().facts.started;
+        *deadline = served.deadline(view, route, started);
+        ledger.count_by(served.series(view, route));
+    }
     let Some(route) = route else {
         return Err(Stop::Problem(Problem::NoRoute));
     };
@@ -120,6 +126,7 @@ async fn until_stopped(
             // Sending may have failed because a plugin ended the request's body; then the plugin's word counts.
             Poll::Ready(Err(error)) => Poll::Ready(Err(chain.take_stopped().unwrap_or_else(|| {
                 tracing::debug!(%error, "no answer from the upstream");
+                chain.exchange.borrow_mut().facts.flags |= outbound::flags(&error);
                 Stop::Problem(outbound::problem(&error))
             }))),
             Poll::Pending => deadline
@@ -168,6 +175,7 @@ fn arrive(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result<
         }
         Err(Stop::Problem(problem)) => {
             exchange.facts.code_details = Some(problem.code().into());
+            exchange.facts.flags |= flag::of(problem);
             let (head, body) = problem::respond(problem, Some(&exchange.facts.request_id));
             let (head, body) = grpc::in_form(&exchange.request, head, body, None);
             (head, chain.reached(), Source::whole(body))
@@ -193,6 +201,7 @@ fn head(chain: &Chain, body: &Outgoing, close: bool) -> Response<()> {
     if body.is_chained() {
         // hyper writes the length that the body knows, or chunks.
         response.headers_mut().remove(header::CONTENT_LENGTH);
+        body.announce_trailers(response.headers_mut());
     }
     if close && exchange.facts.version <= Version::HTTP_11 {
         response

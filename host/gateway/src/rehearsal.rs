@@ -192,6 +192,7 @@ impl Rehearsal {
             peer: caller.peer,
             local: listener.settings.listen,
             tls: caller.tls,
+            properties: Default::default(),
         };
         let scheme = if connection.tls.is_some() {
             Scheme::Https

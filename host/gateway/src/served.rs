@@ -1,12 +1,15 @@
 //! A connection as its requests see it: whom it belongs to, how it came in, on which worker.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use lockgate_sandbox::exchange::{Connection, Scheme};
 
 use crate::chain::Chain;
+use crate::deadline::Deadline;
 use crate::inbound::Peer;
 use crate::ledger::Ledger;
+use crate::metrics::RequestSeries;
 use crate::pulse::Pulse;
 use crate::source::Meter;
 use crate::station::Station;
@@ -34,6 +37,17 @@ impl Served {
         view.listener(&self.connection.listener).unwrap_or(&self.listener)
     }
 
+    /// Where requests of this connection on a route are counted.
+    pub(crate) fn series(&self, view: &View, route: Option<usize>) -> RequestSeries {
+        view.requests(&self.station.metrics, self.listener(view), route)
+    }
+
+    /// The time that a route gives a request which started at `started`.
+    pub(crate) fn deadline(&self, view: &View, route: Option<usize>, started: Instant) -> Deadline {
+        let timeout = route.and_then(|route| view.snapshot.model.routes[route].timeout);
+        Deadline::new(started, timeout.map(|timeout| timeout.0), self.station.ward.alarms())
+    }
+
     /// Opens the account of a request.
     pub(crate) fn open_ledger(
         &self,
@@ -42,7 +56,7 @@ impl Served {
         chain: &Rc<Chain>,
         received: Meter,
     ) -> Ledger {
-        let series = view.requests(&self.station.metrics, self.listener(view), route);
+        let series = self.series(view, route);
         let log = self.station.shared.access_log.load_full();
         Ledger::open(chain.clone(), view.clone(), series, log, received, self.pulse.begin())
     }

@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use lockgate_upstream::PooledBody;
 
+use crate::feed::Feed;
 use crate::inbound;
 
 /// Why a body ended before its end.
@@ -78,6 +79,7 @@ enum Origin {
     Client(Incoming),
     Upstream(PooledBody),
     Whole(Option<Bytes>),
+    Fed(Feed),
 }
 
 impl Source {
@@ -109,6 +111,15 @@ impl Source {
         }
     }
 
+    /// A body that somebody is writing.
+    pub(crate) fn fed(feed: Feed) -> Self {
+        Self {
+            origin: Origin::Fed(feed),
+            meter: Meter::default(),
+            limit: u64::MAX,
+        }
+    }
+
     /// The count of what has passed, which outlives the source.
     pub(crate) fn meter(&self) -> Meter {
         self.meter.clone()
@@ -129,6 +140,7 @@ impl Body for Source {
                 std::task::ready!(Pin::new(body).poll_frame(cx)).map(|f| f.map_err(|e| BodyError::Upstream(e.into())))
             }
             Origin::Whole(body) => body.take().map(|data| Ok(Frame::data(data))),
+            Origin::Fed(feed) => std::task::ready!(feed.poll_next(cx)),
         };
         let Some(Ok(mut frame)) = frame else {
             return Poll::Ready(frame);
@@ -149,6 +161,7 @@ impl Body for Source {
             Origin::Client(body) => body.is_end_stream(),
             Origin::Upstream(body) => body.is_end_stream(),
             Origin::Whole(body) => body.is_none(),
+            Origin::Fed(feed) => feed.is_read(),
         }
     }
 
@@ -156,6 +169,7 @@ impl Body for Source {
         match &self.origin {
             Origin::Client(body) => body.size_hint(),
             Origin::Upstream(body) => body.size_hint(),
+            Origin::Fed(_) => SizeHint::default(),
             Origin::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |data| data.len() as u64)),
         }
     }

@@ -16,6 +16,7 @@ use crate::chance::Chance;
 use crate::clock::Calendar;
 use crate::crowd::Crowd;
 use crate::inbound::RequestIds;
+use crate::lingering::Lingerers;
 use crate::metrics::WorkerMetrics;
 use crate::pulse::Ward;
 use crate::view::View;
@@ -82,6 +83,8 @@ pub(crate) struct Station {
     pub(crate) bell: Bell,
     /// What the workers share.
     pub(crate) shared: Shared,
+    /// VMs that nobody needs any more, until their plugins are done.
+    pub(crate) lingerers: Lingerers,
     /// Watches the connections for silence.
     pub(crate) ward: Ward,
     /// The process is ending: connections close after the answer that they are at.
@@ -101,6 +104,7 @@ impl Station {
             request_ids: setting.request_ids,
             bell,
             shared,
+            lingerers: Lingerers::default(),
             ward: Ward::new(),
             draining: Cell::new(false),
         })
@@ -122,6 +126,12 @@ impl Station {
         // The old view is dropped after the cell is free: its end runs guest code.
         let before = self.view.borrow_mut().replace(view);
         drop(before);
+    }
+
+    /// No request starts any more: the plugins' VMs end with the last request.
+    pub(crate) fn retire(&self) {
+        let last = self.view.borrow_mut().take();
+        drop(last);
     }
 
     /// A number for a connection that no other connection has had.

@@ -87,6 +87,7 @@ pub(crate) async fn serve(
             peer,
             local,
             tls,
+            properties: Default::default(),
         },
     };
     match &listener.certificates {

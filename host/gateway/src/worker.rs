@@ -139,6 +139,7 @@ pub(crate) async fn sweep(station: Rc<Station>) {
     loop {
         interval.tick().await;
         station.ward.sweep(clock::now());
+        station.lingerers.sweep(clock::now());
     }
 }
 
@@ -162,6 +163,13 @@ async fn drain(station: &Rc<Station>, doors: Doors, limit: Duration) {
         station.ward.tell_all(Order::Close);
         tokio::task::yield_now().await;
     }
+    // A plugin that is not done yet has what is left of the time.
+    station.retire();
+    while station.lingerers.count() > 0 && Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        station.lingerers.sweep(clock::now());
+    }
+    station.lingerers.clear();
 }
 
 /// The listeners that this worker accepts for.

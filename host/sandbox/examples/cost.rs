@@ -135,6 +135,7 @@ fn exchange() -> SharedExchange {
         peer: local,
         local,
         tls: None,
+        properties: Default::default(),
     };
     let id = HeaderValue::from_static("r");
     let facts = Facts::new(

@@ -14,6 +14,8 @@ pub(crate) enum HeadersHook {
 
 /// Root, call, and the numbers of headers, body bytes and trailers.
 type Answered = TypedFunc<(u32, u32, u32, u32, u32), ()>;
+/// Root, call, and a number of entries or bytes, or a status.
+type OfGrpc = TypedFunc<(u32, u32, u32), ()>;
 type Event = TypedFunc<u32, ()>;
 type Counted = TypedFunc<(u32, u32), u32>;
 type Body = TypedFunc<(u32, u32, u32), u32>;
@@ -40,6 +42,10 @@ pub(crate) struct Exports {
     pub(crate) downstream_close: Option<Close>,
     pub(crate) upstream_close: Option<Close>,
     pub(crate) http_call_response: Option<Answered>,
+    pub(crate) grpc_initial_metadata: Option<OfGrpc>,
+    pub(crate) grpc_receive: Option<OfGrpc>,
+    pub(crate) grpc_trailing_metadata: Option<OfGrpc>,
+    pub(crate) grpc_close: Option<OfGrpc>,
     pub(crate) queue_ready: Option<TypedFunc<(u32, u32), ()>>,
     pub(crate) initialise: Initialise,
     pub(crate) memory: Option<Memory>,
@@ -85,6 +91,10 @@ const NAMES: &[&str] = &[
     "proxy_on_downstream_connection_close",
     "proxy_on_upstream_connection_close",
     "proxy_on_http_call_response",
+    "proxy_on_grpc_receive_initial_metadata",
+    "proxy_on_grpc_receive",
+    "proxy_on_grpc_receive_trailing_metadata",
+    "proxy_on_grpc_close",
     "proxy_on_queue_ready",
 ];
 
@@ -130,6 +140,10 @@ impl ExportIndices {
             downstream_close: found.function("proxy_on_downstream_connection_close"),
             upstream_close: found.function("proxy_on_upstream_connection_close"),
             http_call_response: found.function("proxy_on_http_call_response"),
+            grpc_initial_metadata: found.function("proxy_on_grpc_receive_initial_metadata"),
+            grpc_receive: found.function("proxy_on_grpc_receive"),
+            grpc_trailing_metadata: found.function("proxy_on_grpc_receive_trailing_metadata"),
+            grpc_close: found.function("proxy_on_grpc_close"),
             queue_ready: found.function("proxy_on_queue_ready"),
             initialise,
             memory: found.memory(),

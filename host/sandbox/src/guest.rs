@@ -56,6 +56,11 @@ pub(crate) struct Out {
 }
 
 impl Out {
+    /// The guest wants no result.
+    pub(crate) const fn is_null(self) -> bool {
+        self.at == 0 && self.len == 0
+    }
+
     pub(crate) const fn new(at: i32, len: i32) -> Self {
         Self { at, len }
     }

@@ -8,7 +8,7 @@ mod filter;
 mod view;
 mod write;
 
-pub(crate) use checks::Refused;
+pub(crate) use checks::{Refused, path};
 pub(crate) use filter::HeaderFilter;
 pub(crate) use view::MapView;
 pub(crate) use write::{MapMut, callout_head, local_headers, trailers};

@@ -53,7 +53,7 @@ const ENV: &str = "env";
 /// Whether a function of this name can be imported from this module.
 pub(crate) fn offers(module: &str, name: &str) -> bool {
     match module {
-        ENV => HostCall::exists(name) || name == configuration::GROWTH_NOTICE,
+        ENV => HostCall::exists(name) || configuration::offers(name),
         module => wasi::MODULES.contains(&module) && wasi::offers(name),
     }
 }

@@ -93,6 +93,10 @@ const SIGNATURES: &[(&str, usize, bool)] = &[
     ("proxy_on_downstream_connection_close", 2, false),
     ("proxy_on_upstream_connection_close", 2, false),
     ("proxy_on_http_call_response", 5, false),
+    ("proxy_on_grpc_receive_initial_metadata", 3, false),
+    ("proxy_on_grpc_receive", 3, false),
+    ("proxy_on_grpc_receive_trailing_metadata", 3, false),
+    ("proxy_on_grpc_close", 3, false),
     ("proxy_on_queue_ready", 2, false),
 ];
 

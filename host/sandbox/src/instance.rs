@@ -6,6 +6,7 @@
 
 mod birth;
 mod contexts;
+mod hold;
 mod later;
 
 use std::cell::{Cell, RefCell};
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Store, TypedFunc, WasmParams, WasmResults};
 
+pub(crate) use self::hold::Hold;
+pub use self::hold::Lingering;
 use self::later::Later;
 use crate::exports::Exports;
 use crate::failure::{Failure, FailureKind};
@@ -70,6 +73,21 @@ pub(crate) struct Instance {
     finished: Cell<u64>,
     /// Contexts whose `done` said "not yet".
     waiting: Cell<usize>,
+    /// How far the end of the root context has got.
+    root: Cell<Root>,
+}
+
+/// How far the end of the root context has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Root {
+    /// It serves.
+    Open,
+    /// Its `done` said "not yet".
+    Waiting,
+    /// It is done, and waits for its streams to be.
+    Done,
+    /// It is deleted.
+    Over,
 }
 
 impl Instance {
@@ -324,8 +342,8 @@ pub(crate) fn failure(plugin: &Plugin, kind: FailureKind, message: String) -> Fa
 }
 
 impl Drop for Instance {
-    /// Nobody holds it any more: the root context ends as stream contexts do.
+    /// Nobody holds it any more: what is left of its contexts ends now.
     fn drop(&mut self) {
-        self.end_root();
+        self.end_all();
     }
 }

@@ -38,11 +38,13 @@ pub use engine::{Engine, EngineSettings};
 pub use failure::{EngineError, Failure, FailureKind, LoadError};
 pub use incident::{Refusal, VmEvent};
 pub use inspect::Hooks;
+pub use instance::Lingering;
 pub use lockgate_abi::{AbiVersion, Action, LogLevel, MetricKind, PeerType, Status};
 pub use module::Module;
 pub use os::random;
 pub use outside::{
-    Callout, CalloutFailure, CalloutReply, CalloutResponse, CalloutResult, Outside, QueueTarget, TickTarget,
+    Callout, CalloutFailure, CalloutReply, CalloutResponse, CalloutResult, GrpcCall, GrpcEvent, GrpcKind, GrpcReply,
+    GrpcStream, Outside, QueueTarget, TickTarget,
 };
 pub use plugin::{Plugin, PluginSpec};
 pub use stream::Stream;

@@ -5,6 +5,8 @@
 //! Also the handles by which the outside answers: [`CalloutReply`], [`TickTarget`], [`QueueTarget`]. They hold a VM
 //! weakly: a VM that is gone answers nothing.
 
+mod grpc;
+
 use std::rc::Weak;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,8 +17,11 @@ use lockgate_abi::{LogLevel, MetricKind, Status};
 use crate::exchange::{RequestHead, SharedExchange};
 use crate::failure::Failure;
 use crate::incident::{Refusal, VmEvent};
+use crate::instance::Lingering;
 use crate::os;
 use crate::plugin::Plugin;
+
+pub use grpc::{GrpcCall, GrpcEvent, GrpcKind, GrpcReply, GrpcStream};
 
 /// The world around the VMs of one worker.
 ///
@@ -49,6 +54,16 @@ pub trait Outside {
     /// # Errors
     /// [`Status::BadArgument`] for an unknown upstream; [`Status::InternalFailure`] if it cannot be started.
     fn callout(&self, plugin: &Plugin, callout: Callout, reply: CalloutReply) -> Result<(), Status>;
+
+    /// Opens a gRPC call or stream and returns at once. Its events go to `reply`, never from within this call.
+    ///
+    /// # Errors
+    /// [`Status::ParseFailure`] for an unknown upstream; [`Status::InternalFailure`] if it cannot be opened, as where there is no
+    /// network at all.
+    fn grpc(&self, plugin: &Plugin, call: GrpcCall, reply: GrpcReply) -> Result<Box<dyn GrpcStream>, Status> {
+        let _ = (plugin, call, reply);
+        Err(Status::InternalFailure)
+    }
 
     /// Calls `target.tick()` each `period`, until it answers false or another period is set for the same target.
     /// `None` stops it.
@@ -126,6 +141,11 @@ pub trait Outside {
     /// # Errors
     /// [`Status::BadArgument`] if not.
     fn check_property(&self, plugin: &Plugin, name: &str, value: &[u8]) -> Result<(), Status>;
+
+    /// A VM that nobody needs any more has a context that is not done yet: it is to be kept for a while. Here it ends at once.
+    fn linger(&self, lingering: Lingering) {
+        drop(lingering);
+    }
 
     /// A plugin has failed. For counting: the sandbox has already logged where and why.
     fn failed(&self, plugin: &Plugin, failure: &Failure, phase: &str);
@@ -262,6 +282,7 @@ impl QueueTarget {
 /// The side of a VM that the handles above talk to.
 pub(crate) trait Inbox {
     fn callout(&self, id: u32, result: CalloutResult);
+    fn grpc(&self, id: u32, event: GrpcEvent);
     fn waits_for(&self, id: u32) -> bool;
     fn tick(&self) -> bool;
     fn queue_ready(&self, queue: u32) -> bool;

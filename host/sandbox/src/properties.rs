@@ -6,10 +6,11 @@
 mod message;
 mod place;
 
+use lockgate_abi::protobuf::Message;
 use lockgate_abi::{PropertyPath, PropertyValue};
 use smallvec::SmallVec;
 
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Properties};
 use crate::plugin::Plugin;
 
 /// A value as the guest gets it. Most are short.
@@ -31,7 +32,12 @@ pub(crate) fn read(plugin: &Plugin, exchange: Option<&Exchange>, path: PropertyP
         return Some(Bytes::from_slice(set));
     }
     let known = builtin(plugin, exchange, &parts);
-    known.or_else(|| exchange?.properties.find(path).map(|set| Bytes::from_slice(set)))
+    known.or_else(|| set_by_plugins(exchange?, path))
+}
+
+fn set_by_plugins(exchange: &Exchange, path: PropertyPath<'_>) -> Option<Bytes> {
+    let of = |properties: &Properties| properties.find(path).map(|set| Bytes::from_slice(set));
+    of(&exchange.properties).or_else(|| of(&exchange.facts.connection.properties.borrow()))
 }
 
 /// Whether a property may be set at all: facts of ours cannot.
@@ -52,7 +58,7 @@ fn builtin(plugin: &Plugin, exchange: Option<&Exchange>, parts: &[&str]) -> Opti
     }
 }
 
-/// What Envoy serves both at the top and under `xds`.
+/// What Envoy serves both at the top and under `xds`. Messages that have nothing in them here are no bytes, as on the wire.
 fn general(plugin: &Plugin, exchange: Option<&Exchange>, parts: &[&str]) -> Option<Bytes> {
     let spec = plugin.spec();
     match parts {
@@ -62,11 +68,32 @@ fn general(plugin: &Plugin, exchange: Option<&Exchange>, parts: &[&str]) -> Opti
         ["cluster_name"] => exchange?.facts.upstream.as_deref().map(text),
         ["route_name"] => exchange?.facts.route.as_deref().map(text),
         ["listener_direction"] => Some(int(1)),
-        ["node", "id"] => Some(text("lockgate")),
-        ["node", "cluster"] => Some(text("")),
-        ["node"] => Some(pairs(&[("id", "lockgate"), ("cluster", "")])),
-        // Route, cluster and listener carry no metadata here: maps without entries.
-        ["metadata" | "cluster_metadata" | "route_metadata" | "listener_metadata"] => Some(pairs(&[])),
+        ["node", rest @ ..] => node(rest),
+        // Route, upstream and listener carry no metadata here.
+        [
+            "metadata" | "cluster_metadata" | "route_metadata" | "listener_metadata" | "upstream_host_metadata",
+            rest @ ..,
+        ] => metadata(rest),
+        _ => None,
+    }
+}
+
+/// This gateway, as Envoy tells of itself.
+fn node(parts: &[&str]) -> Option<Bytes> {
+    const ID: &str = "lockgate";
+    match parts {
+        [] => Some(Bytes::from_vec(Message::default().bytes(1, ID.as_bytes()).finish())),
+        ["id" | "user_agent_name"] => Some(text(ID)),
+        ["cluster" | "metadata"] => Some(text("")),
+        _ => None,
+    }
+}
+
+/// A `Metadata` message without entries.
+fn metadata(parts: &[&str]) -> Option<Bytes> {
+    match parts {
+        [] => Some(text("")),
+        ["filter_metadata" | "typed_filter_metadata"] => Some(pairs(&[])),
         _ => None,
     }
 }

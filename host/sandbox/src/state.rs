@@ -2,6 +2,7 @@
 //!
 //! This is the data of a wasmtime store; host calls read and change it, and nothing here runs a guest.
 
+mod declared;
 mod limits;
 mod phase;
 
@@ -9,10 +10,11 @@ use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-use lockgate_abi::{LogLevel, Status};
+use lockgate_abi::{LogLevel, MapType, Status};
 use rustc_hash::FxHashMap;
 use wasmtime::{Memory, TypedFunc};
 
+pub(crate) use declared::{Declaration, Declared, PropertyLife};
 pub(crate) use limits::{Budget, MemoryCap};
 pub(crate) use phase::Phase;
 
@@ -21,7 +23,7 @@ use crate::calls::CallSet;
 use crate::exchange::{Asked, SharedExchange};
 use crate::headers::HeaderFilter;
 use crate::incident::{Expulsion, Refusal};
-use crate::outside::{CalloutResult, Inbox, Outside};
+use crate::outside::{CalloutResult, GrpcEvent, GrpcStream, Inbox, Outside};
 use crate::plugin::Plugin;
 use crate::suspects::Fingerprint;
 
@@ -45,6 +47,8 @@ pub(crate) struct State {
     pub(crate) allocate: Option<TypedFunc<u32, u32>>,
     pub(crate) contexts: FxHashMap<u32, Context>,
     pub(crate) phase: Phase,
+    /// The body callback that is running sees the last byte of a message without trailers.
+    pub(crate) is_last: bool,
     /// The context whose callback is running.
     pub(crate) running: u32,
     pub(crate) effective: Effective,
@@ -58,6 +62,8 @@ pub(crate) struct State {
     pub(crate) last_call: &'static str,
     /// Callouts under way, and the context that each belongs to.
     pub(crate) callouts: FxHashMap<u32, u32>,
+    /// gRPC calls and streams that are open.
+    pub(crate) grpc: FxHashMap<u32, GrpcOpen>,
     pub(crate) next_callout: u32,
     /// What the running callback may read: the answer to its callout.
     pub(crate) answer: Option<CalloutResult>,
@@ -67,6 +73,14 @@ pub(crate) struct State {
     pub(crate) expelled: Vec<(u32, Expulsion)>,
     /// What the guest was refused since that was last counted.
     pub(crate) refusals: Vec<(Refusal, u64)>,
+    /// The same for what happened on a gRPC call or stream.
+    pub(crate) grpc_event: Option<GrpcEvent>,
+    /// The root context's `done` has said "not yet".
+    pub(crate) is_root_waiting: bool,
+    /// `proxy_done` was called before the root context's `done` had returned.
+    pub(crate) is_root_done_early: bool,
+    /// What was declared of properties.
+    pub(crate) declared: Declared,
     /// Contexts that had said "not done yet" and now are.
     pub(crate) completed: Vec<u32>,
     pub(crate) born: Instant,
@@ -83,6 +97,16 @@ pub(crate) struct Context {
     pub(crate) spent: Duration,
     /// What its request is known by, if anybody has to know.
     pub(crate) print: Option<Fingerprint>,
+}
+
+/// A gRPC call or stream that is open.
+pub(crate) struct GrpcOpen {
+    /// The context that opened it, with which it goes.
+    pub(crate) owner: u32,
+    pub(crate) is_stream: bool,
+    /// The guest sends nothing more.
+    pub(crate) is_closed: bool,
+    pub(crate) stream: Box<dyn GrpcStream>,
 }
 
 /// How far the end of a context has got.
@@ -123,17 +147,23 @@ impl State {
             allocate: None,
             contexts: FxHashMap::default(),
             phase: Phase::Initialise,
+            is_last: false,
             running: ROOT,
             effective: Effective::default(),
             permitted,
             callable: CallSet::INITIALISING.and(permitted),
             last_call: "none",
             callouts: FxHashMap::default(),
+            grpc: FxHashMap::default(),
             next_callout: 0,
             answer: None,
             payer: ROOT,
             expelled: Vec::new(),
             refusals: Vec::new(),
+            grpc_event: None,
+            is_root_waiting: false,
+            is_root_done_early: false,
+            declared: Declared::default(),
             completed: Vec::new(),
             tail: Some(VecDeque::new()),
         }
@@ -163,6 +193,7 @@ impl State {
     fn enter(&mut self, id: u32, phase: Phase) {
         self.running = id;
         self.phase = phase;
+        self.is_last = false;
         self.last_call = "none";
         self.cap.refused = false;
     }
@@ -217,6 +248,32 @@ impl State {
         !self.completed.is_empty() | self.cap.attention
     }
 
+    /// An id for a callout of whichever kind. After four thousand million the numbers start over; one that is still under way
+    /// keeps its own.
+    pub(crate) fn free_call_id(&mut self) -> u32 {
+        loop {
+            self.next_callout = self.next_callout.wrapping_add(1).max(1);
+            if !self.callouts.contains_key(&self.next_callout) && !self.grpc.contains_key(&self.next_callout) {
+                return self.next_callout;
+            }
+        }
+    }
+
+    /// How many callouts of whichever kind a context has under way.
+    pub(crate) fn callouts_of(&self, id: u32) -> usize {
+        let http = self.callouts.values().filter(|owner| **owner == id).count();
+        http + self.grpc.values().filter(|open| open.owner == id).count()
+    }
+
+    /// Whether the guest sees, in this very callback, the end of the message whose trailers are this map.
+    pub(crate) fn sees_end_of(&self, map: MapType) -> bool {
+        let fits = matches!(
+            (self.phase, map),
+            (Phase::RequestBody, MapType::HttpRequestTrailers) | (Phase::ResponseBody, MapType::HttpResponseTrailers)
+        );
+        fits && self.is_last && self.effective.id == self.running
+    }
+
     /// Nothing runs on behalf of a context that is over.
     pub(crate) fn leave(&mut self, id: u32) {
         if self.effective.id == id {
@@ -243,6 +300,11 @@ impl State {
             exchange.wake();
         }
         Ok(())
+    }
+
+    /// The request's route is to be looked for again. A root context has none, which is no fault, as in Envoy.
+    pub(crate) fn ask_for_route(&mut self) {
+        let _ = self.ask(|asked, _| asked.reroute = true);
     }
 
     /// A line that the guest writes.

@@ -10,7 +10,7 @@ use crate::exchange::{SharedExchange, Way};
 use crate::exports::HeadersHook;
 use crate::failure::Failure;
 use crate::headers::MapView;
-use crate::instance::Instance;
+use crate::instance::Hold;
 use crate::plugin::Plugin;
 use crate::state::{Phase, State};
 use crate::suspects::Fingerprint;
@@ -20,7 +20,7 @@ use crate::suspects::Fingerprint;
 /// A callback that the plugin does not have continues at once. So does every callback after its VM was lost: a request that
 /// had passed the plugin goes on without it.
 pub struct Stream {
-    instance: Rc<Instance>,
+    instance: Hold,
     id: u32,
     /// Where in the chain it was opened.
     position: usize,
@@ -29,11 +29,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn open(
-        instance: Rc<Instance>,
-        exchange: &SharedExchange,
-        print: Option<Fingerprint>,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn open(instance: Hold, exchange: &SharedExchange, print: Option<Fingerprint>) -> Result<Self, Failure> {
         let id = instance.open(exchange, print)?;
         let position = exchange.borrow().position;
         Ok(Self {
@@ -69,7 +65,7 @@ impl Stream {
             return Ok(Action::Continue);
         };
         let size = saturated(self.exchange.borrow().request_body.len());
-        self.call(hook, Phase::RequestBody, (self.id, size, u32::from(end_of_stream)))
+        self.body(hook, Phase::RequestBody, size, end_of_stream)
     }
 
     /// `proxy_on_request_trailers`.
@@ -104,7 +100,7 @@ impl Stream {
             return Ok(Action::Continue);
         };
         let size = saturated(self.exchange.borrow().response_body.len());
-        self.call(hook, Phase::ResponseBody, (self.id, size, u32::from(end_of_stream)))
+        self.body(hook, Phase::ResponseBody, size, end_of_stream)
     }
 
     /// `proxy_on_response_trailers`.
@@ -160,7 +156,8 @@ impl Stream {
             Way::Upstream => (&exports.upstream_close, Phase::UpstreamClose),
         };
         if let Some(hook) = hook {
-            self.run(hook, phase, (self.id, by as u32))?;
+            let enter = |state: &mut State| state.enter_stream(self.id, &self.exchange, self.position, phase);
+            self.run(hook, enter, (self.id, by as u32))?;
         }
         Ok(Action::Continue)
     }
@@ -175,7 +172,10 @@ impl Stream {
     /// Whether a callout is under way that this stream asked for.
     #[must_use]
     pub fn awaits_callout(&self) -> bool {
-        let awaits = |state: &mut State| state.callouts.values().any(|owner| *owner == self.id);
+        let awaits = |state: &mut State| {
+            state.callouts.values().any(|owner| *owner == self.id)
+                || state.grpc.values().any(|open| open.owner == self.id)
+        };
         self.instance.with_state(awaits) == Some(true)
     }
 
@@ -193,6 +193,20 @@ impl Stream {
             HeadersHook::Full(hook) => self.call(hook, phase, (self.id, count, u32::from(end))),
             HeadersHook::Short(hook) => self.call(hook, phase, (self.id, count)),
         }
+    }
+
+    fn body(
+        &self,
+        hook: &TypedFunc<(u32, u32, u32), u32>,
+        phase: Phase,
+        size: u32,
+        end_of_stream: bool,
+    ) -> Result<Action, Failure> {
+        let enter = |state: &mut State| {
+            state.enter_stream(self.id, &self.exchange, self.position, phase);
+            state.is_last = end_of_stream;
+        };
+        self.enter(hook, enter, (self.id, size, u32::from(end_of_stream)))
     }
 
     fn trailers(
@@ -215,7 +229,17 @@ impl Stream {
         phase: Phase,
         params: P,
     ) -> Result<Action, Failure> {
-        let answer = self.run(hook, phase, params)?;
+        let enter = |state: &mut State| state.enter_stream(self.id, &self.exchange, self.position, phase);
+        self.enter(hook, enter, params)
+    }
+
+    fn enter<P: wasmtime::WasmParams>(
+        &self,
+        hook: &TypedFunc<P, u32>,
+        enter: impl FnOnce(&mut State),
+        params: P,
+    ) -> Result<Action, Failure> {
+        let answer = self.run(hook, enter, params)?;
         Ok(answer.map_or(Action::Continue, |code| Action::from_code(code.cast_signed())))
     }
 
@@ -223,13 +247,12 @@ impl Stream {
     fn run<P: wasmtime::WasmParams, R: wasmtime::WasmResults>(
         &self,
         hook: &TypedFunc<P, R>,
-        phase: Phase,
+        enter: impl FnOnce(&mut State),
         params: P,
     ) -> Result<Option<R>, Failure> {
         if self.is_lost() || self.finished.get() {
             return Ok(None);
         }
-        let enter = |state: &mut State| state.enter_stream(self.id, &self.exchange, self.position, phase);
         let answer = self.instance.run(enter, hook, params);
         self.instance.settle();
         if self.instance.is_expelled(self.id) {

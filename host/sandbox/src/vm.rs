@@ -9,7 +9,7 @@ use crate::backoff::{self, Backoff};
 use crate::exchange::SharedExchange;
 use crate::failure::{Failure, FailureKind};
 use crate::incident::VmEvent;
-use crate::instance::{Instance, Life, Record, failure};
+use crate::instance::{Hold, Instance, Life, Record, failure};
 use crate::os;
 use crate::outside::Outside;
 use crate::plugin::Plugin;
@@ -33,7 +33,7 @@ pub struct Vm {
     plugin: Plugin,
     outside: Rc<dyn Outside>,
     /// The shared instance, alive or dead; none before the start and with an instance per stream.
-    current: RefCell<Option<Rc<Instance>>>,
+    current: RefCell<Option<Hold>>,
     backoff: RefCell<Backoff>,
     /// When the one stream of an instance on probation was let in.
     probed: Cell<Option<Instant>>,
@@ -115,7 +115,7 @@ impl Vm {
     pub fn start(self: &Rc<Self>) -> Result<(), Failure> {
         let instance = Instance::start(&self.plugin, &self.outside, &self.record)?;
         if self.plugin.spec().isolation == Isolation::Shared {
-            let old = self.current.replace(Some(instance));
+            let old = self.current.replace(Some(Hold::new(instance)));
             // Ending an instance runs its guest, and that may come back here: nothing is borrowed any more.
             drop(old);
         }
@@ -134,7 +134,7 @@ impl Vm {
         };
         let instance = match self.plugin.spec().isolation {
             Isolation::Shared => self.shared()?,
-            Isolation::Stream => Instance::start(&self.plugin, &self.outside, &self.record)?,
+            Isolation::Stream => Hold::new(Instance::start(&self.plugin, &self.outside, &self.record)?),
         };
         Stream::open(instance, exchange, print)
     }
@@ -177,9 +177,9 @@ impl Vm {
     }
 
     /// The instance that all streams share, replaced if it has died and may be.
-    fn shared(&self) -> Result<Rc<Instance>, Failure> {
+    fn shared(&self) -> Result<Hold, Failure> {
         match &*self.current.borrow() {
-            Some(instance) if instance.is_serving() => return Ok(Rc::clone(instance)),
+            Some(instance) if instance.is_serving() => return Ok(instance.clone()),
             _ => {}
         }
         self.another()
@@ -187,7 +187,7 @@ impl Vm {
 
     /// The instance does not simply serve.
     #[cold]
-    fn another(&self) -> Result<Rc<Instance>, Failure> {
+    fn another(&self) -> Result<Hold, Failure> {
         let current = self.current.borrow().clone();
         match current {
             Some(instance) if instance.life() == Life::Outgrown => Ok(self.relieve(instance)),
@@ -198,17 +198,18 @@ impl Vm {
 
     /// A fresh instance for new streams; the old one ends with its last stream. If none can be had, or the last one was had only
     /// just now, the old one goes on: it still has room up to its hard limit.
-    fn relieve(&self, old: Rc<Instance>) -> Rc<Instance> {
+    fn relieve(&self, old: Hold) -> Hold {
         if old.age() < SHORTEST_LIFE {
             return old;
         }
         match Instance::start(&self.plugin, &self.outside, &self.record) {
             Ok(fresh) => {
+                let fresh = Hold::new(fresh);
                 let (streams, memory) = (self.record.streams.get(), old.memory_bytes());
                 tracing::info!(plugin = %self.plugin.name(), memory, streams, "the VM has outgrown limits.soft_memory; a fresh one takes new requests");
                 self.outside.happened(&self.plugin, VmEvent::Recycled);
                 // Ending an instance runs its guest, and that may come back here: nothing is borrowed any more.
-                let before = self.current.replace(Some(Rc::clone(&fresh)));
+                let before = self.current.replace(Some(fresh.clone()));
                 drop(before);
                 fresh
             }
@@ -220,7 +221,7 @@ impl Vm {
     }
 
     /// One stream has been let into an instance on probation; the next one waits for how it fared.
-    fn probe(&self, instance: Rc<Instance>) -> Result<Rc<Instance>, Failure> {
+    fn probe(&self, instance: Hold) -> Result<Hold, Failure> {
         let begun = self.probed.get();
         let passed = instance.finished() > 0
             || begun.is_some_and(|begun| self.outside.now().saturating_duration_since(begun) >= LONGEST_PROBE);
@@ -236,7 +237,7 @@ impl Vm {
         Err(self.refused(FailureKind::Unavailable, message))
     }
 
-    fn replace(&self) -> Result<Rc<Instance>, Failure> {
+    fn replace(&self) -> Result<Hold, Failure> {
         if let Some(dead) = self.current.take() {
             let life = backoff::Life {
                 age: dead.age(),
@@ -265,7 +266,8 @@ impl Vm {
                 } else if self.quarantined.replace(false) {
                     self.outside.happened(&self.plugin, VmEvent::Released);
                 }
-                *self.current.borrow_mut() = Some(Rc::clone(&instance));
+                let instance = Hold::new(instance);
+                *self.current.borrow_mut() = Some(instance.clone());
                 Ok(instance)
             }
             Err(failure) => {

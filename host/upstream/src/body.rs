@@ -11,7 +11,7 @@ use crate::connection::Held;
 use crate::error::ConnectionError;
 
 /// The body of an upstream's answer. At its clean end the connection goes back to the pool; dropped before, the
-/// connection is closed.
+/// connection is closed, or, in HTTP/2, the stream is reset.
 ///
 /// A body that is cut short, or whose framing is broken, ends with an error, never as if it were complete. Reading it
 /// also moves on what is left of the request's body.

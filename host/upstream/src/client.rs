@@ -17,12 +17,15 @@ use crate::connect::{Connect, connect};
 use crate::connection::{Connection, Failure, Held};
 use crate::error::{BodyFailure, ConnectionError, SendError};
 use crate::message::{Head, Message};
+use crate::multiplex::{self, Lines, RequestBody};
 use crate::pool::Pool;
-use crate::settings::HostPolicy;
+use crate::settings::{HostPolicy, Protocol};
 use crate::upstream::Upstream;
 
 /// At most this many endpoints are tried when one after the other cannot be connected to.
 pub(crate) const MOST_ENDPOINTS: usize = 3;
+/// At most this many HTTP/2 connections are tried that turn out to be at their end when a request is to go out on them.
+const MOST_LINES: u32 = 3;
 
 /// One worker's keep-alive connections. A clone shares them. Not for other threads; must be used within a
 /// [`tokio::task::LocalSet`] or a local runtime. Lives as long as its worker, across reloads: connections are kept by
@@ -33,6 +36,7 @@ where
     B::Error: Into<BodyFailure>,
 {
     pool: Rc<Pool<Connection<B>>>,
+    lines: Rc<Lines<B>>,
     pub(crate) random: Rc<Random>,
     way: Option<Rc<dyn Connect>>,
 }
@@ -51,6 +55,12 @@ pub struct Sent {
     pub attempts: u32,
 }
 
+/// A request in the form that its upstream's protocol wants.
+enum WayOut<B> {
+    Written(Box<Message<B>>),
+    Multiplexed(Box<Request<RequestBody<B>>>),
+}
+
 impl<B> Client<B>
 where
     B: Body<Data = Bytes> + Unpin + 'static,
@@ -60,6 +70,7 @@ where
     pub fn new() -> Self {
         Self {
             pool: Pool::new(),
+            lines: Lines::new(),
             random: Rc::new(Random::new()),
             way: None,
         }
@@ -69,6 +80,7 @@ where
     pub fn by(way: Rc<dyn Connect>, seed: u64) -> Self {
         Self {
             pool: Pool::new(),
+            lines: Lines::new(),
             random: Rc::new(Random(Cell::new(seed | 1))),
             way: Some(way),
         }
@@ -117,10 +129,17 @@ where
         let picked = upstream.pick(|| self.random.next());
         let host = picked.and_then(|index| host(upstream, index)).unwrap_or(head.host);
         // Outside of the future, which stays small that way: it is part of the state of every client connection.
-        let message = Box::new(Message::new(Head { host, ..head }, body));
+        let head = Head { host, ..head };
+        let way_out = match upstream.protocol {
+            Protocol::Http1 => WayOut::Written(Box::new(Message::new(head, body))),
+            Protocol::Http2 => WayOut::Multiplexed(Box::new(multiplex::request(head, body))),
+        };
         async move {
             let first = picked.ok_or(SendError::NoEndpoint)?;
-            self.deliver(upstream, first, message).await
+            match way_out {
+                WayOut::Written(message) => self.deliver(upstream, first, message).await,
+                WayOut::Multiplexed(request) => Box::pin(self.multiplex(upstream, first, *request)).await,
+            }
         }
     }
 
@@ -173,6 +192,65 @@ where
                 Err(failure) => return Err(explain(failure, connection.peer)),
             };
             message.rewind();
+        }
+    }
+
+    /// The same in HTTP/2. A request without a body that an upstream has not looked at is repeated, and so is an idempotent one on a
+    /// kept connection that broke; both once.
+    async fn multiplex(
+        &self,
+        upstream: &Upstream,
+        first: usize,
+        request: Request<RequestBody<B>>,
+    ) -> Result<Sent, SendError> {
+        let has_no_body = request.body().is_end_stream();
+        let is_idempotent = request.method().is_idempotent();
+        let mut index = first;
+        let mut request = Some(request);
+        let (mut connects, mut attempts, mut is_repeated) = (0, 0, false);
+        loop {
+            attempts += 1;
+            let endpoint = &upstream.endpoints()[index];
+            let seat = match self.lines.seat(self.way.as_deref(), upstream, index).await {
+                Ok(seat) => seat,
+                Err(error) => {
+                    connects += 1;
+                    if connects >= MOST_ENDPOINTS.min(upstream.endpoints().len()) {
+                        return Err(error);
+                    }
+                    index = upstream.after(index);
+                    continue;
+                }
+            };
+            let mut sent = request
+                .take()
+                .expect("a request is put back wherever it is tried again");
+            if let Some(host) = host(upstream, index) {
+                sent.headers_mut().insert(HOST, host.clone());
+            }
+            multiplex::in_form(&mut sent, &endpoint.host);
+            let spare = (has_no_body && !is_repeated).then(|| multiplex::again(&sent));
+            let (peer, local, is_kept) = (seat.peer, seat.local, seat.is_kept);
+            match (seat.exchange(sent).await, spare) {
+                (Ok((response, place)), _) => {
+                    return Ok(Sent {
+                        response: response.map(|incoming| multiplex::body(incoming, place)),
+                        endpoint: peer,
+                        local,
+                        attempts,
+                    });
+                }
+                (Err(multiplex::Failure::Unsent(unsent)), _) if attempts <= MOST_LINES => request = Some(*unsent),
+                (Err(multiplex::Failure::Unprocessed(_)), Some(spare)) => {
+                    is_repeated = true;
+                    request = Some(spare);
+                }
+                (Err(multiplex::Failure::Failed(_)), Some(spare)) if is_kept && is_idempotent => {
+                    is_repeated = true;
+                    request = Some(spare);
+                }
+                (Err(failure), _) => return Err(explain_multiplexed(failure, peer)),
+            }
         }
     }
 
@@ -231,6 +309,24 @@ fn explain<B>(failure: Failure<B>, peer: SocketAddr) -> SendError {
     }
 }
 
+fn explain_multiplexed<B>(failure: multiplex::Failure<B>, peer: SocketAddr) -> SendError {
+    match failure {
+        multiplex::Failure::Unsent(_) => SendError::Protocol {
+            peer,
+            reason: "its connections end as soon as they are open",
+        },
+        multiplex::Failure::Failed(error) if error.is_user() => SendError::RequestBody(Box::new(error)),
+        multiplex::Failure::Failed(error) if multiplex::is_malformed(&error) => SendError::Protocol {
+            peer,
+            reason: "it is not HTTP/2",
+        },
+        multiplex::Failure::Unprocessed(source) | multiplex::Failure::Failed(source) => SendError::Closed {
+            peer,
+            source: ConnectionError::Http2(source),
+        },
+    }
+}
+
 impl<B> Default for Client<B>
 where
     B: Body<Data = Bytes> + Unpin + 'static,
@@ -249,6 +345,7 @@ where
     fn clone(&self) -> Self {
         Self {
             pool: Rc::clone(&self.pool),
+            lines: Rc::clone(&self.lines),
             random: Rc::clone(&self.random),
             way: self.way.clone(),
         }

@@ -20,6 +20,9 @@ pub enum ConnectionError {
     /// What came is not HTTP/1, or could be read in more than one way; the text says where.
     #[error("malformed: {0}")]
     Malformed(&'static str),
+    /// An HTTP/2 connection, or a stream of one, broke.
+    #[error("HTTP/2: {0}")]
+    Http2(#[source] hyper::Error),
     /// The request's body failed while the answer to it was coming.
     #[error("the request's body failed")]
     RequestBody(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -29,6 +30,13 @@ pub struct UpstreamSettings {
     /// The `Host` that the upstream sees.
     #[serde(default)]
     pub host: HostPolicy,
+    /// What is spoken to the endpoints.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// How many requests one HTTP/2 connection carries at once before there is another, per endpoint and worker.
+    #[serde(default = "max_streams")]
+    #[schemars(range(min = 1))]
+    pub max_streams: NonZeroUsize,
     /// How long making a connection may take, name lookup included, before the next endpoint is tried.
     #[serde(default = "connect_timeout")]
     pub connect_timeout: Period,
@@ -52,6 +60,10 @@ fn max_idle() -> usize {
     256
 }
 
+fn max_streams() -> NonZeroUsize {
+    const { NonZeroUsize::new(100).unwrap() }
+}
+
 impl UpstreamSettings {
     /// Settings for these endpoints, with every other knob at its default.
     pub fn of(endpoints: impl IntoIterator<Item = Address>) -> Self {
@@ -59,6 +71,8 @@ impl UpstreamSettings {
             endpoints: endpoints.into_iter().map(EndpointSettings::at).collect(),
             balance: Balance::default(),
             host: HostPolicy::default(),
+            protocol: Protocol::default(),
+            max_streams: max_streams(),
             connect_timeout: connect_timeout(),
             idle_timeout: idle_timeout(),
             max_idle: max_idle(),
@@ -158,6 +172,17 @@ pub enum Balance {
     RoundRobin,
     /// At random.
     Random,
+}
+
+/// What is spoken to endpoints, in the clear.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// HTTP/1.1: one request at a time on a connection.
+    #[default]
+    Http1,
+    /// HTTP/2 without asking first: many requests at once on a connection. What gRPC needs.
+    Http2,
 }
 
 /// An endpoint's share of the requests, relative to the others: 0 (none) to 1000.

@@ -9,7 +9,7 @@ use http::HeaderValue;
 
 use crate::address::Address;
 use crate::balance;
-use crate::settings::{Balance, EndpointSettings, HostPolicy, UpstreamSettings};
+use crate::settings::{Balance, EndpointSettings, HostPolicy, Protocol, UpstreamSettings};
 
 /// A named group of endpoints and how to talk to them.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Upstream {
     /// The next place in the cycle. Shared, so that the order is exact across workers.
     turn: AtomicUsize,
     pub(crate) host: HostPolicy,
+    pub(crate) protocol: Protocol,
+    pub(crate) max_streams: usize,
     pub(crate) connect_timeout: Duration,
     pub(crate) keep: Keep,
 }
@@ -56,6 +58,8 @@ impl Upstream {
             cycle: balance::cycle(&weights),
             turn: AtomicUsize::new(0),
             host: settings.host.clone(),
+            protocol: settings.protocol,
+            max_streams: settings.max_streams.get(),
             connect_timeout: settings.connect_timeout.duration(),
             keep: Keep {
                 idle_timeout: settings.idle_timeout.duration(),
@@ -67,6 +71,11 @@ impl Upstream {
     /// Its name in the configuration.
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// What is spoken to its endpoints.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
     /// Its endpoints, in the order of the configuration.

@@ -43,9 +43,13 @@ pub(crate) fn in_envoy(binary: PathBuf, cases: &[Case]) -> Observed {
 
 pub(crate) fn in_lockgate(cases: &[Case]) -> Observed {
     let upstreams = Upstreams::start();
-    let named = upstreams
-        .clusters()
-        .map(|(name, address)| (name.to_string(), json!({ "endpoints": [address.to_string()] })));
+    let named = upstreams.clusters().map(|(name, address)| {
+        let protocol = if name == "grpc" { "http2" } else { "http1" };
+        (
+            name.to_string(),
+            json!({ "endpoints": [address.to_string()], "protocol": protocol }),
+        )
+    });
     let (mut plugins, mut routes) = (Map::new(), Vec::new());
     for guest in guests(cases) {
         let Plugin {

@@ -1,8 +1,8 @@
 //! The upstreams behind both hosts. What they answer is told by the path.
 
-use lockgate_tests::Wire;
 use lockgate_tests::http::Message;
 use lockgate_tests::upstream::{Then, Upstream, answer, answer_chunked};
+use lockgate_tests::{GrpcServer, Wire};
 use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
@@ -11,10 +11,11 @@ use std::time::Duration;
 pub(crate) const TRAILERS: &str =
     "x-c-one, x-c-twice, x-c-empty, x-c-replaced, x-c-removed, x-c-added, x-c-brought, x-c-upper, x-c-void";
 
-/// The upstreams `app`, `side` and `dead`.
+/// The upstreams `app`, `side`, `dead` and `grpc`, which speaks HTTP/2.
 pub(crate) struct Upstreams {
     pub(crate) app: Upstream,
     pub(crate) side: Upstream,
+    grpc: GrpcServer,
     dead: SocketAddr,
 }
 
@@ -23,15 +24,17 @@ impl Upstreams {
         Self {
             app: Upstream::scripted(app),
             side: Upstream::scripted(side),
+            grpc: GrpcServer::start(),
             dead: Upstream::nobody(),
         }
     }
 
-    pub(crate) fn clusters(&self) -> [(&'static str, SocketAddr); 3] {
+    pub(crate) fn clusters(&self) -> [(&'static str, SocketAddr); 4] {
         [
             ("app", self.app.address()),
             ("side", self.side.address()),
             ("dead", self.dead),
+            ("grpc", self.grpc.address()),
         ]
     }
 }

@@ -14,6 +14,8 @@ pub struct Asked {
     pub resume_response: Positions,
     /// End the stream.
     pub close: bool,
+    /// Look for the request's route again, as it may match another one by now. Counts until the upstream is chosen.
+    pub reroute: bool,
 }
 
 impl Asked {

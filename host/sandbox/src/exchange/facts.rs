@@ -1,12 +1,15 @@
 //! What is known of a request besides its bytes: where it came from, which way it goes, how far it has got.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderValue;
+
+use super::properties::Properties;
 
 /// One client connection; its requests share it.
 #[derive(Clone, Debug)]
@@ -21,6 +24,8 @@ pub struct Connection {
     pub local: SocketAddr,
     /// What the handshake told, if there was one.
     pub tls: Option<TlsFacts>,
+    /// What plugins have set for all of the connection's requests.
+    pub properties: RefCell<Properties>,
 }
 
 /// What a TLS handshake told.

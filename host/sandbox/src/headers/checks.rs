@@ -29,7 +29,7 @@ pub(super) const MAX_FIELDS: usize = 1000;
 pub(super) fn is_framing(name: &[u8]) -> bool {
     let names: &[&str] = match name.len() {
         2 => &["te"],
-        7 => &["trailer", "upgrade"],
+        7 => &["upgrade"],
         10 => &["connection", "keep-alive"],
         14 => &["content-length", "http2-settings"],
         16 => &["proxy-connection"],
@@ -58,7 +58,7 @@ pub(super) fn method(bytes: &[u8]) -> Result<Method, Refused> {
 }
 
 /// A path starts with a slash (or is `*`) and has no fragment; `PathAndQuery` itself would drop one silently.
-pub(super) fn path(bytes: &[u8]) -> Result<PathAndQuery, Refused> {
+pub(crate) fn path(bytes: &[u8]) -> Result<PathAndQuery, Refused> {
     let rooted = bytes.first() == Some(&b'/') || bytes == b"*";
     if !rooted || bytes.contains(&b'#') {
         return Err(Refused::Value);

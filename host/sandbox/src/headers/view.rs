@@ -5,7 +5,7 @@ use lockgate_abi::MapType;
 
 use super::filter::HeaderFilter;
 use crate::exchange::{Exchange, RequestHead};
-use crate::outside::CalloutResponse;
+use crate::outside::{CalloutResponse, GrpcEvent};
 
 /// A header map as a guest reads it.
 #[derive(Clone, Copy)]
@@ -71,6 +71,23 @@ impl<'a> MapView<'a> {
             }
             _ => None,
         }
+    }
+
+    /// The metadata that came with an event of a gRPC call; `None` for any other map.
+    pub(crate) fn of_grpc(event: &'a GrpcEvent, map: MapType) -> Option<Self> {
+        let (pseudo, fields) = match (event, map) {
+            (GrpcEvent::Initial(head), MapType::GrpcReceiveInitialMetadata) => {
+                let head = head.as_ref()?;
+                (Pseudo::Response(head.status), &head.headers)
+            }
+            (GrpcEvent::Trailing(fields), MapType::GrpcReceiveTrailingMetadata) => (Pseudo::None, fields),
+            _ => return None,
+        };
+        Some(Self {
+            pseudo,
+            fields,
+            filter: None,
+        })
     }
 
     /// What `take` makes of the first value under a name, as in Envoy.

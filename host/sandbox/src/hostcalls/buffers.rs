@@ -8,6 +8,7 @@ use crate::calls::HostCall;
 use crate::exchange::{BodyBuffer, Exchange, Way};
 use crate::guest::{self, Answer, Caller, Out, Span, host_call};
 use crate::incident::{Expulsion, Refusal};
+use crate::outside::GrpcEvent;
 use crate::state::{Phase, State};
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -121,6 +122,10 @@ fn copy(state: &State, kind: BufferType, start: usize, target: &mut [u8]) -> Opt
 fn plain(state: &State, kind: BufferType) -> Option<&[u8]> {
     match kind {
         BufferType::HttpCallResponseBody => Some(&state.answer.as_ref()?.as_ref().ok()?.body),
+        BufferType::GrpcReceiveBuffer => match state.grpc_event.as_ref()? {
+            GrpcEvent::Message(message) => Some(message),
+            _ => None,
+        },
         BufferType::VmConfiguration => Some(&state.plugin.spec().vm_config),
         BufferType::PluginConfiguration => Some(&state.plugin.spec().config),
         _ => None,

@@ -11,7 +11,7 @@ use crate::calls::HostCall;
 use crate::guest::{self, Answer, Caller, Halt, Out, Span, host_call};
 use crate::headers::{Refused, callout_head, trailers};
 use crate::incident::Refusal;
-use crate::outside::{Callout, CalloutFailure, CalloutReply};
+use crate::outside::{Callout, CalloutFailure, CalloutReply, GrpcEvent};
 use crate::state::{ROOT, State};
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -35,7 +35,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                     headers: Span::new(headers, headers_len),
                     body: Span::new(body, body_len),
                     trailers: Span::new(trailers, trailers_len),
-                    timeout: Duration::from_millis(u64::from(milliseconds.cast_unsigned())),
+                    milliseconds,
                 };
                 http_call(caller, &request, out)
             })
@@ -58,7 +58,7 @@ struct Request {
     headers: Span,
     body: Span,
     trailers: Span,
-    timeout: Duration,
+    milliseconds: i32,
 }
 
 fn http_call(caller: &mut Caller<'_>, request: &Request, out: i32) -> Answer {
@@ -99,6 +99,7 @@ fn decode(memory: &[u8], request: &Request) -> Result<Result<Callout, Refused>, 
     let pairs =
         |span| -> Result<_, Halt> { Ok(decode_pairs(guest::bytes(memory, span)?).map_err(|_| Status::BadArgument)?) };
     let upstream = guest::text(memory, request.upstream)?.to_owned();
+    let timeout = timeout(request.milliseconds)?;
     let body = Bytes::copy_from_slice(guest::bytes(memory, request.body)?);
     let head = callout_head(pairs(request.headers)?, body.len());
     let trailers = trailers(pairs(request.trailers)?);
@@ -109,32 +110,38 @@ fn decode(memory: &[u8], request: &Request) -> Result<Result<Callout, Refused>, 
             head,
             body,
             trailers,
-            timeout: request.timeout,
+            timeout,
         })
     }))
 }
 
 /// The limit on callouts under way that has been reached, if one has.
-fn too_many(state: &State) -> Option<&'static str> {
+pub(super) fn too_many(state: &State) -> Option<&'static str> {
     let limits = &state.plugin.spec().limits;
-    if state.callouts.len() >= limits.callouts as usize {
+    let under_way = state.callouts.len() + state.grpc.len();
+    if under_way >= limits.callouts as usize {
         return Some("limits.callouts");
     }
     let most = limits.callouts_per_request as usize;
     let owner = state.effective.id;
-    let own = || state.callouts.values().filter(|known| **known == owner).count();
-    (owner > ROOT && state.callouts.len() >= most && own() >= most).then_some("limits.callouts_per_request")
+    let own = || state.callouts_of(owner);
+    (owner > ROOT && under_way >= most && own() >= most).then_some("limits.callouts_per_request")
+}
+
+/// A callout without a limit of its own, which 0 means, has this one: what it holds is given back some day.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+
+/// How long a callout may take. Negative times are refused, as in Envoy.
+pub(super) fn timeout(milliseconds: i32) -> Result<Duration, Status> {
+    match u64::try_from(milliseconds).map_err(|_| Status::BadArgument)? {
+        0 => Ok(LONGEST),
+        milliseconds => Ok(Duration::from_millis(milliseconds)),
+    }
 }
 
 fn start(state: &mut State, callout: Callout) -> Result<u32, Status> {
     let inbox = state.inbox.clone().ok_or(Status::InternalFailure)?;
-    // After four thousand million callouts the numbers start over; one that is still under way keeps its own.
-    let id = loop {
-        state.next_callout = state.next_callout.wrapping_add(1).max(1);
-        if !state.callouts.contains_key(&state.next_callout) {
-            break state.next_callout;
-        }
-    };
+    let id = state.free_call_id();
     state.callouts.insert(id, state.effective.id);
     let started = state
         .outside
@@ -145,13 +152,15 @@ fn start(state: &mut State, callout: Callout) -> Result<u32, Status> {
     started.map(|()| id)
 }
 
-/// How the callout ended whose answer is being looked at: 0, or the gRPC code for a timeout or for an unreachable upstream.
+/// How the callout ended whose answer is being looked at: 0, or the gRPC code for a timeout or for an unreachable upstream; and how
+/// a gRPC call or stream has closed.
 fn status(caller: &mut Caller<'_>, code_out: i32, out: Out) -> Answer {
     let (memory, state) = guest::parts(caller)?;
-    let (code, message) = match state.answer {
-        Some(Err(CalloutFailure::Timeout)) => (4, "timeout"),
-        Some(Err(CalloutFailure::Failed)) => (14, "upstream failed"),
-        Some(Ok(_)) | None => (0, ""),
+    let (code, message) = match (&state.answer, &state.grpc_event) {
+        (Some(Err(CalloutFailure::Timeout)), _) => (4, "timeout".to_owned()),
+        (Some(Err(CalloutFailure::Failed)), _) => (14, "upstream failed".to_owned()),
+        (_, Some(GrpcEvent::Closed { status, message })) => (*status, message.clone()),
+        _ => (0, String::new()),
     };
     guest::write_u32(memory, code_out, code)?;
     guest::give_bytes(caller, out, message.as_bytes())

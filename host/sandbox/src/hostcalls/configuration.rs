@@ -1,14 +1,21 @@
-//! `proxy_get_configuration` of ABI 0.1.0, and a notice that C++ guests send.
+//! `proxy_get_configuration` of ABI 0.1.0, and two calls that C++ guests import beside the ABI's.
 
 use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
 use crate::guest::{self, Answer, Caller, Out, host_call};
-use crate::state::State;
+use crate::state::{Phase, ROOT, State};
 
 /// What Emscripten calls when it has grown its memory.
-pub(super) const GROWTH_NOTICE: &str = "emscripten_notify_memory_growth";
+const GROWTH_NOTICE: &str = "emscripten_notify_memory_growth";
+/// Whether two threads are the same.
+const SAME_THREAD: &str = "pthread_equal";
+
+/// Whether a call beside the ABI's has this name.
+pub(super) fn offers(name: &str) -> bool {
+    name == GROWTH_NOTICE || name == SAME_THREAD
+}
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
@@ -22,10 +29,19 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     )?;
     // It needs no answer: memory is fetched anew anyway.
     linker.func_wrap(ENV, GROWTH_NOTICE, |_: i32| {})?;
+    linker.func_wrap(ENV, SAME_THREAD, |left: i32, right: i32| i32::from(left == right))?;
     Ok(())
 }
 
+/// The plugin's own while it is being configured or made, else its VM's, as in Envoy.
 fn configuration(caller: &mut Caller<'_>, out: Out) -> Answer {
-    let plugin = caller.data().plugin.clone();
-    guest::give_bytes(caller, out, &plugin.spec().config)
+    let state = caller.data();
+    let plugin = state.plugin.clone();
+    let is_configured = match state.phase {
+        Phase::Configure => true,
+        Phase::ContextCreate => state.running == ROOT,
+        _ => false,
+    };
+    let spec = plugin.spec();
+    guest::give_bytes(caller, out, if is_configured { &spec.config } else { &spec.vm_config })
 }

@@ -28,7 +28,11 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 fn set_effective(caller: &mut Caller<'_>, id: i32) -> Answer {
     let state = caller.data_mut();
-    let id = id.cast_unsigned();
+    // In Envoy 0 is the VM itself: from then on the guest acts for the context whose callback runs.
+    let id = match id.cast_unsigned() {
+        0 => state.running,
+        id => id,
+    };
     state.effective = match state.contexts.get(&id) {
         Some(context) => Effective {
             id,
@@ -61,8 +65,15 @@ fn done(caller: &mut Caller<'_>) -> Answer {
             context.life = ContextLife::DoneEarly;
             Ok(())
         }
-        // A root context is ended by the host alone, which waits for nothing.
-        None if id == ROOT => Ok(()),
+        None if id == ROOT => {
+            if in_done {
+                state.is_root_done_early = true;
+            } else if std::mem::take(&mut state.is_root_waiting) {
+                state.completed.push(ROOT);
+            }
+            // Nobody waits for one that serves, which is no fault: the Rust SDK would panic on a refusal.
+            Ok(())
+        }
         _ => Err(Status::NotFound.into()),
     }
 }

@@ -1,6 +1,9 @@
 //! `proxy_call_foreign_function`: the door to what the standard lacks.
+//!
+//! Functions that concern the stream or the VM itself are here (`clear_route_cache` and `declare_property`, which Envoy has);
+//! all others are the outside's.
 
-use lockgate_abi::Status;
+use lockgate_abi::{PropertyPath, Status, protobuf};
 use wasmtime::Linker;
 
 use super::ENV;
@@ -8,7 +11,7 @@ use crate::calls::HostCall;
 use crate::guest::{self, Answer, Caller, Out, Span, host_call};
 use crate::incident::Refusal;
 use crate::settings::is_allowed;
-use crate::state::State;
+use crate::state::{Declaration, PropertyLife, ROOT, State};
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
@@ -34,8 +37,49 @@ fn call(caller: &mut Caller<'_>, name: Span, argument: Span, out: Out) -> Answer
         return Err(Status::NotFound.into());
     }
     let argument = guest::bytes(memory, argument)?;
-    let result = state
-        .outside
-        .foreign(&state.plugin, name, argument, state.effective.exchange.as_ref())?;
+    let result = match name {
+        "clear_route_cache" => {
+            state.ask_for_route();
+            Vec::new()
+        }
+        "declare_property" => {
+            declare(state, argument)?;
+            Vec::new()
+        }
+        _ => state
+            .outside
+            .foreign(&state.plugin, name, argument, state.effective.exchange.as_ref())?,
+    };
+    if out.is_null() {
+        // As in Envoy: who gives no place for the answer does not want it.
+        return Ok(());
+    }
     guest::give_bytes(caller, out, &result)
+}
+
+/// Reads Envoy's `DeclarePropertyArguments`: name, whether it is set once only, and how long its values live. Types and schemas
+/// are for Envoy's own expressions. As in Envoy, only what the root context declares counts.
+fn declare(state: &mut State, argument: &[u8]) -> Result<(), Status> {
+    let mut name = "";
+    let mut declaration = Declaration::default();
+    for field in protobuf::Fields::of(argument) {
+        let read = field.and_then(|(number, value)| {
+            match number {
+                1 => name = value.text()?,
+                2 => declaration.is_read_only = value.number()? != 0,
+                5 if value.number()? == 2 => declaration.life = PropertyLife::Connection,
+                _ => {}
+            }
+            Ok(())
+        });
+        read.map_err(|protobuf::Malformed| Status::BadArgument)?;
+    }
+    if state.running != ROOT {
+        return Ok(());
+    }
+    let name = PropertyPath::parse(name.as_bytes()).ok_or(Status::BadArgument)?;
+    state
+        .declared
+        .add(&name.dotted(), declaration)
+        .map_err(|_| Status::BadArgument)
 }

@@ -1,67 +1,264 @@
-//! `proxy_grpc_*`: offered so that modules link, but gRPC callouts are not supported yet.
+//! `proxy_grpc_*`: gRPC calls and streams.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use lockgate_abi::protobuf::{Fields, Malformed};
+use lockgate_abi::{Status, decode_pairs};
 use wasmtime::Linker;
 
-use lockgate_abi::Status;
-
 use super::ENV;
+use super::callouts::too_many;
 use crate::calls::HostCall;
-use crate::guest::{Answer, Caller, host_call};
-use crate::state::State;
+use crate::guest::{self, Answer, Caller, Span, host_call};
+use crate::headers;
+use crate::incident::Refusal;
+use crate::outside::{GrpcCall, GrpcKind, GrpcReply};
+use crate::state::{GrpcOpen, State};
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    link_openers(linker)?;
+    linker.func_wrap(
+        ENV,
+        HostCall::GrpcSend.name(),
+        |caller: Caller<'_>, id: i32, at: i32, len: i32, end: i32| {
+            host_call(caller, HostCall::GrpcSend, |caller| {
+                send(caller, id.cast_unsigned(), Span::new(at, len), end != 0)
+            })
+        },
+    )?;
+    linker.func_wrap(ENV, HostCall::GrpcCancel.name(), |caller: Caller<'_>, id: i32| {
+        host_call(caller, HostCall::GrpcCancel, |caller| {
+            cancel(caller, id.cast_unsigned())
+        })
+    })?;
+    linker.func_wrap(ENV, HostCall::GrpcClose.name(), |caller: Caller<'_>, id: i32| {
+        host_call(caller, HostCall::GrpcClose, |caller| close(caller, id.cast_unsigned()))
+    })?;
+    Ok(())
+}
+
+fn link_openers(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
         ENV,
         HostCall::GrpcCall.name(),
         |caller: Caller<'_>,
-         _: i32,
-         _: i32,
-         _: i32,
-         _: i32,
-         _: i32,
-         _: i32,
-         _: i32,
-         _: i32,
-         _: i32,
-         _: i32,
-         _: i32,
-         _: i32| {
+         upstream: i32,
+         upstream_len: i32,
+         service: i32,
+         service_len: i32,
+         method: i32,
+         method_len: i32,
+         metadata: i32,
+         metadata_len: i32,
+         message: i32,
+         message_len: i32,
+         milliseconds: i32,
+         out: i32| {
             host_call(caller, HostCall::GrpcCall, |caller| {
-                unsupported(caller, HostCall::GrpcCall)
+                let target = Target {
+                    upstream: Span::new(upstream, upstream_len),
+                    service: Span::new(service, service_len),
+                    method: Span::new(method, method_len),
+                    metadata: Span::new(metadata, metadata_len),
+                };
+                let (memory, _) = guest::parts(caller)?;
+                let message = guest::bytes(memory, Span::new(message, message_len))?;
+                let milliseconds = u64::from(milliseconds.cast_unsigned());
+                let kind = GrpcKind::Call {
+                    message: Bytes::copy_from_slice(message),
+                    timeout: (milliseconds != 0).then(|| Duration::from_millis(milliseconds)),
+                };
+                open(caller, &target, kind, out)
             })
         },
     )?;
     linker.func_wrap(
         ENV,
         HostCall::GrpcStream.name(),
-        |caller: Caller<'_>, _: i32, _: i32, _: i32, _: i32, _: i32, _: i32, _: i32, _: i32, _: i32| {
+        |caller: Caller<'_>,
+         upstream: i32,
+         upstream_len: i32,
+         service: i32,
+         service_len: i32,
+         method: i32,
+         method_len: i32,
+         metadata: i32,
+         metadata_len: i32,
+         out: i32| {
             host_call(caller, HostCall::GrpcStream, |caller| {
-                unsupported(caller, HostCall::GrpcStream)
+                let target = Target {
+                    upstream: Span::new(upstream, upstream_len),
+                    service: Span::new(service, service_len),
+                    method: Span::new(method, method_len),
+                    metadata: Span::new(metadata, metadata_len),
+                };
+                open(caller, &target, GrpcKind::Stream, out)
             })
         },
     )?;
-    // Nothing was ever opened, so there is nothing to send to, to cancel or to close.
-    linker.func_wrap(
-        ENV,
-        HostCall::GrpcSend.name(),
-        |caller: Caller<'_>, _: i32, _: i32, _: i32, _: i32| {
-            host_call(caller, HostCall::GrpcSend, |_| Err(Status::NotFound.into()))
-        },
-    )?;
-    linker.func_wrap(ENV, HostCall::GrpcCancel.name(), |caller: Caller<'_>, _: i32| {
-        host_call(caller, HostCall::GrpcCancel, |_| Err(Status::NotFound.into()))
-    })?;
-    linker.func_wrap(ENV, HostCall::GrpcClose.name(), |caller: Caller<'_>, _: i32| {
-        host_call(caller, HostCall::GrpcClose, |_| Err(Status::NotFound.into()))
-    })?;
     Ok(())
 }
 
-fn unsupported(caller: &mut Caller<'_>, call: HostCall) -> Answer {
-    let state = caller.data_mut();
-    if !state.told.has(call) {
-        state.told = state.told.with(call);
-        state.note(format_args!("gRPC callouts are not supported yet"));
+/// Whom to call, as the guest gave it.
+struct Target {
+    upstream: Span,
+    service: Span,
+    method: Span,
+    metadata: Span,
+}
+
+/// What cannot be understood, an upstream that is unknown among it, is a parse failure, as in Envoy.
+fn open(caller: &mut Caller<'_>, target: &Target, kind: GrpcKind, out: i32) -> Answer {
+    let (memory, state) = guest::parts(caller)?;
+    let call = decode(memory, state, target, kind)?;
+    let spec = state.plugin.spec();
+    let allowed = spec.capabilities.upstreams.as_ref();
+    if allowed.is_some_and(|allowed| !allowed.contains(&call.upstream)) {
+        state.note(format_args!("capabilities.upstreams does not name {:?}", call.upstream));
+        state.refuse(Refusal::CapabilityUpstream);
+        return Err(Status::ParseFailure.into());
     }
-    Err(Status::InternalFailure.into())
+    if let Some(limit) = too_many(state) {
+        state.note(format_args!("{limit} are under way already"));
+        state.refuse(Refusal::Callout);
+        return Err(Status::InternalFailure.into());
+    }
+    // The out-pointer is checked before anything is sent.
+    guest::write_u32(memory, out, 0)?;
+    let id = start(state, call)?;
+    Ok(guest::write_u32(memory, out, id)?)
+}
+
+fn decode(memory: &[u8], state: &mut State, target: &Target, kind: GrpcKind) -> Result<GrpcCall, guest::Halt> {
+    let parse_failure = |_| Status::ParseFailure;
+    let upstream = guest::bytes(memory, target.upstream)?;
+    let (service, method) = (
+        guest::text(memory, target.service)?,
+        guest::text(memory, target.method)?,
+    );
+    let pairs = decode_pairs(guest::bytes(memory, target.metadata)?).map_err(|_| Status::ParseFailure)?;
+    let Some((upstream, authority)) = named(upstream) else {
+        state.note(format_args!("the gRPC service names no upstream of this host"));
+        return Err(Status::ParseFailure.into());
+    };
+    let path = headers::path(format!("/{service}/{method}").as_bytes());
+    let checked = path.and_then(|path| Ok((path, headers::trailers(pairs)?)));
+    let (path, metadata) = match checked {
+        Ok(checked) => checked,
+        Err(refused) => {
+            state.note(format_args!("the gRPC callout is refused: {refused}"));
+            return Err(Status::ParseFailure.into());
+        }
+    };
+    let authority = authority
+        .map(HeaderValue::try_from)
+        .transpose()
+        .map_err(parse_failure)?;
+    Ok(GrpcCall {
+        upstream,
+        authority,
+        path,
+        metadata,
+        kind,
+    })
+}
+
+/// The upstream's name, and the authority that goes with it: from Envoy's `GrpcService { envoy_grpc { cluster_name, authority } }`,
+/// or the plain name, which is no such message.
+fn named(bytes: &[u8]) -> Option<(String, Option<String>)> {
+    match envoy_grpc(bytes) {
+        Ok(Some(named)) => Some(named),
+        Ok(None) | Err(Malformed) => {
+            let name = std::str::from_utf8(bytes).ok()?;
+            (!name.is_empty()).then(|| (name.to_owned(), None))
+        }
+    }
+}
+
+fn envoy_grpc(bytes: &[u8]) -> Result<Option<(String, Option<String>)>, Malformed> {
+    let mut named = None;
+    for field in Fields::of(bytes) {
+        let (1, service) = field? else { continue };
+        let (mut cluster, mut authority) = (None, None);
+        for field in Fields::of(service.bytes()?) {
+            match field? {
+                (1, value) => cluster = Some(value.text()?.to_owned()),
+                (2, value) => authority = Some(value.text()?.to_owned()),
+                _ => {}
+            }
+        }
+        named = cluster.map(|cluster| (cluster, authority));
+    }
+    Ok(named)
+}
+
+fn start(state: &mut State, call: GrpcCall) -> Result<u32, Status> {
+    let inbox = state.inbox.clone().ok_or(Status::InternalFailure)?;
+    let id = state.free_call_id();
+    let is_stream = matches!(call.kind, GrpcKind::Stream);
+    let opened = state.outside.grpc(&state.plugin, call, GrpcReply::new(inbox, id))?;
+    let open = GrpcOpen {
+        owner: state.effective.id,
+        is_stream,
+        is_closed: !is_stream,
+        stream: opened,
+    };
+    state.grpc.insert(id, open);
+    Ok(id)
+}
+
+fn send(caller: &mut Caller<'_>, id: u32, message: Span, end: bool) -> Answer {
+    let (memory, state) = guest::parts(caller)?;
+    let message = guest::bytes(memory, message)?;
+    let open = state.grpc.get_mut(&id).ok_or(Status::NotFound)?;
+    if open.is_closed {
+        return Err(Status::BadArgument.into());
+    }
+    open.stream.send(Bytes::copy_from_slice(message), end)?;
+    open.is_closed = end;
+    Ok(())
+}
+
+/// Nothing of it is told any more.
+fn cancel(caller: &mut Caller<'_>, id: u32) -> Answer {
+    let gone = caller.data_mut().grpc.remove(&id);
+    gone.map(drop).ok_or(Status::NotFound.into())
+}
+
+/// A stream has said all that it will; a call is given up.
+fn close(caller: &mut Caller<'_>, id: u32) -> Answer {
+    let state = caller.data_mut();
+    match state.grpc.get_mut(&id) {
+        Some(open) if open.is_stream => {
+            open.is_closed = true;
+            open.stream.close();
+            Ok(())
+        }
+        _ => cancel(caller, id),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lockgate_abi::protobuf::Message;
+
+    use super::named;
+
+    #[test]
+    fn a_service_is_named_plainly_or_by_envoys_message() {
+        let envoy = Message::default().bytes(1, b"grpc-side").bytes(2, b"a.test");
+        let service = Message::default()
+            .bytes(1, &envoy.finish())
+            .bytes(3, b"\x08\x01")
+            .finish();
+        assert_eq!(
+            named(&service),
+            Some(("grpc-side".to_owned(), Some("a.test".to_owned())))
+        );
+        assert_eq!(named(b"grpc"), Some(("grpc".to_owned(), None)));
+        let google = Message::default().bytes(2, b"\x0a\x01a\xff").finish();
+        assert_eq!((named(b""), named(&google)), (None, None));
+    }
 }

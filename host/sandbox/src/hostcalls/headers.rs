@@ -1,11 +1,12 @@
 //! `proxy_*_header_map_*`: reading and writing header maps.
 
-use lockgate_abi::{MapType, PairsWriter, Status, decode_pairs};
+use lockgate_abi::{AbiVersion, MapType, PairsWriter, Status, decode_pairs};
 use smallvec::SmallVec;
 use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
+use crate::exchange::Exchange;
 use crate::guest::{self, Answer, Caller, Halt, Out, Span, host_call};
 use crate::headers::{MapMut, MapView, Refused};
 use crate::incident::{Expulsion, Refusal};
@@ -107,6 +108,10 @@ fn see<R>(state: &State, map: MapType, look: impl FnOnce(MapView<'_>) -> R) -> R
                 .ok_or(Status::NotFound)?;
             MapView::of_answer(answer, map).map(look).ok_or(Status::NotFound)
         }
+        MapType::GrpcReceiveInitialMetadata | MapType::GrpcReceiveTrailingMetadata => {
+            let event = state.grpc_event.as_ref().ok_or(Status::NotFound)?;
+            MapView::of_grpc(event, map).map(look).ok_or(Status::NotFound)
+        }
         _ => {
             let exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?.borrow();
             MapView::of(&exchange, map, state.filter.as_ref())
@@ -151,8 +156,12 @@ fn value(caller: &mut Caller<'_>, map: i32, name: Span, out: Out) -> Answer {
     let map = MapType::try_from(map)?;
     let (memory, state) = guest::parts(caller)?;
     let name = guest::bytes(memory, name)?;
-    let found = see(state, map, |view| view.get(name, Copied::from_slice))?.ok_or(Status::NotFound)?;
-    guest::give_bytes(caller, out, &found)
+    match see(state, map, |view| view.get(name, Copied::from_slice))? {
+        Some(found) => guest::give_bytes(caller, out, &found),
+        // The first edition knew no absence.
+        None if state.plugin.spec().module.abi() == AbiVersion::V0_1_0 => guest::give_bytes(caller, out, &[]),
+        None => Err(Status::NotFound.into()),
+    }
 }
 
 fn set_pairs(caller: &mut Caller<'_>, map: i32, pairs: Span) -> Answer {
@@ -180,6 +189,15 @@ fn change(
     write(state, map, name, growth, |map| how(map, name, value))
 }
 
+/// A message without trailers gets some from a plugin that writes them while it sees the message's end.
+fn begin_trailers(exchange: &mut Exchange, map: MapType) {
+    let trailers = match map {
+        MapType::HttpRequestTrailers => &mut exchange.request_trailers,
+        _ => &mut exchange.response_trailers,
+    };
+    trailers.get_or_insert_default();
+}
+
 /// Changes a map of the exchange in effect; a refusal is told to the guest and to the log.
 fn write(
     state: &mut State,
@@ -195,6 +213,9 @@ fn write(
             drop(exchange);
             state.expel(Expulsion::HeaderGrowth, Refusal::Headers);
             return Ok(());
+        }
+        if state.sees_end_of(map) {
+            begin_trailers(&mut exchange, map);
         }
         let map = MapMut::of(&mut exchange, map, state.filter.as_ref()).ok_or(Status::NotFound)?;
         change(map)

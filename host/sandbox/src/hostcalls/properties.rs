@@ -10,7 +10,7 @@ use crate::guest::{self, Answer, Caller, Out, Span, host_call};
 use crate::incident::Refusal;
 use crate::properties;
 use crate::settings::is_allowed;
-use crate::state::State;
+use crate::state::{PropertyLife, State};
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
@@ -68,10 +68,19 @@ fn write(caller: &mut Caller<'_>, path: Span, value: Span) -> Answer {
     if name.starts_with("lockgate.") {
         state.outside.check_property(&state.plugin, &name, value)?;
     }
-    let set = exchange
-        .borrow_mut()
-        .properties
-        .set(&name, Bytes::copy_from_slice(value));
+    let declared = state.declared.of(&name);
+    let mut exchange = exchange.borrow_mut();
+    let connection = exchange.facts.connection.clone();
+    let mut connections = connection.properties.borrow_mut();
+    let properties = match declared.life {
+        PropertyLife::Request => &mut exchange.properties,
+        PropertyLife::Connection => &mut connections,
+    };
+    if declared.is_read_only && properties.get(&name).is_some() {
+        return Err(Status::BadArgument.into());
+    }
+    let set = properties.set(&name, Bytes::copy_from_slice(value));
+    drop((exchange, connections));
     if let Err(full) = set {
         state.note(format_args!("the property {name} is not set: {full}"));
         state.refuse(Refusal::Property);

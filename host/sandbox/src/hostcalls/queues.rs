@@ -74,6 +74,8 @@ fn register(caller: &mut Caller<'_>, name: Span, out: i32) -> Answer {
 fn resolve(caller: &mut Caller<'_>, vm: Span, name: Span, out: i32) -> Answer {
     let (memory, state) = guest::parts(caller)?;
     let (vm, name) = (guest::text(memory, vm)?, guest::text(memory, name)?);
+    // As in Envoy, no id means this plugin's own.
+    let vm = if vm.is_empty() { &state.plugin.spec().vm_id } else { vm };
     let queue = state.outside.resolve_queue(vm, name).ok_or(Status::NotFound)?;
     Ok(guest::write_u32(memory, out, queue)?)
 }

@@ -34,9 +34,11 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             resume(caller, StreamType::HttpResponse)
         })
     })?;
-    // A route is chosen once, before the chain; there is no cache to be cleared.
     linker.func_wrap(ENV, HostCall::ClearRouteCache.name(), |caller: Caller<'_>| {
-        host_call(caller, HostCall::ClearRouteCache, |_| Ok(()))
+        host_call(caller, HostCall::ClearRouteCache, |caller| {
+            caller.data_mut().ask_for_route();
+            Ok(())
+        })
     })?;
     linker.func_wrap(ENV, HostCall::CloseStream.name(), |caller: Caller<'_>, stream: i32| {
         host_call(caller, HostCall::CloseStream, |caller| {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use wasmtime::{PoolConcurrencyLimitError, Store, StoreContextMut, UpdateDeadline};
 
 use super::later::Later;
-use super::{Instance, Life, Record, failure};
+use super::{Instance, Life, Record, Root, failure};
 use crate::exports::Initialise;
 use crate::failure::{Failure, FailureKind};
 use crate::hostcalls::Exit;
@@ -68,6 +68,7 @@ impl Instance {
             next_context: Cell::new(ROOT),
             finished: Cell::new(0),
             waiting: Cell::new(0),
+            root: Cell::new(Root::Open),
         });
         let inbox: Weak<dyn Inbox> = Rc::downgrade(&instance) as Weak<dyn Inbox>;
         instance.with_state(|state| state.inbox = Some(inbox));

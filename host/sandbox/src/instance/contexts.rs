@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::Instance;
 use super::later::Job;
+use super::{Instance, Root};
 use crate::exchange::SharedExchange;
 use crate::failure::Failure;
 use crate::state::{Context, ContextLife, Phase, ROOT, State};
@@ -112,9 +112,14 @@ impl Instance {
             .with_state(|state| std::mem::take(&mut state.completed))
             .unwrap_or_default();
         for id in completed {
+            if id == ROOT {
+                self.root.set(Root::Done);
+                continue;
+            }
             self.waiting.set(self.waiting.get().saturating_sub(1));
             self.close(id);
         }
+        self.delete_root();
     }
 
     /// The last two callbacks of a context. Its callouts go with it.
@@ -136,6 +141,9 @@ impl Instance {
             if !state.callouts.is_empty() {
                 state.callouts.retain(|_, owner| *owner != id);
             }
+            if !state.grpc.is_empty() {
+                state.grpc.retain(|_, open| open.owner != id);
+            }
         });
     }
 
@@ -147,20 +155,73 @@ impl Instance {
         }
     }
 
-    /// The instance goes: its root context is done and deleted. It cannot be waited for.
-    pub(super) fn end_root(&self) {
+    /// Nobody needs it any more: asks the root context whether it is done. True when it is not, or one of its streams is not.
+    pub(super) fn wants_time(&self) -> bool {
+        if self.is_alive() {
+            self.ask_root();
+            self.delete_root();
+            self.settle();
+        }
+        self.is_alive() && self.is_waited_for()
+    }
+
+    /// Whether a context has said "not yet", and nothing else since.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.waiting.get() > 0 || self.root.get() == Root::Waiting
+    }
+
+    /// The instance goes: every context that is left ends, whatever it waits for.
+    pub(super) fn end_all(&self) {
         if !self.is_alive() {
             return;
         }
-        let root = |phase| move |state: &mut State| state.enter_root(phase);
-        if let Some(done) = &self.exports.done
-            && self.run(root(Phase::Done), done, ROOT).is_err()
-        {
+        let is_waiting = |(_, context): &(&u32, &Context)| context.life != ContextLife::Open;
+        let left = self.with_state(|state| {
+            let left = state.contexts.iter().filter(is_waiting);
+            left.map(|(id, _)| *id).collect::<Vec<_>>()
+        });
+        for id in left.unwrap_or_default() {
+            self.close(id);
+        }
+        self.waiting.set(0);
+        self.ask_root();
+        self.root.set(if self.root.get() == Root::Over {
+            Root::Over
+        } else {
+            Root::Done
+        });
+        self.delete_root();
+    }
+
+    /// `done` of the root context, once.
+    fn ask_root(&self) {
+        if self.root.get() != Root::Open {
             return;
         }
+        self.root.set(Root::Done);
+        let Some(done) = &self.exports.done else { return };
+        let answer = self.run(|state| state.enter_root(Phase::Done), done, ROOT);
+        if !answer.is_ok_and(|answer| answer == 0) {
+            return;
+        }
+        let waits = self.with_state(|state| {
+            state.is_root_waiting = !std::mem::take(&mut state.is_root_done_early);
+            state.is_root_waiting
+        });
+        if waits == Some(true) {
+            self.root.set(Root::Waiting);
+        }
+    }
+
+    /// `delete` of the root context, once, when it and its streams are done.
+    fn delete_root(&self) {
+        if self.root.get() != Root::Done || self.waiting.get() > 0 || !self.is_alive() {
+            return;
+        }
+        self.root.set(Root::Over);
         if let Some(delete) = &self.exports.delete {
             // Should it fail, that was told, and there is nothing left to be lost.
-            let _ = self.run(root(Phase::Delete), delete, ROOT);
+            let _ = self.run(|state| state.enter_root(Phase::Delete), delete, ROOT);
         }
     }
 }

@@ -8,12 +8,13 @@ use lockgate_abi::MapType;
 
 use super::Instance;
 use crate::headers::MapView;
-use crate::outside::{CalloutResult, Inbox};
+use crate::outside::{CalloutResult, GrpcEvent, Inbox};
 use crate::state::{Phase, ROOT, State};
 
 /// A call that came while the guest was running.
 pub(super) enum Job {
     Callout(u32, Box<CalloutResult>),
+    Grpc(u32, Box<GrpcEvent>),
     Tick,
     Queue(u32),
     Finish(u32),
@@ -52,6 +53,7 @@ impl Instance {
                 match job {
                     None => break,
                     Some(Job::Callout(id, result)) => self.answer(id, *result),
+                    Some(Job::Grpc(id, event)) => self.hear(id, *event),
                     Some(Job::Tick) => self.run_tick(),
                     Some(Job::Queue(queue)) => self.run_queue_ready(queue),
                     Some(Job::Finish(id)) => self.end(id),
@@ -84,6 +86,45 @@ impl Instance {
         self.with_state(|state| state.answer = None);
     }
 
+    /// Something has happened on a gRPC call or stream. A call is over with its first event, a stream when it is closed.
+    fn hear(&self, id: u32, event: GrpcEvent) {
+        let exports = &self.exports;
+        let (function, phase, number) = match &event {
+            GrpcEvent::Initial(_) => {
+                let view = MapView::of_grpc(&event, MapType::GrpcReceiveInitialMetadata);
+                let count = view.map_or(0, MapView::len) as u32;
+                (&exports.grpc_initial_metadata, Phase::GrpcInitialMetadata, count)
+            }
+            GrpcEvent::Message(message) => (&exports.grpc_receive, Phase::GrpcReceive, message.len() as u32),
+            GrpcEvent::Trailing(fields) => (
+                &exports.grpc_trailing_metadata,
+                Phase::GrpcTrailingMetadata,
+                fields.len() as u32,
+            ),
+            GrpcEvent::Closed { status, .. } => (&exports.grpc_close, Phase::GrpcClose, *status),
+        };
+        let is_close = matches!(event, GrpcEvent::Closed { .. });
+        let owner = self.with_state(|state| {
+            let open = state.grpc.get(&id)?;
+            let owner = open.owner;
+            if is_close || !open.is_stream {
+                state.grpc.remove(&id);
+            }
+            Some(owner)
+        });
+        let (Some(function), Some(owner)) = (function, owner.flatten()) else {
+            return;
+        };
+        let enter = |state: &mut State| {
+            state.enter_root(phase);
+            state.payer = owner;
+            state.grpc_event = Some(event);
+        };
+        // A failure was told where it happened; nobody waits for this call's result.
+        let _ = self.run(enter, function, (ROOT, id, number));
+        self.with_state(|state| state.grpc_event = None);
+    }
+
     fn run_tick(&self) {
         if let Some(tick) = &self.exports.tick {
             let _ = self.run(|state| state.enter_root(Phase::Tick), tick, ROOT);
@@ -106,6 +147,18 @@ impl Inbox for Instance {
             self.later.push(Job::Callout(id, Box::new(result)));
         } else {
             self.answer(id, result);
+            self.settle();
+        }
+    }
+
+    fn grpc(&self, id: u32, event: GrpcEvent) {
+        if !self.is_alive() {
+            return;
+        }
+        if self.is_busy() {
+            self.later.push(Job::Grpc(id, Box::new(event)));
+        } else {
+            self.hear(id, event);
             self.settle();
         }
     }

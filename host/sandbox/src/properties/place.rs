@@ -36,7 +36,7 @@ fn connection(exchange: &Exchange, rest: &[&str]) -> Option<Bytes> {
         ["id"] => Some(uint(connection.id)),
         // Client certificates are not asked for yet, so nothing else of them is known.
         ["mtls"] => Some(Bytes::from_slice(&PropertyValue::Bool(false).to_bytes())),
-        ["requested_server_name"] => tls?.server_name.as_deref().map(text),
+        ["requested_server_name"] => Some(text(tls.and_then(|tls| tls.server_name.as_deref()).unwrap_or_default())),
         ["tls_version"] => Some(text(tls?.version)),
         _ => None,
     }

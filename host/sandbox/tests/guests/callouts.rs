@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use lockgate_sandbox::{Action, CalloutFailure, CalloutResponse};
+use lockgate_sandbox::exchange::ResponseHead;
+use lockgate_sandbox::{Action, CalloutFailure, CalloutResponse, GrpcEvent, Stream};
 
 use super::stage::{Bell, Stage, exchange, guest, plugin};
 
@@ -224,12 +225,122 @@ fn a_wild_out_pointer_is_told_before_anything_is_sent() {
     assert!(stage.outside.callouts.borrow().is_empty());
 }
 
+/// Opens a call or a stream to `known` and tells every event that comes of it.
+fn grpc(open: &str) -> Vec<u8> {
+    let event = |name: &str, body: &str| {
+        format!(
+            "(func (export \"proxy_on_grpc_{name}\") (param $root i32) (param $id i32) (param $n i32)
+               (call $say (local.get $root)) (call $say (local.get $id)) (call $say (local.get $n)) {body})"
+        )
+    };
+    guest(&format!(
+        r#"(data (i32.const 0) "knownservicemethod") (data (i32.const 64) "message") (data (i32.const 80) "x-meta")
+           {} {} {} {}
+           (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) {open} (i32.const 1))"#,
+        event(
+            "receive_initial_metadata",
+            "(drop (call $get (i32.const 4) (i32.const 80) (i32.const 6) (global.get $got) (global.get $len))) (call $tell_result)"
+        ),
+        event(
+            "receive",
+            "(drop (call $get_buffer (i32.const 5) (i32.const 0) (i32.const -1) (global.get $got) (global.get $len))) (call $tell_result)"
+        ),
+        event(
+            "receive_trailing_metadata",
+            "(drop (call $get (i32.const 5) (i32.const 80) (i32.const 6) (global.get $got) (global.get $len))) (call $tell_result)"
+        ),
+        event(
+            "close",
+            "(drop (call $get_status (i32.const 3000) (global.get $got) (global.get $len))) (call $say (i32.load (i32.const 3000))) (call $tell_result)"
+        ),
+    ))
+}
+
+const CALL: &str =
+    "(call $say (call $grpc_call (i32.const 0) (i32.const 5) (i32.const 5) (i32.const 7) (i32.const 12) (i32.const 6)
+    (i32.const 0) (i32.const 0) (i32.const 64) (i32.const 7) (i32.const 1500) (i32.const 3000)))";
+const STREAM: &str =
+    "(call $say (call $grpc_stream (i32.const 0) (i32.const 5) (i32.const 5) (i32.const 7) (i32.const 12) (i32.const 6)
+    (i32.const 0) (i32.const 0) (i32.const 3000)))";
+
+fn metadata() -> HeaderMap {
+    HeaderMap::from_iter([(
+        http::HeaderName::from_static("x-meta"),
+        HeaderValue::from_static("data"),
+    )])
+}
+
 #[test]
-fn grpc_callouts_answer_that_the_host_cannot() {
+fn a_grpc_call_tells_its_message_or_its_failure_once() {
+    let stage = plugin(&grpc(CALL)).start();
+    let streams = [stage.open(&exchange()), stage.open(&exchange())];
+    streams
+        .iter()
+        .for_each(|stream| drop(stream.request_headers(true).unwrap()));
+    let mut calls = stage.outside.grpc.take();
+    assert_eq!(calls[0].call.path.as_str(), "/service/method");
+    assert!(streams.iter().all(Stream::awaits_callout));
+    stage.outside.lines.borrow_mut().clear();
+    let (failed, well) = (calls.pop().unwrap(), calls.pop().unwrap());
+    well.reply.finish(Bytes::from_static(b"answer"));
+    drop(failed.reply);
+    assert_eq!(
+        stage.outside.said(),
+        ["1", "1", "6", "answer", "1", "2", "14", "14", "the upstream was lost"]
+    );
+    assert!(!streams.iter().any(Stream::awaits_callout));
+}
+
+#[test]
+fn a_grpc_stream_tells_all_that_happens_and_takes_messages_until_it_is_closed() {
+    let steps = "(call $say (call $grpc_send (i32.const 1) (i32.const 64) (i32.const 7) (i32.const 0)))
+        (call $say (call $grpc_close (i32.const 1)))
+        (call $say (call $grpc_send (i32.const 1) (i32.const 64) (i32.const 7) (i32.const 0)))
+        (call $say (call $grpc_send (i32.const 9) (i32.const 64) (i32.const 7) (i32.const 0)))
+        (call $say (call $grpc_cancel (i32.const 9)))";
+    let stage = plugin(&grpc(&format!("{STREAM} {steps}"))).start();
+    let stream = stage.open(&exchange());
+    stream.request_headers(true).unwrap();
+    assert_eq!(stage.outside.said(), ["0", "0", "0", "2", "1", "1"]);
+    let mut open = stage.outside.grpc.take().pop().unwrap();
+    assert_eq!(*open.sent.borrow(), ["message", "closed"]);
+    stage.outside.lines.borrow_mut().clear();
+    let head = ResponseHead {
+        status: StatusCode::OK,
+        headers: metadata(),
+    };
+    open.reply.deliver(GrpcEvent::Initial(Some(head)));
+    open.reply.deliver(GrpcEvent::Message(Bytes::from_static(b"one")));
+    open.reply.deliver(GrpcEvent::Trailing(metadata()));
+    let message = String::from("said");
+    open.reply.deliver(GrpcEvent::Closed { status: 5, message });
+    assert_eq!(
+        stage.outside.said(),
+        [
+            "1", "1", "2", "data", "1", "1", "3", "one", "1", "1", "1", "data", "1", "1", "5", "5", "said"
+        ]
+    );
+}
+
+#[test]
+fn what_a_context_has_opened_goes_with_it() {
+    let stage = plugin(&grpc(STREAM)).start();
+    let stream = stage.open(&exchange());
+    stream.request_headers(true).unwrap();
+    let mut open = stage.outside.grpc.take().pop().unwrap();
+    stage.outside.lines.borrow_mut().clear();
+    drop(stream);
+    assert_eq!(*open.sent.borrow(), ["cancelled"]);
+    open.reply.deliver(GrpcEvent::Message(Bytes::new()));
+    assert!(stage.outside.said().is_empty());
+}
+
+#[test]
+fn an_upstream_that_is_not_known_is_a_parse_failure() {
     let zeros = "(i32.const 0) ".repeat(12);
-    let wasm = guest(&format!(
-        r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-             (call $say (call $grpc_call {zeros})) (i32.const 0))"#
+    let wasm = grpc(&format!(
+        "(call $say (call $grpc_call {zeros})) {}",
+        STREAM.replacen("(i32.const 5)", "(i32.const 4)", 1)
     ));
-    assert_eq!(plugin(&wasm).start().request(&exchange()), ["10"]);
+    assert_eq!(plugin(&wasm).start().request(&exchange()), ["4", "4"]);
 }

@@ -12,22 +12,30 @@ fn in_0_1_0_header_callbacks_have_no_end_of_stream_and_there_are_calls_of_its_ow
            (import "env" "proxy_continue_request" (func $continue_request (result i32)))
            (import "env" "proxy_continue_response" (func $continue_response (result i32)))
            (import "env" "proxy_clear_route_cache" (func $clear (result i32)))
-           (memory (export "memory") 2)
+           (import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
+           (import "env" "pthread_equal" (func $same (param i32 i32) (result i32)))
+           (memory (export "memory") 2) (data (i32.const 16) "x-absent")
            (func (export "proxy_abi_version_0_1_0"))
            (func (export "malloc") (param i32) (result i32) (i32.const 65536))
-           (func (export "proxy_on_configure") (param i32 i32) (result i32)
+           (func $tell_configuration
              (drop (call $configuration (i32.const 0) (i32.const 4)))
-             (drop (call $log (i32.const 2) (i32.load (i32.const 0)) (i32.load (i32.const 4))))
-             (i32.const 1))
+             (drop (call $log (i32.const 2) (i32.load (i32.const 0)) (i32.load (i32.const 4)))))
+           (func (export "proxy_on_vm_start") (param i32 i32) (result i32)
+             (call $tell_configuration) (i32.const 1))
+           (func (export "proxy_on_configure") (param i32 i32) (result i32)
+             (call $tell_configuration) (call $same (i32.const 7) (i32.const 7)))
            (func (export "proxy_on_request_headers") (param $id i32) (param $n i32) (result i32)
              (drop (call $continue_response))
              (drop (call $clear))
-             (i32.add (local.get $n) (call $continue_request)))"#,
+             (i32.store (i32.const 4) (i32.const 99))
+             (i32.add (i32.add (local.get $n) (call $continue_request))
+               (i32.add (call $get (i32.const 0) (i32.const 16) (i32.const 8) (i32.const 0) (i32.const 4))
+                 (i32.load (i32.const 4)))))"#,
     );
     let making = plugin(&wasm);
     assert_eq!(making.spec.module.abi(), AbiVersion::V0_1_0);
     let stage = making.start();
-    assert_eq!(stage.outside.said(), ["the config"]);
+    assert_eq!(stage.outside.said(), ["vm config", "the config"]);
     let exchange = exchange();
     let stream = stage.open(&exchange);
     assert_eq!(
@@ -35,8 +43,27 @@ fn in_0_1_0_header_callbacks_have_no_end_of_stream_and_there_are_calls_of_its_ow
         Action::Pause,
         "it answered the number of headers, 7"
     );
+    // An absent header is an empty one, with status OK: that and the length would have been added.
+
     let asked = &mut exchange.borrow_mut().asked;
-    assert!(asked.resume_request.take(0) && asked.resume_response.take(0));
+    assert!(asked.resume_request.take(0) && asked.resume_response.take(0) && asked.reroute);
+}
+
+#[test]
+fn after_0_1_0_an_absent_header_is_not_found() {
+    for edition in ["0_2_0", "0_2_1"] {
+        let wasm = bare(&format!(
+            r#"(import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
+               (memory (export "memory") 2) (data (i32.const 16) "x-absent")
+               (func (export "proxy_abi_version_{edition}"))
+               (func (export "malloc") (param i32) (result i32) (i32.const 65536))
+               (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+                 (i32.sub (call $get (i32.const 0) (i32.const 16) (i32.const 8) (i32.const 0) (i32.const 4)) (i32.const 1)))"#
+        ));
+        let stage = plugin(&wasm).start();
+        let answer = stage.open(&exchange()).request_headers(true).unwrap();
+        assert_eq!(answer, Action::Continue, "{edition}: NOT_FOUND is 1, less 1");
+    }
 }
 
 #[test]

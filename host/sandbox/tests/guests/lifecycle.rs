@@ -135,3 +135,35 @@ fn a_plugin_without_callbacks_is_never_called_and_costs_nothing_but_its_context(
     }
     assert_eq!(stage.vm.plugin().hooks(), lockgate_sandbox::Hooks::default());
 }
+
+#[test]
+fn a_root_that_is_not_done_lives_on_until_it_says_so_or_is_let_go() {
+    let chatty = chatty("(drop (call $set_tick (i32.const 1))) (i32.const 0)");
+    let Stage { vm, outside } = plugin(&chatty).start();
+    outside.keeps_lingering.set(true);
+    let stream = vm.open(&exchange()).unwrap();
+    outside.lines.borrow_mut().clear();
+    drop(vm);
+    drop(stream);
+    assert_eq!(outside.said(), ["d2", "d1"], "both wait");
+    let target = outside.tick.borrow().clone().unwrap().0;
+    assert!(target.tick(), "ticks go on");
+    assert_eq!(outside.said()[2..], ["0", "1", "l2", "x2"]);
+    assert!(!outside.lingering.borrow()[0].is_over());
+    assert!(target.tick(), "context 2 is gone, so this is the root's");
+    assert_eq!(outside.said()[6..], ["0", "0", "x1"]);
+    assert!(outside.lingering.borrow()[0].is_over());
+    drop(outside.lingering.take());
+    assert_eq!(outside.said().len(), 9, "nothing ends twice");
+    assert!(!target.tick());
+}
+
+#[test]
+fn what_still_waits_when_a_vm_is_let_go_is_logged_and_deleted() {
+    let Stage { vm, outside } = plugin(&chatty("(i32.const 0)")).start();
+    let stream = vm.open(&exchange()).unwrap();
+    drop(stream);
+    outside.lines.borrow_mut().clear();
+    drop(vm);
+    assert_eq!(outside.said(), ["d1", "l2", "x2", "x1"]);
+}

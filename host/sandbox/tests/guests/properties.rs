@@ -103,7 +103,12 @@ fn the_host_serves_what_envoy_serves_under_the_same_names() {
         assert_eq!(number(&exchange, path), Some(expected), "{path:?}");
     }
     assert_eq!(read(&exchange, "connection\0mtls"), Some(vec![0]));
-    assert_eq!(read(&exchange, "metadata"), Some(vec![0; 4]), "a map without entries");
+    assert_eq!(read(&exchange, "metadata"), Some(vec![]), "a message without entries");
+    assert_eq!(
+        read(&exchange, "metadata\0filter_metadata"),
+        Some(vec![0; 4]),
+        "a map without entries"
+    );
     assert!(number(&exchange, "request\0time").unwrap() > 1_700_000_000_000_000_000);
 }
 
@@ -226,5 +231,53 @@ fn properties_cannot_fill_the_hosts_memory() {
     assert_eq!(
         *stage.outside.refusals.borrow(),
         [(lockgate_sandbox::Refusal::Property, 1)]
+    );
+}
+
+/// `DeclarePropertyArguments` as bytes of WebAssembly text, and their number.
+fn declaration(name: &str, read_only: bool, life: u64) -> (String, usize) {
+    let message = lockgate_abi::protobuf::Message::default();
+    let message = message
+        .bytes(1, name.as_bytes())
+        .number(2, u64::from(read_only))
+        .number(5, life);
+    let bytes = message.finish();
+    (bytes.iter().map(|byte| format!("\\{byte:02x}")).collect(), bytes.len())
+}
+
+/// Declares `p` in `configure`, twice, and sets it in each request's headers, twice.
+fn declaring(read_only: bool, life: u64) -> Vec<u8> {
+    let (message, length) = declaration("p", read_only, life);
+    guest(&format!(
+        r#"(data (i32.const 0) "{message}") (data (i32.const 64) "declare_property") (data (i32.const 96) "p12")
+           (func $declare
+             (call $say (call $foreign (i32.const 64) (i32.const 16) (i32.const 0) (i32.const {length})
+                          (global.get $got) (global.get $len))))
+           (func (export "proxy_on_configure") (param i32 i32) (result i32)
+             (call $declare) (call $declare) (i32.const 1))
+           (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+             (call $say (call $get_property (i32.const 96) (i32.const 1) (global.get $got) (global.get $len)))
+             (call $say (call $set_property (i32.const 96) (i32.const 1) (i32.const 97) (i32.const 1)))
+             (call $say (call $set_property (i32.const 96) (i32.const 1) (i32.const 98) (i32.const 1)))
+             (call $say (call $get_property (i32.const 96) (i32.const 1) (global.get $got) (global.get $len)))
+             (call $tell_result)
+             (i32.const 0))"#
+    ))
+}
+
+#[test]
+fn a_declared_property_may_be_set_once_or_live_as_long_as_its_connection() {
+    let stage = plugin(&declaring(true, 0)).start();
+    assert_eq!(stage.outside.said(), ["0", "2"], "declaring again is a bad argument");
+    assert_eq!(stage.request(&exchange()), ["1", "0", "2", "0", "1"]);
+    let stage = plugin(&declaring(false, 2)).start();
+    let (first, second) = (exchange(), exchange());
+    second.borrow_mut().facts.connection = first.borrow().facts.connection.clone();
+    assert_eq!(stage.request(&first), ["1", "0", "0", "0", "2"]);
+    assert_eq!(stage.request(&second), ["0", "0", "0", "0", "2"]);
+    assert_eq!(
+        stage.request(&exchange()),
+        ["1", "0", "0", "0", "2"],
+        "another connection"
     );
 }

@@ -14,8 +14,8 @@ use http::{HeaderMap, HeaderValue, Method};
 use lockgate_sandbox::exchange::{Connection, Exchange, Facts, RequestHead, Scheme, SharedExchange};
 use lockgate_sandbox::settings::{Capabilities, Isolation, Limits, OnError};
 use lockgate_sandbox::{
-    Callout, CalloutReply, Engine, EngineSettings, Failure, LoadError, LogLevel, MetricKind, Outside, Plugin,
-    PluginSpec, QueueTarget, Refusal, Status, Stream, TickTarget, Vm, VmEvent,
+    Callout, CalloutReply, Engine, EngineSettings, Failure, GrpcCall, GrpcReply, GrpcStream, Lingering, LoadError,
+    LogLevel, MetricKind, Outside, Plugin, PluginSpec, QueueTarget, Refusal, Status, Stream, TickTarget, Vm, VmEvent,
 };
 
 /// One engine for all tests, as in a process.
@@ -47,6 +47,11 @@ const PREAMBLE: &str = r#"
     (func $http_call (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_grpc_call"
     (func $grpc_call (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_grpc_stream"
+    (func $grpc_stream (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_grpc_send" (func $grpc_send (param i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_grpc_close" (func $grpc_close (param i32) (result i32)))
+  (import "env" "proxy_grpc_cancel" (func $grpc_cancel (param i32) (result i32)))
   (import "env" "proxy_get_status" (func $get_status (param i32 i32 i32) (result i32)))
   (import "env" "proxy_set_shared_data" (func $set_shared (param i32 i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_get_shared_data" (func $get_shared (param i32 i32 i32 i32 i32) (result i32)))
@@ -221,6 +226,7 @@ pub(crate) fn exchange() -> SharedExchange {
         peer: "10.1.2.3:4567".parse().expect("an address"),
         local: "127.0.0.1:8080".parse().expect("an address"),
         tls: None,
+        properties: Default::default(),
     };
     let client = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
     let facts = Facts::new(
@@ -257,11 +263,39 @@ impl Wake for Bell {
 
 type Queue = (Vec<Bytes>, Option<QueueTarget>);
 
+/// A gRPC call or stream that a guest has opened.
+pub(crate) struct OpenGrpc {
+    pub(crate) call: GrpcCall,
+    pub(crate) reply: GrpcReply,
+    /// What the guest has sent, and how it ended.
+    pub(crate) sent: Rc<RefCell<Vec<String>>>,
+}
+
+struct Sending(Rc<RefCell<Vec<String>>>);
+
+impl GrpcStream for Sending {
+    fn send(&self, message: Bytes, _: bool) -> Result<(), Status> {
+        self.0.borrow_mut().push(String::from_utf8_lossy(&message).into_owned());
+        Ok(())
+    }
+
+    fn close(&self) {
+        self.0.borrow_mut().push("closed".to_owned());
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.0.borrow_mut().push("cancelled".to_owned());
+    }
+}
+
 /// An outside that remembers everything and does what its script says.
 #[derive(Default)]
 pub(crate) struct Scripted {
     pub(crate) lines: RefCell<Vec<(LogLevel, String)>>,
     pub(crate) callouts: RefCell<Vec<(Callout, Option<CalloutReply>)>>,
+    pub(crate) grpc: RefCell<Vec<OpenGrpc>>,
     /// Answer callouts from within the call.
     pub(crate) eager: Cell<bool>,
     pub(crate) tick: RefCell<Option<(TickTarget, Option<Duration>)>>,
@@ -271,6 +305,9 @@ pub(crate) struct Scripted {
     pub(crate) failures: RefCell<Vec<(String, String)>>,
     pub(crate) refusals: RefCell<Vec<(Refusal, u64)>>,
     pub(crate) events: RefCell<Vec<VmEvent>>,
+    /// Keep VMs whose plugins are not done.
+    pub(crate) keeps_lingering: Cell<bool>,
+    pub(crate) lingering: RefCell<Vec<Lingering>>,
     /// Dropped from within a foreign function, as a pipeline might.
     pub(crate) victims: RefCell<Vec<Stream>>,
 }
@@ -316,6 +353,19 @@ impl Outside for Scripted {
         }
         self.callouts.borrow_mut().push((callout, Some(reply)));
         Ok(())
+    }
+
+    fn grpc(&self, _: &Plugin, call: GrpcCall, reply: GrpcReply) -> Result<Box<dyn GrpcStream>, Status> {
+        if call.upstream != "known" {
+            return Err(Status::ParseFailure);
+        }
+        let sent = Rc::<RefCell<Vec<String>>>::default();
+        self.grpc.borrow_mut().push(OpenGrpc {
+            call,
+            reply,
+            sent: sent.clone(),
+        });
+        Ok(Box::new(Sending(sent)))
     }
 
     fn set_tick(&self, target: TickTarget, period: Option<Duration>) {
@@ -443,6 +493,12 @@ impl Outside for Scripted {
 
     fn happened(&self, _: &Plugin, event: VmEvent) {
         self.events.borrow_mut().push(event);
+    }
+
+    fn linger(&self, lingering: Lingering) {
+        if self.keeps_lingering.get() {
+            self.lingering.borrow_mut().push(lingering);
+        }
     }
 
     fn failed(&self, _: &Plugin, failure: &Failure, phase: &str) {

@@ -21,6 +21,7 @@ fn request(method: Method, headers: &[(HeaderName, &'static str)]) -> SharedExch
         peer: socket,
         local: socket,
         tls: None,
+        properties: Default::default(),
     };
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let facts = Facts::new(

@@ -1,0 +1,21 @@
+//! The functions that Envoy 1.40 registers and that mean something outside of it: `verify_signature`, `sign`, `compress` and
+//! `uncompress`. Arguments and answers are Envoy's own: bytes, or protocol buffers.
+//!
+//! `clear_route_cache` and `declare_property` concern the stream and the VM, so the sandbox has them. Envoy's expression
+//! functions (`expr_create` and its relatives) and `set_envoy_filter_state` reach into things that only Envoy has.
+
+mod deflate;
+mod signature;
+
+use lockgate_abi::Status;
+
+/// Calls one of Envoy's functions; `None` if it is none of them. `limit` bounds what an answer may hold, in bytes.
+pub(super) fn call(name: &str, argument: &[u8], limit: usize) -> Option<Result<Vec<u8>, Status>> {
+    Some(match name {
+        "verify_signature" => signature::verify(argument),
+        "sign" => signature::sign(argument),
+        "compress" => deflate::compress(argument),
+        "uncompress" => deflate::uncompress(argument, limit),
+        _ => return None,
+    })
+}

@@ -1,0 +1,61 @@
+//! VMs that serve nothing any more and are kept until their plugins are done, as after a reload: for a while, and a few of them.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use lockgate_sandbox::Lingering;
+
+/// How long a plugin may say "not yet".
+const LONGEST: Duration = Duration::from_secs(60);
+/// How many VMs a worker keeps; the oldest goes when there is another.
+const MOST: usize = 64;
+
+/// The VMs of one worker that are kept.
+#[derive(Default)]
+pub(crate) struct Lingerers(RefCell<Vec<(Instant, Lingering)>>);
+
+impl Lingerers {
+    /// Keeps one more.
+    pub(crate) fn add(&self, now: Instant, lingering: Lingering) {
+        let mut kept = self.0.borrow_mut();
+        let oldest = (kept.len() >= MOST).then(|| kept.remove(0));
+        kept.push((now, lingering));
+        // Its end runs guest code, which may come back here.
+        drop(kept);
+        drop(oldest);
+    }
+
+    /// Lets go of those that are done, or have had their time.
+    pub(crate) fn sweep(&self, now: Instant) {
+        let mut kept = self.0.borrow_mut();
+        if kept.is_empty() {
+            return;
+        }
+        let is_at_end = |since: Instant, lingering: &Lingering| {
+            let is_late = now.saturating_duration_since(since) >= LONGEST;
+            if is_late && !lingering.is_over() {
+                tracing::warn!(
+                    plugin = lingering.plugin(),
+                    "a plugin did not call proxy_done in time; its VM is ended"
+                );
+            }
+            is_late || lingering.is_over()
+        };
+        let (ended, left) = std::mem::take(&mut *kept)
+            .into_iter()
+            .partition::<Vec<_>, _>(|(since, lingering)| is_at_end(*since, lingering));
+        *kept = left;
+        drop(kept);
+        drop(ended);
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.borrow().len()
+    }
+
+    /// Ends all of them.
+    pub(crate) fn clear(&self) {
+        drop(self.0.take());
+    }
+}
