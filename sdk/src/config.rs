@@ -44,6 +44,7 @@ mod nearest;
 mod object;
 mod pattern;
 mod schema;
+mod text;
 mod types;
 mod value;
 
@@ -58,7 +59,8 @@ pub use bounds::{has_length, has_pattern};
 pub use lockgate_sdk_macros::Config;
 #[doc(hidden)]
 pub use object::{Default, Member, Object, Unfit, checked, chosen, first, tag, variant};
-pub use schema::{Kind, Property, Schema, Text, Word};
+pub use schema::{Kind, Property, Schema, Word};
+pub use text::Text;
 pub use types::{Json, Size, Untyped};
 pub use value::Value;
 

@@ -186,17 +186,17 @@ fn a_reload_with_such_a_mistake_is_refused_and_what_was_keeps_serving() {
     assert_eq!(plugins["plugins"][0]["description"], "Tags.");
     assert_eq!(plugins["modules"][0]["version"], "3.1.4");
     gateway.reconfigure(|config| config["plugins"]["one"]["config"]["rate"] = 10.into());
-    gateway.logged(&[
+    let _ = gateway.logged(&[
         "reload refused",
         "/plugins/one/config/rate: found 10, expected a whole number of at most 9",
     ]);
     assert_eq!(gateway.get("/").header("x-tag"), Some("x"));
     gateway.reconfigure(|config| config["plugins"]["one"]["config"]["rate"] = 9.into());
-    gateway.logged(&["reloaded"]);
+    let _ = gateway.logged(&["reloaded"]);
     // A module that wants another configuration is held back like one that refuses it.
     let stricter = with_section(tag("y"), SECTION, schema.replace('9', "5").as_bytes());
     gateway.install("tag", &stricter);
-    gateway.logged(&["the one before keeps serving", "does not fit it"]);
+    let _ = gateway.logged(&["the one before keeps serving", "does not fit it"]);
     assert_eq!(gateway.get("/").header("x-tag"), Some("x"));
     gateway.reconfigure(|config| config["plugins"]["one"]["config"]["rate"] = 5.into());
     eventually("the new module is taken", Duration::from_secs(5), || {
@@ -217,7 +217,7 @@ fn a_manifest_that_makes_no_sense_is_told_and_the_module_runs() {
         }),
     );
     assert_eq!(gateway.get("/").header("x-tag"), Some("x"));
-    gateway.logged(&["WARN", "lockgate.manifest is left aside"]);
+    let _ = gateway.logged(&["WARN", "lockgate.manifest is left aside"]);
 }
 
 #[test]

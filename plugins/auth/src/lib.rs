@@ -19,7 +19,7 @@ struct Auth {
     challenge: String,
 }
 
-#[plugin(name = "auth")]
+#[plugin(name = "auth", capabilities(write_properties = ["lockgate.consumer.*"]))]
 impl Plugin for Auth {
     type Config = Config;
 

@@ -43,7 +43,7 @@ enum Progress {
     Changing { resource: String, key: String },
 }
 
-#[plugin(name = "cache")]
+#[plugin(name = "cache", capabilities(foreign_functions = ["lockgate.cache"]))]
 impl Plugin for Cache {
     type Config = Config;
     type State = Progress;

@@ -44,7 +44,7 @@ struct Config {
     version_header: Option<String>,
 }
 
-#[plugin(name = "canary")]
+#[plugin(name = "canary", capabilities(write_properties = ["lockgate.upstream"]))]
 impl Plugin for Canary {
     type Config = Config;
     /// The version that was chosen, once the host has taken it.

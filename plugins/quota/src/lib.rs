@@ -17,7 +17,7 @@ struct Quota {
     legacy_headers: bool,
 }
 
-#[plugin(name = "quota")]
+#[plugin(name = "quota", capabilities(foreign_functions = ["lockgate.counter"]))]
 impl Plugin for Quota {
     type Config = Config;
     /// What the response will say.

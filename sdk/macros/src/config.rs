@@ -2,7 +2,6 @@
 
 mod attributes;
 mod fields;
-pub(crate) mod json;
 mod names;
 #[path = "../../src/config/pattern.rs"]
 #[allow(

@@ -8,6 +8,7 @@
 mod config;
 mod expand;
 mod hooks;
+mod json;
 mod manifest;
 mod members;
 

@@ -4,10 +4,9 @@
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseStream};
-use syn::punctuated::Punctuated;
-use syn::{Ident, Lit, LitStr, Token, bracketed, parenthesized};
+use syn::{Ident, LitStr, Token, parenthesized};
 
-use crate::config::json;
+use crate::json::{self, value};
 
 /// What stands in `#[plugin(…)]`.
 #[derive(Default)]
@@ -128,36 +127,4 @@ fn object(input: ParseStream<'_>) -> syn::Result<String> {
         }
     }
     Ok(format!("{{{}}}", members.join(",")))
-}
-
-/// A literal, or a list of them in brackets, as JSON.
-pub(crate) fn value(input: ParseStream<'_>) -> syn::Result<String> {
-    if input.peek(syn::token::Bracket) {
-        let inside;
-        bracketed!(inside in input);
-        let items = Punctuated::<Item, Token![,]>::parse_terminated(&inside)?;
-        let items: Vec<String> = items.into_iter().map(|item| item.0).collect();
-        return Ok(format!("[{}]", items.join(",")));
-    }
-    let sign = if input.parse::<Option<Token![-]>>()?.is_some() {
-        "-"
-    } else {
-        ""
-    };
-    let literal: Lit = input.parse()?;
-    match json::literal(&literal) {
-        Some(text) => Ok(format!("{sign}{text}")),
-        None => Err(syn::Error::new(
-            literal.span(),
-            "expected a text, a number, true or false",
-        )),
-    }
-}
-
-struct Item(String);
-
-impl Parse for Item {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Item> {
-        value(input).map(Item)
-    }
 }

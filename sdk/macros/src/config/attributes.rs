@@ -6,8 +6,7 @@ use syn::meta::ParseNestedMeta;
 use syn::{Attribute, Expr, ExprLit, Lit, LitInt, LitStr, Meta, Path, Token};
 
 use super::names::Case;
-use crate::config::json;
-use crate::manifest::value;
+use crate::json::{self, value};
 
 /// About a struct or an enum.
 #[derive(Default)]

@@ -7,7 +7,7 @@ use syn::{LitStr, Token};
 
 use super::attributes::{Container, Default, Field};
 use super::names::{self, Case};
-use crate::config::json;
+use crate::json;
 
 /// The fields of a struct or of a variant.
 pub(crate) struct Fields<'a> {

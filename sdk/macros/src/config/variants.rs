@@ -122,7 +122,7 @@ fn names_alone(variants: &[Read<'_>]) -> Parts {
     let names = variants.iter().map(|variant| &variant.name);
     let arms = arms(&variants.iter().collect::<Vec<_>>(), None);
     let default = variants.iter().find(|variant| variant.about.is_default);
-    let default = default.map_or_else(String::new, |variant| super::json::quoted(&variant.name));
+    let default = default.map_or_else(String::new, |variant| crate::json::quoted(&variant.name));
     Parts {
         schema: schema_of(quote!(Words(&[#(#words),*]))),
         default: quote!(#default),
