@@ -30,6 +30,7 @@ mod control;
 mod crowd;
 mod deadline;
 mod der;
+mod ending;
 mod feed;
 mod flag;
 mod foreign;

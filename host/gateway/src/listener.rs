@@ -12,8 +12,8 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::ending::Ending;
 use crate::station::Station;
-use crate::tcp::Ending;
 use crate::{connection, tcp};
 
 /// Connections that the kernel keeps until they are accepted.

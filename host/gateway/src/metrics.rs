@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use lockgate_sandbox::{MetricKind, Status, VmEvent};
 
-use crate::tcp::Ending;
+use crate::ending::Ending;
 
 use cells::Count;
 use defined::{Defined, Metric};

@@ -4,7 +4,6 @@
 //! by. There is no answer that could tell a client what went wrong: what must not look like a regular end is reset.
 
 mod account;
-mod ending;
 mod flow;
 mod meeting;
 mod relay;
@@ -27,11 +26,11 @@ use account::Account;
 use flow::Flow;
 use relay::Relay;
 
-pub(crate) use ending::Ending;
-
-use crate::chain::Chain;
+use crate::chain::{Chain, Stop};
 use crate::clock;
 use crate::connection::{self, farewell};
+use crate::ending::Ending;
+use crate::problem::Problem;
 use crate::pulse::{Patience, Pulse};
 use crate::station::Station;
 use crate::view::{ForwardingView, ListenerView, View};
@@ -207,5 +206,16 @@ impl Arrival<'_> {
         let upstream = &self.view.snapshot.upstreams[index];
         exchange.facts.upstream = Some(upstream.name().clone());
         upstream
+    }
+}
+
+impl From<Stop> for Ending {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Problem(Problem::PluginFailed) => Self::PluginFailed,
+            Stop::Problem(_) => Self::HeldTooMuch,
+            // There is no reply on a TCP connection: the sandbox refuses it.
+            Stop::Close | Stop::Reply(_) => Self::PluginClosed,
+        }
     }
 }

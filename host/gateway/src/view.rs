@@ -87,14 +87,7 @@ impl View {
                     index,
                     settings: settings.clone(),
                     certificates: snapshot.certificates[index].clone(),
-                    forwarding: match &settings.protocol {
-                        Protocol::Http => None,
-                        Protocol::Tcp(forwarding) => Some(ForwardingView {
-                            upstream: forwarding.upstream.0,
-                            chain: pick(&mut forwarding.chain.iter()),
-                            series: metrics.tcp(&settings.name),
-                        }),
-                    },
+                    forwarding: forwarding(settings, &pick, metrics),
                 })
             })
             .collect::<Vec<_>>();
@@ -163,6 +156,22 @@ impl View {
             .iter()
             .find(|(known, _)| Arc::ptr_eq(known, loaded))
             .map(|(_, stand)| stand.clone())
+    }
+}
+
+/// What becomes of the listener's connections, if it takes any. `pick` finds plugins.
+fn forwarding(
+    settings: &Listener,
+    pick: &impl Fn(&mut dyn Iterator<Item = &PluginIndex>) -> Rc<[Rc<Stand>]>,
+    metrics: &WorkerMetrics,
+) -> Option<ForwardingView> {
+    match &settings.protocol {
+        Protocol::Http => None,
+        Protocol::Tcp(forwarding) => Some(ForwardingView {
+            upstream: forwarding.upstream.0,
+            chain: pick(&mut forwarding.chain.iter()),
+            series: metrics.tcp(&settings.name),
+        }),
     }
 }
 

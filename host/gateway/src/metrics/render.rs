@@ -11,7 +11,7 @@ use super::cells::{BOUNDS, CALLBACK_BOUNDS, Distribution, REQUEST_BOUNDS};
 use super::defined::BOUNDS_OF_VALUES;
 use super::series::{Answers, Carried, Phase};
 use super::{Counters, WorkerCells};
-use crate::tcp::Ending;
+use crate::ending::Ending;
 
 /// Nanoseconds in the unit that durations are shown in.
 const SECOND: f64 = 1e9;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::cells::{CALLBACK_BOUNDS, Count, Distribution, Histogram, REQUEST_BOUNDS, Statuses};
-use crate::tcp::Ending;
+use crate::ending::Ending;
 
 /// Series of one family and worker; what comes after is counted together. More than any one configuration needs, so only
 /// names that changed again and again reach it.

@@ -12,11 +12,11 @@ use std::time::Duration;
 use lockgate_sandbox::exchange::Way;
 use lockgate_sandbox::{Hooks, PeerType};
 
-use super::ending::Ending;
 use super::flow::Told;
 use crate::access_log::{AccessLog, ConnectionRecord, PluginTimes};
 use crate::chain::{Chain, Direction, Stop};
 use crate::clock;
+use crate::ending::Ending;
 use crate::metrics::{Phase, TcpSeries};
 use crate::pulse::{Order, Pulse};
 use crate::station::Station;

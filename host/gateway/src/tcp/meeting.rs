@@ -9,8 +9,8 @@ use std::task::Poll;
 use lockgate_sandbox::Action;
 
 use super::account::Account;
-use super::ending::Ending;
 use crate::chain::Direction;
+use crate::ending::Ending;
 use crate::metrics::Phase;
 
 /// Takes the connection through all plugins.

@@ -14,9 +14,9 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::account::Account;
-use super::ending::Ending;
 use super::flow::Flow;
 use crate::chain::Stop;
+use crate::ending::Ending;
 
 /// Bytes that are read at once.
 const SCRATCH: usize = 64 * 1024;

@@ -2,9 +2,6 @@
 
 use lockgate_upstream::SendError;
 
-use crate::chain::Stop;
-use crate::problem::Problem;
-
 /// How a connection ended. A fixed set, so it can be a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -89,22 +86,11 @@ impl Ending {
     }
 
     /// What became of an attempt to connect.
-    pub(super) fn of_dialling(error: &SendError) -> Self {
+    pub(crate) fn of_dialling(error: &SendError) -> Self {
         match error {
             SendError::NoEndpoint => Self::NoEndpoint,
             SendError::ConnectTimeout { .. } => Self::UpstreamTimeout,
             _ => Self::UpstreamFailed,
-        }
-    }
-}
-
-impl From<Stop> for Ending {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Problem(Problem::PluginFailed) => Self::PluginFailed,
-            Stop::Problem(_) => Self::HeldTooMuch,
-            // There is no reply on a TCP connection: the sandbox refuses it.
-            Stop::Close | Stop::Reply(_) => Self::PluginClosed,
         }
     }
 }
