@@ -124,27 +124,29 @@ fn a_connection_has_no_messages_and_a_request_no_halves() {
     let stage = plugin(&wasm).start();
     let bytes = connection();
     stage.open(&bytes).new_connection().unwrap();
-    assert_eq!(stage.outside.said(), ["1", "2", "1", "1", "0", "0", "2"]);
+    assert_eq!(stage.outside.said(), ["1", "1", "1", "1", "0", "0", "2"]);
     assert!(bytes.borrow().asked.local_response.is_none());
     stage.outside.lines.borrow_mut().clear();
     assert_eq!(stage.request(&exchange()), ["1", "0", "1", "1", "0", "2", "0"]);
 }
 
 #[test]
-fn bytes_do_not_grow_past_the_vm_s_memory() {
+fn bytes_do_not_grow_past_their_limit_and_who_tries_has_failed() {
     let wasm = guest(
-        r#"(func (export "proxy_on_downstream_data") (param i32 i32 i32) (result i32)
+        r#"(func (export "proxy_on_downstream_data") (param i32 i32 i32) (result i32) (local $n i32)
              (loop $more
-               (br_if $more (i32.eqz (call $set_buffer (i32.const 2) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 65536)))))
+               (drop (call $set_buffer (i32.const 2) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 65536)))
+               (local.set $n (i32.add (local.get $n) (i32.const 1)))
+               (br_if $more (i32.lt_u (local.get $n) (i32.const 100))))
              (i32.const 0))"#,
     );
     let stage = plugin(&wasm)
-        .with(|spec| spec.limits.memory = lockgate_units::Size::mib(1))
+        .with(|spec| spec.limits.body_growth = lockgate_units::Size::mib(1))
         .start();
     let exchange = connection();
     let stream = stage.open(&exchange);
     bring(&exchange, 0, Way::Downstream, "x");
-    stream.data(Way::Downstream, false).unwrap();
-    let held = held(&exchange, 0, Way::Downstream).len();
-    assert!((900_000..=1_048_576).contains(&held), "{held}");
+    let failure = stream.data(Way::Downstream, false).unwrap_err();
+    assert_eq!(failure.kind, lockgate_sandbox::FailureKind::Limit);
+    assert_eq!(held(&exchange, 0, Way::Downstream).len(), 15 * 65536 + 1);
 }
