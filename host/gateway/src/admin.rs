@@ -33,7 +33,10 @@ use crate::metrics::Registry;
 use crate::problem::{self, Problem};
 use access::Access;
 
-pub use report::{ModuleReport, PluginReport, PluginsReport, VmLine};
+pub use report::{
+    Bucket, CpuReport, ModuleReport, PhaseReport, PluginDetail, PluginReport, PluginsReport, TrapLine, VmLine,
+    WorkReport,
+};
 
 /// Connections that are served at a time; more wait.
 const MOST_CONNECTIONS: usize = 64;
@@ -41,11 +44,23 @@ const MOST_CONNECTIONS: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long nothing is accepted when the system has run out of something.
 const RECOVERY: Duration = Duration::from_millis(100);
+/// Seconds that a profile may take at most.
+const LONGEST_PROFILE: u64 = 60;
 
 /// Tells what is live. Asked anew for each request that wants to know.
 pub trait PluginSource: Send + Sync {
     /// Every plugin and module as it is now.
     fn plugins(&self) -> Pin<Box<dyn Future<Output = PluginsReport> + Send + '_>>;
+
+    /// One plugin from inside; none of that name.
+    fn plugin<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = Option<PluginDetail>> + Send + 'a>>;
+
+    /// Samples where a plugin's guests are, for so long: folded stacks. None of that name, or somebody else is at it.
+    fn profile<'a>(
+        &'a self,
+        name: &'a str,
+        duration: Duration,
+    ) -> Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>>;
 }
 
 /// What the admin API shows. Shared with whoever keeps it up to date.
@@ -189,7 +204,37 @@ async fn page(state: &AdminState, peer: SocketAddr, parts: &Parts) -> Result<Res
             let live = state.live.load_full().ok_or(Problem::NotReady)?;
             Ok(json(&live.plugins().await))
         }
-        _ => Err(Problem::NoPage),
+        _ => match path.strip_prefix("/api/plugins/") {
+            Some(rest) => plugin_page(state, rest, parts.uri.query().unwrap_or_default()).await,
+            None => Err(Problem::NoPage),
+        },
+    }
+}
+
+/// `/api/plugins/NAME` and what is below. Names are those of the configuration; `%2F` stands for a slash in one.
+async fn plugin_page(state: &AdminState, rest: &str, query: &str) -> Result<Response<Full<Bytes>>, Problem> {
+    let live = state.live.load_full().ok_or(Problem::NotReady)?;
+    let (name, below) = rest
+        .split_once('/')
+        .map_or((rest, None), |(name, below)| (name, Some(below)));
+    let name = name.replace("%2F", "/").replace("%3A", ":");
+    match below {
+        None => live
+            .plugin(&name)
+            .await
+            .map(|detail| json(&detail))
+            .ok_or(Problem::NoPage),
+        Some("profile") => {
+            let seconds = query
+                .split('&')
+                .find_map(|pair| pair.strip_prefix("seconds="))
+                .map_or(Ok(5), str::parse::<u64>)
+                .map_err(|_| Problem::NoPage)?;
+            let duration = Duration::from_secs(seconds.clamp(1, LONGEST_PROFILE));
+            let folded = live.profile(&name, duration).await.ok_or(Problem::NoPage)?;
+            Ok(text("text/plain; charset=utf-8", folded))
+        }
+        Some(_) => Err(Problem::NoPage),
     }
 }
 

@@ -241,8 +241,13 @@ impl Control {
     fn publish(&self, refused: Option<String>) {
         if let (Some(snapshot), Some(loader)) = (&self.current, &self.loader) {
             let workers = self.workers.iter().map(|worker| worker.commands.clone()).collect();
-            self.admin
-                .publish(roster::Roster::new(snapshot, loader.modules(), workers, refused));
+            self.admin.publish(roster::Roster::new(
+                snapshot,
+                loader.modules(),
+                workers,
+                refused,
+                self.registry.clone(),
+            ));
         }
     }
 

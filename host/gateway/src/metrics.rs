@@ -11,6 +11,7 @@ mod series;
 mod tallies;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +22,7 @@ use lockgate_sandbox::{MetricKind, Status, VmEvent};
 
 use crate::ending::Ending;
 
-use cells::Count;
+use cells::{CALLBACK_BOUNDS, Count, Distribution};
 use defined::{Defined, Metric};
 use series::{PluginCells, RequestCells, Series, TcpCells, UpstreamCells};
 use tallies::Tallies;
@@ -108,10 +109,54 @@ impl Registry {
         self.0.access_log_dropped.clone()
     }
 
+    /// What a plugin's callbacks took, by phase; phases that never ran are left out.
+    pub(crate) fn phases(&self, plugin: &str) -> Vec<PhaseTimes> {
+        let workers = self.0.workers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut sums: [Distribution; Phase::ALL.len()] = Default::default();
+        for (_, cells) in workers
+            .iter()
+            .flat_map(|worker| worker.plugins.all())
+            .filter(|(name, _)| &**name == plugin)
+        {
+            cells.add_to(&mut sums);
+        }
+        let ran = Phase::ALL.into_iter().zip(sums);
+        ran.filter(|(_, sum)| sum.buckets.iter().any(|count| *count != 0))
+            .map(|(phase, sum)| PhaseTimes {
+                phase,
+                buckets: sum
+                    .buckets
+                    .into_iter()
+                    .enumerate()
+                    .map(|(at, count)| (CALLBACK_BOUNDS.get(at).copied().map(Duration::from_nanos), count))
+                    .collect(),
+                sum: Duration::from_nanos(sum.sum),
+            })
+            .collect()
+    }
+
+    /// What a plugin was refused, how its VMs fared and failed, each by its label.
+    pub(crate) fn incidents(&self, plugin: &str) -> [BTreeMap<&'static str, u64>; 3] {
+        [&self.0.refusals, &self.0.events, &self.0.failures].map(|tallies| {
+            let all = tallies.all().into_iter().filter(|((name, _), _)| name == plugin);
+            all.map(|((_, word), count)| (word, count)).collect()
+        })
+    }
+
     /// Everything in Prometheus' text format, version 0.0.4.
     pub fn render(&self) -> String {
         render::render(&self.0)
     }
+}
+
+/// What callbacks of one phase took.
+pub(crate) struct PhaseTimes {
+    /// The phase.
+    pub(crate) phase: Phase,
+    /// Upper bounds and what fell between them; the last has no bound.
+    pub(crate) buckets: Vec<(Option<Duration>, u64)>,
+    /// All of their time.
+    pub(crate) sum: Duration,
 }
 
 /// A worker's way to its cells. It may move to the worker's thread, but what it hands out stays there.

@@ -74,6 +74,7 @@ pub(crate) fn host_call(
 ) -> wasmtime::Result<i32> {
     let state = caller.data_mut();
     state.last_call = call.name();
+    state.work.calls += 1;
     if !state.callable.has(call) {
         return Ok(refuse(state, call).code());
     }
@@ -173,6 +174,7 @@ pub(crate) fn give(
     let (memory, state) = parts(caller)?;
     let target = bytes_mut(memory, Span::new(at.cast_signed(), size.cast_signed()))?;
     fill(target, state).ok_or(Status::InternalFailure)?;
+    state.work.copied += u64::from(size);
     write_u32(memory, out.at, at)?;
     write_u32(memory, out.len, size)?;
     Ok(())

@@ -10,6 +10,7 @@ mod hold;
 mod later;
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::incident::{Expulsion, VmEvent};
 use crate::outside::{Outside, TickTarget};
 use crate::plugin::Plugin;
+use crate::report::{TrapReport, Work};
 use crate::state::State;
 use crate::suspects::Suspects;
 use crate::trap;
@@ -36,7 +38,14 @@ pub(crate) struct Record {
     /// Stream contexts that are open.
     pub(crate) streams: Cell<usize>,
     pub(crate) last_failure: RefCell<Option<String>>,
+    /// The latest traps, oldest first.
+    pub(crate) traps: RefCell<VecDeque<TrapReport>>,
+    /// What instances that are gone have done.
+    pub(crate) work: Cell<Work>,
 }
+
+/// Traps that are remembered of one VM.
+const MOST_TRAPS: usize = 16;
 
 /// How an instance stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,6 +219,11 @@ impl Instance {
         }
     }
 
+    /// What it had the host do so far; nothing when it is dead, or running right now.
+    pub(crate) fn work(&self) -> Work {
+        self.with_state(|state| state.work).unwrap_or_default()
+    }
+
     /// Looks at the state between two callbacks; `None` when it is dead or busy.
     pub(crate) fn with_state<R>(&self, look: impl FnOnce(&mut State) -> R) -> Option<R> {
         let mut slot = self.store.try_borrow_mut().ok()?;
@@ -285,11 +299,30 @@ impl Instance {
             kind = failure.kind.as_str(),
             phase,
             function = autopsy.function,
-            backtrace = autopsy.backtrace,
+            backtrace = &*autopsy.backtrace,
             last_call,
             "{}",
             failure.message
         );
+        self.record.work.set(self.record.work.get().add(state.work));
+        let request_id = state.contexts.get(&state.on_account_of()).and_then(|context| {
+            let exchange = context.exchange.borrow();
+            exchange.facts.request_id.to_str().ok().map(str::to_owned)
+        });
+        let mut traps = self.record.traps.borrow_mut();
+        if traps.len() == MOST_TRAPS {
+            traps.pop_front();
+        }
+        traps.push_back(TrapReport {
+            time: self.outside.time(),
+            kind: failure.kind,
+            phase,
+            message: failure.message.clone(),
+            backtrace: autopsy.backtrace,
+            last_call,
+            request_id,
+        });
+        drop(traps);
         self.mourn(&failure, phase);
         self.accuse(state);
         self.count_refusals(state);
@@ -345,5 +378,8 @@ impl Drop for Instance {
     /// Nobody holds it any more: what is left of its contexts ends now.
     fn drop(&mut self) {
         self.end_all();
+        if let Some(work) = self.with_state(|state| state.work) {
+            self.record.work.set(self.record.work.get().add(work));
+        }
     }
 }

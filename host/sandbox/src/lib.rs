@@ -27,7 +27,9 @@ mod module;
 mod os;
 mod outside;
 mod plugin;
+mod profile;
 mod properties;
+mod report;
 mod state;
 mod stream;
 mod suspects;
@@ -41,11 +43,13 @@ pub use inspect::Hooks;
 pub use instance::Lingering;
 pub use lockgate_abi::{AbiVersion, Action, LogLevel, MetricKind, PeerType, Status};
 pub use module::Module;
-pub use os::random;
+pub use os::{process_cpu_time, random};
 pub use outside::{
     Callout, CalloutFailure, CalloutReply, CalloutResponse, CalloutResult, GrpcCall, GrpcEvent, GrpcKind, GrpcReply,
     GrpcStream, Outside, QueueTarget, TickTarget,
 };
 pub use plugin::{Plugin, PluginSpec};
+pub use profile::Profiling;
+pub use report::{TrapReport, Work};
 pub use stream::Stream;
 pub use vm::{Vm, VmReport, VmState};

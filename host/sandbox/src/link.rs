@@ -10,6 +10,7 @@ use crate::exports::ExportIndices;
 use crate::failure::LoadError;
 use crate::hostcalls;
 use crate::plugin::{Plugin, PluginSpec};
+use crate::profile::{Profile, Profiling};
 use crate::settings::Isolation;
 use crate::state::State;
 use crate::suspects::Suspects;
@@ -22,6 +23,8 @@ pub(crate) struct Prepared {
     pub(crate) permitted: CallSet,
     /// Requests that ended VMs of this plugin, on whichever worker.
     pub(crate) suspects: Arc<Suspects>,
+    /// Where its guests spend their time, if somebody wants to know.
+    pub(crate) profile: Profile,
 }
 
 impl Plugin {
@@ -55,8 +58,15 @@ impl Plugin {
                 exports,
                 permitted,
                 suspects: Arc::new(Suspects::new()),
+                profile: Profile::default(),
             }),
         ))
+    }
+
+    /// Begins a CPU profile of all its VMs; `None` while another one is being taken. Samples are taken until it is dropped.
+    #[must_use]
+    pub fn profile(&self) -> Option<Profiling<'_>> {
+        self.prepared().profile.begin()
     }
 
     pub(crate) fn prepared(&self) -> &Prepared {

@@ -25,6 +25,7 @@ use crate::headers::HeaderFilter;
 use crate::incident::{Expulsion, Refusal};
 use crate::outside::{CalloutResult, GrpcEvent, GrpcStream, Inbox, Outside};
 use crate::plugin::Plugin;
+use crate::report::Work;
 use crate::suspects::Fingerprint;
 
 /// The id of the one root context of a VM. Streams count up from here.
@@ -60,6 +61,8 @@ pub(crate) struct State {
     pub(crate) told: CallSet,
     pub(crate) filter: Option<HeaderFilter>,
     pub(crate) last_call: &'static str,
+    /// What the guest had the host do.
+    pub(crate) work: Work,
     /// Callouts under way, and the context that each belongs to.
     pub(crate) callouts: FxHashMap<u32, u32>,
     /// gRPC calls and streams that are open.
@@ -153,6 +156,7 @@ impl State {
             permitted,
             callable: CallSet::INITIALISING.and(permitted),
             last_call: "none",
+            work: Work::default(),
             callouts: FxHashMap::default(),
             grpc: FxHashMap::default(),
             next_callout: 0,

@@ -68,9 +68,11 @@ fn cause(error: &Error, state: &State) -> (FailureKind, String) {
 }
 
 fn frames(error: &Error) -> Vec<String> {
-    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
-        return Vec::new();
-    };
+    error.downcast_ref::<WasmBacktrace>().map(names).unwrap_or_default()
+}
+
+/// Guest functions of a backtrace by name, from the innermost outwards.
+pub(crate) fn names(backtrace: &WasmBacktrace) -> Vec<String> {
     let named = backtrace
         .frames()
         .iter()

@@ -13,6 +13,7 @@ use crate::instance::{Hold, Instance, Life, Record, failure};
 use crate::os;
 use crate::outside::Outside;
 use crate::plugin::Plugin;
+use crate::report::{TrapReport, Work};
 use crate::settings::Isolation;
 use crate::state::Phase;
 use crate::stream::Stream;
@@ -84,6 +85,10 @@ pub struct VmReport {
     pub traps: u64,
     /// The last of them.
     pub last_failure: Option<String>,
+    /// What its instances had the host do, those that are gone included.
+    pub work: Work,
+    /// The latest traps, oldest first; at most 16.
+    pub last_traps: Vec<TrapReport>,
 }
 
 impl Vm {
@@ -173,6 +178,10 @@ impl Vm {
             streams: self.record.streams.get(),
             traps: self.record.deaths.get(),
             last_failure: self.record.last_failure.borrow().clone(),
+            work: running
+                .map_or(Work::default(), |instance| instance.work())
+                .add(self.record.work.get()),
+            last_traps: self.record.traps.borrow().iter().cloned().collect(),
         }
     }
 

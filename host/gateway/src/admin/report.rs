@@ -1,5 +1,7 @@
 //! What `/api/plugins` answers. Plain data: whoever knows what is live fills it in.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 /// The answer of `/api/plugins`.
@@ -72,4 +74,89 @@ pub struct ModuleReport {
     pub state: String,
     /// Why the file's content is not used.
     pub error: Option<String>,
+}
+
+/// The answer of `/api/plugins/NAME`: one plugin, seen from inside.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PluginDetail {
+    /// What `/api/plugins` tells of it.
+    #[serde(flatten)]
+    pub plugin: PluginReport,
+    /// Time in its callbacks, by phase; phases that never ran are left out.
+    pub phases: Vec<PhaseReport>,
+    /// What it took of the process.
+    pub cpu: CpuReport,
+    /// What its VMs had the host do, one for each worker.
+    pub work: Vec<WorkReport>,
+    /// What it was refused since the start, by what was in the way.
+    pub refusals: BTreeMap<&'static str, u64>,
+    /// Turns in the life of its VMs since the start.
+    pub events: BTreeMap<&'static str, u64>,
+    /// Failures since the start, by kind.
+    pub failures: BTreeMap<&'static str, u64>,
+    /// The latest traps of every VM, the latest first.
+    pub last_traps: Vec<TrapLine>,
+}
+
+/// How long callbacks of one phase took, on all workers since the start.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PhaseReport {
+    /// The phase, as the metrics' label has it.
+    pub phase: &'static str,
+    /// Callbacks.
+    pub count: u64,
+    /// All of their time.
+    pub seconds: f64,
+    /// How many took at most so long; each bucket for itself.
+    pub buckets: Vec<Bucket>,
+}
+
+/// A bucket of a histogram.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Bucket {
+    /// The bucket's upper bound; none for the last.
+    pub up_to_seconds: Option<f64>,
+    /// Callbacks that fell into it.
+    pub count: u64,
+}
+
+/// What a plugin took of the process since the start.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CpuReport {
+    /// Time in its callbacks.
+    pub seconds: f64,
+    /// The same as a share of the process's CPU time.
+    pub share_of_process: f64,
+}
+
+/// What one VM had the host do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WorkReport {
+    /// The worker's number, from 0.
+    pub worker: usize,
+    /// Host calls.
+    pub host_calls: u64,
+    /// Bytes that the host copied into guests' memory.
+    pub copied_bytes: u64,
+}
+
+/// How an instance died.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TrapLine {
+    /// Seconds since 1970.
+    pub time: u64,
+    /// The worker's number, from 0.
+    pub worker: usize,
+    /// What kind of failure it was.
+    pub kind: &'static str,
+    /// In which callback.
+    pub phase: &'static str,
+    /// What went wrong, in a sentence.
+    pub message: String,
+    /// Guest functions, the innermost first.
+    pub backtrace: String,
+    /// The last host call before.
+    pub last_call: &'static str,
+    /// The request that the guest was working for.
+    pub request_id: Option<String>,
 }

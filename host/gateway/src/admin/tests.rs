@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::access::Access;
-use super::{AdminState, PluginReport, PluginSource, PluginsReport, serve};
+use super::{AdminState, PluginDetail, PluginReport, PluginSource, PluginsReport, serve};
 use crate::metrics::Registry;
 use crate::problem::Problem;
 
@@ -81,6 +81,14 @@ impl Served {
 struct Live(u64);
 
 impl PluginSource for Live {
+    fn plugin<'a>(&'a self, _: &'a str) -> Pin<Box<dyn Future<Output = Option<PluginDetail>> + Send + 'a>> {
+        Box::pin(std::future::ready(None))
+    }
+
+    fn profile<'a>(&'a self, _: &'a str, _: Duration) -> Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>> {
+        Box::pin(std::future::ready(None))
+    }
+
     fn plugins(&self) -> Pin<Box<dyn Future<Output = PluginsReport> + Send + '_>> {
         let plugin = PluginReport {
             name: "keys".into(),

@@ -4,7 +4,7 @@
 
 use std::io;
 
-use crate::epoch::EPOCH;
+use crate::epoch;
 
 /// Starts the epochs of `engine`.
 ///
@@ -16,7 +16,7 @@ pub(super) fn start(engine: &wasmtime::Engine) -> io::Result<()> {
         while let Some(engine) = weak.upgrade() {
             engine.increment_epoch();
             drop(engine);
-            std::thread::sleep(EPOCH);
+            std::thread::sleep(epoch::length());
         }
     };
     std::thread::Builder::new()

@@ -149,6 +149,8 @@ impl Instance {
 
 /// An epoch has ended while the guest was running: may it go on?
 fn look_at_the_clock(mut context: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
+    let plugin = context.data().plugin.clone();
+    plugin.prepared().profile.sample(&context);
     let allowed = context.data_mut().epoch_ended(os::thread_cpu_time());
     Ok(if allowed {
         UpdateDeadline::Continue(1)

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use wasmtime::ResourceLimiter;
 
-use crate::epoch::EPOCH;
+use crate::epoch;
 
 /// Tables are refused beyond this many elements (8 bytes each).
 const MAX_TABLE_ELEMENTS: usize = 1_000_000;
@@ -105,7 +105,7 @@ impl Budget {
     /// what they take, though none of them reads a clock.
     pub(crate) fn charge(&self, cpu_time: Duration) -> Duration {
         match self.since {
-            None => EPOCH,
+            None => epoch::length(),
             Some(_) => cpu_time.saturating_sub(self.last),
         }
     }
@@ -189,7 +189,7 @@ mod tests {
     fn a_callback_is_charged_with_an_epoch_and_then_with_what_it_takes() {
         let ms = Duration::from_millis;
         let mut budget = Budget::new(ms(20));
-        assert_eq!(budget.charge(ms(100)), EPOCH);
+        assert_eq!(budget.charge(ms(100)), epoch::length());
         budget.allows(ms(100));
         assert_eq!(budget.charge(ms(101)), ms(1), "the thread was not scheduled meanwhile");
         budget.allows(ms(101));
