@@ -32,6 +32,22 @@ pub struct Account {
     pub slowest: Duration,
     /// Requests a second, over the whole run.
     pub rate: f64,
+    /// How long each answer took.
+    pub times: Vec<Duration>,
+}
+
+impl Account {
+    /// The time within which such a share of the answers came, 0.99 for the 99th percentile; zero without any.
+    #[must_use]
+    pub fn percentile(&self, share: f64) -> Duration {
+        let mut times = self.times.clone();
+        times.sort_unstable();
+        let at = (times.len() as f64 * share) as usize;
+        times
+            .get(at.min(times.len().saturating_sub(1)))
+            .copied()
+            .unwrap_or_default()
+    }
 }
 
 impl Load {
@@ -121,6 +137,7 @@ impl Lane {
                 Ok(()) => account.answered += 1,
                 Err(reason) => account.failures.push(reason),
             }
+            account.times.push(sent.elapsed());
             account.slowest = account.slowest.max(sent.elapsed());
         }
     }
