@@ -46,7 +46,7 @@ fn is_sound(response: &Message) -> bool {
 /// and again.
 fn p99(gateway: &Gateway, meanwhile: impl Fn()) -> Duration {
     let load = Load::start(gateway.address(), 100, &get("/sound"), is_sound);
-    let end = Instant::now() + Duration::from_millis(1200);
+    let end = Instant::now() + Duration::from_millis(800);
     while Instant::now() < end {
         meanwhile();
         std::thread::sleep(Duration::from_millis(30));
@@ -78,7 +78,9 @@ fn disturbs_nobody(what: &str, gateway: &Gateway, bad: &Request) {
         "{what}: p99 {disturbed:?}, and {quiet:?} when it is quiet"
     );
     let grown = gateway.memory().now.saturating_sub(before);
-    assert!(grown < 24 << 20, "{what}: memory grew by {grown} bytes");
+    // Shared data and queues have room for 64 MiB each, which a flood may fill once.
+    let room = if matches!(what, "shared" | "queue") { 96 << 20 } else { 24 << 20 };
+    assert!(grown < room, "{what}: memory grew by {grown} bytes");
 }
 
 fn failing() -> Request {
