@@ -143,6 +143,11 @@ impl Envoy {
         found.unwrap_or_else(|| panic!("no listener {name}")).1
     }
 
+    /// Whether the process runs. It does not survive all that a guest can do.
+    pub fn runs(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// A new connection.
     #[must_use]
     pub fn connect(&self) -> Wire {

@@ -25,6 +25,14 @@ impl Wire {
         Self::of(TcpStream::connect(address).unwrap_or_else(|error| panic!("no connection to {address}: {error}")))
     }
 
+    /// As [`Wire::connect`], where there may be nobody.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn try_connect(address: SocketAddr) -> io::Result<Self> {
+        TcpStream::connect(address).map(Self::of)
+    }
+
     /// Wraps a connection that is there.
     #[must_use]
     pub fn of(stream: TcpStream) -> Self {

@@ -361,11 +361,13 @@ impl Lane {
         trailers.is_some()
     }
 
-    fn take_trailers(&self) -> Option<HeaderMap> {
-        let mut exchange = self.chain.exchange.borrow_mut();
+    /// The trailers as the plugins have left them. They stay in the exchange too: plugins may read them when the stream is
+    /// logged.
+    fn trailers(&self) -> Option<HeaderMap> {
+        let exchange = self.chain.exchange.borrow();
         match self.direction {
-            Direction::Request => exchange.request_trailers.take(),
-            Direction::Response => exchange.response_trailers.take(),
+            Direction::Request => exchange.request_trailers.clone(),
+            Direction::Response => exchange.response_trailers.clone(),
         }
     }
 

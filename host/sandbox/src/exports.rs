@@ -65,7 +65,7 @@ pub(crate) enum Initialise {
 /// Where a module keeps its exports: found by name once per plugin, by position for every instance.
 pub(crate) struct ExportIndices(Vec<(&'static str, ModuleExport)>);
 
-const NAMES: &[&str] = &[
+pub(crate) const NAMES: &[&str] = &[
     "memory",
     "proxy_on_memory_allocate",
     "malloc",

@@ -9,6 +9,7 @@
 pub mod exchange;
 pub mod manifest;
 pub mod settings;
+pub mod surface;
 
 mod backoff;
 mod calls;

@@ -11,6 +11,9 @@ use std::fmt::Write;
 pub(crate) const LANGUAGES: &[(&str, &str, &str)] = &[
     (CRATE, "Rust, `proxy-wasm` crate", "tests/guests/conformance"),
     ("raw", "Rust, no SDK", "tests/guests/raw"),
+    ("c", "C (ABI 0.2.0)", "tests/languages/c"),
+    ("c-0.1.0", "C (ABI 0.1.0)", "tests/languages/c"),
+    ("assemblyscript", "AssemblyScript", "tests/languages/assemblyscript"),
     ("streams", "Rust, `proxy-wasm` crate", "tests/guests/streams"),
 ];
 
@@ -134,8 +137,14 @@ fn case(out: &mut String, same: &[&Run]) {
     if !run.case.what.is_empty() {
         let _ = write!(out, ". {}", run.case.what);
     }
-    out.push_str("\n\n| asked | here | Envoy |\n|---|---|---|\n");
-    let (shown, dull): (Vec<_>, Vec<_>) = run.answers.iter().partition(|answer| says_something(answer));
+    out.push_str("\n\n");
+    out.push_str(&table(&run.answers));
+}
+
+/// A case's answers, side by side.
+pub(crate) fn table(answers: &[Answer]) -> String {
+    let mut out = "| asked | here | Envoy |\n|---|---|---|\n".to_string();
+    let (shown, dull): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| says_something(answer));
     for answer in shown {
         let envoys = if answer.is_same() {
             "=".to_string()
@@ -154,6 +163,7 @@ fn case(out: &mut String, same: &[&Run]) {
         let _ = writeln!(out, "| and {} more | | = |", dull.len());
     }
     out.push('\n');
+    out
 }
 
 /// Whether a line is worth showing: it differs, or it is an answer to the case's own question.

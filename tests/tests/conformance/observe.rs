@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 pub(crate) fn observe(host: SocketAddr, upstreams: &Upstreams, case: &Case) -> Vec<String> {
     let (app_before, side_before) = (upstreams.app.requests().len(), upstreams.side.requests().len());
     let request = case.request.clone().header("x-token", &case.name);
-    let mut lines = match Wire::connect(host).exchange(&request) {
+    let mut lines = match Wire::try_connect(host).and_then(|mut wire| wire.exchange(&request)) {
         Ok(response) => client_lines(&response),
         Err(_) => vec!["client.status = no answer".to_string()],
     };
@@ -40,7 +40,7 @@ fn ask(host: SocketAddr, case: &Case, header: (&str, &str)) -> String {
         .header("host", &case.host())
         .header(header.0, header.1)
         .header("x-token", &case.name);
-    let answer = Wire::connect(host).exchange(&request);
+    let answer = Wire::try_connect(host).and_then(|mut wire| wire.exchange(&request));
     answer.map_or_else(|error| format!("report = none: {error}"), |answer| answer.text())
 }
 

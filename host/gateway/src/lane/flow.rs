@@ -73,7 +73,7 @@ impl Lane {
                 .map(Frame::data),
         );
         if part.end == End::Trailers
-            && let Some(trailers) = self.take_trailers()
+            && let Some(trailers) = self.trailers()
             && !trailers.is_empty()
         {
             self.out.push_back(Frame::trailers(trailers));

@@ -10,7 +10,7 @@ use crate::exchange::Exchange;
 use crate::guest::{self, Answer, Caller, Halt, Out, Span, host_call};
 use crate::headers::{MapMut, MapView, Refused};
 use crate::incident::{Expulsion, Refusal};
-use crate::state::State;
+use crate::state::{Phase, State};
 
 /// A whole map that takes more bytes than this counts as written anew.
 const LARGE_MAP: usize = 32 * 1024;
@@ -206,6 +206,10 @@ fn write(
     growth: usize,
     change: impl FnOnce(MapMut<'_>) -> Result<(), Refused>,
 ) -> Result<(), Halt> {
+    if state.phase == Phase::Log {
+        state.note(format_args!("{what:?} cannot be written any more: the stream is over"));
+        return Err(Status::BadArgument.into());
+    }
     let changed = {
         let mut exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?.borrow_mut();
         exchange.header_growth += growth as u64;

@@ -1,5 +1,7 @@
 //! `proxy_get_shared_data`, `proxy_set_shared_data`: values that plugins of one `vm_id` share.
 
+use std::borrow::Cow;
+
 use lockgate_abi::Status;
 use wasmtime::Linker;
 
@@ -33,10 +35,10 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 fn read(caller: &mut Caller<'_>, key: Span, out: Out, cas_out: i32) -> Answer {
     let (memory, state) = guest::parts(caller)?;
-    let key = guest::text(memory, key).map_err(absent_if_no_text)?;
+    let key = spelled(guest::bytes(memory, key)?);
     let (value, cas) = state
         .outside
-        .shared_data(&state.plugin.spec().vm_id, key)
+        .shared_data(&state.plugin.spec().vm_id, &key)
         .ok_or(Status::NotFound)?;
     guest::write_u32(memory, cas_out, cas)?;
     guest::give_bytes(caller, out, &value)
@@ -44,11 +46,11 @@ fn read(caller: &mut Caller<'_>, key: Span, out: Out, cas_out: i32) -> Answer {
 
 fn write(caller: &mut Caller<'_>, key: Span, value: Span, cas: i32) -> Answer {
     let (memory, state) = guest::parts(caller)?;
-    let key = guest::text(memory, key)?;
+    let key = spelled(guest::bytes(memory, key)?);
     let value = guest::bytes(memory, value)?;
     let set = state
         .outside
-        .set_shared_data(&state.plugin.spec().vm_id, key, value, cas.cast_unsigned());
+        .set_shared_data(&state.plugin.spec().vm_id, &key, value, cas.cast_unsigned());
     match set {
         Err(Status::InternalFailure) => {
             // A bound is reached. A mismatch would make guests try again and again, so the value is dropped and that is told.
@@ -62,11 +64,13 @@ fn write(caller: &mut Caller<'_>, key: Span, value: Span, cas: i32) -> Answer {
     }
 }
 
-/// Keys are text; nothing can ever have been stored under another.
-fn absent_if_no_text(status: Status) -> Status {
-    if status == Status::BadArgument {
-        Status::NotFound
-    } else {
-        status
+/// A key as text. Guests may use any bytes; those that are no text are spelled in a way that no text key of a guest begins with.
+fn spelled(key: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(key) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => {
+            let hex = key.iter().map(|byte| format!("{byte:02x}"));
+            Cow::Owned(["\0bytes:".to_owned()].into_iter().chain(hex).collect())
+        }
     }
 }

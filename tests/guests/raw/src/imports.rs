@@ -83,6 +83,23 @@ imports! {
         poll_oneoff(i, i, i, i);
         random_get(i, i);
         sched_yield();
+        clock_res_get(i, i);
+        fd_advise(i, I, I, i);
+        fd_allocate(i, I, I);
+        fd_datasync(i);
+        fd_fdstat_set_rights(i, I, I);
+        fd_filestat_get(i, i);
+        fd_filestat_set_size(i, I);
+        fd_pread(i, i, i, I, i);
+        fd_pwrite(i, i, i, I, i);
+        fd_readdir(i, i, i, I, i);
+        fd_renumber(i, i);
+        fd_sync(i);
+        fd_tell(i, i);
+        path_create_directory(i, i, i);
+        path_remove_directory(i, i, i);
+        path_unlink_file(i, i, i);
+        sock_shutdown(i, i);
     }
 }
 
@@ -128,6 +145,11 @@ unsafe fn invoke(address: Address, kinds: &str, args: &[i64]) -> i32 {
         "iiiiiiiii" => with!(i i i i i i i i i),
         "iiiiiiiiii" => with!(i i i i i i i i i i),
         "iiiiiiiiiiii" => with!(i i i i i i i i i i i i),
+        "iiiiiii" => with!(i i i i i i i),
+        "iII" => with!(i I I),
+        "iIIi" => with!(i I I i),
+        "iiiIi" => with!(i i i I i),
+        "iiiiIIi" => with!(i i i i I I i),
         "iI" => with!(i I),
         "iIi" => with!(i I i),
         "iIii" => with!(i I i i),

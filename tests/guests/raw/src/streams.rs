@@ -85,6 +85,8 @@ pub(crate) enum Telling {
     Always,
     /// Only if the script has a section for it.
     Scripted,
+    /// Not at all: only what its lines answer.
+    Never,
 }
 
 /// Runs a callback: notes that it was called and does what the script says. Answers what the script wants returned.
@@ -97,7 +99,7 @@ pub(crate) fn run(id: u32, callback: &'static str, end: bool, telling: Telling, 
         Some((context.token.clone(), lines, std::mem::take(&mut context.variables)))
     });
     let (token, lines, mut variables) = taken?;
-    if telling == Telling::Always || lines.is_some() {
+    if telling == Telling::Always || telling == Telling::Scripted && lines.is_some() {
         note(&token, format!("{callback}.called = {arguments}"));
     }
     let ran = script::run(&lines.unwrap_or_default(), &mut variables);
@@ -113,17 +115,17 @@ pub(crate) fn run(id: u32, callback: &'static str, end: bool, telling: Telling, 
     ran.returns
 }
 
-/// A body callback. Into how many pieces a host cuts a body is its own affair: unless the script asks, only the sum is told.
+/// A body callback. Into how many pieces a host cuts a body is its own affair: how much came is told only while all of it is held.
 pub(crate) fn run_body(id: u32, direction: usize, size: u32, end: bool) -> i32 {
     let callback = ["request_body", "response_body"][direction];
-    let action = run(
-        id,
-        callback,
-        end,
-        Telling::Scripted,
-        &format!("{size} bytes, end {end}"),
-    )
-    .unwrap_or(CONTINUE);
+    let gone = CONTEXTS.with_borrow(|contexts| contexts.get(&id).map_or(0, |context| context.flows[direction].0));
+    let told = if gone == 0 {
+        format!("{size} bytes, end true")
+    } else {
+        "the last of them, end true".to_string()
+    };
+    let telling = if end { Telling::Scripted } else { Telling::Never };
+    let action = run(id, callback, end, telling, &told).unwrap_or(CONTINUE);
     CONTEXTS.with_borrow_mut(|contexts| {
         if let Some(context) = contexts.get_mut(&id) {
             let flow = &mut context.flows[direction];

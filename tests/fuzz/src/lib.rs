@@ -1,0 +1,38 @@
+//! Arbitrary bytes at everything that parses what a guest says: the header-map codec, property paths, every host call, whole
+//! modules. A target is a function of bytes that panics when something is wrong; who makes the bytes is another matter: the
+//! driver of this crate with a seed, on any Rust, or libFuzzer (`libfuzzer/`).
+
+pub mod bytes;
+pub mod codec;
+pub mod driver;
+pub mod host_calls;
+pub mod modules;
+
+mod guest;
+mod world;
+
+/// A target by its name.
+pub type Target = Box<dyn FnMut(&[u8])>;
+
+/// The names of the targets.
+pub const TARGETS: [&str; 4] = ["pairs", "properties", "host_calls", "modules"];
+
+/// Makes a target ready to be run again and again.
+///
+/// # Errors
+/// No target has this name.
+pub fn target(name: &str) -> Result<Target, String> {
+    Ok(match name {
+        "pairs" => Box::new(codec::pairs),
+        "properties" => Box::new(codec::properties),
+        "host_calls" => {
+            let mut calls = host_calls::HostCalls::new();
+            Box::new(move |bytes| calls.run(bytes))
+        }
+        "modules" => {
+            let mut modules = modules::Modules::new();
+            Box::new(move |bytes| modules.run(bytes))
+        }
+        _ => return Err(format!("no target {name}; there are {}", TARGETS.join(", "))),
+    })
+}

@@ -1,0 +1,78 @@
+//! Every host function and every export has a conformance case. What there is is asked of the sandbox; what was called is read from
+//! the record of the cases, in which every guest tells its callbacks and calls.
+
+use lockgate_fuzz::host_calls::HostCalls;
+use lockgate_sandbox::surface;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// Why a module that imports it cannot be loaded by both hosts.
+const TYPES: &str = "Envoy has it, or some like it, with other parameters: host/sandbox/tests/guests/wasi.rs";
+
+/// Functions that no case can call in both hosts, and where they are tested instead.
+const FUNCTIONS_ELSEWHERE: &[(&str, &str)] = &[
+    (
+        "proc_raise",
+        "Envoy does not have it: host/sandbox/tests/guests/wasi.rs",
+    ),
+    (
+        "emscripten_notify_memory_growth",
+        "Envoy has it for Emscripten's modules alone, and it does nothing",
+    ),
+];
+
+/// Exports that are not told as callbacks, and by which guest they are needed all the same.
+const EXPORTS_IMPLIED: &[(&str, &str)] = &[
+    ("memory", "every guest"),
+    ("proxy_on_memory_allocate", "the guest raw gets every result through it"),
+    ("malloc", "the guest c gets every result through it"),
+    ("_initialize", "the guest c is a reactor"),
+    ("main", "host/sandbox/tests/guests/editions.rs"),
+    ("_start", "host/sandbox/tests/guests/editions.rs"),
+    ("proxy_on_context_create", "the guests know their streams from it alone"),
+];
+
+/// The words of the record: callbacks, and calls within them.
+fn told() -> BTreeSet<String> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/conformance/envoy-1.40.txt");
+    let text = fs::read_to_string(file).expect("the record is readable");
+    text.lines()
+        .filter_map(|line| line.strip_prefix("guest."))
+        .flat_map(|line| {
+            line.split([' ', '.', '#'])
+                .take(3)
+                .map(String::from)
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn without(names: impl Iterator<Item = String>, elsewhere: &[(&str, &str)], told: &BTreeSet<String>) -> Vec<String> {
+    names
+        .filter(|name| !elsewhere.iter().any(|(known, _)| known == name))
+        .filter(|name| {
+            let bare = name.strip_prefix("proxy_").unwrap_or(name);
+            let bare = bare
+                .strip_prefix("on_")
+                .unwrap_or(bare)
+                .replace("_connection_close", "_close");
+            !told.contains(&bare)
+        })
+        .collect()
+}
+
+#[test]
+fn every_host_function_has_a_case() {
+    let functions = HostCalls::new();
+    let names = functions.functions().iter().map(|function| function.name.clone());
+    let missing = without(names, FUNCTIONS_ELSEWHERE, &told());
+    assert!(missing.is_empty(), "no conformance case calls {missing:?}");
+}
+
+#[test]
+fn every_export_has_a_case() {
+    let names = surface::guest_exports().map(String::from);
+    let missing = without(names, EXPORTS_IMPLIED, &told());
+    assert!(missing.is_empty(), "no conformance case is called through {missing:?}");
+}
