@@ -1,7 +1,7 @@
 # `make` says what there is. Every target gets first what it needs and this machine lacks.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build plugins run test conformance bench clean
+.PHONY: help setup build plugins run test conformance fuzz bench clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,6 +25,10 @@ conformance: setup ## run every conformance case here and in Envoy, and write do
 	@scripts/build-guests
 	@cargo build --profile fast -p lockgate
 	@RECORD=1 LOCKGATE_BIN=$${LOCKGATE_BIN:-$(CURDIR)/target/fast/lockgate} cargo test --profile fast -p lockgate-tests --test conformance
+
+# make fuzz SECONDS=3600 SEED=7
+fuzz: setup ## arbitrary bytes at the codecs, every host call and the loader of modules
+	@scripts/fuzz $(or $(SECONDS),60) $(SEED)
 
 # make bench ROUNDS=3 ROWS=plain,idle: fewer rounds, or only some rows of the table.
 bench: build ## compare cost per request with nginx, HAProxy and Envoy; writes target/bench/table.md
