@@ -79,7 +79,11 @@ fn disturbs_nobody(what: &str, gateway: &Gateway, bad: &Request) {
     );
     let grown = gateway.memory().now.saturating_sub(before);
     // Shared data and queues have room for 64 MiB each, which a flood may fill once.
-    let room = if matches!(what, "shared" | "queue") { 96 << 20 } else { 24 << 20 };
+    let room = if matches!(what, "shared" | "queue") {
+        96 << 20
+    } else {
+        24 << 20
+    };
     assert!(grown < room, "{what}: memory grew by {grown} bytes");
 }
 

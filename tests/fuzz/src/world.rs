@@ -245,6 +245,7 @@ pub(crate) fn exchange() -> SharedExchange {
         peer: "10.1.2.3:4567".parse().expect("an address"),
         local: "127.0.0.1:8080".parse().expect("an address"),
         tls: None,
+        properties: RefCell::default(),
     };
     let client = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
     let facts = Facts::new(

@@ -239,6 +239,8 @@ pub(crate) const ALLOWED: &[Difference] = &[
         here: "1",
         envoy: "0 \"\"",
         why: "what has no value of its own is NOT_FOUND; to the SDK both are none",
+    },
+    Difference {
         cases: &[
             "headers.response_in_request",
             "headers.callout_maps",
