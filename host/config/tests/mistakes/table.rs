@@ -21,7 +21,7 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         title: "an unknown key deep inside",
         wrote: r#""deadlin": "20ms""#,
         instead_of: r#""deadline": "20ms""#,
-        told: r#"gateway.json:19:27: /plugins/rate/limits/deadlin: unknown key "deadlin", expected "body", "callouts", "deadline", "log_lines", "memory" or "start_deadline"
+        told: r#"gateway.json:19:27: /plugins/rate/limits/deadlin: unknown key "deadlin", expected "body", "body_growth", "callouts", "callouts_per_request", "deadline", "header_growth", "local_response", "log_bytes", "log_lines", "memory", "request_deadline", "soft_memory", "start_deadline" or "tick"
   help: did you mean "deadline"?"#,
     },
     Mistake {
