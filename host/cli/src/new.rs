@@ -55,6 +55,11 @@ fn fill(folder: &Path, plugin: &crate::arguments::PluginOptions) -> Result<()> {
     Ok(())
 }
 
+/// Words of Rust, and crates and folders that a plugin has already.
+const TAKEN: &str = "abstract as async await become box break const continue core crate do dyn else enum extern false final fn \
+    for gen if impl in let lockgate-sdk loop macro match mod move mut proc-macro pub ref return self serde \
+    static std struct super target test trait true try type unsafe use where while yield";
+
 /// The name becomes a crate's, a module's and a header's.
 fn check_name(name: &str) -> Result<()> {
     let is_shaped = name.starts_with(|c: char| c.is_ascii_lowercase())
@@ -69,58 +74,7 @@ fn check_name(name: &str) -> Result<()> {
             "\"{name}\" cannot be a plugin's name: lower-case letters, digits and single hyphens, a letter first, at most 64"
         );
     }
-    const TAKEN: [&str; 44] = [
-        "abstract",
-        "as",
-        "async",
-        "await",
-        "become",
-        "box",
-        "break",
-        "const",
-        "continue",
-        "core",
-        "crate",
-        "do",
-        "dyn",
-        "else",
-        "enum",
-        "extern",
-        "false",
-        "final",
-        "fn",
-        "for",
-        "if",
-        "impl",
-        "in",
-        "let",
-        "loop",
-        "lockgate-sdk",
-        "macro",
-        "match",
-        "mod",
-        "move",
-        "mut",
-        "proc-macro",
-        "pub",
-        "ref",
-        "return",
-        "serde",
-        "static",
-        "std",
-        "struct",
-        "test",
-        "trait",
-        "true",
-        "type",
-        "use",
-    ];
-    if TAKEN.contains(&name)
-        || [
-            "where", "while", "unsafe", "self", "super", "try", "gen", "yield", "target",
-        ]
-        .contains(&name)
-    {
+    if TAKEN.split(' ').any(|word| word == name) {
         bail!("\"{name}\" means something to Rust or cargo; another name is needed");
     }
     Ok(())
