@@ -156,6 +156,10 @@ impl<'a> Validator<'a> {
         match self.rules(branch) {
             Some(rules) => match list(rules, "anyOf").or_else(|| list(rules, "oneOf")) {
                 Some(inner) => inner.iter().any(|branch| self.is_meant(node, branch, depth + 1)),
+                // Words without a type are about texts.
+                None if !rules.contains_key("type") && names(rules).is_some() => {
+                    node.text().is_some() && !rules.contains_key("const")
+                }
                 None => !rules.contains_key("const") && self.is_of_type(node, rules),
             },
             None => false,

@@ -282,7 +282,8 @@ fn of_objects_with_one_name_each_the_one_that_is_there_is_judged() {
         first(r#"{ "cookie": 1 }"#, &schema).as_deref(),
         Some("/cookie||a string")
     );
-    assert_eq!(first("\"boby\"", &schema).as_deref(), Some("||\"body\" or an object"));
+    assert_eq!(first("\"boby\"", &schema).as_deref(), Some("||\"body\""));
+    assert_eq!(first("7", &schema).as_deref(), Some("||\"body\" or an object"));
 }
 
 #[test]
