@@ -58,7 +58,7 @@ pub use bounds::{Length, Ranged, Written};
 pub use bounds::{has_length, has_pattern};
 pub use lockgate_sdk_macros::Config;
 #[doc(hidden)]
-pub use object::{Default, Member, Object, Unfit, checked, chosen, first, tag, variant};
+pub use object::{Default, Member, Object, Reader, Unfit, checked, chosen, first, tag, variant};
 pub use schema::{Kind, Property, Schema, Word};
 pub use text::Text;
 pub use types::{Json, Size, Untyped};

@@ -73,7 +73,9 @@ impl<P: Hooks> Gateway<P> {
     }
 
     fn fresh(config: &str) -> Gateway<P> {
-        (callout::reset(), task::reset(), timer::reset());
+        callout::reset();
+        task::reset();
+        timer::reset();
         memory::with(|memory| {
             *memory = Memory::default();
             memory.configuration = config.as_bytes().to_vec();

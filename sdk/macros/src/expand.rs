@@ -31,7 +31,8 @@ pub(crate) fn expand(block: &Block) -> Result<TokenStream, Fault> {
     let written = Written(written);
     let mut output = block.head.clone();
     output.extend([braces(kept)]);
-    output.extend(tokenize("impl"));
+    // A hook's parameters are as the hook has them, whatever it does with them.
+    output.extend(tokenize("#[allow(clippy::ptr_arg, reason = \"a hook's parameters are given\")] impl"));
     output.extend(block.target.clone());
     output.extend([braces(hooks)]);
     glue.extend(tokenize(&constants(block, &written, has_config)));
@@ -240,7 +241,7 @@ fn awaited(hook: &Hook, function: &Function) -> String {
 /// The exports, in a scope of their own.
 fn exports(plugin: &str, written: &Written<'_>) -> String {
     let mut text = format!(
-        "#[cfg(target_arch = \"wasm32\")] const _: () = {{
+        "const _: () = {{
             use ::lockgate_sdk::guest::Hooks as _;
             type P = {plugin};
             ::std::thread_local! {{
@@ -249,7 +250,12 @@ fn exports(plugin: &str, written: &Written<'_>) -> String {
     );
     for export in EXPORTS.iter().filter(|export| export.is_needed(written)) {
         let (signature, call) = (export.signature, export.call);
-        text += &format!("#[unsafe(no_mangle)] extern \"C\" fn {signature} {{ GUEST.with(|guest| {call}) }}");
+        // Outside of a guest nobody calls it, but the compiler sees that the plugin's code has a use.
+        text += &format!(
+            "#[cfg_attr(target_arch = \"wasm32\", unsafe(no_mangle))]
+             #[allow(dead_code, reason = \"called by the host\")]
+             extern \"C\" fn {signature} {{ GUEST.with(|guest| {call}) }}"
+        );
     }
     text + "};"
 }

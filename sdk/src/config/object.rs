@@ -160,11 +160,14 @@ pub fn variant<'v, 'a>(
     }
 }
 
+/// Reads a value of one shape.
+pub type Reader<T> = fn(&Value<'_>) -> Result<T, ConfigError>;
+
 /// What the first of these readers makes that takes the value.
 ///
 /// # Errors
 /// None takes it. The one that came furthest tells why.
-pub fn first<T>(value: &Value<'_>, readers: &[fn(&Value<'_>) -> Result<T, ConfigError>]) -> Result<T, ConfigError> {
+pub fn first<T>(value: &Value<'_>, readers: &[Reader<T>]) -> Result<T, ConfigError> {
     let mut furthest: Option<ConfigError> = None;
     let mut expected: Vec<String> = Vec::new();
     for read in readers {

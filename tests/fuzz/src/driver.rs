@@ -15,7 +15,7 @@ impl Numbers {
     }
 
     /// The next one.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -24,7 +24,7 @@ impl Numbers {
 
     /// One below a bound, which must not be 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).expect("it is below a usize")
+        usize::try_from(self.draw() % bound as u64).expect("it is below a usize")
     }
 }
 
@@ -116,7 +116,7 @@ impl Inputs {
 
     fn fill(&mut self, numbers: &mut Numbers, length: usize) {
         while self.buffer.len() < length {
-            self.buffer.extend_from_slice(&numbers.next().to_le_bytes());
+            self.buffer.extend_from_slice(&numbers.draw().to_le_bytes());
         }
         self.buffer.truncate(length);
     }
@@ -126,7 +126,7 @@ impl Inputs {
         for _ in 0..=numbers.below(6) {
             let at = numbers.below(self.buffer.len() + 1);
             match numbers.below(8) {
-                0..=4 if at < self.buffer.len() => self.buffer[at] = numbers.next().to_le_bytes()[0],
+                0..=4 if at < self.buffer.len() => self.buffer[at] = numbers.draw().to_le_bytes()[0],
                 5 => self.buffer.truncate(at),
                 6 => {
                     let from = numbers.below(self.corpus.len());

@@ -7,9 +7,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Why a module that imports it cannot be loaded by both hosts.
-const TYPES: &str = "Envoy has it, or some like it, with other parameters: host/sandbox/tests/guests/wasi.rs";
-
 /// Functions that no case can call in both hosts, and where they are tested instead.
 const FUNCTIONS_ELSEWHERE: &[(&str, &str)] = &[
     (
