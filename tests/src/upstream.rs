@@ -5,7 +5,7 @@ use crate::wire::Wire;
 use serde_json::json;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -99,11 +99,23 @@ impl Upstream {
         })
     }
 
-    /// An address where nobody listens.
+    /// An address where nobody listens, and where nobody will by accident: below the ports that the kernel gives to listeners
+    /// without a wish and to clients. None is given out twice in a process.
+    ///
+    /// # Panics
+    /// When there is none.
     #[must_use]
     pub fn nobody() -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-        listener.local_addr().expect("a bound socket has an address")
+        const FIRST: u32 = 10_000;
+        const COUNT: u32 = 22_000;
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        // Processes begin at different places.
+        let begin = std::process::id().wrapping_mul(997);
+        (0..COUNT)
+            .map(|_| FIRST + begin.wrapping_add(NEXT.fetch_add(1, SeqCst)) % COUNT)
+            .map(|port| SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).expect("the range ends below 65536"))))
+            .find(|address| TcpListener::bind(address).is_ok())
+            .expect("loopback has a free port")
     }
 
     /// Where it listens.

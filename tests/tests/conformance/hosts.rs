@@ -68,7 +68,12 @@ impl Host {
     pub(crate) fn lockgate(cases: &[Case]) -> Self {
         let upstreams = Upstreams::start();
         let named = upstreams.clusters().map(|(name, address)| {
-            let protocol = if name == "grpc" { "http2" } else { "http1" };
+            // Calls to the dead one are refused by nobody being there, not for its protocol.
+            let protocol = if matches!(name, "grpc" | "dead") {
+                "http2"
+            } else {
+                "http1"
+            };
             (
                 name.to_string(),
                 json!({ "endpoints": [address.to_string()], "protocol": protocol }),
@@ -112,12 +117,12 @@ impl Host {
     }
 
     /// Runs a case. Where Envoy crashes, that is its answer, and it is started again.
-    pub(crate) fn observe(&self, case: &Case) -> Vec<String> {
+    pub(crate) fn observe(&self, case: &Case, attempt: usize) -> Vec<String> {
         match &self.process {
-            Process::Lockgate(gateway) => observe(gateway.address(), &self.upstreams, case),
+            Process::Lockgate(gateway) => observe(gateway.address(), &self.upstreams, case, attempt),
             Process::Envoy(started) => {
                 let mut started = started.borrow_mut();
-                let lines = observe(started.envoy.listener(&case.guest), &self.upstreams, case);
+                let lines = observe(started.envoy.listener(&case.guest), &self.upstreams, case, attempt);
                 if started.envoy.runs() {
                     return lines;
                 }

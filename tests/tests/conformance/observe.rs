@@ -10,23 +10,32 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Sends a case's request to a host, and tells what came of it.
-pub(crate) fn observe(host: SocketAddr, upstreams: &Upstreams, case: &Case) -> Vec<String> {
+pub(crate) fn observe(host: SocketAddr, upstreams: &Upstreams, case: &Case, attempt: usize) -> Vec<String> {
+    // Guests keep what they are told under a token; a case that is run again begins with a clean sheet.
+    let token = match case.name.as_str() {
+        // Under this one the guest keeps what happened before any stream.
+        "root" => "root".to_string(),
+        name => format!("{name}~{attempt}"),
+    };
     let (app_before, side_before) = (upstreams.app.requests().len(), upstreams.side.requests().len());
-    let request = case.request.clone().header("x-token", &case.name);
+    let request = case.request.clone().header("x-token", &token);
     let mut lines = match Wire::try_connect(host).and_then(|mut wire| wire.exchange(&request)) {
         Ok(response) => client_lines(&response),
         Err(_) => vec!["client.status = no answer".to_string()],
     };
     thread::sleep(case.settle);
     let report = if case.guest == CRATE {
-        ask(host, case, ("x-case", "report"))
+        ask(host, case, &token, ("x-case", "report"))
     } else {
-        ended_report(host, case)
+        ended_report(host, case, &token)
     };
     for seen in &upstreams.app.requests()[app_before..] {
         lines.extend(upstream_lines("app", seen));
     }
-    for seen in &upstreams.side.requests()[side_before..] {
+    // Two that were asked at once arrive in any order.
+    let mut aside = upstreams.side.requests()[side_before..].to_vec();
+    aside.sort_by(|one, other| one.start.cmp(&other.start));
+    for seen in &aside {
         lines.extend(upstream_lines("side", seen));
     }
     let mut told: Vec<_> = report.lines().map(|line| format!("guest.{line}")).collect();
@@ -35,20 +44,20 @@ pub(crate) fn observe(host: SocketAddr, upstreams: &Upstreams, case: &Case) -> V
     lines
 }
 
-fn ask(host: SocketAddr, case: &Case, header: (&str, &str)) -> String {
+fn ask(host: SocketAddr, case: &Case, token: &str, header: (&str, &str)) -> String {
     let request = get("/")
         .header("host", &case.host())
         .header(header.0, header.1)
-        .header("x-token", &case.name);
+        .header("x-token", token);
     let answer = Wire::try_connect(host).and_then(|mut wire| wire.exchange(&request));
     answer.map_or_else(|error| format!("report = none: {error}"), |answer| answer.text())
 }
 
 /// The report, once the stream has been deleted; or, when it is not, as it stands after a while.
-fn ended_report(host: SocketAddr, case: &Case) -> String {
+fn ended_report(host: SocketAddr, case: &Case, token: &str) -> String {
     let started = Instant::now();
     loop {
-        let report = ask(host, case, ("x-report", &case.name));
+        let report = ask(host, case, token, ("x-report", token));
         if report.contains("delete.called") || started.elapsed() > Duration::from_millis(400) {
             return report;
         }

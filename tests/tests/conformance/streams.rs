@@ -56,14 +56,9 @@ struct Stage {
     address: SocketAddr,
 }
 
-/// Addresses for the listeners of both hosts. All are taken before any is let go, so no two are alike.
-static ADDRESSES: LazyLock<Vec<SocketAddr>> = LazyLock::new(|| {
-    let taken: Vec<_> = (0..2 * SCRIPTS.len())
-        .map(|_| TcpListener::bind("127.0.0.1:0").expect("loopback has free ports"))
-        .collect();
-    let address = |socket: &TcpListener| socket.local_addr().expect("a bound socket has an address");
-    taken.iter().map(address).collect()
-});
+/// Addresses for the listeners of both hosts.
+static ADDRESSES: LazyLock<Vec<SocketAddr>> =
+    LazyLock::new(|| (0..2 * SCRIPTS.len()).map(|_| Upstream::nobody()).collect());
 
 fn stages(addresses: &[SocketAddr]) -> Vec<Stage> {
     let stage = |(script, listener): (&'static Script, &SocketAddr)| {
