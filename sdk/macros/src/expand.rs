@@ -32,7 +32,9 @@ pub(crate) fn expand(block: &Block) -> Result<TokenStream, Fault> {
     let mut output = block.head.clone();
     output.extend([braces(kept)]);
     // A hook's parameters are as the hook has them, whatever it does with them.
-    output.extend(tokenize("#[allow(clippy::ptr_arg, reason = \"a hook's parameters are given\")] impl"));
+    output.extend(tokenize(
+        "#[allow(clippy::ptr_arg, reason = \"a hook's parameters are given\")] impl",
+    ));
     output.extend(block.target.clone());
     output.extend([braces(hooks)]);
     glue.extend(tokenize(&constants(block, &written, has_config)));

@@ -202,6 +202,7 @@ mod tests {
         assert!(cap.memory_growing(0, 1 << 19, None).unwrap() && !cap.outgrown);
         cap.started(1 << 19);
         assert!(cap.memory_growing(1 << 19, (1 << 19) + 1, None).unwrap() && cap.outgrown && cap.attention);
+        let mut cap = MemoryCap::new(1 << 20, 1 << 19);
         cap.started(3 << 18);
         assert!(
             cap.memory_growing(0, 7 << 17, None).unwrap() && !cap.outgrown,

@@ -75,6 +75,7 @@ fn arbitrary_arguments_get_a_status_from_every_host_call() {
     ));
     let change = |spec: &mut lockgate_sandbox::PluginSpec| {
         spec.limits.deadline = Period::seconds(60);
+        spec.limits.request_deadline = Period::seconds(60);
         spec.limits.log_lines = u32::MAX;
         spec.limits.log_bytes = Size::mib(1024);
         spec.limits.header_growth = Size::mib(1024);
