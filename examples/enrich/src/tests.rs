@@ -1,3 +1,5 @@
+//! The two services are asked together; what they say, and what happens when one of them says nothing.
+
 use super::*;
 use lockgate_sdk::testing::{Asked, Gateway, Script, answer, no_answer};
 
