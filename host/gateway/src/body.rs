@@ -9,10 +9,11 @@ use http::HeaderMap;
 use http::header::TRAILER;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::body_error::BodyError;
 use crate::chain::{Chain, Stop};
 use crate::lane::Lane;
 use crate::ledger::Ledger;
-use crate::source::{BodyError, Source};
+use crate::source::Source;
 
 /// A body on its way out, with or without plugins in between.
 pub(crate) enum Outgoing {

@@ -21,7 +21,6 @@ use tokio::net::TcpStream;
 
 use crate::inbound::Peer;
 use crate::pulse::{Order, Patience, Pulse};
-use crate::rehearsal;
 use crate::served::Served;
 use crate::station::Station;
 use crate::view::ListenerView;
@@ -29,9 +28,13 @@ use crate::view::ListenerView;
 /// The start of every HTTP/2 connection in the clear (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Protocol {
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
     Http1,
+    /// HTTP/2.
     Http2,
 }
 
@@ -155,7 +158,7 @@ pub(crate) async fn rehearse<S>(
     connection: Connection,
     scheme: Scheme,
     stream: S,
-    protocol: rehearsal::Protocol,
+    protocol: Protocol,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -173,10 +176,6 @@ pub(crate) async fn rehearse<S>(
         scheme,
         pulse: station.ward.admit(patience),
         listener,
-    };
-    let protocol = match protocol {
-        rehearsal::Protocol::Http1 => Protocol::Http1,
-        rehearsal::Protocol::Http2 => Protocol::Http2,
     };
     if let Err(error) = run(Rc::new(served), protocol, stream).await {
         tracing::debug!(%peer, %error, "connection ended");

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http_body::Frame;
 
-use crate::source::BodyError;
+use crate::body_error::BodyError;
 
 /// Most bytes that wait to be sent.
 const MOST: usize = 4 * 1024 * 1024;

@@ -22,10 +22,11 @@ use lockgate_sandbox::{Action, Failure, Stream};
 
 use stage::{End, Part, Stage};
 
+use crate::body_error::BodyError;
 use crate::chain::{Chain, Direction, Stop};
 use crate::metrics::Phase;
 use crate::problem::{Malformed, Problem};
-use crate::source::{BodyError, Source};
+use crate::source::Source;
 
 /// A message on its way through the chain.
 pub(crate) struct Lane {

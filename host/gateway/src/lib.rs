@@ -21,6 +21,7 @@ mod admission;
 mod alarm;
 mod bells;
 mod body;
+mod body_error;
 mod callout;
 mod chain;
 mod chance;

@@ -8,9 +8,9 @@ use lockgate_config::model::{PathMatch, Route};
 use lockgate_upstream::{Client, Head, SendError, Sent, Upstream};
 
 use crate::body::Outgoing;
+use crate::body_error::BodyError;
 use crate::chain::Chain;
 use crate::problem::{Malformed, Problem};
-use crate::source::BodyError;
 use crate::{flag, inbound, path};
 
 /// Sends the request to `upstream`. Its head is written as it now stands in the exchange, which keeps it.

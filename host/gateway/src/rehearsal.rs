@@ -26,6 +26,7 @@ use tokio::task::AbortHandle;
 
 use crate::chance::Chance;
 use crate::clock::{self, Calendar};
+pub use crate::connection::Protocol;
 use crate::inbound::RequestIds;
 use crate::load::Loader;
 use crate::metrics::Registry;
@@ -69,16 +70,6 @@ pub struct Caller {
     pub tls: Option<TlsFacts>,
     /// What the client speaks.
     pub protocol: Protocol,
-}
-
-/// What a client speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Protocol {
-    /// HTTP/1.1.
-    #[default]
-    Http1,
-    /// HTTP/2.
-    Http2,
 }
 
 impl Stage {

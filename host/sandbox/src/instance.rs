@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 use wasmtime::{Store, TypedFunc, WasmParams, WasmResults};
 
 pub(crate) use self::hold::Hold;
-pub use self::hold::Lingering;
 use self::later::Later;
 use crate::exports::Exports;
 use crate::failure::{Failure, FailureKind};

@@ -41,13 +41,12 @@ pub use engine::{Engine, EngineSettings};
 pub use failure::{EngineError, Failure, FailureKind, LoadError};
 pub use incident::{Refusal, VmEvent};
 pub use inspect::Hooks;
-pub use instance::Lingering;
 pub use lockgate_abi::{AbiVersion, Action, LogLevel, MetricKind, PeerType, Status};
 pub use module::Module;
 pub use os::{process_cpu_time, random};
 pub use outside::{
     Callout, CalloutFailure, CalloutReply, CalloutResponse, CalloutResult, GrpcCall, GrpcEvent, GrpcKind, GrpcReply,
-    GrpcStream, Outside, QueueTarget, TickTarget,
+    GrpcStream, Lingering, Outside, QueueTarget, TickTarget,
 };
 pub use plugin::{Plugin, PluginSpec};
 pub use profile::Profiling;

@@ -3,11 +3,11 @@
 //! Clocks and random bytes are the system's unless the outside has others, as where plugins are rehearsed.
 //!
 //! Also the handles by which the outside answers: [`CalloutReply`], [`TickTarget`], [`QueueTarget`]. They hold a VM
-//! weakly: a VM that is gone answers nothing.
+//! weakly: a VM that is gone answers nothing. Only [`Lingering`] keeps one alive.
 
 mod grpc;
 
-use std::rc::Weak;
+use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -17,7 +17,6 @@ use lockgate_abi::{LogLevel, MetricKind, Status};
 use crate::exchange::{RequestHead, SharedExchange};
 use crate::failure::Failure;
 use crate::incident::{Refusal, VmEvent};
-use crate::instance::Lingering;
 use crate::os;
 use crate::plugin::Plugin;
 
@@ -277,6 +276,34 @@ impl QueueTarget {
     pub fn ready(&self, queue: u32) -> bool {
         self.inbox.upgrade().is_some_and(|inbox| inbox.queue_ready(queue))
     }
+}
+
+/// A VM that serves nothing any more, but has a context whose `done` said "not yet". Its ticks and callouts go on. Dropped, it ends
+/// at once, whatever it waits for.
+pub struct Lingering(Rc<dyn Unfinished>);
+
+impl Lingering {
+    pub(crate) fn new(vm: Rc<dyn Unfinished>) -> Self {
+        Self(vm)
+    }
+
+    /// Whether it has said meanwhile that it is done, or has died.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.0.is_over()
+    }
+
+    /// The plugin's name.
+    #[must_use]
+    pub fn plugin(&self) -> &str {
+        self.0.plugin()
+    }
+}
+
+/// The side of a VM that [`Lingering`] looks at.
+pub(crate) trait Unfinished {
+    fn is_over(&self) -> bool;
+    fn plugin(&self) -> &str;
 }
 
 /// The side of a VM that the handles above talk to.

@@ -8,8 +8,8 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::stage::{End, Part};
 use super::{Direction, Lane};
+use crate::body_error::BodyError;
 use crate::chain::Stop;
-use crate::source::BodyError;
 
 impl Lane {
     /// Moves something forward; ready when frames are there or the end is reached.

@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::rc::Rc;
 
 use super::Instance;
+use crate::outside::{Lingering, Unfinished};
 
 /// A share in an instance. The last one to go ends it, or has the outside keep it until the guest says that it is done.
 pub(crate) struct Hold(Option<Rc<Instance>>);
@@ -33,25 +34,17 @@ impl Drop for Hold {
         let Some(instance) = self.0.take() else { return };
         if Rc::strong_count(&instance) == 1 && instance.wants_time() {
             let outside = Rc::clone(&instance.outside);
-            outside.linger(Lingering(instance));
+            outside.linger(Lingering::new(instance));
         }
     }
 }
 
-/// A VM that serves nothing any more, but has a context whose `done` said "not yet". Its ticks and callouts go on. Dropped, it ends
-/// at once, whatever it waits for.
-pub struct Lingering(Rc<Instance>);
-
-impl Lingering {
-    /// Whether it has said meanwhile that it is done, or has died.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        !self.0.is_alive() || !self.0.is_waited_for()
+impl Unfinished for Instance {
+    fn is_over(&self) -> bool {
+        !self.is_alive() || !self.is_waited_for()
     }
 
-    /// The plugin's name.
-    #[must_use]
-    pub fn plugin(&self) -> &str {
-        self.0.plugin.name()
+    fn plugin(&self) -> &str {
+        self.plugin.name()
     }
 }

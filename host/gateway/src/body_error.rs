@@ -1,0 +1,34 @@
+//! Why a body ended before its end.
+
+/// Why a body ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// The client went away, or sent what is not HTTP.
+    #[error("the client's body broke off: {0}")]
+    Client(#[source] hyper::Error),
+    /// The client sent more than the listener allows.
+    #[error("the request body is larger than the listener's limit")]
+    TooLarge,
+    /// The upstream went away in the middle, or lied about the length.
+    #[error("the upstream's body broke off: {0}")]
+    Upstream(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A plugin ended the exchange after its head had been sent.
+    #[error("a plugin ended the exchange")]
+    Stopped,
+    /// The exchange took longer than its route allows.
+    #[error("the exchange took longer than the route's timeout")]
+    TimedOut,
+}
+
+impl BodyError {
+    /// The word that metrics and logs use for it.
+    pub(crate) fn fault(&self) -> &'static str {
+        match self {
+            Self::Client(_) => "client_gone",
+            Self::TooLarge => "body_too_large",
+            Self::Upstream(_) => "upstream_broke_off",
+            Self::Stopped => "stopped_by_plugin",
+            Self::TimedOut => "timeout",
+        }
+    }
+}
