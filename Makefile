@@ -1,7 +1,7 @@
 # `make` says what there is. Every target gets first what it needs and this machine lacks.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build plugins run test conformance fuzz bench clean
+.PHONY: help setup build plugins run test docs conformance fuzz bench clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -20,6 +20,9 @@ run: build ## serve examples/quickstart and print requests to try
 
 test: setup ## everything that CI runs: format, lints, unit and end-to-end tests
 	@scripts/test
+
+docs: build ## write docs/configuration.md anew, from the schema
+	@RECORD=1 cargo test --profile fast --workspace --test documented
 
 conformance: setup ## run every conformance case here and in Envoy, and write docs/conformance.md anew
 	@scripts/build-guests

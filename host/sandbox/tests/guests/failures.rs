@@ -20,20 +20,17 @@ fn trapping() -> Vec<u8> {
     )
 }
 
-fn poisoned() -> lockgate_sandbox::exchange::SharedExchange {
+/// A request that traps; each `nth` is another one, as one that ends two VMs is kept away.
+fn poisoned(nth: u32) -> lockgate_sandbox::exchange::SharedExchange {
     let exchange = exchange();
-    exchange
-        .borrow_mut()
-        .request
-        .headers
-        .insert("x-trap", http::HeaderValue::from_static("1"));
+    exchange.borrow_mut().request.headers.insert("x-trap", nth.into());
     exchange
 }
 
 #[test]
 fn a_trap_fails_its_own_request_and_tells_where() {
     let Stage { vm, outside } = plugin(&trapping()).start();
-    let failure = vm.open(&poisoned()).unwrap().request_headers(true).unwrap_err();
+    let failure = vm.open(&poisoned(0)).unwrap().request_headers(true).unwrap_err();
     assert_eq!(
         (failure.kind, &*failure.plugin, failure.on_error),
         (FailureKind::Trap, "tested", OnError::Deny)
@@ -59,7 +56,7 @@ fn streams_of_a_vm_that_trapped_are_lost_and_woken_and_run_no_more() {
     let other = stage.open(&waiting);
     assert_eq!(other.request_headers(true).unwrap(), Action::Pause);
     let bell = Bell::on(&waiting);
-    let exchange = poisoned();
+    let exchange = poisoned(0);
     let own_bell = Bell::on(&exchange);
     let stream = stage.open(&exchange);
     assert!(!other.is_lost());
@@ -81,17 +78,22 @@ fn streams_of_a_vm_that_trapped_are_lost_and_woken_and_run_no_more() {
 }
 
 #[test]
-fn the_first_replacement_is_immediate_and_the_next_ones_are_backed_off_from() {
+fn ten_replacements_are_immediate_and_the_next_ones_are_backed_off_from() {
     let stage = plugin(&trapping()).start();
-    for _ in 0..2 {
-        let stream = stage.open(&poisoned());
-        stream.request_headers(true).unwrap_err();
+    for nth in 0..11 {
+        stage.open(&poisoned(nth)).request_headers(true).unwrap_err();
+        if nth < 10 {
+            assert_eq!(stage.open(&exchange()).request_headers(true).unwrap(), Action::Pause);
+        }
     }
     let failure = stage.vm.open(&exchange()).err().unwrap();
     assert_eq!(failure.kind, FailureKind::Unavailable);
     assert!(failure.message.contains("not started again for another"), "{failure}");
     let report = stage.vm.report();
-    assert_eq!((report.state, report.traps, report.memory), (VmState::BackingOff, 2, 0));
+    assert_eq!(
+        (report.state, report.traps, report.memory),
+        (VmState::BackingOff, 11, 0)
+    );
     assert!(report.last_failure.unwrap().contains("at inner"));
     // The pause is 0.75 s to 1 s; then there is a VM again.
     let end = Instant::now() + Duration::from_secs(3);

@@ -198,8 +198,9 @@ fn when_there_is_one(stage: &Stage, request: impl Fn() -> lockgate_sandbox::exch
 #[test]
 fn a_plugin_that_keeps_failing_is_tried_by_one_request_at_a_time_until_one_comes_through() {
     let stage = plugin(&trapping()).start();
-    for poison in ["1", "2", "3", "4"] {
-        when_there_is_one(&stage, || poisoned(poison))
+    // Ten are replaced at once; then there are three pauses.
+    for poison in 0..13 {
+        when_there_is_one(&stage, || poisoned(&poison.to_string()))
             .request_headers(true)
             .unwrap_err();
     }
