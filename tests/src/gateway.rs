@@ -136,6 +136,17 @@ impl Gateway {
             .expect("the admin address answers")
     }
 
+    /// What the admin address answers to a request.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[must_use]
+    pub fn tell_admin(&self, request: Request) -> Message {
+        Wire::connect(self.admin())
+            .exchange(&request.header("host", &self.admin().to_string()))
+            .expect("the admin address answers")
+    }
+
     /// The metrics as they stand.
     #[must_use]
     pub fn metrics(&self) -> Metrics {

@@ -85,6 +85,24 @@ fn a_sound_configuration_passes() {
 }
 
 #[test]
+fn a_function_that_nobody_has_is_told_where_it_is_allowed() {
+    let config = filled(json!({
+        "upstreams": { "app": { "endpoints": ["127.0.0.1:1"] } },
+        "plugins": { "label": { "module": "tag", "capabilities": {
+            "foreign_functions": ["lockgate.*", "compress", "clear_route_cache", "lockgate.countre", "expr_*"],
+        } } },
+    }));
+    let (code, said) = check(&config.to_string());
+    assert_eq!(code, Some(1), "{said}");
+    for (place, help) in [(3, "did you mean \"lockgate.counter\"?"), (4, "declare_property")] {
+        let pointer = format!("/plugins/label/capabilities/foreign_functions/{place}");
+        let block = &said[said.find(&pointer).unwrap_or_else(|| panic!("{pointer} in {said}"))..];
+        assert!(block.contains(help), "{said}");
+    }
+    assert_eq!(said.matches("/capabilities/").count(), 2, "{said}");
+}
+
+#[test]
 fn broken_json_is_located() {
     let (code, said) = check(
         "{\n  \"listeners\": { \"web\": { \"listen\": \"127.0.0.1:8080\" } },\n  \"upstreams\": { \"app\": { \"endpoints\": [ \"127.0.0.1:9\" ] }\n",

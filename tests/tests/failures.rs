@@ -71,6 +71,19 @@ fn an_upstream_that_says_nothing_is_504_after_the_route_s_timeout() {
 }
 
 #[test]
+fn an_answer_whose_lines_end_in_a_bare_lf_is_502() {
+    for head in [
+        "HTTP/1.1 200 OK\ncontent-length: 2\n\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\n\r\n",
+        "HTTP/1.1 200 OK\r\na: b\ncontent-length: 2\r\n\r\n",
+        "\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n",
+    ] {
+        let upstream = Upstream::saying(format!("{head}ok"));
+        is_problem(&gateway(&upstream).get("/"), 502);
+    }
+}
+
+#[test]
 fn an_upstream_that_closes_or_talks_nonsense_is_502() {
     let nonsense: [&[u8]; 12] = [
         b"",

@@ -1,10 +1,12 @@
-//! The admin API: health, readiness, metrics and what is live, on a listener of its own. It only reads.
+//! The admin API: health, readiness, metrics and what is live, on a listener of its own. It reads, and sets the trace of host
+//! calls; it changes nothing of what is served.
 //!
 //! It runs on the control thread and knows nothing of snapshots and workers: what it shows is given to it. Health, readiness and
 //! metrics are for everybody; the rest wants a token, or a loopback peer where no token is configured (`access`).
 
 mod access;
 mod report;
+mod switch;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -31,6 +33,7 @@ use crate::access_log::AccessLog;
 use crate::inbound::{self, RequestIds, X_REQUEST_ID};
 use crate::metrics::Registry;
 use crate::problem::{self, Problem};
+use crate::trace::TraceSwitch;
 use access::Access;
 
 pub use report::{
@@ -69,6 +72,8 @@ pub struct AdminState {
     registry: Registry,
     log: Option<Arc<AccessLog>>,
     live: ArcSwapOption<Box<dyn PluginSource>>,
+    /// Whose host calls are logged.
+    pub trace: Arc<TraceSwitch>,
     /// Whether requests are taken: the answer of `/readyz`.
     pub ready: AtomicBool,
 }
@@ -81,6 +86,7 @@ impl AdminState {
             registry,
             log: None,
             live: ArcSwapOption::empty(),
+            trace: Arc::default(),
             ready: AtomicBool::new(false),
         }
     }
@@ -161,16 +167,19 @@ async fn connection(stream: TcpStream, peer: SocketAddr, state: Arc<AdminState>,
     }
 }
 
-/// The request's answer. A body that comes with it is never read: hyper closes the connection if there is one.
+/// The request's answer. A body that no page wants is never read: hyper closes the connection if there is one.
 async fn answer(
     state: &AdminState,
     peer: SocketAddr,
     id: HeaderValue,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
-    let (parts, _body) = request.into_parts();
-    let mut response = page(state, peer, &parts).await.unwrap_or_else(|problem| {
-        let (head, body) = problem::respond(problem, Some(&id));
+    let (parts, body) = request.into_parts();
+    let mut response = page(state, peer, &parts, body).await.unwrap_or_else(|refused| {
+        let (head, body) = match &refused {
+            Refused::For(problem) => problem::respond(*problem, Some(&id)),
+            Refused::Settings(reason) => problem::explain(Problem::BadSettings, reason, Some(&id)),
+        };
         let mut response = Response::new(Full::new(body));
         *response.status_mut() = head.status;
         *response.headers_mut() = head.headers;
@@ -183,19 +192,40 @@ async fn answer(
     response
 }
 
-async fn page(state: &AdminState, peer: SocketAddr, parts: &Parts) -> Result<Response<Full<Bytes>>, Problem> {
-    inbound::check_framing(parts)?;
+/// Why a page is not shown.
+enum Refused {
+    For(Problem),
+    /// What was sent makes no sense, and why.
+    Settings(String),
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self::For(problem)
+    }
+}
+
+async fn page(
+    state: &AdminState,
+    peer: SocketAddr,
+    parts: &Parts,
+    body: Incoming,
+) -> Result<Response<Full<Bytes>>, Refused> {
+    inbound::check_framing(parts).map_err(Problem::from)?;
     let path = parts.uri.path();
     if !matches!(path, "/healthz" | "/readyz" | "/metrics") {
         state.access.check(peer.ip(), &parts.headers)?;
     }
+    if path == "/api/trace" {
+        return switch::page(&state.trace, &parts.method, body).await;
+    }
     if parts.method != Method::GET && parts.method != Method::HEAD {
-        return Err(Problem::ReadOnly);
+        return Err(Problem::ReadOnly.into());
     }
     match path {
         "/healthz" => Ok(json(&serde_json::json!({ "status": "ok" }))),
         "/readyz" if state.ready.load(Ordering::Acquire) => Ok(json(&serde_json::json!({ "status": "ready" }))),
-        "/readyz" => Err(Problem::NotReady),
+        "/readyz" => Err(Problem::NotReady.into()),
         "/metrics" => Ok(text(
             "text/plain; version=0.0.4; charset=utf-8",
             state.registry.render(),
@@ -205,8 +235,8 @@ async fn page(state: &AdminState, peer: SocketAddr, parts: &Parts) -> Result<Res
             Ok(json(&live.plugins().await))
         }
         _ => match path.strip_prefix("/api/plugins/") {
-            Some(rest) => plugin_page(state, rest, parts.uri.query().unwrap_or_default()).await,
-            None => Err(Problem::NoPage),
+            Some(rest) => Ok(plugin_page(state, rest, parts.uri.query().unwrap_or_default()).await?),
+            None => Err(Problem::NoPage.into()),
         },
     }
 }

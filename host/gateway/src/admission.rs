@@ -1,15 +1,16 @@
 //! From what hyper read to an exchange: what comes in is checked, normalised, numbered and routed, or refused.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::{HeaderMap, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
 use lockgate_sandbox::exchange::{Exchange, Facts, RequestHead, SharedExchange};
 
-use crate::inbound::{self, Rules};
-use crate::problem::Problem;
+use crate::inbound::{self, Admitted, Rules};
+use crate::problem::{Malformed, Problem};
 use crate::served::Served;
 use crate::source::Source;
 use crate::view::View;
@@ -33,8 +34,7 @@ pub(crate) struct Admission {
 /// Takes a request in. A refused one is an exchange too, so that it is answered, counted and logged like any other.
 pub(crate) fn admit(served: &Served, view: &View, request: Request<Incoming>) -> Admission {
     let (parts, body) = request.into_parts();
-    let listener = served.listener(view);
-    let settings = &listener.settings;
+    let settings = &served.listener(view).settings;
     let length = parts
         .headers
         .get(header::CONTENT_LENGTH)
@@ -48,30 +48,9 @@ pub(crate) fn admit(served: &Served, view: &View, request: Request<Incoming>) ->
     let (version, method, path) = (parts.version, parts.method.clone(), parts.uri.path_and_query().cloned());
     match inbound::admit(parts, &served.peer, rules, &served.station.request_ids) {
         Ok(admitted) => {
-            let route = view.snapshot.routes.find(&admitted.head).map(|route| route.0);
-            let mut facts = Facts::since(
-                served.connection.clone(),
-                admitted.client,
-                admitted.request_id,
-                version,
-                served.station.calendar.moment(),
-            );
-            if let Some(route) = route.map(|route| &view.snapshot.model.routes[route]) {
-                facts.route = Some(route.name.clone());
-                facts.upstream = Some(view.snapshot.upstreams[route.upstream.0].name().clone());
-            }
             let too_large = matches!((length, limit), (Some(length), Some(limit)) if length > limit);
             let refused = too_large.then_some(Problem::BodyTooLarge);
-            let started = facts.started;
-            let exchange = Rc::new(RefCell::new(Exchange::new(admitted.head, facts)));
-            Admission {
-                exchange,
-                started,
-                route,
-                body,
-                refused,
-                ambiguous: false,
-            }
+            take_in(served, view, admitted, version, body, refused)
         }
         Err(malformed) => {
             let head = RequestHead {
@@ -81,25 +60,54 @@ pub(crate) fn admit(served: &Served, view: &View, request: Request<Incoming>) ->
                 scheme: served.scheme,
                 headers: HeaderMap::new(),
             };
-            let id = served.station.request_ids.next();
-            let facts = Facts::since(
-                served.connection.clone(),
-                served.peer.address(),
-                id,
-                version,
-                served.station.calendar.moment(),
-            );
-            let started = facts.started;
-            let exchange = Rc::new(RefCell::new(Exchange::new(head, facts)));
-            let refused = Some(Problem::Malformed(malformed));
-            Admission {
-                exchange,
-                started,
-                route: None,
-                body,
-                refused,
-                ambiguous: true,
-            }
+            turn_away(served, head, version, body, malformed)
         }
     }
+}
+
+/// A request that can be understood: its route is looked for.
+fn take_in(
+    served: &Served,
+    view: &View,
+    admitted: Admitted,
+    version: Version,
+    body: Source,
+    refused: Option<Problem>,
+) -> Admission {
+    let route = view.snapshot.routes.find(&admitted.head).map(|route| route.0);
+    let mut facts = facts(served, admitted.client, admitted.request_id, version);
+    if let Some(route) = route.map(|route| &view.snapshot.model.routes[route]) {
+        facts.route = Some(route.name.clone());
+        facts.upstream = Some(view.snapshot.upstreams[route.upstream.0].name().clone());
+    }
+    let started = facts.started;
+    let mut exchange = Exchange::new(admitted.head, facts);
+    served.station.shared.trace.choose(&mut exchange);
+    Admission {
+        exchange: Rc::new(RefCell::new(exchange)),
+        started,
+        route,
+        body,
+        refused,
+        ambiguous: false,
+    }
+}
+
+/// A request that nobody can say anything certain about.
+fn turn_away(served: &Served, head: RequestHead, version: Version, body: Source, malformed: Malformed) -> Admission {
+    let id = served.station.request_ids.next();
+    let facts = facts(served, served.peer.address(), id, version);
+    Admission {
+        started: facts.started,
+        exchange: Rc::new(RefCell::new(Exchange::new(head, facts))),
+        route: None,
+        body,
+        refused: Some(Problem::Malformed(malformed)),
+        ambiguous: true,
+    }
+}
+
+fn facts(served: &Served, client: IpAddr, id: HeaderValue, version: Version) -> Facts {
+    let (connection, now) = (served.connection.clone(), served.station.calendar.moment());
+    Facts::since(connection, client, id, version, now)
 }

@@ -17,6 +17,14 @@ use lockgate_sandbox::exchange::SharedExchange;
 use lockgate_store::{KeyError, QueueError, Store};
 use serde::{Deserialize, Serialize};
 
+/// Every function that a plugin can call, those of the sandbox included.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    ["lockgate.counter", "lockgate.cache"]
+        .into_iter()
+        .chain(envoy::NAMES)
+        .chain(lockgate_sandbox::FOREIGN_FUNCTIONS)
+}
+
 /// Calls the function `name` for a plugin, on behalf of the stream with this exchange, if there is one.
 ///
 /// # Errors

@@ -5,6 +5,8 @@ use lockgate_config::model::PluginModel;
 use lockgate_config::{Diagnostic, Document};
 use lockgate_sandbox::Module;
 
+use crate::foreign;
+
 /// What the SDK logs when a plugin refuses its configuration, up to the JSON pointer of the place in it.
 const REFUSED: &str = "the configuration is refused: at /";
 
@@ -54,6 +56,26 @@ pub(crate) fn not_granted(model: &PluginModel, module: &Module, document: &Docum
         document.diagnostic(&pointer, told, None, None)
     };
     manifest.lacking(&granted).into_iter().map(remark).collect()
+}
+
+/// Functions that plugins are allowed to call and that this host does not have; each at its place.
+pub(crate) fn unknown_functions(model: &PluginModel, document: &Document) -> Vec<Diagnostic> {
+    let allowed = model.capabilities.foreign_functions.iter().flatten().enumerate();
+    let is_known = |allowed: &str| match allowed.strip_suffix('*') {
+        Some(beginning) => foreign::names().any(|name| name.starts_with(beginning)),
+        None => foreign::names().any(|name| name == allowed),
+    };
+    let unknown = allowed.filter(|(_, allowed)| !is_known(allowed));
+    let told = unknown.map(|(index, name)| {
+        let near = lockgate_config::nearest(name, foreign::names());
+        document.diagnostic(
+            &format!("{}/capabilities/foreign_functions/{index}", model.pointer),
+            format!("\"{name}\" is no function that plugins can call here"),
+            Some(foreign::names().collect::<Vec<_>>().join(", ")),
+            near.map(|near| format!("did you mean \"{near}\"?")),
+        )
+    });
+    told.collect()
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod rehearsal;
 mod reroute;
 pub mod routes;
 pub mod tls;
+pub mod trace;
 
 mod admission;
 mod alarm;

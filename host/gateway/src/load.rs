@@ -121,6 +121,8 @@ impl Loader {
                 Err(told) => diagnostics.extend(told),
             }
         }
+        let unknown = |plugin| judgement::unknown_functions(plugin, &document);
+        diagnostics.extend(model.plugins.iter().flat_map(unknown));
         diagnostics.extend(long_chains(&model, &document));
         diagnostics.extend(long_tcp_chains(&model, &document));
         let certificates = certificates(&model, &document, current, &mut diagnostics);

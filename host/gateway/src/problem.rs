@@ -28,6 +28,10 @@ pub enum Problem {
     NoPage,
     /// 405: the admin API's page is only read.
     ReadOnly,
+    /// 405: the admin API's page is read, set and taken back.
+    NoSuchVerb,
+    /// 400: what an operator sent to the admin API makes no sense.
+    BadSettings,
     /// 408: the request's head or body took too long to arrive.
     RequestTimeout,
     /// 413: the body is larger than the listener or a plugin's buffer allows.
@@ -89,11 +93,11 @@ impl Problem {
     /// The status of the answer.
     pub fn status(self) -> StatusCode {
         match self {
-            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Malformed(_) | Self::BadSettings => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NoRoute | Self::NoPage => StatusCode::NOT_FOUND,
-            Self::ReadOnly => StatusCode::METHOD_NOT_ALLOWED,
+            Self::ReadOnly | Self::NoSuchVerb => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
@@ -131,6 +135,8 @@ impl Problem {
             Self::NoRoute => "no_route",
             Self::NoPage => "no_page",
             Self::ReadOnly => "read_only",
+            Self::NoSuchVerb => "no_such_verb",
+            Self::BadSettings => "bad_settings",
             Self::RequestTimeout => "request_timeout",
             Self::BodyTooLarge => "body_too_large",
             Self::TargetTooLong => "target_too_long",
@@ -158,6 +164,8 @@ impl Problem {
             Self::NoRoute => "No route matches this request.",
             Self::NoPage => "There is no such page.",
             Self::ReadOnly => "Only GET and HEAD are answered here.",
+            Self::NoSuchVerb => "Only GET, HEAD, PUT and DELETE are answered here.",
+            Self::BadSettings => "The body is not what this page takes.",
             Self::RequestTimeout => "The request took too long to arrive.",
             Self::BodyTooLarge => "The request body is larger than allowed.",
             Self::TargetTooLong => "The request target is longer than allowed.",
@@ -181,6 +189,7 @@ impl Problem {
         match self {
             Self::Unauthorized => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
             Self::ReadOnly => headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD")),
+            Self::NoSuchVerb => headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, PUT, DELETE")),
             Self::TooManyRequests | Self::Overloaded | Self::Draining => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))
             }
@@ -209,12 +218,17 @@ struct Body<'a> {
 /// The answer to `problem`: its head with `content-type` and what else its status asks for, and its body. Without an id where
 /// there was no request to number yet. The length is not in the head; whoever sends the body knows it.
 pub fn respond(problem: Problem, request_id: Option<&HeaderValue>) -> (ResponseHead, Bytes) {
+    explain(problem, problem.detail(), request_id)
+}
+
+/// The same with a detail of its own. For operators only: what it says reaches whoever asked.
+pub(crate) fn explain(problem: Problem, detail: &str, request_id: Option<&HeaderValue>) -> (ResponseHead, Bytes) {
     let status = problem.status();
     let body = Body {
         r#type: &format!("urn:lockgate:problem:{}", problem.code()),
         title: status.canonical_reason().unwrap_or("Error"),
         status: status.as_u16(),
-        detail: problem.detail(),
+        detail,
         request_id: request_id.and_then(|id| id.to_str().ok()),
     };
     let body = serde_json::to_vec(&body).expect("strings and a number always serialise");
@@ -228,13 +242,15 @@ pub fn respond(problem: Problem, request_id: Option<&HeaderValue>) -> (ResponseH
 mod tests {
     use super::*;
 
-    const ALL: [Problem; 21] = [
+    const ALL: [Problem; 23] = [
         Problem::Malformed(Malformed::HostMissing),
         Problem::Unauthorized,
         Problem::Forbidden,
         Problem::NoRoute,
         Problem::NoPage,
         Problem::ReadOnly,
+        Problem::NoSuchVerb,
+        Problem::BadSettings,
         Problem::RequestTimeout,
         Problem::BodyTooLarge,
         Problem::TargetTooLong,

@@ -134,6 +134,7 @@ impl Rehearsal {
         let shared = Shared {
             store: Arc::new(store),
             access_log: Arc::new(ArcSwapOption::empty()),
+            trace: Default::default(),
             crowd: Default::default(),
             bells: Default::default(),
             connections: Arc::new(AtomicU64::new(1)),

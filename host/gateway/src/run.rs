@@ -130,6 +130,7 @@ async fn serve(options: RunOptions) -> Result<(), RunError> {
     let shared = Shared {
         store: Arc::new(Store::new(store_settings(model))),
         access_log: Arc::new(ArcSwapOption::from(access_log)),
+        trace: admin_state.trace.clone(),
         crowd: Default::default(),
         bells: Default::default(),
         connections: Arc::new(AtomicU64::new(1)),

@@ -19,6 +19,7 @@ use crate::inbound::RequestIds;
 use crate::lingering::Lingerers;
 use crate::metrics::WorkerMetrics;
 use crate::pulse::Ward;
+use crate::trace::TraceSwitch;
 use crate::view::View;
 
 /// What all workers share for as long as the process lives; keyed by names, never by snapshot.
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
     /// Where finished requests are written, if anywhere.
     pub(crate) access_log: Arc<arc_swap::ArcSwapOption<AccessLog>>,
+    /// Whose host calls are logged.
+    pub(crate) trace: Arc<TraceSwitch>,
     /// How many connections are open.
     pub(crate) crowd: Crowd,
     /// Who listens to which shared queue.

@@ -24,6 +24,8 @@ pub use facts::{Connection, Facts, Moment, TlsFacts};
 pub use halves::{Halves, Way};
 pub use properties::{Properties, PropertiesFull};
 
+use crate::trace::CallTrace;
+
 /// An exchange as it is handed around on its worker.
 pub type SharedExchange = Rc<RefCell<Exchange>>;
 
@@ -96,6 +98,8 @@ pub struct Exchange {
     pub position: usize,
     /// What plugins have asked for and nobody has done yet.
     pub asked: Asked,
+    /// Tells the host calls that are made for it, if an operator wants to see them.
+    pub trace: Option<Rc<CallTrace>>,
     /// Who else wants the response body.
     pub taps: Vec<Tap>,
     /// Bytes of names and values that plugins have written into its header maps.
@@ -119,6 +123,7 @@ impl Exchange {
             properties: Properties::default(),
             position: 0,
             asked: Asked::default(),
+            trace: None,
             taps: Vec::new(),
             header_growth: 0,
             wakers: SmallVec::new(),

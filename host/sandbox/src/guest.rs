@@ -1,13 +1,15 @@
 //! The guest's memory, and the frame around every host call: nothing here knows what a call means.
 //!
-//! Pointers and lengths from a guest are checked here and nowhere else. Memory is fetched anew after the guest has run, as it
-//! may have grown and moved.
+//! Memory is fetched anew after the guest has run, as it may have grown and moved. What may be read and written there is checked
+//! in `memory`.
 
 use lockgate_abi::{Status, UnknownKind};
 
 use crate::calls::{CallSet, HostCall};
 use crate::incident::Refusal;
+pub(crate) use crate::memory::{Span, bytes, bytes_mut, text, write_u32, write_u64};
 use crate::state::State;
+use crate::trace::{self, Line};
 
 /// A guest in the middle of a host call.
 pub(crate) type Caller<'a> = wasmtime::Caller<'a, State>;
@@ -35,19 +37,6 @@ impl From<UnknownKind> for Halt {
     }
 }
 
-/// A pointer and a length as the guest gave them.
-#[derive(Clone, Copy)]
-pub(crate) struct Span {
-    pub(crate) at: i32,
-    pub(crate) len: i32,
-}
-
-impl Span {
-    pub(crate) const fn new(at: i32, len: i32) -> Self {
-        Self { at, len }
-    }
-}
-
 /// Where the guest wants the pointer to, and the length of, a result.
 #[derive(Clone, Copy)]
 pub(crate) struct Out {
@@ -66,23 +55,61 @@ impl Out {
     }
 }
 
-/// Runs a host call, unless it is not to be had now.
-pub(crate) fn host_call(
+/// Runs a host call, unless it is not to be had now. `arguments` are its numbers, for whoever wants to see them; 64 bits count
+/// as two of them, the low half first.
+pub(crate) fn host_call<const N: usize>(
     mut caller: Caller<'_>,
     call: HostCall,
+    arguments: impl FnOnce() -> [i32; N],
     body: impl FnOnce(&mut Caller<'_>) -> Answer,
 ) -> wasmtime::Result<i32> {
     let state = caller.data_mut();
     state.last_call = call.name();
     state.work.calls += 1;
     if !state.callable.has(call) {
-        return Ok(refuse(state, call).code());
+        return aside(&mut caller, call, &arguments(), body);
     }
-    match body(&mut caller) {
+    code(body(&mut caller))
+}
+
+fn code(answer: Answer) -> wasmtime::Result<i32> {
+    match answer {
         Ok(()) => Ok(Status::Ok.code()),
         Err(Halt::Status(status)) => Ok(status.code()),
         Err(Halt::Trap(trap)) => Err(trap),
     }
+}
+
+/// The call is not simply made: it is refused, or somebody wants to see it.
+#[cold]
+#[inline(never)]
+fn aside(
+    caller: &mut Caller<'_>,
+    call: HostCall,
+    arguments: &[i32],
+    body: impl FnOnce(&mut Caller<'_>) -> Answer,
+) -> wasmtime::Result<i32> {
+    let Some((trace, callable)) = caller.data().traced() else {
+        return Ok(refuse(caller.data_mut(), call).code());
+    };
+    let memory = parts(caller).map_or(&[][..], |(memory, _)| memory);
+    let line = Line::begin(memory, call, arguments, trace.payloads());
+    let begun = caller.data().outside.now();
+    let answer = if callable.has(call) {
+        body(caller)
+    } else {
+        Err(refuse(caller.data_mut(), call).into())
+    };
+    let took = caller.data().outside.now().saturating_duration_since(begun);
+    let status = match &answer {
+        Ok(()) => trace::word(Status::Ok),
+        Err(Halt::Status(status)) => trace::word(*status),
+        Err(Halt::Trap(_)) => "TRAP",
+    };
+    let memory = parts(caller).map_or(&[][..], |(memory, _)| memory);
+    let line = line.end(memory, arguments, answer.is_ok());
+    caller.data().tell(&trace, &line, status, took);
+    code(answer)
 }
 
 #[cold]
@@ -114,41 +141,6 @@ pub(crate) fn parts<'a>(caller: &'a mut Caller<'_>) -> Result<(&'a mut [u8], &'a
             .ok_or(Status::InvalidMemoryAccess)?,
     };
     Ok(memory.data_and_store_mut(caller))
-}
-
-/// The bytes that a span names.
-pub(crate) fn bytes(memory: &[u8], span: Span) -> Result<&[u8], Status> {
-    let start = span.at.cast_unsigned() as usize;
-    let end = start
-        .checked_add(span.len.cast_unsigned() as usize)
-        .ok_or(Status::InvalidMemoryAccess)?;
-    memory.get(start..end).ok_or(Status::InvalidMemoryAccess)
-}
-
-/// The same, to be written to.
-pub(crate) fn bytes_mut(memory: &mut [u8], span: Span) -> Result<&mut [u8], Status> {
-    let start = span.at.cast_unsigned() as usize;
-    let end = start
-        .checked_add(span.len.cast_unsigned() as usize)
-        .ok_or(Status::InvalidMemoryAccess)?;
-    memory.get_mut(start..end).ok_or(Status::InvalidMemoryAccess)
-}
-
-/// The text that a span names.
-pub(crate) fn text(memory: &[u8], span: Span) -> Result<&str, Status> {
-    std::str::from_utf8(bytes(memory, span)?).map_err(|_| Status::BadArgument)
-}
-
-/// Writes a `u32` where an out-pointer points.
-pub(crate) fn write_u32(memory: &mut [u8], at: i32, value: u32) -> Result<(), Status> {
-    bytes_mut(memory, Span::new(at, 4))?.copy_from_slice(&value.to_le_bytes());
-    Ok(())
-}
-
-/// Writes a `u64` where an out-pointer points.
-pub(crate) fn write_u64(memory: &mut [u8], at: i32, value: u64) -> Result<(), Status> {
-    bytes_mut(memory, Span::new(at, 8))?.copy_from_slice(&value.to_le_bytes());
-    Ok(())
 }
 
 /// Gives the guest a result of `length` bytes: has it allocate memory, lets `fill` write there, and tells it where that is.

@@ -22,6 +22,7 @@ use wasmtime::Linker;
 use crate::calls::HostCall;
 use crate::state::State;
 
+pub use foreign::FOREIGN_FUNCTIONS;
 pub(crate) use wasi::Exit;
 
 /// Offers every host call to modules.

@@ -5,6 +5,7 @@
 mod declared;
 mod limits;
 mod phase;
+mod told;
 
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
@@ -27,6 +28,7 @@ use crate::outside::{CalloutResult, GrpcEvent, GrpcStream, Inbox, Outside};
 use crate::plugin::Plugin;
 use crate::report::Work;
 use crate::suspects::Fingerprint;
+use crate::trace::{CallTrace, Traced};
 
 /// The id of the one root context of a VM. Streams count up from here.
 pub(crate) const ROOT: u32 = 1;
@@ -56,7 +58,13 @@ pub(crate) struct State {
     /// What the operator allows.
     pub(crate) permitted: CallSet,
     /// What is callable now: less than `permitted` while the guest initialises itself or allocates.
+    ///
+    /// Nothing while the guest works for a request whose calls are told: so calls come by the way of those that are refused.
     pub(crate) callable: CallSet,
+    /// The trace in force, and what is callable then.
+    traced: Option<Traced>,
+    /// Open streams whose calls are told.
+    pub(crate) traces: usize,
     /// Refused calls that the log has been told of.
     pub(crate) told: CallSet,
     pub(crate) filter: Option<HeaderFilter>,
@@ -100,6 +108,8 @@ pub(crate) struct Context {
     pub(crate) spent: Duration,
     /// What its request is known by, if anybody has to know.
     pub(crate) print: Option<Fingerprint>,
+    /// Tells its host calls, if somebody wants to see them.
+    pub(crate) trace: Option<Rc<CallTrace>>,
 }
 
 /// A gRPC call or stream that is open.
@@ -155,6 +165,8 @@ impl State {
             effective: Effective::default(),
             permitted,
             callable: CallSet::INITIALISING.and(permitted),
+            traced: None,
+            traces: 0,
             last_call: "none",
             work: Work::default(),
             callouts: FxHashMap::default(),
@@ -182,6 +194,13 @@ impl State {
             exchange: None,
             position: 0,
         };
+        self.look_for_trace();
+    }
+
+    /// The root context's callback that has just begun is about a stream's callout.
+    pub(crate) fn work_for(&mut self, payer: u32) {
+        self.payer = payer;
+        self.look_for_trace();
     }
 
     /// A callback of a stream begins.
@@ -192,6 +211,7 @@ impl State {
             self.effective.id = id;
             self.effective.exchange = Some(Rc::clone(exchange));
         }
+        self.look_for_trace();
     }
 
     fn enter(&mut self, id: u32, phase: Phase) {

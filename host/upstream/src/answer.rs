@@ -50,6 +50,9 @@ pub(crate) fn parse(bytes: &[u8], bodiless: bool) -> Result<Option<Head>, &'stat
         Err(httparse::Error::TooManyHeaders) => return Err("more headers than are taken"),
         Err(_) => return Err("its head is not HTTP/1"),
     };
+    if !has_whole_line_ends(&bytes[..length], parsed.headers) {
+        return Err("a line of its head does not end in CR and LF, or does not begin it");
+    }
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or("no such status")?;
     if status == StatusCode::SWITCHING_PROTOCOLS {
@@ -77,6 +80,19 @@ pub(crate) fn parse(bytes: &[u8], bodiless: bool) -> Result<Option<Head>, &'stat
         keeps_alive: lengths.keeps_alive(),
         length,
     }))
+}
+
+/// Whether the head begins with its first line, and each line ends in CR and LF: a bare LF, which the parser takes for a line end,
+/// is none to others. Every line but the first begins behind the end of another.
+fn has_whole_line_ends(head: &[u8], fields: &[httparse::Header<'_>]) -> bool {
+    let start = |field: &httparse::Header<'_>| field.name.as_ptr() as usize - head.as_ptr() as usize;
+    let is_behind_cr = |line: usize| line >= 2 && head[line - 2] == b'\r';
+    // The last line is an empty one.
+    let last = head.len().saturating_sub(2);
+    head.starts_with(b"HTTP/")
+        && head[last] == b'\r'
+        && is_behind_cr(last)
+        && fields.iter().map(start).all(is_behind_cr)
 }
 
 /// What is to be done with a field that was noted.
@@ -252,6 +268,23 @@ mod tests {
         ] {
             let text = format!("HTTP/1.1 200 OK\r\n{text}\r\n\r\n");
             assert!(parse(text.as_bytes(), false).is_err(), "{text:?}");
+        }
+        for text in [
+            "HTTP/1.1 200 OK\ncontent-length: 2\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\n",
+            "HTTP/1.1 200 OK\r\na: b\ncontent-length: 2\r\n\r\n",
+            "HTTP/1.1 200 OK\r\na: \n content-length: 2\r\n\r\n",
+            "HTTP/1.1 200 OK\n\n",
+            "HTTP/1.1 200 OK\r\n\n",
+            "HTTP/1.1 200 OK\n\r\n",
+            "\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n",
+            "\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n",
+        ] {
+            assert!(parse(text.as_bytes(), false).is_err(), "{text:?}");
+        }
+        for text in ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200\r\na:\r\nb: \t \r\n\r\n"] {
+            assert!(parse(text.as_bytes(), false).is_ok(), "{text:?}");
         }
         assert!(parse(b"HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", false).is_err());
         assert!(parse(b"HTTP/2.0 200 OK\r\n\r\n", false).is_err());

@@ -67,7 +67,7 @@ impl Reading {
     }
 }
 
-/// Whether a head may end here.
+/// Whether a head may end here, a wrong one among them.
 fn has_blank_line(bytes: &[u8]) -> bool {
     bytes
         .split(|&byte| byte == b'\n')
@@ -84,8 +84,7 @@ mod tests {
     fn a_head_in_many_pieces_is_found_where_it_ends() {
         for text in [
             "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
-            "HTTP/1.1 200 OK\ncontent-length: 2\n\nok",
-            "HTTP/1.1 200 OK\r\ncontent-length: 2\n\r\nok",
+            "HTTP/1.1 200\r\ncontent-length:2\r\n\r\nok",
         ] {
             for step in 1..text.len() + 1 {
                 let (mut reading, mut incoming) = (Reading::default(), BytesMut::new());
@@ -102,6 +101,23 @@ mod tests {
                     (Framing::Length(2), &b"ok"[..]),
                     "{step}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn a_head_with_bare_line_feeds_is_refused_where_it_ends() {
+        for text in [
+            "HTTP/1.1 200 OK\ncontent-length: 2\n\nok",
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\n\r\nok",
+        ] {
+            for step in 1..text.len() + 1 {
+                let (mut reading, mut incoming) = (Reading::default(), BytesMut::new());
+                let refused = text.as_bytes().chunks(step).any(|piece| {
+                    incoming.extend_from_slice(piece);
+                    reading.head(&mut incoming).is_err()
+                });
+                assert!(refused, "{text:?} in pieces of {step}");
             }
         }
     }

@@ -9,6 +9,9 @@ mod signature;
 
 use lockgate_abi::Status;
 
+/// Their names.
+pub(super) const NAMES: [&str; 4] = ["verify_signature", "sign", "compress", "uncompress"];
+
 /// Calls one of Envoy's functions; `None` if it is none of them. `limit` bounds what an answer may hold, in bytes.
 pub(super) fn call(name: &str, argument: &[u8], limit: usize) -> Option<Result<Vec<u8>, Status>> {
     Some(match name {
@@ -18,4 +21,17 @@ pub(super) fn call(name: &str, argument: &[u8], limit: usize) -> Option<Result<V
         "uncompress" => deflate::uncompress(argument, limit),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_those_that_answer() {
+        for name in NAMES {
+            assert!(call(name, b"", 1024).is_some(), "{name}");
+        }
+        assert!(call("expr_create", b"", 1024).is_none());
+    }
 }

@@ -16,27 +16,36 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         ENV,
         HostCall::GetBufferBytes.name(),
         |caller: Caller<'_>, kind: i32, start: i32, max: i32, at: i32, len: i32| {
-            host_call(caller, HostCall::GetBufferBytes, |caller| {
-                read(caller, kind, start, max, Out::new(at, len))
-            })
+            host_call(
+                caller,
+                HostCall::GetBufferBytes,
+                || [kind, start, max, at, len],
+                |caller| read(caller, kind, start, max, Out::new(at, len)),
+            )
         },
     )?;
     linker.func_wrap(
         ENV,
         HostCall::GetBufferStatus.name(),
         |caller: Caller<'_>, kind: i32, length: i32, flags: i32| {
-            host_call(caller, HostCall::GetBufferStatus, |caller| {
-                status(caller, kind, length, flags)
-            })
+            host_call(
+                caller,
+                HostCall::GetBufferStatus,
+                || [kind, length, flags],
+                |caller| status(caller, kind, length, flags),
+            )
         },
     )?;
     linker.func_wrap(
         ENV,
         HostCall::SetBufferBytes.name(),
         |caller: Caller<'_>, kind: i32, start: i32, size: i32, at: i32, len: i32| {
-            host_call(caller, HostCall::SetBufferBytes, |caller| {
-                write(caller, kind, start, size, Span::new(at, len))
-            })
+            host_call(
+                caller,
+                HostCall::SetBufferBytes,
+                || [kind, start, size, at, len],
+                |caller| write(caller, kind, start, size, Span::new(at, len)),
+            )
         },
     )?;
     Ok(())

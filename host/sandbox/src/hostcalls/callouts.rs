@@ -29,25 +29,46 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
          trailers_len: i32,
          milliseconds: i32,
          out: i32| {
-            host_call(caller, HostCall::HttpCall, |caller| {
-                let request = Request {
-                    upstream: Span::new(upstream, upstream_len),
-                    headers: Span::new(headers, headers_len),
-                    body: Span::new(body, body_len),
-                    trailers: Span::new(trailers, trailers_len),
-                    milliseconds,
-                };
-                http_call(caller, &request, out)
-            })
+            host_call(
+                caller,
+                HostCall::HttpCall,
+                || {
+                    [
+                        upstream,
+                        upstream_len,
+                        headers,
+                        headers_len,
+                        body,
+                        body_len,
+                        trailers,
+                        trailers_len,
+                        milliseconds,
+                        out,
+                    ]
+                },
+                |caller| {
+                    let request = Request {
+                        upstream: Span::new(upstream, upstream_len),
+                        headers: Span::new(headers, headers_len),
+                        body: Span::new(body, body_len),
+                        trailers: Span::new(trailers, trailers_len),
+                        milliseconds,
+                    };
+                    http_call(caller, &request, out)
+                },
+            )
         },
     )?;
     linker.func_wrap(
         ENV,
         HostCall::GetStatus.name(),
         |caller: Caller<'_>, code: i32, at: i32, len: i32| {
-            host_call(caller, HostCall::GetStatus, |caller| {
-                status(caller, code, Out::new(at, len))
-            })
+            host_call(
+                caller,
+                HostCall::GetStatus,
+                || [code, at, len],
+                |caller| status(caller, code, Out::new(at, len)),
+            )
         },
     )?;
     Ok(())

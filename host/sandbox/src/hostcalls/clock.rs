@@ -11,7 +11,7 @@ use crate::state::State;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(ENV, HostCall::GetTime.name(), |caller: Caller<'_>, out: i32| {
-        host_call(caller, HostCall::GetTime, |caller| now(caller, out))
+        host_call(caller, HostCall::GetTime, || [out], |caller| now(caller, out))
     })?;
     Ok(())
 }

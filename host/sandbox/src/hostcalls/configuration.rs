@@ -22,9 +22,12 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         ENV,
         HostCall::GetConfiguration.name(),
         |caller: Caller<'_>, at: i32, len: i32| {
-            host_call(caller, HostCall::GetConfiguration, |caller| {
-                configuration(caller, Out::new(at, len))
-            })
+            host_call(
+                caller,
+                HostCall::GetConfiguration,
+                || [at, len],
+                |caller| configuration(caller, Out::new(at, len)),
+            )
         },
     )?;
     // It needs no answer: memory is fetched anew anyway.

@@ -15,13 +15,16 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         ENV,
         HostCall::SetEffectiveContext.name(),
         |caller: Caller<'_>, id: i32| {
-            host_call(caller, HostCall::SetEffectiveContext, |caller| {
-                set_effective(caller, id)
-            })
+            host_call(
+                caller,
+                HostCall::SetEffectiveContext,
+                || [id],
+                |caller| set_effective(caller, id),
+            )
         },
     )?;
     linker.func_wrap(ENV, HostCall::Done.name(), |caller: Caller<'_>| {
-        host_call(caller, HostCall::Done, done)
+        host_call(caller, HostCall::Done, || [], done)
     })?;
     Ok(())
 }
@@ -46,6 +49,7 @@ fn set_effective(caller: &mut Caller<'_>, id: i32) -> Answer {
         },
         None => return Err(Status::BadArgument.into()),
     };
+    state.look_for_trace();
     Ok(())
 }
 

@@ -13,15 +13,23 @@ use crate::incident::Refusal;
 use crate::settings::is_allowed;
 use crate::state::{Declaration, PropertyLife, ROOT, State};
 
+/// The functions that are here.
+pub const FOREIGN_FUNCTIONS: [&str; 2] = ["clear_route_cache", "declare_property"];
+
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
         ENV,
         HostCall::CallForeignFunction.name(),
         |caller: Caller<'_>, name: i32, name_len: i32, argument: i32, argument_len: i32, at: i32, len: i32| {
-            host_call(caller, HostCall::CallForeignFunction, |caller| {
-                let name = Span::new(name, name_len);
-                call(caller, name, Span::new(argument, argument_len), Out::new(at, len))
-            })
+            host_call(
+                caller,
+                HostCall::CallForeignFunction,
+                || [name, name_len, argument, argument_len, at, len],
+                |caller| {
+                    let name = Span::new(name, name_len);
+                    call(caller, name, Span::new(argument, argument_len), Out::new(at, len))
+                },
+            )
         },
     )?;
     Ok(())

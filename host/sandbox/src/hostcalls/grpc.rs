@@ -23,18 +23,29 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         ENV,
         HostCall::GrpcSend.name(),
         |caller: Caller<'_>, id: i32, at: i32, len: i32, end: i32| {
-            host_call(caller, HostCall::GrpcSend, |caller| {
-                send(caller, id.cast_unsigned(), Span::new(at, len), end != 0)
-            })
+            host_call(
+                caller,
+                HostCall::GrpcSend,
+                || [id, at, len, end],
+                |caller| send(caller, id.cast_unsigned(), Span::new(at, len), end != 0),
+            )
         },
     )?;
     linker.func_wrap(ENV, HostCall::GrpcCancel.name(), |caller: Caller<'_>, id: i32| {
-        host_call(caller, HostCall::GrpcCancel, |caller| {
-            cancel(caller, id.cast_unsigned())
-        })
+        host_call(
+            caller,
+            HostCall::GrpcCancel,
+            || [id],
+            |caller| cancel(caller, id.cast_unsigned()),
+        )
     })?;
     linker.func_wrap(ENV, HostCall::GrpcClose.name(), |caller: Caller<'_>, id: i32| {
-        host_call(caller, HostCall::GrpcClose, |caller| close(caller, id.cast_unsigned()))
+        host_call(
+            caller,
+            HostCall::GrpcClose,
+            || [id],
+            |caller| close(caller, id.cast_unsigned()),
+        )
     })?;
     Ok(())
 }
@@ -56,22 +67,42 @@ fn link_openers(linker: &mut Linker<State>) -> wasmtime::Result<()> {
          message_len: i32,
          milliseconds: i32,
          out: i32| {
-            host_call(caller, HostCall::GrpcCall, |caller| {
-                let target = Target {
-                    upstream: Span::new(upstream, upstream_len),
-                    service: Span::new(service, service_len),
-                    method: Span::new(method, method_len),
-                    metadata: Span::new(metadata, metadata_len),
-                };
-                let (memory, _) = guest::parts(caller)?;
-                let message = guest::bytes(memory, Span::new(message, message_len))?;
-                let milliseconds = u64::from(milliseconds.cast_unsigned());
-                let kind = GrpcKind::Call {
-                    message: Bytes::copy_from_slice(message),
-                    timeout: (milliseconds != 0).then(|| Duration::from_millis(milliseconds)),
-                };
-                open(caller, &target, kind, out)
-            })
+            host_call(
+                caller,
+                HostCall::GrpcCall,
+                || {
+                    [
+                        upstream,
+                        upstream_len,
+                        service,
+                        service_len,
+                        method,
+                        method_len,
+                        metadata,
+                        metadata_len,
+                        message,
+                        message_len,
+                        milliseconds,
+                        out,
+                    ]
+                },
+                |caller| {
+                    let target = Target {
+                        upstream: Span::new(upstream, upstream_len),
+                        service: Span::new(service, service_len),
+                        method: Span::new(method, method_len),
+                        metadata: Span::new(metadata, metadata_len),
+                    };
+                    let (memory, _) = guest::parts(caller)?;
+                    let message = guest::bytes(memory, Span::new(message, message_len))?;
+                    let milliseconds = u64::from(milliseconds.cast_unsigned());
+                    let kind = GrpcKind::Call {
+                        message: Bytes::copy_from_slice(message),
+                        timeout: (milliseconds != 0).then(|| Duration::from_millis(milliseconds)),
+                    };
+                    open(caller, &target, kind, out)
+                },
+            )
         },
     )?;
     linker.func_wrap(
@@ -87,15 +118,32 @@ fn link_openers(linker: &mut Linker<State>) -> wasmtime::Result<()> {
          metadata: i32,
          metadata_len: i32,
          out: i32| {
-            host_call(caller, HostCall::GrpcStream, |caller| {
-                let target = Target {
-                    upstream: Span::new(upstream, upstream_len),
-                    service: Span::new(service, service_len),
-                    method: Span::new(method, method_len),
-                    metadata: Span::new(metadata, metadata_len),
-                };
-                open(caller, &target, GrpcKind::Stream, out)
-            })
+            host_call(
+                caller,
+                HostCall::GrpcStream,
+                || {
+                    [
+                        upstream,
+                        upstream_len,
+                        service,
+                        service_len,
+                        method,
+                        method_len,
+                        metadata,
+                        metadata_len,
+                        out,
+                    ]
+                },
+                |caller| {
+                    let target = Target {
+                        upstream: Span::new(upstream, upstream_len),
+                        service: Span::new(service, service_len),
+                        method: Span::new(method, method_len),
+                        metadata: Span::new(metadata, metadata_len),
+                    };
+                    open(caller, &target, GrpcKind::Stream, out)
+                },
+            )
         },
     )?;
     Ok(())

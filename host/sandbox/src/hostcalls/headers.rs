@@ -29,25 +29,36 @@ fn link_maps(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         ENV,
         HostCall::GetHeaderMapSize.name(),
         |caller: Caller<'_>, map: i32, out: i32| {
-            host_call(caller, HostCall::GetHeaderMapSize, |caller| size(caller, map, out))
+            host_call(
+                caller,
+                HostCall::GetHeaderMapSize,
+                || [map, out],
+                |caller| size(caller, map, out),
+            )
         },
     )?;
     linker.func_wrap(
         ENV,
         HostCall::GetHeaderMapPairs.name(),
         |caller: Caller<'_>, map: i32, at: i32, len: i32| {
-            host_call(caller, HostCall::GetHeaderMapPairs, |caller| {
-                pairs(caller, map, Out::new(at, len))
-            })
+            host_call(
+                caller,
+                HostCall::GetHeaderMapPairs,
+                || [map, at, len],
+                |caller| pairs(caller, map, Out::new(at, len)),
+            )
         },
     )?;
     linker.func_wrap(
         ENV,
         HostCall::SetHeaderMapPairs.name(),
         |caller: Caller<'_>, map: i32, at: i32, len: i32| {
-            host_call(caller, HostCall::SetHeaderMapPairs, |caller| {
-                set_pairs(caller, map, Span::new(at, len))
-            })
+            host_call(
+                caller,
+                HostCall::SetHeaderMapPairs,
+                || [map, at, len],
+                |caller| set_pairs(caller, map, Span::new(at, len)),
+            )
         },
     )?;
     Ok(())
@@ -59,39 +70,57 @@ fn link_entries(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         ENV,
         HostCall::GetHeaderMapValue.name(),
         |caller: Caller<'_>, map: i32, name: i32, name_len: i32, at: i32, len: i32| {
-            host_call(caller, HostCall::GetHeaderMapValue, |caller| {
-                value(caller, map, Span::new(name, name_len), Out::new(at, len))
-            })
+            host_call(
+                caller,
+                HostCall::GetHeaderMapValue,
+                || [map, name, name_len, at, len],
+                |caller| value(caller, map, Span::new(name, name_len), Out::new(at, len)),
+            )
         },
     )?;
     linker.func_wrap(
         ENV,
         HostCall::AddHeaderMapValue.name(),
         |caller: Caller<'_>, map: i32, name: i32, name_len: i32, value: i32, value_len: i32| {
-            host_call(caller, HostCall::AddHeaderMapValue, |caller| {
-                let (name, value) = (Span::new(name, name_len), Span::new(value, value_len));
-                change(caller, map, name, value, |map, name, value| map.add(name, value))
-            })
+            host_call(
+                caller,
+                HostCall::AddHeaderMapValue,
+                || [map, name, name_len, value, value_len],
+                |caller| {
+                    let (name, value) = (Span::new(name, name_len), Span::new(value, value_len));
+                    change(caller, map, name, value, |map, name, value| map.add(name, value))
+                },
+            )
         },
     )?;
     linker.func_wrap(
         ENV,
         HostCall::ReplaceHeaderMapValue.name(),
         |caller: Caller<'_>, map: i32, name: i32, name_len: i32, value: i32, value_len: i32| {
-            host_call(caller, HostCall::ReplaceHeaderMapValue, |caller| {
-                let (name, value) = (Span::new(name, name_len), Span::new(value, value_len));
-                change(caller, map, name, value, |map, name, value| map.replace(name, value))
-            })
+            host_call(
+                caller,
+                HostCall::ReplaceHeaderMapValue,
+                || [map, name, name_len, value, value_len],
+                |caller| {
+                    let (name, value) = (Span::new(name, name_len), Span::new(value, value_len));
+                    change(caller, map, name, value, |map, name, value| map.replace(name, value))
+                },
+            )
         },
     )?;
     linker.func_wrap(
         ENV,
         HostCall::RemoveHeaderMapValue.name(),
         |caller: Caller<'_>, map: i32, name: i32, name_len: i32| {
-            host_call(caller, HostCall::RemoveHeaderMapValue, |caller| {
-                let (name, nothing) = (Span::new(name, name_len), Span::new(0, 0));
-                change(caller, map, name, nothing, |map, name, _| map.remove(name))
-            })
+            host_call(
+                caller,
+                HostCall::RemoveHeaderMapValue,
+                || [map, name, name_len],
+                |caller| {
+                    let (name, nothing) = (Span::new(name, name_len), Span::new(0, 0));
+                    change(caller, map, name, nothing, |map, name, _| map.remove(name))
+                },
+            )
         },
     )?;
     Ok(())

@@ -13,11 +13,16 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         ENV,
         HostCall::Log.name(),
         |caller: Caller<'_>, level: i32, at: i32, len: i32| {
-            host_call(caller, HostCall::Log, |caller| log(caller, level, Span::new(at, len)))
+            host_call(
+                caller,
+                HostCall::Log,
+                || [level, at, len],
+                |caller| log(caller, level, Span::new(at, len)),
+            )
         },
     )?;
     linker.func_wrap(ENV, HostCall::GetLogLevel.name(), |caller: Caller<'_>, out: i32| {
-        host_call(caller, HostCall::GetLogLevel, |caller| level(caller, out))
+        host_call(caller, HostCall::GetLogLevel, || [out], |caller| level(caller, out))
     })?;
     Ok(())
 }

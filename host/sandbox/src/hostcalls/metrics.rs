@@ -17,37 +17,53 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         ENV,
         HostCall::DefineMetric.name(),
         |caller: Caller<'_>, kind: i32, at: i32, len: i32, out: i32| {
-            host_call(caller, HostCall::DefineMetric, |caller| {
-                define(caller, kind, Span::new(at, len), out)
-            })
+            host_call(
+                caller,
+                HostCall::DefineMetric,
+                || [kind, at, len, out],
+                |caller| define(caller, kind, Span::new(at, len), out),
+            )
         },
     )?;
     linker.func_wrap(
         ENV,
         HostCall::RecordMetric.name(),
         |caller: Caller<'_>, metric: i32, value: i64| {
-            host_call(caller, HostCall::RecordMetric, |caller| {
-                Ok(caller
-                    .data()
-                    .outside
-                    .record_metric(metric.cast_unsigned(), value.cast_unsigned())?)
-            })
+            host_call(
+                caller,
+                HostCall::RecordMetric,
+                || [metric, value as i32, (value >> 32) as i32],
+                |caller| {
+                    Ok(caller
+                        .data()
+                        .outside
+                        .record_metric(metric.cast_unsigned(), value.cast_unsigned())?)
+                },
+            )
         },
     )?;
     linker.func_wrap(
         ENV,
         HostCall::IncrementMetric.name(),
         |caller: Caller<'_>, metric: i32, offset: i64| {
-            host_call(caller, HostCall::IncrementMetric, |caller| {
-                Ok(caller.data().outside.increment_metric(metric.cast_unsigned(), offset)?)
-            })
+            host_call(
+                caller,
+                HostCall::IncrementMetric,
+                || [metric, offset as i32, (offset >> 32) as i32],
+                |caller| Ok(caller.data().outside.increment_metric(metric.cast_unsigned(), offset)?),
+            )
         },
     )?;
     linker.func_wrap(
         ENV,
         HostCall::GetMetric.name(),
         |caller: Caller<'_>, metric: i32, out: i32| {
-            host_call(caller, HostCall::GetMetric, |caller| read(caller, metric, out))
+            host_call(
+                caller,
+                HostCall::GetMetric,
+                || [metric, out],
+                |caller| read(caller, metric, out),
+            )
         },
     )?;
     Ok(())

@@ -17,18 +17,24 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         ENV,
         HostCall::GetProperty.name(),
         |caller: Caller<'_>, path: i32, path_len: i32, at: i32, len: i32| {
-            host_call(caller, HostCall::GetProperty, |caller| {
-                read(caller, Span::new(path, path_len), Out::new(at, len))
-            })
+            host_call(
+                caller,
+                HostCall::GetProperty,
+                || [path, path_len, at, len],
+                |caller| read(caller, Span::new(path, path_len), Out::new(at, len)),
+            )
         },
     )?;
     linker.func_wrap(
         ENV,
         HostCall::SetProperty.name(),
         |caller: Caller<'_>, path: i32, path_len: i32, value: i32, value_len: i32| {
-            host_call(caller, HostCall::SetProperty, |caller| {
-                write(caller, Span::new(path, path_len), Span::new(value, value_len))
-            })
+            host_call(
+                caller,
+                HostCall::SetProperty,
+                || [path, path_len, value, value_len],
+                |caller| write(caller, Span::new(path, path_len), Span::new(value, value_len)),
+            )
         },
     )?;
     Ok(())

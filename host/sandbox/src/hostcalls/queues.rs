@@ -18,36 +18,48 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         ENV,
         HostCall::RegisterSharedQueue.name(),
         |caller: Caller<'_>, at: i32, len: i32, out: i32| {
-            host_call(caller, HostCall::RegisterSharedQueue, |caller| {
-                register(caller, Span::new(at, len), out)
-            })
+            host_call(
+                caller,
+                HostCall::RegisterSharedQueue,
+                || [at, len, out],
+                |caller| register(caller, Span::new(at, len), out),
+            )
         },
     )?;
     linker.func_wrap(
         ENV,
         HostCall::ResolveSharedQueue.name(),
         |caller: Caller<'_>, vm: i32, vm_len: i32, name: i32, name_len: i32, out: i32| {
-            host_call(caller, HostCall::ResolveSharedQueue, |caller| {
-                resolve(caller, Span::new(vm, vm_len), Span::new(name, name_len), out)
-            })
+            host_call(
+                caller,
+                HostCall::ResolveSharedQueue,
+                || [vm, vm_len, name, name_len, out],
+                |caller| resolve(caller, Span::new(vm, vm_len), Span::new(name, name_len), out),
+            )
         },
     )?;
     linker.func_wrap(
         ENV,
         HostCall::EnqueueSharedQueue.name(),
         |caller: Caller<'_>, queue: i32, at: i32, len: i32| {
-            host_call(caller, HostCall::EnqueueSharedQueue, |caller| {
-                enqueue(caller, queue, Span::new(at, len))
-            })
+            host_call(
+                caller,
+                HostCall::EnqueueSharedQueue,
+                || [queue, at, len],
+                |caller| enqueue(caller, queue, Span::new(at, len)),
+            )
         },
     )?;
     linker.func_wrap(
         ENV,
         HostCall::DequeueSharedQueue.name(),
         |caller: Caller<'_>, queue: i32, at: i32, len: i32| {
-            host_call(caller, HostCall::DequeueSharedQueue, |caller| {
-                dequeue(caller, queue, Out::new(at, len))
-            })
+            host_call(
+                caller,
+                HostCall::DequeueSharedQueue,
+                || [queue, at, len],
+                |caller| dequeue(caller, queue, Out::new(at, len)),
+            )
         },
     )?;
     Ok(())

@@ -16,18 +16,24 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         ENV,
         HostCall::GetSharedData.name(),
         |caller: Caller<'_>, key: i32, key_len: i32, at: i32, len: i32, cas: i32| {
-            host_call(caller, HostCall::GetSharedData, |caller| {
-                read(caller, Span::new(key, key_len), Out::new(at, len), cas)
-            })
+            host_call(
+                caller,
+                HostCall::GetSharedData,
+                || [key, key_len, at, len, cas],
+                |caller| read(caller, Span::new(key, key_len), Out::new(at, len), cas),
+            )
         },
     )?;
     linker.func_wrap(
         ENV,
         HostCall::SetSharedData.name(),
         |caller: Caller<'_>, key: i32, key_len: i32, value: i32, value_len: i32, cas: i32| {
-            host_call(caller, HostCall::SetSharedData, |caller| {
-                write(caller, Span::new(key, key_len), Span::new(value, value_len), cas)
-            })
+            host_call(
+                caller,
+                HostCall::SetSharedData,
+                || [key, key_len, value, value_len, cas],
+                |caller| write(caller, Span::new(key, key_len), Span::new(value, value_len), cas),
+            )
         },
     )?;
     Ok(())

@@ -19,31 +19,48 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         ENV,
         HostCall::ContinueStream.name(),
         |caller: Caller<'_>, stream: i32| {
-            host_call(caller, HostCall::ContinueStream, |caller| {
-                resume(caller, StreamType::try_from(stream)?)
-            })
+            host_call(
+                caller,
+                HostCall::ContinueStream,
+                || [stream],
+                |caller| resume(caller, StreamType::try_from(stream)?),
+            )
         },
     )?;
     linker.func_wrap(ENV, HostCall::ContinueRequest.name(), |caller: Caller<'_>| {
-        host_call(caller, HostCall::ContinueRequest, |caller| {
-            resume(caller, StreamType::HttpRequest)
-        })
+        host_call(
+            caller,
+            HostCall::ContinueRequest,
+            || [],
+            |caller| resume(caller, StreamType::HttpRequest),
+        )
     })?;
     linker.func_wrap(ENV, HostCall::ContinueResponse.name(), |caller: Caller<'_>| {
-        host_call(caller, HostCall::ContinueResponse, |caller| {
-            resume(caller, StreamType::HttpResponse)
-        })
+        host_call(
+            caller,
+            HostCall::ContinueResponse,
+            || [],
+            |caller| resume(caller, StreamType::HttpResponse),
+        )
     })?;
     linker.func_wrap(ENV, HostCall::ClearRouteCache.name(), |caller: Caller<'_>| {
-        host_call(caller, HostCall::ClearRouteCache, |caller| {
-            caller.data_mut().ask_for_route();
-            Ok(())
-        })
+        host_call(
+            caller,
+            HostCall::ClearRouteCache,
+            || [],
+            |caller| {
+                caller.data_mut().ask_for_route();
+                Ok(())
+            },
+        )
     })?;
     linker.func_wrap(ENV, HostCall::CloseStream.name(), |caller: Caller<'_>, stream: i32| {
-        host_call(caller, HostCall::CloseStream, |caller| {
-            close(caller, StreamType::try_from(stream)?)
-        })
+        host_call(
+            caller,
+            HostCall::CloseStream,
+            || [stream],
+            |caller| close(caller, StreamType::try_from(stream)?),
+        )
     })?;
     linker.func_wrap(
         ENV,
@@ -57,12 +74,28 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
          headers: i32,
          headers_len: i32,
          grpc_status: i32| {
-            host_call(caller, HostCall::SendLocalResponse, |caller| {
-                let details = Span::new(details, details_len);
-                let body = Span::new(body, body_len);
-                let headers = Span::new(headers, headers_len);
-                respond(caller, code, details, body, headers, grpc_status)
-            })
+            host_call(
+                caller,
+                HostCall::SendLocalResponse,
+                || {
+                    [
+                        code,
+                        details,
+                        details_len,
+                        body,
+                        body_len,
+                        headers,
+                        headers_len,
+                        grpc_status,
+                    ]
+                },
+                |caller| {
+                    let details = Span::new(details, details_len);
+                    let body = Span::new(body, body_len);
+                    let headers = Span::new(headers, headers_len);
+                    respond(caller, code, details, body, headers, grpc_status)
+                },
+            )
         },
     )?;
     Ok(())

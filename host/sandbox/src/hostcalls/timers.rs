@@ -17,7 +17,12 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         ENV,
         HostCall::SetTickPeriod.name(),
         |caller: Caller<'_>, period: i32| {
-            host_call(caller, HostCall::SetTickPeriod, |caller| set_period(caller, period))
+            host_call(
+                caller,
+                HostCall::SetTickPeriod,
+                || [period],
+                |caller| set_period(caller, period),
+            )
         },
     )?;
     Ok(())

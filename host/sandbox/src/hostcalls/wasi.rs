@@ -10,6 +10,7 @@ mod process;
 use lockgate_abi::Status;
 use wasmtime::Linker;
 
+use crate::guest::Caller;
 use crate::state::State;
 
 pub(crate) use process::Exit;
@@ -41,6 +42,19 @@ enum Errno {
     Io = 29,
 }
 
+impl Errno {
+    /// WASI's name for it.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "OK",
+            Self::BadDescriptor => "BADF",
+            Self::Fault => "FAULT",
+            Self::Invalid => "INVAL",
+            Self::Io => "IO",
+        }
+    }
+}
+
 /// Whatever is wrong with a pointer is a fault here.
 impl From<Status> for Errno {
     fn from(_: Status) -> Self {
@@ -53,4 +67,23 @@ fn errno(result: Result<(), Errno>) -> i32 {
         Ok(()) => Errno::Success as i32,
         Err(errno) => errno as i32,
     }
+}
+
+/// Runs a call of WASI's, which nobody restricts.
+fn call<const N: usize>(
+    mut caller: Caller<'_>,
+    name: &'static str,
+    arguments: [i32; N],
+    body: impl FnOnce(&mut Caller<'_>) -> Result<(), Errno>,
+) -> i32 {
+    let state = caller.data_mut();
+    state.last_call = name;
+    let trace = state.traced().map(|(trace, _)| (trace, state.outside.now()));
+    let answer = body(&mut caller);
+    if let Some((trace, begun)) = trace {
+        let (state, word) = (caller.data(), answer.map_or_else(Errno::as_str, |()| "OK"));
+        let took = state.outside.now().saturating_duration_since(begun);
+        state.tell(&trace, &format!("{name}{arguments:?}"), word, took);
+    }
+    errno(answer)
 }

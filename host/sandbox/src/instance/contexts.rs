@@ -19,17 +19,23 @@ impl Instance {
     /// # Errors
     /// The guest has failed to make its part of it.
     pub(crate) fn open(&self, exchange: &SharedExchange, print: Option<Fingerprint>) -> Result<u32, Failure> {
-        let position = exchange.borrow().position;
+        let (position, trace) = {
+            let exchange = exchange.borrow();
+            (exchange.position, exchange.trace.clone())
+        };
+        let traces = usize::from(trace.is_some());
         let context = Context {
             exchange: Rc::clone(exchange),
             position,
             life: ContextLife::Open,
             spent: Duration::ZERO,
             print,
+            trace,
         };
         let id = self.with_state(|state| {
             let id = self.free_id(state);
             state.contexts.insert(id, context);
+            state.traces += traces;
             id
         });
         let id = id.ok_or_else(|| if self.is_alive() { self.busy() } else { self.lost() })?;
@@ -135,8 +141,11 @@ impl Instance {
         self.with_state(|state| {
             let context = state.contexts.remove(&id);
             state.leave(id);
-            if let Some(print) = context.and_then(|context| context.print) {
-                self.acquit(print);
+            if let Some(context) = context {
+                state.traces -= usize::from(context.trace.is_some());
+                if let Some(print) = context.print {
+                    self.acquit(print);
+                }
             }
             if !state.callouts.is_empty() {
                 state.callouts.retain(|_, owner| *owner != id);

@@ -78,7 +78,7 @@ impl Instance {
         };
         let enter = |state: &mut State| {
             state.enter_root(Phase::HttpCallResponse);
-            state.payer = owner;
+            state.work_for(owner);
             state.answer = Some(result);
         };
         // A failure was told where it happened; nobody waits for this call's result.
@@ -117,7 +117,7 @@ impl Instance {
         };
         let enter = |state: &mut State| {
             state.enter_root(phase);
-            state.payer = owner;
+            state.work_for(owner);
             state.grpc_event = Some(event);
         };
         // A failure was told where it happened; nobody waits for this call's result.

@@ -3,7 +3,7 @@
 use lockgate_abi::LogLevel;
 use wasmtime::Linker;
 
-use super::{Errno, errno};
+use super::{Errno, call};
 use crate::guest::{self, Caller, Span};
 use crate::state::State;
 
@@ -20,26 +20,31 @@ pub(super) fn link(linker: &mut Linker<State>, module: &str) -> wasmtime::Result
     linker.func_wrap(
         module,
         "fd_write",
-        |mut caller: Caller<'_>, descriptor: i32, pieces: i32, count: i32, out: i32| {
-            caller.data_mut().last_call = "fd_write";
-            errno(write(&mut caller, descriptor, pieces, count, out))
+        |caller: Caller<'_>, descriptor: i32, pieces: i32, count: i32, out: i32| {
+            call(caller, "fd_write", [descriptor, pieces, count, out], |caller| {
+                write(caller, descriptor, pieces, count, out)
+            })
         },
     )?;
     linker.func_wrap(
         module,
         "fd_fdstat_get",
-        |mut caller: Caller<'_>, descriptor: i32, out: i32| {
-            caller.data_mut().last_call = "fd_fdstat_get";
-            errno(stat(&mut caller, descriptor, out))
+        |caller: Caller<'_>, descriptor: i32, out: i32| {
+            call(caller, "fd_fdstat_get", [descriptor, out], |caller| {
+                stat(caller, descriptor, out)
+            })
         },
     )?;
-    linker.func_wrap(module, "fd_fdstat_set_flags", |descriptor: i32, _: i32| {
-        errno(if (0..=STDERR).contains(&descriptor) {
-            Ok(())
-        } else {
-            Err(Errno::BadDescriptor)
-        })
-    })?;
+    linker.func_wrap(
+        module,
+        "fd_fdstat_set_flags",
+        |caller: Caller<'_>, descriptor: i32, flags: i32| {
+            call(caller, "fd_fdstat_set_flags", [descriptor, flags], |_| {
+                let is_known = (0..=STDERR).contains(&descriptor);
+                is_known.then_some(()).ok_or(Errno::BadDescriptor)
+            })
+        },
+    )?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use lockgate_abi::Status;
 use wasmtime::Linker;
 
 use super::super::clock::since_1970;
-use super::{Errno, errno};
+use super::{Errno, call};
 use crate::guest::{self, Caller, Span};
 use crate::state::State;
 
@@ -33,48 +33,68 @@ pub(super) fn link(linker: &mut Linker<State>, module: &str) -> wasmtime::Result
     linker.func_wrap(
         module,
         "clock_time_get",
-        |mut caller: Caller<'_>, clock: i32, _: i64, out: i32| {
-            caller.data_mut().last_call = "clock_time_get";
-            errno(time(&mut caller, clock, out))
+        |caller: Caller<'_>, clock: i32, _: i64, out: i32| {
+            call(caller, "clock_time_get", [clock, out], |caller| {
+                time(caller, clock, out)
+            })
         },
     )?;
-    linker.func_wrap(
-        module,
-        "clock_res_get",
-        |mut caller: Caller<'_>, clock: i32, out: i32| errno(resolution(&mut caller, clock, out)),
-    )?;
-    linker.func_wrap(module, "random_get", |mut caller: Caller<'_>, at: i32, len: i32| {
-        caller.data_mut().last_call = "random_get";
-        errno(random(&mut caller, Span::new(at, len)))
+    linker.func_wrap(module, "clock_res_get", |caller: Caller<'_>, clock: i32, out: i32| {
+        call(caller, "clock_res_get", [clock, out], |caller| {
+            resolution(caller, clock, out)
+        })
+    })?;
+    linker.func_wrap(module, "random_get", |caller: Caller<'_>, at: i32, len: i32| {
+        call(caller, "random_get", [at, len], |caller| {
+            random(caller, Span::new(at, len))
+        })
     })?;
     linker.func_wrap(
         module,
         "environ_sizes_get",
-        |mut caller: Caller<'_>, count: i32, bytes: i32| errno(environment_sizes(&mut caller, count, bytes)),
+        |caller: Caller<'_>, count: i32, bytes: i32| {
+            call(caller, "environ_sizes_get", [count, bytes], |caller| {
+                environment_sizes(caller, count, bytes)
+            })
+        },
     )?;
     linker.func_wrap(
         module,
         "environ_get",
-        |mut caller: Caller<'_>, pointers: i32, bytes: i32| errno(environment(&mut caller, pointers, bytes)),
+        |caller: Caller<'_>, pointers: i32, bytes: i32| {
+            call(caller, "environ_get", [pointers, bytes], |caller| {
+                environment(caller, pointers, bytes)
+            })
+        },
     )?;
     linker.func_wrap(
         module,
         "args_sizes_get",
-        |mut caller: Caller<'_>, count: i32, bytes: i32| errno(no_arguments(&mut caller, count, bytes)),
+        |caller: Caller<'_>, count: i32, bytes: i32| {
+            call(caller, "args_sizes_get", [count, bytes], |caller| {
+                no_arguments(caller, count, bytes)
+            })
+        },
     )?;
-    linker.func_wrap(module, "args_get", |_: i32, _: i32| errno(Ok(())))?;
-    linker.func_wrap(module, "sched_yield", || errno(Ok(())))?;
+    linker.func_wrap(module, "args_get", |caller: Caller<'_>, at: i32, bytes: i32| {
+        call(caller, "args_get", [at, bytes], |_| Ok(()))
+    })?;
+    linker.func_wrap(module, "sched_yield", |caller: Caller<'_>| {
+        call(caller, "sched_yield", [], |_| Ok(()))
+    })?;
     // Nobody waits in here: nothing is ready, and the guest goes on.
     linker.func_wrap(
         module,
         "poll_oneoff",
-        |mut caller: Caller<'_>, _: i32, _: i32, _: i32, out: i32| errno(nothing_ready(&mut caller, out)),
+        |caller: Caller<'_>, _: i32, _: i32, _: i32, out: i32| {
+            call(caller, "poll_oneoff", [out], |caller| nothing_ready(caller, out))
+        },
     )?;
     linker.func_wrap(
         module,
         "proc_exit",
-        |mut caller: Caller<'_>, code: i32| -> wasmtime::Result<()> {
-            caller.data_mut().last_call = "proc_exit";
+        |caller: Caller<'_>, code: i32| -> wasmtime::Result<()> {
+            call(caller, "proc_exit", [code], |_| Ok(()));
             Err(wasmtime::Error::new(Exit(code)))
         },
     )?;

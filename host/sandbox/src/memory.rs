@@ -1,0 +1,51 @@
+//! A guest's memory as bytes: pointers and lengths from a guest are checked here and nowhere else.
+
+use lockgate_abi::Status;
+
+/// A pointer and a length as the guest gave them.
+#[derive(Clone, Copy)]
+pub(crate) struct Span {
+    pub(crate) at: i32,
+    pub(crate) len: i32,
+}
+
+impl Span {
+    pub(crate) const fn new(at: i32, len: i32) -> Self {
+        Self { at, len }
+    }
+}
+
+/// The bytes that a span names.
+pub(crate) fn bytes(memory: &[u8], span: Span) -> Result<&[u8], Status> {
+    let start = span.at.cast_unsigned() as usize;
+    let end = start
+        .checked_add(span.len.cast_unsigned() as usize)
+        .ok_or(Status::InvalidMemoryAccess)?;
+    memory.get(start..end).ok_or(Status::InvalidMemoryAccess)
+}
+
+/// The same, to be written to.
+pub(crate) fn bytes_mut(memory: &mut [u8], span: Span) -> Result<&mut [u8], Status> {
+    let start = span.at.cast_unsigned() as usize;
+    let end = start
+        .checked_add(span.len.cast_unsigned() as usize)
+        .ok_or(Status::InvalidMemoryAccess)?;
+    memory.get_mut(start..end).ok_or(Status::InvalidMemoryAccess)
+}
+
+/// The text that a span names.
+pub(crate) fn text(memory: &[u8], span: Span) -> Result<&str, Status> {
+    std::str::from_utf8(bytes(memory, span)?).map_err(|_| Status::BadArgument)
+}
+
+/// Writes a `u32` where an out-pointer points.
+pub(crate) fn write_u32(memory: &mut [u8], at: i32, value: u32) -> Result<(), Status> {
+    bytes_mut(memory, Span::new(at, 4))?.copy_from_slice(&value.to_le_bytes());
+    Ok(())
+}
+
+/// Writes a `u64` where an out-pointer points.
+pub(crate) fn write_u64(memory: &mut [u8], at: i32, value: u64) -> Result<(), Status> {
+    bytes_mut(memory, Span::new(at, 8))?.copy_from_slice(&value.to_le_bytes());
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! Host calls as log lines: for the requests that an operator has chosen, each call of each plugin with its arguments, its
+//! results, its status and the time it took. Not which requests those are: whoever makes the exchange chooses.
+//!
+//! While nobody is chosen this costs nothing. A guest that works for a chosen request finds no call callable, and comes here by
+//! the way that refused calls take.
+
+mod shape;
+mod show;
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lockgate_abi::Status;
+
+pub(crate) use self::show::Line;
+use crate::calls::CallSet;
+
+/// Lines for one request; more calls are only counted.
+const MOST_LINES: u32 = 1000;
+
+/// A request whose host calls are logged. It hangs on the exchange.
+#[derive(Debug)]
+pub struct CallTrace {
+    plugins: Option<Arc<[String]>>,
+    payloads: Payloads,
+    lines: Cell<u32>,
+}
+
+/// What is shown of bytes that have no name by which a secret among them could be told: bodies, configurations, shared values,
+/// queued messages, arguments of foreign functions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Payloads {
+    /// How many there are.
+    #[default]
+    Counted,
+    /// How they begin, too.
+    Shown,
+}
+
+impl CallTrace {
+    /// Tells the calls of these plugins, or of all.
+    #[must_use]
+    pub fn new(plugins: Option<Arc<[String]>>, payloads: Payloads) -> Self {
+        Self {
+            plugins,
+            payloads,
+            lines: Cell::new(0),
+        }
+    }
+
+    /// Whether this plugin's calls are told.
+    pub(crate) fn covers(&self, plugin: &str) -> bool {
+        let named = self.plugins.as_ref();
+        named.is_none_or(|plugins| plugins.iter().any(|known| known == plugin))
+    }
+
+    /// What is shown of bytes without a name.
+    pub(crate) fn payloads(&self) -> Payloads {
+        self.payloads
+    }
+}
+
+/// On whose behalf, and in which callback, a call is made.
+pub(crate) struct Place<'a> {
+    pub(crate) plugin: &'a str,
+    pub(crate) phase: &'static str,
+    pub(crate) context: u32,
+    pub(crate) request_id: &'a str,
+}
+
+/// A trace in force in a VM, while the guest works for its request.
+pub(crate) struct Traced {
+    pub(crate) trace: Rc<CallTrace>,
+    /// What the guest may really call.
+    pub(crate) callable: CallSet,
+}
+
+impl CallTrace {
+    /// Logs one call, unless the request has had its share of lines.
+    pub(crate) fn tell(&self, place: &Place<'_>, call: &str, status: &str, took: Duration) {
+        let told = self.lines.get();
+        self.lines.set(told.saturating_add(1));
+        let Place {
+            plugin,
+            phase,
+            context,
+            request_id,
+        } = place;
+        match told {
+            ..MOST_LINES => tracing::info!(
+                target: "trace", plugin, phase, context, request_id, status, us = took.as_micros() as u64, "{call}"
+            ),
+            MOST_LINES => tracing::info!(
+                target: "trace", plugin, phase, context, request_id, "the request makes more than {MOST_LINES} calls; the others are not shown"
+            ),
+            _ => {}
+        }
+    }
+}
+
+/// A status as a word.
+pub(crate) const fn word(status: Status) -> &'static str {
+    match status {
+        Status::Ok => "OK",
+        Status::NotFound => "NOT_FOUND",
+        Status::BadArgument => "BAD_ARGUMENT",
+        Status::SerializationFailure => "SERIALIZATION_FAILURE",
+        Status::ParseFailure => "PARSE_FAILURE",
+        Status::InvalidMemoryAccess => "INVALID_MEMORY_ACCESS",
+        Status::Empty => "EMPTY",
+        Status::CasMismatch => "CAS_MISMATCH",
+        Status::InternalFailure => "INTERNAL_FAILURE",
+        Status::Unimplemented => "UNIMPLEMENTED",
+    }
+}
