@@ -36,7 +36,7 @@ fuzz: setup ## arbitrary bytes at the codecs, every host call and the loader of 
 # make bench ROUNDS=3 ROWS=plain,idle: fewer rounds, or only some rows of the table.
 bench: build ## compare cost per request with nginx, HAProxy and Envoy; writes target/bench/table.md
 	@scripts/setup-bench
-	@scripts/wasm-build target/bench/guests tests/bench/guests/*/
+	@scripts/wasm-build target/bench/guests tests/bench/guests/*/ tests/guests/hook tests/guests/hook-sdk tests/guests/hook-async
 	@python3 tests/bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ROWS),--rows $(ROWS))
 
 clean: ## remove all that was built

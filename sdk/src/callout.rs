@@ -15,7 +15,6 @@
 //! ```
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -27,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::headers::{HeaderList, Headers};
 use crate::host;
-use crate::ids::Ids;
+use crate::table::Table;
 use crate::wire::{self, Buffer, Map};
 
 /// How long a callout may take when nothing is said.
@@ -208,7 +207,7 @@ impl Future for Call {
 impl Drop for Call {
     fn drop(&mut self) {
         if let Stage::Sent(id) = self.0 {
-            CALLS.with_borrow_mut(|calls| calls.remove(&id));
+            CALLS.with_borrow_mut(|calls| calls.remove(id));
         }
     }
 }
@@ -283,7 +282,7 @@ struct Expected {
 }
 
 thread_local! {
-    static CALLS: RefCell<HashMap<u32, Expected, Ids>> = const { RefCell::new(HashMap::with_hasher(Ids)) };
+    static CALLS: RefCell<Table<Expected>> = const { RefCell::new(Table::new()) };
 }
 
 fn expect(id: u32, waker: &Waker) {
@@ -297,24 +296,24 @@ fn expect(id: u32, waker: &Waker) {
 /// The answer, if it has come.
 fn collect(id: u32, waker: &Waker) -> Option<Result<Answer>> {
     CALLS.with_borrow_mut(|calls| {
-        let expected = calls.get_mut(&id)?;
+        let expected = calls.find_mut(id)?;
         let Some(answer) = expected.answer.take() else {
             expected.waker.clone_from(waker);
             return None;
         };
-        calls.remove(&id);
+        calls.remove(id);
         Some(answer)
     })
 }
 
 /// The host has an answer; it can be read only now. One that nobody waits for is not.
 pub(crate) fn answered(id: u32, headers: usize, body: usize, trailers: usize) {
-    if !CALLS.with_borrow(|calls| calls.contains_key(&id)) {
+    if !CALLS.with_borrow(|calls| calls.find(id).is_some()) {
         return;
     }
     let answer = read(headers, body, trailers);
     CALLS.with_borrow_mut(|calls| {
-        if let Some(expected) = calls.get_mut(&id) {
+        if let Some(expected) = calls.find_mut(id) {
             expected.answer = Some(answer);
             expected.waker.wake_by_ref();
         }
@@ -349,5 +348,5 @@ fn read(headers: usize, body: usize, trailers: usize) -> Result<Answer> {
 /// In native tests: a new gateway starts with no calls.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn reset() {
-    CALLS.take();
+    CALLS.replace(Table::new());
 }

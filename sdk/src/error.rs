@@ -45,41 +45,36 @@ impl Error {
     /// Appends the error's text. It is put together without the machinery of formatting, which would be the largest
     /// part of a small module.
     pub(crate) fn describe(&self, line: &mut String) {
-        match self {
-            Error::Host { call, status } => {
-                line.push_str(call);
-                line.push_str(" answered ");
-                match status {
-                    Status::Other(code) => {
-                        line.push_str("the unknown status ");
-                        number(line, u64::from(*code));
-                    }
-                    status => line.push_str(status.name()),
-                }
-            }
-            Error::Unsupported(function) => {
-                line.push_str("this host does not offer ");
-                line.push_str(function);
-            }
-            Error::Malformed(call) => {
-                line.push_str(call);
-                line.push_str(" answered in an unknown form");
-            }
-            Error::NoAnswer(reason) => {
-                line.push_str("a callout had no answer: ");
-                line.push_str(reason);
-            }
-            Error::Answered(status) => {
-                line.push_str("a callout was answered with the status ");
-                number(line, u64::from(*status));
-            }
-            Error::TooLarge(limit) => {
-                line.push_str("the body has more than ");
-                number(line, *limit as u64);
-                line.push_str(" bytes");
-            }
-            Error::HeadGone => line.push_str("headers cannot be changed any more: this host has sent them on"),
-            Error::Plugin(message) => line.push_str(message),
+        // Before, the number, behind: one way for all, as every way is code.
+        let (before, text, value, after) = match self {
+            Error::Host { call, status } => match status {
+                Status::Other(code) => (*call, " answered the unknown status ", Some(u64::from(*code)), ""),
+                status => (*call, " answered ", None, status.name()),
+            },
+            Error::Unsupported(function) => ("this host does not offer ", *function, None, ""),
+            Error::Malformed(call) => (*call, " answered in an unknown form", None, ""),
+            Error::NoAnswer(reason) => ("a callout had no answer: ", &**reason, None, ""),
+            Error::Answered(status) => (
+                "a callout was answered with the status ",
+                "",
+                Some(u64::from(*status)),
+                "",
+            ),
+            Error::TooLarge(limit) => ("the body has more than ", "", Some(*limit as u64), " bytes"),
+            Error::HeadGone => (
+                "headers cannot be changed any more: this host has sent them on",
+                "",
+                None,
+                "",
+            ),
+            Error::Plugin(message) => (&**message, "", None, ""),
+        };
+        let mut digits = String::new();
+        if let Some(value) = value {
+            number(&mut digits, value);
+        }
+        for part in [before, text, &digits, after] {
+            line.push_str(part);
         }
     }
 }
@@ -96,7 +91,10 @@ pub(crate) fn number(line: &mut String, mut value: u64) {
             break;
         }
     }
-    line.extend(digits[..count].iter().rev().map(|digit| char::from(*digit)));
+    while count > 0 {
+        count -= 1;
+        line.push(char::from(digits[count]));
+    }
 }
 
 impl fmt::Display for Error {
@@ -136,8 +134,16 @@ impl ConfigError {
 
     /// The same fault, seen from the object that has it in the member `name`.
     pub fn inside(mut self, name: &str) -> ConfigError {
-        let name = name.replace('~', "~0").replace('/', "~1");
-        self.pointer = ["/", &name, &self.pointer].concat();
+        let mut pointer = "/".to_owned();
+        let mut bytes = [0; 4];
+        for character in name.chars() {
+            pointer.push_str(match character {
+                '~' => "~0",
+                '/' => "~1",
+                other => other.encode_utf8(&mut bytes),
+            });
+        }
+        self.pointer = pointer + &self.pointer;
         self
     }
 

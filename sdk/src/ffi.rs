@@ -6,8 +6,14 @@
 //! A host that returns bytes has got their memory from [`proxy_on_memory_allocate`], with exactly the size that it
 //! reports, and gives it up with the call.
 
+#[cfg(feature = "allocator")]
+mod heap;
+#[cfg(feature = "allocator")]
+mod memory;
+
 use std::ptr::null_mut;
 
+use crate::error::number;
 use crate::wire::{Buffer, Direction, LogLevel, Map, MetricKind, Status};
 
 #[link(wasm_import_module = "env")]
@@ -117,12 +123,13 @@ extern "C" fn _initialize() {
     // SAFETY: a reactor module must run its constructors once, before any other export; the host calls this first.
     unsafe { __wasm_call_ctors() };
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic
-            .location()
-            .map(|place| format!(" at {}:{}", place.file(), place.line()))
-            .unwrap_or_default();
-        let reason = panic.payload_as_str().unwrap_or("no message");
-        log(LogLevel::Critical, &format!("the plugin panicked{place}: {reason}"));
+        let mut line = "the plugin panicked".to_owned();
+        if let Some(place) = panic.location() {
+            line = [&line, " at ", place.file(), ":"].concat();
+            number(&mut line, u64::from(place.line()));
+        }
+        line = [&line, ": ", panic.payload_as_str().unwrap_or("no message")].concat();
+        log(LogLevel::Critical, &line);
     }));
 }
 

@@ -6,17 +6,16 @@
 mod waiting;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::context;
-use crate::error::{Error, Result};
+use crate::error::{ConfigError, Error, Result};
 use crate::host;
-use crate::ids::Ids;
 use crate::logging;
 use crate::plugin::Flow;
 use crate::reply::{Reply, reply};
 use crate::state::Kept;
+use crate::table::Table;
 use crate::task::{Background, Task};
 use crate::wire::{Action, LogLevel};
 
@@ -29,7 +28,7 @@ pub use waiting::Late;
 pub struct Guest<P: Hooks> {
     /// By root context; mostly one.
     plugins: RefCell<Vec<(u32, Rc<P>)>>,
-    streams: RefCell<HashMap<u32, Stream<P>, Ids>>,
+    streams: RefCell<Table<Stream<P>>>,
     background: RefCell<Vec<Background>>,
 }
 
@@ -50,7 +49,7 @@ impl<P: Hooks> Guest<P> {
     pub const fn new() -> Guest<P> {
         Guest {
             plugins: RefCell::new(Vec::new()),
-            streams: RefCell::new(HashMap::with_hasher(Ids)),
+            streams: RefCell::new(Table::new()),
             background: RefCell::new(Vec::new()),
         }
     }
@@ -83,9 +82,7 @@ impl<P: Hooks> Guest<P> {
                 true
             }
             Err(error) => {
-                let mut line = "the configuration is refused: ".to_owned();
-                error.describe(&mut line);
-                host::log(LogLevel::Error, &line);
+                refuse(&error);
                 false
             }
         }
@@ -93,7 +90,7 @@ impl<P: Hooks> Guest<P> {
 
     /// `proxy_on_delete`.
     pub fn delete(&self, id: u32) {
-        let gone = self.streams.borrow_mut().remove(&id);
+        let gone = self.streams.borrow_mut().remove(id);
         if gone.is_none() {
             self.plugins.borrow_mut().retain(|(known, _)| *known != id);
             self.background.borrow_mut().retain(|work| work.root != id);
@@ -117,7 +114,7 @@ impl<P: Hooks> Guest<P> {
         run: impl FnOnce(&P, &mut P::State) -> Result<Flow>,
     ) -> u32 {
         let mut streams = self.streams.borrow_mut();
-        let flow = match streams.get_mut(&id) {
+        let flow = match streams.find_mut(id) {
             Some(Stream {
                 root,
                 plugin: Some(plugin),
@@ -154,7 +151,7 @@ impl<P: Hooks> Guest<P> {
 
     /// The plugin that serves a context, which the host has just called.
     fn serve(&self, id: u32) -> Option<Rc<P>> {
-        if let Some(stream) = self.streams.borrow().get(&id) {
+        if let Some(stream) = self.streams.borrow().find(id) {
             context::entered(id, stream.root);
             return stream.plugin.clone();
         }
@@ -171,6 +168,15 @@ impl<P: Hooks> Guest<P> {
 }
 
 const UNCONFIGURED: Error = Error::Malformed("a stream without a configured plugin");
+
+/// Tells the operator why the plugin does not run.
+#[cold]
+#[inline(never)]
+fn refuse(error: &ConfigError) {
+    let mut line = "the configuration is refused: ".to_owned();
+    error.describe(&mut line);
+    host::log(LogLevel::Error, &line);
+}
 
 /// Does what a hook has said. What failed is answered with a 500: a request that could not be checked does not pass.
 /// A connection has no answers, and is closed.

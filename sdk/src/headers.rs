@@ -105,9 +105,10 @@ pub struct HeaderList {
 
 impl HeaderList {
     fn decode(bytes: &[u8]) -> Option<HeaderList> {
-        Some(HeaderList::of(wire::decode_pairs(bytes)?.into_iter().map(
-            |(name, value)| (String::from_utf8_lossy(name), String::from_utf8_lossy(value)),
-        )))
+        let pairs = wire::decode_pairs(bytes)?.into_iter();
+        Some(HeaderList::of(
+            pairs.map(|(name, value)| (wire::text_of(name), wire::text_of(value))),
+        ))
     }
 
     /// The list of these headers.

@@ -51,9 +51,12 @@ mod error;
 )]
 mod ffi;
 mod headers;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+#[path = "ffi/heap.rs"]
+#[allow(unsafe_code, reason = "the allocator of modules, to be tested")]
+mod heap;
 mod hooks;
 mod host;
-mod ids;
 mod join;
 mod logging;
 #[cfg(not(target_arch = "wasm32"))]
@@ -65,6 +68,7 @@ mod request;
 mod response;
 mod size;
 mod state;
+mod table;
 mod task;
 mod tcp;
 mod timer;

@@ -1,7 +1,7 @@
 //! Time to wait for: [`sleep`], [`timeout`], and the ticks of [`tick_every`](crate::tick_every), all upon the one timer
 //! that a host gives to a root context.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -131,7 +131,20 @@ thread_local! {
     static TIMERS: RefCell<Timers> = const {
         RefCell::new(Timers { entries: Vec::new(), beats: Vec::new(), periods: Vec::new(), last_id: 0 })
     };
+    /// What a tick of the host's does, as soon as there is a timer: a module that sets none does not carry it.
+    static TICK: Cell<Option<Tick>> = const { Cell::new(None) };
 }
+
+#[derive(Clone, Copy)]
+struct Tick {
+    ticked: fn() -> bool,
+    rest: fn(u32),
+}
+
+const TICKING: Tick = Tick {
+    ticked: wake,
+    rest: set_anew,
+};
 
 impl Timers {
     fn new_id(&mut self) -> u32 {
@@ -155,6 +168,7 @@ impl Timers {
 
     /// Tells the host, and remembers what it has taken.
     fn tell(&mut self, root: u32, milliseconds: u32) -> Result<()> {
+        TICK.set(Some(TICKING));
         let known = self.periods.iter().position(|period| period.root == root);
         if known.is_some_and(|at| self.periods[at].milliseconds == milliseconds) {
             return Ok(());
@@ -209,6 +223,10 @@ pub(crate) fn beat(every: u32) -> Result<()> {
 
 /// The host's timer has gone off in the active root context: wakes whom it is for. Whether the plugin's own tick is due.
 pub(crate) fn ticked() -> bool {
+    TICK.get().is_some_and(|tick| (tick.ticked)())
+}
+
+fn wake() -> bool {
     let root = context::root();
     let Ok(now) = now() else { return true };
     TIMERS.with_borrow_mut(|timers| {
@@ -234,6 +252,12 @@ pub(crate) fn ticked() -> bool {
 
 /// After a tick: the period that is needed from here on.
 pub(crate) fn rest(root: u32) {
+    if let Some(tick) = TICK.get() {
+        (tick.rest)(root);
+    }
+}
+
+fn set_anew(root: u32) {
     let Ok(now) = now() else { return };
     if context::switch(root, root).is_err() {
         return;

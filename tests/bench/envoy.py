@@ -5,6 +5,7 @@ import json
 from machine import free_port
 from server import Server
 
+STRING = "type.googleapis.com/google.protobuf.StringValue"
 HTTP = "type.googleapis.com/envoy.extensions.filters.http"
 
 
@@ -12,9 +13,11 @@ def plain(setting):
     return _start(setting, "plain", [])
 
 
-def wasm(setting, module):
+def wasm(setting, module, config=None):
     """The chain of five plugins, each in a VM of its own, as five different plugins would be."""
-    return _start(setting, module, [_plugin(setting.guests / f"{module}.wasm", f"{module}-{n}") for n in range(5)])
+    return _start(setting, module, [
+        _plugin(setting.guests / f"{module}.wasm", f"{module}-{n}", config) for n in range(5)
+    ])
 
 
 def native(setting, key):
@@ -56,7 +59,7 @@ def _filter(name, kind, config):
     return {"name": f"envoy.filters.http.{name}", "typed_config": {"@type": f"{HTTP}.{kind}", **config}}
 
 
-def _plugin(path, name):
+def _plugin(path, name, config):
     return _filter("wasm", "wasm.v3.Wasm", {
         "config": {
             "name": name,
@@ -66,6 +69,7 @@ def _plugin(path, name):
                 "runtime": "envoy.wasm.runtime.v8",
                 "code": {"local": {"filename": str(path)}},
             },
+            **({"configuration": {"@type": STRING, "value": json.dumps(config)}} if config else {}),
         },
     })
 

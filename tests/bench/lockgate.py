@@ -11,9 +11,10 @@ def plain(setting):
     return start(setting, "plain")
 
 
-def wasm(setting, module, isolation="shared"):
+def wasm(setting, module, isolation="shared", config=None):
     """A chain of five plugins made of one module, each in a VM of its own."""
-    plugins = {f"{module}-{n}": {"module": module, "isolation": isolation} for n in range(5)}
+    plugin = {"module": module, "isolation": isolation, **({"config": config} if config else {})}
+    plugins = {f"{module}-{n}": plugin for n in range(5)}
     return start(setting, f"{module}-{isolation}", plugins=plugins, chain=list(plugins), plugin_dir=setting.guests)
 
 

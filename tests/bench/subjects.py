@@ -24,6 +24,11 @@ end
 """
 
 
+# One header hook with a configuration: with the plain crate, on the SDK, and on the SDK as a hook that may wait.
+HOOKS = ["hook", "hook-sdk", "hook-async"]
+HOOK = {"header": "x-bench"}
+
+
 def subjects(setting):
     """All of them, those of absent programs left out."""
     listed = [
@@ -34,6 +39,8 @@ def subjects(setting):
         Subject("lockgate headers-sdk", partial(lockgate.wasm, module="headers-sdk"), verify=counted),
         Subject("lockgate idle", partial(lockgate.wasm, module="idle"), verify=plain),
         Subject("lockgate headers", partial(lockgate.wasm, module="headers"), verify=counted),
+        *(Subject(f"lockgate {hook}", partial(lockgate.wasm, module=hook, config=HOOK), verify=counted_up)
+          for hook in HOOKS),
         Subject("lockgate stream", partial(lockgate.wasm, module="idle", isolation="stream"), verify=plain),
         Subject("lockgate chain", lockgate.real_chain, headers=setting.key_header, verify=stamped),
         Subject("nginx cache", nginx.cache, path="/cacheable/", verify=nginx_hit),
@@ -48,6 +55,8 @@ def subjects(setting):
             Subject("envoy headers-sdk", partial(envoy.wasm, module="headers-sdk"), verify=counted),
             Subject("envoy idle", partial(envoy.wasm, module="idle"), verify=plain),
             Subject("envoy headers", partial(envoy.wasm, module="headers"), verify=counted),
+            *(Subject(f"envoy {hook}", partial(envoy.wasm, module=hook, config=HOOK), verify=counted_up)
+              for hook in HOOKS),
             Subject("envoy chain", partial(envoy.native, key=setting.key), headers=setting.key_header, verify=stamped),
         ]
     return listed
@@ -67,6 +76,11 @@ def plain(answer):
 def counted(answer):
     plain(answer)
     assert answer.headers.get("x-bench") == "5", f"x-bench {answer.headers.get('x-bench')}: not five plugins"
+
+
+def counted_up(answer):
+    plain(answer)
+    assert answer.headers.get("x-seen") == "5", f"upstream saw {answer.headers.get('x-seen')}: not five plugins"
 
 
 def stamped(answer):

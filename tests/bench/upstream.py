@@ -25,6 +25,7 @@ http {{
         listen 127.0.0.1:{port} backlog=4096;
         location / {{
             default_type text/plain;
+            add_header X-Seen $http_x_bench;
             return 200 "{body}";
         }}
         location /cacheable/ {{

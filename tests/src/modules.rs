@@ -60,6 +60,23 @@ pub fn tag(value: &str) -> Vec<u8> {
     assembled(&replaced)
 }
 
+/// The LEB128 number of a module's bytes that begins at `at`, and where the next thing begins.
+///
+/// # Panics
+/// When the module ends before it does.
+#[must_use]
+pub fn number(module: &[u8], mut at: usize) -> (usize, usize) {
+    let mut value = 0;
+    for shift in (0..).step_by(7) {
+        value |= usize::from(module[at] & 0x7f) << shift;
+        at += 1;
+        if module[at - 1] < 0x80 {
+            break;
+        }
+    }
+    (value, at)
+}
+
 /// The module with one custom section more, at its end.
 #[must_use]
 pub fn with_section(mut module: Vec<u8>, name: &str, content: &[u8]) -> Vec<u8> {

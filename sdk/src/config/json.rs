@@ -91,18 +91,15 @@ impl<'a> Reader<'a> {
     }
 
     fn word(&mut self) -> Result<Value<'a>, ConfigError> {
-        let words = [
-            ("null", Value::Null),
-            ("true", Value::Bool(true)),
-            ("false", Value::Bool(false)),
-        ];
-        for (word, value) in words {
-            if self.text[self.at..].starts_with(word) {
-                self.at += word.len();
-                return Ok(value);
-            }
-        }
-        Err(self.fault("a value"))
+        let words = ["null", "true", "false"];
+        let Some(word) = words.into_iter().find(|word| self.rest().starts_with(word)) else {
+            return Err(self.fault("a value"));
+        };
+        self.at += word.len();
+        Ok(match word {
+            "null" => Value::Null,
+            word => Value::Bool(word == "true"),
+        })
     }
 
     fn object(&mut self, depth: u32) -> Result<Value<'a>, ConfigError> {
@@ -161,7 +158,7 @@ impl<'a> Reader<'a> {
             let _ = self.skip(b'+') || self.skip(b'-');
             self.digits()?;
         }
-        Ok(Value::Number(&self.text[start..self.at]))
+        Ok(Value::Number(self.since(start)))
     }
 
     fn digits(&mut self) -> Result<(), ConfigError> {
@@ -184,7 +181,7 @@ impl<'a> Reader<'a> {
         loop {
             match self.peek() {
                 Some(b'"') => {
-                    let plain = &self.text[start..self.at];
+                    let plain = self.since(start);
                     self.at += 1;
                     return Ok(if unescaped.is_empty() {
                         Cow::Borrowed(plain)
@@ -193,7 +190,7 @@ impl<'a> Reader<'a> {
                     });
                 }
                 Some(b'\\') => {
-                    unescaped.push_str(&self.text[start..self.at]);
+                    unescaped.push_str(self.since(start));
                     self.at += 1;
                     unescaped.push(self.escape()?);
                     start = self.at;
@@ -226,7 +223,7 @@ impl<'a> Reader<'a> {
     fn unicode(&mut self) -> Result<char, ConfigError> {
         let first = self.hex()?;
         let code = match first {
-            0xd800..=0xdbff if self.text[self.at..].starts_with("\\u") => {
+            0xd800..=0xdbff if self.rest().starts_with("\\u") => {
                 self.at += 2;
                 let second = self.hex()?;
                 if !(0xdc00..=0xdfff).contains(&second) {
@@ -240,10 +237,15 @@ impl<'a> Reader<'a> {
     }
 
     fn hex(&mut self) -> Result<u32, ConfigError> {
-        let digits = self.text.get(self.at..self.at + 4);
-        let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
-        let code = code.ok_or_else(|| self.fault("four hexadecimal digits"))?;
+        let mut code = 0;
+        for at in self.at..self.at + 4 {
+            let digit = self
+                .text
+                .as_bytes()
+                .get(at)
+                .and_then(|byte| char::from(*byte).to_digit(16));
+            code = code << 4 | digit.ok_or_else(|| self.fault("four hexadecimal digits"))?;
+        }
         self.at += 4;
         Ok(code)
     }
@@ -252,6 +254,16 @@ impl<'a> Reader<'a> {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
             self.at += 1;
         }
+    }
+
+    /// What is still to be read. Not by an index: what tells of a bad one would be a twentieth of a small module.
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    /// What was read since then.
+    fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
     }
 
     fn peek(&self) -> Option<u8> {
@@ -274,17 +286,23 @@ impl<'a> Reader<'a> {
 
     /// An error here: it is not JSON.
     fn fault(&self, expected: &str) -> ConfigError {
-        let before = &self.text[..self.at];
-        let line = 1 + before.bytes().filter(|byte| *byte == b'\n').count();
-        let column = 1 + before.chars().rev().take_while(|character| *character != '\n').count();
-        let found = match self.text[self.at..].chars().next() {
+        let (mut line, mut column) = (1, 1);
+        for byte in self.text.bytes().take(self.at) {
+            match byte {
+                b'\n' => (line, column) = (line + 1, 1),
+                // What follows the first byte of a character.
+                0x80..0xc0 => {}
+                _ => column += 1,
+            }
+        }
+        let found = match self.rest().chars().next() {
             Some(character) => quoted(character.encode_utf8(&mut [0; 4])),
             None => "the end".to_owned(),
         };
         let mut message = "it is not JSON: line ".to_owned();
-        number(&mut message, line as u64);
+        number(&mut message, line);
         message.push_str(", column ");
-        number(&mut message, column as u64);
+        number(&mut message, column);
         message.push_str(&[": found ", &found, ", expected ", expected].concat());
         ConfigError::new(message)
     }

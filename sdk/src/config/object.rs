@@ -79,6 +79,12 @@ impl<'v, 'a> Object<'v, 'a> {
         }
     }
 
+    #[inline(never)]
+    fn find(&self, name: &str) -> Option<&'v Value<'a>> {
+        let found = self.members.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value)
+    }
+
     /// A member, or its default.
     ///
     /// # Errors
@@ -88,17 +94,29 @@ impl<'v, 'a> Object<'v, 'a> {
         member: &Member<T>,
         check: impl FnOnce(&T) -> Result<(), Unfit>,
     ) -> Result<T, ConfigError> {
-        let found = self.members.iter().find(|(known, _)| known == member.name);
-        let Some((_, found)) = found else {
+        let Some(found) = self.find(member.name) else {
             return match member.default {
-                Default::None => T::absent()
-                    .ok_or_else(|| ConfigError::new(["the key ", &quoted(member.name), " is missing"].concat())),
+                Default::None => T::absent().ok_or_else(|| missing(member.name)),
                 Default::Written(json) => super::parse_value(json).map_err(|error| error.inside(member.name)),
                 Default::Made(make) => Ok(make()),
             };
         };
-        checked(found, check).map_err(|error| if member.is_secret { error.hushed() } else { error }.inside(member.name))
+        checked(found, check).map_err(|error| of_member(error, member.name, member.is_secret))
     }
+}
+
+// Apart, as every member of every plugin would carry them.
+
+#[cold]
+#[inline(never)]
+fn missing(name: &str) -> ConfigError {
+    ConfigError::new(["the key ", &quoted(name), " is missing"].concat())
+}
+
+#[cold]
+#[inline(never)]
+fn of_member(error: ConfigError, name: &str, is_secret: bool) -> ConfigError {
+    if is_secret { error.hushed() } else { error }.inside(name)
 }
 
 /// A value that stands for a type of one field.

@@ -68,15 +68,14 @@ pub(super) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for (index, character) in text.chars().enumerate() {
         if index == SHOWN {
-            out.push('…');
+            out.push_str("…");
             break;
         }
-        match character {
-            '"' | '\\' => out.extend(['\\', character]),
-            control if control.is_control() => out.push('\u{fffd}'),
-            other => out.push(other),
+        if matches!(character, '"' | '\\') {
+            out.push_str("\\");
         }
+        out.push(if character.is_control() { '\u{fffd}' } else { character });
     }
-    out.push('"');
+    out.push_str("\"");
     out
 }

@@ -51,7 +51,7 @@ impl<P: Hooks> Guest<P> {
     where
         F: Future<Output = Result<Flow>> + 'static,
     {
-        let state = self.streams.borrow_mut().get_mut(&id).map(|stream| stream.state.lend());
+        let state = self.streams.borrow_mut().find_mut(id).map(|stream| stream.state.lend());
         let (Some(plugin), Some(state)) = (self.serve(id), state) else {
             return conclude::<P>(hook, Err(UNCONFIGURED)) as u32;
         };
@@ -65,7 +65,7 @@ impl<P: Hooks> Guest<P> {
         if !P::WAITS {
             return conclude::<P>(hook, Err(UNCONFIGURED)) as u32;
         }
-        let state = self.streams.borrow_mut().get_mut(&id).map(|stream| stream.state.lend());
+        let state = self.streams.borrow_mut().find_mut(id).map(|stream| stream.state.lend());
         let Some(state) = state else {
             return Action::Pause as u32;
         };
@@ -136,7 +136,7 @@ impl<P: Hooks> Guest<P> {
     pub fn response_headers(&self, id: u32, end: bool) -> u32 {
         if P::WAITS {
             let mut cancelled = None;
-            if let Some(stream) = self.streams.borrow_mut().get_mut(&id)
+            if let Some(stream) = self.streams.borrow_mut().find_mut(id)
                 && let Some(task) = &stream.tasks[Side::Request as usize]
                 && (!task.channel.head_gone.get() || task.channel.want.get() != Want::Pieces)
             {
@@ -154,7 +154,7 @@ impl<P: Hooks> Guest<P> {
             let tasks = self
                 .streams
                 .borrow_mut()
-                .get_mut(&id)
+                .find_mut(id)
                 .map(|stream| std::mem::take(&mut stream.tasks));
             drop(tasks);
         }
@@ -328,7 +328,7 @@ impl<P: Hooks> Guest<P> {
     }
 
     fn root_of(&self, id: u32) -> u32 {
-        self.streams.borrow().get(&id).map_or(0, |stream| stream.root)
+        self.streams.borrow().find(id).map_or(0, |stream| stream.root)
     }
 
     fn work(&self, serial: u32) {
@@ -355,7 +355,7 @@ impl<P: Hooks> Guest<P> {
 
     fn take(&self, id: u32, side: Side) -> Taken {
         let mut streams = self.streams.borrow_mut();
-        let Some(stream) = streams.get_mut(&id) else {
+        let Some(stream) = streams.find_mut(id) else {
             return Taken::Nothing;
         };
         match stream.tasks[side as usize].take() {
@@ -367,7 +367,7 @@ impl<P: Hooks> Guest<P> {
 
     fn put_back(&self, id: u32, task: Box<Task>) {
         let mut streams = self.streams.borrow_mut();
-        if let Some(stream) = streams.get_mut(&id) {
+        if let Some(stream) = streams.find_mut(id) {
             let side = task.channel.direction as usize;
             stream.tasks[side] = Some(task);
         }
