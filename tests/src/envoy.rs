@@ -92,6 +92,24 @@ impl Envoy {
             listeners.push((filter.name.clone(), address));
             listening.push(listener(address, filter, &file.to_string_lossy()));
         }
+        let mut envoy = Self::launched(binary, folder, listeners, &listening, clusters);
+        let mut ended = false;
+        eventually("Envoy listens", Duration::from_secs(60), || {
+            ended = matches!(envoy.child.try_wait(), Ok(Some(_)));
+            let listens = |(_, address): &(String, SocketAddr)| std::net::TcpStream::connect(address).is_ok();
+            ended || envoy.listeners.iter().all(listens)
+        });
+        if ended { Err(envoy.log()) } else { Ok(envoy) }
+    }
+
+    /// Starts the process with one worker; whether it listens, the caller finds out.
+    fn launched(
+        binary: PathBuf,
+        folder: TempDir,
+        listeners: Vec<(String, SocketAddr)>,
+        listening: &[Value],
+        clusters: &[(&str, SocketAddr)],
+    ) -> Self {
         let config = json!({
             "node": { "id": "test", "cluster": "test" },
             "static_resources": { "listeners": listening, "clusters": clusters.iter().map(cluster).collect::<Vec<_>>() }
@@ -113,18 +131,11 @@ impl Envoy {
             .stderr(log)
             .spawn()
             .expect("Envoy's binary runs");
-        let mut envoy = Self {
+        Self {
             child,
             listeners,
             folder,
-        };
-        let mut ended = false;
-        eventually("Envoy listens", Duration::from_secs(30), || {
-            ended = matches!(envoy.child.try_wait(), Ok(Some(_)));
-            let listens = |(_, address): &(String, SocketAddr)| std::net::TcpStream::connect(address).is_ok();
-            ended || envoy.listeners.iter().all(listens)
-        });
-        if ended { Err(envoy.log()) } else { Ok(envoy) }
+        }
     }
 
     /// Where its first listener listens.
@@ -166,7 +177,10 @@ impl Drop for Envoy {
         drop(self.child.kill());
         drop(self.child.wait());
         if std::thread::panicking() {
-            eprintln!("--- Envoy's log\n{}", self.log());
+            // It begins with all that is built into it.
+            let log = self.log();
+            let told = log.lines().filter(|line| !line.contains("server.cc:467"));
+            eprintln!("--- Envoy's log\n{}", told.collect::<Vec<_>>().join("\n"));
         }
     }
 }

@@ -185,30 +185,38 @@ impl Request {
     /// As bytes.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
+        let (head, body) = self.parts();
+        [head, body].concat()
+    }
+
+    /// The head's bytes and the body's, trailers included.
+    #[must_use]
+    pub fn parts(&self) -> (Vec<u8>, Vec<u8>) {
         let mut out = format!("{} {} HTTP/1.1\r\n", self.method, self.target).into_bytes();
         if field(&self.headers, "host").is_none() {
             out.extend(b"host: gateway.test\r\n");
         }
         write_fields(&mut out, &self.headers);
+        let mut body = Vec::new();
         match &self.body {
             Body::None => out.extend(b"\r\n"),
-            Body::Length(body) => {
-                out.extend(format!("content-length: {}\r\n\r\n", body.len()).bytes());
-                out.extend(body);
+            Body::Length(bytes) => {
+                out.extend(format!("content-length: {}\r\n\r\n", bytes.len()).bytes());
+                body.extend(bytes);
             }
             Body::Chunked(chunks, trailers) => {
                 out.extend(b"transfer-encoding: chunked\r\n\r\n");
                 for chunk in chunks {
-                    out.extend(format!("{:x}\r\n", chunk.len()).bytes());
-                    out.extend(chunk);
-                    out.extend(b"\r\n");
+                    body.extend(format!("{:x}\r\n", chunk.len()).bytes());
+                    body.extend(chunk);
+                    body.extend(b"\r\n");
                 }
-                out.extend(b"0\r\n");
-                write_fields(&mut out, trailers);
-                out.extend(b"\r\n");
+                body.extend(b"0\r\n");
+                write_fields(&mut body, trailers);
+                body.extend(b"\r\n");
             }
         }
-        out
+        (out, body)
     }
 }
 

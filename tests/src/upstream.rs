@@ -29,6 +29,7 @@ pub struct Upstream {
 #[derive(Debug, Default)]
 struct Seen {
     requests: Mutex<Vec<Message>>,
+    begun: AtomicUsize,
     connections: AtomicUsize,
     stopped: AtomicBool,
 }
@@ -38,7 +39,9 @@ impl Upstream {
     #[must_use]
     pub fn scripted(script: impl Fn(&Message, &mut Wire) -> io::Result<Then> + Send + Sync + 'static) -> Self {
         Self::serve(move |wire, seen| {
-            while let Ok(Some(request)) = wire.request() {
+            while let Ok(Some(mut request)) = wire.head() {
+                seen.begun.fetch_add(1, SeqCst);
+                wire.request_body(&mut request);
                 seen.requests
                     .lock()
                     .expect("no panic while holding it")
@@ -130,6 +133,13 @@ impl Upstream {
         self.seen.requests.lock().expect("no panic while holding it").clone()
     }
 
+    /// How many requests have begun: their heads were read. All of them will be among [`Upstream::requests`], once they have been
+    /// read or cut.
+    #[must_use]
+    pub fn begun(&self) -> usize {
+        self.seen.begun.load(SeqCst)
+    }
+
     /// The last of them.
     ///
     /// # Panics
@@ -190,7 +200,8 @@ pub fn answer(wire: &mut Wire, status: u16, headers: &[(&str, &str)], body: impl
     Ok(Then::KeepAlive)
 }
 
-/// Writes a chunked answer with trailers, a chunk a write.
+/// Writes a chunked answer with trailers, a chunk a write; the first of them comes with the head, so that whoever waits for the
+/// one has the other.
 ///
 /// # Errors
 /// The socket's.
@@ -206,15 +217,15 @@ pub fn answer_chunked(
             .map(|(name, value)| format!("{name}: {value}\r\n"))
             .collect::<String>()
     };
-    wire.write(format!(
+    let mut head = format!(
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n{}\r\n",
         fields(headers)
-    ))?;
+    );
     for chunk in chunks {
-        wire.write(format!("{:x}\r\n{chunk}\r\n", chunk.len()))?;
+        wire.write(format!("{}{:x}\r\n{chunk}\r\n", std::mem::take(&mut head), chunk.len()))?;
         thread::sleep(Duration::from_millis(20)); // so that the chunks arrive apart
     }
-    wire.write(format!("0\r\n{}\r\n", fields(trailers)))?;
+    wire.write(format!("{head}0\r\n{}\r\n", fields(trailers)))?;
     Ok(Then::KeepAlive)
 }
 

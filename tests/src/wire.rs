@@ -94,8 +94,13 @@ impl Wire {
         let Some(mut message) = self.head()? else {
             return Ok(None);
         };
-        self.body(&mut message, Unannounced::Empty);
+        self.request_body(&mut message);
         Ok(Some(message))
+    }
+
+    /// Reads what follows a request's head, and keeps it there; also what is cut.
+    pub(crate) fn request_body(&mut self, head: &mut Message) {
+        self.body(head, Unannounced::Empty);
     }
 
     /// Reads a first line and header fields, and no body.

@@ -1,12 +1,11 @@
 //! Envoy with its network Wasm filter in front of its TCP proxy: for modules that see connections instead of requests.
 
-use super::{Envoy, Plugin, address_of, cluster, text};
-use crate::upstream::eventually;
+use super::{Envoy, Plugin, address_of, text};
+use crate::upstream::{Upstream, eventually};
 use serde_json::{Value, json};
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// A listener whose connections pass plugins, all made of one module.
@@ -32,40 +31,31 @@ impl Envoy {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let file = folder.path().join("module.wasm");
         fs::write(&file, module).expect("the folder is writable");
-        let listeners: Vec<_> = chains.iter().map(|chain| (chain.name.clone(), chain.address)).collect();
         let file = file.to_string_lossy();
-        let listening: Vec<_> = chains.iter().map(|chain| listener(chain, &file)).collect();
-        let config = json!({
-            "node": { "id": "test", "cluster": "test" },
-            "static_resources": { "listeners": listening, "clusters": clusters.iter().map(cluster).collect::<Vec<_>>() }
-        });
-        fs::write(folder.path().join("envoy.json"), config.to_string()).expect("the folder is writable");
-        let log = fs::File::create(folder.path().join("log")).expect("the folder is writable");
-        let child = Command::new(binary)
-            .args([
-                "--concurrency",
-                "1",
-                "--use-dynamic-base-id",
-                "--log-level",
-                "info",
-                "-c",
-            ])
-            .arg(folder.path().join("envoy.json"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("Envoy's binary runs");
-        let mut envoy = Self {
-            child,
-            listeners,
-            folder,
+        // Asked by a listener without plugins, behind which the test itself answers: a connection to another would be one that the
+        // guest sees.
+        let ready = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        ready.set_nonblocking(true).expect("a fresh socket takes options");
+        let door = Chain {
+            name: "ready".to_string(),
+            address: Upstream::nobody(),
+            plugins: Vec::new(),
+            cluster: "ready".to_string(),
         };
-        // Asked by its log: a connection would be one that the guest sees.
-        eventually("Envoy listens", Duration::from_secs(60), || {
-            let ended = matches!(envoy.child.try_wait(), Ok(Some(_)));
-            assert!(!ended, "Envoy has ended:\n{}", envoy.log());
-            envoy.log().contains("starting workers")
+        let behind = ready.local_addr().expect("a bound socket has an address");
+        let clusters: Vec<_> = clusters.iter().copied().chain([("ready", behind)]).collect();
+        let listeners: Vec<_> = chains.iter().map(|chain| (chain.name.clone(), chain.address)).collect();
+        let listening: Vec<_> = chains
+            .iter()
+            .chain([&door])
+            .map(|chain| listener(chain, &file))
+            .collect();
+        let mut envoy = Self::launched(binary, folder, listeners, &listening, &clusters);
+        let mut knocking = Vec::new();
+        eventually("Envoy passes connections on", Duration::from_secs(60), || {
+            assert!(envoy.runs(), "Envoy has ended:\n{}", envoy.log());
+            knocking.extend(TcpStream::connect(door.address));
+            ready.accept().is_ok()
         });
         envoy
     }

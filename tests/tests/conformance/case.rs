@@ -21,6 +21,7 @@ pub(crate) fn is_built(guest: &str) -> bool {
 }
 
 /// One case in one guest.
+#[derive(Clone)]
 pub(crate) struct Case {
     pub(crate) name: String,
     /// What it is for, in a sentence.
@@ -30,6 +31,20 @@ pub(crate) struct Case {
     pub(crate) request: Request,
     /// How long to wait before the guest is asked what it saw.
     pub(crate) settle: Duration,
+    /// What the guest tells after the end of the stream, if it tells it: that is waited for.
+    pub(crate) until: Option<String>,
+    /// When the request's body is sent.
+    pub(crate) body: BodyComes,
+}
+
+/// When a request's body is sent.
+#[derive(Clone, Copy, Default, PartialEq)]
+pub(crate) enum BodyComes {
+    /// With the head.
+    #[default]
+    AtOnce,
+    /// When the upstream has the head.
+    BehindTheHead,
 }
 
 impl Case {
@@ -84,6 +99,8 @@ pub(crate) fn all() -> Vec<Case> {
 /// > + text               a chunk
 /// > - name: value        a trailer
 /// settle 100             milliseconds to wait before the guest is asked
+/// until LINE             what is told after the end of the stream, by one host at least: it is waited for
+/// body behind the head   the body is sent when the upstream has the head
 /// @request_headers       the script
 /// get_header_map_value 0 'x-c-one' >text
 /// ```
@@ -115,6 +132,8 @@ struct Draft {
     chunks: Vec<String>,
     trailers: Vec<(String, String)>,
     settle: u64,
+    until: Option<String>,
+    comes: BodyComes,
     script: Vec<String>,
 }
 
@@ -139,6 +158,10 @@ impl Draft {
             }
         } else if let Some(milliseconds) = line.strip_prefix("settle ") {
             self.settle = milliseconds.parse().ok()?;
+        } else if let Some(awaited) = line.strip_prefix("until ") {
+            self.until = Some(awaited.to_string());
+        } else if line == "body behind the head" {
+            self.comes = BodyComes::BehindTheHead;
         } else if line.starts_with('@') || !self.script.is_empty() {
             self.script.push(line.trim().to_string());
         } else {
@@ -176,6 +199,8 @@ impl Draft {
             guest: guest.to_string(),
             request: sent.header("x-script", &self.script.join(" ; ")),
             settle: Duration::from_millis(self.settle),
+            until: self.until.clone(),
+            body: self.comes,
         }
     }
 }

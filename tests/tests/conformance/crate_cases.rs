@@ -1,7 +1,7 @@
 //! The cases that are functions of the guest `tests/guests/conformance`, which stands on the `proxy-wasm` crate: here are their
 //! requests alone.
 
-use crate::case::{CRATE, Case};
+use crate::case::{BodyComes, CRATE, Case};
 use crate::upstreams::TRAILERS;
 use lockgate_tests::http::{Request, get, post};
 use std::time::Duration;
@@ -17,6 +17,11 @@ fn case(name: &str, request: Request) -> Case {
         guest: CRATE.to_string(),
         request: request.header("x-case", name.split('@').next().unwrap_or(name)),
         settle: Duration::from_millis(if name == "callout.unawaited" { 400 } else { 60 }),
+        until: None,
+        body: match name {
+            "reply.request_body" | "reply.request_trailers" => BodyComes::BehindTheHead,
+            _ => BodyComes::AtOnce,
+        },
     }
 }
 

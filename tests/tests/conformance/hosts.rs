@@ -117,12 +117,12 @@ impl Host {
     }
 
     /// Runs a case. Where Envoy crashes, that is its answer, and it is started again.
-    pub(crate) fn observe(&self, case: &Case, attempt: usize) -> Vec<String> {
+    pub(crate) fn observe(&self, case: &Case) -> Vec<String> {
         match &self.process {
-            Process::Lockgate(gateway) => observe(gateway.address(), &self.upstreams, case, attempt),
+            Process::Lockgate(gateway) => observe(gateway.address(), &self.upstreams, case),
             Process::Envoy(started) => {
                 let mut started = started.borrow_mut();
-                let lines = observe(started.envoy.listener(&case.guest), &self.upstreams, case, attempt);
+                let lines = observe(started.envoy.listener(&case.guest), &self.upstreams, case);
                 if started.envoy.runs() {
                     return lines;
                 }

@@ -6,6 +6,7 @@
 mod case;
 mod compare;
 mod crate_cases;
+mod current;
 mod differences;
 mod document;
 mod hosts;
@@ -15,6 +16,7 @@ mod upstreams;
 
 use case::Case;
 use compare::Answer;
+use current::same;
 use differences::ALLOWED;
 use hosts::Host;
 use lockgate_tests::envoy;
@@ -36,11 +38,7 @@ struct Run {
     envoys: Vec<String>,
 }
 
-/// How often a case is run again whose answers are not those that were written down. What is a matter of timing in both hosts
-/// (how much of a body has come by) is rarely otherwise; what is wrong stays wrong.
-const TRIES: usize = 3;
-
-/// Both hosts, run once for all tests of this file.
+/// Both hosts, run once for all tests of this file. Nothing is run a second time: a case whose answers vary is mended, or its host is.
 static RUNS: LazyLock<Vec<Run>> = LazyLock::new(|| {
     let cases = case::all();
     let recorded = recorded();
@@ -51,99 +49,55 @@ static RUNS: LazyLock<Vec<Run>> = LazyLock::new(|| {
             None
         }
     };
-    let all = |host: &Host| cases.iter().map(|case| timed(case, host)).collect::<Vec<_>>();
-    let ((lockgate, ours), lived) = thread::scope(|scope| {
-        let reference = envoy.clone().map(|binary| {
-            scope.spawn(|| {
-                let host = Host::envoy(binary, &cases);
-                let lines = all(&host);
-                (host, lines)
-            })
-        });
-        let host = Host::lockgate(&cases);
-        let ours = all(&host);
-        let joined = |handle: thread::ScopedJoinHandle<'_, _>| {
-            handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        ((host, ours), reference.map(joined))
-    });
-    let document = fs::read_to_string(document_file()).unwrap_or_default();
-    let binary = envoy;
-    let (envoy, mut envoys) = lived.map_or((None, Vec::new()), |(host, lines)| (Some(host), lines));
-    envoys.resize(cases.len(), Vec::new());
-    let mut runs = Vec::new();
-    for ((case, mut ours), mut envoys) in cases.into_iter().zip(ours).zip(envoys) {
-        let name = case.run_name();
-        let kept = recorded
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, lines)| lines);
-        if envoy.is_none() {
-            envoys = kept.cloned().unwrap_or_default();
-        }
-        let mut answers = compare::side_by_side(&case.name, &ours, &envoys);
-        for attempt in 1..TRIES {
-            let is_as_written = document.contains(&document::table(&answers)) && kept == Some(&envoys);
-            if is_recording() || is_as_written && !answers.iter().any(Answer::is_unexplained) {
-                break;
-            }
-            ours = lockgate.observe(&case, attempt);
-            if let Some(envoy) = &envoy {
-                envoys = envoy.observe(&case, attempt);
-            }
-            answers = compare::side_by_side(&case.name, &ours, &envoys);
-        }
-        runs.push(Run { case, answers, envoys });
-    }
-    runs.extend(connections(binary.as_ref(), &recorded));
+    let all = |host: &Host| cases.iter().map(|case| (case.run_name(), timed(case, host))).collect();
+    let (ours, envoys) = beside(
+        || all(&Host::lockgate(&cases)),
+        envoy
+            .as_ref()
+            .map(|binary| || all(&Host::envoy(binary.clone(), &cases))),
+    );
+    let mut runs = laid_out(cases.clone(), &ours, envoys.as_ref().unwrap_or(&recorded));
+    let (ours, envoys) = beside(
+        streams::in_lockgate,
+        envoy.as_ref().map(|binary| || streams::in_envoy(binary.clone())),
+    );
+    runs.extend(laid_out(streams::cases(), &ours, envoys.as_ref().unwrap_or(&recorded)));
     runs
 });
 
-/// The cases of TCP connections; all again where one is not as it was written down.
-fn connections(binary: Option<&PathBuf>, recorded: &Observed) -> Vec<Run> {
+/// What both hosts tell, which run at the same time; nothing of Envoy where there is none.
+fn beside(
+    ours: impl FnOnce() -> Observed,
+    envoys: Option<impl FnOnce() -> Observed + Send>,
+) -> (Observed, Option<Observed>) {
+    thread::scope(|scope| {
+        let reference = envoys.map(|envoys| scope.spawn(envoys));
+        let ours = ours();
+        let joined = |handle: thread::ScopedJoinHandle<'_, _>| {
+            handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        (ours, reference.map(joined))
+    })
+}
+
+/// Every case with its answers side by side.
+fn laid_out(cases: Vec<Case>, ours: &Observed, envoys: &Observed) -> Vec<Run> {
     let of = |side: &Observed, name: &str| {
         let found = side.iter().find(|(known, _)| known == name);
         found.map(|(_, lines)| lines.clone()).unwrap_or_default()
     };
-    let once = || {
-        let (ours, envoys) = thread::scope(|scope| {
-            let reference = binary.map(|binary| scope.spawn(|| streams::in_envoy(binary.clone())));
-            let ours = streams::in_lockgate();
-            let joined = |handle: thread::ScopedJoinHandle<'_, _>| {
-                handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            (ours, reference.map_or_else(|| recorded.clone(), joined))
-        });
-        let run = |case: Case| {
-            let envoys = of(&envoys, &case.run_name());
-            let answers = compare::side_by_side(&case.name, &of(&ours, &case.run_name()), &envoys);
-            Run { case, answers, envoys }
-        };
-        streams::cases().into_iter().map(run).collect::<Vec<_>>()
+    let run = |case: Case| {
+        let (ours, envoys) = (of(ours, &case.run_name()), of(envoys, &case.run_name()));
+        let answers = compare::side_by_side(&case.name, &ours, &envoys);
+        Run { case, answers, envoys }
     };
-    let is_as_written = |run: &Run| {
-        (is_recording() || of(recorded, &run.case.run_name()) == run.envoys)
-            && !run.answers.iter().any(Answer::is_unexplained)
-    };
-    let mut runs = once();
-    for _ in 1..TRIES {
-        if runs.iter().all(is_as_written) {
-            break;
-        }
-        // Each case keeps the run in which it was as it should be.
-        for (kept, again) in runs.iter_mut().zip(once()) {
-            if !is_as_written(kept) {
-                *kept = again;
-            }
-        }
-    }
-    runs
+    cases.into_iter().map(run).collect()
 }
 
 /// `TIMES=1` tells which cases take long.
 fn timed(case: &Case, host: &Host) -> Vec<String> {
     let started = Instant::now();
-    let lines = host.observe(case, 0);
+    let lines = host.observe(case);
     if env::var_os("TIMES").is_some() && started.elapsed() > Duration::from_millis(100) {
         eprintln!("{:?} for {} in {}", started.elapsed(), case.run_name(), host.name());
     }
@@ -229,19 +183,6 @@ fn the_document_tells_what_the_hosts_answered() {
             &text,
         );
     }
-}
-
-/// Two texts, of which the first was written down and the second has just been found.
-fn same(what: &str, kept: &str, found: &str) {
-    let differing = kept.lines().zip(found.lines()).find(|(kept, found)| kept != found);
-    if let Some((kept, found)) = differing {
-        panic!("{what} is not current (`make conformance` writes it anew):\n    written: {kept}\n    found:   {found}");
-    }
-    assert_eq!(
-        kept.lines().count(),
-        found.lines().count(),
-        "{what} is not current (`make conformance` writes it anew)"
-    );
 }
 
 fn record() -> PathBuf {

@@ -1,34 +1,38 @@
 //! What comes of a case in a host: a line `WHO.WHAT = VALUE` for each thing that the client saw, the upstreams saw and the guest
 //! was told.
 
-use crate::case::{CRATE, Case};
+use crate::case::{BodyComes, CRATE, Case};
 use crate::upstreams::Upstreams;
 use lockgate_tests::Wire;
-use lockgate_tests::http::{Fields, Message, get};
+use lockgate_tests::http::{Fields, Message, Request, get};
+use std::io;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// How long the end of a stream is waited for.
+const SHORT: Duration = Duration::from_millis(400);
+
+/// The same, where something comes afterwards that one host or both tell.
+const LONG: Duration = Duration::from_millis(800);
+
 /// Sends a case's request to a host, and tells what came of it.
-pub(crate) fn observe(host: SocketAddr, upstreams: &Upstreams, case: &Case, attempt: usize) -> Vec<String> {
-    // Guests keep what they are told under a token; a case that is run again begins with a clean sheet.
-    let token = match case.name.as_str() {
-        // Under this one the guest keeps what happened before any stream.
-        "root" => "root".to_string(),
-        name => format!("{name}~{attempt}"),
-    };
+pub(crate) fn observe(host: SocketAddr, upstreams: &Upstreams, case: &Case) -> Vec<String> {
+    // Guests keep what they are told under a token; under `root`, what happened before any stream.
+    let token = &case.name;
     let (app_before, side_before) = (upstreams.app.requests().len(), upstreams.side.requests().len());
-    let request = case.request.clone().header("x-token", &token);
-    let mut lines = match Wire::try_connect(host).and_then(|mut wire| wire.exchange(&request)) {
+    let request = case.request.clone().header("x-token", token);
+    let mut lines = match sent(host, upstreams, case, &request) {
         Ok(response) => client_lines(&response),
         Err(_) => vec!["client.status = no answer".to_string()],
     };
     thread::sleep(case.settle);
     let report = if case.guest == CRATE {
-        ask(host, case, &token, ("x-case", "report"))
+        ask(host, case, token, ("x-case", "report"))
     } else {
-        ended_report(host, case, &token)
+        ended_report(host, case, token)
     };
+    upstreams.settle();
     for seen in &upstreams.app.requests()[app_before..] {
         lines.extend(upstream_lines("app", seen));
     }
@@ -44,6 +48,30 @@ pub(crate) fn observe(host: SocketAddr, upstreams: &Upstreams, case: &Case, atte
     lines
 }
 
+/// Sends a request in one piece, or its body only when the upstream has its head: what a host has sent on by the time it sees the
+/// body is then no matter of timing.
+fn sent(host: SocketAddr, upstreams: &Upstreams, case: &Case, request: &Request) -> io::Result<Message> {
+    let mut wire = Wire::try_connect(host)?;
+    match case.body {
+        BodyComes::AtOnce => wire.exchange(request),
+        BodyComes::BehindTheHead => {
+            let (before, (head, body)) = (upstreams.app.begun(), request.parts());
+            wire.write(head)?;
+            within(Duration::from_secs(5), || upstreams.app.begun() > before);
+            wire.write(body)?;
+            wire.response(request.method())
+        }
+    }
+}
+
+/// Waits until something holds, but not for ever: what is seen then tells the rest.
+pub(crate) fn within(patience: Duration, holds: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !holds() && started.elapsed() < patience {
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
 fn ask(host: SocketAddr, case: &Case, token: &str, header: (&str, &str)) -> String {
     let request = get("/")
         .header("host", &case.host())
@@ -53,12 +81,17 @@ fn ask(host: SocketAddr, case: &Case, token: &str, header: (&str, &str)) -> Stri
     answer.map_or_else(|error| format!("report = none: {error}"), |answer| answer.text())
 }
 
-/// The report, once the stream has been deleted; or, when it is not, as it stands after a while.
+/// The report, once the stream has been deleted and what the case waits for has come; else as it stands after a while.
 fn ended_report(host: SocketAddr, case: &Case, token: &str) -> String {
     let started = Instant::now();
     loop {
         let report = ask(host, case, token, ("x-report", token));
-        if report.contains("delete.called") || started.elapsed() > Duration::from_millis(400) {
+        let (awaited, patience) = match &case.until {
+            Some(line) => (line.as_str(), LONG),
+            None => ("delete.called", SHORT),
+        };
+        let is_over = report.contains("delete.called") && report.contains(awaited);
+        if is_over || started.elapsed() > patience {
             return report;
         }
         thread::sleep(Duration::from_millis(4));

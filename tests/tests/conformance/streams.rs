@@ -7,7 +7,7 @@ mod drive;
 mod scripts;
 
 use crate::Observed;
-use crate::case::Case;
+use crate::case::{BodyComes, Case};
 use lockgate_tests::Gateway;
 use lockgate_tests::envoy::{Chain, Envoy, Plugin};
 use lockgate_tests::http::get;
@@ -32,6 +32,8 @@ pub(crate) fn cases() -> Vec<Case> {
         guest: GUEST.to_string(),
         request: get("/"),
         settle: Duration::ZERO,
+        until: None,
+        body: BodyComes::AtOnce,
     };
     SCRIPTS.iter().map(case).collect()
 }

@@ -1,5 +1,6 @@
 //! The upstreams behind both hosts. What they answer is told by the path.
 
+use crate::observe::within;
 use lockgate_tests::http::Message;
 use lockgate_tests::upstream::{Then, Upstream, answer, answer_chunked};
 use lockgate_tests::{GrpcServer, Wire};
@@ -36,6 +37,16 @@ impl Upstreams {
             ("dead", self.dead),
             ("grpc", self.grpc.address()),
         ]
+    }
+}
+
+impl Upstreams {
+    /// Waits until every request that has begun has been read, or was cut.
+    pub(crate) fn settle(&self) {
+        within(Duration::from_secs(1), || {
+            let all = |upstream: &Upstream| upstream.begun() == upstream.requests().len();
+            all(&self.app) && all(&self.side)
+        });
     }
 }
 

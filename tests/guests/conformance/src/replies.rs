@@ -43,6 +43,10 @@ fn reply_in(probe: &mut Probe, hook: Hook, phase: &str, action: Action) -> Actio
         probe.note("answer", raw::local_response(418, &headers, b"a teapot", -1));
         return action;
     }
+    // What comes before the phase is held: how much of it has been sent on by then would be a matter of timing.
+    if let (Hook::RequestBody { .. }, "request_trailers") = (hook, phase) {
+        return Action::Pause;
+    }
     if let Hook::ResponseHeaders { .. } = hook {
         probe.note_bytes("status seen", raw::value(2, ":status"));
         probe.note_bytes("header seen", raw::value(2, "x-c-told"));

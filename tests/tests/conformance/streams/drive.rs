@@ -6,8 +6,11 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a step takes to settle.
+/// For how long nothing more is told when a step has settled.
 const SETTLE: Duration = Duration::from_millis(60);
+
+/// How long a step is waited for of which the guest tells nothing.
+const SILENT: Duration = Duration::from_millis(300);
 
 /// How long the end of a case is waited for.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -34,8 +37,9 @@ pub(super) fn drive(
         }
         None
     };
-    thread::sleep(SETTLE);
+    settle(script, log, 0);
     for step in script.steps {
+        let before = notes(script, log).len();
         if server.socket.is_none() && step.is_the_upstreams() {
             server = End::new(accept());
         }
@@ -48,7 +52,7 @@ pub(super) fn drive(
             Step::UpstreamResets => server.reset(),
             Step::Wait(milliseconds) => thread::sleep(Duration::from_millis(*milliseconds)),
         }
-        thread::sleep(SETTLE);
+        settle(script, log, before);
     }
     if server.socket.is_none() && !server.gone {
         server = End::new(accept());
@@ -58,8 +62,25 @@ pub(super) fn drive(
     lines.extend(server.seen("upstream"));
     // What is still open is closed by both now.
     drop((client, server));
-    lines.extend(notes(script, log));
+    lines.extend(last_notes(script, log));
     lines
+}
+
+/// Waits until the guest has told more than it had, and then nothing for a while.
+fn settle(script: &Script, log: &impl Fn() -> Vec<String>, before: usize) {
+    let begun = Instant::now();
+    let (mut count, mut since) = (before, begun);
+    loop {
+        let now = notes(script, log).len();
+        if now != count {
+            (count, since) = (now, Instant::now());
+        }
+        let enough = if count > before { SETTLE } else { SILENT };
+        if since.elapsed() > enough {
+            return;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// One end of the connection.
@@ -124,29 +145,30 @@ impl End {
     }
 }
 
-/// What the guest wrote about this case, once its connection was deleted.
+/// What the guest has written about this case.
 fn notes(script: &Script, log: &impl Fn() -> Vec<String>) -> Vec<String> {
-    let found = || -> Vec<String> {
-        let lines = log();
-        let plugins: Vec<_> = script.plugins().collect();
-        let note = |line: &String| {
-            let (_, rest) = line.split_once("l4|")?;
-            let (case, what) = rest.split_once('|')?;
-            if !plugins.contains(&case) {
-                return None;
-            }
-            let who = if plugins.len() > 1 {
-                format!("{case}.")
-            } else {
-                String::new()
-            };
-            Some(format!("guest.{who}{}", keyed(what)))
+    let plugins: Vec<_> = script.plugins().collect();
+    let note = |line: &String| {
+        let (_, rest) = line.split_once("l4|")?;
+        let (case, what) = rest.split_once('|')?;
+        if !plugins.contains(&case) {
+            return None;
+        }
+        let who = if plugins.len() > 1 {
+            format!("{case}.")
+        } else {
+            String::new()
         };
-        lines.iter().filter_map(note).collect()
+        Some(format!("guest.{who}{}", keyed(what)))
     };
+    log().iter().filter_map(note).collect()
+}
+
+/// The same, once its connection was deleted.
+fn last_notes(script: &Script, log: &impl Fn() -> Vec<String>) -> Vec<String> {
     let started = Instant::now();
     loop {
-        let notes = found();
+        let notes = notes(script, log);
         let ended = notes.iter().filter(|line| line.ends_with("delete")).count();
         if ended >= script.plugins().count() || started.elapsed() > PATIENCE {
             return notes;
