@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use lockgate_config::AccessLogPath;
 
 /// An API gateway whose behaviour is proxy-wasm plugins.
 #[derive(Debug, Parser)]
@@ -35,7 +36,7 @@ pub(crate) enum LogFormat {
 pub(crate) enum Command {
     /// Serve; reload when the config or a plugin changes and on SIGHUP, drain on SIGTERM
     #[command(after_help = "Example:\n  RUST_LOG=debug lockgate run --config gateway.json --log-format json")]
-    Run(ConfigOptions),
+    Run(ServeOptions),
 
     /// Say everything that `run` would refuse; each plugin is configured in a real VM
     #[command(after_help = "Example:\n  lockgate check --config gateway.json && systemctl reload lockgate")]
@@ -48,6 +49,10 @@ pub(crate) enum Command {
     /// Make a folder that builds, tests and loads
     #[command(after_help = "Example:\n  lockgate new plugin demo\n  lockgate new plugin tokens --kind auth")]
     New(NewOptions),
+
+    /// Build a plugin at each save, serve it in a gateway, and tell what it does to requests
+    #[command(after_help = DEV_HELP)]
+    Dev(DevOptions),
 
     /// Print the JSON Schema of gateway.json, on request with the settings of each module, or of a cases file
     #[command(
@@ -77,6 +82,17 @@ Example:
   lockgate echo --listen 127.0.0.1:9000 --name v1
   curl 'http://127.0.0.1:9000/orders?status=404&delay=200ms'";
 
+const DEV_HELP: &str = "\
+Served is the folder's gateway.json; without one, or with --listen or --upstream, the plugin alone in
+front of one upstream. An endpoint on this machine that nobody listens on is an echo upstream.
+What does not build, or what the gateway refuses, leaves the module before serving. cases.json is
+run after each build. A plugin's debug log is shown; RUST_LOG changes that.
+
+Example:
+  lockgate new plugin demo && cd demo && lockgate dev
+  lockgate dev --upstream 127.0.0.1:3000
+  lockgate dev examples/hello --into /etc/lockgate/plugins";
+
 const TEST_HELP: &str = "\
 Exit code 1 if a case fails or a file is wrong. docs/testing.md has the format.
 
@@ -102,6 +118,49 @@ pub(crate) struct TestOptions {
     /// Write the results to this file too, as JUnit's XML
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
+}
+
+/// What is developed, and where it is served.
+#[derive(Debug, Args)]
+pub(crate) struct DevOptions {
+    /// The plugin's folder
+    #[arg(value_name = "FOLDER", default_value = ".")]
+    pub(crate) folder: PathBuf,
+
+    /// Serve this configuration, in which a plugin has the module
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["listen", "upstream", "into"])]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Serve the plugin alone, here (default: 127.0.0.1:8080, or a free port)
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "into")]
+    pub(crate) listen: Option<SocketAddr>,
+
+    /// Serve the plugin alone, in front of this (default: an echo upstream)
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "into")]
+    pub(crate) upstream: Option<String>,
+
+    /// Serve nothing; copy each module into this plugin_dir of a gateway that runs
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) into: Option<PathBuf>,
+
+    /// The calls to the host that are told of each request; with none, times are as in production
+    #[arg(long, value_enum, default_value = "changes")]
+    pub(crate) calls: Calls,
+
+    /// Do not run cases.json
+    #[arg(long)]
+    pub(crate) no_cases: bool,
+}
+
+/// Which calls of a plugin to the host are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Calls {
+    /// No call
+    None,
+    /// What changes something, asks somebody, or answers
+    Changes,
+    /// Every call, also what is merely read
+    All,
 }
 
 /// What is made.
@@ -172,6 +231,21 @@ pub(crate) struct ConfigOptions {
     pub(crate) config: PathBuf,
 }
 
+/// What is served, and where it is logged.
+#[derive(Debug, Args)]
+pub(crate) struct ServeOptions {
+    #[command(flatten)]
+    pub(crate) config: ConfigOptions,
+
+    /// Write the access log to stdout, stderr or a file, whatever the configuration says
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) access_log: Option<AccessLogPath>,
+
+    /// Log every call of every plugin to the host, for development; PUT /api/trace does that for chosen requests
+    #[arg(long)]
+    pub(crate) trace_calls: bool,
+}
+
 /// Which module, and how it is shown.
 #[derive(Debug, Args)]
 pub(crate) struct InspectOptions {
@@ -221,7 +295,7 @@ mod tests {
         let Command::Run(options) = arguments.command else {
             panic!("not run: {:?}", arguments.command)
         };
-        assert_eq!(options.config, PathBuf::from("gateway.json"));
+        assert_eq!(options.config.config, PathBuf::from("gateway.json"));
     }
 
     #[test]

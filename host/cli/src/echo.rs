@@ -4,10 +4,12 @@
 
 mod answer;
 mod body;
+mod bytes;
 mod wish;
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +38,26 @@ pub(crate) fn echo(options: EchoOptions) -> Result<Outcome> {
         serve(listener, options.name.into(), stopped()?).await;
         Ok(Outcome::Right)
     })
+}
+
+/// Serves as a demo upstream as long as the process runs, on a thread of its own: requests here, any bytes there.
+pub(crate) fn beside(addresses: &[SocketAddr], for_bytes: &[SocketAddr]) -> Result<()> {
+    if addresses.is_empty() && for_bytes.is_empty() {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let bind = |address: &SocketAddr| {
+        let bound = runtime.block_on(TcpListener::bind(*address));
+        bound.with_context(|| format!("cannot listen on {address}"))
+    };
+    for address in addresses {
+        runtime.spawn(accept(bind(address)?, "echo".into()));
+    }
+    for address in for_bytes {
+        runtime.spawn(bytes::accept(bind(address)?));
+    }
+    std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
+    Ok(())
 }
 
 /// Ends with the first signal that asks the process to stop.

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod check;
+mod dev;
 mod echo;
 mod inspect;
 mod logs;
@@ -14,6 +15,7 @@ mod output;
 mod run;
 mod schema;
 mod test;
+mod wasm;
 
 use std::process::ExitCode;
 
@@ -56,6 +58,7 @@ fn dispatch(arguments: Arguments) -> Result<Outcome> {
         Command::Check(options) => check::check(options),
         Command::Test(options) => test::test(options),
         Command::New(options) => new::new(options),
+        Command::Dev(options) => dev::dev(options),
         Command::Schema(options) => schema::schema(&options),
         Command::Inspect(options) => inspect::inspect(&options),
         Command::Echo(options) => echo::echo(options),

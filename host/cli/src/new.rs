@@ -5,16 +5,13 @@ mod template;
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::arguments::{NewOptions, What};
 use crate::outcome::Outcome;
 use crate::output::print;
-
-/// The target that plugins are built for.
-const TARGET: &str = "wasm32-wasip1";
+use crate::wasm::{TARGET, has_target};
 
 /// Makes the folder, whole or not at all, and says what to do next.
 pub(crate) fn new(options: NewOptions) -> Result<Outcome> {
@@ -37,7 +34,7 @@ pub(crate) fn new(options: NewOptions) -> Result<Outcome> {
         "{name}: a plugin. Next:\n\n  cd {name}\n  cargo build --release --target {TARGET}\n  lockgate test cases.json\n\n\
          README.md says more: native tests, serving, loading into a running gateway."
     ))?;
-    if !has_target() {
+    if !has_target(&folder) {
         print(format_args!(
             "\nThis machine's rustc has no {TARGET} yet: rustup target add {TARGET}\n\
              (without rustup, by Debian's packages: see the end of README.md)"
@@ -78,15 +75,6 @@ fn check_name(name: &str) -> Result<()> {
         bail!("\"{name}\" means something to Rust or cargo; another name is needed");
     }
     Ok(())
-}
-
-/// Whether rustc has a standard library for the target; yes, if rustc cannot be asked.
-fn has_target() -> bool {
-    let Ok(asked) = Command::new("rustc").args(["--print", "sysroot"]).output() else {
-        return true;
-    };
-    let sysroot = String::from_utf8_lossy(&asked.stdout);
-    Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).is_dir()
 }
 
 #[cfg(test)]

@@ -2,12 +2,17 @@
 
 use anyhow::Result;
 use lockgate_gateway::RunOptions;
+use lockgate_gateway::trace::TraceRule;
 
-use crate::arguments::ConfigOptions;
+use crate::arguments::ServeOptions;
 use crate::outcome::Outcome;
 
 /// Serves until SIGTERM or SIGINT, then drains. An error means that it could not start.
-pub(crate) fn run(options: ConfigOptions) -> Result<Outcome> {
-    lockgate_gateway::run(RunOptions { config: options.config })?;
+pub(crate) fn run(options: ServeOptions) -> Result<Outcome> {
+    lockgate_gateway::run(RunOptions {
+        config: options.config.config,
+        access_log: options.access_log,
+        trace: options.trace_calls.then(TraceRule::every),
+    })?;
     Ok(Outcome::Right)
 }

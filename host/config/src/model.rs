@@ -7,10 +7,12 @@ mod plugins;
 mod routes;
 mod upstreams;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -126,6 +128,19 @@ pub enum AccessLogPath {
     Stderr,
     /// Anything else; absolute. Its folder existed at load.
     File(PathBuf),
+}
+
+impl FromStr for AccessLogPath {
+    type Err = Infallible;
+
+    /// A file's path is taken as it is: it starts where the process is.
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text {
+            "stdout" => Self::Stdout,
+            "stderr" => Self::Stderr,
+            file => Self::File(PathBuf::from(file)),
+        })
+    }
 }
 
 impl Model {

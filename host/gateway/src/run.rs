@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwapOption;
-use lockgate_config::model::Model;
+use lockgate_config::model::{AccessLogPath, AccessLogSettings, Model};
 use lockgate_config::{Diagnostic, Report};
 use lockgate_sandbox::{Engine, EngineSettings};
 use lockgate_store::{CacheLimits, Store, StoreSettings};
@@ -20,6 +20,7 @@ use crate::control::{Control, RunError, Signals};
 use crate::load::Loader;
 use crate::metrics::Registry;
 use crate::station::Shared;
+use crate::trace::TraceRule;
 use crate::worker;
 
 /// How to run.
@@ -27,6 +28,10 @@ use crate::worker;
 pub struct RunOptions {
     /// The configuration file.
     pub config: PathBuf,
+    /// Where the access log goes, whatever the file says.
+    pub access_log: Option<AccessLogPath>,
+    /// Whose host calls are logged from the start.
+    pub trace: Option<TraceRule>,
 }
 
 /// What a configuration that is in order holds.
@@ -109,12 +114,16 @@ async fn serve(options: RunOptions) -> Result<(), RunError> {
     let outcome = loader.load(&options.config).map_err(RunError::Config)?;
     let model = &outcome.snapshot.model;
     let registry = Registry::new();
-    let access_log = access_log(model, &registry)?;
+    let asked = options.access_log.map(|path| AccessLogSettings { path });
+    let access_log = access_log(asked.as_ref().or(model.access_log.as_ref()), &registry)?;
     let admin_state = AdminState::new(
         model.admin.as_ref().and_then(|admin| admin.token.clone()),
         registry.clone(),
     );
     let admin_state = Arc::new(admin_state.with_log(access_log.clone()));
+    if let Some(rule) = options.trace {
+        admin_state.trace.begin(rule);
+    }
     let (end_admin, admin_ended) = watch::channel(());
     if let Some(admin) = &model.admin {
         let socket = tokio::net::TcpListener::bind(admin.listen)
@@ -189,9 +198,9 @@ fn cache_folder() -> Option<PathBuf> {
     caches.is_absolute().then(|| caches.join("lockgate"))
 }
 
-/// The access log, open, if the configuration wants one.
-fn access_log(model: &Model, registry: &Registry) -> Result<Option<Arc<AccessLog>>, RunError> {
-    let Some(settings) = &model.access_log else {
+/// The access log, open, if one is wanted.
+fn access_log(settings: Option<&AccessLogSettings>, registry: &Registry) -> Result<Option<Arc<AccessLog>>, RunError> {
+    let Some(settings) = settings else {
         return Ok(None);
     };
     let log = AccessLog::open(settings, registry.access_log_dropped());

@@ -92,6 +92,15 @@ struct Active {
 }
 
 impl TraceRule {
+    /// Every request of the next hundred years, for development: a log without bounds.
+    pub fn every() -> Self {
+        Self {
+            requests: u64::MAX,
+            duration: Period::seconds(100 * 365 * 86_400),
+            ..Self::default()
+        }
+    }
+
     /// A rule from JSON.
     ///
     /// # Errors

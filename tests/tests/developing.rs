@@ -1,0 +1,192 @@
+//! `lockgate dev` as a developer uses it: on a new plugin, from the first build to Ctrl-C.
+
+use lockgate_tests::binary::{binary, lockgate};
+use lockgate_tests::gateway::signal;
+use lockgate_tests::upstream::eventually;
+use lockgate_tests::{Wire, get};
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// A first build compiles the SDK, on a machine that is busy with other tests.
+const BUILDS_WITHIN: Duration = Duration::from_secs(300);
+
+/// A running `lockgate dev`. Ended when dropped, as from a terminal; what it said is printed when the test has failed.
+struct Dev {
+    child: Child,
+    said: Arc<Mutex<String>>,
+}
+
+impl Dev {
+    fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(binary())
+            .arg("dev")
+            .args(arguments)
+            .current_dir(folder)
+            .env_remove("CARGO_TARGET_DIR")
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary is there");
+        let said = Arc::new(Mutex::new(String::new()));
+        keep(child.stdout.take().expect("it is piped"), &said);
+        keep(child.stderr.take().expect("it is piped"), &said);
+        Self { child, said }
+    }
+
+    fn said(&self) -> String {
+        self.said.lock().expect("no panic while holding it").clone()
+    }
+
+    /// Waits until it has said all of these, in whatever order, and forgets what it said so far.
+    fn says(&self, parts: &[&str]) -> String {
+        eventually(&format!("it says {parts:?}"), BUILDS_WITHIN, || {
+            let said = self.said();
+            parts.iter().all(|part| said.contains(part))
+        });
+        std::mem::take(&mut *self.said.lock().expect("no panic while holding it"))
+    }
+
+    fn stop(&mut self) {
+        signal(self.child.id(), "INT");
+        eventually("it ends", Duration::from_secs(10), || {
+            matches!(self.child.try_wait(), Ok(Some(_)))
+        });
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            signal(self.child.id(), "TERM");
+            drop(self.child.wait());
+        }
+        if thread::panicking() {
+            eprintln!("--- what it said since\n{}", self.said());
+        }
+    }
+}
+
+fn keep(pipe: impl Read + Send + 'static, said: &Arc<Mutex<String>>) {
+    let said = said.clone();
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            let mut said = said.lock().expect("no panic while holding it");
+            said.push_str(&line);
+            said.push('\n');
+        }
+    });
+}
+
+/// An address that nobody else gets by accident: below the ports that the kernel gives away.
+fn free() -> SocketAddr {
+    let ports = 20_000 + (std::process::id() % 5_000) as u16..;
+    let mut bound = ports.filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
+    let address = bound.next().and_then(|socket| socket.local_addr().ok());
+    address.expect("a port is free")
+}
+
+/// A new plugin of its own name, in a folder that is gone with the test.
+fn plugin(kind: &str) -> Option<(tempfile::TempDir, PathBuf)> {
+    let asked = Command::new("rustc")
+        .args(["--print", "sysroot"])
+        .output()
+        .expect("rustc is there");
+    let sysroot = PathBuf::from(String::from_utf8_lossy(&asked.stdout).trim());
+    if !sysroot.join("lib/rustlib/wasm32-wasip1").is_dir() {
+        eprintln!("skipped: this machine's rustc has no wasm32-wasip1");
+        return None;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let made = lockgate(&["new", "plugin", "demo", "--kind", kind], folder.path());
+    assert!(made.status.success(), "{made:?}");
+    let demo = folder.path().join("demo");
+    Some((folder, demo))
+}
+
+fn edit(file: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(file).expect("the file is there");
+    assert!(text.contains(from), "{from:?} is in {}", file.display());
+    fs::write(file, text.replace(from, to)).expect("the file is writable");
+}
+
+/// Processes whose command line names the folder, or that work in it.
+fn at_work_in(folder: &Path) -> Vec<String> {
+    let processes = fs::read_dir("/proc").expect("a proc file system").flatten();
+    let commands = processes.filter_map(|process| {
+        let line = fs::read(process.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        let is_here = fs::read_link(process.path().join("cwd")).is_ok_and(|at| at.starts_with(folder));
+        (is_here || line.contains(&*folder.to_string_lossy())).then_some(line)
+    });
+    commands.collect()
+}
+
+#[test]
+fn a_plugin_is_built_served_changed_broken_mended_and_nothing_is_left_behind() {
+    let Some((folder, demo)) = plugin("filter") else { return };
+    let address = free();
+    let source = demo.join("src/lib.rs");
+    let mut dev = Dev::start(&demo, &["--listen", &address.to_string()]);
+    let first = dev.says(&["Ctrl-C ends", "4 passed"]);
+    assert!(first.contains(&format!("curl -i http://{address}/")), "{first}");
+    assert!(first.contains("with an echo upstream on 127.0.0.1:"), "{first}");
+    let ask = |header: &str| Wire::connect(address).exchange(&get("/orders").header(header, "1"));
+    let mark = || {
+        let answer = ask("x-other").expect("an answer");
+        answer.header("x-demo").unwrap_or("none").to_owned()
+    };
+
+    assert_eq!(ask("x-forbidden").expect("an answer").status(), 403);
+    let told = dev.says(&["GET /orders  403", "refused: it carries x-forbidden"]);
+    assert!(told.contains("demo  request "), "{told}");
+    assert!(told.contains("request_headers: send_local_response("), "{told}");
+    assert_eq!(mark(), "served");
+    let told = dev.says(&["GET /orders  200", "value=\"served\""]);
+    assert!(told.contains("value=\"passed\""), "{told}");
+
+    edit(&source, "\"served\"", "\"changed\"");
+    dev.says(&["live after", "FAILED a request passes", "3 passed, 1 failed"]);
+    assert_eq!(mark(), "changed");
+
+    edit(&source, "impl Plugin for", "impl Plugin fro");
+    dev.says(&["error", "the module before keeps serving"]);
+    assert_eq!(mark(), "changed");
+
+    edit(&source, "impl Plugin fro", "impl Plugin for");
+    edit(&source, "\"changed\"", "\"mended\"");
+    dev.says(&["live after"]);
+    assert_eq!(mark(), "mended");
+
+    dev.stop();
+    eventually("nothing is left", Duration::from_secs(5), || {
+        at_work_in(folder.path()).is_empty()
+    });
+    assert!(TcpListener::bind(address).is_ok(), "its port is free again");
+}
+
+#[test]
+fn a_folder_without_a_plugin_is_told_and_a_module_is_copied_into_anothers_folder() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let output = lockgate(&["dev"], folder.path());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("Cargo.toml: a plugin's folder is wanted"), "{said}");
+
+    let Some((_folder, demo)) = plugin("filter") else {
+        return;
+    };
+    let plugins = folder.path().to_str().expect("a plain name");
+    let mut dev = Dev::start(&demo, &["--into", plugins, "--no-cases"]);
+    dev.says(&["copied to"]);
+    let copied = fs::read(folder.path().join("demo.wasm")).expect("a module was copied");
+    assert!(copied.starts_with(b"\0asm"));
+    dev.stop();
+}
