@@ -10,6 +10,7 @@ mod matches;
 mod paths;
 mod plugins;
 mod routes;
+mod signatures;
 mod upstreams;
 
 use std::fs;
@@ -31,7 +32,8 @@ use crate::tree::Node;
 pub(crate) fn check(root: &Node, surroundings: &Surroundings<'_>, problems: &mut Problems) -> Option<Model> {
     let top = Pointer::root();
     let upstreams = upstreams::read(root, problems);
-    let mut plugins = plugins::Plugins::named(root, &upstreams, problems);
+    let signatures = signatures::read(root, problems);
+    let mut plugins = plugins::Plugins::named(root, &upstreams, &signatures, problems);
     let (global_chain, chains) = chains::read(root, &mut plugins, problems);
     let routes = routes::read(root, &upstreams, &chains, &mut plugins, problems);
     let mut targets = Targets {
@@ -66,6 +68,8 @@ pub(crate) fn check(root: &Node, surroundings: &Surroundings<'_>, problems: &mut
         access_log,
         drain_timeout,
         cache,
+        requires_signatures: signatures.required,
+        signing_keys: signatures.keys,
     })
 }
 

@@ -19,7 +19,7 @@ use ipnet::IpNet;
 use lockgate_units::Period;
 
 pub use crate::settings::{CacheSettings, EscapedSlashes, ListenerLimits};
-pub use plugins::{PluginIndex, PluginModel};
+pub use plugins::{PluginIndex, PluginModel, SigningKey};
 pub use routes::{HostPattern, Match, PathMatch, Rewrite, Route, ValueMatch};
 pub use upstreams::{NamedUpstream, UpstreamIndex};
 
@@ -48,6 +48,10 @@ pub struct Model {
     pub drain_timeout: Period,
     /// Bounds of the response cache.
     pub cache: CacheSettings,
+    /// Keys that modules may be signed with.
+    pub signing_keys: Vec<SigningKey>,
+    /// Whether every plugin's module must be signed with one of them, unless it names its own.
+    pub requires_signatures: bool,
 }
 
 /// The admin listener.

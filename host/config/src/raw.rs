@@ -13,7 +13,7 @@ use lockgate_upstream::UpstreamSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::settings::{CacheSettings, DEFAULT_DRAIN_TIMEOUT, EscapedSlashes, ListenerLimits};
+use crate::settings::{CacheSettings, DEFAULT_DRAIN_TIMEOUT, EscapedSlashes, ListenerLimits, SignatureSettings};
 
 pub(crate) use plugins::{Chain, Plugin};
 pub(crate) use routes::{Match, Rewrite, Route, ValueCondition, ValueMatch};
@@ -65,6 +65,9 @@ pub(crate) struct Gateway {
     /// Bounds of the response cache that plugins share.
     #[serde(default)]
     cache: CacheSettings,
+    /// Whose modules are run; absent: anybody's that lie in `plugin_dir`.
+    #[serde(default)]
+    signatures: SignatureSettings,
 }
 
 fn drain_timeout() -> Period {

@@ -3,6 +3,8 @@
 //! The gateway crate stands above this one, so its knobs are declared here; those of plugins, upstreams and stores are
 //! declared in the crates that obey them.
 
+use std::collections::BTreeMap;
+
 use lockgate_units::{Period, Size};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -69,6 +71,17 @@ impl Default for CacheSettings {
             max_entry: Size::mib(1),
         }
     }
+}
+
+/// Whose modules are run: signatures over the bytes of a module's file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SignatureSettings {
+    /// Ed25519 public keys in PEM, by name, as `openssl pkey -pubout` writes them: `"release": "${file:release.pub}"`. The signature of
+    /// `NAME.wasm` lies beside it, as `NAME.wasm.sig`: its 64 bytes, or Base64 of them.
+    pub keys: BTreeMap<String, String>,
+    /// Whether every plugin's module must be signed with one of these keys.
+    pub required: bool,
 }
 
 /// How long a TCP connection may be open without a byte, unless the listener says otherwise.

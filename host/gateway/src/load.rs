@@ -11,6 +11,7 @@ use lockgate_sandbox::exchange::Positions;
 use lockgate_sandbox::{Engine, Module, Plugin, PluginSpec};
 use lockgate_upstream::Upstream;
 
+use crate::choice;
 use crate::judgement;
 use crate::modules::Modules;
 use crate::snapshot::{LoadedPlugin, PluginIdentity, Snapshot};
@@ -92,6 +93,8 @@ impl Loader {
             }
         };
         let mut diagnostics = Vec::new();
+        self.modules
+            .trust(&loaded.model.signing_keys, loaded.model.requires_signatures);
         if let Some(folder) = &loaded.model.plugin_dir
             && let Err(error) = self.modules.scan(folder)
         {
@@ -159,9 +162,9 @@ impl Loader {
             return report;
         }
         for (pointer, name) in &sketch.plugins {
-            let module = self.modules.get(name).and_then(|file| file.newest.as_ref());
-            if let Some(module) = module {
-                let told = judgement::by_schema(pointer, name, module, &sketch.document);
+            let newest = self.modules.get(name).and_then(|file| file.newest.as_ref());
+            if let Some(newest) = newest {
+                let told = judgement::by_schema(pointer, name, &newest.module, &sketch.document);
                 report.diagnostics.extend(told);
             }
         }
@@ -179,7 +182,7 @@ impl Loader {
         current: Option<&Snapshot>,
     ) -> Result<Arc<LoadedPlugin>, Vec<Diagnostic>> {
         let serving = current.and_then(|snapshot| snapshot.plugins.iter().find(|known| known.identity.model == *model));
-        let module = match self.choose(model) {
+        let module = match choice::choose(&mut self.modules, model) {
             Ok(module) => module,
             Err(reason) => {
                 return match serving {
@@ -245,22 +248,6 @@ impl Loader {
         let plugin = Plugin::link(self.modules.engine(), spec).map_err(|error| error.to_string())?;
         trial::start(&plugin).map_err(|failure| failure.message)?;
         Ok(plugin)
-    }
-
-    /// The module that a plugin should run: what the file holds, or what served before while the file is gone or bad.
-    fn choose(&self, model: &PluginModel) -> Result<Module, String> {
-        let file = self.modules.get(&model.module).ok_or("there is no such file")?;
-        let accepted = |module: &&Module| model.sha256.as_deref().is_none_or(|wanted| wanted == module.sha256());
-        let found = file
-            .newest
-            .as_ref()
-            .filter(accepted)
-            .or_else(|| file.proven.as_ref().filter(accepted));
-        found.cloned().ok_or_else(|| match (&file.error, &file.newest) {
-            (Some(error), _) => error.clone(),
-            (None, Some(module)) => format!("its sha256 is {}, which is not the pinned one", module.sha256()),
-            (None, None) => "there is no such file".to_owned(),
-        })
     }
 
     fn module_diagnostic(&self, model: &PluginModel, document: &Document, reason: String) -> Diagnostic {

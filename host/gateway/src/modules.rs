@@ -7,12 +7,22 @@ use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
+use lockgate_config::model::SigningKey;
 use lockgate_sandbox::{Engine, Module};
+
+use crate::signature::{self, Signed};
 
 /// Larger files are not read: nothing of that size is a plugin.
 pub(crate) const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
-/// What tells one state of a file from the next without reading it.
+/// What tells one state of a module's file, and of the signature beside it, from the next without reading them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamps {
+    module: Stamp,
+    signature: Option<Stamp>,
+}
+
+/// The same of one file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     modified: Option<SystemTime>,
@@ -20,14 +30,23 @@ struct Stamp {
     inode: u64,
 }
 
+/// What a file holds, or held.
+#[derive(Clone)]
+pub(crate) struct Candidate {
+    /// Compiled.
+    pub(crate) module: Module,
+    /// Who has signed the bytes that were compiled.
+    pub(crate) signed: Signed,
+}
+
 /// One module's file.
 #[derive(Default)]
 pub(crate) struct ModuleFile {
-    stamp: Option<Stamp>,
-    /// What the file holds, compiled.
-    pub(crate) newest: Option<Module>,
+    stamps: Option<Stamps>,
+    /// What the file holds.
+    pub(crate) newest: Option<Candidate>,
     /// What served last, while that is another.
-    pub(crate) proven: Option<Module>,
+    pub(crate) proven: Option<Candidate>,
     /// Why the file's content is not used.
     pub(crate) error: Option<String>,
     /// The file is gone; a module that is in use lives on.
@@ -39,6 +58,9 @@ pub(crate) struct Modules {
     engine: Engine,
     files: BTreeMap<String, ModuleFile>,
     refusals: u64,
+    keys: Vec<SigningKey>,
+    /// What none of the keys has signed is not even compiled.
+    only_signed: bool,
 }
 
 impl Modules {
@@ -48,6 +70,18 @@ impl Modules {
             engine,
             files: BTreeMap::new(),
             refusals: 0,
+            keys: Vec::new(),
+            only_signed: false,
+        }
+    }
+
+    /// From now on signatures are looked for that these keys have made. If they are others than before, so is what every file
+    /// may be signed with.
+    pub(crate) fn trust(&mut self, keys: &[SigningKey], only_signed: bool) {
+        if self.keys != keys || self.only_signed != only_signed {
+            self.keys = keys.to_vec();
+            self.only_signed = only_signed;
+            self.files.values_mut().for_each(|file| file.stamps = None);
         }
     }
 
@@ -69,7 +103,7 @@ impl Modules {
         for (name, file) in &mut self.files {
             if !seen.contains(name) && !file.removed {
                 file.removed = true;
-                file.stamp = None;
+                file.stamps = None;
                 tracing::warn!(module = %name, "module file removed; plugins that use it keep serving");
             }
         }
@@ -114,32 +148,45 @@ impl Modules {
 
     /// Plugins that serve from now on use `module`.
     pub(crate) fn prove(&mut self, name: &str, module: &Module) {
-        if let Some(file) = self.files.get_mut(name) {
-            file.proven = Some(module.clone());
-        }
+        let Some(file) = self.files.get_mut(name) else { return };
+        let known = [&file.newest, &file.proven].into_iter().flatten();
+        let same = known
+            .filter(|known| known.module.sha256() == module.sha256())
+            .max_by_key(|known| known.signed);
+        file.proven = Some(same.cloned().unwrap_or_else(|| Candidate {
+            module: module.clone(),
+            signed: Signed::Not,
+        }));
     }
 
     fn look(&mut self, name: &str, path: &Path) {
         let file = self.files.entry(name.to_owned()).or_default();
-        let stamp = stamp(path);
-        if file.stamp.is_some() && stamp.as_ref().ok() == file.stamp.as_ref() {
+        let stamps = stamps(path, !self.keys.is_empty());
+        if file.stamps.is_some() && stamps.as_ref().ok() == file.stamps.as_ref() {
             return;
         }
         file.removed = false;
-        file.stamp = stamp.as_ref().ok().copied();
-        let compiled =
-            read(path, &stamp).and_then(|bytes| self.engine.compile(&bytes).map_err(|error| error.to_string()));
+        file.stamps = stamps.as_ref().ok().copied();
+        let compiled = read(path, &stamps).and_then(|bytes| {
+            let signed = signature::verify(path, &bytes, &self.keys)
+                .map_err(|error| format!("its signature cannot be read: {error}"))?;
+            if self.only_signed {
+                signed.check(&self.keys)?;
+            }
+            let module = self.engine.compile(&bytes).map_err(|error| error.to_string())?;
+            Ok(Candidate { module, signed })
+        });
         match compiled {
-            Ok(module) => {
+            Ok(candidate) => {
                 file.error = None;
                 let known = file
                     .newest
                     .as_ref()
-                    .is_some_and(|before| before.sha256() == module.sha256());
+                    .is_some_and(|before| before.module.sha256() == candidate.module.sha256());
                 if !known {
-                    tell(name, &module);
+                    tell(name, &candidate.module);
                 }
-                file.newest = Some(module);
+                file.newest = Some(candidate);
             }
             Err(error) => {
                 tracing::error!(module = name, file = %path.display(), "module not taken: {error}");
@@ -178,6 +225,13 @@ pub(crate) fn module_name(path: &Path) -> Option<String> {
     (!stem.is_empty() && !stem.starts_with('.')).then(|| stem.to_owned())
 }
 
+fn stamps(module: &Path, with_signature: bool) -> io::Result<Stamps> {
+    Ok(Stamps {
+        module: stamp(module)?,
+        signature: with_signature.then(|| stamp(&signature::place(module)).ok()).flatten(),
+    })
+}
+
 fn stamp(path: &Path) -> io::Result<Stamp> {
     use std::os::unix::fs::MetadataExt;
     let meta = fs::metadata(path)?;
@@ -188,15 +242,13 @@ fn stamp(path: &Path) -> io::Result<Stamp> {
     })
 }
 
-fn read(path: &Path, stamp: &io::Result<Stamp>) -> Result<Vec<u8>, String> {
-    let stamp = stamp
+fn read(path: &Path, stamps: &io::Result<Stamps>) -> Result<Vec<u8>, String> {
+    let stamps = stamps
         .as_ref()
         .map_err(|error| format!("the file cannot be read: {error}"))?;
-    if stamp.bytes > MAX_BYTES {
-        return Err(format!(
-            "the file has {} bytes, and {MAX_BYTES} is the most",
-            stamp.bytes
-        ));
+    let bytes = stamps.module.bytes;
+    if bytes > MAX_BYTES {
+        return Err(format!("the file has {bytes} bytes, and {MAX_BYTES} is the most"));
     }
     fs::read(path).map_err(|error| format!("the file cannot be read: {error}"))
 }

@@ -194,6 +194,7 @@ fn module_report(name: &str, file: &ModuleFile) -> ModuleReport {
         (None, false) => "ready",
     };
     let module = file.newest.as_ref().or(file.proven.as_ref());
+    let module = module.map(|candidate| &candidate.module);
     let manifest = module.and_then(Module::manifest);
     ModuleReport {
         name: name.to_owned(),

@@ -109,7 +109,10 @@ impl Watch {
     fn matters(&self, path: &Path) -> bool {
         let Some(name) = path.file_name() else { return true };
         let text = name.to_string_lossy();
-        self.names.contains(Path::new(name)) || text.ends_with(".wasm") || text.starts_with("..")
+        self.names.contains(Path::new(name))
+            || text.ends_with(".wasm")
+            || text.ends_with(".wasm.sig")
+            || text.starts_with("..")
     }
 
     /// Takes an event in; true when it means that something has changed.

@@ -7,6 +7,7 @@ use lockgate_sandbox::settings::{Capabilities, Limits};
 use lockgate_units::Size;
 
 use super::entry;
+use super::signatures::Signatures;
 use super::upstreams::Upstreams;
 use crate::model::{PluginIndex, PluginModel};
 use crate::pointer::Pointer;
@@ -16,6 +17,7 @@ use crate::tree::{Node, Value};
 
 /// All plugins so far.
 pub(super) struct Plugins<'a> {
+    signatures: &'a Signatures,
     upstreams: &'a Upstreams,
     /// Named ones first. Only complete if no problem was found.
     pub(super) models: Vec<PluginModel>,
@@ -27,9 +29,15 @@ pub(super) struct Plugins<'a> {
 
 impl<'a> Plugins<'a> {
     /// Reads the section `plugins`.
-    pub(super) fn named(root: &Node, upstreams: &'a Upstreams, problems: &mut Problems) -> Plugins<'a> {
+    pub(super) fn named(
+        root: &Node,
+        upstreams: &'a Upstreams,
+        signatures: &'a Signatures,
+        problems: &mut Problems,
+    ) -> Plugins<'a> {
         let mut plugins = Plugins {
             upstreams,
+            signatures,
             models: Vec::new(),
             named: Vec::new(),
             inline: HashMap::new(),
@@ -98,6 +106,9 @@ impl<'a> Plugins<'a> {
         let sha256 = raw
             .sha256
             .and_then(|digest| problems.keep(digest_of(&digest, &here.key("sha256"))));
+        let signers = self
+            .signatures
+            .of(raw.signed_by.as_deref(), &here.key("signed_by"), problems);
         let module = raw.module?;
         self.models.push(PluginModel {
             name: name(&module),
@@ -108,6 +119,7 @@ impl<'a> Plugins<'a> {
             vm_config: configuration(node.member("vm_config")),
             env: raw.env.into_iter().collect(),
             sha256,
+            signers,
             on_error: raw.on_error,
             isolation: raw.isolation,
             limits: raw.limits,

@@ -8,6 +8,15 @@ use lockgate_sandbox::settings::{Capabilities, Isolation, Limits, OnError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PluginIndex(pub usize);
 
+/// A public key that modules may be signed with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SigningKey {
+    /// Its key in `signatures.keys`.
+    pub name: String,
+    /// An Ed25519 public key (RFC 8032).
+    pub key: [u8; 32],
+}
+
 /// A plugin: a module with its configuration, limits and name.
 #[derive(Clone, PartialEq)]
 pub struct PluginModel {
@@ -28,6 +37,8 @@ pub struct PluginModel {
     pub env: Vec<(String, String)>,
     /// The only file that is accepted: 64 lower-case hex digits.
     pub sha256: Option<String>,
+    /// The only signers whose modules are accepted; none: no signature is asked for.
+    pub signers: Option<Vec<SigningKey>>,
     /// What its failure means for the request.
     pub on_error: OnError,
     /// Who shares a VM.

@@ -34,6 +34,9 @@ pub(crate) struct Plugin {
     pub(crate) env: BTreeMap<String, String>,
     /// Refuse any other file: the module's SHA-256 in 64 hex digits.
     pub(crate) sha256: Option<String>,
+    /// Refuse a module that none of these keys of `signatures.keys` has signed.
+    #[schemars(length(min = 1))]
+    pub(crate) signed_by: Option<Vec<String>>,
     /// What the plugin's failure means for the request.
     #[serde(default)]
     pub(crate) on_error: OnError,
