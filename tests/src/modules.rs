@@ -1,5 +1,6 @@
 //! Where the modules come from that a test puts into `plugin_dir`: the shipped plugins, the guests built from
-//! `tests/guests/NAME`, and the guests written as `tests/guests/NAME.wat`.
+//! `tests/guests/NAME`, and the guests written as `tests/guests/NAME.wat`
+//! or `tests/languages/wat/NAME.wat`.
 
 use std::env;
 use std::fs;
@@ -26,8 +27,8 @@ pub fn built(variable: &str, default: &str) -> PathBuf {
 /// When it has not been built, with the command that does it.
 #[must_use]
 pub fn module(name: &str) -> Vec<u8> {
-    let text = root().join("tests/guests").join(name).with_extension("wat");
-    if text.exists() {
+    let texts = ["tests/guests", "tests/languages/wat"].map(|folder| root().join(folder).join(format!("{name}.wat")));
+    if let Some(text) = texts.iter().find(|text| text.exists()) {
         return assembled(&fs::read_to_string(text).expect("a guest's text is readable"));
     }
     let file = format!("{name}.wasm");

@@ -168,7 +168,7 @@ fn every_reason_for_a_difference_is_still_needed() {
 #[test]
 fn the_document_tells_what_the_hosts_answered() {
     let (file, text) = (document_file(), document::document(&RUNS));
-    if !case::is_built(case::FROM_NPM) {
+    if !case::FROM_NPM.into_iter().all(case::is_built) {
         eprintln!("########## the document is not compared: cases were skipped ##########");
         return;
     }

@@ -1,0 +1,20 @@
+;; Both allocators, each with a place of its own: which one was asked is told, in pages.
+(module
+  (import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_add_header_map_value" (func $add (param i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 4)
+  (data (i32.const 16) "x-c-told")
+  (data (i32.const 48) "x-c-one")
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "malloc") (param $size i32) (result i32) (i32.const 65536))
+  (func (export "proxy_on_memory_allocate") (param $size i32) (result i32) (i32.const 131072))
+  (func (export "proxy_on_context_create") (param $context i32) (param $parent i32))
+  ;; Adds `x-c-told: NN` to the response.
+  (func $tell (param $number i32)
+    (i32.store8 (i32.const 32) (i32.add (i32.const 48) (i32.rem_u (i32.div_u (local.get $number) (i32.const 10)) (i32.const 10))))
+    (i32.store8 (i32.const 33) (i32.add (i32.const 48) (i32.rem_u (local.get $number) (i32.const 10))))
+    (drop (call $add (i32.const 2) (i32.const 16) (i32.const 8) (i32.const 32) (i32.const 2))))
+  (func (export "proxy_on_response_headers") (param $context i32) (param $count i32) (param $last i32) (result i32)
+    (drop (call $get (i32.const 2) (i32.const 48) (i32.const 7) (i32.const 64) (i32.const 68)))
+    (call $tell (i32.shr_u (i32.load (i32.const 64)) (i32.const 16)))
+    (i32.const 0)))

@@ -1,0 +1,22 @@
+;; Results come through `malloc`; there is no `proxy_on_memory_allocate`.
+(module
+  (import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_add_header_map_value" (func $add (param i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 16) "x-c-told")
+  (data (i32.const 48) "x-c-one")
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "malloc") (param $size i32) (result i32) (i32.const 4096))
+  (func (export "proxy_on_context_create") (param $context i32) (param $parent i32))
+  ;; Adds `x-c-told: NN` to the response.
+  (func $tell (param $number i32)
+    (i32.store8 (i32.const 32) (i32.add (i32.const 48) (i32.rem_u (i32.div_u (local.get $number) (i32.const 10)) (i32.const 10))))
+    (i32.store8 (i32.const 33) (i32.add (i32.const 48) (i32.rem_u (local.get $number) (i32.const 10))))
+    (drop (call $add (i32.const 2) (i32.const 16) (i32.const 8) (i32.const 32) (i32.const 2))))
+  (func (export "proxy_on_response_headers") (param $context i32) (param $count i32) (param $last i32) (result i32)
+    (local $status i32)
+    (local.set $status (call $get (i32.const 2) (i32.const 48) (i32.const 7) (i32.const 64) (i32.const 68)))
+    (if (local.get $status)
+      (then (call $tell (local.get $status)))
+      (else (drop (call $add (i32.const 2) (i32.const 16) (i32.const 8) (i32.load (i32.const 64)) (i32.load (i32.const 68))))))
+    (i32.const 0)))
