@@ -162,6 +162,56 @@ fn a_new_plugin_builds_and_passes_its_tests_and_nothing_is_overwritten() {
     assert_eq!(run(&["check"], &demo).0, Some(0), "its gateway.json is in order");
 }
 
+#[test]
+fn a_new_plugin_for_connections_builds_and_passes_its_tests() {
+    if !has_wasm_target() {
+        eprintln!("skipped: this machine's rustc has no wasm32-wasip1");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    assert_eq!(
+        run(&["new", "plugin", "line-guard", "--kind", "l4"], folder.path()).0,
+        Some(0)
+    );
+    let made = folder.path().join("line-guard");
+    build(&made);
+    let (code, said) = run(&["test", "cases.json"], &made);
+    assert_eq!((code, said.contains("4 passed")), (Some(0), true));
+    assert_eq!(run(&["check"], &made).0, Some(0), "its gateway.json is in order");
+}
+
+#[test]
+fn connections_that_do_not_come_out_as_expected_are_told() {
+    let folder = folder_with(
+        r#"{ "module": "tcp-rewrite.wasm",
+  "defaults": { "config": { "from_client": { "find": "QUIT", "put": "BYE" }, "from_upstream": { "find": "a", "put": "b" } } },
+  "cases": [
+    { "name": "other bytes", "connection": { "steps": [ { "client": "QUIT\n", "expect": { "upstream": "QUIT\n" } } ] } },
+    { "name": "another end", "connection": { "steps": [ { "end": "client", "expect": { "upstream_end": false } } ] } },
+    { "name": "nobody there", "upstreams": { "upstream": { "fault": "refused" } },
+      "connection": { "steps": [ { "expect": { "connected": "", "client_end": true } }, { "upstream": "x" } ] } },
+    { "name": "another result", "connection": { "steps": [ { "client": "x\n", "expect": { "result": "complete" } } ] } }
+  ] }"#,
+    );
+    fs::write(folder.path().join("tcp-rewrite.wasm"), module("tcp-rewrite")).expect("the folder is writable");
+    let (code, said) = run(&["test", "cases.json"], folder.path());
+    assert_eq!(code, Some(1));
+    for told in [
+        "bytes that the upstream got\n    expected \"QUIT\\n\"\n    found    \"BYE\\n\"",
+        "end for the upstream\n    expected more may come\n    found    nothing more comes",
+        "nobody has connected to the upstream yet",
+        "step 1: result\n    expected \"complete\"\n    found    \"\"",
+        "0 passed, 4 failed",
+    ] {
+        assert!(said.contains(told), "{told:?} is told");
+    }
+    let folder = folder_with(
+        r#"{ "module": "tag.wasm", "cases": [ { "name": "x", "request": {}, "connection": { "steps": [ { "cleint": "x" } ] } } ] }"#,
+    );
+    let (_, said) = run(&["test", "cases.json"], folder.path());
+    assert!(said.contains("/cases/0/connection/steps/0/cleint") && said.contains("did you mean \"client\""));
+}
+
 fn build(folder: &Path) {
     let built = Command::new("cargo")
         .args(["build", "--release", "--quiet", "--target", "wasm32-wasip1"])

@@ -5,10 +5,11 @@ use lockgate_tests::gateway::signal;
 use lockgate_tests::upstream::eventually;
 use lockgate_tests::{Wire, get};
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpListener};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -85,9 +86,11 @@ fn keep(pipe: impl Read + Send + 'static, said: &Arc<Mutex<String>>) {
     });
 }
 
-/// An address that nobody else gets by accident: below the ports that the kernel gives away.
+/// An address that nobody else gets by accident: below the ports that the kernel gives away, and each only once.
 fn free() -> SocketAddr {
-    let ports = 20_000 + (std::process::id() % 5_000) as u16..;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + (std::process::id() % 5_000) as u16;
+    let ports = std::iter::from_fn(|| Some(first + NEXT.fetch_add(1, Ordering::Relaxed)));
     let mut bound = ports.filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
     let address = bound.next().and_then(|socket| socket.local_addr().ok());
     address.expect("a port is free")
@@ -170,6 +173,23 @@ fn a_plugin_is_built_served_changed_broken_mended_and_nothing_is_left_behind() {
         at_work_in(folder.path()).is_empty()
     });
     assert!(TcpListener::bind(address).is_ok(), "its port is free again");
+}
+
+#[test]
+fn a_plugin_for_connections_is_served_in_front_of_an_echo_of_bytes() {
+    let Some((_folder, demo)) = plugin("l4") else { return };
+    let address = free();
+    let mut dev = Dev::start(&demo, &["--listen", &address.to_string()]);
+    dev.says(&["Ctrl-C ends", "4 passed", &format!("nc 127.0.0.1 {}", address.port())]);
+    let mut client = TcpStream::connect(address).expect("it listens");
+    client.write_all(b"the secret\n").expect("it takes bytes");
+    client.shutdown(Shutdown::Write).expect("it is open");
+    let mut came = String::new();
+    client.read_to_string(&mut came).expect("it answers");
+    assert_eq!(came, "the ******\n");
+    let told = dev.says(&["complete", "bytes in"]);
+    assert!(told.contains("demo  from the client "), "{told}");
+    dev.stop();
 }
 
 #[test]

@@ -47,7 +47,9 @@ pub(crate) enum Command {
     Test(TestOptions),
 
     /// Make a folder that builds, tests and loads
-    #[command(after_help = "Example:\n  lockgate new plugin demo\n  lockgate new plugin tokens --kind auth")]
+    #[command(
+        after_help = "Example:\n  lockgate new plugin demo\n  lockgate new plugin tokens --kind auth\n  lockgate new plugin redis-guard --kind l4"
+    )]
     New(NewOptions),
 
     /// Build a plugin at each save, serve it in a gateway, and tell what it does to requests
@@ -196,6 +198,8 @@ pub(crate) enum PluginKind {
     Filter,
     /// Asks a service who brings a token
     Auth,
+    /// Watches and changes the bytes of TCP connections
+    L4,
 }
 
 /// Which schema is printed.

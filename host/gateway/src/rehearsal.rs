@@ -8,6 +8,7 @@
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -19,7 +20,7 @@ use lockgate_sandbox::exchange::{Connection, Scheme, TlsFacts};
 use lockgate_sandbox::{EngineError, Outside};
 use lockgate_store::Store;
 use lockgate_upstream::Client;
-pub use lockgate_upstream::{Address, Connect, Connecting, Stream};
+pub use lockgate_upstream::{Address, Connect, Connecting, Duplex, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -27,14 +28,15 @@ use tokio::task::AbortHandle;
 use crate::chance::Chance;
 use crate::clock::{self, Calendar};
 pub use crate::connection::Protocol;
+use crate::ending::Ending;
 use crate::inbound::RequestIds;
 use crate::load::Loader;
 use crate::metrics::Registry;
 use crate::outside::World;
 use crate::snapshot::Snapshot;
 use crate::station::{Setting, Shared, Station};
-use crate::view::View;
-use crate::{connection, run, worker};
+use crate::view::{ListenerView, View};
+use crate::{connection, run, tcp, worker};
 
 /// Compiles modules and links plugins for many rehearsals.
 pub struct Stage {
@@ -174,25 +176,38 @@ impl Rehearsal {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let view = self.station.view();
-        let Some(listener) = view.listener(listener).cloned() else {
+        let Some((listener, connection)) = self.arrival(listener, &caller) else {
             return;
-        };
-        let connection = Connection {
-            id: self.station.connection_id(),
-            listener: listener.settings.name.clone(),
-            peer: caller.peer,
-            local: listener.settings.listen,
-            tls: caller.tls,
-            properties: Default::default(),
         };
         let scheme = if connection.tls.is_some() {
             Scheme::Https
         } else {
             Scheme::Http
         };
-        drop(view);
         connection::rehearse(&self.station, listener, connection, scheme, stream, caller.protocol).await;
+    }
+
+    /// Carries a client's connection to the TCP listener called `listener`, to its end, and answers what the access log would call
+    /// that end; none if there is no such listener.
+    pub async fn carry(&self, listener: &str, stream: Pin<Box<dyn Duplex>>, caller: Caller) -> Option<&'static str> {
+        let (listener, connection) = self.arrival(listener, &caller)?;
+        let view = self.station.view();
+        let ending = tcp::rehearse(&self.station, &view, &listener, connection, stream).await;
+        ending.map(Ending::as_str)
+    }
+
+    fn arrival(&self, listener: &str, caller: &Caller) -> Option<(Rc<ListenerView>, Connection)> {
+        let view = self.station.view();
+        let listener = view.listener(listener)?.clone();
+        let connection = Connection {
+            id: self.station.connection_id(),
+            listener: listener.settings.name.clone(),
+            peer: caller.peer,
+            local: listener.settings.listen,
+            tls: caller.tls.clone(),
+            properties: Default::default(),
+        };
+        Some((listener, connection))
     }
 
     /// What plugins keep in the store.

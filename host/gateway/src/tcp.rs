@@ -11,13 +11,14 @@ mod relay;
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use http::Version;
 use lockgate_sandbox::PeerType;
 use lockgate_sandbox::exchange::{Connection, Exchange, Facts, TlsFacts, Way};
-use lockgate_upstream::Upstream;
+use lockgate_upstream::{Duplex, Socket, Upstream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -38,23 +39,52 @@ use crate::view::{ForwardingView, ListenerView, View};
 /// How long a client may take for what was on its way when a plugin closed the connection.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// A client's side of a connection.
-trait Client: AsyncRead + AsyncWrite + Unpin {
-    /// Its closing will be a reset.
+/// One end of a connection.
+trait Peer: AsyncRead + AsyncWrite + Unpin {
+    /// Its closing will be a reset, where there is such a thing.
     fn abort(&self);
 }
 
-impl Client for TcpStream {
+impl Peer for TcpStream {
     fn abort(&self) {
         // A socket that cannot be told so is closed all the same.
         let _ = self.set_zero_linger();
     }
 }
 
-impl Client for TlsStream<TcpStream> {
+impl Peer for TlsStream<TcpStream> {
     fn abort(&self) {
         self.get_ref().0.abort();
     }
+}
+
+/// What is no socket just ends.
+impl Peer for Pin<Box<dyn Duplex>> {
+    fn abort(&self) {}
+}
+
+/// Carries a connection that is no socket, to its end, which is told; none if the listener takes requests.
+pub(crate) async fn rehearse(
+    station: &Rc<Station>,
+    view: &Rc<View>,
+    listener: &ListenerView,
+    connection: Connection,
+    stream: Pin<Box<dyn Duplex>>,
+) -> Option<Ending> {
+    let forwarding = listener.forwarding.as_ref()?;
+    let _open = station.metrics.connections().open();
+    let pulse = station.ward.admit(Patience {
+        head: None,
+        idle: listener.settings.limits.idle_timeout.0,
+    });
+    let arrival = Arrival {
+        station,
+        view,
+        forwarding,
+        pulse: &pulse,
+        connection,
+    };
+    Some(arrival.carry(stream).await)
 }
 
 /// Serves a connection to its end.
@@ -90,7 +120,7 @@ pub(crate) async fn serve(
         },
     };
     match &listener.certificates {
-        None => meet(None).carry(stream).await,
+        None => drop(meet(None).carry(stream).await),
         Some(certificates) => {
             let handshake = certificates.accept(stream);
             match connection::unless_silent(&pulse, limits.header_timeout.0, handshake).await {
@@ -118,7 +148,7 @@ struct Arrival<'a> {
 
 impl Arrival<'_> {
     /// Carries the connection to its end, and closes it.
-    async fn carry<C: Client>(self, mut client: C) {
+    async fn carry<C: Peer>(self, mut client: C) -> Ending {
         let chain = self.chain();
         let series = self.forwarding.series.clone();
         let account = Account::open(chain, self.station, self.view.clone(), series, self.pulse.clone());
@@ -135,6 +165,7 @@ impl Arrival<'_> {
             // Bytes that nobody read would make a reset of the closing, and take away what the client has not read yet.
             let _: io::Result<()> = farewell::say(&mut client, None).await;
         }
+        ending
     }
 
     fn chain(&self) -> Rc<Chain> {
@@ -149,28 +180,19 @@ impl Arrival<'_> {
     }
 
     /// The way of the bytes, until it ends.
-    async fn pass<C: Client>(&self, account: &Rc<Account>, client: &mut C) -> Ending {
+    async fn pass<C: Peer>(&self, account: &Rc<Account>, client: &mut C) -> Ending {
         if let Err(ending) = meeting::meet(account).await {
             return ending;
         }
-        let mut upstream = match account.bound(self.dial(account)).await {
-            Ok(upstream) => upstream,
-            Err(ending) => return ending,
-        };
-        let flow = |way| Flow::new(&account.chain, way, &account.told);
-        let mut relay = Relay::new(flow(Way::Downstream), flow(Way::Upstream), account.clone());
-        let ending = relay.run(client, &mut upstream).await;
-        if ending.is_abrupt() {
-            upstream.abort();
-        } else if ending == Ending::PluginClosed {
-            // What had passed the plugins before is the client's, if it takes it now.
-            let _ = tokio::time::timeout(FLUSH, relay.flush_to_client(client)).await;
+        match account.bound(self.dial(account)).await {
+            Ok(Socket::Tcp(upstream)) => relay(account, client, upstream).await,
+            Ok(Socket::Other(upstream)) => relay(account, client, upstream.bytes).await,
+            Err(ending) => ending,
         }
-        ending
     }
 
     /// A connection to the upstream that a plugin chose, or to the listener's own.
-    async fn dial(&self, account: &Account) -> Result<TcpStream, Ending> {
+    async fn dial(&self, account: &Account) -> Result<Socket, Ending> {
         let upstream = self.upstream(&account.chain);
         let begun = clock::now();
         match self.station.client.dial(upstream).await {
@@ -208,6 +230,20 @@ impl Arrival<'_> {
         exchange.facts.upstream = Some(upstream.name().clone());
         upstream
     }
+}
+
+/// Passes bytes on between both ends, until it is over.
+async fn relay<C: Peer, U: Peer>(account: &Rc<Account>, client: &mut C, mut upstream: U) -> Ending {
+    let flow = |way| Flow::new(&account.chain, way, &account.told);
+    let mut relay = Relay::new(flow(Way::Downstream), flow(Way::Upstream), account.clone());
+    let ending = relay.run(client, &mut upstream).await;
+    if ending.is_abrupt() {
+        upstream.abort();
+    } else if ending == Ending::PluginClosed {
+        // What had passed the plugins before is the client's, if it takes it now.
+        let _ = tokio::time::timeout(FLUSH, relay.flush_to_client(client)).await;
+    }
+    ending
 }
 
 impl From<Stop> for Ending {

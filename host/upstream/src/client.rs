@@ -38,7 +38,7 @@ where
     pool: Rc<Pool<Connection<B>>>,
     lines: Rc<Lines<B>>,
     pub(crate) random: Rc<Random>,
-    way: Option<Rc<dyn Connect>>,
+    pub(crate) way: Option<Rc<dyn Connect>>,
 }
 
 /// An answer, and how it was come by.

@@ -38,7 +38,7 @@ pub trait Duplex: AsyncRead + AsyncWrite {}
 impl<S: AsyncRead + AsyncWrite> Duplex for S {}
 
 /// What a connection's bytes pass.
-pub(crate) enum Socket {
+pub enum Socket {
     /// The network.
     Tcp(TcpStream),
     /// Something else.

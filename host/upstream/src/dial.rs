@@ -4,18 +4,16 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http_body::Body;
-use tokio::net::TcpStream;
 
 use crate::client::{Client, MOST_ENDPOINTS};
-use crate::connect::socket;
+use crate::connect::{Socket, connect};
 use crate::error::{BodyFailure, SendError};
 use crate::upstream::Upstream;
 
 /// A fresh connection, and how it was come by.
-#[derive(Debug)]
 pub struct Dialled {
-    /// The connection, with TCP_NODELAY.
-    pub socket: TcpStream,
+    /// The connection; a socket has TCP_NODELAY.
+    pub socket: Socket,
     /// The endpoint at its other end.
     pub endpoint: SocketAddr,
     /// This side's address.
@@ -43,11 +41,12 @@ where
                 address: address.clone(),
                 source,
             };
-            match socket(address, upstream.connect_timeout).await {
+            match connect(self.way.as_deref(), address, upstream.connect_timeout).await {
                 Ok(socket) => {
+                    let (endpoint, local) = socket.ends().map_err(broken)?;
                     return Ok(Dialled {
-                        endpoint: socket.peer_addr().map_err(broken)?,
-                        local: socket.local_addr().map_err(broken)?,
+                        endpoint,
+                        local,
                         attempts: attempt as u32,
                         socket,
                     });

@@ -26,7 +26,7 @@ mod upstream;
 pub use address::{Address, AddressError};
 pub use body::PooledBody;
 pub use client::{Client, Sent};
-pub use connect::{Connect, Connecting, Stream};
+pub use connect::{Connect, Connecting, Duplex, Socket, Stream};
 pub use dial::Dialled;
 pub use error::{Blame, ConnectionError, SendError};
 pub use message::Head;

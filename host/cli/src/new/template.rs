@@ -14,6 +14,7 @@ struct Kind {
     about: &'static str,
     table: &'static str,
     tries: &'static str,
+    gateway: &'static str,
     upstreams: &'static str,
 }
 
@@ -24,6 +25,7 @@ const FILTER: Kind = Kind {
     table: "| `forbidden` | requests with this header are refused | `\"x-forbidden\"` |",
     tries: "    curl -i http://127.0.0.1:8080/orders                     # 200, with x-{{name}}: served\n    \
             curl -i -H 'x-forbidden: 1' http://127.0.0.1:8080/orders # 403",
+    gateway: GATEWAY,
     upstreams: "\"demo\": { \"endpoints\": [ \"127.0.0.1:9000\" ] }",
 };
 
@@ -34,7 +36,19 @@ const AUTH: Kind = Kind {
     table: "| `tokens` | the upstream that is asked: `GET /verify` with the client's `authorization`; 200 and a name means yes | `\"tokens\"` |",
     tries: "    curl -i http://127.0.0.1:8080/orders                     # 401\n    \
             curl -i -H 'authorization: Bearer x' http://127.0.0.1:8080/orders   # what the service on port 9001 says; 503 without one",
+    gateway: GATEWAY,
     upstreams: "\"demo\": { \"endpoints\": [ \"127.0.0.1:9000\" ] }, \"tokens\": { \"endpoints\": [ \"127.0.0.1:9001\" ] }",
+};
+
+const L4: Kind = Kind {
+    source: include_str!("../../templates/l4/lib.rs.in"),
+    cases: include_str!("../../templates/l4/cases.json.in"),
+    about: "Ends TCP connections whose client sends a forbidden command, and hides a word in what the upstream says.",
+    table: "| `forbidden` | a line from the client that begins with this word ends the connection | `\"SHUTDOWN\"` |\n\
+            | `hidden` | where the upstream says this word, the client gets asterisks | `\"secret\"` |",
+    tries: "    nc 127.0.0.1 8080       # with `lockgate dev` every byte comes back: \"the secret\" as \"the ******\"; SHUTDOWN ends it",
+    gateway: include_str!("../../templates/l4/gateway.json.in"),
+    upstreams: "\"demo\": { \"endpoints\": [ \"127.0.0.1:9000\" ] }",
 };
 
 /// Each file of the folder and what stands in it. `sdk` is the SDK's path.
@@ -42,6 +56,7 @@ pub(super) fn files(kind: PluginKind, name: &str, sdk: &str) -> Vec<(&'static st
     let kind = match kind {
         PluginKind::Filter => &FILTER,
         PluginKind::Auth => &AUTH,
+        PluginKind::L4 => &L4,
     };
     let module = name.replace('-', "_");
     let fill = |text: &str| {
@@ -59,7 +74,7 @@ pub(super) fn files(kind: PluginKind, name: &str, sdk: &str) -> Vec<(&'static st
         ("Cargo.toml", fill(CARGO)),
         ("src/lib.rs", fill(kind.source)),
         ("cases.json", fill(kind.cases)),
-        ("gateway.json", fill(GATEWAY)),
+        ("gateway.json", fill(kind.gateway)),
         ("README.md", fill(README)),
         (".gitignore", fill(GITIGNORE)),
     ]
@@ -120,7 +135,7 @@ mod tests {
 
     #[test]
     fn nothing_is_left_to_be_put_in() {
-        for kind in [PluginKind::Filter, PluginKind::Auth] {
+        for kind in [PluginKind::Filter, PluginKind::Auth, PluginKind::L4] {
             for (path, text) in files(kind, "block-by-header", "../sdk") {
                 assert!(!text.contains("{{"), "{path}: {text}");
             }
