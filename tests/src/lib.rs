@@ -3,6 +3,7 @@
 //! command line, the wire, the log and the admin address, as an operator does.
 
 pub mod binary;
+pub mod calm;
 pub mod certificates;
 pub mod config;
 pub mod curl;

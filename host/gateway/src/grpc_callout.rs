@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri}
 use http_body_util::BodyExt;
 use lockgate_sandbox::exchange::ResponseHead;
 use lockgate_sandbox::{GrpcCall, GrpcEvent, GrpcKind, GrpcReply, GrpcStream, Status};
-use lockgate_upstream::{Client, Upstream};
+use lockgate_upstream::{Client, PooledBody, Upstream};
 use tokio::task::AbortHandle;
 
 use crate::body::Outgoing;
@@ -162,7 +162,7 @@ async fn converse(
             return End::new(code::UNAVAILABLE, "the upstream could not be reached");
         }
     };
-    let (parts, mut body) = sent.response.into_parts();
+    let (parts, body) = sent.response.into_parts();
     let is_end = http_body::Body::is_end_stream(&body);
     let head = ResponseHead {
         status: parts.status,
@@ -178,25 +178,29 @@ async fn converse(
     if parts.status != StatusCode::OK {
         return failed(&mut tell, grpc::from_http(parts.status), "");
     }
+    hear(upstream, body, &mut tell).await
+}
+
+/// Tells the messages of an answer and its trailing metadata.
+async fn hear(upstream: &Upstream, mut body: PooledBody, tell: &mut impl FnMut(GrpcEvent)) -> End {
     let mut frames = Frames::default();
     loop {
         let frame = match body.frame().await {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
                 tracing::debug!(upstream = %upstream.name(), %error, "a gRPC callout broke off");
-                return failed(&mut tell, code::UNAVAILABLE, "the answer broke off");
+                return failed(tell, code::UNAVAILABLE, "the answer broke off");
             }
-            None => return failed(&mut tell, code::UNKNOWN, ""),
+            None => return failed(tell, code::UNKNOWN, ""),
         };
         match frame.into_data() {
             Ok(data) => {
                 frames.push(&data);
-                loop {
-                    match frames.next() {
-                        Ok(Some(message)) => tell(GrpcEvent::Message(message)),
-                        Ok(None) => break,
-                        Err(wrong) => return failed(&mut tell, wrong.status(), &wrong.to_string()),
-                    }
+                while let Some(message) = match frames.next() {
+                    Ok(message) => message,
+                    Err(wrong) => return failed(tell, wrong.status(), &wrong.to_string()),
+                } {
+                    tell(GrpcEvent::Message(message));
                 }
             }
             Err(frame) => {

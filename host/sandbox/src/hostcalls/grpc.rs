@@ -18,7 +18,8 @@ use crate::outside::{GrpcCall, GrpcKind, GrpcReply};
 use crate::state::{GrpcOpen, State};
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    link_openers(linker)?;
+    link_call(linker)?;
+    link_stream(linker)?;
     linker.func_wrap(
         ENV,
         HostCall::GrpcSend.name(),
@@ -50,7 +51,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn link_openers(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+fn link_call(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
         ENV,
         HostCall::GrpcCall.name(),
@@ -67,44 +68,30 @@ fn link_openers(linker: &mut Linker<State>) -> wasmtime::Result<()> {
          message_len: i32,
          milliseconds: i32,
          out: i32| {
-            host_call(
-                caller,
-                HostCall::GrpcCall,
-                || {
-                    [
-                        upstream,
-                        upstream_len,
-                        service,
-                        service_len,
-                        method,
-                        method_len,
-                        metadata,
-                        metadata_len,
-                        message,
-                        message_len,
-                        milliseconds,
-                        out,
-                    ]
-                },
-                |caller| {
-                    let target = Target {
-                        upstream: Span::new(upstream, upstream_len),
-                        service: Span::new(service, service_len),
-                        method: Span::new(method, method_len),
-                        metadata: Span::new(metadata, metadata_len),
-                    };
-                    let (memory, _) = guest::parts(caller)?;
-                    let message = guest::bytes(memory, Span::new(message, message_len))?;
-                    let milliseconds = u64::from(milliseconds.cast_unsigned());
-                    let kind = GrpcKind::Call {
-                        message: Bytes::copy_from_slice(message),
-                        timeout: (milliseconds != 0).then(|| Duration::from_millis(milliseconds)),
-                    };
-                    open(caller, &target, kind, out)
-                },
-            )
+            let target = [
+                upstream,
+                upstream_len,
+                service,
+                service_len,
+                method,
+                method_len,
+                metadata,
+                metadata_len,
+            ];
+            let all = || {
+                let [a, b, c, d, e, f, g, h] = target;
+                [a, b, c, d, e, f, g, h, message, message_len, milliseconds, out]
+            };
+            host_call(caller, HostCall::GrpcCall, all, |caller| {
+                let message = Span::new(message, message_len);
+                call(caller, &Target::new(target), message, milliseconds, out)
+            })
         },
     )?;
+    Ok(())
+}
+
+fn link_stream(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
         ENV,
         HostCall::GrpcStream.name(),
@@ -118,32 +105,23 @@ fn link_openers(linker: &mut Linker<State>) -> wasmtime::Result<()> {
          metadata: i32,
          metadata_len: i32,
          out: i32| {
-            host_call(
-                caller,
-                HostCall::GrpcStream,
-                || {
-                    [
-                        upstream,
-                        upstream_len,
-                        service,
-                        service_len,
-                        method,
-                        method_len,
-                        metadata,
-                        metadata_len,
-                        out,
-                    ]
-                },
-                |caller| {
-                    let target = Target {
-                        upstream: Span::new(upstream, upstream_len),
-                        service: Span::new(service, service_len),
-                        method: Span::new(method, method_len),
-                        metadata: Span::new(metadata, metadata_len),
-                    };
-                    open(caller, &target, GrpcKind::Stream, out)
-                },
-            )
+            let target = [
+                upstream,
+                upstream_len,
+                service,
+                service_len,
+                method,
+                method_len,
+                metadata,
+                metadata_len,
+            ];
+            let all = || {
+                let [a, b, c, d, e, f, g, h] = target;
+                [a, b, c, d, e, f, g, h, out]
+            };
+            host_call(caller, HostCall::GrpcStream, all, |caller| {
+                open(caller, &Target::new(target), GrpcKind::Stream, out)
+            })
         },
     )?;
     Ok(())
@@ -155,6 +133,38 @@ struct Target {
     service: Span,
     method: Span,
     metadata: Span,
+}
+
+impl Target {
+    /// Pointer and length of each part, in the order of the call's parameters.
+    const fn new(
+        [
+            upstream,
+            upstream_len,
+            service,
+            service_len,
+            method,
+            method_len,
+            metadata,
+            metadata_len,
+        ]: [i32; 8],
+    ) -> Self {
+        Self {
+            upstream: Span::new(upstream, upstream_len),
+            service: Span::new(service, service_len),
+            method: Span::new(method, method_len),
+            metadata: Span::new(metadata, metadata_len),
+        }
+    }
+}
+
+/// One message there, and one back.
+fn call(caller: &mut Caller<'_>, target: &Target, message: Span, milliseconds: i32, out: i32) -> Answer {
+    let (memory, _) = guest::parts(caller)?;
+    let message = Bytes::copy_from_slice(guest::bytes(memory, message)?);
+    let milliseconds = u64::from(milliseconds.cast_unsigned());
+    let timeout = (milliseconds != 0).then(|| Duration::from_millis(milliseconds));
+    open(caller, target, GrpcKind::Call { message, timeout }, out)
 }
 
 /// What cannot be understood, an upstream that is unknown among it, is a parse failure, as in Envoy.

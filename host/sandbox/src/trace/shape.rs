@@ -62,6 +62,41 @@ impl Part {
     }
 }
 
+const LOCAL_RESPONSE: &[Part] = &[
+    Number("status"),
+    Text("details"),
+    Payload("body"),
+    Pairs("headers"),
+    Signed("grpc_status"),
+];
+
+const HTTP_CALL: &[Part] = &[
+    Text("upstream"),
+    Pairs("headers"),
+    Payload("body"),
+    Pairs("trailers"),
+    Number("timeout_ms"),
+    NumberOut("call"),
+];
+
+const GRPC_CALL: &[Part] = &[
+    Text("upstream"),
+    Text("service"),
+    Text("method"),
+    Pairs("metadata"),
+    Payload("message"),
+    Number("timeout_ms"),
+    NumberOut("call"),
+];
+
+const GRPC_STREAM: &[Part] = &[
+    Text("upstream"),
+    Text("service"),
+    Text("method"),
+    Pairs("metadata"),
+    NumberOut("stream"),
+];
+
 /// The call's arguments, in order.
 pub(super) const fn of(call: HostCall) -> &'static [Part] {
     match call {
@@ -80,37 +115,10 @@ pub(super) const fn of(call: HostCall) -> &'static [Part] {
         HostCall::RemoveHeaderMapValue => &[Map, Name("name")],
         HostCall::ContinueStream | HostCall::CloseStream => &[Stream],
         HostCall::ContinueRequest | HostCall::ContinueResponse | HostCall::ClearRouteCache | HostCall::Done => &[],
-        HostCall::SendLocalResponse => &[
-            Number("status"),
-            Text("details"),
-            Payload("body"),
-            Pairs("headers"),
-            Signed("grpc_status"),
-        ],
-        HostCall::HttpCall => &[
-            Text("upstream"),
-            Pairs("headers"),
-            Payload("body"),
-            Pairs("trailers"),
-            Number("timeout_ms"),
-            NumberOut("call"),
-        ],
-        HostCall::GrpcCall => &[
-            Text("upstream"),
-            Text("service"),
-            Text("method"),
-            Pairs("metadata"),
-            Payload("message"),
-            Number("timeout_ms"),
-            NumberOut("call"),
-        ],
-        HostCall::GrpcStream => &[
-            Text("upstream"),
-            Text("service"),
-            Text("method"),
-            Pairs("metadata"),
-            NumberOut("stream"),
-        ],
+        HostCall::SendLocalResponse => LOCAL_RESPONSE,
+        HostCall::HttpCall => HTTP_CALL,
+        HostCall::GrpcCall => GRPC_CALL,
+        HostCall::GrpcStream => GRPC_STREAM,
         HostCall::GrpcSend => &[Number("stream"), Payload("message"), Number("end")],
         HostCall::GrpcCancel | HostCall::GrpcClose => &[Number("id")],
         HostCall::GetStatus => &[NumberOut("code"), TextOut("message")],
