@@ -1,6 +1,5 @@
 //! Arbitrary bytes at everything that parses what a guest says: the header-map codec, property paths, every host call, whole
-//! modules. A target is a function of bytes that panics when something is wrong; who makes the bytes is another matter: the
-//! driver of this crate with a seed, on any Rust, or libFuzzer (`libfuzzer/`).
+//! modules. A target is a function of bytes that panics when something is wrong; the driver makes the bytes, from a seed.
 
 pub mod bytes;
 pub mod codec;

@@ -106,12 +106,12 @@ impl Difference {
     }
 }
 
-/// Whether a text is of the form of a pattern, in which each `*` stands for anything.
+/// Whether a text is of the form of a pattern, in which each `*` stands for anything and each `?` for one byte.
 fn fits(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern.split_first(), text.split_first()) {
         (None, None) => true,
         (Some((b'*', rest)), _) => fits(rest, text) || text.split_first().is_some_and(|(_, more)| fits(pattern, more)),
-        (Some((expected, rest)), Some((found, more))) => expected == found && fits(rest, more),
+        (Some((expected, rest)), Some((found, more))) => (expected == found || *expected == b'?') && fits(rest, more),
         _ => false,
     }
 }
