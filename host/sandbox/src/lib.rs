@@ -17,6 +17,7 @@ mod engine;
 mod epoch;
 mod exports;
 mod failure;
+mod frames;
 mod guest;
 mod headers;
 mod hostcalls;

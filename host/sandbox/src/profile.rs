@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use wasmtime::{AsContext, WasmBacktrace};
 
 use crate::epoch::Hurry;
+use crate::frames;
 use crate::state::{Phase, State};
-use crate::trap;
 
 /// Stacks that are told apart; what comes after is counted under one name.
 const MOST_STACKS: usize = 10_000;
@@ -53,7 +53,7 @@ impl Profile {
         let phase: Phase = context.data().phase;
         let mut stack = format!("{};{}", context.data().plugin.name(), phase.as_str());
         let backtrace = WasmBacktrace::force_capture(&context);
-        for frame in trap::names(&backtrace).iter().rev() {
+        for frame in frames::names(&backtrace).iter().rev() {
             stack.push(';');
             stack.push_str(&frame.replace([';', ' '], "_"));
         }

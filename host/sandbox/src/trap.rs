@@ -3,6 +3,7 @@
 use wasmtime::{Error, Trap, WasmBacktrace};
 
 use crate::failure::FailureKind;
+use crate::frames;
 use crate::hostcalls::Exit;
 use crate::state::State;
 
@@ -11,9 +12,9 @@ pub(crate) struct Autopsy {
     pub(crate) kind: FailureKind,
     /// In a sentence.
     pub(crate) message: String,
-    /// The innermost guest function.
+    /// The innermost guest function, less those that only carry out a panic.
     pub(crate) function: String,
-    /// Guest functions from the innermost outwards.
+    /// Guest functions from that one outwards.
     pub(crate) backtrace: String,
 }
 
@@ -22,7 +23,12 @@ const MAX_FRAMES: usize = 16;
 
 /// Looks at an error that a call into the guest ended with.
 pub(crate) fn examine(error: &Error, state: &State) -> Autopsy {
-    let frames = frames(error);
+    let mut frames = error
+        .downcast_ref::<WasmBacktrace>()
+        .map(frames::names)
+        .unwrap_or_default();
+    frames.drain(..frames::of_a_panic(&frames));
+    frames.truncate(MAX_FRAMES);
     let function = frames.first().cloned().unwrap_or_else(|| "unknown".to_owned());
     let backtrace = frames.join(" < ");
     let (kind, what) = cause(error, state);
@@ -65,34 +71,4 @@ fn cause(error: &Error, state: &State) -> (FailureKind, String) {
         );
     }
     (FailureKind::Trap, what)
-}
-
-fn frames(error: &Error) -> Vec<String> {
-    error.downcast_ref::<WasmBacktrace>().map(names).unwrap_or_default()
-}
-
-/// Guest functions of a backtrace by name, from the innermost outwards.
-pub(crate) fn names(backtrace: &WasmBacktrace) -> Vec<String> {
-    let named = backtrace
-        .frames()
-        .iter()
-        .take(MAX_FRAMES)
-        .map(|frame| match frame.func_name() {
-            // Mangled Rust and C++ names are made readable.
-            Some(name) => readable(name),
-            None => format!("function {}", frame.func_index()),
-        });
-    named.collect()
-}
-
-/// Rust's symbols end in a hash that says nothing to anyone.
-fn readable(name: &str) -> String {
-    let mut parts: Vec<&str> = name.split("::").collect();
-    let is_hash = |part: &&str| {
-        part.len() == 17 && part.starts_with('h') && part[1..].bytes().all(|byte| byte.is_ascii_hexdigit())
-    };
-    if parts.last().is_some_and(is_hash) {
-        parts.pop();
-    }
-    parts.join("::")
 }
