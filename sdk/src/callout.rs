@@ -14,7 +14,6 @@
 //! # }
 //! ```
 
-use std::cell::RefCell;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -24,13 +23,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::expected::Expected;
 use crate::headers::{HeaderList, Headers};
 use crate::host;
-use crate::table::Table;
 use crate::wire::{self, Buffer, Map};
 
 /// How long a callout may take when nothing is said.
-const TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An upstream of the gateway (in Envoy: a cluster), by its name. In a configuration it is written as a string.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
@@ -148,7 +147,7 @@ impl Callout {
         let headers = wire::encode_pairs(&self.headers);
         let id = host::http_call(&self.upstream, &headers, &self.body, milliseconds)
             .map_err(Error::host("proxy_http_call"))?;
-        expect(id, waker);
+        CALLS.with(|calls| calls.expect(id, waker));
         Ok(id)
     }
 }
@@ -191,7 +190,7 @@ impl Future for Call {
                 }
                 Err(error) => Err(error),
             },
-            Stage::Sent(id) => match collect(id, cx.waker()) {
+            Stage::Sent(id) => match CALLS.with(|calls| calls.collect(id, cx.waker())) {
                 Some(answer) => answer,
                 None => {
                     self.0 = Stage::Sent(id);
@@ -207,7 +206,7 @@ impl Future for Call {
 impl Drop for Call {
     fn drop(&mut self) {
         if let Stage::Sent(id) = self.0 {
-            CALLS.with_borrow_mut(|calls| calls.remove(id));
+            CALLS.with(|calls| calls.forget(id));
         }
     }
 }
@@ -275,47 +274,15 @@ impl Answer {
     }
 }
 
-/// A callout that was sent and who waits for it.
-struct Expected {
-    waker: Waker,
-    answer: Option<Result<Answer>>,
-}
-
 thread_local! {
-    static CALLS: RefCell<Table<Expected>> = const { RefCell::new(Table::new()) };
-}
-
-fn expect(id: u32, waker: &Waker) {
-    let expected = Expected {
-        waker: waker.clone(),
-        answer: None,
-    };
-    CALLS.with_borrow_mut(|calls| calls.insert(id, expected));
-}
-
-/// The answer, if it has come.
-fn collect(id: u32, waker: &Waker) -> Option<Result<Answer>> {
-    CALLS.with_borrow_mut(|calls| {
-        let expected = calls.find_mut(id)?;
-        let Some(answer) = expected.answer.take() else {
-            expected.waker.clone_from(waker);
-            return None;
-        };
-        calls.remove(id);
-        Some(answer)
-    })
+    static CALLS: Expected<Result<Answer>> = const { Expected::new() };
 }
 
 /// The host has an answer; it can be read only now. One that nobody waits for is not.
 pub(crate) fn answered(id: u32, headers: usize, body: usize, trailers: usize) {
-    if !CALLS.with_borrow(|calls| calls.find(id).is_some()) {
-        return;
-    }
-    let answer = read(headers, body, trailers);
-    CALLS.with_borrow_mut(|calls| {
-        if let Some(expected) = calls.find_mut(id) {
-            expected.answer = Some(answer);
-            expected.waker.wake_by_ref();
+    CALLS.with(|calls| {
+        if calls.is_awaited(id) {
+            calls.answer(id, read(headers, body, trailers));
         }
     });
 }
@@ -348,5 +315,5 @@ fn read(headers: usize, body: usize, trailers: usize) -> Result<Answer> {
 /// In native tests: a new gateway starts with no calls.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn reset() {
-    CALLS.replace(Table::new());
+    CALLS.with(Expected::reset);
 }

@@ -5,8 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::task::Waker;
 
-use crate::guest::Late;
-use crate::headers::Headers;
+use crate::host;
 use crate::property;
 use crate::wire::{Action, Direction, Map};
 
@@ -19,6 +18,19 @@ pub(crate) enum Want {
     Whole,
     /// One piece after another.
     Pieces,
+}
+
+/// What a hook that does not wait was called with, for when it runs later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Late {
+    /// Nothing that could run later.
+    Never,
+    /// A head; whether it is all.
+    Head(bool),
+    /// What lies in the host of a body, and whether it is the end.
+    Piece(usize, bool),
+    /// Trailers.
+    Trailers,
 }
 
 /// One direction of a stream whose hook may wait.
@@ -155,7 +167,7 @@ impl Channel {
                 Direction::Response => Map::ResponseHeaders,
                 _ => Map::RequestHeaders,
             };
-            let _ = Headers::of(map).remove("content-length");
+            let _ = host::remove_header(map, "content-length");
         }
     }
 

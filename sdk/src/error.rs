@@ -27,6 +27,13 @@ pub enum Error {
     NoAnswer(String),
     /// A callout was answered with a status that is no success.
     Answered(u16),
+    /// A gRPC call was answered with another status than `OK`, or not at all.
+    Grpc {
+        /// The status, by its number: 14 is `UNAVAILABLE`.
+        status: u32,
+        /// What came with it; may be empty.
+        message: String,
+    },
     /// A body has more than this many bytes.
     TooLarge(usize),
     /// Headers can no longer be changed: this host has sent them on before the body came. See [`Body`](crate::Body).
@@ -60,6 +67,12 @@ impl Error {
                 Some(u64::from(*status)),
                 "",
             ),
+            Error::Grpc { status, message } => (
+                "a gRPC call was answered with the status ",
+                "",
+                Some(u64::from(*status)),
+                &**message,
+            ),
             Error::TooLarge(limit) => ("the body has more than ", "", Some(*limit as u64), " bytes"),
             Error::HeadGone => (
                 "headers cannot be changed any more: this host has sent them on",
@@ -73,7 +86,8 @@ impl Error {
         if let Some(value) = value {
             number(&mut digits, value);
         }
-        for part in [before, text, &digits, after] {
+        let colon = if matches!(self, Error::Grpc { .. }) { ": " } else { "" };
+        for part in [before, text, &digits, colon, after] {
             line.push_str(part);
         }
     }

@@ -66,6 +66,21 @@ unsafe extern "C" {
         timeout: u32,
         id: *mut u32,
     ) -> u32;
+    fn proxy_grpc_call(
+        upstream: *const u8,
+        upstream_size: usize,
+        service: *const u8,
+        service_size: usize,
+        method: *const u8,
+        method_size: usize,
+        metadata: *const u8,
+        metadata_size: usize,
+        message: *const u8,
+        message_size: usize,
+        timeout: u32,
+        id: *mut u32,
+    ) -> u32;
+    fn proxy_grpc_cancel(id: u32) -> u32;
     fn proxy_get_status(code: *mut u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_shared_data(
         key: *const u8,
@@ -270,6 +285,40 @@ pub(crate) fn http_call(upstream: &str, headers: &[u8], body: &[u8], millisecond
         )
     })?;
     Ok(id)
+}
+
+/// `target` is the upstream, the service and the method.
+pub(crate) fn grpc_call(
+    target: (&str, &str, &str),
+    metadata: &[u8],
+    message: &[u8],
+    milliseconds: u32,
+) -> Result<u32, Status> {
+    let (upstream, service, method) = target;
+    let mut id = 0;
+    // SAFETY: the first rule above, and the host writes one u32.
+    Status::check(unsafe {
+        proxy_grpc_call(
+            upstream.as_ptr(),
+            upstream.len(),
+            service.as_ptr(),
+            service.len(),
+            method.as_ptr(),
+            method.len(),
+            metadata.as_ptr(),
+            metadata.len(),
+            message.as_ptr(),
+            message.len(),
+            milliseconds,
+            &mut id,
+        )
+    })?;
+    Ok(id)
+}
+
+pub(crate) fn grpc_cancel(id: u32) -> Result<(), Status> {
+    // SAFETY: no memory is handed over.
+    Status::check(unsafe { proxy_grpc_cancel(id) })
 }
 
 pub(crate) fn call_status() -> Result<(u32, Vec<u8>), Status> {

@@ -19,10 +19,10 @@ use crate::table::Table;
 use crate::task::{Background, Task};
 use crate::wire::{Action, LogLevel};
 
+pub use crate::channel::Late;
 pub use crate::config;
 pub use crate::hooks::Hooks;
 pub use crate::wire::Direction as Side;
-pub use waiting::Late;
 
 /// All contexts of one module. A host may configure several root contexts in it.
 pub struct Guest<P: Hooks> {

@@ -44,12 +44,14 @@ mod channel;
 mod clock;
 mod context;
 mod error;
+mod expected;
 #[cfg(target_arch = "wasm32")]
 #[allow(
     unsafe_code,
     reason = "the one place where the host's imports and the module's exports are declared"
 )]
 mod ffi;
+mod grpc;
 mod headers;
 #[cfg(all(test, not(target_arch = "wasm32")))]
 #[path = "ffi/heap.rs"]
@@ -97,6 +99,7 @@ pub use callout::{Answer, Call, Callout, Upstream};
 pub use clock::{now, random, tick_every};
 pub use config::Config;
 pub use error::{ConfigError, Error, Result};
+pub use grpc::{GrpcCall, GrpcCallout};
 pub use headers::{HeaderList, Headers};
 pub use join::{join, join_all, join3};
 pub use lockgate_sdk_macros::plugin;

@@ -22,10 +22,18 @@ pub(crate) struct Sent {
     pub(crate) body: Vec<u8>,
 }
 
+/// What a callout speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallKind {
+    Http,
+    Grpc,
+}
+
 /// A callout as the plugin sent it.
 #[derive(Debug, Clone)]
 pub(crate) struct Called {
     pub(crate) id: u32,
+    pub(crate) kind: CallKind,
     pub(crate) context: u32,
     pub(crate) upstream: String,
     pub(crate) headers: Vec<(String, String)>,
@@ -78,6 +86,8 @@ pub(crate) struct Memory {
     pub(crate) called: Vec<Called>,
     /// The answer that is being given to a callout.
     pub(crate) answer: (Pairs, Vec<u8>),
+    /// Its status, and what came with it.
+    pub(crate) call_status: (u32, Vec<u8>),
     pub(crate) configuration: Vec<u8>,
     pub(crate) tick: u32,
     pub(crate) nanoseconds: u64,
@@ -103,7 +113,7 @@ impl Memory {
 
     fn bytes(&mut self, kind: Buffer) -> Option<&mut Vec<u8>> {
         match kind {
-            Buffer::CallBody => Some(&mut self.answer.1),
+            Buffer::CallBody | Buffer::GrpcMessage => Some(&mut self.answer.1),
             Buffer::Configuration => Some(&mut self.configuration),
             other => self.current().buffers.get_mut(&(other as u32)),
         }
@@ -146,7 +156,11 @@ fn owned_pairs(bytes: &[u8]) -> Result<Vec<(String, String)>, Status> {
 }
 
 pub(crate) fn log(level: LogLevel, message: &str) {
-    with(|memory| memory.log.push((level, message.to_owned())));
+    // A line that the host refuses has nowhere to be told.
+    let _ = call("proxy_log", |memory| {
+        memory.log.push((level, message.to_owned()));
+        Ok(())
+    });
 }
 
 pub(crate) fn log_level() -> Result<u32, Status> {
@@ -272,6 +286,7 @@ pub(crate) fn http_call(upstream: &str, headers: &[u8], body: &[u8], millisecond
         let id = memory.called.len() as u32 + 1;
         memory.called.push(Called {
             id,
+            kind: CallKind::Http,
             context: memory.effective,
             upstream: upstream.to_owned(),
             headers: owned_pairs(headers)?,
@@ -283,8 +298,45 @@ pub(crate) fn http_call(upstream: &str, headers: &[u8], body: &[u8], millisecond
     })
 }
 
+/// `target` is the upstream, the service and the method.
+pub(crate) fn grpc_call(
+    target: (&str, &str, &str),
+    metadata: &[u8],
+    message: &[u8],
+    milliseconds: u32,
+) -> Result<u32, Status> {
+    call("proxy_grpc_call", |memory| {
+        let id = memory.called.len() as u32 + 1;
+        let mut headers = vec![
+            (":method".to_owned(), "POST".to_owned()),
+            (":path".to_owned(), format!("/{}/{}", target.1, target.2)),
+        ];
+        headers.extend(owned_pairs(metadata)?);
+        memory.called.push(Called {
+            id,
+            kind: CallKind::Grpc,
+            context: memory.effective,
+            upstream: target.0.to_owned(),
+            headers,
+            body: message.to_vec(),
+            timeout: milliseconds,
+            answered: false,
+        });
+        Ok(id)
+    })
+}
+
+pub(crate) fn grpc_cancel(id: u32) -> Result<(), Status> {
+    call("proxy_grpc_cancel", |memory| {
+        let mut open = memory.called.iter_mut().filter(|call| !call.answered);
+        let call = open.find(|call| call.id == id).ok_or(Status::NotFound)?;
+        call.answered = true;
+        Ok(())
+    })
+}
+
 pub(crate) fn call_status() -> Result<(u32, Vec<u8>), Status> {
-    call("proxy_get_status", |_| Ok((0, Vec::new())))
+    call("proxy_get_status", |memory| Ok(memory.call_status.clone()))
 }
 
 pub(crate) fn shared_data(key: &str) -> Result<Option<(Vec<u8>, u32)>, Status> {

@@ -41,13 +41,28 @@ use std::time::Duration;
 
 use crate::guest::{Guest, Side};
 use crate::hooks::Hooks;
-use crate::memory::{self, Kept, Memory};
+use crate::memory::{self, CallKind, Called, Kept, Memory};
 use crate::wire::{Action, Buffer, LogLevel, Map, Status};
-use crate::{callout, task, timer};
+use crate::{callout, grpc, task, timer};
 
 pub use connection::Connection;
 pub use exchange::{Answered, Exchange};
-pub use script::{Asked, Script, answer, no_answer};
+pub use script::{Asked, Script, answer, grpc_answer, grpc_failure, no_answer};
+
+/// Every status that a host can answer a call with in place of `OK`, for [`fail`]; the last one stands for those that are not
+/// known.
+pub const STATUSES: [Status; 10] = [
+    Status::NotFound,
+    Status::BadArgument,
+    Status::SerializationFailure,
+    Status::ParseFailure,
+    Status::InvalidMemoryAccess,
+    Status::Empty,
+    Status::CasMismatch,
+    Status::InternalFailure,
+    Status::Unimplemented,
+    Status::Other(77),
+];
 
 const ROOT: u32 = 1;
 
@@ -74,6 +89,7 @@ impl<P: Hooks> Gateway<P> {
 
     fn fresh(config: &str) -> Gateway<P> {
         callout::reset();
+        grpc::reset();
         task::reset();
         timer::reset();
         memory::with(|memory| {
@@ -223,22 +239,40 @@ impl<P: Hooks> Gateway<P> {
 
     /// Gives an answer to the plugin; that of a stream that is gone to nobody.
     fn give(&self, id: u32, script: Script) {
-        let context = memory::with(|memory| {
-            let call = memory.called.iter_mut().find(|call| call.id == id && !call.answered);
-            let context = call.map(|call| {
-                call.answered = true;
-                call.context
-            });
-            context.filter(|context| memory.contexts.get(context).is_some_and(|kept| !kept.gone))
+        let call = memory::with(|memory| {
+            let mut open = memory.called.iter_mut().filter(|call| !call.answered);
+            let call = open.find(|call| call.id == id)?;
+            call.answered = true;
+            let call = call.clone();
+            let kept = memory.contexts.get(&call.context)?;
+            (!kept.gone).then_some(call)
         });
-        if context.is_none() {
-            return;
+        let Some(call) = call else { return };
+        if call.kind == CallKind::Grpc {
+            let timed_out = script.delay >= Duration::from_millis(u64::from(call.timeout));
+            return self.give_grpc(&call, script.into_grpc(timed_out));
         }
         let (headers, body) = script.into_parts();
         let (count, size) = (headers.len(), body.len());
         memory::with(|memory| memory.answer = (headers, body));
         self.enter(ROOT);
         self.guest.call_answered(ROOT, id, count, size, 0);
+    }
+
+    fn give_grpc(&self, call: &Called, outcome: Result<Vec<u8>, (u32, String)>) {
+        self.enter(call.context);
+        match outcome {
+            Ok(message) => {
+                let size = message.len();
+                memory::with(|memory| memory.answer = (Vec::new(), message));
+                self.guest.grpc_received(call.context, call.id, size);
+            }
+            Err((status, message)) => {
+                memory::with(|memory| memory.call_status = (status, message.into_bytes()));
+                self.guest.grpc_closed(call.context, call.id, status);
+                memory::with(|memory| memory.call_status = (0, Vec::new()));
+            }
+        }
     }
 
     /// What a plugin has let go goes on.

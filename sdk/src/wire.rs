@@ -102,6 +102,8 @@ pub(crate) enum Buffer {
     UpstreamData = 3,
     /// The body that a callout was answered with.
     CallBody = 4,
+    /// The message that a gRPC call was answered with.
+    GrpcMessage = 5,
     /// The plugin's configuration.
     Configuration = 7,
 }

@@ -6,7 +6,7 @@ use lockgate_sdk::metrics::{Counter, Family, Gauge, Histogram};
 use lockgate_sdk::prelude::*;
 use lockgate_sdk::property::{CONSUMER_NAME, Property, RESPONSE_CODE};
 use lockgate_sdk::template::Template;
-use lockgate_sdk::testing::{self, Gateway};
+use lockgate_sdk::testing::{self, Gateway, STATUSES};
 use lockgate_sdk::{Status, cache, counter, foreign, now, shared, tick_every};
 
 /// A plugin whose request hook is given by the test.
@@ -28,19 +28,6 @@ impl Plugin for Any {
         HOOK.with_borrow_mut(|hook| hook(request)).map(|()| Flow::Continue)
     }
 }
-
-const STATUSES: [Status; 10] = [
-    Status::NotFound,
-    Status::BadArgument,
-    Status::SerializationFailure,
-    Status::ParseFailure,
-    Status::InvalidMemoryAccess,
-    Status::Empty,
-    Status::CasMismatch,
-    Status::InternalFailure,
-    Status::Unimplemented,
-    Status::Other(77),
-];
 
 /// Runs `hook` in a request while `call` fails; what it returned.
 fn failing(
@@ -173,6 +160,41 @@ fn time_and_metrics() {
     check("proxy_record_metric", &[], |_| Gauge::define("g")?.set(1));
     check("proxy_record_metric", &[], |_| Histogram::define("h")?.record(1));
     check("proxy_get_metric", &[], |_| Counter::define("c")?.value().map(drop));
+}
+
+#[test]
+fn logs_that_the_host_refuses_cost_only_the_line() {
+    for status in STATUSES {
+        for call in ["proxy_log", "proxy_get_log_level"] {
+            testing::fail(call, status);
+            let outcome = failing(call, status, |_| {
+                log::error!("a line");
+                Ok(())
+            });
+            assert_eq!(outcome, Ok(()), "{call} {status:?}");
+        }
+    }
+}
+
+/// The calls to the host that the SDK makes, from where they are declared.
+#[test]
+fn every_call_to_the_host_is_tried_with_every_status() {
+    let imports = include_str!("../src/ffi.rs");
+    let tests = [include_str!("statuses.rs"), include_str!("waiting_statuses.rs")].concat();
+    let declared = imports
+        .lines()
+        .filter_map(|line| line.strip_prefix("    fn ")?.split_once('('));
+    let calls: Vec<_> = declared
+        .map(|(name, _)| name)
+        .filter(|name| !name.starts_with("__"))
+        .collect();
+    assert!(calls.len() > 25, "{calls:?}");
+    for call in calls {
+        assert!(
+            tests.contains(&format!("\"{call}\"")),
+            "no test has {call} answer with a wrong status"
+        );
+    }
 }
 
 #[test]

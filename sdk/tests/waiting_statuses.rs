@@ -4,21 +4,8 @@
 use std::time::Duration;
 
 use lockgate_sdk::prelude::*;
-use lockgate_sdk::testing::{self, Gateway, answer, no_answer};
-use lockgate_sdk::{Body, Chunk, Queue, Status, TcpPlugin, Upstream, random, sleep};
-
-const STATUSES: [Status; 10] = [
-    Status::NotFound,
-    Status::BadArgument,
-    Status::SerializationFailure,
-    Status::ParseFailure,
-    Status::InvalidMemoryAccess,
-    Status::Empty,
-    Status::CasMismatch,
-    Status::InternalFailure,
-    Status::Unimplemented,
-    Status::Other(77),
-];
+use lockgate_sdk::testing::{self, Gateway, STATUSES, answer, grpc_failure, no_answer};
+use lockgate_sdk::{Body, Chunk, Queue, Status, TcpPlugin, Upstream, random, sleep, timeout};
 
 struct Waits(Upstream);
 
@@ -33,6 +20,14 @@ impl Plugin for Waits {
             "/call" => {
                 let answer = self.0.get("/").await?;
                 request.set_header("x-answer", answer.body())?;
+            }
+            "/grpc" => {
+                let answer = self.0.grpc("test.Echo", "Unary").message("hello").await?;
+                request.set_header("x-answer", answer)?;
+            }
+            "/grpc-dropped" => {
+                let call = self.0.grpc("test.Echo", "Unary").timeout(Duration::from_secs(9));
+                request.set_header("x-late", timeout(Duration::ZERO, call).await?.is_none().to_string())?;
             }
             "/sleep" => sleep(Duration::from_millis(1)).await?,
             "/collect" => drop(body.collect(100).await?),
@@ -110,6 +105,31 @@ fn fails(path: &str, call: &'static str, fine: &[Status]) {
 #[test]
 fn a_callout_that_cannot_be_sent() {
     fails("/call", "proxy_http_call", &[]);
+}
+
+#[test]
+fn a_grpc_call_that_cannot_be_sent_read_or_cancelled() {
+    fails("/grpc", "proxy_grpc_call", &[]);
+    for status in STATUSES {
+        let gateway = gateway();
+        let exchange = gateway.get("/grpc").send();
+        testing::fail("proxy_get_buffer_bytes", status);
+        gateway.advance(Duration::from_millis(1));
+        let expected = (status != Status::NotFound).then_some(500);
+        assert_eq!(exchange.status(), expected, "{status:?}: {:?}", testing::log());
+
+        testing::heal();
+        testing::fail("proxy_grpc_cancel", status);
+        let exchange = gateway.get("/grpc-dropped").send();
+        gateway.advance(Duration::from_millis(1));
+        assert_eq!(exchange.forwarded("x-late").as_deref(), Some("true"), "{status:?}");
+    }
+    for status in STATUSES {
+        let gateway = gateway().upstream("side", |_| grpc_failure(7, "not you"));
+        testing::fail("proxy_get_status", status);
+        assert_eq!(gateway.get("/grpc").send().status(), Some(500), "{status:?}");
+        assert!(logged("a gRPC call was answered with the status 7"));
+    }
 }
 
 #[test]

@@ -72,7 +72,7 @@ def envoy_binary():
 def head(setting):
     day = datetime.date.today().isoformat()
     return (
-        f"{day}, {machine.description()}; medians of {setting.rounds} rounds. The first five rows are multiples of\n"
+        f"{day}, {machine.description()}; medians of {setting.rounds} rounds. Cells with a time are multiples of\n"
         "nginx's CPU time per request for plain proxying, with the time itself behind.\n\n"
     )
 

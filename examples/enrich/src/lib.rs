@@ -5,16 +5,12 @@ use std::time::Duration;
 use lockgate_sdk::prelude::*;
 use lockgate_sdk::{Answer, Upstream, join};
 
-struct Enrich {
-    users: Upstream,
-    plans: Upstream,
-}
+struct Enrich;
 
 #[plugin]
 impl Plugin for Enrich {
     fn new(_: NoConfig) -> Result<Self, ConfigError> {
-        let (users, plans) = (Upstream::new("users"), Upstream::new("plans"));
-        Ok(Enrich { users, plans })
+        Ok(Enrich)
     }
 
     async fn on_request(&self, request: &mut Request) -> Result<Flow> {
@@ -22,15 +18,11 @@ impl Plugin for Enrich {
         if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Ok(reply(400).text("x-user-id is missing or malformed").into());
         }
-        let user = self
-            .users
-            .get(&format!("/users/{id}"))
-            .timeout(Duration::from_millis(500));
-        let plan = self
-            .plans
-            .get(&format!("/plans/{id}"))
-            .timeout(Duration::from_millis(500));
-        let (user, plan) = join(user, plan).await;
+        let ask = |service| {
+            let callout = Upstream::new(service).get(&format!("/{service}/{id}"));
+            callout.timeout(Duration::from_millis(500))
+        };
+        let (user, plan) = join(ask("users"), ask("plans")).await;
         let Ok(user) = user.and_then(Answer::successful) else {
             return Ok(reply(403).text("no such user").into());
         };

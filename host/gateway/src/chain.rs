@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use lockgate_sandbox::exchange::{LocalResponse, SharedExchange};
+use lockgate_sandbox::exchange::{LocalResponse, SharedExchange, Side};
 use lockgate_sandbox::settings::OnError;
 use lockgate_sandbox::{Action, Failure, Hooks, Stream, Vm};
 
@@ -22,6 +22,15 @@ pub(crate) enum Direction {
     Request,
     /// From the upstream to the client, last plugin first.
     Response,
+}
+
+impl From<Direction> for Side {
+    fn from(direction: Direction) -> Side {
+        match direction {
+            Direction::Request => Side::Request,
+            Direction::Response => Side::Response,
+        }
+    }
 }
 
 /// What ends a message's way through the chain before its end.

@@ -174,7 +174,7 @@ impl Lane {
             self.chain.asked()?;
             let link = self.stages[index].link;
             if self.chain.lost(link)? || self.chain.resumed(link, self.direction) {
-                let part = self.stages[index].release();
+                let part = self.release(index);
                 self.stages[index].tapped(&part);
                 if !part.is_nothing() {
                     self.set_pending(part, index + 1);
@@ -285,9 +285,13 @@ impl Lane {
         };
         let mut action = if stage.paused { Action::Pause } else { Action::Continue };
         let fresh = !part.data.is_empty();
+        let (is_held, direction) = (stage.paused, self.direction);
+        if is_held {
+            self.take_back(index);
+        }
+        let stage = &mut self.stages[index];
         stage.held.end = part.end;
         stage.held.data.append(part.data);
-        let direction = self.direction;
         if body_hook && (fresh || part.end == End::Last) {
             let last = part.end == End::Last;
             action = self.with_body(index, body, |stream| match direction {
@@ -316,7 +320,31 @@ impl Lane {
                 Direction::Response => Problem::ResponseTooLarge,
             }));
         }
+        self.leave(index);
         Ok(None)
+    }
+
+    /// Leaves what a stage holds where its plugin can read and change it between its body callbacks.
+    fn leave(&mut self, index: usize) {
+        let stage = &mut self.stages[index];
+        let held = std::mem::take(&mut stage.held.data);
+        let mut exchange = self.chain.exchange.borrow_mut();
+        exchange.held.put(stage.link, self.direction.into(), held);
+    }
+
+    /// Gives a stage back what was left for its plugin.
+    fn take_back(&mut self, index: usize) {
+        let stage = &mut self.stages[index];
+        let mut exchange = self.chain.exchange.borrow_mut();
+        stage.held.data = exchange.held.take(stage.link, self.direction.into());
+    }
+
+    /// Lets go of what a stage holds.
+    fn release(&mut self, index: usize) -> Part {
+        if self.stages[index].paused {
+            self.take_back(index);
+        }
+        self.stages[index].release()
     }
 
     /// A body callback: what the stage holds lies in the exchange while the guest runs.

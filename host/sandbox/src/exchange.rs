@@ -8,6 +8,7 @@ mod ask;
 mod body;
 mod facts;
 mod halves;
+mod held;
 mod properties;
 
 use std::cell::RefCell;
@@ -22,6 +23,7 @@ pub use ask::{Asked, LocalResponse, Positions};
 pub use body::{BodyBuffer, BodySink, Tap};
 pub use facts::{Connection, Facts, Moment, TlsFacts};
 pub use halves::{Halves, Way};
+pub use held::{HeldBodies, Side};
 pub use properties::{Properties, PropertiesFull};
 
 use crate::trace::CallTrace;
@@ -87,6 +89,8 @@ pub struct Exchange {
     pub request_body: BodyBuffer,
     /// What buffer calls see of the response body: put there before a body callback, taken after it.
     pub response_body: BodyBuffer,
+    /// What plugins hold of bodies between their body callbacks.
+    pub held: HeldBodies,
     /// The bytes of a TCP connection that each plugin sees, by its place in the chain; none for a request, which has a head
     /// and bodies instead.
     pub tcp: Option<Box<[Halves]>>,
@@ -118,6 +122,7 @@ impl Exchange {
             response_trailers: None,
             request_body: BodyBuffer::default(),
             response_body: BodyBuffer::default(),
+            held: HeldBodies::default(),
             tcp: None,
             facts,
             properties: Properties::default(),

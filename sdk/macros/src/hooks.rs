@@ -183,7 +183,7 @@ impl Written<'_> {
 }
 
 /// All exports; a module has those whose need is given.
-pub(crate) const EXPORTS: [Export; 18] = [
+pub(crate) const EXPORTS: [Export; 20] = [
     export(
         "proxy_on_context_create(id: u32, parent: u32)",
         "guest.create(id, parent)",
@@ -237,6 +237,16 @@ pub(crate) const EXPORTS: [Export; 18] = [
     export(
         "proxy_on_http_call_response(id: u32, call: u32, headers: usize, body: usize, trailers: usize)",
         "guest.call_answered(id, call, headers, body, trailers)",
+        |hooks| hooks.waits(),
+    ),
+    export(
+        "proxy_on_grpc_receive(id: u32, call: u32, size: usize)",
+        "guest.grpc_received(id, call, size)",
+        |hooks| hooks.waits(),
+    ),
+    export(
+        "proxy_on_grpc_close(id: u32, call: u32, status: u32)",
+        "guest.grpc_closed(id, call, status)",
         |hooks| hooks.waits(),
     ),
     export(

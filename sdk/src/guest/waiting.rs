@@ -10,13 +10,13 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use super::{Guest, Hooks, Side, UNCONFIGURED, conclude, report};
-use crate::channel::{Channel, Want};
+use crate::channel::{Channel, Late, Want};
 use crate::error::{Error, Result};
 use crate::plugin::Flow;
 use crate::state::Borrow;
 use crate::task::{self, Background, Key, Task};
 use crate::wire::Action;
-use crate::{callout, context, host, timer};
+use crate::{callout, context, grpc, host, timer};
 
 impl<P: Hooks> Guest<P> {
     /// Begins a hook that waits and takes no state.
@@ -238,6 +238,20 @@ impl<P: Hooks> Guest<P> {
         self.drain();
     }
 
+    /// `proxy_on_grpc_receive`: the message goes to who waits for it.
+    pub fn grpc_received(&self, context: u32, call: u32, size: usize) {
+        self.serve(context);
+        grpc::received(call, size);
+        self.drain();
+    }
+
+    /// `proxy_on_grpc_close`: a call has failed.
+    pub fn grpc_closed(&self, context: u32, call: u32, status: u32) {
+        self.serve(context);
+        grpc::closed(call, status);
+        self.drain();
+    }
+
     /// `proxy_on_tick`.
     pub fn tick(&self, root: u32) {
         if !P::WAITS {
@@ -379,19 +393,6 @@ impl<P: Hooks> Guest<P> {
             _ => P::request_chunk(self, id, size, end),
         }
     }
-}
-
-/// What a hook that does not wait was called with, for when it runs later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Late {
-    /// Nothing that could run later.
-    Never,
-    /// A head; whether it is all.
-    Head(bool),
-    /// What lies in the host of a body, and whether it is the end.
-    Piece(usize, bool),
-    /// Trailers.
-    Trailers,
 }
 
 enum Taken {

@@ -50,6 +50,7 @@ pub struct Script {
     headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
     pub(super) delay: Duration,
+    grpc: Option<(u32, String)>,
 }
 
 /// An answer with this status and no body.
@@ -59,6 +60,23 @@ pub fn answer(status: u16) -> Script {
         headers: Vec::new(),
         body: Vec::new(),
         delay: Duration::ZERO,
+        grpc: None,
+    }
+}
+
+/// A gRPC call goes well, with this message.
+pub fn grpc_answer(message: impl Into<Vec<u8>>) -> Script {
+    Script {
+        body: message.into(),
+        ..answer(200)
+    }
+}
+
+/// A gRPC call fails, with this status and what comes with it.
+pub fn grpc_failure(status: u32, message: &str) -> Script {
+    Script {
+        grpc: Some((status, message.to_owned())),
+        ..answer(200)
     }
 }
 
@@ -96,6 +114,27 @@ impl Script {
     pub fn after(mut self, delay: Duration) -> Script {
         self.delay = delay;
         self
+    }
+
+    /// The message that a gRPC call is answered with, or its status and what comes with that. An HTTP status is told as
+    /// gRPC's mapping has it.
+    pub(super) fn into_grpc(self, timed_out: bool) -> Result<Vec<u8>, (u32, String)> {
+        match (self.grpc, self.status) {
+            (Some((0, _)), _) | (None, Some(200)) => Ok(self.body),
+            (Some(failure), _) => Err(failure),
+            (None, None) if timed_out => Err((4, "deadline exceeded".to_owned())),
+            (None, None | Some(429 | 502 | 503 | 504)) => Err((14, "unavailable".to_owned())),
+            (None, Some(status)) => {
+                let code = match status {
+                    400 => 13,
+                    401 => 16,
+                    403 => 7,
+                    404 => 12,
+                    _ => 2,
+                };
+                Err((code, format!("HTTP status {status}")))
+            }
+        }
     }
 
     /// What becomes of it under the callout's timeout.

@@ -26,7 +26,7 @@ impl Lane {
             }
             let link = self.stages[index].link;
             if self.chain.lost(link)? || self.chain.resumed(link, self.direction) {
-                let part = self.stages[index].release();
+                let part = self.release(index);
                 self.stages[index].tapped(&part);
                 return Poll::Ready(self.pass(index + 1, part, all).map(|part| self.emit(part)));
             }

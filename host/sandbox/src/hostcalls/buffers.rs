@@ -5,7 +5,7 @@ use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
-use crate::exchange::{BodyBuffer, Exchange, Way};
+use crate::exchange::{BodyBuffer, Exchange, Side, Way};
 use crate::guest::{self, Answer, Caller, Out, Span, host_call};
 use crate::incident::{Expulsion, Refusal};
 use crate::outside::GrpcEvent;
@@ -76,10 +76,7 @@ fn write(caller: &mut Caller<'_>, kind: i32, start: i32, size: i32, data: Span) 
     let limit = state.plugin.spec().limits.body_growth.as_usize();
     let exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?;
     let mut exchange = exchange.borrow_mut();
-    let body = body_mut(&mut exchange, kind, state.effective.position).ok_or(Status::NotFound)?;
-    if !is_there(state.phase, kind, body.is_empty()) {
-        return Err(Status::NotFound.into());
-    }
+    let body = body_mut(&mut exchange, kind, state.effective.position, state.phase).ok_or(Status::NotFound)?;
     let replaced = (size.cast_unsigned() as usize).min(body.len());
     if data.len() > replaced && (body.len() - replaced).saturating_add(data.len()) > limit {
         // What a plugin makes of a body lives in the host's memory, but is the plugin's doing.
@@ -98,12 +95,8 @@ fn length(state: &State, kind: BufferType) -> Result<usize, Status> {
         | BufferType::DownstreamData
         | BufferType::UpstreamData => {
             let exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?.borrow();
-            let body = body(&exchange, kind, state.effective.position).ok_or(Status::NotFound)?;
-            if is_there(state.phase, kind, body.is_empty()) {
-                Ok(body.len())
-            } else {
-                Err(Status::NotFound)
-            }
+            let body = body(&exchange, kind, state.effective.position, state.phase);
+            Ok(body.ok_or(Status::NotFound)?.len())
         }
         _ => plain(state, kind).map(<[u8]>::len).ok_or(Status::NotFound),
     }
@@ -116,7 +109,7 @@ fn copy(state: &State, kind: BufferType, start: usize, target: &mut [u8]) -> Opt
         | BufferType::DownstreamData
         | BufferType::UpstreamData => {
             let exchange = state.effective.exchange.as_ref()?.borrow();
-            let read = body(&exchange, kind, state.effective.position)?.read(start, target);
+            let read = body(&exchange, kind, state.effective.position, state.phase)?.read(start, target);
             (read == target.len()).then_some(())
         }
         _ => {
@@ -141,23 +134,34 @@ fn plain(state: &State, kind: BufferType) -> Option<&[u8]> {
     }
 }
 
-/// The bytes behind a kind of buffer. A request has bodies, a TCP connection has halves, one for each plugin.
-fn body(exchange: &Exchange, kind: BufferType, position: usize) -> Option<&BodyBuffer> {
-    match (kind, &exchange.tcp) {
-        (BufferType::HttpRequestBody, None) => Some(&exchange.request_body),
-        (BufferType::HttpResponseBody, None) => Some(&exchange.response_body),
-        (kind, Some(halves)) => Some(halves.get(position)?.of(way(kind)?)),
-        _ => None,
-    }
+/// The bytes behind a kind of buffer. A request has bodies: what its plugin holds of them, or, in a body callback, what lies
+/// there for it. A TCP connection has halves, one for each plugin.
+fn body(exchange: &Exchange, kind: BufferType, position: usize, phase: Phase) -> Option<&BodyBuffer> {
+    let (side, current) = match (kind, &exchange.tcp) {
+        (BufferType::HttpRequestBody, None) => (Side::Request, &exchange.request_body),
+        (BufferType::HttpResponseBody, None) => (Side::Response, &exchange.response_body),
+        (kind, Some(halves)) => {
+            let half = halves.get(position)?.of(way(kind)?);
+            return is_there(phase, kind, half.is_empty()).then_some(half);
+        }
+        _ => return None,
+    };
+    let held = exchange.held.find(position, side);
+    held.or_else(|| is_there(phase, kind, current.is_empty()).then_some(current))
 }
 
-fn body_mut(exchange: &mut Exchange, kind: BufferType, position: usize) -> Option<&mut BodyBuffer> {
-    match (kind, &mut exchange.tcp) {
-        (BufferType::HttpRequestBody, None) => Some(&mut exchange.request_body),
-        (BufferType::HttpResponseBody, None) => Some(&mut exchange.response_body),
-        (kind, Some(halves)) => Some(halves.get_mut(position)?.of_mut(way(kind)?)),
-        _ => None,
-    }
+fn body_mut(exchange: &mut Exchange, kind: BufferType, position: usize, phase: Phase) -> Option<&mut BodyBuffer> {
+    let (side, current) = match (kind, &mut exchange.tcp) {
+        (BufferType::HttpRequestBody, None) => (Side::Request, &mut exchange.request_body),
+        (BufferType::HttpResponseBody, None) => (Side::Response, &mut exchange.response_body),
+        (kind, Some(halves)) => {
+            let half = halves.get_mut(position)?.of_mut(way(kind)?);
+            return is_there(phase, kind, half.is_empty()).then_some(half);
+        }
+        _ => return None,
+    };
+    let held = exchange.held.find_mut(position, side);
+    held.or_else(|| is_there(phase, kind, current.is_empty()).then_some(current))
 }
 
 fn way(kind: BufferType) -> Option<Way> {

@@ -37,6 +37,22 @@ impl Plugin for Waits {
                 let answer = self.side.post("/ask").text("really?").await?.successful()?;
                 request.set_header("x-answer", answer.body())?;
             }
+            "/grpc" => {
+                let call = Upstream::new("grpc")
+                    .grpc("test.Echo", "Unary")
+                    .metadata("x-c-asked", "yes");
+                let answer = call.message("hello").timeout(Duration::from_secs(1)).await?;
+                request.set_header("x-answer", answer)?;
+            }
+            "/grpc-fails" => match Upstream::new("grpc").grpc("test.Echo", "Fail").await {
+                Err(Error::Grpc { status, .. }) => request.set_header("x-grpc-status", status.to_string())?,
+                _ => return Ok(reply(500).into()),
+            },
+            "/grpc-late" => {
+                let slow = Upstream::new("grpc").grpc("test.Echo", "Silent");
+                let in_time = timeout(Duration::from_millis(30), slow).await?.is_some();
+                request.set_header("x-in-time", in_time.to_string())?;
+            }
             "/whole" => {
                 let text = body.collect(1000).await?;
                 if text.starts_with(b"bad") {

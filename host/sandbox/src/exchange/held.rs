@@ -1,0 +1,56 @@
+//! [`HeldBodies`]: what plugins hold of a message's body between their callbacks, so that they can read and change it in
+//! others: when the answer to a callout comes, or at a tick.
+
+use smallvec::SmallVec;
+
+use super::BodyBuffer;
+
+/// Whose body it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The request's.
+    Request,
+    /// The response's.
+    Response,
+}
+
+/// What each plugin of a chain holds. It sees its own, and nobody else does.
+#[derive(Debug, Default)]
+pub struct HeldBodies(SmallVec<[Held; 1]>);
+
+#[derive(Debug)]
+struct Held {
+    /// The plugin's place in the chain.
+    position: usize,
+    side: Side,
+    body: BodyBuffer,
+}
+
+impl HeldBodies {
+    /// The plugin at `position` holds this until it is taken back.
+    pub fn put(&mut self, position: usize, side: Side, body: BodyBuffer) {
+        self.0.push(Held { position, side, body });
+    }
+
+    /// What the plugin at `position` has made of it; nothing if it holds nothing.
+    pub fn take(&mut self, position: usize, side: Side) -> BodyBuffer {
+        let at = self.0.iter().position(|held| held.is_of(position, side));
+        at.map_or_else(BodyBuffer::default, |at| self.0.swap_remove(at).body)
+    }
+
+    pub(crate) fn find(&self, position: usize, side: Side) -> Option<&BodyBuffer> {
+        let held = self.0.iter().find(|held| held.is_of(position, side));
+        held.map(|held| &held.body)
+    }
+
+    pub(crate) fn find_mut(&mut self, position: usize, side: Side) -> Option<&mut BodyBuffer> {
+        let held = self.0.iter_mut().find(|held| held.is_of(position, side));
+        held.map(|held| &mut held.body)
+    }
+}
+
+impl Held {
+    fn is_of(&self, position: usize, side: Side) -> bool {
+        self.position == position && self.side == side
+    }
+}

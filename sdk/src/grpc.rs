@@ -1,0 +1,209 @@
+//! [`GrpcCallout`]: unary gRPC calls that a plugin makes itself. Messages are bytes: what encodes them, as prost does, is the
+//! plugin's choice.
+//!
+//! ```
+//! # use lockgate_sdk::prelude::*;
+//! # use lockgate_sdk::Upstream;
+//! # use std::time::Duration;
+//! # async fn hook(permissions: &Upstream, question: Vec<u8>) -> Result<()> {
+//! let check = permissions.grpc("authz.v1.Authz", "Check").message(question);
+//! let answer = check.timeout(Duration::from_millis(200)).await?;
+//! # drop::<Vec<u8>>(answer); Ok(())
+//! # }
+//! ```
+
+use std::cell::Cell;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crate::callout::{TIMEOUT, Upstream};
+use crate::error::{Error, Result};
+use crate::expected::Expected;
+use crate::host;
+use crate::wire::{self, Buffer};
+
+impl Upstream {
+    /// A unary call of a method, like `grpc("helloworld.Greeter", "SayHello")`. The upstream speaks HTTP/2.
+    pub fn grpc(&self, service: &str, method: &str) -> GrpcCallout {
+        GrpcCallout {
+            upstream: self.name().to_owned(),
+            service: service.to_owned(),
+            method: method.to_owned(),
+            metadata: Vec::new(),
+            message: Vec::new(),
+            timeout: TIMEOUT,
+        }
+    }
+}
+
+/// A unary gRPC call. It is sent when it is awaited for the first time; dropping it before the answer cancels it.
+#[derive(Debug, Clone)]
+#[must_use = "a call is sent when it is awaited"]
+pub struct GrpcCallout {
+    upstream: String,
+    service: String,
+    method: String,
+    metadata: Vec<(String, String)>,
+    message: Vec<u8>,
+    timeout: Duration,
+}
+
+impl GrpcCallout {
+    /// The message, encoded. An empty one until it is set.
+    pub fn message(mut self, message: impl Into<Vec<u8>>) -> GrpcCallout {
+        self.message = message.into();
+        self
+    }
+
+    /// Adds a field of the initial metadata.
+    pub fn metadata(mut self, name: &str, value: impl Into<String>) -> GrpcCallout {
+        self.metadata.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// How long to wait, in whole milliseconds; 5 s until it is set.
+    pub fn timeout(mut self, timeout: Duration) -> GrpcCallout {
+        self.timeout = timeout;
+        self
+    }
+
+    fn send(&self, waker: &Waker) -> Result<u32> {
+        EVENTS.set(Some(EVENTS_OF_CALLS));
+        let milliseconds = u32::try_from(self.timeout.as_millis()).unwrap_or(u32::MAX);
+        let metadata = wire::encode_pairs(&self.metadata);
+        let target = (&*self.upstream, &*self.service, &*self.method);
+        let id = host::grpc_call(target, &metadata, &self.message, milliseconds);
+        let id = id.map_err(Error::host("proxy_grpc_call"))?;
+        CALLS.with(|calls| calls.expect(id, waker));
+        Ok(id)
+    }
+}
+
+impl IntoFuture for GrpcCallout {
+    type Output = Result<Vec<u8>>;
+    type IntoFuture = GrpcCall;
+
+    fn into_future(self) -> GrpcCall {
+        GrpcCall(Stage::Unsent(self))
+    }
+}
+
+/// A gRPC call that is awaited: the answer's message, encoded.
+///
+/// # Errors
+/// It yields `BAD_ARGUMENT` or `INTERNAL_FAILURE` for an upstream that does not exist, and [`Error::Grpc`] for every status
+/// but `OK`, also where there was no answer: `UNAVAILABLE` (14), or `DEADLINE_EXCEEDED` (4) when it took too long.
+#[derive(Debug)]
+#[must_use = "a call is sent when it is awaited"]
+pub struct GrpcCall(Stage);
+
+#[derive(Debug)]
+enum Stage {
+    Unsent(GrpcCallout),
+    Sent(u32),
+    Over,
+}
+
+impl Future for GrpcCall {
+    type Output = Result<Vec<u8>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Vec<u8>>> {
+        let id = match &self.0 {
+            Stage::Unsent(callout) => match callout.send(cx.waker()) {
+                Ok(id) => {
+                    self.0 = Stage::Sent(id);
+                    return Poll::Pending;
+                }
+                Err(error) => {
+                    self.0 = Stage::Over;
+                    return Poll::Ready(Err(error));
+                }
+            },
+            Stage::Sent(id) => *id,
+            Stage::Over => return Poll::Pending,
+        };
+        match CALLS.with(|calls| calls.collect(id, cx.waker())) {
+            Some(answer) => {
+                self.0 = Stage::Over;
+                Poll::Ready(answer)
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for GrpcCall {
+    fn drop(&mut self) {
+        if let Stage::Sent(id) = self.0
+            && CALLS.with(|calls| calls.forget(id))
+        {
+            // A host that cannot cancel it tells its answer to nobody.
+            let _ = host::grpc_cancel(id);
+        }
+    }
+}
+
+thread_local! {
+    static CALLS: Expected<Result<Vec<u8>>> = const { Expected::new() };
+    /// What the host's events do, as soon as there is a call: a module that makes none does not carry it.
+    static EVENTS: Cell<Option<Events>> = const { Cell::new(None) };
+}
+
+#[derive(Clone, Copy)]
+struct Events {
+    received: fn(u32, usize),
+    closed: fn(u32, u32),
+}
+
+const EVENTS_OF_CALLS: Events = Events {
+    received: keep,
+    closed: fail,
+};
+
+/// The host has the message of an answer; it can be read only now.
+pub(crate) fn received(id: u32, size: usize) {
+    if let Some(events) = EVENTS.get() {
+        (events.received)(id, size);
+    }
+}
+
+/// A call has failed, with this status.
+pub(crate) fn closed(id: u32, status: u32) {
+    if let Some(events) = EVENTS.get() {
+        (events.closed)(id, status);
+    }
+}
+
+fn keep(id: u32, size: usize) {
+    CALLS.with(|calls| {
+        if calls.is_awaited(id) {
+            calls.answer(id, message(size));
+        }
+    });
+}
+
+fn message(size: usize) -> Result<Vec<u8>> {
+    if size == 0 {
+        return Ok(Vec::new());
+    }
+    let bytes = host::buffer(Buffer::GrpcMessage, 0, size).map_err(Error::host("proxy_get_buffer_bytes"))?;
+    Ok(bytes.unwrap_or_default())
+}
+
+fn fail(id: u32, status: u32) {
+    CALLS.with(|calls| {
+        if calls.is_awaited(id) {
+            // Without the host's words the status says enough.
+            let message = host::call_status().map_or_else(|_| String::new(), |(_, message)| wire::text(message));
+            calls.answer(id, Err(Error::Grpc { status, message }));
+        }
+    });
+}
+
+/// In native tests: a new gateway starts with no calls.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn reset() {
+    CALLS.with(Expected::reset);
+}
