@@ -50,7 +50,6 @@ mod value;
 
 use crate::error::ConfigError;
 use crate::host;
-use crate::plugin::NoConfig;
 use crate::wire::Buffer;
 
 pub use bounds::{Length, Ranged, Written};
@@ -95,6 +94,10 @@ pub trait Config: Sized {
         None
     }
 }
+
+/// A configuration without any settings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NoConfig {}
 
 /// Reads a configuration from its text. None at all (`""` or `null`) is an empty object.
 ///

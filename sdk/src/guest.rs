@@ -3,6 +3,7 @@
 //! Not for plugin authors: [`#[plugin]`](macro@crate::plugin) writes the exports that call it. What hooks that wait need
 //! stands in `waiting`.
 
+mod answers;
 mod waiting;
 
 use std::cell::RefCell;

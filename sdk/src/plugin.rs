@@ -54,10 +54,6 @@ impl From<Reply> for Flow {
     }
 }
 
-/// A configuration without any settings.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct NoConfig {}
-
 /// A plugin: one value per configuration and worker, shared by all requests that pass it.
 ///
 /// The implementation stands under [`#[plugin]`](macro@crate::plugin). Besides `new` it has the **hooks** that the

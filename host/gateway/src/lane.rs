@@ -5,9 +5,9 @@
 //! It knows no network and makes no answer: what ends a message early is handed up as [`Stop`].
 
 mod flow;
+mod held;
 mod stage;
 
-use std::cell::RefMut;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -17,8 +17,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame};
+use lockgate_sandbox::Action;
 use lockgate_sandbox::exchange::BodyBuffer;
-use lockgate_sandbox::{Action, Failure, Stream};
 
 use stage::{End, Part, Stage};
 
@@ -322,51 +322,6 @@ impl Lane {
         }
         self.leave(index);
         Ok(None)
-    }
-
-    /// Leaves what a stage holds where its plugin can read and change it between its body callbacks.
-    fn leave(&mut self, index: usize) {
-        let stage = &mut self.stages[index];
-        let held = std::mem::take(&mut stage.held.data);
-        let mut exchange = self.chain.exchange.borrow_mut();
-        exchange.held.put(stage.link, self.direction.into(), held);
-    }
-
-    /// Gives a stage back what was left for its plugin.
-    fn take_back(&mut self, index: usize) {
-        let stage = &mut self.stages[index];
-        let mut exchange = self.chain.exchange.borrow_mut();
-        stage.held.data = exchange.held.take(stage.link, self.direction.into());
-    }
-
-    /// Lets go of what a stage holds.
-    fn release(&mut self, index: usize) -> Part {
-        if self.stages[index].paused {
-            self.take_back(index);
-        }
-        self.stages[index].release()
-    }
-
-    /// A body callback: what the stage holds lies in the exchange while the guest runs.
-    fn with_body(
-        &mut self,
-        index: usize,
-        phase: Phase,
-        call: impl FnOnce(&Stream) -> Result<Action, Failure>,
-    ) -> Result<Action, Stop> {
-        let held = std::mem::take(&mut self.stages[index].held.data);
-        *self.buffer() = held;
-        let outcome = self.chain.call(self.stages[index].link, self.direction, phase, call);
-        let held = std::mem::take(&mut *self.buffer());
-        self.stages[index].held.data = held;
-        outcome
-    }
-
-    fn buffer(&self) -> RefMut<'_, BodyBuffer> {
-        RefMut::map(self.chain.exchange.borrow_mut(), |exchange| match self.direction {
-            Direction::Request => &mut exchange.request_body,
-            Direction::Response => &mut exchange.response_body,
-        })
     }
 
     fn set_trailers(&self, trailers: HeaderMap) {

@@ -8,11 +8,10 @@ use serde::de::DeserializeOwned;
 
 use super::schema::{Kind, Schema};
 use super::value::Value;
-use super::{Config, json};
+use super::{Config, NoConfig, json};
 use crate::callout::Upstream;
 use crate::error::ConfigError;
 use crate::period::Period;
-use crate::plugin::NoConfig;
 use crate::template::Template;
 
 pub use crate::size::Size;

@@ -16,7 +16,7 @@ use crate::plugin::Flow;
 use crate::state::Borrow;
 use crate::task::{self, Background, Key, Task};
 use crate::wire::Action;
-use crate::{callout, context, grpc, host, timer};
+use crate::{context, host, timer};
 
 impl<P: Hooks> Guest<P> {
     /// Begins a hook that waits and takes no state.
@@ -229,27 +229,6 @@ impl<P: Hooks> Guest<P> {
         };
         self.drain();
         action
-    }
-
-    /// `proxy_on_http_call_response`: the answer goes to who waits for it.
-    pub fn call_answered(&self, context: u32, call: u32, headers: usize, body: usize, trailers: usize) {
-        self.serve(context);
-        callout::answered(call, headers, body, trailers);
-        self.drain();
-    }
-
-    /// `proxy_on_grpc_receive`: the message goes to who waits for it.
-    pub fn grpc_received(&self, context: u32, call: u32, size: usize) {
-        self.serve(context);
-        grpc::received(call, size);
-        self.drain();
-    }
-
-    /// `proxy_on_grpc_close`: a call has failed.
-    pub fn grpc_closed(&self, context: u32, call: u32, status: u32) {
-        self.serve(context);
-        grpc::closed(call, status);
-        self.drain();
     }
 
     /// `proxy_on_tick`.
