@@ -243,7 +243,7 @@ fn mended(mut bytes: &[u8]) -> String {
         };
         let (good, rest) = bytes.split_at_checked(error.valid_up_to()).unwrap_or((bytes, &[]));
         text.push_str(std::str::from_utf8(good).unwrap_or_default());
-        text.push_str("\u{fffd}");
+        text.push('\u{fffd}');
         bytes = error.error_len().and_then(|bad| rest.get(bad..)).unwrap_or_default();
         if bytes.is_empty() {
             return text;

@@ -68,14 +68,14 @@ pub(super) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for (index, character) in text.chars().enumerate() {
         if index == SHOWN {
-            out.push_str("…");
+            out.push('…');
             break;
         }
         if matches!(character, '"' | '\\') {
-            out.push_str("\\");
+            out.push('\\');
         }
         out.push(if character.is_control() { '\u{fffd}' } else { character });
     }
-    out.push_str("\"");
+    out.push('"');
     out
 }
