@@ -4,6 +4,7 @@
 //! stands in `waiting`.
 
 mod answers;
+mod hooks;
 mod waiting;
 
 use std::cell::RefCell;
@@ -20,9 +21,9 @@ use crate::table::Table;
 use crate::task::{Background, Task};
 use crate::wire::{Action, LogLevel};
 
+pub use self::hooks::Hooks;
 pub use crate::channel::Late;
 pub use crate::config;
-pub use crate::hooks::Hooks;
 pub use crate::wire::Direction as Side;
 
 /// All contexts of one module. A host may configure several root contexts in it.

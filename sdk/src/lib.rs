@@ -57,7 +57,6 @@ mod headers;
 #[path = "ffi/heap.rs"]
 #[allow(unsafe_code, reason = "the allocator of modules, to be tested")]
 mod heap;
-mod hooks;
 mod host;
 mod join;
 mod logging;

@@ -40,8 +40,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::guest::{Guest, Side};
-use crate::hooks::Hooks;
+use crate::guest::{Guest, Hooks, Side};
 use crate::memory::{self, Kept, Memory};
 use crate::wire::{Action, Buffer, LogLevel, Map, Status};
 use crate::{callout, grpc, task, timer};

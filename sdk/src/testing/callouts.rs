@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Asked, Gateway, ROOT, Script};
-use crate::hooks::Hooks;
+use crate::guest::Hooks;
 use crate::memory::{self, CallKind, Called};
 
 impl<P: Hooks> Gateway<P> {

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Gateway, ROOT};
-use crate::guest::Side;
-use crate::hooks::Hooks;
+use crate::guest::{Hooks, Side};
 use crate::memory::{self, Kept};
 use crate::wire::{Action, Buffer};
 

@@ -1,8 +1,8 @@
 //! [`Hooks`]: what [`#[plugin]`](macro@crate::plugin) makes of the hooks that an author has written: functions that the
 //! exports, and native tests, can call for any plugin.
 
+use super::Guest;
 use crate::error::ConfigError;
-use crate::guest::Guest;
 use crate::plugin::Plugin;
 use crate::wire::Action;
 
