@@ -27,6 +27,20 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             )
         },
     )?;
+    linker.func_wrap(ENV, HostCall::CloseStream.name(), |caller: Caller<'_>, stream: i32| {
+        host_call(
+            caller,
+            HostCall::CloseStream,
+            || [stream],
+            |caller| close(caller, StreamType::try_from(stream)?),
+        )
+    })?;
+    link_relatives(linker)?;
+    link_local_response(linker)
+}
+
+/// What stands for `proxy_continue_stream` in ABI 0.1.0, and what that has besides.
+fn link_relatives(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(ENV, HostCall::ContinueRequest.name(), |caller: Caller<'_>| {
         host_call(
             caller,
@@ -54,14 +68,10 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             },
         )
     })?;
-    linker.func_wrap(ENV, HostCall::CloseStream.name(), |caller: Caller<'_>, stream: i32| {
-        host_call(
-            caller,
-            HostCall::CloseStream,
-            || [stream],
-            |caller| close(caller, StreamType::try_from(stream)?),
-        )
-    })?;
+    Ok(())
+}
+
+fn link_local_response(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
         ENV,
         HostCall::SendLocalResponse.name(),

@@ -49,6 +49,30 @@ pub(super) fn link(linker: &mut Linker<State>, module: &str) -> wasmtime::Result
             random(caller, Span::new(at, len))
         })
     })?;
+    linker.func_wrap(module, "sched_yield", |caller: Caller<'_>| {
+        call(caller, "sched_yield", [], |_| Ok(()))
+    })?;
+    // Nobody waits in here: nothing is ready, and the guest goes on.
+    linker.func_wrap(
+        module,
+        "poll_oneoff",
+        |caller: Caller<'_>, _: i32, _: i32, _: i32, out: i32| {
+            call(caller, "poll_oneoff", [out], |caller| nothing_ready(caller, out))
+        },
+    )?;
+    linker.func_wrap(
+        module,
+        "proc_exit",
+        |caller: Caller<'_>, code: i32| -> wasmtime::Result<()> {
+            call(caller, "proc_exit", [code], |_| Ok(()));
+            Err(wasmtime::Error::new(Exit(code)))
+        },
+    )?;
+    link_surroundings(linker, module)
+}
+
+/// What a program is started with: an environment, and no arguments.
+fn link_surroundings(linker: &mut Linker<State>, module: &str) -> wasmtime::Result<()> {
     linker.func_wrap(
         module,
         "environ_sizes_get",
@@ -79,25 +103,6 @@ pub(super) fn link(linker: &mut Linker<State>, module: &str) -> wasmtime::Result
     linker.func_wrap(module, "args_get", |caller: Caller<'_>, at: i32, bytes: i32| {
         call(caller, "args_get", [at, bytes], |_| Ok(()))
     })?;
-    linker.func_wrap(module, "sched_yield", |caller: Caller<'_>| {
-        call(caller, "sched_yield", [], |_| Ok(()))
-    })?;
-    // Nobody waits in here: nothing is ready, and the guest goes on.
-    linker.func_wrap(
-        module,
-        "poll_oneoff",
-        |caller: Caller<'_>, _: i32, _: i32, _: i32, out: i32| {
-            call(caller, "poll_oneoff", [out], |caller| nothing_ready(caller, out))
-        },
-    )?;
-    linker.func_wrap(
-        module,
-        "proc_exit",
-        |caller: Caller<'_>, code: i32| -> wasmtime::Result<()> {
-            call(caller, "proc_exit", [code], |_| Ok(()));
-            Err(wasmtime::Error::new(Exit(code)))
-        },
-    )?;
     Ok(())
 }
 
