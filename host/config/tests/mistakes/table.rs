@@ -291,7 +291,7 @@ gateway.json:12:57: /upstreams/orders/endpoints/2: "127.0.0.1:99999" has no port
         title: "an inline plugin with an unknown key",
         wrote: r#""module": "cors", "confg""#,
         instead_of: r#""module": "cors", "config""#,
-        told: r#"gateway.json:28:46: /routes/1/chain/1/confg: unknown key "confg", expected "capabilities", "config", "env", "isolation", "limits", "module", "on_error", "root_id", "sha256", "vm_config" or "vm_id"
+        told: r#"gateway.json:28:46: /routes/1/chain/1/confg: unknown key "confg", expected "capabilities", "config", "env", "isolation", "limits", "module", "on_error", "root_id", "sha256", "signed_by", "vm_config" or "vm_id"
   help: did you mean "config"?"#,
     },
     Mistake {
