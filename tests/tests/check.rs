@@ -103,6 +103,27 @@ fn a_function_that_nobody_has_is_told_where_it_is_allowed() {
 }
 
 #[test]
+fn modules_and_functions_that_are_not_there_are_told_beside_other_mistakes() {
+    let config = filled(json!({
+        "upstreams": { "app": { "endpoints": ["127.0.0.1:1"], "connect_timeout": 5 } },
+        "plugins": {
+            "label": { "module": "tga" },
+            "other": { "module": "tag", "capabilities": { "foreign_functions": ["lockgate.countre"] } },
+        },
+    }));
+    let (code, said) = check(&config.to_string());
+    assert_eq!(code, Some(1), "{said}");
+    for told in [
+        "/upstreams/app/connect_timeout: ",
+        "/plugins/label/module: module \"tga\" (tga.wasm in plugin_dir): there is no such file",
+        "/plugins/other/capabilities/foreign_functions/0: ",
+    ] {
+        assert_eq!(said.matches(told).count(), 1, "{told} in {said}");
+    }
+    assert_eq!(said.matches("gateway.json:").count(), 3, "{said}");
+}
+
+#[test]
 fn broken_json_is_located() {
     let (code, said) = check(
         "{\n  \"listeners\": { \"web\": { \"listen\": \"127.0.0.1:8080\" } },\n  \"upstreams\": { \"app\": { \"endpoints\": [ \"127.0.0.1:9\" ] }\n",

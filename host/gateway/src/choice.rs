@@ -6,12 +6,15 @@ use lockgate_sandbox::Module;
 
 use crate::modules::{Candidate, Modules};
 
+/// Why there is no module where there is no file of its name.
+pub(crate) const ABSENT: &str = "there is no such file";
+
 /// The module that a plugin should run. If that is not what the file holds, the reason is told and kept.
 ///
 /// # Errors
 /// There is none, and why.
 pub(crate) fn choose(modules: &mut Modules, model: &PluginModel) -> Result<Module, String> {
-    let file = modules.get(&model.module).ok_or("there is no such file")?;
+    let file = modules.get(&model.module).ok_or(ABSENT)?;
     let refused = match &file.newest {
         None => None,
         Some(newest) => match accepts(model, newest) {
@@ -22,7 +25,7 @@ pub(crate) fn choose(modules: &mut Modules, model: &PluginModel) -> Result<Modul
     let proven = file.proven.as_ref().filter(|proven| accepts(model, proven).is_ok());
     let Some(proven) = proven.map(|proven| proven.module.clone()) else {
         let reason = refused.or_else(|| file.error.clone());
-        return Err(reason.unwrap_or_else(|| "there is no such file".to_owned()));
+        return Err(reason.unwrap_or_else(|| ABSENT.to_owned()));
     };
     let untold = refused.filter(|reason| file.error.as_ref() != Some(reason));
     if let Some(reason) = untold {

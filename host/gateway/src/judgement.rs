@@ -58,18 +58,23 @@ pub(crate) fn not_granted(model: &PluginModel, module: &Module, document: &Docum
     manifest.lacking(&granted).into_iter().map(remark).collect()
 }
 
-/// Functions that plugins are allowed to call and that this host does not have; each at its place.
-pub(crate) fn unknown_functions(model: &PluginModel, document: &Document) -> Vec<Diagnostic> {
-    let allowed = model.capabilities.foreign_functions.iter().flatten().enumerate();
+/// Functions that the plugin at `pointer` is allowed to call and that this host does not have; each at its place.
+pub(crate) fn unknown_functions(pointer: &str, document: &Document) -> Vec<Diagnostic> {
+    let pointer = format!("{pointer}/capabilities/foreign_functions");
+    // What is no list of names is told by its type.
+    let allowed = document
+        .json(&pointer)
+        .and_then(|list| serde_json::from_str(&list).ok());
+    let allowed: Vec<String> = allowed.unwrap_or_default();
     let is_known = |allowed: &str| match allowed.strip_suffix('*') {
         Some(beginning) => foreign::names().any(|name| name.starts_with(beginning)),
         None => foreign::names().any(|name| name == allowed),
     };
-    let unknown = allowed.filter(|(_, allowed)| !is_known(allowed));
+    let unknown = allowed.iter().enumerate().filter(|(_, allowed)| !is_known(allowed));
     let told = unknown.map(|(index, name)| {
         let near = lockgate_config::nearest(name, foreign::names());
         document.diagnostic(
-            &format!("{}/capabilities/foreign_functions/{index}", model.pointer),
+            &format!("{pointer}/{index}"),
             format!("\"{name}\" is no function that plugins can call here"),
             Some(foreign::names().collect::<Vec<_>>().join(", ")),
             near.map(|near| format!("did you mean \"{near}\"?")),

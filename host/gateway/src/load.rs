@@ -124,7 +124,7 @@ impl Loader {
                 Err(told) => diagnostics.extend(told),
             }
         }
-        let unknown = |plugin| judgement::unknown_functions(plugin, &document);
+        let unknown = |plugin: &PluginModel| judgement::unknown_functions(&plugin.pointer, &document);
         diagnostics.extend(model.plugins.iter().flat_map(unknown));
         diagnostics.extend(long_chains(&model, &document));
         diagnostics.extend(long_tcp_chains(&model, &document));
@@ -155,17 +155,26 @@ impl Loader {
         })
     }
 
-    /// Adds to what is wrong with a configuration what is wrong with its plugins', as far as modules' schemas tell.
+    /// Adds to what is wrong with a configuration what is wrong with its plugins: modules that are not there, functions that nobody
+    /// has, and configurations, as far as modules' schemas tell.
     fn complete(&mut self, mut report: Report, sketch: &Sketch) -> Report {
+        let document = &sketch.document;
+        let unknown = |(pointer, _): &(String, String)| judgement::unknown_functions(pointer, document);
+        report.diagnostics.extend(sketch.plugins.iter().flat_map(unknown));
         let folder = sketch.plugin_dir.as_deref();
-        if folder.is_some_and(|folder| self.modules.scan(folder).is_err()) {
-            return report;
-        }
-        for (pointer, name) in &sketch.plugins {
-            let newest = self.modules.get(name).and_then(|file| file.newest.as_ref());
-            if let Some(newest) = newest {
-                let told = judgement::by_schema(pointer, name, &newest.module, &sketch.document);
-                report.diagnostics.extend(told);
+        if folder.is_some_and(|folder| self.modules.scan(folder).is_ok()) {
+            for (pointer, name) in &sketch.plugins {
+                match self.modules.get(name).map(|file| file.newest.as_ref()) {
+                    None if name.is_empty() => {} // told already
+                    None => report
+                        .diagnostics
+                        .push(self.module_diagnostic(pointer, name, document, choice::ABSENT)),
+                    Some(None) => {}
+                    Some(Some(newest)) => {
+                        let told = judgement::by_schema(pointer, name, &newest.module, document);
+                        report.diagnostics.extend(told);
+                    }
+                }
             }
         }
         report.diagnostics.sort_by_key(|told| (told.line, told.column));
@@ -187,7 +196,12 @@ impl Loader {
             Err(reason) => {
                 return match serving {
                     Some(serving) => Ok(serving.clone()),
-                    None => Err(vec![self.module_diagnostic(model, document, reason)]),
+                    None => Err(vec![self.module_diagnostic(
+                        &model.pointer,
+                        &model.module,
+                        document,
+                        &reason,
+                    )]),
                 };
             }
         };
@@ -250,17 +264,14 @@ impl Loader {
         Ok(plugin)
     }
 
-    fn module_diagnostic(&self, model: &PluginModel, document: &Document, reason: String) -> Diagnostic {
-        let hint = lockgate_config::nearest(&model.module, self.modules.names()).filter(|near| *near != model.module);
-        let pointer = format!("{}/module", model.pointer);
-        let pointer = if document.locate(&pointer).is_some() {
-            pointer
-        } else {
-            model.pointer.clone()
-        };
+    /// Why the plugin at `plugin` has no module.
+    fn module_diagnostic(&self, plugin: &str, module: &str, document: &Document, reason: &str) -> Diagnostic {
+        let hint = lockgate_config::nearest(module, self.modules.names()).filter(|near| *near != module);
+        let pointer = format!("{plugin}/module");
+        let pointer = document.locate(&pointer).map_or(plugin, |_| &*pointer);
         document.diagnostic(
-            &pointer,
-            format!("module \"{0}\" ({0}.wasm in plugin_dir): {reason}", model.module),
+            pointer,
+            format!("module \"{module}\" ({module}.wasm in plugin_dir): {reason}"),
             None,
             hint.map(|near| format!("did you mean \"{near}\"?")),
         )
