@@ -96,15 +96,23 @@ fn free() -> SocketAddr {
     address.expect("a port is free")
 }
 
-/// A new plugin of its own name, in a folder that is gone with the test.
-fn plugin(kind: &str) -> Option<(tempfile::TempDir, PathBuf)> {
+/// Whether this machine can build modules with rustc alone, as a test's crates are.
+fn has_target() -> bool {
     let asked = Command::new("rustc")
         .args(["--print", "sysroot"])
         .output()
         .expect("rustc is there");
     let sysroot = PathBuf::from(String::from_utf8_lossy(&asked.stdout).trim());
-    if !sysroot.join("lib/rustlib/wasm32-wasip1").is_dir() {
+    let has_target = sysroot.join("lib/rustlib/wasm32-wasip1").is_dir();
+    if !has_target {
         eprintln!("skipped: this machine's rustc has no wasm32-wasip1");
+    }
+    has_target
+}
+
+/// A new plugin of its own name, in a folder that is gone with the test.
+fn plugin(kind: &str) -> Option<(tempfile::TempDir, PathBuf)> {
+    if !has_target() {
         return None;
     }
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
@@ -208,5 +216,65 @@ fn a_folder_without_a_plugin_is_told_and_a_module_is_copied_into_anothers_folder
     dev.says(&["copied to"]);
     let copied = fs::read(folder.path().join("demo.wasm")).expect("a module was copied");
     assert!(copied.starts_with(b"\0asm"));
+    dev.stop();
+}
+
+/// Writes a crate of one file.
+fn crate_at(folder: &Path, manifest: &str, source: &str) {
+    let name = folder.file_name().expect("it has a name").to_string_lossy();
+    fs::create_dir_all(folder.join("src")).expect("a folder can be made");
+    let manifest = format!("[package]\nname = \"{name}\"\nedition = \"2024\"\n{manifest}");
+    fs::write(folder.join("Cargo.toml"), manifest).expect("the folder is writable");
+    fs::write(folder.join("src/lib.rs"), source).expect("the folder is writable");
+}
+
+#[test]
+fn libraries_beside_a_plugin_are_watched_like_itself_also_those_that_it_gets_later() {
+    if !has_target() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let place = |name: &str| folder.path().join(name);
+    let (words, far) = (place("shop/words"), place("far"));
+    fs::create_dir_all(place("shop")).expect("a folder can be made");
+    let root = place("shop/Cargo.toml");
+    fs::write(&root, "[workspace]\nmembers = [\"demo\"]\nresolver = \"3\"\n").expect("the folder is writable");
+    crate_at(
+        &place("shop/demo"),
+        "[lib]\ncrate-type = [\"cdylib\"]\n[dependencies]\nwords = { path = \"../words\" }\n",
+        "#[unsafe(no_mangle)]\nextern \"C\" fn mark() -> u32 { words::mark() }\n",
+    );
+    crate_at(&words, "[dependencies]\n", "pub fn mark() -> u32 { 1111 }\n");
+    crate_at(&far, "", "pub fn mark() -> u32 { 5555 }\n");
+    let plugins = tempfile::tempdir().expect("a temporary folder can be made");
+    let into = plugins.path().to_str().expect("a plain name");
+    let mut dev = Dev::start(&place("shop/demo"), &["--into", into]);
+    dev.says(&["copied to"]);
+
+    edit(&words.join("src/lib.rs"), "1111", "2222");
+    dev.says(&["copied to"]);
+
+    edit(&words.join("Cargo.toml"), "[dependencies]", "[dependencies");
+    dev.says(&["nothing was copied"]);
+    edit(
+        &words.join("Cargo.toml"),
+        "[dependencies",
+        "[dependencies]\nfar = { path = \"../../far\" }",
+    );
+    dev.says(&["as before"]);
+    edit(&words.join("src/lib.rs"), "2222", "far::mark()");
+    dev.says(&["copied to"]);
+
+    edit(&far.join("src/lib.rs"), "5555", "6666");
+    dev.says(&["copied to"]);
+    fs::create_dir(far.join("src/more")).expect("the folder is writable");
+    fs::write(far.join("src/more/mod.rs"), "pub fn mark() -> u32 { 7777 }\n").expect("the folder is writable");
+    edit(&far.join("src/lib.rs"), "6666 }", "more::mark() }\nmod more;");
+    dev.says(&["copied to"]);
+    edit(&far.join("src/more/mod.rs"), "7777", "8888");
+    dev.says(&["copied to"]);
+
+    edit(&root, "resolver", "# changed\nresolver");
+    dev.says(&["as before"]);
     dev.stop();
 }

@@ -87,6 +87,7 @@ Example:
 const DEV_HELP: &str = "\
 Served is the folder's gateway.json; without one, or with --listen or --upstream, the plugin alone in
 front of one upstream. An endpoint on this machine that nobody listens on is an echo upstream.
+Crates with a path that the plugin depends on are watched like its own folder.
 What does not build, or what the gateway refuses, leaves the module before serving. cases.json is
 run after each build. A plugin's debug log is shown; RUST_LOG changes that.
 

@@ -3,9 +3,11 @@
 //! A supervisor and no more: cargo builds, `lockgate run` serves and reloads, `lockgate test` judges, each as a process of its own
 //! that ends with this one. What they say comes to one thread as events; nothing is shared.
 
+mod cargo;
 mod gateway;
 mod group;
 mod package;
+mod parts;
 mod plan;
 mod session;
 mod source;

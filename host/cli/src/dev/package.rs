@@ -1,11 +1,11 @@
 //! The plugin's crate, as cargo describes it: its name, and where its module will lie.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, anyhow, bail};
-use serde::Deserialize;
 
+use super::cargo::{self, Metadata};
 use crate::wasm::TARGET;
 
 /// A crate that makes a module.
@@ -21,25 +21,6 @@ pub(super) struct Package {
     pub(super) target: PathBuf,
 }
 
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Described>,
-    target_directory: PathBuf,
-}
-
-#[derive(Deserialize)]
-struct Described {
-    name: String,
-    manifest_path: PathBuf,
-    targets: Vec<Target>,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    name: String,
-    crate_types: Vec<String>,
-}
-
 impl Package {
     /// Asks cargo about the crate in `folder`.
     pub(super) fn find(folder: &Path) -> Result<Self> {
@@ -50,16 +31,7 @@ impl Package {
                 manifest.display()
             )
         })?;
-        let asked = Command::new("cargo")
-            .args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"])
-            .arg(&manifest)
-            .stderr(Stdio::inherit())
-            .output()
-            .context("cargo cannot be run; Rust comes from https://rustup.rs")?;
-        if !asked.status.success() {
-            bail!("{}: cargo cannot read it", manifest.display());
-        }
-        let metadata: Metadata = serde_json::from_slice(&asked.stdout).context("cargo's metadata cannot be read")?;
+        let metadata = cargo::describe(&manifest, Stdio::inherit())?;
         Self::among(metadata, &manifest)
     }
 
