@@ -1,6 +1,6 @@
 //! Two hosts' answers, laid side by side.
 
-use crate::differences::{ALLOWED, Difference};
+use crate::differences::ALLOWED;
 
 /// One thing that both hosts were asked.
 pub(crate) struct Answer {
@@ -10,8 +10,8 @@ pub(crate) struct Answer {
     pub(crate) ours: String,
     /// What Envoy answered.
     pub(crate) envoys: String,
-    /// The lines of [`ALLOWED`] that explain a difference.
-    pub(crate) because: Vec<usize>,
+    /// The place of the reason for which they may differ in [`ALLOWED`].
+    pub(crate) because: Option<usize>,
 }
 
 impl Answer {
@@ -22,7 +22,7 @@ impl Answer {
 
     /// Whether a difference has no reason.
     pub(crate) fn is_unexplained(&self) -> bool {
-        !self.is_same() && self.because.is_empty()
+        !self.is_same() && self.because.is_none()
     }
 }
 
@@ -49,21 +49,16 @@ pub(crate) fn side_by_side(case: &str, ours: &[String], envoys: &[String]) -> Ve
 }
 
 fn answer(case: &str, key: &str, ours: String, envoys: String) -> Answer {
-    let because = if ours == envoys {
-        Vec::new()
-    } else {
-        let allowed = ALLOWED.iter().enumerate();
-        allowed
-            .filter(|(_, allowed)| allowed.covers(case, key, &ours, &envoys))
-            .map(|(nth, _)| nth)
-            .collect()
-    };
-    Answer {
+    let mut answer = Answer {
         key: key.to_string(),
         ours,
         envoys,
-        because,
+        because: None,
+    };
+    if !answer.is_same() {
+        answer.because = ALLOWED.reason(case, &answer);
     }
+    answer
 }
 
 /// The first place where what both told stands in another order.
@@ -96,22 +91,4 @@ fn keyed(lines: &[String]) -> Vec<(String, String)> {
         keyed.push((key, value.to_string()));
     }
     keyed
-}
-
-impl Difference {
-    fn covers(&self, case: &str, key: &str, ours: &str, envoys: &str) -> bool {
-        let fits = |pattern: &str, text: &str| fits(pattern.as_bytes(), text.as_bytes());
-        let any = |patterns: &[&str], text: &str| patterns.iter().any(|pattern| fits(pattern, text));
-        any(self.cases, case) && any(self.keys, key) && fits(self.here, ours) && fits(self.envoy, envoys)
-    }
-}
-
-/// Whether a text is of the form of a pattern, in which each `*` stands for anything and each `?` for one byte.
-fn fits(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern.split_first(), text.split_first()) {
-        (None, None) => true,
-        (Some((b'*', rest)), _) => fits(rest, text) || text.split_first().is_some_and(|(_, more)| fits(pattern, more)),
-        (Some((expected, rest)), Some((found, more))) => (expected == found || *expected == b'?') && fits(rest, more),
-        _ => false,
-    }
 }

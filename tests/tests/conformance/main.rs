@@ -1,5 +1,5 @@
 //! The same modules and the same requests, here and in Envoy 1.40: every answer is laid side by side. What may differ stands in
-//! `differences.rs`, each line with its reason. `envoy-1.40.txt` keeps what Envoy answered, so that the comparison can be made
+//! `differences/*.txt`, each exact pair of answers with its reason. `envoy-1.40.txt` keeps what Envoy answered, so that the comparison can be made
 //! (and read) where Envoy cannot be had; where it can, it is run, and the record must be true. `docs/conformance.md` tells the
 //! outcome. `RECORD=1` writes both anew.
 
@@ -21,7 +21,6 @@ use differences::ALLOWED;
 use hosts::Host;
 use lockgate_tests::envoy;
 use lockgate_tests::modules::root;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -133,19 +132,11 @@ fn every_module_gets_the_same_answers_as_in_envoy() {
         .iter()
         .flat_map(|run| run.answers.iter().map(move |answer| (&run.case, answer)))
         .filter(|(_, answer)| answer.is_unexplained())
-        .map(|(case, answer)| {
-            format!(
-                "{}: {}\n    here:     {}\n    in Envoy: {}",
-                case.run_name(),
-                answer.key,
-                answer.ours,
-                answer.envoys
-            )
-        })
+        .map(|(case, answer)| format!("[{}]\n{}", case.name, differences::line(answer)))
         .collect();
     assert!(
         unexplained.is_empty(),
-        "{} answers differ without a reason:\n{}",
+        "{} answers differ without a reason, as `differences/*.txt` would write them:\n{}",
         unexplained.len(),
         unexplained.join("\n")
     );
@@ -153,16 +144,9 @@ fn every_module_gets_the_same_answers_as_in_envoy() {
 
 #[test]
 fn every_reason_for_a_difference_is_still_needed() {
-    let answers = RUNS.iter().flat_map(|run| &run.answers);
-    let used: BTreeSet<_> = answers.flat_map(|answer| &answer.because).collect();
-    let stale: Vec<_> = (0..ALLOWED.len())
-        .filter(|nth| !used.contains(nth))
-        .map(|nth| &ALLOWED[nth])
-        .collect();
-    assert!(
-        stale.is_empty(),
-        "allowed, but nothing differs there any more: {stale:#?}"
-    );
+    let answers = |run: &'static Run| run.answers.iter().map(|answer| (run.case.name.as_str(), answer));
+    let stale = ALLOWED.stale(RUNS.iter().flat_map(answers));
+    assert!(stale.is_empty(), "allowed, but not what was answered: {stale:#?}");
 }
 
 #[test]
