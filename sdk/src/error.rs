@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::grpc_status::GrpcStatus;
 use crate::wire::Status;
 
 /// A result of the SDK's calls.
@@ -27,10 +28,10 @@ pub enum Error {
     NoAnswer(String),
     /// A callout was answered with a status that is no success.
     Answered(u16),
-    /// A gRPC call was answered with another status than `OK`, or not at all.
+    /// A gRPC call was answered with another status than `OK`, or not at all; or a stream has ended so.
     Grpc {
-        /// The status, by its number: 14 is `UNAVAILABLE`.
-        status: u32,
+        /// The status, like [`GrpcStatus::UNAVAILABLE`].
+        status: GrpcStatus,
         /// What came with it; may be empty.
         message: String,
     },
@@ -70,7 +71,7 @@ impl Error {
             Error::Grpc { status, message } => (
                 "a gRPC call was answered with the status ",
                 "",
-                Some(u64::from(*status)),
+                Some(u64::from(status.0)),
                 &**message,
             ),
             Error::TooLarge(limit) => ("the body has more than ", "", Some(*limit as u64), " bytes"),

@@ -6,15 +6,20 @@
 //! A host that returns bytes has got their memory from [`proxy_on_memory_allocate`], with exactly the size that it
 //! reports, and gives it up with the call.
 
+mod callouts;
 #[cfg(feature = "allocator")]
 mod heap;
 #[cfg(feature = "allocator")]
 mod memory;
+mod shared;
 
 use std::ptr::null_mut;
 
 use crate::error::number;
-use crate::wire::{Buffer, Direction, LogLevel, Map, MetricKind, Status};
+use crate::wire::{Buffer, Direction, LogLevel, Map, Status};
+
+pub(crate) use callouts::*;
+pub(crate) use shared::*;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -54,46 +59,6 @@ unsafe extern "C" {
         headers_size: usize,
         grpc_status: i32,
     ) -> u32;
-    fn proxy_http_call(
-        upstream: *const u8,
-        upstream_size: usize,
-        headers: *const u8,
-        headers_size: usize,
-        body: *const u8,
-        body_size: usize,
-        trailers: *const u8,
-        trailers_size: usize,
-        timeout: u32,
-        id: *mut u32,
-    ) -> u32;
-    fn proxy_grpc_call(
-        upstream: *const u8,
-        upstream_size: usize,
-        service: *const u8,
-        service_size: usize,
-        method: *const u8,
-        method_size: usize,
-        metadata: *const u8,
-        metadata_size: usize,
-        message: *const u8,
-        message_size: usize,
-        timeout: u32,
-        id: *mut u32,
-    ) -> u32;
-    fn proxy_grpc_cancel(id: u32) -> u32;
-    fn proxy_get_status(code: *mut u32, data: *mut *mut u8, size: *mut usize) -> u32;
-    fn proxy_get_shared_data(
-        key: *const u8,
-        key_size: usize,
-        data: *mut *mut u8,
-        size: *mut usize,
-        cas: *mut u32,
-    ) -> u32;
-    fn proxy_set_shared_data(key: *const u8, key_size: usize, value: *const u8, size: usize, cas: u32) -> u32;
-    fn proxy_define_metric(kind: u32, name: *const u8, size: usize, id: *mut u32) -> u32;
-    fn proxy_increment_metric(id: u32, offset: i64) -> u32;
-    fn proxy_record_metric(id: u32, value: u64) -> u32;
-    fn proxy_get_metric(id: u32, value: *mut u64) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, size: usize) -> u32;
     fn proxy_call_foreign_function(
@@ -105,10 +70,6 @@ unsafe extern "C" {
         size: *mut usize,
     ) -> u32;
     fn proxy_set_effective_context(id: u32) -> u32;
-    fn proxy_register_shared_queue(name: *const u8, size: usize, id: *mut u32) -> u32;
-    fn proxy_resolve_shared_queue(vm: *const u8, vm_size: usize, name: *const u8, size: usize, id: *mut u32) -> u32;
-    fn proxy_enqueue_shared_queue(id: u32, message: *const u8, size: usize) -> u32;
-    fn proxy_dequeue_shared_queue(id: u32, data: *mut *mut u8, size: *mut usize) -> u32;
 }
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -266,104 +227,6 @@ pub(crate) fn send_local_response(
     })
 }
 
-pub(crate) fn http_call(upstream: &str, headers: &[u8], body: &[u8], milliseconds: u32) -> Result<u32, Status> {
-    let no_trailers = 0u32.to_le_bytes();
-    let mut id = 0;
-    // SAFETY: the first rule above, and the host writes one u32.
-    Status::check(unsafe {
-        proxy_http_call(
-            upstream.as_ptr(),
-            upstream.len(),
-            headers.as_ptr(),
-            headers.len(),
-            body.as_ptr(),
-            body.len(),
-            no_trailers.as_ptr(),
-            no_trailers.len(),
-            milliseconds,
-            &mut id,
-        )
-    })?;
-    Ok(id)
-}
-
-/// `target` is the upstream, the service and the method.
-pub(crate) fn grpc_call(
-    target: (&str, &str, &str),
-    metadata: &[u8],
-    message: &[u8],
-    milliseconds: u32,
-) -> Result<u32, Status> {
-    let (upstream, service, method) = target;
-    let mut id = 0;
-    // SAFETY: the first rule above, and the host writes one u32.
-    Status::check(unsafe {
-        proxy_grpc_call(
-            upstream.as_ptr(),
-            upstream.len(),
-            service.as_ptr(),
-            service.len(),
-            method.as_ptr(),
-            method.len(),
-            metadata.as_ptr(),
-            metadata.len(),
-            message.as_ptr(),
-            message.len(),
-            milliseconds,
-            &mut id,
-        )
-    })?;
-    Ok(id)
-}
-
-pub(crate) fn grpc_cancel(id: u32) -> Result<(), Status> {
-    // SAFETY: no memory is handed over.
-    Status::check(unsafe { proxy_grpc_cancel(id) })
-}
-
-pub(crate) fn call_status() -> Result<(u32, Vec<u8>), Status> {
-    let mut code = 0;
-    // SAFETY: the second rule above, and the host writes one u32.
-    let message = returned(|data, size| unsafe { proxy_get_status(&mut code, data, size) })?;
-    Ok((code, message))
-}
-
-pub(crate) fn shared_data(key: &str) -> Result<Option<(Vec<u8>, u32)>, Status> {
-    let mut cas = 0;
-    // SAFETY: both rules above, and the host writes one u32.
-    let value = found(|data, size| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut cas) })?;
-    Ok(value.map(|value| (value, cas)))
-}
-
-pub(crate) fn set_shared_data(key: &str, value: &[u8], cas: u32) -> Result<(), Status> {
-    // SAFETY: the first rule above.
-    Status::check(unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) })
-}
-
-pub(crate) fn define_metric(kind: MetricKind, name: &str) -> Result<u32, Status> {
-    let mut id = 0;
-    // SAFETY: the first rule above, and the host writes one u32.
-    Status::check(unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &mut id) })?;
-    Ok(id)
-}
-
-pub(crate) fn increment_metric(id: u32, offset: i64) -> Result<(), Status> {
-    // SAFETY: no memory is handed over.
-    Status::check(unsafe { proxy_increment_metric(id, offset) })
-}
-
-pub(crate) fn record_metric(id: u32, value: u64) -> Result<(), Status> {
-    // SAFETY: no memory is handed over.
-    Status::check(unsafe { proxy_record_metric(id, value) })
-}
-
-pub(crate) fn metric(id: u32) -> Result<u64, Status> {
-    let mut value = 0;
-    // SAFETY: the host writes one u64.
-    Status::check(unsafe { proxy_get_metric(id, &mut value) })?;
-    Ok(value)
-}
-
 pub(crate) fn property(path: &str) -> Result<Option<Vec<u8>>, Status> {
     // SAFETY: both rules above.
     found(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
@@ -385,30 +248,6 @@ pub(crate) fn call_foreign_function(name: &str, argument: &[u8]) -> Result<Vec<u
 pub(crate) fn set_effective_context(id: u32) -> Result<(), Status> {
     // SAFETY: no memory is handed over.
     Status::check(unsafe { proxy_set_effective_context(id) })
-}
-
-pub(crate) fn register_queue(name: &str) -> Result<u32, Status> {
-    let mut id = 0;
-    // SAFETY: the first rule above, and the host writes one u32.
-    Status::check(unsafe { proxy_register_shared_queue(name.as_ptr(), name.len(), &mut id) })?;
-    Ok(id)
-}
-
-pub(crate) fn resolve_queue(vm: &str, name: &str) -> Result<u32, Status> {
-    let mut id = 0;
-    // SAFETY: the first rule above, and the host writes one u32.
-    Status::check(unsafe { proxy_resolve_shared_queue(vm.as_ptr(), vm.len(), name.as_ptr(), name.len(), &mut id) })?;
-    Ok(id)
-}
-
-pub(crate) fn enqueue(id: u32, message: &[u8]) -> Result<(), Status> {
-    // SAFETY: the first rule above.
-    Status::check(unsafe { proxy_enqueue_shared_queue(id, message.as_ptr(), message.len()) })
-}
-
-pub(crate) fn dequeue(id: u32) -> Result<Vec<u8>, Status> {
-    // SAFETY: the second rule above.
-    returned(|data, size| unsafe { proxy_dequeue_shared_queue(id, data, size) })
 }
 
 pub(crate) fn random() -> Result<u64, Status> {

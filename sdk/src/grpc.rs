@@ -1,18 +1,44 @@
-//! [`GrpcCallout`]: unary gRPC calls that a plugin makes itself. Messages are bytes: what encodes them, as prost does, is the
-//! plugin's choice.
+//! [`GrpcCallout`] and [`GrpcStream`]: gRPC that a plugin speaks itself. Messages are bytes: what encodes them, as prost does, is
+//! the plugin's choice.
+//!
+//! One message each way is a call:
+//!
+//! ```
+//! # use lockgate_sdk::prelude::*;
+//! # use lockgate_sdk::{GrpcStatus, Upstream};
+//! # use std::time::Duration;
+//! # async fn hook(permissions: &Upstream, question: Vec<u8>) -> Result<()> {
+//! let check = permissions.grpc("authz.v1.Authz", "Check").message(question);
+//! match check.timeout(Duration::from_millis(200)).await {
+//!     Ok(answer) => log::info!("{} bytes say yes", answer.len()),
+//!     Err(Error::Grpc { status: GrpcStatus::PERMISSION_DENIED, message }) => log::info!("no: {message}"),
+//!     Err(other) => return Err(other),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! More of them are a stream:
 //!
 //! ```
 //! # use lockgate_sdk::prelude::*;
 //! # use lockgate_sdk::Upstream;
-//! # use std::time::Duration;
-//! # async fn hook(permissions: &Upstream, question: Vec<u8>) -> Result<()> {
-//! let check = permissions.grpc("authz.v1.Authz", "Check").message(question);
-//! let answer = check.timeout(Duration::from_millis(200)).await?;
-//! # drop::<Vec<u8>>(answer); Ok(())
+//! # async fn hook(scanner: &Upstream, parts: &[Vec<u8>]) -> Result<()> {
+//! let mut scan = scanner.grpc_stream("scan.v1.Scanner", "Scan").metadata("x-tenant", "acme").open()?;
+//! for part in parts {
+//!     scan.send(part)?;
+//! }
+//! scan.close_send()?;
+//! while let Some(verdict) = scan.recv().await? {
+//!     log::info!("{} bytes of verdict", verdict.len());
+//! }
+//! # Ok(())
 //! # }
 //! ```
 
-use std::cell::Cell;
+mod events;
+mod stream;
+
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -21,8 +47,13 @@ use std::time::Duration;
 use crate::callout::{TIMEOUT, Upstream};
 use crate::error::{Error, Result};
 use crate::expected::Expected;
+use crate::grpc_status::GrpcStatus;
 use crate::host;
-use crate::wire::{self, Buffer};
+use crate::wire;
+
+pub use self::events::Event;
+pub(crate) use self::events::happened;
+pub use self::stream::{GrpcOpening, GrpcStream};
 
 impl Upstream {
     /// A unary call of a method, like `grpc("helloworld.Greeter", "SayHello")`. The upstream speaks HTTP/2.
@@ -70,7 +101,7 @@ impl GrpcCallout {
     }
 
     fn send(&self, waker: &Waker) -> Result<u32> {
-        EVENTS.set(Some(EVENTS_OF_CALLS));
+        events::OF_CALLS.set(Some(note));
         let milliseconds = u32::try_from(self.timeout.as_millis()).unwrap_or(u32::MAX);
         let metadata = wire::encode_pairs(&self.metadata);
         let target = (&*self.upstream, &*self.service, &*self.method);
@@ -93,8 +124,9 @@ impl IntoFuture for GrpcCallout {
 /// A gRPC call that is awaited: the answer's message, encoded.
 ///
 /// # Errors
-/// It yields `BAD_ARGUMENT` or `INTERNAL_FAILURE` for an upstream that does not exist, and [`Error::Grpc`] for every status
-/// but `OK`, also where there was no answer: `UNAVAILABLE` (14), or `DEADLINE_EXCEEDED` (4) when it took too long.
+/// It yields `PARSE_FAILURE` for an upstream that does not exist, and [`Error::Grpc`] for every status
+/// but `OK`, also where there was no answer: `UNAVAILABLE` (14), or `DEADLINE_EXCEEDED` (4) when it took too long. No host tells
+/// the metadata of a call's answer; those of a [stream](GrpcStream) are told.
 #[derive(Debug)]
 #[must_use = "a call is sent when it is awaited"]
 pub struct GrpcCall(Stage);
@@ -147,57 +179,21 @@ impl Drop for GrpcCall {
 
 thread_local! {
     static CALLS: Expected<Result<Vec<u8>>> = const { Expected::new() };
-    /// What the host's events do, as soon as there is a call: a module that makes none does not carry it.
-    static EVENTS: Cell<Option<Events>> = const { Cell::new(None) };
 }
 
-#[derive(Clone, Copy)]
-struct Events {
-    received: fn(u32, usize),
-    closed: fn(u32, u32),
-}
-
-const EVENTS_OF_CALLS: Events = Events {
-    received: keep,
-    closed: fail,
-};
-
-/// The host has the message of an answer; it can be read only now.
-pub(crate) fn received(id: u32, size: usize) {
-    if let Some(events) = EVENTS.get() {
-        (events.received)(id, size);
-    }
-}
-
-/// A call has failed, with this status.
-pub(crate) fn closed(id: u32, status: u32) {
-    if let Some(events) = EVENTS.get() {
-        (events.closed)(id, status);
-    }
-}
-
-fn keep(id: u32, size: usize) {
+/// The one thing that the host tells of a call: its message, or how it has failed.
+fn note(id: u32, event: Event) {
     CALLS.with(|calls| {
-        if calls.is_awaited(id) {
-            calls.answer(id, message(size));
+        if !calls.is_awaited(id) {
+            return;
         }
-    });
-}
-
-fn message(size: usize) -> Result<Vec<u8>> {
-    if size == 0 {
-        return Ok(Vec::new());
-    }
-    let bytes = host::buffer(Buffer::GrpcMessage, 0, size).map_err(Error::host("proxy_get_buffer_bytes"))?;
-    Ok(bytes.unwrap_or_default())
-}
-
-fn fail(id: u32, status: u32) {
-    CALLS.with(|calls| {
-        if calls.is_awaited(id) {
-            // Without the host's words the status says enough.
-            let message = host::call_status().map_or_else(|_| String::new(), |(_, message)| wire::text(message));
-            calls.answer(id, Err(Error::Grpc { status, message }));
+        match event {
+            Event::Message(size) => calls.answer(id, events::message(size)),
+            Event::Closed(status) => {
+                let (status, message) = (GrpcStatus(status), events::reason());
+                calls.answer(id, Err(Error::Grpc { status, message }));
+            }
+            Event::Initial(_) | Event::Trailing(_) => {}
         }
     });
 }
@@ -206,4 +202,5 @@ fn fail(id: u32, status: u32) {
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn reset() {
     CALLS.with(Expected::reset);
+    stream::reset();
 }

@@ -24,6 +24,7 @@ use crate::wire::{Action, LogLevel};
 pub use self::hooks::Hooks;
 pub use crate::channel::Late;
 pub use crate::config;
+pub use crate::grpc::Event as GrpcEvent;
 pub use crate::wire::Direction as Side;
 
 /// All contexts of one module. A host may configure several root contexts in it.

@@ -52,6 +52,7 @@ mod expected;
 )]
 mod ffi;
 mod grpc;
+mod grpc_status;
 mod headers;
 #[cfg(all(test, not(target_arch = "wasm32")))]
 #[path = "ffi/heap.rs"]
@@ -98,7 +99,8 @@ pub use callout::{Answer, Call, Callout, Upstream};
 pub use clock::{now, random, tick_every};
 pub use config::{Config, NoConfig};
 pub use error::{ConfigError, Error, Result};
-pub use grpc::{GrpcCall, GrpcCallout};
+pub use grpc::{GrpcCall, GrpcCallout, GrpcOpening, GrpcStream};
+pub use grpc_status::GrpcStatus;
 pub use headers::{HeaderList, Headers};
 pub use join::{join, join_all, join3};
 pub use lockgate_sdk_macros::plugin;

@@ -7,7 +7,9 @@ mod callouts;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
-pub(crate) use callouts::{CallKind, Called, call_status, grpc_call, grpc_cancel, http_call};
+pub(crate) use callouts::{
+    CallKind, Called, Done, call_status, grpc_call, grpc_cancel, grpc_close, grpc_send, grpc_stream, http_call,
+};
 
 use crate::wire::{Buffer, Direction, LogLevel, Map, MetricKind, Status};
 
@@ -88,7 +90,7 @@ impl Memory {
 
     fn map(&mut self, map: Map) -> Option<&mut Pairs> {
         match map {
-            Map::CallHeaders => Some(&mut self.answer.0),
+            Map::CallHeaders | Map::GrpcInitial | Map::GrpcTrailing => Some(&mut self.answer.0),
             Map::CallTrailers => None,
             other => self.current().maps.get_mut(&(other as u32)),
         }

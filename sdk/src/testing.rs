@@ -31,23 +31,31 @@
 //! One thread has one gateway at a time. Its clock stands still until [`Gateway::advance`]; its chance repeats itself.
 //! Limits and other plugins are not imitated.
 
+mod bodies;
 mod callouts;
 mod connection;
 mod exchange;
 mod script;
+mod sending;
+mod streams;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::guest::{Guest, Hooks, Side};
+use crate::guest::{Guest, Hooks};
 use crate::memory::{self, Kept, Memory};
-use crate::wire::{Action, Buffer, LogLevel, Map, Status};
+use crate::wire::{LogLevel, Status};
 use crate::{callout, grpc, task, timer};
 
 pub use connection::Connection;
 pub use exchange::{Answered, Exchange};
 pub use script::{Asked, Script, answer, grpc_answer, grpc_failure, no_answer};
+pub use sending::Sending;
+pub use streams::{Heard, Says, says};
+
+use callouts::Due;
+use streams::StreamScript;
 
 /// Every status that a host can answer a call with in place of `OK`, for [`fail`]; the last one stands for those that are not
 /// known.
@@ -70,8 +78,9 @@ const ROOT: u32 = 1;
 pub struct Gateway<P: Hooks> {
     guest: Guest<P>,
     upstreams: RefCell<BTreeMap<String, Upstream>>,
+    streams: RefCell<BTreeMap<String, StreamScript>>,
     /// Answers that wait for their time, with the callout's id.
-    due: RefCell<Vec<(u64, u32, Script)>>,
+    due: RefCell<Vec<(u64, u32, Due)>>,
 }
 
 type Upstream = Box<dyn FnMut(&Asked) -> Script>;
@@ -102,6 +111,7 @@ impl<P: Hooks> Gateway<P> {
         let gateway = Gateway {
             guest: Guest::new(),
             upstreams: RefCell::default(),
+            streams: RefCell::default(),
             due: RefCell::default(),
         };
         gateway.guest.create(ROOT, 0);
@@ -146,21 +156,7 @@ impl<P: Hooks> Gateway<P> {
 
     /// Begins a request, from the client 192.0.2.1 to `http://example.com`.
     pub fn request(&self, method: &str, path: &str) -> Sending<'_, P> {
-        let sending = Sending {
-            gateway: self,
-            headers: Vec::new(),
-            properties: BTreeMap::new(),
-            chunks: Vec::new(),
-        };
-        let head = [
-            (":method", method),
-            (":path", path),
-            (":authority", "example.com"),
-            (":scheme", "http"),
-        ];
-        head.iter()
-            .fold(sending, |sending, (name, value)| sending.header(name, value))
-            .client("192.0.2.1")
+        Sending::begun(self, method, path)
     }
 
     /// Lets one period of the plugin's ticks pass at once, and runs the tick.
@@ -205,85 +201,12 @@ impl<P: Hooks> Gateway<P> {
     /// Brings everything as far as it goes: answers to callouts, what plugins have let go, bodies.
     fn settle(&self) {
         loop {
-            let went_on = self.answer_next() || self.let_go() || self.body_next() || self.queue_next();
+            let went_on =
+                self.answer_next() || self.hear_next() || self.let_go() || self.body_next() || self.queue_next();
             if !went_on {
                 return;
             }
         }
-    }
-
-    /// What a plugin has let go goes on.
-    fn let_go(&self) -> bool {
-        memory::with(|memory| {
-            let mut went_on = false;
-            for kept in memory.contexts.values_mut() {
-                for (way, kind) in kept.ways.iter_mut().zip([Buffer::RequestBody, Buffer::ResponseBody]) {
-                    if !std::mem::take(&mut way.resumed) {
-                        continue;
-                    }
-                    (way.holds_head, way.holds_body, went_on) = (false, false, true);
-                    way.passed.append(kept.buffers.entry(kind as u32).or_default());
-                }
-            }
-            went_on
-        })
-    }
-
-    /// Shows the next piece of a body to the plugin.
-    fn body_next(&self) -> bool {
-        let next = memory::with(|memory| {
-            let busy: Vec<u32> = memory
-                .called
-                .iter()
-                .filter(|call| !call.answered)
-                .map(|call| call.context)
-                .collect();
-            for (id, kept) in &mut memory.contexts {
-                // A plugin that waits for a callout gets the body after it; and elsewhere than in Lockgate, no body
-                // comes while the head is held.
-                let keeps = kept.properties.contains_key("lockgate.client.address") && !busy.contains(id);
-                for (side, kind) in [
-                    (Side::Request, Buffer::RequestBody),
-                    (Side::Response, Buffer::ResponseBody),
-                ] {
-                    let way = &mut kept.ways[side as usize];
-                    let stopped = kept.gone || kept.sent.is_some() || way.ended || way.holds_head && !keeps;
-                    if stopped || way.coming.is_empty() {
-                        continue;
-                    }
-                    let piece = way.coming.pop_front().unwrap_or_default();
-                    way.ended = way.coming.is_empty();
-                    let buffer = kept.buffers.entry(kind as u32).or_default();
-                    buffer.extend_from_slice(&piece);
-                    let (size, ended) = (buffer.len(), way.ended);
-                    memory.effective = *id;
-                    return Some((*id, side, kind, size, ended));
-                }
-            }
-            None
-        });
-        let Some((id, side, kind, size, ended)) = next else {
-            return false;
-        };
-        let action = match side {
-            Side::Response => self.guest.response_body(id, size, ended),
-            _ => self.guest.request_body(id, size, ended),
-        };
-        memory::with(|memory| {
-            let Some(kept) = memory.contexts.get_mut(&id) else {
-                return;
-            };
-            let way = &mut kept.ways[side as usize];
-            if action == Action::Pause as u32 {
-                way.holds_body = true;
-                return;
-            }
-            if way.holds_body {
-                (way.holds_head, way.holds_body) = (false, false);
-            }
-            way.passed.append(kept.buffers.entry(kind as u32).or_default());
-        });
-        true
     }
 
     /// Tells the plugin of messages in its queues, once for each.
@@ -333,79 +256,4 @@ pub fn metric(name: &str) -> Option<u64> {
         let found = memory.metrics.iter().find(|(_, known, _)| known == name);
         found.map(|(_, _, value)| *value)
     })
-}
-
-/// A request under construction.
-pub struct Sending<'g, P: Hooks> {
-    gateway: &'g Gateway<P>,
-    headers: Vec<(String, Vec<u8>)>,
-    properties: BTreeMap<String, Vec<u8>>,
-    chunks: Vec<Vec<u8>>,
-}
-
-impl<'g, P: Hooks> Sending<'g, P> {
-    /// Adds a header.
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.as_bytes().to_vec()));
-        self
-    }
-
-    /// Sets a text property; the parts of a standard path are separated by NUL.
-    pub fn property(mut self, path: &str, value: &str) -> Self {
-        self.properties.insert(path.to_owned(), value.as_bytes().to_vec());
-        self
-    }
-
-    /// Sets the real client's address.
-    pub fn client(self, address: &str) -> Self {
-        self.property("lockgate.client.address", address)
-    }
-
-    /// As a host that is not Lockgate: nothing of its own is known, and no body comes while the head is held.
-    pub fn elsewhere(mut self) -> Self {
-        self.properties.retain(|path, _| !path.starts_with("lockgate."));
-        self
-    }
-
-    /// Adds a piece of body.
-    pub fn body(mut self, chunk: &str) -> Self {
-        self.chunks.push(chunk.as_bytes().to_vec());
-        self
-    }
-
-    /// Sends the request through the plugin.
-    pub fn send(self) -> Exchange<'g, P> {
-        let has_body = !self.chunks.is_empty();
-        let id = memory::with(|memory| {
-            memory.nanoseconds += 1_000_000;
-            let id = memory.contexts.keys().max().map_or(ROOT, |last| *last) + 1;
-            let mut kept = Kept {
-                maps: BTreeMap::from([(Map::RequestHeaders as u32, self.headers)]),
-                properties: self.properties,
-                ..Kept::default()
-            };
-            kept.ways[0].coming = pieces(self.chunks);
-            memory.contexts.insert(id, kept);
-            memory.effective = id;
-            id
-        });
-        self.gateway.guest.create(id, ROOT);
-        let paused = P::request_headers(&self.gateway.guest, id, !has_body) == Action::Pause as u32;
-        memory::with(|memory| {
-            if let Some(kept) = memory.contexts.get_mut(&id) {
-                kept.ways[0].holds_head = paused;
-            }
-        });
-        self.gateway.settle();
-        Exchange::new(self.gateway, id)
-    }
-}
-
-/// The pieces as a host shows them: the end comes apart.
-fn pieces(chunks: Vec<Vec<u8>>) -> VecDeque<Vec<u8>> {
-    let mut pieces: VecDeque<_> = chunks.into();
-    if !pieces.is_empty() {
-        pieces.push_back(Vec::new());
-    }
-    pieces
 }

@@ -82,6 +82,10 @@ pub(crate) enum Map {
     ResponseHeaders = 2,
     /// The response's trailers.
     ResponseTrailers = 3,
+    /// The metadata that a gRPC stream's answer began with.
+    GrpcInitial = 4,
+    /// Those that came behind its last message.
+    GrpcTrailing = 5,
     /// The headers that a callout was answered with.
     CallHeaders = 6,
     /// The trailers that a callout was answered with.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use lockgate_sdk::Upstream;
 use lockgate_sdk::prelude::*;
 use lockgate_sdk::testing::{self, Gateway, answer, grpc_answer, grpc_failure, no_answer};
+use lockgate_sdk::{GrpcStatus, Upstream};
 
 /// Asks whether the user may.
 struct Asks {
@@ -24,7 +24,10 @@ impl Plugin for Asks {
         let check = check.metadata("x-tenant", "acme").timeout(Duration::from_millis(100));
         match check.await {
             Ok(message) => request.set_header("x-granted", message)?,
-            Err(Error::Grpc { status: 7, message }) => return Ok(reply(403).text(message).into()),
+            Err(Error::Grpc {
+                status: GrpcStatus::PERMISSION_DENIED,
+                message,
+            }) => return Ok(reply(403).text(message).into()),
             Err(other) => return Err(other),
         }
         Ok(Flow::Continue)
@@ -48,7 +51,7 @@ fn a_call_is_sent_as_it_was_built_and_its_message_comes_back() {
 
 #[test]
 fn a_status_is_an_error_that_can_be_told_apart() {
-    let gateway = gateway().upstream("authz", |_| grpc_failure(7, "not you"));
+    let gateway = gateway().upstream("authz", |_| grpc_failure(GrpcStatus::PERMISSION_DENIED, "not you"));
     let exchange = gateway.get("/").send();
     assert_eq!(exchange.status(), Some(403));
 }

@@ -59,6 +59,17 @@ fn hosts(name: &str, config: &Value, upstreams: &[(&str, SocketAddr)]) -> Hosts 
 }
 
 impl Hosts {
+    /// Every host forwards a `GET` of this path with this header.
+    fn forwards(&self, path: &str, header: &str, expected: &str) {
+        self.all(&get(path), |answer, host| {
+            assert_eq!(
+                forwarded(answer, header).as_deref(),
+                Some(expected),
+                "{host}: {answer:?}"
+            );
+        });
+    }
+
     /// What every host answers, judged.
     fn all(&self, request: &Request, judge: impl Fn(&Message, &str)) {
         for (name, address, _) in &self.hosts {
@@ -210,14 +221,33 @@ fn grpc_calls_are_awaited_everywhere() {
         ("/grpc-fails", "x-grpc-status", "7"),
         ("/grpc-late", "x-in-time", "false"),
     ] {
-        hosts.all(&get(path), |answer, host| {
-            assert_eq!(
-                forwarded(answer, header).as_deref(),
-                Some(expected),
-                "{host}: {answer:?}"
-            );
-        });
+        hosts.forwards(path, header, expected);
     }
+}
+
+#[test]
+fn grpc_streams_are_talked_on_everywhere() {
+    let (app, grpc) = (Upstream::echo(), GrpcServer::start());
+    let hosts = hosts(
+        "waits",
+        &Value::Null,
+        &[("app", app.address()), ("grpc", grpc.address())],
+    );
+    for (path, header, expected) in [
+        ("/grpc-stream", "x-answer", "one+two+three"),
+        ("/grpc-stream", "x-initial", "first"),
+        ("/grpc-stream", "x-trailing", "last"),
+        ("/grpc-stream-fails", "x-answer", "one 9"),
+        ("/grpc-streams", "x-answer", "left+right"),
+        ("/grpc-stream-late", "x-in-time", "false"),
+    ] {
+        hosts.forwards(path, header, expected);
+    }
+    let given_up = grpc.resets();
+    assert_eq!(given_up, hosts.hosts.len(), "a stream that is dropped is reset");
+    hosts.all(&post("/grpc-body", "some bytes".to_owned()), |answer, host| {
+        assert_eq!(answer.json()["body"], "SOME BYTES", "{host}: {answer:?}");
+    });
 }
 
 fn in_pieces(_: &Message, wire: &mut Wire) -> io::Result<Then> {

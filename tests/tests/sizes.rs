@@ -17,7 +17,7 @@ const BOUNDS: [(&str, usize); 17] = [
     ("rewrite-json", 124),
     ("token", 122),
     ("l4-rewrite", 132),
-    ("waits", 88),
+    ("waits", 104),
     // What ships.
     ("acl", 95),
     ("auth", 97),

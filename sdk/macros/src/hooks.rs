@@ -183,7 +183,7 @@ impl Written<'_> {
 }
 
 /// All exports; a module has those whose need is given.
-pub(crate) const EXPORTS: [Export; 20] = [
+pub(crate) const EXPORTS: [Export; 22] = [
     export(
         "proxy_on_context_create(id: u32, parent: u32)",
         "guest.create(id, parent)",
@@ -240,13 +240,23 @@ pub(crate) const EXPORTS: [Export; 20] = [
         |hooks| hooks.waits(),
     ),
     export(
+        "proxy_on_grpc_receive_initial_metadata(id: u32, call: u32, fields: usize)",
+        "guest.grpc(id, call, ::lockgate_sdk::guest::GrpcEvent::Initial(fields))",
+        |hooks| hooks.waits(),
+    ),
+    export(
         "proxy_on_grpc_receive(id: u32, call: u32, size: usize)",
-        "guest.grpc_received(id, call, size)",
+        "guest.grpc(id, call, ::lockgate_sdk::guest::GrpcEvent::Message(size))",
+        |hooks| hooks.waits(),
+    ),
+    export(
+        "proxy_on_grpc_receive_trailing_metadata(id: u32, call: u32, fields: usize)",
+        "guest.grpc(id, call, ::lockgate_sdk::guest::GrpcEvent::Trailing(fields))",
         |hooks| hooks.waits(),
     ),
     export(
         "proxy_on_grpc_close(id: u32, call: u32, status: u32)",
-        "guest.grpc_closed(id, call, status)",
+        "guest.grpc(id, call, ::lockgate_sdk::guest::GrpcEvent::Closed(status))",
         |hooks| hooks.waits(),
     ),
     export(

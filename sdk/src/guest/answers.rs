@@ -1,6 +1,6 @@
 //! What the host says of callouts, for the hooks that wait for it.
 
-use super::{Guest, Hooks};
+use super::{GrpcEvent, Guest, Hooks};
 use crate::{callout, grpc};
 
 impl<P: Hooks> Guest<P> {
@@ -11,17 +11,10 @@ impl<P: Hooks> Guest<P> {
         self.drain();
     }
 
-    /// `proxy_on_grpc_receive`: the message goes to who waits for it.
-    pub fn grpc_received(&self, context: u32, call: u32, size: usize) {
+    /// `proxy_on_grpc_*`: what has happened goes to who waits for it.
+    pub fn grpc(&self, context: u32, call: u32, event: GrpcEvent) {
         self.serve(context);
-        grpc::received(call, size);
-        self.drain();
-    }
-
-    /// `proxy_on_grpc_close`: a call has failed.
-    pub fn grpc_closed(&self, context: u32, call: u32, status: u32) {
-        self.serve(context);
-        grpc::closed(call, status);
+        grpc::happened(call, event);
         self.drain();
     }
 }

@@ -1,6 +1,8 @@
 //! Callouts as the host in memory keeps them: HTTP and gRPC. Who answers them is a matter of `testing`.
 
-use super::{call, owned_pairs};
+use std::collections::VecDeque;
+
+use super::{Memory, call, owned_pairs};
 use crate::wire::Status;
 
 /// What a callout speaks.
@@ -8,6 +10,16 @@ use crate::wire::Status;
 pub(crate) enum CallKind {
     Http,
     Grpc,
+    GrpcStream,
+}
+
+/// What a plugin does on a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Done {
+    Opened,
+    Sent(Vec<u8>),
+    Ended,
+    Cancelled,
 }
 
 /// A callout as the plugin sent it.
@@ -20,24 +32,40 @@ pub(crate) struct Called {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
     pub(crate) timeout: u32,
-    /// An answer has been given to the plugin.
+    /// An answer has been given to the plugin; a stream is over.
     pub(crate) answered: bool,
+    /// Of a stream: what its upstream has not heard yet.
+    pub(crate) done: VecDeque<Done>,
+    /// Of a stream: its answer has begun.
+    pub(crate) began: bool,
+}
+
+impl Called {
+    fn new(memory: &Memory, kind: CallKind, upstream: &str) -> Called {
+        Called {
+            id: memory.called.len() as u32 + 1,
+            kind,
+            context: memory.effective,
+            upstream: upstream.to_owned(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            timeout: 0,
+            answered: false,
+            done: VecDeque::new(),
+            began: false,
+        }
+    }
 }
 
 pub(crate) fn http_call(upstream: &str, headers: &[u8], body: &[u8], milliseconds: u32) -> Result<u32, Status> {
     call("proxy_http_call", |memory| {
-        let id = memory.called.len() as u32 + 1;
-        memory.called.push(Called {
-            id,
-            kind: CallKind::Http,
-            context: memory.effective,
-            upstream: upstream.to_owned(),
+        let called = Called {
             headers: owned_pairs(headers)?,
             body: body.to_vec(),
             timeout: milliseconds,
-            answered: false,
-        });
-        Ok(id)
+            ..Called::new(memory, CallKind::Http, upstream)
+        };
+        Ok(memory.calls(called))
     })
 }
 
@@ -49,31 +77,74 @@ pub(crate) fn grpc_call(
     milliseconds: u32,
 ) -> Result<u32, Status> {
     call("proxy_grpc_call", |memory| {
-        let id = memory.called.len() as u32 + 1;
-        let mut headers = vec![
-            (":method".to_owned(), "POST".to_owned()),
-            (":path".to_owned(), format!("/{}/{}", target.1, target.2)),
-        ];
-        headers.extend(owned_pairs(metadata)?);
-        memory.called.push(Called {
-            id,
-            kind: CallKind::Grpc,
-            context: memory.effective,
-            upstream: target.0.to_owned(),
-            headers,
+        let called = Called {
+            headers: grpc_head(target, metadata)?,
             body: message.to_vec(),
             timeout: milliseconds,
-            answered: false,
-        });
-        Ok(id)
+            ..Called::new(memory, CallKind::Grpc, target.0)
+        };
+        Ok(memory.calls(called))
     })
+}
+
+/// `target` is the upstream, the service and the method.
+pub(crate) fn grpc_stream(target: (&str, &str, &str), metadata: &[u8]) -> Result<u32, Status> {
+    call("proxy_grpc_stream", |memory| {
+        let called = Called {
+            headers: grpc_head(target, metadata)?,
+            done: VecDeque::from([Done::Opened]),
+            ..Called::new(memory, CallKind::GrpcStream, target.0)
+        };
+        Ok(memory.calls(called))
+    })
+}
+
+pub(crate) fn grpc_send(id: u32, message: &[u8], end: bool) -> Result<(), Status> {
+    call("proxy_grpc_send", |memory| {
+        let open = memory.open(id).ok_or(Status::NotFound)?;
+        open.done.push_back(Done::Sent(message.to_vec()));
+        open.done.extend(end.then_some(Done::Ended));
+        Ok(())
+    })
+}
+
+pub(crate) fn grpc_close(id: u32) -> Result<(), Status> {
+    call("proxy_grpc_close", |memory| {
+        let open = memory.open(id).ok_or(Status::NotFound)?;
+        open.done.push_back(Done::Ended);
+        Ok(())
+    })
+}
+
+fn grpc_head(target: (&str, &str, &str), metadata: &[u8]) -> Result<Vec<(String, String)>, Status> {
+    let mut headers = vec![
+        (":method".to_owned(), "POST".to_owned()),
+        (":path".to_owned(), format!("/{}/{}", target.1, target.2)),
+    ];
+    headers.extend(owned_pairs(metadata)?);
+    Ok(headers)
+}
+
+impl Memory {
+    fn calls(&mut self, called: Called) -> u32 {
+        let id = called.id;
+        self.called.push(called);
+        id
+    }
+
+    /// The callout of this number, if it is not over.
+    pub(crate) fn open(&mut self, id: u32) -> Option<&mut Called> {
+        self.called.iter_mut().find(|call| call.id == id && !call.answered)
+    }
 }
 
 pub(crate) fn grpc_cancel(id: u32) -> Result<(), Status> {
     call("proxy_grpc_cancel", |memory| {
-        let mut open = memory.called.iter_mut().filter(|call| !call.answered);
-        let call = open.find(|call| call.id == id).ok_or(Status::NotFound)?;
-        call.answered = true;
+        let open = memory.open(id).ok_or(Status::NotFound)?;
+        open.answered = true;
+        if open.kind == CallKind::GrpcStream {
+            open.done.push_back(Done::Cancelled);
+        }
         Ok(())
     })
 }

@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
-use super::{Asked, Gateway, ROOT, Script};
-use crate::guest::Hooks;
+use super::{Asked, Gateway, ROOT, Says, Script};
+use crate::guest::{GrpcEvent, Hooks};
 use crate::memory::{self, CallKind, Called};
+
+/// What an upstream says when its time has come.
+pub(super) enum Due {
+    Answer(Script),
+    Says(Says),
+}
 
 impl<P: Hooks> Gateway<P> {
     /// Asks the scripts, and gives the first answer that is due.
@@ -14,7 +20,8 @@ impl<P: Hooks> Gateway<P> {
             (memory.nanoseconds, open)
         });
         for call in open {
-            if self.due.borrow().iter().any(|(_, id, _)| *id == call.id) {
+            let is_stream = call.kind == CallKind::GrpcStream;
+            if is_stream || self.due.borrow().iter().any(|(_, id, _)| *id == call.id) {
                 continue;
             }
             let mut upstreams = self.upstreams.borrow_mut();
@@ -23,20 +30,22 @@ impl<P: Hooks> Gateway<P> {
             };
             let answer = script(&Asked::of(&call)).within(call.timeout);
             let due = now + u64::try_from(answer.delay.as_nanos()).unwrap_or(0);
-            self.due.borrow_mut().push((due, call.id, answer));
+            self.due.borrow_mut().push((due, call.id, Due::Answer(answer)));
         }
         let at = self.due.borrow().iter().position(|(due, _, _)| *due <= now);
         let Some(at) = at else { return false };
-        let (_, id, script) = self.due.borrow_mut().remove(at);
-        self.give(id, script);
+        let (_, id, due) = self.due.borrow_mut().remove(at);
+        match due {
+            Due::Answer(script) => self.give(id, script),
+            Due::Says(says) => self.say(id, says),
+        }
         true
     }
 
     /// Gives an answer to the plugin; that of a stream that is gone to nobody.
     pub(super) fn give(&self, id: u32, script: Script) {
         let call = memory::with(|memory| {
-            let mut open = memory.called.iter_mut().filter(|call| !call.answered);
-            let call = open.find(|call| call.id == id)?;
+            let call = memory.open(id)?;
             call.answered = true;
             let call = call.clone();
             let kept = memory.contexts.get(&call.context)?;
@@ -60,11 +69,11 @@ impl<P: Hooks> Gateway<P> {
             Ok(message) => {
                 let size = message.len();
                 memory::with(|memory| memory.answer = (Vec::new(), message));
-                self.guest.grpc_received(call.context, call.id, size);
+                self.guest.grpc(call.context, call.id, GrpcEvent::Message(size));
             }
             Err((status, message)) => {
                 memory::with(|memory| memory.call_status = (status, message.into_bytes()));
-                self.guest.grpc_closed(call.context, call.id, status);
+                self.guest.grpc(call.context, call.id, GrpcEvent::Closed(status));
                 memory::with(|memory| memory.call_status = (0, Vec::new()));
             }
         }

@@ -1,6 +1,7 @@
 //! A request that went into the plugin, and what became of it.
 
-use super::{Gateway, Script, answer, no_answer, pieces};
+use super::sending::pieces;
+use super::{Gateway, Script, answer, no_answer};
 use crate::guest::Hooks;
 use crate::memory::{self, Kept, Sent};
 use crate::wire::{Action, Map};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::grpc_status::GrpcStatus;
 use crate::memory::{Called, Pairs};
 
 /// A callout as an upstream gets it.
@@ -50,7 +51,7 @@ pub struct Script {
     headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
     pub(super) delay: Duration,
-    grpc: Option<(u32, String)>,
+    grpc: Option<(GrpcStatus, String)>,
 }
 
 /// An answer with this status and no body.
@@ -73,9 +74,9 @@ pub fn grpc_answer(message: impl Into<Vec<u8>>) -> Script {
 }
 
 /// A gRPC call fails, with this status and what comes with it.
-pub fn grpc_failure(status: u32, message: &str) -> Script {
+pub fn grpc_failure(status: impl Into<GrpcStatus>, message: &str) -> Script {
     Script {
-        grpc: Some((status, message.to_owned())),
+        grpc: Some((status.into(), message.to_owned())),
         ..answer(200)
     }
 }
@@ -120,8 +121,8 @@ impl Script {
     /// gRPC's mapping has it.
     pub(super) fn into_grpc(self, timed_out: bool) -> Result<Vec<u8>, (u32, String)> {
         match (self.grpc, self.status) {
-            (Some((0, _)), _) | (None, Some(200)) => Ok(self.body),
-            (Some(failure), _) => Err(failure),
+            (Some((GrpcStatus::OK, _)), _) | (None, Some(200)) => Ok(self.body),
+            (Some((status, message)), _) => Err((status.0, message)),
             (None, None) if timed_out => Err((4, "deadline exceeded".to_owned())),
             (None, None | Some(429 | 502 | 503 | 504)) => Err((14, "unavailable".to_owned())),
             (None, Some(status)) => {

@@ -1,0 +1,101 @@
+//! Requests under construction.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{Exchange, Gateway, ROOT};
+use crate::guest::Hooks;
+use crate::memory::{self, Kept};
+use crate::wire::{Action, Map};
+
+/// A request under construction.
+pub struct Sending<'g, P: Hooks> {
+    gateway: &'g Gateway<P>,
+    headers: Vec<(String, Vec<u8>)>,
+    properties: BTreeMap<String, Vec<u8>>,
+    chunks: Vec<Vec<u8>>,
+}
+
+impl<'g, P: Hooks> Sending<'g, P> {
+    pub(super) fn begun(gateway: &'g Gateway<P>, method: &str, path: &str) -> Self {
+        let sending = Sending {
+            gateway,
+            headers: Vec::new(),
+            properties: BTreeMap::new(),
+            chunks: Vec::new(),
+        };
+        let head = [
+            (":method", method),
+            (":path", path),
+            (":authority", "example.com"),
+            (":scheme", "http"),
+        ];
+        head.iter()
+            .fold(sending, |sending, (name, value)| sending.header(name, value))
+            .client("192.0.2.1")
+    }
+
+    /// Adds a header.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.as_bytes().to_vec()));
+        self
+    }
+
+    /// Sets a text property; the parts of a standard path are separated by NUL.
+    pub fn property(mut self, path: &str, value: &str) -> Self {
+        self.properties.insert(path.to_owned(), value.as_bytes().to_vec());
+        self
+    }
+
+    /// Sets the real client's address.
+    pub fn client(self, address: &str) -> Self {
+        self.property("lockgate.client.address", address)
+    }
+
+    /// As a host that is not Lockgate: nothing of its own is known, and no body comes while the head is held.
+    pub fn elsewhere(mut self) -> Self {
+        self.properties.retain(|path, _| !path.starts_with("lockgate."));
+        self
+    }
+
+    /// Adds a piece of body.
+    pub fn body(mut self, chunk: &str) -> Self {
+        self.chunks.push(chunk.as_bytes().to_vec());
+        self
+    }
+
+    /// Sends the request through the plugin.
+    pub fn send(self) -> Exchange<'g, P> {
+        let has_body = !self.chunks.is_empty();
+        let id = memory::with(|memory| {
+            memory.nanoseconds += 1_000_000;
+            let id = memory.contexts.keys().max().map_or(ROOT, |last| *last) + 1;
+            let mut kept = Kept {
+                maps: BTreeMap::from([(Map::RequestHeaders as u32, self.headers)]),
+                properties: self.properties,
+                ..Kept::default()
+            };
+            kept.ways[0].coming = pieces(self.chunks);
+            memory.contexts.insert(id, kept);
+            memory.effective = id;
+            id
+        });
+        self.gateway.guest.create(id, ROOT);
+        let paused = P::request_headers(&self.gateway.guest, id, !has_body) == Action::Pause as u32;
+        memory::with(|memory| {
+            if let Some(kept) = memory.contexts.get_mut(&id) {
+                kept.ways[0].holds_head = paused;
+            }
+        });
+        self.gateway.settle();
+        Exchange::new(self.gateway, id)
+    }
+}
+
+/// The pieces as a host shows them: the end comes apart.
+pub(super) fn pieces(chunks: Vec<Vec<u8>>) -> VecDeque<Vec<u8>> {
+    let mut pieces: VecDeque<_> = chunks.into();
+    if !pieces.is_empty() {
+        pieces.push_back(Vec::new());
+    }
+    pieces
+}
