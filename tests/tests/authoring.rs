@@ -1,7 +1,7 @@
 //! The plugin author's tools: `lockgate new`, `lockgate test`, and what they say to wrong input.
 
 use lockgate_tests::binary::lockgate;
-use lockgate_tests::modules::{module, tag};
+use lockgate_tests::modules::{assembled, module, tag};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -198,7 +198,7 @@ fn connections_that_do_not_come_out_as_expected_are_told() {
     assert_eq!(code, Some(1));
     for told in [
         "bytes that the upstream got\n    expected \"QUIT\\n\"\n    found    \"BYE\\n\"",
-        "end for the upstream\n    expected more may come\n    found    nothing more comes",
+        "end for the upstream\n    expected more may come (false)\n    found    nothing more comes (true)",
         "nobody has connected to the upstream yet",
         "step 1: result\n    expected \"complete\"\n    found    \"\"",
         "0 passed, 4 failed",
@@ -210,6 +210,134 @@ fn connections_that_do_not_come_out_as_expected_are_told() {
     );
     let (_, said) = run(&["test", "cases.json"], folder.path());
     assert!(said.contains("/cases/0/connection/steps/0/cleint") && said.contains("did you mean \"client\""));
+}
+
+const REWRITE: &str = r#""module": "tcp-rewrite.wasm",
+  "defaults": { "config": { "from_client": { "find": "QUIT", "put": "BYE" }, "from_upstream": { "find": "a", "put": "b" } } },"#;
+
+fn folder_with_connections(cases: &str) -> tempfile::TempDir {
+    let folder = folder_with(&format!("{{ {REWRITE}\n  \"cases\": [\n{cases}\n  ] }}\n"));
+    fs::write(folder.path().join("tcp-rewrite.wasm"), module("tcp-rewrite")).expect("the folder is writable");
+    folder
+}
+
+#[test]
+fn who_breaks_a_connection_off_is_a_reset_for_the_other_side_and_no_end() {
+    let folder = folder_with_connections(
+        r#"{ "name": "by the client", "connection": { "steps": [
+      { "client": "QUIT", "expect": { "upstream": "" } },
+      { "upstream": "x\n", "reset": "client", "expect": { "upstream": "", "upstream_end": "reset", "client": "x\n", "client_end": false, "result": "client_gone" } }
+    ] } },
+    { "name": "by the upstream, after its end", "connection": { "steps": [
+      { "upstream": "last", "end": "upstream", "expect": { "client": "lbst", "client_end": true } },
+      { "client": "more\n", "expect": { "upstream": "more\n" } },
+      { "reset": "upstream", "expect": { "client_end": true } },
+      { "client": "lost\n", "end": "client", "expect": { "result": "upstream_closed" } }
+    ] } },
+    { "name": "taken for an end", "connection": { "steps": [ { "reset": "upstream", "expect": { "client_end": true, "result": "complete" } } ] } },
+    { "name": "an end taken for it", "connection": { "steps": [ { "end": "client", "expect": { "upstream_end": "reset" } } ] } }"#,
+    );
+    let (code, said) = run(&["test", "cases.json"], folder.path());
+    assert_eq!(code, Some(1));
+    for told in [
+        "end for the client\n    expected nothing more comes (true)\n    found    it has broken off (\"reset\")",
+        "result\n    expected \"complete\"\n    found    \"upstream_gone\"",
+        "end for the upstream\n    expected it has broken off (\"reset\")\n    found    nothing more comes (true)",
+        "2 passed, 2 failed",
+    ] {
+        assert!(said.contains(told), "{told:?} is told");
+    }
+}
+
+#[test]
+fn a_plugin_that_traps_resets_its_connection() {
+    let folder = folder_with(
+        r#"{ "module": "raw.wasm", "cases": [ { "name": "x", "plugin": { "limits": { "deadline": "20ms" } },
+            "connection": { "steps": [ { "client": "x", "expect": { "client_end": "reset", "result": "plugin_failed" } } ] } } ] }"#,
+    );
+    let trap = r#"(module (memory (export "memory") 1)
+        (func (export "proxy_abi_version_0_2_1"))
+        (func (export "proxy_on_context_create") (param i32 i32))
+        (func (export "malloc") (param i32) (result i32) i32.const 1024)
+        (func (export "proxy_on_downstream_data") (param i32 i32 i32) (result i32) unreachable))"#;
+    fs::write(folder.path().join("raw.wasm"), assembled(trap)).expect("the folder is writable");
+    assert_eq!(run(&["test", "cases.json"], folder.path()).0, Some(0));
+}
+
+#[test]
+fn an_update_gives_steps_of_connections_what_came_of_them() {
+    let folder = folder_with_connections(
+        r#"    {
+      "name": "a",
+      "connection": {
+        "steps": [
+          { "client": "QUIT\n" },
+          {
+            "advance": "1s",
+            "client": "half"
+          },
+          { "upstream": { "base64": "/wo=" }, "expect": { "client": "x", "client_end": "reset" } }
+        ]
+      }
+    },
+    { "name": "b", "connection": { "steps": [ { "upstream": "x\n", "end": "client" }, { "advance": "1s" }, { "reset": "upstream" } ] } }"#,
+    );
+    let (code, said) = run(&["test", "--update", "cases.json"], folder.path());
+    assert_eq!(code, Some(0), "{said}");
+    let text = fs::read_to_string(folder.path().join("cases.json")).expect("the file is still there");
+    for written in [
+        r#"          { "client": "QUIT\n", "expect": { "connected": "upstream", "upstream": "BYE\n" } },"#,
+        "            \"client\": \"half\",\n            \"expect\": { \"client\": \"\", \"upstream\": \"\" }\n",
+        r#"          { "upstream": { "base64": "/wo=" }, "expect": { "client": { "base64": "/wo=" }, "client_end": false } }"#,
+        r#"{ "upstream": "x\n", "end": "client", "expect": { "client": "x\n", "connected": "upstream", "upstream_end": true } }"#,
+        r#"{ "advance": "1s", "expect": { "client": "", "upstream": "" } }"#,
+        r#"{ "reset": "upstream", "expect": { "client": "", "client_end": "reset", "result": "upstream_gone", "upstream": "" } }"#,
+    ] {
+        assert!(text.contains(written), "{written} is in {text}");
+    }
+    assert_eq!(
+        run(&["test", "cases.json"], folder.path()).0,
+        Some(0),
+        "what was written holds"
+    );
+}
+
+#[test]
+fn steps_of_connections_in_which_nothing_can_happen_are_told() {
+    for (steps, told) in [
+        ("{}", &["/steps/0", "nothing happens in this step"][..]),
+        (
+            r#"{ "end": "client" }, { "client": "x" }"#,
+            &[
+                "/steps/1/client",
+                "the client has ended in step 1, and sends nothing any more",
+            ],
+        ),
+        (
+            r#"{ "reset": "upstream" }, { "end": "upstream" }"#,
+            &["/steps/1/end", "the upstream has broken off in step 1"],
+        ),
+        (
+            r#"{ "end": "client", "reset": "client" }"#,
+            &["/steps/0/reset", "either ends or breaks off"],
+        ),
+        (
+            r#"{ "client": "x", "expect": { "client_end": "rest" } }"#,
+            &["/steps/0/expect/client_end", "\"rest\"", "\"reset\""],
+        ),
+        (
+            r#"{ "client": "x", "expect": { "clientend": true, "metrix": {} } }"#,
+            &["did you mean \"client_end\"", "did you mean \"metrics\""],
+        ),
+    ] {
+        let folder = folder_with_connections(&format!(
+            r#"{{ "name": "x", "connection": {{ "steps": [ {steps} ] }} }}"#
+        ));
+        let (code, said) = run(&["test", "cases.json"], folder.path());
+        assert_eq!(code, Some(1), "{steps}");
+        told.iter()
+            .for_each(|told| assert!(said.contains(told), "{told:?} is told of {steps}"));
+    }
 }
 
 fn build(folder: &Path) {

@@ -58,9 +58,10 @@ impl Peer for TlsStream<TcpStream> {
     }
 }
 
-/// What is no socket just ends.
 impl Peer for Pin<Box<dyn Duplex>> {
-    fn abort(&self) {}
+    fn abort(&self) {
+        self.as_ref().get_ref().abort();
+    }
 }
 
 /// Carries a connection that is no socket, to its end, which is told; none if the listener takes requests.

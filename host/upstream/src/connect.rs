@@ -33,9 +33,10 @@ pub struct Stream {
 }
 
 /// Bytes in both directions.
-pub trait Duplex: AsyncRead + AsyncWrite {}
-
-impl<S: AsyncRead + AsyncWrite> Duplex for S {}
+pub trait Duplex: AsyncRead + AsyncWrite {
+    /// Its end will be a reset: the other side must not take it for a regular one.
+    fn abort(&self);
+}
 
 /// What a connection's bytes pass.
 pub enum Socket {

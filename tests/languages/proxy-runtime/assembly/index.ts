@@ -1,6 +1,7 @@
 // A module in AssemblyScript, on the SDK `@solo-io/proxy-runtime`: its compiler, its allocator (reference counts) and its imports
 // (`wasi_unstable`) are of 2020. It does what a request's script says through the SDK's own functions; sections of the script are as
-// for the other guests (tests/tests/conformance/case.rs), its lines are words without quotes in which %20 is a space.
+// for the other guests (tests/tests/conformance/case.rs), its lines are words without quotes in which %20 is a space. It looks like
+// ../assemblyscript, and shares no line with it: that is another language by now (parseInt, closures), with another SDK's classes.
 export * from "@solo-io/proxy-runtime/proxy";
 import {
   BaseContext, Context, continue_request, continue_response, Counter, FilterDataStatusValues, FilterHeadersStatusValues,
