@@ -36,6 +36,23 @@ impl Status {
         self as i32
     }
 
+    /// The name in the specification.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::NotFound => "NOT_FOUND",
+            Self::BadArgument => "BAD_ARGUMENT",
+            Self::SerializationFailure => "SERIALIZATION_FAILURE",
+            Self::ParseFailure => "PARSE_FAILURE",
+            Self::InvalidMemoryAccess => "INVALID_MEMORY_ACCESS",
+            Self::Empty => "EMPTY",
+            Self::CasMismatch => "CAS_MISMATCH",
+            Self::InternalFailure => "INTERNAL_FAILURE",
+            Self::Unimplemented => "UNIMPLEMENTED",
+        }
+    }
+
     /// The status behind a number, if it is one that this host ever answers.
     #[must_use]
     pub const fn from_code(code: i32) -> Option<Self> {

@@ -9,7 +9,7 @@ use crate::calls::{CallSet, HostCall};
 use crate::incident::Refusal;
 pub(crate) use crate::memory::{Span, bytes, bytes_mut, text, write_u32, write_u64};
 use crate::state::State;
-use crate::trace::{self, Line};
+use crate::trace::Line;
 
 /// A guest in the middle of a host call.
 pub(crate) type Caller<'a> = wasmtime::Caller<'a, State>;
@@ -102,8 +102,8 @@ fn aside(
     };
     let took = caller.data().outside.now().saturating_duration_since(begun);
     let status = match &answer {
-        Ok(()) => trace::word(Status::Ok),
-        Err(Halt::Status(status)) => trace::word(*status),
+        Ok(()) => Status::Ok.name(),
+        Err(Halt::Status(status)) => status.name(),
         Err(Halt::Trap(_)) => "TRAP",
     };
     let memory = parts(caller).map_or(&[][..], |(memory, _)| memory);

@@ -12,8 +12,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockgate_abi::Status;
-
 pub(crate) use self::show::Line;
 use crate::calls::CallSet;
 
@@ -97,21 +95,5 @@ impl CallTrace {
             ),
             _ => {}
         }
-    }
-}
-
-/// A status as a word.
-pub(crate) const fn word(status: Status) -> &'static str {
-    match status {
-        Status::Ok => "OK",
-        Status::NotFound => "NOT_FOUND",
-        Status::BadArgument => "BAD_ARGUMENT",
-        Status::SerializationFailure => "SERIALIZATION_FAILURE",
-        Status::ParseFailure => "PARSE_FAILURE",
-        Status::InvalidMemoryAccess => "INVALID_MEMORY_ACCESS",
-        Status::Empty => "EMPTY",
-        Status::CasMismatch => "CAS_MISMATCH",
-        Status::InternalFailure => "INTERNAL_FAILURE",
-        Status::Unimplemented => "UNIMPLEMENTED",
     }
 }

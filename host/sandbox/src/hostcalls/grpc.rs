@@ -55,36 +55,24 @@ fn link_call(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
         ENV,
         HostCall::GrpcCall.name(),
+        // From a to h: the target's parts.
         |caller: Caller<'_>,
-         upstream: i32,
-         upstream_len: i32,
-         service: i32,
-         service_len: i32,
-         method: i32,
-         method_len: i32,
-         metadata: i32,
-         metadata_len: i32,
+         a: i32,
+         b: i32,
+         c: i32,
+         d: i32,
+         e: i32,
+         f: i32,
+         g: i32,
+         h: i32,
          message: i32,
-         message_len: i32,
+         len: i32,
          milliseconds: i32,
          out: i32| {
-            let target = [
-                upstream,
-                upstream_len,
-                service,
-                service_len,
-                method,
-                method_len,
-                metadata,
-                metadata_len,
-            ];
-            let all = || {
-                let [a, b, c, d, e, f, g, h] = target;
-                [a, b, c, d, e, f, g, h, message, message_len, milliseconds, out]
-            };
+            let all = || [a, b, c, d, e, f, g, h, message, len, milliseconds, out];
             host_call(caller, HostCall::GrpcCall, all, |caller| {
-                let message = Span::new(message, message_len);
-                call(caller, &Target::new(target), message, milliseconds, out)
+                let target = Target::new([a, b, c, d, e, f, g, h]);
+                call(caller, &target, Span::new(message, len), milliseconds, out)
             })
         },
     )?;
@@ -95,32 +83,12 @@ fn link_stream(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
         ENV,
         HostCall::GrpcStream.name(),
-        |caller: Caller<'_>,
-         upstream: i32,
-         upstream_len: i32,
-         service: i32,
-         service_len: i32,
-         method: i32,
-         method_len: i32,
-         metadata: i32,
-         metadata_len: i32,
-         out: i32| {
-            let target = [
-                upstream,
-                upstream_len,
-                service,
-                service_len,
-                method,
-                method_len,
-                metadata,
-                metadata_len,
-            ];
-            let all = || {
-                let [a, b, c, d, e, f, g, h] = target;
-                [a, b, c, d, e, f, g, h, out]
-            };
+        // From a to h: the target's parts.
+        |caller: Caller<'_>, a: i32, b: i32, c: i32, d: i32, e: i32, f: i32, g: i32, h: i32, out: i32| {
+            let all = || [a, b, c, d, e, f, g, h, out];
             host_call(caller, HostCall::GrpcStream, all, |caller| {
-                open(caller, &Target::new(target), GrpcKind::Stream, out)
+                let target = Target::new([a, b, c, d, e, f, g, h]);
+                open(caller, &target, GrpcKind::Stream, out)
             })
         },
     )?;

@@ -87,3 +87,15 @@ fn call<const N: usize>(
     }
     errno(answer)
 }
+
+/// Links a call that takes two numbers, as most do.
+fn link_pair(
+    linker: &mut Linker<State>,
+    module: &str,
+    name: &'static str,
+    body: fn(&mut Caller<'_>, i32, i32) -> Result<(), Errno>,
+) -> wasmtime::Result<()> {
+    let wrapped =
+        move |caller: Caller<'_>, one: i32, two: i32| call(caller, name, [one, two], |caller| body(caller, one, two));
+    linker.func_wrap(module, name, wrapped).map(drop)
+}

@@ -3,7 +3,7 @@
 use lockgate_abi::LogLevel;
 use wasmtime::Linker;
 
-use super::{Errno, call};
+use super::{Errno, call, link_pair};
 use crate::guest::{self, Caller, Span};
 use crate::state::State;
 
@@ -26,26 +26,11 @@ pub(super) fn link(linker: &mut Linker<State>, module: &str) -> wasmtime::Result
             })
         },
     )?;
-    linker.func_wrap(
-        module,
-        "fd_fdstat_get",
-        |caller: Caller<'_>, descriptor: i32, out: i32| {
-            call(caller, "fd_fdstat_get", [descriptor, out], |caller| {
-                stat(caller, descriptor, out)
-            })
-        },
-    )?;
-    linker.func_wrap(
-        module,
-        "fd_fdstat_set_flags",
-        |caller: Caller<'_>, descriptor: i32, flags: i32| {
-            call(caller, "fd_fdstat_set_flags", [descriptor, flags], |_| {
-                let is_known = (0..=STDERR).contains(&descriptor);
-                is_known.then_some(()).ok_or(Errno::BadDescriptor)
-            })
-        },
-    )?;
-    Ok(())
+    link_pair(linker, module, "fd_fdstat_get", stat)?;
+    link_pair(linker, module, "fd_fdstat_set_flags", |_, descriptor, _| {
+        let is_known = (0..=STDERR).contains(&descriptor);
+        is_known.then_some(()).ok_or(Errno::BadDescriptor)
+    })
 }
 
 fn write(caller: &mut Caller<'_>, descriptor: i32, pieces: i32, count: i32, out: i32) -> Result<(), Errno> {

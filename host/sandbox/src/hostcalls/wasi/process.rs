@@ -4,7 +4,7 @@ use lockgate_abi::Status;
 use wasmtime::Linker;
 
 use super::super::clock::since_1970;
-use super::{Errno, call};
+use super::{Errno, call, link_pair};
 use crate::guest::{self, Caller, Span};
 use crate::state::State;
 
@@ -39,16 +39,8 @@ pub(super) fn link(linker: &mut Linker<State>, module: &str) -> wasmtime::Result
             })
         },
     )?;
-    linker.func_wrap(module, "clock_res_get", |caller: Caller<'_>, clock: i32, out: i32| {
-        call(caller, "clock_res_get", [clock, out], |caller| {
-            resolution(caller, clock, out)
-        })
-    })?;
-    linker.func_wrap(module, "random_get", |caller: Caller<'_>, at: i32, len: i32| {
-        call(caller, "random_get", [at, len], |caller| {
-            random(caller, Span::new(at, len))
-        })
-    })?;
+    link_pair(linker, module, "clock_res_get", resolution)?;
+    link_pair(linker, module, "random_get", random)?;
     linker.func_wrap(module, "sched_yield", |caller: Caller<'_>| {
         call(caller, "sched_yield", [], |_| Ok(()))
     })?;
@@ -68,42 +60,11 @@ pub(super) fn link(linker: &mut Linker<State>, module: &str) -> wasmtime::Result
             Err(wasmtime::Error::new(Exit(code)))
         },
     )?;
-    link_surroundings(linker, module)
-}
-
-/// What a program is started with: an environment, and no arguments.
-fn link_surroundings(linker: &mut Linker<State>, module: &str) -> wasmtime::Result<()> {
-    linker.func_wrap(
-        module,
-        "environ_sizes_get",
-        |caller: Caller<'_>, count: i32, bytes: i32| {
-            call(caller, "environ_sizes_get", [count, bytes], |caller| {
-                environment_sizes(caller, count, bytes)
-            })
-        },
-    )?;
-    linker.func_wrap(
-        module,
-        "environ_get",
-        |caller: Caller<'_>, pointers: i32, bytes: i32| {
-            call(caller, "environ_get", [pointers, bytes], |caller| {
-                environment(caller, pointers, bytes)
-            })
-        },
-    )?;
-    linker.func_wrap(
-        module,
-        "args_sizes_get",
-        |caller: Caller<'_>, count: i32, bytes: i32| {
-            call(caller, "args_sizes_get", [count, bytes], |caller| {
-                no_arguments(caller, count, bytes)
-            })
-        },
-    )?;
-    linker.func_wrap(module, "args_get", |caller: Caller<'_>, at: i32, bytes: i32| {
-        call(caller, "args_get", [at, bytes], |_| Ok(()))
-    })?;
-    Ok(())
+    // What a program is started with: an environment, and no arguments.
+    link_pair(linker, module, "environ_sizes_get", environment_sizes)?;
+    link_pair(linker, module, "environ_get", environment)?;
+    link_pair(linker, module, "args_sizes_get", no_arguments)?;
+    link_pair(linker, module, "args_get", |_, _, _| Ok(()))
 }
 
 fn time(caller: &mut Caller<'_>, clock: i32, out: i32) -> Result<(), Errno> {
@@ -127,7 +88,8 @@ fn resolution(caller: &mut Caller<'_>, clock: i32, out: i32) -> Result<(), Errno
     Ok(guest::write_u64(memory, out, 1)?)
 }
 
-fn random(caller: &mut Caller<'_>, span: Span) -> Result<(), Errno> {
+fn random(caller: &mut Caller<'_>, at: i32, len: i32) -> Result<(), Errno> {
+    let span = Span::new(at, len);
     if !(0..=MAX_RANDOM).contains(&span.len) {
         return Err(Errno::Invalid);
     }
