@@ -4,7 +4,7 @@ import hashlib
 import json
 
 from machine import free_port
-from server import Server
+from server import Server, put
 
 
 def plain(setting):
@@ -16,6 +16,35 @@ def wasm(setting, module, isolation="shared", config=None):
     plugin = {"module": module, "isolation": isolation, **({"config": config} if config else {})}
     plugins = {f"{module}-{n}": plugin for n in range(5)}
     return start(setting, f"{module}-{isolation}", plugins=plugins, chain=list(plugins), plugin_dir=setting.guests)
+
+
+# Whatever a plugin that reads and sets `x-bench` may be restricted to, none of it the default.
+GUARDS = {
+    "limits": {
+        "deadline": "5ms", "request_deadline": "50ms", "memory": "16MiB", "soft_memory": "8MiB", "body": "64KiB",
+        "body_growth": "64KiB", "header_growth": "64KiB", "local_response": "64KiB", "callouts": 4,
+        "callouts_per_request": 1, "log_lines": 10, "log_bytes": "16KiB", "tick": "100ms",
+    },
+    "capabilities": {
+        "host_calls": ["get_header_map_value", "replace_header_map_value"], "headers": ["x-bench"],
+        "write_headers": ["x-bench"], "write_properties": [], "upstreams": [], "foreign_functions": [],
+    },
+}
+
+# The trace switch is on for as long as it can be, and matches no request.
+TRACE = {"path_prefix": "/nobody-asks-for-this", "listener": "web", "requests": 1000, "duration": "1h"}
+
+
+def guarded(setting, module):
+    """The same chain with every guard set."""
+    digest = hashlib.sha256((setting.guests / f"{module}.wasm").read_bytes()).hexdigest()
+    plugins = {f"{module}-{n}": {"module": module, "sha256": digest, **GUARDS} for n in range(5)}
+    admin = free_port()
+    started = start(setting, f"{module}-guarded", plugins=plugins, chain=list(plugins), plugin_dir=setting.guests,
+                    admin={"listen": f"127.0.0.1:{admin}"})
+    told = put(admin, "/api/trace", json.dumps(TRACE))
+    assert told.status == 200, f"the trace switch answers {told.status}: {told.body[:200]!r}"
+    return started
 
 
 def routes(setting, number):
@@ -54,7 +83,7 @@ def cache(setting):
                  plugin_dir=setting.plugins)
 
 
-def start(setting, name, plugins=None, chain=(), routes=None, plugin_dir=None, wait=True):
+def start(setting, name, plugins=None, chain=(), routes=None, plugin_dir=None, wait=True, admin=None):
     """Starts it on a free port with one worker; what it compiles is kept in the bench's own cache folder."""
     port = free_port()
     config = {
@@ -67,6 +96,8 @@ def start(setting, name, plugins=None, chain=(), routes=None, plugin_dir=None, w
         "plugins": plugins or {},
         "routes": routes or [{"name": "all", "upstream": "one", "chain": list(chain)}],
     }
+    if admin:
+        config["admin"] = admin
     if plugin_dir:
         config["plugin_dir"] = str(plugin_dir)
     file = setting.folder / f"lockgate-{name}.json"

@@ -73,6 +73,13 @@ def routes_cells(measured, setting):
     return {"lockgate": f"{100 * (many.ratio(few) - 1):+.1f} %"}
 
 
+def guards_cells(measured, setting):
+    guarded, free = measured.get("lockgate guards"), measured.get("lockgate headers-sdk")
+    if not (guarded and free):
+        return {}
+    return {"lockgate": f"{100 * (guarded.ratio(free) - 1):+.1f} %"}
+
+
 def start_cells(measured, setting):
     return {"lockgate": attempt(lambda: f"{1000 * probes.start_to_ready(setting):.0f} ms")}
 
@@ -107,6 +114,8 @@ ROWS = [
         shapes("headers-sdk", "envoy", "lockgate"), cost("headers-sdk")),
     Row("headers-plain", "the same, written with the proxy-wasm crate", "≤ 1.30",
         shapes("headers", "envoy", "lockgate"), cost("headers")),
+    Row("guards", "the same on the SDK with every limit, allow list and pin set, and a trace that matches nothing", "< 2 %",
+        ["lockgate guards", "lockgate headers-sdk"], guards_cells),
     Row("hook", "+ 5 plugins with one header hook and a configuration, on the SDK", "≤ plain crate",
         shapes("hook-sdk", "envoy", "lockgate"), cost("hook-sdk")),
     Row("hook-async", "the same, as an `async` hook", "≤ plain crate",

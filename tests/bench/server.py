@@ -83,3 +83,12 @@ def get(port, path="/", headers=None):
         return Answer(connection.getresponse())
     finally:
         connection.close()
+
+
+def put(port, path, body):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("PUT", path, body=body)
+        return Answer(connection.getresponse())
+    finally:
+        connection.close()

@@ -37,6 +37,7 @@ def subjects(setting):
         Subject("lockgate plain", lockgate.plain, verify=plain),
         Subject("lockgate idle-sdk", partial(lockgate.wasm, module="idle-sdk"), verify=plain),
         Subject("lockgate headers-sdk", partial(lockgate.wasm, module="headers-sdk"), verify=counted),
+        Subject("lockgate guards", partial(lockgate.guarded, module="headers-sdk"), verify=counted),
         Subject("lockgate idle", partial(lockgate.wasm, module="idle"), verify=plain),
         Subject("lockgate headers", partial(lockgate.wasm, module="headers"), verify=counted),
         *(Subject(f"lockgate {hook}", partial(lockgate.wasm, module=hook, config=HOOK), verify=counted_up)
