@@ -50,6 +50,37 @@ pub fn assembled(text: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// A module with one callback, which traps: for a context, only that of a stream; for ticks, it asks for them.
+#[must_use]
+pub fn trapping(hook: &str) -> Vec<u8> {
+    let (params, result) = match hook {
+        "proxy_on_new_connection" => ("(param i32)", "(result i32)"),
+        "proxy_on_downstream_data" | "proxy_on_upstream_data" => ("(param i32 i32 i32)", "(result i32)"),
+        "proxy_on_context_create" | "proxy_on_downstream_connection_close" | "proxy_on_upstream_connection_close" => {
+            ("(param i32 i32)", "")
+        }
+        "proxy_on_done" => ("(param i32)", "(result i32)"),
+        _ => ("(param i32)", ""),
+    };
+    let is_stream = if hook == "proxy_on_context_create" {
+        "(if (local.get 1) (then unreachable))"
+    } else {
+        "unreachable"
+    };
+    let (import, start) = if hook == "proxy_on_tick" {
+        (
+            r#"(import "env" "proxy_set_tick_period_milliseconds" (func $period (param i32) (result i32)))"#,
+            r#"(func (export "proxy_on_vm_start") (param i32 i32) (result i32) (drop (call $period (i32.const 10))) (i32.const 1))"#,
+        )
+    } else {
+        ("", "")
+    };
+    assembled(&format!(
+        r#"(module {import} (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1")) {start}
+             (func $fall_over (export "{hook}") {params} {result} {is_stream}))"#
+    ))
+}
+
 /// A small well-formed module that sets `x-tag: VALUE` on each response: what reloads are watched by.
 #[must_use]
 pub fn tag(value: &str) -> Vec<u8> {

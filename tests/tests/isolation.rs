@@ -1,7 +1,7 @@
 //! No plugin can hurt another request: while one misbehaves in every way that there is, another one's requests are answered, all of
 //! them and about as fast as without, and the gateway's memory stays where it was. And the operator sees what happened.
 
-use lockgate_tests::calm::{BAD, Quiet, config, has_misbehaved, upstream};
+use lockgate_tests::calm::{Quiet, config, has_misbehaved, upstream};
 use lockgate_tests::gateway::install;
 use lockgate_tests::http::{Ending, Request};
 use lockgate_tests::load::Load;
@@ -9,7 +9,6 @@ use lockgate_tests::modules::{self, tag};
 use lockgate_tests::upstream::eventually;
 use lockgate_tests::{Gateway, GrpcServer, Upstream, get, request};
 use serde_json::{Value, json};
-use std::io::{Read, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -146,95 +145,6 @@ fn floods_and_wild_pointers_disturb_nobody() {
         Some("refused"),
         "no wild pointer was taken"
     );
-}
-
-/// A module for TCP listeners that does `body` a hundred thousand times when bytes come, or when it ticks.
-fn floods_when(hook: &str, body: &str) -> Vec<u8> {
-    let (data, tick) = if hook == "tick" { ("", body) } else { (body, "") };
-    modules::assembled(&format!(
-        r#"(module
-            (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
-            (import "env" "proxy_http_call" (func $http (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
-            (import "env" "proxy_set_tick_period_milliseconds" (func $period (param i32) (result i32)))
-            (memory (export "memory") 1)
-            (data (i32.const 16) "side")
-            (data (i32.const 64) "\03\00\00\00\07\00\00\00\03\00\00\00\05\00\00\00\01\00\00\00\0a\00\00\00\04\00\00\00:method\00GET\00:path\00/\00:authority\00side\00")
-            (func (export "proxy_abi_version_0_2_1"))
-            (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 4096))
-            (func $log_one (drop (call $log (i32.const 4) (i32.const 64) (i32.const 66))))
-            (func $call_one (drop (call $http (i32.const 16) (i32.const 4) (i32.const 64) (i32.const 66) (i32.const 0) (i32.const 0)
-                (i32.const 0) (i32.const 0) (i32.const 5000) (i32.const 0))))
-            (func $tick_one (drop (call $period (i32.const 1))))
-            (func (export "proxy_on_vm_start") (param i32 i32) (result i32) (drop (call $period (i32.const 1))) (i32.const 1))
-            (func $times (param $n i32)
-                (loop $again
-                    {data} {tick}
-                    (local.set $n (i32.sub (local.get $n) (i32.const 1)))
-                    (br_if $again (local.get $n))))
-            (func (export "proxy_on_tick") (param i32) {on_tick})
-            (func (export "proxy_on_downstream_data") (param i32 i32 i32) (result i32) {on_data} (i32.const 0)))"#,
-        on_tick = if tick.is_empty() {
-            ""
-        } else {
-            "(call $times (i32.const 100000))"
-        },
-        on_data = if data.is_empty() {
-            ""
-        } else {
-            "(call $times (i32.const 100000))"
-        },
-    ))
-}
-
-#[test]
-fn floods_of_plugins_that_read_tcp_connections_disturb_nobody() {
-    let _alone = alone();
-    let quiet = Quiet::default();
-    for (what, hook, body) in [
-        ("logs on data", "data", "(call $log_one)"),
-        ("callouts on data", "data", "(call $call_one)"),
-        ("timers on data", "data", "(call $tick_one)"),
-        ("logs on ticks", "tick", "(call $log_one)"),
-        ("callouts on ticks", "tick", "(call $call_one)"),
-        ("loops on ticks", "tick", "(br $again)"),
-    ] {
-        let upstream = upstream();
-        let echo = Upstream::raw(|wire| {
-            let mut buffer = [0; 1024];
-            loop {
-                match wire.socket().read(&mut buffer)? {
-                    0 => return Ok(()),
-                    count => wire.write(&buffer[..count])?,
-                }
-            }
-        });
-        let mut config = config(&upstream, json!({ "module": "made" }));
-        config["upstreams"]["echo"] = json!({ "endpoints": [echo.address().to_string()] });
-        config["routes"] = json!([{ "name": "sound", "chain": ["sound"], "upstream": "app" }]);
-        config["listeners"] = json!({
-            "web": {},
-            "bad": { "protocol": "tcp", "upstream": "echo", "chain": [BAD] },
-            "tcp": { "protocol": "tcp", "upstream": "echo" },
-        });
-        let gateway = gateway_with(&floods_when(hook, body), config);
-        let mut sound = std::net::TcpStream::connect(gateway.listener("tcp")).expect("the gateway listens");
-        let sound_echo = |sound: &mut std::net::TcpStream| {
-            let mut answer = [0; 5];
-            sound.write_all(b"sound").expect("taken");
-            sound.read_exact(&mut answer).expect("an answer comes");
-            assert_eq!(&answer, b"sound", "{what}");
-        };
-        sound_echo(&mut sound);
-        quiet.stays(what, &gateway, 24 << 20, || {
-            let mut bad = std::net::TcpStream::connect(gateway.listener("bad")).expect("the gateway listens");
-            bad.set_read_timeout(Some(Duration::from_millis(200)))
-                .expect("a socket takes options");
-            // Whatever becomes of it.
-            let _ = bad.write_all(b"bytes").and_then(|()| bad.read(&mut [0; 5]));
-        });
-        sound_echo(&mut sound);
-        has_misbehaved(what, &gateway);
-    }
 }
 
 #[test]

@@ -556,28 +556,6 @@ fn a_plugin_that_holds_more_than_it_may_loses_the_connection_and_no_other() {
     assert_eq!(exchange(&mut other, "a line\n"), "a line\n");
 }
 
-/// A module with one callback, which traps.
-fn trapping(hook: &str) -> Vec<u8> {
-    let (params, result) = match hook {
-        "proxy_on_new_connection" => ("(param i32)", "(result i32)"),
-        "proxy_on_downstream_data" | "proxy_on_upstream_data" => ("(param i32 i32 i32)", "(result i32)"),
-        "proxy_on_context_create" | "proxy_on_downstream_connection_close" | "proxy_on_upstream_connection_close" => {
-            ("(param i32 i32)", "")
-        }
-        "proxy_on_done" => ("(param i32)", "(result i32)"),
-        _ => ("(param i32)", ""),
-    };
-    let is_stream = if hook == "proxy_on_context_create" {
-        "(if (local.get 1) (then unreachable))"
-    } else {
-        "unreachable"
-    };
-    lockgate_tests::modules::assembled(&format!(
-        r#"(module (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1"))
-             (func $fall_over (export "{hook}") {params} {result} {is_stream}))"#
-    ))
-}
-
 #[test]
 fn a_trap_in_any_phase_costs_its_connection_or_nothing_as_the_operator_says() {
     let phases = [
@@ -596,7 +574,11 @@ fn a_trap_in_any_phase_costs_its_connection_or_nothing_as_the_operator_says() {
             let what = format!("{phase}, {on_error}");
             let folder = tempfile::tempdir().expect("a temporary folder can be made");
             fs::create_dir(folder.path().join("plugins")).expect("the folder is writable");
-            lockgate_tests::gateway::install(&folder.path().join("plugins"), "traps", &trapping(hook));
+            lockgate_tests::gateway::install(
+                &folder.path().join("plugins"),
+                "traps",
+                &lockgate_tests::modules::trapping(hook),
+            );
             let upstream = echo();
             let mut config = config(upstream.address(), json!(["traps"]));
             config["plugins"] = json!({ "traps": { "module": "traps", "on_error": on_error } });
