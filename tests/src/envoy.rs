@@ -10,7 +10,7 @@ use crate::wire::Wire;
 use serde_json::{Value, json};
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -100,6 +100,39 @@ impl Envoy {
             ended || envoy.listeners.iter().all(listens)
         });
         if ended { Err(envoy.log()) } else { Ok(envoy) }
+    }
+
+    /// Starts one worker with a listener over TLS that asks for certificates of clients: those of the authority in `clients.pem`. Its own is
+    /// `gateway.pem` with `gateway.key`; all three stand in `certificates`.
+    ///
+    /// # Panics
+    /// When it does not come up; with its log.
+    #[must_use]
+    pub fn start_over_tls(binary: PathBuf, filter: &Filter, certificates: &Path, must: bool, app: SocketAddr) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let file = folder.path().join("module.wasm");
+        fs::write(&file, &filter.module).expect("the folder is writable");
+        let address = Upstream::nobody();
+        let mut listening = listener(address, filter, &file.to_string_lossy());
+        let named = |name: &str| json!({ "filename": certificates.join(name) });
+        listening["filter_chains"][0]["transport_socket"] = json!({ "name": "tls", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            "require_client_certificate": must,
+            "common_tls_context": {
+                "tls_certificates": [ { "certificate_chain": named("gateway.pem"), "private_key": named("gateway.key") } ],
+                "validation_context": { "trusted_ca": named("clients.pem") }
+            }
+        } });
+        // Only with it does Envoy know what name was asked for.
+        listening["listener_filters"] = json!([ { "name": "sni", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector" } } ]);
+        let listeners = vec![(filter.name.clone(), address)];
+        let mut envoy = Self::launched(binary, folder, listeners, &[listening], &[("app", app)]);
+        eventually("Envoy listens", Duration::from_secs(60), || {
+            assert!(envoy.runs(), "Envoy has ended:\n{}", envoy.log());
+            std::net::TcpStream::connect(address).is_ok()
+        });
+        envoy
     }
 
     /// Starts the process with one worker; whether it listens, the caller finds out.

@@ -11,14 +11,14 @@ use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use lockgate_units::Period;
 
-pub use crate::settings::{CacheSettings, EscapedSlashes, ListenerLimits};
+pub use crate::settings::{CacheSettings, ClientCertificates, EscapedSlashes, ListenerLimits};
 pub use plugins::{PluginIndex, PluginModel, SigningKey};
 pub use routes::{HostPattern, Match, PathMatch, Rewrite, Route, ValueMatch};
 pub use upstreams::{NamedUpstream, UpstreamIndex};
@@ -105,6 +105,25 @@ pub struct Forwarding {
 pub struct TlsSettings {
     /// At least one. The first serves clients that ask for no name or an unknown one.
     pub certificates: Vec<CertificateFiles>,
+    /// None: clients are not asked for a certificate.
+    pub clients: Option<ClientAuthority>,
+}
+
+impl TlsSettings {
+    /// Every file that it names: what to watch.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let pairs = self.certificates.iter().flat_map(|pair| [&*pair.cert, &*pair.key]);
+        pairs.chain(self.clients.iter().map(|clients| &*clients.ca))
+    }
+}
+
+/// Whose certificates clients must show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientAuthority {
+    /// PEM, at least one certificate of an authority; readable at load. An absolute path.
+    pub ca: PathBuf,
+    /// Whether a client may do without.
+    pub certificates: ClientCertificates,
 }
 
 /// A certificate chain and its key: PEM files that were readable at load. Absolute paths.

@@ -13,7 +13,9 @@ use lockgate_upstream::UpstreamSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::settings::{CacheSettings, DEFAULT_DRAIN_TIMEOUT, EscapedSlashes, ListenerLimits, SignatureSettings};
+use crate::settings::{
+    CacheSettings, ClientCertificates, DEFAULT_DRAIN_TIMEOUT, EscapedSlashes, ListenerLimits, SignatureSettings,
+};
 
 pub(crate) use plugins::{Chain, Plugin};
 pub(crate) use routes::{Match, Rewrite, Route, ValueCondition, ValueMatch};
@@ -133,6 +135,13 @@ pub(crate) struct Tls {
     /// Chosen by the name that the client asks for (SNI); the first serves everyone else.
     #[schemars(required, length(min = 1))]
     pub(crate) certificates: Option<Vec<Certificate>>,
+    /// PEM file of the authorities that clients' certificates must come from; a changed one holds for the next handshake. Absent:
+    /// clients are not asked for a certificate.
+    #[schemars(example = &"clients.pem", length(min = 1))]
+    pub(crate) client_ca: Option<String>,
+    /// Only with `client_ca`: whether a client may do without a certificate. One that it shows must be good either way.
+    #[serde(default)]
+    pub(crate) client_certificates: ClientCertificates,
 }
 
 /// PEM files; a changed one is served to the next handshake.

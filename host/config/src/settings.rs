@@ -54,6 +54,17 @@ pub enum EscapedSlashes {
     Keep,
 }
 
+/// Whether a client of a TLS listener must show a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientCertificates {
+    /// The handshake fails without one.
+    #[default]
+    Required,
+    /// It may come without; plugins see the property `connection.mtls`.
+    Optional,
+}
+
 /// The response cache that plugins share: one store for all workers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -58,6 +58,7 @@ fn the_documented_example_becomes_what_it_says() {
     let certificates = &model.listeners[1].tls.as_ref().unwrap().certificates;
     assert_eq!(certificates[0].cert, folder.path().join("api.pem"));
     assert_eq!(certificates[0].key, folder.path().join("api.key"));
+    assert_eq!(model.listeners[1].tls.as_ref().unwrap().clients, None);
     assert_eq!(model.upstreams[0].settings.endpoints[1].weight.value(), 2);
 
     let plugins: Vec<(&str, &str)> = model

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use lockgate_sandbox::exchange::{Connection, Scheme, TlsFacts};
+use lockgate_sandbox::exchange::{Connection, Scheme};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -91,7 +91,7 @@ async fn open(station: Rc<Station>, listener: Rc<ListenerView>, stream: TcpStrea
             } else {
                 Protocol::Http1
             };
-            connection.tls = Some(facts(session));
+            connection.tls = Some(certificates.facts(session));
             run(served(connection, Scheme::Https), protocol, stream).await
         }
     }
@@ -133,21 +133,6 @@ async fn sniff(stream: &TcpStream) -> io::Result<Protocol> {
         // ever more rarely.
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(250));
-    }
-}
-
-/// What plugins may know of a handshake.
-pub(crate) fn facts(session: &rustls::ServerConnection) -> TlsFacts {
-    TlsFacts {
-        version: match session.protocol_version() {
-            Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
-            Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
-            _ => "unknown",
-        },
-        server_name: session.server_name().map(str::to_owned),
-        alpn: session
-            .alpn_protocol()
-            .map(|name| String::from_utf8_lossy(name).into_owned()),
     }
 }
 

@@ -257,10 +257,8 @@ impl Control {
         let certificates = model
             .iter()
             .flat_map(|model| &model.listeners)
-            .filter_map(|listener| listener.tls.as_ref());
-        let certificates = certificates
-            .flat_map(|tls| &tls.certificates)
-            .flat_map(|files| [&*files.cert, &*files.key]);
+            .filter_map(|listener| listener.tls.as_ref())
+            .flat_map(|tls| tls.files());
         let files = std::iter::once(self.config.as_path())
             .chain(self.files.iter().map(PathBuf::as_path))
             .chain(certificates);

@@ -375,10 +375,10 @@ fn certificates(
             stores.push(Some(known));
             continue;
         }
-        match CertificateStore::load(&tls.certificates, &listener.protocol) {
+        match CertificateStore::load(tls, &listener.protocol) {
             Ok(store) => stores.push(Some(Arc::new(store))),
             Err(error) => {
-                let pointer = format!("/listeners/{}/tls/certificates", listener.name);
+                let pointer = format!("/listeners/{}/tls/{}", listener.name, error.setting());
                 diagnostics.push(document.diagnostic(&pointer, error.to_string(), None, None));
             }
         }

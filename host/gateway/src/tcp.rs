@@ -126,7 +126,7 @@ pub(crate) async fn serve(
             let handshake = certificates.accept(stream);
             match connection::unless_silent(&pulse, limits.header_timeout.0, handshake).await {
                 Ok(Some(stream)) => {
-                    let facts = connection::facts(stream.get_ref().1);
+                    let facts = certificates.facts(stream.get_ref().1);
                     meet(Some(facts)).carry(stream).await;
                 }
                 Ok(None) | Err(_) => {

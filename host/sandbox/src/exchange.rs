@@ -21,7 +21,7 @@ use smallvec::SmallVec;
 
 pub use ask::{Asked, LocalResponse, Positions};
 pub use body::{BodyBuffer, BodySink, Tap};
-pub use facts::{Connection, Facts, Moment, TlsFacts};
+pub use facts::{CertificateFacts, Connection, Facts, Moment, TlsFacts};
 pub use halves::{Halves, Way};
 pub use held::{HeldBodies, Side};
 pub use properties::{Properties, PropertiesFull};

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use lockgate_units::Size;
 
@@ -10,7 +11,7 @@ use super::chains::Chains;
 use super::plugins::Plugins;
 use super::upstreams::Upstreams;
 use super::{addresses, entry};
-use crate::model::{Admin, CertificateFiles, Forwarding, Listener, Protocol, TlsSettings};
+use crate::model::{Admin, CertificateFiles, ClientAuthority, Forwarding, Listener, Protocol, TlsSettings};
 use crate::pointer::Pointer;
 use crate::problem::{Problem, Problems};
 use crate::raw;
@@ -57,6 +58,10 @@ pub(super) fn read(
             }
             raw::Protocol::Tcp => tcp(name, node, &raw, &here, targets, problems).map(Protocol::Tcp),
         };
+        let asks_nobody = |tls: &&Node| tls.member("client_ca").is_none_or(|ca| ca.value == Value::Null);
+        if let Some(tls) = node.member("tls").filter(asks_nobody) {
+            refuse(tls, &here.key("tls"), &["client_certificates"], only_with_ca, problems);
+        }
         let read = listener(name, raw, &here, surroundings, &mut taken, problems);
         listeners.extend(
             read.zip(protocol)
@@ -204,6 +209,13 @@ fn only_http(key: &str) -> (String, String) {
     )
 }
 
+fn only_with_ca(key: &str) -> (String, String) {
+    (
+        format!("\"{key}\" means nothing without \"client_ca\""),
+        "\"client_ca\" names the authorities that are believed; without it no certificate is asked for".to_owned(),
+    )
+}
+
 fn check_limits(limits: &ListenerLimits, here: &Pointer, problems: &mut Problems) {
     entry::positive(limits.header_timeout, &here.key("header_timeout"), problems);
     entry::positive(limits.idle_timeout, &here.key("idle_timeout"), problems);
@@ -217,24 +229,33 @@ fn check_limits(limits: &ListenerLimits, here: &Pointer, problems: &mut Problems
 }
 
 fn read_tls(raw: raw::Tls, here: &Pointer, surroundings: &Surroundings<'_>, problems: &mut Problems) -> TlsSettings {
+    let mut file = |path: Option<String>, here: Pointer| pem(&path?, here, surroundings, problems);
+    let ca = file(raw.client_ca, here.key("client_ca"));
     let here = here.key("certificates");
     let mut certificates = Vec::new();
     for (index, raw) in raw.certificates.unwrap_or_default().into_iter().enumerate() {
         let here = here.index(index);
-        let mut file = |path: Option<String>, key: &str| {
-            let path = surroundings.path(&path?);
-            let opened = File::open(&path).and_then(|file| file.metadata());
-            let reason = match opened {
-                Ok(found) if found.is_file() => return Some(path),
-                Ok(_) => "not a file".to_owned(),
-                Err(error) => error.to_string(),
-            };
-            let told = Problem::unfit(here.key(key), format!("a PEM file that can be read: {reason}"));
-            problems.push(told.hint("relative paths start at the folder of the configuration file"));
-            None
-        };
-        let (cert, key) = (file(raw.cert, "cert"), file(raw.key, "key"));
+        let (cert, key) = (file(raw.cert, here.key("cert")), file(raw.key, here.key("key")));
         certificates.extend(cert.zip(key).map(|(cert, key)| CertificateFiles { cert, key }));
     }
-    TlsSettings { certificates }
+    let wanted = raw.client_certificates;
+    let clients = ca.map(|ca| ClientAuthority {
+        ca,
+        certificates: wanted,
+    });
+    TlsSettings { certificates, clients }
+}
+
+/// A file that is there and can be opened; what is in it is read when it is used.
+fn pem(path: &str, here: Pointer, surroundings: &Surroundings<'_>, problems: &mut Problems) -> Option<PathBuf> {
+    let path = surroundings.path(path);
+    let opened = File::open(&path).and_then(|file| file.metadata());
+    let reason = match opened {
+        Ok(found) if found.is_file() => return Some(path),
+        Ok(_) => "not a file".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let told = Problem::unfit(here, format!("a PEM file that can be read: {reason}"));
+    problems.push(told.hint("relative paths start at the folder of the configuration file"));
+    None
 }

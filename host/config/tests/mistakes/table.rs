@@ -213,6 +213,20 @@ gateway.json:7:90: /listeners/web/trusted_proxies/2: found "lan", expected a net
   help: "key": Its private key"#,
     },
     Mistake {
+        title: "an authority of clients that is not there",
+        wrote: r#""key": "api.key" } ], "client_ca": "clients.pem""#,
+        instead_of: r#""key": "api.key" } ]"#,
+        told: r#"gateway.json:8:123: /listeners/tls/tls/client_ca: found "clients.pem", expected a PEM file that can be read: No such file or directory (os error 2)
+  help: relative paths start at the folder of the configuration file"#,
+    },
+    Mistake {
+        title: "certificates of clients without an authority",
+        wrote: r#""key": "api.key" } ], "client_certificates": "optional""#,
+        instead_of: r#""key": "api.key" } ]"#,
+        told: r#"gateway.json:8:110: /listeners/tls/tls/client_certificates: "client_certificates" means nothing without "client_ca"
+  help: "client_ca" names the authorities that are believed; without it no certificate is asked for"#,
+    },
+    Mistake {
         title: "endpoints that are no addresses",
         wrote: r#""http://127.0.0.1:9001", "orders", "127.0.0.1:99999", {"#,
         instead_of: r#""127.0.0.1:9001", {"#,

@@ -1,9 +1,11 @@
 //! Real handshakes over a pipe in memory, and what the client got.
 
+mod mutual;
+
 use std::path::Path;
 use std::sync::Arc;
 
-use lockgate_config::model::{CertificateFiles, Protocol};
+use lockgate_config::model::{CertificateFiles, Protocol, TlsSettings};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
@@ -24,6 +26,14 @@ fn issue(folder: &Path, name: &str, names: &[&str]) -> (CertificateFiles, Certif
     std::fs::write(&files.cert, made.cert.pem()).unwrap();
     std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
     (files, made.cert.der().clone())
+}
+
+fn store(certificates: &[CertificateFiles]) -> Result<CertificateStore, TlsError> {
+    let settings = TlsSettings {
+        certificates: certificates.to_vec(),
+        clients: None,
+    };
+    CertificateStore::load(&settings, &Protocol::Http)
 }
 
 /// Takes any certificate: which one came is what the tests look at.
@@ -103,7 +113,7 @@ async fn the_name_that_the_client_asks_for_picks_the_certificate() {
     let (first, default) = issue(folder.path(), "first", &["default.example"]);
     let (second, wildcard) = issue(folder.path(), "second", &["*.shop.example", "shop.example"]);
     let (third, exact) = issue(folder.path(), "third", &["Pay.shop.example"]);
-    let store = CertificateStore::load(&[first, second, third], &Protocol::Http).unwrap();
+    let store = store(&[first, second, third]).unwrap();
     for (name, expected) in [
         ("default.example", &default),
         ("shop.example", &wildcard),
@@ -122,7 +132,7 @@ async fn the_name_that_the_client_asks_for_picks_the_certificate() {
 async fn alpn_prefers_http2_and_falls_back() {
     let folder = TempDir::new().unwrap();
     let (files, _) = issue(folder.path(), "a", &["a.example"]);
-    let store = CertificateStore::load(&[files], &Protocol::Http).unwrap();
+    let store = store(&[files]).unwrap();
     assert_eq!(
         handshake(&store, "a.example", &["http/1.1", "h2"]).await.1.as_deref(),
         Some("h2")
@@ -138,7 +148,7 @@ async fn alpn_prefers_http2_and_falls_back() {
 async fn a_replaced_certificate_is_served_to_the_next_handshake() {
     let folder = TempDir::new().unwrap();
     let (files, before) = issue(folder.path(), "a", &["a.example"]);
-    let store = CertificateStore::load(&[files], &Protocol::Http).unwrap();
+    let store = store(&[files]).unwrap();
     assert_eq!(served(&store, "a.example").await, before);
     let (_, after) = issue(folder.path(), "a", &["b.example"]);
     store.reload().unwrap();
@@ -151,7 +161,7 @@ async fn a_broken_replacement_keeps_the_old_ones() {
     let folder = TempDir::new().unwrap();
     let (one, first) = issue(folder.path(), "one", &["one.example"]);
     let (two, second) = issue(folder.path(), "two", &["two.example"]);
-    let store = CertificateStore::load(&[one.clone(), two.clone()], &Protocol::Http).unwrap();
+    let store = store(&[one.clone(), two.clone()]).unwrap();
     let good = std::fs::read(&two.cert).unwrap();
 
     issue(folder.path(), "one", &["one.example"]);
@@ -180,26 +190,12 @@ fn a_key_that_is_another_certificates_is_told_with_both_files() {
     let folder = TempDir::new().unwrap();
     let (one, _) = issue(folder.path(), "one", &["one.example"]);
     let (two, _) = issue(folder.path(), "two", &["two.example"]);
-    let error = CertificateStore::load(
-        &[CertificateFiles {
-            cert: one.cert,
-            key: two.key,
-        }],
-        &Protocol::Http,
-    )
+    let error = store(&[CertificateFiles {
+        cert: one.cert,
+        key: two.key,
+    }])
     .unwrap_err()
     .to_string();
     assert!(error.contains("one.pem") && error.contains("two.key"), "{error}");
-    assert!(matches!(
-        CertificateStore::load(&[], &Protocol::Http),
-        Err(TlsError::Empty)
-    ));
-}
-
-#[test]
-fn every_file_is_named_for_watching() {
-    let folder = TempDir::new().unwrap();
-    let (one, _) = issue(folder.path(), "one", &["one.example"]);
-    let store = CertificateStore::load(std::slice::from_ref(&one), &Protocol::Http).unwrap();
-    assert_eq!(store.files().collect::<Vec<_>>(), [&*one.cert, &*one.key]);
+    assert!(matches!(store(&[]), Err(TlsError::Empty)));
 }

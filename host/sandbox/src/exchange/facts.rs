@@ -37,6 +37,23 @@ pub struct TlsFacts {
     pub server_name: Option<String>,
     /// The protocol agreed on.
     pub alpn: Option<String>,
+    /// Our certificate; none where nothing is known of it.
+    pub local: Option<Arc<CertificateFacts>>,
+    /// The client's, which has been verified; none if it has shown none.
+    pub peer: Option<Arc<CertificateFacts>>,
+}
+
+/// What is known of a certificate, written as Envoy does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CertificateFacts {
+    /// The subject's distinguished name, by RFC 2253.
+    pub subject: String,
+    /// The first DNS name among its alternative names.
+    pub dns_san: Option<String>,
+    /// The first URI among them.
+    pub uri_san: Option<String>,
+    /// SHA-256 of its DER, in lower-case hexadecimal digits.
+    pub sha256: String,
 }
 
 /// A point in time, by both clocks.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use lockgate_abi::PropertyValue;
 
 use super::Bytes;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, TlsFacts};
 
 /// `source.*`, `destination.*`, `connection.*`, `upstream.*` and `lockgate.*`, by the first part of the path.
 pub(super) fn of(exchange: &Exchange, first: &str, rest: &[&str]) -> Option<Bytes> {
@@ -34,10 +34,31 @@ fn connection(exchange: &Exchange, rest: &[&str]) -> Option<Bytes> {
     let tls = connection.tls.as_ref();
     match rest {
         ["id"] => Some(uint(connection.id)),
-        // Client certificates are not asked for yet, so nothing else of them is known.
-        ["mtls"] => Some(Bytes::from_slice(&PropertyValue::Bool(false).to_bytes())),
+        ["mtls"] => {
+            let is_mutual = tls.is_some_and(|tls| tls.peer.is_some());
+            Some(Bytes::from_slice(&PropertyValue::Bool(is_mutual).to_bytes()))
+        }
         ["requested_server_name"] => Some(text(tls.and_then(|tls| tls.server_name.as_deref()).unwrap_or_default())),
         ["tls_version"] => Some(text(tls?.version)),
+        [name] => of_certificate(tls?, name),
+        _ => None,
+    }
+}
+
+/// As in Envoy, a subject is empty where there is no certificate, and everything else is not found.
+fn of_certificate(tls: &TlsFacts, name: &str) -> Option<Bytes> {
+    let peer = tls.peer.as_deref();
+    if name == "sha256_peer_certificate_digest" {
+        return Some(text(&peer?.sha256));
+    }
+    let (what, certificate) = match name.strip_suffix("_peer_certificate") {
+        Some(what) => (what, peer),
+        None => (name.strip_suffix("_local_certificate")?, tls.local.as_deref()),
+    };
+    match what {
+        "subject" => Some(text(certificate.map_or("", |certificate| &certificate.subject))),
+        "dns_san" => certificate?.dns_san.as_deref().map(text),
+        "uri_san" => certificate?.uri_san.as_deref().map(text),
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockgate_sandbox::exchange::{ResponseHead, SharedExchange};
+use lockgate_sandbox::exchange::{CertificateFacts, ResponseHead, SharedExchange, TlsFacts};
 
 use super::stage::{exchange, guest, on_request_headers, plugin};
 
@@ -280,4 +280,58 @@ fn a_declared_property_may_be_set_once_or_live_as_long_as_its_connection() {
         ["1", "0", "0", "0", "2"],
         "another connection"
     );
+}
+
+/// The exchange, on a connection whose handshake told this.
+fn over_tls(peer: Option<CertificateFacts>) -> SharedExchange {
+    let exchange = exchange();
+    let mut connection = (*exchange.borrow().facts.connection).clone();
+    let local = CertificateFacts {
+        subject: "CN=gateway".to_owned(),
+        dns_san: Some("gateway.example".to_owned()),
+        ..CertificateFacts::default()
+    };
+    connection.tls = Some(TlsFacts {
+        version: "TLSv1.3",
+        server_name: None,
+        alpn: None,
+        local: Some(local.into()),
+        peer: peer.map(Into::into),
+    });
+    exchange.borrow_mut().facts.connection = connection.into();
+    exchange
+}
+
+#[test]
+fn certificates_are_told_as_far_as_there_are_any() {
+    let peer = CertificateFacts {
+        subject: "CN=client".to_owned(),
+        dns_san: None,
+        uri_san: Some("spiffe://shop/orders".to_owned()),
+        sha256: "ab".repeat(32),
+    };
+    let digest = peer.sha256.clone();
+    let (with, without) = (over_tls(Some(peer)), over_tls(None));
+    for (name, shown, none) in [
+        ("subject_peer_certificate", Some("CN=client"), Some("")),
+        ("uri_san_peer_certificate", Some("spiffe://shop/orders"), None),
+        ("dns_san_peer_certificate", None, None),
+        ("sha256_peer_certificate_digest", Some(&*digest), None),
+        ("subject_local_certificate", Some("CN=gateway"), Some("CN=gateway")),
+        (
+            "dns_san_local_certificate",
+            Some("gateway.example"),
+            Some("gateway.example"),
+        ),
+        ("uri_san_local_certificate", None, None),
+        ("mtls", Some("\u{1}"), Some("\0")),
+        ("sha256_local_certificate_digest", None, None),
+    ] {
+        let path = format!("connection\0{name}");
+        assert_eq!(text(&with, &path).as_deref(), shown, "{name}");
+        assert_eq!(text(&without, &path).as_deref(), none, "{name}");
+        if name != "mtls" {
+            assert_eq!(text(&exchange(), &path), None, "{name}: in the clear");
+        }
+    }
 }
