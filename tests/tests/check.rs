@@ -124,6 +124,37 @@ fn modules_and_functions_that_are_not_there_are_told_beside_other_mistakes() {
 }
 
 #[test]
+fn modules_that_nobody_uses_are_looked_at_when_everything_else_is_right() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    fs::create_dir(folder.path().join("plugins")).expect("the folder is writable");
+    fs::write(folder.path().join("plugins/tag.wasm"), tag("x")).expect("the folder is writable");
+    fs::write(folder.path().join("plugins/broken.wasm"), b"no module").expect("the folder is writable");
+    let check = |module: &str| {
+        let config = filled(json!({
+            "upstreams": { "app": { "endpoints": ["127.0.0.1:1"] } },
+            "plugins": { "label": { "module": module } },
+        }));
+        fs::write(folder.path().join("gateway.json"), config.to_string()).expect("the folder is writable");
+        let output = lockgate(&["check"], folder.path());
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        (output.status.code(), said.into_owned())
+    };
+    let (code, said) = check("something-else");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("help: plugin_dir holds broken, tag"), "{said}");
+    assert!(!said.contains("not a valid WebAssembly module"), "{said}");
+    let (code, said) = check("tag");
+    assert_eq!(code, Some(0), "a broken module that nobody uses harms nobody: {said}");
+    assert!(
+        said.contains("not a valid WebAssembly module") && said.contains("broken.wasm"),
+        "{said}"
+    );
+    fs::remove_dir_all(folder.path().join("plugins")).expect("the folder is there");
+    let (code, said) = check("tag");
+    assert_eq!((code, said.matches("gateway.json:").count()), (Some(1), 1), "{said}");
+}
+
+#[test]
 fn broken_json_is_located() {
     let (code, said) = check(
         "{\n  \"listeners\": { \"web\": { \"listen\": \"127.0.0.1:8080\" } },\n  \"upstreams\": { \"app\": { \"endpoints\": [ \"127.0.0.1:9\" ] }\n",

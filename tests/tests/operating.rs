@@ -1,10 +1,13 @@
 //! What an operator sees: metrics, access log, the admin address.
 
 use lockgate_tests::Wire;
+use lockgate_tests::binary::binary;
 use lockgate_tests::upstream::{answer, eventually};
 use lockgate_tests::{Gateway, Upstream, get, post};
 use serde_json::{Value, json};
 use std::fs;
+use std::io::Read;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 fn upstream() -> Upstream {
@@ -323,4 +326,44 @@ fn a_plugin_s_own_metrics_and_log_lines_appear() {
     assert_eq!(metrics.sum("lockgate_plugin_conformance_histogram_count", &[]), 1.0);
     let _ = gateway.logged(&["talker", "conformance speaks at level 3", "WARN"]);
     let _ = gateway.logged(&["talker", "conformance speaks at level 4", "ERROR"]);
+}
+
+/// The kernel would let both have it, and give each half of the connections.
+#[test]
+fn a_port_that_another_gateway_has_is_refused_and_its_own_one_is_not() {
+    let upstream = upstream();
+    let mut first = gateway(&upstream);
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let config = json!({
+        "listeners": { "web": { "listen": first.address().to_string() } },
+        "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } },
+    });
+    fs::write(folder.path().join("gateway.json"), config.to_string()).expect("the folder is writable");
+    let second = Command::new(binary())
+        .arg("run")
+        .current_dir(folder.path())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut second = second.expect("the binary is there");
+    let mut status = None;
+    eventually("it gives up", Duration::from_secs(10), || {
+        status = second.try_wait().expect("it is ours");
+        status.is_some()
+    });
+    let mut said = String::new();
+    let mut pipe = second.stderr.take().expect("it is piped");
+    pipe.read_to_string(&mut said).expect("it speaks UTF-8");
+    assert_eq!(status.and_then(|status| status.code()), Some(1), "{said}");
+    let told = "listener \"web\" cannot listen on";
+    assert_eq!(said.matches("in use").count(), 1, "{said}");
+    assert!(
+        said.contains(told) && said.contains("help: another process listens there"),
+        "{said}"
+    );
+
+    first.reconfigure(|config| {
+        let web = config["listeners"]["web"].take();
+        config["listeners"] = json!({ "renamed": web });
+    });
+    let _ = first.logged(&["listening", "renamed"]);
 }

@@ -7,7 +7,10 @@ use lockgate_tests::upstream::eventually;
 use lockgate_tests::{Gateway, Upstream, get};
 use serde_json::json;
 use std::fs;
+use std::io::Write;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 const RATE: u32 = 1000;
@@ -173,7 +176,7 @@ fn a_hundred_changes_lose_no_request_and_no_memory() {
     for nth in 0..50 {
         gateway.install("first", &tag(&format!("m{nth}")));
         gateway.reconfigure(|config| config["routes"][0]["timeout"] = json!(format!("{}s", 10 + nth)));
-        std::thread::sleep(Duration::from_millis(120));
+        thread::sleep(Duration::from_millis(120));
     }
     in_force(&gateway, "m49", "the last of the changes");
     none_failed(load);
@@ -253,7 +256,7 @@ fn a_module_that_is_written_slowly_is_taken_when_it_is_whole() {
     for part in 1..=10 {
         fs::write(&path, &whole[..whole.len() * part / 10]).expect("the folder is writable");
         assert_eq!(gateway.get("/").status(), 200);
-        std::thread::sleep(Duration::from_millis(60));
+        thread::sleep(Duration::from_millis(60));
     }
     in_force(&gateway, "v2", "the module is whole");
 }
@@ -299,5 +302,138 @@ fn what_is_refused_is_counted() {
     gateway.write_config("no configuration at all");
     eventually("a refused configuration is counted", Duration::from_secs(3), || {
         failures() > before
+    });
+}
+
+/// The configuration as it is, with another name for what marks answers.
+fn marked(gateway: &Gateway, plugin: &str) -> String {
+    let mut config = gateway.config().clone();
+    config["chains"]["default"] = json!([plugin]);
+    config.to_string()
+}
+
+/// A gateway with two modules that a configuration can choose from: it says `v1`, and the other `v2`.
+fn with_a_choice(upstream: &Upstream) -> Gateway {
+    let mut gateway = gateway(upstream);
+    gateway.install("second", &tag("v2"));
+    gateway.reconfigure(|config| config["plugins"]["second"] = json!({ "module": "second" }));
+    let _ = gateway.logged(&["reloaded"]);
+    gateway
+}
+
+/// Puts a link in the place of whatever is there, in one step.
+fn relink(link: &Path, target: &Path) {
+    let next = link.with_file_name("..next");
+    std::os::unix::fs::symlink(target, &next).expect("the folder is writable");
+    fs::rename(next, link).expect("the folder is writable");
+}
+
+#[test]
+fn a_configuration_that_is_written_anew_in_whatever_way_is_taken_when_it_is_whole() {
+    let _alone = alone();
+    let upstream = Upstream::fixed("the answer");
+    let gateway = with_a_choice(&upstream);
+    let load = load(&gateway);
+    let file = gateway.folder().join("gateway.json");
+
+    // An editor that truncates, and takes its time.
+    let text = marked(&gateway, "second");
+    let mut slow = fs::File::create(&file).expect("the file is writable");
+    for half in [&text[..text.len() / 2], &text[text.len() / 2..]] {
+        slow.write_all(half.as_bytes()).expect("the file is writable");
+        thread::sleep(Duration::from_millis(300));
+    }
+    drop(slow);
+    in_force(&gateway, "v2", "it was written in two halves");
+    let refusals = gateway
+        .metrics()
+        .sum("lockgate_reloads_total", &[("result", "failure")]);
+    assert_eq!(refusals, 0.0, "nobody has looked at the first half");
+
+    fs::remove_file(&file).expect("the file is there");
+    let _ = gateway.logged(&["reload refused", "No such file"]);
+    assert_eq!(gateway.get("/").header("x-tag"), Some("v2"));
+    fs::write(&file, marked(&gateway, "first")).expect("the folder is writable");
+    in_force(&gateway, "v1", "it was deleted and put back");
+
+    // As Kubernetes mounts a ConfigMap.
+    let switch = |version: &str, plugin: &str| {
+        let data = gateway.folder().join(format!("..{version}"));
+        fs::create_dir(&data).expect("the folder is writable");
+        fs::write(data.join("gateway.json"), marked(&gateway, plugin)).expect("the folder is writable");
+        relink(&gateway.folder().join("..data"), &data);
+    };
+    switch("1", "second");
+    relink(&file, Path::new("..data/gateway.json"));
+    in_force(&gateway, "v2", "it has become a link");
+    switch("2", "first");
+    in_force(&gateway, "v1", "the link on the way to it leads elsewhere");
+    fs::remove_dir_all(gateway.folder().join("..1")).expect("it is of no use any more");
+    fs::write(gateway.folder().join("..2/gateway.json"), marked(&gateway, "second")).expect("the folder is writable");
+    in_force(&gateway, "v2", "it changes where the links lead");
+    none_failed(load);
+}
+
+#[test]
+fn a_plugin_dir_that_is_a_link_or_comes_back_is_followed() {
+    let _alone = alone();
+    let upstream = Upstream::fixed("the answer");
+    let mut gateway = gateway(&upstream);
+    let load = load(&gateway);
+    let folder = gateway.folder().to_owned();
+    let release = |version: &str| {
+        let release = folder.join(format!("releases/{version}"));
+        fs::create_dir_all(&release).expect("the folder is writable");
+        install(&release, "first", &tag(version));
+        release
+    };
+    relink(&folder.join("current"), &release("v2"));
+    gateway.reconfigure(|config| config["plugin_dir"] = json!("current"));
+    in_force(&gateway, "v2", "the configuration names a link");
+    relink(&folder.join("current"), &release("v3"));
+    in_force(&gateway, "v3", "the link leads elsewhere");
+    install(&folder.join("releases/v3"), "first", &tag("v4"));
+    in_force(&gateway, "v4", "a module changes where it leads");
+
+    gateway.reconfigure(|config| config["plugin_dir"] = json!("plain"));
+    let _ = gateway.logged(&["reload refused", "/plugin_dir"]);
+    release("v5");
+    fs::rename(folder.join("releases/v5"), folder.join("plain")).expect("the folder is writable");
+    in_force(&gateway, "v5", "the folder that a refused configuration names is there");
+    fs::rename(folder.join("plain"), folder.join("gone")).expect("the folder is writable");
+    thread::sleep(Duration::from_millis(100));
+    assert_eq!(gateway.get("/").header("x-tag"), Some("v5"));
+    release("v6");
+    fs::rename(folder.join("releases/v6"), folder.join("plain")).expect("the folder is writable");
+    in_force(&gateway, "v6", "the folder was another for a while");
+    none_failed(load);
+}
+
+#[test]
+fn a_look_at_files_that_say_the_same_is_no_reload() {
+    let _alone = alone();
+    let upstream = Upstream::fixed("the answer");
+    let mut gateway = gateway(&upstream);
+    let reloads = |gateway: &Gateway| {
+        gateway
+            .metrics()
+            .sum("lockgate_reloads_total", &[("result", "success")])
+    };
+    let secret = gateway.folder().join("secret");
+    gateway.reconfigure(|config| config["plugins"]["first"]["config"] = json!("${file:secret}"));
+    let _ = gateway.logged(&["reload refused", "secret", "No such file"]);
+    fs::write(&secret, "one").expect("the folder is writable");
+    eventually("the file that it waited for is put in", IN_FORCE_WITHIN, || {
+        reloads(&gateway) == 1.0
+    });
+    for _ in 0..2 {
+        fs::write(&secret, "one\n").expect("the folder is writable");
+        gateway.signal("HUP");
+        thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(reloads(&gateway), 1.0, "its contents mean the same");
+    fs::write(&secret, "two").expect("the folder is writable");
+    eventually("another secret is another configuration", IN_FORCE_WITHIN, || {
+        reloads(&gateway) == 2.0
     });
 }

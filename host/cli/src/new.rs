@@ -20,7 +20,10 @@ pub(crate) fn new(options: NewOptions) -> Result<Outcome> {
     let parent = Path::new(".");
     let folder = parent.join(&plugin.name);
     if folder.exists() {
-        bail!("{} is there already; nothing was changed", plugin.name);
+        bail!(
+            "{} is there already, and nothing was changed; another name makes another folder",
+            plugin.name
+        );
     }
     // Made aside and renamed: what is there under the name is complete.
     let aside = parent.join(format!(".{}.new-{}", plugin.name, std::process::id()));

@@ -15,7 +15,8 @@ pub(crate) fn schema(options: &SchemaOptions) -> Result<Outcome> {
         (SchemaOf::Cases, _) => lockgate_fixtures::schema(),
         (SchemaOf::Gateway, None) => lockgate_config::schema(),
         (SchemaOf::Gateway, Some(folder)) => {
-            let modules = lockgate_gateway::schemas(&folder).with_context(|| folder.display().to_string())?;
+            let modules = lockgate_gateway::schemas(&folder)
+                .with_context(|| format!("{}: a folder of .wasm files is wanted", folder.display()))?;
             lockgate_config::schema_with(&modules)
         }
     };

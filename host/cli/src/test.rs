@@ -4,9 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
 use lockgate_fixtures::{FileResult, Options, Runner, junit, update};
 
-use crate::arguments::TestOptions;
+use crate::arguments::{Arguments, TestOptions};
 use crate::outcome::Outcome;
 use crate::output::print;
 
@@ -19,10 +21,13 @@ pub(crate) fn test(options: TestOptions) -> Result<Outcome> {
         files = rest;
     }
     if let Some(stray) = files.iter().find(|file| is_module(file)) {
-        anyhow::bail!("{}: one module at most, before the cases files", stray.display());
+        usage(format!(
+            "{}: one module at most, before the cases files",
+            stray.display()
+        ));
     }
     if files.is_empty() {
-        anyhow::bail!("no cases file; an example: lockgate test demo.wasm cases.json");
+        usage("no cases file; an example: lockgate test demo.wasm cases.json");
     }
     if let Some(module) = module.as_ref().filter(|module| !module.is_file()) {
         anyhow::bail!("{}: there is no such file; build the plugin first", module.display());
@@ -74,6 +79,11 @@ fn rewrite(runner: &mut Runner, file: &Path, result: FileResult) -> Result<FileR
     let again = runner.file(file)?;
     print(&again)?;
     Ok(again)
+}
+
+/// Ends like every command line that makes no sense.
+fn usage(told: impl std::fmt::Display) -> ! {
+    Arguments::command().error(ErrorKind::WrongNumberOfValues, told).exit()
 }
 
 fn judged(result: &FileResult) -> Outcome {

@@ -27,3 +27,4 @@ pub use document::Document;
 pub use load::{Loaded, Refused, Sketch, load, load_or_sketch, load_text};
 pub use model::*;
 pub use schema::{schema, schema_with};
+pub use substitute::Inserted;

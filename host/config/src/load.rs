@@ -12,7 +12,7 @@ use crate::pointer::Pointer;
 use crate::problem::{Place, Problem, Problems};
 use crate::reader;
 use crate::schema;
-use crate::substitute::{Surroundings, substitute};
+use crate::substitute::{Inserted, Surroundings, substitute};
 use crate::tree::Node;
 use crate::validate::validate;
 
@@ -23,8 +23,8 @@ pub struct Loaded {
     pub model: Model,
     /// The file itself, to tell later mistakes at their place.
     pub document: Document,
-    /// Every file that was put in by `${file:…}`; absolute. A change in one changes the configuration.
-    pub files: Vec<PathBuf>,
+    /// Every file that was put in by `${file:…}`. A change in one changes the configuration.
+    pub files: Vec<Inserted>,
 }
 
 /// A configuration that may not be served, as far as it could be understood: enough to look for further mistakes.
@@ -36,6 +36,8 @@ pub struct Sketch {
     pub plugin_dir: Option<PathBuf>,
     /// JSON pointers of all plugins, named and inline, each with the module that it names.
     pub plugins: Vec<(String, String)>,
+    /// Every file that `${file:…}` names, also those that cannot be put in.
+    pub files: Vec<Inserted>,
 }
 
 /// Why a configuration may not be served.
@@ -66,7 +68,12 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
 /// # Errors
 /// All mistakes at once, in the order of the text.
 pub fn load_or_sketch(path: &Path) -> Result<Loaded, Refused> {
-    let text = fs::read(path).map_err(|error| unreadable(path, format!("cannot be read: {error}")))?;
+    let text = fs::read(path).map_err(|error| {
+        let mut report = unreadable(path, format!("cannot be read: {error}"));
+        let told = report.diagnostics.iter_mut();
+        told.for_each(|told| told.hint = Some("--config FILE names another gateway.json".to_owned()));
+        report
+    })?;
     let text = String::from_utf8(text).map_err(|error| not_text(path, &error))?;
     read(path, text, &|name| env::var_os(name))
 }
@@ -111,6 +118,7 @@ fn read(path: &Path, text: String, variable: &dyn Fn(&str) -> Option<OsString>) 
             document,
             plugin_dir,
             plugins,
+            files,
         };
         return Err(Refused {
             report,

@@ -172,6 +172,12 @@ impl Model {
         &self.plugins[index.0]
     }
 
+    /// Every file that a listener's `tls` names.
+    pub fn tls_files(&self) -> impl Iterator<Item = &Path> {
+        let of_listeners = self.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        of_listeners.flat_map(TlsSettings::files)
+    }
+
     /// The upstream at `index`.
     pub fn upstream(&self, index: UpstreamIndex) -> &NamedUpstream {
         &self.upstreams[index.0]

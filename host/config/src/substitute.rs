@@ -3,8 +3,8 @@
 //! The tree keeps what was written beside what was put in, so that no message can show a secret. Keys are left alone.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use crate::pointer::Pointer;
 use crate::problem::{Problem, Problems};
@@ -28,8 +28,24 @@ impl Surroundings<'_> {
     }
 }
 
-/// Replaces every substitution in `root`; strings where one fails are marked faulty. Returns the files that were read.
-pub(crate) fn substitute(root: &mut Node, surroundings: &Surroundings<'_>, problems: &mut Problems) -> Vec<PathBuf> {
+/// A file that a string of the configuration wants to hold.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Inserted {
+    /// Where it is; absolute.
+    pub path: PathBuf,
+    /// What was put in; none if it cannot be.
+    text: Option<String>,
+}
+
+impl fmt::Debug for Inserted {
+    /// Without the text, which may be a secret.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("Inserted").field(&self.path).finish()
+    }
+}
+
+/// Replaces every substitution in `root`; strings where one fails are marked faulty. Returns the files that were looked at.
+pub(crate) fn substitute(root: &mut Node, surroundings: &Surroundings<'_>, problems: &mut Problems) -> Vec<Inserted> {
     let mut pass = Pass {
         surroundings,
         files: Vec::new(),
@@ -45,7 +61,7 @@ pub(crate) fn substitute(root: &mut Node, surroundings: &Surroundings<'_>, probl
 
 struct Pass<'a> {
     surroundings: &'a Surroundings<'a>,
-    files: Vec<PathBuf>,
+    files: Vec<Inserted>,
     faults: Vec<Problem>,
 }
 
@@ -131,10 +147,12 @@ impl Pass<'_> {
             return Err(Problem::unfit(here.clone(), "the path of a file behind \"file:\""));
         }
         let path = self.surroundings.path(written);
-        let text = read_small(&path)
-            .map_err(|reason| Problem::told(here.clone(), format!("the file {} {reason}", path.display())))?;
-        self.files.push(path);
-        Ok(text)
+        let read = read_small(&path);
+        self.files.push(Inserted {
+            path: path.clone(),
+            text: read.as_ref().ok().cloned(),
+        });
+        read.map_err(|reason| Problem::told(here.clone(), format!("the file {} {reason}", path.display())))
     }
 }
 
@@ -163,7 +181,7 @@ mod tests {
     use crate::reader;
 
     /// The document after substitution, with A=alpha in its environment and `folder` around it.
-    fn run(text: &str, folder: &Path) -> (Node, Problems, Vec<PathBuf>) {
+    fn run(text: &str, folder: &Path) -> (Node, Problems, Vec<Inserted>) {
         let mut problems = Problems::default();
         let mut root = reader::read(text, &mut problems).unwrap();
         let variable = |name: &str| (name == "A").then(|| OsString::from("alpha"));
@@ -188,7 +206,8 @@ mod tests {
             root.to_json(),
             r#"["<alpha|s3cret>","${env:A} $5 $$","$${env:A}",{"${env:A}":1}]"#
         );
-        assert_eq!(files, [folder.path().join("secret")]);
+        assert_eq!((&files[0].path, files.len()), (&folder.path().join("secret"), 1));
+        assert!(!format!("{files:?}").contains("s3cret"));
         assert_eq!(
             root.items()[0].shown(),
             r#""<${env:A}|${file:secret}>" (its value is not shown)"#
@@ -218,6 +237,12 @@ mod tests {
             assert!(parts.iter().all(|part| told(index).contains(part)), "{}", told(index));
         }
         assert_eq!(problems.0.len(), 7);
-        assert!(files.is_empty() && root.member("a").is_none());
+        let looked_at: Vec<_> = files.iter().filter_map(|file| file.path.file_name()).collect();
+        assert_eq!(
+            looked_at,
+            ["gone.txt", "binary"],
+            "if they were other, so might the problems be"
+        );
+        assert!(root.member("a").is_none());
     }
 }

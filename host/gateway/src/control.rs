@@ -26,22 +26,22 @@ pub enum RunError {
     #[error("{0}")]
     Config(Report),
     /// A listener's address cannot be had.
-    #[error("listener \"{listener}\" cannot listen on {address}: {source}")]
+    #[error("listener \"{listener}\" cannot listen on {address}: {reason}{}", way_out(.reason))]
     Listen {
         /// Its name.
         listener: String,
         /// Where it wanted to listen.
         address: std::net::SocketAddr,
         /// What the system said.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The system refused something else that the gateway needs.
-    #[error("{what}: {source}")]
+    #[error("{what}: {reason}")]
     System {
         /// What it was needed for.
-        what: &'static str,
+        what: String,
         /// What the system said.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The WebAssembly engine cannot be set up.
     #[error(transparent)]
@@ -49,8 +49,25 @@ pub enum RunError {
 }
 
 impl RunError {
-    pub(crate) fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Self::System { what, source }
+    pub(crate) fn system(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        move |reason| Self::System {
+            what: what.into(),
+            reason,
+        }
+    }
+}
+
+/// What to do about an address that cannot be had.
+fn way_out(reason: &std::io::Error) -> &'static str {
+    match reason.kind() {
+        std::io::ErrorKind::AddrInUse => "\n  help: another process listens there; `ss -ltnp` shows which",
+        std::io::ErrorKind::AddrNotAvailable => {
+            "\n  help: no interface of this machine has that address; 0.0.0.0 is all of them"
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "\n  help: ports below 1024 are for root, and for who has CAP_NET_BIND_SERVICE"
+        }
+        _ => "",
     }
 }
 
@@ -59,7 +76,6 @@ pub(crate) struct Control {
     config: PathBuf,
     loader: Option<Loader>,
     current: Option<Arc<Snapshot>>,
-    files: Vec<PathBuf>,
     workers: Vec<Worker>,
     registry: Registry,
     admin: Arc<AdminState>,
@@ -100,7 +116,6 @@ impl Control {
             config,
             loader: Some(loader),
             current: None,
-            files: Vec::new(),
             workers,
             registry,
             admin,
@@ -119,7 +134,10 @@ impl Control {
     /// Reloads on change and on SIGHUP until it is told to end; then drains.
     pub(crate) async fn run(mut self, mut signals: Signals) {
         loop {
-            self.rewatch();
+            if self.rewatch() && self.loader.as_ref().is_some_and(|loader| loader.awaited().is_nothing()) {
+                self.reload().await;
+                self.rewatch();
+            }
             let changed = async {
                 match &mut self.watch {
                     Some(watch) => watch.changed().await,
@@ -184,11 +202,7 @@ impl Control {
 
     /// Binds what is new, hands the snapshot to every worker and waits until all have it.
     async fn adopt(&mut self, outcome: Outcome) -> Result<(), RunError> {
-        let Outcome {
-            snapshot,
-            files,
-            remarks,
-        } = outcome;
+        let Outcome { snapshot, remarks } = outcome;
         for remark in remarks {
             tracing::warn!("{remark}");
         }
@@ -211,8 +225,12 @@ impl Control {
             .map(|l| l.name.clone())
             .collect();
         let mut sockets: Vec<Vec<NewSocket>> = self.workers.iter().map(|_| Vec::new()).collect();
+        let is_ours = |port: u16| {
+            let mut listeners = before.iter().flat_map(|before| &before.model.listeners);
+            port == 0 || listeners.any(|known| known.listen.port() == port)
+        };
         for listener in fresh {
-            bind(listener, &mut sockets)?;
+            bind(listener, is_ours(listener.listen.port()), &mut sockets)?;
         }
         warn_of_fixed(before, &snapshot);
         let mut waiting = Vec::with_capacity(self.workers.len());
@@ -233,7 +251,6 @@ impl Control {
             let _ = adopted.await;
         }
         self.current = Some(snapshot);
-        self.files = files;
         Ok(())
     }
 
@@ -251,18 +268,20 @@ impl Control {
         }
     }
 
-    fn rewatch(&mut self) {
-        let Some(watch) = &mut self.watch else { return };
-        let model = self.current.as_ref().map(|snapshot| &snapshot.model);
-        let certificates = model
-            .iter()
-            .flat_map(|model| &model.listeners)
-            .filter_map(|listener| listener.tls.as_ref())
-            .flat_map(|tls| tls.files());
+    /// Watches what the live configuration is made of, and what one that was refused would be. True if something is watched that was
+    /// not before: it may have changed since it was read.
+    fn rewatch(&mut self) -> bool {
+        let (Some(watch), Some(snapshot), Some(loader)) = (&mut self.watch, &self.current, &self.loader) else {
+            return false;
+        };
+        let (model, awaited) = (&snapshot.model, loader.awaited());
+        let inserted = snapshot.inserted.iter().map(|file| &*file.path);
         let files = std::iter::once(self.config.as_path())
-            .chain(self.files.iter().map(PathBuf::as_path))
-            .chain(certificates);
-        watch.set(files, model.and_then(|model| model.plugin_dir.as_deref()));
+            .chain(inserted)
+            .chain(model.tls_files())
+            .chain(awaited.files.iter().map(PathBuf::as_path));
+        let modules = [&model.plugin_dir, &awaited.modules].into_iter().flatten();
+        watch.set(files, modules.map(PathBuf::as_path))
     }
 
     /// Lets every worker finish what is open, within the configured time.
@@ -288,13 +307,17 @@ impl Control {
     }
 }
 
-/// Binds a socket for every worker, all on the address that the first one got.
-fn bind(listener: &Listener, sockets: &mut [Vec<NewSocket>]) -> Result<(), RunError> {
-    let refused = |source| RunError::Listen {
+/// Binds a socket for every worker, all on the address that the first one got. Unless the port is ours already, it must be nobody's:
+/// the kernel would let two gateways share it, and half of the requests would be answered by the other one.
+fn bind(listener: &Listener, is_ours: bool, sockets: &mut [Vec<NewSocket>]) -> Result<(), RunError> {
+    let refused = |reason| RunError::Listen {
         listener: listener.name.to_string(),
         address: listener.listen,
-        source,
+        reason,
     };
+    if !is_ours {
+        listener::claim(listener.listen).map_err(refused)?;
+    }
     let mut address = listener.listen;
     for sockets in sockets {
         let socket = listener::bind(address).map_err(refused)?;

@@ -22,15 +22,28 @@ const BACKLOG: i32 = 4096;
 /// How long accepting rests after the system refused it, as when file descriptors have run out.
 const REST: Duration = Duration::from_millis(100);
 
+/// Whether an address can be had for oneself.
+///
+/// # Errors
+/// Somebody listens there, though they may be willing to share; or the system refuses it.
+pub(crate) fn claim(address: SocketAddr) -> io::Result<()> {
+    unbound(address)?.bind(&address.into())
+}
+
 /// Binds a socket that shares its port with those of the other workers.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
+    let socket = unbound(address)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+fn unbound(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    Ok(socket)
 }
 
 /// Accepts connections for the listener called `name` until `stop`; then takes what the kernel has already accepted.

@@ -2,34 +2,42 @@
 //! its configuration in a trial VM. What has not changed is taken over. If anything fails there is no snapshot, only a
 //! report; one bad module file holds back that file alone.
 
+mod awaited;
+mod certificates;
+mod lengths;
+
 use std::path::Path;
 use std::sync::Arc;
 
-use lockgate_config::model::{Listener, Model, PluginIndex, PluginModel, Protocol, Route};
+use lockgate_config::model::{Model, PluginIndex, PluginModel};
 use lockgate_config::{Diagnostic, Document, Loaded, Refused, Report, Sketch};
-use lockgate_sandbox::exchange::Positions;
 use lockgate_sandbox::{Engine, Module, Plugin, PluginSpec};
 use lockgate_upstream::Upstream;
+
+use awaited::Awaited;
+use certificates::certificates;
+use lengths::{long_chains, long_tcp_chains};
 
 use crate::choice;
 use crate::judgement;
 use crate::modules::Modules;
 use crate::snapshot::{LoadedPlugin, PluginIdentity, Snapshot};
-use crate::tls::CertificateStore;
 use crate::trial;
 use crate::uses::Uses;
+
+/// More modules are not named to whoever looks for one.
+const SHOWN_NAMES: usize = 12;
 
 /// Makes snapshots, one after the other.
 pub(crate) struct Loader {
     modules: Modules,
+    awaited: Awaited,
 }
 
 /// What a load came to.
 pub(crate) struct Outcome {
     /// The next snapshot.
     pub(crate) snapshot: Arc<Snapshot>,
-    /// Files besides the configuration that it was made of.
-    pub(crate) files: Vec<std::path::PathBuf>,
     /// What the operator should know of plugins that are new in it, though nothing is wrong.
     pub(crate) remarks: Vec<Diagnostic>,
 }
@@ -39,7 +47,13 @@ impl Loader {
     pub(crate) fn new(engine: Engine) -> Self {
         Self {
             modules: Modules::new(engine),
+            awaited: Awaited::default(),
         }
+    }
+
+    /// What the last configuration, if it was refused, is made of.
+    pub(crate) fn awaited(&self) -> &Awaited {
+        &self.awaited
     }
 
     /// The modules as they were at the last load.
@@ -67,7 +81,9 @@ impl Loader {
     /// # Errors
     /// Everything that is wrong, at its place in the file.
     pub(crate) fn load(&mut self, config: &Path) -> Result<Outcome, Report> {
-        self.build(config, None)
+        let outcome = self.build(config, None)?;
+        self.modules.scan_rest();
+        Ok(outcome)
     }
 
     /// Makes the next snapshot after `current`, or none if it would be no other. Blocks while it compiles.
@@ -75,28 +91,37 @@ impl Loader {
     /// # Errors
     /// Everything that is wrong, at its place in the file; `current` is what goes on serving then.
     pub(crate) fn reload(&mut self, config: &Path, current: &Snapshot) -> Result<Option<Outcome>, Report> {
-        let next = self.build(config, Some(current))?;
+        let next = self.build(config, Some(current));
+        self.modules.scan_rest();
+        let next = next?;
         let unchanged = next.snapshot.text == current.text
-            && next.files.is_empty()
+            && next.snapshot.inserted == current.inserted
             && same(&current.plugins, &next.snapshot.plugins);
         Ok((!unchanged).then_some(next))
     }
 
+    /// Makes a snapshot of the file. Of the modules only those that it names are looked at: nobody waits for the others to be compiled
+    /// before a mistake is told.
     fn build(&mut self, config: &Path, current: Option<&Snapshot>) -> Result<Outcome, Report> {
+        self.awaited = Awaited::default();
         let loaded = match lockgate_config::load_or_sketch(config) {
             Ok(loaded) => loaded,
-            Err(Refused { report, sketch }) => {
-                return Err(match &sketch {
-                    Some(sketch) => self.complete(report, sketch),
-                    None => report,
-                });
+            Err(Refused { report, sketch: None }) => return Err(report),
+            Err(Refused {
+                report,
+                sketch: Some(sketch),
+            }) => {
+                self.awaited = Awaited::of(&sketch.files, sketch.plugin_dir.as_deref());
+                return Err(self.complete(report, &sketch));
             }
         };
+        let model = &loaded.model;
+        self.awaited = Awaited::of_model(&loaded.files, model);
         let mut diagnostics = Vec::new();
-        self.modules
-            .trust(&loaded.model.signing_keys, loaded.model.requires_signatures);
-        if let Some(folder) = &loaded.model.plugin_dir
-            && let Err(error) = self.modules.scan(folder)
+        self.modules.trust(&model.signing_keys, model.requires_signatures);
+        let wanted = model.plugins.iter().map(|plugin| &*plugin.module).collect();
+        if let Some(folder) = &model.plugin_dir
+            && let Err(error) = self.modules.scan(folder, &wanted)
         {
             diagnostics.push(loaded.document.diagnostic(
                 "/plugin_dir",
@@ -105,7 +130,9 @@ impl Loader {
                 None,
             ));
         }
-        self.assemble(loaded, current, current, diagnostics)
+        let outcome = self.assemble(loaded, current, current, diagnostics)?;
+        self.awaited = Awaited::default();
+        Ok(outcome)
     }
 
     /// Makes a snapshot of a configuration: plugins that are as in `known` and upstreams that are as in `current` go on.
@@ -118,7 +145,9 @@ impl Loader {
     ) -> Result<Outcome, Report> {
         let Loaded { model, document, files } = loaded;
         let mut plugins = Vec::with_capacity(model.plugins.len());
-        for (index, plugin) in model.plugins.iter().enumerate() {
+        // A folder that cannot be read tells nothing of its modules.
+        let readable = if diagnostics.is_empty() { &*model.plugins } else { &[] };
+        for (index, plugin) in readable.iter().enumerate() {
             match self.plugin(plugin, Uses::of(&model, PluginIndex(index)), &document, known) {
                 Ok(loaded) => plugins.push(loaded),
                 Err(told) => diagnostics.extend(told),
@@ -143,16 +172,13 @@ impl Loader {
         let snapshot = Arc::new(Snapshot::new(
             revision,
             document.text().into(),
+            files,
             model,
             plugins,
             upstreams,
             certificates,
         ));
-        Ok(Outcome {
-            snapshot,
-            files,
-            remarks,
-        })
+        Ok(Outcome { snapshot, remarks })
     }
 
     /// Adds to what is wrong with a configuration what is wrong with its plugins: modules that are not there, functions that nobody
@@ -162,7 +188,8 @@ impl Loader {
         let unknown = |(pointer, _): &(String, String)| judgement::unknown_functions(pointer, document);
         report.diagnostics.extend(sketch.plugins.iter().flat_map(unknown));
         let folder = sketch.plugin_dir.as_deref();
-        if folder.is_some_and(|folder| self.modules.scan(folder).is_ok()) {
+        let wanted = sketch.plugins.iter().map(|(_, module)| &**module).collect();
+        if folder.is_some_and(|folder| self.modules.scan(folder, &wanted).is_ok()) {
             for (pointer, name) in &sketch.plugins {
                 match self.modules.get(name).map(|file| file.newest.as_ref()) {
                     None if name.is_empty() => {} // told already
@@ -266,15 +293,31 @@ impl Loader {
 
     /// Why the plugin at `plugin` has no module.
     fn module_diagnostic(&self, plugin: &str, module: &str, document: &Document, reason: &str) -> Diagnostic {
-        let hint = lockgate_config::nearest(module, self.modules.names()).filter(|near| *near != module);
+        let near = lockgate_config::nearest(module, self.modules.names()).filter(|near| *near != module);
+        let hint = near.map(|near| format!("did you mean \"{near}\"?"));
+        let hint = hint.or_else(|| (reason == choice::ABSENT).then(|| self.what_is_there()));
         let pointer = format!("{plugin}/module");
         let pointer = document.locate(&pointer).map_or(plugin, |_| &*pointer);
         document.diagnostic(
             pointer,
             format!("module \"{module}\" ({module}.wasm in plugin_dir): {reason}"),
             None,
-            hint.map(|near| format!("did you mean \"{near}\"?")),
+            hint,
         )
+    }
+
+    /// The modules that there are, in words.
+    fn what_is_there(&self) -> String {
+        let names: Vec<&str> = self.modules.names().collect();
+        match names.len() {
+            0 => "plugin_dir holds no .wasm file: build the plugin, and copy it there".to_owned(),
+            1..=SHOWN_NAMES => format!("plugin_dir holds {}", names.join(", ")),
+            more => format!(
+                "plugin_dir holds {} and {} more",
+                names[..SHOWN_NAMES].join(", "),
+                more - SHOWN_NAMES
+            ),
+        }
     }
 }
 
@@ -299,42 +342,6 @@ fn same(current: &[Arc<LoadedPlugin>], next: &[Arc<LoadedPlugin>]) -> bool {
             .all(|(current, next)| Arc::ptr_eq(current, next))
 }
 
-/// Chains with more plugins than one request can tell apart.
-fn long_chains<'a>(model: &'a Model, document: &'a Document) -> impl Iterator<Item = Diagnostic> + 'a {
-    let length = |route: &Route| model.global_chain.len() + route.chain.len();
-    model
-        .routes
-        .iter()
-        .filter(move |route| length(route) > Positions::MAX)
-        .map(move |route| {
-            document.diagnostic(
-                &format!("/routes/{}", route.order),
-                format!(
-                    "its requests pass {} plugins, the global chain's included",
-                    length(route)
-                ),
-                Some(format!("at most {}", Positions::MAX)),
-                None,
-            )
-        })
-}
-
-/// The same for connections.
-fn long_tcp_chains<'a>(model: &'a Model, document: &'a Document) -> impl Iterator<Item = Diagnostic> + 'a {
-    let long = |listener: &'a Listener| match &listener.protocol {
-        Protocol::Tcp(forwarding) if forwarding.chain.len() > Positions::MAX => Some((listener, forwarding)),
-        _ => None,
-    };
-    model.listeners.iter().filter_map(long).map(|(listener, forwarding)| {
-        document.diagnostic(
-            &format!("/listeners/{}/chain", listener.name),
-            format!("its connections pass {} plugins", forwarding.chain.len()),
-            Some(format!("at most {}", Positions::MAX)),
-            None,
-        )
-    })
-}
-
 /// Upstreams whose settings did not change go on as they are, with their balance and connections.
 fn upstreams(model: &Model, current: Option<&Snapshot>) -> Vec<Arc<Upstream>> {
     let known = |name: &str| {
@@ -350,47 +357,4 @@ fn upstreams(model: &Model, current: Option<&Snapshot>) -> Vec<Arc<Upstream>> {
             _ => Arc::new(Upstream::new(wanted.name.clone(), &wanted.settings)),
         })
         .collect()
-}
-
-/// Certificates of the TLS listeners. A listener whose files are the same keeps its store, read anew.
-fn certificates(
-    model: &Model,
-    document: &Document,
-    current: Option<&Snapshot>,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Vec<Option<Arc<CertificateStore>>> {
-    let mut stores = Vec::with_capacity(model.listeners.len());
-    for listener in &model.listeners {
-        let Some(tls) = &listener.tls else {
-            stores.push(None);
-            continue;
-        };
-        if let Some(known) = kept(listener, current) {
-            if let Err(error) = known.reload() {
-                tracing::error!(
-                    listener = &*listener.name,
-                    "certificates not taken, the ones before keep serving: {error}"
-                );
-            }
-            stores.push(Some(known));
-            continue;
-        }
-        match CertificateStore::load(tls, &listener.protocol) {
-            Ok(store) => stores.push(Some(Arc::new(store))),
-            Err(error) => {
-                let pointer = format!("/listeners/{}/tls/{}", listener.name, error.setting());
-                diagnostics.push(document.diagnostic(&pointer, error.to_string(), None, None));
-            }
-        }
-    }
-    stores
-}
-
-fn kept(listener: &Listener, current: Option<&Snapshot>) -> Option<Arc<CertificateStore>> {
-    let snapshot = current?;
-    let index = snapshot.model.listeners.iter().position(|known| {
-        let speaks_http = |listener: &Listener| listener.protocol == Protocol::Http;
-        known.name == listener.name && known.tls == listener.tls && speaks_http(known) == speaks_http(listener)
-    })?;
-    snapshot.certificates[index].clone()
 }

@@ -1,10 +1,10 @@
 //! The `.wasm` files of `plugin_dir`, compiled: what each file holds now, what served before, and why a new one was
 //! not taken. Knows files and modules; what a plugin makes of a module is `load`'s matter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use lockgate_config::model::SigningKey;
@@ -57,6 +57,8 @@ pub(crate) struct ModuleFile {
 pub(crate) struct Modules {
     engine: Engine,
     files: BTreeMap<String, ModuleFile>,
+    /// What the folder held at the last look, read or not.
+    present: BTreeMap<String, PathBuf>,
     refusals: u64,
     keys: Vec<SigningKey>,
     /// What none of the keys has signed is not even compiled.
@@ -69,6 +71,7 @@ impl Modules {
         Self {
             engine,
             files: BTreeMap::new(),
+            present: BTreeMap::new(),
             refusals: 0,
             keys: Vec::new(),
             only_signed: false,
@@ -90,24 +93,32 @@ impl Modules {
         &self.engine
     }
 
-    /// Looks at every file again and compiles what has changed. Blocks for as long as compiling takes.
-    pub(crate) fn scan(&mut self, folder: &Path) -> io::Result<()> {
-        let mut seen = Vec::new();
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            if let Some(name) = module_name(&path) {
-                self.look(&name, &path);
-                seen.push(name);
-            }
-        }
+    /// Sees what the folder holds, and compiles what has changed of the modules that are `wanted`. Blocks for as long as compiling takes.
+    /// What else is there waits for [`Modules::scan_rest`].
+    pub(crate) fn scan(&mut self, folder: &Path, wanted: &BTreeSet<&str>) -> io::Result<()> {
+        self.present = present(folder)?;
+        self.look_at(|name| wanted.contains(name));
         for (name, file) in &mut self.files {
-            if !seen.contains(name) && !file.removed {
+            if !self.present.contains_key(name) && !file.removed {
                 file.removed = true;
                 file.stamps = None;
                 tracing::warn!(module = %name, "module file removed; plugins that use it keep serving");
             }
         }
         Ok(())
+    }
+
+    /// Compiles what has changed of all that the last scan saw.
+    pub(crate) fn scan_rest(&mut self) {
+        self.look_at(|_| true);
+    }
+
+    fn look_at(&mut self, is_wanted: impl Fn(&str) -> bool) {
+        let files = std::mem::take(&mut self.present);
+        for (name, path) in files.iter().filter(|(name, _)| is_wanted(name)) {
+            self.look(name, path);
+        }
+        self.present = files;
     }
 
     /// Looks at the file at `path`, as the module called `name`; whatever the file is called.
@@ -122,10 +133,13 @@ impl Modules {
 
     /// Names of all files, in order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.files
+        let added = self
+            .files
             .iter()
             .filter(|(_, file)| !file.removed)
-            .map(|(name, _)| name.as_str())
+            .map(|(name, _)| name);
+        let names: BTreeSet<&String> = self.present.keys().chain(added).collect();
+        names.into_iter().map(String::as_str)
     }
 
     /// Every module.
@@ -216,6 +230,18 @@ fn tell(name: &str, module: &Module) {
             lockgate_sandbox::manifest::SECTION
         );
     }
+}
+
+/// The modules in a folder, by name.
+fn present(folder: &Path) -> io::Result<BTreeMap<String, PathBuf>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if let Some(name) = module_name(&path) {
+            found.insert(name, path);
+        }
+    }
+    Ok(found)
 }
 
 /// The module that a file holds, by its name: what stands before `.wasm`, unless it is hidden.

@@ -128,10 +128,10 @@ async fn serve(options: RunOptions) -> Result<(), RunError> {
     if let Some(admin) = &model.admin {
         let socket = tokio::net::TcpListener::bind(admin.listen)
             .await
-            .map_err(|source| RunError::Listen {
+            .map_err(|reason| RunError::Listen {
                 listener: "admin".to_owned(),
                 address: admin.listen,
-                source,
+                reason,
             })?;
         tracing::info!(address = %admin.listen, "admin API");
         tokio::spawn(admin::serve(socket, admin_state.clone(), admin_ended));
@@ -204,6 +204,10 @@ fn access_log(settings: Option<&AccessLogSettings>, registry: &Registry) -> Resu
         return Ok(None);
     };
     let log = AccessLog::open(settings, registry.access_log_dropped());
+    let what = || match &settings.path {
+        AccessLogPath::File(path) => format!("the access log cannot be written to {}", path.display()),
+        AccessLogPath::Stdout | AccessLogPath::Stderr => "the access log cannot be written".to_owned(),
+    };
     log.map(|log| Some(Arc::new(log)))
-        .map_err(RunError::system("the access log cannot be written"))
+        .map_err(|error| RunError::system(what())(error))
 }

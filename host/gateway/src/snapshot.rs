@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use lockgate_config::Inserted;
 use lockgate_config::model::Model;
 use lockgate_sandbox::Plugin;
 use lockgate_upstream::Upstream;
@@ -38,6 +39,8 @@ pub(crate) struct Snapshot {
     pub(crate) revision: u64,
     /// The configuration as it was written.
     pub(crate) text: Arc<str>,
+    /// The files that were put into it.
+    pub(crate) inserted: Vec<Inserted>,
     /// The checked configuration.
     pub(crate) model: Model,
     /// Finds the route.
@@ -56,6 +59,7 @@ impl Snapshot {
     pub(crate) fn new(
         revision: u64,
         text: Arc<str>,
+        inserted: Vec<Inserted>,
         model: Model,
         plugins: Vec<Arc<LoadedPlugin>>,
         upstreams: Vec<Arc<Upstream>>,
@@ -70,6 +74,7 @@ impl Snapshot {
         Self {
             revision,
             text,
+            inserted,
             model,
             routes,
             plugins,

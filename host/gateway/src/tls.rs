@@ -32,10 +32,10 @@ use names::{ByName, Served};
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The file cannot be read, or it holds no such PEM section.
-    #[error("{}: {}", .0.display(), .1)]
+    #[error("{}: {}", .0.display(), unread(.1))]
     File(PathBuf, pem::Error),
     /// The key is not the certificate's, or one of them is of no use.
-    #[error("{} with {}: {}", .cert.display(), .key.display(), .source)]
+    #[error("{} with {}: {}", .cert.display(), .key.display(), unfit(.source))]
     Pair {
         /// The certificate chain's file.
         cert: PathBuf,
@@ -45,7 +45,7 @@ pub enum TlsError {
         source: rustls::Error,
     },
     /// The file of the authorities of clients cannot be read, or it holds no certificate.
-    #[error("{}: {}", .0.display(), .1)]
+    #[error("{}: {}", .0.display(), unread(.1))]
     ClientCa(PathBuf, pem::Error),
     /// A certificate in it cannot be an authority's.
     #[error("{}: {}", .0.display(), .1)]
@@ -66,6 +66,25 @@ impl TlsError {
             Self::ClientCa(..) | Self::Authority(..) => "client_ca",
             Self::File(..) | Self::Pair { .. } | Self::Empty | Self::Setup(_) => "certificates",
         }
+    }
+}
+
+fn unread(error: &pem::Error) -> String {
+    match error {
+        pem::Error::NoItemsFound => {
+            "it holds nothing of the kind, expected PEM: -----BEGIN CERTIFICATE----- or -----BEGIN PRIVATE KEY-----"
+                .to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
+fn unfit(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InconsistentKeys(_) => {
+            "the key is not the certificate's; of several certificates the server's own comes first".to_owned()
+        }
+        other => other.to_string(),
     }
 }
 

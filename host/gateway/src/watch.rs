@@ -3,7 +3,8 @@
 //! Folders are watched, not files: editors and orchestrators replace files and swap links. An event says only "look
 //! again"; what really changed is seen by whoever looks.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -20,15 +21,62 @@ const PATIENCE: Duration = Duration::from_millis(600);
 /// A file that was written to and not closed counts as half-written for this long after the last write.
 const WRITING: Duration = Duration::from_secs(2);
 
+/// More links on the way to a file are not followed, which a circle of them would be for ever.
+const MAX_LINKS: usize = 8;
+
 /// Watches folders.
 pub(crate) struct Watch {
     watcher: RecommendedWatcher,
     events: mpsc::UnboundedReceiver<Event>,
-    folders: BTreeSet<PathBuf>,
+    /// What is watched under each name; none where there is no such folder.
+    folders: BTreeMap<PathBuf, Option<Identity>>,
     /// Files that matter by name, in folders that matter for them alone.
     names: BTreeSet<PathBuf>,
     /// Files that are being written, and when they last were.
     writing: HashMap<PathBuf, Instant>,
+}
+
+/// What tells a folder from another that has its name later: device and inode.
+type Identity = (u64, u64);
+
+/// Where something may change.
+#[derive(Default)]
+struct Places {
+    folders: BTreeSet<PathBuf>,
+    names: BTreeSet<PathBuf>,
+}
+
+impl Places {
+    /// A folder, whatever changes in it, and itself.
+    fn folder(&mut self, folder: &Path) {
+        self.folders.insert(folder.to_owned());
+        self.file(folder, 0);
+    }
+
+    /// A file, and every link on the way to it: one that is made to lead elsewhere changes the file. `depth` is the number of links that
+    /// were followed so far.
+    fn file(&mut self, path: &Path, depth: usize) {
+        let Some(name) = path.file_name() else { return };
+        self.folders.insert(parent(path).to_owned());
+        self.names.insert(name.into());
+        for on_the_way in path.ancestors().filter(|_| depth < MAX_LINKS) {
+            let Ok(target) = on_the_way.read_link() else { continue };
+            if on_the_way != path {
+                self.file(on_the_way, MAX_LINKS);
+            }
+            self.file(&parent(on_the_way).join(target), depth + 1);
+        }
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
+
+fn identity(folder: &Path) -> Option<Identity> {
+    let found = folder.metadata().ok()?;
+    Some((found.dev(), found.ino()))
 }
 
 impl Watch {
@@ -43,34 +91,47 @@ impl Watch {
         Ok(Self {
             watcher,
             events,
-            folders: BTreeSet::new(),
+            folders: BTreeMap::new(),
             names: BTreeSet::new(),
             writing: HashMap::new(),
         })
     }
 
-    /// From now on watches `files`, and the modules in the folder `modules`, and nothing else.
-    pub(crate) fn set<'a>(&mut self, files: impl IntoIterator<Item = &'a Path>, modules: Option<&'a Path>) {
-        let mut wanted: BTreeSet<PathBuf> = modules.map(Path::to_owned).into_iter().collect();
-        self.names.clear();
-        for file in files {
-            let parent = file
-                .parent()
-                .filter(|parent| !parent.as_os_str().is_empty())
-                .unwrap_or(Path::new("."));
-            wanted.insert(parent.to_owned());
-            self.names.extend(file.file_name().map(PathBuf::from));
-        }
-        for gone in self.folders.difference(&wanted) {
-            // It may be gone from the disk as well.
-            let _ = self.watcher.unwatch(gone);
-        }
-        for folder in wanted.difference(&self.folders) {
-            if let Err(error) = self.watcher.watch(folder, RecursiveMode::NonRecursive) {
-                tracing::warn!(folder = %folder.display(), %error, "changes here will be seen on SIGHUP only");
+    /// From now on watches `files`, and the modules in the folders `modules`, and nothing else. True if a folder is watched that was not
+    /// before, be it that another one has its name now.
+    pub(crate) fn set<'a>(
+        &mut self,
+        files: impl IntoIterator<Item = &'a Path>,
+        modules: impl IntoIterator<Item = &'a Path>,
+    ) -> bool {
+        let mut wanted = Places::default();
+        modules.into_iter().for_each(|folder| wanted.folder(folder));
+        files.into_iter().for_each(|file| wanted.file(file, 0));
+        self.names = wanted.names;
+        self.folders.retain(|folder, _| {
+            let stays = wanted.folders.contains(folder);
+            if !stays {
+                // It may be gone from the disk as well.
+                let _ = self.watcher.unwatch(folder);
             }
+            stays
+        });
+        let mut is_new = false;
+        for folder in wanted.folders {
+            let identity = identity(&folder);
+            if self.folders.get(&folder).is_some_and(|known| *known == identity) {
+                continue;
+            }
+            let _ = self.watcher.unwatch(&folder);
+            match self.watcher.watch(&folder, RecursiveMode::NonRecursive) {
+                Ok(()) => is_new = true,
+                Err(error) => {
+                    tracing::warn!(folder = %folder.display(), %error, "changes here will be seen on SIGHUP only");
+                }
+            }
+            self.folders.insert(folder, identity);
         }
-        self.folders = wanted;
+        is_new
     }
 
     /// Waits until something has changed and is quiet. Cancelling loses no event that matters: a later one follows or
@@ -158,7 +219,7 @@ mod tests {
     async fn a_change_is_told_once_it_is_quiet_and_reading_is_none() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut watch = Watch::new().expect("inotify");
-        watch.set([], Some(folder.path()));
+        watch.set([], [folder.path()]);
         let file = folder.path().join("a.wasm");
         fs::write(&file, b"1").expect("write");
         assert!(within(Duration::from_secs(2), &mut watch).await);
@@ -174,7 +235,7 @@ mod tests {
     async fn a_file_that_is_being_written_is_waited_for() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut watch = Watch::new().expect("inotify");
-        watch.set([], Some(folder.path()));
+        watch.set([], [folder.path()]);
         let mut file = fs::File::create(folder.path().join("a.wasm")).expect("create");
         file.write_all(b"half").expect("write");
         assert!(!within(Duration::from_millis(700), &mut watch).await);
@@ -182,5 +243,38 @@ mod tests {
         drop(file);
         // The first call was given up while it waited; the close is an event of its own.
         assert!(within(Duration::from_secs(1), &mut watch).await);
+    }
+
+    #[tokio::test]
+    async fn a_folder_or_a_link_on_the_way_that_is_replaced_is_watched_anew() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = |name: &str| folder.path().join(name);
+        for version in ["v1", "v2"] {
+            fs::create_dir(place(version)).expect("a folder");
+            fs::write(place(version).join("gateway.json"), version).expect("write");
+        }
+        let link = |target: &str| {
+            std::os::unix::fs::symlink(target, place("next")).expect("link");
+            fs::rename(place("next"), place("current")).expect("rename");
+        };
+        link("v1");
+        let config = place("current/gateway.json");
+        let mut watch = Watch::new().expect("inotify");
+        assert!(watch.set([&*config], []));
+        assert!(!watch.set([&*config], []), "nothing is new");
+        link("v2");
+        assert!(within(Duration::from_secs(2), &mut watch).await);
+        assert!(watch.set([&*config], []), "another folder has the name");
+        fs::write(place("v2/gateway.json"), b"v3").expect("write");
+        assert!(within(Duration::from_secs(2), &mut watch).await);
+
+        fs::remove_dir_all(place("v2")).expect("remove");
+        assert!(within(Duration::from_secs(2), &mut watch).await);
+        watch.set([&*config], []);
+        fs::create_dir(place("v2")).expect("a folder");
+        assert!(within(Duration::from_secs(2), &mut watch).await);
+        assert!(watch.set([&*config], []), "it is there again");
+        fs::write(&config, b"v4").expect("write");
+        assert!(within(Duration::from_secs(2), &mut watch).await);
     }
 }

@@ -1,0 +1,41 @@
+//! Chains that are too long for one exchange to tell their plugins apart.
+
+use lockgate_config::model::{Listener, Model, Protocol, Route};
+use lockgate_config::{Diagnostic, Document};
+use lockgate_sandbox::exchange::Positions;
+
+/// Chains with more plugins than one request can tell apart.
+pub(super) fn long_chains<'a>(model: &'a Model, document: &'a Document) -> impl Iterator<Item = Diagnostic> + 'a {
+    let length = |route: &Route| model.global_chain.len() + route.chain.len();
+    model
+        .routes
+        .iter()
+        .filter(move |route| length(route) > Positions::MAX)
+        .map(move |route| {
+            document.diagnostic(
+                &format!("/routes/{}", route.order),
+                format!(
+                    "its requests pass {} plugins, the global chain's included",
+                    length(route)
+                ),
+                Some(format!("at most {}", Positions::MAX)),
+                None,
+            )
+        })
+}
+
+/// The same for connections.
+pub(super) fn long_tcp_chains<'a>(model: &'a Model, document: &'a Document) -> impl Iterator<Item = Diagnostic> + 'a {
+    let long = |listener: &'a Listener| match &listener.protocol {
+        Protocol::Tcp(forwarding) if forwarding.chain.len() > Positions::MAX => Some((listener, forwarding)),
+        _ => None,
+    };
+    model.listeners.iter().filter_map(long).map(|(listener, forwarding)| {
+        document.diagnostic(
+            &format!("/listeners/{}/chain", listener.name),
+            format!("its connections pass {} plugins", forwarding.chain.len()),
+            Some(format!("at most {}", Positions::MAX)),
+            None,
+        )
+    })
+}
