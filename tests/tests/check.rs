@@ -1,6 +1,7 @@
 //! `lockgate check`: everything that is wrong with a configuration, at once, each with its place and a way out.
 
 use lockgate_tests::binary::lockgate;
+use lockgate_tests::certificates;
 use lockgate_tests::config::filled;
 use lockgate_tests::modules::tag;
 use serde_json::json;
@@ -152,6 +153,37 @@ fn modules_that_nobody_uses_are_looked_at_when_everything_else_is_right() {
     fs::remove_dir_all(folder.path().join("plugins")).expect("the folder is there");
     let (code, said) = check("tag");
     assert_eq!((code, said.matches("gateway.json:").count()), (Some(1), 1), "{said}");
+}
+
+#[test]
+fn certificates_that_are_of_no_use_are_told_with_what_is_wanted() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    certificates::write(folder.path(), "one", "one.example");
+    certificates::write(folder.path(), "two", "two.example");
+    fs::write(folder.path().join("none.pem"), "no certificate").expect("the folder is writable");
+    for (cert, told) in [
+        (
+            "none.pem",
+            "none.pem: it holds nothing of the kind, expected PEM: -----BEGIN CERTIFICATE-----",
+        ),
+        ("two.pem", "the key is not the certificate's"),
+        (
+            "absent.pem",
+            "found \"absent.pem\", expected a PEM file that can be read",
+        ),
+    ] {
+        let mut config = filled(json!({ "upstreams": { "app": { "endpoints": ["127.0.0.1:1"] } } }));
+        config.as_object_mut().expect("it is an object").remove("plugin_dir");
+        config["listeners"]["web"]["tls"] = json!({ "certificates": [ { "cert": cert, "key": "one.key" } ] });
+        fs::write(folder.path().join("gateway.json"), config.to_string()).expect("the folder is writable");
+        let output = lockgate(&["check"], folder.path());
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(
+            said.contains("/listeners/web/tls/certificates") && said.contains(told),
+            "{told:?} is in {said}"
+        );
+    }
 }
 
 #[test]
