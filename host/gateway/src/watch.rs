@@ -59,6 +59,10 @@ impl Places {
         let Some(name) = path.file_name() else { return };
         self.folders.insert(parent(path).to_owned());
         self.names.insert(name.into());
+        if !parent(path).exists() {
+            // It will be seen where it comes to be.
+            self.file(parent(path), depth);
+        }
         for on_the_way in path.ancestors().filter(|_| depth < MAX_LINKS) {
             let Ok(target) = on_the_way.read_link() else { continue };
             if on_the_way != path {
@@ -123,10 +127,12 @@ impl Watch {
                 continue;
             }
             let _ = self.watcher.unwatch(&folder);
-            match self.watcher.watch(&folder, RecursiveMode::NonRecursive) {
-                Ok(()) => is_new = true,
-                Err(error) => {
-                    tracing::warn!(folder = %folder.display(), %error, "changes here will be seen on SIGHUP only");
+            if identity.is_some() {
+                match self.watcher.watch(&folder, RecursiveMode::NonRecursive) {
+                    Ok(()) => is_new = true,
+                    Err(error) => {
+                        tracing::warn!(folder = %folder.display(), %error, "changes here will be seen on SIGHUP only");
+                    }
                 }
             }
             self.folders.insert(folder, identity);
@@ -275,6 +281,17 @@ mod tests {
         assert!(within(Duration::from_secs(2), &mut watch).await);
         assert!(watch.set([&*config], []), "it is there again");
         fs::write(&config, b"v4").expect("write");
+        assert!(within(Duration::from_secs(2), &mut watch).await);
+
+        let deep = place("a/b/c/token");
+        watch.set([&*deep], []);
+        fs::create_dir(place("a")).expect("a folder");
+        assert!(within(Duration::from_secs(2), &mut watch).await);
+        assert!(watch.set([&*deep], []), "it is nearer now");
+        fs::create_dir_all(place("a/b/c")).expect("a folder");
+        assert!(within(Duration::from_secs(2), &mut watch).await);
+        assert!(watch.set([&*deep], []), "all of it is there");
+        fs::write(&deep, b"secret").expect("write");
         assert!(within(Duration::from_secs(2), &mut watch).await);
     }
 }

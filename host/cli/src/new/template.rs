@@ -35,7 +35,7 @@ const AUTH: Kind = Kind {
     about: "Lets in who brings a token that a service says is good, and tells the upstream who it is.",
     table: "| `tokens` | the upstream that is asked: `GET /verify` with the client's `authorization`; 200 and a name means yes | `\"tokens\"` |",
     tries: "    curl -i http://127.0.0.1:8080/orders                     # 401\n    \
-            curl -i -H 'authorization: Bearer x' http://127.0.0.1:8080/orders   # what the service on port 9001 says; 503 without one",
+            curl -i -H 'authorization: Bearer x' http://127.0.0.1:8080/orders   # what the service on port 9001 says; 503 while dev's echo stands in",
     gateway: GATEWAY,
     upstreams: "\"demo\": { \"endpoints\": [ \"127.0.0.1:9000\" ] }, \"tokens\": { \"endpoints\": [ \"127.0.0.1:9001\" ] }",
 };
