@@ -295,7 +295,7 @@ impl Session {
                 self.gateway = None;
                 let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
                 Ok(print(format_args!(
-                    "the gateway has ended ({status}); it begins again with the next build"
+                    "the gateway has ended ({status}); it begins again when something is saved"
                 ))?)
             }
         }
