@@ -1,0 +1,71 @@
+//! What a head says of its body's length.
+
+use super::*;
+
+#[test]
+fn a_length_is_said_once_and_in_one_way() {
+    let with = |fields: &[(&str, &str)]| refusal(http1("/", &[&[("host", "a")], fields].concat()));
+    for value in ["", "+5", "-5", "5, 5", "0x5", "5 ", "99999999999999999999"] {
+        let expected = if value == "5 " { "5 " } else { value };
+        assert_eq!(
+            with(&[("content-length", expected)]),
+            Malformed::ContentLength,
+            "{value:?}"
+        );
+    }
+    assert_eq!(
+        with(&[("content-length", "5"), ("content-length", "5")]),
+        Malformed::ContentLength
+    );
+    assert_eq!(
+        with(&[("content-length", "5"), ("transfer-encoding", "chunked")]),
+        Malformed::TwoLengths
+    );
+    for value in [
+        "gzip, chunked",
+        "identity",
+        "chunked, chunked",
+        "xchunked",
+        "",
+        "chunked;a=b",
+    ] {
+        assert_eq!(
+            with(&[("transfer-encoding", value)]),
+            Malformed::TransferEncoding,
+            "{value}"
+        );
+    }
+    assert_eq!(
+        with(&[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")]),
+        Malformed::TransferEncoding
+    );
+    let old = request(Version::HTTP_10, "/", &[("transfer-encoding", "chunked")]);
+    assert_eq!(refusal(old), Malformed::TransferEncoding);
+    assert!(admitted(http1("/", &[("host", "a"), ("content-length", "5")])).is_ok());
+    assert!(admitted(http1("/", &[("host", "a"), ("transfer-encoding", "Chunked")])).is_ok());
+}
+
+#[test]
+fn an_upstreams_lengths_are_held_to_the_same() {
+    let check = |fields: &[(&str, &str)]| {
+        let mut response = http::Response::builder();
+        for (name, value) in fields {
+            response = response.header(*name, *value);
+        }
+        check_response(&response.body(()).unwrap())
+    };
+    assert_eq!(
+        check(&[("content-length", "5"), ("transfer-encoding", "chunked")]),
+        Err(Malformed::TwoLengths)
+    );
+    assert_eq!(
+        check(&[("content-length", "5"), ("content-length", "6")]),
+        Err(Malformed::ContentLength)
+    );
+    assert_eq!(
+        check(&[("transfer-encoding", "gzip, chunked")]),
+        Err(Malformed::TransferEncoding)
+    );
+    assert_eq!(check(&[("content-length", "5")]), Ok(()));
+    assert_eq!(check(&[]), Ok(()));
+}
