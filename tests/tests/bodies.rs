@@ -357,3 +357,46 @@ fn expect_100_continue_is_answered() {
     wire.write("body").expect("the gateway reads");
     assert_eq!(wire.response("POST").expect("an answer comes").json()["body"], "body");
 }
+
+#[test]
+fn an_answer_of_a_plugin_s_own_once_the_client_has_the_head_breaks_the_stream_off() {
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let gate = std::sync::Mutex::new(may_go_on);
+    let upstream = Upstream::raw(move |wire| {
+        head(wire)?;
+        wire.write("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nabc")?;
+        let gate = gate.lock().expect("one request at a time");
+        gate.recv_timeout(Duration::from_secs(10))
+            .expect("the client has the head");
+        wire.write("def")
+    });
+    let gateway = Gateway::start(json!({
+        "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } },
+        "plugins": { "late": { "module": "raw" } },
+        "global_chain": ["late"],
+    }));
+    let script = "@response_body#2 ; send_local_response 418 '' 'a teapot' {} -1";
+    let request = get("/").header("x-token", "late").header("x-script", script);
+    let mut wire = gateway.connect();
+    wire.write(request.bytes()).expect("the gateway reads");
+    let answer = head(&mut wire).expect("the head comes while the body is on its way");
+    assert_eq!((answer.status(), answer.header("content-length")), (200, None));
+    go_on.send(()).expect("the upstream waits");
+    let mut rest = Vec::new();
+    // An end or a reset: there is no more to read.
+    let mut buffer = [0; 256];
+    while let Ok(read @ 1..) = wire.some(&mut buffer) {
+        rest.extend_from_slice(&buffer[..read]);
+    }
+    let rest = String::from_utf8_lossy(&rest);
+    assert!(rest.contains("abc"), "{rest}");
+    assert!(
+        !rest.contains("def") && !rest.contains("teapot") && !rest.ends_with("0\r\n\r\n"),
+        "{rest}"
+    );
+    let report = gateway.send(get("/").header("x-report", "late")).text();
+    assert!(
+        report.contains("send_local_response 418 '' 'a teapot' {} -1 = 0"),
+        "{report}"
+    );
+}

@@ -1,5 +1,5 @@
-//! Shared queues: whoever puts something in wakes the one VM that registered the queue last, in whichever plugin and on whichever
-//! worker that is.
+//! What VMs and streams do for one another. Shared queues: whoever puts something in wakes the one VM that registered the queue
+//! last, in whichever plugin and on whichever worker that is. Streams of one VM: each may let the others go.
 
 use lockgate_tests::upstream::eventually;
 use lockgate_tests::{Gateway, Upstream, Wire, get};
@@ -43,4 +43,34 @@ fn a_queue_wakes_its_reader_in_another_plugin_and_on_another_worker() {
         let answer = reader.join().expect("the reader does not panic").expect("an answer");
         assert_eq!(answer.text(), "fine");
     }
+}
+
+#[test]
+fn a_stream_lets_another_one_of_its_vm_go() {
+    let app = Upstream::fixed("fine");
+    let gateway = Gateway::start(json!({
+        "workers": 1,
+        "upstreams": { "app": { "endpoints": [app.address().to_string()] } },
+        "plugins": { "raw": { "module": "raw" } },
+        "global_chain": ["raw"],
+    }));
+    let scripted = |token: &str, script: &str| get("/").header("x-script", script).header("x-token", token);
+    // The one that waits leaves its number where the other finds it.
+    let waits = scripted(
+        "waits",
+        "@request_headers ; define_metric 1 'who_waits' >place ; record_metric $place $own ; return 1",
+    );
+    let address = gateway.address();
+    let waiting = thread::spawn(move || Wire::connect(address).exchange(&waits));
+    let goes = scripted(
+        "goes",
+        "@request_headers ; define_metric 1 'who_waits' >place ; get_metric $place >other ; \
+         set_effective_context $other ; continue_stream 0",
+    );
+    eventually("the other one is let go", Duration::from_secs(10), || {
+        assert_eq!(gateway.send(goes.clone()).status(), 200);
+        waiting.is_finished()
+    });
+    let answer = waiting.join().expect("the client does not panic").expect("an answer");
+    assert_eq!(answer.text(), "fine");
 }

@@ -11,7 +11,11 @@ use lockgate_sandbox::exchange::{RequestHead, ResponseHead};
 /// Longest message that is told, in bytes before escaping.
 const MAX_MESSAGE: usize = 1024;
 
-/// The answer as it is, or in gRPC's form if the request was gRPC. `grpc_status` is what a plugin named, if it did.
+/// The last status that gRPC has, `UNAUTHENTICATED`.
+const LARGEST_STATUS: u32 = 16;
+
+/// The answer as it is, or in gRPC's form if the request was gRPC. `grpc_status` is what a plugin named, if it did;
+/// a number that gRPC does not have counts as none.
 pub(crate) fn in_form(
     request: &RequestHead,
     head: ResponseHead,
@@ -21,7 +25,8 @@ pub(crate) fn in_form(
     if !is_grpc(&request.headers) {
         return (head, body);
     }
-    let status = grpc_status.unwrap_or_else(|| from_http(head.status));
+    let named = grpc_status.filter(|status| *status <= LARGEST_STATUS);
+    let status = named.unwrap_or_else(|| head.grpc_status());
     let mut headers = head.headers;
     let is_problem = headers
         .get(CONTENT_TYPE)
@@ -51,18 +56,6 @@ fn is_grpc(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     kind.strip_prefix(b"application/grpc")
         .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
-}
-
-/// What an HTTP status means to a gRPC client (gRPC, "HTTP to gRPC Status Code Mapping").
-pub(crate) fn from_http(status: StatusCode) -> u32 {
-    match status.as_u16() {
-        400 => 13,
-        401 => 16,
-        403 => 7,
-        404 => 12,
-        429 | 502 | 503 | 504 => 14,
-        _ => 2,
-    }
 }
 
 /// Percent-encoded as `grpc-message` wants it: everything but visible ASCII and space, and the percent sign.
@@ -129,6 +122,8 @@ mod tests {
             ("application/grpc", 403, Some(7), "7"),
             ("application/grpc+proto", 429, None, "14"),
             ("application/grpc; a=b", 418, None, "2"),
+            ("application/grpc", 403, Some(16), "16"),
+            ("application/grpc", 403, Some(17), "7"),
         ] {
             let (head, body) = answer(kind, status, "50% of\u{e4}", named);
             assert_eq!((head.status.as_u16(), body.len()), (200, 0));

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
-use lockgate_sandbox::exchange::ResponseHead;
+use lockgate_sandbox::exchange::{ResponseHead, grpc_status};
 use lockgate_sandbox::{GrpcCall, GrpcEvent, GrpcKind, GrpcReply, GrpcStream, Status};
 use lockgate_upstream::{Client, PooledBody, Upstream};
 use tokio::task::AbortHandle;
@@ -176,7 +176,7 @@ async fn converse(
         return end;
     }
     if parts.status != StatusCode::OK {
-        return failed(&mut tell, grpc::from_http(parts.status), "");
+        return failed(&mut tell, grpc_status(parts.status), "");
     }
     hear(upstream, body, &mut tell).await
 }

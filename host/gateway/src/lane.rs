@@ -308,20 +308,26 @@ impl Lane {
                 Direction::Response => stream.response_trailers(),
             })?;
         }
-        let stage = &mut self.stages[index];
         if action == Action::Continue {
-            return Ok(Some(stage.release()));
+            return Ok(Some(self.stages[index].release()));
         }
+        self.hold(index)?;
+        Ok(None)
+    }
+
+    /// Keeps what a plugin has paused at, if it is not more than that may hold.
+    fn hold(&mut self, index: usize) -> Result<(), Stop> {
+        let stage = &mut self.stages[index];
         stage.paused = true;
         let limit = self.chain.links()[stage.link].body_limit();
         if stage.held.data.len() as u64 > limit {
-            return Err(Stop::Problem(match direction {
+            return Err(Stop::Problem(match self.direction {
                 Direction::Request => Problem::BodyTooLarge,
                 Direction::Response => Problem::ResponseTooLarge,
             }));
         }
         self.leave(index);
-        Ok(None)
+        Ok(())
     }
 
     fn set_trailers(&self, trailers: HeaderMap) {

@@ -5,6 +5,7 @@ use std::error::Error;
 
 use http::header;
 use lockgate_config::model::{PathMatch, Route};
+use lockgate_sandbox::exchange::Facts;
 use lockgate_upstream::{Client, Head, SendError, Sent, Upstream};
 
 use crate::body::Outgoing;
@@ -54,8 +55,15 @@ fn matched_prefix(path: &PathMatch) -> &str {
     }
 }
 
+/// Notes what is known of an upstream that gave no answer.
+pub(crate) fn failed(facts: &mut Facts, error: &SendError) {
+    facts.flags |= flags(error);
+    facts.upstream_address = error.endpoint();
+    facts.attempts = error.attempts();
+}
+
 /// What Envoy's response flags tell of the failure (`CoreResponseFlag`, as bits).
-pub(crate) fn flags(error: &SendError) -> u64 {
+fn flags(error: &SendError) -> u64 {
     match error {
         SendError::NoEndpoint => flag::NO_HEALTHY_UPSTREAM,
         SendError::Connect { .. } | SendError::ConnectTimeout { .. } => flag::UPSTREAM_CONNECTION_FAILURE,

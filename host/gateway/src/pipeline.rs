@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use http::{HeaderValue, Request, Response, Version, header};
+use http::{HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use lockgate_sandbox::exchange::{LocalResponse, ResponseHead};
 use lockgate_upstream::{PooledBody, SendError, Sent};
@@ -32,6 +32,7 @@ pub(crate) struct Reset;
 /// Answers one request.
 pub(crate) async fn answer(served: Rc<Served>, request: Request<Incoming>) -> Result<Response<ClientBody>, Reset> {
     let view = served.station.view();
+    let is_head = request.method() == Method::HEAD;
     let admitted = admission::admit(&served, &view, request);
     let (route, started) = (admitted.route, admitted.started);
     let chain = Chain::new(admitted.exchange, view.chain(route));
@@ -43,6 +44,10 @@ pub(crate) async fn answer(served: Rc<Served>, request: Request<Incoming>) -> Re
         None => forward(&served, &view, &chain, route, admitted.body, &mut deadline, &mut ledger).await,
     };
     let (first, source) = arrive(&chain, outcome)?;
+    let source = match is_head {
+        true => source.head_alone(chain.exchange.borrow_mut().response.as_mut()),
+        false => source,
+    };
     let body = match deadline.bound(Outgoing::response(&chain, first, source)).await {
         Ok(body) => body,
         // An answer made in the response phase goes to the client as it is.
@@ -126,7 +131,7 @@ async fn until_stopped(
             // Sending may have failed because a plugin ended the request's body; then the plugin's word counts.
             Poll::Ready(Err(error)) => Poll::Ready(Err(chain.take_stopped().unwrap_or_else(|| {
                 tracing::debug!(%error, "no answer from the upstream");
-                chain.exchange.borrow_mut().facts.flags |= outbound::flags(&error);
+                outbound::failed(&mut chain.exchange.borrow_mut().facts, &error);
                 Stop::Problem(outbound::problem(&error))
             }))),
             Poll::Pending => deadline

@@ -7,8 +7,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::HeaderValue;
+use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use lockgate_sandbox::exchange::ResponseHead;
 use lockgate_upstream::PooledBody;
 
 use crate::body_error::BodyError;
@@ -67,6 +70,17 @@ impl Source {
             meter: Meter::default(),
             limit: u64::MAX,
         }
+    }
+
+    /// The way back of an answer to HEAD that was made here: the plugins see the head alone, which tells the body's length.
+    pub(crate) fn head_alone(mut self, head: Option<&mut ResponseHead>) -> Self {
+        if let Origin::Whole(body) = &mut self.origin
+            && let Some(body) = body.take()
+            && let Some(head) = head
+        {
+            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        }
+        self
     }
 
     /// A body that is all there.

@@ -31,6 +31,7 @@ use crate::chain::{Chain, Stop};
 use crate::clock;
 use crate::connection::{self, farewell};
 use crate::ending::Ending;
+use crate::outbound;
 use crate::problem::Problem;
 use crate::pulse::{Patience, Pulse};
 use crate::station::Station;
@@ -208,6 +209,7 @@ impl Arrival<'_> {
                 Ok(dialled.socket)
             }
             Err(error) => {
+                outbound::failed(&mut account.chain.exchange.borrow_mut().facts, &error);
                 tracing::warn!(
                     listener = &*self.connection.listener,
                     upstream = &**upstream.name(),

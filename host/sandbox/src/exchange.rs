@@ -75,6 +75,27 @@ pub struct ResponseHead {
     pub headers: HeaderMap,
 }
 
+impl ResponseHead {
+    /// What its status means to a gRPC client.
+    #[must_use]
+    pub fn grpc_status(&self) -> u32 {
+        grpc_status(self.status)
+    }
+}
+
+/// What an HTTP status means to a gRPC client (gRPC, "HTTP to gRPC Status Code Mapping").
+#[must_use]
+pub fn grpc_status(status: StatusCode) -> u32 {
+    match status.as_u16() {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502 | 503 | 504 => 14,
+        _ => 2,
+    }
+}
+
 /// What the pipeline and the plugins of a chain share for one request.
 pub struct Exchange {
     /// The request's head.

@@ -174,7 +174,7 @@ where
                             }
                             continue;
                         }
-                        Err(error) => return Err(error),
+                        Err(error) => return Err(error.after(attempts)),
                     }
                 }
             };
@@ -189,7 +189,7 @@ where
                     is_repeated = true;
                     message
                 }
-                Err(failure) => return Err(explain(failure, connection.peer)),
+                Err(failure) => return Err(explain(failure, connection.peer).after(attempts)),
             };
             message.rewind();
         }
@@ -216,7 +216,7 @@ where
                 Err(error) => {
                     connects += 1;
                     if connects >= MOST_ENDPOINTS.min(upstream.endpoints().len()) {
-                        return Err(error);
+                        return Err(error.after(attempts));
                     }
                     index = upstream.after(index);
                     continue;
@@ -249,7 +249,7 @@ where
                     is_repeated = true;
                     request = Some(spare);
                 }
-                (Err(failure), _) => return Err(explain_multiplexed(failure, peer)),
+                (Err(failure), _) => return Err(explain_multiplexed(failure, peer).after(attempts)),
             }
         }
     }
@@ -260,6 +260,7 @@ where
         Connection::new(socket, address.clone(), upstream.keep, &self.pool).map_err(|source| SendError::Connect {
             address: address.clone(),
             source,
+            attempts: 1,
         })
     }
 }
@@ -303,8 +304,16 @@ fn explain<B>(failure: Failure<B>, peer: SocketAddr) -> SendError {
     match failure {
         Failure::Body(error) => SendError::RequestBody(error),
         Failure::Unsent { error, .. } | Failure::Unanswered { error, .. } | Failure::Failed(error) => match error {
-            ConnectionError::Malformed(reason) => SendError::Protocol { peer, reason },
-            source => SendError::Closed { peer, source },
+            ConnectionError::Malformed(reason) => SendError::Protocol {
+                peer,
+                reason,
+                attempts: 1,
+            },
+            source => SendError::Closed {
+                peer,
+                source,
+                attempts: 1,
+            },
         },
     }
 }
@@ -314,15 +323,18 @@ fn explain_multiplexed<B>(failure: multiplex::Failure<B>, peer: SocketAddr) -> S
         multiplex::Failure::Unsent(_) => SendError::Protocol {
             peer,
             reason: "its connections end as soon as they are open",
+            attempts: 1,
         },
         multiplex::Failure::Failed(error) if error.is_user() => SendError::RequestBody(Box::new(error)),
         multiplex::Failure::Failed(error) if multiplex::is_malformed(&error) => SendError::Protocol {
             peer,
             reason: "it is not HTTP/2",
+            attempts: 1,
         },
         multiplex::Failure::Unprocessed(source) | multiplex::Failure::Failed(source) => SendError::Closed {
             peer,
             source: ConnectionError::Http2(source),
+            attempts: 1,
         },
     }
 }

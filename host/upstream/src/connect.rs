@@ -134,9 +134,11 @@ async fn within<T>(
         Ok(Err(source)) => Err(SendError::Connect {
             address: address.clone(),
             source,
+            attempts: 1,
         }),
         Err(_) => Err(SendError::ConnectTimeout {
             address: address.clone(),
+            attempts: 1,
         }),
     }
 }

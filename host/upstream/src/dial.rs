@@ -40,6 +40,7 @@ where
             let broken = |source| SendError::Connect {
                 address: address.clone(),
                 source,
+                attempts: attempt as u32,
             };
             match connect(self.way.as_deref(), address, upstream.connect_timeout).await {
                 Ok(socket) => {
@@ -52,7 +53,7 @@ where
                     });
                 }
                 Err(_) if attempt < most => index = upstream.after(index),
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.after(attempt as u32)),
             }
         }
         Err(SendError::NoEndpoint)

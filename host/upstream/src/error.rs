@@ -52,12 +52,16 @@ pub enum SendError {
         address: Address,
         /// What the system said.
         source: io::Error,
+        /// How often it was tried, also elsewhere.
+        attempts: u32,
     },
     /// Making a connection, name lookup included, took longer than `connect_timeout`.
     #[error("connecting to {address} took too long")]
     ConnectTimeout {
         /// The endpoint that was tried last.
         address: Address,
+        /// How often it was tried, also elsewhere.
+        attempts: u32,
     },
     /// The connection was closed or broke before an answer's head had come.
     #[error("{peer} closed the connection before it answered")]
@@ -66,6 +70,8 @@ pub enum SendError {
         peer: SocketAddr,
         /// What the connection saw.
         source: ConnectionError,
+        /// How often the request was sent.
+        attempts: u32,
     },
     /// What came back is not an HTTP/1 answer that can be passed on.
     #[error("{peer} gave a malformed answer: {reason}")]
@@ -74,6 +80,8 @@ pub enum SendError {
         peer: SocketAddr,
         /// What is wrong with it.
         reason: &'static str,
+        /// How often the request was sent.
+        attempts: u32,
     },
     /// The request's own body failed; the body's error is in the [source](std::error::Error::source) chain.
     #[error("the request's body failed")]
@@ -90,6 +98,42 @@ impl SendError {
                 Blame::Upstream
             }
         }
+    }
+
+    /// The endpoint that it is about, where its address is known.
+    pub fn endpoint(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Closed { peer, .. } | Self::Protocol { peer, .. } => Some(*peer),
+            Self::Connect { address, .. } | Self::ConnectTimeout { address, .. } => match address {
+                Address::Socket(socket) => Some(*socket),
+                Address::Name(..) => None,
+            },
+            Self::NoEndpoint | Self::RequestBody(_) => None,
+        }
+    }
+
+    /// How often it was tried to send the request.
+    pub fn attempts(&self) -> u32 {
+        match self {
+            Self::NoEndpoint => 0,
+            Self::RequestBody(_) => 1,
+            Self::Connect { attempts, .. }
+            | Self::ConnectTimeout { attempts, .. }
+            | Self::Closed { attempts, .. }
+            | Self::Protocol { attempts, .. } => *attempts,
+        }
+    }
+
+    /// The same, after so many attempts.
+    pub(crate) fn after(mut self, tried: u32) -> Self {
+        if let Self::Connect { attempts, .. }
+        | Self::ConnectTimeout { attempts, .. }
+        | Self::Closed { attempts, .. }
+        | Self::Protocol { attempts, .. } = &mut self
+        {
+            *attempts = tried;
+        }
+        self
     }
 
     /// Whether the request cannot have had any effect, so that whoever still has it may send it again, elsewhere.

@@ -140,6 +140,7 @@ where
             return Err(SendError::Connect {
                 address: address.clone(),
                 source: std::io::Error::other("connecting has just failed for another request"),
+                attempts: 1,
             });
         }
         let opened = self.open(way, upstream, address).await;
@@ -167,6 +168,7 @@ where
         let failed = |source| SendError::Connect {
             address: address.clone(),
             source,
+            attempts: 1,
         };
         let socket = connect(way, address, upstream.connect_timeout).await?;
         let (peer, local) = socket.ends().map_err(failed)?;

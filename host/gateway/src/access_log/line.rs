@@ -35,7 +35,7 @@ pub struct Record<'a> {
     pub route: Option<&'a str>,
     /// The upstream's name.
     pub upstream: Option<&'a str>,
-    /// The endpoint that answered.
+    /// The endpoint that answered, or that did not.
     pub endpoint: Option<SocketAddr>,
     /// How often it was sent to the upstream.
     pub attempts: u32,

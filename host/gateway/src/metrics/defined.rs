@@ -11,6 +11,8 @@ use lockgate_sandbox::{MetricKind, Status};
 
 use super::cells::{BOUNDS, Distribution, bucket};
 
+/// The id of the first metric. 0 is none, as in Envoy: it is what a guest's variable holds that has not been set.
+const FIRST: u32 = 1;
 /// Metrics that one plugin may be the first to define.
 const MOST_PER_PLUGIN: usize = 200;
 /// Metrics that all plugins together may define.
@@ -81,7 +83,7 @@ impl Defined {
         let mut index = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(&id) = index.by_name.get(&name) {
             return if index.metrics[id as usize].kind() == kind {
-                Ok(id)
+                Ok(FIRST + id)
             } else {
                 Err(Status::BadArgument)
             };
@@ -93,7 +95,7 @@ impl Defined {
         let id = u32::try_from(index.metrics.len()).map_err(|_| Status::InternalFailure)?;
         index.metrics.push(Arc::new(Metric::new(name.clone(), kind)));
         index.by_name.insert(name, id);
-        Ok(id)
+        Ok(FIRST + id)
     }
 
     pub(super) fn metric(&self, id: u32) -> Option<Arc<Metric>> {
@@ -101,7 +103,7 @@ impl Defined {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .metrics
-            .get(id as usize)
+            .get(id.checked_sub(FIRST)? as usize)
             .cloned()
     }
 

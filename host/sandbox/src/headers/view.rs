@@ -1,6 +1,6 @@
 //! Reading a header map, pseudo-headers first.
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use lockgate_abi::MapType;
 
 use super::filter::HeaderFilter;
@@ -108,6 +108,18 @@ impl<'a> MapView<'a> {
         }
         let name = std::str::from_utf8(name).ok()?;
         self.fields.get(name).map(|value| take(value.as_bytes()))
+    }
+
+    /// What `take` makes of all values under a name, which commas part: as Envoy's properties tell a repeated header.
+    pub(crate) fn get_joined<R>(self, name: &[u8], take: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        let is_allowed = self.filter.is_none_or(|filter| filter.allows(name));
+        let named = std::str::from_utf8(name).ok().filter(|_| is_allowed);
+        let values = named.into_iter().flat_map(|name| self.fields.get_all(name));
+        let values: Vec<_> = values.map(HeaderValue::as_bytes).collect();
+        if values.len() > 1 {
+            return Some(take(&values.join(&b',')));
+        }
+        self.get(name, take)
     }
 
     /// Every entry, pseudo-headers first.

@@ -231,13 +231,13 @@ fn append(fields: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Resul
     fields.try_append(name, value).map(drop).map_err(|_| Refused::TooMany)
 }
 
-/// The headers of a local response, whose body has `length` bytes. Its `:status` is given elsewhere, so one here is ignored;
-/// a `content-length` that is true is left to the gateway.
-pub(crate) fn local_headers<'p>(
-    pairs: impl Iterator<Item = (&'p [u8], &'p [u8])>,
-    length: usize,
-) -> Result<HeaderMap, Refused> {
-    plain(pairs.filter(|(name, _)| *name != b":status"), length)
+/// The headers of a local response. Its `:status` is given elsewhere, and its framing is the gateway's: what says something of
+/// either is left out, as Envoy does, for a plugin that forbids a request must not fail to over a wrong length.
+pub(crate) fn local_headers<'p>(pairs: impl Iterator<Item = (&'p [u8], &'p [u8])>) -> Result<HeaderMap, Refused> {
+    plain(
+        pairs.filter(|(name, _)| *name != b":status" && !checks::is_framing(name)),
+        0,
+    )
 }
 
 /// Trailers that a plugin gives to a callout.

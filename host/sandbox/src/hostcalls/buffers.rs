@@ -73,6 +73,9 @@ fn write(caller: &mut Caller<'_>, kind: i32, start: i32, size: i32, data: Span) 
     let kind = BufferType::try_from(kind)?;
     let (memory, state) = guest::parts(caller)?;
     let data = guest::bytes(memory, data)?;
+    if plain(state, kind).is_some() {
+        return Err(Status::BadArgument.into());
+    }
     let limit = state.plugin.spec().limits.body_growth.as_usize();
     let exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?;
     let mut exchange = exchange.borrow_mut();
@@ -120,7 +123,7 @@ fn copy(state: &State, kind: BufferType, start: usize, target: &mut [u8]) -> Opt
     }
 }
 
-/// Buffers that are simply bytes.
+/// Buffers that are simply bytes, to be read only.
 fn plain(state: &State, kind: BufferType) -> Option<&[u8]> {
     match kind {
         BufferType::HttpCallResponseBody => Some(&state.answer.as_ref()?.as_ref().ok()?.body),

@@ -227,6 +227,17 @@ fn begin_trailers(exchange: &mut Exchange, map: MapType) {
     trailers.get_or_insert_default();
 }
 
+/// Whether a map belongs to what a callout was answered.
+fn is_received(map: MapType) -> bool {
+    matches!(
+        map,
+        MapType::HttpCallResponseHeaders
+            | MapType::HttpCallResponseTrailers
+            | MapType::GrpcReceiveInitialMetadata
+            | MapType::GrpcReceiveTrailingMetadata
+    )
+}
+
 /// Changes a map of the exchange in effect; a refusal is told to the guest and to the log.
 fn write(
     state: &mut State,
@@ -237,6 +248,11 @@ fn write(
 ) -> Result<(), Halt> {
     if state.phase == Phase::Log {
         state.note(format_args!("{what:?} cannot be written any more: the stream is over"));
+        return Err(Status::BadArgument.into());
+    }
+    if is_received(map) {
+        // What a callout was answered is read, not written.
+        see(state, map, |_| ())?;
         return Err(Status::BadArgument.into());
     }
     let changed = {

@@ -114,7 +114,7 @@ fn link_local_response(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 fn resume(caller: &mut Caller<'_>, stream: StreamType) -> Answer {
     let state = caller.data_mut();
     match stream {
-        _ if !is_of(state, stream)? => Ok(()),
+        _ if !is_of(state, stream) => Ok(()),
         StreamType::HttpRequest | StreamType::Downstream => {
             Ok(state.ask(|asked, position| asked.resume_request.set(position))?)
         }
@@ -124,25 +124,17 @@ fn resume(caller: &mut Caller<'_>, stream: StreamType) -> Answer {
     }
 }
 
-/// Whether this is a half of what the stream in effect is: a request, or a TCP connection. What a connection has none of can
-/// be let go, to no effect, as in Envoy.
-///
-/// # Errors
-/// [`Status::BadArgument`] for a half of a TCP connection where there is none.
-fn is_of(state: &State, stream: StreamType) -> Result<bool, Status> {
+/// Whether this is a half of what the stream in effect is: a request, or a TCP connection. What it has none of can be let go
+/// and closed, to no effect, as in Envoy.
+fn is_of(state: &State, stream: StreamType) -> bool {
     let exchange = state.effective.exchange.as_ref();
     let is_tcp = exchange.is_some_and(|exchange| exchange.borrow().tcp.is_some());
-    match (is_tcp, stream) {
-        (true, StreamType::Downstream | StreamType::Upstream) => Ok(true),
-        (true, StreamType::HttpRequest | StreamType::HttpResponse) => Ok(false),
-        (false, StreamType::HttpRequest | StreamType::HttpResponse) => Ok(true),
-        (false, StreamType::Downstream | StreamType::Upstream) => Err(Status::BadArgument),
-    }
+    is_tcp == matches!(stream, StreamType::Downstream | StreamType::Upstream)
 }
 
 fn close(caller: &mut Caller<'_>, stream: StreamType) -> Answer {
     let state = caller.data_mut();
-    if !is_of(state, stream)? {
+    if !is_of(state, stream) {
         return Ok(());
     }
     Ok(state.ask(|asked, _| asked.close = true)?)
@@ -153,7 +145,7 @@ fn respond(caller: &mut Caller<'_>, code: i32, details: Span, body: Span, header
     /// Longer details are cut; they end up in a log line.
     const LONGEST_DETAILS: usize = 1024;
     let (memory, state) = guest::parts(caller)?;
-    if !is_of(state, StreamType::HttpRequest)? {
+    if !is_of(state, StreamType::HttpRequest) {
         state.note(format_args!("a TCP connection has no answer that a plugin could give"));
         return Err(Status::BadArgument.into());
     }
@@ -171,7 +163,7 @@ fn respond(caller: &mut Caller<'_>, code: i32, details: Span, body: Span, header
         return Ok(());
     }
     let pairs = decode_pairs(guest::bytes(memory, headers)?).map_err(|_| Status::BadArgument)?;
-    let mut headers = match local_headers(pairs, body.len()) {
+    let mut headers = match local_headers(pairs) {
         Ok(headers) => headers,
         Err(refused) => {
             state.note(format_args!("the local response is refused: {refused}"));

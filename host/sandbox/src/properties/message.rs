@@ -21,7 +21,7 @@ pub(super) fn request(exchange: &Exchange, parts: &[&str]) -> Option<Bytes> {
         ["scheme"] => Some(bytes(head.scheme.as_str().as_bytes())),
         ["method"] => Some(bytes(head.method.as_str().as_bytes())),
         ["headers"] => map(exchange, MapType::HttpRequestHeaders),
-        ["headers", name] => MapView::of(exchange, MapType::HttpRequestHeaders, None)?.get(name.as_bytes(), bytes),
+        ["headers", name] => header(exchange, MapType::HttpRequestHeaders, name),
         ["referer"] => field(&head.headers, "referer"),
         ["useragent"] => field(&head.headers, "user-agent"),
         ["id"] => Some(bytes(facts.request_id.as_bytes())),
@@ -46,9 +46,9 @@ pub(super) fn response(exchange: &Exchange, parts: &[&str]) -> Option<Bytes> {
         ["flags"] => Some(count(facts.flags)),
         ["grpc_status"] => grpc_status(exchange).map(count),
         ["headers"] => map(exchange, MapType::HttpResponseHeaders),
-        ["headers", name] => MapView::of(exchange, MapType::HttpResponseHeaders, None)?.get(name.as_bytes(), bytes),
+        ["headers", name] => header(exchange, MapType::HttpResponseHeaders, name),
         ["trailers"] => map(exchange, MapType::HttpResponseTrailers),
-        ["trailers", name] => field(exchange.response_trailers.as_ref()?, name),
+        ["trailers", name] => header(exchange, MapType::HttpResponseTrailers, name),
         ["size"] => Some(count(facts.response_bytes)),
         ["total_size"] => Some(count(
             facts.response_bytes
@@ -75,13 +75,15 @@ fn nothing() -> Bytes {
     bytes(&0u32.to_le_bytes())
 }
 
+/// The status that an answer tells, in its trailers or its head; else what its HTTP status means to a gRPC client, as in Envoy.
 fn grpc_status(exchange: &Exchange) -> Option<u64> {
+    let head = exchange.response.as_ref()?;
     let trailers = exchange.response_trailers.as_ref();
-    let headers = exchange.response.as_ref().map(|head| &head.headers);
-    let value = trailers
+    let told = trailers
         .and_then(|map| map.get("grpc-status"))
-        .or_else(|| headers?.get("grpc-status"))?;
-    value.to_str().ok()?.parse().ok()
+        .or_else(|| head.headers.get("grpc-status"));
+    let told = told.and_then(|value| value.to_str().ok()?.parse().ok());
+    Some(told.unwrap_or_else(|| head.grpc_status().into()))
 }
 
 fn map(exchange: &Exchange, map: MapType) -> Option<Bytes> {
@@ -98,6 +100,10 @@ fn map(exchange: &Exchange, map: MapType) -> Option<Bytes> {
 
 fn size(exchange: &Exchange, map: MapType) -> u64 {
     MapView::of(exchange, map, None).map_or(0, |view| view.bytes() as u64)
+}
+
+fn header(exchange: &Exchange, map: MapType, name: &str) -> Option<Bytes> {
+    MapView::of(exchange, map, None)?.get_joined(name.as_bytes(), bytes)
 }
 
 fn field(headers: &HeaderMap, name: &str) -> Option<Bytes> {

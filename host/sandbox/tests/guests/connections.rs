@@ -127,7 +127,7 @@ fn a_connection_has_no_messages_and_a_request_no_halves() {
     assert_eq!(stage.outside.said(), ["1", "1", "1", "1", "0", "0", "2"]);
     assert!(bytes.borrow().asked.local_response.is_none());
     stage.outside.lines.borrow_mut().clear();
-    assert_eq!(stage.request(&exchange()), ["1", "0", "1", "1", "0", "2", "0"]);
+    assert_eq!(stage.request(&exchange()), ["1", "0", "1", "1", "0", "0", "0"]);
 }
 
 #[test]

@@ -78,11 +78,13 @@ class Stream extends Context {
     const answer = stream_context.headers.http_callback;
     if (what == "return") { this.returns = parseInt(one) as i32; return "-"; }
     if (what == "request.get") return request.get(one);
+    if (what == "request.length") return request.get(one).length.toString();
     if (what == "request.add") { request.add(one, two); return "done"; }
     if (what == "request.replace") { request.replace(one, two); return "done"; }
     if (what == "request.remove") { request.remove(one); return "done"; }
     if (what == "request.own") return own(request.get_headers());
     if (what == "response.get") return response.get(one);
+    if (what == "response.length") return response.get(one).length.toString();
     if (what == "response.add") { response.add(one, two); return "done"; }
     if (what == "response.replace") { response.replace(one, two); return "done"; }
     if (what == "response.remove") { response.remove(one); return "done"; }
@@ -93,6 +95,7 @@ class Stream extends Context {
     if (what == "response_trailers.get") return stream_context.trailers.response.get(one);
     if (what == "response_trailers.add") { stream_context.trailers.response.add(one, two); return "done"; }
     if (what == "body.get") return text(get_buffer_bytes(kind(one), parseInt(two) as u32, parseInt(three) as u32));
+    if (what == "body.length") return get_buffer_bytes(kind(one), 0, u32.MAX_VALUE).byteLength.toString();
     if (what == "body.replace") return set_buffer_bytes(kind(one), 0, u32.MAX_VALUE, bytes(two)).toString();
     if (what == "body.prepend") return set_buffer_bytes(kind(one), 0, 0, bytes(two)).toString();
     if (what == "reply") return send_http_response(parseInt(one) as u32, "told", bytes(two), [makeHeaderPair("x-c-told", "1")]).toString();
