@@ -4,7 +4,7 @@ mod streams;
 
 pub use streams::Chain;
 
-use crate::modules::root;
+use crate::setup::installed;
 use crate::upstream::{Upstream, eventually};
 use crate::wire::Wire;
 use serde_json::{Value, json};
@@ -20,15 +20,7 @@ use tempfile::TempDir;
 /// # Errors
 /// What the set-up printed.
 pub fn binary() -> Result<PathBuf, String> {
-    let output = Command::new(root().join("scripts/setup-envoy"))
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| error.to_string())?;
-    if output.status.success() {
-        Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
-    } else {
-        Err(String::from_utf8_lossy(&output.stderr).into_owned())
-    }
+    installed("envoy")
 }
 
 /// A running Envoy. Killed when dropped; its log is printed when the test has failed.

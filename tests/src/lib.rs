@@ -2,6 +2,7 @@
 //! and speaks to it. A test reads as config, request, assertion. Nothing here knows the gateway's insides: it sees the
 //! command line, the wire, the log and the admin address, as an operator does.
 
+pub mod answers;
 pub mod binary;
 pub mod calm;
 pub mod certificates;
@@ -10,10 +11,12 @@ pub mod curl;
 pub mod envoy;
 pub mod gateway;
 pub mod grpc;
+pub mod grpcio;
 pub mod http;
 pub mod load;
 pub mod metrics;
 pub mod modules;
+pub mod setup;
 pub mod upstream;
 pub mod wire;
 

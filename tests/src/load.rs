@@ -1,7 +1,8 @@
 //! A steady load that counts what fails. Bounded in rate and in time; a test changes something while it runs and then asks for the
 //! account.
 
-use crate::http::{Ending, Message, Request};
+use crate::gateway::Gateway;
+use crate::http::{Ending, Message, Request, get};
 use crate::wire::Wire;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -52,6 +53,17 @@ impl Account {
 }
 
 impl Load {
+    /// The requests of a well-behaved neighbour: `/sound` is answered, past a plugin that tags it.
+    ///
+    /// # Panics
+    /// As [`Load::start`].
+    #[must_use]
+    pub fn sound(gateway: &Gateway) -> Self {
+        Self::start(gateway.address(), 100, &get("/sound"), |response| {
+            response.status() == 200 && response.header("x-tag") == Some("untagged")
+        })
+    }
+
     /// Sends the request over keep-alive connections, so many a second altogether. An answer fails that `wanted` refuses, that
     /// is cut, or that does not come.
     #[must_use]

@@ -83,6 +83,26 @@ impl Upstream {
         Self::scripted(move |_, wire| answer(wire, status, headers, body))
     }
 
+    /// One with a name, that tells what it was asked for, and lets its answers be kept when it is asked to.
+    #[must_use]
+    pub fn version(name: &'static str) -> Self {
+        Self::scripted(move |request, wire| {
+            let mut headers = vec![("x-version-is", name)];
+            if request.target().contains("cache=") {
+                headers.push(("cache-control", "max-age=60"));
+            }
+            if request.target().contains("vary=") {
+                headers.push(("vary", "accept-language"));
+            }
+            let text = format!(
+                "{name} {} {}",
+                request.target(),
+                request.header("accept-language").unwrap_or("none")
+            );
+            answer(wire, 200, &headers, if request.method() == "HEAD" { "" } else { &text })
+        })
+    }
+
     /// 200 after a pause.
     #[must_use]
     pub fn slow(pause: Duration) -> Self {

@@ -1,28 +1,11 @@
 //! What a plugin may use up and what it may touch: floods are bounded, isolated streams share nothing, capabilities are kept to.
 
-use lockgate_tests::http::{Ending, Message};
+use lockgate_tests::answers::{is_answered, is_refused};
 use lockgate_tests::load::Load;
 use lockgate_tests::upstream::eventually;
 use lockgate_tests::{Gateway, Upstream, get};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-
-fn sound(gateway: &Gateway) -> Load {
-    Load::start(gateway.address(), 100, &get("/sound"), |response| {
-        response.status() == 200 && response.header("x-tag") == Some("untagged")
-    })
-}
-
-fn is_refused(response: &Message) -> bool {
-    response.status() == 503
-        && response.header("content-type") == Some("application/problem+json")
-        && response.json()["status"] == 503
-        && response.json()["request_id"].is_string()
-}
-
-fn is_answered(response: &Message) -> bool {
-    response.status() == 200 && response.ending == Ending::Whole && response.text() == "the answer"
-}
 
 #[test]
 fn floods_are_bounded_and_disturb_nobody() {
@@ -39,7 +22,7 @@ fn floods_are_bounded_and_disturb_nobody() {
                 { "name": "sound", "chain": ["sound"], "upstream": "app" },
             ],
         }));
-        let others = sound(&gateway);
+        let others = Load::sound(&gateway);
         let before = gateway.memory().now;
         let sent = Instant::now();
         let status = gateway.send(get("/flood").header("x-flood", flood)).status();

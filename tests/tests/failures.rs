@@ -1,6 +1,7 @@
 //! How the gateway answers when the upstream or the client fails: always one answer, with the blame where it belongs, nothing sent
 //! twice that may have been done, and never a body that looks whole and is not.
 
+use lockgate_tests::answers::is_the_gateways_problem;
 use lockgate_tests::http::{Ending, Message};
 use lockgate_tests::upstream::{answer, eventually};
 use lockgate_tests::{Gateway, Upstream, get, post, request};
@@ -13,28 +14,11 @@ fn gateway(upstream: &Upstream) -> Gateway {
     Gateway::start(json!({ "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } } }))
 }
 
-fn is_problem(response: &Message, status: u16) {
-    assert_eq!(
-        (response.status(), response.header("content-type")),
-        (status, Some("application/problem+json")),
-        "{response:?}"
-    );
-    let problem = response.json();
-    assert_eq!(problem["status"], status);
-    for key in ["type", "title", "detail", "request_id"] {
-        assert!(problem[key].is_string(), "{key} in {problem}");
-    }
-    assert!(
-        !problem.to_string().contains("127.0.0.1"),
-        "an address leaks: {problem}"
-    );
-}
-
 #[test]
 fn an_upstream_that_cannot_be_reached_is_502() {
     let gateway = Gateway::start(json!({ "upstreams": { "app": { "endpoints": [Upstream::nobody().to_string()] } } }));
-    is_problem(&gateway.get("/"), 502);
-    is_problem(&gateway.send(post("/", "data")), 502);
+    is_the_gateways_problem(&gateway.get("/"), 502);
+    is_the_gateways_problem(&gateway.send(post("/", "data")), 502);
 }
 
 #[test]
@@ -62,7 +46,7 @@ fn an_upstream_that_says_nothing_is_504_after_the_route_s_timeout() {
         "routes": [ { "name": "all", "upstream": "app", "timeout": "300ms" } ],
     }));
     let sent = Instant::now();
-    is_problem(&gateway.get("/"), 504);
+    is_the_gateways_problem(&gateway.get("/"), 504);
     assert!(
         (Duration::from_millis(250)..Duration::from_secs(2)).contains(&sent.elapsed()),
         "{:?}",
@@ -79,7 +63,7 @@ fn an_answer_whose_lines_end_in_a_bare_lf_is_502() {
         "\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n",
     ] {
         let upstream = Upstream::saying(format!("{head}ok"));
-        is_problem(&gateway(&upstream).get("/"), 502);
+        is_the_gateways_problem(&gateway(&upstream).get("/"), 502);
     }
 }
 
@@ -209,7 +193,7 @@ fn what_may_have_been_done_already_is_not_sent_twice() {
     let gateway = gateway(&upstream);
     let mut wire = gateway.connect();
     assert_eq!(wire.exchange(&get("/")).expect("an answer comes").status(), 200);
-    is_problem(&wire.exchange(&post("/", "pay")).expect("an answer comes"), 502);
+    is_the_gateways_problem(&wire.exchange(&post("/", "pay")).expect("an answer comes"), 502);
     assert_eq!(seen.load(SeqCst), 1);
     let mut wire = gateway.connect();
     assert_eq!(wire.exchange(&get("/")).expect("an answer comes").status(), 200);
@@ -266,7 +250,7 @@ fn what_is_too_large_has_its_own_status() {
         431
     );
     assert!([414, 431].contains(&gateway.get(&format!("/{}", "x".repeat(16 * 1024))).status()));
-    is_problem(&gateway.send(post("/", vec![b'x'; 2048])), 413);
+    is_the_gateways_problem(&gateway.send(post("/", vec![b'x'; 2048])), 413);
     let chunk = "x".repeat(600);
     let chunked = gateway.send(request("POST", "/").chunks(&[&chunk, &chunk], &[]));
     assert_eq!(chunked.status(), 413, "a body whose length nobody told is counted");

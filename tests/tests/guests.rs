@@ -1,7 +1,8 @@
 //! Guests that misbehave: each fails only its own request, within its budget, and the log says which plugin, in which phase, in
 //! which of its functions. Meanwhile the requests of others go on as if nothing had happened.
 
-use lockgate_tests::http::{Ending, Message, Request};
+use lockgate_tests::answers::{is_answered, is_refused};
+use lockgate_tests::http::{Ending, Request};
 use lockgate_tests::load::Load;
 use lockgate_tests::modules::root;
 use lockgate_tests::upstream::{answer_chunked, eventually};
@@ -71,29 +72,12 @@ fn failing() -> Request {
         .chunks(&["some", "thing"], &[("x-last", "1")])
 }
 
-fn sound(gateway: &Gateway) -> Load {
-    Load::start(gateway.address(), 100, &get("/sound"), |response| {
-        response.status() == 200 && response.header("x-tag") == Some("untagged")
-    })
-}
-
-fn is_refused(response: &Message) -> bool {
-    response.status() == 503
-        && response.header("content-type") == Some("application/problem+json")
-        && response.json()["status"] == 503
-        && response.json()["request_id"].is_string()
-}
-
-fn is_answered(response: &Message) -> bool {
-    response.status() == 200 && response.ending == Ending::Whole && response.text() == "the answer"
-}
-
 fn fails_only_its_own_request((fault, letter, function): (&str, &str, &str)) {
     for (phase, place, outcome) in PHASES {
         let what = format!("{fault} in {phase}");
         let upstream = upstream();
         let gateway = gateway(&upstream, &format!("{letter}{place}"), "deny");
-        let others = sound(&gateway);
+        let others = Load::sound(&gateway);
         if *phase != "context_create" {
             assert!(
                 is_answered(&gateway.get("/faulty")),
@@ -232,7 +216,7 @@ fn a_fault_in_a_tick_is_logged_and_disturbs_nobody() {
     for (fault, letter, function) in FAULTS {
         let upstream = upstream();
         let mut gateway = gateway(&upstream, &format!("{letter}k"), "bypass");
-        let others = sound(&gateway);
+        let others = Load::sound(&gateway);
         assert!(
             is_answered(&gateway.get("/faulty")),
             "{fault}: a request may pass before the first tick or after it"

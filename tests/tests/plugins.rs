@@ -1,7 +1,8 @@
 //! The six plugins, each through the real gateway, in what it promises.
 
-use lockgate_tests::http::{Message, Request};
-use lockgate_tests::upstream::{answer, eventually};
+use lockgate_tests::answers::is_problem;
+use lockgate_tests::http::Request;
+use lockgate_tests::upstream::eventually;
 use lockgate_tests::{Gateway, Upstream, get, post, request};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -10,34 +11,6 @@ use std::time::Duration;
 
 /// The hash of the key `secret`.
 const SECRET: &str = "sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
-
-/// An upstream with a name, that lets its answers be kept when it is asked to.
-fn version(name: &'static str) -> Upstream {
-    Upstream::scripted(move |request, wire| {
-        let mut headers = vec![("x-version-is", name)];
-        if request.target().contains("cache=") {
-            headers.push(("cache-control", "max-age=60"));
-        }
-        if request.target().contains("vary=") {
-            headers.push(("vary", "accept-language"));
-        }
-        let text = format!(
-            "{name} {} {}",
-            request.target(),
-            request.header("accept-language").unwrap_or("none")
-        );
-        answer(wire, 200, &headers, if request.method() == "HEAD" { "" } else { &text })
-    })
-}
-
-fn is_problem(response: &Message, status: u16) {
-    assert_eq!(
-        (response.status(), response.header("content-type")),
-        (status, Some("application/problem+json")),
-        "{response:?}"
-    );
-    assert_eq!(response.json()["status"], status);
-}
 
 /// One plugin before one upstream.
 fn alone(upstream: &Upstream, module: &str, config: Value) -> Gateway {
@@ -239,7 +212,7 @@ fn quota_fills_up_again() {
 
 #[test]
 fn canary_sends_its_share_and_a_raised_weight_moves_nobody_back() {
-    let (stable, canary) = (version("stable"), version("canary"));
+    let (stable, canary) = (Upstream::version("stable"), Upstream::version("canary"));
     let mut gateway = Gateway::start(json!({
         "upstreams": { "stable": { "endpoints": [stable.address().to_string()] }, "canary": { "endpoints": [canary.address().to_string()] } },
         "plugins": { "split": { "module": "canary", "config": {
@@ -292,7 +265,7 @@ fn canary_sends_its_share_and_a_raised_weight_moves_nobody_back() {
 
 #[test]
 fn cache_keeps_what_may_be_kept_and_each_variant_apart() {
-    let upstream = version("v1");
+    let upstream = Upstream::version("v1");
     let gateway = alone(&upstream, "cache", json!({}));
     let ask = |request: Request| {
         let answer = gateway.send(request);
@@ -348,7 +321,7 @@ fn cache_does_not_keep_what_was_cut_short() {
 
 #[test]
 fn a_kept_answer_goes_out_through_the_plugins_before_the_cache() {
-    let upstream = version("v1");
+    let upstream = Upstream::version("v1");
     let gateway = Gateway::start(json!({
         "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } },
         "plugins": { "cache": { "module": "cache", "config": {} }, "mark": { "module": "headers", "config": { "response": { "add": { "x-mark": "{header:x-user}" } } } } },

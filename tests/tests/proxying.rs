@@ -2,7 +2,8 @@
 //! it belongs, and never a body that looks whole and is not.
 
 use lockgate_tests::Wire;
-use lockgate_tests::http::{Message, field};
+use lockgate_tests::answers::is_the_gateways_problem;
+use lockgate_tests::http::field;
 use lockgate_tests::upstream::{Then, answer, eventually};
 use lockgate_tests::{Gateway, Upstream, get, post, request};
 use serde_json::{Value, json};
@@ -11,23 +12,6 @@ use std::time::Duration;
 
 fn gateway(upstream: &Upstream) -> Gateway {
     Gateway::start(json!({ "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } } }))
-}
-
-fn is_problem(response: &Message, status: u16) {
-    assert_eq!(
-        (response.status(), response.header("content-type")),
-        (status, Some("application/problem+json")),
-        "{response:?}"
-    );
-    let problem = response.json();
-    assert_eq!(problem["status"], status);
-    for key in ["type", "title", "detail", "request_id"] {
-        assert!(problem[key].is_string(), "{key} in {problem}");
-    }
-    assert!(
-        !problem.to_string().contains("127.0.0.1"),
-        "an address leaks: {problem}"
-    );
 }
 
 #[test]
@@ -246,7 +230,7 @@ fn an_answer_before_the_request_s_end_leaves_no_desync() {
     ))
     .expect("the gateway reads");
     let refused = wire.response("POST").expect("an answer comes before the body");
-    is_problem(&refused, 404);
+    is_the_gateways_problem(&refused, 404);
     drop(wire.write(hidden).and_then(|()| wire.write(get("/one").bytes())));
     let mut answers = 0;
     while wire.response("GET").is_ok_and(|answer| answer.status() == 200) {

@@ -1,44 +1,15 @@
 //! The quickstart's configuration does what its page says.
 
-use lockgate_tests::http::Message;
+use lockgate_tests::answers::is_problem;
 use lockgate_tests::modules::root;
-use lockgate_tests::upstream::answer;
 use lockgate_tests::{Gateway, Upstream, get};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 
-/// An upstream with a name, that lets its answers be kept when it is asked to.
-fn version(name: &'static str) -> Upstream {
-    Upstream::scripted(move |request, wire| {
-        let mut headers = vec![("x-version-is", name)];
-        if request.target().contains("cache=") {
-            headers.push(("cache-control", "max-age=60"));
-        }
-        if request.target().contains("vary=") {
-            headers.push(("vary", "accept-language"));
-        }
-        let text = format!(
-            "{name} {} {}",
-            request.target(),
-            request.header("accept-language").unwrap_or("none")
-        );
-        answer(wire, 200, &headers, if request.method() == "HEAD" { "" } else { &text })
-    })
-}
-
-fn is_problem(response: &Message, status: u16) {
-    assert_eq!(
-        (response.status(), response.header("content-type")),
-        (status, Some("application/problem+json")),
-        "{response:?}"
-    );
-    assert_eq!(response.json()["status"], status);
-}
-
 #[test]
 fn the_quickstart_does_what_it_says() {
-    let (v1, v2) = (version("v1"), version("v2"));
+    let (v1, v2) = (Upstream::version("v1"), Upstream::version("v2"));
     let text = fs::read_to_string(root().join("examples/quickstart/gateway.json"))
         .expect("the quickstart has a configuration");
     let mut config: Value = serde_json::from_str(&text).expect("the quickstart is JSON");

@@ -1,15 +1,10 @@
 //! `hook-sdk` with a hook that may wait, though it never does.
 
-use lockgate_sdk::prelude::*;
+#[path = "../../hook-sdk/src/count.rs"]
+mod count;
 
-#[derive(Config)]
-struct Hook {
-    /// The header that is read and set. Several of these plugins in a chain count how many they are.
-    header: String,
-    /// How far they count.
-    #[config(default = 9, max = 9)]
-    limit: usize,
-}
+use count::{Hook, one_more};
+use lockgate_sdk::prelude::*;
 
 #[plugin]
 impl Plugin for Hook {
@@ -24,11 +19,4 @@ impl Plugin for Hook {
         request.set_header(&self.header, next)?;
         Ok(Flow::Continue)
     }
-}
-
-/// Counts in a fixed table, so that the guest's own work stays out of the figure.
-fn one_more(seen: Option<String>, limit: usize) -> &'static str {
-    const COUNT: [&str; 9] = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
-    let seen = seen.and_then(|text| text.parse().ok()).unwrap_or(0).min(limit);
-    COUNT.get(seen).copied().unwrap_or("9")
 }

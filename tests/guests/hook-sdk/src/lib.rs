@@ -1,16 +1,10 @@
 //! Reads a header of the request, named by the configuration, and sets it anew. `hook` does the same with the
 //! `proxy-wasm` crate: what the two cost is compared, so their own work is the same and as small as can be.
 
-use lockgate_sdk::prelude::*;
+mod count;
 
-#[derive(Config)]
-struct Hook {
-    /// The header that is read and set. Several of these plugins in a chain count how many they are.
-    header: String,
-    /// How far they count.
-    #[config(default = 9, max = 9)]
-    limit: usize,
-}
+use count::{Hook, one_more};
+use lockgate_sdk::prelude::*;
 
 #[plugin]
 impl Plugin for Hook {
@@ -25,11 +19,4 @@ impl Plugin for Hook {
         request.set_header(&self.header, next)?;
         Ok(Flow::Continue)
     }
-}
-
-/// Counts in a fixed table, so that the guest's own work stays out of the figure.
-fn one_more(seen: Option<String>, limit: usize) -> &'static str {
-    const COUNT: [&str; 9] = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
-    let seen = seen.and_then(|text| text.parse().ok()).unwrap_or(0).min(limit);
-    COUNT.get(seen).copied().unwrap_or("9")
 }

@@ -111,6 +111,24 @@ impl Connection {
         self.note(&format!("set {}", raw::write(kind, size, 0, letter)));
     }
 
+    /// What the client's bytes are changed to: from where, how many of them, and what comes in their place.
+    fn rewriting(&self, size: usize, first: bool) -> Option<(usize, usize, Vec<u8>)> {
+        Some(match self.case.as_str() {
+            "rewrite" | "rewrite_chunks" => (0, size, raw::bytes(DOWNSTREAM).to_ascii_uppercase()),
+            "insert" => (0, 0, b"<".to_vec()),
+            "append" => (size, 0, b">".to_vec()),
+            "append_beyond" => (size + 10, 0, b">".to_vec()),
+            "middle" => (1, 2, b"##".to_vec()),
+            "front" => (0, 2, b"#".to_vec()),
+            "over_size" => (0, usize::MAX, b"all".to_vec()),
+            "drop" => (0, size, Vec::new()),
+            "drop_first" | "pause_and_empty" if first => (0, size, Vec::new()),
+            "grow" => (0, size, vec![b'g'; 100_000]),
+            "pause_and_write" if first => (0, size, b"changed ".to_vec()),
+            _ => return None,
+        })
+    }
+
     fn lines(&self, kind: u32) -> Action {
         if raw::bytes(kind).ends_with(b"\n") {
             Action::Continue
@@ -190,21 +208,11 @@ impl StreamContext for Connection {
         self.note(&format!("downstream_data {size} {end}"));
         self.calls += 1;
         let first = self.calls == 1;
+        if let Some((start, range, bytes)) = self.rewriting(size, first) {
+            self.note(&format!("set {}", raw::write(DOWNSTREAM, start, range, &bytes)));
+        }
         match self.case.as_str() {
-            "rewrite" | "rewrite_chunks" => {
-                let upper = raw::bytes(DOWNSTREAM).to_ascii_uppercase();
-                self.note(&format!("set {}", raw::write(DOWNSTREAM, 0, size, &upper)));
-            }
-            "insert" => self.note(&format!("set {}", raw::write(DOWNSTREAM, 0, 0, b"<"))),
-            "append" => self.note(&format!("set {}", raw::write(DOWNSTREAM, size, 0, b">"))),
-            "append_beyond" => self.note(&format!("set {}", raw::write(DOWNSTREAM, size + 10, 0, b">"))),
-            "middle" => self.note(&format!("set {}", raw::write(DOWNSTREAM, 1, 2, b"##"))),
-            "front" => self.note(&format!("set {}", raw::write(DOWNSTREAM, 0, 2, b"#"))),
-            "drop" => self.note(&format!("set {}", raw::write(DOWNSTREAM, 0, size, b""))),
-            "drop_first" if first => self.note(&format!("set {}", raw::write(DOWNSTREAM, 0, size, b""))),
-            "grow" => self.note(&format!("set {}", raw::write(DOWNSTREAM, 0, size, &[b'g'; 100_000]))),
             "two_a" | "two_b" => self.sign(DOWNSTREAM, size),
-            "over_size" => self.note(&format!("set {}", raw::write(DOWNSTREAM, 0, usize::MAX, b"all"))),
             "buffers" => {
                 self.ranges(DOWNSTREAM, "downstream_data");
                 self.ranges(UPSTREAM, "downstream_data");
@@ -213,16 +221,8 @@ impl StreamContext for Connection {
             }
             "lines" if !end => return self.lines(DOWNSTREAM),
             "panic_at_x" if raw::bytes(DOWNSTREAM) == b"x" => panic!("as asked"),
-            "pause_once" if first => return Action::Pause,
+            "pause_once" | "pause_and_write" | "pause_and_empty" if first => return Action::Pause,
             "pause_until_end" if !end => return Action::Pause,
-            "pause_and_write" if first => {
-                self.note(&format!("set {}", raw::write(DOWNSTREAM, 0, size, b"changed ")));
-                return Action::Pause;
-            }
-            "pause_and_empty" if first => {
-                self.note(&format!("set {}", raw::write(DOWNSTREAM, 0, size, b"")));
-                return Action::Pause;
-            }
             "tick_resume" | "tick_writes" | "tick_close" if first => return self.wait(),
             "tick_reads" if first => {
                 self.wait();
