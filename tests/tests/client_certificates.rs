@@ -1,6 +1,7 @@
 //! Certificates of clients: who is let in, what plugins are told of them, here and in Envoy, and that a replaced authority holds at
 //! once.
 
+use lockgate_tests::binary::lockgate;
 use lockgate_tests::certificates::{Authority, Contents};
 use lockgate_tests::curl::{Answer, curl};
 use lockgate_tests::envoy::{self, Envoy, Filter, Plugin};
@@ -299,4 +300,33 @@ fn envoy_tells_plugins_the_same_of_the_same_certificates() {
             assert!(all[..10].iter().all(|(_, value)| value.is_some()), "{all:?}");
         }
     }
+}
+
+#[test]
+fn cases_say_what_certificate_a_client_has_shown() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let write =
+        |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).expect("the folder is writable");
+    write("teller.wasm", &teller());
+    let shown = json!({ "subject": "CN=orders", "uri": "spiffe://shop/orders" });
+    let seen = json!({
+        "x-mtls": "1", "x-subject_peer_certificate": "CN=orders", "x-uri_san_peer_certificate": "spiffe://shop/orders",
+        "x-dns_san_peer_certificate": null, "x-sha256_peer_certificate_digest": "0".repeat(64), "x-tls_version": "TLSv1.3",
+    });
+    let cases = json!({ "module": "teller.wasm", "cases": [
+        { "name": "with one", "request": { "client_certificate": shown }, "expect": { "headers": seen } },
+        { "name": "with one over HTTP/2", "request": { "client_certificate": shown, "protocol": "h2" }, "expect": { "headers": seen } },
+        { "name": "without", "request": { "tls": true }, "expect": { "headers": { "x-mtls": "0" } } },
+        { "name": "in the clear", "request": {}, "expect": { "headers": { "x-mtls": "0", "x-tls_version": null } } },
+        { "name": "bytes", "connection": { "client_certificate": shown, "steps": [
+            { "client": "hello", "expect": { "logs": [ "x-mtls=1", "x-subject_peer_certificate=CN=orders" ] } } ] } },
+    ] });
+    write("cases.json", cases.to_string().as_bytes());
+    let output = lockgate(&["test", "cases.json"], folder.path());
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("5 passed"),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
