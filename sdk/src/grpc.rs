@@ -124,7 +124,7 @@ impl IntoFuture for GrpcCallout {
 /// A gRPC call that is awaited: the answer's message, encoded.
 ///
 /// # Errors
-/// It yields `PARSE_FAILURE` for an upstream that does not exist, and [`Error::Grpc`] for every status
+/// It yields `PARSE_FAILURE` for an upstream that does not exist, in Lockgate `INTERNAL_FAILURE` for one that does not speak HTTP/2, and [`Error::Grpc`] for every status
 /// but `OK`, also where there was no answer: `UNAVAILABLE` (14), or `DEADLINE_EXCEEDED` (4) when it took too long. No host tells
 /// the metadata of a call's answer; those of a [stream](GrpcStream) are told.
 #[derive(Debug)]

@@ -357,3 +357,88 @@ fn has_wasm_target() -> bool {
     let sysroot = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
     Path::new(&sysroot).join("lib/rustlib/wasm32-wasip1").is_dir()
 }
+
+/// Cases against the guest that waits in every way, with one upstream `grpc`.
+fn grpc_cases(path: &str, script: &str, expect: &str) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    fs::write(folder.path().join("waits.wasm"), module("waits")).expect("the folder is writable");
+    let cases = format!(
+        r#"{{ "module": "waits.wasm", "cases": [ {{ "name": "it", "request": {{ "path": "{path}" }},
+            "upstreams": {{ "grpc": {script} }}, "expect": {expect} }} ] }}"#
+    );
+    fs::write(folder.path().join("cases.json"), cases).expect("the folder is writable");
+    run(&["test", "cases.json"], folder.path())
+}
+
+#[test]
+fn what_plugins_ask_by_grpc_is_judged_message_by_message() {
+    let echo = r#"{ "grpc": { "messages": [ { "text": "a", "awaits": 2 }, "b" ] } }"#;
+    let expect = |grpc: &str| format!(r#"{{ "callouts": {{ "grpc": {grpc} }} }}"#);
+    let right = r#"{ "service": "test.Echo", "method": { "regex": "^Str" }, "messages": [ "left" ] }"#;
+    let (code, said) = grpc_cases(
+        "/grpc-stream-late",
+        r#"{ "grpc": {}, "fault": "timeout" }"#,
+        &expect("{}"),
+    );
+    assert_eq!(code, Some(0), "{said}");
+    let script = r#"{ "grpc": { "messages": [ "x" ] } }"#;
+    let two = format!(r#"{{ "callouts": [ {{ "grpc": {right} }}, {{ "grpc": {{ "message": "right" }} }} ] }}"#);
+    let (code, said) = grpc_cases("/grpc-streams", script, &two);
+    assert_eq!(code, Some(0), "{said}");
+    for (path, script, grpc, told) in [
+        (
+            "/grpc",
+            script,
+            r#"{ "service": "test.Other" }"#,
+            "found    \"test.Echo\"",
+        ),
+        ("/grpc", script, r#"{ "message": "good bye" }"#, "found    \"hello\""),
+        (
+            "/grpc-stream",
+            echo,
+            r#"{ "messages": [ "one" ] }"#,
+            "found    3 messages",
+        ),
+        (
+            "/grpc",
+            r#"{ "when": { "grpc": { "message": "x" } }, "grpc": {} }"#,
+            "{}",
+            "none for POST /test.Echo/Unary",
+        ),
+        ("/ask", r#"[ { "grpc": {} } ]"#, "{}", "never asked"),
+    ] {
+        let (code, said) = grpc_cases(path, script, &expect(grpc));
+        assert!(
+            code == Some(1) && said.contains(told),
+            "{path} {grpc}: {told:?} is told"
+        );
+    }
+}
+
+#[test]
+fn an_answer_to_grpc_in_the_wrong_shape_is_told_with_its_place() {
+    for (script, told) in [
+        (r#"{ "grpc": { "mesage": "x" } }"#, "did you mean \"message\"?"),
+        (
+            r#"{ "grpc": { "status": "DENIED" } }"#,
+            "expected one of \"OK\", \"CANCELLED\"",
+        ),
+        (
+            r#"{ "grpc": {}, "body": "x" }"#,
+            "/grpc/body: an answer with \"grpc\" has",
+        ),
+        (
+            r#"{ "grpc": { "message": "x", "messages": [] } }"#,
+            "both \"message\" and \"messages\"",
+        ),
+        (
+            r#"{ "grpc": { "messages": [ { "base64": "%" } ] } }"#,
+            "/messages/0/base64: no base64",
+        ),
+        (r#"{ "grpc": { "trailers": { "a b": "x" } } }"#, "is no header's name"),
+        (r#"{ "when": { "grpc": {} }, "body": "x" }"#, "it speaks HTTP/1.1"),
+    ] {
+        let (code, said) = grpc_cases("/grpc", script, "{}");
+        assert!(code == Some(1) && said.contains(told), "{script}: {told:?} is told");
+    }
+}

@@ -51,7 +51,7 @@ impl GrpcOpening {
     /// Opens the stream. Whether the upstream can be reached shows when it is read.
     ///
     /// # Errors
-    /// What the host answers for an upstream that does not exist: `PARSE_FAILURE` in Lockgate and in Envoy.
+    /// `PARSE_FAILURE` for an upstream that does not exist, in Lockgate `INTERNAL_FAILURE` for one that does not speak HTTP/2.
     pub fn open(self) -> Result<GrpcStream> {
         events::OF_STREAMS.set(Some(note));
         let target = (&*self.upstream, &*self.service, &*self.method);
