@@ -372,7 +372,7 @@ fn grpc_cases(path: &str, script: &str, expect: &str) -> (Option<i32>, String) {
 
 #[test]
 fn what_plugins_ask_by_grpc_is_judged_message_by_message() {
-    let echo = r#"{ "grpc": { "messages": [ { "text": "a", "awaits": 2 }, "b" ] } }"#;
+    let echo = r#"{ "grpc": { "messages": [ { "text": "a", "awaits": 1 }, "b" ] } }"#;
     let expect = |grpc: &str| format!(r#"{{ "callouts": {{ "grpc": {grpc} }} }}"#);
     let right = r#"{ "service": "test.Echo", "method": { "regex": "^Str" }, "messages": [ "left" ] }"#;
     let (code, said) = grpc_cases(
