@@ -1,6 +1,7 @@
 //! What can go wrong when a plugin asks something of its host, and when it is configured.
 
 use std::fmt;
+use std::str::FromStr;
 
 use crate::grpc_status::GrpcStatus;
 use crate::wire::Status;
@@ -35,6 +36,8 @@ pub enum Error {
         /// What came with it; may be empty.
         message: String,
     },
+    /// A header or query parameter, by its name, has a value of another type.
+    BadValue(String),
     /// A body has more than this many bytes.
     TooLarge(usize),
     /// Headers can no longer be changed: this host has sent them on before the body came. See [`Body`](crate::Body).
@@ -46,6 +49,12 @@ pub enum Error {
 impl Error {
     pub(crate) fn host(call: &'static str) -> impl FnOnce(Status) -> Error {
         move |status| Error::Host { call, status }
+    }
+
+    /// A value as another type, by the name of what has it.
+    pub(crate) fn parsed<T: FromStr>(name: &str, value: Option<&str>) -> Result<Option<T>> {
+        let parsed = value.map(|text| text.trim().parse()).transpose();
+        parsed.map_err(|_| Error::BadValue(name.to_owned()))
     }
 }
 
@@ -74,6 +83,7 @@ impl Error {
                 Some(u64::from(status.0)),
                 &**message,
             ),
+            Error::BadValue(name) => (&**name, " has a value that is not as it must be", None, ""),
             Error::TooLarge(limit) => ("the body has more than ", "", Some(*limit as u64), " bytes"),
             Error::HeadGone => (
                 "headers cannot be changed any more: this host has sent them on",

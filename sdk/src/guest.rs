@@ -206,14 +206,13 @@ fn conclude<P: Hooks>(hook: &str, flow: Result<Flow>) -> Action {
 /// What the client is told about an error; never its text.
 #[cold]
 fn answer_to(error: &Error, hook: &str) -> Reply {
-    match error {
-        Error::TooLarge(_) if hook == "on_request" => reply(413)
-            .details("body_too_large")
-            .problem("body_too_large", "The body is larger than what is taken here."),
-        _ => reply(500)
-            .details("plugin_failed")
-            .problem("plugin_failed", "A plugin of the gateway failed."),
-    }
+    let is_clients = hook == "on_request";
+    let (status, kind, detail) = match error {
+        Error::TooLarge(_) if is_clients => (413, "body_too_large", "The body is larger than what is taken here."),
+        Error::BadValue(_) if is_clients => (400, "bad_value", "A header or query parameter is not as it must be."),
+        _ => (500, "plugin_failed", "A plugin of the gateway failed."),
+    };
+    reply(status).details(kind).problem(kind, detail)
 }
 
 /// Tells the operator.

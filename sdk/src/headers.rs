@@ -1,5 +1,7 @@
 //! [`Headers`]: a view of one header map that the host holds. Nothing is copied until it is asked for.
 
+use std::str::FromStr;
+
 use crate::channel::Channel;
 use crate::error::{Error, Result};
 use crate::host;
@@ -37,6 +39,14 @@ impl Headers {
     /// A header's value as it is; the first one when there are several.
     pub fn first_bytes(self, name: &str) -> Result<Option<Vec<u8>>> {
         host::header(self.map, name).map_err(Error::host("proxy_get_header_map_value"))
+    }
+
+    /// A header's value as another type, like a number; the first one when there are several.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] for one that is not of this type.
+    pub fn parsed<T: FromStr>(self, name: &str) -> Result<Option<T>> {
+        Error::parsed(name, self.first(name)?.as_deref())
     }
 
     /// All values of a header, in their order.

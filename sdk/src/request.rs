@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::str::FromStr;
 
 use crate::channel::Channel;
 use crate::error::{Error, Result};
@@ -88,6 +89,22 @@ impl Request {
         self.headers().first(name)
     }
 
+    /// A header's value as another type; the first one when there are several.
+    ///
+    /// ```
+    /// # use lockgate_sdk::prelude::*;
+    /// # fn hook(request: &Request) -> Result<()> {
+    /// let limit = request.header_as::<u32>("x-limit")?.unwrap_or(100);
+    /// # drop(limit); Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] for one that is not of this type; a request hook that returns it is answered with a 400.
+    pub fn header_as<T: FromStr>(&self, name: &str) -> Result<Option<T>> {
+        self.headers().parsed(name)
+    }
+
     /// Gives a header this value alone. See [`Headers::set`] for what is refused.
     pub fn set_header(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<()> {
         self.headers().set(name, value)
@@ -106,6 +123,14 @@ impl Request {
     /// A query parameter, decoded; the first one when there are several.
     pub fn query(&self, name: &str) -> Result<Option<String>> {
         Ok(Query::of(&self.path_and_query()?).value(name).map(Cow::into_owned))
+    }
+
+    /// A query parameter as another type; the first one when there are several.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] for one that is not of this type; a request hook that returns it is answered with a 400.
+    pub fn query_as<T: FromStr>(&self, name: &str) -> Result<Option<T>> {
+        Error::parsed(name, self.query(name)?.as_deref())
     }
 
     /// Removes the query parameters of this name.

@@ -1,6 +1,7 @@
 //! [`Response`]: the response as a plugin sees and changes it on its way back.
 
 use std::rc::Rc;
+use std::str::FromStr;
 
 use crate::channel::Channel;
 use crate::error::{Error, Result};
@@ -66,6 +67,14 @@ impl Response {
     /// A header's value; the first one when there are several.
     pub fn header(&self, name: &str) -> Result<Option<String>> {
         self.headers().first(name)
+    }
+
+    /// A header's value as another type; the first one when there are several.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`](crate::Error::BadValue) for one that is not of this type.
+    pub fn header_as<T: FromStr>(&self, name: &str) -> Result<Option<T>> {
+        self.headers().parsed(name)
     }
 
     /// Gives a header this value alone. See [`Headers::set`] for what is refused.

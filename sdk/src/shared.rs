@@ -19,17 +19,19 @@ pub fn set(key: &str, value: &[u8]) -> Result<()> {
 }
 
 /// Changes the value of a key in one step: `change` gets the value, and is called again when another worker was
-/// quicker. The first value of a key is written unconditionally, as the ABI has no way to say "only if absent".
+/// quicker. Yields the value that was written. The first value of a key is written unconditionally, as the ABI has no way to say "only if absent".
 ///
 /// # Errors
 /// `CAS_MISMATCH` when others were quicker 16 times.
-pub fn update(key: &str, mut change: impl FnMut(Option<&[u8]>) -> Vec<u8>) -> Result<()> {
+pub fn update(key: &str, mut change: impl FnMut(Option<&[u8]>) -> Vec<u8>) -> Result<Vec<u8>> {
     for _ in 0..TRIES {
         let data = host::shared_data(key).map_err(Error::host("proxy_get_shared_data"))?;
         let (value, cas) = data.map_or((None, 0), |(value, cas)| (Some(value), cas));
-        match host::set_shared_data(key, &change(value.as_deref()), cas) {
+        let changed = change(value.as_deref());
+        match host::set_shared_data(key, &changed, cas) {
+            Ok(()) => return Ok(changed),
             Err(Status::CasMismatch) => {}
-            result => return result.map_err(Error::host("proxy_set_shared_data")),
+            Err(status) => return Err(Error::host("proxy_set_shared_data")(status)),
         }
     }
     Err(Error::Host {

@@ -218,6 +218,7 @@ fn invalidate(resource: &str) -> Result<()> {
     shared::update(&key::generations(resource), |value| {
         number(value).saturating_add(1).max(now).to_le_bytes().to_vec()
     })
+    .map(drop)
 }
 
 fn number(value: Option<&[u8]>) -> u64 {

@@ -1,12 +1,15 @@
 //! The memory of a module, and what would bring libc's allocator in besides, which is a fifth of a small plugin: the
 //! standard library asks for `RUST_BACKTRACE` and the current directory when it panics, and libc keeps both in memory
-//! of its own. These two, by their names in libc, are exported from the module, as whatever has a name of its own is.
+//! of its own. These two, by their names in libc, are exported from the module, as whatever has a name of its own is. What
+//! libc has beside them in the same object stands here too: a build that is not optimised as a whole asks for it, and would find
+//! everything else in that object twice.
 //!
 //! A plugin with an allocator of its own turns the crate's feature `allocator` off, and all this with it.
 
 use std::cell::OnceCell;
 use std::ffi::{CStr, c_char};
 use std::ptr::{NonNull, null};
+use std::sync::atomic::AtomicPtr;
 
 use super::heap::{Heap, Pages};
 
@@ -34,6 +37,11 @@ impl Pages for Linear {
         NonNull::new(before.checked_mul(Self::SIZE)? as *mut u8)
     }
 }
+
+/// libc's name of the current directory, which nothing here changes.
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals, reason = "libc calls it so")]
+static __wasilibc_cwd: AtomicPtr<c_char> = AtomicPtr::new(c"/".as_ptr().cast_mut());
 
 /// libc's `getcwd`: there are no directories.
 #[unsafe(no_mangle)]
