@@ -156,6 +156,27 @@ fn modules_that_nobody_uses_are_looked_at_when_everything_else_is_right() {
 }
 
 #[test]
+fn a_broken_module_is_told_beside_other_mistakes() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    fs::create_dir(folder.path().join("plugins")).expect("the folder is writable");
+    fs::write(folder.path().join("plugins/broken.wasm"), b"no module").expect("the folder is writable");
+    let config = filled(json!({
+        "upstreams": { "app": { "endpoints": ["127.0.0.1:1"], "connect_timeout": 5 } },
+        "plugins": { "label": { "module": "broken" } },
+    }));
+    fs::write(folder.path().join("gateway.json"), config.to_string()).expect("the folder is writable");
+    let output = lockgate(&["check"], folder.path());
+    let said = String::from_utf8_lossy(&output.stdout);
+    for told in [
+        "/plugins/label/module: ",
+        "not a valid WebAssembly module",
+        "/upstreams/app/connect_timeout: ",
+    ] {
+        assert_eq!(said.matches(told).count(), 1, "{told} in {said}");
+    }
+}
+
+#[test]
 fn certificates_that_are_of_no_use_are_told_with_what_is_wanted() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     certificates::write(folder.path(), "one", "one.example");

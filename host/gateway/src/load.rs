@@ -191,16 +191,19 @@ impl Loader {
         let wanted = sketch.plugins.iter().map(|(_, module)| &**module).collect();
         if folder.is_some_and(|folder| self.modules.scan(folder, &wanted).is_ok()) {
             for (pointer, name) in &sketch.plugins {
-                match self.modules.get(name).map(|file| file.newest.as_ref()) {
-                    None if name.is_empty() => {} // told already
-                    None => report
-                        .diagnostics
-                        .push(self.module_diagnostic(pointer, name, document, choice::ABSENT)),
-                    Some(None) => {}
-                    Some(Some(newest)) => {
-                        let told = judgement::by_schema(pointer, name, &newest.module, document);
-                        report.diagnostics.extend(told);
-                    }
+                let file = self.modules.get(name);
+                let reason = match file {
+                    None => Some(choice::ABSENT),
+                    // What served before may go on.
+                    Some(file) => file.error.as_deref().filter(|_| file.proven.is_none()),
+                };
+                if let Some(newest) = file.and_then(|file| file.newest.as_ref()) {
+                    let told = judgement::by_schema(pointer, name, &newest.module, document);
+                    report.diagnostics.extend(told);
+                } else if let Some(reason) = reason.filter(|_| !name.is_empty()) {
+                    // One without a name was told already.
+                    let told = self.module_diagnostic(pointer, name, document, reason);
+                    report.diagnostics.push(told);
                 }
             }
         }

@@ -75,7 +75,10 @@ mod tests {
 
     use super::*;
 
-    fn crates(root: &str, packages: &[(&str, &[(&str, Option<&str>)])]) -> Metadata {
+    /// A crate's folder, and the folders and kinds of what it depends on.
+    type Crate<'a> = (&'a str, &'a [(&'a str, Option<&'a str>)]);
+
+    fn crates(root: &str, packages: &[Crate<'_>]) -> Metadata {
         let packages = packages.iter().map(|(folder, dependencies)| {
             let dependencies = dependencies
                 .iter()
