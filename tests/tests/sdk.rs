@@ -245,7 +245,7 @@ fn grpc_streams_are_talked_on_everywhere() {
     }
     let given_up = grpc.resets();
     assert_eq!(given_up, hosts.hosts.len(), "a stream that is dropped is reset");
-    hosts.all(&post("/grpc-body", "some bytes".to_owned()), |answer, host| {
+    hosts.all(&post("/grpc-body", "some bytes"), |answer, host| {
         assert_eq!(answer.json()["body"], "SOME BYTES", "{host}: {answer:?}");
     });
 }
