@@ -43,7 +43,8 @@ impl Plugin for Talks {
             }
             "/both" => {
                 let mut other = self.0.grpc_stream("test.Talk", "Other").open()?;
-                (chat.send_last(b"all")?, other.send_last(b"all")?);
+                chat.send_last(b"all")?;
+                other.send_last(b"all")?;
                 let (one, two) = join(chat.recv(), other.recv()).await;
                 all.extend([one?, two?].into_iter().flatten());
             }

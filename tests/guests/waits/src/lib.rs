@@ -88,7 +88,8 @@ impl Plugin for Waits {
             }
             "/grpc-streams" => {
                 let (mut one, mut two) = (stream("Stream")?, stream("Stream")?);
-                (one.send_last(b"left")?, two.send_last(b"right")?);
+                one.send_last(b"left")?;
+                two.send_last(b"right")?;
                 let (one, two) = join(one.recv(), two.recv()).await;
                 let both = [one?, two?].into_iter().flatten().collect::<Vec<_>>();
                 request.set_header("x-answer", both.join(&b"+"[..]))?;
