@@ -213,7 +213,9 @@ fn read(path: PathBuf) -> String {
 fn shared_data() {
     check("proxy_get_shared_data", ABSENT, |_| shared::value("k").map(drop));
     check("proxy_set_shared_data", &[], |_| shared::set("k", b"v"));
-    check("proxy_set_shared_data", &[], |_| shared::update("k", |_| Vec::new()).map(drop));
+    check("proxy_set_shared_data", &[], |_| {
+        shared::update("k", |_| Vec::new()).map(drop)
+    });
     let outcome = failing("none", Status::NotFound, |_| {
         shared::update("k", |value| {
             value.map_or_else(|| b"1".to_vec(), |value| [value, b"1"].concat())
