@@ -1,16 +1,15 @@
 //! Waits in every way that the SDK knows, as the path says, with the upstreams `app` and `side`.
 
+mod grpc;
+
 use std::time::Duration;
 
+use grpc::{calls, streams};
 use lockgate_sdk::prelude::*;
-use lockgate_sdk::{Body, GrpcStream, Upstream, join, sleep, timeout};
+use lockgate_sdk::{Body, Upstream, join, sleep, timeout};
 
 struct Waits {
     side: Upstream,
-}
-
-fn stream(method: &str) -> Result<GrpcStream> {
-    Upstream::new("grpc").grpc_stream("test.Echo", method).open()
 }
 
 #[plugin]
@@ -25,7 +24,35 @@ impl Plugin for Waits {
 
     async fn on_request(&self, request: &mut Request, body: &mut Body, steps: &mut u32) -> Result<Flow> {
         *steps += 1;
-        match request.path()?.as_str() {
+        let path = request.path()?;
+        let flow = match path.as_str() {
+            path if path.starts_with("/grpc-stream") || path == "/grpc-body" => streams(path, request, body).await?,
+            path if path.starts_with("/grpc") => calls(path, request).await?,
+            path => self.waited(path, request, body).await?,
+        };
+        if matches!(flow, Flow::Continue) {
+            *steps += 1;
+        }
+        Ok(flow)
+    }
+
+    async fn on_response(&self, response: &mut Response, body: &mut Body, steps: &mut u32) -> Result<()> {
+        response.set_header("x-steps", steps.to_string())?;
+        if response.header("x-pieces")?.is_none() {
+            return Ok(());
+        }
+        while let Some(mut chunk) = body.next().await? {
+            let louder = chunk.bytes()?.to_ascii_uppercase();
+            chunk.replace(&louder)?;
+        }
+        body.append(b"\nend")
+    }
+}
+
+impl Waits {
+    /// For time, for what the upstream `side` answers, and for the body.
+    async fn waited(&self, path: &str, request: &mut Request, body: &mut Body) -> Result<Flow> {
+        match path {
             "/sleep" => {
                 join(sleep(Duration::from_millis(5)), sleep(Duration::from_millis(20)))
                     .await
@@ -40,74 +67,6 @@ impl Plugin for Waits {
             "/ask" => {
                 let answer = self.side.post("/ask").text("really?").await?.successful()?;
                 request.set_header("x-answer", answer.body())?;
-            }
-            "/grpc" => {
-                let call = Upstream::new("grpc")
-                    .grpc("test.Echo", "Unary")
-                    .metadata("x-c-asked", "yes");
-                let answer = call.message("hello").timeout(Duration::from_secs(1)).await?;
-                request.set_header("x-answer", answer)?;
-            }
-            "/grpc-fails" => match Upstream::new("grpc").grpc("test.Echo", "Fail").await {
-                Err(Error::Grpc { status, .. }) => request.set_header("x-grpc-status", status.to_string())?,
-                _ => return Ok(reply(500).into()),
-            },
-            "/grpc-late" => {
-                let slow = Upstream::new("grpc").grpc("test.Echo", "Silent");
-                let in_time = timeout(Duration::from_millis(30), slow).await?.is_some();
-                request.set_header("x-in-time", in_time.to_string())?;
-            }
-            "/grpc-stream" => {
-                let echo = Upstream::new("grpc").grpc_stream("test.Echo", "Stream");
-                let mut echo = echo.metadata("x-c-asked", "yes").open()?;
-                let mut heard = Vec::new();
-                for word in ["one", "two"] {
-                    echo.send(word.as_bytes())?;
-                    heard.extend(echo.recv().await?);
-                }
-                echo.send_last(b"three")?;
-                while let Some(message) = echo.recv().await? {
-                    heard.push(message);
-                }
-                request.set_header("x-answer", heard.join(&b"+"[..]))?;
-                request.set_header("x-initial", echo.metadata().first("x-c-initial").unwrap_or("none"))?;
-                request.set_header("x-trailing", echo.trailers().first("x-c-trailing").unwrap_or("none"))?;
-            }
-            "/grpc-stream-fails" => {
-                let mut late = Upstream::new("grpc").grpc_stream("test.Echo", "Late").open()?;
-                late.close_send()?;
-                let first = late.recv().await?.unwrap_or_default();
-                match late.recv().await {
-                    // Behind the upstream's own words Envoy puts some of its own.
-                    Err(Error::Grpc { status, message }) if message.starts_with("after all") => {
-                        let told = [&first[..], status.to_string().as_bytes()].join(&b' ');
-                        request.set_header("x-answer", told)?;
-                    }
-                    _ => return Ok(reply(500).into()),
-                }
-            }
-            "/grpc-streams" => {
-                let (mut one, mut two) = (stream("Stream")?, stream("Stream")?);
-                one.send_last(b"left")?;
-                two.send_last(b"right")?;
-                let (one, two) = join(one.recv(), two.recv()).await;
-                let both = [one?, two?].into_iter().flatten().collect::<Vec<_>>();
-                request.set_header("x-answer", both.join(&b"+"[..]))?;
-            }
-            "/grpc-stream-late" => {
-                let mut silent = stream("Silent")?;
-                let in_time = timeout(Duration::from_millis(30), silent.recv()).await?.is_some();
-                request.set_header("x-in-time", in_time.to_string())?;
-            }
-            "/grpc-body" => {
-                let mut echo = stream("Stream")?;
-                while let Some(mut chunk) = body.next().await? {
-                    let bytes = chunk.bytes()?;
-                    if !bytes.is_empty() {
-                        echo.send(&bytes.to_ascii_uppercase())?;
-                        chunk.replace(&echo.recv().await?.unwrap_or_default())?;
-                    }
-                }
             }
             "/whole" => {
                 let text = body.collect(1000).await?;
@@ -135,19 +94,6 @@ impl Plugin for Waits {
             }
             _ => {}
         }
-        *steps += 1;
         Ok(Flow::Continue)
-    }
-
-    async fn on_response(&self, response: &mut Response, body: &mut Body, steps: &mut u32) -> Result<()> {
-        response.set_header("x-steps", steps.to_string())?;
-        if response.header("x-pieces")?.is_none() {
-            return Ok(());
-        }
-        while let Some(mut chunk) = body.next().await? {
-            let louder = chunk.bytes()?.to_ascii_uppercase();
-            chunk.replace(&louder)?;
-        }
-        body.append(b"\nend")
     }
 }
