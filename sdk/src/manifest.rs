@@ -22,6 +22,9 @@ pub struct Manifest {
     pub description: &'static str,
     /// The hooks that are written, by their names in Rust.
     pub hooks: &'static [&'static str],
+    /// Whether the module keeps nothing of a stream between its callbacks, so that a host may leave out
+    /// `proxy_on_context_create` and `proxy_on_delete` of streams.
+    pub stateless: bool,
     /// The schema of the configuration.
     pub config: Schema,
     /// What `#[plugin(capabilities(…))]` asks for, as JSON: what the plugin setting `capabilities` must grant.
@@ -57,7 +60,9 @@ impl Manifest {
             out.quoted(self.hooks[index]);
             index += 1;
         }
-        out.push("],\"config_schema\":");
+        out.push("],\"stateless\":");
+        out.push(if self.stateless { "true" } else { "false" });
+        out.push(",\"config_schema\":");
         out.schema(&self.config);
         out.push(",\"capabilities\":");
         out.push(self.capabilities);

@@ -2,6 +2,8 @@
 //!
 //! Types were checked when the module was compiled, so a look-up finds the function or its absence, never a surprise.
 
+use std::rc::Rc;
+
 use wasmtime::{Instance, Memory, Module, ModuleExport, Store, TypedFunc, WasmParams, WasmResults};
 
 use crate::state::State;
@@ -49,7 +51,7 @@ pub(crate) struct Exports {
     pub(crate) queue_ready: Option<TypedFunc<(u32, u32), ()>>,
     pub(crate) initialise: Initialise,
     pub(crate) memory: Option<Memory>,
-    pub(crate) allocate: Option<TypedFunc<u32, u32>>,
+    pub(crate) allocate: Option<Rc<TypedFunc<u32, u32>>>,
 }
 
 /// How a guest comes up.
@@ -149,7 +151,8 @@ impl ExportIndices {
             memory: found.memory(),
             allocate: found
                 .function("proxy_on_memory_allocate")
-                .or_else(|| found.function("malloc")),
+                .or_else(|| found.function("malloc"))
+                .map(Rc::new),
         }
     }
 }

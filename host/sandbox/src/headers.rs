@@ -5,6 +5,7 @@
 
 mod checks;
 mod filter;
+mod find;
 mod view;
 mod write;
 

@@ -66,6 +66,8 @@ pub(crate) struct Instance {
     /// Gone once the guest has died.
     store: RefCell<Option<Store<State>>>,
     exports: Exports,
+    /// Streams begin and end without `context_create` and `delete`: the module has said that it keeps nothing of them.
+    is_stateless: bool,
     life: Cell<Life>,
     /// Open streams that the guest is through with, and why.
     expelled: RefCell<Vec<(u32, Expulsion)>>,

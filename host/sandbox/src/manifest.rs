@@ -34,6 +34,8 @@ pub struct Manifest {
     pub description: Option<String>,
     /// The hooks that it has, by the names of the SDK that it is written with.
     pub hooks: Vec<String>,
+    /// It keeps nothing of a stream between its callbacks: it need not be told that one begins or ends.
+    pub stateless: bool,
     /// The JSON Schema of its configuration: an object, `true` or `false`.
     pub config_schema: Option<Value>,
     /// What it needs, in the shape of the plugin setting `capabilities`.
@@ -65,6 +67,8 @@ struct Written {
     description: Option<String>,
     #[serde(default)]
     hooks: Vec<String>,
+    #[serde(default)]
+    stateless: bool,
     config_schema: Option<Value>,
     #[serde(default)]
     capabilities: Map<String, Value>,
@@ -116,6 +120,7 @@ impl Manifest {
             version: written.version.map(short),
             description: written.description.map(short),
             hooks: written.hooks.into_iter().take(MAX_HOOKS).map(short).collect(),
+            stateless: written.stateless,
             config_schema: schema,
             capabilities,
         })
@@ -222,12 +227,13 @@ mod tests {
     #[test]
     fn a_manifest_is_read_and_what_is_not_known_is_left_to_later_versions() {
         let manifest = parse(&json!({
-            "name": "quota", "version": "1.2.0", "description": "Counts.", "hooks": ["on_request"],
+            "name": "quota", "version": "1.2.0", "description": "Counts.", "hooks": ["on_request"], "stateless": true,
             "config_schema": { "type": "object" }, "capabilities": { "upstreams": ["a"] }, "licence": "MIT",
         }))
         .unwrap();
         assert_eq!(manifest.name.as_deref(), Some("quota"));
         assert_eq!(manifest.hooks, ["on_request"]);
+        assert!(manifest.stateless);
         assert_eq!(manifest.config_schema, Some(json!({ "type": "object" })));
         assert_eq!(Manifest::parse(b"{}").unwrap(), Manifest::default());
     }

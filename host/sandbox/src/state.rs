@@ -47,7 +47,8 @@ pub(crate) struct State {
     pub(crate) cap: MemoryCap,
     pub(crate) budget: Budget,
     pub(crate) memory: Option<Memory>,
-    pub(crate) allocate: Option<TypedFunc<u32, u32>>,
+    /// Shared, because it is taken along for each call, and wasmtime counts its clones across threads.
+    pub(crate) allocate: Option<Rc<TypedFunc<u32, u32>>>,
     pub(crate) contexts: FxHashMap<u32, Context>,
     pub(crate) phase: Phase,
     /// The body callback that is running sees the last byte of a message without trailers.

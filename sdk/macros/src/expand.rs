@@ -69,12 +69,14 @@ fn constants(block: &Block, written: &Written<'_>, has_config: bool) -> String {
     let read = if has_config { "read" } else { "none" };
     format!(
         "const WAITS: bool = {};
+        const STATELESS: bool = {};
         const TCP: bool = {};
         const NAMES: &'static [&'static str] = &[{names}];
         fn config(size: usize) -> ::core::result::Result<<Self as ::lockgate_sdk::Plugin>::Config, ::lockgate_sdk::ConfigError> {{
             ::lockgate_sdk::guest::config::{read}(size)
         }}",
         written.waits(),
+        !(written.waits() || written.takes_state() || block.has_type("State")),
         block.interface == "TcpPlugin"
     )
 }

@@ -177,6 +177,10 @@ impl Written<'_> {
         self.0.iter().any(reads)
     }
 
+    pub(crate) fn takes_state(&self) -> bool {
+        self.0.iter().any(|function| function.parameters.contains(&State))
+    }
+
     pub(crate) fn waits(&self) -> bool {
         self.0.iter().any(|function| function.is_async)
     }

@@ -49,6 +49,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
                 version: #version,
                 description: #description,
                 hooks: &[#(#hooks),*],
+                stateless: <#plugin as ::lockgate_sdk::guest::Hooks>::STATELESS,
                 config: <<#plugin as #interface>::Config as ::lockgate_sdk::config::Config>::SCHEMA,
                 capabilities: #capabilities,
             };

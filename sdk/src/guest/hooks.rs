@@ -10,6 +10,8 @@ use crate::wire::Action;
 pub trait Hooks: Plugin {
     /// Whether a hook may wait. If not, nothing of the machinery for that is in the module.
     const WAITS: bool;
+    /// Whether nothing is kept of a stream between its callbacks: no hook waits, and there is no state.
+    const STATELESS: bool;
     /// Whether it is a plugin for connections.
     const TCP: bool;
     /// The hooks that are written.

@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use lockgate_abi::MapType;
 
 use super::filter::HeaderFilter;
+use super::find;
 use crate::exchange::{Exchange, RequestHead};
 use crate::outside::{CalloutResponse, GrpcEvent};
 
@@ -106,8 +107,7 @@ impl<'a> MapView<'a> {
             (Pseudo::Response(status), b":status") => return Some(take(status.as_str().as_bytes())),
             _ => {}
         }
-        let name = std::str::from_utf8(name).ok()?;
-        self.fields.get(name).map(|value| take(value.as_bytes()))
+        find::first(self.fields, name).map(|value| take(value.as_bytes()))
     }
 
     /// What `take` makes of all values under a name, which commas part: as Envoy's properties tell a repeated header.

@@ -6,6 +6,7 @@ use lockgate_abi::MapType;
 
 use super::checks::{self, MAX_FIELDS, Refused};
 use super::filter::HeaderFilter;
+use super::find;
 use crate::exchange::{Exchange, RequestHead, Scheme};
 
 /// A header map as a guest changes it.
@@ -54,18 +55,22 @@ impl<'a> MapMut<'a> {
         if self.pseudo(name, value)? {
             return Ok(());
         }
-        // As text, so that a name which is there already is found without being copied.
-        let text = std::str::from_utf8(name).map_err(|_| Refused::Name)?;
         let value = checks::value(value)?;
         let fields = self.fields();
         if checks::is_framing(name) {
             // Writing back what is there changes nothing.
-            return if fields.get(text) == Some(&value) {
+            return if find::first(fields, name) == Some(&value) {
                 Ok(())
             } else {
                 Err(Refused::Framing)
             };
         }
+        if let Some(known) = find::only_mut(fields, name) {
+            *known = value;
+            return Ok(());
+        }
+        // As text, so that a name which is there already is found without being copied.
+        let text = std::str::from_utf8(name).map_err(|_| Refused::Name)?;
         let full = fields.len() >= MAX_FIELDS;
         match fields.try_entry(text) {
             Ok(Entry::Occupied(mut entry)) => {

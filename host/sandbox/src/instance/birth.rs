@@ -57,6 +57,7 @@ impl Instance {
             outside: Rc::clone(outside),
             store: RefCell::new(Some(store)),
             exports,
+            is_stateless: plugin.spec().module.manifest().is_some_and(|manifest| manifest.stateless),
             life: Cell::new(Life::Serving),
             expelled: RefCell::default(),
             any_expelled: Cell::new(false),

@@ -41,12 +41,12 @@ impl Instance {
         let id = id.ok_or_else(|| if self.is_alive() { self.busy() } else { self.lost() })?;
         self.record.streams.set(self.record.streams.get() + 1);
         let made = match &self.exports.context_create {
-            Some(create) => self.run(
+            Some(create) if !self.is_stateless => self.run(
                 |state| state.enter_stream(id, exchange, position, Phase::ContextCreate),
                 create,
                 (id, ROOT),
             ),
-            None => Ok(()),
+            _ => Ok(()),
         };
         self.settle();
         if made.is_err() {
@@ -130,7 +130,8 @@ impl Instance {
 
     /// The last two callbacks of a context. Its callouts go with it.
     fn close(&self, id: u32) {
-        let last = [(&self.exports.log, Phase::Log), (&self.exports.delete, Phase::Delete)];
+        let delete = self.exports.delete.as_ref().filter(|_| !self.is_stateless);
+        let last = [(self.exports.log.as_ref(), Phase::Log), (delete, Phase::Delete)];
         for (function, phase) in last {
             if let Some(function) = function
                 && self.run(|state| enter(state, id, phase), function, id).is_err()
