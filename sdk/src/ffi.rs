@@ -4,13 +4,14 @@
 //!
 //! Two rules make the `unsafe` below sound. A host only reads the memory that it is handed, for the length of the call.
 //! A host that returns bytes has got their memory from [`proxy_on_memory_allocate`], with exactly the size that it
-//! reports, and gives it up with the call.
+//! reports, and gives it up with the call; or they lie in `scratch`.
 
 mod callouts;
 #[cfg(feature = "allocator")]
 mod heap;
 #[cfg(feature = "allocator")]
 mod memory;
+mod scratch;
 mod shared;
 
 use std::ptr::null_mut;
@@ -115,6 +116,9 @@ fn returned(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8
     Status::check(call(&mut data, &mut size))?;
     if data.is_null() || size == 0 {
         return Ok(Vec::new());
+    }
+    if let Some(bytes) = scratch::copied(data, size) {
+        return Ok(bytes);
     }
     // SAFETY: the second rule above: this is a boxed slice of `size` bytes that the host no longer uses.
     Ok(unsafe { Vec::from_raw_parts(data, size, size) })

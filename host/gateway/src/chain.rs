@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use lockgate_sandbox::exchange::{LocalResponse, SharedExchange, Side};
+use lockgate_sandbox::exchange::{Asked, LocalResponse, SharedExchange, Side};
 use lockgate_sandbox::settings::OnError;
 use lockgate_sandbox::{Action, Failure, Hooks, Stream, Vm};
 
@@ -177,9 +177,12 @@ impl Chain {
         let Some(stream) = link.running() else {
             return Ok(Action::Continue);
         };
-        self.exchange.borrow_mut().position = index;
-        // A resume from before this callback cannot mean the pause that the callback may ask for.
-        self.resumed(index, direction);
+        {
+            let mut exchange = self.exchange.borrow_mut();
+            exchange.position = index;
+            // A resume from before this callback cannot mean the pause that the callback may ask for.
+            resumed(&mut exchange.asked, index, direction);
+        }
         let outcome = call(stream);
         let ended = clock::now();
         let took = ended.saturating_duration_since(self.mark.replace(ended));
@@ -188,8 +191,9 @@ impl Chain {
         link.stand.series.record(phase, took);
         match outcome {
             Ok(action) => {
-                self.asked()?;
-                Ok(if self.resumed(index, direction) {
+                let asked = &mut self.exchange.borrow_mut().asked;
+                ends(asked)?;
+                Ok(if resumed(asked, index, direction) {
                     Action::Continue
                 } else {
                     action
@@ -201,14 +205,7 @@ impl Chain {
 
     /// What any plugin asked for since the last look that ends this message's way.
     pub(crate) fn asked(&self) -> Result<(), Stop> {
-        let mut exchange = self.exchange.borrow_mut();
-        if let Some(response) = exchange.asked.local_response.take() {
-            return Err(Stop::Reply(Box::new(response)));
-        }
-        if std::mem::take(&mut exchange.asked.close) {
-            return Err(Stop::Close);
-        }
-        Ok(())
+        ends(&mut self.exchange.borrow_mut().asked)
     }
 
     /// True when a plugin asked for the route to be looked for again.
@@ -218,11 +215,7 @@ impl Chain {
 
     /// True, once, when the plugin at `index` asked that the paused message goes on.
     pub(crate) fn resumed(&self, index: usize, direction: Direction) -> bool {
-        let mut exchange = self.exchange.borrow_mut();
-        match direction {
-            Direction::Request => exchange.asked.resume_request.take(index),
-            Direction::Response => exchange.asked.resume_response.take(index),
-        }
+        resumed(&mut self.exchange.borrow_mut().asked, index, direction)
     }
 
     /// True while the plugin at `index` waits for the answer to a request of its own.
@@ -259,7 +252,7 @@ impl Chain {
     pub(crate) fn looks_back(&self) -> bool {
         self.links.iter().filter(|link| link.running().is_some()).any(|link| {
             let hooks = link.hooks();
-            hooks.finish || hooks.response_body || hooks.response_trailers
+            hooks.finish || hooks.delete || hooks.response_body || hooks.response_trailers
         })
     }
 
@@ -296,5 +289,24 @@ impl Chain {
             }
             stream.finish();
         }
+    }
+}
+
+/// What of the open wishes ends the message's way.
+fn ends(asked: &mut Asked) -> Result<(), Stop> {
+    if let Some(response) = asked.local_response.take() {
+        return Err(Stop::Reply(Box::new(response)));
+    }
+    if std::mem::take(&mut asked.close) {
+        return Err(Stop::Close);
+    }
+    Ok(())
+}
+
+/// Whether the plugin at `index` wants the message to go on; true once.
+fn resumed(asked: &mut Asked, index: usize, direction: Direction) -> bool {
+    match direction {
+        Direction::Request => asked.resume_request.take(index),
+        Direction::Response => asked.resume_response.take(index),
     }
 }

@@ -32,6 +32,9 @@ use crate::source::Source;
 pub(crate) struct Lane {
     chain: Rc<Chain>,
     direction: Direction,
+    /// How many plugins the message meets.
+    length: usize,
+    /// Those plugins in their order, as the body meets them; empty while only the head has, which may be all that ever does.
     stages: Vec<Stage>,
     source: Source,
     /// The source has nothing more to give.
@@ -53,23 +56,21 @@ pub(crate) struct Lane {
 impl Lane {
     /// The request's way, through every plugin.
     pub(crate) fn request(chain: Rc<Chain>, source: Source) -> Self {
-        let order = 0..chain.links().len();
-        Self::new(chain, Direction::Request, order, source)
+        let length = chain.links().len();
+        Self::new(chain, Direction::Request, length, source)
     }
 
     /// The response's way: from the plugin at `first` back to the first one.
     pub(crate) fn response(chain: Rc<Chain>, first: usize, source: Source) -> Self {
-        Self::new(chain, Direction::Response, (0..=first).rev(), source)
+        Self::new(chain, Direction::Response, first + 1, source)
     }
 
-    fn new(chain: Rc<Chain>, direction: Direction, order: impl Iterator<Item = usize>, source: Source) -> Self {
-        let stages = order
-            .map(|link| Stage::new(link, chain.links()[link].reads_body(direction)))
-            .collect();
+    fn new(chain: Rc<Chain>, direction: Direction, length: usize, source: Source) -> Self {
         Self {
             chain,
             direction,
-            stages,
+            length,
+            stages: Vec::new(),
             drained: false,
             source,
             pending: Part::default(),
@@ -82,6 +83,22 @@ impl Lane {
         }
     }
 
+    /// The place in the chain of the plugin that the message meets as the `index`th.
+    fn link(&self, index: usize) -> usize {
+        match self.direction {
+            Direction::Request => index,
+            Direction::Response => self.length - 1 - index,
+        }
+    }
+
+    /// The body is about to be moved, or to be held.
+    fn set_up(&mut self) {
+        if self.stages.is_empty() {
+            let stage = |link: usize| Stage::new(link, self.chain.links()[link].reads_body(self.direction));
+            self.stages = (0..self.length).map(|index| stage(self.link(index))).collect();
+        }
+    }
+
     /// Takes the message's head through the plugins. They may hold it; and while one holds back all of the body that has
     /// come so far, the head is not sent either: whoever fails then can still be answered for, and a body that is let go
     /// as a whole has a known length.
@@ -89,8 +106,8 @@ impl Lane {
         let end_of_stream = self.source.is_end_stream();
         self.drained = end_of_stream;
         self.chain.start_clock();
-        for index in 0..self.stages.len() {
-            let link = self.stages[index].link;
+        for index in 0..self.length {
+            let link = self.link(index);
             let action = match self.direction {
                 Direction::Request => {
                     self.chain.open(link)?;
@@ -111,6 +128,7 @@ impl Lane {
             }
         }
         if self.concerns_body() {
+            self.set_up();
             self.flows = true;
             poll_fn(|cx| self.poll_held(cx)).await?;
         }
@@ -123,9 +141,11 @@ impl Lane {
     }
 
     fn concerns_body(&self) -> bool {
-        !self.pending.is_nothing()
-            || self.stages.iter().any(|stage| stage.paused)
-            || !self.drained && self.stages.iter().any(|stage| stage.reads_body || stage.tap.is_some())
+        if !self.pending.is_nothing() || self.stages.iter().any(|stage| stage.paused) {
+            return true;
+        }
+        let reads_body = |index| self.chain.links()[self.link(index)].reads_body(self.direction);
+        !self.drained && (self.stages.iter().any(|stage| stage.tap.is_some()) || (0..self.length).any(reads_body))
     }
 
     /// The length of what is left to send, once all of the body has gone through the plugins.
@@ -156,6 +176,7 @@ impl Lane {
     /// after it. Only a plugin that has paused for the body can release the head by continuing in a body callback; many
     /// continue there because they have never thought of bodies, and their head must not slip out.
     async fn wait(&mut self, index: usize) -> Result<(), Stop> {
+        self.set_up();
         if !self.chain.awaits_callout(self.stages[index].link) {
             let early = std::mem::take(&mut self.pending);
             if let Some(part) = self.pass(self.onward, early, index + 1)? {
@@ -365,6 +386,7 @@ impl Lane {
     fn place_taps(&mut self) {
         let taps = std::mem::take(&mut self.chain.exchange.borrow_mut().taps);
         for tap in taps {
+            self.set_up();
             if self.drained && self.pending.is_nothing() {
                 tap.sink.end(true);
             } else if let Some(stage) = self.stages.iter_mut().find(|stage| stage.link == tap.position) {

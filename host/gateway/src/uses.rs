@@ -76,6 +76,7 @@ mod tests {
         };
         let logger = Hooks {
             finish: true,
+            delete: true,
             ..Hooks::default()
         };
         let requests = Uses {

@@ -52,6 +52,8 @@ pub(crate) struct Exports {
     pub(crate) initialise: Initialise,
     pub(crate) memory: Option<Memory>,
     pub(crate) allocate: Option<Rc<TypedFunc<u32, u32>>>,
+    /// Where the guest takes small results without having to allocate.
+    pub(crate) scratch: Option<TypedFunc<(), u32>>,
 }
 
 /// How a guest comes up.
@@ -71,6 +73,7 @@ pub(crate) const NAMES: &[&str] = &[
     "memory",
     "proxy_on_memory_allocate",
     "malloc",
+    "lockgate_scratch",
     "_initialize",
     "main",
     "_start",
@@ -153,6 +156,7 @@ impl ExportIndices {
                 .function("proxy_on_memory_allocate")
                 .or_else(|| found.function("malloc"))
                 .map(Rc::new),
+            scratch: found.function("lockgate_scratch"),
         }
     }
 }

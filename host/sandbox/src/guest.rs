@@ -143,6 +143,11 @@ pub(crate) fn parts<'a>(caller: &'a mut Caller<'_>) -> Result<(&'a mut [u8], &'a
     Ok(memory.data_and_store_mut(caller))
 }
 
+/// Results of at most so many bytes need no memory of their own in a guest that exports `lockgate_scratch`. They lie where
+/// that function says until the next host call: long enough for a guest that copies them at once, and cheaper than a call
+/// back into it.
+pub(crate) const SCRATCH: usize = 256;
+
 /// Gives the guest a result of `length` bytes: has it allocate memory, lets `fill` write there, and tells it where that is.
 /// Nothing is allocated for an empty result.
 ///
@@ -154,7 +159,7 @@ pub(crate) fn give(
     length: usize,
     fill: impl FnOnce(&mut [u8], &State) -> Option<()>,
 ) -> Answer {
-    let (memory, _) = parts(caller)?;
+    let (memory, state) = parts(caller)?;
     // A wild out-pointer is told before anything is allocated, which the guest would leak.
     write_u32(memory, out.at, 0)?;
     write_u32(memory, out.len, 0)?;
@@ -162,8 +167,23 @@ pub(crate) fn give(
         return Ok(());
     }
     let size = u32::try_from(length).map_err(|_| Status::InternalFailure)?;
+    let lent = state.scratch.filter(|_| length <= SCRATCH);
+    if let Some(at) = lent {
+        return fill_in(memory, state, out, (at.get(), size), fill);
+    }
     let at = allocate(caller, size)?;
     let (memory, state) = parts(caller)?;
+    fill_in(memory, state, out, (at, size), fill)
+}
+
+/// Has a result of `size` bytes written at `at`, and tells the guest.
+fn fill_in(
+    memory: &mut [u8],
+    state: &mut State,
+    out: Out,
+    (at, size): (u32, u32),
+    fill: impl FnOnce(&mut [u8], &State) -> Option<()>,
+) -> Answer {
     let target = bytes_mut(memory, Span::new(at.cast_signed(), size.cast_signed()))?;
     fill(target, state).ok_or(Status::InternalFailure)?;
     state.work.copied += u64::from(size);

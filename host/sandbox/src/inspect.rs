@@ -32,8 +32,10 @@ pub struct Hooks {
     pub downstream_close: bool,
     /// `proxy_on_upstream_connection_close`.
     pub upstream_close: bool,
-    /// `proxy_on_done`, `proxy_on_log` or `proxy_on_delete`.
+    /// `proxy_on_done` or `proxy_on_log`.
     pub finish: bool,
+    /// `proxy_on_delete`, called for streams.
+    pub delete: bool,
 }
 
 impl Hooks {
@@ -74,6 +76,7 @@ const SIGNATURES: &[(&str, usize, bool)] = &[
     ("main", 2, true),
     ("proxy_on_memory_allocate", 1, true),
     ("malloc", 1, true),
+    ("lockgate_scratch", 0, true),
     ("proxy_on_context_create", 2, false),
     ("proxy_on_vm_start", 2, true),
     ("proxy_on_configure", 2, true),
@@ -193,6 +196,7 @@ fn hooks(module: &wasmtime::Module) -> Hooks {
         upstream_data: has("proxy_on_upstream_data"),
         downstream_close: has("proxy_on_downstream_connection_close"),
         upstream_close: has("proxy_on_upstream_connection_close"),
-        finish: has("proxy_on_done") || has("proxy_on_log") || has("proxy_on_delete"),
+        finish: has("proxy_on_done") || has("proxy_on_log"),
+        delete: has("proxy_on_delete"),
     }
 }

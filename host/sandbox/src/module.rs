@@ -20,13 +20,17 @@ struct Inner {
 }
 
 impl Module {
-    pub(crate) fn new(code: wasmtime::Module, sha256: String, bytes: &[u8], inspected: Inspected) -> Self {
+    pub(crate) fn new(code: wasmtime::Module, sha256: String, bytes: &[u8], mut inspected: Inspected) -> Self {
+        let manifest = Manifest::of_module(bytes);
+        if matches!(&manifest, Ok(Some(manifest)) if manifest.stateless) {
+            inspected.hooks.delete = false;
+        }
         Self(Arc::new(Inner {
             code,
             sha256,
             size: bytes.len() as u64,
             inspected,
-            manifest: Manifest::of_module(bytes),
+            manifest,
         }))
     }
 

@@ -8,6 +8,7 @@ mod phase;
 mod told;
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,8 @@ pub(crate) struct State {
     pub(crate) memory: Option<Memory>,
     /// Shared, because it is taken along for each call, and wasmtime counts its clones across threads.
     pub(crate) allocate: Option<Rc<TypedFunc<u32, u32>>>,
+    /// Where results of at most [`guest::SCRATCH`](crate::guest::SCRATCH) bytes go, if the guest lends room for them.
+    pub(crate) scratch: Option<NonZeroU32>,
     pub(crate) contexts: FxHashMap<u32, Context>,
     pub(crate) phase: Phase,
     /// The body callback that is running sees the last byte of a message without trailers.
@@ -159,6 +162,7 @@ impl State {
             key,
             memory: None,
             allocate: None,
+            scratch: None,
             contexts: FxHashMap::default(),
             phase: Phase::Initialise,
             is_last: false,

@@ -40,6 +40,10 @@ const EXPORTS_IMPLIED: &[(&str, &str)] = &[
     ("memory", "every guest"),
     ("proxy_on_memory_allocate", "the guest raw gets every result through it"),
     ("malloc", "the guest c gets every result through it"),
+    (
+        "lockgate_scratch",
+        "no other host knows it; every module on the SDK has it",
+    ),
     ("_initialize", "the guest c is a reactor"),
     ("main", "host/sandbox/tests/guests/editions.rs"),
     ("_start", "host/sandbox/tests/guests/editions.rs"),

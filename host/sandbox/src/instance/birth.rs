@@ -1,6 +1,7 @@
 //! How an instance comes up: instantiated, initialised, given its root context, started and configured.
 
 use std::cell::{Cell, RefCell};
+use std::num::NonZeroU32;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -57,7 +58,11 @@ impl Instance {
             outside: Rc::clone(outside),
             store: RefCell::new(Some(store)),
             exports,
-            is_stateless: plugin.spec().module.manifest().is_some_and(|manifest| manifest.stateless),
+            is_stateless: plugin
+                .spec()
+                .module
+                .manifest()
+                .is_some_and(|manifest| manifest.stateless),
             life: Cell::new(Life::Serving),
             expelled: RefCell::default(),
             any_expelled: Cell::new(false),
@@ -79,6 +84,10 @@ impl Instance {
     fn come_up(&self) -> Result<(), Failure> {
         let root = |phase| move |state: &mut State| state.enter_root(phase);
         self.initialise()?;
+        if let Some(scratch) = &self.exports.scratch {
+            let at = self.run(root(Phase::Initialise), scratch, ())?;
+            self.with_state(|state| state.scratch = NonZeroU32::new(at));
+        }
         self.with_state(|state| state.callable = state.permitted);
         if let Some(create) = &self.exports.context_create {
             self.run(root(Phase::ContextCreate), create, (ROOT, 0))?;
