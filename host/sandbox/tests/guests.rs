@@ -21,6 +21,7 @@ mod guests {
     mod modules;
     mod properties;
     mod sheltering;
+    mod shortcuts;
     mod storm;
     mod streams;
     mod surroundings;
