@@ -24,9 +24,11 @@ pub(super) fn only_mut<'a>(fields: &'a mut HeaderMap, name: &[u8]) -> Option<&'a
     if fields.len() > FEW {
         return None;
     }
-    let mut entries = fields.iter_mut().filter(|(known, _)| is_same(known.as_str(), name));
-    let (_, only) = entries.next()?;
-    entries.next().is_none().then_some(only)
+    let is_unique = fields.keys_len() == fields.len();
+    let mut entries = fields.iter_mut();
+    let (_, only) = entries.find(|(known, _)| is_same(known.as_str(), name))?;
+    let has_more = !is_unique && entries.any(|(known, _)| is_same(known.as_str(), name));
+    (!has_more).then_some(only)
 }
 
 fn is_same(known: &str, name: &[u8]) -> bool {
