@@ -7,7 +7,7 @@ use lockgate_abi::{Status, UnknownKind};
 
 use crate::calls::{CallSet, HostCall};
 use crate::incident::Refusal;
-pub(crate) use crate::memory::{Span, bytes, bytes_mut, text, write_u32, write_u64};
+pub(crate) use crate::memory::{SCRATCH, Span, bytes, bytes_mut, text, write_u32, write_u64};
 use crate::state::State;
 use crate::trace::Line;
 
@@ -142,11 +142,6 @@ pub(crate) fn parts<'a>(caller: &'a mut Caller<'_>) -> Result<(&'a mut [u8], &'a
     };
     Ok(memory.data_and_store_mut(caller))
 }
-
-/// Results of at most so many bytes need no memory of their own in a guest that exports `lockgate_scratch`. They lie where
-/// that function says until the next host call: long enough for a guest that copies them at once, and cheaper than a call
-/// back into it.
-pub(crate) const SCRATCH: usize = 256;
 
 /// Gives the guest a result of `length` bytes: has it allocate memory, lets `fill` write there, and tells it where that is.
 /// Nothing is allocated for an empty result.

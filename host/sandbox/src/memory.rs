@@ -2,6 +2,11 @@
 
 use lockgate_abi::Status;
 
+/// Results of at most so many bytes need no memory of their own in a guest that exports `lockgate_scratch`. They lie where
+/// that function says until the next host call: long enough for a guest that copies them at once, and cheaper than a call
+/// back into it.
+pub(crate) const SCRATCH: usize = 256;
+
 /// A pointer and a length as the guest gave them.
 #[derive(Clone, Copy)]
 pub(crate) struct Span {

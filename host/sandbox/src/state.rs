@@ -50,7 +50,7 @@ pub(crate) struct State {
     pub(crate) memory: Option<Memory>,
     /// Shared, because it is taken along for each call, and wasmtime counts its clones across threads.
     pub(crate) allocate: Option<Rc<TypedFunc<u32, u32>>>,
-    /// Where results of at most [`guest::SCRATCH`](crate::guest::SCRATCH) bytes go, if the guest lends room for them.
+    /// Where results of at most [`memory::SCRATCH`](crate::memory::SCRATCH) bytes go, if the guest lends room for them.
     pub(crate) scratch: Option<NonZeroU32>,
     pub(crate) contexts: FxHashMap<u32, Context>,
     pub(crate) phase: Phase,
