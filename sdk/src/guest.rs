@@ -190,7 +190,17 @@ fn refuse(error: &ConfigError) {
 
 /// Does what a hook has said. What failed is answered with a 500: a request that could not be checked does not pass.
 /// A connection has no answers, and is closed.
+#[inline(always)]
 fn conclude<P: Hooks>(hook: &str, flow: Result<Flow>) -> Action {
+    match flow {
+        Ok(Flow::Continue) => Action::Continue,
+        other => stop::<P>(hook, other),
+    }
+}
+
+/// The same where the message does not simply go on.
+#[inline(never)]
+fn stop<P: Hooks>(hook: &str, flow: Result<Flow>) -> Action {
     let answer = match flow {
         Ok(Flow::Continue) => return Action::Continue,
         Ok(Flow::Pause) => return Action::Pause,

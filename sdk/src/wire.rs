@@ -37,19 +37,30 @@ impl Status {
         not(target_arch = "wasm32"),
         allow(dead_code, reason = "the host in memory answers with statuses, not numbers")
     )]
+    // Every host call passes here, and modules are built for size: it would be called, not inlined.
+    #[inline(always)]
     pub(crate) fn check(code: u32) -> Result<(), Status> {
+        if code == 0 { Ok(()) } else { Err(Status::of(code)) }
+    }
+
+    /// The status of a number other than 0.
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        allow(dead_code, reason = "the host in memory answers with statuses, not numbers")
+    )]
+    #[inline(never)]
+    fn of(code: u32) -> Status {
         match code {
-            0 => Ok(()),
-            1 => Err(Status::NotFound),
-            2 => Err(Status::BadArgument),
-            3 => Err(Status::SerializationFailure),
-            4 => Err(Status::ParseFailure),
-            6 => Err(Status::InvalidMemoryAccess),
-            7 => Err(Status::Empty),
-            8 => Err(Status::CasMismatch),
-            10 => Err(Status::InternalFailure),
-            12 => Err(Status::Unimplemented),
-            other => Err(Status::Other(other)),
+            1 => Status::NotFound,
+            2 => Status::BadArgument,
+            3 => Status::SerializationFailure,
+            4 => Status::ParseFailure,
+            6 => Status::InvalidMemoryAccess,
+            7 => Status::Empty,
+            8 => Status::CasMismatch,
+            10 => Status::InternalFailure,
+            12 => Status::Unimplemented,
+            other => Status::Other(other),
         }
     }
 
