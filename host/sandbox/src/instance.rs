@@ -78,7 +78,6 @@ pub(crate) struct Instance {
     suspects: Option<Arc<Suspects>>,
     born: Instant,
     died_after: Cell<Option<Duration>>,
-    next_context: Cell<u32>,
     /// Streams that it saw to their end.
     finished: Cell<u64>,
     /// Contexts whose `done` said "not yet".
@@ -252,7 +251,7 @@ impl Instance {
             self.outside.happened(&self.plugin, VmEvent::RequestExpelled);
             self.expelled.borrow_mut().push((id, why));
             self.any_expelled.set(true);
-            if let Some(context) = state.contexts.get(&id)
+            if let Some(context) = state.contexts.get(id)
                 && id != state.running
             {
                 context.exchange.borrow_mut().wake();
@@ -268,7 +267,7 @@ impl Instance {
 
     /// Whom a trap is to be blamed on: the request that the guest was working for.
     fn accuse(&self, state: &State) {
-        let Some(context) = state.contexts.get(&state.on_account_of()) else {
+        let Some(context) = state.contexts.get(state.on_account_of()) else {
             return;
         };
         let Some(suspects) = &self.suspects else { return };
@@ -306,7 +305,7 @@ impl Instance {
             failure.message
         );
         self.record.work.set(self.record.work.get().add(state.work));
-        let request_id = state.contexts.get(&state.on_account_of()).and_then(|context| {
+        let request_id = state.contexts.get(state.on_account_of()).and_then(|context| {
             let exchange = context.exchange.borrow();
             exchange.facts.request_id.to_str().ok().map(str::to_owned)
         });
@@ -327,7 +326,7 @@ impl Instance {
         self.mourn(&failure, phase);
         self.accuse(state);
         self.count_refusals(state);
-        let contexts = std::mem::take(&mut state.contexts);
+        let contexts = state.contexts.take();
         if self.exports.tick.is_some()
             && let Some(inbox) = state.inbox.take()
         {

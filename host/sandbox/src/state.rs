@@ -4,6 +4,7 @@
 
 mod declared;
 mod limits;
+mod numbered;
 mod phase;
 mod told;
 
@@ -18,6 +19,7 @@ use wasmtime::{Memory, TypedFunc};
 
 pub(crate) use declared::{Declaration, Declared, PropertyLife};
 pub(crate) use limits::{Budget, MemoryCap};
+use numbered::Numbered;
 pub(crate) use phase::Phase;
 
 use self::limits::{LineGate, Verdict};
@@ -52,7 +54,7 @@ pub(crate) struct State {
     pub(crate) allocate: Option<Rc<TypedFunc<u32, u32>>>,
     /// Where results of at most [`memory::SCRATCH`](crate::memory::SCRATCH) bytes go, if the guest lends room for them.
     pub(crate) scratch: Option<NonZeroU32>,
-    pub(crate) contexts: FxHashMap<u32, Context>,
+    pub(crate) contexts: Numbered<Context>,
     pub(crate) phase: Phase,
     /// The body callback that is running sees the last byte of a message without trailers.
     pub(crate) is_last: bool,
@@ -163,7 +165,7 @@ impl State {
             memory: None,
             allocate: None,
             scratch: None,
-            contexts: FxHashMap::default(),
+            contexts: Numbered::after(ROOT),
             phase: Phase::Initialise,
             is_last: false,
             running: ROOT,
@@ -234,7 +236,7 @@ impl State {
             self.plugin.spec().limits.request_deadline.duration(),
             self.on_account_of(),
         );
-        if let Some(context) = self.contexts.get_mut(&id) {
+        if let Some(context) = self.contexts.get_mut(id) {
             let before = context.spent;
             context.spent += used;
             // A TCP connection may last for months.

@@ -36,7 +36,7 @@ fn set_effective(caller: &mut Caller<'_>, id: i32) -> Answer {
         0 => state.running,
         id => id,
     };
-    state.effective = match state.contexts.get(&id) {
+    state.effective = match state.contexts.get(id) {
         Some(context) => Effective {
             id,
             exchange: Some(Rc::clone(&context.exchange)),
@@ -58,7 +58,7 @@ fn done(caller: &mut Caller<'_>) -> Answer {
     let state = caller.data_mut();
     let id = state.effective.id;
     let in_done = state.phase == Phase::Done && state.running == id;
-    match state.contexts.get_mut(&id) {
+    match state.contexts.get_mut(id) {
         Some(context) if context.life == ContextLife::Waiting => {
             // Once: a second call finds a context whose end has begun.
             context.life = ContextLife::DoneEarly;

@@ -71,7 +71,6 @@ impl Instance {
             suspects: (plugin.spec().isolation == Isolation::Shared).then(|| Arc::clone(&prepared.suspects)),
             born: outside.now(),
             died_after: Cell::new(None),
-            next_context: Cell::new(ROOT),
             finished: Cell::new(0),
             waiting: Cell::new(0),
             root: Cell::new(Root::Open),

@@ -33,10 +33,8 @@ impl Instance {
             trace,
         };
         let id = self.with_state(|state| {
-            let id = self.free_id(state);
-            state.contexts.insert(id, context);
             state.traces += traces;
-            id
+            state.contexts.insert(context)
         });
         let id = id.ok_or_else(|| if self.is_alive() { self.busy() } else { self.lost() })?;
         self.record.streams.set(self.record.streams.get() + 1);
@@ -53,18 +51,6 @@ impl Instance {
             self.record.streams.set(self.record.streams.get() - 1);
         }
         made.map(|()| id)
-    }
-
-    /// Ids count up; after four thousand million streams, those that are still in use are passed over.
-    fn free_id(&self, state: &State) -> u32 {
-        let mut id = self.next_context.get();
-        loop {
-            id = id.wrapping_add(1);
-            if id > ROOT && !state.contexts.contains_key(&id) {
-                self.next_context.set(id);
-                return id;
-            }
-        }
     }
 
     /// A stream is over: done, log, delete. Put off while the guest is running. To be called once.
@@ -100,7 +86,7 @@ impl Instance {
     /// `done` said "not yet": is the context to be kept until `proxy_done`?
     fn keeps_waiting(&self, id: u32) -> bool {
         let full = self.waiting.get() >= MAX_WAITING;
-        let kept = self.with_state(|state| match state.contexts.get_mut(&id) {
+        let kept = self.with_state(|state| match state.contexts.get_mut(id) {
             Some(context) if context.life == ContextLife::Open && !full => {
                 context.life = ContextLife::Waiting;
                 true
@@ -140,7 +126,7 @@ impl Instance {
             }
         }
         self.with_state(|state| {
-            let context = state.contexts.remove(&id);
+            let context = state.contexts.remove(id);
             state.leave(id);
             if let Some(context) = context {
                 state.traces -= usize::from(context.trace.is_some());
@@ -185,10 +171,10 @@ impl Instance {
         if !self.is_alive() {
             return;
         }
-        let is_waiting = |(_, context): &(&u32, &Context)| context.life != ContextLife::Open;
+        let is_waiting = |(_, context): &(u32, &Context)| context.life != ContextLife::Open;
         let left = self.with_state(|state| {
             let left = state.contexts.iter().filter(is_waiting);
-            left.map(|(id, _)| *id).collect::<Vec<_>>()
+            left.map(|(id, _)| id).collect::<Vec<_>>()
         });
         for id in left.unwrap_or_default() {
             self.close(id);
@@ -238,7 +224,7 @@ impl Instance {
 
 /// A callback on behalf of a stream that is known by its id only.
 fn enter(state: &mut State, id: u32, phase: Phase) {
-    match state.contexts.get(&id) {
+    match state.contexts.get(id) {
         Some(context) => {
             let (exchange, position) = (Rc::clone(&context.exchange), context.position);
             state.enter_stream(id, &exchange, position, phase);

@@ -20,7 +20,7 @@ impl State {
         if let Some(before) = self.traced.take() {
             self.callable = before.callable;
         }
-        let context = self.contexts.get(&self.on_account_of());
+        let context = self.contexts.get(self.on_account_of());
         let trace = context.and_then(|context| context.trace.clone());
         if let Some(trace) = trace.filter(|trace| trace.covers(self.plugin.name())) {
             let callable = std::mem::replace(&mut self.callable, CallSet::NONE);
@@ -37,7 +37,7 @@ impl State {
     /// Tells a host call that was made for a request whose calls are told.
     pub(crate) fn tell(&self, trace: &CallTrace, call: &str, status: &str, took: Duration) {
         let id = self.on_account_of();
-        let exchange = self.contexts.get(&id).map(|context| context.exchange.borrow());
+        let exchange = self.contexts.get(id).map(|context| context.exchange.borrow());
         let request_id = exchange.as_ref().and_then(|e| e.facts.request_id.to_str().ok());
         let place = Place {
             plugin: self.plugin.name(),
