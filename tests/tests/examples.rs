@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use lockgate_tests::binary::{binary, lockgate};
 use lockgate_tests::config::filled;
-use lockgate_tests::modules::root;
+use lockgate_tests::modules::{built, root};
 use lockgate_tests::upstream::eventually;
 use lockgate_tests::{Gateway, Upstream};
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// An example's folder, its page and its configuration.
 struct Example {
@@ -41,6 +42,19 @@ impl Drop for Echo {
         drop(self.0.kill());
         drop(self.0.wait());
     }
+}
+
+/// A folder with the modules that a configuration names, as they ship: guests of the tests have some of their names, too.
+fn with_modules(config: &Value) -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let modules = folder.path().join("plugins");
+    fs::create_dir(&modules).expect("the folder is writable");
+    for plugin in config["plugins"].as_object().expect("it has plugins").values() {
+        let name = format!("{}.wasm", plugin["module"].as_str().expect("a plugin has a module"));
+        let built = built("LOCKGATE_PLUGINS", "plugins").join(&name);
+        fs::copy(&built, modules.join(&name)).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
+    }
+    folder
 }
 
 fn examples() -> Vec<Example> {
@@ -196,7 +210,7 @@ fn each_request_on_an_examples_page_comes_back_as_shown() {
             echoes.push(Echo::at(&address));
             upstream["endpoints"] = serde_json::json!([address]);
         }
-        let gateway = Gateway::start(config);
+        let gateway = Gateway::start_in(with_modules(&config), config);
         let address = gateway.address().to_string();
         for (command, expected) in shown {
             let output = Command::new("bash")

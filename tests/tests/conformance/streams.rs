@@ -64,9 +64,12 @@ static ADDRESSES: LazyLock<Vec<SocketAddr>> =
 
 fn stages(addresses: &[SocketAddr]) -> Vec<Stage> {
     let stage = |(script, listener): (&'static Script, &SocketAddr)| {
-        let upstream = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-        let address = upstream.local_addr().expect("a bound socket has an address");
-        let upstream = Some(upstream).filter(|_| script.upstream_listens());
+        let bind = || TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        let upstream = script.upstream_listens().then(bind);
+        // Where nobody listens now, nobody may come to listen by accident.
+        let address = upstream.as_ref().map_or_else(Upstream::nobody, |upstream| {
+            upstream.local_addr().expect("a bound socket has an address")
+        });
         Stage {
             script,
             listener: *listener,
