@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
+use lockgate_sandbox::CallTrace;
 use lockgate_sandbox::exchange::{Exchange, Facts, RequestHead, SharedExchange};
 
 use crate::inbound::{self, Admitted, Rules};
@@ -19,6 +20,8 @@ use crate::view::View;
 pub(crate) struct Admission {
     /// What the chain may read and change.
     pub(crate) exchange: SharedExchange,
+    /// Set if an operator wants to see the host calls that are made for it.
+    pub(crate) trace: Option<Rc<CallTrace>>,
     /// When its head was there.
     pub(crate) started: Instant,
     /// Index of its route; none if it matches none.
@@ -81,9 +84,9 @@ fn take_in(
         facts.upstream = Some(view.snapshot.upstreams[route.upstream.0].name().clone());
     }
     let started = facts.started;
-    let mut exchange = Exchange::new(admitted.head, facts);
-    served.station.shared.trace.choose(&mut exchange);
+    let exchange = Exchange::new(admitted.head, facts);
     Admission {
+        trace: served.station.shared.trace.choose(&exchange),
         exchange: Rc::new(RefCell::new(exchange)),
         started,
         route,
@@ -98,6 +101,7 @@ fn turn_away(served: &Served, head: RequestHead, version: Version, body: Source,
     let id = served.station.request_ids.next();
     let facts = facts(served, served.peer.address(), id, version);
     Admission {
+        trace: None,
         started: facts.started,
         exchange: Rc::new(RefCell::new(Exchange::new(head, facts))),
         route: None,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use lockgate_sandbox::exchange::{Asked, LocalResponse, SharedExchange, Side};
 use lockgate_sandbox::settings::OnError;
-use lockgate_sandbox::{Action, Failure, Hooks, Stream, Vm};
+use lockgate_sandbox::{Action, CallTrace, Failure, Hooks, Stream, Vm};
 
 use crate::clock;
 use crate::metrics::{Phase, PluginSeries};
@@ -112,6 +112,8 @@ pub(crate) struct Chain {
     /// What the plugins read and change.
     pub(crate) exchange: SharedExchange,
     links: Box<[Link]>,
+    /// Set if an operator wants to see the host calls that are made for it.
+    trace: Option<Rc<CallTrace>>,
     /// When the plugin that is called next began to have its time.
     mark: Cell<Instant>,
     stopped: Cell<Option<Stop>>,
@@ -119,12 +121,13 @@ pub(crate) struct Chain {
 
 impl Chain {
     /// A chain for one request; no plugin has seen it yet.
-    pub(crate) fn new(exchange: SharedExchange, stands: &[Rc<Stand>]) -> Rc<Self> {
+    pub(crate) fn new(exchange: SharedExchange, stands: &[Rc<Stand>], trace: Option<Rc<CallTrace>>) -> Rc<Self> {
         let links = stands.iter().cloned().map(Link::new).collect();
         let mark = Cell::new(exchange.borrow().facts.started);
         Rc::new(Self {
             exchange,
             links,
+            trace,
             mark,
             stopped: Cell::new(None),
         })
@@ -154,7 +157,7 @@ impl Chain {
     pub(crate) fn open(&self, index: usize) -> Result<(), Stop> {
         let link = &self.links[index];
         self.exchange.borrow_mut().position = index;
-        match link.stand.vm.open(&self.exchange) {
+        match link.stand.vm.open_traced(&self.exchange, self.trace.as_ref()) {
             Ok(stream) => {
                 // Each place is opened once, in the request's headers phase.
                 let _ = link.stream.set(stream);

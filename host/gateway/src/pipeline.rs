@@ -35,7 +35,7 @@ pub(crate) async fn answer(served: Rc<Served>, request: Request<Incoming>) -> Re
     let is_head = request.method() == Method::HEAD;
     let admitted = admission::admit(&served, &view, request);
     let (route, started) = (admitted.route, admitted.started);
-    let chain = Chain::new(admitted.exchange, view.chain(route));
+    let chain = Chain::new(admitted.exchange, view.chain(route), admitted.trace);
     let mut ledger = served.open_ledger(&view, route, &chain, admitted.body.meter());
     let mut deadline = served.deadline(&view, route, started);
 

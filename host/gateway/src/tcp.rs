@@ -176,9 +176,9 @@ impl Arrival<'_> {
         let id = self.station.request_ids.next();
         let facts = Facts::since(connection, client, id, Version::HTTP_11, self.station.calendar.moment());
         let stands = &self.forwarding.chain;
-        let mut exchange = Exchange::connection(stands.len(), facts);
-        self.station.shared.trace.choose(&mut exchange);
-        Chain::new(Rc::new(RefCell::new(exchange)), stands)
+        let exchange = Exchange::connection(stands.len(), facts);
+        let trace = self.station.shared.trace.choose(&exchange);
+        Chain::new(Rc::new(RefCell::new(exchange)), stands, trace)
     }
 
     /// The way of the bytes, until it ends.

@@ -179,36 +179,39 @@ impl TraceSwitch {
     }
 
     /// Chooses a request that has just come, or does not.
-    pub(crate) fn choose(&self, exchange: &mut Exchange) {
+    pub(crate) fn choose(&self, exchange: &Exchange) -> Option<Rc<CallTrace>> {
         if self.on.load(Ordering::Relaxed) {
-            self.consider(exchange);
+            self.consider(exchange)
+        } else {
+            None
         }
     }
 
     #[cold]
-    fn consider(&self, exchange: &mut Exchange) {
+    fn consider(&self, exchange: &Exchange) -> Option<Rc<CallTrace>> {
         let active = self.latest.load();
-        let Some(active) = active.as_deref() else { return };
+        let active = active.as_deref()?;
         if clock::now() >= active.ends {
             tracing::info!("host calls are no longer logged: the time of the trace is over");
-            return self.end();
+            self.end();
+            return None;
         }
         if !active.rule.fits(exchange) || !active.takes_the_next() {
-            return;
+            return None;
         }
         let nth = active.chosen.fetch_add(1, Ordering::Relaxed) + 1;
         if nth >= active.rule.requests {
             self.end();
         }
         if nth > active.rule.requests {
-            return;
+            return None;
         }
         let payloads = if active.rule.payloads {
             Payloads::Shown
         } else {
             Payloads::Counted
         };
-        exchange.trace = Some(Rc::new(CallTrace::new(active.plugins.clone(), payloads)));
+        Some(Rc::new(CallTrace::new(active.plugins.clone(), payloads)))
     }
 }
 

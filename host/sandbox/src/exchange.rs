@@ -26,8 +26,6 @@ pub use halves::{Halves, Way};
 pub use held::{HeldBodies, Side};
 pub use properties::{Properties, PropertiesFull};
 
-use crate::trace::CallTrace;
-
 /// An exchange as it is handed around on its worker.
 pub type SharedExchange = Rc<RefCell<Exchange>>;
 
@@ -123,12 +121,10 @@ pub struct Exchange {
     pub position: usize,
     /// What plugins have asked for and nobody has done yet.
     pub asked: Asked,
-    /// Tells the host calls that are made for it, if an operator wants to see them.
-    pub trace: Option<Rc<CallTrace>>,
     /// Who else wants the response body.
     pub taps: Vec<Tap>,
     /// Bytes of names and values that plugins have written into its header maps.
-    pub(crate) header_growth: u64,
+    pub header_growth: u64,
     wakers: SmallVec<[Waker; 1]>,
 }
 
@@ -149,7 +145,6 @@ impl Exchange {
             properties: Properties::default(),
             position: 0,
             asked: Asked::default(),
-            trace: None,
             taps: Vec::new(),
             header_growth: 0,
             wakers: SmallVec::new(),

@@ -14,6 +14,7 @@ use crate::instance::Hold;
 use crate::plugin::Plugin;
 use crate::state::{Phase, State};
 use crate::suspects::Fingerprint;
+use crate::trace::CallTrace;
 
 /// A request, or a TCP connection, in a plugin. Dropping it ends its context, as [`Stream::finish`] does.
 ///
@@ -29,8 +30,13 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn open(instance: Hold, exchange: &SharedExchange, print: Option<Fingerprint>) -> Result<Self, Failure> {
-        let id = instance.open(exchange, print)?;
+    pub(crate) fn open(
+        instance: Hold,
+        exchange: &SharedExchange,
+        trace: Option<Rc<CallTrace>>,
+        print: Option<Fingerprint>,
+    ) -> Result<Self, Failure> {
+        let id = instance.open(exchange, trace, print)?;
         let position = exchange.borrow().position;
         Ok(Self {
             instance,

@@ -18,7 +18,7 @@ use crate::calls::CallSet;
 /// Lines for one request; more calls are only counted.
 const MOST_LINES: u32 = 1000;
 
-/// A request whose host calls are logged. It hangs on the exchange.
+/// A request whose host calls are logged. The chain carries it.
 #[derive(Debug)]
 pub struct CallTrace {
     plugins: Option<Arc<[String]>>,

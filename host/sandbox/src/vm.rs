@@ -18,6 +18,7 @@ use crate::settings::Isolation;
 use crate::state::Phase;
 use crate::stream::Stream;
 use crate::suspects::{Fingerprint, Suspects};
+use crate::trace::CallTrace;
 
 /// An instance younger than this is not relieved, however fast it grows: starting one costs milliseconds.
 const SHORTEST_LIFE: Duration = Duration::from_secs(1);
@@ -132,6 +133,18 @@ impl Vm {
     /// # Errors
     /// There is no VM now, or the guest failed, or this request has ended too many VMs.
     pub fn open(self: &Rc<Self>, exchange: &SharedExchange) -> Result<Stream, Failure> {
+        self.open_traced(exchange, None)
+    }
+
+    /// The same for a request whose host calls may be logged.
+    ///
+    /// # Errors
+    /// As [`Vm::open`].
+    pub fn open_traced(
+        self: &Rc<Self>,
+        exchange: &SharedExchange,
+        trace: Option<&Rc<CallTrace>>,
+    ) -> Result<Stream, Failure> {
         let print = if self.suspects.is_watching() {
             self.vet(exchange)?
         } else {
@@ -141,7 +154,7 @@ impl Vm {
             Isolation::Shared => self.shared()?,
             Isolation::Stream => Hold::new(Instance::start(&self.plugin, &self.outside, &self.record)?),
         };
-        Stream::open(instance, exchange, print)
+        Stream::open(instance, exchange, trace.cloned(), print)
     }
 
     /// There was a trap of late: takes down what the request is known by, and keeps it away if it has ended too many VMs.

@@ -9,6 +9,7 @@ use crate::exchange::SharedExchange;
 use crate::failure::Failure;
 use crate::state::{Context, ContextLife, Phase, ROOT, State};
 use crate::suspects::Fingerprint;
+use crate::trace::CallTrace;
 
 /// More contexts whose `done` said "not yet" are not kept: the next one is ended at once.
 const MAX_WAITING: usize = 1024;
@@ -18,11 +19,13 @@ impl Instance {
     ///
     /// # Errors
     /// The guest has failed to make its part of it.
-    pub(crate) fn open(&self, exchange: &SharedExchange, print: Option<Fingerprint>) -> Result<u32, Failure> {
-        let (position, trace) = {
-            let exchange = exchange.borrow();
-            (exchange.position, exchange.trace.clone())
-        };
+    pub(crate) fn open(
+        &self,
+        exchange: &SharedExchange,
+        trace: Option<Rc<CallTrace>>,
+        print: Option<Fingerprint>,
+    ) -> Result<u32, Failure> {
+        let position = exchange.borrow().position;
         let traces = usize::from(trace.is_some());
         let context = Context {
             exchange: Rc::clone(exchange),
