@@ -17,16 +17,16 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use lockgate_json::pointer::Pointer;
+use lockgate_json::problem::{Problem, Problems};
+use lockgate_json::tree::Node;
 use lockgate_units::Period;
 
 use self::listeners::Targets;
 use crate::model::{AccessLogPath, AccessLogSettings, Model};
-use crate::pointer::Pointer;
-use crate::problem::{Problem, Problems};
 use crate::raw;
 use crate::settings::{CacheSettings, DEFAULT_DRAIN_TIMEOUT};
 use crate::substitute::Surroundings;
-use crate::tree::Node;
 
 /// Reads the model from `root`; none if something is wrong, now or before.
 pub(crate) fn check(root: &Node, surroundings: &Surroundings<'_>, problems: &mut Problems) -> Option<Model> {

@@ -6,24 +6,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 
 mod check;
-mod decode;
-pub mod diagnostic;
-mod document;
 mod load;
 pub mod model;
-mod pointer;
-mod problem;
 mod raw;
-mod reader;
 mod schema;
 pub mod settings;
 mod substitute;
-mod tree;
-pub mod typed;
-mod validate;
 
-pub use diagnostic::{Diagnostic, Position, Report, nearest};
-pub use document::Document;
 pub use load::{Loaded, Refused, Sketch, load, load_or_sketch, load_text};
 pub use model::*;
 pub use schema::{schema, schema_with};

@@ -4,17 +4,19 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use lockgate_json::diagnostic::Report;
+use lockgate_json::document::Document;
+use lockgate_json::pointer::Pointer;
+use lockgate_json::problem::{Place, Problems};
+use lockgate_json::reader;
+use lockgate_json::report::{not_text, report, unreadable};
+use lockgate_json::tree::Node;
+use lockgate_json::validate::validate;
+
 use crate::check::check;
-use crate::diagnostic::{Diagnostic, Report};
-use crate::document::Document;
 use crate::model::Model;
-use crate::pointer::Pointer;
-use crate::problem::{Place, Problem, Problems};
-use crate::reader;
 use crate::schema;
 use crate::substitute::{Inserted, Surroundings, substitute};
-use crate::tree::Node;
-use crate::validate::validate;
 
 /// A configuration that may be served.
 #[derive(Debug, Clone)]
@@ -138,33 +140,5 @@ fn find_plugins(node: &Node, here: &Pointer, out: &mut Vec<(String, String)>) {
     }
     for (index, item) in node.items().iter().enumerate() {
         find_plugins(item, &here.index(index), out);
-    }
-}
-
-pub(crate) fn report(document: &Document, problems: Problems) -> Report {
-    let mut diagnostics: Vec<Diagnostic> = problems
-        .0
-        .into_iter()
-        .map(|problem| document.diagnose(problem))
-        .collect();
-    diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
-    Report { diagnostics }
-}
-
-pub(crate) fn unreadable(path: &Path, reason: String) -> Report {
-    let message = format!("the file {reason}");
-    Report {
-        diagnostics: vec![Document::new(path, String::new(), None).diagnostic("", message, None, None)],
-    }
-}
-
-/// A file that is not UTF-8, told at its first byte that is not.
-pub(crate) fn not_text(path: &Path, error: &std::string::FromUtf8Error) -> Report {
-    let good = error.utf8_error().valid_up_to();
-    let text = String::from_utf8_lossy(&error.as_bytes()[..good]).into_owned();
-    let problem = Problem::told(Pointer::root(), "found a byte that is not UTF-8").expected("JSON text");
-    let document = Document::new(path, text, None);
-    Report {
-        diagnostics: vec![document.diagnose(problem.at_byte(good))],
     }
 }

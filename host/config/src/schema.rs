@@ -83,3 +83,6 @@ fn widen(schema: &mut Value) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,9 +6,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
-use crate::pointer::Pointer;
-use crate::problem::{Problem, Problems};
-use crate::tree::{Node, Text, Value};
+use lockgate_json::pointer::Pointer;
+use lockgate_json::problem::{Problem, Problems};
+use lockgate_json::tree::{Node, Text, Value};
 
 /// A larger file is surely not meant to stand inside a string.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -178,7 +178,7 @@ fn read_small(path: &Path) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reader;
+    use lockgate_json::reader;
 
     /// The document after substitution, with A=alpha in its environment and `folder` around it.
     fn run(text: &str, folder: &Path) -> (Node, Problems, Vec<Inserted>) {

@@ -8,9 +8,10 @@ use std::path::Path;
 
 use http::{HeaderName, Method};
 use lockgate_config::{
-    AccessLogPath, EscapedSlashes, HostPattern, ListenerLimits, Loaded, Model, PathMatch, PluginIndex, Position,
-    Protocol, UpstreamIndex, ValueMatch, load, load_text,
+    AccessLogPath, EscapedSlashes, HostPattern, ListenerLimits, Loaded, Model, PathMatch, PluginIndex, Protocol,
+    UpstreamIndex, ValueMatch, load, load_text,
 };
+use lockgate_json::Position;
 use lockgate_sandbox::settings::{Isolation, OnError};
 use lockgate_units::{Period, Size};
 use tempfile::TempDir;

@@ -6,7 +6,8 @@
 use std::fs;
 use std::path::Path;
 
-use lockgate_config::{Loaded, Report, load, load_text};
+use lockgate_config::{Loaded, load, load_text};
+use lockgate_json::Report;
 use tempfile::TempDir;
 
 #[path = "mistakes/table.rs"]

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
+use lockgate_exchange::{Exchange, Facts, RequestHead, SharedExchange};
 use lockgate_sandbox::CallTrace;
-use lockgate_sandbox::exchange::{Exchange, Facts, RequestHead, SharedExchange};
 
 use crate::inbound::{self, Admitted, Rules};
 use crate::problem::{Malformed, Problem};

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use lockgate_sandbox::exchange::{Asked, LocalResponse, SharedExchange, Side};
+use lockgate_exchange::{Asked, LocalResponse, SharedExchange, Side, clock};
 use lockgate_sandbox::settings::OnError;
 use lockgate_sandbox::{Action, CallTrace, Failure, Hooks, Stream, Vm};
 
-use crate::clock;
 use crate::metrics::{Phase, PluginSeries};
 use crate::problem::Problem;
 

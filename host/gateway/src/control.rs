@@ -5,19 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use lockgate_config::Report;
 use lockgate_config::model::Listener;
+use lockgate_json::Report;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::admin::AdminState;
-use crate::listener;
 use crate::load::{Loader, Outcome};
 use crate::metrics::{Registry, ReloadResult};
-use crate::roster;
 use crate::snapshot::Snapshot;
 use crate::watch::Watch;
 use crate::worker::{Command, NewSocket, Worker};
+use crate::{listener, roster};
 
 /// Why the gateway could not start.
 #[derive(Debug, thiserror::Error)]

@@ -12,8 +12,8 @@ mod envoy;
 use std::sync::Arc;
 
 use lockgate_abi::Status;
+use lockgate_exchange::SharedExchange;
 use lockgate_sandbox::Plugin;
-use lockgate_sandbox::exchange::SharedExchange;
 use lockgate_store::{KeyError, QueueError, Store};
 use serde::{Deserialize, Serialize};
 

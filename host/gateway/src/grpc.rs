@@ -6,7 +6,7 @@ use std::fmt::Write;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use lockgate_sandbox::exchange::{RequestHead, ResponseHead};
+use lockgate_exchange::{RequestHead, ResponseHead};
 
 /// Longest message that is told, in bytes before escaping.
 const MAX_MESSAGE: usize = 1024;
@@ -95,7 +95,7 @@ pub(crate) fn unescaped(message: &[u8]) -> String {
 mod tests {
     use http::Method;
     use http::uri::PathAndQuery;
-    use lockgate_sandbox::exchange::Scheme;
+    use lockgate_exchange::Scheme;
 
     use super::*;
 

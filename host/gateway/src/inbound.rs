@@ -19,11 +19,12 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Version};
 use ipnet::IpNet;
 use lockgate_config::model::EscapedSlashes;
-use lockgate_sandbox::exchange::{RequestHead, Scheme};
+use lockgate_exchange::{RequestHead, Scheme};
+
+use fields::Present;
 
 use crate::path;
 use crate::problem::Malformed;
-use fields::Present;
 
 pub use forwarded::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID};
 pub use framing::{check_framing, check_response};

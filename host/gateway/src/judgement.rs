@@ -2,7 +2,7 @@
 //! words when it refuses; both told at their place in the file. And what a module asks for that it is not granted.
 
 use lockgate_config::model::PluginModel;
-use lockgate_config::{Diagnostic, Document};
+use lockgate_json::{Diagnostic, Document};
 use lockgate_sandbox::Module;
 
 use crate::foreign;
@@ -72,7 +72,7 @@ pub(crate) fn unknown_functions(pointer: &str, document: &Document) -> Vec<Diagn
     };
     let unknown = allowed.iter().enumerate().filter(|(_, allowed)| !is_known(allowed));
     let told = unknown.map(|(index, name)| {
-        let near = lockgate_config::nearest(name, foreign::names());
+        let near = lockgate_json::nearest(name, foreign::names());
         document.diagnostic(
             &format!("{pointer}/{index}"),
             format!("\"{name}\" is no function that plugins can call here"),

@@ -17,8 +17,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame};
+use lockgate_exchange::BodyBuffer;
 use lockgate_sandbox::Action;
-use lockgate_sandbox::exchange::BodyBuffer;
 
 use stage::{End, Part, Stage};
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::task::Context;
 
 use http::StatusCode;
+use lockgate_exchange::clock;
 
 use crate::access_log::{AccessLog, PluginTimes, Record};
 use crate::chain::Chain;
-use crate::clock;
 use crate::deadline::Deadline;
 use crate::flag;
 use crate::metrics::RequestSeries;

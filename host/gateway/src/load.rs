@@ -10,7 +10,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lockgate_config::model::{Model, PluginIndex, PluginModel};
-use lockgate_config::{Diagnostic, Document, Loaded, Refused, Report, Sketch};
+use lockgate_config::{Loaded, Refused, Sketch};
+use lockgate_json::{Diagnostic, Document, Report};
 use lockgate_sandbox::{Engine, Module, Plugin, PluginSpec};
 use lockgate_upstream::Upstream;
 
@@ -18,12 +19,10 @@ use awaited::Awaited;
 use certificates::certificates;
 use lengths::{long_chains, long_tcp_chains};
 
-use crate::choice;
-use crate::judgement;
 use crate::modules::Modules;
 use crate::snapshot::{LoadedPlugin, PluginIdentity, Snapshot};
-use crate::trial;
 use crate::uses::Uses;
+use crate::{choice, judgement, trial};
 
 /// More modules are not named to whoever looks for one.
 const SHOWN_NAMES: usize = 12;
@@ -296,7 +295,7 @@ impl Loader {
 
     /// Why the plugin at `plugin` has no module.
     fn module_diagnostic(&self, plugin: &str, module: &str, document: &Document, reason: &str) -> Diagnostic {
-        let near = lockgate_config::nearest(module, self.modules.names()).filter(|near| *near != module);
+        let near = lockgate_json::nearest(module, self.modules.names()).filter(|near| *near != module);
         let hint = near.map(|near| format!("did you mean \"{near}\"?"));
         let hint = hint.or_else(|| (reason == choice::ABSENT).then(|| self.what_is_there()));
         let pointer = format!("{plugin}/module");

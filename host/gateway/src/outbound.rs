@@ -5,7 +5,7 @@ use std::error::Error;
 
 use http::header;
 use lockgate_config::model::{PathMatch, Route};
-use lockgate_sandbox::exchange::Facts;
+use lockgate_exchange::Facts;
 use lockgate_upstream::{Client, Head, SendError, Sent, Upstream};
 
 use crate::body::Outgoing;

@@ -6,7 +6,7 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use lockgate_sandbox::exchange::SharedExchange;
+use lockgate_exchange::{SharedExchange, clock};
 use lockgate_sandbox::{
     Callout, CalloutReply, Failure, GrpcCall, GrpcReply, GrpcStream, Lingering, LogLevel, MetricKind, Outside, Plugin,
     QueueTarget, Refusal, Status, TickTarget, VmEvent,
@@ -16,7 +16,7 @@ use rustc_hash::FxHashMap;
 use tokio::task::AbortHandle;
 
 use crate::station::Station;
-use crate::{callout, clock, foreign, grpc_callout, guest_log};
+use crate::{callout, foreign, grpc_callout, guest_log};
 
 /// The world around one worker's VMs.
 pub(crate) struct World {

@@ -10,10 +10,9 @@ use std::task::Poll;
 
 use http::{HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
-use lockgate_sandbox::exchange::{LocalResponse, ResponseHead};
+use lockgate_exchange::{LocalResponse, ResponseHead, clock};
 use lockgate_upstream::{PooledBody, SendError, Sent};
 
-use crate::admission;
 use crate::body::{ClientBody, Outgoing};
 use crate::chain::{Chain, Stop};
 use crate::deadline::Deadline;
@@ -22,7 +21,7 @@ use crate::problem::{self, Problem};
 use crate::served::Served;
 use crate::source::Source;
 use crate::view::View;
-use crate::{clock, flag, grpc, inbound, outbound, reroute};
+use crate::{admission, flag, grpc, inbound, outbound, reroute};
 
 /// The plugin or the gateway wants the connection (HTTP/1) or stream (HTTP/2) to end without an answer.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ mod malformed;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use lockgate_sandbox::exchange::ResponseHead;
+use lockgate_exchange::ResponseHead;
 use serde::Serialize;
 
 pub use malformed::Malformed;

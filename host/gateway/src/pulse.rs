@@ -8,8 +8,9 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
+use lockgate_exchange::clock;
+
 use crate::alarm::Alarms;
-use crate::clock;
 
 /// How often connections are looked at.
 pub(crate) const SWEEP: Duration = Duration::from_millis(250);

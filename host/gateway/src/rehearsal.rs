@@ -15,19 +15,17 @@ use std::sync::atomic::AtomicU64;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
-use lockgate_config::{Document, Report};
-use lockgate_sandbox::exchange::{Connection, Scheme, TlsFacts};
+use lockgate_exchange::clock::{self, Calendar};
+use lockgate_exchange::{Connection, Scheme, TlsFacts};
+use lockgate_json::{Document, Report};
 use lockgate_sandbox::{EngineError, Outside};
 use lockgate_store::Store;
 use lockgate_upstream::Client;
-pub use lockgate_upstream::{Address, Connect, Connecting, Duplex, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::chance::Chance;
-use crate::clock::{self, Calendar};
-pub use crate::connection::Protocol;
 use crate::ending::Ending;
 use crate::inbound::RequestIds;
 use crate::load::Loader;
@@ -37,6 +35,9 @@ use crate::snapshot::Snapshot;
 use crate::station::{Setting, Shared, Station};
 use crate::view::{ListenerView, View};
 use crate::{connection, run, tcp, worker};
+
+pub use crate::connection::Protocol;
+pub use lockgate_upstream::{Address, Connect, Connecting, Duplex, Stream};
 
 /// Compiles modules and links plugins for many rehearsals.
 pub struct Stage {

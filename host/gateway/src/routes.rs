@@ -10,7 +10,7 @@ mod hosts;
 mod paths;
 
 use lockgate_config::model::Route;
-use lockgate_sandbox::exchange::RequestHead;
+use lockgate_exchange::RequestHead;
 
 use hosts::HostTable;
 

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwapOption;
 use lockgate_config::model::{AccessLogPath, AccessLogSettings, Model};
-use lockgate_config::{Diagnostic, Report};
+use lockgate_json::{Diagnostic, Report};
 use lockgate_sandbox::{Engine, EngineSettings};
 use lockgate_store::{CacheLimits, Store, StoreSettings};
 use lockgate_units::Size;

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use lockgate_sandbox::exchange::{Connection, Scheme};
+use lockgate_exchange::{Connection, Scheme};
 
 use crate::chain::Chain;
 use crate::deadline::Deadline;

@@ -11,7 +11,7 @@ use http::HeaderValue;
 use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use lockgate_sandbox::exchange::ResponseHead;
+use lockgate_exchange::ResponseHead;
 use lockgate_upstream::PooledBody;
 
 use crate::body_error::BodyError;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use lockgate_exchange::clock::Calendar;
 use lockgate_store::Store;
 use lockgate_upstream::Client;
 
@@ -13,7 +14,6 @@ use crate::access_log::AccessLog;
 use crate::bells::{Bell, Bells};
 use crate::body::Outgoing;
 use crate::chance::Chance;
-use crate::clock::Calendar;
 use crate::crowd::Crowd;
 use crate::inbound::RequestIds;
 use crate::lingering::Lingerers;

@@ -16,8 +16,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::Version;
+use lockgate_exchange::{Connection, Exchange, Facts, TlsFacts, Way, clock};
 use lockgate_sandbox::PeerType;
-use lockgate_sandbox::exchange::{Connection, Exchange, Facts, TlsFacts, Way};
 use lockgate_upstream::{Duplex, Socket, Upstream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -28,7 +28,6 @@ use flow::Flow;
 use relay::Relay;
 
 use crate::chain::{Chain, Stop};
-use crate::clock;
 use crate::connection::{self, farewell};
 use crate::ending::Ending;
 use crate::outbound;

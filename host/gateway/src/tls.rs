@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use lockgate_config::model::{CertificateFiles, Protocol, TlsSettings};
-use lockgate_sandbox::exchange::TlsFacts;
+use lockgate_exchange::TlsFacts;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{self, Ticketer};
 use rustls::server::{ClientHello, ResolvesServerCert};

@@ -10,12 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
-use lockgate_sandbox::exchange::Exchange;
+use lockgate_exchange::{Exchange, clock};
 use lockgate_sandbox::{CallTrace, Payloads};
 use lockgate_units::Period;
 use serde::{Deserialize, Serialize};
-
-use crate::clock;
 
 /// Requests that one rule may choose at most.
 const MOST_REQUESTS: u64 = 1000;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lockgate_sandbox::exchange::SharedExchange;
+use lockgate_exchange::SharedExchange;
 use lockgate_sandbox::{
     Callout, CalloutReply, Failure, LogLevel, MetricKind, Outside, Plugin, QueueTarget, Status, TickTarget, Vm,
 };

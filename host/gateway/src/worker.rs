@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use lockgate_exchange::clock;
 use lockgate_sandbox::{Outside, VmReport};
 use rustc_hash::FxHashMap;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle as Task;
 
-use crate::clock;
 use crate::listener;
 use crate::metrics::Registry;
 use crate::outside::World;

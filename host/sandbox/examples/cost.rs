@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use lockgate_sandbox::exchange::{Connection, Exchange, Facts, RequestHead, ResponseHead, Scheme, SharedExchange};
+use lockgate_exchange::{Connection, Exchange, Facts, RequestHead, ResponseHead, Scheme, SharedExchange};
 use lockgate_sandbox::settings::{Capabilities, Isolation, Limits, OnError};
 use lockgate_sandbox::{
     Callout, CalloutReply, Engine, EngineSettings, Failure, LogLevel, MetricKind, Outside, Plugin, PluginSpec,

@@ -6,11 +6,6 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 
-pub mod exchange;
-pub mod manifest;
-pub mod settings;
-pub mod surface;
-
 mod backoff;
 mod calls;
 mod engine;
@@ -25,6 +20,7 @@ mod incident;
 mod inspect;
 mod instance;
 mod link;
+pub mod manifest;
 mod memory;
 mod module;
 mod os;
@@ -33,8 +29,10 @@ mod plugin;
 mod profile;
 mod properties;
 mod report;
+pub mod settings;
 mod state;
 mod stream;
+pub mod surface;
 mod suspects;
 mod trace;
 mod trap;

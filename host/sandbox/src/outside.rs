@@ -13,8 +13,8 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use lockgate_abi::{LogLevel, MetricKind, Status};
+use lockgate_exchange::{RequestHead, SharedExchange};
 
-use crate::exchange::{RequestHead, SharedExchange};
 use crate::failure::Failure;
 use crate::incident::{Refusal, VmEvent};
 use crate::os;

@@ -8,9 +8,9 @@ mod place;
 
 use lockgate_abi::protobuf::Message;
 use lockgate_abi::{PropertyPath, PropertyValue};
+use lockgate_exchange::{Exchange, Properties};
 use smallvec::SmallVec;
 
-use crate::exchange::{Exchange, Properties};
 use crate::plugin::Plugin;
 
 /// A value as the guest gets it. Most are short.

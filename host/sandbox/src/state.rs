@@ -14,17 +14,14 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use lockgate_abi::{LogLevel, MapType, Status};
+use lockgate_exchange::{Asked, SharedExchange};
 use rustc_hash::FxHashMap;
 use wasmtime::{Memory, TypedFunc};
 
-pub(crate) use declared::{Declaration, Declared, PropertyLife};
-pub(crate) use limits::{Budget, MemoryCap};
 use numbered::Numbered;
-pub(crate) use phase::Phase;
 
 use self::limits::{LineGate, Verdict};
 use crate::calls::CallSet;
-use crate::exchange::{Asked, SharedExchange};
 use crate::headers::HeaderFilter;
 use crate::incident::{Expulsion, Refusal};
 use crate::outside::{CalloutResult, GrpcEvent, GrpcStream, Inbox, Outside};
@@ -32,6 +29,10 @@ use crate::plugin::Plugin;
 use crate::report::Work;
 use crate::suspects::Fingerprint;
 use crate::trace::{CallTrace, Traced};
+
+pub(crate) use declared::{Declaration, Declared, PropertyLife};
+pub(crate) use limits::{Budget, MemoryCap};
+pub(crate) use phase::Phase;
 
 /// The id of the one root context of a VM. Streams count up from here.
 pub(crate) const ROOT: u32 = 1;

@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use lockgate_abi::{Action, MapType, PeerType};
+use lockgate_exchange::{SharedExchange, Way};
 use wasmtime::TypedFunc;
 
-use crate::exchange::{SharedExchange, Way};
 use crate::exports::HeadersHook;
 use crate::failure::Failure;
 use crate::headers::MapView;

@@ -14,9 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use lockgate_exchange::RequestHead;
 use rustc_hash::FxHashMap;
-
-use crate::exchange::RequestHead;
 
 /// Fingerprints that one plugin's suspects take at most.
 const MOST: usize = 1024;
@@ -151,7 +150,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue, Method};
 
     use super::*;
-    use crate::exchange::Scheme;
+    use lockgate_exchange::Scheme;
 
     fn request(headers: &[(&'static str, &'static str)]) -> RequestHead {
         let mut map = HeaderMap::new();

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lockgate_exchange::SharedExchange;
+
 use crate::backoff::{self, Backoff};
-use crate::exchange::SharedExchange;
 use crate::failure::{Failure, FailureKind};
 use crate::incident::VmEvent;
 use crate::instance::{Hold, Instance, Life, Record, failure};

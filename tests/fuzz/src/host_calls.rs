@@ -1,16 +1,18 @@
 //! Every host call with arbitrary numbers, in every callback of a stream: whatever a guest passes, it gets a status, the VM lives,
 //! and no context outlives its stream.
 
-use crate::bytes::Bytes;
-use crate::guest::{self, DICTIONARY, END, MEMORY, RECORD, RECORDS, SCRIPT};
-use crate::world::{World, answer, exchange, headers};
+use std::rc::Rc;
+
 use http::StatusCode;
-use lockgate_sandbox::exchange::{ResponseHead, SharedExchange};
+use lockgate_exchange::{ResponseHead, SharedExchange};
 use lockgate_sandbox::settings::{Capabilities, Isolation, Limits, OnError};
 use lockgate_sandbox::surface::{self, HostFunction, Parameter};
 use lockgate_sandbox::{CalloutFailure, Engine, EngineSettings, Outside, Plugin, PluginSpec, Stream, Vm};
 use lockgate_units::Period;
-use std::rc::Rc;
+
+use crate::bytes::Bytes;
+use crate::guest::{self, DICTIONARY, END, MEMORY, RECORD, RECORDS, SCRIPT};
+use crate::world::{World, answer, exchange, headers};
 
 /// A VM is replaced after so many inputs: what went before an input is known from its number.
 const INPUTS_OF_A_VM: u64 = 4096;
@@ -266,10 +268,7 @@ impl HostCalls {
     }
 }
 
-fn body(
-    exchange: &SharedExchange,
-    which: fn(&mut lockgate_sandbox::exchange::Exchange) -> &mut lockgate_sandbox::exchange::BodyBuffer,
-) {
+fn body(exchange: &SharedExchange, which: fn(&mut lockgate_exchange::Exchange) -> &mut lockgate_exchange::BodyBuffer) {
     let mut exchange = exchange.borrow_mut();
     which(&mut exchange).push(bytes::Bytes::from_static(b"0123456789"));
     which(&mut exchange).push(bytes::Bytes::from_static(b"abc"));

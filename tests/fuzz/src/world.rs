@@ -1,17 +1,18 @@
 //! The outside of fuzzed VMs: it answers everything from memory, keeps little, and is never wrong about it.
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use lockgate_sandbox::exchange::{Connection, Exchange, Facts, RequestHead, Scheme, SharedExchange};
-use lockgate_sandbox::{
-    Callout, CalloutReply, CalloutResponse, CalloutResult, Failure, LogLevel, MetricKind, Outside, Plugin, QueueTarget,
-    Status, TickTarget,
-};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use lockgate_exchange::{Connection, Exchange, Facts, RequestHead, Scheme, SharedExchange};
+use lockgate_sandbox::{
+    Callout, CalloutReply, CalloutResponse, CalloutResult, Failure, LogLevel, MetricKind, Outside, Plugin, QueueTarget,
+    Status, TickTarget,
+};
 
 /// No table grows past this.
 const BOUND: usize = 64;

@@ -3,10 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
+use lockgate_json::pointer::Pointer;
+use lockgate_json::problem::Problem;
 
 use crate::model::HostPattern;
-use crate::pointer::Pointer;
-use crate::problem::Problem;
 
 /// A socket to listen on: an IP address and a port.
 pub(super) fn listen(text: &str, here: &Pointer) -> Result<SocketAddr, Problem> {

@@ -1,12 +1,13 @@
 //! Chains: lists of plugins, by name or in place.
 
+use lockgate_json::diagnostic::listed;
+use lockgate_json::pointer::Pointer;
+use lockgate_json::problem::{Problem, Problems};
+use lockgate_json::tree::{Node, Value};
+
 use super::entry;
 use super::plugins::Plugins;
-use crate::diagnostic::listed;
 use crate::model::PluginIndex;
-use crate::pointer::Pointer;
-use crate::problem::{Problem, Problems};
-use crate::tree::{Node, Value};
 
 /// The named chains.
 pub(super) struct Chains(Vec<(String, Vec<PluginIndex>)>);

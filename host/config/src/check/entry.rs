@@ -1,12 +1,11 @@
 //! Reads one entry of the tree into its raw type, so that a mistake in it costs nothing but itself.
 
+use lockgate_json::decode::decode;
+use lockgate_json::pointer::Pointer;
+use lockgate_json::problem::{Problem, Problems};
+use lockgate_json::tree::{Node, Value};
 use lockgate_units::{Period, Size};
 use serde::de::DeserializeOwned;
-
-use crate::decode::decode;
-use crate::pointer::Pointer;
-use crate::problem::{Problem, Problems};
-use crate::tree::{Node, Value};
 
 /// The raw form of `node`; what is wrong in it is told (unless it was already) and left out.
 /// None if what is left is not enough, or nothing that the type could be read from.

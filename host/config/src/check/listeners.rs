@@ -5,6 +5,9 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use lockgate_json::pointer::Pointer;
+use lockgate_json::problem::{Problem, Problems};
+use lockgate_json::tree::{Node, Value};
 use lockgate_units::Size;
 
 use super::chains::Chains;
@@ -12,12 +15,9 @@ use super::plugins::Plugins;
 use super::upstreams::Upstreams;
 use super::{addresses, entry};
 use crate::model::{Admin, CertificateFiles, ClientAuthority, Forwarding, Listener, Protocol, TlsSettings};
-use crate::pointer::Pointer;
-use crate::problem::{Problem, Problems};
 use crate::raw;
 use crate::settings::{DEFAULT_TCP_IDLE_TIMEOUT, ListenerLimits};
 use crate::substitute::Surroundings;
-use crate::tree::{Node, Value};
 
 /// What a listener may refer to.
 pub(super) struct Targets<'a, 'b> {

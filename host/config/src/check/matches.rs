@@ -1,13 +1,13 @@
 //! A route's conditions: hosts, paths, methods, expressions in their types.
 
 use http::{HeaderName, HeaderValue, Method, header};
+use lockgate_json::diagnostic::did_you_mean;
+use lockgate_json::pointer::Pointer;
+use lockgate_json::problem::{Problem, Problems};
 use regex::{Regex, RegexBuilder};
 
 use super::{addresses, paths};
-use crate::diagnostic::did_you_mean;
 use crate::model::{Match, PathMatch, ValueMatch};
-use crate::pointer::Pointer;
-use crate::problem::{Problem, Problems};
 use crate::raw;
 
 /// Compiled expressions stay below this many bytes each.

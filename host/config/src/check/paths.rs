@@ -1,8 +1,8 @@
 //! Paths of routes. What is matched is the normalised path, so a path that is not normal would never match: it is refused,
 //! with its normal form.
 
-use crate::pointer::Pointer;
-use crate::problem::Problem;
+use lockgate_json::pointer::Pointer;
+use lockgate_json::problem::Problem;
 
 /// A path that can be matched.
 pub(super) fn path(text: &str, here: &Pointer) -> Result<String, Problem> {

@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use http::HeaderName;
+use lockgate_json::pointer::Pointer;
+use lockgate_json::problem::{Problem, Problems};
+use lockgate_json::tree::{Node, Value};
 use lockgate_sandbox::settings::{Capabilities, Limits};
 use lockgate_units::Size;
 
@@ -10,10 +13,7 @@ use super::entry;
 use super::signatures::Signatures;
 use super::upstreams::Upstreams;
 use crate::model::{PluginIndex, PluginModel};
-use crate::pointer::Pointer;
-use crate::problem::{Problem, Problems};
 use crate::raw;
-use crate::tree::{Node, Value};
 
 /// All plugins so far.
 pub(super) struct Plugins<'a> {

@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 
+use lockgate_json::pointer::Pointer;
+use lockgate_json::problem::{Problem, Problems};
+use lockgate_json::tree::{Node, Value};
 use lockgate_units::Period;
 
 use super::chains::Chains;
@@ -9,11 +12,8 @@ use super::plugins::Plugins;
 use super::upstreams::Upstreams;
 use super::{entry, listeners, matches, paths};
 use crate::model::{Match, PathMatch, Rewrite, Route, UpstreamIndex};
-use crate::pointer::Pointer;
-use crate::problem::{Problem, Problems};
 use crate::raw;
 use crate::settings::DEFAULT_ROUTE_TIMEOUT;
-use crate::tree::{Node, Value};
 
 /// The routes in the order of the file. Without the key `routes`, one upstream gets everything.
 pub(super) fn read(

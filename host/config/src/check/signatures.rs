@@ -1,15 +1,15 @@
 //! The keys that modules may be signed with, and which of them a plugin asks for. Whether a module is signed is for the gateway to
 //! find out.
 
+use lockgate_json::pointer::Pointer;
+use lockgate_json::problem::{Problem, Problems};
+use lockgate_json::tree::Node;
 use rustls_pki_types::SubjectPublicKeyInfoDer;
 use rustls_pki_types::pem::PemObject;
 
 use super::entry;
 use crate::model::SigningKey;
-use crate::pointer::Pointer;
-use crate::problem::{Problem, Problems};
 use crate::settings::SignatureSettings;
-use crate::tree::Node;
 
 /// What stands before the key's 32 bytes in an Ed25519 `SubjectPublicKeyInfo` (RFC 8410).
 const PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];

@@ -1,12 +1,12 @@
 //! Upstreams: their settings are the upstream crate's; here they are read, named and looked up.
 
+use lockgate_json::pointer::Pointer;
+use lockgate_json::problem::{Problem, Problems};
+use lockgate_json::tree::Node;
 use lockgate_upstream::{EndpointSettings, UpstreamSettings};
 
 use super::entry;
 use crate::model::{NamedUpstream, UpstreamIndex};
-use crate::pointer::Pointer;
-use crate::problem::{Problem, Problems};
-use crate::tree::Node;
 
 /// All upstreams. Indices are only good if no problem was found.
 pub(super) struct Upstreams {

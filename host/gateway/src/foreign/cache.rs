@@ -19,12 +19,12 @@ use http::header::{
 };
 use http::{HeaderMap, Method, StatusCode};
 use lockgate_abi::Status;
-use lockgate_sandbox::exchange::{BodySink, Exchange, LocalResponse, SharedExchange, Tap};
+use lockgate_exchange::{BodySink, Exchange, LocalResponse, SharedExchange, Tap, clock};
 use lockgate_store::{Filling, Hit, NewEntry, Store};
 use serde::{Deserialize, Serialize};
 
 use super::{bad, conditional, read, write};
-use crate::{clock, inbound};
+use crate::inbound;
 
 const NAME: &str = "lockgate.cache";
 

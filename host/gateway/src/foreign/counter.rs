@@ -8,12 +8,12 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use lockgate_abi::Status;
+use lockgate_exchange::clock;
 use lockgate_store::{Outcome, Rule, Store};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::{bad, read, write};
-use crate::clock;
 
 const NAME: &str = "lockgate.counter";
 

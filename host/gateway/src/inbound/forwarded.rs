@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
-use lockgate_sandbox::exchange::Scheme;
+use lockgate_exchange::Scheme;
 use smallvec::SmallVec;
 
 use super::fields::{self, Present};

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Request, Version};
 use lockgate_config::model::EscapedSlashes;
-use lockgate_sandbox::exchange::Scheme;
+use lockgate_exchange::Scheme;
 use proptest::prelude::*;
 
 use super::*;

@@ -2,7 +2,7 @@
 
 use std::cell::RefMut;
 
-use lockgate_sandbox::exchange::BodyBuffer;
+use lockgate_exchange::BodyBuffer;
 use lockgate_sandbox::{Action, Failure, Stream};
 
 use super::stage::Part;

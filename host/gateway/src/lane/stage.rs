@@ -1,6 +1,6 @@
 //! One plugin as one message meets it: what of the body it holds, and who listens behind it.
 
-use lockgate_sandbox::exchange::{BodyBuffer, BodySink};
+use lockgate_exchange::{BodyBuffer, BodySink};
 
 /// How much of the message is known behind a piece of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

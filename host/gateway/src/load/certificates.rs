@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lockgate_config::model::{Listener, Model, Protocol};
-use lockgate_config::{Diagnostic, Document};
+use lockgate_json::{Diagnostic, Document};
 
 use crate::snapshot::Snapshot;
 use crate::tls::CertificateStore;

@@ -1,8 +1,8 @@
 //! Chains that are too long for one exchange to tell their plugins apart.
 
 use lockgate_config::model::{Listener, Model, Protocol, Route};
-use lockgate_config::{Diagnostic, Document};
-use lockgate_sandbox::exchange::Positions;
+use lockgate_exchange::Positions;
+use lockgate_json::{Diagnostic, Document};
 
 /// Chains with more plugins than one request can tell apart.
 pub(super) fn long_chains<'a>(model: &'a Model, document: &'a Document) -> impl Iterator<Item = Diagnostic> + 'a {

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use lockgate_config::model::Route;
-use lockgate_sandbox::exchange::RequestHead;
+use lockgate_exchange::RequestHead;
 
 use super::RouteIndex;
 use super::conditions::Conditions;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use http::{HeaderName, Method};
 use lockgate_config::model::{Match, ValueMatch};
-use lockgate_sandbox::exchange::RequestHead;
+use lockgate_exchange::RequestHead;
 
 /// All of these must hold; an empty list always does.
 #[derive(Debug)]

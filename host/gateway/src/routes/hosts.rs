@@ -1,7 +1,7 @@
 //! The first step: the request's host picks tables of paths, the most specific one first.
 
 use lockgate_config::model::{HostPattern, Route};
-use lockgate_sandbox::exchange::RequestHead;
+use lockgate_exchange::RequestHead;
 use rustc_hash::FxHashMap;
 
 use super::RouteIndex;

@@ -1,7 +1,7 @@
 //! The second step: the path picks lists of candidates, the most specific one first.
 
 use lockgate_config::model::{PathMatch, Route};
-use lockgate_sandbox::exchange::RequestHead;
+use lockgate_exchange::RequestHead;
 use regex::Regex;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;

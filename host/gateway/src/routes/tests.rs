@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use lockgate_config::model::{HostPattern, Match, PathMatch, Route, UpstreamIndex, ValueMatch};
-use lockgate_sandbox::exchange::{RequestHead, Scheme};
+use lockgate_exchange::{RequestHead, Scheme};
 use proptest::prelude::*;
 use proptest::sample::select;
 use regex::Regex;

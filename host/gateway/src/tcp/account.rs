@@ -9,13 +9,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use lockgate_sandbox::exchange::Way;
+use lockgate_exchange::{Way, clock};
 use lockgate_sandbox::{Hooks, PeerType};
 
 use super::flow::Told;
 use crate::access_log::{AccessLog, ConnectionRecord, PluginTimes};
 use crate::chain::{Chain, Direction, Stop};
-use crate::clock;
 use crate::ending::Ending;
 use crate::metrics::{Phase, TcpSeries};
 use crate::pulse::{Order, Pulse};

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use lockgate_sandbox::exchange::{BodyBuffer, Positions, Way};
+use lockgate_exchange::{BodyBuffer, Positions, Way};
 use lockgate_sandbox::{Action, PeerType};
 
 use crate::chain::{Chain, Direction, Link, Stop};

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use lockgate_sandbox::exchange::CertificateFacts;
+use lockgate_exchange::CertificateFacts;
 use ring::digest;
 
 use crate::der::{OBJECT_IDENTIFIER, Reader, SEQUENCE};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lockgate_sandbox::exchange::CertificateFacts;
+use lockgate_exchange::CertificateFacts;
 use rustc_hash::FxHashMap;
 use rustls::sign::CertifiedKey;
 use webpki::EndEntityCert;

@@ -2,8 +2,7 @@
 
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-
-use crate::exchange::Scheme;
+use lockgate_exchange::Scheme;
 
 /// Why a header write is refused. The plugin gets BAD_ARGUMENT, the log gets this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

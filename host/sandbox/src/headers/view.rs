@@ -2,10 +2,10 @@
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use lockgate_abi::MapType;
+use lockgate_exchange::{Exchange, RequestHead};
 
 use super::filter::HeaderFilter;
 use super::find;
-use crate::exchange::{Exchange, RequestHead};
 use crate::outside::{CalloutResponse, GrpcEvent};
 
 /// A header map as a guest reads it.

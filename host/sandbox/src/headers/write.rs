@@ -3,11 +3,11 @@
 use http::header::{CONTENT_LENGTH, Entry};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use lockgate_abi::MapType;
+use lockgate_exchange::{Exchange, RequestHead, Scheme};
 
 use super::checks::{self, MAX_FIELDS, Refused};
 use super::filter::HeaderFilter;
 use super::find;
-use crate::exchange::{Exchange, RequestHead, Scheme};
 
 /// A header map as a guest changes it.
 pub(crate) struct MapMut<'a> {

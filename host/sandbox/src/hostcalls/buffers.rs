@@ -1,11 +1,11 @@
 //! `proxy_get_buffer_bytes`, `proxy_get_buffer_status`, `proxy_set_buffer_bytes`.
 
 use lockgate_abi::{BufferType, Status};
+use lockgate_exchange::{BodyBuffer, Exchange, Side, Way};
 use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
-use crate::exchange::{BodyBuffer, Exchange, Side, Way};
 use crate::guest::{self, Answer, Caller, Out, Span, host_call};
 use crate::incident::{Expulsion, Refusal};
 use crate::outside::GrpcEvent;

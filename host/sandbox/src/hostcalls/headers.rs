@@ -1,12 +1,12 @@
 //! `proxy_*_header_map_*`: reading and writing header maps.
 
 use lockgate_abi::{AbiVersion, MapType, PairsWriter, Status, decode_pairs};
+use lockgate_exchange::Exchange;
 use smallvec::SmallVec;
 use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
-use crate::exchange::Exchange;
 use crate::guest::{self, Answer, Caller, Halt, Out, Span, host_call};
 use crate::headers::{MapMut, MapView, Refused};
 use crate::incident::{Expulsion, Refusal};

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use lockgate_abi::{Status, StreamType, decode_pairs};
+use lockgate_exchange::LocalResponse;
 use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
-use crate::exchange::LocalResponse;
 use crate::guest::{self, Answer, Caller, Span, host_call};
 use crate::headers::local_headers;
 use crate::incident::{Expulsion, Refusal};

@@ -3,9 +3,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use lockgate_exchange::SharedExchange;
+
 use super::later::Job;
 use super::{Instance, Root};
-use crate::exchange::SharedExchange;
 use crate::failure::Failure;
 use crate::state::{Context, ContextLife, Phase, ROOT, State};
 use crate::suspects::Fingerprint;

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue};
 use lockgate_abi::Status;
+use lockgate_exchange::ResponseHead;
 
 use super::Inbox;
-use crate::exchange::ResponseHead;
 
 /// A gRPC call or stream that a plugin wants to be opened.
 #[derive(Clone, Debug)]

@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use lockgate_abi::{MapType, PairsWriter, PropertyValue};
+use lockgate_exchange::Exchange;
 
 use super::Bytes;
-use crate::exchange::Exchange;
 use crate::headers::MapView;
 
 /// `request.*`.

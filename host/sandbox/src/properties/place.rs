@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use lockgate_abi::PropertyValue;
+use lockgate_exchange::{Exchange, TlsFacts};
 
 use super::Bytes;
-use crate::exchange::{Exchange, TlsFacts};
 
 /// `source.*`, `destination.*`, `connection.*`, `upstream.*` and `lockgate.*`, by the first part of the path.
 pub(super) fn of(exchange: &Exchange, first: &str, rest: &[&str]) -> Option<Bytes> {

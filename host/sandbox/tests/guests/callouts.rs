@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use lockgate_sandbox::exchange::ResponseHead;
+use lockgate_exchange::ResponseHead;
 use lockgate_sandbox::{Action, CalloutFailure, CalloutResponse, GrpcEvent, Stream};
 
 use super::stage::{Bell, Stage, exchange, guest, plugin};

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use lockgate_sandbox::exchange::{BodyBuffer, Exchange, SharedExchange, Way};
+use lockgate_exchange::{BodyBuffer, Exchange, SharedExchange, Way};
 use lockgate_sandbox::{Action, PeerType};
 
 use super::stage::{Bell, exchange, guest, plugin};

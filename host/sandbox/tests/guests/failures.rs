@@ -21,7 +21,7 @@ fn trapping() -> Vec<u8> {
 }
 
 /// A request that traps; each `nth` is another one, as one that ends two VMs is kept away.
-fn poisoned(nth: u32) -> lockgate_sandbox::exchange::SharedExchange {
+fn poisoned(nth: u32) -> lockgate_exchange::SharedExchange {
     let exchange = exchange();
     exchange.borrow_mut().request.headers.insert("x-trap", nth.into());
     exchange

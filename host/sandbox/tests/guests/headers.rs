@@ -1,7 +1,7 @@
 //! Header maps: reading, writing, and writes that must not be.
 
 use http::HeaderValue;
-use lockgate_sandbox::exchange::ResponseHead;
+use lockgate_exchange::ResponseHead;
 use lockgate_sandbox::settings::Capabilities;
 
 use super::stage::{Stage, exchange, guest, on_request_headers, plugin, said_on_request};

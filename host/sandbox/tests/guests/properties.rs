@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockgate_sandbox::exchange::{CertificateFacts, ResponseHead, SharedExchange, TlsFacts};
+use lockgate_exchange::{CertificateFacts, ResponseHead, SharedExchange, TlsFacts};
 
 use super::stage::{exchange, guest, on_request_headers, plugin};
 

@@ -175,7 +175,7 @@ fn trapping() -> Vec<u8> {
     )
 }
 
-fn poisoned(poison: &str) -> lockgate_sandbox::exchange::SharedExchange {
+fn poisoned(poison: &str) -> lockgate_exchange::SharedExchange {
     let exchange = exchange();
     let value = http::HeaderValue::from_str(poison).unwrap();
     exchange.borrow_mut().request.headers.insert("x-trap", value);
@@ -183,7 +183,7 @@ fn poisoned(poison: &str) -> lockgate_sandbox::exchange::SharedExchange {
 }
 
 /// Opens a stream as soon as there is a VM.
-fn when_there_is_one(stage: &Stage, request: impl Fn() -> lockgate_sandbox::exchange::SharedExchange) -> Stream {
+fn when_there_is_one(stage: &Stage, request: impl Fn() -> lockgate_exchange::SharedExchange) -> Stream {
     let end = Instant::now() + Duration::from_secs(10);
     loop {
         match stage.vm.open(&request()) {

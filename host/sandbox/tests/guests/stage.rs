@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
-use lockgate_sandbox::exchange::{Connection, Exchange, Facts, RequestHead, Scheme, SharedExchange};
+use lockgate_exchange::{Connection, Exchange, Facts, RequestHead, Scheme, SharedExchange};
 use lockgate_sandbox::settings::{Capabilities, Isolation, Limits, OnError};
 use lockgate_sandbox::{
     Callout, CalloutReply, Engine, EngineSettings, Failure, GrpcCall, GrpcReply, GrpcStream, Lingering, LoadError,

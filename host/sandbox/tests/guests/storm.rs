@@ -1,8 +1,9 @@
 //! Arbitrary integers at every host call: whatever a guest passes, it gets a status and the host lives.
 
-use super::stage::{exchange, guest, plugin};
-use lockgate_sandbox::exchange::ResponseHead;
+use lockgate_exchange::ResponseHead;
 use lockgate_units::{Period, Size};
+
+use super::stage::{exchange, guest, plugin};
 
 /// Host calls by name with the number of their `i32` parameters.
 const CALLS: &[(&str, usize)] = &[

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use http::header::{ACCEPT_ENCODING, CONNECTION, IF_NONE_MATCH, SET_COOKIE};
 use http::uri::PathAndQuery;
-use lockgate_sandbox::exchange::{Connection, Facts, RequestHead, ResponseHead, Scheme};
+use lockgate_exchange::{Connection, Facts, RequestHead, ResponseHead, Scheme};
 use lockgate_store::{CacheLimits, StoreSettings};
 use serde_json::{Value, json};
 

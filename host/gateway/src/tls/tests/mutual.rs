@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lockgate_config::model::{ClientAuthority, ClientCertificates, Protocol, TlsSettings};
-use lockgate_sandbox::exchange::TlsFacts;
+use lockgate_exchange::TlsFacts;
 use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, SanType};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, HandshakeKind};

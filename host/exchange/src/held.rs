@@ -3,7 +3,7 @@
 
 use smallvec::SmallVec;
 
-use super::BodyBuffer;
+use crate::body::BodyBuffer;
 
 /// Whose body it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +38,14 @@ impl HeldBodies {
         at.map_or_else(BodyBuffer::default, |at| self.0.swap_remove(at).body)
     }
 
-    pub(crate) fn find(&self, position: usize, side: Side) -> Option<&BodyBuffer> {
+    /// What the plugin at `position` holds, if it holds anything.
+    pub fn find(&self, position: usize, side: Side) -> Option<&BodyBuffer> {
         let held = self.0.iter().find(|held| held.is_of(position, side));
         held.map(|held| &held.body)
     }
 
-    pub(crate) fn find_mut(&mut self, position: usize, side: Side) -> Option<&mut BodyBuffer> {
+    /// The same, to be changed.
+    pub fn find_mut(&mut self, position: usize, side: Side) -> Option<&mut BodyBuffer> {
         let held = self.0.iter_mut().find(|held| held.is_of(position, side));
         held.map(|held| &mut held.body)
     }

@@ -7,45 +7,50 @@ use crate::pointer;
 
 /// A value and where it begins.
 #[derive(Clone, PartialEq)]
-pub(crate) struct Node {
+pub struct Node {
     /// Byte offset of its first character.
-    pub(crate) at: usize,
+    pub at: usize,
     /// The value.
-    pub(crate) value: Value,
+    pub value: Value,
     /// A mistake in it was already told: whoever reads the object that it is in reads on as if it were not there.
-    pub(crate) faulty: bool,
+    pub faulty: bool,
 }
 
 /// What JSON knows.
 #[derive(Clone, PartialEq)]
-pub(crate) enum Value {
+pub enum Value {
+    /// `null`.
     Null,
+    /// `true` or `false`.
     Bool(bool),
     /// As it was written; its shape was checked.
     Number(String),
+    /// A text, its escapes undone.
     String(Text),
+    /// The elements, in order.
     Array(Vec<Node>),
+    /// The members, in order.
     Object(Vec<Member>),
 }
 
 /// A string.
 #[derive(Clone, PartialEq)]
-pub(crate) struct Text {
+pub struct Text {
     /// What it means.
-    pub(crate) value: String,
+    pub value: String,
     /// What was written, if something from the environment or a file was put in: shown instead of the value.
-    pub(crate) written: Option<String>,
+    pub written: Option<String>,
 }
 
 /// A member of an object.
 #[derive(Clone, PartialEq)]
-pub(crate) struct Member {
+pub struct Member {
     /// Its name, unescaped.
-    pub(crate) name: String,
+    pub name: String,
     /// Byte offset of its name's opening quote.
-    pub(crate) at: usize,
+    pub at: usize,
     /// Its value.
-    pub(crate) node: Node,
+    pub node: Node,
 }
 
 /// Longer strings are cut in messages.
@@ -53,7 +58,7 @@ const SHOWN_CHARS: usize = 60;
 
 impl Node {
     /// A value at `at`.
-    pub(crate) fn new(at: usize, value: Value) -> Node {
+    pub fn new(at: usize, value: Value) -> Node {
         Node {
             at,
             value,
@@ -62,7 +67,7 @@ impl Node {
     }
 
     /// The members of an object; of anything else none.
-    pub(crate) fn members(&self) -> &[Member] {
+    pub fn members(&self) -> &[Member] {
         match &self.value {
             Value::Object(members) => members,
             _ => &[],
@@ -70,7 +75,7 @@ impl Node {
     }
 
     /// The items of an array; of anything else none.
-    pub(crate) fn items(&self) -> &[Node] {
+    pub fn items(&self) -> &[Node] {
         match &self.value {
             Value::Array(items) => items,
             _ => &[],
@@ -78,7 +83,7 @@ impl Node {
     }
 
     /// The member called `name`, unless a mistake in it was already told.
-    pub(crate) fn member(&self, name: &str) -> Option<&Node> {
+    pub fn member(&self, name: &str) -> Option<&Node> {
         self.members()
             .iter()
             .find(|member| member.name == name && !member.node.faulty)
@@ -86,7 +91,7 @@ impl Node {
     }
 
     /// The text of a string.
-    pub(crate) fn text(&self) -> Option<&str> {
+    pub fn text(&self) -> Option<&str> {
         match &self.value {
             Value::String(text) => Some(&text.value),
             _ => None,
@@ -94,12 +99,12 @@ impl Node {
     }
 
     /// The value that `pointer` leads to.
-    pub(crate) fn find(&self, pointer: &str) -> Option<&Node> {
+    pub fn find(&self, pointer: &str) -> Option<&Node> {
         pointer::steps(pointer)?.try_fold(self, |node, step| node.step(&step))
     }
 
     /// Where the name of the member that `pointer` leads to stands.
-    pub(crate) fn find_name(&self, pointer: &str) -> Option<usize> {
+    pub fn find_name(&self, pointer: &str) -> Option<usize> {
         let (parent, _) = pointer.rsplit_once('/')?;
         let name = pointer::steps(pointer)?.last()?;
         self.find(parent)?
@@ -123,14 +128,14 @@ impl Node {
 
     /// Marks the smallest member around the value at `pointer` as faulty; an array's items cannot be left out alone,
     /// as the ones behind them would change places.
-    pub(crate) fn mark(&mut self, pointer: &str) {
+    pub fn mark(&mut self, pointer: &str) {
         let Some(steps) = pointer::steps(pointer) else { return };
         let steps: Vec<String> = steps.collect();
         mark_along(self, &steps);
     }
 
     /// Whether something from the environment or a file was put in anywhere inside.
-    pub(crate) fn is_secret(&self) -> bool {
+    pub fn is_secret(&self) -> bool {
         match &self.value {
             Value::String(text) => text.written.is_some(),
             Value::Array(items) => items.iter().any(Node::is_secret),
@@ -140,7 +145,7 @@ impl Node {
     }
 
     /// The value as a message may show it: as it was written, cut short, on one line.
-    pub(crate) fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         match &self.value {
             Value::Null => "null".to_owned(),
             Value::Bool(value) => value.to_string(),
@@ -157,7 +162,7 @@ impl Node {
     }
 
     /// The value as JSON text, secrets put in: what a plugin gets.
-    pub(crate) fn to_json(&self) -> String {
+    pub fn to_json(&self) -> String {
         let mut out = String::new();
         write_json(self, &mut out);
         out
@@ -224,7 +229,7 @@ fn json_string(text: &str) -> String {
 }
 
 /// `text` in quotes for a message, cut short.
-pub(crate) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     if text.chars().count() <= SHOWN_CHARS {
         return json_string(text);
     }

@@ -4,30 +4,30 @@
 
 use std::time::{Instant, SystemTime};
 
-use lockgate_sandbox::exchange::Moment;
+use crate::facts::Moment;
 
 /// The clock that durations are measured by.
-pub(crate) fn now() -> Instant {
+pub fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
 /// Tells the time of day.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Calendar {
+pub struct Calendar {
     /// When the runtime's clock stood there it was this time; none where the system knows better.
     anchor: Option<Moment>,
 }
 
 impl Calendar {
     /// A calendar on which it is now `time`, and which goes as the runtime's clock goes.
-    pub(crate) fn from(time: SystemTime) -> Self {
+    pub fn from(time: SystemTime) -> Self {
         Self {
             anchor: Some(Moment { instant: now(), time }),
         }
     }
 
     /// The time of day.
-    pub(crate) fn time(&self) -> SystemTime {
+    pub fn time(&self) -> SystemTime {
         match &self.anchor {
             None => SystemTime::now(),
             Some(anchor) => anchor.time + now().saturating_duration_since(anchor.instant),
@@ -35,7 +35,7 @@ impl Calendar {
     }
 
     /// Both at once.
-    pub(crate) fn moment(&self) -> Moment {
+    pub fn moment(&self) -> Moment {
         Moment {
             instant: now(),
             time: self.time(),

@@ -5,7 +5,7 @@ use crate::pointer::Pointer;
 
 /// Where in the text a mistake is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum Place {
     /// At the value's first character.
     Value,
     /// At the value's first character, for something that it lacks: the value itself is good.
@@ -18,18 +18,22 @@ pub(crate) enum Place {
 
 /// A mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Problem {
-    pub(crate) pointer: Pointer,
-    pub(crate) place: Place,
+pub struct Problem {
+    /// The value that is wrong.
+    pub pointer: Pointer,
+    /// What of it to show.
+    pub place: Place,
     /// None: `found …`, with the value as it was written.
-    pub(crate) message: Option<String>,
-    pub(crate) expected: Option<String>,
-    pub(crate) hint: Option<String>,
+    pub message: Option<String>,
+    /// What would be right.
+    pub expected: Option<String>,
+    /// The way out.
+    pub hint: Option<String>,
 }
 
 impl Problem {
     /// The value at `pointer` is not what it should be: `found …, expected …`.
-    pub(crate) fn unfit(pointer: Pointer, expected: impl Into<String>) -> Problem {
+    pub fn unfit(pointer: Pointer, expected: impl Into<String>) -> Problem {
         Problem {
             pointer,
             place: Place::Value,
@@ -40,7 +44,7 @@ impl Problem {
     }
 
     /// Something is wrong at `pointer`, in words.
-    pub(crate) fn told(pointer: Pointer, message: impl Into<String>) -> Problem {
+    pub fn told(pointer: Pointer, message: impl Into<String>) -> Problem {
         Problem {
             pointer,
             place: Place::Value,
@@ -51,7 +55,7 @@ impl Problem {
     }
 
     /// A name at `pointer` that is none of those `known`; `what` says what kind of name.
-    pub(crate) fn unknown_name<'a>(
+    pub fn unknown_name<'a>(
         pointer: Pointer,
         what: &str,
         name: &str,
@@ -66,7 +70,7 @@ impl Problem {
     }
 
     /// With what would have been right.
-    pub(crate) fn expected(self, expected: impl Into<String>) -> Problem {
+    pub fn expected(self, expected: impl Into<String>) -> Problem {
         Problem {
             expected: Some(expected.into()),
             ..self
@@ -74,7 +78,7 @@ impl Problem {
     }
 
     /// With the way out.
-    pub(crate) fn hint(self, hint: impl Into<String>) -> Problem {
+    pub fn hint(self, hint: impl Into<String>) -> Problem {
         Problem {
             hint: Some(hint.into()),
             ..self
@@ -82,12 +86,12 @@ impl Problem {
     }
 
     /// With the way out, if there is one.
-    pub(crate) fn hinted(self, hint: Option<String>) -> Problem {
+    pub fn hinted(self, hint: Option<String>) -> Problem {
         Problem { hint, ..self }
     }
 
     /// Shown at the member's name instead of its value.
-    pub(crate) fn at_name(self) -> Problem {
+    pub fn at_name(self) -> Problem {
         Problem {
             place: Place::Name,
             ..self
@@ -95,7 +99,7 @@ impl Problem {
     }
 
     /// Something is missing in the value, which is otherwise good.
-    pub(crate) fn around(self) -> Problem {
+    pub fn around(self) -> Problem {
         Problem {
             place: Place::Around,
             ..self
@@ -103,7 +107,7 @@ impl Problem {
     }
 
     /// Shown at a byte of the text.
-    pub(crate) fn at_byte(self, byte: usize) -> Problem {
+    pub fn at_byte(self, byte: usize) -> Problem {
         Problem {
             place: Place::Byte(byte),
             ..self
@@ -113,21 +117,21 @@ impl Problem {
 
 /// The mistakes found so far.
 #[derive(Debug, Default)]
-pub(crate) struct Problems(pub(crate) Vec<Problem>);
+pub struct Problems(pub Vec<Problem>);
 
 impl Problems {
     /// One more.
-    pub(crate) fn push(&mut self, problem: Problem) {
+    pub fn push(&mut self, problem: Problem) {
         self.0.push(problem);
     }
 
     /// Whether one was found at `pointer` or inside.
-    pub(crate) fn within(&self, pointer: &Pointer) -> bool {
+    pub fn within(&self, pointer: &Pointer) -> bool {
         self.0.iter().any(|problem| pointer.holds(&problem.pointer))
     }
 
     /// The value, or one more mistake.
-    pub(crate) fn keep<T>(&mut self, outcome: Result<T, Problem>) -> Option<T> {
+    pub fn keep<T>(&mut self, outcome: Result<T, Problem>) -> Option<T> {
         outcome.map_err(|problem| self.push(problem)).ok()
     }
 }

@@ -4,13 +4,6 @@
 //! so a host call always finds it free. It holds no I/O: what a plugin asks for is noted in [`Asked`], and the pipeline
 //! does it when the callback has returned.
 
-mod ask;
-mod body;
-mod facts;
-mod halves;
-mod held;
-mod properties;
-
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::Waker;
@@ -19,12 +12,12 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use smallvec::SmallVec;
 
-pub use ask::{Asked, LocalResponse, Positions};
-pub use body::{BodyBuffer, BodySink, Tap};
-pub use facts::{CertificateFacts, Connection, Facts, Moment, TlsFacts};
-pub use halves::{Halves, Way};
-pub use held::{HeldBodies, Side};
-pub use properties::{Properties, PropertiesFull};
+use crate::ask::Asked;
+use crate::body::{BodyBuffer, Tap};
+use crate::facts::Facts;
+use crate::halves::Halves;
+use crate::held::HeldBodies;
+use crate::properties::Properties;
 
 /// An exchange as it is handed around on its worker.
 pub type SharedExchange = Rc<RefCell<Exchange>>;

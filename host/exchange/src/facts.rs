@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderValue;
 
-use super::properties::Properties;
+use crate::properties::Properties;
 
 /// One client connection; its requests share it.
 #[derive(Clone, Debug)]

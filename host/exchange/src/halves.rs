@@ -1,6 +1,6 @@
 //! A TCP connection's bytes as one plugin sees them: what has come and was not let go yet, each way.
 
-use super::body::BodyBuffer;
+use crate::body::BodyBuffer;
 
 /// A direction of a TCP connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

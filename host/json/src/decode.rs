@@ -15,7 +15,7 @@ use crate::tree::{Member, Node, Value};
 ///
 /// # Errors
 /// The first mistake that `T` finds.
-pub(crate) fn decode<T: DeserializeOwned>(node: &Node, here: &Pointer) -> Result<T, Problem> {
+pub fn decode<T: DeserializeOwned>(node: &Node, here: &Pointer) -> Result<T, Problem> {
     T::deserialize(Source(node)).map_err(|error| {
         let mut pointer = here.clone();
         let mut place = Some(node);

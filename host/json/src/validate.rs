@@ -18,8 +18,9 @@ use std::cell::Cell;
 use std::collections::HashMap;
 
 use regex::{Regex, RegexBuilder};
-use rules::{list, text};
 use serde_json::{Map, Value as Json};
+
+use rules::{list, text};
 
 use crate::diagnostic::did_you_mean;
 use crate::pointer::Pointer;
@@ -27,8 +28,7 @@ use crate::problem::Problem;
 use crate::tree::{Node, Value};
 
 /// Every keyword of our own schema that is obeyed here or that only informs a reader.
-#[cfg(test)]
-pub(crate) const KEYWORDS: &[&str] = &[
+pub const KEYWORDS: &[&str] = &[
     "$ref",
     "$defs",
     "$schema",
@@ -68,12 +68,12 @@ const LONGEST_PATTERN: usize = 4_096;
 const LARGEST_PATTERN: usize = 1 << 18;
 
 /// All the mistakes in `root`; empty when it is as `schema` says.
-pub(crate) fn validate(root: &Node, schema: &Json) -> Vec<Problem> {
+pub fn validate(root: &Node, schema: &Json) -> Vec<Problem> {
     judge(root, schema, &Pointer::root()).unwrap_or_default()
 }
 
 /// All the mistakes in `node`, which stands at `here`; none if the schema asks for more work than it is worth.
-pub(crate) fn judge(node: &Node, schema: &Json, here: &Pointer) -> Option<Vec<Problem>> {
+pub fn judge(node: &Node, schema: &Json, here: &Pointer) -> Option<Vec<Problem>> {
     let mut validator = Validator {
         schema,
         patterns: HashMap::new(),

@@ -20,7 +20,7 @@ const MAX_DEPTH: usize = 100;
 ///
 /// # Errors
 /// The first syntax error.
-pub(crate) fn read(text: &str, problems: &mut Problems) -> Result<Node, Problem> {
+pub fn read(text: &str, problems: &mut Problems) -> Result<Node, Problem> {
     // A byte order mark is not part of the text (RFC 8259, section 8.1).
     let at = if text.starts_with('\u{feff}') {
         '\u{feff}'.len_utf8()

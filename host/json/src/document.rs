@@ -1,11 +1,10 @@
 //! The document that a model came from, kept to tell later mistakes at their place: a plugin that refuses its
 //! configuration, a module that cannot be loaded.
 
-use std::fmt;
-use std::iter;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fmt, iter};
 
 use serde::de::IgnoredAny;
 
@@ -31,7 +30,8 @@ struct Inner {
 }
 
 impl Document {
-    pub(crate) fn new(file: &Path, text: String, root: Option<Node>) -> Document {
+    /// The file's text, with what was read from it; none where it is not JSON.
+    pub fn new(file: &Path, text: String, root: Option<Node>) -> Document {
         let lines = iter::once(0)
             .chain(text.match_indices('\n').map(|(newline, _)| newline + 1))
             .collect();
@@ -109,7 +109,7 @@ impl Document {
     }
 
     /// The same for what a pass over the document found.
-    pub(crate) fn diagnose(&self, problem: Problem) -> Diagnostic {
+    pub fn diagnose(&self, problem: Problem) -> Diagnostic {
         let pointer = problem.pointer.as_str();
         let node = self.inner.root.as_ref().and_then(|root| root.find(pointer));
         // A hint may say how the value would be right: not if that is secret.

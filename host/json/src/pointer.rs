@@ -4,36 +4,36 @@ use std::fmt;
 
 /// A path from the document's root to a value; the root itself is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
-pub(crate) struct Pointer(String);
+pub struct Pointer(String);
 
 impl Pointer {
     /// The whole document.
-    pub(crate) fn root() -> Pointer {
+    pub fn root() -> Pointer {
         Pointer::default()
     }
 
     /// A pointer that was made into text before.
-    pub(crate) fn parsed(text: &str) -> Pointer {
+    pub fn parsed(text: &str) -> Pointer {
         Pointer(text.to_owned())
     }
 
     /// The member `name` of the object here.
-    pub(crate) fn key(&self, name: &str) -> Pointer {
+    pub fn key(&self, name: &str) -> Pointer {
         Pointer(format!("{}/{}", self.0, name.replace('~', "~0").replace('/', "~1")))
     }
 
     /// The item at `index` of the array here.
-    pub(crate) fn index(&self, index: usize) -> Pointer {
+    pub fn index(&self, index: usize) -> Pointer {
         Pointer(format!("{}/{index}", self.0))
     }
 
     /// As text.
-    pub(crate) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Whether `other` is this value or lies inside it.
-    pub(crate) fn holds(&self, other: &Pointer) -> bool {
+    pub fn holds(&self, other: &Pointer) -> bool {
         other
             .0
             .strip_prefix(&self.0)
@@ -48,7 +48,7 @@ impl fmt::Display for Pointer {
 }
 
 /// The steps of a pointer's text, unescaped; none if it is not a pointer.
-pub(crate) fn steps(pointer: &str) -> Option<impl Iterator<Item = String> + '_> {
+pub fn steps(pointer: &str) -> Option<impl Iterator<Item = String> + '_> {
     let rest = match pointer.strip_prefix('/') {
         Some(rest) => Some(rest),
         None if pointer.is_empty() => None,

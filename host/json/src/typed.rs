@@ -13,10 +13,10 @@ use serde_json::Value;
 use crate::decode::decode;
 use crate::diagnostic::Report;
 use crate::document::Document;
-use crate::load::{not_text, report, unreadable};
 use crate::pointer::Pointer;
 use crate::problem::Problems;
 use crate::reader;
+use crate::report::{not_text, report, unreadable};
 use crate::validate::validate;
 
 /// Reads the file at `path`. Blocks on the file system.
