@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lockgate_config::AccessLogPath;
+use lockgate_telemetry::AccessLogPath;
 
 /// An API gateway whose behaviour is proxy-wasm plugins.
 #[derive(Debug, Parser)]

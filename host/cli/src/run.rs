@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use lockgate_gateway::RunOptions;
-use lockgate_gateway::trace::TraceRule;
+use lockgate_telemetry::call_trace::TraceRule;
 
 use crate::arguments::ServeOptions;
 use crate::outcome::Outcome;

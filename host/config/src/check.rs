@@ -20,12 +20,14 @@ use std::path::PathBuf;
 use lockgate_json::pointer::Pointer;
 use lockgate_json::problem::{Problem, Problems};
 use lockgate_json::tree::Node;
+use lockgate_store::settings::CacheSettings;
+use lockgate_telemetry::settings::{AccessLogPath, AccessLogSettings};
 use lockgate_units::Period;
 
 use self::listeners::Targets;
-use crate::model::{AccessLogPath, AccessLogSettings, Model};
+use crate::model::Model;
 use crate::raw;
-use crate::settings::{CacheSettings, DEFAULT_DRAIN_TIMEOUT};
+use crate::settings::DEFAULT_DRAIN_TIMEOUT;
 use crate::substitute::Surroundings;
 
 /// Reads the model from `root`; none if something is wrong, now or before.

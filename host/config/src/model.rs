@@ -7,20 +7,21 @@ mod plugins;
 mod routes;
 mod upstreams;
 
-use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use lockgate_http::settings::{EscapedSlashes, ListenerLimits};
+use lockgate_store::CacheSettings;
+use lockgate_telemetry::AccessLogSettings;
+use lockgate_tls::TlsSettings;
 use lockgate_units::Period;
 
-pub use crate::settings::{CacheSettings, ClientCertificates, EscapedSlashes, ListenerLimits};
 pub use plugins::{PluginIndex, PluginModel, SigningKey};
-pub use routes::{HostPattern, Match, PathMatch, Rewrite, Route, ValueMatch};
+pub use routes::{Rewrite, Route};
 pub use upstreams::{NamedUpstream, UpstreamIndex};
 
 /// A whole configuration. Every index in it is in bounds, every path absolute, every name unique in its list.
@@ -98,72 +99,6 @@ pub struct Forwarding {
     pub upstream: UpstreamIndex,
     /// Who sees them: in this order from the client to the upstream, in reverse on the way back.
     pub chain: Vec<PluginIndex>,
-}
-
-/// TLS on a listener.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsSettings {
-    /// At least one. The first serves clients that ask for no name or an unknown one.
-    pub certificates: Vec<CertificateFiles>,
-    /// None: clients are not asked for a certificate.
-    pub clients: Option<ClientAuthority>,
-}
-
-impl TlsSettings {
-    /// Every file that it names: what to watch.
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let pairs = self.certificates.iter().flat_map(|pair| [&*pair.cert, &*pair.key]);
-        pairs.chain(self.clients.iter().map(|clients| &*clients.ca))
-    }
-}
-
-/// Whose certificates clients must show.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientAuthority {
-    /// PEM, at least one certificate of an authority; readable at load. An absolute path.
-    pub ca: PathBuf,
-    /// Whether a client may do without.
-    pub certificates: ClientCertificates,
-}
-
-/// A certificate chain and its key: PEM files that were readable at load. Absolute paths.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertificateFiles {
-    /// The chain, the server's own certificate first.
-    pub cert: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
-}
-
-/// Where the access log goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccessLogSettings {
-    /// A stream or a file.
-    pub path: AccessLogPath,
-}
-
-/// A stream of the process, or a file that is appended to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AccessLogPath {
-    /// `"stdout"`
-    Stdout,
-    /// `"stderr"`
-    Stderr,
-    /// Anything else; absolute. Its folder existed at load.
-    File(PathBuf),
-}
-
-impl FromStr for AccessLogPath {
-    type Err = Infallible;
-
-    /// A file's path is taken as it is: it starts where the process is.
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(match text {
-            "stdout" => Self::Stdout,
-            "stderr" => Self::Stderr,
-            file => Self::File(PathBuf::from(file)),
-        })
-    }
 }
 
 impl Model {

@@ -8,14 +8,15 @@ mod routes;
 
 use std::collections::BTreeMap;
 
+use lockgate_http::settings::{EscapedSlashes, ListenerLimits};
+use lockgate_store::settings::CacheSettings;
+use lockgate_tls::settings::ClientCertificates;
 use lockgate_units::Period;
 use lockgate_upstream::UpstreamSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::settings::{
-    CacheSettings, ClientCertificates, DEFAULT_DRAIN_TIMEOUT, EscapedSlashes, ListenerLimits, SignatureSettings,
-};
+use crate::settings::{DEFAULT_DRAIN_TIMEOUT, SignatureSettings};
 
 pub(crate) use plugins::{Chain, Plugin};
 pub(crate) use routes::{Match, Rewrite, Route, ValueCondition, ValueMatch};

@@ -7,12 +7,12 @@ use std::fs;
 use std::path::Path;
 
 use http::{HeaderName, Method};
-use lockgate_config::{
-    AccessLogPath, EscapedSlashes, HostPattern, ListenerLimits, Loaded, Model, PathMatch, PluginIndex, Protocol,
-    UpstreamIndex, ValueMatch, load, load_text,
-};
+use lockgate_config::{Loaded, Model, PluginIndex, Protocol, UpstreamIndex, load, load_text};
+use lockgate_http::{EscapedSlashes, ListenerLimits};
 use lockgate_json::Position;
+use lockgate_routing::{HostPattern, PathMatch, ValueMatch};
 use lockgate_sandbox::settings::{Isolation, OnError};
+use lockgate_telemetry::AccessLogPath;
 use lockgate_units::{Period, Size};
 use tempfile::TempDir;
 
@@ -101,7 +101,7 @@ fn the_documented_example_becomes_what_it_says() {
         rest.rewrite.as_ref().map(|rewrite| rewrite.prefix.as_str()),
         Some("/v1")
     );
-    assert_eq!((rest.order, rest.timeout), (1, Some(Period::seconds(60))));
+    assert_eq!(rest.timeout, Some(Period::seconds(60)));
 
     assert_eq!(
         document.locate("/routes/1/chain/1/module"),

@@ -26,14 +26,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use lockgate_http::inbound::{self, RequestIds, X_REQUEST_ID};
+use lockgate_http::problem::{self, Problem};
+use lockgate_telemetry::access_log::AccessLog;
+use lockgate_telemetry::call_trace::TraceSwitch;
+use lockgate_telemetry::metrics::Registry;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-use crate::access_log::AccessLog;
-use crate::inbound::{self, RequestIds, X_REQUEST_ID};
-use crate::metrics::Registry;
-use crate::problem::{self, Problem};
-use crate::trace::TraceSwitch;
 use access::Access;
 
 pub use report::{

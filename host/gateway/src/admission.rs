@@ -8,10 +8,10 @@ use std::time::Instant;
 use http::{HeaderMap, HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
 use lockgate_exchange::{Exchange, Facts, RequestHead, SharedExchange};
+use lockgate_http::inbound::{self, Admitted, Rules};
+use lockgate_http::problem::{Malformed, Problem};
 use lockgate_sandbox::CallTrace;
 
-use crate::inbound::{self, Admitted, Rules};
-use crate::problem::{Malformed, Problem};
 use crate::served::Served;
 use crate::source::Source;
 use crate::view::View;

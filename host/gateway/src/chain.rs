@@ -8,11 +8,10 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use lockgate_exchange::{Asked, LocalResponse, SharedExchange, Side, clock};
+use lockgate_http::problem::Problem;
 use lockgate_sandbox::settings::OnError;
 use lockgate_sandbox::{Action, CallTrace, Failure, Hooks, Stream, Vm};
-
-use crate::metrics::{Phase, PluginSeries};
-use crate::problem::Problem;
+use lockgate_telemetry::metrics::{Phase, PluginSeries};
 
 /// The way that a message travels through the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! One client connection: TLS if the listener wants it, HTTP/1.1 or HTTP/2, requests handed to the pipeline.
 
 pub(crate) mod farewell;
-mod guard;
 mod http1;
 mod http2;
 mod refused;
@@ -16,10 +15,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use lockgate_exchange::{Connection, Scheme};
+use lockgate_http::inbound::Peer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::inbound::Peer;
 use crate::pulse::{Order, Patience, Pulse};
 use crate::served::Served;
 use crate::station::Station;

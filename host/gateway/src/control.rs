@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use lockgate_config::model::Listener;
 use lockgate_json::Report;
+use lockgate_telemetry::metrics::{Registry, ReloadResult};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::admin::AdminState;
 use crate::load::{Loader, Outcome};
-use crate::metrics::{Registry, ReloadResult};
 use crate::snapshot::Snapshot;
 use crate::watch::Watch;
 use crate::worker::{Command, NewSocket, Worker};

@@ -6,11 +6,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use lockgate_http::problem::Problem;
 use tokio::time::Sleep;
 
 use crate::alarm::{Alarm, Alarms};
 use crate::chain::Stop;
-use crate::problem::Problem;
 
 /// Timeouts from here on are kept by alarms, up to a sweep too late; shorter ones by exact timers.
 const COARSE: Duration = Duration::from_secs(4);

@@ -11,6 +11,7 @@ use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
 use lockgate_exchange::{ResponseHead, grpc_status};
+use lockgate_http::grpc;
 use lockgate_sandbox::{GrpcCall, GrpcEvent, GrpcKind, GrpcReply, GrpcStream, Status};
 use lockgate_upstream::{Client, PooledBody, Upstream};
 use tokio::task::AbortHandle;
@@ -19,7 +20,6 @@ use frames::{Frames, framed};
 
 use crate::body::Outgoing;
 use crate::feed::Feed;
-use crate::grpc;
 use crate::source::Source;
 
 /// gRPC's own statuses, where they are not told by the upstream.

@@ -2,10 +2,9 @@
 //! words when it refuses; both told at their place in the file. And what a module asks for that it is not granted.
 
 use lockgate_config::model::PluginModel;
+use lockgate_foreign;
 use lockgate_json::{Diagnostic, Document};
 use lockgate_sandbox::Module;
-
-use crate::foreign;
 
 /// What the SDK logs when a plugin refuses its configuration, up to the JSON pointer of the place in it.
 const REFUSED: &str = "the configuration is refused: at /";
@@ -67,16 +66,16 @@ pub(crate) fn unknown_functions(pointer: &str, document: &Document) -> Vec<Diagn
         .and_then(|list| serde_json::from_str(&list).ok());
     let allowed: Vec<String> = allowed.unwrap_or_default();
     let is_known = |allowed: &str| match allowed.strip_suffix('*') {
-        Some(beginning) => foreign::names().any(|name| name.starts_with(beginning)),
-        None => foreign::names().any(|name| name == allowed),
+        Some(beginning) => lockgate_foreign::names().any(|name| name.starts_with(beginning)),
+        None => lockgate_foreign::names().any(|name| name == allowed),
     };
     let unknown = allowed.iter().enumerate().filter(|(_, allowed)| !is_known(allowed));
     let told = unknown.map(|(index, name)| {
-        let near = lockgate_json::nearest(name, foreign::names());
+        let near = lockgate_json::nearest(name, lockgate_foreign::names());
         document.diagnostic(
             &format!("{pointer}/{index}"),
             format!("\"{name}\" is no function that plugins can call here"),
-            Some(foreign::names().collect::<Vec<_>>().join(", ")),
+            Some(lockgate_foreign::names().collect::<Vec<_>>().join(", ")),
             near.map(|near| format!("did you mean \"{near}\"?")),
         )
     });

@@ -18,14 +18,14 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame};
 use lockgate_exchange::BodyBuffer;
+use lockgate_http::problem::{Malformed, Problem};
 use lockgate_sandbox::Action;
+use lockgate_telemetry::metrics::Phase;
 
 use stage::{End, Part, Stage};
 
 use crate::body_error::BodyError;
 use crate::chain::{Chain, Direction, Stop};
-use crate::metrics::Phase;
-use crate::problem::{Malformed, Problem};
 use crate::source::Source;
 
 /// A message on its way through the chain.

@@ -7,12 +7,12 @@ use std::task::Context;
 
 use http::StatusCode;
 use lockgate_exchange::clock;
+use lockgate_http::response_flags;
+use lockgate_telemetry::access_log::{AccessLog, PluginTimes, Record};
+use lockgate_telemetry::metrics::RequestSeries;
 
-use crate::access_log::{AccessLog, PluginTimes, Record};
 use crate::chain::Chain;
 use crate::deadline::Deadline;
-use crate::flag;
-use crate::metrics::RequestSeries;
 use crate::pulse::Busy;
 use crate::source::Meter;
 use crate::view::View;
@@ -153,7 +153,7 @@ impl Drop for Ledger {
             exchange.facts.request_bytes = self.received.bytes();
             exchange.facts.response_bytes = self.sent;
             if self.ending == Ending::Open {
-                exchange.facts.flags |= flag::DOWNSTREAM_CONNECTION_TERMINATION;
+                exchange.facts.flags |= response_flags::DOWNSTREAM_CONNECTION_TERMINATION;
             }
             took
         };

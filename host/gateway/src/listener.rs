@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use lockgate_telemetry::ending::Ending;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::ending::Ending;
 use crate::station::Station;
 use crate::{connection, tcp};
 

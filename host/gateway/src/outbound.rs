@@ -4,15 +4,16 @@ use std::borrow::Cow;
 use std::error::Error;
 
 use http::header;
-use lockgate_config::model::{PathMatch, Route};
+use lockgate_config::model::Route;
 use lockgate_exchange::Facts;
+use lockgate_http::problem::{Malformed, Problem};
+use lockgate_http::{inbound, path, response_flags};
+use lockgate_routing::matches::PathMatch;
 use lockgate_upstream::{Client, Head, SendError, Sent, Upstream};
 
 use crate::body::Outgoing;
 use crate::body_error::BodyError;
 use crate::chain::Chain;
-use crate::problem::{Malformed, Problem};
-use crate::{flag, inbound, path};
 
 /// Sends the request to `upstream`. Its head is written as it now stands in the exchange, which keeps it.
 pub(crate) fn send<'a>(
@@ -65,10 +66,10 @@ pub(crate) fn failed(facts: &mut Facts, error: &SendError) {
 /// What Envoy's response flags tell of the failure (`CoreResponseFlag`, as bits).
 fn flags(error: &SendError) -> u64 {
     match error {
-        SendError::NoEndpoint => flag::NO_HEALTHY_UPSTREAM,
-        SendError::Connect { .. } | SendError::ConnectTimeout { .. } => flag::UPSTREAM_CONNECTION_FAILURE,
-        SendError::Closed { .. } => flag::UPSTREAM_CONNECTION_TERMINATION,
-        SendError::Protocol { .. } => flag::UPSTREAM_PROTOCOL_ERROR,
+        SendError::NoEndpoint => response_flags::NO_HEALTHY_UPSTREAM,
+        SendError::Connect { .. } | SendError::ConnectTimeout { .. } => response_flags::UPSTREAM_CONNECTION_FAILURE,
+        SendError::Closed { .. } => response_flags::UPSTREAM_CONNECTION_TERMINATION,
+        SendError::Protocol { .. } => response_flags::UPSTREAM_PROTOCOL_ERROR,
         SendError::RequestBody { .. } => 0,
     }
 }

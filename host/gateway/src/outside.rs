@@ -7,16 +7,18 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use lockgate_exchange::{SharedExchange, clock};
+use lockgate_foreign;
 use lockgate_sandbox::{
     Callout, CalloutReply, Failure, GrpcCall, GrpcReply, GrpcStream, Lingering, LogLevel, MetricKind, Outside, Plugin,
     QueueTarget, Refusal, Status, TickTarget, VmEvent,
 };
+use lockgate_telemetry::plugin_log;
 use lockgate_upstream::Protocol;
 use rustc_hash::FxHashMap;
 use tokio::task::AbortHandle;
 
 use crate::station::Station;
-use crate::{callout, foreign, grpc_callout, guest_log};
+use crate::{callout, grpc_callout};
 
 /// The world around one worker's VMs.
 pub(crate) struct World {
@@ -71,11 +73,11 @@ impl Outside for World {
     }
 
     fn log(&self, plugin: &Plugin, level: LogLevel, message: &str) {
-        guest_log::write(plugin.name(), level, message);
+        plugin_log::write(plugin.name(), level, message);
     }
 
     fn log_level(&self) -> LogLevel {
-        guest_log::level()
+        plugin_log::level()
     }
 
     fn callout(&self, _plugin: &Plugin, callout: Callout, reply: CalloutReply) -> Result<(), Status> {
@@ -135,7 +137,7 @@ impl Outside for World {
 
     fn set_shared_data(&self, vm_id: &str, key: &str, value: &[u8], cas: u32) -> Result<(), Status> {
         let outcome = self.station()?.shared.store.shared_data().set(vm_id, key, value, cas);
-        outcome.map_err(foreign::status_of_shared)
+        outcome.map_err(lockgate_foreign::status_of_shared)
     }
 
     fn register_queue(&self, vm_id: &str, name: &str, ready: QueueTarget) -> Result<u32, Status> {
@@ -162,7 +164,7 @@ impl Outside for World {
             .store
             .queues()
             .enqueue(queue, value)
-            .map_err(foreign::status_of_queue)?;
+            .map_err(lockgate_foreign::status_of_queue)?;
         station.shared.bells.ring(queue);
         Ok(())
     }
@@ -173,7 +175,7 @@ impl Outside for World {
             .store
             .queues()
             .dequeue(queue)
-            .map_err(foreign::status_of_queue)
+            .map_err(lockgate_foreign::status_of_queue)
     }
 
     fn define_metric(&self, plugin: &Plugin, kind: MetricKind, name: &str) -> Result<u32, Status> {
@@ -199,7 +201,7 @@ impl Outside for World {
         argument: &[u8],
         exchange: Option<&SharedExchange>,
     ) -> Result<Vec<u8>, Status> {
-        foreign::call(&self.station()?.shared.store, plugin, name, argument, exchange)
+        lockgate_foreign::call(&self.station()?.shared.store, plugin, name, argument, exchange)
     }
 
     fn check_property(&self, _plugin: &Plugin, name: &str, value: &[u8]) -> Result<(), Status> {

@@ -11,17 +11,18 @@ use std::task::Poll;
 use http::{HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use lockgate_exchange::{LocalResponse, ResponseHead, clock};
+use lockgate_http::problem::{self, Problem};
+use lockgate_http::{grpc, inbound, response_flags};
 use lockgate_upstream::{PooledBody, SendError, Sent};
 
 use crate::body::{ClientBody, Outgoing};
 use crate::chain::{Chain, Stop};
 use crate::deadline::Deadline;
 use crate::ledger::Ledger;
-use crate::problem::{self, Problem};
 use crate::served::Served;
 use crate::source::Source;
 use crate::view::View;
-use crate::{admission, flag, grpc, inbound, outbound, reroute};
+use crate::{admission, outbound, reroute};
 
 /// The plugin or the gateway wants the connection (HTTP/1) or stream (HTTP/2) to end without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -179,7 +180,7 @@ fn arrive(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result<
         }
         Err(Stop::Problem(problem)) => {
             exchange.facts.code_details = Some(problem.code().into());
-            exchange.facts.flags |= flag::of(problem);
+            exchange.facts.flags |= response_flags::of(problem);
             let (head, body) = problem::respond(problem, Some(&exchange.facts.request_id));
             let (head, body) = grpc::in_form(&exchange.request, head, body, None);
             (head, chain.reached(), Source::whole(body))

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockgate_sandbox::{Module, TrapReport, VmReport};
+use lockgate_telemetry::metrics::{PhaseTimes, Registry};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::admin::{
     Bucket, CpuReport, ModuleReport, PhaseReport, PluginDetail, PluginReport, PluginSource, PluginsReport, TrapLine,
     VmLine, WorkReport,
 };
-use crate::metrics::{PhaseTimes, Registry};
 use crate::modules::{ModuleFile, Modules};
 use crate::snapshot::Snapshot;
 use crate::worker::Command;

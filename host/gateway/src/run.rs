@@ -7,20 +7,21 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwapOption;
-use lockgate_config::model::{AccessLogPath, AccessLogSettings, Model};
+use lockgate_config::model::Model;
 use lockgate_json::{Diagnostic, Report};
 use lockgate_sandbox::{Engine, EngineSettings};
 use lockgate_store::{CacheLimits, Store, StoreSettings};
+use lockgate_telemetry::access_log::AccessLog;
+use lockgate_telemetry::call_trace::TraceRule;
+use lockgate_telemetry::metrics::Registry;
+use lockgate_telemetry::settings::{AccessLogPath, AccessLogSettings};
 use lockgate_units::Size;
 use tokio::sync::watch;
 
-use crate::access_log::AccessLog;
 use crate::admin::{self, AdminState};
 use crate::control::{Control, RunError, Signals};
 use crate::load::Loader;
-use crate::metrics::Registry;
 use crate::station::Shared;
-use crate::trace::TraceRule;
 use crate::worker;
 
 /// How to run.

@@ -4,12 +4,12 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use lockgate_exchange::{Connection, Scheme};
+use lockgate_http::inbound::Peer;
+use lockgate_telemetry::metrics::RequestSeries;
 
 use crate::chain::Chain;
 use crate::deadline::Deadline;
-use crate::inbound::Peer;
 use crate::ledger::Ledger;
-use crate::metrics::RequestSeries;
 use crate::pulse::Pulse;
 use crate::source::Meter;
 use crate::station::Station;

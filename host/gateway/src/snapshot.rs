@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use lockgate_config::Inserted;
 use lockgate_config::model::Model;
+use lockgate_routing::RouteTable;
 use lockgate_sandbox::Plugin;
+use lockgate_tls::server::CertificateStore;
 use lockgate_upstream::Upstream;
 use rustc_hash::FxHashMap;
-
-use crate::routes::RouteTable;
-use crate::tls::CertificateStore;
 
 /// A plugin that was linked and has once configured itself in a VM.
 ///
@@ -65,7 +64,7 @@ impl Snapshot {
         upstreams: Vec<Arc<Upstream>>,
         certificates: Vec<Option<Arc<CertificateStore>>>,
     ) -> Self {
-        let routes = RouteTable::new(&model.routes);
+        let routes = RouteTable::new(model.routes.iter().map(|route| &route.matches));
         let upstream_by_name = upstreams
             .iter()
             .enumerate()

@@ -12,11 +12,11 @@ use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use lockgate_exchange::ResponseHead;
+use lockgate_http::inbound;
 use lockgate_upstream::PooledBody;
 
 use crate::body_error::BodyError;
 use crate::feed::Feed;
-use crate::inbound;
 
 /// Counts the bytes of a client's body; shared with whoever reports them. One that is empty from the start needs no count.
 #[derive(Clone, Debug, Default)]

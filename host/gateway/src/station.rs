@@ -7,19 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lockgate_exchange::clock::Calendar;
+use lockgate_http::inbound::RequestIds;
 use lockgate_store::Store;
+use lockgate_telemetry::access_log::AccessLog;
+use lockgate_telemetry::call_trace::TraceSwitch;
+use lockgate_telemetry::metrics::WorkerMetrics;
 use lockgate_upstream::Client;
 
-use crate::access_log::AccessLog;
 use crate::bells::{Bell, Bells};
 use crate::body::Outgoing;
 use crate::chance::Chance;
 use crate::crowd::Crowd;
-use crate::inbound::RequestIds;
 use crate::lingering::Lingerers;
-use crate::metrics::WorkerMetrics;
 use crate::pulse::Ward;
-use crate::trace::TraceSwitch;
 use crate::view::View;
 
 /// What all workers share for as long as the process lives; keyed by names, never by snapshot.

@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use http::Version;
 use lockgate_exchange::{Connection, Exchange, Facts, TlsFacts, Way, clock};
+use lockgate_http::problem::Problem;
 use lockgate_sandbox::PeerType;
+use lockgate_telemetry::ending::Ending;
 use lockgate_upstream::{Duplex, Socket, Upstream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -29,9 +31,7 @@ use relay::Relay;
 
 use crate::chain::{Chain, Stop};
 use crate::connection::{self, farewell};
-use crate::ending::Ending;
 use crate::outbound;
-use crate::problem::Problem;
 use crate::pulse::{Patience, Pulse};
 use crate::station::Station;
 use crate::view::{ForwardingView, ListenerView, View};

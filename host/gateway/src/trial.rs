@@ -8,8 +8,7 @@ use lockgate_exchange::SharedExchange;
 use lockgate_sandbox::{
     Callout, CalloutReply, Failure, LogLevel, MetricKind, Outside, Plugin, QueueTarget, Status, TickTarget, Vm,
 };
-
-use crate::guest_log;
+use lockgate_telemetry::plugin_log;
 
 /// Starts the plugin in a VM of its own and throws that away.
 ///
@@ -24,11 +23,11 @@ struct Aside;
 
 impl Outside for Aside {
     fn log(&self, plugin: &Plugin, level: LogLevel, message: &str) {
-        guest_log::write(plugin.name(), level, message);
+        plugin_log::write(plugin.name(), level, message);
     }
 
     fn log_level(&self) -> LogLevel {
-        guest_log::level()
+        plugin_log::level()
     }
 
     fn callout(&self, _: &Plugin, _: Callout, _: CalloutReply) -> Result<(), Status> {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use lockgate_config::model::{Listener, PluginIndex, Protocol};
 use lockgate_sandbox::{Outside, Vm};
+use lockgate_telemetry::metrics::{RequestSeries, TcpSeries, UpstreamSeries, WorkerMetrics};
+use lockgate_tls::server::CertificateStore;
 
 use crate::chain::Stand;
-use crate::metrics::{RequestSeries, TcpSeries, UpstreamSeries, WorkerMetrics};
 use crate::snapshot::{LoadedPlugin, Snapshot};
-use crate::tls::CertificateStore;
 
 /// A listener as requests see it.
 pub(crate) struct ListenerView {

@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use lockgate_exchange::clock;
 use lockgate_sandbox::{Outside, VmReport};
+use lockgate_telemetry::metrics::Registry;
 use rustc_hash::FxHashMap;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle as Task;
 
 use crate::listener;
-use crate::metrics::Registry;
 use crate::outside::World;
 use crate::pulse::{Order, SWEEP};
 use crate::snapshot::Snapshot;

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use lockgate_config::{Model, PathMatch, Protocol};
+use lockgate_config::{Model, Protocol};
+use lockgate_routing::PathMatch;
 use serde_json::{Value, json};
 
 use super::package::Package;

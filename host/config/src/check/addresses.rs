@@ -5,8 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 use lockgate_json::pointer::Pointer;
 use lockgate_json::problem::Problem;
-
-use crate::model::HostPattern;
+use lockgate_routing::matches::HostPattern;
 
 /// A socket to listen on: an IP address and a port.
 pub(super) fn listen(text: &str, here: &Pointer) -> Result<SocketAddr, Problem> {

@@ -5,18 +5,20 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use lockgate_http::settings::ListenerLimits;
 use lockgate_json::pointer::Pointer;
 use lockgate_json::problem::{Problem, Problems};
 use lockgate_json::tree::{Node, Value};
+use lockgate_tls::settings::{CertificateFiles, ClientAuthority, TlsSettings};
 use lockgate_units::Size;
 
 use super::chains::Chains;
 use super::plugins::Plugins;
 use super::upstreams::Upstreams;
 use super::{addresses, entry};
-use crate::model::{Admin, CertificateFiles, ClientAuthority, Forwarding, Listener, Protocol, TlsSettings};
+use crate::model::{Admin, Forwarding, Listener, Protocol};
 use crate::raw;
-use crate::settings::{DEFAULT_TCP_IDLE_TIMEOUT, ListenerLimits};
+use crate::settings::DEFAULT_TCP_IDLE_TIMEOUT;
 use crate::substitute::Surroundings;
 
 /// What a listener may refer to.

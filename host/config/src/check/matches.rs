@@ -4,10 +4,10 @@ use http::{HeaderName, HeaderValue, Method, header};
 use lockgate_json::diagnostic::did_you_mean;
 use lockgate_json::pointer::Pointer;
 use lockgate_json::problem::{Problem, Problems};
+use lockgate_routing::matches::{Match, PathMatch, ValueMatch};
 use regex::{Regex, RegexBuilder};
 
 use super::{addresses, paths};
-use crate::model::{Match, PathMatch, ValueMatch};
 use crate::raw;
 
 /// Compiled expressions stay below this many bytes each.

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use lockgate_json::pointer::Pointer;
 use lockgate_json::problem::{Problem, Problems};
 use lockgate_json::tree::{Node, Value};
+use lockgate_routing::matches::{Match, PathMatch};
 use lockgate_units::Period;
 
 use super::chains::Chains;
 use super::plugins::Plugins;
 use super::upstreams::Upstreams;
 use super::{entry, listeners, matches, paths};
-use crate::model::{Match, PathMatch, Rewrite, Route, UpstreamIndex};
+use crate::model::{Rewrite, Route, UpstreamIndex};
 use crate::raw;
 use crate::settings::DEFAULT_ROUTE_TIMEOUT;
 
@@ -66,7 +67,6 @@ pub(super) fn read(
             upstream,
             timeout: some_time(raw.timeout),
             rewrite,
-            order,
         }));
     }
     routes
@@ -83,7 +83,6 @@ fn whole(upstreams: &Upstreams, problems: &mut Problems) -> Option<Route> {
             upstream: UpstreamIndex(0),
             timeout: some_time(DEFAULT_ROUTE_TIMEOUT),
             rewrite: None,
-            order: 0,
         }),
         count => {
             problems.push(

@@ -4,9 +4,8 @@ use std::net::IpAddr;
 
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HOST};
+use lockgate_http::problem::Problem;
 use sha2::{Digest, Sha256};
-
-use crate::problem::Problem;
 
 /// The rule in force.
 pub(super) enum Access {

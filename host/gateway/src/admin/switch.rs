@@ -4,10 +4,10 @@ use bytes::Bytes;
 use http::{Method, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use lockgate_http::problem::Problem;
+use lockgate_telemetry::call_trace::{TraceRule, TraceSwitch};
 
 use super::{PATIENCE, Refused, json};
-use crate::problem::Problem;
-use crate::trace::{TraceRule, TraceSwitch};
 
 /// A rule of more bytes is refused.
 const LONGEST_RULE: usize = 64 * 1024;

@@ -7,6 +7,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::HeaderMap;
+use lockgate_http::problem::Problem;
+use lockgate_telemetry::metrics::Registry;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -15,8 +17,6 @@ use tokio::task::JoinHandle;
 
 use super::access::Access;
 use super::{AdminState, PluginDetail, PluginReport, PluginSource, PluginsReport, serve};
-use crate::metrics::Registry;
-use crate::problem::Problem;
 
 struct Served {
     address: SocketAddr,

@@ -12,14 +12,13 @@ use std::task::{Context, Poll};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use lockgate_http::guard::{Guard, Limits, Refusal};
+use lockgate_http::problem::Problem;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::farewell;
-use super::guard::{Guard, Limits, Refusal};
-use super::refused;
 use super::stream::{Standing, Watched};
+use super::{farewell, refused};
 use crate::pipeline;
-use crate::problem::Problem;
 use crate::pulse::{Order, Pulse};
 use crate::served::Served;
 

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use http::{Method, Version};
+use lockgate_http::problem::{self, Problem};
+use lockgate_telemetry::access_log::Record;
 
 use super::farewell;
-use crate::access_log::Record;
-use crate::problem::{self, Problem};
 use crate::served::Served;
 
 /// What a log says of what is not known, as is the custom.

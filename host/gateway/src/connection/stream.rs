@@ -6,10 +6,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use lockgate_http::guard::{Guard, Refusal};
+use lockgate_http::problem::Problem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::guard::{Guard, Refusal};
-use crate::problem::Problem;
 use crate::pulse::Pulse;
 
 /// Bytes of a request line that are kept of a request that is refused.

@@ -4,11 +4,11 @@ use std::cell::RefMut;
 
 use lockgate_exchange::BodyBuffer;
 use lockgate_sandbox::{Action, Failure, Stream};
+use lockgate_telemetry::metrics::Phase;
 
 use super::stage::Part;
 use super::{Direction, Lane};
 use crate::chain::Stop;
-use crate::metrics::Phase;
 
 impl Lane {
     /// A body callback: what the stage holds lies in the exchange while the guest runs.

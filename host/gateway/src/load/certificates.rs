@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use lockgate_config::model::{Listener, Model, Protocol};
 use lockgate_json::{Diagnostic, Document};
+use lockgate_tls::server::CertificateStore;
 
 use crate::snapshot::Snapshot;
-use crate::tls::CertificateStore;
 
 /// Certificates of the TLS listeners. A listener whose files are the same keeps its store, read anew.
 pub(super) fn certificates(
@@ -31,7 +31,7 @@ pub(super) fn certificates(
             stores.push(Some(known));
             continue;
         }
-        match CertificateStore::load(tls, &listener.protocol) {
+        match CertificateStore::load(tls, listener.protocol == Protocol::Http) {
             Ok(store) => stores.push(Some(Arc::new(store))),
             Err(error) => {
                 let pointer = format!("/listeners/{}/tls/{}", listener.name, error.setting());

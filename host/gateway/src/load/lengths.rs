@@ -10,10 +10,11 @@ pub(super) fn long_chains<'a>(model: &'a Model, document: &'a Document) -> impl 
     model
         .routes
         .iter()
-        .filter(move |route| length(route) > Positions::MAX)
-        .map(move |route| {
+        .enumerate()
+        .filter(move |(_, route)| length(route) > Positions::MAX)
+        .map(move |(index, route)| {
             document.diagnostic(
-                &format!("/routes/{}", route.order),
+                &format!("/routes/{}", index),
                 format!(
                     "its requests pass {} plugins, the global chain's included",
                     length(route)

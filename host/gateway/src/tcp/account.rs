@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use lockgate_exchange::{Way, clock};
 use lockgate_sandbox::{Hooks, PeerType};
+use lockgate_telemetry::access_log::{AccessLog, ConnectionRecord, PluginTimes};
+use lockgate_telemetry::ending::Ending;
+use lockgate_telemetry::metrics::{Phase, TcpSeries};
 
 use super::flow::Told;
-use crate::access_log::{AccessLog, ConnectionRecord, PluginTimes};
 use crate::chain::{Chain, Direction, Stop};
-use crate::ending::Ending;
-use crate::metrics::{Phase, TcpSeries};
 use crate::pulse::{Order, Pulse};
 use crate::station::Station;
 use crate::view::View;

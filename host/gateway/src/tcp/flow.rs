@@ -9,11 +9,11 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use lockgate_exchange::{BodyBuffer, Positions, Way};
+use lockgate_http::problem::Problem;
 use lockgate_sandbox::{Action, PeerType};
+use lockgate_telemetry::metrics::Phase;
 
 use crate::chain::{Chain, Direction, Link, Stop};
-use crate::metrics::Phase;
-use crate::problem::Problem;
 
 /// Plugins that know already that the upstream sends nothing more.
 pub(super) type Told = Rc<Cell<Positions>>;

@@ -11,12 +11,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
+use lockgate_telemetry::ending::Ending;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::account::Account;
 use super::flow::Flow;
 use crate::chain::Stop;
-use crate::ending::Ending;
 
 /// Bytes that are read at once.
 const SCRATCH: usize = 64 * 1024;

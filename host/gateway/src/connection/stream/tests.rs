@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use lockgate_http::guard::Limits;
+use lockgate_http::problem::Malformed;
 use proptest::prelude::*;
 use tokio::io::AsyncReadExt;
 
-use super::super::guard::Limits;
 use super::*;
-use crate::problem::Malformed;
 use crate::pulse::{Order, Patience, Ward};
 
 /// A peer that sends these pieces and then closes, or waits.

@@ -1,0 +1,80 @@
+//! The functions of the host's own that plugins call by `proxy_call_foreign_function`: `lockgate.counter` and
+//! `lockgate.cache`, JSON in, JSON out, which are done in `lockgate-store`; and those of Envoy.
+//!
+//! Names are scoped by the plugin's name, so plugins cannot reach into each other's. Malformed calls answer
+//! BAD_ARGUMENT, unknown functions NOT_FOUND: a plugin can tell from that what this host offers.
+
+mod cache;
+mod conditional;
+mod counter;
+mod envoy;
+
+use std::sync::Arc;
+
+use lockgate_abi::Status;
+use lockgate_exchange::SharedExchange;
+use lockgate_sandbox::Plugin;
+use lockgate_store::{KeyError, QueueError, Store};
+use serde::{Deserialize, Serialize};
+
+/// Every function that a plugin can call, those of the sandbox included.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ["lockgate.counter", "lockgate.cache"]
+        .into_iter()
+        .chain(envoy::NAMES)
+        .chain(lockgate_sandbox::FOREIGN_FUNCTIONS)
+}
+
+/// Calls the function `name` for a plugin, on behalf of the stream with this exchange, if there is one.
+///
+/// # Errors
+/// [`Status::NotFound`] for an unknown function, [`Status::BadArgument`] for an argument that it does not take or a phase in
+/// which it cannot be called.
+pub fn call(
+    store: &Arc<Store>,
+    plugin: &Plugin,
+    name: &str,
+    argument: &[u8],
+    exchange: Option<&SharedExchange>,
+) -> Result<Vec<u8>, Status> {
+    let limit = plugin.spec().limits.memory.as_usize();
+    let plugin = plugin.name();
+    match name {
+        "lockgate.counter" => counter::call(store, plugin, argument),
+        "lockgate.cache" => cache::call(store, plugin, argument, exchange),
+        _ => envoy::call(name, argument, limit).unwrap_or(Err(Status::NotFound)),
+    }
+}
+
+/// What a guest is told when shared data cannot be written.
+pub fn status_of_shared(error: KeyError) -> Status {
+    match error {
+        KeyError::CasMismatch => Status::CasMismatch,
+        KeyError::Full | KeyError::TooLong => Status::InternalFailure,
+    }
+}
+
+/// What a guest is told when a queue does not do what it wants.
+pub fn status_of_queue(error: QueueError) -> Status {
+    match error {
+        QueueError::Unknown => Status::NotFound,
+        QueueError::Full => Status::InternalFailure,
+        QueueError::Empty => Status::Empty,
+    }
+}
+
+/// Reads an argument.
+fn read<'a, T: Deserialize<'a>>(function: &str, argument: &'a [u8]) -> Result<T, Status> {
+    serde_json::from_slice(argument).map_err(|error| bad(function, &error))
+}
+
+/// Writes an answer.
+fn write(answer: &impl Serialize) -> Result<Vec<u8>, Status> {
+    serde_json::to_vec(answer).map_err(|_| Status::SerializationFailure)
+}
+
+/// Tells the log what was wrong; the plugin only learns that something was.
+fn bad(function: &str, reason: &dyn std::fmt::Display) -> Status {
+    tracing::debug!(function, %reason, "a plugin's call of a host function was refused");
+    Status::BadArgument
+}

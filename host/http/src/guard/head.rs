@@ -1,0 +1,200 @@
+//! One request's head, line by line as it comes. A line is judged once, when all of it is there.
+
+use super::{Limits, scan};
+use crate::problem::{Malformed, Problem};
+
+/// The longest request target that the HTTP library can hold, in bytes.
+const LONGEST_TARGET: usize = u16::MAX as usize - 1;
+/// The longest field name that it can.
+const LONGEST_NAME: usize = u16::MAX as usize;
+
+/// What comes after a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Length {
+    /// This many bytes.
+    Known(u64),
+    Chunked,
+}
+
+/// How far the head is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// There is more to come.
+    Partial,
+    /// It ends before `end`.
+    Complete { end: usize, body: Length },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    Http10,
+    Http11,
+}
+
+/// A head in the reading. Its places count from its first byte.
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    /// Up to here nothing ends the line that is being read.
+    seen: usize,
+    /// Where that line begins.
+    line: usize,
+    begun: bool,
+    /// Told by the request line; none before it.
+    version: Option<Version>,
+    fields: usize,
+    body: Option<Length>,
+}
+
+impl Head {
+    /// Reads on in `data`, which begins with the head.
+    ///
+    /// # Errors
+    /// Why the request cannot be taken.
+    pub(super) fn read(&mut self, data: &[u8], limits: Limits) -> Result<Step, Problem> {
+        loop {
+            let at = scan::control(data, self.seen);
+            self.seen = at;
+            match (data.get(at), data.get(at + 1)) {
+                (Some(b'\r'), Some(b'\n')) => {
+                    let end = at + 2;
+                    if end > limits.bytes {
+                        return Err(self.too_large(data));
+                    }
+                    if self.end_line(&data[self.line..at], limits)? {
+                        return Ok(Step::Complete {
+                            end,
+                            body: self.body.unwrap_or(Length::Known(0)),
+                        });
+                    }
+                    (self.seen, self.line) = (end, end);
+                }
+                (None, _) | (Some(b'\r'), None) => {
+                    self.check_partial(data, limits)?;
+                    return Ok(Step::Partial);
+                }
+                (Some(b'\r' | b'\n'), _) => return Err(Malformed::LineEnd.into()),
+                (Some(_), _) => return Err(Malformed::ControlCharacter.into()),
+            }
+        }
+    }
+
+    /// Something other than empty lines has come.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// A line is all there. True when it ends the head.
+    fn end_line(&mut self, line: &[u8], limits: Limits) -> Result<bool, Problem> {
+        let Some(version) = self.version else {
+            // An empty line before a request is let pass (RFC 9112, section 2.2).
+            if !line.is_empty() {
+                self.begun = true;
+                self.version = Some(request_line(line)?);
+            }
+            return Ok(false);
+        };
+        if line.is_empty() {
+            return Ok(true);
+        }
+        self.fields += 1;
+        if self.fields > limits.fields {
+            return Err(Problem::HeadersTooLarge);
+        }
+        self.field(line, version).map(|()| false)
+    }
+
+    fn field(&mut self, line: &[u8], version: Version) -> Result<(), Problem> {
+        let length = scan::token(line);
+        let (name, value) = match line.split_at(length) {
+            ([], [b' ' | b'\t', ..]) => return Err(Malformed::Folding.into()),
+            ([_, ..], [b':', ..]) if length > LONGEST_NAME => return Err(Problem::HeadersTooLarge),
+            (name @ [_, ..], [b':', value @ ..]) => (name, value),
+            _ => return Err(Malformed::FieldName.into()),
+        };
+        let body = match length {
+            14 if name.eq_ignore_ascii_case(b"content-length") => Length::Known(content_length(value)?),
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => transfer_encoding(value, version)?,
+            _ => return Ok(()),
+        };
+        match (self.body.replace(body), body) {
+            (None, _) => Ok(()),
+            (Some(Length::Known(_)), Length::Known(_)) => Err(Malformed::ContentLength.into()),
+            (Some(Length::Chunked), Length::Chunked) => Err(Malformed::TransferEncoding.into()),
+            _ => Err(Malformed::TwoLengths.into()),
+        }
+    }
+
+    /// What need not wait for the rest of the line.
+    fn check_partial(&mut self, data: &[u8], limits: Limits) -> Result<(), Problem> {
+        if data.len() > limits.bytes {
+            return Err(self.too_large(data));
+        }
+        match data.get(self.line) {
+            None | Some(b'\r') => Ok(()),
+            // No request, and perhaps no HTTP either: who speaks another protocol does not wait for a time limit.
+            Some(&first) if self.version.is_none() && !scan::is_token(first) => Err(Malformed::RequestLine.into()),
+            Some(_) => {
+                self.begun = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Who has not come to the end of the target by now has too long a target.
+    fn too_large(&self, data: &[u8]) -> Problem {
+        let line = &data[self.line..];
+        let is_target = |method: usize| line.get(method) == Some(&b' ');
+        if self.version.is_none() && is_target(scan::token(line)) {
+            Problem::TargetTooLong
+        } else {
+            Problem::HeadersTooLarge
+        }
+    }
+}
+
+/// `METHOD TARGET HTTP/1.x` with single spaces.
+fn request_line(line: &[u8]) -> Result<Version, Problem> {
+    let method = scan::token(line);
+    let (Some(b' '), 1..) = (line.get(method), method) else {
+        return Err(Malformed::RequestLine.into());
+    };
+    let (target, version) = match line[method + 1..].split_last_chunk::<9>() {
+        Some((target, b" HTTP/1.1")) => (target, Version::Http11),
+        Some((target, b" HTTP/1.0")) => (target, Version::Http10),
+        _ => return Err(Malformed::RequestLine.into()),
+    };
+    if target.len() > LONGEST_TARGET {
+        return Err(Problem::TargetTooLong);
+    }
+    let fits = match target {
+        [] => false,
+        [b'/', ..] => scan::is_path_and_query(target),
+        // Rare enough to be parsed twice. What it means is judged later.
+        _ => !target.contains(&b'#') && http::Uri::try_from(target).is_ok(),
+    };
+    match fits {
+        true => Ok(version),
+        false if target.contains(&b'#') => Err(Malformed::Fragment.into()),
+        false => Err(Malformed::Target.into()),
+    }
+}
+
+/// Digits and nothing else, no more than a `u64` surely holds.
+fn content_length(value: &[u8]) -> Result<u64, Problem> {
+    let digits = value.trim_ascii();
+    if !(1..=19).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(Malformed::ContentLength.into());
+    }
+    Ok(digits
+        .iter()
+        .fold(0, |length, digit| length * 10 + u64::from(digit - b'0')))
+}
+
+/// Exactly `chunked`, on HTTP/1.1.
+fn transfer_encoding(value: &[u8], version: Version) -> Result<Length, Problem> {
+    if version == Version::Http11 && value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+        Ok(Length::Chunked)
+    } else {
+        Err(Malformed::TransferEncoding.into())
+    }
+}

@@ -1,0 +1,146 @@
+//! Fields that speak to the next hop only (RFC 9110, section 7.6.1): removed from requests, answers and trailers.
+
+use std::borrow::Cow;
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use smallvec::SmallVec;
+
+use super::fields::{self, Present};
+use super::forwarded::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const PROXY_AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("proxy-authentication-info");
+
+/// Every field that goes, with its bit. `te` is not among them, as a part of it may stay, nor `connection`, which is read first.
+const HOP_BY_HOP: [(u32, HeaderName); 7] = [
+    (fields::KEEP_ALIVE, KEEP_ALIVE),
+    (fields::PROXY_CONNECTION, PROXY_CONNECTION),
+    (fields::PROXY_AUTHENTICATE, PROXY_AUTHENTICATE),
+    (fields::PROXY_AUTHORIZATION, PROXY_AUTHORIZATION),
+    (fields::PROXY_AUTHENTICATION_INFO, PROXY_AUTHENTICATION_INFO),
+    (fields::TRANSFER_ENCODING, TRANSFER_ENCODING),
+    (fields::UPGRADE, UPGRADE),
+];
+const ANY_BIT: u32 = fields::CONNECTION
+    | fields::KEEP_ALIVE
+    | fields::PROXY_CONNECTION
+    | fields::PROXY_AUTHENTICATE
+    | fields::PROXY_AUTHORIZATION
+    | fields::PROXY_AUTHENTICATION_INFO
+    | fields::TE
+    | fields::TRANSFER_ENCODING
+    | fields::UPGRADE
+    | fields::EXPECT;
+
+/// Which way a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    Request,
+    Response,
+}
+
+/// A request's headers without what is for this hop only; a copy only if there is such a thing. [`super::admit`] removes it too;
+/// once more before forwarding takes away what plugins added. `te: trailers` stays; `expect` goes, as hyper has answered it.
+/// `trailer` is no business of one hop only (RFC 9110, section 6.6.2), and without it an upstream is sent no trailers.
+pub fn without_hop_by_hop(headers: &HeaderMap) -> Cow<'_, HeaderMap> {
+    let present = Present::of(headers);
+    if !present.any(ANY_BIT) {
+        return Cow::Borrowed(headers);
+    }
+    let mut copy = headers.clone();
+    strip(&mut copy, present, Direction::Request);
+    Cow::Owned(copy)
+}
+
+/// Removes from an answer what is for this hop only.
+pub fn strip_response(headers: &mut HeaderMap) {
+    strip(headers, Present::of(headers), Direction::Response);
+}
+
+/// Removes from trailers what must not come after a body: hop-by-hop fields, and those that frame, route or authenticate a message
+/// (RFC 9110, section 6.5.1).
+pub fn strip_trailers(trailers: &mut HeaderMap) {
+    strip_response(trailers);
+    for name in [
+        CONTENT_LENGTH,
+        HOST,
+        TRAILER,
+        http::header::AUTHORIZATION,
+        http::header::CACHE_CONTROL,
+        http::header::CONTENT_ENCODING,
+        http::header::CONTENT_RANGE,
+        http::header::CONTENT_TYPE,
+        http::header::COOKIE,
+        http::header::MAX_FORWARDS,
+        http::header::RANGE,
+        http::header::SET_COOKIE,
+        X_REQUEST_ID,
+        X_FORWARDED_FOR,
+        X_FORWARDED_HOST,
+        X_FORWARDED_PROTO,
+    ] {
+        trailers.remove(name);
+    }
+}
+
+pub(super) fn strip(headers: &mut HeaderMap, present: Present, direction: Direction) {
+    if !present.any(ANY_BIT) {
+        return;
+    }
+    let trailers = direction == Direction::Request && present.any(fields::TE) && accepts_trailers(headers);
+    if present.any(fields::CONNECTION) {
+        strip_listed(headers);
+    }
+    for (bit, name) in &HOP_BY_HOP {
+        if present.any(*bit) {
+            headers.remove(name);
+        }
+    }
+    if present.any(fields::TE) {
+        headers.remove(TE);
+    }
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if direction == Direction::Request && present.any(fields::EXPECT) {
+        headers.remove(EXPECT);
+    }
+}
+
+/// Removes `connection` and every field that it lists, except the ones that say how long the message is and where it goes.
+fn strip_listed(headers: &mut HeaderMap) {
+    let lists: SmallVec<[HeaderValue; 2]> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter(|list| !is_bare(list))
+        .cloned()
+        .collect();
+    headers.remove(CONNECTION);
+    for list in lists {
+        for name in list.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+            match HeaderName::from_bytes(name) {
+                Ok(name) if name != CONTENT_LENGTH && name != HOST => headers.remove(name),
+                _ => None,
+            };
+        }
+    }
+}
+
+/// Whether it lists no field: nearly always it says just this.
+fn is_bare(list: &HeaderValue) -> bool {
+    let list = list.as_bytes();
+    list.eq_ignore_ascii_case(b"keep-alive") || list.eq_ignore_ascii_case(b"close")
+}
+
+/// Whether `te` lists `trailers`, in whatever company.
+fn accepts_trailers(headers: &HeaderMap) -> bool {
+    headers.get_all(TE).iter().any(|value| {
+        let mut items = value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+        items.any(|item| item.eq_ignore_ascii_case(b"trailers"))
+    })
+}

@@ -1,0 +1,192 @@
+//! Path normalisation: one spelling for one path, before anything decides by it (RFC 3986, section 6.2.2).
+//!
+//! Dot segments go, slashes in a row become one, escapes of unreserved bytes are decoded, the others get upper-case digits, and
+//! bytes outside ASCII are escaped. What upstreams read in different ways is refused. The query is left as it is. A path that
+//! is already normal, as nearly all are, is only looked at: no allocation.
+
+use http::uri::PathAndQuery;
+
+use crate::problem::Malformed;
+use crate::settings::EscapedSlashes;
+
+/// The normal form of `target`'s path with the query as it was; `None` when it is normal already.
+///
+/// Slashes are merged before dot segments are removed, as nginx does: `/a//../b` is `/b`. A `..` at the root stays there.
+///
+/// # Errors
+/// The target is neither a path nor `*`, an escape is cut short, or the path holds what `escaped` rejects.
+pub fn normalise(target: &PathAndQuery, escaped: EscapedSlashes) -> Result<Option<PathAndQuery>, Malformed> {
+    let path = target.path();
+    if target.as_str().starts_with('/') && is_plain(path.as_bytes()) {
+        return Ok(None);
+    }
+    if path == "*" {
+        return Ok(None);
+    }
+    if !path.starts_with('/') {
+        return Err(Malformed::Target);
+    }
+    let mut decoded = decode(path.as_bytes(), escaped)?;
+    remove_dot_segments(&mut decoded);
+    if decoded == path.as_bytes() && target.as_str().starts_with('/') {
+        return Ok(None);
+    }
+    if let Some(query) = target.query() {
+        decoded.push(b'?');
+        decoded.extend_from_slice(query.as_bytes());
+    }
+    PathAndQuery::try_from(decoded).map(Some).map_err(|_| Malformed::Target)
+}
+
+/// `target` with the matched `prefix` of its path replaced, the query kept: what a route's `rewrite` asks for.
+///
+/// `prefix` and `replacement` start with a slash and end in one only when they are `/`. The answer is `None` when the path does
+/// not start with `prefix` in whole segments, or when the result would be no path.
+pub fn replace_prefix(target: &PathAndQuery, prefix: &str, replacement: &str) -> Option<PathAndQuery> {
+    let rest = target.as_str().strip_prefix(prefix.trim_end_matches('/'))?;
+    if !(rest.is_empty() || rest.starts_with(['/', '?'])) {
+        return None;
+    }
+    let replacement = replacement.trim_end_matches('/');
+    let slash = if replacement.is_empty() && !rest.starts_with('/') {
+        "/"
+    } else {
+        ""
+    };
+    PathAndQuery::try_from([replacement, slash, rest].concat()).ok()
+}
+
+/// Whether nothing in `path` could need a change: no escape, no backslash, all ASCII, no empty and no dot segment.
+fn is_plain(path: &[u8]) -> bool {
+    let mut previous = 0;
+    for (at, &byte) in path.iter().enumerate() {
+        match byte {
+            b'%' | b'\\' | 0x80.. => return false,
+            b'/' if previous == b'/' => return false,
+            b'.' if previous == b'/' && is_dot_segment(segment_at(path, at)) => return false,
+            _ => previous = byte,
+        }
+    }
+    true
+}
+
+/// The segment that starts at `at`.
+fn segment_at(path: &[u8], at: usize) -> &[u8] {
+    let rest = &path[at..];
+    // Dot segments are at most two bytes long, so three bytes tell.
+    let end = rest.iter().take(3).position(|&byte| byte == b'/').unwrap_or(rest.len());
+    &rest[..end]
+}
+
+fn is_dot_segment(segment: &[u8]) -> bool {
+    matches!(segment, b"." | b"..")
+}
+
+/// Decodes escapes of unreserved bytes, writes the other escapes in upper case, escapes what is not ASCII, merges slashes.
+fn decode(path: &[u8], escaped: EscapedSlashes) -> Result<Vec<u8>, Malformed> {
+    let mut out = Vec::with_capacity(path.len() + 16);
+    let mut at = 0;
+    while at < path.len() {
+        match path[at] {
+            b'%' => {
+                let byte = escape_at(path, at).ok_or(Malformed::Escape)?;
+                if is_unreserved(byte) {
+                    out.push(byte);
+                } else {
+                    if escaped == EscapedSlashes::Reject && is_ambiguous(byte, &path[at + 3..]) {
+                        return Err(Malformed::AmbiguousPath);
+                    }
+                    push_escape(&mut out, byte);
+                }
+                at += 3;
+                continue;
+            }
+            b'\\' if escaped == EscapedSlashes::Reject => return Err(Malformed::AmbiguousPath),
+            b'/' if out.last() == Some(&b'/') => {}
+            byte @ 0x80.. => push_escape(&mut out, byte),
+            byte => out.push(byte),
+        }
+        at += 1;
+    }
+    Ok(out)
+}
+
+/// Whether the escape of `byte`, followed by `rest`, means different things to different upstreams.
+fn is_ambiguous(byte: u8, rest: &[u8]) -> bool {
+    match byte {
+        b'/' | b'\\' | 0 => true,
+        b'%' => is_escape_tail(rest),
+        _ => false,
+    }
+}
+
+/// Whether an escaped percent sign followed by `rest` would be an escape once it is decoded: `%2541`, and also `%25%34%31`,
+/// whose digits are decoded here.
+fn is_escape_tail(rest: &[u8]) -> bool {
+    let mut at = 0;
+    for _ in 0..2 {
+        let digit = match rest.get(at) {
+            Some(b'%') => {
+                at += 3;
+                escape_at(rest, at - 3)
+            }
+            Some(&byte) => {
+                at += 1;
+                Some(byte)
+            }
+            None => None,
+        };
+        if !digit.is_some_and(|digit| digit.is_ascii_hexdigit()) {
+            return false;
+        }
+    }
+    true
+}
+
+/// The byte that the escape at `at` stands for; none when it is cut short or not hexadecimal.
+fn escape_at(path: &[u8], at: usize) -> Option<u8> {
+    let digit = |offset: usize| char::from(*path.get(at + offset)?).to_digit(16);
+    Some((digit(1)? * 16 + digit(2)?) as u8)
+}
+
+/// RFC 3986, section 2.3.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+fn push_escape(out: &mut Vec<u8>, byte: u8) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    out.extend_from_slice(&[b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+}
+
+/// RFC 3986, section 5.2.4, in place, for a path that starts with a slash and has no empty segment but perhaps the last.
+fn remove_dot_segments(path: &mut Vec<u8>) {
+    let mut kept = 0; // path[..kept] is the result so far, always without a slash at its end
+    let mut at = 0; // path[at] is the slash in front of the segment that is looked at
+    while at < path.len() {
+        let end = path[at + 1..]
+            .iter()
+            .position(|&byte| byte == b'/')
+            .map_or(path.len(), |next| at + 1 + next);
+        let last = end == path.len();
+        match &path[at + 1..end] {
+            b"." => {}
+            b".." => kept = path[..kept].iter().rposition(|&byte| byte == b'/').unwrap_or(0),
+            _ => {
+                path.copy_within(at..end, kept);
+                kept += end - at;
+                if last {
+                    path.truncate(kept);
+                    return;
+                }
+            }
+        }
+        at = end;
+    }
+    // The last segment was a dot segment: what it leaves is a folder.
+    path.truncate(kept);
+    path.push(b'/');
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! What a normal path is, by example and by property.
+
+use http::uri::PathAndQuery;
+use proptest::prelude::*;
+
+use super::{normalise, replace_prefix};
+use crate::problem::Malformed;
+use crate::settings::EscapedSlashes;
+use crate::settings::EscapedSlashes::{Keep, Reject};
+
+fn target(text: &str) -> PathAndQuery {
+    text.parse().unwrap()
+}
+
+/// The normal form as text, also when nothing had to change.
+fn normal(text: &str, escaped: EscapedSlashes) -> Result<String, Malformed> {
+    let target = target(text);
+    Ok(normalise(&target, escaped)?.unwrap_or(target).to_string())
+}
+
+#[test]
+fn a_normal_path_is_left_alone() {
+    for text in [
+        "/",
+        "/a",
+        "/a/",
+        "/a/b.c",
+        "/.well-known/x",
+        "/...",
+        "/a/..b/.c",
+        "/a;b=c,d/@!$&'()*+",
+        "/a%20b",
+        "/%C3%A9",
+        "/a%25",
+        "*",
+    ] {
+        assert!(normalise(&target(text), Reject).unwrap().is_none(), "{text}");
+    }
+}
+
+#[test]
+fn one_path_has_one_spelling() {
+    for (text, expected) in [
+        ("/a/./b", "/a/b"),
+        ("/a/../b", "/b"),
+        ("/a/b/../../..", "/"),
+        ("/../../etc/passwd", "/etc/passwd"),
+        ("/a/.", "/a/"),
+        ("/a/..", "/"),
+        ("/a/b/..", "/a/"),
+        ("/.", "/"),
+        ("/..", "/"),
+        ("//", "/"),
+        ("//a///b//", "/a/b/"),
+        ("/a//../b", "/b"),
+        ("/%61%2Db", "/a-b"),
+        ("/%2e%2E/a", "/a"),
+        ("/a/%2e/b", "/a/b"),
+        ("/a/.%2e/b", "/b"),
+        ("/%c3%a9", "/%C3%A9"),
+        ("/é", "/%C3%A9"),
+        ("/a/%7Euser", "/a/~user"),
+        ("/a%3fb", "/a%3Fb"),
+    ] {
+        assert_eq!(normal(text, Reject).as_deref(), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn the_query_is_not_touched() {
+    assert_eq!(
+        normal("/a/../b?x=/../%2F%2e//", Reject).as_deref(),
+        Ok("/b?x=/../%2F%2e//")
+    );
+    assert_eq!(normal("/a?x=%zz", Reject).as_deref(), Ok("/a?x=%zz"));
+}
+
+#[test]
+fn a_target_without_a_path_gets_one() {
+    assert_eq!(normal("?x=1", Reject).as_deref(), Ok("/?x=1"));
+}
+
+#[test]
+fn what_upstreams_read_differently_is_refused() {
+    for text in [
+        "/a%2Fb",
+        "/a%2f..%2fb",
+        "/a%5Cb",
+        "/a%5cb",
+        "/a%00",
+        "/a\\b",
+        "/%252e%252e/",
+        "/%2541",
+        "/%25%34%31",
+        "/%25%341",
+        "/%2%35",
+    ] {
+        let expected = if text == "/%2%35" {
+            Malformed::Escape
+        } else {
+            Malformed::AmbiguousPath
+        };
+        assert_eq!(normal(text, Reject), Err(expected), "{text}");
+    }
+}
+
+#[test]
+fn a_listener_may_keep_them() {
+    for (text, expected) in [
+        ("/a%2fb", "/a%2Fb"),
+        ("/a%5Cb", "/a%5Cb"),
+        ("/a\\b", "/a\\b"),
+        ("/%252e/./x", "/%252e/x"),
+        ("/a/%2f../b", "/a/%2F../b"),
+    ] {
+        assert_eq!(normal(text, Keep).as_deref(), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn an_escape_that_is_none_is_refused_everywhere() {
+    for text in ["/%", "/%4", "/%4g", "/a%zz", "/%%41"] {
+        assert_eq!(normal(text, Reject), Err(Malformed::Escape), "{text}");
+        assert_eq!(normal(text, Keep), Err(Malformed::Escape), "{text}");
+    }
+}
+
+#[test]
+fn a_prefix_is_replaced_in_whole_segments() {
+    for (text, prefix, replacement, expected) in [
+        ("/orders/7", "/orders", "/v1", Some("/v1/7")),
+        ("/orders", "/orders", "/v1", Some("/v1")),
+        ("/orders?x=1", "/orders", "/v1", Some("/v1?x=1")),
+        ("/orders/", "/orders", "/v1", Some("/v1/")),
+        ("/ordersX", "/orders", "/v1", None),
+        ("/a", "/", "/v1", Some("/v1/a")),
+        ("/", "/", "/v1", Some("/v1/")),
+        ("/orders/7", "/orders", "/", Some("/7")),
+        ("/orders", "/orders", "/", Some("/")),
+        ("/orders?x", "/orders", "/", Some("/?x")),
+        ("/x", "/", "/", Some("/x")),
+    ] {
+        let got = replace_prefix(&target(text), prefix, replacement);
+        assert_eq!(
+            got.as_ref().map(PathAndQuery::as_str),
+            expected,
+            "{text} {prefix} {replacement}"
+        );
+    }
+}
+
+/// Paths rich in what normalisation is about.
+fn paths() -> impl Strategy<Value = String> {
+    let pieces = proptest::sample::select(vec![
+        "/", "/", "/", ".", "..", "a", "b", "%2e", "%2E", "%2f", "%5C", "\\", "%25", "%41", "%", "25", "2e", "é",
+        "%c3%a9", "~", "%00", "?", ";",
+    ]);
+    proptest::collection::vec(pieces, 0..16).prop_map(|pieces| format!("/{}", pieces.concat()))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    #[test]
+    fn what_is_normal_stays_so_and_holds_nothing_to_argue_about(text in paths(), keep in any::<bool>()) {
+        let escaped = if keep { Keep } else { Reject };
+        let Ok(once) = normal(&text, escaped) else { return Ok(()) };
+        prop_assert_eq!(normal(&once, escaped), Ok(once.clone()));
+
+        let path = once.split('?').next().unwrap();
+        prop_assert!(path.starts_with('/') && path.is_ascii());
+        prop_assert!(!path.contains("//"));
+        prop_assert!(!path.split('/').any(|segment| segment == "." || segment == ".."));
+        if !keep {
+            let lower = path.to_lowercase();
+            for forbidden in ["%2f", "%5c", "%00", "%2e", "\\"] {
+                prop_assert!(!lower.contains(forbidden), "{}", path);
+            }
+        }
+    }
+
+    #[test]
+    fn a_rejecting_listener_lets_through_only_what_decodes_once(text in paths()) {
+        let Ok(once) = normal(&text, Reject) else { return Ok(()) };
+        let path = once.split('?').next().unwrap();
+        prop_assert_eq!(decode_all(&decode_all(path.as_bytes())), decode_all(path.as_bytes()));
+    }
+
+    #[test]
+    fn the_query_never_changes(text in paths()) {
+        let Ok(once) = normal(&text, Keep) else { return Ok(()) };
+        prop_assert_eq!(once.split_once('?').map(|parts| parts.1), text.split_once('?').map(|parts| parts.1));
+    }
+}
+
+/// A careless upstream's decoder: every escape, and what is none stays.
+fn decode_all(path: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut at = 0;
+    while at < path.len() {
+        let byte = if path[at] == b'%' {
+            super::escape_at(path, at)
+        } else {
+            None
+        };
+        out.push(byte.unwrap_or(path[at]));
+        at += if byte.is_some() { 3 } else { 1 };
+    }
+    out
+}

@@ -1,0 +1,99 @@
+//! The first step: the request's host picks tables of paths, the most specific one first.
+
+use lockgate_exchange::RequestHead;
+use rustc_hash::FxHashMap;
+
+use super::paths::PathTable;
+use crate::matches::{HostPattern, Match, RouteIndex};
+
+/// The longest host that DNS allows, with a dot at its end. Longer ones match only routes for any host.
+const LONGEST: usize = 254;
+
+/// Tables of paths by host.
+#[derive(Debug, Default)]
+pub(crate) struct HostTable {
+    exact: FxHashMap<Box<[u8]>, PathTable>,
+    /// By what stands behind the `*`, the dot included.
+    wildcard: FxHashMap<Box<[u8]>, PathTable>,
+    /// Length of the longest key above; longer suffixes need no look-up.
+    longest_wildcard: usize,
+    any: PathTable,
+}
+
+impl HostTable {
+    /// Enters a route under each of its hosts.
+    pub(crate) fn insert(&mut self, index: RouteIndex, matches: &Match) {
+        if matches.hosts.is_empty() {
+            self.any.insert(index, matches);
+        }
+        for host in &matches.hosts {
+            let table = match host {
+                HostPattern::Exact(name) => self.exact.entry(key(name)).or_default(),
+                HostPattern::Wildcard(suffix) => {
+                    self.longest_wildcard = self.longest_wildcard.max(suffix.len());
+                    self.wildcard.entry(key(suffix)).or_default()
+                }
+            };
+            table.insert(index, matches);
+        }
+    }
+
+    /// Puts everything in the order of precedence. To be called once, after the last `insert`.
+    pub(crate) fn arrange(&mut self) {
+        let named = self.exact.values_mut().chain(self.wildcard.values_mut());
+        named.chain([&mut self.any]).for_each(PathTable::arrange);
+    }
+
+    /// See [`crate::table::RouteTable::find`].
+    pub(crate) fn find(&self, request: &RequestHead) -> Option<RouteIndex> {
+        self.find_named(request).or_else(|| self.any.find(request))
+    }
+
+    fn find_named(&self, request: &RequestHead) -> Option<RouteIndex> {
+        if self.exact.is_empty() && self.wildcard.is_empty() {
+            return None;
+        }
+        let mut lower = [0; LONGEST];
+        let host = lower_case(without_port(request.authority.as_bytes()), &mut lower)?;
+        let exact = self.exact.get(host).and_then(|table| table.find(request));
+        exact.or_else(|| self.find_wildcard(host, request))
+    }
+
+    /// Longest suffix first. The suffix is never the whole host, as a wildcard stands for at least one label.
+    fn find_wildcard(&self, host: &[u8], request: &RequestHead) -> Option<RouteIndex> {
+        if self.wildcard.is_empty() {
+            return None;
+        }
+        let first = host.len().saturating_sub(self.longest_wildcard).max(1);
+        (first..host.len())
+            .filter(|&at| host[at] == b'.')
+            .find_map(|at| self.wildcard.get(&host[at..]).and_then(|table| table.find(request)))
+    }
+}
+
+fn key(name: &str) -> Box<[u8]> {
+    name.as_bytes().into()
+}
+
+/// The host of an authority, without the port, and without the dot that may end a full name.
+fn without_port(authority: &[u8]) -> &[u8] {
+    let host = match authority.iter().rposition(|&byte| byte == b':' || byte == b']') {
+        Some(at) if authority[at] == b':' => &authority[..at],
+        _ => authority,
+    };
+    host.strip_suffix(b".").unwrap_or(host)
+}
+
+/// `host` in lower case: itself where it is so already. None when it is longer than any host.
+fn lower_case<'a>(host: &'a [u8], buffer: &'a mut [u8; LONGEST]) -> Option<&'a [u8]> {
+    if host.len() > LONGEST {
+        return None;
+    }
+    if !host.iter().any(u8::is_ascii_uppercase) {
+        return Some(host);
+    }
+    let lower = &mut buffer[..host.len()];
+    lower.copy_from_slice(host);
+    lower.make_ascii_lowercase();
+    Some(lower)
+}

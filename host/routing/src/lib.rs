@@ -1,0 +1,13 @@
+//! Finds the route of a request by its host, path, method, headers and query. What a route leads to is not known here.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
+
+mod candidates;
+mod conditions;
+mod hosts;
+pub mod matches;
+mod paths;
+mod table;
+
+pub use matches::{HostPattern, Match, PathMatch, RouteIndex, ValueMatch};
+pub use table::RouteTable;

@@ -1,0 +1,57 @@
+//! Conditions on a request, as a route states them.
+
+use http::{HeaderName, Method};
+use regex::Regex;
+
+/// Position in the list that the table was made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteIndex(pub usize);
+
+/// Conditions on a request. An empty list holds for every request.
+#[derive(Debug, Clone, Default)]
+pub struct Match {
+    /// One of these.
+    pub hosts: Vec<HostPattern>,
+    /// The normalised path, without its query.
+    pub path: PathMatch,
+    /// One of these.
+    pub methods: Vec<Method>,
+    /// Every one of these.
+    pub headers: Vec<(HeaderName, ValueMatch)>,
+    /// Every one of these; names are percent-decoded.
+    pub query: Vec<(String, ValueMatch)>,
+}
+
+/// A host name without a port, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum HostPattern {
+    /// The host itself.
+    Exact(String),
+    /// What stands behind the `*` of `*.name`, its dot included: `.name`. Matches any depth below `name`, not `name` itself.
+    Wildcard(String),
+}
+
+/// A condition on the normalised path.
+#[derive(Debug, Clone, Default)]
+pub enum PathMatch {
+    /// No condition.
+    #[default]
+    Any,
+    /// This path and no other.
+    Exact(String),
+    /// Whole segments: `/a` holds for `/a` and `/a/b`, not for `/ab`. Ends in a slash only when it is `/`.
+    Prefix(String),
+    /// The whole path must match: the expression is anchored at both ends.
+    Regex(Regex),
+}
+
+/// A condition on a header's or query parameter's value.
+#[derive(Debug, Clone)]
+pub enum ValueMatch {
+    /// This value and no other.
+    Exact(String),
+    /// The whole value must match: the expression is anchored at both ends.
+    Regex(Regex),
+    /// Any value, the empty one too.
+    Present,
+}

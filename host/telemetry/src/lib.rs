@@ -1,0 +1,14 @@
+//! What operators see of the data path: metrics, the access log, plugins' log lines, and the log of host calls of chosen requests.
+//!
+//! Nothing here waits: a worker counts in cells of its own and appends to buffers in memory.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
+
+pub mod access_log;
+pub mod call_trace;
+pub mod ending;
+pub mod metrics;
+pub mod plugin_log;
+pub mod settings;
+
+pub use settings::{AccessLogPath, AccessLogSettings};

@@ -1,0 +1,52 @@
+//! What a listener's settings say of TLS.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// TLS on a listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// At least one. The first serves clients that ask for no name or an unknown one.
+    pub certificates: Vec<CertificateFiles>,
+    /// None: clients are not asked for a certificate.
+    pub clients: Option<ClientAuthority>,
+}
+
+impl TlsSettings {
+    /// Every file that it names: what to watch.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let pairs = self.certificates.iter().flat_map(|pair| [&*pair.cert, &*pair.key]);
+        pairs.chain(self.clients.iter().map(|clients| &*clients.ca))
+    }
+}
+
+/// Whose certificates clients must show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientAuthority {
+    /// PEM, at least one certificate of an authority; readable at load. An absolute path.
+    pub ca: PathBuf,
+    /// Whether a client may do without.
+    pub certificates: ClientCertificates,
+}
+
+/// A certificate chain and its key: PEM files that were readable at load. Absolute paths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The chain, the server's own certificate first.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// Whether a client of a TLS listener must show a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientCertificates {
+    /// The handshake fails without one.
+    #[default]
+    Required,
+    /// It may come without; plugins see the property `connection.mtls`.
+    Optional,
+}
