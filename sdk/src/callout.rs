@@ -14,6 +14,8 @@
 //! # }
 //! ```
 
+pub(crate) mod grpc;
+
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -22,11 +24,13 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::abi::pairs;
+use crate::abi::{Buffer, Map};
 use crate::error::{Error, Result};
-use crate::expected::Expected;
-use crate::headers::{HeaderList, Headers};
+use crate::futures::pending::Expected;
 use crate::host;
-use crate::wire::{self, Buffer, Map};
+use crate::http::headers::{HeaderList, Headers};
+use crate::text;
 
 /// How long a callout may take when nothing is said.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
@@ -144,7 +148,7 @@ impl Callout {
             return Err(fault);
         }
         let milliseconds = u32::try_from(self.timeout.as_millis()).unwrap_or(u32::MAX);
-        let headers = wire::encode_pairs(&self.headers);
+        let headers = pairs::encode(&self.headers);
         let id = host::http_call(&self.upstream, &headers, &self.body, milliseconds)
             .map_err(Error::host("proxy_http_call"))?;
         CALLS.with(|calls| calls.expect(id, waker));
@@ -290,7 +294,7 @@ pub(crate) fn answered(id: u32, headers: usize, body: usize, trailers: usize) {
 fn read(headers: usize, body: usize, trailers: usize) -> Result<Answer> {
     if headers == 0 {
         return Err(Error::NoAnswer(match host::call_status() {
-            Ok((_, message)) if !message.is_empty() => wire::text(message),
+            Ok((_, message)) if !message.is_empty() => text::lossy(message),
             _ => "no reason given".to_owned(),
         }));
     }

@@ -43,14 +43,16 @@ mod json;
 mod nearest;
 mod object;
 mod pattern;
+pub mod period;
 mod schema;
+pub(crate) mod size;
 mod text;
 mod types;
 mod value;
 
+use crate::abi::Buffer;
 use crate::error::ConfigError;
 use crate::host;
-use crate::wire::Buffer;
 
 pub use bounds::{Length, Ranged, Written};
 #[doc(hidden)]

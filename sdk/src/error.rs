@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::grpc_status::GrpcStatus;
-use crate::wire::Status;
+use crate::abi::Status;
+use crate::abi::grpc_status::GrpcStatus;
+use crate::text::push_number;
 
 /// A result of the SDK's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -95,30 +96,12 @@ impl Error {
         };
         let mut digits = String::new();
         if let Some(value) = value {
-            number(&mut digits, value);
+            push_number(&mut digits, value);
         }
         let colon = if matches!(self, Error::Grpc { .. }) { ": " } else { "" };
         for part in [before, text, &digits, colon, after] {
             line.push_str(part);
         }
-    }
-}
-
-/// Appends a number in decimal.
-pub(crate) fn number(line: &mut String, mut value: u64) {
-    let mut digits = [0; 20];
-    let mut count = 0;
-    loop {
-        digits[count] = b'0' + (value % 10) as u8;
-        count += 1;
-        value /= 10;
-        if value == 0 || count == digits.len() {
-            break;
-        }
-    }
-    while count > 0 {
-        count -= 1;
-        line.push(char::from(digits[count]));
     }
 }
 
@@ -175,7 +158,7 @@ impl ConfigError {
     /// The same fault, seen from the array that has it in the item at `index`.
     pub fn inside_index(mut self, index: usize) -> ConfigError {
         let mut pointer = "/".to_owned();
-        number(&mut pointer, index as u64);
+        push_number(&mut pointer, index as u64);
         self.pointer = pointer + &self.pointer;
         self
     }

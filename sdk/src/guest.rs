@@ -3,29 +3,31 @@
 //! Not for plugin authors: [`#[plugin]`](macro@crate::plugin) writes the exports that call it. What hooks that wait need
 //! stands in `waiting`.
 
-mod answers;
+mod callouts;
 mod hooks;
+pub(crate) mod state;
+pub(crate) mod task;
 mod waiting;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::context;
+use crate::abi::{Action, LogLevel};
 use crate::error::{ConfigError, Error, Result};
+use crate::guest::state::Kept;
+use crate::guest::task::{Background, Task};
 use crate::host;
-use crate::logging;
+use crate::host::context;
+use crate::host::id_table::Table;
+use crate::http::reply::{Reply, reply};
 use crate::plugin::Flow;
-use crate::reply::{Reply, reply};
-use crate::state::Kept;
-use crate::table::Table;
-use crate::task::{Background, Task};
-use crate::wire::{Action, LogLevel};
+use crate::services::logging;
 
 pub use self::hooks::Hooks;
-pub use crate::channel::Late;
+pub use crate::abi::Direction as Side;
+pub use crate::callout::grpc::Event as GrpcEvent;
 pub use crate::config;
-pub use crate::grpc::Event as GrpcEvent;
-pub use crate::wire::Direction as Side;
+pub use crate::http::channel::Late;
 
 /// All contexts of one module. A host may configure several root contexts in it.
 pub struct Guest<P: Hooks> {

@@ -35,26 +35,31 @@ mod bodies;
 mod callouts;
 mod connection;
 mod exchange;
+mod pending;
 mod script;
 mod sending;
+mod stream_script;
 mod streams;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::abi::{LogLevel, Status};
+use crate::callout;
+use crate::callout::grpc;
+use crate::futures::timer;
+use crate::guest::task;
 use crate::guest::{Guest, Hooks};
-use crate::memory::{self, Kept, Memory};
-use crate::wire::{LogLevel, Status};
-use crate::{callout, grpc, task, timer};
+use crate::host::memory::{self, Kept, Memory};
 
 pub use connection::Connection;
 pub use exchange::{Answered, Exchange};
 pub use script::{Asked, Script, answer, grpc_answer, grpc_failure, no_answer};
 pub use sending::Sending;
-pub use streams::{Heard, Says, says};
+pub use stream_script::{Heard, Says, says};
 
-use callouts::Due;
+use pending::Due;
 use streams::StreamScript;
 
 /// Every status that a host can answer a call with in place of `OK`, for [`fail`]; the last one stands for those that are not

@@ -142,7 +142,7 @@ fn refused<T: Config>(text: &str) -> String {
 
 fn schema<T: Config>() -> Value {
     let mut text = Text::<8192>::new();
-    text.schema(&T::SCHEMA);
+    T::SCHEMA.write(&mut text);
     let length = text.length();
     let mut bytes = text.padded().to_vec();
     bytes.truncate(length);

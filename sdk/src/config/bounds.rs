@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{Size, pattern};
-use crate::period::Period;
+use crate::config::period::Period;
 
 /// What has a smallest and a largest value.
 pub trait Ranged {

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::value::{Value, quoted};
-use crate::error::{ConfigError, number};
+use crate::error::ConfigError;
+use crate::text::push_number;
 
 /// Deeper nesting is refused: a guest's stack is small.
 const DEEPEST: u32 = 64;
@@ -300,9 +301,9 @@ impl<'a> Reader<'a> {
             None => "the end".to_owned(),
         };
         let mut message = "it is not JSON: line ".to_owned();
-        number(&mut message, line);
+        push_number(&mut message, line);
         message.push_str(", column ");
-        number(&mut message, column);
+        push_number(&mut message, column);
         message.push_str(&[": found ", &found, ", expected ", expected].concat());
         ConfigError::new(message)
     }

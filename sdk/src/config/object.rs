@@ -3,7 +3,8 @@
 use super::Config;
 use super::nearest::nearest;
 use super::value::{Value, quoted};
-use crate::error::{ConfigError, number};
+use crate::error::ConfigError;
+use crate::text::push_number;
 
 /// A member of an object, as the derive knows it.
 #[derive(Debug)]
@@ -166,7 +167,7 @@ pub fn variant<'v, 'a>(
             }
             several => {
                 let mut message = "found ".to_owned();
-                number(&mut message, several.len() as u64);
+                push_number(&mut message, several.len() as u64);
                 Err(ConfigError::new(message + " keys, expected one: " + &listed(rich)))
             }
         },

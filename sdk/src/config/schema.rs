@@ -1,5 +1,7 @@
 //! [`Schema`]: a JSON Schema (draft 2020-12) as a constant, and what of it is written where.
 
+mod keywords;
+
 use super::text::Text;
 
 /// A schema that is being put together. All of it is constant: nothing is left of it at run time.
@@ -150,7 +152,8 @@ impl Schema {
         self
     }
 
-    pub(super) const fn write<const N: usize>(&self, out: &mut Text<N>) {
+    /// Writes it as JSON.
+    pub const fn write<const N: usize>(&self, out: &mut Text<N>) {
         out.push("{");
         if self.is_nullable
             && matches!(
@@ -158,13 +161,13 @@ impl Schema {
                 Kind::OneOf(_) | Kind::AnyOf(_) | Kind::Tagged { .. } | Kind::Written(_)
             )
         {
-            out.describe(self.title, self.description);
+            keywords::describe(out, self.title, self.description);
             out.comma();
             out.push("\"anyOf\":[{");
             self.kind.write(self, false, out);
             out.push("},{\"type\":\"null\"}]");
         } else {
-            out.describe(self.title, self.description);
+            keywords::describe(out, self.title, self.description);
             self.kind.write(self, self.is_nullable, out);
         }
         out.member("default", self.default);
@@ -198,28 +201,28 @@ impl Kind {
     const fn write<const N: usize>(&self, schema: &Schema, is_nullable: bool, out: &mut Text<N>) {
         match self {
             Kind::Any => {}
-            Kind::Type(name) => out.typed(name, is_nullable),
+            Kind::Type(name) => keywords::typed(out, name, is_nullable),
             Kind::List(item) => {
-                out.typed("array", is_nullable);
+                keywords::typed(out, "array", is_nullable);
                 out.push(",\"items\":");
                 item.write(out);
             }
             Kind::Map(value) => {
-                out.typed("object", is_nullable);
+                keywords::typed(out, "object", is_nullable);
                 out.push(",\"additionalProperties\":");
                 value.write(out);
             }
-            Kind::Object { properties, is_open } => out.object(None, properties, *is_open, is_nullable),
+            Kind::Object { properties, is_open } => keywords::object(out, None, properties, *is_open, is_nullable),
             Kind::Tagged { tag, value, inner } => match inner.kind {
                 Kind::Object { properties, is_open } => {
-                    out.object(Some((tag, value)), properties, is_open, is_nullable);
+                    keywords::object(out, Some((tag, value)), properties, is_open, is_nullable);
                 }
-                Kind::Any | Kind::Map(_) => out.object(Some((tag, value)), &[], true, is_nullable),
+                Kind::Any | Kind::Map(_) => keywords::object(out, Some((tag, value)), &[], true, is_nullable),
                 _ => panic!("what is in a tagged variant is no object"),
             },
-            Kind::Words(words) => out.words(words, is_nullable),
-            Kind::OneOf(schemas) => out.schemas("oneOf", schemas),
-            Kind::AnyOf(schemas) => out.schemas("anyOf", schemas),
+            Kind::Words(words) => keywords::words(out, words, is_nullable),
+            Kind::OneOf(schemas) => keywords::schemas(out, "oneOf", schemas),
+            Kind::AnyOf(schemas) => keywords::schemas(out, "anyOf", schemas),
             Kind::Written(members) => {
                 if !members.is_empty() {
                     out.comma();
@@ -254,7 +257,7 @@ mod tests {
     fn text(schema: Schema) -> serde_json::Value {
         const MOST: usize = 4096;
         let mut text = Text::<MOST>::new();
-        text.schema(&schema);
+        schema.write(&mut text);
         let length = text.length();
         serde_json::from_slice(&text.padded()[..length]).expect("JSON")
     }

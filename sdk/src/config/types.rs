@@ -10,11 +10,11 @@ use super::schema::{Kind, Schema};
 use super::value::Value;
 use super::{Config, NoConfig, json};
 use crate::callout::Upstream;
+use crate::config::period::Period;
 use crate::error::ConfigError;
-use crate::period::Period;
-use crate::template::Template;
+use crate::http::template::Template;
 
-pub use crate::size::Size;
+pub use crate::config::size::Size;
 
 /// Reads the text of a value.
 fn text_of<T>(value: &Value<'_>, expected: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, ConfigError> {

@@ -10,13 +10,15 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use super::{Guest, Hooks, Side, UNCONFIGURED, conclude, report};
-use crate::channel::{Channel, Late, Want};
+use crate::abi::Action;
 use crate::error::{Error, Result};
+use crate::futures::timer;
+use crate::guest::state::Borrow;
+use crate::guest::task::{self, Background, Key, Task};
+use crate::host;
+use crate::host::context;
+use crate::http::channel::{Channel, Late, Want};
 use crate::plugin::Flow;
-use crate::state::Borrow;
-use crate::task::{self, Background, Key, Task};
-use crate::wire::Action;
-use crate::{context, host, timer};
 
 impl<P: Hooks> Guest<P> {
     /// Begins a hook that waits and takes no state.

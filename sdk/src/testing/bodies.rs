@@ -1,9 +1,11 @@
 //! Bodies on their way through the plugin: shown piece by piece, held, let go.
 
+use std::collections::VecDeque;
+
 use super::Gateway;
+use crate::abi::{Action, Buffer};
 use crate::guest::{Hooks, Side};
-use crate::memory;
-use crate::wire::{Action, Buffer};
+use crate::host::memory;
 
 impl<P: Hooks> Gateway<P> {
     /// What a plugin has let go goes on.
@@ -79,4 +81,13 @@ impl<P: Hooks> Gateway<P> {
         });
         true
     }
+}
+
+/// The pieces as a host shows them: the end comes apart.
+pub(super) fn pieces(chunks: Vec<Vec<u8>>) -> VecDeque<Vec<u8>> {
+    let mut pieces: VecDeque<_> = chunks.into();
+    if !pieces.is_empty() {
+        pieces.push_back(Vec::new());
+    }
+    pieces
 }

@@ -2,15 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Asked, Gateway, ROOT, Says, Script};
+use super::pending::Due;
+use super::{Asked, Gateway, ROOT, Script};
 use crate::guest::{GrpcEvent, Hooks};
-use crate::memory::{self, CallKind, Called};
-
-/// What an upstream says when its time has come.
-pub(super) enum Due {
-    Answer(Script),
-    Says(Says),
-}
+use crate::host::memory::{self, CallKind, Called};
 
 impl<P: Hooks> Gateway<P> {
     /// Asks the scripts, and gives the first answer that is due.

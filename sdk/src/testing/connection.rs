@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Gateway, ROOT};
+use crate::abi::{Action, Buffer};
 use crate::guest::{Hooks, Side};
-use crate::memory::{self, Kept};
-use crate::wire::{Action, Buffer};
+use crate::host::memory::{self, Kept};
 
 /// A connection through the plugin, and what came out on both sides. Dropping it ends it.
 pub struct Connection<'g, P: Hooks> {

@@ -1,10 +1,10 @@
 //! A request that went into the plugin, and what became of it.
 
-use super::sending::pieces;
+use super::bodies::pieces;
 use super::{Gateway, Script, answer, no_answer};
+use crate::abi::{Action, Map};
 use crate::guest::Hooks;
-use crate::memory::{self, Kept, Sent};
-use crate::wire::{Action, Map};
+use crate::host::memory::{self, Kept, Sent};
 
 /// A request that has passed the plugin's request hook, and what became of it. Dropping it ends the request.
 pub struct Exchange<'g, P: Hooks> {

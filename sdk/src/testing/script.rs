@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::grpc_status::GrpcStatus;
-use crate::memory::{Called, Pairs};
+use crate::abi::grpc_status::GrpcStatus;
+use crate::host::memory::{Called, Pairs};
 
 /// A callout as an upstream gets it.
 #[derive(Debug, Clone)]

@@ -1,11 +1,12 @@
 //! Requests under construction.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
+use super::bodies::pieces;
 use super::{Exchange, Gateway, ROOT};
+use crate::abi::{Action, Map};
 use crate::guest::Hooks;
-use crate::memory::{self, Kept};
-use crate::wire::{Action, Map};
+use crate::host::memory::{self, Kept};
 
 /// A request under construction.
 pub struct Sending<'g, P: Hooks> {
@@ -89,13 +90,4 @@ impl<'g, P: Hooks> Sending<'g, P> {
         self.gateway.settle();
         Exchange::new(self.gateway, id)
     }
-}
-
-/// The pieces as a host shows them: the end comes apart.
-pub(super) fn pieces(chunks: Vec<Vec<u8>>) -> VecDeque<Vec<u8>> {
-    let mut pieces: VecDeque<_> = chunks.into();
-    if !pieces.is_empty() {
-        pieces.push_back(Vec::new());
-    }
-    pieces
 }

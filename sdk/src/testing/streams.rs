@@ -1,83 +1,11 @@
 //! gRPC streams: what an upstream hears of the plugin, and what it says on its own.
 
-use std::time::Duration;
-
-use super::callouts::Due;
-use super::{Asked, Gateway};
-use crate::grpc_status::GrpcStatus;
+use super::pending::Due;
+use super::{Asked, Gateway, Heard, Says};
 use crate::guest::{GrpcEvent, Hooks};
-use crate::memory::{self, CallKind, Done, Pairs};
+use crate::host::memory::{self, CallKind, Done, Pairs};
 
 pub(super) type StreamScript = Box<dyn FnMut(&Asked, Heard<'_>) -> Says>;
-
-/// What an upstream hears of a plugin on a gRPC stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heard<'a> {
-    /// The stream was opened.
-    Opened,
-    /// A message.
-    Message(&'a [u8]),
-    /// The plugin sends nothing more.
-    End,
-    /// The plugin has given the stream up. What is said to that reaches nobody.
-    Cancelled,
-}
-
-/// What an upstream says on a gRPC stream; [`says`] begins it.
-#[derive(Debug, Clone, Default)]
-pub struct Says {
-    metadata: Pairs,
-    messages: Vec<Vec<u8>>,
-    trailers: Pairs,
-    end: Option<(GrpcStatus, String)>,
-    delay: Duration,
-}
-
-/// Nothing yet.
-pub fn says() -> Says {
-    Says::default()
-}
-
-impl Says {
-    /// Adds a field of the initial metadata, which are sent with the first thing that is said.
-    pub fn metadata(mut self, name: &str, value: &str) -> Says {
-        self.metadata.push((name.to_owned(), value.as_bytes().to_vec()));
-        self
-    }
-
-    /// Adds a message.
-    pub fn message(mut self, message: impl Into<Vec<u8>>) -> Says {
-        self.messages.push(message.into());
-        self
-    }
-
-    /// Adds a field of the trailing metadata.
-    pub fn trailer(mut self, name: &str, value: &str) -> Says {
-        self.trailers.push((name.to_owned(), value.as_bytes().to_vec()));
-        self
-    }
-
-    /// Ends the stream well, behind the messages.
-    pub fn end(self) -> Says {
-        self.fail(GrpcStatus::OK, "")
-    }
-
-    /// Ends the stream with this status and what comes with it, behind the messages.
-    pub fn fail(mut self, status: impl Into<GrpcStatus>, message: &str) -> Says {
-        self.end = Some((status.into(), message.to_owned()));
-        self
-    }
-
-    /// Has it come later, but never before what was said before; see [`Gateway::advance`].
-    pub fn after(mut self, delay: Duration) -> Says {
-        self.delay = delay;
-        self
-    }
-
-    fn is_nothing(&self) -> bool {
-        self.metadata.is_empty() && self.messages.is_empty() && self.end.is_none()
-    }
-}
 
 impl<P: Hooks> Gateway<P> {
     /// Says what an upstream does on gRPC streams: for each thing that it hears, what it says to that. Streams to an upstream
