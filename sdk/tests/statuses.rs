@@ -261,7 +261,7 @@ fn the_functions_of_lockgate_are_unsupported_elsewhere() {
 fn an_answer_in_another_form_is_malformed() {
     let gateway = Gateway::<Any>::configured("").expect("no configuration is needed");
     for text in ["", "{}", "[]", r#"{"allowed":1,"rules":[]}"#, "\u{0}"] {
-        testing::offer("lockgate.counter", move |_| Ok(text.as_bytes().to_vec()));
+        testing::define_foreign_function("lockgate.counter", move |_| Ok(text.as_bytes().to_vec()));
         HOOK.set(Box::new(|_| counter::take(&[]).map(drop)));
         let exchange = gateway.get("/").send();
         assert_eq!(exchange.status(), Some(500), "{text:?}");

@@ -48,11 +48,11 @@ use crate::abi::grpc_status::GrpcStatus;
 use crate::abi::pairs;
 use crate::callout::{TIMEOUT, Upstream};
 use crate::error::{Error, Result};
-use crate::futures::pending::Expected;
+use crate::futures::pending::PendingCalls;
 use crate::host;
 
 pub use self::events::Event;
-pub(crate) use self::events::happened;
+pub(crate) use self::events::dispatch;
 pub use self::stream::{GrpcOpening, GrpcStream};
 
 impl Upstream {
@@ -101,13 +101,13 @@ impl GrpcCallout {
     }
 
     fn send(&self, waker: &Waker) -> Result<u32> {
-        events::OF_CALLS.set(Some(note));
+        events::CALL_LISTENER.set(Some(on_event));
         let milliseconds = u32::try_from(self.timeout.as_millis()).unwrap_or(u32::MAX);
         let metadata = pairs::encode(&self.metadata);
         let target = (&*self.upstream, &*self.service, &*self.method);
         let id = host::grpc_call(target, &metadata, &self.message, milliseconds);
         let id = id.map_err(Error::host("proxy_grpc_call"))?;
-        CALLS.with(|calls| calls.expect(id, waker));
+        CALLS.with(|calls| calls.insert(id, waker));
         Ok(id)
     }
 }
@@ -117,7 +117,7 @@ impl IntoFuture for GrpcCallout {
     type IntoFuture = GrpcCall;
 
     fn into_future(self) -> GrpcCall {
-        GrpcCall(Stage::Unsent(self))
+        GrpcCall(CallState::Unsent(self))
     }
 }
 
@@ -129,13 +129,13 @@ impl IntoFuture for GrpcCallout {
 /// the metadata of a call's answer; those of a [stream](GrpcStream) are told.
 #[derive(Debug)]
 #[must_use = "a call is sent when it is awaited"]
-pub struct GrpcCall(Stage);
+pub struct GrpcCall(CallState);
 
 #[derive(Debug)]
-enum Stage {
+enum CallState {
     Unsent(GrpcCallout),
     Sent(u32),
-    Over,
+    Done,
 }
 
 impl Future for GrpcCall {
@@ -143,22 +143,22 @@ impl Future for GrpcCall {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Vec<u8>>> {
         let id = match &self.0 {
-            Stage::Unsent(callout) => match callout.send(cx.waker()) {
+            CallState::Unsent(callout) => match callout.send(cx.waker()) {
                 Ok(id) => {
-                    self.0 = Stage::Sent(id);
+                    self.0 = CallState::Sent(id);
                     return Poll::Pending;
                 }
                 Err(error) => {
-                    self.0 = Stage::Over;
+                    self.0 = CallState::Done;
                     return Poll::Ready(Err(error));
                 }
             },
-            Stage::Sent(id) => *id,
-            Stage::Over => return Poll::Pending,
+            CallState::Sent(id) => *id,
+            CallState::Done => return Poll::Pending,
         };
-        match CALLS.with(|calls| calls.collect(id, cx.waker())) {
+        match CALLS.with(|calls| calls.poll_response(id, cx.waker())) {
             Some(answer) => {
-                self.0 = Stage::Over;
+                self.0 = CallState::Done;
                 Poll::Ready(answer)
             }
             None => Poll::Pending,
@@ -168,8 +168,8 @@ impl Future for GrpcCall {
 
 impl Drop for GrpcCall {
     fn drop(&mut self) {
-        if let Stage::Sent(id) = self.0
-            && CALLS.with(|calls| calls.forget(id))
+        if let CallState::Sent(id) = self.0
+            && CALLS.with(|calls| calls.remove(id))
         {
             // A host that cannot cancel it tells its answer to nobody.
             let _ = host::grpc_cancel(id);
@@ -178,20 +178,20 @@ impl Drop for GrpcCall {
 }
 
 thread_local! {
-    static CALLS: Expected<Result<Vec<u8>>> = const { Expected::new() };
+    static CALLS: PendingCalls<Result<Vec<u8>>> = const { PendingCalls::new() };
 }
 
 /// The one thing that the host tells of a call: its message, or how it has failed.
-fn note(id: u32, event: Event) {
+fn on_event(id: u32, event: Event) {
     CALLS.with(|calls| {
-        if !calls.is_awaited(id) {
+        if !calls.contains(id) {
             return;
         }
         match event {
-            Event::Message(size) => calls.answer(id, events::message(size)),
+            Event::Message(size) => calls.complete(id, events::message(size)),
             Event::Closed(status) => {
                 let (status, message) = (GrpcStatus(status), events::reason());
-                calls.answer(id, Err(Error::Grpc { status, message }));
+                calls.complete(id, Err(Error::Grpc { status, message }));
             }
             Event::Initial(_) | Event::Trailing(_) => {}
         }
@@ -201,6 +201,6 @@ fn note(id: u32, event: Event) {
 /// In native tests: a new gateway starts with no calls.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn reset() {
-    CALLS.with(Expected::reset);
+    CALLS.with(PendingCalls::reset);
     stream::reset();
 }

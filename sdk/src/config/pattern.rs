@@ -10,10 +10,10 @@ pub(crate) use parser::parse;
 use parser::{Node, Pattern};
 
 /// Steps that a search may take.
-const MOST_STEPS: u32 = 200_000;
+const MAX_STEPS: u32 = 200_000;
 
 /// How deeply a search may lie in itself: a guest's stack is small.
-const DEEPEST: u32 = 1_000;
+const MAX_DEPTH: u32 = 1_000;
 
 /// Whether a pattern is found in a text.
 pub(crate) fn is_found(pattern: &Pattern, text: &str) -> bool {
@@ -33,41 +33,41 @@ struct Search<'t> {
 }
 
 /// What follows; gets the place that was reached.
-type Then<'c, 't> = &'c mut dyn FnMut(&mut Search<'t>, usize) -> bool;
+type Continuation<'c, 't> = &'c mut dyn FnMut(&mut Search<'t>, usize) -> bool;
 
 impl<'t> Search<'t> {
-    fn any(&mut self, pattern: &[Vec<Node>], at: usize, then: Then<'_, 't>) -> bool {
+    fn any(&mut self, pattern: &[Vec<Node>], at: usize, then: Continuation<'_, 't>) -> bool {
         pattern.iter().any(|sequence| self.sequence(sequence, at, &mut *then))
     }
 
-    fn sequence(&mut self, nodes: &[Node], at: usize, then: Then<'_, 't>) -> bool {
+    fn sequence(&mut self, nodes: &[Node], at: usize, then: Continuation<'_, 't>) -> bool {
         let Some((first, rest)) = nodes.split_first() else {
             return then(self, at);
         };
         self.node(first, at, &mut |search, at| search.sequence(rest, at, &mut *then))
     }
 
-    fn node(&mut self, node: &Node, at: usize, then: Then<'_, 't>) -> bool {
+    fn node(&mut self, node: &Node, at: usize, then: Continuation<'_, 't>) -> bool {
         self.steps += 1;
-        if self.steps > MOST_STEPS || self.depth > DEEPEST {
+        if self.steps > MAX_STEPS || self.depth > MAX_DEPTH {
             return false;
         }
         self.depth += 1;
         let found = match node {
             Node::Start => at == 0 && then(self, at),
             Node::End => at == self.text.len() && then(self, at),
-            Node::Class { .. } => self.is_in(node, at) && then(self, at + 1),
+            Node::Class { .. } => self.is_in_class(node, at) && then(self, at + 1),
             Node::Group(pattern) => self.any(pattern, at, then),
-            Node::Repeat { inner, least, most } if matches!(**inner, Node::Class { .. }) => {
-                self.repeat_class(inner, *least, *most, at, then)
+            Node::Repeat { inner, min, max } if matches!(**inner, Node::Class { .. }) => {
+                self.repeat_class(inner, *min, *max, at, then)
             }
-            Node::Repeat { inner, least, most } => self.repeat(inner, *least, *most, at, then),
+            Node::Repeat { inner, min, max } => self.repeat(inner, *min, *max, at, then),
         };
         self.depth -= 1;
         found
     }
 
-    fn is_in(&self, node: &Node, at: usize) -> bool {
+    fn is_in_class(&self, node: &Node, at: usize) -> bool {
         match (node, self.text.get(at)) {
             (Node::Class { ranges, is_negated }, Some(found)) => {
                 ranges.iter().any(|(low, high)| (low..=high).contains(&found)) != *is_negated
@@ -77,18 +77,18 @@ impl<'t> Search<'t> {
     }
 
     /// As many characters as there are, then fewer; needs no stack for them.
-    fn repeat_class(&mut self, class: &Node, least: u32, most: u32, at: usize, then: Then<'_, 't>) -> bool {
-        let (least, most) = (least as usize, most as usize);
+    fn repeat_class(&mut self, class: &Node, min: u32, max: u32, at: usize, then: Continuation<'_, 't>) -> bool {
+        let (min, max) = (min as usize, max as usize);
         let mut count = 0;
-        while count < most && self.is_in(class, at + count) {
+        while count < max && self.is_in_class(class, at + count) {
             count += 1;
         }
-        while count >= least {
+        while count >= min {
             if then(self, at + count) {
                 return true;
             }
             self.steps += 1;
-            if count == 0 || self.steps > MOST_STEPS {
+            if count == 0 || self.steps > MAX_STEPS {
                 break;
             }
             count -= 1;
@@ -96,13 +96,13 @@ impl<'t> Search<'t> {
         false
     }
 
-    fn repeat(&mut self, inner: &Node, least: u32, most: u32, at: usize, then: Then<'_, 't>) -> bool {
-        let once_more = most > 0
+    fn repeat(&mut self, inner: &Node, min: u32, max: u32, at: usize, then: Continuation<'_, 't>) -> bool {
+        let once_more = max > 0
             && self.node(inner, at, &mut |search, next| {
                 // A round that takes nothing is not repeated for ever.
-                (next > at || least > 0) && search.repeat(inner, least.saturating_sub(1), most - 1, next, &mut *then)
+                (next > at || min > 0) && search.repeat(inner, min.saturating_sub(1), max - 1, next, &mut *then)
             });
-        once_more || (least == 0 && then(self, at))
+        once_more || (min == 0 && then(self, at))
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Schema {
     min_length: &'static str,
     max_length: &'static str,
     /// Further members, as they stand in JSON.
-    more: &'static str,
+    extra: &'static str,
     is_nullable: bool,
 }
 
@@ -29,7 +29,7 @@ pub enum Kind {
     /// A type by its name in JSON Schema.
     Type(&'static str),
     /// An array of these.
-    List(&'static Schema),
+    Array(&'static Schema),
     /// An object with any names, and these values.
     Map(&'static Schema),
     /// An object with these members.
@@ -49,18 +49,18 @@ pub enum Kind {
         inner: &'static Schema,
     },
     /// One of a few texts.
-    Words(&'static [Word]),
+    Enum(&'static [EnumValue]),
     /// Exactly one of several schemas.
     OneOf(&'static [Schema]),
     /// At least one of several schemas.
     AnyOf(&'static [Schema]),
     /// The members of a schema as they stand in JSON.
-    Written(&'static str),
+    Raw(&'static str),
 }
 
 /// A text that is allowed, and what it means.
 #[derive(Debug, Clone, Copy)]
-pub struct Word {
+pub struct EnumValue {
     /// As it is written.
     pub name: &'static str,
     /// For people; may be empty.
@@ -90,7 +90,7 @@ impl Schema {
             max: "",
             min_length: "",
             max_length: "",
-            more: "",
+            extra: "",
             is_nullable: false,
         }
     }
@@ -139,9 +139,9 @@ impl Schema {
     }
 
     /// With further members, as they stand in JSON; none leaves what was there.
-    pub const fn with(mut self, more: &'static str) -> Schema {
-        if !more.is_empty() {
-            self.more = more;
+    pub const fn with(mut self, extra: &'static str) -> Schema {
+        if !extra.is_empty() {
+            self.extra = extra;
         }
         self
     }
@@ -158,7 +158,7 @@ impl Schema {
         if self.is_nullable
             && matches!(
                 self.kind,
-                Kind::OneOf(_) | Kind::AnyOf(_) | Kind::Tagged { .. } | Kind::Written(_)
+                Kind::OneOf(_) | Kind::AnyOf(_) | Kind::Tagged { .. } | Kind::Raw(_)
             )
         {
             keywords::describe(out, self.title, self.description);
@@ -176,23 +176,23 @@ impl Schema {
 
     /// The bounds, by the names that they have for this kind.
     const fn write_bounds<const N: usize>(&self, out: &mut Text<N>) {
-        let (least, most) = match self.kind {
-            Kind::List(_) => ("minItems", "maxItems"),
+        let (min, max) = match self.kind {
+            Kind::Array(_) => ("minItems", "maxItems"),
             Kind::Map(_) | Kind::Object { .. } => ("minProperties", "maxProperties"),
             _ => ("minLength", "maxLength"),
         };
-        out.member(least, self.min_length);
-        out.member(most, self.max_length);
-        let (least, most) = match self.kind {
+        out.member(min, self.min_length);
+        out.member(max, self.max_length);
+        let (min, max) = match self.kind {
             // Periods and sizes are texts; their bounds are told apart by that.
             Kind::Type(name) if same(name, "string") => ("formatMinimum", "formatMaximum"),
             _ => ("minimum", "maximum"),
         };
-        out.member(least, self.min);
-        out.member(most, self.max);
-        if !self.more.is_empty() {
+        out.member(min, self.min);
+        out.member(max, self.max);
+        if !self.extra.is_empty() {
             out.comma();
-            out.push(self.more);
+            out.push(self.extra);
         }
     }
 }
@@ -202,7 +202,7 @@ impl Kind {
         match self {
             Kind::Any => {}
             Kind::Type(name) => keywords::typed(out, name, is_nullable),
-            Kind::List(item) => {
+            Kind::Array(item) => {
                 keywords::typed(out, "array", is_nullable);
                 out.push(",\"items\":");
                 item.write(out);
@@ -220,10 +220,10 @@ impl Kind {
                 Kind::Any | Kind::Map(_) => keywords::object(out, Some((tag, value)), &[], true, is_nullable),
                 _ => panic!("what is in a tagged variant is no object"),
             },
-            Kind::Words(words) => keywords::words(out, words, is_nullable),
+            Kind::Enum(values) => keywords::values(out, values, is_nullable),
             Kind::OneOf(schemas) => keywords::schemas(out, "oneOf", schemas),
             Kind::AnyOf(schemas) => keywords::schemas(out, "anyOf", schemas),
-            Kind::Written(members) => {
+            Kind::Raw(members) => {
                 if !members.is_empty() {
                     out.comma();
                     out.push(members);
@@ -273,30 +273,30 @@ mod tests {
             }],
             is_open: false,
         });
-        let words = [
-            Word {
+        let values = [
+            EnumValue {
                 name: "on",
                 description: "",
             },
-            Word {
+            EnumValue {
                 name: "off",
                 description: "",
             },
         ];
-        let words: &'static [Word] = Box::leak(Box::new(words));
+        let values: &'static [EnumValue] = Box::leak(Box::new(values));
         let kinds = [
             Kind::Any,
             Kind::Type("integer"),
-            Kind::List(&ITEM),
+            Kind::Array(&ITEM),
             Kind::Map(&ITEM),
             Kind::Tagged {
                 tag: "kind",
                 value: "x",
                 inner: &OBJECT,
             },
-            Kind::Words(words),
+            Kind::Enum(values),
             Kind::OneOf(Box::leak(Box::new([ITEM, OBJECT]))),
-            Kind::Written("\"type\":\"string\""),
+            Kind::Raw("\"type\":\"string\""),
         ];
         for kind in kinds {
             let schema = Schema::new(kind)

@@ -1,6 +1,6 @@
 //! [`Size`]: a number of bytes with its unit, as in the gateway's own configuration.
 
-use crate::config::period::digits;
+use crate::config::duration::digits;
 
 /// A number of bytes, written `"512B"`, `"64KiB"`, `"1MiB"` or `"10MB"`: `KB`, `MB`, `GB` are powers of 1000, `KiB`, `MiB`,
 /// `GiB` of 1024. A bare number is an error.

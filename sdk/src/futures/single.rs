@@ -54,10 +54,10 @@ impl<T: Clone> Single<T> {
             if !self.fetching.replace(true) {
                 break;
             }
-            self.turn().await;
+            self.wait_for_fetch().await;
         }
         // Those who wait are let go on also when this future is dropped.
-        let _fetching = Fetching(self);
+        let _fetching = FetchGuard(self);
         let (value, holds) = fetch().await?;
         let until = now()?.checked_add(holds).unwrap_or(SystemTime::UNIX_EPOCH);
         *self.value.borrow_mut() = Some((value.clone(), until));
@@ -77,7 +77,7 @@ impl<T: Clone> Single<T> {
         self.value.borrow_mut().take();
     }
 
-    async fn turn(&self) {
+    async fn wait_for_fetch(&self) {
         let mut waited = false;
         poll_fn(|cx| {
             if std::mem::replace(&mut waited, true) && !self.fetching.get() {
@@ -90,9 +90,9 @@ impl<T: Clone> Single<T> {
     }
 }
 
-struct Fetching<'a, T>(&'a Single<T>);
+struct FetchGuard<'a, T>(&'a Single<T>);
 
-impl<T> Drop for Fetching<'_, T> {
+impl<T> Drop for FetchGuard<'_, T> {
     fn drop(&mut self) {
         self.0.fetching.set(false);
         for waiter in self.0.waiters.take() {

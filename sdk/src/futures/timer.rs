@@ -18,7 +18,7 @@ const MILLISECOND: u64 = 1_000_000;
 /// # Errors
 /// When the host has no clock or sets no timer.
 pub fn sleep(duration: Duration) -> Sleep {
-    Sleep(Stage::New(duration))
+    Sleep(SleepState::New(duration))
 }
 
 /// What `future` yields, or `None` when it takes longer than `duration`; it is then dropped.
@@ -40,13 +40,13 @@ pub async fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Result<Opt
 /// The future of [`sleep`].
 #[derive(Debug)]
 #[must_use = "nobody waits until it is awaited"]
-pub struct Sleep(Stage);
+pub struct Sleep(SleepState);
 
 #[derive(Debug)]
-enum Stage {
+enum SleepState {
     New(Duration),
-    Set { id: u32, due: u64 },
-    Over,
+    Waiting { id: u32, due: u64 },
+    Done,
 }
 
 impl Future for Sleep {
@@ -58,18 +58,18 @@ impl Future for Sleep {
             Err(error) => return Poll::Ready(Err(error)),
         };
         let due = match self.0 {
-            Stage::New(duration) => now.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)),
-            Stage::Set { due, .. } => due,
-            Stage::Over => return Poll::Ready(Ok(())),
+            SleepState::New(duration) => now.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)),
+            SleepState::Waiting { due, .. } => due,
+            SleepState::Done => return Poll::Ready(Ok(())),
         };
         if is_due(due, now) {
             return Poll::Ready(Ok(()));
         }
         let id = match self.0 {
-            Stage::Set { id, .. } => id,
+            SleepState::Waiting { id, .. } => id,
             _ => TIMERS.with_borrow_mut(Timers::new_id),
         };
-        self.0 = Stage::Set { id, due };
+        self.0 = SleepState::Waiting { id, due };
         let entry = Entry {
             id,
             due,
@@ -85,8 +85,8 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let Stage::Set { id, .. } = self.0 {
-            self.0 = Stage::Over;
+        if let SleepState::Waiting { id, .. } = self.0 {
+            self.0 = SleepState::Done;
             TIMERS.with_borrow_mut(|timers| timers.entries.retain(|entry| entry.id != id));
         }
     }
@@ -109,42 +109,42 @@ struct Entry {
 }
 
 /// The plugin's own ticks in one root context.
-struct Beat {
+struct TickInterval {
     root: u32,
     every: u32,
     due: u64,
 }
 
 /// What the host was told, in milliseconds.
-struct Period {
+struct HostTimer {
     root: u32,
     milliseconds: u32,
 }
 
 struct Timers {
     entries: Vec<Entry>,
-    beats: Vec<Beat>,
-    periods: Vec<Period>,
+    intervals: Vec<TickInterval>,
+    host_timers: Vec<HostTimer>,
     last_id: u32,
 }
 
 thread_local! {
     static TIMERS: RefCell<Timers> = const {
-        RefCell::new(Timers { entries: Vec::new(), beats: Vec::new(), periods: Vec::new(), last_id: 0 })
+        RefCell::new(Timers { entries: Vec::new(), intervals: Vec::new(), host_timers: Vec::new(), last_id: 0 })
     };
     /// What a tick of the host's does, as soon as there is a timer: a module that sets none does not carry it.
-    static TICK: Cell<Option<Tick>> = const { Cell::new(None) };
+    static TICK: Cell<Option<TickHandler>> = const { Cell::new(None) };
 }
 
 #[derive(Clone, Copy)]
-struct Tick {
-    ticked: fn() -> bool,
-    rest: fn(u32),
+struct TickHandler {
+    on_tick: fn() -> bool,
+    rearm: fn(u32),
 }
 
-const TICKING: Tick = Tick {
-    ticked: wake,
-    rest: set_anew,
+const TICK_HANDLER: TickHandler = TickHandler {
+    on_tick: wake,
+    rearm: rearm_host_timer,
 };
 
 impl Timers {
@@ -159,45 +159,47 @@ impl Timers {
         self.entries.push(entry);
         let wanted = milliseconds_until(due, now);
         // A host that ticks soon enough is left alone; after that tick the period is set anew.
-        let set = self.periods.iter().find(|period| period.root == root);
+        let set = self.host_timers.iter().find(|period| period.root == root);
         match set.map_or(0, |period| period.milliseconds) {
-            0 => self.tell(root, wanted),
-            known if known > wanted => self.tell(root, wanted),
+            0 => self.set_host_timer(root, wanted),
+            known if known > wanted => self.set_host_timer(root, wanted),
             _ => Ok(()),
         }
     }
 
     /// Tells the host, and remembers what it has taken.
-    fn tell(&mut self, root: u32, milliseconds: u32) -> Result<()> {
-        TICK.set(Some(TICKING));
-        let known = self.periods.iter().position(|period| period.root == root);
-        if known.is_some_and(|at| self.periods[at].milliseconds == milliseconds) {
+    fn set_host_timer(&mut self, root: u32, milliseconds: u32) -> Result<()> {
+        TICK.set(Some(TICK_HANDLER));
+        let known = self.host_timers.iter().position(|period| period.root == root);
+        if known.is_some_and(|at| self.host_timers[at].milliseconds == milliseconds) {
             return Ok(());
         }
         host::set_tick_period(milliseconds).map_err(Error::host("proxy_set_tick_period_milliseconds"))?;
         match known {
-            Some(at) => self.periods[at].milliseconds = milliseconds,
-            None => self.periods.push(Period { root, milliseconds }),
+            Some(at) => self.host_timers[at].milliseconds = milliseconds,
+            None => self.host_timers.push(HostTimer { root, milliseconds }),
         }
         Ok(())
     }
 
     /// The period that the timers of a root context need; 0 when there are none.
-    fn wanted(&self, root: u32, now: u64) -> u32 {
+    fn needed_period(&self, root: u32, now: u64) -> u32 {
         let entries = self
             .entries
             .iter()
             .filter(|entry| entry.root == root)
             .map(|entry| entry.due);
         let next = entries.min().map(|due| milliseconds_until(due, now));
-        let beat = self.beats.iter().find(|beat| beat.root == root);
-        match (next, beat) {
+        let interval = self.intervals.iter().find(|interval| interval.root == root);
+        match (next, interval) {
             // With nothing else to wait for, the host's own period is the steadiest.
-            (None, Some(beat)) if beat.due.abs_diff(now) / MILLISECOND <= u64::from(beat.every) => beat.every,
+            (None, Some(interval)) if interval.due.abs_diff(now) / MILLISECOND <= u64::from(interval.every) => {
+                interval.every
+            }
             (None, None) => 0,
-            (next, beat) => {
-                let beat = beat.map(|beat| milliseconds_until(beat.due, now));
-                next.unwrap_or(u32::MAX).min(beat.unwrap_or(u32::MAX))
+            (next, interval) => {
+                let interval = interval.map(|interval| milliseconds_until(interval.due, now));
+                next.unwrap_or(u32::MAX).min(interval.unwrap_or(u32::MAX))
             }
         }
     }
@@ -211,26 +213,26 @@ fn milliseconds_until(due: u64, now: u64) -> u32 {
 /// Has the hook `on_tick` called in this period, in whole milliseconds; zero ends it. For `new`.
 pub fn tick_every(period: Duration) -> Result<()> {
     let milliseconds = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
-    beat(milliseconds)
+    set_interval(milliseconds)
 }
 
 /// Sets the plugin's own ticks; 0 ends them.
-fn beat(every: u32) -> Result<()> {
+fn set_interval(every: u32) -> Result<()> {
     let root = context::root();
     let due = now().unwrap_or(0).saturating_add(u64::from(every) * MILLISECOND);
     TIMERS.with_borrow_mut(|timers| {
-        timers.beats.retain(|beat| beat.root != root);
+        timers.intervals.retain(|interval| interval.root != root);
         if every != 0 {
-            timers.beats.push(Beat { root, every, due });
+            timers.intervals.push(TickInterval { root, every, due });
         }
-        timers.periods.retain(|period| period.root != root);
-        timers.tell(root, every)
+        timers.host_timers.retain(|period| period.root != root);
+        timers.set_host_timer(root, every)
     })
 }
 
 /// The host's timer has gone off in the active root context: wakes whom it is for. Whether the plugin's own tick is due.
-pub(crate) fn ticked() -> bool {
-    TICK.get().is_some_and(|tick| (tick.ticked)())
+pub(crate) fn on_tick() -> bool {
+    TICK.get().is_some_and(|tick| (tick.on_tick)())
 }
 
 fn wake() -> bool {
@@ -244,35 +246,35 @@ fn wake() -> bool {
         {
             entry.waker.wake_by_ref();
         }
-        let Some(beat) = timers.beats.iter_mut().find(|beat| beat.root == root) else {
+        let Some(interval) = timers.intervals.iter_mut().find(|interval| interval.root == root) else {
             return false;
         };
-        if !is_due(beat.due, now) {
+        if !is_due(interval.due, now) {
             return false;
         }
-        let every = u64::from(beat.every) * MILLISECOND;
+        let every = u64::from(interval.every) * MILLISECOND;
         // Ticks that were missed are not made up for.
-        beat.due = beat.due.saturating_add(every).max(now.saturating_add(every / 2));
+        interval.due = interval.due.saturating_add(every).max(now.saturating_add(every / 2));
         true
     })
 }
 
 /// After a tick: the period that is needed from here on.
-pub(crate) fn rest(root: u32) {
+pub(crate) fn rearm(root: u32) {
     if let Some(tick) = TICK.get() {
-        (tick.rest)(root);
+        (tick.rearm)(root);
     }
 }
 
-fn set_anew(root: u32) {
+fn rearm_host_timer(root: u32) {
     let Ok(now) = now() else { return };
     if context::switch(root, root).is_err() {
         return;
     }
     // A host that does not take the new period goes on with the one before, and the timers are only late.
     let _ = TIMERS.with_borrow_mut(|timers| {
-        let wanted = timers.wanted(root, now);
-        timers.tell(root, wanted)
+        let wanted = timers.needed_period(root, now);
+        timers.set_host_timer(root, wanted)
     });
 }
 
@@ -281,7 +283,7 @@ fn set_anew(root: u32) {
 pub(crate) fn reset() {
     TIMERS.with_borrow_mut(|timers| {
         timers.entries.clear();
-        timers.beats.clear();
-        timers.periods.clear();
+        timers.intervals.clear();
+        timers.host_timers.clear();
     });
 }

@@ -6,16 +6,16 @@ use crate::callout::grpc;
 
 impl<P: Hooks> Guest<P> {
     /// `proxy_on_http_call_response`: the answer goes to who waits for it.
-    pub fn call_answered(&self, context: u32, call: u32, headers: usize, body: usize, trailers: usize) {
-        self.serve(context);
-        callout::answered(call, headers, body, trailers);
-        self.drain();
+    pub fn on_http_call_response(&self, context: u32, call: u32, headers: usize, body: usize, trailers: usize) {
+        self.enter(context);
+        callout::on_response(call, headers, body, trailers);
+        self.run_ready();
     }
 
     /// `proxy_on_grpc_*`: what has happened goes to who waits for it.
-    pub fn grpc(&self, context: u32, call: u32, event: GrpcEvent) {
-        self.serve(context);
-        grpc::happened(call, event);
-        self.drain();
+    pub fn on_grpc(&self, context: u32, call: u32, event: GrpcEvent) {
+        self.enter(context);
+        grpc::dispatch(call, event);
+        self.run_ready();
     }
 }

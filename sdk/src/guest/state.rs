@@ -8,39 +8,39 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 /// Where the state of a request is. It moves out of its stream when the first waiting hook takes it.
-pub(crate) enum Kept<S> {
-    Here(S),
-    Lent(Rc<Home<S>>),
+pub(crate) enum StateSlot<S> {
+    Owned(S),
+    Shared(Rc<StateCell<S>>),
 }
 
 /// Where lent state comes back to.
-pub(crate) struct Home<S> {
+pub(crate) struct StateCell<S> {
     state: Cell<Option<S>>,
     waiter: Cell<Option<Waker>>,
 }
 
-impl<S: Default> Kept<S> {
+impl<S: Default> StateSlot<S> {
     /// Has it lent, to a hook that waits.
-    pub(crate) fn lend(&mut self) -> Borrow<S> {
-        if let Kept::Here(state) = self {
+    pub(crate) fn acquire(&mut self) -> AcquireState<S> {
+        if let StateSlot::Owned(state) = self {
             let state = Cell::new(Some(std::mem::take(state)));
             let waiter = Cell::new(None);
-            *self = Kept::Lent(Rc::new(Home { state, waiter }));
+            *self = StateSlot::Shared(Rc::new(StateCell { state, waiter }));
         }
         match self {
-            Kept::Lent(home) => Borrow(home.clone()),
-            Kept::Here(_) => unreachable!("it has just moved out"),
+            StateSlot::Shared(cell) => AcquireState(cell.clone()),
+            StateSlot::Owned(_) => unreachable!("it has just moved out"),
         }
     }
 
     /// Runs a hook that does not wait; `None` while another one holds the state.
     pub(crate) fn with<T>(&mut self, run: impl FnOnce(&mut S) -> T) -> Option<T> {
         match self {
-            Kept::Here(state) => Some(run(state)),
-            Kept::Lent(home) => {
-                let mut state = home.state.take()?;
+            StateSlot::Owned(state) => Some(run(state)),
+            StateSlot::Shared(cell) => {
+                let mut state = cell.state.take()?;
                 let result = run(&mut state);
-                home.state.set(Some(state));
+                cell.state.set(Some(state));
                 Some(result)
             }
         }
@@ -48,15 +48,15 @@ impl<S: Default> Kept<S> {
 }
 
 /// Waits until the state is free.
-pub struct Borrow<S>(Rc<Home<S>>);
+pub struct AcquireState<S>(Rc<StateCell<S>>);
 
-impl<S> Future for Borrow<S> {
-    type Output = Lease<S>;
+impl<S> Future for AcquireState<S> {
+    type Output = StateGuard<S>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Lease<S>> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<StateGuard<S>> {
         match self.0.state.take() {
-            Some(state) => Poll::Ready(Lease {
-                home: self.0.clone(),
+            Some(state) => Poll::Ready(StateGuard {
+                cell: self.0.clone(),
                 state: Some(state),
             }),
             None => {
@@ -68,29 +68,29 @@ impl<S> Future for Borrow<S> {
 }
 
 /// The state in the hands of a hook. It goes back when the hook ends or is cancelled.
-pub struct Lease<S> {
-    home: Rc<Home<S>>,
+pub struct StateGuard<S> {
+    cell: Rc<StateCell<S>>,
     /// There until the lease is dropped.
     state: Option<S>,
 }
 
-impl<S> Deref for Lease<S> {
+impl<S> Deref for StateGuard<S> {
     type Target = S;
     fn deref(&self) -> &S {
         self.state.as_ref().expect("a lease has its state until it is dropped")
     }
 }
 
-impl<S> DerefMut for Lease<S> {
+impl<S> DerefMut for StateGuard<S> {
     fn deref_mut(&mut self) -> &mut S {
         self.state.as_mut().expect("a lease has its state until it is dropped")
     }
 }
 
-impl<S> Drop for Lease<S> {
+impl<S> Drop for StateGuard<S> {
     fn drop(&mut self) {
-        self.home.state.set(self.state.take());
-        if let Some(waiter) = self.home.waiter.take() {
+        self.cell.state.set(self.state.take());
+        if let Some(waiter) = self.cell.waiter.take() {
             waiter.wake();
         }
     }

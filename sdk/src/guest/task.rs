@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use crate::abi::Direction;
 use crate::error::Result;
-use crate::http::channel::Channel;
+use crate::http::message::MessageState;
 use crate::plugin::Flow;
 
 /// What can go on: one direction of a stream, or work in the background.
@@ -26,7 +26,7 @@ pub(crate) enum Key {
 /// A hook that waits.
 pub(crate) struct Task {
     pub(crate) hook: &'static str,
-    pub(crate) channel: Rc<Channel>,
+    pub(crate) message: Rc<MessageState>,
     future: Pin<Box<dyn Future<Output = Result<Flow>>>>,
     waker: Waker,
 }
@@ -35,13 +35,13 @@ impl Task {
     pub(crate) fn new(
         stream: u32,
         hook: &'static str,
-        channel: Rc<Channel>,
+        message: Rc<MessageState>,
         future: Pin<Box<dyn Future<Output = Result<Flow>>>>,
     ) -> Box<Task> {
-        let waker = waker(Key::Stream(stream, channel.direction));
+        let waker = waker(Key::Stream(stream, message.direction));
         Box::new(Task {
             hook,
-            channel,
+            message,
             future,
             waker,
         })
@@ -122,13 +122,13 @@ pub(crate) fn reset() {
 }
 
 /// Puts a task into the queue, once however often it is woken. One that has ended is looked for in vain.
-struct Wakes(Key);
+struct TaskWaker(Key);
 
 fn waker(key: Key) -> Waker {
-    Waker::from(Arc::new(Wakes(key)))
+    Waker::from(Arc::new(TaskWaker(key)))
 }
 
-impl Wake for Wakes {
+impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }

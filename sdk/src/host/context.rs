@@ -10,7 +10,7 @@ thread_local! {
 }
 
 /// The host has called in this context.
-pub(crate) fn entered(context: u32, root: u32) {
+pub(crate) fn enter(context: u32, root: u32) {
     ACTIVE.set((context, root));
 }
 

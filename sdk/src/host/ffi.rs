@@ -111,7 +111,7 @@ extern "C" fn _initialize() {
 }
 
 /// Takes over the bytes that a host call has returned.
-fn returned(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, Status> {
+fn returned_bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, Status> {
     let (mut data, mut size) = (null_mut(), 0);
     Status::check(call(&mut data, &mut size))?;
     if data.is_null() || size == 0 {
@@ -125,8 +125,8 @@ fn returned(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8
 }
 
 /// As [`returned`]; what does not exist is `None`.
-fn found(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Option<Vec<u8>>, Status> {
-    match returned(call) {
+fn optional_bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Option<Vec<u8>>, Status> {
+    match returned_bytes(call) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(Status::NotFound) => Ok(None),
         Err(status) => Err(status),
@@ -159,7 +159,7 @@ pub(crate) fn set_tick_period(milliseconds: u32) -> Result<(), Status> {
 
 pub(crate) fn buffer(kind: Buffer, start: usize, max: usize) -> Result<Option<Vec<u8>>, Status> {
     // SAFETY: the second rule above.
-    found(|data, size| unsafe { proxy_get_buffer_bytes(kind as u32, start, max, data, size) })
+    optional_bytes(|data, size| unsafe { proxy_get_buffer_bytes(kind as u32, start, max, data, size) })
 }
 
 pub(crate) fn set_buffer(kind: Buffer, start: usize, size: usize, bytes: &[u8]) -> Result<(), Status> {
@@ -169,7 +169,7 @@ pub(crate) fn set_buffer(kind: Buffer, start: usize, size: usize, bytes: &[u8]) 
 
 pub(crate) fn headers(map: Map) -> Result<Option<Vec<u8>>, Status> {
     // SAFETY: the second rule above.
-    found(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })
+    optional_bytes(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })
 }
 
 pub(crate) fn set_headers(map: Map, pairs: &[u8]) -> Result<(), Status> {
@@ -179,7 +179,9 @@ pub(crate) fn set_headers(map: Map, pairs: &[u8]) -> Result<(), Status> {
 
 pub(crate) fn header(map: Map, name: &str) -> Result<Option<Vec<u8>>, Status> {
     // SAFETY: both rules above.
-    found(|data, size| unsafe { proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size) })
+    optional_bytes(|data, size| unsafe {
+        proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size)
+    })
 }
 
 pub(crate) fn add_header(map: Map, name: &str, value: &[u8]) -> Result<(), Status> {
@@ -233,7 +235,7 @@ pub(crate) fn send_local_response(
 
 pub(crate) fn property(path: &str) -> Result<Option<Vec<u8>>, Status> {
     // SAFETY: both rules above.
-    found(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
+    optional_bytes(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
 }
 
 pub(crate) fn set_property(path: &str, value: &[u8]) -> Result<(), Status> {
@@ -244,7 +246,7 @@ pub(crate) fn set_property(path: &str, value: &[u8]) -> Result<(), Status> {
 pub(crate) fn call_foreign_function(name: &str, argument: &[u8]) -> Result<Vec<u8>, Status> {
     let (name_at, argument_at) = (name.as_ptr(), argument.as_ptr());
     // SAFETY: both rules above.
-    returned(|data, size| unsafe {
+    returned_bytes(|data, size| unsafe {
         proxy_call_foreign_function(name_at, name.len(), argument_at, argument.len(), data, size)
     })
 }

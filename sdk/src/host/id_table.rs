@@ -1,20 +1,20 @@
-//! [`Table`]: values by a number of the host's. A small hash table: ids are counted upwards, so that their lowest bits
+//! [`IdTable`]: values by a number of the host's. A small hash table: ids are counted upwards, so that their lowest bits
 //! spread them.
 
 /// Values by id.
-pub(crate) struct Table<T> {
+pub(crate) struct IdTable<T> {
     /// As many as a power of two, or none.
     buckets: Vec<Vec<(u32, T)>>,
     length: usize,
 }
 
 /// So many values a bucket, on average, before there are twice as many buckets.
-const CROWDED: usize = 4;
+const MAX_LOAD: usize = 4;
 
-impl<T> Table<T> {
+impl<T> IdTable<T> {
     /// Without values.
-    pub(crate) const fn new() -> Table<T> {
-        Table {
+    pub(crate) const fn new() -> IdTable<T> {
+        IdTable {
             buckets: Vec::new(),
             length: 0,
         }
@@ -22,14 +22,14 @@ impl<T> Table<T> {
 
     /// The value of this id.
     pub(crate) fn find(&self, id: u32) -> Option<&T> {
-        let bucket = self.buckets.get(self.place(id))?;
+        let bucket = self.buckets.get(self.bucket(id))?;
         bucket.iter().find(|(known, _)| *known == id).map(|(_, value)| value)
     }
 
     /// The value of this id, to be changed.
     pub(crate) fn find_mut(&mut self, id: u32) -> Option<&mut T> {
-        let place = self.place(id);
-        let bucket = self.buckets.get_mut(place)?;
+        let bucket = self.bucket(id);
+        let bucket = self.buckets.get_mut(bucket)?;
         bucket
             .iter_mut()
             .find(|(known, _)| *known == id)
@@ -42,37 +42,37 @@ impl<T> Table<T> {
             *known = value;
             return;
         }
-        if self.length >= self.buckets.len() * CROWDED {
-            self.spread();
+        if self.length >= self.buckets.len() * MAX_LOAD {
+            self.grow();
         }
-        let place = self.place(id);
-        self.buckets[place].push((id, value));
+        let bucket = self.bucket(id);
+        self.buckets[bucket].push((id, value));
         self.length += 1;
     }
 
     /// Takes the value of this id out.
     pub(crate) fn remove(&mut self, id: u32) -> Option<T> {
-        let place = self.place(id);
-        let bucket = self.buckets.get_mut(place)?;
+        let bucket = self.bucket(id);
+        let bucket = self.buckets.get_mut(bucket)?;
         let at = bucket.iter().position(|(known, _)| *known == id)?;
         self.length -= 1;
         Some(bucket.swap_remove(at).1)
     }
 
-    fn place(&self, id: u32) -> usize {
+    fn bucket(&self, id: u32) -> usize {
         // Without buckets it is a place that is not there.
         id as usize & self.buckets.len().wrapping_sub(1)
     }
 
     #[cold]
-    fn spread(&mut self) {
+    fn grow(&mut self) {
         let wanted = (self.buckets.len() * 2).max(4);
         let mut old = std::mem::take(&mut self.buckets);
         self.buckets.resize_with(wanted, Vec::new);
         while let Some(mut bucket) = old.pop() {
             while let Some((id, value)) = bucket.pop() {
-                let place = self.place(id);
-                self.buckets[place].push((id, value));
+                let bucket = self.bucket(id);
+                self.buckets[bucket].push((id, value));
             }
         }
     }
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn it_holds_what_a_hash_map_holds() {
-        let (mut table, mut map) = (Table::new(), HashMap::new());
+        let (mut table, mut map) = (IdTable::new(), HashMap::new());
         assert_eq!(table.find(3), None::<&u32>);
         assert_eq!(table.remove(3), None);
         let mut random = 1u32;
@@ -102,6 +102,6 @@ mod tests {
             assert_eq!(table.find(id), map.get(&id));
             assert_eq!(table.find_mut(id ^ 1), map.get_mut(&(id ^ 1)));
         }
-        assert!(table.buckets.iter().all(|bucket| bucket.len() < 10 * CROWDED));
+        assert!(table.buckets.iter().all(|bucket| bucket.len() < 10 * MAX_LOAD));
     }
 }

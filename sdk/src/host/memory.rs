@@ -8,7 +8,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 pub(crate) use callouts::{
-    CallKind, Called, Done, call_status, grpc_call, grpc_cancel, grpc_close, grpc_send, grpc_stream, http_call,
+    CallKind, SentCallout, StreamAction, call_status, grpc_call, grpc_cancel, grpc_close, grpc_send, grpc_stream,
+    http_call,
 };
 
 use crate::abi::{Buffer, Direction, LogLevel, Map, MetricKind, Status};
@@ -21,7 +22,7 @@ pub(crate) type Pairs = Vec<(String, Vec<u8>)>;
 
 /// A local response as the plugin sent it.
 #[derive(Debug, Clone)]
-pub(crate) struct Sent {
+pub(crate) struct LocalResponse {
     pub(crate) status: u32,
     pub(crate) details: String,
     pub(crate) headers: Vec<(String, String)>,
@@ -30,30 +31,30 @@ pub(crate) struct Sent {
 
 /// One direction of a stream.
 #[derive(Debug, Default)]
-pub(crate) struct Way {
+pub(crate) struct DirectionState {
     /// Pieces of the body that have not been shown to the plugin; the last one is the end.
-    pub(crate) coming: VecDeque<Vec<u8>>,
+    pub(crate) incoming: VecDeque<Vec<u8>>,
     /// The plugin holds the head.
-    pub(crate) holds_head: bool,
+    pub(crate) headers_held: bool,
     /// The plugin holds the body.
-    pub(crate) holds_body: bool,
+    pub(crate) body_held: bool,
     /// The plugin has let go what it held.
     pub(crate) resumed: bool,
     /// What went on.
-    pub(crate) passed: Vec<u8>,
+    pub(crate) forwarded_bytes: Vec<u8>,
     /// The end was shown.
     pub(crate) ended: bool,
 }
 
 /// What belongs to one context.
 #[derive(Debug, Default)]
-pub(crate) struct Kept {
+pub(crate) struct ContextState {
     pub(crate) maps: BTreeMap<u32, Pairs>,
     pub(crate) buffers: BTreeMap<u32, Vec<u8>>,
     pub(crate) properties: BTreeMap<String, Vec<u8>>,
-    pub(crate) sent: Option<Sent>,
-    pub(crate) ways: [Way; 2],
-    pub(crate) gone: bool,
+    pub(crate) local_response: Option<LocalResponse>,
+    pub(crate) directions: [DirectionState; 2],
+    pub(crate) is_deleted: bool,
     /// The plugin has closed the connection.
     pub(crate) closed: bool,
 }
@@ -62,15 +63,15 @@ pub(crate) struct Kept {
 #[derive(Default)]
 pub(crate) struct Memory {
     pub(crate) log: Vec<(LogLevel, String)>,
-    pub(crate) contexts: BTreeMap<u32, Kept>,
+    pub(crate) contexts: BTreeMap<u32, ContextState>,
     pub(crate) effective: u32,
     pub(crate) shared: BTreeMap<String, (Vec<u8>, u32)>,
     pub(crate) metrics: Vec<(MetricKind, String, u64)>,
     pub(crate) queues: Vec<(String, VecDeque<Vec<u8>>)>,
     pub(crate) foreign: BTreeMap<String, Foreign>,
-    pub(crate) called: Vec<Called>,
+    pub(crate) callouts: Vec<SentCallout>,
     /// The answer that is being given to a callout.
-    pub(crate) answer: (Pairs, Vec<u8>),
+    pub(crate) callout_response: (Pairs, Vec<u8>),
     /// Its status, and what came with it.
     pub(crate) call_status: (u32, Vec<u8>),
     pub(crate) configuration: Vec<u8>,
@@ -84,13 +85,13 @@ pub(crate) struct Memory {
 
 impl Memory {
     /// What belongs to the context in whose name the plugin speaks.
-    pub(crate) fn current(&mut self) -> &mut Kept {
+    pub(crate) fn current(&mut self) -> &mut ContextState {
         self.contexts.entry(self.effective).or_default()
     }
 
     fn map(&mut self, map: Map) -> Option<&mut Pairs> {
         match map {
-            Map::CallHeaders | Map::GrpcInitial | Map::GrpcTrailing => Some(&mut self.answer.0),
+            Map::CallHeaders | Map::GrpcInitial | Map::GrpcTrailing => Some(&mut self.callout_response.0),
             Map::CallTrailers => None,
             other => self.current().maps.get_mut(&(other as u32)),
         }
@@ -98,7 +99,7 @@ impl Memory {
 
     fn bytes(&mut self, kind: Buffer) -> Option<&mut Vec<u8>> {
         match kind {
-            Buffer::CallBody | Buffer::GrpcMessage => Some(&mut self.answer.1),
+            Buffer::CallBody | Buffer::GrpcMessage => Some(&mut self.callout_response.1),
             Buffer::Configuration => Some(&mut self.configuration),
             other => self.current().buffers.get_mut(&(other as u32)),
         }
@@ -235,7 +236,7 @@ pub(crate) fn remove_header(map: Map, name: &str) -> Result<(), Status> {
 
 pub(crate) fn continue_stream(direction: Direction) -> Result<(), Status> {
     call("proxy_continue_stream", |memory| {
-        memory.current().ways[direction as usize & 1].resumed = true;
+        memory.current().directions[direction as usize & 1].resumed = true;
         Ok(())
     })
 }
@@ -256,7 +257,7 @@ pub(crate) fn send_local_response(
 ) -> Result<(), Status> {
     call("proxy_send_local_response", |memory| {
         let headers = owned_pairs(headers)?;
-        memory.current().sent.get_or_insert(Sent {
+        memory.current().local_response.get_or_insert(LocalResponse {
             status,
             details: details.to_owned(),
             headers,

@@ -40,25 +40,25 @@ use std::task::Poll;
 use crate::abi::{Buffer, Direction, Status};
 use crate::error::{Error, Result};
 use crate::host;
-use crate::http::channel::{Channel, Want};
+use crate::http::message::{BodyMode, MessageState};
 
 /// The body of the request or response whose hook waits. A hook that never asks for it lets it pass untouched.
 ///
 /// **What the host does with the head meanwhile.** Lockgate holds it until the hook has ended, so that a hook may
 /// change headers, or answer, after it has seen the body. Envoy reads no body before the head has gone on: there, once
-/// the hook waits for the body, headers can no longer be changed ([`Error::HeadGone`]); the hook can still answer a
+/// the hook waits for the body, headers can no longer be changed ([`Error::HeadersSent`]); the hook can still answer a
 /// request itself, and the body is held until it has decided. `content-length` is taken away then.
 #[derive(Debug)]
 pub struct Body {
-    channel: Rc<Channel>,
+    message: Rc<MessageState>,
 }
 
 impl Body {
     /// Of the message that a hook waits with.
     #[doc(hidden)]
-    pub fn of_stream(channel: &Rc<Channel>) -> Body {
+    pub fn of_stream(message: &Rc<MessageState>) -> Body {
         Body {
-            channel: channel.clone(),
+            message: message.clone(),
         }
     }
 
@@ -68,22 +68,22 @@ impl Body {
     /// [`Error::TooLarge`] as soon as it has more than `limit` bytes. A request hook that returns it answers 413. The
     /// host's own bound on what a plugin may hold counts as well.
     pub async fn collect(&mut self, limit: usize) -> Result<Vec<u8>> {
-        let channel = &self.channel;
-        channel.want.set(Want::Whole);
+        let message = &self.message;
+        message.body_mode.set(BodyMode::Collect);
         let size = poll_fn(|cx| {
-            if channel.size.get() > limit {
+            if message.buffered.get() > limit {
                 return Poll::Ready(Err(Error::TooLarge(limit)));
             }
-            if channel.ended.get() {
-                return Poll::Ready(Ok(channel.size.get()));
+            if message.ended.get() {
+                return Poll::Ready(Ok(message.buffered.get()));
             }
-            channel.wait(cx.waker());
+            message.wait(cx.waker());
             Poll::Pending
         })
         .await;
-        channel.waits_no_more();
+        message.stop_waiting();
         let size = size?;
-        channel.taken.set(size);
+        message.consumed.set(size);
         read(self.buffer(), 0, size)
     }
 
@@ -92,37 +92,37 @@ impl Body {
     /// # Errors
     /// Where there is no body: a `GET` does not get one.
     pub fn replace(&mut self, bytes: &[u8]) -> Result<()> {
-        splice(self.buffer(), 0, self.channel.size.get(), bytes)?;
-        self.channel.size.set(bytes.len());
-        self.channel.taken.set(bytes.len());
+        splice(self.buffer(), 0, self.message.buffered.get(), bytes)?;
+        self.message.buffered.set(bytes.len());
+        self.message.consumed.set(bytes.len());
         Ok(())
     }
 
     /// Waits for the next piece; the one before goes on. `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Chunk>> {
-        let channel = &self.channel;
-        channel.want.set(Want::Pieces);
+        let message = &self.message;
+        message.body_mode.set(BodyMode::Stream);
         let piece = poll_fn(|cx| {
-            let (taken, size) = (channel.taken.get(), channel.size.get());
-            if size > taken {
-                return Poll::Ready(Some((taken, size - taken)));
+            let (consumed, size) = (message.consumed.get(), message.buffered.get());
+            if size > consumed {
+                return Poll::Ready(Some((consumed, size - consumed)));
             }
-            if channel.ended.get() {
+            if message.ended.get() {
                 return Poll::Ready(None);
             }
-            channel.wait(cx.waker());
+            message.wait(cx.waker());
             Poll::Pending
         })
         .await;
-        channel.waits_no_more();
+        message.stop_waiting();
         let Some((start, length)) = piece else { return Ok(None) };
-        channel.taken.set(start + length);
+        message.consumed.set(start + length);
         Ok(Some(Chunk {
             buffer: self.buffer(),
             start,
             length,
-            is_last: channel.ended.get(),
-            channel: Some(channel.clone()),
+            is_last: message.ended.get(),
+            message: Some(message.clone()),
         }))
     }
 
@@ -131,15 +131,15 @@ impl Body {
     /// # Errors
     /// Where the end came with trailers, no body can be added any more.
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        let size = self.channel.size.get();
+        let size = self.message.buffered.get();
         splice(self.buffer(), size, 0, bytes)?;
-        self.channel.size.set(size + bytes.len());
-        self.channel.taken.set(size + bytes.len());
+        self.message.buffered.set(size + bytes.len());
+        self.message.consumed.set(size + bytes.len());
         Ok(())
     }
 
     fn buffer(&self) -> Buffer {
-        buffer_of(self.channel.direction)
+        buffer_of(self.message.direction)
     }
 }
 
@@ -161,19 +161,19 @@ pub struct Chunk {
     start: usize,
     length: usize,
     is_last: bool,
-    channel: Option<Rc<Channel>>,
+    message: Option<Rc<MessageState>>,
 }
 
 impl Chunk {
     /// What a callback of the host has brought.
     #[doc(hidden)]
-    pub fn from_host(side: Direction, size: usize, end_of_stream: bool) -> Chunk {
+    pub fn from_host(direction: Direction, size: usize, end_of_stream: bool) -> Chunk {
         Chunk {
-            buffer: buffer_of(side),
+            buffer: buffer_of(direction),
             start: 0,
             length: size,
             is_last: end_of_stream,
-            channel: None,
+            message: None,
         }
     }
 
@@ -227,9 +227,9 @@ impl Chunk {
     fn splice(&mut self, start: usize, size: usize, bytes: &[u8]) -> Result<()> {
         splice(self.buffer, self.start + start, size, bytes)?;
         self.length = self.length - size + bytes.len();
-        if let Some(channel) = &self.channel {
-            channel.size.set(channel.size.get() - size + bytes.len());
-            channel.taken.set(self.start + self.length);
+        if let Some(message) = &self.message {
+            message.buffered.set(message.buffered.get() - size + bytes.len());
+            message.consumed.set(self.start + self.length);
         }
         Ok(())
     }

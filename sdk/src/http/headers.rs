@@ -6,7 +6,7 @@ use crate::abi::pairs;
 use crate::abi::{Map, Status};
 use crate::error::{Error, Result};
 use crate::host;
-use crate::http::channel::Channel;
+use crate::http::message::MessageState;
 use crate::text;
 
 /// A header map of the request, the response or a callout's answer. Names are lower case; the pseudo-headers
@@ -15,22 +15,22 @@ use crate::text;
 pub struct Headers {
     map: Map,
     /// They were sent on, and changing them would change nothing.
-    gone: bool,
+    are_sent: bool,
 }
 
 impl Headers {
     pub(crate) const fn of(map: Map) -> Headers {
-        Headers { map, gone: false }
+        Headers { map, are_sent: false }
     }
 
     /// The headers of a message whose hook waits with it.
-    pub(crate) fn of_head(map: Map, channel: Option<&Channel>) -> Headers {
-        let gone = channel.is_some_and(|channel| channel.head_gone.get());
-        Headers { map, gone }
+    pub(crate) fn of_message(map: Map, message: Option<&MessageState>) -> Headers {
+        let are_sent = message.is_some_and(|message| message.headers_sent.get());
+        Headers { map, are_sent }
     }
 
     fn open(self) -> Result<()> {
-        if self.gone { Err(Error::HeadGone) } else { Ok(()) }
+        if self.are_sent { Err(Error::HeadersSent) } else { Ok(()) }
     }
 
     /// A header's value; the first one when there are several. Bytes that are not UTF-8 are replaced.
@@ -84,7 +84,7 @@ impl Headers {
     ///
     /// # Errors
     /// `BAD_ARGUMENT` for what would break framing: bad bytes, `content-length`, hop-by-hop headers; and
-    /// [`Error::HeadGone`].
+    /// [`Error::HeadersSent`].
     pub fn set(self, name: &str, value: impl AsRef<[u8]>) -> Result<()> {
         self.open()?;
         host::set_header(self.map, name, value.as_ref()).map_err(Error::host("proxy_replace_header_map_value"))

@@ -8,9 +8,9 @@ use std::str::FromStr;
 use crate::abi::Map;
 use crate::error;
 use crate::error::{Error, Result};
-use crate::http::channel::Channel;
 use crate::http::cookies;
 use crate::http::headers::Headers;
+use crate::http::message::MessageState;
 use crate::http::query::{self, Query};
 use crate::services::property;
 
@@ -18,23 +18,23 @@ use crate::services::property;
 #[derive(Debug)]
 pub struct Request {
     end_of_stream: bool,
-    channel: Option<Rc<Channel>>,
+    message: Option<Rc<MessageState>>,
 }
 
 impl Request {
     /// As a callback of the host brings it.
     #[doc(hidden)]
     pub fn from_host(end_of_stream: bool) -> Request {
-        let channel = None;
-        Request { end_of_stream, channel }
+        let message = None;
+        Request { end_of_stream, message }
     }
 
     /// As a hook that waits has it.
     #[doc(hidden)]
-    pub fn of_stream(channel: &Rc<Channel>) -> Request {
+    pub fn of_stream(message: &Rc<MessageState>) -> Request {
         Request {
-            end_of_stream: channel.ended.get(),
-            channel: Some(channel.clone()),
+            end_of_stream: message.ended.get(),
+            message: Some(message.clone()),
         }
     }
 
@@ -45,7 +45,7 @@ impl Request {
 
     /// All headers.
     pub fn headers(&self) -> Headers {
-        Headers::of_head(Map::RequestHeaders, self.channel.as_deref())
+        Headers::of_message(Map::RequestHeaders, self.message.as_deref())
     }
 
     /// All trailers, in the trailers' phase.

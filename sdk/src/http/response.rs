@@ -5,30 +5,30 @@ use std::str::FromStr;
 
 use crate::abi::Map;
 use crate::error::{Error, Result};
-use crate::http::channel::Channel;
 use crate::http::headers::Headers;
+use crate::http::message::MessageState;
 
 /// The current response. Every call asks the host; nothing is copied in advance.
 #[derive(Debug)]
 pub struct Response {
     end_of_stream: bool,
-    channel: Option<Rc<Channel>>,
+    message: Option<Rc<MessageState>>,
 }
 
 impl Response {
     /// As a callback of the host brings it.
     #[doc(hidden)]
     pub fn from_host(end_of_stream: bool) -> Response {
-        let channel = None;
-        Response { end_of_stream, channel }
+        let message = None;
+        Response { end_of_stream, message }
     }
 
     /// As a hook that waits has it.
     #[doc(hidden)]
-    pub fn of_stream(channel: &Rc<Channel>) -> Response {
+    pub fn of_stream(message: &Rc<MessageState>) -> Response {
         Response {
-            end_of_stream: channel.ended.get(),
-            channel: Some(channel.clone()),
+            end_of_stream: message.ended.get(),
+            message: Some(message.clone()),
         }
     }
 
@@ -39,7 +39,7 @@ impl Response {
 
     /// All headers.
     pub fn headers(&self) -> Headers {
-        Headers::of_head(Map::ResponseHeaders, self.channel.as_deref())
+        Headers::of_message(Map::ResponseHeaders, self.message.as_deref())
     }
 
     /// All trailers, in the trailers' phase.

@@ -44,7 +44,7 @@ enum Call<'a> {
 /// Here and below: [`Error::Unsupported`](crate::Error::Unsupported) where the host is not Lockgate.
 pub fn lookup(key: &str) -> Result<Option<Entry>> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct CalloutResponse {
         found: bool,
         #[serde(default)]
         status: u16,
@@ -53,7 +53,7 @@ pub fn lookup(key: &str) -> Result<Option<Entry>> {
         #[serde(default)]
         ttl_ms: i64,
     }
-    let answer: Answer = foreign::call_json(FUNCTION, &Call::Lookup { key })?;
+    let answer: CalloutResponse = foreign::call_json(FUNCTION, &Call::Lookup { key })?;
     Ok(answer.found.then_some(Entry {
         status: answer.status,
         age_ms: answer.age_ms,
@@ -65,10 +65,10 @@ pub fn lookup(key: &str) -> Result<Option<Entry>> {
 /// return [`Flow::Pause`](crate::Flow::Pause).
 pub fn serve(key: &str, headers: &[(&str, &str)]) -> Result<bool> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct CalloutResponse {
         served: bool,
     }
-    let answer: Answer = foreign::call_json(FUNCTION, &Call::Serve { key, headers })?;
+    let answer: CalloutResponse = foreign::call_json(FUNCTION, &Call::Serve { key, headers })?;
     Ok(answer.served)
 }
 
@@ -76,19 +76,19 @@ pub fn serve(key: &str, headers: &[(&str, &str)]) -> Result<bool> {
 /// headers named in `vary`. Whether the host will.
 pub fn store(key: &str, ttl_ms: u64, vary: &[String]) -> Result<bool> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct CalloutResponse {
         storing: bool,
     }
-    let answer: Answer = foreign::call_json(FUNCTION, &Call::Store { key, ttl_ms, vary })?;
+    let answer: CalloutResponse = foreign::call_json(FUNCTION, &Call::Store { key, ttl_ms, vary })?;
     Ok(answer.storing)
 }
 
 /// Drops what is stored under `key`, all variants. How many they were.
 pub fn purge(key: &str) -> Result<u64> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct CalloutResponse {
         purged: u64,
     }
-    let answer: Answer = foreign::call_json(FUNCTION, &Call::Purge { key })?;
+    let answer: CalloutResponse = foreign::call_json(FUNCTION, &Call::Purge { key })?;
     Ok(answer.purged)
 }

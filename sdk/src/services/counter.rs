@@ -35,7 +35,7 @@ pub struct Rule<'a> {
 
 /// What has become of one rule.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct RuleVerdict {
+pub struct RuleDecision {
     /// Whether this rule had enough.
     pub allowed: bool,
     /// The rule's limit.
@@ -50,18 +50,18 @@ pub struct RuleVerdict {
 
 /// What has become of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Verdict {
+pub struct Decision {
     /// Whether all rules had enough. If not, none was charged.
     pub allowed: bool,
     /// Each rule's part, in the order asked.
-    pub rules: Vec<RuleVerdict>,
+    pub rules: Vec<RuleDecision>,
 }
 
 /// Charges all rules, or none of them when one has not enough.
 ///
 /// # Errors
 /// [`Error::Unsupported`](crate::Error::Unsupported) where the host is not Lockgate.
-pub fn take(rules: &[Rule<'_>]) -> Result<Verdict> {
+pub fn take(rules: &[Rule<'_>]) -> Result<Decision> {
     #[derive(Serialize)]
     struct Take<'a> {
         op: &'static str,

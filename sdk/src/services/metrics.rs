@@ -101,7 +101,7 @@ impl Metric for Histogram {
 }
 
 /// How many combinations of values a family tells apart.
-const MOST: usize = 64;
+const MAX_COMBINATIONS: usize = 64;
 
 /// Metrics of one name, told apart by labels. The one with `("status", "403")` is `NAME_status_403`; when there are more
 /// than 64 combinations, all further ones are `NAME_other`, so that a client cannot fill the host with names.
@@ -145,7 +145,7 @@ impl<M: Metric> Family<M> {
         if let Some(metric) = found(&made, &name) {
             return Ok(metric);
         }
-        if made.len() >= MOST {
+        if made.len() >= MAX_COMBINATIONS {
             name = [&self.name, "_other"].concat();
             if let Some(metric) = found(&made, &name) {
                 return Ok(metric);

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::host;
 
 /// How often [`update`] tries again when others change the value meanwhile.
-const TRIES: usize = 16;
+const MAX_TRIES: usize = 16;
 
 /// The value of a key.
 pub fn value(key: &str) -> Result<Option<Vec<u8>>> {
@@ -24,7 +24,7 @@ pub fn set(key: &str, value: &[u8]) -> Result<()> {
 /// # Errors
 /// `CAS_MISMATCH` when others were quicker 16 times.
 pub fn update(key: &str, mut change: impl FnMut(Option<&[u8]>) -> Vec<u8>) -> Result<Vec<u8>> {
-    for _ in 0..TRIES {
+    for _ in 0..MAX_TRIES {
         let data = host::shared_data(key).map_err(Error::host("proxy_get_shared_data"))?;
         let (value, cas) = data.map_or((None, 0), |(value, cas)| (Some(value), cas));
         let changed = change(value.as_deref());

@@ -1,9 +1,9 @@
 //! Responses of upstreams that are scheduled for later.
 
-use super::{Says, Script};
+use super::{ScriptedResponse, StreamReply};
 
 /// What an upstream sends when its time has come.
 pub(super) enum Due {
-    Answer(Script),
-    Says(Says),
+    CalloutResponse(ScriptedResponse),
+    StreamReply(StreamReply),
 }

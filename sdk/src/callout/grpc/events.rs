@@ -26,14 +26,14 @@ type Listener = Cell<Option<fn(u32, Event)>>;
 
 thread_local! {
     /// What calls do with their events.
-    pub(super) static OF_CALLS: Listener = const { Cell::new(None) };
+    pub(super) static CALL_LISTENER: Listener = const { Cell::new(None) };
     /// What streams do with theirs.
-    pub(super) static OF_STREAMS: Listener = const { Cell::new(None) };
+    pub(super) static STREAM_LISTENER: Listener = const { Cell::new(None) };
 }
 
 /// Something has happened on the call or stream of this number. Nobody listens for a number that is not theirs.
-pub(crate) fn happened(id: u32, event: Event) {
-    for listener in [OF_CALLS.get(), OF_STREAMS.get()].into_iter().flatten() {
+pub(crate) fn dispatch(id: u32, event: Event) {
+    for listener in [CALL_LISTENER.get(), STREAM_LISTENER.get()].into_iter().flatten() {
         listener(id, event);
     }
 }

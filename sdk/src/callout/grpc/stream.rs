@@ -14,11 +14,11 @@ use crate::abi::{Map, Status};
 use crate::callout::Upstream;
 use crate::error::{Error, Result};
 use crate::host;
-use crate::host::id_table::Table;
+use crate::host::id_table::IdTable;
 use crate::http::headers::HeaderList;
 
 /// So many bytes of messages may have come that nobody has asked for.
-const UNREAD: usize = 4 << 20;
+const MAX_UNREAD: usize = 4 << 20;
 
 impl Upstream {
     /// A stream of a method, like `grpc_stream("routeguide.RouteGuide", "RouteChat")`. The upstream speaks HTTP/2.
@@ -54,14 +54,14 @@ impl GrpcOpening {
     /// # Errors
     /// `PARSE_FAILURE` for an upstream that does not exist, in Lockgate `INTERNAL_FAILURE` for one that does not speak HTTP/2.
     pub fn open(self) -> Result<GrpcStream> {
-        events::OF_STREAMS.set(Some(note));
+        events::STREAM_LISTENER.set(Some(on_event));
         let target = (&*self.upstream, &*self.service, &*self.method);
         let id = host::grpc_stream(target, &pairs::encode(&self.metadata));
         let id = id.map_err(Error::host("proxy_grpc_stream"))?;
-        LINES.with_borrow_mut(|lines| lines.insert(id, Line::default()));
+        STREAMS.with_borrow_mut(|streams| streams.insert(id, StreamState::default()));
         Ok(GrpcStream {
             id,
-            sending: Sending::Open,
+            sending: SendState::Open,
             metadata: HeaderList::default(),
             trailers: HeaderList::default(),
             end: None,
@@ -76,14 +76,14 @@ impl GrpcOpening {
 #[derive(Debug)]
 pub struct GrpcStream {
     id: u32,
-    sending: Sending,
+    sending: SendState,
     metadata: HeaderList,
     trailers: HeaderList,
     end: Option<Result<()>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sending {
+enum SendState {
     Open,
     Ended,
 }
@@ -95,7 +95,7 @@ impl GrpcStream {
     /// `NOT_FOUND` once the stream is over, `BAD_ARGUMENT` once this side of it is, and in Lockgate also when too much waits to
     /// be sent.
     pub fn send(&mut self, message: &[u8]) -> Result<()> {
-        self.say(message, Sending::Open)
+        self.send_message(message, SendState::Open)
     }
 
     /// Sends a message and then nothing more.
@@ -103,14 +103,14 @@ impl GrpcStream {
     /// # Errors
     /// As [`GrpcStream::send`].
     pub fn send_last(&mut self, message: &[u8]) -> Result<()> {
-        self.say(message, Sending::Ended)
+        self.send_message(message, SendState::Ended)
     }
 
-    fn say(&mut self, message: &[u8], then: Sending) -> Result<()> {
+    fn send_message(&mut self, message: &[u8], then: SendState) -> Result<()> {
         let sent = match self.sending {
             _ if is_over(self.id) => Err(Status::NotFound),
-            Sending::Ended => Err(Status::BadArgument),
-            Sending::Open => host::grpc_send(self.id, message, then == Sending::Ended),
+            SendState::Ended => Err(Status::BadArgument),
+            SendState::Open => host::grpc_send(self.id, message, then == SendState::Ended),
         };
         sent.map_err(Error::host("proxy_grpc_send"))?;
         self.sending = then;
@@ -123,9 +123,9 @@ impl GrpcStream {
     /// # Errors
     /// What the host answers.
     pub fn close_send(&mut self) -> Result<()> {
-        if self.sending == Sending::Open && !is_over(self.id) {
+        if self.sending == SendState::Open && !is_over(self.id) {
             host::grpc_close(self.id).map_err(Error::host("proxy_grpc_close"))?;
-            self.sending = Sending::Ended;
+            self.sending = SendState::Ended;
         }
         Ok(())
     }
@@ -150,11 +150,11 @@ impl GrpcStream {
                 return Poll::Pending;
             };
             match next? {
-                Heard::Initial(metadata) => self.metadata = metadata,
-                Heard::Message(message) => return Poll::Ready(Ok(Some(message))),
-                Heard::Trailing(trailers) => self.trailers = trailers,
-                Heard::Closed(GrpcStatus::OK, _) => self.end = Some(Ok(())),
-                Heard::Closed(status, message) => self.end = Some(Err(Error::Grpc { status, message })),
+                Received::Initial(metadata) => self.metadata = metadata,
+                Received::Message(message) => return Poll::Ready(Ok(Some(message))),
+                Received::Trailing(trailers) => self.trailers = trailers,
+                Received::Closed(GrpcStatus::OK, _) => self.end = Some(Ok(())),
+                Received::Closed(status, message) => self.end = Some(Err(Error::Grpc { status, message })),
             }
         }
     }
@@ -172,35 +172,35 @@ impl GrpcStream {
 
 impl Drop for GrpcStream {
     fn drop(&mut self) {
-        let line = LINES.with_borrow_mut(|lines| lines.remove(self.id));
+        let stream = STREAMS.with_borrow_mut(|streams| streams.remove(self.id));
         // A host that fails here keeps a stream that nobody listens to.
-        let _ = match line.map_or(Over::Cancelled, |line| line.over) {
-            Over::No => host::grpc_cancel(self.id),
+        let _ = match stream.map_or(Completion::Cancelled, |stream| stream.completion) {
+            Completion::Open => host::grpc_cancel(self.id),
             // Envoy keeps a stream until both sides have closed it.
-            Over::Ended if self.sending == Sending::Open => host::grpc_close(self.id),
-            Over::Ended | Over::Cancelled => Ok(()),
+            Completion::Ended if self.sending == SendState::Open => host::grpc_close(self.id),
+            Completion::Ended | Completion::Cancelled => Ok(()),
         };
     }
 }
 
 /// What has come of one stream.
 #[derive(Default)]
-struct Line {
+struct StreamState {
     waker: Option<Waker>,
-    heard: VecDeque<Result<Heard>>,
+    received: VecDeque<Result<Received>>,
     unread: usize,
-    over: Over,
+    completion: Completion,
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
-enum Over {
+enum Completion {
     #[default]
-    No,
+    Open,
     Ended,
     Cancelled,
 }
 
-enum Heard {
+enum Received {
     Initial(HeaderList),
     Message(Vec<u8>),
     Trailing(HeaderList),
@@ -208,70 +208,76 @@ enum Heard {
 }
 
 thread_local! {
-    static LINES: RefCell<Table<Line>> = const { RefCell::new(Table::new()) };
+    static STREAMS: RefCell<IdTable<StreamState>> = const { RefCell::new(IdTable::new()) };
 }
 
 /// Whether nothing more comes of it.
 fn is_over(id: u32) -> bool {
-    LINES.with_borrow(|lines| lines.find(id).is_none_or(|line| line.over != Over::No))
+    STREAMS.with_borrow(|streams| {
+        streams
+            .find(id)
+            .is_none_or(|stream| stream.completion != Completion::Open)
+    })
 }
 
 /// The next thing that has come, or somebody waits for it.
-fn next(id: u32, waker: &Waker) -> Option<Result<Heard>> {
-    LINES.with_borrow_mut(|lines| {
-        let line = lines.find_mut(id)?;
-        let next = line.heard.pop_front();
+fn next(id: u32, waker: &Waker) -> Option<Result<Received>> {
+    STREAMS.with_borrow_mut(|streams| {
+        let stream = streams.find_mut(id)?;
+        let next = stream.received.pop_front();
         match &next {
-            Some(Ok(Heard::Message(message))) => line.unread -= message.len(),
+            Some(Ok(Received::Message(message))) => stream.unread -= message.len(),
             Some(_) => {}
-            None => line.waker = Some(waker.clone()),
+            None => stream.waker = Some(waker.clone()),
         }
         next
     })
 }
 
 /// Reads what the host tells of a stream and wakes who waits.
-fn note(id: u32, event: Event) {
+fn on_event(id: u32, event: Event) {
     if is_over(id) {
         return;
     }
-    let heard = match event {
-        Event::Initial(count) => events::metadata(Map::GrpcInitial, count).map(Heard::Initial),
-        Event::Message(size) => events::message(size).map(Heard::Message),
-        Event::Trailing(count) => events::metadata(Map::GrpcTrailing, count).map(Heard::Trailing),
-        Event::Closed(status) => Ok(Heard::Closed(GrpcStatus(status), events::reason())),
+    let received = match event {
+        Event::Initial(count) => events::metadata(Map::GrpcInitial, count).map(Received::Initial),
+        Event::Message(size) => events::message(size).map(Received::Message),
+        Event::Trailing(count) => events::metadata(Map::GrpcTrailing, count).map(Received::Trailing),
+        Event::Closed(status) => Ok(Received::Closed(GrpcStatus(status), events::reason())),
     };
-    LINES.with_borrow_mut(|lines| {
-        let Some(line) = lines.find_mut(id) else { return };
-        match &heard {
-            Ok(Heard::Message(message)) if line.unread + message.len() > UNREAD => return line.give_up(id),
-            Ok(Heard::Message(message)) => line.unread += message.len(),
-            Ok(Heard::Closed(..)) => line.over = Over::Ended,
+    STREAMS.with_borrow_mut(|streams| {
+        let Some(stream) = streams.find_mut(id) else { return };
+        match &received {
+            Ok(Received::Message(message)) if stream.unread + message.len() > MAX_UNREAD => {
+                return stream.cancel_overflowed(id);
+            }
+            Ok(Received::Message(message)) => stream.unread += message.len(),
+            Ok(Received::Closed(..)) => stream.completion = Completion::Ended,
             _ => {}
         }
-        line.tell(heard);
+        stream.push(received);
     });
 }
 
-impl Line {
-    fn tell(&mut self, heard: Result<Heard>) {
-        self.heard.push_back(heard);
+impl StreamState {
+    fn push(&mut self, received: Result<Received>) {
+        self.received.push_back(received);
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
     }
 
     /// More has come than is kept. The waker runs nothing, so that calling the host here is calling it from the callback.
-    fn give_up(&mut self, id: u32) {
+    fn cancel_overflowed(&mut self, id: u32) {
         let _ = host::grpc_cancel(id);
-        self.over = Over::Cancelled;
+        self.completion = Completion::Cancelled;
         let message = "too much has come that was not read".to_owned();
-        self.tell(Ok(Heard::Closed(GrpcStatus::RESOURCE_EXHAUSTED, message)));
+        self.push(Ok(Received::Closed(GrpcStatus::RESOURCE_EXHAUSTED, message)));
     }
 }
 
 /// In native tests: a new gateway starts with no streams.
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) fn reset() {
-    LINES.replace(Table::new());
+    STREAMS.replace(IdTable::new());
 }

@@ -19,7 +19,7 @@ pub(crate) enum Node {
     /// A pattern in parentheses.
     Group(Pattern),
     /// This often.
-    Repeat { inner: Box<Node>, least: u32, most: u32 },
+    Repeat { inner: Box<Node>, min: u32, max: u32 },
 }
 
 /// What repeats the part before it.
@@ -69,8 +69,8 @@ impl Parser<'_> {
     }
 
     fn repeated(&mut self) -> Result<Node, &'static str> {
-        let inner = self.one()?;
-        let (least, most) = match self.rest.first() {
+        let inner = self.atom()?;
+        let (min, max) = match self.rest.first() {
             Some('*') => (0, u32::MAX),
             Some('+') => (1, u32::MAX),
             Some('?') => (0, 1),
@@ -89,24 +89,24 @@ impl Parser<'_> {
             Node::Start | Node::End => Err("a repeated anchor"),
             inner => Ok(Node::Repeat {
                 inner: Box::new(inner),
-                least,
-                most,
+                min,
+                max,
             }),
         }
     }
 
     /// What stands between braces; the closing one is left.
     fn counts(&mut self) -> Result<(u32, u32), &'static str> {
-        let least = self.count()?.ok_or("braces without a count")?;
-        let most = match self.rest.first() {
+        let min = self.count()?.ok_or("braces without a count")?;
+        let max = match self.rest.first() {
             Some(',') => {
                 self.rest = &self.rest[1..];
                 self.count()?.unwrap_or(u32::MAX)
             }
-            _ => least,
+            _ => min,
         };
         match self.rest.first() {
-            Some('}') if least <= most => Ok((least, most)),
+            Some('}') if min <= max => Ok((min, max)),
             _ => Err("braces that hold no counts"),
         }
     }
@@ -124,7 +124,7 @@ impl Parser<'_> {
         Ok(count)
     }
 
-    fn one(&mut self) -> Result<Node, &'static str> {
+    fn atom(&mut self) -> Result<Node, &'static str> {
         let Some((&first, behind)) = self.rest.split_first() else {
             return Err("an end too early");
         };

@@ -1,6 +1,6 @@
 //! The keywords of a JSON Schema, written as text.
 
-use super::{Property, Schema, Word};
+use super::{EnumValue, Property, Schema};
 use crate::config::text::Text;
 
 pub(super) const fn describe<const N: usize>(out: &mut Text<N>, title: &str, description: &str) {
@@ -41,25 +41,25 @@ pub(super) const fn schemas<const N: usize>(out: &mut Text<N>, keyword: &str, sc
     out.push("]");
 }
 
-/// Words without explanations are an `enum`, others one `const` each: that is what editors show them from.
-pub(super) const fn words<const N: usize>(out: &mut Text<N>, words: &[Word], is_nullable: bool) {
+/// Enum without explanations are an `enum`, others one `const` each: that is what editors show them from.
+pub(super) const fn values<const N: usize>(out: &mut Text<N>, values: &[EnumValue], is_nullable: bool) {
     let mut is_plain = true;
     let mut index = 0;
-    while index < words.len() {
-        is_plain &= words[index].description.is_empty();
+    while index < values.len() {
+        is_plain &= values[index].description.is_empty();
         index += 1;
     }
     out.comma();
     out.push(if is_plain { "\"enum\":[" } else { "\"oneOf\":[" });
     index = 0;
-    while index < words.len() {
+    while index < values.len() {
         out.comma();
         if is_plain {
-            out.quoted(words[index].name);
+            out.quoted(values[index].name);
         } else {
             out.push("{\"const\":");
-            out.quoted(words[index].name);
-            describe(out, "", words[index].description);
+            out.quoted(values[index].name);
+            describe(out, "", values[index].description);
             out.push("}");
         }
         index += 1;

@@ -31,7 +31,7 @@ struct Linear;
 impl Pages for Linear {
     const SIZE: usize = 65536;
 
-    fn more(&self, bytes: usize) -> Option<NonNull<u8>> {
+    fn grow(&self, bytes: usize) -> Option<NonNull<u8>> {
         // What has been got here is nobody else's: libc, if it allocates at all, gets what it wants in the same way.
         let before = core::arch::wasm32::memory_grow::<0>(bytes / Self::SIZE);
         NonNull::new(before.checked_mul(Self::SIZE)? as *mut u8)

@@ -1,6 +1,6 @@
 //! What a module asks of others than its host: HTTP callouts, gRPC calls and streams. The two rules of `ffi` hold.
 
-use super::returned;
+use super::returned_bytes;
 use crate::abi::Status;
 
 #[link(wasm_import_module = "env")]
@@ -137,6 +137,6 @@ pub(crate) fn grpc_cancel(id: u32) -> Result<(), Status> {
 pub(crate) fn call_status() -> Result<(u32, Vec<u8>), Status> {
     let mut code = 0;
     // SAFETY: the second rule of `ffi`, and the host writes one u32.
-    let message = returned(|data, size| unsafe { proxy_get_status(&mut code, data, size) })?;
+    let message = returned_bytes(|data, size| unsafe { proxy_get_status(&mut code, data, size) })?;
     Ok((code, message))
 }

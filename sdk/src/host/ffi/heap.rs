@@ -10,20 +10,20 @@ use std::cell::{Cell, UnsafeCell};
 use std::ptr::{NonNull, null_mut};
 
 /// What every block's address and size are a multiple of.
-const GRAIN: usize = 16;
-/// Up to here, a class for each multiple of [`GRAIN`].
-const FINE: usize = 128;
-const FINE_CLASSES: usize = FINE / GRAIN;
+const ALIGNMENT: usize = 16;
+/// Up to here, a class for each multiple of [`ALIGNMENT`].
+const SMALL: usize = 128;
+const SMALL_CLASSES: usize = SMALL / ALIGNMENT;
 /// Up to 2 GiB, which is all that an allocation can ask for.
-const CLASSES: usize = FINE_CLASSES + (31 - FINE.ilog2() as usize) * 4;
+const CLASSES: usize = SMALL_CLASSES + (31 - SMALL.ilog2() as usize) * 4;
 
 /// Where whole pages come from.
 pub(super) trait Pages {
-    /// What a piece is a multiple of, in bytes; a multiple of [`GRAIN`].
+    /// What a piece is a multiple of, in bytes; a multiple of [`ALIGNMENT`].
     const SIZE: usize;
-    /// The address of a new piece of this many bytes, to be used by nobody else, aligned to [`GRAIN`]; none when there is
+    /// The address of a new piece of this many bytes, to be used by nobody else, aligned to [`ALIGNMENT`]; none when there is
     /// no more.
-    fn more(&self, bytes: usize) -> Option<NonNull<u8>>;
+    fn grow(&self, bytes: usize) -> Option<NonNull<u8>>;
 }
 
 /// A free block.
@@ -53,7 +53,7 @@ impl<P: Pages> Heap<P> {
 
     /// A block of this size, in one place of the module, as there are many that want one.
     #[inline(never)]
-    fn take(&self, size: usize) -> *mut u8 {
+    fn allocate(&self, size: usize) -> *mut u8 {
         let Some(class) = class_of(size) else { return null_mut() };
         // SAFETY: one thread, and no reference into the table outlives a line; `class` is below `CLASSES`, and what is in
         // a list is a block that nobody uses, with its next one in it.
@@ -73,10 +73,10 @@ impl<P: Pages> Heap<P> {
     /// # Safety
     /// `take` has made it, for this size, and nobody uses it.
     #[inline(never)]
-    unsafe fn give_back(&self, block: *mut u8, size: usize) {
+    unsafe fn free(&self, block: *mut u8, size: usize) {
         if let Some(class) = class_of(size) {
             // SAFETY: the caller's promise.
-            unsafe { self.give(block, class) };
+            unsafe { self.push_free(block, class) };
         }
     }
 
@@ -84,7 +84,7 @@ impl<P: Pages> Heap<P> {
     ///
     /// # Safety
     /// It has the size and alignment of its class, and is used by nobody.
-    unsafe fn give(&self, block: *mut u8, class: usize) {
+    unsafe fn push_free(&self, block: *mut u8, class: usize) {
         let block: *mut Free = block.cast();
         // SAFETY: as in `take`; the caller's promise makes the block big enough for a pointer.
         unsafe {
@@ -110,22 +110,22 @@ impl<P: Pages> Heap<P> {
     fn grow(&self, size: usize) -> bool {
         let end = self.start.get().wrapping_add(self.left.get());
         let missing = (size - self.left.get()).next_multiple_of(P::SIZE);
-        let Some(piece) = self.pages.more(missing) else {
+        let Some(piece) = self.pages.grow(missing) else {
             return false;
         };
         if piece.as_ptr() == end {
             self.left.set(self.left.get() + missing);
             return true;
         }
-        self.scrap();
+        self.free_remainder();
         self.start.set(piece.as_ptr());
         self.left.set(missing);
         missing >= size || self.grow(size)
     }
 
     /// What is left goes to the lists, as somebody else's pages follow it.
-    fn scrap(&self) {
-        while self.left.get() >= GRAIN {
+    fn free_remainder(&self) {
+        while self.left.get() >= ALIGNMENT {
             let left = self.left.get();
             let class = match class_of(left) {
                 Some(class) if size_of_class(class) == left => class,
@@ -135,7 +135,7 @@ impl<P: Pages> Heap<P> {
             let size = size_of_class(class);
             let block = self.carve(size);
             // SAFETY: it was never handed out, and has just been cut to the size of this class.
-            unsafe { self.give(block, class) };
+            unsafe { self.push_free(block, class) };
         }
     }
 }
@@ -143,58 +143,58 @@ impl<P: Pages> Heap<P> {
 /// The class that holds this many bytes; none for more than there can be.
 fn class_of(size: usize) -> Option<usize> {
     let last = size.max(1) - 1;
-    if last < FINE {
-        return Some(last / GRAIN);
+    if last < SMALL {
+        return Some(last / ALIGNMENT);
     }
     let doubling = last.ilog2() as usize;
-    let class = FINE_CLASSES + (doubling - FINE.ilog2() as usize) * 4 + (last >> (doubling - 2)) % 4;
+    let class = SMALL_CLASSES + (doubling - SMALL.ilog2() as usize) * 4 + (last >> (doubling - 2)) % 4;
     (class < CLASSES).then_some(class)
 }
 
 fn size_of_class(class: usize) -> usize {
-    if class < FINE_CLASSES {
-        return (class + 1) * GRAIN;
+    if class < SMALL_CLASSES {
+        return (class + 1) * ALIGNMENT;
     }
-    let (doubling, step) = ((class - FINE_CLASSES) / 4, (class - FINE_CLASSES) % 4);
-    (FINE / 4 * (step + 5)) << doubling
+    let (doubling, step) = ((class - SMALL_CLASSES) / 4, (class - SMALL_CLASSES) % 4);
+    (SMALL / 4 * (step + 5)) << doubling
 }
 
-/// What is allocated for a layout that asks for more than [`GRAIN`]: room to move, and to say from where.
-fn stretched(layout: Layout) -> Option<usize> {
+/// What is allocated for a layout that asks for more than [`ALIGNMENT`]: room to move, and to say from where.
+fn padded_size(layout: Layout) -> Option<usize> {
     layout.size().checked_add(layout.align())
 }
 
-// SAFETY: blocks are as big as their class, which holds the layout; they are aligned to `GRAIN`, and for more the block is
+// SAFETY: blocks are as big as their class, which holds the layout; they are aligned to `ALIGNMENT`, and for more the block is
 // stretched and the address moved; a block is in a list or in use, never both. There is one thread.
 unsafe impl<P: Pages> GlobalAlloc for Heap<P> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if layout.align() <= GRAIN {
-            return self.take(layout.size());
+        if layout.align() <= ALIGNMENT {
+            return self.allocate(layout.size());
         }
-        let Some(size) = stretched(layout) else {
+        let Some(size) = padded_size(layout) else {
             return null_mut();
         };
-        let block = self.take(size);
+        let block = self.allocate(size);
         if block.is_null() {
             return block;
         }
-        // At least `GRAIN` bytes in, so that the block's own address stands before what is handed out.
+        // At least `ALIGNMENT` bytes in, so that the block's own address stands before what is handed out.
         let moved = block.wrapping_add(layout.align() - (block as usize & (layout.align() - 1)));
-        // SAFETY: `moved` is between `GRAIN` and `align` bytes behind `block`, so this is inside of it.
+        // SAFETY: `moved` is between `ALIGNMENT` and `align` bytes behind `block`, so this is inside of it.
         unsafe { moved.cast::<*mut u8>().sub(1).write(block) };
         moved
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        if layout.align() <= GRAIN {
+        if layout.align() <= ALIGNMENT {
             // SAFETY: `alloc` took it for this size, and the caller no longer uses it.
-            return unsafe { self.give_back(pointer, layout.size()) };
+            return unsafe { self.free(pointer, layout.size()) };
         }
         // SAFETY: `alloc` has written there, for this layout, from where it moved.
         let block = unsafe { pointer.cast::<*mut u8>().sub(1).read() };
-        if let Some(size) = stretched(layout) {
+        if let Some(size) = padded_size(layout) {
             // SAFETY: `alloc` took it for this size, and the caller no longer uses it.
-            unsafe { self.give_back(block, size) };
+            unsafe { self.free(block, size) };
         }
     }
 
@@ -202,7 +202,7 @@ unsafe impl<P: Pages> GlobalAlloc for Heap<P> {
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let (from, to) = (class_of(layout.size()), class_of(size));
         if let (Some(from), Some(to)) = (from, to)
-            && layout.align() <= GRAIN
+            && layout.align() <= ALIGNMENT
         {
             if from == to {
                 return pointer;
@@ -258,7 +258,7 @@ mod tests {
 
     impl Pages for Arena {
         const SIZE: usize = 4096;
-        fn more(&self, bytes: usize) -> Option<NonNull<u8>> {
+        fn grow(&self, bytes: usize) -> Option<NonNull<u8>> {
             let at = self.used.get() + self.jumps.borrow_mut().pop().unwrap_or(0);
             let end = at.checked_add(bytes)?;
             (end <= self.size).then(|| self.used.set(end))?;
@@ -272,12 +272,12 @@ mod tests {
             let size = size_of_class(class);
             assert_eq!(class_of(size), Some(class));
             assert_eq!(class_of(size + 1), (class + 1 < CLASSES).then_some(class + 1), "{size}");
-            assert_eq!(size % GRAIN, 0);
+            assert_eq!(size % ALIGNMENT, 0);
         }
         assert_eq!(size_of_class(CLASSES - 1), 1 << 31);
-        for size in (FINE..100_000).step_by(7) {
+        for size in (SMALL..100_000).step_by(7) {
             let held = size_of_class(class_of(size).expect("a class"));
-            assert!(held >= size && held * 4 <= size * 5 + 4 * GRAIN, "{size} in {held}");
+            assert!(held >= size && held * 4 <= size * 5 + 4 * ALIGNMENT, "{size} in {held}");
         }
     }
 

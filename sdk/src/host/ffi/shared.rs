@@ -1,6 +1,6 @@
 //! What the host keeps for all: shared data, metrics, queues. The two rules of `ffi` hold.
 
-use super::{found, returned};
+use super::{optional_bytes, returned_bytes};
 use crate::abi::{MetricKind, Status};
 
 #[link(wasm_import_module = "env")]
@@ -26,7 +26,8 @@ unsafe extern "C" {
 pub(crate) fn shared_data(key: &str) -> Result<Option<(Vec<u8>, u32)>, Status> {
     let mut cas = 0;
     // SAFETY: both rules of `ffi`, and the host writes one u32.
-    let value = found(|data, size| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut cas) })?;
+    let value =
+        optional_bytes(|data, size| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut cas) })?;
     Ok(value.map(|value| (value, cas)))
 }
 
@@ -80,5 +81,5 @@ pub(crate) fn enqueue(id: u32, message: &[u8]) -> Result<(), Status> {
 
 pub(crate) fn dequeue(id: u32) -> Result<Vec<u8>, Status> {
     // SAFETY: the second rule of `ffi`.
-    returned(|data, size| unsafe { proxy_dequeue_shared_queue(id, data, size) })
+    returned_bytes(|data, size| unsafe { proxy_dequeue_shared_queue(id, data, size) })
 }

@@ -15,7 +15,7 @@ pub(crate) enum CallKind {
 
 /// What a plugin does on a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Done {
+pub(crate) enum StreamAction {
     Opened,
     Sent(Vec<u8>),
     Ended,
@@ -24,7 +24,7 @@ pub(crate) enum Done {
 
 /// A callout as the plugin sent it.
 #[derive(Debug, Clone)]
-pub(crate) struct Called {
+pub(crate) struct SentCallout {
     pub(crate) id: u32,
     pub(crate) kind: CallKind,
     pub(crate) context: u32,
@@ -33,39 +33,39 @@ pub(crate) struct Called {
     pub(crate) body: Vec<u8>,
     pub(crate) timeout: u32,
     /// An answer has been given to the plugin; a stream is over.
-    pub(crate) answered: bool,
+    pub(crate) is_complete: bool,
     /// Of a stream: what its upstream has not heard yet.
-    pub(crate) done: VecDeque<Done>,
+    pub(crate) actions: VecDeque<StreamAction>,
     /// Of a stream: its answer has begun.
-    pub(crate) began: bool,
+    pub(crate) has_response_started: bool,
 }
 
-impl Called {
-    fn new(memory: &Memory, kind: CallKind, upstream: &str) -> Called {
-        Called {
-            id: memory.called.len() as u32 + 1,
+impl SentCallout {
+    fn new(memory: &Memory, kind: CallKind, upstream: &str) -> SentCallout {
+        SentCallout {
+            id: memory.callouts.len() as u32 + 1,
             kind,
             context: memory.effective,
             upstream: upstream.to_owned(),
             headers: Vec::new(),
             body: Vec::new(),
             timeout: 0,
-            answered: false,
-            done: VecDeque::new(),
-            began: false,
+            is_complete: false,
+            actions: VecDeque::new(),
+            has_response_started: false,
         }
     }
 }
 
 pub(crate) fn http_call(upstream: &str, headers: &[u8], body: &[u8], milliseconds: u32) -> Result<u32, Status> {
     call("proxy_http_call", |memory| {
-        let called = Called {
+        let callout = SentCallout {
             headers: owned_pairs(headers)?,
             body: body.to_vec(),
             timeout: milliseconds,
-            ..Called::new(memory, CallKind::Http, upstream)
+            ..SentCallout::new(memory, CallKind::Http, upstream)
         };
-        Ok(memory.calls(called))
+        Ok(memory.add_callout(callout))
     })
 }
 
@@ -77,33 +77,33 @@ pub(crate) fn grpc_call(
     milliseconds: u32,
 ) -> Result<u32, Status> {
     call("proxy_grpc_call", |memory| {
-        let called = Called {
+        let callout = SentCallout {
             headers: grpc_head(target, metadata)?,
             body: message.to_vec(),
             timeout: milliseconds,
-            ..Called::new(memory, CallKind::Grpc, target.0)
+            ..SentCallout::new(memory, CallKind::Grpc, target.0)
         };
-        Ok(memory.calls(called))
+        Ok(memory.add_callout(callout))
     })
 }
 
 /// `target` is the upstream, the service and the method.
 pub(crate) fn grpc_stream(target: (&str, &str, &str), metadata: &[u8]) -> Result<u32, Status> {
     call("proxy_grpc_stream", |memory| {
-        let called = Called {
+        let callout = SentCallout {
             headers: grpc_head(target, metadata)?,
-            done: VecDeque::from([Done::Opened]),
-            ..Called::new(memory, CallKind::GrpcStream, target.0)
+            actions: VecDeque::from([StreamAction::Opened]),
+            ..SentCallout::new(memory, CallKind::GrpcStream, target.0)
         };
-        Ok(memory.calls(called))
+        Ok(memory.add_callout(callout))
     })
 }
 
 pub(crate) fn grpc_send(id: u32, message: &[u8], end: bool) -> Result<(), Status> {
     call("proxy_grpc_send", |memory| {
         let open = memory.open(id).ok_or(Status::NotFound)?;
-        open.done.push_back(Done::Sent(message.to_vec()));
-        open.done.extend(end.then_some(Done::Ended));
+        open.actions.push_back(StreamAction::Sent(message.to_vec()));
+        open.actions.extend(end.then_some(StreamAction::Ended));
         Ok(())
     })
 }
@@ -111,7 +111,7 @@ pub(crate) fn grpc_send(id: u32, message: &[u8], end: bool) -> Result<(), Status
 pub(crate) fn grpc_close(id: u32) -> Result<(), Status> {
     call("proxy_grpc_close", |memory| {
         let open = memory.open(id).ok_or(Status::NotFound)?;
-        open.done.push_back(Done::Ended);
+        open.actions.push_back(StreamAction::Ended);
         Ok(())
     })
 }
@@ -126,24 +126,24 @@ fn grpc_head(target: (&str, &str, &str), metadata: &[u8]) -> Result<Vec<(String,
 }
 
 impl Memory {
-    fn calls(&mut self, called: Called) -> u32 {
-        let id = called.id;
-        self.called.push(called);
+    fn add_callout(&mut self, callout: SentCallout) -> u32 {
+        let id = callout.id;
+        self.callouts.push(callout);
         id
     }
 
     /// The callout of this number, if it is not over.
-    pub(crate) fn open(&mut self, id: u32) -> Option<&mut Called> {
-        self.called.iter_mut().find(|call| call.id == id && !call.answered)
+    pub(crate) fn open(&mut self, id: u32) -> Option<&mut SentCallout> {
+        self.callouts.iter_mut().find(|call| call.id == id && !call.is_complete)
     }
 }
 
 pub(crate) fn grpc_cancel(id: u32) -> Result<(), Status> {
     call("proxy_grpc_cancel", |memory| {
         let open = memory.open(id).ok_or(Status::NotFound)?;
-        open.answered = true;
+        open.is_complete = true;
         if open.kind == CallKind::GrpcStream {
-            open.done.push_back(Done::Cancelled);
+            open.actions.push_back(StreamAction::Cancelled);
         }
         Ok(())
     })

@@ -2,23 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use super::bodies::pieces;
+use super::bodies::chunks_with_end;
 use super::{Exchange, Gateway, ROOT};
 use crate::abi::{Action, Map};
 use crate::guest::Hooks;
-use crate::host::memory::{self, Kept};
+use crate::host::memory::{self, ContextState};
 
 /// A request under construction.
-pub struct Sending<'g, P: Hooks> {
+pub struct RequestBuilder<'g, P: Hooks> {
     gateway: &'g Gateway<P>,
     headers: Vec<(String, Vec<u8>)>,
     properties: BTreeMap<String, Vec<u8>>,
     chunks: Vec<Vec<u8>>,
 }
 
-impl<'g, P: Hooks> Sending<'g, P> {
-    pub(super) fn begun(gateway: &'g Gateway<P>, method: &str, path: &str) -> Self {
-        let sending = Sending {
+impl<'g, P: Hooks> RequestBuilder<'g, P> {
+    pub(super) fn new(gateway: &'g Gateway<P>, method: &str, path: &str) -> Self {
+        let sending = RequestBuilder {
             gateway,
             headers: Vec::new(),
             properties: BTreeMap::new(),
@@ -53,7 +53,7 @@ impl<'g, P: Hooks> Sending<'g, P> {
     }
 
     /// As a host that is not Lockgate: nothing of its own is known, and no body comes while the head is held.
-    pub fn elsewhere(mut self) -> Self {
+    pub fn in_another_host(mut self) -> Self {
         self.properties.retain(|path, _| !path.starts_with("lockgate."));
         self
     }
@@ -70,21 +70,21 @@ impl<'g, P: Hooks> Sending<'g, P> {
         let id = memory::with(|memory| {
             memory.nanoseconds += 1_000_000;
             let id = memory.contexts.keys().max().map_or(ROOT, |last| *last) + 1;
-            let mut kept = Kept {
+            let mut state = ContextState {
                 maps: BTreeMap::from([(Map::RequestHeaders as u32, self.headers)]),
                 properties: self.properties,
-                ..Kept::default()
+                ..ContextState::default()
             };
-            kept.ways[0].coming = pieces(self.chunks);
-            memory.contexts.insert(id, kept);
+            state.directions[0].incoming = chunks_with_end(self.chunks);
+            memory.contexts.insert(id, state);
             memory.effective = id;
             id
         });
         self.gateway.guest.create(id, ROOT);
         let paused = P::request_headers(&self.gateway.guest, id, !has_body) == Action::Pause as u32;
         memory::with(|memory| {
-            if let Some(kept) = memory.contexts.get_mut(&id) {
-                kept.ways[0].holds_head = paused;
+            if let Some(state) = memory.contexts.get_mut(&id) {
+                state.directions[0].headers_held = paused;
             }
         });
         self.gateway.settle();

@@ -1,4 +1,4 @@
-//! [`Channel`]: what a waiting hook and the callbacks of its stream tell each other: how far the message has come, what
+//! [`MessageState`]: what a waiting hook and the callbacks of its stream tell each other: how far the message has come, what
 //! of the body lies in the host, and what the hook waits for.
 
 use std::cell::Cell;
@@ -11,66 +11,66 @@ use crate::services::property;
 
 /// What a hook wants of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Want {
+pub(crate) enum BodyMode {
     /// Nothing, so far.
-    Nothing,
+    Untouched,
     /// All of it, before anything goes on.
-    Whole,
+    Collect,
     /// One piece after another.
-    Pieces,
+    Stream,
 }
 
 /// What a hook that does not wait was called with, for when it runs later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Late {
+pub enum Deferred {
     /// Nothing that could run later.
-    Never,
+    No,
     /// A head; whether it is all.
-    Head(bool),
+    Headers(bool),
     /// What lies in the host of a body, and whether it is the end.
-    Piece(usize, bool),
+    Chunk(usize, bool),
     /// Trailers.
     Trailers,
 }
 
 /// One direction of a stream whose hook may wait.
-pub struct Channel {
+pub struct MessageState {
     pub(crate) direction: Direction,
     /// The head was let go, and the host does not keep it.
-    pub(crate) head_gone: Cell<bool>,
+    pub(crate) headers_sent: Cell<bool>,
     /// The last callback of this direction was answered with a pause.
     pub(crate) paused: Cell<bool>,
     /// One of them was a body callback.
-    pub(crate) body_paused: Cell<bool>,
-    pub(crate) want: Cell<Want>,
+    pub(crate) has_body_paused: Cell<bool>,
+    pub(crate) body_mode: Cell<BodyMode>,
     /// How much of the body lies in the host.
-    pub(crate) size: Cell<usize>,
+    pub(crate) buffered: Cell<usize>,
     /// How much of that the hook has had.
-    pub(crate) taken: Cell<usize>,
+    pub(crate) consumed: Cell<usize>,
     /// No more body comes.
     pub(crate) ended: Cell<bool>,
     /// The trailers have come.
     pub(crate) trailers: Cell<bool>,
     /// The hook does not wait, and runs when the state of its request is free.
-    pub(crate) late: Cell<Late>,
+    pub(crate) deferred: Cell<Deferred>,
     /// The hook waits for body.
     waiter: Cell<Option<Waker>>,
     waiting: Cell<bool>,
 }
 
-impl Channel {
-    pub(crate) fn new(direction: Direction, end_of_stream: bool) -> Rc<Channel> {
-        Rc::new(Channel {
+impl MessageState {
+    pub(crate) fn new(direction: Direction, end_of_stream: bool) -> Rc<MessageState> {
+        Rc::new(MessageState {
             direction,
-            head_gone: Cell::new(false),
+            headers_sent: Cell::new(false),
             paused: Cell::new(false),
-            body_paused: Cell::new(false),
-            want: Cell::new(Want::Nothing),
-            size: Cell::new(0),
-            taken: Cell::new(0),
+            has_body_paused: Cell::new(false),
+            body_mode: Cell::new(BodyMode::Untouched),
+            buffered: Cell::new(0),
+            consumed: Cell::new(0),
             ended: Cell::new(end_of_stream),
             trailers: Cell::new(false),
-            late: Cell::new(Late::Never),
+            deferred: Cell::new(Deferred::No),
             waiter: Cell::new(None),
             waiting: Cell::new(false),
         })
@@ -83,13 +83,13 @@ impl Channel {
     }
 
     /// The hook has what it waited for, or waits no longer.
-    pub(crate) fn waits_no_more(&self) {
+    pub(crate) fn stop_waiting(&self) {
         self.waiting.set(false);
     }
 
     /// More of the body is at hand, or its end is known.
-    pub(crate) fn arrived(&self, size: usize, end_of_stream: bool) {
-        self.size.set(size);
+    pub(crate) fn on_body(&self, size: usize, end_of_stream: bool) {
+        self.buffered.set(size);
         self.ended.set(self.ended.get() || end_of_stream);
         if let Some(waker) = self.waiter.take() {
             waker.wake();
@@ -97,51 +97,55 @@ impl Channel {
     }
 
     /// The trailers are there, and so all of the body is.
-    pub(crate) fn trailed(&self) {
+    pub(crate) fn on_trailers(&self) {
         self.trailers.set(true);
-        self.arrived(self.size.get(), true);
+        self.on_body(self.buffered.get(), true);
     }
 
     /// What the host is told about the head while the hook waits.
-    pub(crate) fn after_head(&self) -> Action {
-        let lets_go = self.lets_head_go();
-        if lets_go {
-            self.release_head();
+    pub(crate) fn action_after_headers(&self) -> Action {
+        let resume_if_waiting = self.releases_headers();
+        if resume_if_waiting {
+            self.release_headers();
         }
-        self.paused.set(!lets_go);
-        if lets_go { Action::Continue } else { Action::Pause }
+        self.paused.set(!resume_if_waiting);
+        if resume_if_waiting {
+            Action::Continue
+        } else {
+            Action::Pause
+        }
     }
 
     /// What the host is told about a piece of body while the hook waits.
-    pub(crate) fn after_body(&self) -> Action {
-        if self.want.get() == Want::Pieces && self.waiting.get() {
+    pub(crate) fn action_after_body(&self) -> Action {
+        if self.body_mode.get() == BodyMode::Stream && self.waiting.get() {
             self.release_body();
             return Action::Continue;
         }
         self.paused.set(true);
-        self.body_paused.set(true);
+        self.has_body_paused.set(true);
         Action::Pause
     }
 
     /// Outside the callbacks of this direction: whether what is held goes on, while the hook waits for more.
-    pub(crate) fn lets_go(&self) -> bool {
+    pub(crate) fn resume_if_waiting(&self) -> bool {
         if !self.paused.get() || !self.waiting.get() {
             return false;
         }
-        let head_waits = !self.head_gone.get();
-        match self.want.get() {
+        let are_headers_held = !self.headers_sent.get();
+        match self.body_mode.get() {
             // Outside its own callback a held head is let go in every host, as none looks for the body then. A host that
             // keeps heads still does so while the body is held.
-            Want::Whole if !self.body_paused.get() => {
-                if self.lets_head_go() {
-                    self.release_head();
+            BodyMode::Collect if !self.has_body_paused.get() => {
+                if self.releases_headers() {
+                    self.release_headers();
                 }
                 self.paused.set(false);
                 true
             }
-            Want::Pieces => {
-                if head_waits {
-                    self.release_head();
+            BodyMode::Stream => {
+                if are_headers_held {
+                    self.release_headers();
                 }
                 self.release_body();
                 true
@@ -151,17 +155,17 @@ impl Channel {
     }
 
     /// A hook that waits for the body cannot hold the head in every host: most read no body before the head is let go.
-    fn lets_head_go(&self) -> bool {
-        match self.want.get() {
-            Want::Nothing => false,
-            Want::Pieces => true,
-            Want::Whole => !keeps_heads(),
+    fn releases_headers(&self) -> bool {
+        match self.body_mode.get() {
+            BodyMode::Untouched => false,
+            BodyMode::Stream => true,
+            BodyMode::Collect => !host_holds_headers(),
         }
     }
 
-    fn release_head(&self) {
-        self.head_gone.set(true);
-        if !keeps_heads() {
+    fn release_headers(&self) {
+        self.headers_sent.set(true);
+        if !host_holds_headers() {
             // The body may get another length, and then it is too late to say so.
             let map = match self.direction {
                 Direction::Response => Map::ResponseHeaders,
@@ -172,28 +176,28 @@ impl Channel {
     }
 
     fn release_body(&self) {
-        self.size.set(0);
-        self.taken.set(0);
+        self.buffered.set(0);
+        self.consumed.set(0);
         self.paused.set(false);
     }
 }
 
-impl std::fmt::Debug for Channel {
+impl std::fmt::Debug for MessageState {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Channel").finish_non_exhaustive()
+        out.debug_struct("MessageState").finish_non_exhaustive()
     }
 }
 
 /// Whether the host delivers a body while its head is held back: Lockgate does. Known by a property that it always has.
-fn keeps_heads() -> bool {
+fn host_holds_headers() -> bool {
     thread_local! {
-        static KEEPS: Cell<Option<bool>> = const { Cell::new(None) };
+        static HOLDS: Cell<Option<bool>> = const { Cell::new(None) };
     }
     #[cfg(target_arch = "wasm32")]
-    if let Some(known) = KEEPS.get() {
+    if let Some(known) = HOLDS.get() {
         return known;
     }
-    let keeps = matches!(property::CLIENT_ADDRESS.value(), Ok(Some(_)));
-    KEEPS.set(Some(keeps));
-    keeps
+    let holds = matches!(property::CLIENT_ADDRESS.value(), Ok(Some(_)));
+    HOLDS.set(Some(holds));
+    holds
 }

@@ -1,14 +1,14 @@
-//! [`Period`]: a length of time with its unit, as in the gateway's own configuration.
+//! [`Duration`]: a length of time with its unit, as in the gateway's own configuration.
 
 use std::fmt;
-use std::time::Duration;
+use std::time;
 
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 
 /// A length of time, written `"250ms"`, `"5s"`, `"1.5s"`, `"3m"`, `"1h"` or `"1d"`. A bare number is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Period(pub Duration);
+pub struct Duration(pub time::Duration);
 
 /// The units and their lengths in nanoseconds.
 const UNITS: [(&str, u64); 5] = [
@@ -19,12 +19,12 @@ const UNITS: [(&str, u64); 5] = [
     ("d", 86_400_000_000_000),
 ];
 
-impl Period {
+impl Duration {
     /// The shape in words, for error messages.
     pub const EXPECTED: &'static str = r#"a duration with its unit, like "250ms", "5s" or "3m""#;
 
     /// Reads a period; `None` when the text is none, or one of more than nine digits on either side of the point.
-    pub fn parse(text: &str) -> Option<Period> {
+    pub fn parse(text: &str) -> Option<Duration> {
         let end = text.find(|character: char| character.is_ascii_alphabetic())?;
         let (number, unit) = text.split_at(end);
         let (_, scale) = UNITS.iter().find(|(name, _)| *name == unit)?;
@@ -42,7 +42,7 @@ impl Period {
             };
         let seconds = u64::try_from(nanoseconds / 1_000_000_000).ok()?;
         let rest = u32::try_from(nanoseconds % 1_000_000_000).ok()?;
-        Some(Period(Duration::new(seconds, rest)))
+        Some(Duration(time::Duration::new(seconds, rest)))
     }
 
     /// In whole milliseconds.
@@ -57,16 +57,16 @@ pub(crate) fn digits(text: &str) -> Option<u32> {
     all_digits.then(|| text.parse().ok()).flatten()
 }
 
-impl<'de> Deserialize<'de> for Period {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Period, D::Error> {
+impl<'de> Deserialize<'de> for Duration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         struct Text;
         impl Visitor<'_> for Text {
-            type Value = Period;
+            type Value = Duration;
             fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str(Period::EXPECTED)
+                out.write_str(Duration::EXPECTED)
             }
-            fn visit_str<E: Error>(self, text: &str) -> Result<Period, E> {
-                Period::parse(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+            fn visit_str<E: Error>(self, text: &str) -> Result<Duration, E> {
+                Duration::parse(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
             }
         }
         deserializer.deserialize_str(Text)
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn periods_are_read_with_their_units() {
-        let milliseconds = |text| Period::parse(text).map(Period::milliseconds);
+        let milliseconds = |text| Duration::parse(text).map(Duration::milliseconds);
         assert_eq!(milliseconds("250ms"), Some(250));
         assert_eq!(milliseconds("1.5s"), Some(1_500));
         assert_eq!(milliseconds("3m"), Some(180_000));
@@ -103,9 +103,9 @@ mod tests {
             "1234567890s",
             "5S",
         ] {
-            assert_eq!(Period::parse(text), None, "{text}");
+            assert_eq!(Duration::parse(text), None, "{text}");
         }
-        assert!(serde_json::from_str::<Period>("5").is_err());
-        assert!(serde_json::from_str::<Period>("\"5s\"").is_ok());
+        assert!(serde_json::from_str::<Duration>("5").is_err());
+        assert!(serde_json::from_str::<Duration>("\"5s\"").is_ok());
     }
 }

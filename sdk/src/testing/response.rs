@@ -5,18 +5,18 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::abi::grpc_status::GrpcStatus;
-use crate::host::memory::{Called, Pairs};
+use crate::host::memory::{Pairs, SentCallout};
 
 /// A callout as an upstream gets it.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct CalloutRequest {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
-impl Asked {
-    pub(super) fn of(call: &Called) -> Asked {
-        Asked {
+impl CalloutRequest {
+    pub(super) fn of(call: &SentCallout) -> CalloutRequest {
+        CalloutRequest {
             headers: call.headers.clone(),
             body: call.body.clone(),
         }
@@ -44,9 +44,9 @@ impl Asked {
     }
 }
 
-/// What an upstream answers; [`answer`] and [`no_answer`] begin it.
+/// What an upstream answers; [`answer`] and [`no_response`] begin it.
 #[derive(Debug, Clone)]
-pub struct Script {
+pub struct ScriptedResponse {
     status: Option<u16>,
     headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
@@ -55,8 +55,8 @@ pub struct Script {
 }
 
 /// An answer with this status and no body.
-pub fn answer(status: u16) -> Script {
-    Script {
+pub fn response(status: u16) -> ScriptedResponse {
+    ScriptedResponse {
         status: Some(status),
         headers: Vec::new(),
         body: Vec::new(),
@@ -66,38 +66,38 @@ pub fn answer(status: u16) -> Script {
 }
 
 /// A gRPC call goes well, with this message.
-pub fn grpc_answer(message: impl Into<Vec<u8>>) -> Script {
-    Script {
+pub fn grpc_response(message: impl Into<Vec<u8>>) -> ScriptedResponse {
+    ScriptedResponse {
         body: message.into(),
-        ..answer(200)
+        ..response(200)
     }
 }
 
 /// A gRPC call fails, with this status and what comes with it.
-pub fn grpc_failure(status: impl Into<GrpcStatus>, message: &str) -> Script {
-    Script {
+pub fn grpc_error(status: impl Into<GrpcStatus>, message: &str) -> ScriptedResponse {
+    ScriptedResponse {
         grpc: Some((status.into(), message.to_owned())),
-        ..answer(200)
+        ..response(200)
     }
 }
 
 /// No answer: the connection is refused.
-pub fn no_answer() -> Script {
-    Script {
+pub fn no_response() -> ScriptedResponse {
+    ScriptedResponse {
         status: None,
-        ..answer(0)
+        ..response(0)
     }
 }
 
-impl Script {
+impl ScriptedResponse {
     /// Adds a header.
-    pub fn header(mut self, name: &str, value: &str) -> Script {
+    pub fn header(mut self, name: &str, value: &str) -> ScriptedResponse {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// Text as the body.
-    pub fn text(mut self, text: &str) -> Script {
+    pub fn text(mut self, text: &str) -> ScriptedResponse {
         self.body = text.as_bytes().to_vec();
         self
     }
@@ -106,13 +106,13 @@ impl Script {
     ///
     /// # Panics
     /// When it has no JSON form.
-    pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Script {
+    pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> ScriptedResponse {
         self.body = serde_json::to_vec(value).expect("the value of a test has a JSON form");
         self.header("content-type", "application/json")
     }
 
     /// Has it come later; see [`Gateway::advance`](super::Gateway::advance).
-    pub fn after(mut self, delay: Duration) -> Script {
+    pub fn after(mut self, delay: Duration) -> ScriptedResponse {
         self.delay = delay;
         self
     }
@@ -139,10 +139,10 @@ impl Script {
     }
 
     /// What becomes of it under the callout's timeout.
-    pub(super) fn within(self, milliseconds: u32) -> Script {
+    pub(super) fn within(self, milliseconds: u32) -> ScriptedResponse {
         let timeout = Duration::from_millis(u64::from(milliseconds));
         if self.delay > timeout {
-            no_answer().after(timeout)
+            no_response().after(timeout)
         } else {
             self
         }
