@@ -14,6 +14,8 @@
 //! # }
 //! ```
 
+pub(crate) mod grpc;
+
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -22,11 +24,13 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::abi::pairs;
+use crate::abi::{Buffer, Map};
 use crate::error::{Error, Result};
-use crate::expected::Expected;
-use crate::headers::{HeaderList, Headers};
+use crate::futures::pending::PendingCalls;
 use crate::host;
-use crate::wire::{self, Buffer, Map};
+use crate::http::headers::{HeaderList, Headers};
+use crate::text;
 
 /// How long a callout may take when nothing is said.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
@@ -74,7 +78,7 @@ pub struct Callout {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     timeout: Duration,
-    fault: Option<Error>,
+    error: Option<Error>,
 }
 
 impl Callout {
@@ -92,7 +96,7 @@ impl Callout {
             headers: head.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             body: Vec::new(),
             timeout: TIMEOUT,
-            fault: None,
+            error: None,
         }
     }
 
@@ -133,71 +137,71 @@ impl Callout {
         match serde_json::to_vec(value) {
             Ok(json) => self.body("application/json", json),
             Err(error) => {
-                self.fault = Some(Error::Plugin(error.to_string()));
+                self.error = Some(Error::Plugin(error.to_string()));
                 self
             }
         }
     }
 
     fn send(self, waker: &Waker) -> Result<u32> {
-        if let Some(fault) = self.fault {
-            return Err(fault);
+        if let Some(error) = self.error {
+            return Err(error);
         }
         let milliseconds = u32::try_from(self.timeout.as_millis()).unwrap_or(u32::MAX);
-        let headers = wire::encode_pairs(&self.headers);
+        let headers = pairs::encode(&self.headers);
         let id = host::http_call(&self.upstream, &headers, &self.body, milliseconds)
             .map_err(Error::host("proxy_http_call"))?;
-        CALLS.with(|calls| calls.expect(id, waker));
+        CALLS.with(|calls| calls.insert(id, waker));
         Ok(id)
     }
 }
 
 impl IntoFuture for Callout {
-    type Output = Result<Answer>;
+    type Output = Result<CalloutResponse>;
     type IntoFuture = Call;
 
     fn into_future(self) -> Call {
-        Call(Stage::Unsent(self))
+        Call(CallState::Unsent(self))
     }
 }
 
 /// A callout that is awaited.
 ///
 /// # Errors
-/// It yields `BAD_ARGUMENT` for an upstream that does not exist, and [`Error::NoAnswer`] when there was no answer:
+/// It yields `BAD_ARGUMENT` for an upstream that does not exist, and [`Error::NoResponse`] when there was no answer:
 /// refused, reset or timed out. (Envoy makes an answer of that, with status 503 or 504.) An answer of any status is an
-/// answer; see [`Answer::successful`].
+/// answer; see [`CalloutResponse::successful`].
 #[derive(Debug)]
 #[must_use = "a callout is sent when it is awaited"]
-pub struct Call(Stage);
+pub struct Call(CallState);
 
 #[derive(Debug)]
-enum Stage {
+enum CallState {
     Unsent(Callout),
     Sent(u32),
-    Over,
+    Done,
 }
 
 impl Future for Call {
-    type Output = Result<Answer>;
+    type Output = Result<CalloutResponse>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Answer>> {
-        let result = match std::mem::replace(&mut self.0, Stage::Over) {
-            Stage::Unsent(callout) => match callout.send(cx.waker()) {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<CalloutResponse>> {
+        let result = match std::mem::replace(&mut self.0, CallState::Done) {
+            CallState::Unsent(callout) => match callout.send(cx.waker()) {
                 Ok(id) => {
-                    self.0 = Stage::Sent(id);
+                    self.0 = CallState::Sent(id);
                     return Poll::Pending;
                 }
                 Err(error) => Err(error),
             },
-            Stage::Sent(id) => match CALLS.with(|calls| calls.collect(id, cx.waker())) {
+            CallState::Sent(id) => match CALLS.with(|calls| calls.poll_response(id, cx.waker())) {
                 Some(answer) => answer,
                 None => {
-                    self.0 = Stage::Sent(id);
+                    self.0 = CallState::Sent(id);
                     return Poll::Pending;
                 }
             },
-            Stage::Over => return Poll::Pending,
+            CallState::Done => return Poll::Pending,
         };
         Poll::Ready(result)
     }
@@ -205,22 +209,22 @@ impl Future for Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        if let Stage::Sent(id) = self.0 {
-            CALLS.with(|calls| calls.forget(id));
+        if let CallState::Sent(id) = self.0 {
+            CALLS.with(|calls| calls.remove(id));
         }
     }
 }
 
 /// What a callout was answered with, as a copy: it stays readable.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct CalloutResponse {
     status: u16,
     headers: HeaderList,
     trailers: HeaderList,
     body: Vec<u8>,
 }
 
-impl Answer {
+impl CalloutResponse {
     /// The status, like 200.
     pub fn status(&self) -> u16 {
         self.status
@@ -229,11 +233,11 @@ impl Answer {
     /// The answer itself when its status is 2xx.
     ///
     /// # Errors
-    /// [`Error::Answered`] with the status when it is another.
-    pub fn successful(self) -> Result<Answer> {
+    /// [`Error::UnexpectedStatus`] with the status when it is another.
+    pub fn successful(self) -> Result<CalloutResponse> {
         match self.status {
             200..=299 => Ok(self),
-            status => Err(Error::Answered(status)),
+            status => Err(Error::UnexpectedStatus(status)),
         }
     }
 
@@ -275,28 +279,28 @@ impl Answer {
 }
 
 thread_local! {
-    static CALLS: Expected<Result<Answer>> = const { Expected::new() };
+    static CALLS: PendingCalls<Result<CalloutResponse>> = const { PendingCalls::new() };
 }
 
 /// The host has an answer; it can be read only now. One that nobody waits for is not.
-pub(crate) fn answered(id: u32, headers: usize, body: usize, trailers: usize) {
+pub(crate) fn on_response(id: u32, headers: usize, body: usize, trailers: usize) {
     CALLS.with(|calls| {
-        if calls.is_awaited(id) {
-            calls.answer(id, read(headers, body, trailers));
+        if calls.contains(id) {
+            calls.complete(id, read(headers, body, trailers));
         }
     });
 }
 
-fn read(headers: usize, body: usize, trailers: usize) -> Result<Answer> {
+fn read(headers: usize, body: usize, trailers: usize) -> Result<CalloutResponse> {
     if headers == 0 {
-        return Err(Error::NoAnswer(match host::call_status() {
-            Ok((_, message)) if !message.is_empty() => wire::text(message),
+        return Err(Error::NoResponse(match host::call_status() {
+            Ok((_, message)) if !message.is_empty() => text::lossy(message),
             _ => "no reason given".to_owned(),
         }));
     }
     let headers = Headers::of(Map::CallHeaders).list()?;
     let status = headers.first(":status").and_then(|status| status.parse().ok());
-    Ok(Answer {
+    Ok(CalloutResponse {
         status: status.ok_or(Error::Malformed(":status"))?,
         headers,
         trailers: match trailers {
@@ -315,5 +319,5 @@ fn read(headers: usize, body: usize, trailers: usize) -> Result<Answer> {
 /// In native tests: a new gateway starts with no calls.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn reset() {
-    CALLS.with(Expected::reset);
+    CALLS.with(PendingCalls::reset);
 }

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use lockgate_sdk::prelude::*;
-//! use lockgate_sdk::period::Period;
+//! use lockgate_sdk::config::Duration;
 //!
 //! /// Refuses who comes too often.
 //! #[derive(Config)]
@@ -12,7 +12,7 @@
 //!     limit: u64,
 //!     /// In which time.
 //!     #[config(default = "1m")]
-//!     window: Period,
+//!     window: Duration,
 //!     /// What is not counted.
 //!     #[config(default)]
 //!     except: Vec<Exception>,
@@ -39,26 +39,29 @@
 //! and no byte of it into the guest's memory.
 
 mod bounds;
+mod duration;
 mod json;
 mod nearest;
 mod object;
 mod pattern;
 mod schema;
+pub(crate) mod size;
 mod text;
 mod types;
 mod value;
 
+use crate::abi::Buffer;
 use crate::error::ConfigError;
 use crate::host;
-use crate::wire::Buffer;
 
-pub use bounds::{Length, Ranged, Written};
+pub use bounds::{AsText, Bounded, Length};
 #[doc(hidden)]
 pub use bounds::{has_length, has_pattern};
+pub use duration::Duration;
 pub use lockgate_sdk_macros::Config;
 #[doc(hidden)]
-pub use object::{Default, Member, Object, Reader, Unfit, checked, chosen, first, tag, variant};
-pub use schema::{Kind, Property, Schema, Word};
+pub use object::{CheckError, Default, Member, Object, Reader, checked, choice, tag, untagged, variant};
+pub use schema::{EnumValue, Kind, Property, Schema};
 pub use text::Text;
 pub use types::{Json, Size, Untyped};
 pub use value::Value;

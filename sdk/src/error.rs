@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::grpc_status::GrpcStatus;
-use crate::wire::Status;
+use crate::abi::Status;
+use crate::abi::grpc_status::GrpcStatus;
+use crate::text::push_number;
 
 /// A result of the SDK's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -26,9 +27,9 @@ pub enum Error {
     /// The host's answer has another shape than its contract says.
     Malformed(&'static str),
     /// A callout had no answer: refused, reset or timed out; in the host's words.
-    NoAnswer(String),
+    NoResponse(String),
     /// A callout was answered with a status that is no success.
-    Answered(u16),
+    UnexpectedStatus(u16),
     /// A gRPC call was answered with another status than `OK`, or not at all; or a stream has ended so.
     Grpc {
         /// The status, like [`GrpcStatus::UNAVAILABLE`].
@@ -41,7 +42,7 @@ pub enum Error {
     /// A body has more than this many bytes.
     TooLarge(usize),
     /// Headers can no longer be changed: this host has sent them on before the body came. See [`Body`](crate::Body).
-    HeadGone,
+    HeadersSent,
     /// The plugin's own reason.
     Plugin(String),
 }
@@ -70,8 +71,8 @@ impl Error {
             },
             Error::Unsupported(function) => ("this host does not offer ", *function, None, ""),
             Error::Malformed(call) => (*call, " answered in an unknown form", None, ""),
-            Error::NoAnswer(reason) => ("a callout had no answer: ", &**reason, None, ""),
-            Error::Answered(status) => (
+            Error::NoResponse(reason) => ("a callout had no answer: ", &**reason, None, ""),
+            Error::UnexpectedStatus(status) => (
                 "a callout was answered with the status ",
                 "",
                 Some(u64::from(*status)),
@@ -85,7 +86,7 @@ impl Error {
             ),
             Error::BadValue(name) => (&**name, " has a value that is not as it must be", None, ""),
             Error::TooLarge(limit) => ("the body has more than ", "", Some(*limit as u64), " bytes"),
-            Error::HeadGone => (
+            Error::HeadersSent => (
                 "headers cannot be changed any more: this host has sent them on",
                 "",
                 None,
@@ -95,30 +96,12 @@ impl Error {
         };
         let mut digits = String::new();
         if let Some(value) = value {
-            number(&mut digits, value);
+            push_number(&mut digits, value);
         }
         let colon = if matches!(self, Error::Grpc { .. }) { ": " } else { "" };
         for part in [before, text, &digits, colon, after] {
             line.push_str(part);
         }
-    }
-}
-
-/// Appends a number in decimal.
-pub(crate) fn number(line: &mut String, mut value: u64) {
-    let mut digits = [0; 20];
-    let mut count = 0;
-    loop {
-        digits[count] = b'0' + (value % 10) as u8;
-        count += 1;
-        value /= 10;
-        if value == 0 || count == digits.len() {
-            break;
-        }
-    }
-    while count > 0 {
-        count -= 1;
-        line.push(char::from(digits[count]));
     }
 }
 
@@ -175,7 +158,7 @@ impl ConfigError {
     /// The same fault, seen from the array that has it in the item at `index`.
     pub fn inside_index(mut self, index: usize) -> ConfigError {
         let mut pointer = "/".to_owned();
-        number(&mut pointer, index as u64);
+        push_number(&mut pointer, index as u64);
         self.pointer = pointer + &self.pointer;
         self
     }
@@ -191,7 +174,7 @@ impl ConfigError {
     }
 
     /// Without what was found: nobody may see it.
-    pub(crate) fn hushed(mut self) -> ConfigError {
+    pub(crate) fn redacted(mut self) -> ConfigError {
         self.message = match self.message.split_once(", expected ") {
             Some((_, expected)) => ["found a secret that is not shown, expected ", expected].concat(),
             None => "found a secret, which is not shown, and not what was expected".to_owned(),

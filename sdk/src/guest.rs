@@ -3,35 +3,37 @@
 //! Not for plugin authors: [`#[plugin]`](macro@crate::plugin) writes the exports that call it. What hooks that wait need
 //! stands in `waiting`.
 
-mod answers;
+mod callouts;
 mod hooks;
+pub(crate) mod state;
+pub(crate) mod task;
 mod waiting;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::context;
+use crate::abi::{Action, LogLevel};
 use crate::error::{ConfigError, Error, Result};
+use crate::guest::state::StateSlot;
+use crate::guest::task::{Background, Task};
 use crate::host;
-use crate::logging;
+use crate::host::context;
+use crate::host::id_table::IdTable;
+use crate::http::reply::{Reply, reply};
 use crate::plugin::Flow;
-use crate::reply::{Reply, reply};
-use crate::state::Kept;
-use crate::table::Table;
-use crate::task::{Background, Task};
-use crate::wire::{Action, LogLevel};
+use crate::services::logging;
 
 pub use self::hooks::Hooks;
-pub use crate::channel::Late;
+pub use crate::abi::Direction;
+pub use crate::callout::grpc::Event as GrpcEvent;
 pub use crate::config;
-pub use crate::grpc::Event as GrpcEvent;
-pub use crate::wire::Direction as Side;
+pub use crate::http::message::Deferred;
 
 /// All contexts of one module. A host may configure several root contexts in it.
 pub struct Guest<P: Hooks> {
     /// By root context; mostly one.
     plugins: RefCell<Vec<(u32, Rc<P>)>>,
-    streams: RefCell<Table<Stream<P>>>,
+    streams: RefCell<IdTable<Stream<P>>>,
     background: RefCell<Vec<Background>>,
 }
 
@@ -39,11 +41,11 @@ pub struct Guest<P: Hooks> {
 struct Stream<P: Hooks> {
     root: u32,
     plugin: Option<Rc<P>>,
-    state: Kept<P::State>,
+    state: StateSlot<P::State>,
     /// Hooks that wait: the request's, the response's.
     tasks: [Option<Box<Task>>; 2],
     /// The request's hook was cancelled over its body, which must not slip out.
-    holds_request: bool,
+    is_request_blocked: bool,
 }
 
 impl<P: Hooks> Guest<P> {
@@ -52,7 +54,7 @@ impl<P: Hooks> Guest<P> {
     pub const fn new() -> Guest<P> {
         Guest {
             plugins: RefCell::new(Vec::new()),
-            streams: RefCell::new(Table::new()),
+            streams: RefCell::new(IdTable::new()),
             background: RefCell::new(Vec::new()),
         }
     }
@@ -63,9 +65,9 @@ impl<P: Hooks> Guest<P> {
             let stream = Stream {
                 root: parent,
                 plugin: self.plugin(parent),
-                state: Kept::Here(P::State::default()),
+                state: StateSlot::Owned(P::State::default()),
                 tasks: [None, None],
-                holds_request: false,
+                is_request_blocked: false,
             };
             self.streams.borrow_mut().insert(id, stream);
         }
@@ -74,18 +76,18 @@ impl<P: Hooks> Guest<P> {
     /// `proxy_on_configure`: whether the configuration is accepted; if not, the log says why.
     pub fn configure(&self, root: u32, size: usize) -> bool {
         logging::start();
-        context::entered(root, root);
+        context::enter(root, root);
         match P::config(size).and_then(P::new) {
             Ok(plugin) => {
                 let mut plugins = self.plugins.borrow_mut();
                 plugins.retain(|(known, _)| *known != root);
                 plugins.push((root, Rc::new(plugin)));
                 drop(plugins);
-                self.drain();
+                self.run_ready();
                 true
             }
             Err(error) => {
-                refuse(&error);
+                log_refused(&error);
                 false
             }
         }
@@ -102,8 +104,8 @@ impl<P: Hooks> Guest<P> {
         if P::WAITS {
             // Dropping what waits may let others go on; nothing is borrowed meanwhile.
             drop(gone);
-            context::entered(0, 0);
-            self.drain();
+            context::enter(0, 0);
+            self.run_ready();
         }
     }
 
@@ -111,8 +113,8 @@ impl<P: Hooks> Guest<P> {
     pub fn with_state(
         &self,
         id: u32,
-        side: Side,
-        late: Late,
+        direction: Direction,
+        deferred: Deferred,
         hook: &'static str,
         run: impl FnOnce(&P, &mut P::State) -> Result<Flow>,
     ) -> u32 {
@@ -124,48 +126,48 @@ impl<P: Hooks> Guest<P> {
                 state,
                 ..
             }) => {
-                context::entered(id, *root);
+                context::enter(id, *root);
                 match state.with(|state| run(plugin, state)) {
                     Some(flow) => flow,
                     None => {
                         drop(streams);
-                        return self.after_the_other(id, side, hook, late);
+                        return self.defer(id, direction, hook, deferred);
                     }
                 }
             }
             _ => Err(UNCONFIGURED),
         };
         drop(streams);
-        let action = conclude::<P>(hook, flow) as u32;
-        self.drain();
+        let action = apply::<P>(hook, flow) as u32;
+        self.run_ready();
         action
     }
 
     /// Runs a hook that takes no state; also those of root contexts.
     pub fn stateless(&self, id: u32, hook: &'static str, run: impl FnOnce(&P) -> Result<Flow>) -> u32 {
-        let flow = match self.serve(id) {
+        let flow = match self.enter(id) {
             Some(plugin) => run(&plugin),
             None => Err(UNCONFIGURED),
         };
-        let action = conclude::<P>(hook, flow) as u32;
-        self.drain();
+        let action = apply::<P>(hook, flow) as u32;
+        self.run_ready();
         action
     }
 
     /// The plugin that serves a context, which the host has just called.
-    fn serve(&self, id: u32) -> Option<Rc<P>> {
+    fn enter(&self, id: u32) -> Option<Rc<P>> {
         if let Some(stream) = self.streams.borrow().find(id) {
-            context::entered(id, stream.root);
+            context::enter(id, stream.root);
             return stream.plugin.clone();
         }
         if P::STATELESS
             && let [(root, plugin)] = &self.plugins.borrow()[..]
         {
             // The manifest allows a host with one root context to leave out the creation of streams.
-            context::entered(id, *root);
+            context::enter(id, *root);
             return Some(plugin.clone());
         }
-        context::entered(id, id);
+        context::enter(id, id);
         self.plugin(id)
     }
 
@@ -182,7 +184,7 @@ const UNCONFIGURED: Error = Error::Malformed("a stream without a configured plug
 /// Tells the operator why the plugin does not run.
 #[cold]
 #[inline(never)]
-fn refuse(error: &ConfigError) {
+fn log_refused(error: &ConfigError) {
     let mut line = "the configuration is refused: ".to_owned();
     error.describe(&mut line);
     host::log(LogLevel::Error, &line);
@@ -191,38 +193,38 @@ fn refuse(error: &ConfigError) {
 /// Does what a hook has said. What failed is answered with a 500: a request that could not be checked does not pass.
 /// A connection has no answers, and is closed.
 #[inline(always)]
-fn conclude<P: Hooks>(hook: &str, flow: Result<Flow>) -> Action {
+fn apply<P: Hooks>(hook: &str, flow: Result<Flow>) -> Action {
     match flow {
         Ok(Flow::Continue) => Action::Continue,
-        other => stop::<P>(hook, other),
+        other => apply_other::<P>(hook, other),
     }
 }
 
 /// The same where the message does not simply go on.
 #[inline(never)]
-fn stop<P: Hooks>(hook: &str, flow: Result<Flow>) -> Action {
+fn apply_other<P: Hooks>(hook: &str, flow: Result<Flow>) -> Action {
     let answer = match flow {
         Ok(Flow::Continue) => return Action::Continue,
         Ok(Flow::Pause) => return Action::Pause,
         Ok(Flow::Reply(reply)) => Some(reply),
         Err(error) => {
-            report(hook, &error);
-            (!P::TCP).then(|| answer_to(&error, hook))
+            log_error(hook, &error);
+            (!P::TCP).then(|| error_reply(&error, hook))
         }
     };
     let done = match answer {
         Some(answer) if !P::TCP => answer.send(),
-        _ => host::close_stream(Side::Downstream).map_err(Error::host("proxy_close_stream")),
+        _ => host::close_stream(Direction::Downstream).map_err(Error::host("proxy_close_stream")),
     };
     if let Err(error) = done {
-        report(hook, &error);
+        log_error(hook, &error);
     }
     Action::Pause
 }
 
 /// What the client is told about an error; never its text.
 #[cold]
-fn answer_to(error: &Error, hook: &str) -> Reply {
+fn error_reply(error: &Error, hook: &str) -> Reply {
     let is_clients = hook == "on_request";
     let (status, kind, detail) = match error {
         Error::TooLarge(_) if is_clients => (413, "body_too_large", "The body is larger than what is taken here."),
@@ -234,7 +236,7 @@ fn answer_to(error: &Error, hook: &str) -> Reply {
 
 /// Tells the operator.
 #[cold]
-fn report(hook: &str, error: &Error) {
+fn log_error(hook: &str, error: &Error) {
     let mut line = [hook, ": "].concat();
     error.describe(&mut line);
     host::log(LogLevel::Error, &line);

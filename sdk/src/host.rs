@@ -1,6 +1,22 @@
-//! The host that this build speaks to: the real one in a wasm module, the one in memory elsewhere.
+//! The host that this build speaks to: the real one in a wasm module, the one in memory elsewhere. Both have the same
+//! functions, one for each host call.
+
+pub(crate) mod context;
+#[cfg(target_arch = "wasm32")]
+#[allow(
+    unsafe_code,
+    reason = "the one place where the host's imports and the module's exports are declared"
+)]
+mod ffi;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+#[path = "host/ffi/heap.rs"]
+#[allow(unsafe_code, reason = "the allocator of modules, to be tested")]
+mod heap;
+pub(crate) mod id_table;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod memory;
 
 #[cfg(target_arch = "wasm32")]
-pub(crate) use crate::ffi::*;
+pub(crate) use ffi::*;
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) use crate::memory::*;
+pub(crate) use memory::*;

@@ -38,82 +38,44 @@
 // The macros name this crate from outside, and its own tests and examples use them.
 extern crate self as lockgate_sdk;
 
-mod body;
+mod abi;
 mod callout;
-mod channel;
-mod clock;
-mod context;
-mod error;
-mod expected;
-#[cfg(target_arch = "wasm32")]
-#[allow(
-    unsafe_code,
-    reason = "the one place where the host's imports and the module's exports are declared"
-)]
-mod ffi;
-mod grpc;
-mod grpc_status;
-mod headers;
-#[cfg(all(test, not(target_arch = "wasm32")))]
-#[path = "ffi/heap.rs"]
-#[allow(unsafe_code, reason = "the allocator of modules, to be tested")]
-mod heap;
-mod host;
-mod join;
-mod logging;
-#[cfg(not(target_arch = "wasm32"))]
-mod memory;
-mod plugin;
-mod queue;
-mod reply;
-mod request;
-mod response;
-mod size;
-mod state;
-mod table;
-mod task;
-mod tcp;
-mod timer;
-mod wire;
-
-pub mod cache;
 pub mod config;
-pub mod cookies;
-pub mod counter;
-pub mod foreign;
+mod error;
+mod futures;
 #[doc(hidden)]
 pub mod guest;
-pub mod manifest;
-pub mod metrics;
-pub mod period;
-pub mod property;
-pub mod query;
-pub mod shared;
-pub mod single;
-pub mod template;
+mod host;
+mod http;
+mod plugin;
+mod services;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+mod text;
 
-pub use body::{Body, Chunk};
-pub use callout::{Answer, Call, Callout, Upstream};
-pub use clock::{now, random, tick_every};
+pub use abi::Status;
+pub use abi::grpc_status::GrpcStatus;
+pub use callout::grpc::{GrpcCall, GrpcCallout, GrpcOpening, GrpcStream};
+pub use callout::{Call, Callout, CalloutResponse, Upstream};
 pub use config::{Config, NoConfig};
 pub use error::{ConfigError, Error, Result};
-pub use grpc::{GrpcCall, GrpcCallout, GrpcOpening, GrpcStream};
-pub use grpc_status::GrpcStatus;
-pub use headers::{HeaderList, Headers};
-pub use join::{join, join_all, join3};
+pub use futures::join::{join, join_all, join3};
+pub use futures::single;
+pub use futures::timer::{Sleep, sleep, tick_every, timeout};
+pub use guest::task::spawn;
+pub use http::body::{Body, Chunk};
+pub use http::headers::{HeaderList, Headers};
+pub use http::reply::{Reply, reply};
+pub use http::request::Request;
+pub use http::response::Response;
+pub use http::{cookies, query, template};
 pub use lockgate_sdk_macros::plugin;
 pub use log;
-pub use plugin::{Flow, IntoFlow, Plugin};
-pub use queue::Queue;
-pub use reply::{Reply, reply};
-pub use request::Request;
-pub use response::Response;
-pub use task::spawn;
-pub use tcp::{Peer, TcpPlugin};
-pub use timer::{Sleep, sleep, timeout};
-pub use wire::Status;
+pub use plugin::tcp::{Peer, TcpPlugin};
+pub use plugin::{Flow, IntoFlow, Plugin, manifest};
+pub use services::clock::{now, random};
+pub use services::queue::Queue;
+pub use services::{cache, counter, foreign, metrics, property, shared};
 
 /// What most plugins use.
 pub mod prelude {

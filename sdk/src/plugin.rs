@@ -1,8 +1,11 @@
 //! [`Plugin`]: what a plugin is, and [`Flow`]: what its hooks say.
 
+pub mod manifest;
+pub(crate) mod tcp;
+
 use crate::config::Config;
 use crate::error::{ConfigError, Error};
-use crate::reply::Reply;
+use crate::http::reply::Reply;
 
 /// What happens to a request or response after a hook.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use lockgate_sdk::prelude::*;
-//! use lockgate_sdk::testing::{Gateway, answer};
+//! use lockgate_sdk::testing::{Gateway, response};
 //! use lockgate_sdk::Upstream;
 //!
 //! struct Greet { users: Upstream }
@@ -21,7 +21,7 @@
 //! }
 //!
 //! # fn main() -> Result<(), String> {
-//! let gateway = Gateway::<Greet>::configured("{}")?.upstream("users", |_| answer(200).text("ada"));
+//! let gateway = Gateway::<Greet>::configured("{}")?.upstream("users", |_| response(200).text("ada"));
 //! let exchange = gateway.get("/orders").send();
 //! assert_eq!(exchange.forwarded("x-user").as_deref(), Some("ada"));
 //! # Ok(())
@@ -35,26 +35,31 @@ mod bodies;
 mod callouts;
 mod connection;
 mod exchange;
-mod script;
-mod sending;
+mod pending;
+mod request;
+mod response;
+mod stream_reply;
 mod streams;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::abi::{LogLevel, Status};
+use crate::callout;
+use crate::callout::grpc;
+use crate::futures::timer;
+use crate::guest::task;
 use crate::guest::{Guest, Hooks};
-use crate::memory::{self, Kept, Memory};
-use crate::wire::{LogLevel, Status};
-use crate::{callout, grpc, task, timer};
+use crate::host::memory::{self, ContextState, Memory};
 
 pub use connection::Connection;
-pub use exchange::{Answered, Exchange};
-pub use script::{Asked, Script, answer, grpc_answer, grpc_failure, no_answer};
-pub use sending::Sending;
-pub use streams::{Heard, Says, says};
+pub use exchange::{Exchange, FilteredResponse};
+pub use request::RequestBuilder;
+pub use response::{CalloutRequest, ScriptedResponse, grpc_error, grpc_response, no_response, response};
+pub use stream_reply::{StreamEvent, StreamReply, stream_reply};
 
-use callouts::Due;
+use pending::Due;
 use streams::StreamScript;
 
 /// Every status that a host can answer a call with in place of `OK`, for [`fail`]; the last one stands for those that are not
@@ -83,7 +88,7 @@ pub struct Gateway<P: Hooks> {
     due: RefCell<Vec<(u64, u32, Due)>>,
 }
 
-type Upstream = Box<dyn FnMut(&Asked) -> Script>;
+type Upstream = Box<dyn FnMut(&CalloutRequest) -> ScriptedResponse>;
 
 impl<P: Hooks> Gateway<P> {
     /// Configures the plugin in a fresh host.
@@ -105,7 +110,7 @@ impl<P: Hooks> Gateway<P> {
             *memory = Memory::default();
             memory.configuration = config.as_bytes().to_vec();
             memory.nanoseconds = 1_000_000_000;
-            memory.contexts.insert(ROOT, Kept::default());
+            memory.contexts.insert(ROOT, ContextState::default());
             memory.effective = ROOT;
         });
         let gateway = Gateway {
@@ -127,7 +132,7 @@ impl<P: Hooks> Gateway<P> {
     ///
     /// # Errors
     /// What has been logged so far, when the plugin refuses the configuration.
-    pub fn reconfigured(&self, config: &str) -> Result<(), String> {
+    pub fn reconfigure(&self, config: &str) -> Result<(), String> {
         memory::with(|memory| {
             memory.configuration = config.as_bytes().to_vec();
             memory.effective = ROOT;
@@ -137,26 +142,26 @@ impl<P: Hooks> Gateway<P> {
         if accepted { Ok(()) } else { Err(log().join("\n")) }
     }
 
-    /// Says what an upstream answers to callouts. Those to an upstream without a script wait for
-    /// [`Exchange::answer_callout`].
-    pub fn upstream(self, name: &str, script: impl FnMut(&Asked) -> Script + 'static) -> Self {
+    /// StreamReply what an upstream answers to callouts. Those to an upstream without a script wait for
+    /// [`Exchange::respond_to_callout`].
+    pub fn upstream(self, name: &str, script: impl FnMut(&CalloutRequest) -> ScriptedResponse + 'static) -> Self {
         self.upstreams.borrow_mut().insert(name.to_owned(), Box::new(script));
         self
     }
 
     /// Begins a `GET`.
-    pub fn get(&self, path: &str) -> Sending<'_, P> {
+    pub fn get(&self, path: &str) -> RequestBuilder<'_, P> {
         self.request("GET", path)
     }
 
     /// Begins a `POST` with a body.
-    pub fn post(&self, path: &str, body: &str) -> Sending<'_, P> {
+    pub fn post(&self, path: &str, body: &str) -> RequestBuilder<'_, P> {
         self.request("POST", path).body(body)
     }
 
     /// Begins a request, from the client 192.0.2.1 to `http://example.com`.
-    pub fn request(&self, method: &str, path: &str) -> Sending<'_, P> {
-        Sending::begun(self, method, path)
+    pub fn request(&self, method: &str, path: &str) -> RequestBuilder<'_, P> {
+        RequestBuilder::new(self, method, path)
     }
 
     /// Lets one period of the plugin's ticks pass at once, and runs the tick.
@@ -201,16 +206,19 @@ impl<P: Hooks> Gateway<P> {
     /// Brings everything as far as it goes: answers to callouts, what plugins have let go, bodies.
     fn settle(&self) {
         loop {
-            let went_on =
-                self.answer_next() || self.hear_next() || self.let_go() || self.body_next() || self.queue_next();
-            if !went_on {
+            let has_progressed = self.deliver_responses()
+                || self.deliver_stream_actions()
+                || self.forward_resumed()
+                || self.deliver_body()
+                || self.deliver_queue_messages();
+            if !has_progressed {
                 return;
             }
         }
     }
 
     /// Tells the plugin of messages in its queues, once for each.
-    fn queue_next(&self) -> bool {
+    fn deliver_queue_messages(&self) -> bool {
         if !P::NAMES.contains(&"on_queue") {
             return false;
         }
@@ -224,7 +232,7 @@ impl<P: Hooks> Gateway<P> {
 }
 
 /// Gives the host a function of its own, like `lockgate.counter`.
-pub fn offer(name: &str, function: impl FnMut(&[u8]) -> Result<Vec<u8>, Status> + 'static) {
+pub fn define_foreign_function(name: &str, function: impl FnMut(&[u8]) -> Result<Vec<u8>, Status> + 'static) {
     memory::with(|memory| memory.foreign.insert(name.to_owned(), Box::new(function)));
 }
 
@@ -234,7 +242,7 @@ pub fn fail(call: &'static str, status: Status) {
 }
 
 /// Has all calls work again.
-pub fn heal() {
+pub fn clear_failures() {
     memory::with(|memory| memory.faults.clear());
 }
 

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
+use lockgate_sdk::config::Duration;
 use lockgate_sdk::config::{self, Config, Json, Size, Text, Untyped};
-use lockgate_sdk::period::Period;
 use serde_json::{Value, json};
 
-/// Says who may come.
+/// StreamReply who may come.
 #[derive(Debug, Config)]
 struct Gate {
     /// How many,
@@ -17,7 +17,7 @@ struct Gate {
     #[config(min = 1, max = 10)]
     limit: u8,
     #[config(default = "1m", min = "1s", max = "1h")]
-    window: Period,
+    window: Duration,
     #[config(default)]
     rules: Vec<Rule>,
     #[config(default)]
@@ -142,7 +142,7 @@ fn refused<T: Config>(text: &str) -> String {
 
 fn schema<T: Config>() -> Value {
     let mut text = Text::<8192>::new();
-    text.schema(&T::SCHEMA);
+    T::SCHEMA.write(&mut text);
     let length = text.length();
     let mut bytes = text.padded().to_vec();
     bytes.truncate(length);
@@ -336,7 +336,7 @@ fn a_secret_is_in_no_message() {
 fn the_schema_says_all_that_the_reader_obeys() {
     let schema = schema::<Gate>();
     assert_eq!(schema["type"], "object");
-    assert_eq!(schema["description"], "Says who may come.");
+    assert_eq!(schema["description"], "StreamReply who may come.");
     assert_eq!(schema["additionalProperties"], false);
     assert_eq!(schema["required"], json!(["limit"]));
     let of = |name: &str| schema["properties"][name].clone();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lockgate_sdk::prelude::*;
-use lockgate_sdk::testing::{self, Gateway, answer, grpc_answer, grpc_failure, no_answer};
+use lockgate_sdk::testing::{self, Gateway, grpc_error, grpc_response, no_response, response};
 use lockgate_sdk::{GrpcStatus, Upstream};
 
 /// Asks whether the user may.
@@ -43,7 +43,7 @@ fn a_call_is_sent_as_it_was_built_and_its_message_comes_back() {
     let gateway = gateway().upstream("authz", |asked| {
         assert_eq!((asked.method(), asked.path()), ("POST", "/authz.v1.Authz/Check"));
         assert_eq!(asked.header("x-tenant"), Some("acme"));
-        grpc_answer(format!("all for {}", asked.body()))
+        grpc_response(format!("all for {}", asked.body()))
     });
     let exchange = gateway.get("/").header("x-user", "ada").send();
     assert_eq!(exchange.forwarded("x-granted").as_deref(), Some("all for ada"));
@@ -51,7 +51,7 @@ fn a_call_is_sent_as_it_was_built_and_its_message_comes_back() {
 
 #[test]
 fn a_status_is_an_error_that_can_be_told_apart() {
-    let gateway = gateway().upstream("authz", |_| grpc_failure(GrpcStatus::PERMISSION_DENIED, "not you"));
+    let gateway = gateway().upstream("authz", |_| grpc_error(GrpcStatus::PERMISSION_DENIED, "not you"));
     let exchange = gateway.get("/").send();
     assert_eq!(exchange.status(), Some(403));
 }
@@ -59,11 +59,11 @@ fn a_status_is_an_error_that_can_be_told_apart() {
 #[test]
 fn what_is_no_answer_has_a_status_too() {
     for (script, told) in [
-        (no_answer(), "status 14: unavailable"),
-        (answer(503), "status 14: unavailable"),
-        (answer(404), "status 12: HTTP status 404"),
+        (no_response(), "status 14: unavailable"),
+        (response(503), "status 14: unavailable"),
+        (response(404), "status 12: HTTP status 404"),
         (
-            grpc_answer("late").after(Duration::from_millis(200)),
+            grpc_response("late").after(Duration::from_millis(200)),
             "status 4: deadline exceeded",
         ),
     ] {
@@ -81,6 +81,6 @@ fn what_is_no_answer_has_a_status_too() {
 
 #[test]
 fn an_empty_message_is_a_message() {
-    let gateway = gateway().upstream("authz", |_| grpc_answer(""));
+    let gateway = gateway().upstream("authz", |_| grpc_response(""));
     assert_eq!(gateway.get("/").send().forwarded("x-granted").as_deref(), Some(""));
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use lockgate_sdk::prelude::*;
-use lockgate_sdk::testing::{self, Gateway, Heard, STATUSES, says};
+use lockgate_sdk::testing::{self, Gateway, STATUSES, StreamEvent, stream_reply};
 use lockgate_sdk::{Body, GrpcStatus, Status, Upstream, join, sleep, timeout};
 
 /// Talks as the path says.
@@ -86,19 +86,19 @@ fn gateway() -> (Gateway<Talks>, Seen) {
     let gateway = Gateway::configured("").expect("nothing is to be configured");
     let gateway = gateway.grpc_stream("talk", move |asked, heard| {
         let note = match heard {
-            Heard::Opened => format!("opened {} {:?}", asked.path(), asked.header("x-asks")),
-            Heard::Message(message) => String::from_utf8_lossy(message).into_owned(),
-            Heard::End => "end".to_owned(),
-            Heard::Cancelled => "cancelled".to_owned(),
+            StreamEvent::Opened => format!("opened {} {:?}", asked.path(), asked.header("x-asks")),
+            StreamEvent::Message(message) => String::from_utf8_lossy(message).into_owned(),
+            StreamEvent::End => "end".to_owned(),
+            StreamEvent::Cancelled => "cancelled".to_owned(),
         };
         noted.borrow_mut().push(note);
-        let says = says().metadata("x-begins", "first").trailer("x-ends", "last");
+        let stream_reply = stream_reply().metadata("x-begins", "first").trailer("x-ends", "last");
         match heard {
-            Heard::Message(b"all") => says.message("a").message("").message("c").end(),
-            Heard::Message(b"slow") => says.message("SLOW").end().after(Duration::from_millis(30)),
-            Heard::Message(message) => says.message(message.to_ascii_uppercase()),
-            Heard::End => says.end(),
-            Heard::Opened | Heard::Cancelled => testing::says(),
+            StreamEvent::Message(b"all") => stream_reply.message("a").message("").message("c").end(),
+            StreamEvent::Message(b"slow") => stream_reply.message("SLOW").end().after(Duration::from_millis(30)),
+            StreamEvent::Message(message) => stream_reply.message(message.to_ascii_uppercase()),
+            StreamEvent::End => stream_reply.end(),
+            StreamEvent::Opened | StreamEvent::Cancelled => testing::stream_reply(),
         }
     });
     (gateway, seen)
@@ -194,8 +194,8 @@ fn a_stream_that_is_dropped_or_whose_request_ends_is_cancelled() {
 fn another_status_than_ok_is_an_error_behind_the_messages() {
     let gateway = Gateway::<Talks>::configured("").expect("nothing is to be configured");
     let gateway = gateway.grpc_stream("talk", |_, heard| match heard {
-        Heard::Message(_) => says().message("a").fail(GrpcStatus::ABORTED, "enough"),
-        _ => says(),
+        StreamEvent::Message(_) => stream_reply().message("a").fail(GrpcStatus::ABORTED, "enough"),
+        _ => stream_reply(),
     });
     assert_eq!(gateway.get("/list").send().status(), Some(500));
     let told = "a gRPC call was answered with the status 10: enough";
@@ -210,10 +210,12 @@ fn more_than_is_kept_unread_ends_the_stream() {
     let gateway = gateway.grpc_stream("talk", move |_, heard| {
         noted
             .borrow_mut()
-            .push(format!("{}", matches!(heard, Heard::Cancelled)));
+            .push(format!("{}", matches!(heard, StreamEvent::Cancelled)));
         match heard {
-            Heard::Message(_) => (0..5).fold(says(), |says, _| says.message(vec![0; 1 << 20])),
-            _ => says(),
+            StreamEvent::Message(_) => {
+                (0..5).fold(stream_reply(), |stream_reply, _| stream_reply.message(vec![0; 1 << 20]))
+            }
+            _ => stream_reply(),
         }
     });
     let exchange = gateway.get("/late").send();
@@ -257,7 +259,7 @@ fn every_call_fails_with_its_name_whatever_the_host_answers() {
                 testing::log()
             );
             drop(exchange);
-            testing::heal();
+            testing::clear_failures();
             let after = gateway.get(path).send();
             assert!(
                 !after.is_paused(),

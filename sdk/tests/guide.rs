@@ -7,7 +7,7 @@ use std::time::Duration;
 use lockgate_sdk::metrics::{Counter, Family, Gauge, Histogram};
 use lockgate_sdk::prelude::*;
 use lockgate_sdk::property::{Property, REQUEST_TIME};
-use lockgate_sdk::testing::{self, Gateway, answer};
+use lockgate_sdk::testing::{self, Gateway, response};
 use lockgate_sdk::{Body, Chunk, Upstream, join_all, shared, sleep, spawn, tick_every};
 
 /// Headers with all values, as other types; query and cookies.
@@ -106,7 +106,7 @@ fn pieces_of_a_body_are_changed_inserted_and_dropped() {
         .fold(gateway.request("POST", "/"), |sending, piece| sending.body(piece));
     let exchange = sending.send();
     assert_eq!(exchange.forwarded_body(), "as it is,SHOUTmore and more.");
-    let body = exchange.respond_with(answer(200).text("text")).body();
+    let body = exchange.respond_with(response(200).text("text")).body();
     assert!(body.starts_with("<text>"), "{body}");
 }
 
@@ -227,7 +227,7 @@ impl Plugin for Waits {
 #[test]
 fn ticks_timers_callouts_and_what_goes_on_behind_them_come_when_they_are_due() {
     let gateway = Gateway::<Waits>::configured("").expect("nothing is to be configured");
-    let gateway = gateway.upstream("side", |asked| answer(200).text(asked.path()));
+    let gateway = gateway.upstream("side", |asked| response(200).text(asked.path()));
     let exchange = gateway.get("/").send();
     gateway.advance(Duration::from_millis(29));
     assert!(exchange.is_paused());

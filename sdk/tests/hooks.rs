@@ -53,7 +53,7 @@ impl Plugin for Ask {
                 Ok(Flow::Continue)
             }
             Ok(_) => Ok(reply(403).into()),
-            Err(Error::NoAnswer(_)) => Ok(reply(503).details("no_check").into()),
+            Err(Error::NoResponse(_)) => Ok(reply(503).details("no_check").into()),
             Err(error) => Err(error),
         }
     }
@@ -79,7 +79,7 @@ fn a_request_waits_for_its_callout_and_goes_on_with_the_answer() {
     let exchange = gateway.get("/").send();
     assert!(exchange.is_paused());
     assert_eq!(exchange.callouts(), ["checker/check"]);
-    exchange.answer_callout(0, Some(200), "fine");
+    exchange.respond_to_callout(0, Some(200), "fine");
     assert!(!exchange.is_paused());
     assert_eq!(exchange.forwarded("x-checked").as_deref(), Some("fine"));
 }
@@ -88,10 +88,10 @@ fn a_request_waits_for_its_callout_and_goes_on_with_the_answer() {
 fn a_callout_may_follow_another() {
     let gateway = gateway();
     let exchange = gateway.get("/").send();
-    exchange.answer_callout(0, Some(202), "");
+    exchange.respond_to_callout(0, Some(202), "");
     assert!(exchange.is_paused());
     assert_eq!(exchange.callouts(), ["checker/check", "checker/again"]);
-    exchange.answer_callout(1, Some(200), "fine");
+    exchange.respond_to_callout(1, Some(200), "fine");
     assert!(!exchange.is_paused());
     exchange.respond(204, &[]);
     drop(exchange);
@@ -107,7 +107,7 @@ fn the_answer_may_end_the_request_and_no_answer_is_told_from_one() {
     for (status, expected, details) in [(Some(401), 403, ""), (None, 503, "no_check")] {
         let gateway = gateway();
         let exchange = gateway.get("/").send();
-        exchange.answer_callout(0, status, "");
+        exchange.respond_to_callout(0, status, "");
         assert!(exchange.is_paused());
         assert_eq!(exchange.status(), Some(expected));
         assert_eq!(exchange.reply_details().as_deref(), Some(details));
@@ -120,7 +120,7 @@ fn an_answer_for_nobody_is_dropped() {
     let gone = gateway.get("/").send();
     drop(gone);
     let exchange = gateway.get("/").send();
-    exchange.answer_callout(7, Some(200), "fine");
+    exchange.respond_to_callout(7, Some(200), "fine");
     assert!(exchange.is_paused());
     assert_eq!(exchange.forwarded("x-checked"), None);
 }
@@ -141,9 +141,9 @@ fn a_request_keeps_the_configuration_that_it_began_with() {
     let gateway = gateway();
     let before = gateway.get("/").send();
     gateway
-        .reconfigured(r#"{ "upstream": "other" }"#)
+        .reconfigure(r#"{ "upstream": "other" }"#)
         .expect("a good configuration");
-    before.answer_callout(0, Some(202), "");
+    before.respond_to_callout(0, Some(202), "");
     assert_eq!(before.callouts(), ["checker/check", "checker/again"]);
     drop(before);
     assert_eq!(gateway.get("/").send().callouts(), ["other/check"]);
@@ -152,7 +152,7 @@ fn a_request_keeps_the_configuration_that_it_began_with() {
 #[test]
 fn a_refused_configuration_leaves_the_one_before() {
     let gateway = gateway();
-    gateway.reconfigured("{}").expect_err("no upstream");
+    gateway.reconfigure("{}").expect_err("no upstream");
     assert_eq!(gateway.get("/").send().callouts(), ["checker/check"]);
 }
 

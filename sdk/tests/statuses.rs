@@ -181,13 +181,13 @@ fn logs_that_the_host_refuses_cost_only_the_line() {
 /// The calls to the host that the SDK makes, from where they are declared.
 #[test]
 fn every_call_to_the_host_is_tried_with_every_status() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/host");
     let parts = fs::read_dir(source.join("ffi")).expect("the imports have parts");
     let files = parts.map(|part| part.expect("a folder can be read").path());
     let imports: String = files.chain([source.join("ffi.rs")]).map(read).collect();
     let tests = ["statuses.rs", "waiting_statuses.rs", "grpc_streams.rs"];
     let tests = tests
-        .map(|name| read(source.with_file_name("tests").join(name)))
+        .map(|name| read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)))
         .concat();
     let declared = imports
         .lines()
@@ -261,7 +261,7 @@ fn the_functions_of_lockgate_are_unsupported_elsewhere() {
 fn an_answer_in_another_form_is_malformed() {
     let gateway = Gateway::<Any>::configured("").expect("no configuration is needed");
     for text in ["", "{}", "[]", r#"{"allowed":1,"rules":[]}"#, "\u{0}"] {
-        testing::offer("lockgate.counter", move |_| Ok(text.as_bytes().to_vec()));
+        testing::define_foreign_function("lockgate.counter", move |_| Ok(text.as_bytes().to_vec()));
         HOOK.set(Box::new(|_| counter::take(&[]).map(drop)));
         let exchange = gateway.get("/").send();
         assert_eq!(exchange.status(), Some(500), "{text:?}");

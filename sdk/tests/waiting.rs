@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lockgate_sdk::prelude::*;
 use lockgate_sdk::single::Single;
-use lockgate_sdk::testing::{self, Asked, Exchange, Gateway, Script, answer, no_answer};
+use lockgate_sdk::testing::{self, CalloutRequest, Exchange, Gateway, ScriptedResponse, no_response, response};
 use lockgate_sdk::{Body, Status, Upstream, join, join_all, join3, sleep, spawn, tick_every, timeout};
 
 /// Does what the path says.
@@ -69,8 +69,8 @@ impl Plugin for Waits {
             }
             "/asks-about-body" => {
                 let text = body.collect(20).await?;
-                let verdict = self.a.post("/check").body("text/plain", text).await?;
-                body.replace(verdict.body())?;
+                let decision = self.a.post("/check").body("text/plain", text).await?;
+                body.replace(decision.body())?;
             }
             "/asks-first" => {
                 self.a.get("/1").await?.successful()?;
@@ -117,7 +117,7 @@ impl Plugin for Waits {
     }
 }
 
-/// Says that a hook has ended or was dropped.
+/// StreamReply that a hook has ended or was dropped.
 struct Leaves;
 
 impl Drop for Leaves {
@@ -130,8 +130,8 @@ fn gateway() -> Gateway<Waits> {
     Gateway::configured("").expect("no configuration is needed")
 }
 
-fn says(text: &'static str) -> impl FnMut(&Asked) -> Script {
-    move |_| answer(200).text(text)
+fn responds(text: &'static str) -> impl FnMut(&CalloutRequest) -> ScriptedResponse {
+    move |_| response(200).text(text)
 }
 
 fn has_logged(line: &str) -> bool {
@@ -152,16 +152,16 @@ fn two_callouts_are_under_way_at_once() {
     let gateway = gateway();
     let exchange = gateway.get("/both").send();
     assert_eq!(exchange.callouts(), ["a/1", "b/2"]);
-    exchange.answer_callout(1, Some(200), "two");
+    exchange.respond_to_callout(1, Some(200), "two");
     assert!(exchange.is_paused());
-    exchange.answer_callout(0, Some(200), "one");
+    exchange.respond_to_callout(0, Some(200), "one");
     assert!(!exchange.is_paused());
     assert_eq!(exchange.forwarded("x-both").as_deref(), Some("onetwo"));
 }
 
 #[test]
 fn joined_answers_keep_their_order_and_wait_for_timers_too() {
-    let gateway = gateway().upstream("a", says("40")).upstream("b", says("2"));
+    let gateway = gateway().upstream("a", responds("40")).upstream("b", responds("2"));
     let exchange = gateway.get("/three").send();
     assert!(exchange.is_paused());
     gateway.advance(Duration::from_millis(5));
@@ -170,14 +170,16 @@ fn joined_answers_keep_their_order_and_wait_for_timers_too() {
 
 #[test]
 fn an_answer_that_is_no_success_or_none_at_all_fails_the_request_with_the_reason() {
-    let gateway = gateway().upstream("a", says("one")).upstream("b", |_| answer(404));
+    let gateway = gateway()
+        .upstream("a", responds("one"))
+        .upstream("b", |_| response(404));
     failed(
         &gateway.get("/both").send(),
         "a callout was answered with the status 404",
     );
-    let gateway = gateway.upstream("b", |_| no_answer());
+    let gateway = gateway.upstream("b", |_| no_response());
     failed(&gateway.get("/both").send(), "a callout had no answer: no reason given");
-    let gateway = gateway.upstream("b", |_| answer(200).after(Duration::from_secs(9)));
+    let gateway = gateway.upstream("b", |_| response(200).after(Duration::from_secs(9)));
     let slow = gateway.get("/both").send();
     gateway.advance(Duration::from_secs(5));
     assert_eq!(slow.status(), Some(500));
@@ -197,13 +199,13 @@ fn timers_of_several_requests_share_the_hosts_one() {
 
 #[test]
 fn what_takes_too_long_is_not_waited_for() {
-    let slow = |_: &Asked| answer(200).after(Duration::from_millis(20));
+    let slow = |_: &CalloutRequest| response(200).after(Duration::from_millis(20));
     let gateway = gateway().upstream("a", slow);
     let exchange = gateway.get("/patience").send();
     gateway.advance(Duration::from_millis(12));
     assert_eq!(exchange.forwarded("x-in-time").as_deref(), Some("false"));
     drop(exchange);
-    let gateway = gateway.upstream("a", says("quick"));
+    let gateway = gateway.upstream("a", responds("quick"));
     assert_eq!(
         gateway.get("/patience").send().forwarded("x-in-time").as_deref(),
         Some("true")
@@ -216,7 +218,7 @@ fn many_requests_share_one_fetch_and_another_takes_over_when_its_request_ends() 
     let count = asked.clone();
     let gateway = gateway().upstream("a", move |_| {
         count.set(count.get() + 1);
-        answer(200).text("secret").after(Duration::from_millis(10))
+        response(200).text("secret").after(Duration::from_millis(10))
     });
     let (first, second, third) = (
         gateway.get("/token").send(),
@@ -257,7 +259,7 @@ fn elsewhere_the_head_goes_first_and_to_change_it_late_is_an_error() {
     let gateway = gateway();
     let refused = gateway
         .post("/whole", "bad")
-        .elsewhere()
+        .in_another_host()
         .header("content-length", "3")
         .send();
     assert_eq!((refused.status(), refused.forwarded_body().as_str()), (Some(422), ""));
@@ -267,29 +269,34 @@ fn elsewhere_the_head_goes_first_and_to_change_it_late_is_an_error() {
         "the body may get another length"
     );
     drop(refused);
-    let changed = gateway.post("/whole", "good").elsewhere().send();
+    let changed = gateway.post("/whole", "good").in_another_host().send();
     failed(
         &changed,
         "headers cannot be changed any more: this host has sent them on",
     );
     drop(changed);
-    let asked = gateway.post("/asks-first", "x").elsewhere().send();
+    let asked = gateway.post("/asks-first", "x").in_another_host().send();
     assert_eq!(asked.forwarded_body(), "");
-    asked.answer_callout(0, Some(200), "");
+    asked.respond_to_callout(0, Some(200), "");
     assert_eq!(asked.forwarded_body(), "seen:x");
     drop(asked);
     let asked = gateway.request("POST", "/asks-first").body("x").body("y").send();
     assert_eq!(asked.forwarded_body(), "");
-    asked.answer_callout(0, Some(200), "");
+    asked.respond_to_callout(0, Some(200), "");
     assert_eq!(asked.forwarded_body(), "seen:xy");
 }
 
 #[test]
 fn a_body_over_the_limit_is_refused_at_once() {
     let gateway = gateway();
-    for elsewhere in [false, true] {
+    for in_another_host in [false, true] {
         let request = gateway.post("/whole", "").body("more than twenty bytes");
-        let exchange = if elsewhere { request.elsewhere() } else { request }.send();
+        let exchange = if in_another_host {
+            request.in_another_host()
+        } else {
+            request
+        }
+        .send();
         assert_eq!(exchange.status(), Some(413));
         assert_eq!(exchange.forwarded_body(), "");
     }
@@ -307,13 +314,18 @@ fn a_request_without_a_body_has_an_empty_one() {
 
 #[test]
 fn a_callout_may_decide_about_the_body_while_it_is_held() {
-    for elsewhere in [false, true] {
+    for in_another_host in [false, true] {
         let gateway = gateway();
         let request = gateway.post("/asks-about-body", "question");
-        let exchange = if elsewhere { request.elsewhere() } else { request }.send();
+        let exchange = if in_another_host {
+            request.in_another_host()
+        } else {
+            request
+        }
+        .send();
         assert_eq!(exchange.callouts(), ["a/check"]);
         assert_eq!(exchange.forwarded_body(), "");
-        exchange.answer_callout(0, Some(200), "answer");
+        exchange.respond_to_callout(0, Some(200), "answer");
         assert_eq!(exchange.forwarded_body(), "answer");
         assert!(!exchange.is_paused());
     }
@@ -321,17 +333,22 @@ fn a_callout_may_decide_about_the_body_while_it_is_held() {
 
 #[test]
 fn pieces_are_changed_inserted_and_dropped_as_they_come() {
-    for elsewhere in [false, true] {
+    for in_another_host in [false, true] {
         let gateway = gateway();
         let request = gateway.request("POST", "/pieces").body("a").body("drop");
-        let exchange = if elsewhere { request.elsewhere() } else { request }.send();
-        assert_eq!(exchange.forwarded_body(), "<a>end", "{elsewhere}");
+        let exchange = if in_another_host {
+            request.in_another_host()
+        } else {
+            request
+        }
+        .send();
+        assert_eq!(exchange.forwarded_body(), "<a>end", "{in_another_host}");
     }
 }
 
 #[test]
 fn what_comes_while_a_piece_is_held_is_not_lost() {
-    let gateway = gateway().upstream("a", |_| answer(200).text("!").after(Duration::from_millis(5)));
+    let gateway = gateway().upstream("a", |_| response(200).text("!").after(Duration::from_millis(5)));
     let exchange = gateway
         .request("POST", "/pieces")
         .body("a")
@@ -363,8 +380,8 @@ fn a_request_that_ends_cancels_its_hook_and_an_answer_from_elsewhere_does_too() 
     let exchange = gateway.get("/both").send();
     let answered = exchange.respond(504, &[]);
     assert_eq!(answered.header("x-noted").as_deref(), Some("request"));
-    exchange.answer_callout(0, Some(200), "late");
-    exchange.answer_callout(1, Some(200), "late");
+    exchange.respond_to_callout(0, Some(200), "late");
+    exchange.respond_to_callout(1, Some(200), "late");
     assert_eq!(exchange.forwarded("x-both"), None);
 }
 
@@ -385,7 +402,7 @@ fn a_response_waits_for_state_that_a_streaming_request_still_holds() {
 
 #[test]
 fn work_in_the_background_outlives_its_request() {
-    let gateway = gateway().upstream("a", |_| answer(200).after(Duration::from_millis(5)));
+    let gateway = gateway().upstream("a", |_| response(200).after(Duration::from_millis(5)));
     drop(gateway.get("/spawn").send());
     gateway.advance(Duration::from_millis(5));
     assert!(has_logged("INFO noted: true"), "{:?}", testing::log());
@@ -401,7 +418,7 @@ fn ticks_wait_too_and_one_that_still_works_is_not_doubled() {
     let count = asked.clone();
     let gateway = gateway.upstream("b", move |_| {
         count.set(count.get() + 1);
-        answer(503)
+        response(503)
     });
     gateway.advance(Duration::from_millis(30));
     assert!(asked.get() >= 3, "{}", asked.get());

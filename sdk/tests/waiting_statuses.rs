@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use lockgate_sdk::prelude::*;
-use lockgate_sdk::testing::{self, Gateway, STATUSES, answer, grpc_failure, no_answer};
+use lockgate_sdk::testing::{self, Gateway, STATUSES, grpc_error, no_response, response};
 use lockgate_sdk::{Body, Chunk, Queue, Status, TcpPlugin, Upstream, random, sleep, timeout};
 
 struct Waits(Upstream);
@@ -61,7 +61,7 @@ impl Plugin for Waits {
 
 fn gateway() -> Gateway<Waits> {
     let gateway = Gateway::configured("").expect("no configuration is needed");
-    gateway.upstream("side", |_| answer(200).text("fine").after(Duration::from_millis(1)))
+    gateway.upstream("side", |_| response(200).text("fine").after(Duration::from_millis(1)))
 }
 
 fn logged(call: &str) -> bool {
@@ -91,7 +91,7 @@ fn fails(path: &str, call: &'static str, fine: &[Status]) {
             testing::log()
         );
         drop(exchange);
-        testing::heal();
+        testing::clear_failures();
         let after = gateway.request("POST", path).body("some").send();
         gateway.advance(Duration::from_millis(3));
         assert!(
@@ -118,14 +118,14 @@ fn a_grpc_call_that_cannot_be_sent_read_or_cancelled() {
         let expected = (status != Status::NotFound).then_some(500);
         assert_eq!(exchange.status(), expected, "{status:?}: {:?}", testing::log());
 
-        testing::heal();
+        testing::clear_failures();
         testing::fail("proxy_grpc_cancel", status);
         let exchange = gateway.get("/grpc-dropped").send();
         gateway.advance(Duration::from_millis(1));
         assert_eq!(exchange.forwarded("x-late").as_deref(), Some("true"), "{status:?}");
     }
     for status in STATUSES {
-        let gateway = gateway().upstream("side", |_| grpc_failure(7, "not you"));
+        let gateway = gateway().upstream("side", |_| grpc_error(7, "not you"));
         testing::fail("proxy_get_status", status);
         assert_eq!(gateway.get("/grpc").send().status(), Some(500), "{status:?}");
         assert!(logged("a gRPC call was answered with the status 7"));
@@ -148,7 +148,7 @@ fn an_answer_that_cannot_be_read() {
         }
     }
     for status in STATUSES {
-        let gateway = gateway().upstream("side", |_| no_answer());
+        let gateway = gateway().upstream("side", |_| no_response());
         testing::fail("proxy_get_status", status);
         assert_eq!(
             gateway.get("/call").send().status(),
@@ -188,7 +188,7 @@ fn a_stream_that_cannot_be_resumed_or_entered_stays_held_and_ends_well() {
                 testing::log()
             );
             drop(exchange);
-            testing::heal();
+            testing::clear_failures();
             let after = gateway.get("/call").send();
             gateway.advance(Duration::from_millis(1));
             assert_eq!(
@@ -279,7 +279,11 @@ fn body_hooks_answer_for_what_they_could_not_change() {
         let gateway = pieces();
         let exchange = gateway.get("/").send();
         testing::fail("proxy_set_buffer_bytes", status);
-        assert_eq!(exchange.respond_with(answer(200).text("text")).body(), "", "{status:?}");
+        assert_eq!(
+            exchange.respond_with(response(200).text("text")).body(),
+            "",
+            "{status:?}"
+        );
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lockgate_sdk::prelude::*;
-use lockgate_sdk::{Answer, Upstream, join};
+use lockgate_sdk::{CalloutResponse, Upstream, join};
 
 struct Enrich;
 
@@ -23,13 +23,13 @@ impl Plugin for Enrich {
             callout.timeout(Duration::from_millis(500))
         };
         let (user, plan) = join(ask("users"), ask("plans")).await;
-        let Ok(user) = user.and_then(Answer::successful) else {
+        let Ok(user) = user.and_then(CalloutResponse::successful) else {
             return Ok(reply(403).text("no such user").into());
         };
         request.set_header("x-user-name", user.text()?)?;
         // Without the second service everybody has the small plan.
-        let plan = plan.and_then(Answer::successful);
-        request.set_header("x-plan", plan.as_ref().map_or("free".as_bytes(), Answer::body))?;
+        let plan = plan.and_then(CalloutResponse::successful);
+        request.set_header("x-plan", plan.as_ref().map_or("free".as_bytes(), CalloutResponse::body))?;
         Ok(Flow::Continue)
     }
 }

@@ -1,20 +1,20 @@
 //! The two services are asked together; what they say, and what happens when one of them says nothing.
 
 use super::*;
-use lockgate_sdk::testing::{Asked, Gateway, Script, answer, no_answer};
+use lockgate_sdk::testing::{CalloutRequest, Gateway, ScriptedResponse, no_response, response};
 
-fn gateway(plans: impl FnMut(&Asked) -> Script + 'static) -> Gateway<Enrich> {
+fn gateway(plans: impl FnMut(&CalloutRequest) -> ScriptedResponse + 'static) -> Gateway<Enrich> {
     let gateway = Gateway::configured("").expect("nothing is to be configured");
-    let users = |asked: &Asked| match asked.path() {
-        "/users/7" => answer(200).text("Ada"),
-        _ => answer(404),
+    let users = |asked: &CalloutRequest| match asked.path() {
+        "/users/7" => response(200).text("Ada"),
+        _ => response(404),
     };
     gateway.upstream("users", users).upstream("plans", plans)
 }
 
 #[test]
 fn the_upstream_hears_of_both() {
-    let gateway = gateway(|_| answer(200).text("gold"));
+    let gateway = gateway(|_| response(200).text("gold"));
     let exchange = gateway.get("/").header("x-user-id", "7").send();
     assert_eq!(exchange.forwarded("x-user-name").as_deref(), Some("Ada"));
     assert_eq!(exchange.forwarded("x-plan").as_deref(), Some("gold"));
@@ -22,14 +22,18 @@ fn the_upstream_hears_of_both() {
 
 #[test]
 fn both_are_asked_at_once() {
-    let gateway = gateway(|_| answer(200).after(Duration::from_millis(400)));
+    let gateway = gateway(|_| response(200).after(Duration::from_millis(400)));
     let exchange = gateway.get("/").header("x-user-id", "7").send();
     assert_eq!(exchange.callouts(), ["users/users/7", "plans/plans/7"]);
 }
 
 #[test]
 fn without_the_second_service_the_plan_is_the_small_one() {
-    for plans in [answer(500), no_answer(), answer(200).after(Duration::from_secs(1))] {
+    for plans in [
+        response(500),
+        no_response(),
+        response(200).after(Duration::from_secs(1)),
+    ] {
         let gateway = gateway(move |_| plans.clone());
         let exchange = gateway.get("/").header("x-user-id", "7").send();
         gateway.advance(Duration::from_millis(500));
@@ -39,7 +43,7 @@ fn without_the_second_service_the_plan_is_the_small_one() {
 
 #[test]
 fn who_is_unknown_does_not_pass() {
-    let gateway = gateway(|_| answer(200));
+    let gateway = gateway(|_| response(200));
     assert_eq!(gateway.get("/").header("x-user-id", "8").send().status(), Some(403));
     assert_eq!(
         gateway.get("/").header("x-user-id", "../admin").send().status(),

@@ -50,26 +50,26 @@ impl HttpContext for Asks {
 impl Context for Asks {
     fn on_http_call_response(&mut self, _: u32, _: usize, _: usize, _: usize) {
         let status = self.get_http_call_response_header(":status");
-        match verdict(status.as_deref()) {
-            Verdict::Pass => self.resume_http_request(),
-            Verdict::Refuse(status) => self.send_http_response(status, vec![], None),
+        match decision(status.as_deref()) {
+            Decision::Pass => self.resume_http_request(),
+            Decision::Refuse(status) => self.send_http_response(status, vec![], None),
         }
     }
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+enum Decision {
     Pass,
     Refuse(u32),
 }
 
 /// What the answer's status means; an answer that did not come has none.
-fn verdict(status: Option<&str>) -> Verdict {
+fn decision(status: Option<&str>) -> Decision {
     match status.and_then(|status| status.parse::<u32>().ok()) {
-        Some(200..=299) => Verdict::Pass,
-        Some(401) => Verdict::Refuse(401),
-        Some(400..=499) => Verdict::Refuse(403),
-        _ => Verdict::Refuse(503),
+        Some(200..=299) => Decision::Pass,
+        Some(401) => Decision::Refuse(401),
+        Some(400..=499) => Decision::Refuse(403),
+        _ => Decision::Refuse(503),
     }
 }
 
@@ -84,10 +84,10 @@ mod tests {
 
     #[test]
     fn only_a_success_passes() {
-        assert_eq!(verdict(Some("204")), Verdict::Pass);
-        assert_eq!(verdict(Some("401")), Verdict::Refuse(401));
-        assert_eq!(verdict(Some("404")), Verdict::Refuse(403));
-        assert_eq!(verdict(Some("502")), Verdict::Refuse(503));
-        assert_eq!(verdict(None), Verdict::Refuse(503));
+        assert_eq!(decision(Some("204")), Decision::Pass);
+        assert_eq!(decision(Some("401")), Decision::Refuse(401));
+        assert_eq!(decision(Some("404")), Decision::Refuse(403));
+        assert_eq!(decision(Some("502")), Decision::Refuse(503));
+        assert_eq!(decision(None), Decision::Refuse(503));
     }
 }

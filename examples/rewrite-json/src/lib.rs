@@ -60,7 +60,7 @@ impl Redact {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lockgate_sdk::testing::{Gateway, answer};
+    use lockgate_sdk::testing::{Gateway, response};
 
     fn gateway() -> Gateway<Redact> {
         Gateway::configured(r#"{ "fields": ["ssn"], "limit": "200B" }"#).expect("a good configuration")
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn fields_are_taken_out_at_any_depth() {
         let gateway = gateway();
-        let people = answer(200)
+        let people = response(200)
             .header("content-type", "application/json; charset=utf-8")
             .text(r#"{"people":[{"name":"Ada","ssn":"1"},{"name":"Bob"}],"ssn":"2"}"#);
         let answered = gateway.get("/").send().respond_with(people);
@@ -80,11 +80,13 @@ mod tests {
     fn what_needs_no_change_or_is_no_json_stays_as_it_is() {
         let gateway = gateway();
         let exchange = gateway.get("/").send();
-        let spaced = answer(200).header("content-type", "application/json").text("[ 1,  2 ]");
+        let spaced = response(200)
+            .header("content-type", "application/json")
+            .text("[ 1,  2 ]");
         assert_eq!(exchange.respond_with(spaced).body(), "[ 1,  2 ]");
         drop(exchange);
         let exchange = gateway.get("/").send();
-        let plain = answer(200).header("content-type", "text/plain").text(r#"{"ssn":1}"#);
+        let plain = response(200).header("content-type", "text/plain").text(r#"{"ssn":1}"#);
         assert_eq!(exchange.respond_with(plain).body(), r#"{"ssn":1}"#);
     }
 
@@ -93,7 +95,7 @@ mod tests {
         let gateway = gateway();
         for body in ["{", &"9".repeat(201)] {
             let exchange = gateway.get("/").send();
-            let broken = answer(200).header("content-type", "application/json").text(body);
+            let broken = response(200).header("content-type", "application/json").text(body);
             assert_eq!(exchange.respond_with(broken).body(), "");
             assert_eq!(exchange.status(), Some(500));
         }

@@ -84,12 +84,12 @@ impl Token {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lockgate_sdk::testing::{Gateway, Script, answer, no_answer};
+    use lockgate_sdk::testing::{Gateway, ScriptedResponse, no_response, response};
 
     const CONFIG: &str = r#"{ "issuer": "login", "path": "/token", "client": "me", "secret": "s3" }"#;
 
-    fn issued(token: u32) -> Script {
-        answer(200).text(&format!(r#"{{ "access_token": "t{token}", "expires_in": 60 }}"#))
+    fn issued(token: u32) -> ScriptedResponse {
+        response(200).text(&format!(r#"{{ "access_token": "t{token}", "expires_in": 60 }}"#))
     }
 
     /// Gives `t1`, `t2`, … after 20 ms each.
@@ -140,9 +140,9 @@ mod tests {
 
     #[test]
     fn without_a_token_nothing_passes() {
-        let gateway = gateway().upstream("login", |_| no_answer());
+        let gateway = gateway().upstream("login", |_| no_response());
         assert_eq!(gateway.get("/").send().status(), Some(503));
-        let gateway = gateway.upstream("login", |_| answer(200).text("{}"));
+        let gateway = gateway.upstream("login", |_| response(200).text("{}"));
         assert_eq!(gateway.get("/").send().status(), Some(503));
     }
 }

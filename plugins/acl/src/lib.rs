@@ -7,7 +7,7 @@ mod rules;
 
 use lockgate_sdk::prelude::*;
 use lockgate_sdk::property::{CONSUMER_GROUPS, CONSUMER_NAME};
-use rules::{Facts, Needs, Rules, Verdict};
+use rules::{Decision, Facts, Needs, Rules};
 
 struct Acl {
     rules: Rules,
@@ -28,10 +28,10 @@ impl Plugin for Acl {
 
     fn on_request(&self, request: &mut Request) -> Result<Flow> {
         let facts = self.facts(request)?;
-        match self.rules.verdict(&facts) {
-            Verdict::Allow => return Ok(Flow::Continue),
-            Verdict::Denied(rule) => log::warn!("refused by {rule}: {}", who(request)?),
-            Verdict::NotAllowed => log::warn!("refused, as no rule allows it: {}", who(request)?),
+        match self.rules.decision(&facts) {
+            Decision::Allow => return Ok(Flow::Continue),
+            Decision::Denied(rule) => log::warn!("refused by {rule}: {}", who(request)?),
+            Decision::NotAllowed => log::warn!("refused, as no rule allows it: {}", who(request)?),
         }
         // Which rule it was is for the log: a client that knew could work its way around it.
         Ok(reply(403)

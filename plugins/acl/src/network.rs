@@ -93,7 +93,7 @@ impl Config for Network {
     fn read(value: &Value<'_>) -> Result<Network, ConfigError> {
         let text = value
             .text()
-            .ok_or_else(|| value.unfit("a range of addresses, like \"10.0.0.0/8\""))?;
+            .ok_or_else(|| value.mismatch("a range of addresses, like \"10.0.0.0/8\""))?;
         Network::parse(text).map_err(ConfigError::new)
     }
 }

@@ -63,7 +63,7 @@ pub(crate) struct Needs {
 
 /// What the rules say.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Decision {
     Allow,
     /// A rule of `deny` holds; its name, for the log.
     Denied(String),
@@ -111,9 +111,9 @@ impl Rules {
     }
 
     /// First what is denied, then what is allowed. Without `allow`, what is not denied may pass.
-    pub(crate) fn verdict(&self, facts: &Facts) -> Verdict {
+    pub(crate) fn decision(&self, facts: &Facts) -> Decision {
         if let Some(index) = self.deny.iter().position(|rule| rule.holds(facts, Unknown::Matches)) {
-            return Verdict::Denied(
+            return Decision::Denied(
                 self.deny[index]
                     .name
                     .clone()
@@ -121,8 +121,8 @@ impl Rules {
             );
         }
         match &self.allow {
-            Some(allow) if !allow.iter().any(|rule| rule.holds(facts, Unknown::Differs)) => Verdict::NotAllowed,
-            _ => Verdict::Allow,
+            Some(allow) if !allow.iter().any(|rule| rule.holds(facts, Unknown::Differs)) => Decision::NotAllowed,
+            _ => Decision::Allow,
         }
     }
 }
@@ -224,13 +224,13 @@ mod tests {
                 ..Rule::default()
             }]),
         };
-        assert_eq!(rules.verdict(&facts("alice", "silver", "/")), Verdict::Allow);
+        assert_eq!(rules.decision(&facts("alice", "silver", "/")), Decision::Allow);
         assert_eq!(
-            rules.verdict(&facts("mallory", "gold", "/")),
-            Verdict::Denied("deny[0]".to_owned())
+            rules.decision(&facts("mallory", "gold", "/")),
+            Decision::Denied("deny[0]".to_owned())
         );
-        assert_eq!(rules.verdict(&facts("bob", "bronze", "/")), Verdict::NotAllowed);
-        assert_eq!(rules.verdict(&facts("", "", "/")), Verdict::NotAllowed);
+        assert_eq!(rules.decision(&facts("bob", "bronze", "/")), Decision::NotAllowed);
+        assert_eq!(rules.decision(&facts("", "", "/")), Decision::NotAllowed);
     }
 
     #[test]
@@ -245,12 +245,12 @@ mod tests {
             deny: deny(),
             allow: None,
         };
-        assert_eq!(rules.verdict(&facts("", "", "/")), Verdict::Allow);
+        assert_eq!(rules.decision(&facts("", "", "/")), Decision::Allow);
         let rules = Rules {
             deny: deny(),
             allow: Some(Vec::new()),
         };
-        assert_eq!(rules.verdict(&facts("", "", "/")), Verdict::NotAllowed);
+        assert_eq!(rules.decision(&facts("", "", "/")), Decision::NotAllowed);
     }
 
     #[test]
@@ -267,17 +267,17 @@ mod tests {
             allow: None,
         };
         let mut request = facts("", "", "/internal/x");
-        assert_eq!(rules.verdict(&request), Verdict::Allow, "a GET");
+        assert_eq!(rules.decision(&request), Decision::Allow, "a GET");
         request.method = "POST".to_owned();
         assert_eq!(
-            rules.verdict(&request),
-            Verdict::Denied("no writing from outside".to_owned())
+            rules.decision(&request),
+            Decision::Denied("no writing from outside".to_owned())
         );
         request.path = "/internals".to_owned();
-        assert_eq!(rules.verdict(&request), Verdict::Allow, "another path");
+        assert_eq!(rules.decision(&request), Decision::Allow, "another path");
         request.path = "/admin".to_owned();
         request.address = "198.51.100.1".parse().ok();
-        assert_eq!(rules.verdict(&request), Verdict::Allow, "another address");
+        assert_eq!(rules.decision(&request), Decision::Allow, "another address");
     }
 
     #[test]
@@ -291,12 +291,12 @@ mod tests {
             deny: vec![rule()],
             allow: None,
         };
-        assert_eq!(deny.verdict(&nowhere), Verdict::Denied("deny[0]".to_owned()));
+        assert_eq!(deny.decision(&nowhere), Decision::Denied("deny[0]".to_owned()));
         let allow = Rules {
             deny: Vec::new(),
             allow: Some(vec![rule()]),
         };
-        assert_eq!(allow.verdict(&nowhere), Verdict::NotAllowed);
+        assert_eq!(allow.decision(&nowhere), Decision::NotAllowed);
     }
 
     #[test]
@@ -322,8 +322,8 @@ mod tests {
                 ..Rule::default()
             }]),
         };
-        assert_eq!(rules.verdict(&facts("a", "goldfish", "/")), Verdict::NotAllowed);
-        assert_eq!(rules.verdict(&facts("a", "x, gold", "/")), Verdict::Allow);
+        assert_eq!(rules.decision(&facts("a", "goldfish", "/")), Decision::NotAllowed);
+        assert_eq!(rules.decision(&facts("a", "x, gold", "/")), Decision::Allow);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The configuration of the cache plugin. Knows no host.
 
-use lockgate_sdk::period::Period;
+use lockgate_sdk::config::Duration;
 
 /// The configuration.
 #[derive(Debug, lockgate_sdk::Config)]
@@ -9,9 +9,9 @@ pub(crate) struct Config {
     #[config(default = "lockgate", check = is_token)]
     pub(crate) name: String,
     /// How long a response without any freshness of its own is kept; not at all when absent.
-    pub(crate) default_ttl: Option<Period>,
+    pub(crate) default_ttl: Option<Duration>,
     /// The longest that any response is kept.
-    pub(crate) max_ttl: Option<Period>,
+    pub(crate) max_ttl: Option<Duration>,
     /// Whether consumers see each other's responses.
     #[config(default)]
     pub(crate) consumers: Consumers,

@@ -17,7 +17,7 @@ fn gateway(config: &str) -> (Gateway<Cache>, Stored) {
     let gateway = Gateway::configured(config).expect("a good configuration");
     let stored = Stored::default();
     let entries = stored.clone();
-    testing::offer("lockgate.cache", move |argument| {
+    testing::define_foreign_function("lockgate.cache", move |argument| {
         let call: Value = serde_json::from_slice(argument).expect("JSON");
         let key = call["key"].as_str().expect("a key").to_owned();
         let mut entries = entries.borrow_mut();
@@ -191,7 +191,7 @@ fn what_the_response_varies_by_is_told_to_the_store() {
     let gateway = Gateway::<Cache>::configured("{}").expect("a good configuration");
     let calls = Rc::new(RefCell::new(Vec::new()));
     let kept = calls.clone();
-    testing::offer("lockgate.cache", move |argument| {
+    testing::define_foreign_function("lockgate.cache", move |argument| {
         let call: Value = serde_json::from_slice(argument).expect("JSON");
         let answer = if call["op"] == "store" {
             json!({ "storing": true })

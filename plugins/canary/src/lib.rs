@@ -146,14 +146,14 @@ impl Canary {
 mod tests {
     use super::*;
     use lockgate_sdk::Status;
-    use lockgate_sdk::testing::{self, Gateway, Sending};
+    use lockgate_sdk::testing::{self, Gateway, RequestBuilder};
 
     fn gateway(weight: &str, settings: &str) -> Gateway<Canary> {
         let config = format!(r#"{{ "stable": "v1", "canary": "v2", "weight": {weight} {settings} }}"#);
         Gateway::configured(&config).expect("a good configuration")
     }
 
-    fn upstream(request: Sending<'_, Canary>) -> Option<String> {
+    fn upstream(request: RequestBuilder<'_, Canary>) -> Option<String> {
         let exchange = request.send();
         assert!(!exchange.is_paused());
         exchange.property("lockgate.upstream")

@@ -1,7 +1,7 @@
 //! The configuration of the quota plugin: as written, and checked. Knows no host.
 
 use lockgate_sdk::ConfigError;
-use lockgate_sdk::period::Period;
+use lockgate_sdk::config::Duration;
 use lockgate_sdk::template::Template;
 
 /// The configuration as it is written.
@@ -26,7 +26,7 @@ struct RuleSettings {
     limit: u64,
     /// In which time it comes back.
     #[config(min = "1ms", max = "366d")]
-    window: Period,
+    window: Duration,
     /// How much may be taken at once; as much as `limit` if nothing is said.
     #[config(min = 1, max = 1_000_000_000)]
     burst: Option<u64>,

@@ -2,7 +2,7 @@
 //! (draft-ietf-httpapi-ratelimit-headers), `Retry-After` (RFC 9110, section 10.2.3), and the older `X-RateLimit-*`.
 //! Knows no host.
 
-use lockgate_sdk::counter::RuleVerdict;
+use lockgate_sdk::counter::RuleDecision;
 
 use crate::config::Rule;
 
@@ -19,36 +19,36 @@ pub(crate) fn policy(rules: &[Rule]) -> String {
 }
 
 /// All headers about what is left.
-pub(crate) fn fields(rules: &[Rule], policy: &str, verdicts: &[RuleVerdict], legacy: bool) -> Vec<Field> {
+pub(crate) fn fields(rules: &[Rule], policy: &str, decisions: &[RuleDecision], legacy: bool) -> Vec<Field> {
     let mut left = String::new();
-    for (rule, verdict) in rules.iter().zip(verdicts) {
+    for (rule, decision) in rules.iter().zip(decisions) {
         if !left.is_empty() {
             left.push_str(", ");
         }
         left.push('"');
         left.push_str(&rule.name);
         left.push_str("\";r=");
-        left.push_str(&verdict.remaining.to_string());
+        left.push_str(&decision.remaining.to_string());
         left.push_str(";t=");
-        left.push_str(&seconds(verdict.reset_ms).to_string());
+        left.push_str(&seconds(decision.reset_ms).to_string());
     }
     let mut fields = vec![("ratelimit-policy", policy.to_owned()), ("ratelimit", left)];
     // The older headers know one quota: the one that will end first.
-    let tightest = verdicts
+    let tightest = decisions
         .iter()
-        .min_by_key(|verdict| (verdict.allowed, verdict.remaining));
-    if let Some(verdict) = tightest.filter(|_| legacy) {
-        fields.push(("x-ratelimit-limit", verdict.limit.to_string()));
-        fields.push(("x-ratelimit-remaining", verdict.remaining.to_string()));
-        fields.push(("x-ratelimit-reset", seconds(verdict.reset_ms).to_string()));
+        .min_by_key(|decision| (decision.allowed, decision.remaining));
+    if let Some(decision) = tightest.filter(|_| legacy) {
+        fields.push(("x-ratelimit-limit", decision.limit.to_string()));
+        fields.push(("x-ratelimit-remaining", decision.remaining.to_string()));
+        fields.push(("x-ratelimit-reset", seconds(decision.reset_ms).to_string()));
     }
     fields
 }
 
 /// When a refused client may come again, in seconds: when the last of the rules that refused it has enough.
-pub(crate) fn retry_after(verdicts: &[RuleVerdict]) -> u64 {
-    let refused = verdicts.iter().filter(|verdict| !verdict.allowed);
-    seconds(refused.map(|verdict| verdict.retry_after_ms).max().unwrap_or(0)).max(1)
+pub(crate) fn retry_after(decisions: &[RuleDecision]) -> u64 {
+    let refused = decisions.iter().filter(|decision| !decision.allowed);
+    seconds(refused.map(|decision| decision.retry_after_ms).max().unwrap_or(0)).max(1)
 }
 
 /// Rounded up: who comes a moment too early is refused again.
@@ -76,8 +76,8 @@ mod tests {
         }
     }
 
-    fn verdict(allowed: bool, remaining: u64, reset_ms: u64, retry_after_ms: u64) -> RuleVerdict {
-        RuleVerdict {
+    fn decision(allowed: bool, remaining: u64, reset_ms: u64, retry_after_ms: u64) -> RuleDecision {
+        RuleDecision {
             allowed,
             limit: 100,
             remaining,
@@ -94,7 +94,7 @@ mod tests {
         let fields = fields(
             &rules,
             &policy,
-            &[verdict(true, 50, 29_001, 0), verdict(true, 9, 0, 0)],
+            &[decision(true, 50, 29_001, 0), decision(true, 9, 0, 0)],
             false,
         );
         assert_eq!(fields[0], ("ratelimit-policy", policy));
@@ -108,7 +108,7 @@ mod tests {
         let fields = fields(
             &rules,
             "",
-            &[verdict(true, 50, 10, 0), verdict(true, 3, 7_000, 0)],
+            &[decision(true, 50, 10, 0), decision(true, 3, 7_000, 0)],
             true,
         );
         assert_eq!(fields[2], ("x-ratelimit-limit", "100".to_owned()));
@@ -118,9 +118,12 @@ mod tests {
 
     #[test]
     fn retry_after_is_rounded_up_and_waits_for_the_last_rule_that_refused() {
-        assert_eq!(retry_after(&[verdict(false, 0, 0, 1), verdict(true, 5, 0, 90_000)]), 1);
         assert_eq!(
-            retry_after(&[verdict(false, 0, 0, 1_001), verdict(false, 0, 0, 600)]),
+            retry_after(&[decision(false, 0, 0, 1), decision(true, 5, 0, 90_000)]),
+            1
+        );
+        assert_eq!(
+            retry_after(&[decision(false, 0, 0, 1_001), decision(false, 0, 0, 600)]),
             2
         );
         assert_eq!(retry_after(&[]), 1);

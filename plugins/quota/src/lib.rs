@@ -8,7 +8,7 @@ mod fields;
 
 use config::{Config, OnStoreError, Rule};
 use fields::Field;
-use lockgate_sdk::counter::{self, Algorithm, Verdict};
+use lockgate_sdk::counter::{self, Algorithm, Decision};
 use lockgate_sdk::prelude::*;
 
 struct Quota {
@@ -37,16 +37,16 @@ impl Plugin for Quota {
         if self.rules.is_empty() {
             return Ok(Flow::Continue);
         }
-        let verdict = match self.take() {
-            Ok(verdict) => verdict,
+        let decision = match self.take() {
+            Ok(decision) => decision,
             Err(error) => return Ok(self.uncounted(&error)),
         };
-        let fields = fields::fields(&self.rules, &self.policy, &verdict.rules, self.legacy_headers);
-        if verdict.allowed {
+        let fields = fields::fields(&self.rules, &self.policy, &decision.rules, self.legacy_headers);
+        if decision.allowed {
             *told = fields;
             return Ok(Flow::Continue);
         }
-        let answer = reply(429).header("retry-after", fields::retry_after(&verdict.rules).to_string());
+        let answer = reply(429).header("retry-after", fields::retry_after(&decision.rules).to_string());
         let answer = fields
             .into_iter()
             .fold(answer, |answer, (name, value)| answer.header(name, value));
@@ -66,7 +66,7 @@ impl Plugin for Quota {
 
 impl Quota {
     /// Charges the request to all rules, or to none.
-    fn take(&self) -> Result<Verdict> {
+    fn take(&self) -> Result<Decision> {
         let mut keys = Vec::with_capacity(self.rules.len());
         for rule in &self.rules {
             // The name keeps the rules' keys apart, the window those of a rule that has been changed.
@@ -86,9 +86,9 @@ impl Quota {
             burst: rule.burst,
             cost: rule.cost,
         });
-        let verdict = counter::take(&rules.collect::<Vec<_>>())?;
-        if verdict.rules.len() == self.rules.len() {
-            Ok(verdict)
+        let decision = counter::take(&rules.collect::<Vec<_>>())?;
+        if decision.rules.len() == self.rules.len() {
+            Ok(decision)
         } else {
             Err(Error::Malformed("lockgate.counter"))
         }

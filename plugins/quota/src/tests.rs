@@ -13,7 +13,7 @@ const CONFIG: &str = r#"{ "rules": [ { "limit": 100, "window": "60s", "burst": 2
 fn counter(answer: Value) -> Rc<RefCell<Vec<Value>>> {
     let asked = Rc::new(RefCell::new(Vec::new()));
     let calls = asked.clone();
-    testing::offer("lockgate.counter", move |argument| {
+    testing::define_foreign_function("lockgate.counter", move |argument| {
         calls.borrow_mut().push(serde_json::from_slice(argument).expect("JSON"));
         Ok(answer.to_string().into_bytes())
     });

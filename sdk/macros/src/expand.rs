@@ -180,7 +180,7 @@ fn called(hook: &Hook, function: &Function) -> String {
             Parameter::Request => format!(", &mut ::lockgate_sdk::Request::from_host({end})"),
             Parameter::Response => format!(", &mut ::lockgate_sdk::Response::from_host({end})"),
             Parameter::Chunk => format!(
-                ", &mut ::lockgate_sdk::Chunk::from_host(::lockgate_sdk::guest::Side::{}, size, end)",
+                ", &mut ::lockgate_sdk::Chunk::from_host(::lockgate_sdk::guest::Direction::{}, size, end)",
                 hook.direction
             ),
             Parameter::Peer => ", ::lockgate_sdk::Peer::from_host(peer)".to_owned(),
@@ -188,24 +188,24 @@ fn called(hook: &Hook, function: &Function) -> String {
             Parameter::Body | Parameter::Queue => String::new(),
         };
     }
-    let late = match (hook.takes.first(), hook.glue) {
-        (Some(Parameter::Chunk), _) => "Piece(size, end)",
+    let deferred = match (hook.takes.first(), hook.glue) {
+        (Some(Parameter::Chunk), _) => "Chunk(size, end)",
         (_, "request_trailers" | "response_trailers") => "Trailers",
-        (_, "request_headers" | "response_headers") => "Head(end)",
-        _ => "Never",
+        (_, "request_headers" | "response_headers") => "Headers(end)",
+        _ => "No",
     };
-    let (side, path) = (hook.direction, "::lockgate_sdk::guest");
-    let side = format!("{path}::Side::{side}, {path}::Late::{late}, ");
+    let (direction, path) = (hook.direction, "::lockgate_sdk::guest");
+    let direction = format!("{path}::Direction::{direction}, {path}::Deferred::{deferred}, ");
     if function.parameters.contains(&Parameter::State) {
-        call_once(hook, &side, "with_state", "move |plugin, state|", &arguments)
+        call_once(hook, &direction, "with_state", "move |plugin, state|", &arguments)
     } else {
         call_once(hook, "", "stateless", "|plugin|", &arguments)
     }
 }
 
-fn call_once(hook: &Hook, side: &str, runner: &str, closure: &str, arguments: &str) -> String {
+fn call_once(hook: &Hook, direction: &str, runner: &str, closure: &str, arguments: &str) -> String {
     format!(
-        "guest.{runner}(id, {side}{:?}, {closure} ::lockgate_sdk::IntoFlow::into_flow(<Self>::{}({arguments})))",
+        "guest.{runner}(id, {direction}{:?}, {closure} ::lockgate_sdk::IntoFlow::into_flow(<Self>::{}({arguments})))",
         hook.name, hook.name
     )
 }
@@ -223,18 +223,18 @@ fn awaited(hook: &Hook, function: &Function) -> String {
         (Parameter::Body, "body", "Body"),
     ] {
         if has(parameter) {
-            owned += &format!("let mut {name} = ::lockgate_sdk::{kind}::of_stream(&channel);");
+            owned += &format!("let mut {name} = ::lockgate_sdk::{kind}::of_stream(&message);");
             arguments += &format!(", &mut {name}");
         }
     }
     let (runner, closure) = if has(Parameter::State) {
         arguments += ", &mut state";
-        ("task_with_state", "|plugin, channel, state|")
+        ("task_with_state", "|plugin, message, state|")
     } else {
-        ("task", "|plugin, channel|")
+        ("task", "|plugin, message|")
     };
     format!(
-        "guest.{runner}(id, ::lockgate_sdk::guest::Side::{}, {:?}, end, {closure} async move {{
+        "guest.{runner}(id, ::lockgate_sdk::guest::Direction::{}, {:?}, end, {closure} async move {{
             {owned}
             ::lockgate_sdk::IntoFlow::into_flow(<Self>::{}({arguments}).await)
         }})",

@@ -240,27 +240,27 @@ pub(crate) const EXPORTS: [Export; 22] = [
     ),
     export(
         "proxy_on_http_call_response(id: u32, call: u32, headers: usize, body: usize, trailers: usize)",
-        "guest.call_answered(id, call, headers, body, trailers)",
+        "guest.on_http_call_response(id, call, headers, body, trailers)",
         |hooks| hooks.waits(),
     ),
     export(
         "proxy_on_grpc_receive_initial_metadata(id: u32, call: u32, fields: usize)",
-        "guest.grpc(id, call, ::lockgate_sdk::guest::GrpcEvent::Initial(fields))",
+        "guest.on_grpc(id, call, ::lockgate_sdk::guest::GrpcEvent::Initial(fields))",
         |hooks| hooks.waits(),
     ),
     export(
         "proxy_on_grpc_receive(id: u32, call: u32, size: usize)",
-        "guest.grpc(id, call, ::lockgate_sdk::guest::GrpcEvent::Message(size))",
+        "guest.on_grpc(id, call, ::lockgate_sdk::guest::GrpcEvent::Message(size))",
         |hooks| hooks.waits(),
     ),
     export(
         "proxy_on_grpc_receive_trailing_metadata(id: u32, call: u32, fields: usize)",
-        "guest.grpc(id, call, ::lockgate_sdk::guest::GrpcEvent::Trailing(fields))",
+        "guest.on_grpc(id, call, ::lockgate_sdk::guest::GrpcEvent::Trailing(fields))",
         |hooks| hooks.waits(),
     ),
     export(
         "proxy_on_grpc_close(id: u32, call: u32, status: u32)",
-        "guest.grpc(id, call, ::lockgate_sdk::guest::GrpcEvent::Closed(status))",
+        "guest.on_grpc(id, call, ::lockgate_sdk::guest::GrpcEvent::Closed(status))",
         |hooks| hooks.waits(),
     ),
     export(

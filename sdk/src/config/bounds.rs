@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{Size, pattern};
-use crate::period::Period;
+use crate::config::duration::Duration;
 
 /// What has a smallest and a largest value.
-pub trait Ranged {
+pub trait Bounded {
     /// Whether it lies between the two, each written as in a configuration; an empty one is none.
-    fn lies_within(&self, min: &str, max: &str) -> bool;
+    fn is_within(&self, min: &str, max: &str) -> bool;
 }
 
 /// What has a length: characters of a text, items of a list, entries of a map.
@@ -18,27 +18,27 @@ pub trait Length {
 }
 
 /// What is a text.
-pub trait Written {
+pub trait AsText {
     /// The text; none of what is absent.
-    fn written(&self) -> Option<&str>;
+    fn as_text(&self) -> Option<&str>;
 }
 
-impl Written for String {
-    fn written(&self) -> Option<&str> {
+impl AsText for String {
+    fn as_text(&self) -> Option<&str> {
         Some(self)
     }
 }
 
-impl<T: Written> Written for Option<T> {
-    fn written(&self) -> Option<&str> {
-        self.as_ref().and_then(Written::written)
+impl<T: AsText> AsText for Option<T> {
+    fn as_text(&self) -> Option<&str> {
+        self.as_ref().and_then(AsText::as_text)
     }
 }
 
 /// Whether a pattern, which the macro has understood, is found in a text.
-pub fn has_pattern(value: &impl Written, written: &str) -> bool {
+pub fn has_pattern(value: &impl AsText, written: &str) -> bool {
     let is_found = |text| pattern::parse(written).is_ok_and(|pattern| pattern::is_found(&pattern, text));
-    value.written().is_none_or(is_found)
+    value.as_text().is_none_or(is_found)
 }
 
 /// Whether a length is one of these.
@@ -58,8 +58,8 @@ fn within<T: PartialOrd>(value: &T, min: &str, max: &str, read: impl Fn(&str) ->
 
 macro_rules! numbers {
     ($($number:ty),*) => { $(
-        impl Ranged for $number {
-            fn lies_within(&self, min: &str, max: &str) -> bool {
+        impl Bounded for $number {
+            fn is_within(&self, min: &str, max: &str) -> bool {
                 within(self, min, max, |text| text.parse().ok())
             }
         }
@@ -67,21 +67,21 @@ macro_rules! numbers {
 }
 numbers!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64);
 
-impl Ranged for Period {
-    fn lies_within(&self, min: &str, max: &str) -> bool {
-        within(self, min, max, Period::parse)
+impl Bounded for Duration {
+    fn is_within(&self, min: &str, max: &str) -> bool {
+        within(self, min, max, Duration::parse)
     }
 }
 
-impl Ranged for Size {
-    fn lies_within(&self, min: &str, max: &str) -> bool {
+impl Bounded for Size {
+    fn is_within(&self, min: &str, max: &str) -> bool {
         within(self, min, max, Size::parse)
     }
 }
 
-impl<T: Ranged> Ranged for Option<T> {
-    fn lies_within(&self, min: &str, max: &str) -> bool {
-        self.as_ref().is_none_or(|value| value.lies_within(min, max))
+impl<T: Bounded> Bounded for Option<T> {
+    fn is_within(&self, min: &str, max: &str) -> bool {
+        self.as_ref().is_none_or(|value| value.is_within(min, max))
     }
 }
 

@@ -3,19 +3,20 @@
 use std::borrow::Cow;
 
 use super::value::{Value, quoted};
-use crate::error::{ConfigError, number};
+use crate::error::ConfigError;
+use crate::text::push_number;
 
 /// Deeper nesting is refused: a guest's stack is small.
-const DEEPEST: u32 = 64;
+const MAX_DEPTH: u32 = 64;
 
 /// Reads one value and nothing behind it.
 pub(super) fn parse(text: &str) -> Result<Value<'_>, ConfigError> {
     let mut reader = Reader { text, at: 0 };
     let value = reader.value(0)?;
-    reader.blanks();
+    reader.skip_whitespace();
     match reader.peek() {
         None => Ok(value),
-        Some(_) => Err(reader.fault("the end")),
+        Some(_) => Err(reader.error("the end")),
     }
 }
 
@@ -77,10 +78,10 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn value(&mut self, depth: u32) -> Result<Value<'a>, ConfigError> {
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return Err(ConfigError::new("it is nested too deeply"));
         }
-        self.blanks();
+        self.skip_whitespace();
         match self.peek() {
             Some(b'{') => self.object(depth),
             Some(b'[') => self.list(depth),
@@ -93,7 +94,7 @@ impl<'a> Reader<'a> {
     fn word(&mut self) -> Result<Value<'a>, ConfigError> {
         let words = ["null", "true", "false"];
         let Some(word) = words.into_iter().find(|word| self.rest().starts_with(word)) else {
-            return Err(self.fault("a value"));
+            return Err(self.error("a value"));
         };
         self.at += word.len();
         Ok(match word {
@@ -106,13 +107,13 @@ impl<'a> Reader<'a> {
         let mut members: Vec<(Cow<'a, str>, Value<'a>)> = Vec::new();
         self.at += 1;
         while !self.closes(b'}', members.is_empty())? {
-            self.blanks();
+            self.skip_whitespace();
             if self.peek() != Some(b'"') {
-                return Err(self.fault("a name in quotes"));
+                return Err(self.error("a name in quotes"));
             }
             let name = self.string()?;
-            self.blanks();
-            self.take(b':', "\":\"")?;
+            self.skip_whitespace();
+            self.require(b':', "\":\"")?;
             if members.iter().any(|(known, _)| *known == name) {
                 return Err(ConfigError::new("it is there twice").inside(&name));
             }
@@ -134,13 +135,13 @@ impl<'a> Reader<'a> {
 
     /// Whether the list or object ends here; if not, its next part follows.
     fn closes(&mut self, end: u8, is_empty: bool) -> Result<bool, ConfigError> {
-        self.blanks();
+        self.skip_whitespace();
         if self.peek() == Some(end) {
             self.at += 1;
             return Ok(true);
         }
         if !is_empty {
-            self.take(b',', "\",\" or the end of what has begun")?;
+            self.require(b',', "\",\" or the end of what has begun")?;
         }
         Ok(false)
     }
@@ -167,7 +168,7 @@ impl<'a> Reader<'a> {
             self.at += 1;
         }
         if self.at == start {
-            Err(self.fault("a digit"))
+            Err(self.error("a digit"))
         } else {
             Ok(())
         }
@@ -195,7 +196,7 @@ impl<'a> Reader<'a> {
                     unescaped.push(self.escape()?);
                     start = self.at;
                 }
-                None | Some(0..=0x1f) => return Err(self.fault("the end of a string")),
+                None | Some(0..=0x1f) => return Err(self.error("the end of a string")),
                 Some(_) => self.at += 1,
             }
         }
@@ -213,7 +214,7 @@ impl<'a> Reader<'a> {
                 self.at += 1;
                 return self.unicode();
             }
-            _ => return Err(self.fault("an escape sequence")),
+            _ => return Err(self.error("an escape sequence")),
         };
         self.at += 1;
         Ok(escaped)
@@ -227,13 +228,13 @@ impl<'a> Reader<'a> {
                 self.at += 2;
                 let second = self.hex()?;
                 if !(0xdc00..=0xdfff).contains(&second) {
-                    return Err(self.fault("the second half of a character"));
+                    return Err(self.error("the second half of a character"));
                 }
                 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00)
             }
             alone => alone,
         };
-        char::from_u32(code).ok_or_else(|| self.fault("the second half of a character"))
+        char::from_u32(code).ok_or_else(|| self.error("the second half of a character"))
     }
 
     fn hex(&mut self) -> Result<u32, ConfigError> {
@@ -244,13 +245,13 @@ impl<'a> Reader<'a> {
                 .as_bytes()
                 .get(at)
                 .and_then(|byte| char::from(*byte).to_digit(16));
-            code = code << 4 | digit.ok_or_else(|| self.fault("four hexadecimal digits"))?;
+            code = code << 4 | digit.ok_or_else(|| self.error("four hexadecimal digits"))?;
         }
         self.at += 4;
         Ok(code)
     }
 
-    fn blanks(&mut self) {
+    fn skip_whitespace(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
             self.at += 1;
         }
@@ -276,16 +277,16 @@ impl<'a> Reader<'a> {
         is_there
     }
 
-    fn take(&mut self, byte: u8, expected: &str) -> Result<(), ConfigError> {
+    fn require(&mut self, byte: u8, expected: &str) -> Result<(), ConfigError> {
         if self.skip(byte) {
             Ok(())
         } else {
-            Err(self.fault(expected))
+            Err(self.error(expected))
         }
     }
 
     /// An error here: it is not JSON.
-    fn fault(&self, expected: &str) -> ConfigError {
+    fn error(&self, expected: &str) -> ConfigError {
         let (mut line, mut column) = (1, 1);
         for byte in self.text.bytes().take(self.at) {
             match byte {
@@ -300,9 +301,9 @@ impl<'a> Reader<'a> {
             None => "the end".to_owned(),
         };
         let mut message = "it is not JSON: line ".to_owned();
-        number(&mut message, line);
+        push_number(&mut message, line);
         message.push_str(", column ");
-        number(&mut message, column);
+        push_number(&mut message, column);
         message.push_str(&[": found ", &found, ", expected ", expected].concat());
         ConfigError::new(message)
     }

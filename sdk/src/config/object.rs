@@ -3,7 +3,8 @@
 use super::Config;
 use super::nearest::nearest;
 use super::value::{Value, quoted};
-use crate::error::{ConfigError, number};
+use crate::error::ConfigError;
+use crate::text::push_number;
 
 /// A member of an object, as the derive knows it.
 #[derive(Debug)]
@@ -22,35 +23,35 @@ pub enum Default<T> {
     /// It must be there, unless its type knows better.
     None,
     /// This JSON.
-    Written(&'static str),
+    Json(&'static str),
     /// What this makes.
-    Made(fn() -> T),
+    Function(fn() -> T),
 }
 
 /// Why a value of the right type is not taken.
 #[derive(Debug)]
-pub enum Unfit {
+pub enum CheckError {
     /// What was expected instead.
     Expected(&'static str),
     /// In words.
-    Told(String),
+    Message(String),
 }
 
-impl From<String> for Unfit {
-    fn from(message: String) -> Unfit {
-        Unfit::Told(message)
+impl From<String> for CheckError {
+    fn from(message: String) -> CheckError {
+        CheckError::Message(message)
     }
 }
 
-impl From<&str> for Unfit {
-    fn from(message: &str) -> Unfit {
-        Unfit::Told(message.to_owned())
+impl From<&str> for CheckError {
+    fn from(message: &str) -> CheckError {
+        CheckError::Message(message.to_owned())
     }
 }
 
-impl From<ConfigError> for Unfit {
-    fn from(error: ConfigError) -> Unfit {
-        Unfit::Told(error.message().to_owned())
+impl From<ConfigError> for CheckError {
+    fn from(error: ConfigError) -> CheckError {
+        CheckError::Message(error.message().to_owned())
     }
 }
 
@@ -64,7 +65,7 @@ impl<'v, 'a> Object<'v, 'a> {
     /// `value` as an object; `known` are the names that it may have, if no others are allowed.
     pub fn of(value: &'v Value<'a>, known: &[&str], is_closed: bool) -> Result<Object<'v, 'a>, ConfigError> {
         let Value::Object(members) = value else {
-            return Err(value.unfit("an object"));
+            return Err(value.mismatch("an object"));
         };
         let unknown = members.iter().find(|(name, _)| !known.contains(&&**name));
         match unknown.filter(|_| is_closed) {
@@ -73,7 +74,7 @@ impl<'v, 'a> Object<'v, 'a> {
                 let free = known
                     .iter()
                     .filter(|known| members.iter().all(|(name, _)| name != *known));
-                let message = named(&["unknown key ", &quoted(name)].concat(), name, known, free);
+                let message = with_suggestion(&["unknown key ", &quoted(name)].concat(), name, known, free);
                 Err(ConfigError::new(message).inside(name))
             }
         }
@@ -92,16 +93,16 @@ impl<'v, 'a> Object<'v, 'a> {
     pub fn member<T: Config>(
         &self,
         member: &Member<T>,
-        check: impl FnOnce(&T) -> Result<(), Unfit>,
+        check: impl FnOnce(&T) -> Result<(), CheckError>,
     ) -> Result<T, ConfigError> {
         let Some(found) = self.find(member.name) else {
             return match member.default {
                 Default::None => T::absent().ok_or_else(|| missing(member.name)),
-                Default::Written(json) => super::parse_value(json).map_err(|error| error.inside(member.name)),
-                Default::Made(make) => Ok(make()),
+                Default::Json(json) => super::parse_value(json).map_err(|error| error.inside(member.name)),
+                Default::Function(make) => Ok(make()),
             };
         };
-        checked(found, check).map_err(|error| of_member(error, member.name, member.is_secret))
+        checked(found, check).map_err(|error| member_error(error, member.name, member.is_secret))
     }
 }
 
@@ -115,20 +116,23 @@ fn missing(name: &str) -> ConfigError {
 
 #[cold]
 #[inline(never)]
-fn of_member(error: ConfigError, name: &str, is_secret: bool) -> ConfigError {
-    if is_secret { error.hushed() } else { error }.inside(name)
+fn member_error(error: ConfigError, name: &str, is_secret: bool) -> ConfigError {
+    if is_secret { error.redacted() } else { error }.inside(name)
 }
 
 /// A value that stands for a type of one field.
 ///
 /// # Errors
 /// It is no `T`, or `check` does not like it.
-pub fn checked<T: Config>(value: &Value<'_>, check: impl FnOnce(&T) -> Result<(), Unfit>) -> Result<T, ConfigError> {
+pub fn checked<T: Config>(
+    value: &Value<'_>,
+    check: impl FnOnce(&T) -> Result<(), CheckError>,
+) -> Result<T, ConfigError> {
     let read = T::read(value)?;
     match check(&read) {
         Ok(()) => Ok(read),
-        Err(Unfit::Expected(expected)) => Err(value.unfit(expected)),
-        Err(Unfit::Told(message)) => Err(ConfigError::new(message)),
+        Err(CheckError::Expected(expected)) => Err(value.mismatch(expected)),
+        Err(CheckError::Message(message)) => Err(ConfigError::new(message)),
     }
 }
 
@@ -138,12 +142,18 @@ pub fn checked<T: Config>(value: &Value<'_>, check: impl FnOnce(&T) -> Result<()
 /// It is not there, or none of `variants`.
 pub fn tag<'v>(value: &'v Value<'_>, name: &str, variants: &[&str]) -> Result<&'v str, ConfigError> {
     let Value::Object(members) = value else {
-        return Err(value.unfit("an object"));
+        return Err(value.mismatch("an object"));
     };
     match members.iter().find(|(known, _)| known == name) {
-        Some((_, value)) => chosen(value, variants).map_err(|error| error.inside(name)),
+        Some((_, value)) => choice(value, variants).map_err(|error| error.inside(name)),
         None => Err(ConfigError::new(
-            ["the key ", &quoted(name), " is missing, expected ", &listed(variants)].concat(),
+            [
+                "the key ",
+                &quoted(name),
+                " is missing, expected ",
+                &name_list(variants),
+            ]
+            .concat(),
         )),
     }
 }
@@ -161,20 +171,20 @@ pub fn variant<'v, 'a>(
         Value::Object(members) => match members.as_slice() {
             [(name, data)] if rich.contains(&&**name) => Ok((name, Some(data))),
             [(name, _)] => {
-                let message = named(&["unknown key ", &quoted(name)].concat(), name, rich, rich.iter());
+                let message = with_suggestion(&["unknown key ", &quoted(name)].concat(), name, rich, rich.iter());
                 Err(ConfigError::new(message).inside(name))
             }
             several => {
                 let mut message = "found ".to_owned();
-                number(&mut message, several.len() as u64);
-                Err(ConfigError::new(message + " keys, expected one: " + &listed(rich)))
+                push_number(&mut message, several.len() as u64);
+                Err(ConfigError::new(message + " keys, expected one: " + &name_list(rich)))
             }
         },
         Value::Text(text) if !plain.contains(&&**text) && rich.contains(&&**text) => {
-            Err(value.unfit("an object with this key"))
+            Err(value.mismatch("an object with this key"))
         }
-        Value::Text(_) if !plain.is_empty() => Ok((chosen(value, plain)?, None)),
-        other => Err(other.unfit(&["one of ", &listed(&[plain, rich].concat())].concat())),
+        Value::Text(_) if !plain.is_empty() => Ok((choice(value, plain)?, None)),
+        other => Err(other.mismatch(&["one of ", &name_list(&[plain, rich].concat())].concat())),
     }
 }
 
@@ -185,7 +195,7 @@ pub type Reader<T> = fn(&Value<'_>) -> Result<T, ConfigError>;
 ///
 /// # Errors
 /// None takes it. The one that came furthest tells why.
-pub fn first<T>(value: &Value<'_>, readers: &[Reader<T>]) -> Result<T, ConfigError> {
+pub fn untagged<T>(value: &Value<'_>, readers: &[Reader<T>]) -> Result<T, ConfigError> {
     let mut furthest: Option<ConfigError> = None;
     let mut expected: Vec<String> = Vec::new();
     for read in readers {
@@ -208,30 +218,30 @@ pub fn first<T>(value: &Value<'_>, readers: &[Reader<T>]) -> Result<T, ConfigErr
     }
     match furthest {
         Some(error) if !error.pointer().is_empty() || expected.len() < 2 => Err(error),
-        _ => Err(value.unfit(&expected.join(" or "))),
+        _ => Err(value.mismatch(&expected.join(" or "))),
     }
 }
 
 /// One of a few texts.
-pub fn chosen<'v>(value: &'v Value<'_>, known: &[&str]) -> Result<&'v str, ConfigError> {
+pub fn choice<'v>(value: &'v Value<'_>, known: &[&str]) -> Result<&'v str, ConfigError> {
     match value.text() {
         Some(text) if known.contains(&text) => Ok(text),
-        Some(text) => Err(ConfigError::new(named(
+        Some(text) => Err(ConfigError::new(with_suggestion(
             &["found ", &quoted(text)].concat(),
             text,
             known,
             known.iter(),
         ))),
-        None => Err(value.unfit(&listed(known))),
+        None => Err(value.mismatch(&name_list(known))),
     }
 }
 
 /// `found, expected "a" or "b"; did you mean "a"?`
-fn named<'k>(found: &str, name: &str, known: &[&str], near: impl Iterator<Item = &'k &'k str>) -> String {
+fn with_suggestion<'k>(found: &str, name: &str, known: &[&str], near: impl Iterator<Item = &'k &'k str>) -> String {
     let mut message = found.to_owned();
     if !known.is_empty() {
         message.push_str(", expected ");
-        message.push_str(&listed(known));
+        message.push_str(&name_list(known));
     }
     if let Some(near) = nearest(name, near.copied()) {
         message.push_str("; did you mean ");
@@ -242,7 +252,7 @@ fn named<'k>(found: &str, name: &str, known: &[&str], near: impl Iterator<Item =
 }
 
 /// `"a", "b" or "c"`.
-fn listed(names: &[&str]) -> String {
+fn name_list(names: &[&str]) -> String {
     let mut out = String::new();
     for (index, name) in names.iter().enumerate() {
         out.push_str(match index {

@@ -1,5 +1,7 @@
 //! [`Schema`]: a JSON Schema (draft 2020-12) as a constant, and what of it is written where.
 
+mod keywords;
+
 use super::text::Text;
 
 /// A schema that is being put together. All of it is constant: nothing is left of it at run time.
@@ -15,7 +17,7 @@ pub struct Schema {
     min_length: &'static str,
     max_length: &'static str,
     /// Further members, as they stand in JSON.
-    more: &'static str,
+    extra: &'static str,
     is_nullable: bool,
 }
 
@@ -27,7 +29,7 @@ pub enum Kind {
     /// A type by its name in JSON Schema.
     Type(&'static str),
     /// An array of these.
-    List(&'static Schema),
+    Array(&'static Schema),
     /// An object with any names, and these values.
     Map(&'static Schema),
     /// An object with these members.
@@ -47,18 +49,18 @@ pub enum Kind {
         inner: &'static Schema,
     },
     /// One of a few texts.
-    Words(&'static [Word]),
+    Enum(&'static [EnumValue]),
     /// Exactly one of several schemas.
     OneOf(&'static [Schema]),
     /// At least one of several schemas.
     AnyOf(&'static [Schema]),
     /// The members of a schema as they stand in JSON.
-    Written(&'static str),
+    Raw(&'static str),
 }
 
 /// A text that is allowed, and what it means.
 #[derive(Debug, Clone, Copy)]
-pub struct Word {
+pub struct EnumValue {
     /// As it is written.
     pub name: &'static str,
     /// For people; may be empty.
@@ -88,7 +90,7 @@ impl Schema {
             max: "",
             min_length: "",
             max_length: "",
-            more: "",
+            extra: "",
             is_nullable: false,
         }
     }
@@ -137,9 +139,9 @@ impl Schema {
     }
 
     /// With further members, as they stand in JSON; none leaves what was there.
-    pub const fn with(mut self, more: &'static str) -> Schema {
-        if !more.is_empty() {
-            self.more = more;
+    pub const fn with(mut self, extra: &'static str) -> Schema {
+        if !extra.is_empty() {
+            self.extra = extra;
         }
         self
     }
@@ -150,21 +152,22 @@ impl Schema {
         self
     }
 
-    pub(super) const fn write<const N: usize>(&self, out: &mut Text<N>) {
+    /// Writes it as JSON.
+    pub const fn write<const N: usize>(&self, out: &mut Text<N>) {
         out.push("{");
         if self.is_nullable
             && matches!(
                 self.kind,
-                Kind::OneOf(_) | Kind::AnyOf(_) | Kind::Tagged { .. } | Kind::Written(_)
+                Kind::OneOf(_) | Kind::AnyOf(_) | Kind::Tagged { .. } | Kind::Raw(_)
             )
         {
-            out.describe(self.title, self.description);
+            keywords::describe(out, self.title, self.description);
             out.comma();
             out.push("\"anyOf\":[{");
             self.kind.write(self, false, out);
             out.push("},{\"type\":\"null\"}]");
         } else {
-            out.describe(self.title, self.description);
+            keywords::describe(out, self.title, self.description);
             self.kind.write(self, self.is_nullable, out);
         }
         out.member("default", self.default);
@@ -173,23 +176,23 @@ impl Schema {
 
     /// The bounds, by the names that they have for this kind.
     const fn write_bounds<const N: usize>(&self, out: &mut Text<N>) {
-        let (least, most) = match self.kind {
-            Kind::List(_) => ("minItems", "maxItems"),
+        let (min, max) = match self.kind {
+            Kind::Array(_) => ("minItems", "maxItems"),
             Kind::Map(_) | Kind::Object { .. } => ("minProperties", "maxProperties"),
             _ => ("minLength", "maxLength"),
         };
-        out.member(least, self.min_length);
-        out.member(most, self.max_length);
-        let (least, most) = match self.kind {
+        out.member(min, self.min_length);
+        out.member(max, self.max_length);
+        let (min, max) = match self.kind {
             // Periods and sizes are texts; their bounds are told apart by that.
             Kind::Type(name) if same(name, "string") => ("formatMinimum", "formatMaximum"),
             _ => ("minimum", "maximum"),
         };
-        out.member(least, self.min);
-        out.member(most, self.max);
-        if !self.more.is_empty() {
+        out.member(min, self.min);
+        out.member(max, self.max);
+        if !self.extra.is_empty() {
             out.comma();
-            out.push(self.more);
+            out.push(self.extra);
         }
     }
 }
@@ -198,29 +201,29 @@ impl Kind {
     const fn write<const N: usize>(&self, schema: &Schema, is_nullable: bool, out: &mut Text<N>) {
         match self {
             Kind::Any => {}
-            Kind::Type(name) => out.typed(name, is_nullable),
-            Kind::List(item) => {
-                out.typed("array", is_nullable);
+            Kind::Type(name) => keywords::typed(out, name, is_nullable),
+            Kind::Array(item) => {
+                keywords::typed(out, "array", is_nullable);
                 out.push(",\"items\":");
                 item.write(out);
             }
             Kind::Map(value) => {
-                out.typed("object", is_nullable);
+                keywords::typed(out, "object", is_nullable);
                 out.push(",\"additionalProperties\":");
                 value.write(out);
             }
-            Kind::Object { properties, is_open } => out.object(None, properties, *is_open, is_nullable),
+            Kind::Object { properties, is_open } => keywords::object(out, None, properties, *is_open, is_nullable),
             Kind::Tagged { tag, value, inner } => match inner.kind {
                 Kind::Object { properties, is_open } => {
-                    out.object(Some((tag, value)), properties, is_open, is_nullable);
+                    keywords::object(out, Some((tag, value)), properties, is_open, is_nullable);
                 }
-                Kind::Any | Kind::Map(_) => out.object(Some((tag, value)), &[], true, is_nullable),
+                Kind::Any | Kind::Map(_) => keywords::object(out, Some((tag, value)), &[], true, is_nullable),
                 _ => panic!("what is in a tagged variant is no object"),
             },
-            Kind::Words(words) => out.words(words, is_nullable),
-            Kind::OneOf(schemas) => out.schemas("oneOf", schemas),
-            Kind::AnyOf(schemas) => out.schemas("anyOf", schemas),
-            Kind::Written(members) => {
+            Kind::Enum(values) => keywords::values(out, values, is_nullable),
+            Kind::OneOf(schemas) => keywords::schemas(out, "oneOf", schemas),
+            Kind::AnyOf(schemas) => keywords::schemas(out, "anyOf", schemas),
+            Kind::Raw(members) => {
                 if !members.is_empty() {
                     out.comma();
                     out.push(members);
@@ -254,7 +257,7 @@ mod tests {
     fn text(schema: Schema) -> serde_json::Value {
         const MOST: usize = 4096;
         let mut text = Text::<MOST>::new();
-        text.schema(&schema);
+        schema.write(&mut text);
         let length = text.length();
         serde_json::from_slice(&text.padded()[..length]).expect("JSON")
     }
@@ -270,30 +273,30 @@ mod tests {
             }],
             is_open: false,
         });
-        let words = [
-            Word {
+        let values = [
+            EnumValue {
                 name: "on",
                 description: "",
             },
-            Word {
+            EnumValue {
                 name: "off",
                 description: "",
             },
         ];
-        let words: &'static [Word] = Box::leak(Box::new(words));
+        let values: &'static [EnumValue] = Box::leak(Box::new(values));
         let kinds = [
             Kind::Any,
             Kind::Type("integer"),
-            Kind::List(&ITEM),
+            Kind::Array(&ITEM),
             Kind::Map(&ITEM),
             Kind::Tagged {
                 tag: "kind",
                 value: "x",
                 inner: &OBJECT,
             },
-            Kind::Words(words),
+            Kind::Enum(values),
             Kind::OneOf(Box::leak(Box::new([ITEM, OBJECT]))),
-            Kind::Written("\"type\":\"string\""),
+            Kind::Raw("\"type\":\"string\""),
         ];
         for kind in kinds {
             let schema = Schema::new(kind)

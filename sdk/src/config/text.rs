@@ -1,6 +1,7 @@
 //! [`Text`]: JSON that is put together at compile time.
 
-use super::schema::{Property, Schema, Word};
+const OPEN_BRACE: u8 = b'{';
+const OPEN_BRACKET: u8 = b'[';
 
 /// Text of a constant length. With `N` = 0 nothing is kept and the length counted.
 #[derive(Debug)]
@@ -35,11 +36,6 @@ impl<const N: usize> Text<N> {
     /// The text, and zeros behind it.
     pub const fn padded(self) -> [u8; N] {
         self.bytes
-    }
-
-    /// A schema.
-    pub const fn schema(&mut self, schema: &Schema) {
-        schema.write(self);
     }
 
     /// As it is.
@@ -79,7 +75,7 @@ impl<const N: usize> Text<N> {
 
     /// A comma, unless something has just begun.
     pub const fn comma(&mut self) {
-        if !matches!(self.last, 0 | b'{' | b'[') {
+        if !matches!(self.last, 0 | OPEN_BRACE | OPEN_BRACKET) {
             self.byte(b',');
         }
     }
@@ -100,115 +96,5 @@ impl<const N: usize> Text<N> {
         }
         self.length += 1;
         self.last = byte;
-    }
-
-    pub(super) const fn describe(&mut self, title: &str, description: &str) {
-        if !title.is_empty() {
-            self.comma();
-            self.push("\"title\":");
-            self.quoted(title);
-        }
-        if !description.is_empty() {
-            self.comma();
-            self.push("\"description\":");
-            self.quoted(description);
-        }
-    }
-
-    pub(super) const fn typed(&mut self, name: &str, is_nullable: bool) {
-        self.comma();
-        self.push("\"type\":");
-        if is_nullable {
-            self.push("[");
-            self.quoted(name);
-            self.push(",\"null\"]");
-        } else {
-            self.quoted(name);
-        }
-    }
-
-    pub(super) const fn schemas(&mut self, keyword: &str, schemas: &[Schema]) {
-        self.comma();
-        self.quoted(keyword);
-        self.push(":[");
-        let mut index = 0;
-        while index < schemas.len() {
-            self.comma();
-            schemas[index].write(self);
-            index += 1;
-        }
-        self.push("]");
-    }
-
-    /// Words without explanations are an `enum`, others one `const` each: that is what editors show them from.
-    pub(super) const fn words(&mut self, words: &[Word], is_nullable: bool) {
-        let mut is_plain = true;
-        let mut index = 0;
-        while index < words.len() {
-            is_plain &= words[index].description.is_empty();
-            index += 1;
-        }
-        self.comma();
-        self.push(if is_plain { "\"enum\":[" } else { "\"oneOf\":[" });
-        index = 0;
-        while index < words.len() {
-            self.comma();
-            if is_plain {
-                self.quoted(words[index].name);
-            } else {
-                self.push("{\"const\":");
-                self.quoted(words[index].name);
-                self.describe("", words[index].description);
-                self.push("}");
-            }
-            index += 1;
-        }
-        if is_nullable {
-            self.comma();
-            self.push(if is_plain { "null" } else { "{\"type\":\"null\"}" });
-        }
-        self.push("]");
-    }
-
-    pub(super) const fn object(
-        &mut self,
-        tag: Option<(&str, &str)>,
-        properties: &[Property],
-        is_open: bool,
-        is_nullable: bool,
-    ) {
-        self.typed("object", is_nullable);
-        self.push(",\"properties\":{");
-        if let Some((tag, value)) = tag {
-            self.quoted(tag);
-            self.push(":{\"const\":");
-            self.quoted(value);
-            self.push("}");
-        }
-        let mut index = 0;
-        while index < properties.len() {
-            self.comma();
-            self.quoted(properties[index].name);
-            self.push(":");
-            properties[index].schema.write(self);
-            index += 1;
-        }
-        self.push("},\"required\":[");
-        if let Some((tag, _)) = tag {
-            self.quoted(tag);
-        }
-        index = 0;
-        while index < properties.len() {
-            if properties[index].is_required {
-                self.comma();
-                self.quoted(properties[index].name);
-            }
-            index += 1;
-        }
-        self.push(if is_open {
-            "]"
-        } else {
-            "],\"additionalProperties\":false"
-        });
     }
 }

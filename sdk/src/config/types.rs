@@ -10,15 +10,15 @@ use super::schema::{Kind, Schema};
 use super::value::Value;
 use super::{Config, NoConfig, json};
 use crate::callout::Upstream;
+use crate::config::duration::Duration;
 use crate::error::ConfigError;
-use crate::period::Period;
-use crate::template::Template;
+use crate::http::template::Template;
 
-pub use crate::size::Size;
+pub use crate::config::size::Size;
 
 /// Reads the text of a value.
 fn text_of<T>(value: &Value<'_>, expected: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, ConfigError> {
-    value.text().and_then(read).ok_or_else(|| value.unfit(expected))
+    value.text().and_then(read).ok_or_else(|| value.mismatch(expected))
 }
 
 impl Config for bool {
@@ -28,7 +28,7 @@ impl Config for bool {
     fn read(value: &Value<'_>) -> Result<bool, ConfigError> {
         match value {
             Value::Bool(value) => Ok(*value),
-            other => Err(other.unfit("true or false")),
+            other => Err(other.mismatch("true or false")),
         }
     }
 }
@@ -53,7 +53,7 @@ macro_rules! whole_numbers {
                     Value::Number(number) => number.parse().ok(),
                     _ => None,
                 }
-                .ok_or_else(|| value.unfit($expected))
+                .ok_or_else(|| value.mismatch($expected))
             }
         }
     )* };
@@ -83,7 +83,7 @@ macro_rules! fractions {
                     Value::Number(number) => number.parse().ok(),
                     _ => None,
                 };
-                number.filter(|number| number.is_finite()).ok_or_else(|| value.unfit("a number"))
+                number.filter(|number| number.is_finite()).ok_or_else(|| value.mismatch("a number"))
             }
         }
     )* };
@@ -108,13 +108,13 @@ addresses! {
     SocketAddr: "\"pattern\":\":[0-9]+$\"", "an IP address and a port, like \"192.0.2.1:80\"";
 }
 
-impl Config for Period {
-    const SCHEMA: Schema = Schema::new(Kind::Type("string")).titled(Period::EXPECTED).with(
+impl Config for Duration {
+    const SCHEMA: Schema = Schema::new(Kind::Type("string")).titled(Duration::EXPECTED).with(
         r#""format":"lockgate-duration","pattern":"^[0-9]{1,9}(\\.[0-9]{1,9})?(ms|s|m|h|d)$","examples":["250ms","5s","3m"]"#,
     );
 
-    fn read(value: &Value<'_>) -> Result<Period, ConfigError> {
-        text_of(value, Period::EXPECTED, Period::parse)
+    fn read(value: &Value<'_>) -> Result<Duration, ConfigError> {
+        text_of(value, Duration::EXPECTED, Duration::parse)
     }
 }
 
@@ -134,7 +134,7 @@ impl Config for Template {
         .with(r#""examples":["{consumer|address}","{header:x-tenant}"]"#);
 
     fn read(value: &Value<'_>) -> Result<Template, ConfigError> {
-        let text = value.text().ok_or_else(|| value.unfit("a text"))?;
+        let text = value.text().ok_or_else(|| value.mismatch("a text"))?;
         Template::parse(text).map_err(ConfigError::new)
     }
 }
@@ -188,12 +188,12 @@ impl<T: Config> Config for Box<T> {
 }
 
 impl<T: Config> Config for Vec<T> {
-    const SCHEMA: Schema = Schema::new(Kind::List(&T::SCHEMA));
+    const SCHEMA: Schema = Schema::new(Kind::Array(&T::SCHEMA));
     const DEFAULT: &'static str = "[]";
 
     fn read(value: &Value<'_>) -> Result<Vec<T>, ConfigError> {
         let Value::List(items) = value else {
-            return Err(value.unfit("an array"));
+            return Err(value.mismatch("an array"));
         };
         let read = |(index, item)| T::read(item).map_err(|error| error.inside_index(index));
         items.iter().enumerate().map(read).collect()
@@ -205,7 +205,7 @@ fn entries<'v, T: Config>(
     value: &'v Value<'_>,
 ) -> Result<impl Iterator<Item = Result<(String, T), ConfigError>> + 'v, ConfigError> {
     let Value::Object(members) = value else {
-        return Err(value.unfit("an object"));
+        return Err(value.mismatch("an object"));
     };
     Ok(members.iter().map(|(name, value)| match T::read(value) {
         Ok(value) => Ok((name.clone().into_owned(), value)),

@@ -22,7 +22,7 @@ pub enum Value<'a> {
 }
 
 /// Longer texts are cut in messages.
-const SHOWN: usize = 60;
+const MAX_SHOWN: usize = 60;
 
 impl<'a> Value<'a> {
     /// The same object without one of its members.
@@ -37,7 +37,7 @@ impl<'a> Value<'a> {
     }
 
     /// An error about this value: what was found here, and what was expected.
-    pub fn unfit(&self, expected: &str) -> ConfigError {
+    pub fn mismatch(&self, expected: &str) -> ConfigError {
         ConfigError::new(["found ", &self.shown(), ", expected ", expected].concat())
     }
 
@@ -67,7 +67,7 @@ impl<'a> Value<'a> {
 pub(super) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for (index, character) in text.chars().enumerate() {
-        if index == SHOWN {
+        if index == MAX_SHOWN {
             out.push('…');
             break;
         }

@@ -2,9 +2,9 @@
 //! exports, and native tests, can call for any plugin.
 
 use super::Guest;
+use crate::abi::Action;
 use crate::error::ConfigError;
 use crate::plugin::Plugin;
-use crate::wire::Action;
 
 /// The hooks of a plugin. Not for plugin authors; a hook that is not written continues.
 pub trait Hooks: Plugin {

@@ -2,70 +2,80 @@
 //! and those in the background.
 //!
 //! A message is held (`Pause`) while its hook waits for something else than its body. A hook that waits for the body has
-//! its head let go where the host reads no body before (Envoy); see [`Channel`].
+//! its head let go where the host reads no body before (Envoy); see [`MessageState`].
 
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use super::{Guest, Hooks, Side, UNCONFIGURED, conclude, report};
-use crate::channel::{Channel, Late, Want};
+use super::{Direction, Guest, Hooks, UNCONFIGURED, apply, log_error};
+use crate::abi::Action;
 use crate::error::{Error, Result};
+use crate::futures::timer;
+use crate::guest::state::AcquireState;
+use crate::guest::task::{self, Background, Key, Task};
+use crate::host;
+use crate::host::context;
+use crate::http::message::{BodyMode, Deferred, MessageState};
 use crate::plugin::Flow;
-use crate::state::Borrow;
-use crate::task::{self, Background, Key, Task};
-use crate::wire::Action;
-use crate::{context, host, timer};
 
 impl<P: Hooks> Guest<P> {
     /// Begins a hook that waits and takes no state.
     pub fn task<F>(
         &self,
         id: u32,
-        side: Side,
+        direction: Direction,
         hook: &'static str,
         end: bool,
-        make: impl FnOnce(Rc<P>, Rc<Channel>) -> F,
+        make: impl FnOnce(Rc<P>, Rc<MessageState>) -> F,
     ) -> u32
     where
         F: Future<Output = Result<Flow>> + 'static,
     {
-        let Some(plugin) = self.serve(id) else {
-            return conclude::<P>(hook, Err(UNCONFIGURED)) as u32;
+        let Some(plugin) = self.enter(id) else {
+            return apply::<P>(hook, Err(UNCONFIGURED)) as u32;
         };
-        let channel = Channel::new(side, end);
-        let future = Box::pin(make(plugin, channel.clone()));
-        self.begin(id, Task::new(id, hook, channel, future))
+        let message = MessageState::new(direction, end);
+        let future = Box::pin(make(plugin, message.clone()));
+        self.begin(id, Task::new(id, hook, message, future))
     }
 
     /// Begins a hook that waits, with the request's state as soon as no other hook holds it.
     pub fn task_with_state<F>(
         &self,
         id: u32,
-        side: Side,
+        direction: Direction,
         hook: &'static str,
         end: bool,
-        make: impl FnOnce(Rc<P>, Rc<Channel>, Borrow<P::State>) -> F,
+        make: impl FnOnce(Rc<P>, Rc<MessageState>, AcquireState<P::State>) -> F,
     ) -> u32
     where
         F: Future<Output = Result<Flow>> + 'static,
     {
-        let state = self.streams.borrow_mut().find_mut(id).map(|stream| stream.state.lend());
-        let (Some(plugin), Some(state)) = (self.serve(id), state) else {
-            return conclude::<P>(hook, Err(UNCONFIGURED)) as u32;
+        let state = self
+            .streams
+            .borrow_mut()
+            .find_mut(id)
+            .map(|stream| stream.state.acquire());
+        let (Some(plugin), Some(state)) = (self.enter(id), state) else {
+            return apply::<P>(hook, Err(UNCONFIGURED)) as u32;
         };
-        let channel = Channel::new(side, end);
-        let future = Box::pin(make(plugin, channel.clone(), state));
-        self.begin(id, Task::new(id, hook, channel, future))
+        let message = MessageState::new(direction, end);
+        let future = Box::pin(make(plugin, message.clone(), state));
+        self.begin(id, Task::new(id, hook, message, future))
     }
 
     /// A hook that does not wait finds the state in use: the message waits until it is free, and the hook runs then.
-    pub(super) fn after_the_other(&self, id: u32, side: Side, hook: &'static str, late: Late) -> u32 {
+    pub(super) fn defer(&self, id: u32, direction: Direction, hook: &'static str, deferred: Deferred) -> u32 {
         if !P::WAITS {
-            return conclude::<P>(hook, Err(UNCONFIGURED)) as u32;
+            return apply::<P>(hook, Err(UNCONFIGURED)) as u32;
         }
-        let state = self.streams.borrow_mut().find_mut(id).map(|stream| stream.state.lend());
+        let state = self
+            .streams
+            .borrow_mut()
+            .find_mut(id)
+            .map(|stream| stream.state.acquire());
         let Some(state) = state else {
             return Action::Pause as u32;
         };
@@ -73,25 +83,25 @@ impl<P: Hooks> Guest<P> {
             drop(state.await);
             Ok(Flow::Continue)
         });
-        let channel = Channel::new(side, matches!(late, Late::Head(true)));
-        channel.late.set(late);
-        if let Late::Piece(size, end) = late {
-            channel.body_paused.set(true);
-            channel.arrived(size, end);
+        let message = MessageState::new(direction, matches!(deferred, Deferred::Headers(true)));
+        message.deferred.set(deferred);
+        if let Deferred::Chunk(size, end) = deferred {
+            message.has_body_paused.set(true);
+            message.on_body(size, end);
         }
-        self.begin(id, Task::new(id, hook, channel, future))
+        self.begin(id, Task::new(id, hook, message, future))
     }
 
     fn begin(&self, id: u32, mut task: Box<Task>) -> u32 {
         let action = match task.poll() {
-            Poll::Ready(flow) => conclude::<P>(task.hook, flow),
+            Poll::Ready(flow) => apply::<P>(task.hook, flow),
             Poll::Pending => {
-                let action = task.channel.after_head();
+                let action = task.message.action_after_headers();
                 self.put_back(id, task);
                 action
             }
         };
-        self.drain();
+        self.run_ready();
         action as u32
     }
 
@@ -108,27 +118,27 @@ impl<P: Hooks> Guest<P> {
         let Some(plugin) = self.plugin(root).filter(|_| !is_busy) else {
             return;
         };
-        self.advance(Background::new(root, hook, Box::pin(make(plugin))));
+        self.poll_background(Background::new(root, hook, Box::pin(make(plugin))));
     }
 
     /// `proxy_on_request_body`.
     pub fn request_body(&self, id: u32, size: usize, end: bool) -> u32 {
-        self.body(id, Side::Request, size, end)
+        self.body(id, Direction::Request, size, end)
     }
 
     /// `proxy_on_response_body`.
     pub fn response_body(&self, id: u32, size: usize, end: bool) -> u32 {
-        self.body(id, Side::Response, size, end)
+        self.body(id, Direction::Response, size, end)
     }
 
     /// `proxy_on_request_trailers`.
     pub fn request_trailers(&self, id: u32) -> u32 {
-        self.trailers(id, Side::Request)
+        self.trailers(id, Direction::Request)
     }
 
     /// `proxy_on_response_trailers`.
     pub fn response_trailers(&self, id: u32) -> u32 {
-        self.trailers(id, Side::Response)
+        self.trailers(id, Direction::Response)
     }
 
     /// `proxy_on_response_headers`. A request hook that still holds its request has no more say: the answer comes from
@@ -137,11 +147,11 @@ impl<P: Hooks> Guest<P> {
         if P::WAITS {
             let mut cancelled = None;
             if let Some(stream) = self.streams.borrow_mut().find_mut(id)
-                && let Some(task) = &stream.tasks[Side::Request as usize]
-                && (!task.channel.head_gone.get() || task.channel.want.get() != Want::Pieces)
+                && let Some(task) = &stream.tasks[Direction::Request as usize]
+                && (!task.message.headers_sent.get() || task.message.body_mode.get() != BodyMode::Stream)
             {
-                cancelled = stream.tasks[Side::Request as usize].take();
-                stream.holds_request = true;
+                cancelled = stream.tasks[Direction::Request as usize].take();
+                stream.is_request_blocked = true;
             }
             drop(cancelled);
         }
@@ -161,73 +171,73 @@ impl<P: Hooks> Guest<P> {
         P::log(self, id);
     }
 
-    fn body(&self, id: u32, side: Side, size: usize, end: bool) -> u32 {
+    fn body(&self, id: u32, direction: Direction, size: usize, end: bool) -> u32 {
         if !P::WAITS {
-            return Self::chunk(self, id, side, size, end);
+            return Self::chunk(self, id, direction, size, end);
         }
-        context::entered(id, self.root_of(id));
-        let mut task = match self.take(id, side) {
-            Taken::Task(task) => task,
-            Taken::Nothing => return Self::chunk(self, id, side, size, end),
-            Taken::Held => return Action::Pause as u32,
+        context::enter(id, self.root_of(id));
+        let mut task = match self.take_task(id, direction) {
+            TaskSlot::Task(task) => task,
+            TaskSlot::Empty => return Self::chunk(self, id, direction, size, end),
+            TaskSlot::Blocked => return Action::Pause as u32,
         };
-        task.channel.arrived(size, end);
+        task.message.on_body(size, end);
         let action = match task.poll() {
             Poll::Pending => {
-                let action = task.channel.after_body();
+                let action = task.message.action_after_body();
                 self.put_back(id, task);
                 action as u32
             }
-            Poll::Ready(flow) => match conclude::<P>(task.hook, flow) {
-                Action::Continue => self.goes_on_with_body(id, &task, size, end),
+            Poll::Ready(flow) => match apply::<P>(task.hook, flow) {
+                Action::Continue => self.continue_with_body(id, &task, size, end),
                 Action::Pause => Action::Pause as u32,
             },
         };
-        self.drain();
+        self.run_ready();
         action
     }
 
     /// A hook has ended in a body callback. If it took no body, this piece is for the hook that takes pieces.
-    fn goes_on_with_body(&self, id: u32, task: &Task, size: usize, end: bool) -> u32 {
-        let channel = &task.channel;
-        let action = match channel.want.get() {
-            Want::Nothing => Self::chunk(self, id, channel.direction, size, end),
+    fn continue_with_body(&self, id: u32, task: &Task, size: usize, end: bool) -> u32 {
+        let message = &task.message;
+        let action = match message.body_mode.get() {
+            BodyMode::Untouched => Self::chunk(self, id, message.direction, size, end),
             _ => Action::Continue as u32,
         };
         // A head that was held in its own callback is let go apart, unless this body callback has paused before.
-        if action == Action::Continue as u32 && channel.paused.get() && !channel.body_paused.get() {
-            self.resume(id, task.hook, channel.direction);
+        if action == Action::Continue as u32 && message.paused.get() && !message.has_body_paused.get() {
+            self.resume(id, task.hook, message.direction);
         }
         action
     }
 
-    fn trailers(&self, id: u32, side: Side) -> u32 {
-        let hook = |guest: &Self| match side {
-            Side::Response => P::response_trailers(guest, id),
+    fn trailers(&self, id: u32, direction: Direction) -> u32 {
+        let hook = |guest: &Self| match direction {
+            Direction::Response => P::response_trailers(guest, id),
             _ => P::request_trailers(guest, id),
         };
         if !P::WAITS {
             return hook(self);
         }
-        context::entered(id, self.root_of(id));
-        let mut task = match self.take(id, side) {
-            Taken::Task(task) => task,
-            Taken::Nothing => return hook(self),
-            Taken::Held => return Action::Pause as u32,
+        context::enter(id, self.root_of(id));
+        let mut task = match self.take_task(id, direction) {
+            TaskSlot::Task(task) => task,
+            TaskSlot::Empty => return hook(self),
+            TaskSlot::Blocked => return Action::Pause as u32,
         };
-        task.channel.trailed();
+        task.message.on_trailers();
         let action = match task.poll() {
             Poll::Pending => {
-                task.channel.paused.set(true);
+                task.message.paused.set(true);
                 self.put_back(id, task);
                 Action::Pause as u32
             }
-            Poll::Ready(flow) => match conclude::<P>(task.hook, flow) {
+            Poll::Ready(flow) => match apply::<P>(task.hook, flow) {
                 Action::Continue => hook(self),
                 Action::Pause => Action::Pause as u32,
             },
         };
-        self.drain();
+        self.run_ready();
         action
     }
 
@@ -236,45 +246,45 @@ impl<P: Hooks> Guest<P> {
         if !P::WAITS {
             return P::tick(self, root);
         }
-        self.serve(root);
-        if timer::ticked() {
+        self.enter(root);
+        if timer::on_tick() {
             P::tick(self, root);
         }
-        self.drain();
-        timer::rest(root);
+        self.run_ready();
+        timer::rearm(root);
     }
 
     /// Lets everything go on that can.
-    pub(super) fn drain(&self) {
+    pub(super) fn run_ready(&self) {
         if !P::WAITS {
             return;
         }
         while let Some(key) = task::next() {
             match key {
-                Key::Stream(id, side) => self.go_on(id, side),
-                Key::Background(serial) => self.work(serial),
+                Key::Stream(id, direction) => self.resume_task(id, direction),
+                Key::Background(serial) => self.run_background(serial),
             }
         }
     }
 
     /// A hook has what it waited for, outside the callbacks of its direction.
-    fn go_on(&self, id: u32, side: Side) {
-        let Taken::Task(mut task) = self.take(id, side) else {
+    fn resume_task(&self, id: u32, direction: Direction) {
+        let TaskSlot::Task(mut task) = self.take_task(id, direction) else {
             return;
         };
         if let Err(error) = context::switch(id, self.root_of(id)) {
             // Without the host there is nothing to go on with; the stream stays held until it ends.
-            return report(task.hook, &error);
+            return log_error(task.hook, &error);
         }
         match task.poll() {
             Poll::Pending => {
-                if task.channel.lets_go() {
-                    self.resume(id, task.hook, side);
+                if task.message.resume_if_waiting() {
+                    self.resume(id, task.hook, direction);
                 }
                 self.put_back(id, task);
             }
             Poll::Ready(flow) => {
-                if conclude::<P>(task.hook, flow) == Action::Continue && task.channel.paused.get() {
+                if apply::<P>(task.hook, flow) == Action::Continue && task.message.paused.get() {
                     self.release(id, &task);
                 }
             }
@@ -284,39 +294,39 @@ impl<P: Hooks> Guest<P> {
     /// A hook has ended while its message was held. What came of the body meanwhile is for the hook that takes pieces,
     /// and trailers for theirs.
     fn release(&self, id: u32, task: &Task) {
-        let channel = &task.channel;
-        let side = channel.direction;
-        let goes_on = Action::Continue as u32;
-        if let Late::Head(end) = channel.late.get()
-            && self.head_late(id, side, end) != goes_on
+        let message = &task.message;
+        let direction = message.direction;
+        let go_on = Action::Continue as u32;
+        if let Deferred::Headers(end) = message.deferred.get()
+            && self.deferred_headers(id, direction, end) != go_on
         {
             return;
         }
-        let has_piece = channel.body_paused.get() && channel.want.get() == Want::Nothing;
-        if has_piece && Self::chunk(self, id, side, channel.size.get(), channel.ended.get()) != goes_on {
+        let has_piece = message.has_body_paused.get() && message.body_mode.get() == BodyMode::Untouched;
+        if has_piece && Self::chunk(self, id, direction, message.buffered.get(), message.ended.get()) != go_on {
             return;
         }
-        let has_trailers = channel.trailers.get() || matches!(channel.late.get(), Late::Trailers);
-        if has_trailers && self.trailers(id, side) != goes_on {
+        let has_trailers = message.trailers.get() || matches!(message.deferred.get(), Deferred::Trailers);
+        if has_trailers && self.trailers(id, direction) != go_on {
             return;
         }
-        self.resume(id, task.hook, side);
+        self.resume(id, task.hook, direction);
     }
 
-    fn head_late(&self, id: u32, side: Side, end: bool) -> u32 {
-        match side {
-            Side::Response => P::response_headers(self, id, end),
+    fn deferred_headers(&self, id: u32, direction: Direction, end: bool) -> u32 {
+        match direction {
+            Direction::Response => P::response_headers(self, id, end),
             _ => P::request_headers(self, id, end),
         }
     }
 
     /// Lets go what a callback of this stream has paused.
-    fn resume(&self, id: u32, hook: &'static str, side: Side) {
+    fn resume(&self, id: u32, hook: &'static str, direction: Direction) {
         let root = self.root_of(id);
         let resumed = context::switch(id, root)
-            .and_then(|()| host::continue_stream(side).map_err(Error::host("proxy_continue_stream")));
+            .and_then(|()| host::continue_stream(direction).map_err(Error::host("proxy_continue_stream")));
         if let Err(error) = resumed {
-            report(hook, &error);
+            log_error(hook, &error);
         }
     }
 
@@ -324,7 +334,7 @@ impl<P: Hooks> Guest<P> {
         self.streams.borrow().find(id).map_or(0, |stream| stream.root)
     }
 
-    fn work(&self, serial: u32) {
+    fn run_background(&self, serial: u32) {
         self.background.borrow_mut().extend(task::spawned());
         let mut all = self.background.borrow_mut();
         let Some(at) = all.iter().position(|work| work.serial == serial) else {
@@ -332,51 +342,51 @@ impl<P: Hooks> Guest<P> {
         };
         let work = all.swap_remove(at);
         drop(all);
-        self.advance(work);
+        self.poll_background(work);
     }
 
-    fn advance(&self, mut work: Background) {
+    fn poll_background(&self, mut work: Background) {
         if let Err(error) = context::switch(work.root, work.root) {
-            return report("in the background", &error);
+            return log_error("in the background", &error);
         }
         match work.poll() {
             Poll::Pending => self.background.borrow_mut().push(work),
-            Poll::Ready(Err(error)) => report(work.hook, &error),
+            Poll::Ready(Err(error)) => log_error(work.hook, &error),
             Poll::Ready(Ok(_)) => {}
         }
     }
 
-    fn take(&self, id: u32, side: Side) -> Taken {
+    fn take_task(&self, id: u32, direction: Direction) -> TaskSlot {
         let mut streams = self.streams.borrow_mut();
         let Some(stream) = streams.find_mut(id) else {
-            return Taken::Nothing;
+            return TaskSlot::Empty;
         };
-        match stream.tasks[side as usize].take() {
-            Some(task) => Taken::Task(task),
-            None if side == Side::Request && stream.holds_request => Taken::Held,
-            None => Taken::Nothing,
+        match stream.tasks[direction as usize].take() {
+            Some(task) => TaskSlot::Task(task),
+            None if direction == Direction::Request && stream.is_request_blocked => TaskSlot::Blocked,
+            None => TaskSlot::Empty,
         }
     }
 
     fn put_back(&self, id: u32, task: Box<Task>) {
         let mut streams = self.streams.borrow_mut();
         if let Some(stream) = streams.find_mut(id) {
-            let side = task.channel.direction as usize;
-            stream.tasks[side] = Some(task);
+            let direction = task.message.direction as usize;
+            stream.tasks[direction] = Some(task);
         }
     }
 
-    fn chunk(&self, id: u32, side: Side, size: usize, end: bool) -> u32 {
-        match side {
-            Side::Response => P::response_chunk(self, id, size, end),
+    fn chunk(&self, id: u32, direction: Direction, size: usize, end: bool) -> u32 {
+        match direction {
+            Direction::Response => P::response_chunk(self, id, size, end),
             _ => P::request_chunk(self, id, size, end),
         }
     }
 }
 
-enum Taken {
+enum TaskSlot {
     Task(Box<Task>),
-    Nothing,
+    Empty,
     /// The hook was cancelled, and what it held stays held.
-    Held,
+    Blocked,
 }

@@ -1,55 +1,66 @@
 //! Bodies on their way through the plugin: shown piece by piece, held, let go.
 
+use std::collections::VecDeque;
+
 use super::Gateway;
-use crate::guest::{Hooks, Side};
-use crate::memory;
-use crate::wire::{Action, Buffer};
+use crate::abi::{Action, Buffer};
+use crate::guest::{Direction, Hooks};
+use crate::host::memory;
 
 impl<P: Hooks> Gateway<P> {
     /// What a plugin has let go goes on.
-    pub(super) fn let_go(&self) -> bool {
+    pub(super) fn forward_resumed(&self) -> bool {
         memory::with(|memory| {
-            let mut went_on = false;
-            for kept in memory.contexts.values_mut() {
-                for (way, kind) in kept.ways.iter_mut().zip([Buffer::RequestBody, Buffer::ResponseBody]) {
-                    if !std::mem::take(&mut way.resumed) {
+            let mut has_progressed = false;
+            for state in memory.contexts.values_mut() {
+                for (direction, kind) in state
+                    .directions
+                    .iter_mut()
+                    .zip([Buffer::RequestBody, Buffer::ResponseBody])
+                {
+                    if !std::mem::take(&mut direction.resumed) {
                         continue;
                     }
-                    (way.holds_head, way.holds_body, went_on) = (false, false, true);
-                    way.passed.append(kept.buffers.entry(kind as u32).or_default());
+                    (direction.headers_held, direction.body_held, has_progressed) = (false, false, true);
+                    direction
+                        .forwarded_bytes
+                        .append(state.buffers.entry(kind as u32).or_default());
                 }
             }
-            went_on
+            has_progressed
         })
     }
 
     /// Shows the next piece of a body to the plugin.
-    pub(super) fn body_next(&self) -> bool {
+    pub(super) fn deliver_body(&self) -> bool {
         let next = memory::with(|memory| {
             let busy: Vec<u32> = memory
-                .called
+                .callouts
                 .iter()
-                .filter(|call| !call.answered)
+                .filter(|call| !call.is_complete)
                 .map(|call| call.context)
                 .collect();
-            for (id, kept) in &mut memory.contexts {
+            for (id, state) in &mut memory.contexts {
                 // A plugin that waits for a callout gets the body after it; and elsewhere than in Lockgate, no body
                 // comes while the head is held.
-                let keeps = kept.properties.contains_key("lockgate.client.address") && !busy.contains(id);
+                let keeps = state.properties.contains_key("lockgate.client.address") && !busy.contains(id);
                 for (side, kind) in [
-                    (Side::Request, Buffer::RequestBody),
-                    (Side::Response, Buffer::ResponseBody),
+                    (Direction::Request, Buffer::RequestBody),
+                    (Direction::Response, Buffer::ResponseBody),
                 ] {
-                    let way = &mut kept.ways[side as usize];
-                    let stopped = kept.gone || kept.sent.is_some() || way.ended || way.holds_head && !keeps;
-                    if stopped || way.coming.is_empty() {
+                    let direction = &mut state.directions[side as usize];
+                    let stopped = state.is_deleted
+                        || state.local_response.is_some()
+                        || direction.ended
+                        || direction.headers_held && !keeps;
+                    if stopped || direction.incoming.is_empty() {
                         continue;
                     }
-                    let piece = way.coming.pop_front().unwrap_or_default();
-                    way.ended = way.coming.is_empty();
-                    let buffer = kept.buffers.entry(kind as u32).or_default();
-                    buffer.extend_from_slice(&piece);
-                    let (size, ended) = (buffer.len(), way.ended);
+                    let chunk = direction.incoming.pop_front().unwrap_or_default();
+                    direction.ended = direction.incoming.is_empty();
+                    let buffer = state.buffers.entry(kind as u32).or_default();
+                    buffer.extend_from_slice(&chunk);
+                    let (size, ended) = (buffer.len(), direction.ended);
                     memory.effective = *id;
                     return Some((*id, side, kind, size, ended));
                 }
@@ -60,23 +71,34 @@ impl<P: Hooks> Gateway<P> {
             return false;
         };
         let action = match side {
-            Side::Response => self.guest.response_body(id, size, ended),
+            Direction::Response => self.guest.response_body(id, size, ended),
             _ => self.guest.request_body(id, size, ended),
         };
         memory::with(|memory| {
-            let Some(kept) = memory.contexts.get_mut(&id) else {
+            let Some(state) = memory.contexts.get_mut(&id) else {
                 return;
             };
-            let way = &mut kept.ways[side as usize];
+            let direction = &mut state.directions[side as usize];
             if action == Action::Pause as u32 {
-                way.holds_body = true;
+                direction.body_held = true;
                 return;
             }
-            if way.holds_body {
-                (way.holds_head, way.holds_body) = (false, false);
+            if direction.body_held {
+                (direction.headers_held, direction.body_held) = (false, false);
             }
-            way.passed.append(kept.buffers.entry(kind as u32).or_default());
+            direction
+                .forwarded_bytes
+                .append(state.buffers.entry(kind as u32).or_default());
         });
         true
     }
+}
+
+/// The pieces as a host shows them: the end comes apart.
+pub(super) fn chunks_with_end(chunks: Vec<Vec<u8>>) -> VecDeque<Vec<u8>> {
+    let mut chunks_with_end: VecDeque<_> = chunks.into();
+    if !chunks_with_end.is_empty() {
+        chunks_with_end.push_back(Vec::new());
+    }
+    chunks_with_end
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Gateway, ROOT};
-use crate::guest::{Hooks, Side};
-use crate::memory::{self, Kept};
-use crate::wire::{Action, Buffer};
+use crate::abi::{Action, Buffer};
+use crate::guest::{Direction, Hooks};
+use crate::host::memory::{self, ContextState};
 
 /// A connection through the plugin, and what came out on both sides. Dropping it ends it.
 pub struct Connection<'g, P: Hooks> {
@@ -19,11 +19,11 @@ impl<P: Hooks> Gateway<P> {
         let id = memory::with(|memory| {
             let id = memory.contexts.keys().max().map_or(ROOT, |last| *last) + 1;
             let buffers = [Buffer::DownstreamData, Buffer::UpstreamData].map(|kind| (kind as u32, Vec::new()));
-            let kept = Kept {
+            let state = ContextState {
                 buffers: BTreeMap::from(buffers),
-                ..Kept::default()
+                ..ContextState::default()
             };
-            memory.contexts.insert(id, kept);
+            memory.contexts.insert(id, state);
             memory.effective = id;
             id
         });
@@ -36,34 +36,34 @@ impl<P: Hooks> Gateway<P> {
 impl<P: Hooks> Connection<'_, P> {
     /// Sends bytes from the client.
     pub fn from_client(&self, text: &str) {
-        self.data(Side::Downstream, text, false);
+        self.data(Direction::Downstream, text, false);
     }
 
     /// Sends bytes from the upstream.
     pub fn from_upstream(&self, text: &str) {
-        self.data(Side::Upstream, text, false);
+        self.data(Direction::Upstream, text, false);
     }
 
     /// Ends the client's side.
     pub fn close_by_client(&self) {
-        self.data(Side::Downstream, "", true);
+        self.data(Direction::Downstream, "", true);
         P::downstream_closed(&self.gateway.guest, self.id, 2);
     }
 
     /// Ends the upstream's side.
     pub fn close_by_upstream(&self) {
-        self.data(Side::Upstream, "", true);
+        self.data(Direction::Upstream, "", true);
         P::upstream_closed(&self.gateway.guest, self.id, 2);
     }
 
     /// What has gone on to the upstream.
     pub fn to_upstream(&self) -> String {
-        self.passed(0)
+        self.forwarded_bytes(0)
     }
 
     /// What has gone on to the client.
     pub fn to_client(&self) -> String {
-        self.passed(1)
+        self.forwarded_bytes(1)
     }
 
     /// Whether the plugin has closed it.
@@ -72,20 +72,20 @@ impl<P: Hooks> Connection<'_, P> {
             memory
                 .contexts
                 .get(&self.id)
-                .is_some_and(|kept| kept.sent.is_some() || kept.closed)
+                .is_some_and(|state| state.local_response.is_some() || state.closed)
         })
     }
 
-    fn passed(&self, way: usize) -> String {
+    fn forwarded_bytes(&self, direction: usize) -> String {
         memory::with(|memory| {
-            let kept = memory.contexts.entry(self.id).or_default();
-            String::from_utf8_lossy(&kept.ways[way].passed).into_owned()
+            let state = memory.contexts.entry(self.id).or_default();
+            String::from_utf8_lossy(&state.directions[direction].forwarded_bytes).into_owned()
         })
     }
 
-    fn data(&self, side: Side, text: &str, end: bool) {
-        let (kind, way) = match side {
-            Side::Upstream => (Buffer::UpstreamData as u32, 1),
+    fn data(&self, side: Direction, text: &str, end: bool) {
+        let (kind, direction) = match side {
+            Direction::Upstream => (Buffer::UpstreamData as u32, 1),
             _ => (Buffer::DownstreamData as u32, 0),
         };
         let size = memory::with(|memory| {
@@ -96,14 +96,14 @@ impl<P: Hooks> Connection<'_, P> {
         });
         let guest = &self.gateway.guest;
         let action = match side {
-            Side::Upstream => P::upstream_data(guest, self.id, size, end),
+            Direction::Upstream => P::upstream_data(guest, self.id, size, end),
             _ => P::downstream_data(guest, self.id, size, end),
         };
         if action == Action::Continue as u32 {
             memory::with(|memory| {
-                let kept = memory.contexts.entry(self.id).or_default();
-                let bytes = std::mem::take(kept.buffers.entry(kind).or_default());
-                kept.ways[way].passed.extend(bytes);
+                let state = memory.contexts.entry(self.id).or_default();
+                let bytes = std::mem::take(state.buffers.entry(kind).or_default());
+                state.directions[direction].forwarded_bytes.extend(bytes);
             });
         }
         self.gateway.settle();

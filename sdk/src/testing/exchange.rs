@@ -1,10 +1,10 @@
 //! A request that went into the plugin, and what became of it.
 
-use super::sending::pieces;
-use super::{Gateway, Script, answer, no_answer};
+use super::bodies::chunks_with_end;
+use super::{Gateway, ScriptedResponse, no_response, response};
+use crate::abi::{Action, Map};
 use crate::guest::Hooks;
-use crate::memory::{self, Kept, Sent};
-use crate::wire::{Action, Map};
+use crate::host::memory::{self, ContextState, LocalResponse};
 
 /// A request that has passed the plugin's request hook, and what became of it. Dropping it ends the request.
 pub struct Exchange<'g, P: Hooks> {
@@ -17,17 +17,19 @@ impl<'g, P: Hooks> Exchange<'g, P> {
         Exchange { gateway, id }
     }
 
-    fn look<T>(&self, look: impl FnOnce(&Kept) -> T) -> T {
-        memory::with(|memory| look(memory.contexts.entry(self.id).or_default()))
+    fn read<T>(&self, read: impl FnOnce(&ContextState) -> T) -> T {
+        memory::with(|memory| read(memory.contexts.entry(self.id).or_default()))
     }
 
-    fn sent<T>(&self, look: impl FnOnce(&Sent) -> T) -> Option<T> {
-        self.look(|kept| kept.sent.as_ref().map(look))
+    fn sent<T>(&self, read: impl FnOnce(&LocalResponse) -> T) -> Option<T> {
+        self.read(|state| state.local_response.as_ref().map(read))
     }
 
     /// Whether the request waits in the plugin or was answered by it.
     pub fn is_paused(&self) -> bool {
-        self.look(|kept| kept.sent.is_some() || kept.ways[0].holds_head || kept.ways[0].holds_body)
+        self.read(|state| {
+            state.local_response.is_some() || state.directions[0].headers_held || state.directions[0].body_held
+        })
     }
 
     /// The status of the plugin's own answer.
@@ -56,18 +58,18 @@ impl<'g, P: Hooks> Exchange<'g, P> {
 
     /// A header of the request as the upstream gets it; several values are joined by `, `.
     pub fn forwarded(&self, name: &str) -> Option<String> {
-        self.look(|kept| values(kept, Map::RequestHeaders, name))
+        self.read(|state| values(state, Map::RequestHeaders, name))
     }
 
     /// What of the body has gone on to the upstream.
     pub fn forwarded_body(&self) -> String {
-        self.look(|kept| String::from_utf8_lossy(&kept.ways[0].passed).into_owned())
+        self.read(|state| String::from_utf8_lossy(&state.directions[0].forwarded_bytes).into_owned())
     }
 
     /// A property as the next plugin finds it.
     pub fn property(&self, path: &str) -> Option<String> {
-        self.look(|kept| {
-            let value = kept.properties.get(path);
+        self.read(|state| {
+            let value = state.properties.get(path);
             value.map(|value| String::from_utf8_lossy(value).into_owned())
         })
     }
@@ -79,65 +81,65 @@ impl<'g, P: Hooks> Exchange<'g, P> {
             found.map(|(_, path)| path.clone()).unwrap_or_default()
         };
         memory::with(|memory| {
-            let own = memory.called.iter().filter(|call| call.context == self.id);
+            let own = memory.callouts.iter().filter(|call| call.context == self.id);
             own.map(|call| [call.upstream.as_str(), &path(&call.headers)].concat())
                 .collect()
         })
     }
 
     /// Answers this request's `index`th callout; a `status` of `None` is a failure.
-    pub fn answer_callout(&self, index: usize, status: Option<u16>, body: &str) {
+    pub fn respond_to_callout(&self, index: usize, status: Option<u16>, body: &str) {
         let id = memory::with(|memory| {
-            let mut own = memory.called.iter().filter(|call| call.context == self.id);
+            let mut own = memory.callouts.iter().filter(|call| call.context == self.id);
             own.nth(index).map_or(0, |call| call.id)
         });
-        let script = status.map_or_else(no_answer, answer).text(body);
-        self.gateway.give(id, script);
+        let script = status.map_or_else(no_response, response).text(body);
+        self.gateway.respond(id, script);
         self.gateway.settle();
     }
 
     /// Sends more of the request's body, the end of it when that is `None`.
     pub fn upload(&self, chunk: Option<&str>) {
         memory::with(|memory| {
-            let kept = memory.contexts.entry(self.id).or_default();
-            let coming = &mut kept.ways[0].coming;
-            coming.push_back(chunk.unwrap_or_default().as_bytes().to_vec());
+            let state = memory.contexts.entry(self.id).or_default();
+            let incoming = &mut state.directions[0].incoming;
+            incoming.push_back(chunk.unwrap_or_default().as_bytes().to_vec());
         });
         self.gateway.settle();
     }
 
     /// Sends a response's headers through the plugin.
-    pub fn respond(&self, status: u16, headers: &[(&str, &str)]) -> Answered {
+    pub fn respond(&self, status: u16, headers: &[(&str, &str)]) -> FilteredResponse {
         let script = headers
             .iter()
-            .fold(answer(status), |script, (name, value)| script.header(name, value));
-        self.send_back(script, false)
+            .fold(response(status), |script, (name, value)| script.header(name, value));
+        self.send_response(script, false)
     }
 
     /// Sends a whole response through the plugin.
-    pub fn respond_with(&self, script: Script) -> Answered {
+    pub fn respond_with(&self, script: ScriptedResponse) -> FilteredResponse {
         let is_all = script.body.is_empty();
-        self.send_back(script, is_all)
+        self.send_response(script, is_all)
     }
 
-    fn send_back(&self, script: Script, end: bool) -> Answered {
+    fn send_response(&self, script: ScriptedResponse, end: bool) -> FilteredResponse {
         let (headers, body) = script.into_parts();
         memory::with(|memory| {
-            let kept = memory.contexts.entry(self.id).or_default();
-            kept.maps.insert(Map::ResponseHeaders as u32, headers);
+            let state = memory.contexts.entry(self.id).or_default();
+            state.maps.insert(Map::ResponseHeaders as u32, headers);
             if !body.is_empty() {
-                kept.ways[1].coming = pieces(body.chunks(8).map(<[u8]>::to_vec).collect());
+                state.directions[1].incoming = chunks_with_end(body.chunks(8).map(<[u8]>::to_vec).collect());
             }
             memory.effective = self.id;
         });
         let paused = self.gateway.guest.response_headers(self.id, end) == Action::Pause as u32;
         memory::with(|memory| {
-            if let Some(kept) = memory.contexts.get_mut(&self.id) {
-                kept.ways[1].holds_head = paused;
+            if let Some(state) = memory.contexts.get_mut(&self.id) {
+                state.directions[1].headers_held = paused;
             }
         });
         self.gateway.settle();
-        Answered { id: self.id }
+        FilteredResponse { id: self.id }
     }
 }
 
@@ -145,25 +147,27 @@ impl<P: Hooks> Drop for Exchange<'_, P> {
     fn drop(&mut self) {
         self.gateway.enter(self.id);
         self.gateway.guest.log(self.id);
-        memory::with(|memory| memory.contexts.entry(self.id).or_default().gone = true);
+        memory::with(|memory| memory.contexts.entry(self.id).or_default().is_deleted = true);
         self.gateway.guest.delete(self.id);
         self.gateway.settle();
     }
 }
 
 /// A response that has passed the plugin's response hook. It shows what the plugin has made of it by now.
-pub struct Answered {
+pub struct FilteredResponse {
     id: u32,
 }
 
-impl Answered {
-    fn look<T>(&self, look: impl FnOnce(&Kept) -> T) -> T {
-        memory::with(|memory| look(memory.contexts.entry(self.id).or_default()))
+impl FilteredResponse {
+    fn read<T>(&self, read: impl FnOnce(&ContextState) -> T) -> T {
+        memory::with(|memory| read(memory.contexts.entry(self.id).or_default()))
     }
 
     /// Whether the response waits in the plugin or was replaced by it.
     pub fn is_paused(&self) -> bool {
-        self.look(|kept| kept.sent.is_some() || kept.ways[1].holds_head || kept.ways[1].holds_body)
+        self.read(|state| {
+            state.local_response.is_some() || state.directions[1].headers_held || state.directions[1].body_held
+        })
     }
 
     /// Its status.
@@ -173,17 +177,17 @@ impl Answered {
 
     /// A header of the response as the client gets it; several values are joined by `, `.
     pub fn header(&self, name: &str) -> Option<String> {
-        self.look(|kept| values(kept, Map::ResponseHeaders, name))
+        self.read(|state| values(state, Map::ResponseHeaders, name))
     }
 
     /// What of the body has gone on to the client.
     pub fn body(&self) -> String {
-        self.look(|kept| String::from_utf8_lossy(&kept.ways[1].passed).into_owned())
+        self.read(|state| String::from_utf8_lossy(&state.directions[1].forwarded_bytes).into_owned())
     }
 }
 
-fn values(kept: &Kept, map: Map, name: &str) -> Option<String> {
-    let map = kept.maps.get(&(map as u32))?;
+fn values(state: &ContextState, map: Map, name: &str) -> Option<String> {
+    let map = state.maps.get(&(map as u32))?;
     let values: Vec<_> = map
         .iter()
         .filter(|(known, _)| known == name)

@@ -1,161 +1,99 @@
 //! gRPC streams: what an upstream hears of the plugin, and what it says on its own.
 
-use std::time::Duration;
-
-use super::callouts::Due;
-use super::{Asked, Gateway};
-use crate::grpc_status::GrpcStatus;
+use super::pending::Due;
+use super::{CalloutRequest, Gateway, StreamEvent, StreamReply};
 use crate::guest::{GrpcEvent, Hooks};
-use crate::memory::{self, CallKind, Done, Pairs};
+use crate::host::memory::{self, CallKind, Pairs, StreamAction};
 
-pub(super) type StreamScript = Box<dyn FnMut(&Asked, Heard<'_>) -> Says>;
-
-/// What an upstream hears of a plugin on a gRPC stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heard<'a> {
-    /// The stream was opened.
-    Opened,
-    /// A message.
-    Message(&'a [u8]),
-    /// The plugin sends nothing more.
-    End,
-    /// The plugin has given the stream up. What is said to that reaches nobody.
-    Cancelled,
-}
-
-/// What an upstream says on a gRPC stream; [`says`] begins it.
-#[derive(Debug, Clone, Default)]
-pub struct Says {
-    metadata: Pairs,
-    messages: Vec<Vec<u8>>,
-    trailers: Pairs,
-    end: Option<(GrpcStatus, String)>,
-    delay: Duration,
-}
-
-/// Nothing yet.
-pub fn says() -> Says {
-    Says::default()
-}
-
-impl Says {
-    /// Adds a field of the initial metadata, which are sent with the first thing that is said.
-    pub fn metadata(mut self, name: &str, value: &str) -> Says {
-        self.metadata.push((name.to_owned(), value.as_bytes().to_vec()));
-        self
-    }
-
-    /// Adds a message.
-    pub fn message(mut self, message: impl Into<Vec<u8>>) -> Says {
-        self.messages.push(message.into());
-        self
-    }
-
-    /// Adds a field of the trailing metadata.
-    pub fn trailer(mut self, name: &str, value: &str) -> Says {
-        self.trailers.push((name.to_owned(), value.as_bytes().to_vec()));
-        self
-    }
-
-    /// Ends the stream well, behind the messages.
-    pub fn end(self) -> Says {
-        self.fail(GrpcStatus::OK, "")
-    }
-
-    /// Ends the stream with this status and what comes with it, behind the messages.
-    pub fn fail(mut self, status: impl Into<GrpcStatus>, message: &str) -> Says {
-        self.end = Some((status.into(), message.to_owned()));
-        self
-    }
-
-    /// Has it come later, but never before what was said before; see [`Gateway::advance`].
-    pub fn after(mut self, delay: Duration) -> Says {
-        self.delay = delay;
-        self
-    }
-
-    fn is_nothing(&self) -> bool {
-        self.metadata.is_empty() && self.messages.is_empty() && self.end.is_none()
-    }
-}
+pub(super) type StreamScript = Box<dyn FnMut(&CalloutRequest, StreamEvent<'_>) -> StreamReply>;
 
 impl<P: Hooks> Gateway<P> {
-    /// Says what an upstream does on gRPC streams: for each thing that it hears, what it says to that. Streams to an upstream
+    /// StreamReply what an upstream does on gRPC streams: for each thing that it hears, what it says to that. Streams to an upstream
     /// without such a script are never answered.
-    pub fn grpc_stream(self, upstream: &str, script: impl FnMut(&Asked, Heard<'_>) -> Says + 'static) -> Self {
+    pub fn grpc_stream(
+        self,
+        upstream: &str,
+        script: impl FnMut(&CalloutRequest, StreamEvent<'_>) -> StreamReply + 'static,
+    ) -> Self {
         self.streams.borrow_mut().insert(upstream.to_owned(), Box::new(script));
         self
     }
 
     /// Lets an upstream hear the next thing that the plugin has done on a stream.
-    pub(super) fn hear_next(&self) -> bool {
+    pub(super) fn deliver_stream_actions(&self) -> bool {
         let next = memory::with(|memory| {
             let now = memory.nanoseconds;
-            let call = memory.called.iter_mut().find(|call| !call.done.is_empty())?;
-            let done = call.done.pop_front()?;
-            Some((now, call.clone(), done))
+            let call = memory.callouts.iter_mut().find(|call| !call.actions.is_empty())?;
+            let actions = call.actions.pop_front()?;
+            Some((now, call.clone(), actions))
         });
-        let Some((now, call, done)) = next else { return false };
-        let heard = match &done {
-            Done::Opened => Heard::Opened,
-            Done::Sent(message) => Heard::Message(message),
-            Done::Ended => Heard::End,
-            Done::Cancelled => Heard::Cancelled,
+        let Some((now, call, actions)) = next else { return false };
+        let event = match &actions {
+            StreamAction::Opened => StreamEvent::Opened,
+            StreamAction::Sent(message) => StreamEvent::Message(message),
+            StreamAction::Ended => StreamEvent::End,
+            StreamAction::Cancelled => StreamEvent::Cancelled,
         };
         let mut streams = self.streams.borrow_mut();
         let Some(script) = streams.get_mut(&call.upstream) else {
             return true;
         };
-        let says = script(&Asked::of(&call), heard);
-        if !says.is_nothing() {
+        let says = script(&CalloutRequest::of(&call), event);
+        if !says.is_empty() {
             let mut all = self.due.borrow_mut();
             let own = all.iter().filter(|(_, id, _)| *id == call.id).map(|(due, ..)| *due);
             let earliest = own.max().unwrap_or(now);
             let due = now + u64::try_from(says.delay.as_nanos()).unwrap_or(0);
-            all.push((due.max(earliest), call.id, Due::Says(says)));
+            all.push((due.max(earliest), call.id, Due::StreamReply(says)));
         }
         true
     }
 
     /// Tells the plugin what an upstream says.
-    pub(super) fn say(&self, id: u32, says: Says) {
-        let began = memory::with(|memory| memory.open(id).map(|call| std::mem::replace(&mut call.began, true)));
-        let Some(began) = began else { return };
-        if !began {
+    pub(super) fn send_on_stream(&self, id: u32, says: StreamReply) {
+        let has_response_started = memory::with(|memory| {
+            memory
+                .open(id)
+                .map(|call| std::mem::replace(&mut call.has_response_started, true))
+        });
+        let Some(has_response_started) = has_response_started else {
+            return;
+        };
+        if !has_response_started {
             let count = says.metadata.len();
-            self.tell(id, (says.metadata, Vec::new()), GrpcEvent::Initial(count));
+            self.deliver_event(id, (says.metadata, Vec::new()), GrpcEvent::Initial(count));
         }
         for message in says.messages {
             let size = message.len();
-            self.tell(id, (Vec::new(), message), GrpcEvent::Message(size));
+            self.deliver_event(id, (Vec::new(), message), GrpcEvent::Message(size));
         }
         let Some((status, message)) = says.end else { return };
         let count = says.trailers.len();
-        self.tell(id, (says.trailers, Vec::new()), GrpcEvent::Trailing(count));
+        self.deliver_event(id, (says.trailers, Vec::new()), GrpcEvent::Trailing(count));
         memory::with(|memory| memory.call_status = (status.0, message.into_bytes()));
-        self.tell(id, (Vec::new(), Vec::new()), GrpcEvent::Closed(status.0));
+        self.deliver_event(id, (Vec::new(), Vec::new()), GrpcEvent::Closed(status.0));
         memory::with(|memory| {
             memory.call_status = (0, Vec::new());
             if let Some(call) = memory.open(id) {
-                call.answered = true;
+                call.is_complete = true;
             }
         });
     }
 
     /// One event, unless the plugin has given the stream up or is gone.
-    fn tell(&self, id: u32, answer: (Pairs, Vec<u8>), event: GrpcEvent) {
+    fn deliver_event(&self, id: u32, answer: (Pairs, Vec<u8>), event: GrpcEvent) {
         let context = memory::with(|memory| {
             let context = memory
                 .open(id)
                 .filter(|call| call.kind == CallKind::GrpcStream)?
                 .context;
-            let kept = memory.contexts.get(&context)?;
-            memory.answer = answer;
-            (!kept.gone).then_some(context)
+            let state = memory.contexts.get(&context)?;
+            memory.callout_response = answer;
+            (!state.is_deleted).then_some(context)
         });
         if let Some(context) = context {
             self.enter(context);
-            self.guest.grpc(context, id, event);
+            self.guest.on_grpc(context, id, event);
         }
     }
 }

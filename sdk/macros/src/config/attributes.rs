@@ -58,9 +58,9 @@ pub(crate) enum Default {
     /// What `Default` makes.
     OfType,
     /// This JSON.
-    Written(String),
+    Json(String),
     /// What this function makes.
-    Made(TokenStream),
+    Function(TokenStream),
 }
 
 /// Which attribute it is.
@@ -161,13 +161,13 @@ fn default(dialect: Dialect, meta: &ParseNestedMeta<'_>) -> syn::Result<Default>
     let input = meta.value()?;
     if dialect == Dialect::Serde {
         let function: Path = input.parse::<LitStr>()?.parse()?;
-        return Ok(Default::Made(function.into_token_stream()));
+        return Ok(Default::Function(function.into_token_stream()));
     }
     if input.peek(syn::Ident) && !input.peek(syn::LitBool) || input.peek(Token![::]) {
         let function: Path = input.parse()?;
-        return Ok(Default::Made(quote!(#function)));
+        return Ok(Default::Function(quote!(#function)));
     }
-    value(input).map(Default::Written)
+    value(input).map(Default::Json)
 }
 
 /// Calls `read` for every key; it says whether it knows it.

@@ -88,10 +88,10 @@ impl<'a> Fields<'a> {
         }
         let default = match (&about.default, self.has_default) {
             (Default::None, false) => quote!(None),
-            (Default::None, true) => quote!(Made(|| <Self as ::core::default::Default>::default().#ident)),
-            (Default::OfType, _) => quote!(Made(<#of as ::core::default::Default>::default)),
-            (Default::Written(json), _) => quote!(Written(#json)),
-            (Default::Made(make), _) => quote!(Made(#make)),
+            (Default::None, true) => quote!(Function(|| <Self as ::core::default::Default>::default().#ident)),
+            (Default::OfType, _) => quote!(Function(<#of as ::core::default::Default>::default)),
+            (Default::Json(json), _) => quote!(Json(#json)),
+            (Default::Function(make), _) => quote!(Function(#make)),
         };
         let is_secret = about.is_secret;
         let check = checks(of, about);
@@ -117,16 +117,16 @@ pub(crate) fn schema(own: &TokenStream, about: &Field) -> TokenStream {
             let members = text.trim().strip_prefix('{').and_then(|text| text.strip_suffix('}'));
             let members = members.unwrap_or_default().trim().to_owned();
             quote! {
-                ::lockgate_sdk::config::Schema::new(::lockgate_sdk::config::Kind::Written(#members))
+                ::lockgate_sdk::config::Schema::new(::lockgate_sdk::config::Kind::Raw(#members))
             }
         }
         None => quote!(#own::SCHEMA),
     };
     let mut schema = quote!(#base.described(#description));
     schema = match &about.default {
-        Default::None | Default::Made(_) => schema,
+        Default::None | Default::Function(_) => schema,
         Default::OfType => quote!(#schema.with_default(#own::DEFAULT)),
-        Default::Written(json) => quote!(#schema.with_default(#json)),
+        Default::Json(json) => quote!(#schema.with_default(#json)),
     };
     if about.min.is_some() || about.max.is_some() {
         let (min, max) = (
@@ -172,8 +172,8 @@ pub(crate) fn checks(of: &syn::Type, about: &Field) -> TokenStream {
         };
         let expected = between(what, &min, &max);
         checks.push(quote! {
-            if !::lockgate_sdk::config::Ranged::lies_within(value, #min, #max) {
-                return ::core::result::Result::Err(::lockgate_sdk::config::Unfit::Expected(#expected));
+            if !::lockgate_sdk::config::Bounded::is_within(value, #min, #max) {
+                return ::core::result::Result::Err(::lockgate_sdk::config::CheckError::Expected(#expected));
             }
         });
     }
@@ -186,7 +186,7 @@ pub(crate) fn checks(of: &syn::Type, about: &Field) -> TokenStream {
             .map_or_else(|| quote!(::core::primitive::usize::MAX), |max| quote!(#max));
         checks.push(quote! {
             if !::lockgate_sdk::config::has_length(value, #min, #max) {
-                return ::core::result::Result::Err(::lockgate_sdk::config::Unfit::Expected(#expected));
+                return ::core::result::Result::Err(::lockgate_sdk::config::CheckError::Expected(#expected));
             }
         });
     }
@@ -197,7 +197,7 @@ pub(crate) fn checks(of: &syn::Type, about: &Field) -> TokenStream {
         };
         checks.push(quote! {
             if !::lockgate_sdk::config::has_pattern(value, #pattern) {
-                return ::core::result::Result::Err(::lockgate_sdk::config::Unfit::Expected(#expected));
+                return ::core::result::Result::Err(::lockgate_sdk::config::CheckError::Expected(#expected));
             }
         });
     }

@@ -35,17 +35,17 @@ impl Case {
         })
     }
 
-    fn join(self, words: &[String]) -> String {
+    fn join(self, values: &[String]) -> String {
         let capital = |word: &String| word[..1].to_uppercase() + &word[1..];
         match self {
-            Case::Lower => words.concat(),
-            Case::Upper => words.concat().to_uppercase(),
-            Case::Pascal => words.iter().map(capital).collect(),
-            Case::Camel => words[..1].concat() + &words[1..].iter().map(capital).collect::<String>(),
-            Case::Snake => words.join("_"),
-            Case::ScreamingSnake => words.join("_").to_uppercase(),
-            Case::Kebab => words.join("-"),
-            Case::ScreamingKebab => words.join("-").to_uppercase(),
+            Case::Lower => values.concat(),
+            Case::Upper => values.concat().to_uppercase(),
+            Case::Pascal => values.iter().map(capital).collect(),
+            Case::Camel => values[..1].concat() + &values[1..].iter().map(capital).collect::<String>(),
+            Case::Snake => values.join("_"),
+            Case::ScreamingSnake => values.join("_").to_uppercase(),
+            Case::Kebab => values.join("-"),
+            Case::ScreamingKebab => values.join("-").to_uppercase(),
         }
     }
 }
@@ -54,31 +54,31 @@ impl Case {
 pub(crate) fn field(ident: &Ident, rename: Option<&LitStr>, case: Option<Case>) -> String {
     let name = ident.to_string();
     let name = name.strip_prefix("r#").unwrap_or(&name);
-    let words: Vec<String> = name
+    let values: Vec<String> = name
         .split('_')
         .filter(|word| !word.is_empty())
         .map(str::to_owned)
         .collect();
-    renamed(name, &words, rename, case)
+    renamed(name, &values, rename, case)
 }
 
 /// A variant's name.
 pub(crate) fn variant(ident: &Ident, rename: Option<&LitStr>, case: Option<Case>) -> String {
     let name = ident.to_string();
-    let mut words: Vec<String> = Vec::new();
+    let mut values: Vec<String> = Vec::new();
     for character in name.chars() {
-        match words.last_mut() {
+        match values.last_mut() {
             Some(word) if !character.is_uppercase() => word.push(character),
-            _ => words.push(character.to_lowercase().collect()),
+            _ => values.push(character.to_lowercase().collect()),
         }
     }
-    renamed(&name, &words, rename, case)
+    renamed(&name, &values, rename, case)
 }
 
-fn renamed(name: &str, words: &[String], rename: Option<&LitStr>, case: Option<Case>) -> String {
+fn renamed(name: &str, values: &[String], rename: Option<&LitStr>, case: Option<Case>) -> String {
     match (rename, case) {
         (Some(rename), _) => rename.value(),
-        (None, Some(case)) if !words.is_empty() => case.join(words),
+        (None, Some(case)) if !values.is_empty() => case.join(values),
         _ => name.to_owned(),
     }
 }

@@ -64,9 +64,9 @@ fn read<'a>(variant: &'a syn::Variant, container: &Container) -> syn::Result<Rea
 
 impl Read<'_> {
     /// As one of a few words.
-    fn word(&self) -> TokenStream {
+    fn enum_value(&self) -> TokenStream {
         let (name, description) = (&self.name, &self.about.description);
-        quote!(::lockgate_sdk::config::Word { name: #name, description: #description })
+        quote!(::lockgate_sdk::config::EnumValue { name: #name, description: #description })
     }
 
     /// The schema of its data; none for a variant without any.
@@ -118,16 +118,16 @@ fn schema_of(kind: TokenStream) -> TokenStream {
 }
 
 fn names_alone(variants: &[Read<'_>]) -> Parts {
-    let words = variants.iter().map(Read::word);
+    let values = variants.iter().map(Read::enum_value);
     let names = variants.iter().map(|variant| &variant.name);
     let arms = arms(&variants.iter().collect::<Vec<_>>(), None);
     let default = variants.iter().find(|variant| variant.about.is_default);
     let default = default.map_or_else(String::new, |variant| crate::json::quoted(&variant.name));
     Parts {
-        schema: schema_of(quote!(Words(&[#(#words),*]))),
+        schema: schema_of(quote!(Enum(&[#(#values),*]))),
         default: quote!(#default),
         reading: quote! {
-            match ::lockgate_sdk::config::chosen(value, &[#(#names),*])? { #arms }
+            match ::lockgate_sdk::config::choice(value, &[#(#names),*])? { #arms }
         },
     }
 }
@@ -160,9 +160,9 @@ fn external(variants: &[Read<'_>]) -> Parts {
     let (plain, rich): (Vec<&Read<'_>>, Vec<&Read<'_>>) = variants
         .iter()
         .partition(|variant| matches!(variant.data, Data::Nothing));
-    let words = plain.iter().map(|variant| variant.word());
-    let words = schema_of(quote!(Words(&[#(#words),*])));
-    let words = if plain.is_empty() { quote!() } else { quote!(#words,) };
+    let values = plain.iter().map(|variant| variant.enum_value());
+    let values = schema_of(quote!(Enum(&[#(#values),*])));
+    let values = if plain.is_empty() { quote!() } else { quote!(#values,) };
     let objects = rich.iter().map(|variant| {
         let (name, description) = (&variant.name, &variant.about.description);
         let data = variant.data_schema();
@@ -190,11 +190,11 @@ fn external(variants: &[Read<'_>]) -> Parts {
         }
     };
     let impossible = match plain.is_empty() {
-        true => quote!(::core::option::Option::None => ::core::result::Result::Err(value.unfit("an object")),),
+        true => quote!(::core::option::Option::None => ::core::result::Result::Err(value.mismatch("an object")),),
         false => quote!(),
     };
     Parts {
-        schema: schema_of(quote!(OneOf(&[#words #(#objects),*]))),
+        schema: schema_of(quote!(OneOf(&[#values #(#objects),*]))),
         default: quote!(""),
         reading: quote! {
             let (name, data) = ::lockgate_sdk::config::variant(value, &[#(#plain_names),*], &[#(#rich_names),*])?;
@@ -219,6 +219,6 @@ fn untagged(variants: &[Read<'_>], input: &DeriveInput) -> syn::Result<Parts> {
     Ok(Parts {
         schema: schema_of(quote!(AnyOf(&[#(#schemas),*]))),
         default: quote!(""),
-        reading: quote!(::lockgate_sdk::config::first(value, &[#(#readers),*])),
+        reading: quote!(::lockgate_sdk::config::untagged(value, &[#(#readers),*])),
     })
 }

@@ -1,0 +1,368 @@
+//! [`Heap`]: the memory of a module. Small, because every module carries it (libc's allocator is 11 KB, a fifth of a
+//! small plugin), and quick, because a hook allocates for every header that it reads. Only for one thread, as modules
+//! are.
+//!
+//! Sizes are rounded up to classes, four to a doubling, and each class keeps a list of its free blocks. Blocks are never
+//! joined: a module holds at most the sum of what it has needed of each class at once.
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::cell::{Cell, UnsafeCell};
+use std::ptr::{NonNull, null_mut};
+
+/// What every block's address and size are a multiple of.
+const ALIGNMENT: usize = 16;
+/// Up to here, a class for each multiple of [`ALIGNMENT`].
+const SMALL: usize = 128;
+const SMALL_CLASSES: usize = SMALL / ALIGNMENT;
+/// Up to 2 GiB, which is all that an allocation can ask for.
+const CLASSES: usize = SMALL_CLASSES + (31 - SMALL.ilog2() as usize) * 4;
+
+/// Where whole pages come from.
+pub(super) trait Pages {
+    /// What a piece is a multiple of, in bytes; a multiple of [`ALIGNMENT`].
+    const SIZE: usize;
+    /// The address of a new piece of this many bytes, to be used by nobody else, aligned to [`ALIGNMENT`]; none when there is
+    /// no more.
+    fn grow(&self, bytes: usize) -> Option<NonNull<u8>>;
+}
+
+/// A free block.
+struct Free {
+    next: *mut Free,
+}
+
+/// An allocator upon pages.
+pub(super) struct Heap<P> {
+    pages: P,
+    /// By class.
+    free: UnsafeCell<[*mut Free; CLASSES]>,
+    /// What was never handed out.
+    start: Cell<*mut u8>,
+    left: Cell<usize>,
+}
+
+impl<P: Pages> Heap<P> {
+    pub(super) const fn new(pages: P) -> Heap<P> {
+        Heap {
+            pages,
+            free: UnsafeCell::new([null_mut(); CLASSES]),
+            start: Cell::new(null_mut()),
+            left: Cell::new(0),
+        }
+    }
+
+    /// A block of this size, in one place of the module, as there are many that want one.
+    #[inline(never)]
+    fn allocate(&self, size: usize) -> *mut u8 {
+        let Some(class) = class_of(size) else { return null_mut() };
+        // SAFETY: one thread, and no reference into the table outlives a line; `class` is below `CLASSES`, and what is in
+        // a list is a block that nobody uses, with its next one in it.
+        unsafe {
+            let list = &mut (*self.free.get())[class];
+            if !(*list).is_null() {
+                let block = *list;
+                *list = (*block).next;
+                return block.cast();
+            }
+        }
+        self.carve(size_of_class(class))
+    }
+
+    /// A block of this size that nobody uses any more.
+    ///
+    /// # Safety
+    /// `take` has made it, for this size, and nobody uses it.
+    #[inline(never)]
+    unsafe fn free(&self, block: *mut u8, size: usize) {
+        if let Some(class) = class_of(size) {
+            // SAFETY: the caller's promise.
+            unsafe { self.push_free(block, class) };
+        }
+    }
+
+    /// A block of this class that nobody uses.
+    ///
+    /// # Safety
+    /// It has the size and alignment of its class, and is used by nobody.
+    unsafe fn push_free(&self, block: *mut u8, class: usize) {
+        let block: *mut Free = block.cast();
+        // SAFETY: as in `take`; the caller's promise makes the block big enough for a pointer.
+        unsafe {
+            let list = &mut (*self.free.get())[class];
+            (*block).next = *list;
+            *list = block;
+        }
+    }
+
+    /// A block from what was never handed out.
+    #[cold]
+    fn carve(&self, size: usize) -> *mut u8 {
+        if self.left.get() < size && !self.grow(size) {
+            return null_mut();
+        }
+        let block = self.start.get();
+        self.start.set(block.wrapping_add(size));
+        self.left.set(self.left.get() - size);
+        block
+    }
+
+    /// Gets pages, so that `size` bytes are left in one piece.
+    fn grow(&self, size: usize) -> bool {
+        let end = self.start.get().wrapping_add(self.left.get());
+        let missing = (size - self.left.get()).next_multiple_of(P::SIZE);
+        let Some(piece) = self.pages.grow(missing) else {
+            return false;
+        };
+        if piece.as_ptr() == end {
+            self.left.set(self.left.get() + missing);
+            return true;
+        }
+        self.free_remainder();
+        self.start.set(piece.as_ptr());
+        self.left.set(missing);
+        missing >= size || self.grow(size)
+    }
+
+    /// What is left goes to the lists, as somebody else's pages follow it.
+    fn free_remainder(&self) {
+        while self.left.get() >= ALIGNMENT {
+            let left = self.left.get();
+            let class = match class_of(left) {
+                Some(class) if size_of_class(class) == left => class,
+                Some(class) => class - 1,
+                None => CLASSES - 1,
+            };
+            let size = size_of_class(class);
+            let block = self.carve(size);
+            // SAFETY: it was never handed out, and has just been cut to the size of this class.
+            unsafe { self.push_free(block, class) };
+        }
+    }
+}
+
+/// The class that holds this many bytes; none for more than there can be.
+fn class_of(size: usize) -> Option<usize> {
+    let last = size.max(1) - 1;
+    if last < SMALL {
+        return Some(last / ALIGNMENT);
+    }
+    let doubling = last.ilog2() as usize;
+    let class = SMALL_CLASSES + (doubling - SMALL.ilog2() as usize) * 4 + (last >> (doubling - 2)) % 4;
+    (class < CLASSES).then_some(class)
+}
+
+fn size_of_class(class: usize) -> usize {
+    if class < SMALL_CLASSES {
+        return (class + 1) * ALIGNMENT;
+    }
+    let (doubling, step) = ((class - SMALL_CLASSES) / 4, (class - SMALL_CLASSES) % 4);
+    (SMALL / 4 * (step + 5)) << doubling
+}
+
+/// What is allocated for a layout that asks for more than [`ALIGNMENT`]: room to move, and to say from where.
+fn padded_size(layout: Layout) -> Option<usize> {
+    layout.size().checked_add(layout.align())
+}
+
+// SAFETY: blocks are as big as their class, which holds the layout; they are aligned to `ALIGNMENT`, and for more the block is
+// stretched and the address moved; a block is in a list or in use, never both. There is one thread.
+unsafe impl<P: Pages> GlobalAlloc for Heap<P> {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if layout.align() <= ALIGNMENT {
+            return self.allocate(layout.size());
+        }
+        let Some(size) = padded_size(layout) else {
+            return null_mut();
+        };
+        let block = self.allocate(size);
+        if block.is_null() {
+            return block;
+        }
+        // At least `ALIGNMENT` bytes in, so that the block's own address stands before what is handed out.
+        let moved = block.wrapping_add(layout.align() - (block as usize & (layout.align() - 1)));
+        // SAFETY: `moved` is between `ALIGNMENT` and `align` bytes behind `block`, so this is inside of it.
+        unsafe { moved.cast::<*mut u8>().sub(1).write(block) };
+        moved
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        if layout.align() <= ALIGNMENT {
+            // SAFETY: `alloc` took it for this size, and the caller no longer uses it.
+            return unsafe { self.free(pointer, layout.size()) };
+        }
+        // SAFETY: `alloc` has written there, for this layout, from where it moved.
+        let block = unsafe { pointer.cast::<*mut u8>().sub(1).read() };
+        if let Some(size) = padded_size(layout) {
+            // SAFETY: `alloc` took it for this size, and the caller no longer uses it.
+            unsafe { self.free(block, size) };
+        }
+    }
+
+    #[inline(never)]
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let (from, to) = (class_of(layout.size()), class_of(size));
+        if let (Some(from), Some(to)) = (from, to)
+            && layout.align() <= ALIGNMENT
+        {
+            if from == to {
+                return pointer;
+            }
+            // What was handed out last can grow where it is.
+            let (now, wanted) = (size_of_class(from), size_of_class(to));
+            if pointer.wrapping_add(now) == self.start.get() && (now..=now + self.left.get()).contains(&wanted) {
+                self.carve(wanted - now);
+                return pointer;
+            }
+        }
+        // SAFETY: the caller's layout with another size that the caller vouches for.
+        let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        // SAFETY: both blocks are as big as what is copied, and differ; the old one is no longer used.
+        unsafe {
+            let new = self.alloc(wanted);
+            if !new.is_null() {
+                new.copy_from_nonoverlapping(pointer, layout.size().min(size));
+                self.dealloc(pointer, layout);
+            }
+            new
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::alloc::System;
+    use std::cell::RefCell;
+
+    /// Pages of the test's own allocator, at addresses that follow each other until `jumps` says otherwise.
+    struct Arena {
+        base: *mut u8,
+        size: usize,
+        used: Cell<usize>,
+        jumps: RefCell<Vec<usize>>,
+    }
+
+    impl Arena {
+        fn new(size: usize) -> Arena {
+            let layout = Layout::from_size_align(size, 64).expect("a layout");
+            // SAFETY: its size is not zero. It is never given back: the test is short.
+            let base = unsafe { System.alloc(layout) };
+            Arena {
+                base,
+                size,
+                used: Cell::new(0),
+                jumps: RefCell::default(),
+            }
+        }
+    }
+
+    impl Pages for Arena {
+        const SIZE: usize = 4096;
+        fn grow(&self, bytes: usize) -> Option<NonNull<u8>> {
+            let at = self.used.get() + self.jumps.borrow_mut().pop().unwrap_or(0);
+            let end = at.checked_add(bytes)?;
+            (end <= self.size).then(|| self.used.set(end))?;
+            NonNull::new(self.base.wrapping_add(at))
+        }
+    }
+
+    #[test]
+    fn a_class_holds_what_it_is_for_and_wastes_at_most_a_fifth() {
+        for class in 0..CLASSES {
+            let size = size_of_class(class);
+            assert_eq!(class_of(size), Some(class));
+            assert_eq!(class_of(size + 1), (class + 1 < CLASSES).then_some(class + 1), "{size}");
+            assert_eq!(size % ALIGNMENT, 0);
+        }
+        assert_eq!(size_of_class(CLASSES - 1), 1 << 31);
+        for size in (SMALL..100_000).step_by(7) {
+            let held = size_of_class(class_of(size).expect("a class"));
+            assert!(held >= size && held * 4 <= size * 5 + 4 * ALIGNMENT, "{size} in {held}");
+        }
+    }
+
+    /// A thousand live blocks that come, grow, shrink and go at random, with a pattern in each.
+    #[test]
+    fn blocks_keep_their_bytes_and_never_overlap() {
+        let heap = Heap::new(Arena::new(64 << 20));
+        heap.pages.jumps.borrow_mut().extend([64, 0, 4096, 16, 0, 320, 64]);
+        let mut random = 7u64;
+        let mut next = |below: usize| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 33) as usize % below
+        };
+        let mut live: Vec<(*mut u8, Layout, u8)> = Vec::new();
+        // SAFETY: as the contract of an allocator wants it: each block with the layout it was made for.
+        unsafe {
+            for round in 0..60_000u32 {
+                let mark = round as u8;
+                let most = if next(50) == 0 { 40_000 } else { 300 };
+                let size = 1 + next(most);
+                match next(3) {
+                    0 if live.len() < 1000 => {
+                        let layout = Layout::from_size_align(size, 1 << next(7)).expect("a layout");
+                        let block = heap.alloc(layout);
+                        assert!(!block.is_null());
+                        assert_eq!(block as usize % layout.align(), 0);
+                        block.write_bytes(mark, size);
+                        live.push((block, layout, mark));
+                    }
+                    1 if !live.is_empty() => {
+                        let at = next(live.len());
+                        let (block, layout, mark) = live[at];
+                        let kept = size.min(layout.size());
+                        let block = heap.realloc(block, layout, size);
+                        assert!(std::slice::from_raw_parts(block, kept).iter().all(|byte| *byte == mark));
+                        block.write_bytes(mark, size);
+                        live[at] = (
+                            block,
+                            Layout::from_size_align(size, layout.align()).expect("a layout"),
+                            mark,
+                        );
+                    }
+                    _ if !live.is_empty() => {
+                        let (block, layout, mark) = live.swap_remove(next(live.len()));
+                        let bytes = std::slice::from_raw_parts(block, layout.size());
+                        assert!(bytes.iter().all(|byte| *byte == mark));
+                        heap.dealloc(block, layout);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_given_back_is_used_again() {
+        let heap = Heap::new(Arena::new(1 << 20));
+        // SAFETY: each block is given back with its own layout.
+        unsafe {
+            for round in 0..100_000usize {
+                let layout = Layout::from_size_align(1 + round % 20_000, 8).expect("a layout");
+                let block = heap.alloc(layout);
+                assert!(!block.is_null(), "in round {round}");
+                heap.dealloc(block, layout);
+            }
+        }
+        assert!(heap.pages.used.get() < 400_000, "{}", heap.pages.used.get());
+    }
+
+    #[test]
+    fn what_was_handed_out_last_grows_in_place_and_no_memory_is_told() {
+        let heap = Heap::new(Arena::new(65536));
+        // SAFETY: each block is used with its own layout.
+        unsafe {
+            let layout = Layout::from_size_align(100, 1).expect("a layout");
+            let block = heap.alloc(layout);
+            assert_eq!(heap.realloc(block, layout, 1000), block);
+            let more = Layout::from_size_align(1000, 1).expect("a layout");
+            let other = heap.alloc(layout);
+            assert_ne!(heap.realloc(block, more, 2000), block);
+            assert_eq!(heap.realloc(other, layout, 1 << 20), null_mut());
+            assert_eq!(
+                heap.alloc(Layout::from_size_align(1 << 40, 1).expect("a layout")),
+                null_mut()
+            );
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! The host of native builds: the same functions as `ffi`, answered from this thread's memory. It exists so
+//! that plugins link and can be tested without wasm; `testing` is the way to it. It imitates no timing, no
+//! limits and no other plugins.
+
+mod callouts;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+
+pub(crate) use callouts::{
+    CallKind, SentCallout, StreamAction, call_status, grpc_call, grpc_cancel, grpc_close, grpc_send, grpc_stream,
+    http_call,
+};
+
+use crate::abi::{Buffer, Direction, LogLevel, Map, MetricKind, Status};
+
+/// What a foreign function does in a test.
+pub(crate) type Foreign = Box<dyn FnMut(&[u8]) -> Result<Vec<u8>, Status>>;
+
+/// Headers as the host keeps them.
+pub(crate) type Pairs = Vec<(String, Vec<u8>)>;
+
+/// A local response as the plugin sent it.
+#[derive(Debug, Clone)]
+pub(crate) struct LocalResponse {
+    pub(crate) status: u32,
+    pub(crate) details: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// One direction of a stream.
+#[derive(Debug, Default)]
+pub(crate) struct DirectionState {
+    /// Pieces of the body that have not been shown to the plugin; the last one is the end.
+    pub(crate) incoming: VecDeque<Vec<u8>>,
+    /// The plugin holds the head.
+    pub(crate) headers_held: bool,
+    /// The plugin holds the body.
+    pub(crate) body_held: bool,
+    /// The plugin has let go what it held.
+    pub(crate) resumed: bool,
+    /// What went on.
+    pub(crate) forwarded_bytes: Vec<u8>,
+    /// The end was shown.
+    pub(crate) ended: bool,
+}
+
+/// What belongs to one context.
+#[derive(Debug, Default)]
+pub(crate) struct ContextState {
+    pub(crate) maps: BTreeMap<u32, Pairs>,
+    pub(crate) buffers: BTreeMap<u32, Vec<u8>>,
+    pub(crate) properties: BTreeMap<String, Vec<u8>>,
+    pub(crate) local_response: Option<LocalResponse>,
+    pub(crate) directions: [DirectionState; 2],
+    pub(crate) is_deleted: bool,
+    /// The plugin has closed the connection.
+    pub(crate) closed: bool,
+}
+
+/// Everything that a host knows.
+#[derive(Default)]
+pub(crate) struct Memory {
+    pub(crate) log: Vec<(LogLevel, String)>,
+    pub(crate) contexts: BTreeMap<u32, ContextState>,
+    pub(crate) effective: u32,
+    pub(crate) shared: BTreeMap<String, (Vec<u8>, u32)>,
+    pub(crate) metrics: Vec<(MetricKind, String, u64)>,
+    pub(crate) queues: Vec<(String, VecDeque<Vec<u8>>)>,
+    pub(crate) foreign: BTreeMap<String, Foreign>,
+    pub(crate) callouts: Vec<SentCallout>,
+    /// The answer that is being given to a callout.
+    pub(crate) callout_response: (Pairs, Vec<u8>),
+    /// Its status, and what came with it.
+    pub(crate) call_status: (u32, Vec<u8>),
+    pub(crate) configuration: Vec<u8>,
+    pub(crate) tick: u32,
+    pub(crate) nanoseconds: u64,
+    pub(crate) next_tick: u64,
+    pub(crate) random: u64,
+    /// Calls that are answered with a status, whatever their arguments are; by their names in the ABI.
+    pub(crate) faults: BTreeMap<&'static str, Status>,
+}
+
+impl Memory {
+    /// What belongs to the context in whose name the plugin speaks.
+    pub(crate) fn current(&mut self) -> &mut ContextState {
+        self.contexts.entry(self.effective).or_default()
+    }
+
+    fn map(&mut self, map: Map) -> Option<&mut Pairs> {
+        match map {
+            Map::CallHeaders | Map::GrpcInitial | Map::GrpcTrailing => Some(&mut self.callout_response.0),
+            Map::CallTrailers => None,
+            other => self.current().maps.get_mut(&(other as u32)),
+        }
+    }
+
+    fn bytes(&mut self, kind: Buffer) -> Option<&mut Vec<u8>> {
+        match kind {
+            Buffer::CallBody | Buffer::GrpcMessage => Some(&mut self.callout_response.1),
+            Buffer::Configuration => Some(&mut self.configuration),
+            other => self.current().buffers.get_mut(&(other as u32)),
+        }
+    }
+}
+
+thread_local! {
+    static MEMORY: RefCell<Memory> = RefCell::default();
+}
+
+/// Looks at or changes what the host knows. Not to be nested.
+pub(crate) fn with<T>(look: impl FnOnce(&mut Memory) -> T) -> T {
+    MEMORY.with_borrow_mut(look)
+}
+
+/// One host call: fails when a fault is set for it, and otherwise runs.
+fn call<T>(name: &str, run: impl FnOnce(&mut Memory) -> Result<T, Status>) -> Result<T, Status> {
+    with(|memory| match memory.faults.get(name) {
+        Some(status) => Err(*status),
+        None => run(memory),
+    })
+}
+
+/// As [`call`]; what does not exist is `None`.
+fn find<T>(name: &str, run: impl FnOnce(&mut Memory) -> Option<T>) -> Result<Option<T>, Status> {
+    match call(name, |memory| Ok(run(memory))) {
+        Err(Status::NotFound) => Ok(None),
+        result => result,
+    }
+}
+
+/// Host and plugin agree on pairs; bytes that are none come from a fault in the SDK, and are told as such.
+fn owned_pairs(bytes: &[u8]) -> Result<Vec<(String, String)>, Status> {
+    let pairs = crate::abi::pairs::decode(bytes).ok_or(Status::ParseFailure)?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(pairs
+        .into_iter()
+        .map(|(name, value)| (text(name), text(value)))
+        .collect())
+}
+
+pub(crate) fn log(level: LogLevel, message: &str) {
+    // A line that the host refuses has nowhere to be told.
+    let _ = call("proxy_log", |memory| {
+        memory.log.push((level, message.to_owned()));
+        Ok(())
+    });
+}
+
+pub(crate) fn log_level() -> Result<u32, Status> {
+    call("proxy_get_log_level", |_| Ok(0))
+}
+
+pub(crate) fn time_nanoseconds() -> Result<u64, Status> {
+    call("proxy_get_current_time_nanoseconds", |memory| Ok(memory.nanoseconds))
+}
+
+pub(crate) fn set_tick_period(milliseconds: u32) -> Result<(), Status> {
+    call("proxy_set_tick_period_milliseconds", |memory| {
+        memory.tick = milliseconds;
+        memory.next_tick = memory.nanoseconds + u64::from(milliseconds) * 1_000_000;
+        Ok(())
+    })
+}
+
+pub(crate) fn buffer(kind: Buffer, start: usize, max: usize) -> Result<Option<Vec<u8>>, Status> {
+    find("proxy_get_buffer_bytes", |memory| {
+        let bytes = memory.bytes(kind)?;
+        let rest = bytes.get(start..).unwrap_or_default();
+        Some(rest[..rest.len().min(max)].to_vec())
+    })
+}
+
+pub(crate) fn set_buffer(kind: Buffer, start: usize, size: usize, bytes: &[u8]) -> Result<(), Status> {
+    call("proxy_set_buffer_bytes", |memory| {
+        let body = memory.bytes(kind).ok_or(Status::NotFound)?;
+        let start = start.min(body.len());
+        let end = start.saturating_add(size).min(body.len());
+        body.splice(start..end, bytes.iter().copied());
+        Ok(())
+    })
+}
+
+pub(crate) fn headers(map: Map) -> Result<Option<Vec<u8>>, Status> {
+    find("proxy_get_header_map_pairs", |memory| {
+        memory.map(map).map(|map| crate::abi::pairs::encode(map))
+    })
+}
+
+pub(crate) fn set_headers(map: Map, pairs: &[u8]) -> Result<(), Status> {
+    call("proxy_set_header_map_pairs", |memory| {
+        let pairs = owned_pairs(pairs)?;
+        *memory.map(map).ok_or(Status::BadArgument)? = pairs
+            .into_iter()
+            .map(|(name, value)| (name, value.into_bytes()))
+            .collect();
+        Ok(())
+    })
+}
+
+pub(crate) fn header(map: Map, name: &str) -> Result<Option<Vec<u8>>, Status> {
+    find("proxy_get_header_map_value", |memory| {
+        let map = memory.map(map)?;
+        map.iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.clone())
+    })
+}
+
+pub(crate) fn add_header(map: Map, name: &str, value: &[u8]) -> Result<(), Status> {
+    call("proxy_add_header_map_value", |memory| {
+        let map = memory.map(map).ok_or(Status::BadArgument)?;
+        map.push((name.to_ascii_lowercase(), value.to_vec()));
+        Ok(())
+    })
+}
+
+pub(crate) fn set_header(map: Map, name: &str, value: &[u8]) -> Result<(), Status> {
+    call("proxy_replace_header_map_value", |memory| {
+        let map = memory.map(map).ok_or(Status::BadArgument)?;
+        map.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        map.push((name.to_ascii_lowercase(), value.to_vec()));
+        Ok(())
+    })
+}
+
+pub(crate) fn remove_header(map: Map, name: &str) -> Result<(), Status> {
+    call("proxy_remove_header_map_value", |memory| {
+        let map = memory.map(map).ok_or(Status::BadArgument)?;
+        map.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        Ok(())
+    })
+}
+
+pub(crate) fn continue_stream(direction: Direction) -> Result<(), Status> {
+    call("proxy_continue_stream", |memory| {
+        memory.current().directions[direction as usize & 1].resumed = true;
+        Ok(())
+    })
+}
+
+pub(crate) fn close_stream(_direction: Direction) -> Result<(), Status> {
+    call("proxy_close_stream", |memory| {
+        memory.current().closed = true;
+        Ok(())
+    })
+}
+
+pub(crate) fn send_local_response(
+    status: u32,
+    details: &str,
+    headers: &[u8],
+    body: &[u8],
+    _grpc_status: i32,
+) -> Result<(), Status> {
+    call("proxy_send_local_response", |memory| {
+        let headers = owned_pairs(headers)?;
+        memory.current().local_response.get_or_insert(LocalResponse {
+            status,
+            details: details.to_owned(),
+            headers,
+            body: body.to_vec(),
+        });
+        Ok(())
+    })
+}
+
+pub(crate) fn shared_data(key: &str) -> Result<Option<(Vec<u8>, u32)>, Status> {
+    find("proxy_get_shared_data", |memory| memory.shared.get(key).cloned())
+}
+
+pub(crate) fn set_shared_data(key: &str, value: &[u8], cas: u32) -> Result<(), Status> {
+    call("proxy_set_shared_data", |memory| {
+        let now = memory.shared.get(key).map_or(0, |(_, cas)| *cas);
+        if cas != 0 && cas != now {
+            return Err(Status::CasMismatch);
+        }
+        memory.shared.insert(key.to_owned(), (value.to_vec(), now + 1));
+        Ok(())
+    })
+}
+
+pub(crate) fn define_metric(kind: MetricKind, name: &str) -> Result<u32, Status> {
+    call("proxy_define_metric", |memory| {
+        if let Some(known) = memory.metrics.iter().position(|(_, other, _)| other == name) {
+            return Ok(known as u32);
+        }
+        memory.metrics.push((kind, name.to_owned(), 0));
+        Ok(memory.metrics.len() as u32 - 1)
+    })
+}
+
+pub(crate) fn increment_metric(id: u32, offset: i64) -> Result<(), Status> {
+    call("proxy_increment_metric", |memory| {
+        let (_, _, value) = memory.metrics.get_mut(id as usize).ok_or(Status::NotFound)?;
+        *value = value.saturating_add_signed(offset);
+        Ok(())
+    })
+}
+
+pub(crate) fn record_metric(id: u32, value: u64) -> Result<(), Status> {
+    call("proxy_record_metric", |memory| {
+        let (_, _, known) = memory.metrics.get_mut(id as usize).ok_or(Status::NotFound)?;
+        *known = value;
+        Ok(())
+    })
+}
+
+pub(crate) fn metric(id: u32) -> Result<u64, Status> {
+    call("proxy_get_metric", |memory| {
+        memory
+            .metrics
+            .get(id as usize)
+            .map(|(_, _, value)| *value)
+            .ok_or(Status::NotFound)
+    })
+}
+
+pub(crate) fn property(path: &str) -> Result<Option<Vec<u8>>, Status> {
+    find("proxy_get_property", |memory| {
+        memory.current().properties.get(path).cloned()
+    })
+}
+
+pub(crate) fn set_property(path: &str, value: &[u8]) -> Result<(), Status> {
+    call("proxy_set_property", |memory| {
+        memory.current().properties.insert(path.to_owned(), value.to_vec());
+        Ok(())
+    })
+}
+
+pub(crate) fn call_foreign_function(name: &str, argument: &[u8]) -> Result<Vec<u8>, Status> {
+    let fault = with(|memory| memory.faults.get("proxy_call_foreign_function").copied());
+    if let Some(status) = fault {
+        return Err(status);
+    }
+    // Out of the table while it runs, so that a test's function may look at the host itself.
+    let mut function = with(|memory| memory.foreign.remove(name)).ok_or(Status::NotFound)?;
+    let answer = function(argument);
+    with(|memory| memory.foreign.insert(name.to_owned(), function));
+    answer
+}
+
+pub(crate) fn set_effective_context(id: u32) -> Result<(), Status> {
+    call("proxy_set_effective_context", |memory| {
+        if !memory.contexts.contains_key(&id) {
+            return Err(Status::BadArgument);
+        }
+        memory.effective = id;
+        Ok(())
+    })
+}
+
+pub(crate) fn register_queue(name: &str) -> Result<u32, Status> {
+    call("proxy_register_shared_queue", |memory| {
+        if let Some(known) = memory.queues.iter().position(|(other, _)| other == name) {
+            return Ok(known as u32);
+        }
+        memory.queues.push((name.to_owned(), VecDeque::new()));
+        Ok(memory.queues.len() as u32 - 1)
+    })
+}
+
+pub(crate) fn resolve_queue(_vm: &str, name: &str) -> Result<u32, Status> {
+    call("proxy_resolve_shared_queue", |memory| {
+        let known = memory.queues.iter().position(|(other, _)| other == name);
+        known.map(|id| id as u32).ok_or(Status::NotFound)
+    })
+}
+
+pub(crate) fn enqueue(id: u32, message: &[u8]) -> Result<(), Status> {
+    call("proxy_enqueue_shared_queue", |memory| {
+        let (_, queue) = memory.queues.get_mut(id as usize).ok_or(Status::NotFound)?;
+        queue.push_back(message.to_vec());
+        Ok(())
+    })
+}
+
+pub(crate) fn dequeue(id: u32) -> Result<Vec<u8>, Status> {
+    call("proxy_dequeue_shared_queue", |memory| {
+        let (_, queue) = memory.queues.get_mut(id as usize).ok_or(Status::NotFound)?;
+        queue.pop_front().ok_or(Status::Empty)
+    })
+}
+
+/// Repeatable: a linear congruential generator, mixed.
+pub(crate) fn random() -> Result<u64, Status> {
+    call("random_get", |memory| {
+        memory.random = memory.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        Ok(memory.random ^ memory.random >> 29)
+    })
+}

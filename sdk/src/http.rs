@@ -1,0 +1,11 @@
+//! The HTTP message in hand: request, response, headers, body, the plugin's own reply, and what is read out of them.
+
+pub(crate) mod body;
+pub mod cookies;
+pub(crate) mod headers;
+pub(crate) mod message;
+pub mod query;
+pub(crate) mod reply;
+pub(crate) mod request;
+pub(crate) mod response;
+pub mod template;

@@ -1,0 +1,12 @@
+//! What a host offers beside the message in hand: its clock, properties, shared data, queues, metrics, the log, and foreign
+//! functions, Lockgate's own among them.
+
+pub mod cache;
+pub(crate) mod clock;
+pub mod counter;
+pub mod foreign;
+pub(crate) mod logging;
+pub mod metrics;
+pub mod property;
+pub(crate) mod queue;
+pub mod shared;

@@ -1,0 +1,179 @@
+//! Properties: what the host knows about a request beyond its headers, and what plugins tell each other.
+
+use std::marker::PhantomData;
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::error::{Error, Result};
+use crate::host;
+
+/// The name of the consumer that an auth plugin has found.
+pub const CONSUMER_NAME: Property<String> = Property::new("lockgate.consumer.name");
+/// The groups of the consumer, separated by commas.
+pub const CONSUMER_GROUPS: Property<String> = Property::new("lockgate.consumer.groups");
+/// The upstream that the request goes to; may be set in the request phase.
+pub const UPSTREAM: Property<String> = Property::new("lockgate.upstream");
+/// The route that the request has matched.
+pub const ROUTE: Property<String> = Property::new("route_name");
+/// The id of the request, as in the logs.
+pub const REQUEST_ID: Property<String> = Property::new("request\0id");
+/// When the request began.
+pub const REQUEST_TIME: Property<SystemTime> = Property::new("request\0time");
+/// The protocol of the request, like `HTTP/1.1`.
+pub const PROTOCOL: Property<String> = Property::new("request\0protocol");
+/// The status of the response.
+pub const RESPONSE_CODE: Property<i64> = Property::new("response\0code");
+/// The peer of the connection, with its port.
+pub const SOURCE_ADDRESS: Property<String> = Property::new("source\0address");
+/// The configured name of this plugin.
+pub const PLUGIN_NAME: Property<String> = Property::new("plugin_name");
+
+pub(crate) const CLIENT_ADDRESS: Property<String> = Property::new("lockgate.client.address");
+
+/// A property with the type of its value.
+#[derive(Debug, Clone, Copy)]
+pub struct Property<T> {
+    path: &'static str,
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T: PropertyValue> Property<T> {
+    /// Names a property. The parts of a standard path are separated by NUL (`"source\0address"`); names that plugins
+    /// give (`"lockgate.…"`, `"acme.risk"`) are one part, with dots in it.
+    pub const fn new(path: &'static str) -> Property<T> {
+        Property {
+            path,
+            kind: PhantomData,
+        }
+    }
+
+    /// The value; `None` where the host has none.
+    pub fn value(&self) -> Result<Option<T>> {
+        match host::property(self.path).map_err(Error::host("proxy_get_property"))? {
+            Some(bytes) => T::decode(bytes).map(Some).ok_or(Error::Malformed("proxy_get_property")),
+            None => Ok(None),
+        }
+    }
+
+    /// Sets the value for the plugins behind this one.
+    ///
+    /// # Errors
+    /// `BAD_ARGUMENT` where the host knows better, as for the name of an upstream that does not exist.
+    pub fn set(&self, value: &T) -> Result<()> {
+        host::set_property(self.path, &value.encode()).map_err(Error::host("proxy_set_property"))
+    }
+}
+
+/// The address of the real client: what Lockgate has found behind trusted proxies, and elsewhere the connection's
+/// peer. An IPv4 address written as IPv6 comes as IPv4.
+pub fn client_address() -> Result<Option<IpAddr>> {
+    let text = match CLIENT_ADDRESS.value()? {
+        Some(text) if !text.is_empty() => Some(text),
+        _ => SOURCE_ADDRESS.value()?,
+    };
+    Ok(text.and_then(|text| parse_address(&text)))
+}
+
+/// Reads `1.2.3.4`, `1.2.3.4:80`, `::1` or `[::1]:80`.
+fn parse_address(text: &str) -> Option<IpAddr> {
+    let address = text
+        .parse::<IpAddr>()
+        .or_else(|_| text.parse::<std::net::SocketAddr>().map(|address| address.ip()));
+    address.ok().map(|address| address.to_canonical())
+}
+
+/// What a property can hold, in the ABI's encoding.
+pub trait PropertyValue: Sized {
+    /// Reads the host's bytes; `None` when they are of another type.
+    fn decode(bytes: Vec<u8>) -> Option<Self>;
+    /// The bytes for the host.
+    fn encode(&self) -> Vec<u8>;
+}
+
+impl PropertyValue for String {
+    fn decode(bytes: Vec<u8>) -> Option<String> {
+        Some(crate::text::lossy(bytes))
+    }
+    fn encode(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+}
+
+impl PropertyValue for Vec<u8> {
+    fn decode(bytes: Vec<u8>) -> Option<Vec<u8>> {
+        Some(bytes)
+    }
+    fn encode(&self) -> Vec<u8> {
+        self.clone()
+    }
+}
+
+impl PropertyValue for i64 {
+    fn decode(bytes: Vec<u8>) -> Option<i64> {
+        Some(i64::from_le_bytes(bytes.try_into().ok()?))
+    }
+    fn encode(&self) -> Vec<u8> {
+        self.to_le_bytes().to_vec()
+    }
+}
+
+impl PropertyValue for u64 {
+    fn decode(bytes: Vec<u8>) -> Option<u64> {
+        Some(u64::from_le_bytes(bytes.try_into().ok()?))
+    }
+    fn encode(&self) -> Vec<u8> {
+        self.to_le_bytes().to_vec()
+    }
+}
+
+impl PropertyValue for bool {
+    fn decode(bytes: Vec<u8>) -> Option<bool> {
+        match bytes[..] {
+            [0] => Some(false),
+            [1] => Some(true),
+            _ => None,
+        }
+    }
+    fn encode(&self) -> Vec<u8> {
+        vec![u8::from(*self)]
+    }
+}
+
+impl PropertyValue for SystemTime {
+    fn decode(bytes: Vec<u8>) -> Option<SystemTime> {
+        let nanoseconds = i64::decode(bytes)?;
+        UNIX_EPOCH.checked_add(Duration::from_nanos(u64::try_from(nanoseconds).ok()?))
+    }
+    fn encode(&self) -> Vec<u8> {
+        let since = self.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        i64::try_from(since).unwrap_or(i64::MAX).encode()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_with_and_without_a_port() {
+        let v4: IpAddr = "192.0.2.7".parse().expect("an address");
+        for text in [
+            "192.0.2.7",
+            "192.0.2.7:443",
+            "::ffff:192.0.2.7",
+            "[::ffff:192.0.2.7]:443",
+        ] {
+            assert_eq!(parse_address(text), Some(v4), "{text}");
+        }
+        assert_eq!(parse_address("[2001:db8::1]:80"), "2001:db8::1".parse().ok());
+        assert_eq!(parse_address("unix:/run/socket"), None);
+    }
+
+    #[test]
+    fn values_of_the_wrong_size_are_no_values() {
+        assert_eq!(i64::decode(vec![1, 0, 0, 0, 0, 0, 0, 0]), Some(1));
+        assert_eq!(i64::decode(vec![1]), None);
+        assert_eq!(bool::decode(vec![2]), None);
+        assert_eq!(SystemTime::decode((-1i64).to_le_bytes().to_vec()), None);
+    }
+}
