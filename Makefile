@@ -9,25 +9,28 @@ help: ## say what can be made
 setup: ## get what is missing: a C compiler, the wasm target
 	@scripts/setup
 
-build: setup plugins ## target/release/lockgate and target/plugins/NAME.wasm
+build: setup plugins ## what ships: target/release/lockgate, optimised, and target/plugins/NAME.wasm
 	@cargo build --release -p lockgate
 
 plugins: setup ## target/plugins/NAME.wasm alone
 	@scripts/build-plugins
 
-run: build ## serve examples/quickstart and print requests to try
+run: setup ## serve examples/quickstart and print requests to try
+	@scripts/build-gateway
+	@scripts/build-plugins plugins/*/
 	@examples/quickstart/run
 
 test: setup ## everything that CI runs: format, lints, unit and end-to-end tests
 	@scripts/test
 
-docs: build ## write docs/configuration.md anew, from the schema
+docs: setup plugins ## write docs/configuration.md anew, from the schema
+	@scripts/build-gateway
 	@RECORD=1 cargo test --profile fast --workspace --test documented
 
 conformance: setup ## run every conformance case here and in Envoy, and write docs/conformance.md anew
 	@scripts/build-guests
-	@cargo build --profile fast -p lockgate
-	@RECORD=1 LOCKGATE_BIN=$${LOCKGATE_BIN:-$(CURDIR)/target/fast/lockgate} cargo test --profile fast -p lockgate-tests --test conformance
+	@scripts/build-gateway
+	@RECORD=1 cargo test --profile fast --workspace --test conformance
 
 # make fuzz SECONDS=3600 SEED=7
 fuzz: setup ## arbitrary bytes at the codecs, every host call and the loader of modules

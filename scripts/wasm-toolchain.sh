@@ -1,7 +1,8 @@
 # Sourced by the scripts that need the wasm target. Defines
 #
 #   wasm_ensure   gets what is missing of the chosen toolchain
-#   wasm_cargo    `cargo …` for wasm32-wasip1, with the target directory in $wasm_target_dir
+#   wasm_cargo    `cargo …` for wasm32-wasip1
+#   wasm_target_dir   says which target directory that uses
 #
 # There are two ways to the target. `rustup` downloads a ready standard library. `debian` needs no
 # download beyond Debian's packages: a rustc with its library source, an lld with wasm-ld, wasi-libc;
@@ -61,17 +62,21 @@ wasm_ensure() {
   debian_install
 }
 
+# A target directory of its own keeps the two compilers from undoing each other's work.
+wasm_target_dir() {
+  local way
+  way=$(wasm_way)
+  if [[ $way == rustup ]]; then echo "$target_dir"; else echo "$target_dir/debian"; fi
+}
+
 wasm_cargo() {
   local way
   way=$(wasm_way)
   if [[ $way == rustup ]]; then
-    wasm_target_dir=$target_dir
     (cd "$wasm_root" && cargo "$@" --target "$wasm_target")
   else
-    # RUSTC_BOOTSTRAP lets a stable cargo and rustc take -Zbuild-std. A target directory of its own
-    # keeps the two compilers from undoing each other's work.
-    wasm_target_dir=$target_dir/debian
-    (cd "$wasm_root" && RUSTC=$debian_rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$wasm_target_dir \
+    # RUSTC_BOOTSTRAP lets a stable cargo and rustc take -Zbuild-std.
+    (cd "$wasm_root" && RUSTC=$debian_rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(wasm_target_dir) \
       CARGO_TARGET_WASM32_WASIP1_LINKER=$(debian_linker) \
       CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-L native=$debian_wasi_libc" \
       cargo "$@" --target "$wasm_target" -Zbuild-std=std,panic_abort)

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 /// The path of the binary under test.
 #[must_use]
 pub fn binary() -> PathBuf {
-    built("LOCKGATE_BIN", "release/lockgate")
+    built("LOCKGATE_BIN", "fast/lockgate")
 }
 
 /// Runs the binary to its end.
@@ -22,5 +22,5 @@ pub fn lockgate(arguments: &[&str], folder: &Path) -> Output {
         .current_dir(folder)
         .stdin(Stdio::null())
         .output();
-    run.unwrap_or_else(|error| panic!("{}: {error}; build it with make build", binary.display()))
+    run.unwrap_or_else(|error| panic!("{}: {error}; build it with scripts/build-gateway", binary.display()))
 }
