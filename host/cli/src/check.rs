@@ -9,7 +9,7 @@ use crate::output::print;
 /// Prints what the configuration holds, or everything that is wrong with it. The report is what was asked for, so it
 /// goes to stdout either way.
 pub(crate) fn check(options: ConfigOptions) -> Result<Outcome> {
-    match lockgate_gateway::check(&options.config) {
+    match lockgate_control::check(&options.config) {
         Ok(summary) => {
             for remark in &summary.remarks {
                 print(format_args!("{remark}"))?;

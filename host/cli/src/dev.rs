@@ -20,10 +20,11 @@ use std::thread;
 use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::arguments::DevOptions;
-use crate::outcome::Outcome;
 use package::Package;
 use session::{Event, Goal, Session};
+
+use crate::arguments::DevOptions;
+use crate::outcome::Outcome;
 
 /// Builds, serves and tells until SIGINT, SIGTERM or SIGHUP.
 pub(crate) fn dev(options: DevOptions) -> Result<Outcome> {

@@ -22,10 +22,11 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{debug, info, warn};
 
-use crate::arguments::EchoOptions;
-use crate::outcome::Outcome;
 use body::EchoBody;
 use wish::Wish;
+
+use crate::arguments::EchoOptions;
+use crate::outcome::Outcome;
 
 /// Serves until SIGINT or SIGTERM.
 pub(crate) fn echo(options: EchoOptions) -> Result<Outcome> {

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 
 use anyhow::Result;
-use lockgate_gateway::{Inspection, ManifestReport};
+use lockgate_modules::{Inspection, ManifestReport};
 use serde_json::Value;
 
 use crate::arguments::InspectOptions;
@@ -12,7 +12,7 @@ use crate::output::print;
 
 /// Prints what there is to know of a module's file. One that cannot be loaded is what is wrong then.
 pub(crate) fn inspect(options: &InspectOptions) -> Result<Outcome> {
-    match lockgate_gateway::inspect(&options.module) {
+    match lockgate_modules::inspect(&options.module) {
         Ok(inspection) if options.json => print(serde_json::to_string_pretty(&inspection)?)?,
         Ok(inspection) => print(Readable(&inspection))?,
         Err(error) => {

@@ -12,10 +12,10 @@ use crate::output::print;
 /// modules in it say about their configurations.
 pub(crate) fn schema(options: &SchemaOptions) -> Result<Outcome> {
     let schema = match (options.of, folder(options)?) {
-        (SchemaOf::Cases, _) => lockgate_fixtures::schema(),
+        (SchemaOf::Cases, _) => lockgate_cases::schema(),
         (SchemaOf::Gateway, None) => lockgate_config::schema(),
         (SchemaOf::Gateway, Some(folder)) => {
-            let modules = lockgate_gateway::schemas(&folder)
+            let modules = lockgate_modules::schemas(&folder)
                 .with_context(|| format!("{}: a folder of .wasm files is wanted", folder.display()))?;
             lockgate_config::schema_with(&modules)
         }

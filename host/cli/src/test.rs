@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use lockgate_fixtures::{FileResult, Options, Runner, junit, update};
+use lockgate_cases::{FileResult, Options, Runner, junit, update};
 
 use crate::arguments::{Arguments, TestOptions};
 use crate::outcome::Outcome;

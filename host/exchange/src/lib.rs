@@ -12,6 +12,7 @@ mod facts;
 mod halves;
 mod held;
 mod properties;
+
 pub use ask::{Asked, LocalResponse, Positions};
 pub use body::{BodyBuffer, BodySink, Tap};
 pub use exchange::{Exchange, RequestHead, ResponseHead, Scheme, SharedExchange, grpc_status};

@@ -4,18 +4,14 @@
 //! Names are scoped by the plugin's name, so plugins cannot reach into each other's. Malformed calls answer
 //! BAD_ARGUMENT, unknown functions NOT_FOUND: a plugin can tell from that what this host offers.
 
-mod cache;
-mod conditional;
-mod counter;
-mod envoy;
-
 use std::sync::Arc;
 
 use lockgate_abi::Status;
 use lockgate_exchange::SharedExchange;
 use lockgate_sandbox::Plugin;
 use lockgate_store::{KeyError, QueueError, Store};
-use serde::{Deserialize, Serialize};
+
+use crate::{cache, counter, envoy};
 
 /// Every function that a plugin can call, those of the sandbox included.
 pub fn names() -> impl Iterator<Item = &'static str> {
@@ -61,20 +57,4 @@ pub fn status_of_queue(error: QueueError) -> Status {
         QueueError::Full => Status::InternalFailure,
         QueueError::Empty => Status::Empty,
     }
-}
-
-/// Reads an argument.
-fn read<'a, T: Deserialize<'a>>(function: &str, argument: &'a [u8]) -> Result<T, Status> {
-    serde_json::from_slice(argument).map_err(|error| bad(function, &error))
-}
-
-/// Writes an answer.
-fn write(answer: &impl Serialize) -> Result<Vec<u8>, Status> {
-    serde_json::to_vec(answer).map_err(|_| Status::SerializationFailure)
-}
-
-/// Tells the log what was wrong; the plugin only learns that something was.
-fn bad(function: &str, reason: &dyn std::fmt::Display) -> Status {
-    tracing::debug!(function, %reason, "a plugin's call of a host function was refused");
-    Status::BadArgument
 }

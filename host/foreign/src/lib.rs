@@ -2,6 +2,11 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 
-pub mod functions;
+mod cache;
+mod conditional;
+mod counter;
+mod envoy;
+mod functions;
+mod wire;
 
 pub use functions::{call, names, status_of_queue, status_of_shared};

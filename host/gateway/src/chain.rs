@@ -1,6 +1,9 @@
 //! The plugins that one request passes, and what each asked for.
 //! Knows the order, the failure policy and the time each plugin took; not bodies (`lane`) and not the network.
 
+pub(crate) mod filter;
+pub(crate) mod outgoing;
+
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::Arc;

@@ -13,8 +13,8 @@ use lockgate_telemetry::ending::Ending;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::station::Station;
-use crate::{connection, tcp};
+use crate::context::Station;
+use crate::{http, tcp};
 
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 4096;
@@ -26,12 +26,12 @@ const REST: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// Somebody listens there, though they may be willing to share; or the system refuses it.
-pub(crate) fn claim(address: SocketAddr) -> io::Result<()> {
+pub fn claim(address: SocketAddr) -> io::Result<()> {
     unbound(address)?.bind(&address.into())
 }
 
 /// Binds a socket that shares its port with those of the other workers.
-pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
+pub fn bind(address: SocketAddr) -> io::Result<StdListener> {
     let socket = unbound(address)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
@@ -103,7 +103,7 @@ fn admit(station: &Rc<Station>, name: &Arc<str>, stream: TcpStream, peer: Socket
         });
     } else {
         tokio::task::spawn_local(async move {
-            connection::serve(station, listener, stream, peer).await;
+            http::serve(station, listener, stream, peer).await;
             drop(place);
         });
     }

@@ -3,6 +3,14 @@
 //! Every way out of here is one answer. What fails on the way is a [`Stop`], and the chain's plugins that saw the
 //! request also see the answer to it, whoever made it.
 
+pub(crate) mod admission;
+pub(crate) mod client_body;
+pub(crate) mod connection_context;
+pub(crate) mod deadline;
+pub(crate) mod outbound;
+pub(crate) mod recorder;
+pub(crate) mod reroute;
+
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -15,14 +23,14 @@ use lockgate_http::problem::{self, Problem};
 use lockgate_http::{grpc, inbound, response_flags};
 use lockgate_upstream::{PooledBody, SendError, Sent};
 
-use crate::body::{ClientBody, Outgoing};
+use crate::body::source::Source;
+use crate::chain::outgoing::Outgoing;
 use crate::chain::{Chain, Stop};
-use crate::deadline::Deadline;
-use crate::ledger::Ledger;
-use crate::served::Served;
-use crate::source::Source;
-use crate::view::View;
-use crate::{admission, outbound, reroute};
+use crate::context::view::View;
+use crate::pipeline::client_body::ClientBody;
+use crate::pipeline::connection_context::Served;
+use crate::pipeline::deadline::Deadline;
+use crate::pipeline::recorder::Ledger;
 
 /// The plugin or the gateway wants the connection (HTTP/1) or stream (HTTP/2) to end without an answer.
 #[derive(Debug, thiserror::Error)]

@@ -3,9 +3,9 @@
 //! It reads like `pipeline`, which is the same for a request. A connection lives and dies with the snapshot that it was accepted
 //! by. There is no answer that could tell a client what went wrong: what must not look like a regular end is reset.
 
-mod account;
+mod admission;
 mod flow;
-mod meeting;
+mod recorder;
 mod relay;
 
 use std::cell::RefCell;
@@ -25,16 +25,17 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use account::Account;
 use flow::Flow;
+use recorder::Account;
 use relay::Relay;
 
 use crate::chain::{Chain, Stop};
-use crate::connection::{self, farewell};
-use crate::outbound;
-use crate::pulse::{Patience, Pulse};
-use crate::station::Station;
-use crate::view::{ForwardingView, ListenerView, View};
+use crate::context::Station;
+use crate::context::idle_monitor::{Patience, Pulse};
+use crate::context::view::{ForwardingView, ListenerView, View};
+use crate::downstream::handshake::unless_silent;
+use crate::downstream::lingering_close;
+use crate::pipeline::outbound;
 
 /// How long a client may take for what was on its way when a plugin closed the connection.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -65,7 +66,7 @@ impl Peer for Pin<Box<dyn Duplex>> {
 }
 
 /// Carries a connection that is no socket, to its end, which is told; none if the listener takes requests.
-pub(crate) async fn rehearse(
+pub(crate) async fn serve_stream(
     station: &Rc<Station>,
     view: &Rc<View>,
     listener: &ListenerView,
@@ -124,7 +125,7 @@ pub(crate) async fn serve(
         None => drop(meet(None).carry(stream).await),
         Some(certificates) => {
             let handshake = certificates.accept(stream);
-            match connection::unless_silent(&pulse, limits.header_timeout.0, handshake).await {
+            match unless_silent(&pulse, limits.header_timeout.0, handshake).await {
                 Ok(Some(stream)) => {
                     let facts = certificates.facts(stream.get_ref().1);
                     meet(Some(facts)).carry(stream).await;
@@ -164,7 +165,7 @@ impl Arrival<'_> {
             client.abort();
         } else if ending != Ending::Complete && ending != Ending::Drained {
             // Bytes that nobody read would make a reset of the closing, and take away what the client has not read yet.
-            let _: io::Result<()> = farewell::say(&mut client, None).await;
+            let _: io::Result<()> = lingering_close::say(&mut client, None).await;
         }
         ending
     }
@@ -182,7 +183,7 @@ impl Arrival<'_> {
 
     /// The way of the bytes, until it ends.
     async fn pass<C: Peer>(&self, account: &Rc<Account>, client: &mut C) -> Ending {
-        if let Err(ending) = meeting::meet(account).await {
+        if let Err(ending) = admission::meet(account).await {
             return ending;
         }
         match account.bound(self.dial(account)).await {

@@ -16,27 +16,27 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle as Task;
 
+use crate::callouts::host::World;
+use crate::context::idle_monitor::{Order, SWEEP};
+use crate::context::snapshot::Snapshot;
+use crate::context::view::View;
+use crate::context::{Setting, Shared, Station};
 use crate::listener;
-use crate::outside::World;
-use crate::pulse::{Order, SWEEP};
-use crate::snapshot::Snapshot;
-use crate::station::{Setting, Shared, Station};
-use crate::view::View;
 
 /// How long idle connections may still send a request after the end was announced. Their clients may be sending right
 /// now; the answer then tells them to close.
 const IDLE_GRACE: Duration = Duration::from_millis(750);
 
 /// A listening socket for one worker.
-pub(crate) struct NewSocket {
+pub struct NewSocket {
     /// The listener's name.
-    pub(crate) listener: Arc<str>,
+    pub listener: Arc<str>,
     /// Bound and listening.
-    pub(crate) socket: TcpListener,
+    pub socket: TcpListener,
 }
 
 /// What the control thread tells a worker.
-pub(crate) enum Command {
+pub enum Command {
     /// Answer new requests by this snapshot, accept on these sockets too, and stop accepting for `closed` listeners.
     Adopt {
         /// What answers from now on.
@@ -60,15 +60,15 @@ pub(crate) enum Command {
 }
 
 /// The control thread's hold on a worker.
-pub(crate) struct Worker {
+pub struct Worker {
     /// Takes commands; closed once the worker has ended.
-    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    pub commands: mpsc::UnboundedSender<Command>,
     /// Ends after a drain.
-    pub(crate) thread: JoinHandle<()>,
+    pub thread: JoinHandle<()>,
 }
 
 /// Starts worker number `index`. It serves nothing before it has adopted a snapshot.
-pub(crate) fn spawn(index: usize, registry: &Registry, shared: Shared) -> io::Result<Worker> {
+pub fn spawn(index: usize, registry: &Registry, shared: Shared) -> io::Result<Worker> {
     let (commands, orders) = mpsc::unbounded_channel();
     let registry = registry.clone();
     let runtime = || {

@@ -27,7 +27,7 @@ use crate::problem::Malformed;
 use crate::settings::EscapedSlashes;
 
 pub use forwarded::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID};
-pub use framing::{check_framing, check_response};
+pub use framing::check_framing;
 pub use hop_by_hop::{strip_response, strip_trailers, without_hop_by_hop};
 pub use request_id::RequestIds;
 

@@ -15,5 +15,6 @@ pub mod report;
 pub mod tree;
 pub mod typed;
 pub mod validate;
+
 pub use diagnostic::{Diagnostic, Position, Report, nearest};
 pub use document::Document;

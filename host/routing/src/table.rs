@@ -4,9 +4,10 @@
 //! Hosts, exact paths and prefixes are looked up by hash, so that the cost depends on the request's path and not on the number of
 //! routes; expressions, and routes that share host and path, are tried one by one. What a route leads to is not known here.
 
+use lockgate_exchange::RequestHead;
+
 use crate::hosts::HostTable;
 use crate::matches::{Match, RouteIndex};
-use lockgate_exchange::RequestHead;
 
 /// All routes of a snapshot, arranged for [`RouteTable::find`]. Never changes.
 #[derive(Debug)]

@@ -7,9 +7,10 @@ use lockgate_abi::{Status, UnknownKind};
 
 use crate::calls::{CallSet, HostCall};
 use crate::incident::Refusal;
-pub(crate) use crate::memory::{SCRATCH, Span, bytes, bytes_mut, text, write_u32, write_u64};
 use crate::state::State;
 use crate::trace::Line;
+
+pub(crate) use crate::memory::{SCRATCH, Span, bytes, bytes_mut, text, write_u32, write_u64};
 
 /// A guest in the middle of a host call.
 pub(crate) type Caller<'a> = wasmtime::Caller<'a, State>;

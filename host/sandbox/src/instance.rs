@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Store, TypedFunc, WasmParams, WasmResults};
 
-pub(crate) use self::hold::Hold;
 use self::later::Later;
 use crate::exports::Exports;
 use crate::failure::{Failure, FailureKind};
@@ -28,6 +27,8 @@ use crate::report::{TrapReport, Work};
 use crate::state::State;
 use crate::suspects::Suspects;
 use crate::trap;
+
+pub(crate) use self::hold::Hold;
 
 /// What all instances of one VM add up to, for its operator.
 #[derive(Default)]

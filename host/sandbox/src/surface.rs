@@ -6,12 +6,11 @@ use std::rc::Rc;
 use wasmtime::{Extern, Linker, Store};
 
 use crate::calls::CallSet;
-use crate::exports;
 use crate::failure::LoadError;
-use crate::hostcalls;
 use crate::outside::Outside;
 use crate::plugin::Plugin;
 use crate::state::State;
+use crate::{exports, hostcalls};
 
 /// A parameter of a host function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,8 +12,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use self::show::Line;
 use crate::calls::CallSet;
+
+pub(crate) use self::show::Line;
 
 /// Lines for one request; more calls are only counted.
 const MOST_LINES: u32 = 1000;

@@ -16,11 +16,13 @@ use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 
+use budget::Budget;
+
 use crate::LONGEST_NAME;
 use crate::name::Name;
 use crate::shards::Shards;
 use crate::table::Table;
-use budget::Budget;
+
 pub use entry::{NewEntry, Stored};
 pub use filling::Filling;
 

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
+use bucket::{Bucket, Shape};
+
 use crate::LONGEST_NAME;
 use crate::name::Name;
 use crate::shards::Shards;
 use crate::table::Table;
-use bucket::{Bucket, Shape};
 
 /// How many entries are looked at for the one to throw out.
 const CANDIDATES: usize = 16;

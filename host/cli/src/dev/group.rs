@@ -1,12 +1,11 @@
 //! A child process with all that it starts: cargo and its compilers end together, and nothing outlives its owner.
 
-use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 /// A process group of our making. Dropping it ends it.
 pub(super) struct Group {

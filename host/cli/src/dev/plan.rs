@@ -185,7 +185,7 @@ fn settings(package: &Package) -> Option<Value> {
 
 /// Whether a module looks at connections and not at requests.
 fn is_for_connections(module: &Path) -> bool {
-    let callbacks = lockgate_gateway::inspect(module)
+    let callbacks = lockgate_modules::inspect(module)
         .map(|seen| seen.callbacks)
         .unwrap_or_default();
     let has = |part: &str| callbacks.iter().any(|name| name.contains(part));

@@ -226,7 +226,7 @@ mod tests {
                 text
             }
         );
-        let reloaded = r#"{"timestamp":"t","level":"INFO","message":"reloaded","revision":2,"took_ms":7,"target":"lockgate_gateway::control"}"#;
+        let reloaded = r#"{"timestamp":"t","level":"INFO","message":"reloaded","revision":2,"took_ms":7,"target":"lockgate_control::control"}"#;
         assert_eq!(log(reloaded), Line::Reloaded { milliseconds: 7 });
         let wrong =
             r#"{"timestamp":"t","level":"ERROR","message":"it trapped","plugin":"demo","target":"lockgate_sandbox"}"#;

@@ -14,9 +14,9 @@ use bytes::{Buf, Bytes};
 use lockgate_telemetry::ending::Ending;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::account::Account;
 use super::flow::Flow;
 use crate::chain::Stop;
+use crate::tcp::recorder::Account;
 
 /// Bytes that are read at once.
 const SCRATCH: usize = 64 * 1024;

@@ -2,7 +2,7 @@
 
 use http::header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, Method, Response, Uri, Version};
+use http::{HeaderMap, Method, Uri, Version};
 
 use super::fields::{self, Present};
 use super::host;
@@ -14,14 +14,6 @@ use crate::problem::Malformed;
 /// The first thing that is wrong with it.
 pub fn check_framing(parts: &Parts) -> Result<(), Malformed> {
     check(parts, Present::of(&parts.headers))
-}
-
-/// Checks an upstream's answer: its length must be said once, and in one way.
-///
-/// # Errors
-/// The first thing that is wrong with it.
-pub fn check_response<B>(response: &Response<B>) -> Result<(), Malformed> {
-    check_lengths(response.version(), response.headers(), Present::of(response.headers()))
 }
 
 pub(super) fn check(parts: &Parts, present: Present) -> Result<(), Malformed> {

@@ -2,10 +2,9 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::Validator;
 use super::rules::{list, names, text};
-use super::scalars;
 use super::words::{one_of, unit_hint};
+use super::{Validator, scalars};
 use crate::diagnostic::did_you_mean;
 use crate::pointer::Pointer;
 use crate::problem::Problem;

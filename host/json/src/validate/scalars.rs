@@ -1,8 +1,7 @@
 //! The rules for single values, and what types are called in a sentence.
 
-use serde_json::{Map, Value as Json};
-
 use lockgate_units::{Period, Size};
+use serde_json::{Map, Value as Json};
 
 use super::rules::{bound, list, text};
 use crate::pointer::Pointer;

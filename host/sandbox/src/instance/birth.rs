@@ -13,12 +13,11 @@ use super::{Instance, Life, Record, Root, failure};
 use crate::exports::Initialise;
 use crate::failure::{Failure, FailureKind};
 use crate::hostcalls::Exit;
-use crate::os;
 use crate::outside::{Inbox, Outside};
 use crate::plugin::Plugin;
 use crate::settings::Isolation;
 use crate::state::{Phase, ROOT, State};
-use crate::trap;
+use crate::{os, trap};
 
 impl Instance {
     /// Makes an instance and starts it.

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use crate::peer::{
-    Act, Broken, OK, Peer, TestClient, fetch, get, on_a_worker, post, read, settings, upstream, with_body,
-};
 use http::Method;
 use http_body_util::Either;
 use lockgate_units::Period;
 use lockgate_upstream::{Address, Blame, HostPolicy, SendError, Upstream, UpstreamSettings};
 use tokio::net::TcpListener;
+
+use crate::peer::{
+    Act, Broken, OK, Peer, TestClient, fetch, get, on_a_worker, post, read, settings, upstream, with_body,
+};
 
 /// An address that nobody listens on.
 async fn vacant() -> std::net::SocketAddr {

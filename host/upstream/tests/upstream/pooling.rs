@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use crate::peer::{
-    Act, OK, OK_IN_CHUNKS, Peer, TestClient, fetch, get, on_a_worker, post, read, settings, until, upstream, with_body,
-};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body;
 use http_body_util::{BodyExt, Either};
 use lockgate_units::Period;
 use lockgate_upstream::Upstream;
+
+use crate::peer::{
+    Act, OK, OK_IN_CHUNKS, Peer, TestClient, fetch, get, on_a_worker, post, read, settings, until, upstream, with_body,
+};
 
 #[test]
 fn a_connection_is_reused_after_a_clean_end() {

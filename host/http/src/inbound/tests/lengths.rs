@@ -44,28 +44,3 @@ fn a_length_is_said_once_and_in_one_way() {
     assert!(admitted(http1("/", &[("host", "a"), ("content-length", "5")])).is_ok());
     assert!(admitted(http1("/", &[("host", "a"), ("transfer-encoding", "Chunked")])).is_ok());
 }
-
-#[test]
-fn an_upstreams_lengths_are_held_to_the_same() {
-    let check = |fields: &[(&str, &str)]| {
-        let mut response = http::Response::builder();
-        for (name, value) in fields {
-            response = response.header(*name, *value);
-        }
-        check_response(&response.body(()).unwrap())
-    };
-    assert_eq!(
-        check(&[("content-length", "5"), ("transfer-encoding", "chunked")]),
-        Err(Malformed::TwoLengths)
-    );
-    assert_eq!(
-        check(&[("content-length", "5"), ("content-length", "6")]),
-        Err(Malformed::ContentLength)
-    );
-    assert_eq!(
-        check(&[("transfer-encoding", "gzip, chunked")]),
-        Err(Malformed::TransferEncoding)
-    );
-    assert_eq!(check(&[("content-length", "5")]), Ok(()));
-    assert_eq!(check(&[]), Ok(()));
-}

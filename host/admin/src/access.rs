@@ -1,0 +1,70 @@
+//! Who may see what: a bearer token, or, where none is configured, a peer on this machine.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, HOST};
+use sha2::{Digest, Sha256};
+
+use crate::problem::ApiError;
+
+/// The rule in force.
+pub(crate) enum Access {
+    /// The token's SHA-256. Digests are compared, so that the time it takes tells nothing about the token.
+    Token([u8; 32]),
+    Loopback,
+}
+
+impl Access {
+    pub(crate) fn new(token: Option<&str>) -> Self {
+        token.map_or(Self::Loopback, |token| Self::Token(digest(token.as_bytes())))
+    }
+
+    /// Whether a peer that sent these headers may see everything.
+    pub(crate) fn check(&self, peer: IpAddr, headers: &HeaderMap) -> Result<(), ApiError> {
+        match self {
+            Self::Token(expected) => match bearer(headers) {
+                Some(token) if is_same(&digest(token), expected) => Ok(()),
+                _ => Err(ApiError::Unauthorized),
+            },
+            Self::Loopback if peer.to_canonical().is_loopback() && is_host_local(headers) => Ok(()),
+            Self::Loopback => Err(ApiError::Forbidden),
+        }
+    }
+}
+
+/// The one bearer token of a request.
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(only), None) = (values.next(), values.next()) else {
+        return None;
+    };
+    let (scheme, token) = only.as_bytes().split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
+}
+
+fn digest(token: &[u8]) -> [u8; 32] {
+    Sha256::digest(token).into()
+}
+
+/// Looks at every byte, whichever differs.
+fn is_same(one: &[u8; 32], other: &[u8; 32]) -> bool {
+    one.iter().zip(other).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+}
+
+/// Whether the request was meant for an address or for `localhost`. A web page whose name was made to resolve to this machine
+/// (DNS rebinding) brings its own name.
+fn is_host_local(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(HOST).and_then(|host| host.to_str().ok()) else {
+        return false;
+    };
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
+        .map_or(host, |(name, _)| name);
+    let address = name
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
+}

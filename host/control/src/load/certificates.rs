@@ -1,0 +1,51 @@
+//! The certificates that TLS listeners serve with in the next snapshot.
+
+use std::sync::Arc;
+
+use lockgate_config::model::{Listener, Model, Protocol};
+use lockgate_gateway::Snapshot;
+use lockgate_json::{Diagnostic, Document};
+use lockgate_tls::server::CertificateStore;
+
+/// Certificates of the TLS listeners. A listener whose files are the same keeps its store, read anew.
+pub(super) fn certificates(
+    model: &Model,
+    document: &Document,
+    current: Option<&Snapshot>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Option<Arc<CertificateStore>>> {
+    let mut stores = Vec::with_capacity(model.listeners.len());
+    for listener in &model.listeners {
+        let Some(tls) = &listener.tls else {
+            stores.push(None);
+            continue;
+        };
+        if let Some(known) = kept(listener, current) {
+            if let Err(error) = known.reload() {
+                tracing::error!(
+                    listener = &*listener.name,
+                    "certificates not taken, the ones before keep serving: {error}"
+                );
+            }
+            stores.push(Some(known));
+            continue;
+        }
+        match CertificateStore::load(tls, listener.protocol == Protocol::Http) {
+            Ok(store) => stores.push(Some(Arc::new(store))),
+            Err(error) => {
+                let pointer = format!("/listeners/{}/tls/{}", listener.name, error.setting());
+                diagnostics.push(document.diagnostic(&pointer, error.to_string(), None, None));
+            }
+        }
+    }
+    stores
+}
+
+fn kept(listener: &Listener, current: Option<&Snapshot>) -> Option<Arc<CertificateStore>> {
+    let snapshot = current?;
+    let index = snapshot.model.listeners.iter().position(|known| {
+        let speaks_http = |listener: &Listener| listener.protocol == Protocol::Http;
+        known.name == listener.name && known.tls == listener.tls && speaks_http(known) == speaks_http(listener)
+    })?;
+    snapshot.certificates[index].clone()
+}

@@ -1,0 +1,250 @@
+//! What is live, as the admin API shows it: every plugin with its VMs on all workers, every module file with why it is
+//! not used. Asks the workers when it is asked; keeps nothing up to date in between.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lockgate_gateway::Snapshot;
+use lockgate_gateway::worker::Command;
+use lockgate_modules::files::{ModuleFile, Modules};
+use lockgate_sandbox::{Module, TrapReport, VmReport};
+use lockgate_telemetry::metrics::{PhaseTimes, Registry};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::handle::PluginSource;
+use crate::report::{
+    Bucket, CpuReport, ModuleReport, PhaseReport, PluginDetail, PluginReport, PluginsReport, TrapLine, VmLine,
+    WorkReport,
+};
+
+/// How long a worker has to tell of its VMs; one that is busy for longer is left out.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// A snapshot and whom to ask about it.
+pub(crate) struct Roster {
+    snapshot: Arc<Snapshot>,
+    modules: Vec<ModuleReport>,
+    /// Why a plugin's module file is not used, in the snapshot's order.
+    held_back: Vec<Option<String>>,
+    workers: Vec<mpsc::UnboundedSender<Command>>,
+    refused: Option<String>,
+    registry: Registry,
+}
+
+impl Roster {
+    /// What is live now. `refused` is why the last reload was not taken.
+    pub(crate) fn new(
+        snapshot: &Arc<Snapshot>,
+        modules: &Modules,
+        workers: Vec<mpsc::UnboundedSender<Command>>,
+        refused: Option<String>,
+        registry: Registry,
+    ) -> Self {
+        let held_back = |module: &str| modules.get(module).and_then(|file| file.error.clone());
+        Self {
+            held_back: snapshot
+                .plugins
+                .iter()
+                .map(|loaded| held_back(&loaded.plugin.spec().module_name))
+                .collect(),
+            modules: modules.iter().map(|(name, file)| module_report(name, file)).collect(),
+            snapshot: snapshot.clone(),
+            workers,
+            refused,
+            registry,
+        }
+    }
+
+    /// What each worker says of its VMs; `None` from one that does not answer in time.
+    async fn ask(&self) -> Vec<Option<Vec<VmReport>>> {
+        let mut asked = Vec::with_capacity(self.workers.len());
+        for worker in &self.workers {
+            let (reply, answer) = oneshot::channel();
+            let sent = worker.send(Command::Report {
+                revision: self.snapshot.revision,
+                reply,
+            });
+            asked.push(sent.is_ok().then_some(answer));
+        }
+        let end = tokio::time::Instant::now() + PATIENCE;
+        let mut answers = Vec::with_capacity(asked.len());
+        for answer in asked {
+            answers.push(match answer {
+                Some(answer) => tokio::time::timeout_at(end, answer).await.ok().and_then(Result::ok),
+                None => None,
+            });
+        }
+        answers
+    }
+
+    fn plugin_report(&self, index: usize, answers: &[Option<Vec<VmReport>>]) -> PluginReport {
+        let loaded = &self.snapshot.plugins[index];
+        let spec = loaded.plugin.spec();
+        let manifest = spec.module.manifest();
+        let vms: Vec<VmLine> = answers
+            .iter()
+            .enumerate()
+            .filter_map(|(worker, reports)| Some(vm_line(worker, reports.as_ref()?.get(index)?)))
+            .collect();
+        let trapped = vms.iter().find_map(|vm| vm.last_error.clone());
+        let worst = ["quarantined", "backing_off"]
+            .into_iter()
+            .find(|state| vms.iter().any(|vm| vm.state == *state));
+        PluginReport {
+            name: spec.name.clone(),
+            module: spec.module_name.clone(),
+            sha256: spec.module.sha256().to_owned(),
+            version: loaded.version.to_string(),
+            module_version: manifest.and_then(|manifest| manifest.version.clone()),
+            description: manifest.and_then(|manifest| manifest.description.clone()),
+            state: worst.unwrap_or("running").to_owned(),
+            vms,
+            last_error: self.held_back[index].clone().or(trapped),
+        }
+    }
+
+    async fn report(&self) -> PluginsReport {
+        let answers = self.ask().await;
+        let plugins = (0..self.snapshot.plugins.len()).map(|index| self.plugin_report(index, &answers));
+        PluginsReport {
+            revision: self.snapshot.revision,
+            refused: self.refused.clone(),
+            plugins: plugins.collect(),
+            modules: self.modules.clone(),
+        }
+    }
+}
+
+impl Roster {
+    async fn detail(&self, name: &str) -> Option<PluginDetail> {
+        let index = self
+            .snapshot
+            .plugins
+            .iter()
+            .position(|loaded| &**loaded.plugin.name() == name)?;
+        let answers = self.ask().await;
+        let vms = || {
+            let numbered = answers.iter().enumerate();
+            numbered.filter_map(|(worker, reports)| Some((worker, reports.as_ref()?.get(index)?)))
+        };
+        let mut last_traps: Vec<_> = vms()
+            .flat_map(|(worker, vm)| vm.last_traps.iter().map(move |trap| trap_line(worker, trap)))
+            .collect();
+        last_traps.sort_by_key(|trap| std::cmp::Reverse(trap.time));
+        let work = vms().map(|(worker, vm)| WorkReport {
+            worker,
+            host_calls: vm.work.calls,
+            copied_bytes: vm.work.copied,
+        });
+        let phases = self.registry.phases(name);
+        let seconds: f64 = phases.iter().map(|phase| phase.sum.as_secs_f64()).sum();
+        let [refusals, events, failures] = self.registry.incidents(name);
+        Some(PluginDetail {
+            plugin: self.plugin_report(index, &answers),
+            phases: phases.iter().map(phase_report).collect(),
+            cpu: CpuReport {
+                seconds,
+                share_of_process: lockgate_sandbox::process_cpu_time()
+                    .filter(|whole| !whole.is_zero())
+                    .map_or(0.0, |whole| seconds / whole.as_secs_f64()),
+            },
+            work: work.collect(),
+            refusals,
+            events,
+            failures,
+            last_traps,
+        })
+    }
+
+    /// Samples are taken where guests run; here is only waited, and what they add up to is told.
+    async fn sampled(&self, name: &str, duration: Duration) -> Option<String> {
+        let loaded = self
+            .snapshot
+            .plugins
+            .iter()
+            .find(|loaded| &**loaded.plugin.name() == name)?;
+        let profiling = loaded.plugin.profile()?;
+        tokio::time::sleep(duration).await;
+        Some(profiling.folded())
+    }
+}
+
+impl PluginSource for Roster {
+    fn plugin<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = Option<PluginDetail>> + Send + 'a>> {
+        Box::pin(self.detail(name))
+    }
+
+    fn profile<'a>(
+        &'a self,
+        name: &'a str,
+        duration: Duration,
+    ) -> Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>> {
+        Box::pin(self.sampled(name, duration))
+    }
+
+    fn plugins(&self) -> Pin<Box<dyn Future<Output = PluginsReport> + Send + '_>> {
+        Box::pin(self.report())
+    }
+}
+
+fn module_report(name: &str, file: &ModuleFile) -> ModuleReport {
+    let state = match (&file.error, file.removed) {
+        (_, true) => "removed",
+        (Some(_), false) => "refused",
+        (None, false) => "ready",
+    };
+    let module = file.newest.as_ref().or(file.proven.as_ref());
+    let module = module.map(|candidate| &candidate.module);
+    let manifest = module.and_then(Module::manifest);
+    ModuleReport {
+        name: name.to_owned(),
+        sha256: module.map(|module| module.sha256().to_owned()),
+        version: manifest.and_then(|manifest| manifest.version.clone()),
+        description: manifest.and_then(|manifest| manifest.description.clone()),
+        state: state.to_owned(),
+        error: file.error.clone(),
+    }
+}
+
+fn vm_line(worker: usize, vm: &VmReport) -> VmLine {
+    VmLine {
+        worker,
+        state: vm.state.as_str().to_owned(),
+        age_seconds: vm.age.as_secs(),
+        memory_bytes: vm.memory,
+        streams: vm.streams,
+        traps: vm.traps,
+        last_error: vm.last_failure.clone(),
+    }
+}
+
+fn trap_line(worker: usize, trap: &TrapReport) -> TrapLine {
+    let since = trap.time.duration_since(std::time::SystemTime::UNIX_EPOCH);
+    TrapLine {
+        time: since.map_or(0, |since| since.as_secs()),
+        worker,
+        kind: trap.kind.as_str(),
+        phase: trap.phase,
+        message: trap.message.clone(),
+        backtrace: trap.backtrace.clone(),
+        last_call: trap.last_call,
+        request_id: trap.request_id.clone(),
+    }
+}
+
+fn phase_report(phase: &PhaseTimes) -> PhaseReport {
+    PhaseReport {
+        phase: phase.phase.as_str(),
+        count: phase.buckets.iter().map(|(_, count)| count).sum(),
+        seconds: phase.sum.as_secs_f64(),
+        buckets: phase
+            .buckets
+            .iter()
+            .map(|(bound, count)| Bucket {
+                up_to_seconds: bound.map(|bound| bound.as_secs_f64()),
+                count: *count,
+            })
+            .collect(),
+    }
+}

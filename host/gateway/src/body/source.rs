@@ -1,0 +1,158 @@
+//! Where the bytes of a body come from: the client, an upstream, or the gateway itself.
+//! Not what happens to them on the way (that is `lane`), nor where they go (`body`).
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::CONTENT_LENGTH;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use lockgate_exchange::ResponseHead;
+use lockgate_http::inbound;
+use lockgate_upstream::PooledBody;
+
+use crate::body::error::BodyError;
+use crate::body::writer::Feed;
+
+/// Counts the bytes of a client's body; shared with whoever reports them. One that is empty from the start needs no count.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Meter(Option<Rc<Cell<u64>>>);
+
+impl Meter {
+    fn of(body: &impl Body) -> Self {
+        Self((!body.is_end_stream()).then(Rc::default))
+    }
+
+    /// Bytes of data that have passed so far, trailers not counted.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.as_ref().map_or(0, |count| count.get())
+    }
+
+    fn add(&self, bytes: usize) {
+        if let Some(count) = &self.0 {
+            count.set(count.get() + bytes as u64);
+        }
+    }
+}
+
+/// A body before any plugin saw it.
+pub(crate) struct Source {
+    origin: Origin,
+    meter: Meter,
+    limit: u64,
+}
+
+enum Origin {
+    Client(Incoming),
+    Upstream(PooledBody),
+    Whole(Option<Bytes>),
+    Fed(Feed),
+}
+
+impl Source {
+    /// The client's body; more than `limit` bytes of it are an error.
+    pub(crate) fn client(body: Incoming, limit: Option<u64>) -> Self {
+        Self {
+            meter: Meter::of(&body),
+            origin: Origin::Client(body),
+            limit: limit.unwrap_or(u64::MAX),
+        }
+    }
+
+    /// An upstream's body.
+    pub(crate) fn upstream(body: PooledBody) -> Self {
+        Self {
+            origin: Origin::Upstream(body),
+            meter: Meter::default(),
+            limit: u64::MAX,
+        }
+    }
+
+    /// The way back of an answer to HEAD that was made here: the plugins see the head alone, which tells the body's length.
+    pub(crate) fn head_alone(mut self, head: Option<&mut ResponseHead>) -> Self {
+        if let Origin::Whole(body) = &mut self.origin
+            && let Some(body) = body.take()
+            && let Some(head) = head
+        {
+            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        }
+        self
+    }
+
+    /// A body that is all there.
+    pub(crate) fn whole(body: Bytes) -> Self {
+        let body = (!body.is_empty()).then_some(body);
+        Self {
+            origin: Origin::Whole(body),
+            meter: Meter::default(),
+            limit: u64::MAX,
+        }
+    }
+
+    /// A body that somebody is writing.
+    pub(crate) fn fed(feed: Feed) -> Self {
+        Self {
+            origin: Origin::Fed(feed),
+            meter: Meter::default(),
+            limit: u64::MAX,
+        }
+    }
+
+    /// The count of what has passed, which outlives the source.
+    pub(crate) fn meter(&self) -> Meter {
+        self.meter.clone()
+    }
+}
+
+impl Body for Source {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let frame = match &mut this.origin {
+            Origin::Client(body) => {
+                std::task::ready!(Pin::new(body).poll_frame(cx)).map(|f| f.map_err(BodyError::Client))
+            }
+            Origin::Upstream(body) => {
+                std::task::ready!(Pin::new(body).poll_frame(cx)).map(|f| f.map_err(|e| BodyError::Upstream(e.into())))
+            }
+            Origin::Whole(body) => body.take().map(|data| Ok(Frame::data(data))),
+            Origin::Fed(feed) => std::task::ready!(feed.poll_next(cx)),
+        };
+        let Some(Ok(mut frame)) = frame else {
+            return Poll::Ready(frame);
+        };
+        if let Some(data) = frame.data_ref() {
+            this.meter.add(data.len());
+            if this.meter.bytes() > this.limit {
+                return Poll::Ready(Some(Err(BodyError::TooLarge)));
+            }
+        } else if let Some(trailers) = frame.trailers_mut() {
+            inbound::strip_trailers(trailers);
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.origin {
+            Origin::Client(body) => body.is_end_stream(),
+            Origin::Upstream(body) => body.is_end_stream(),
+            Origin::Whole(body) => body.is_none(),
+            Origin::Fed(feed) => feed.is_read(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.origin {
+            Origin::Client(body) => body.size_hint(),
+            Origin::Upstream(body) => body.size_hint(),
+            Origin::Fed(_) => SizeHint::default(),
+            Origin::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |data| data.len() as u64)),
+        }
+    }
+}

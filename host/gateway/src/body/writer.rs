@@ -1,0 +1,103 @@
+//! A body that is written while it is being sent, as a plugin's side of a gRPC stream is. Bounded: who writes faster than the
+//! upstream reads is told so.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http_body::Frame;
+
+use crate::body::error::BodyError;
+
+/// Most bytes that wait to be sent.
+const MOST: usize = 4 * 1024 * 1024;
+
+/// There is no room for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+/// Both ends of the body, on one thread.
+#[derive(Clone, Default)]
+pub(crate) struct Feed(Rc<Fed>);
+
+#[derive(Default)]
+struct Fed {
+    waiting: RefCell<VecDeque<Bytes>>,
+    bytes: Cell<usize>,
+    is_over: Cell<bool>,
+    reader: RefCell<Option<Waker>>,
+}
+
+impl Feed {
+    /// Adds bytes at the end.
+    ///
+    /// # Errors
+    /// [`Full`]; then nothing was added.
+    pub(crate) fn write(&self, data: Bytes) -> Result<(), Full> {
+        let bytes = self.0.bytes.get() + data.len();
+        if bytes > MOST {
+            return Err(Full);
+        }
+        self.0.bytes.set(bytes);
+        self.0.waiting.borrow_mut().push_back(data);
+        self.wake();
+        Ok(())
+    }
+
+    /// Nothing more comes.
+    pub(crate) fn end(&self) {
+        self.0.is_over.set(true);
+        self.wake();
+    }
+
+    /// The next bytes, once they are written.
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(data) = self.0.waiting.borrow_mut().pop_front() {
+            self.0.bytes.set(self.0.bytes.get() - data.len());
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        if self.0.is_over.get() {
+            return Poll::Ready(None);
+        }
+        *self.0.reader.borrow_mut() = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Everything that will ever come has been read.
+    pub(crate) fn is_read(&self) -> bool {
+        self.0.is_over.get() && self.0.waiting.borrow().is_empty()
+    }
+
+    fn wake(&self) {
+        if let Some(reader) = self.0.reader.take() {
+            reader.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_in_order_and_a_flood_ends_at_the_bound() {
+        let feed = Feed::default();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(feed.poll_next(&mut cx).is_pending());
+        for text in ["one", "two"] {
+            assert_eq!(feed.write(Bytes::from_static(text.as_bytes())), Ok(()));
+        }
+        assert_eq!(feed.write(vec![0; MOST].into()), Err(Full));
+        feed.end();
+        assert!(!feed.is_read());
+        for text in ["one", "two"] {
+            let Poll::Ready(Some(Ok(frame))) = feed.poll_next(&mut cx) else {
+                panic!("there is more")
+            };
+            assert_eq!(frame.into_data().expect("data"), text);
+        }
+        assert!(feed.is_read() && matches!(feed.poll_next(&mut cx), Poll::Ready(None)));
+    }
+}

@@ -1,0 +1,255 @@
+//! gRPC calls and streams that plugins make (gRPC over HTTP/2): framed, sent like any other request, and read message by message.
+//!
+//! What becomes of an answer follows Envoy: metadata, messages, trailing metadata, end; a call tells one message or how it failed.
+
+mod frames;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::BodyExt;
+use lockgate_exchange::{ResponseHead, grpc_status};
+use lockgate_http::grpc;
+use lockgate_sandbox::{GrpcCall, GrpcEvent, GrpcKind, GrpcReply, GrpcStream, Status};
+use lockgate_upstream::{Client, PooledBody, Upstream};
+use tokio::task::AbortHandle;
+
+use frames::{Frames, framed};
+
+use crate::body::source::Source;
+use crate::body::writer::Feed;
+use crate::chain::outgoing::Outgoing;
+
+/// gRPC's own statuses, where they are not told by the upstream.
+mod code {
+    pub(super) const UNKNOWN: u32 = 2;
+    pub(super) const DEADLINE_EXCEEDED: u32 = 4;
+    pub(super) const INTERNAL: u32 = 13;
+    pub(super) const UNAVAILABLE: u32 = 14;
+}
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+/// How an exchange ended.
+struct End {
+    status: u32,
+    message: String,
+}
+
+impl End {
+    fn new(status: u32, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+        }
+    }
+
+    /// What headers or trailers say; UNKNOWN if they say nothing.
+    fn told_by(fields: &HeaderMap) -> Self {
+        let status = status_in(fields).unwrap_or(code::UNKNOWN);
+        let message = fields.get("grpc-message").map(HeaderValue::as_bytes);
+        Self::new(status, message.map(grpc::unescaped).unwrap_or_default())
+    }
+
+    fn event(self) -> GrpcEvent {
+        GrpcEvent::Closed {
+            status: self.status,
+            message: self.message,
+        }
+    }
+}
+
+fn status_in(fields: &HeaderMap) -> Option<u32> {
+    fields.get(GRPC_STATUS)?.to_str().ok()?.parse().ok()
+}
+
+/// The plugin's side. Dropped, it ends the exchange.
+struct Open {
+    feed: Feed,
+    task: AbortHandle,
+}
+
+impl GrpcStream for Open {
+    fn send(&self, message: Bytes, end: bool) -> Result<(), Status> {
+        self.feed.write(framed(&message)).map_err(|_| Status::BadArgument)?;
+        if end {
+            self.feed.end();
+        }
+        Ok(())
+    }
+
+    fn close(&self) {
+        self.feed.end();
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Opens a call or stream.
+pub(crate) fn open(
+    client: Client<Outgoing>,
+    upstream: impl std::ops::Deref<Target = Upstream> + 'static,
+    call: GrpcCall,
+    reply: GrpcReply,
+) -> Box<dyn GrpcStream> {
+    let feed = Feed::default();
+    let request = request(&upstream, &call, feed.clone());
+    let own = feed.clone();
+    let task = match call.kind {
+        GrpcKind::Call { message, timeout } => tokio::task::spawn_local(async move {
+            // A message that the guest's memory held fits.
+            let _ = own.write(framed(&message));
+            own.end();
+            make_call(client, &upstream, request, timeout, reply).await;
+        }),
+        GrpcKind::Stream => tokio::task::spawn_local(async move {
+            let mut reply = reply;
+            let end = converse(client, &upstream, request, |event| reply.deliver(event)).await;
+            reply.deliver(end.event());
+        }),
+    };
+    let task = task.abort_handle();
+    Box::new(Open { feed, task })
+}
+
+/// One message, or why there is none.
+async fn make_call(
+    client: Client<Outgoing>,
+    upstream: &Upstream,
+    request: Request<Outgoing>,
+    timeout: Option<Duration>,
+    mut reply: GrpcReply,
+) {
+    let mut answer = None;
+    let conversation = converse(client, upstream, request, |event| {
+        if let GrpcEvent::Message(message) = event {
+            answer = Some(message);
+        }
+    });
+    let end = match timeout {
+        None => conversation.await,
+        Some(timeout) => tokio::time::timeout(timeout, conversation)
+            .await
+            .unwrap_or_else(|_| End::new(code::DEADLINE_EXCEEDED, "the time is over")),
+    };
+    match answer {
+        Some(message) if end.status == 0 => reply.finish(message),
+        None if end.status == 0 => reply.deliver(End::new(code::INTERNAL, "").event()),
+        _ => reply.deliver(end.event()),
+    }
+}
+
+/// Sends the request and tells what comes, but for the end, which it answers.
+async fn converse(
+    client: Client<Outgoing>,
+    upstream: &Upstream,
+    request: Request<Outgoing>,
+    mut tell: impl FnMut(GrpcEvent),
+) -> End {
+    let sent = match client.send(upstream, request).await {
+        Ok(sent) => sent,
+        Err(error) => {
+            tracing::debug!(upstream = %upstream.name(), %error, "a gRPC callout failed");
+            tell(GrpcEvent::Initial(None));
+            // As Envoy, whose own answer has trailers only.
+            let status = HeaderValue::from(code::UNAVAILABLE);
+            tell(GrpcEvent::Trailing(HeaderMap::from_iter([(GRPC_STATUS, status)])));
+            return End::new(code::UNAVAILABLE, "the upstream could not be reached");
+        }
+    };
+    let (parts, body) = sent.response.into_parts();
+    let is_end = http_body::Body::is_end_stream(&body);
+    let head = ResponseHead {
+        status: parts.status,
+        headers: parts.headers.clone(),
+    };
+    tell(GrpcEvent::Initial((!is_end).then_some(head)));
+    if is_end && (parts.status == StatusCode::OK || status_in(&parts.headers).is_some()) {
+        // Trailers only.
+        let end = End::told_by(&parts.headers);
+        tell(GrpcEvent::Trailing(parts.headers));
+        return end;
+    }
+    if parts.status != StatusCode::OK {
+        return failed(&mut tell, grpc_status(parts.status), "");
+    }
+    hear(upstream, body, &mut tell).await
+}
+
+/// Tells the messages of an answer and its trailing metadata.
+async fn hear(upstream: &Upstream, mut body: PooledBody, tell: &mut impl FnMut(GrpcEvent)) -> End {
+    let mut frames = Frames::default();
+    loop {
+        let frame = match body.frame().await {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => {
+                tracing::debug!(upstream = %upstream.name(), %error, "a gRPC callout broke off");
+                return failed(tell, code::UNAVAILABLE, "the answer broke off");
+            }
+            None => return failed(tell, code::UNKNOWN, ""),
+        };
+        match frame.into_data() {
+            Ok(data) => {
+                frames.push(&data);
+                while let Some(message) = match frames.next() {
+                    Ok(message) => message,
+                    Err(wrong) => return failed(tell, wrong.status(), &wrong.to_string()),
+                } {
+                    tell(GrpcEvent::Message(message));
+                }
+            }
+            Err(frame) => {
+                if let Ok(trailers) = frame.into_trailers() {
+                    let end = End::told_by(&trailers);
+                    tell(GrpcEvent::Trailing(trailers));
+                    return end;
+                }
+            }
+        }
+    }
+}
+
+/// There are no trailing metadata, and the end is what the host makes of it.
+fn failed(tell: &mut impl FnMut(GrpcEvent), status: u32, message: &str) -> End {
+    tell(GrpcEvent::Trailing(HeaderMap::new()));
+    End::new(status, message)
+}
+
+fn request(upstream: &Upstream, call: &GrpcCall, feed: Feed) -> Request<Outgoing> {
+    let mut request = Request::new(Outgoing::Direct(Source::fed(feed)));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = Uri::from(call.path.clone());
+    let headers = request.headers_mut();
+    *headers = call.metadata.clone();
+    let authority = call.authority.clone();
+    let authority = authority.or_else(|| HeaderValue::from_str(upstream.name()).ok());
+    if let Some(authority) = authority {
+        headers.insert(HOST, authority);
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers
+        .entry(USER_AGENT)
+        .or_insert(HeaderValue::from_static("lockgate"));
+    if let GrpcKind::Call {
+        timeout: Some(timeout), ..
+    } = &call.kind
+        && let Ok(text) = HeaderValue::try_from(in_grpcs_units(*timeout))
+    {
+        headers.insert("grpc-timeout", text);
+    }
+    request
+}
+
+/// At most eight digits, in milliseconds if that is enough.
+fn in_grpcs_units(timeout: Duration) -> String {
+    match timeout.as_millis() {
+        milliseconds @ ..100_000_000 => format!("{milliseconds}m"),
+        milliseconds => format!("{}S", milliseconds / 1000),
+    }
+}

@@ -1,0 +1,233 @@
+//! What the sandbox needs from outside, on one worker: callouts through the upstreams, timers, the shared store,
+//! metrics, the `lockgate.*` functions and the log. Each call decodes nothing and decides nothing; it hands on.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use lockgate_exchange::{SharedExchange, clock};
+use lockgate_sandbox::{
+    Callout, CalloutReply, Failure, GrpcCall, GrpcReply, GrpcStream, Lingering, LogLevel, MetricKind, Outside, Plugin,
+    QueueTarget, Refusal, Status, TickTarget, VmEvent,
+};
+use lockgate_telemetry::plugin_log;
+use lockgate_upstream::Protocol;
+use rustc_hash::FxHashMap;
+use tokio::task::AbortHandle;
+
+use crate::callouts::{grpc, http};
+use crate::context::Station;
+
+/// The world around one worker's VMs.
+pub(crate) struct World {
+    station: Weak<Station>,
+    timers: RefCell<FxHashMap<u64, AbortHandle>>,
+    queues: RefCell<FxHashMap<u32, QueueTarget>>,
+}
+
+impl World {
+    /// The world that `station` stands in.
+    pub(crate) fn new(station: &Rc<Station>) -> Rc<Self> {
+        Rc::new(Self {
+            station: Rc::downgrade(station),
+            timers: RefCell::default(),
+            queues: RefCell::default(),
+        })
+    }
+
+    /// Something was put in a queue that a plugin of this worker listens to. If its VM is gone, the listener before it is told.
+    pub(crate) fn ring(&self, queue: u32) {
+        let target = self.queues.borrow().get(&queue).cloned();
+        if target.is_some_and(|target| target.ready(queue)) {
+            return;
+        }
+        self.queues.borrow_mut().remove(&queue);
+        if let Ok(station) = self.station() {
+            station.shared.bells.take_down(queue, &station.bell);
+            station.shared.bells.ring(queue);
+        }
+    }
+
+    fn station(&self) -> Result<Rc<Station>, Status> {
+        self.station.upgrade().ok_or(Status::InternalFailure)
+    }
+}
+
+impl Outside for World {
+    fn time(&self) -> SystemTime {
+        self.station()
+            .map_or_else(|_| SystemTime::now(), |station| station.calendar.time())
+    }
+
+    fn now(&self) -> Instant {
+        clock::now()
+    }
+
+    fn random(&self, buffer: &mut [u8]) -> bool {
+        match self.station() {
+            Ok(station) => station.random.fill(buffer),
+            Err(_) => false,
+        }
+    }
+
+    fn log(&self, plugin: &Plugin, level: LogLevel, message: &str) {
+        plugin_log::write(plugin.name(), level, message);
+    }
+
+    fn log_level(&self) -> LogLevel {
+        plugin_log::level()
+    }
+
+    fn callout(&self, _plugin: &Plugin, callout: Callout, reply: CalloutReply) -> Result<(), Status> {
+        let station = self.station()?;
+        let view = station.current().ok_or(Status::InternalFailure)?;
+        let (_, upstream) = view.snapshot.upstream(&callout.upstream).ok_or(Status::BadArgument)?;
+        let (upstream, client) = (upstream.clone(), station.callouts.clone());
+        tokio::task::spawn_local(async move { http::make(client, &upstream, callout, reply).await });
+        Ok(())
+    }
+
+    fn grpc(&self, plugin: &Plugin, call: GrpcCall, reply: GrpcReply) -> Result<Box<dyn GrpcStream>, Status> {
+        let station = self.station()?;
+        let view = station.current().ok_or(Status::InternalFailure)?;
+        let (_, upstream) = view.snapshot.upstream(&call.upstream).ok_or(Status::ParseFailure)?;
+        if upstream.protocol() != Protocol::Http2 {
+            tracing::warn!(plugin = %plugin.name(), upstream = %upstream.name(), "gRPC needs an upstream with `protocol` `http2`");
+            return Err(Status::InternalFailure);
+        }
+        Ok(grpc::open(station.callouts.clone(), upstream.clone(), call, reply))
+    }
+
+    fn set_tick(&self, target: TickTarget, period: Option<Duration>) {
+        let key = target.key();
+        let started = period.map(|period| {
+            let timer = tokio::task::spawn_local(async move {
+                let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+                interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+                loop {
+                    interval.tick().await;
+                    if !target.tick() {
+                        return;
+                    }
+                }
+            });
+            timer.abort_handle()
+        });
+        let mut timers = self.timers.borrow_mut();
+        timers.retain(|_, timer| !timer.is_finished());
+        let before = match started {
+            Some(started) => timers.insert(key, started),
+            None => timers.remove(&key),
+        };
+        if let Some(before) = before {
+            before.abort();
+        }
+    }
+
+    fn shared_data(&self, vm_id: &str, key: &str) -> Option<(Bytes, u32)> {
+        self.station().ok()?.shared.store.shared_data().get(vm_id, key)
+    }
+
+    fn set_shared_data(&self, vm_id: &str, key: &str, value: &[u8], cas: u32) -> Result<(), Status> {
+        let outcome = self.station()?.shared.store.shared_data().set(vm_id, key, value, cas);
+        outcome.map_err(lockgate_foreign::status_of_shared)
+    }
+
+    fn register_queue(&self, vm_id: &str, name: &str, ready: QueueTarget) -> Result<u32, Status> {
+        let station = self.station()?;
+        let id = station
+            .shared
+            .store
+            .queues()
+            .register(vm_id, name)
+            .map_err(|_| Status::InternalFailure)?;
+        self.queues.borrow_mut().insert(id, ready);
+        station.shared.bells.hang(id, station.bell.clone());
+        Ok(id)
+    }
+
+    fn resolve_queue(&self, vm_id: &str, name: &str) -> Option<u32> {
+        self.station().ok()?.shared.store.queues().resolve(vm_id, name)
+    }
+
+    fn enqueue(&self, queue: u32, value: &[u8]) -> Result<(), Status> {
+        let station = self.station()?;
+        station
+            .shared
+            .store
+            .queues()
+            .enqueue(queue, value)
+            .map_err(lockgate_foreign::status_of_queue)?;
+        station.shared.bells.ring(queue);
+        Ok(())
+    }
+
+    fn dequeue(&self, queue: u32) -> Result<Bytes, Status> {
+        self.station()?
+            .shared
+            .store
+            .queues()
+            .dequeue(queue)
+            .map_err(lockgate_foreign::status_of_queue)
+    }
+
+    fn define_metric(&self, plugin: &Plugin, kind: MetricKind, name: &str) -> Result<u32, Status> {
+        self.station()?.metrics.define(plugin.name(), kind, name)
+    }
+
+    fn increment_metric(&self, metric: u32, offset: i64) -> Result<(), Status> {
+        self.station()?.metrics.increment(metric, offset)
+    }
+
+    fn record_metric(&self, metric: u32, value: u64) -> Result<(), Status> {
+        self.station()?.metrics.record(metric, value)
+    }
+
+    fn metric(&self, metric: u32) -> Result<u64, Status> {
+        self.station()?.metrics.value(metric)
+    }
+
+    fn foreign(
+        &self,
+        plugin: &Plugin,
+        name: &str,
+        argument: &[u8],
+        exchange: Option<&SharedExchange>,
+    ) -> Result<Vec<u8>, Status> {
+        lockgate_foreign::call(&self.station()?.shared.store, plugin, name, argument, exchange)
+    }
+
+    fn check_property(&self, _plugin: &Plugin, name: &str, value: &[u8]) -> Result<(), Status> {
+        if name != "lockgate.upstream" {
+            return Ok(());
+        }
+        let view = self.station()?.current().ok_or(Status::InternalFailure)?;
+        let known = std::str::from_utf8(value).is_ok_and(|name| view.snapshot.upstream(name).is_some());
+        if known { Ok(()) } else { Err(Status::BadArgument) }
+    }
+
+    fn linger(&self, lingering: Lingering) {
+        if let Ok(station) = self.station() {
+            station.lingerers.add(clock::now(), lingering);
+        }
+    }
+
+    fn failed(&self, plugin: &Plugin, failure: &Failure, _phase: &str) {
+        if let Ok(station) = self.station() {
+            station.metrics.failures(plugin.name(), failure.kind.as_str());
+        }
+    }
+
+    fn refused(&self, plugin: &Plugin, what: Refusal, times: u64) {
+        if let Ok(station) = self.station() {
+            station.metrics.refusals(plugin.name(), what.as_str(), times);
+        }
+    }
+
+    fn happened(&self, plugin: &Plugin, event: VmEvent) {
+        if let Ok(station) = self.station() {
+            station.metrics.vm_event(plugin.name(), event);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Requests that plugins make themselves: sent like any other, answered whole, once, within their time.
+
+use http::{Request, Uri, Version, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use lockgate_sandbox::{Callout, CalloutFailure, CalloutReply, CalloutResponse, CalloutResult};
+use lockgate_upstream::{Client, Upstream};
+
+use crate::chain::outgoing::Outgoing;
+
+/// Most bytes of an answer's body; more is a failure. A guest keeps all of it in its own, bounded memory.
+const MAX_BODY: usize = 4 * 1024 * 1024;
+
+/// Makes the request and delivers what comes of it. Given up early when nobody waits for it any more.
+pub(crate) async fn make(client: Client<Outgoing>, upstream: &Upstream, callout: Callout, reply: CalloutReply) {
+    let timeout = callout.timeout;
+    let result = match tokio::time::timeout(timeout, exchange(client, upstream, callout)).await {
+        Ok(result) => result,
+        Err(_) => Err(CalloutFailure::Timeout),
+    };
+    reply.deliver(result);
+}
+
+async fn exchange(client: Client<Outgoing>, upstream: &Upstream, callout: Callout) -> CalloutResult {
+    let sent = client.send(upstream, request(callout)).await.map_err(|error| {
+        tracing::debug!(upstream = %upstream.name(), %error, "a callout failed");
+        CalloutFailure::Failed
+    })?;
+    let (parts, body) = sent.response.into_parts();
+    let collected = Limited::new(body, MAX_BODY).collect().await.map_err(|error| {
+        let too_large = error.is::<LengthLimitError>();
+        tracing::debug!(upstream = %upstream.name(), too_large, %error, "a callout's answer broke off");
+        CalloutFailure::Failed
+    })?;
+    Ok(CalloutResponse {
+        status: parts.status,
+        headers: parts.headers,
+        trailers: collected.trailers().cloned(),
+        body: collected.to_bytes(),
+    })
+}
+
+fn request(callout: Callout) -> Request<Outgoing> {
+    let head = callout.head;
+    let mut request = Request::new(Outgoing::whole(callout.body));
+    *request.method_mut() = head.method;
+    *request.uri_mut() = Uri::from(head.path);
+    *request.version_mut() = Version::HTTP_11;
+    *request.headers_mut() = head.headers;
+    request.headers_mut().insert(header::HOST, head.authority);
+    // The length is the body's own.
+    request.headers_mut().remove(header::CONTENT_LENGTH);
+    request
+}

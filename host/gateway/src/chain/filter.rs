@@ -1,0 +1,406 @@
+//! One message on its way through the chain, in one direction: head first, then the body as it comes.
+//!
+//! A chunk goes through and on; it is kept only while a plugin pauses for it, and then under the plugin's limit.
+//! The lane is itself a body, so whoever sends the message pulls it, and backpressure reaches its source.
+//! It knows no network and makes no answer: what ends a message early is handed up as [`Stop`].
+
+mod flow;
+mod held;
+mod stage;
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body::{Body, Frame};
+use lockgate_exchange::BodyBuffer;
+use lockgate_http::problem::{Malformed, Problem};
+use lockgate_sandbox::Action;
+use lockgate_telemetry::metrics::Phase;
+
+use stage::{End, Part, Stage};
+
+use crate::body::error::BodyError;
+use crate::body::source::Source;
+use crate::chain::{Chain, Direction, Stop};
+
+/// A message on its way through the chain.
+pub(crate) struct Lane {
+    chain: Rc<Chain>,
+    direction: Direction,
+    /// How many plugins the message meets.
+    length: usize,
+    /// Those plugins in their order, as the body meets them; empty while only the head has, which may be all that ever does.
+    stages: Vec<Stage>,
+    source: Source,
+    /// The source has nothing more to give.
+    drained: bool,
+    /// Body that passed the stages before `onward` while a later one still held the head.
+    pending: Part,
+    onward: usize,
+    /// Frames that are through.
+    out: VecDeque<Frame<Bytes>>,
+    finished: bool,
+    /// The body is taken from the source piece by piece, and what is through lies in `out`.
+    flows: bool,
+    /// A plugin holds the head, and is waited for.
+    holds_head: bool,
+    /// Why the source broke off, until it is reported.
+    failure: Option<BodyError>,
+}
+
+impl Lane {
+    /// The request's way, through every plugin.
+    pub(crate) fn request(chain: Rc<Chain>, source: Source) -> Self {
+        let length = chain.links().len();
+        Self::new(chain, Direction::Request, length, source)
+    }
+
+    /// The response's way: from the plugin at `first` back to the first one.
+    pub(crate) fn response(chain: Rc<Chain>, first: usize, source: Source) -> Self {
+        Self::new(chain, Direction::Response, first + 1, source)
+    }
+
+    fn new(chain: Rc<Chain>, direction: Direction, length: usize, source: Source) -> Self {
+        Self {
+            chain,
+            direction,
+            length,
+            stages: Vec::new(),
+            drained: false,
+            source,
+            pending: Part::default(),
+            onward: 0,
+            out: VecDeque::new(),
+            finished: false,
+            flows: false,
+            holds_head: false,
+            failure: None,
+        }
+    }
+
+    /// The place in the chain of the plugin that the message meets as the `index`th.
+    fn link(&self, index: usize) -> usize {
+        match self.direction {
+            Direction::Request => index,
+            Direction::Response => self.length - 1 - index,
+        }
+    }
+
+    /// The body is about to be moved, or to be held.
+    fn set_up(&mut self) {
+        if self.stages.is_empty() {
+            let stage = |link: usize| Stage::new(link, self.chain.links()[link].reads_body(self.direction));
+            self.stages = (0..self.length).map(|index| stage(self.link(index))).collect();
+        }
+    }
+
+    /// Takes the message's head through the plugins. They may hold it; and while one holds back all of the body that has
+    /// come so far, the head is not sent either: whoever fails then can still be answered for, and a body that is let go
+    /// as a whole has a known length.
+    pub(crate) async fn head(&mut self) -> Result<(), Stop> {
+        let end_of_stream = self.source.is_end_stream();
+        self.drained = end_of_stream;
+        self.chain.start_clock();
+        for index in 0..self.length {
+            let link = self.link(index);
+            let action = match self.direction {
+                Direction::Request => {
+                    self.chain.open(link)?;
+                    self.chain.call(link, self.direction, Phase::RequestHeaders, |s| {
+                        s.request_headers(end_of_stream)
+                    })?
+                }
+                Direction::Response => self.chain.call(link, self.direction, Phase::ResponseHeaders, |s| {
+                    s.response_headers(end_of_stream)
+                })?,
+            };
+            if self.direction == Direction::Response {
+                self.place_taps();
+            }
+            if action == Action::Pause {
+                self.wait(index).await?;
+                self.chain.start_clock();
+            }
+        }
+        if self.concerns_body() {
+            self.set_up();
+            self.flows = true;
+            poll_fn(|cx| self.poll_held(cx)).await?;
+        }
+        Ok(())
+    }
+
+    /// True when the body passes plugins; else the source can be sent as it is. Known once the head is through.
+    pub(crate) fn carries_body(&self) -> bool {
+        self.flows
+    }
+
+    fn concerns_body(&self) -> bool {
+        if !self.pending.is_nothing() || self.stages.iter().any(|stage| stage.paused) {
+            return true;
+        }
+        let reads_body = |index| self.chain.links()[self.link(index)].reads_body(self.direction);
+        !self.drained && (self.stages.iter().any(|stage| stage.tap.is_some()) || (0..self.length).any(reads_body))
+    }
+
+    /// The length of what is left to send, once all of the body has gone through the plugins.
+    pub(crate) fn settled_length(&self) -> Option<u64> {
+        let length = |frame: &Frame<Bytes>| frame.data_ref().map(|data| data.len() as u64);
+        if self.finished {
+            self.out.iter().map(length).sum()
+        } else {
+            None
+        }
+    }
+
+    /// The names of the trailers, if they are known before anything is sent, as a list for `Trailer`.
+    pub(crate) fn settled_trailers(&self) -> Option<HeaderValue> {
+        let trailers = self.out.back()?.trailers_ref()?;
+        let names: Vec<_> = trailers.keys().map(HeaderName::as_str).collect();
+        HeaderValue::try_from(names.join(", ")).ok()
+    }
+
+    /// The source alone, when no plugin touches the body.
+    pub(crate) fn into_source(self) -> Source {
+        self.source
+    }
+
+    /// Waits while the plugin at `index` holds the head, until it says itself that it lets go.
+    ///
+    /// Meanwhile a plugin that reads bodies gets what comes, unless it waits for a callout: then, as in Envoy, the body comes
+    /// after it. Only a plugin that has paused for the body can release the head by continuing in a body callback; many
+    /// continue there because they have never thought of bodies, and their head must not slip out.
+    async fn wait(&mut self, index: usize) -> Result<(), Stop> {
+        self.set_up();
+        if !self.chain.awaits_callout(self.stages[index].link) {
+            let early = std::mem::take(&mut self.pending);
+            if let Some(part) = self.pass(self.onward, early, index + 1)? {
+                self.set_pending(part, index + 1);
+            }
+        }
+        self.holds_head = true;
+        let outcome = poll_fn(|cx| self.poll_wait(index, cx)).await;
+        self.holds_head = false;
+        outcome
+    }
+
+    fn poll_wait(&mut self, index: usize, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+        loop {
+            self.chain.exchange.borrow_mut().register(cx.waker());
+            self.chain.asked()?;
+            let link = self.stages[index].link;
+            if self.chain.lost(link)? || self.chain.resumed(link, self.direction) {
+                let part = self.release(index);
+                self.stages[index].tapped(&part);
+                if !part.is_nothing() {
+                    self.set_pending(part, index + 1);
+                }
+                return Poll::Ready(Ok(()));
+            }
+            // A plugin that reads no body leaves it where it is: in the sender.
+            let passed_over = !self.pending.is_nothing();
+            if self.drained || passed_over || !self.stages[index].reads_body || self.chain.awaits_callout(link) {
+                return Poll::Pending;
+            }
+            let Some(part) = ready!(self.poll_part(cx)).map_err(|e| self.stop_of(&e))? else {
+                continue;
+            };
+            let holds_body = self.stages[index].paused;
+            if let Some(part) = self.pass(0, part, index + 1)? {
+                self.set_pending(part, index + 1);
+                if holds_body {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+
+    fn set_pending(&mut self, part: Part, onward: usize) {
+        self.pending = part;
+        self.onward = onward;
+    }
+
+    /// The next piece from the source; `None` when what came is of no concern.
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Part>, BodyError>> {
+        let frame = ready!(Pin::new(&mut self.source).poll_frame(cx));
+        let part = match frame {
+            None => {
+                self.drained = true;
+                Some(Part {
+                    data: BodyBuffer::default(),
+                    end: End::Last,
+                })
+            }
+            Some(Err(error)) => return Poll::Ready(Err(error)),
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => {
+                    if self.direction == Direction::Request {
+                        self.chain.exchange.borrow_mut().facts.request_bytes += data.len() as u64;
+                    }
+                    // While a head is held its plugin is told of the end apart: continuing with a piece that is not the last
+                    // says that it does not wait for the body.
+                    let is_last = self.source.is_end_stream() && !self.holds_head;
+                    let end = if is_last { End::Last } else { End::Open };
+                    self.drained = end == End::Last;
+                    let mut buffer = BodyBuffer::default();
+                    buffer.push(data);
+                    Some(Part { data: buffer, end })
+                }
+                Err(frame) => frame.into_trailers().ok().map(|trailers| {
+                    self.drained = true;
+                    self.set_trailers(trailers);
+                    Part {
+                        data: BodyBuffer::default(),
+                        end: End::Trailers,
+                    }
+                }),
+            },
+        };
+        Poll::Ready(Ok(part))
+    }
+
+    /// Takes a piece through the stages `from..upto`; `None` when one of them keeps it.
+    fn pass(&mut self, from: usize, mut part: Part, upto: usize) -> Result<Option<Part>, Stop> {
+        self.chain.start_clock();
+        for index in from..upto {
+            if part.is_nothing() {
+                return Ok(Some(part));
+            }
+            if self.stages[index].reads_body || self.stages[index].paused {
+                match self.deliver(index, part)? {
+                    Some(passed) => part = passed,
+                    None => return Ok(None),
+                }
+            }
+            self.stages[index].tapped(&part);
+        }
+        Ok(Some(part))
+    }
+
+    /// Gives a piece to one plugin, together with what it holds.
+    fn deliver(&mut self, index: usize, part: Part) -> Result<Option<Part>, Stop> {
+        let stage = &mut self.stages[index];
+        let link = &self.chain.links()[stage.link];
+        if link.running().is_none() && !stage.paused {
+            return Ok(Some(part));
+        }
+        let hooks = link.hooks();
+        let (body_hook, trailers_hook, body, trailers) = match self.direction {
+            Direction::Request => (
+                hooks.request_body,
+                hooks.request_trailers,
+                Phase::RequestBody,
+                Phase::RequestTrailers,
+            ),
+            Direction::Response => (
+                hooks.response_body,
+                hooks.response_trailers,
+                Phase::ResponseBody,
+                Phase::ResponseTrailers,
+            ),
+        };
+        let mut action = if stage.paused { Action::Pause } else { Action::Continue };
+        let fresh = !part.data.is_empty();
+        let (is_held, direction) = (stage.paused, self.direction);
+        if is_held {
+            self.take_back(index);
+        }
+        let stage = &mut self.stages[index];
+        stage.held.end = part.end;
+        stage.held.data.append(part.data);
+        if body_hook && (fresh || part.end == End::Last) {
+            let last = part.end == End::Last;
+            action = self.with_body(index, body, |stream| match direction {
+                Direction::Request => stream.request_body(last),
+                Direction::Response => stream.response_body(last),
+            })?;
+            if last && self.has_new_trailers() {
+                self.stages[index].held.end = End::Trailers;
+            }
+        }
+        if trailers_hook && part.end == End::Trailers {
+            action = self.with_body(index, trailers, |stream| match direction {
+                Direction::Request => stream.request_trailers(),
+                Direction::Response => stream.response_trailers(),
+            })?;
+        }
+        if action == Action::Continue {
+            return Ok(Some(self.stages[index].release()));
+        }
+        self.hold(index)?;
+        Ok(None)
+    }
+
+    /// Keeps what a plugin has paused at, if it is not more than that may hold.
+    fn hold(&mut self, index: usize) -> Result<(), Stop> {
+        let stage = &mut self.stages[index];
+        stage.paused = true;
+        let limit = self.chain.links()[stage.link].body_limit();
+        if stage.held.data.len() as u64 > limit {
+            return Err(Stop::Problem(match self.direction {
+                Direction::Request => Problem::BodyTooLarge,
+                Direction::Response => Problem::ResponseTooLarge,
+            }));
+        }
+        self.leave(index);
+        Ok(())
+    }
+
+    fn set_trailers(&self, trailers: HeaderMap) {
+        let mut exchange = self.chain.exchange.borrow_mut();
+        match self.direction {
+            Direction::Request => exchange.request_trailers = Some(trailers),
+            Direction::Response => exchange.response_trailers = Some(trailers),
+        }
+    }
+
+    /// Whether a plugin has just given trailers to a message that came without: those behind it meet them as if they had come.
+    fn has_new_trailers(&self) -> bool {
+        let mut exchange = self.chain.exchange.borrow_mut();
+        let trailers = match self.direction {
+            Direction::Request => &mut exchange.request_trailers,
+            Direction::Response => &mut exchange.response_trailers,
+        };
+        if trailers.as_ref().is_some_and(HeaderMap::is_empty) {
+            *trailers = None;
+        }
+        trailers.is_some()
+    }
+
+    /// The trailers as the plugins have left them. They stay in the exchange too: plugins may read them when the stream is
+    /// logged.
+    fn trailers(&self) -> Option<HeaderMap> {
+        let exchange = self.chain.exchange.borrow();
+        match self.direction {
+            Direction::Request => exchange.request_trailers.clone(),
+            Direction::Response => exchange.response_trailers.clone(),
+        }
+    }
+
+    /// Those who asked to see the body behind a plugin get their place; an empty body is complete at once.
+    fn place_taps(&mut self) {
+        let taps = std::mem::take(&mut self.chain.exchange.borrow_mut().taps);
+        for tap in taps {
+            self.set_up();
+            if self.drained && self.pending.is_nothing() {
+                tap.sink.end(true);
+            } else if let Some(stage) = self.stages.iter_mut().find(|stage| stage.link == tap.position) {
+                stage.tap = Some(tap.sink);
+            }
+        }
+    }
+
+    fn stop_of(&self, error: &BodyError) -> Stop {
+        Stop::Problem(match error {
+            BodyError::TooLarge => Problem::BodyTooLarge,
+            BodyError::Upstream(_) => Problem::UpstreamFailed,
+            BodyError::TimedOut => Problem::UpstreamTimeout,
+            BodyError::Client(_) | BodyError::Stopped => Problem::Malformed(Malformed::Body),
+        })
+    }
+}

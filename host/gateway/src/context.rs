@@ -1,0 +1,167 @@
+//! What everything on one worker can reach: the current view, the client towards upstreams, the counters.
+//! Not what makes a worker run; that is `worker`.
+
+pub(crate) mod connection_limiter;
+pub(crate) mod draining_vms;
+pub(crate) mod idle_monitor;
+pub(crate) mod queue_notify;
+pub(crate) mod rng;
+pub(crate) mod snapshot;
+pub(crate) mod timers;
+pub(crate) mod view;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use lockgate_exchange::clock::Calendar;
+use lockgate_http::inbound::RequestIds;
+use lockgate_store::Store;
+use lockgate_telemetry::access_log::AccessLog;
+use lockgate_telemetry::call_trace::TraceSwitch;
+use lockgate_telemetry::metrics::WorkerMetrics;
+use lockgate_upstream::Client;
+
+use crate::chain::outgoing::Outgoing;
+use crate::context::connection_limiter::Crowd;
+use crate::context::draining_vms::Lingerers;
+use crate::context::idle_monitor::Ward;
+use crate::context::queue_notify::{Bell, Bells};
+use crate::context::rng::Chance;
+use crate::context::view::View;
+
+/// What all workers share for as long as the process lives; keyed by names, never by snapshot.
+#[derive(Clone)]
+pub struct Shared {
+    /// Counters, keys, queues, the response cache.
+    pub(crate) store: Arc<Store>,
+    /// Where finished requests are written, if anywhere.
+    pub(crate) access_log: Arc<arc_swap::ArcSwapOption<AccessLog>>,
+    /// Whose host calls are logged.
+    pub(crate) trace: Arc<TraceSwitch>,
+    /// How many connections are open.
+    pub(crate) crowd: Crowd,
+    /// Who listens to which shared queue.
+    pub(crate) bells: Bells,
+    /// The next connection's number.
+    pub(crate) connections: Arc<AtomicU64>,
+}
+
+impl Shared {
+    /// For a process that begins: no connection is open, and no queue has a listener.
+    pub fn new(store: Store, access_log: Option<Arc<AccessLog>>, trace: Arc<TraceSwitch>) -> Self {
+        Self {
+            store: Arc::new(store),
+            access_log: Arc::new(arc_swap::ArcSwapOption::from(access_log)),
+            trace,
+            crowd: Default::default(),
+            bells: Default::default(),
+            connections: Arc::new(AtomicU64::new(1)),
+        }
+    }
+}
+
+/// What a worker has of the world, where a rehearsal puts something else in its place.
+pub(crate) struct Setting {
+    /// The way to upstreams.
+    pub(crate) client: Client<Outgoing>,
+    /// The way to upstreams for requests that plugins make.
+    pub(crate) callouts: Client<Outgoing>,
+    /// The time of day.
+    pub(crate) calendar: Calendar,
+    /// Random bytes.
+    pub(crate) random: Chance,
+    /// Where new requests get their ids.
+    pub(crate) request_ids: RequestIds,
+}
+
+impl Default for Setting {
+    /// The world as it is. Callouts share the connections of forwarded requests.
+    fn default() -> Self {
+        let client = Client::new();
+        Self {
+            callouts: client.clone(),
+            client,
+            calendar: Calendar::default(),
+            random: Chance::System,
+            request_ids: RequestIds::new(),
+        }
+    }
+}
+
+/// One worker's surroundings.
+pub(crate) struct Station {
+    view: RefCell<Option<Rc<View>>>,
+    /// Connections to upstreams; they outlive reloads.
+    pub(crate) client: Client<Outgoing>,
+    /// The same for requests that plugins make.
+    pub(crate) callouts: Client<Outgoing>,
+    /// Tells the time of day.
+    pub(crate) calendar: Calendar,
+    /// Random bytes for guests.
+    pub(crate) random: Chance,
+    /// This worker's counters.
+    pub(crate) metrics: WorkerMetrics,
+    /// Where new requests get their ids.
+    pub(crate) request_ids: RequestIds,
+    /// Rings when something is put in a queue that this worker listens to.
+    pub(crate) bell: Bell,
+    /// What the workers share.
+    pub(crate) shared: Shared,
+    /// VMs that nobody needs any more, until their plugins are done.
+    pub(crate) lingerers: Lingerers,
+    /// Watches the connections for silence.
+    pub(crate) ward: Ward,
+    /// The process is ending: connections close after the answer that they are at.
+    pub(crate) draining: Cell<bool>,
+}
+
+impl Station {
+    /// A worker's surroundings, before it has a view.
+    pub(crate) fn new(metrics: WorkerMetrics, shared: Shared, bell: Bell, setting: Setting) -> Rc<Self> {
+        Rc::new(Self {
+            view: RefCell::new(None),
+            client: setting.client,
+            callouts: setting.callouts,
+            calendar: setting.calendar,
+            random: setting.random,
+            metrics,
+            request_ids: setting.request_ids,
+            bell,
+            shared,
+            lingerers: Lingerers::default(),
+            ward: Ward::new(),
+            draining: Cell::new(false),
+        })
+    }
+
+    /// The view that a request which starts now is answered by.
+    pub(crate) fn view(&self) -> Rc<View> {
+        self.current()
+            .expect("a worker accepts no connection before it has adopted a snapshot")
+    }
+
+    /// The view, if there is one yet.
+    pub(crate) fn current(&self) -> Option<Rc<View>> {
+        self.view.borrow().clone()
+    }
+
+    /// Requests that start from now on are answered by `view`.
+    pub(crate) fn adopt(&self, view: Rc<View>) {
+        // The old view is dropped after the cell is free: its end runs guest code.
+        let before = self.view.borrow_mut().replace(view);
+        drop(before);
+    }
+
+    /// No request starts any more: the plugins' VMs end with the last request.
+    pub(crate) fn retire(&self) {
+        let last = self.view.borrow_mut().take();
+        drop(last);
+    }
+
+    /// A number for a connection that no other connection has had.
+    pub(crate) fn connection_id(&self) -> u64 {
+        self.shared.connections.fetch_add(1, Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,92 @@
+//! What a request is answered by: configuration, routes, chains, compiled plugins and upstreams, frozen together.
+//! Made by `load`, never changed; a worker looks at it through its own `view`.
+
+use std::sync::Arc;
+
+use lockgate_config::Inserted;
+use lockgate_config::model::Model;
+use lockgate_routing::RouteTable;
+use lockgate_sandbox::Plugin;
+use lockgate_tls::server::CertificateStore;
+use lockgate_upstream::Upstream;
+use rustc_hash::FxHashMap;
+
+/// A plugin that was linked and has once configured itself in a VM.
+///
+/// The same `Arc` stands in later snapshots while nothing about the plugin changes, so its VMs live on.
+pub struct LoadedPlugin {
+    /// What is run.
+    pub plugin: Plugin,
+    /// Counts up, from 1, each time that the plugin of this name changes.
+    pub version: u64,
+    /// Says whether a later configuration means the same plugin.
+    pub identity: PluginIdentity,
+}
+
+/// Everything that makes a plugin what it is: equal identities may share VMs.
+#[derive(Clone, PartialEq)]
+pub struct PluginIdentity {
+    /// The plugin as configured.
+    pub model: lockgate_config::model::PluginModel,
+    /// SHA-256 of the module's bytes, in hex.
+    pub sha256: String,
+}
+
+/// All that answers a request, numbered.
+pub struct Snapshot {
+    /// Counts up with every snapshot that went live.
+    pub revision: u64,
+    /// The configuration as it was written.
+    pub text: Arc<str>,
+    /// The files that were put into it.
+    pub inserted: Vec<Inserted>,
+    /// The checked configuration.
+    pub model: Model,
+    /// Finds the route.
+    pub routes: RouteTable,
+    /// In the order of `model.plugins`.
+    pub plugins: Vec<Arc<LoadedPlugin>>,
+    /// In the order of `model.upstreams`.
+    pub upstreams: Vec<Arc<Upstream>>,
+    /// In the order of `model.listeners`.
+    pub certificates: Vec<Option<Arc<CertificateStore>>>,
+    upstream_by_name: FxHashMap<Arc<str>, usize>,
+}
+
+impl Snapshot {
+    /// Freezes the parts. `plugins`, `upstreams` and `certificates` are in the model's order.
+    pub fn new(
+        revision: u64,
+        text: Arc<str>,
+        inserted: Vec<Inserted>,
+        model: Model,
+        plugins: Vec<Arc<LoadedPlugin>>,
+        upstreams: Vec<Arc<Upstream>>,
+        certificates: Vec<Option<Arc<CertificateStore>>>,
+    ) -> Self {
+        let routes = RouteTable::new(model.routes.iter().map(|route| &route.matches));
+        let upstream_by_name = upstreams
+            .iter()
+            .enumerate()
+            .map(|(i, u)| (u.name().clone(), i))
+            .collect();
+        Self {
+            revision,
+            text,
+            inserted,
+            model,
+            routes,
+            plugins,
+            upstreams,
+            certificates,
+            upstream_by_name,
+        }
+    }
+
+    /// The upstream called `name`, with its place.
+    pub fn upstream(&self, name: &str) -> Option<(usize, &Arc<Upstream>)> {
+        self.upstream_by_name
+            .get(name)
+            .map(|&index| (index, &self.upstreams[index]))
+    }
+}

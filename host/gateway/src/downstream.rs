@@ -1,0 +1,4 @@
+//! The client's side of a connection, whatever is spoken on it.
+
+pub(crate) mod handshake;
+pub(crate) mod lingering_close;

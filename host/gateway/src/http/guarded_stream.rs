@@ -1,0 +1,286 @@
+//! A connection's bytes: the pulse is told of arrivals, and on HTTP/1 the guard says how far they are handed on.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use lockgate_http::guard::{Guard, Refusal};
+use lockgate_http::problem::Problem;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::context::idle_monitor::Pulse;
+
+/// Bytes of a request line that are kept of a request that is refused.
+const MOST_OF_A_LINE: usize = 1024;
+
+/// A write of up to so many bytes goes out in one piece.
+const SMALL: usize = 1024;
+
+/// A stream that tells the pulse when something arrives.
+pub(super) struct Watched<S> {
+    stream: S,
+    pulse: Rc<Pulse>,
+    gate: Option<Gate>,
+}
+
+/// How a guarded stream stands, for whoever carries the connection.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// Heads that were handed on.
+    heads: Cell<u64>,
+    /// A head has begun that is not handed on.
+    amid_head: Cell<bool>,
+    refusal: Cell<Option<Refusal>>,
+    /// The reader is told of the refusal; before, it waits.
+    told: Cell<bool>,
+    /// The writer could not write all that it has.
+    stuck: Cell<bool>,
+}
+
+/// What stands between the stream and its reader.
+struct Gate {
+    guard: Guard,
+    standing: Rc<Standing>,
+    /// What came and is not handed on yet. Empty as long as heads arrive in one piece.
+    held: Vec<u8>,
+    /// So much of it may be.
+    open: usize,
+    /// The peer sends nothing more.
+    ended: bool,
+}
+
+impl Standing {
+    /// Heads that were handed on so far.
+    pub(super) fn heads(&self) -> u64 {
+        self.heads.get()
+    }
+
+    /// A head has begun that is not complete.
+    pub(super) fn is_amid_head(&self) -> bool {
+        self.amid_head.get()
+    }
+
+    /// What was refused, as long as the reader does not know.
+    pub(super) fn untold_refusal(&self) -> Option<Refusal> {
+        self.refusal.get().filter(|_| !self.told.get())
+    }
+
+    /// What is to be answered to the head at which the reader saw the end of the stream.
+    pub(super) fn told_problem(&self) -> Option<Problem> {
+        match self.refusal.get() {
+            Some(Refusal::Head(problem)) if self.told.get() => Some(problem),
+            _ => None,
+        }
+    }
+
+    /// The reader may know: after a refused head it sees the end of the stream, in a refused body an error.
+    pub(super) fn tell(&self) {
+        self.told.set(true);
+    }
+
+    /// What was written last has not all left this process.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stuck.get()
+    }
+}
+
+impl<S> Watched<S> {
+    /// Everything is handed on.
+    pub(super) fn new(stream: S, pulse: Rc<Pulse>) -> Self {
+        Self {
+            stream,
+            pulse,
+            gate: None,
+        }
+    }
+
+    /// Only what the guard lets pass is.
+    pub(super) fn guarded(stream: S, pulse: Rc<Pulse>, guard: Guard) -> (Self, Rc<Standing>) {
+        let standing = Rc::new(Standing::default());
+        let gate = Gate {
+            guard,
+            standing: standing.clone(),
+            held: Vec::new(),
+            open: 0,
+            ended: false,
+        };
+        (
+            Self {
+                stream,
+                pulse,
+                gate: Some(gate),
+            },
+            standing,
+        )
+    }
+
+    /// The peer has sent, or may yet send, what nobody is going to read.
+    pub(super) fn has_leftovers(&self) -> bool {
+        self.gate
+            .as_ref()
+            .is_some_and(|gate| !gate.ended && (!gate.held.is_empty() || gate.guard.is_amid_body()))
+    }
+
+    /// What came of the line that the request begins with which was not handed on.
+    pub(super) fn first_line(&self) -> &[u8] {
+        let held = self.gate.as_ref().map_or(&[][..], |gate| &gate.held[gate.open..]);
+        let begin = held
+            .iter()
+            .position(|byte| !matches!(byte, b'\r' | b'\n'))
+            .unwrap_or(held.len());
+        let held = &held[begin..];
+        let end = held
+            .iter()
+            .position(|byte| matches!(byte, b'\r' | b'\n'))
+            .unwrap_or(held.len());
+        &held[..end.min(MOST_OF_A_LINE)]
+    }
+
+    /// The stream alone.
+    pub(super) fn stream_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
+    /// Remembers whether the writer has to wait.
+    fn note<T>(&self, written: Poll<T>) -> Poll<T> {
+        if let Some(gate) = &self.gate {
+            gate.standing.stuck.set(written.is_pending());
+        }
+        written
+    }
+}
+
+impl Gate {
+    /// What the reader sees of what was let pass before, if anything.
+    fn poll_held(&mut self, buffer: &mut ReadBuf<'_>) -> Poll<()> {
+        if self.open == 0 {
+            return Poll::Pending;
+        }
+        let part = self.open.min(buffer.remaining());
+        buffer.put_slice(&self.held[..part]);
+        self.open -= part;
+        self.held.drain(..part);
+        if self.held.is_empty() {
+            self.held = Vec::new();
+        }
+        Poll::Ready(())
+    }
+
+    /// What came since `buffer` was filled to `before` is judged; what may not pass yet is taken out again.
+    fn judge(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
+        let fresh = &buffer.filled()[before..];
+        let refusal = if self.held.is_empty() {
+            let passage = self.guard.advance(fresh);
+            self.held.extend_from_slice(&fresh[passage.end..]);
+            buffer.set_filled(before + passage.end);
+            passage.refusal
+        } else {
+            self.held.extend_from_slice(fresh);
+            buffer.set_filled(before);
+            let passage = self.guard.advance(&self.held);
+            self.open = passage.end;
+            passage.refusal
+        };
+        self.standing.heads.set(self.guard.heads());
+        self.standing.amid_head.set(self.guard.is_amid_head());
+        if let Some(refusal) = refusal {
+            self.standing.refusal.set(Some(refusal));
+        }
+    }
+
+    /// What the reader gets in place of what was refused.
+    fn poll_refusal(&self, refusal: Refusal) -> Poll<io::Result<()>> {
+        match refusal {
+            _ if !self.standing.told.get() => Poll::Pending,
+            Refusal::Head(_) => Poll::Ready(Ok(())),
+            Refusal::Body => Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "malformed chunked body",
+            ))),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let Some(gate) = &mut this.gate else {
+            let outcome = Pin::new(&mut this.stream).poll_read(cx, buffer);
+            if buffer.filled().len() > before {
+                this.pulse.received();
+            }
+            return outcome;
+        };
+        loop {
+            if gate.poll_held(buffer).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(refusal) = gate.standing.refusal.get() {
+                return gate.poll_refusal(refusal);
+            }
+            ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
+            if buffer.filled().len() == before {
+                gate.ended = true;
+                return Poll::Ready(Ok(()));
+            }
+            gate.judge(buffer, before);
+            if gate.standing.is_amid_head() {
+                this.pulse.received();
+            }
+            if buffer.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write(cx, data);
+        self.note(outcome)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
+        self.note(outcome)
+    }
+
+    /// After a refused head the stream stays open: its answer is still to be written.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.gate.as_ref().and_then(|gate| gate.standing.refusal.get()) {
+            Some(Refusal::Head(_)) => Poll::Ready(Ok(())),
+            Some(Refusal::Body) | None => Pin::new(&mut self.stream).poll_shutdown(cx),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        // A small answer in two pieces costs less copied together than the kernel takes for a list of them.
+        let total: usize = data.iter().map(|piece| piece.len()).sum();
+        let outcome = if total <= SMALL {
+            let mut together = [0; SMALL];
+            let mut at = 0;
+            for piece in data {
+                together[at..at + piece.len()].copy_from_slice(piece);
+                at += piece.len();
+            }
+            Pin::new(&mut self.stream).poll_write(cx, &together[..total])
+        } else {
+            Pin::new(&mut self.stream).poll_write_vectored(cx, data)
+        };
+        self.note(outcome)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! What a reader sees through the guard, whatever pieces the peer's bytes arrive in.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use lockgate_http::guard::Limits;
+use lockgate_http::problem::Malformed;
+use proptest::prelude::*;
+use tokio::io::AsyncReadExt;
+
+use super::*;
+use crate::context::idle_monitor::{Order, Patience, Ward};
+
+/// A peer that sends these pieces and then closes, or waits.
+struct Peer {
+    pieces: VecDeque<Vec<u8>>,
+    closes: bool,
+}
+
+impl AsyncRead for Peer {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Some(piece) = self.pieces.front_mut() else {
+            return if self.closes {
+                Poll::Ready(Ok(()))
+            } else {
+                Poll::Pending
+            };
+        };
+        let part = piece.len().min(buffer.remaining());
+        buffer.put_slice(&piece[..part]);
+        piece.drain(..part);
+        if piece.is_empty() {
+            self.pieces.pop_front();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn pulse() -> (Ward, Rc<Pulse>) {
+    let ward = Ward::new();
+    let pulse = ward.admit(Patience {
+        head: Some(Duration::from_secs(1)),
+        idle: Duration::from_secs(60),
+    });
+    (ward, pulse)
+}
+
+fn guarded(pieces: Vec<Vec<u8>>, closes: bool, pulse: &Rc<Pulse>) -> (Watched<Peer>, Rc<Standing>) {
+    let pieces = pieces.into_iter().filter(|piece| !piece.is_empty()).collect();
+    let guard = Guard::new(Limits { bytes: 1024, fields: 8 });
+    Watched::guarded(Peer { pieces, closes }, pulse.clone(), guard)
+}
+
+/// One read of at most `size` bytes; none if there is nothing to read now.
+fn read(watched: &mut Watched<Peer>, size: usize) -> Option<io::Result<Vec<u8>>> {
+    let mut space = vec![0; size];
+    let mut buffer = ReadBuf::new(&mut space);
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    match Pin::new(watched).poll_read(&mut cx, &mut buffer) {
+        Poll::Pending => None,
+        Poll::Ready(outcome) => Some(outcome.map(|()| buffer.filled().to_vec())),
+    }
+}
+
+/// Everything that can be read now.
+fn read_all(watched: &mut Watched<Peer>) -> Vec<u8> {
+    let mut all = Vec::new();
+    while let Some(Ok(part)) = read(watched, 64) {
+        if part.is_empty() {
+            break;
+        }
+        all.extend(part);
+    }
+    all
+}
+
+fn good_request() -> impl Strategy<Value = Vec<u8>> {
+    let chunk = ("[0-9a-f]{0,2}", proptest::collection::vec(any::<u8>(), 1..20));
+    prop_oneof![
+        "(\r\n){0,2}GET /[a-z]{0,9} HTTP/1\\.[01]\r\n(x-[a-z]{1,9}:[ -~]{0,30}\r\n){0,6}\r\n"
+            .prop_map(String::into_bytes),
+        proptest::collection::vec(any::<u8>(), 0..50).prop_map(|body| {
+            [
+                format!("PUT / HTTP/1.1\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes(),
+                body,
+            ]
+            .concat()
+        }),
+        proptest::collection::vec(chunk, 0..4).prop_map(|chunks| {
+            let mut request = b"PUT / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+            for (name, data) in chunks {
+                request.extend(
+                    format!(
+                        "{:x}{}\r\n",
+                        data.len(),
+                        if name.is_empty() { name } else { format!(";{name}") }
+                    )
+                    .bytes(),
+                );
+                request.extend(data);
+                request.extend(b"\r\n");
+            }
+            request.extend(b"0\r\nx-sum: 1\r\n\r\n");
+            request
+        }),
+    ]
+}
+
+/// A stream of good requests, and where it is cut.
+fn cut_stream() -> impl Strategy<Value = (Vec<u8>, Vec<Vec<u8>>)> {
+    proptest::collection::vec(good_request(), 1..6)
+        .prop_map(|requests| requests.concat())
+        .prop_flat_map(|stream| {
+            proptest::collection::vec(0..=stream.len(), 0..8).prop_map(move |mut cuts| {
+                cuts.extend([0, stream.len()]);
+                cuts.sort_unstable();
+                (
+                    stream.clone(),
+                    cuts.windows(2).map(|cut| stream[cut[0]..cut[1]].to_vec()).collect(),
+                )
+            })
+        })
+}
+
+proptest! {
+    #[test]
+    fn good_requests_pass_unchanged_in_whatever_pieces(stream_and_pieces in cut_stream(), size in 1usize..200) {
+        let (stream, pieces) = stream_and_pieces;
+        let (_ward, pulse) = pulse();
+        let (mut watched, standing) = guarded(pieces, true, &pulse);
+        let mut passed = Vec::new();
+        while let Some(part) = read(&mut watched, size) {
+            let part = part.unwrap();
+            if part.is_empty() {
+                break;
+            }
+            passed.extend(part);
+        }
+        prop_assert_eq!(passed, stream);
+        prop_assert_eq!(standing.untold_refusal(), None);
+        prop_assert!(!watched.has_leftovers());
+    }
+
+    #[test]
+    fn nothing_of_a_bad_request_passes_whatever_came_before_it(stream_and_pieces in cut_stream(), cut in 1usize..40) {
+        let (stream, mut pieces) = stream_and_pieces;
+        let bad = b"GET /bad HTTP/1.1\r\nhost: a\nx: b\r\n\r\nGET /hidden HTTP/1.1\r\n\r\n";
+        pieces.push(bad[..cut].to_vec());
+        pieces.push(bad[cut..].to_vec());
+        let (_ward, pulse) = pulse();
+        let (mut watched, standing) = guarded(pieces, true, &pulse);
+        prop_assert_eq!(read_all(&mut watched), stream);
+        prop_assert_eq!(standing.untold_refusal(), Some(Refusal::Head(Malformed::LineEnd.into())));
+        prop_assert_eq!(watched.first_line(), b"GET /bad HTTP/1.1");
+        prop_assert!(watched.has_leftovers());
+        standing.tell();
+        prop_assert!(read(&mut watched, 64).unwrap().unwrap().is_empty());
+    }
+
+    #[test]
+    fn no_bytes_at_all_confuse_the_guard(pieces in proptest::collection::vec(
+        proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'\r'), Just(b'\n'), Just(b' '), Just(b':')], 0..40), 0..8)) {
+        let (_ward, pulse) = pulse();
+        let stream = pieces.concat();
+        let (mut watched, standing) = guarded(pieces, true, &pulse);
+        let passed = read_all(&mut watched);
+        prop_assert!(stream.starts_with(&passed));
+        prop_assert!(standing.heads() > 0 || passed.is_empty());
+    }
+}
+
+#[test]
+fn a_refused_head_keeps_the_reader_waiting_until_it_may_know() {
+    let (_ward, pulse) = pulse();
+    let (mut watched, standing) = guarded(
+        vec![b"GET / HTTP/1.1\r\n\r\nGET /#x HTTP/1.1\r\n\r\n".to_vec()],
+        false,
+        &pulse,
+    );
+    assert_eq!(read(&mut watched, 64).unwrap().unwrap(), b"GET / HTTP/1.1\r\n\r\n");
+    assert!(read(&mut watched, 64).is_none());
+    assert_eq!((standing.heads(), standing.told_problem()), (1, None));
+    standing.tell();
+    assert!(read(&mut watched, 64).unwrap().unwrap().is_empty());
+    assert_eq!(
+        (standing.untold_refusal(), standing.told_problem()),
+        (None, Some(Malformed::Fragment.into()))
+    );
+}
+
+#[test]
+fn a_broken_body_is_an_error_once_the_reader_may_know() {
+    let (_ward, pulse) = pulse();
+    let stream = b"PUT / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\nGET / HTTP/1.1\r\n\r\n".to_vec();
+    let (mut watched, standing) = guarded(vec![stream.clone()], false, &pulse);
+    assert_eq!(read_all(&mut watched), stream[..stream.len() - 19]);
+    assert_eq!(standing.untold_refusal(), Some(Refusal::Body));
+    standing.tell();
+    assert_eq!(
+        read(&mut watched, 64).unwrap().unwrap_err().kind(),
+        io::ErrorKind::InvalidData
+    );
+    assert_eq!(standing.told_problem(), None);
+}
+
+#[test]
+fn part_of_a_head_starts_its_clock_and_an_empty_line_does_not() {
+    let (ward, pulse) = pulse();
+    let start = Instant::now();
+    let order_at = |milliseconds| {
+        ward.sweep(start + Duration::from_millis(milliseconds));
+        pulse.poll_order(&mut Context::from_waker(std::task::Waker::noop()))
+    };
+    let (mut watched, standing) = guarded(vec![b"\r\n".to_vec()], false, &pulse);
+    assert!(read(&mut watched, 64).is_none());
+    assert!(!standing.is_amid_head());
+    assert_eq!(order_at(5000), Order::Carry);
+    watched.stream_mut().pieces.push_back(b"GET".to_vec());
+    assert!(read(&mut watched, 64).is_none());
+    assert!(standing.is_amid_head());
+    assert_eq!(order_at(5900), Order::Carry);
+    assert_eq!(order_at(6000), Order::Overdue);
+}
+
+#[tokio::test]
+async fn what_is_not_guarded_passes_as_it_is() {
+    let (_ward, pulse) = pulse();
+    let peer = Peer {
+        pieces: [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\n".to_vec()].into(),
+        closes: true,
+    };
+    let mut passed = Vec::new();
+    Watched::new(peer, pulse).read_to_end(&mut passed).await.unwrap();
+    assert_eq!(passed, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\n");
+}

@@ -1,0 +1,85 @@
+//! The account of a request that was refused before it was one: answered, counted and logged like others, with what is known of it.
+
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
+
+use http::{Method, Version};
+use lockgate_http::problem::{self, Problem};
+use lockgate_telemetry::access_log::Record;
+
+use crate::downstream::lingering_close;
+use crate::pipeline::connection_context::Served;
+
+/// What a log says of what is not known, as is the custom.
+const UNKNOWN: &str = "-";
+
+/// The answer to a request that began with `line`, as it is to be written. The request is counted and logged.
+pub(super) fn answer(served: &Served, problem: Problem, line: &[u8]) -> Vec<u8> {
+    let station = &served.station;
+    let id = station.request_ids.next();
+    let (head, body) = problem::respond(problem, Some(&id));
+    let view = station.view();
+    view.requests(&station.metrics, served.listener(&view), None)
+        .record(head.status.as_u16(), Duration::ZERO);
+    if let Some(log) = station.shared.access_log.load_full() {
+        let (method, path) = sketch(line);
+        log.write(&Record {
+            time: SystemTime::now(),
+            request_id: id.to_str().unwrap_or_default().into(),
+            listener: &served.connection.listener,
+            client: served.peer.address(),
+            method: &method,
+            host: UNKNOWN.into(),
+            path: &path,
+            protocol: Version::HTTP_11,
+            status: Some(head.status.as_u16()),
+            route: None,
+            upstream: None,
+            endpoint: None,
+            attempts: 0,
+            bytes_in: 0,
+            bytes_out: body.len() as u64,
+            duration: Duration::ZERO,
+            upstream_latency: None,
+            details: Some(problem.code()),
+            broken: None,
+            plugins: Vec::new(),
+        });
+    }
+    lingering_close::encode(&head, &body)
+}
+
+/// What can be made of a request line that may be none: method and path, without a query.
+fn sketch(line: &[u8]) -> (Method, Cow<'_, str>) {
+    let mut words = line.split(|byte| byte.is_ascii_whitespace());
+    let method = words.next().and_then(|word| Method::from_bytes(word).ok());
+    let path = words.next().filter(|word| method.is_some() && word.starts_with(b"/"));
+    let path = path.and_then(|word| word.split(|byte| matches!(byte, b'?' | b'#')).next());
+    let unknown = || Method::from_bytes(UNKNOWN.as_bytes()).expect("a hyphen is a token");
+    (
+        method.unwrap_or_else(unknown),
+        path.map_or(UNKNOWN.into(), String::from_utf8_lossy),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read_as_far_as_it_is_one() {
+        for (line, method, path) in [
+            (b"GET /a?key=secret HTTP/1.1".as_slice(), "GET", "/a"),
+            (b"GET /a#b HTTP/1.1", "GET", "/a"),
+            (b"PUT /a b", "PUT", "/a"),
+            (b"POST", "POST", "-"),
+            (b"GET http://u:secret@a/ HTTP/1.1", "GET", "-"),
+            (b"\x16\x03\x01 /a", "-", "-"),
+            (b"GET /\xff", "GET", "/\u{fffd}"),
+            (b"", "-", "-"),
+        ] {
+            let (found_method, found_path) = sketch(line);
+            assert_eq!((found_method.as_str(), &*found_path), (method, path));
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The response's body as the client gets it, with the recorder that closes the request's account.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::body::error::BodyError;
+use crate::chain::outgoing::Outgoing;
+use crate::pipeline::recorder::Ledger;
+
+/// What the client gets, with the ledger that closes the request's account when the last byte is out.
+pub(crate) struct ClientBody {
+    body: Outgoing,
+    ledger: Ledger,
+    /// Why the body has broken off, until that is told.
+    broken: Option<BodyError>,
+}
+
+impl ClientBody {
+    /// Binds a body to the account of its request.
+    pub(crate) fn new(body: Outgoing, ledger: Ledger) -> Self {
+        Self {
+            body,
+            ledger,
+            broken: None,
+        }
+    }
+
+    /// The next frame; an error one poll later than it comes. Whoever sends the body gives up all that is not yet on the wire
+    /// when it hears of one, and flushes when it has to wait: what came before the break, the head above all, arrives.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        let error = match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(Some(Err(error))) => error,
+            Poll::Pending if self.ledger.is_overdue(cx) => BodyError::TimedOut,
+            other => return other,
+        };
+        self.broken = Some(error);
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let frame = ready!(this.poll_next(cx));
+        match &frame {
+            Some(Ok(frame)) => this.ledger.sent(frame.data_ref().map_or(0, Bytes::len)),
+            Some(Err(error)) => this.ledger.broken(error.fault()),
+            None => this.ledger.complete(),
+        }
+        if this.is_end_stream() {
+            this.ledger.complete();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.broken.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

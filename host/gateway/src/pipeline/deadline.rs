@@ -1,0 +1,87 @@
+//! The time that a route gives a request, from its head to the last byte of its answer.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use lockgate_http::problem::Problem;
+use tokio::time::Sleep;
+
+use crate::chain::Stop;
+use crate::context::timers::{Alarm, Alarms};
+
+/// Timeouts from here on are kept by alarms, up to a sweep too late; shorter ones by exact timers.
+const COARSE: Duration = Duration::from_secs(4);
+
+/// A moment after which an exchange is given up. Nothing runs before something has to wait.
+pub(crate) struct Deadline(Option<Pending>);
+
+struct Pending {
+    at: Instant,
+    watch: Watch,
+}
+
+enum Watch {
+    Coarse(Rc<Alarms>, Option<Alarm>),
+    Exact(Option<Pin<Box<Sleep>>>),
+}
+
+impl Deadline {
+    /// `timeout` from `started`; never, without one.
+    pub(crate) fn new(started: Instant, timeout: Option<Duration>, alarms: &Rc<Alarms>) -> Self {
+        Self(timeout.map(|timeout| Pending {
+            at: started + timeout,
+            watch: if timeout >= COARSE {
+                Watch::Coarse(alarms.clone(), None)
+            } else {
+                Watch::Exact(None)
+            },
+        }))
+    }
+
+    /// One that never passes.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    /// Ready when it has passed; else the task is woken when it has.
+    pub(crate) fn poll_passed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(Pending { at, watch }) = &mut self.0 else {
+            return Poll::Pending;
+        };
+        match watch {
+            Watch::Coarse(alarms, _) if alarms.now() >= *at => Poll::Ready(()),
+            Watch::Coarse(alarms, alarm) => {
+                match alarm {
+                    Some(alarm) => alarm.follow(cx.waker()),
+                    none => *none = Some(alarms.set(*at, cx.waker())),
+                }
+                Poll::Pending
+            }
+            Watch::Exact(sleep) => {
+                let at = *at;
+                ready!(
+                    sleep
+                        .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at.into())))
+                        .as_mut()
+                        .poll(cx)
+                );
+                Poll::Ready(())
+            }
+        }
+    }
+
+    /// What `step` comes to, or a timeout.
+    pub(crate) async fn bound<T>(&mut self, step: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+        let mut step = pin!(step);
+        poll_fn(|cx| match step.as_mut().poll(cx) {
+            Poll::Ready(outcome) => Poll::Ready(outcome),
+            Poll::Pending => self
+                .poll_passed(cx)
+                .map(|()| Err(Stop::Problem(Problem::UpstreamTimeout))),
+        })
+        .await
+    }
+}

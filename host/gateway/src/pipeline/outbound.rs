@@ -1,0 +1,101 @@
+//! The request as the upstream gets it, and what its failure means for the client.
+
+use std::borrow::Cow;
+use std::error::Error;
+
+use http::header;
+use lockgate_config::model::Route;
+use lockgate_exchange::Facts;
+use lockgate_http::problem::{Malformed, Problem};
+use lockgate_http::{inbound, path, response_flags};
+use lockgate_routing::matches::PathMatch;
+use lockgate_upstream::{Client, Head, SendError, Sent, Upstream};
+
+use crate::body::error::BodyError;
+use crate::chain::Chain;
+use crate::chain::outgoing::Outgoing;
+
+/// Sends the request to `upstream`. Its head is written as it now stands in the exchange, which keeps it.
+pub(crate) fn send<'a>(
+    client: &'a Client<Outgoing>,
+    upstream: &'a Upstream,
+    chain: &Chain,
+    route: &Route,
+    body: Outgoing,
+) -> impl Future<Output = Result<Sent, SendError>> + use<'a> {
+    let exchange = chain.exchange.borrow();
+    let request = &exchange.request;
+    let path = match &route.rewrite {
+        Some(rewrite) => path::replace_prefix(&request.path, matched_prefix(&route.matches.path), &rewrite.prefix),
+        None => None,
+    };
+    // Plugins may have added what is for one hop only.
+    let mut headers = match chain.is_empty() {
+        true => Cow::Borrowed(&request.headers),
+        false => inbound::without_hop_by_hop(&request.headers),
+    };
+    if body.is_chained() {
+        let headers = headers.to_mut();
+        headers.remove(header::CONTENT_LENGTH);
+        body.announce_trailers(headers);
+    }
+    let head = Head {
+        method: &request.method,
+        target: path.as_ref().unwrap_or(&request.path).as_str(),
+        host: &request.authority,
+        headers: &headers,
+    };
+    client.forward(upstream, head, body)
+}
+
+fn matched_prefix(path: &PathMatch) -> &str {
+    match path {
+        PathMatch::Prefix(prefix) => prefix,
+        PathMatch::Exact(path) => path,
+        PathMatch::Any | PathMatch::Regex(_) => "/",
+    }
+}
+
+/// Notes what is known of an upstream that gave no answer.
+pub(crate) fn failed(facts: &mut Facts, error: &SendError) {
+    facts.flags |= flags(error);
+    facts.upstream_address = error.endpoint();
+    facts.attempts = error.attempts();
+}
+
+/// What Envoy's response flags tell of the failure (`CoreResponseFlag`, as bits).
+fn flags(error: &SendError) -> u64 {
+    match error {
+        SendError::NoEndpoint => response_flags::NO_HEALTHY_UPSTREAM,
+        SendError::Connect { .. } | SendError::ConnectTimeout { .. } => response_flags::UPSTREAM_CONNECTION_FAILURE,
+        SendError::Closed { .. } => response_flags::UPSTREAM_CONNECTION_TERMINATION,
+        SendError::Protocol { .. } => response_flags::UPSTREAM_PROTOCOL_ERROR,
+        SendError::RequestBody { .. } => 0,
+    }
+}
+
+/// Whose fault it is that there is no answer.
+pub(crate) fn problem(error: &SendError) -> Problem {
+    match error {
+        SendError::NoEndpoint => Problem::NoEndpoint,
+        SendError::ConnectTimeout { .. } => Problem::UpstreamTimeout,
+        SendError::Protocol { .. } => Problem::UpstreamMalformed,
+        SendError::RequestBody { .. } => match body_error(error) {
+            Some(BodyError::TooLarge) => Problem::BodyTooLarge,
+            _ => Problem::Malformed(Malformed::Body),
+        },
+        _ => Problem::UpstreamFailed,
+    }
+}
+
+/// What the request's body itself said, below what the connection made of it.
+fn body_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a BodyError> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<BodyError>() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}

@@ -1,0 +1,168 @@
+//! One request's account: opened when its head is in, closed when the last byte of its answer is out, or when
+//! either side has gone. Closing it ends the request in every plugin, counts it and writes its line in the access log.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Context;
+
+use http::StatusCode;
+use lockgate_exchange::clock;
+use lockgate_http::response_flags;
+use lockgate_telemetry::access_log::{AccessLog, PluginTimes, Record};
+use lockgate_telemetry::metrics::RequestSeries;
+
+use crate::body::source::Meter;
+use crate::chain::Chain;
+use crate::context::idle_monitor::Busy;
+use crate::context::view::View;
+use crate::pipeline::deadline::Deadline;
+
+/// How the answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// Not yet; if it stays so, the client went away.
+    Open,
+    /// The last byte was handed to the connection.
+    Complete,
+    /// It broke off; the word says whose fault it was.
+    Broken(&'static str),
+}
+
+/// One request's account.
+pub(crate) struct Ledger {
+    chain: Rc<Chain>,
+    /// Keeps the VMs of the snapshot that answers alive.
+    _view: Rc<View>,
+    series: RequestSeries,
+    access_log: Option<Arc<AccessLog>>,
+    received: Meter,
+    sent: u64,
+    status: Option<StatusCode>,
+    ending: Ending,
+    /// The connection is in use as long as the account is open.
+    _busy: Busy,
+    deadline: Deadline,
+}
+
+impl Ledger {
+    /// Opens the account of a request that is answered by `view`.
+    pub(crate) fn open(
+        chain: Rc<Chain>,
+        view: Rc<View>,
+        series: RequestSeries,
+        access_log: Option<Arc<AccessLog>>,
+        received: Meter,
+        busy: Busy,
+    ) -> Self {
+        Self {
+            chain,
+            _view: view,
+            series,
+            access_log,
+            received,
+            sent: 0,
+            status: None,
+            ending: Ending::Open,
+            _busy: busy,
+            deadline: Deadline::none(),
+        }
+    }
+
+    /// The request goes another way than it came by, and is counted there.
+    pub(crate) fn count_by(&mut self, series: RequestSeries) {
+        self.series = series;
+    }
+
+    /// The answer's head is about to be sent; the rest has what is left of the route's time.
+    pub(crate) fn answered(&mut self, status: StatusCode, deadline: Deadline) {
+        self.status = Some(status);
+        self.deadline = deadline;
+    }
+
+    /// True when the exchange has taken longer than its route allows; else the task is woken when it has.
+    pub(crate) fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
+        self.deadline.poll_passed(cx).is_ready()
+    }
+
+    /// Bytes of the answer's body were handed to the connection.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
+    }
+
+    /// The answer's last byte was handed to the connection.
+    pub(crate) fn complete(&mut self) {
+        if self.ending == Ending::Open {
+            self.ending = Ending::Complete;
+        }
+    }
+
+    /// The answer broke off after its head.
+    pub(crate) fn broken(&mut self, fault: &'static str) {
+        self.ending = Ending::Broken(fault);
+    }
+
+    fn record(&self, log: &AccessLog, took: std::time::Duration) {
+        let exchange = self.chain.exchange.borrow();
+        let facts = &exchange.facts;
+        let plugins = self.chain.links().iter().filter(|link| link.was_reached()).map(|link| {
+            let (name, request, response) = link.spent();
+            PluginTimes {
+                name,
+                request_us: request,
+                response_us: response,
+            }
+        });
+        log.write(&Record {
+            time: facts.started_at,
+            request_id: facts.request_id.to_str().unwrap_or_default().into(),
+            listener: &facts.connection.listener,
+            client: facts.client,
+            method: &exchange.request.method,
+            host: String::from_utf8_lossy(exchange.request.authority.as_bytes()),
+            path: exchange.request.path.path(),
+            protocol: facts.version,
+            status: self.status.map(|status| status.as_u16()),
+            route: facts.route.as_deref(),
+            upstream: facts.upstream.as_deref(),
+            endpoint: facts.upstream_address,
+            attempts: facts.attempts,
+            bytes_in: self.received.bytes(),
+            bytes_out: self.sent,
+            duration: took,
+            upstream_latency: facts.upstream_latency,
+            details: facts
+                .code_details
+                .as_deref()
+                .filter(|details| *details != "via_upstream"),
+            broken: match self.ending {
+                Ending::Open => Some("client_gone"),
+                Ending::Complete => None,
+                Ending::Broken(fault) => Some(fault),
+            },
+            plugins: plugins.collect(),
+        });
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        let took = {
+            let mut exchange = self.chain.exchange.borrow_mut();
+            let took = clock::now().saturating_duration_since(exchange.facts.started);
+            exchange.facts.ended = Some(took);
+            exchange.facts.request_bytes = self.received.bytes();
+            exchange.facts.response_bytes = self.sent;
+            if self.ending == Ending::Open {
+                exchange.facts.flags |= response_flags::DOWNSTREAM_CONNECTION_TERMINATION;
+            }
+            took
+        };
+        self.chain.finish();
+        // 499 is what the field writes for a client that left before it was answered.
+        self.series
+            .record(self.status.map_or(499, |status| status.as_u16()), took);
+        if let Some(log) = &self.access_log {
+            self.record(log, took);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! A new connection meets the plugins of its chain, one after the other. Each may hold it.
+//!
+//! Nothing is read from the client meanwhile, as in Envoy. Many plugins let bytes go because they have never thought of them; a
+//! connection that somebody is being asked about must not slip out behind its first bytes.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use lockgate_sandbox::Action;
+use lockgate_telemetry::ending::Ending;
+use lockgate_telemetry::metrics::Phase;
+
+use crate::chain::Direction;
+use crate::tcp::recorder::Account;
+
+/// Takes the connection through all plugins.
+pub(super) async fn meet(account: &Account) -> Result<(), Ending> {
+    let chain = &account.chain;
+    for index in 0..chain.links().len() {
+        chain.start_clock();
+        chain.open(index)?;
+        let action = chain.call(index, Direction::Request, Phase::NewConnection, |stream| {
+            stream.new_connection()
+        })?;
+        if action == Action::Pause {
+            released(account, index).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the plugin at `index` lets the connection go.
+async fn released(account: &Account, index: usize) -> Result<(), Ending> {
+    poll_fn(|cx| {
+        if let Some(ending) = account.poll_ordered(cx) {
+            return Poll::Ready(Err(ending));
+        }
+        account.register(cx);
+        account.asked()?;
+        if account.chain.lost(index)? || account.chain.resumed(index, Direction::Request) {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    })
+    .await
+}

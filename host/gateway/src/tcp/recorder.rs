@@ -1,0 +1,216 @@
+//! One TCP connection's account: opened when it is accepted, closed when it is over, whatever happened. Closing it tells the
+//! plugins that both sides are closed, ends them, counts the connection and writes its line in the access log.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use lockgate_exchange::{Way, clock};
+use lockgate_sandbox::{Hooks, PeerType};
+use lockgate_telemetry::access_log::{AccessLog, ConnectionRecord, PluginTimes};
+use lockgate_telemetry::ending::Ending;
+use lockgate_telemetry::metrics::{Phase, TcpSeries};
+
+use super::flow::Told;
+use crate::chain::{Chain, Direction, Stop};
+use crate::context::Station;
+use crate::context::idle_monitor::{Order, Pulse};
+use crate::context::view::View;
+
+/// One connection's account.
+pub(super) struct Account {
+    pub(super) chain: Rc<Chain>,
+    pub(super) told: Told,
+    /// How it ended; unless somebody says otherwise, because the worker ended.
+    pub(super) ending: Cell<Ending>,
+    /// Who said the last word, for the plugins.
+    pub(super) closed_by: Cell<PeerType>,
+    /// How long connecting took, once that is done.
+    pub(super) connected: Cell<Option<Duration>>,
+    station: Rc<Station>,
+    /// Keeps the VMs of the snapshot alive.
+    _view: Rc<View>,
+    series: TcpSeries,
+    access_log: Option<Arc<AccessLog>>,
+    pulse: Rc<Pulse>,
+    received: Cell<u64>,
+    sent: Cell<u64>,
+}
+
+impl Account {
+    pub(super) fn open(
+        chain: Rc<Chain>,
+        station: &Rc<Station>,
+        view: Rc<View>,
+        series: TcpSeries,
+        pulse: Rc<Pulse>,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            chain,
+            told: Told::default(),
+            ending: Cell::new(Ending::Drained),
+            closed_by: Cell::new(PeerType::Local),
+            connected: Cell::new(None),
+            access_log: station.shared.access_log.load_full(),
+            station: station.clone(),
+            _view: view,
+            series,
+            pulse,
+            received: Cell::new(0),
+            sent: Cell::new(0),
+        })
+    }
+
+    /// Bytes have come, from the client or from the upstream.
+    pub(super) fn received(&self, from_client: bool, count: usize) {
+        self.pulse.stir();
+        if from_client {
+            self.received.set(self.received.get() + count as u64);
+            self.series.received(count as u64);
+        }
+        if count == 0 {
+            // Who ends last closes the connection.
+            self.closed_by
+                .set(if from_client { PeerType::Remote } else { PeerType::Local });
+        }
+    }
+
+    /// Bytes were taken, by the client or by the upstream.
+    pub(super) fn wrote(&self, to_client: bool, count: usize) {
+        self.pulse.stir();
+        if to_client {
+            self.sent.set(self.sent.get() + count as u64);
+            self.series.sent(count as u64);
+        }
+    }
+
+    /// What any plugin asked for that ends the connection.
+    pub(super) fn asked(&self) -> Result<(), Stop> {
+        if self.chain.is_empty() {
+            Ok(())
+        } else {
+            self.chain.asked()
+        }
+    }
+
+    /// Wakes this task when a plugin asks for something.
+    pub(super) fn register(&self, cx: &Context<'_>) {
+        if !self.chain.is_empty() {
+            self.chain.exchange.borrow_mut().register(cx.waker());
+        }
+    }
+
+    /// Ready when the connection is to be closed: because it was silent for too long, or because the process ends.
+    pub(super) fn poll_ordered(&self, cx: &mut Context<'_>) -> Option<Ending> {
+        match (self.pulse.poll_order(cx), self.station.draining.get()) {
+            // Bytes have no end of a request at which the connection could be given up; it has the whole time.
+            (Order::Carry, _) | (Order::Retire | Order::Overdue, true) => None,
+            (_, false) => Some(Ending::Idle),
+            (Order::Close, true) => Some(Ending::Drained),
+        }
+    }
+
+    /// What `step` comes to, unless the connection is to be closed before that, or a plugin closes it.
+    pub(super) async fn bound<T>(&self, step: impl Future<Output = Result<T, Ending>>) -> Result<T, Ending> {
+        let mut step = pin!(step);
+        poll_fn(|cx| {
+            if let Some(ending) = self.poll_ordered(cx) {
+                return Poll::Ready(Err(ending));
+            }
+            self.register(cx);
+            if let Err(stop) = self.asked() {
+                return Poll::Ready(Err(stop.into()));
+            }
+            step.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// Ends the connection in every plugin that saw it, one after the other: its sides are closed, and then it is done.
+    fn end(&self) {
+        for (index, link) in self.chain.links().iter().enumerate() {
+            if link.running().is_some() {
+                self.tell_closed(index, link.hooks());
+            }
+            self.chain.finish_at(index);
+        }
+    }
+
+    fn tell_closed(&self, index: usize, hooks: Hooks) {
+        // A failure was told where it happened, and there is nothing left to be denied.
+        self.chain.start_clock();
+        if hooks.downstream_close {
+            let by = self.closed_by.get();
+            let _ = self
+                .chain
+                .call(index, Direction::Request, Phase::DownstreamClose, |stream| {
+                    stream.closed(Way::Downstream, by)
+                });
+        }
+        if hooks.upstream_close && self.connected.get().is_some() && !self.told.get().take(index) {
+            let by = match self.ending.get() {
+                Ending::UpstreamGone => PeerType::Remote,
+                _ => PeerType::Local,
+            };
+            let _ = self
+                .chain
+                .call(index, Direction::Response, Phase::UpstreamClose, |stream| {
+                    stream.closed(Way::Upstream, by)
+                });
+        }
+    }
+
+    fn record(&self, log: &AccessLog, took: Duration) {
+        let exchange = self.chain.exchange.borrow();
+        let facts = &exchange.facts;
+        let plugins = self.chain.links().iter().filter(|link| link.was_reached()).map(|link| {
+            let (name, downstream, upstream) = link.spent();
+            PluginTimes {
+                name,
+                request_us: downstream,
+                response_us: upstream,
+            }
+        });
+        let tls = facts.connection.tls.as_ref();
+        log.write(&ConnectionRecord {
+            time: facts.started_at,
+            connection: facts.connection.id,
+            listener: &facts.connection.listener,
+            client: facts.client,
+            protocol: "tcp",
+            tls: tls.map(|tls| tls.version),
+            server_name: tls.and_then(|tls| tls.server_name.as_deref()),
+            upstream: facts.upstream.as_deref(),
+            endpoint: facts.upstream_address,
+            attempts: facts.attempts,
+            bytes_in: self.received.get(),
+            bytes_out: self.sent.get(),
+            duration: took,
+            connect: self.connected.get(),
+            result: self.ending.get().as_str(),
+            plugins: plugins.collect(),
+        });
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let took = {
+            let mut exchange = self.chain.exchange.borrow_mut();
+            let took = clock::now().saturating_duration_since(exchange.facts.started);
+            exchange.facts.ended = Some(took);
+            exchange.facts.request_bytes = self.received.get();
+            exchange.facts.response_bytes = self.sent.get();
+            took
+        };
+        self.end();
+        self.series.ended(self.ending.get());
+        if let Some(log) = &self.access_log {
+            self.record(log, took);
+        }
+    }
+}
