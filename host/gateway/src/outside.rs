@@ -6,6 +6,7 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use lockgate_client::Protocol;
 use lockgate_exchange::{SharedExchange, clock};
 use lockgate_foreign;
 use lockgate_sandbox::{
@@ -13,7 +14,6 @@ use lockgate_sandbox::{
     QueueTarget, Refusal, Status, TickTarget, VmEvent,
 };
 use lockgate_telemetry::plugin_log;
-use lockgate_upstream::Protocol;
 use rustc_hash::FxHashMap;
 use tokio::task::AbortHandle;
 

@@ -37,7 +37,7 @@ use crate::view::{ListenerView, View};
 use crate::{connection, run, tcp, worker};
 
 pub use crate::connection::Protocol;
-pub use lockgate_upstream::{Address, Connect, Connecting, Duplex, Stream};
+pub use lockgate_client::{Address, Connect, Connecting, Duplex, Stream};
 
 /// Compiles modules and links plugins for many rehearsals.
 pub struct Stage {
