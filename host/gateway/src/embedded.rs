@@ -31,7 +31,7 @@ use crate::context::{Setting, Shared, Station};
 use crate::{http, tcp, worker};
 
 pub use crate::http::Protocol;
-pub use lockgate_upstream::{Address, Connect, Connecting, Duplex, Stream};
+pub use lockgate_client::{Address, Connect, Connecting, Duplex, Stream};
 
 /// What a rehearsal has of the world.
 pub struct Environment {

@@ -18,10 +18,11 @@ use std::task::Poll;
 
 use http::{HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
+use lockgate_client::PooledBody;
 use lockgate_exchange::{LocalResponse, ResponseHead, clock};
 use lockgate_http::problem::{self, Problem};
 use lockgate_http::{grpc, inbound, response_flags};
-use lockgate_upstream::{PooledBody, SendError, Sent};
+use lockgate_upstream::{SendError, Sent};
 
 use crate::body::source::Source;
 use crate::chain::outgoing::Outgoing;

@@ -16,11 +16,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::Version;
+use lockgate_client::{Duplex, Socket};
 use lockgate_exchange::{Connection, Exchange, Facts, TlsFacts, Way, clock};
 use lockgate_http::problem::Problem;
 use lockgate_sandbox::PeerType;
 use lockgate_telemetry::ending::Ending;
-use lockgate_upstream::{Duplex, Socket, Upstream};
+use lockgate_upstream::Upstream;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;

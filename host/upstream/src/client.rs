@@ -10,16 +10,12 @@ use bytes::Bytes;
 use http::header::HOST;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
+use lockgate_client::{
+    AnswerHead, BodyFailure, Connect, Connection, ConnectionError, Failure, Head, Held, Lines, Message,
+    MultiplexFailure, Pool, PooledBody, Protocol, RequestBody, SendError, connect,
+};
 
-use crate::answer;
-use crate::body::PooledBody;
-use crate::connect::{Connect, connect};
-use crate::connection::{Connection, Failure, Held};
-use crate::error::{BodyFailure, ConnectionError, SendError};
-use crate::message::{Head, Message};
-use crate::multiplex::{self, Lines, RequestBody};
-use crate::pool::Pool;
-use crate::settings::{HostPolicy, Protocol};
+use crate::settings::HostPolicy;
 use crate::upstream::Upstream;
 
 /// At most this many endpoints are tried when one after the other cannot be connected to.
@@ -132,7 +128,7 @@ where
         let head = Head { host, ..head };
         let way_out = match upstream.protocol {
             Protocol::Http1 => WayOut::Written(Box::new(Message::new(head, body))),
-            Protocol::Http2 => WayOut::Multiplexed(Box::new(multiplex::request(head, body))),
+            Protocol::Http2 => WayOut::Multiplexed(Box::new(lockgate_client::request(head, body))),
         };
         async move {
             let first = picked.ok_or(SendError::NoEndpoint)?;
@@ -178,7 +174,7 @@ where
                     }
                 }
             };
-            connection.keep = upstream.keep;
+            connection.keep = upstream.pool.keep;
             message = match connection.exchange(message).await {
                 Ok(head) => return Ok(receive(head, connection, attempts)),
                 Err(Failure::Unsent { message, .. }) if is_reused => {
@@ -211,7 +207,11 @@ where
         loop {
             attempts += 1;
             let endpoint = &upstream.endpoints()[index];
-            let seat = match self.lines.seat(self.way.as_deref(), upstream, index).await {
+            let seat = match self
+                .lines
+                .seat(self.way.as_deref(), endpoint.address(), &upstream.pool)
+                .await
+            {
                 Ok(seat) => seat,
                 Err(error) => {
                     connects += 1;
@@ -228,24 +228,24 @@ where
             if let Some(host) = host(upstream, index) {
                 sent.headers_mut().insert(HOST, host.clone());
             }
-            multiplex::in_form(&mut sent, &endpoint.host);
-            let spare = (has_no_body && !is_repeated).then(|| multiplex::again(&sent));
+            lockgate_client::in_form(&mut sent, &endpoint.host);
+            let spare = (has_no_body && !is_repeated).then(|| lockgate_client::again(&sent));
             let (peer, local, is_kept) = (seat.peer, seat.local, seat.is_kept);
             match (seat.exchange(sent).await, spare) {
                 (Ok((response, place)), _) => {
                     return Ok(Sent {
-                        response: response.map(|incoming| multiplex::body(incoming, place)),
+                        response: response.map(|incoming| lockgate_client::multiplexed_body(incoming, place)),
                         endpoint: peer,
                         local,
                         attempts,
                     });
                 }
-                (Err(multiplex::Failure::Unsent(unsent)), _) if attempts <= MOST_LINES => request = Some(*unsent),
-                (Err(multiplex::Failure::Unprocessed(_)), Some(spare)) => {
+                (Err(MultiplexFailure::Unsent(unsent)), _) if attempts <= MOST_LINES => request = Some(*unsent),
+                (Err(MultiplexFailure::Unprocessed(_)), Some(spare)) => {
                     is_repeated = true;
                     request = Some(spare);
                 }
-                (Err(multiplex::Failure::Failed(_)), Some(spare)) if is_kept && is_idempotent => {
+                (Err(MultiplexFailure::Failed(_)), Some(spare)) if is_kept && is_idempotent => {
                     is_repeated = true;
                     request = Some(spare);
                 }
@@ -256,8 +256,8 @@ where
 
     async fn open(&self, upstream: &Upstream, index: usize) -> Result<Box<Connection<B>>, SendError> {
         let address = upstream.endpoints()[index].address();
-        let socket = connect(self.way.as_deref(), address, upstream.connect_timeout).await?;
-        Connection::new(socket, address.clone(), upstream.keep, &self.pool).map_err(|source| SendError::Connect {
+        let socket = connect(self.way.as_deref(), address, upstream.pool.connect_timeout).await?;
+        Connection::new(socket, address.clone(), upstream.pool.keep, &self.pool).map_err(|source| SendError::Connect {
             address: address.clone(),
             source,
             attempts: 1,
@@ -275,7 +275,7 @@ fn host(upstream: &Upstream, index: usize) -> Option<&HeaderValue> {
 }
 
 /// Hands an answer on. If all of it has come, the connection is free again.
-fn receive<B>(head: answer::Head, mut connection: Box<Connection<B>>, attempts: u32) -> Sent
+fn receive<B>(head: AnswerHead, mut connection: Box<Connection<B>>, attempts: u32) -> Sent
 where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
@@ -318,20 +318,20 @@ fn explain<B>(failure: Failure<B>, peer: SocketAddr) -> SendError {
     }
 }
 
-fn explain_multiplexed<B>(failure: multiplex::Failure<B>, peer: SocketAddr) -> SendError {
+fn explain_multiplexed<B>(failure: MultiplexFailure<B>, peer: SocketAddr) -> SendError {
     match failure {
-        multiplex::Failure::Unsent(_) => SendError::Protocol {
+        MultiplexFailure::Unsent(_) => SendError::Protocol {
             peer,
             reason: "its connections end as soon as they are open",
             attempts: 1,
         },
-        multiplex::Failure::Failed(error) if error.is_user() => SendError::RequestBody(Box::new(error)),
-        multiplex::Failure::Failed(error) if multiplex::is_malformed(&error) => SendError::Protocol {
+        MultiplexFailure::Failed(error) if error.is_user() => SendError::RequestBody(Box::new(error)),
+        MultiplexFailure::Failed(error) if lockgate_client::is_malformed(&error) => SendError::Protocol {
             peer,
             reason: "it is not HTTP/2",
             attempts: 1,
         },
-        multiplex::Failure::Unprocessed(source) | multiplex::Failure::Failed(source) => SendError::Closed {
+        MultiplexFailure::Unprocessed(source) | MultiplexFailure::Failed(source) => SendError::Closed {
             peer,
             source: ConnectionError::Http2(source),
             attempts: 1,

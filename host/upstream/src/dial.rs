@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http_body::Body;
+use lockgate_client::{BodyFailure, SendError, Socket, connect};
 
 use crate::client::{Client, MOST_ENDPOINTS};
-use crate::connect::{Socket, connect};
-use crate::error::{BodyFailure, SendError};
 use crate::upstream::Upstream;
 
 /// A fresh connection, and how it was come by.
@@ -42,7 +41,7 @@ where
                 source,
                 attempts: attempt as u32,
             };
-            match connect(self.way.as_deref(), address, upstream.connect_timeout).await {
+            match connect(self.way.as_deref(), address, upstream.pool.connect_timeout).await {
                 Ok(socket) => {
                     let (endpoint, local) = socket.ends().map_err(broken)?;
                     return Ok(Dialled {

@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use http::uri::Authority;
+use lockgate_client::{Address, Protocol};
 use lockgate_units::Period;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-
-use crate::address::Address;
 
 /// One upstream: where requests go, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -172,17 +171,6 @@ pub enum Balance {
     RoundRobin,
     /// At random.
     Random,
-}
-
-/// What is spoken to endpoints, in the clear.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Protocol {
-    /// HTTP/1.1: one request at a time on a connection.
-    #[default]
-    Http1,
-    /// HTTP/2 without asking first: many requests at once on a connection. What gRPC needs.
-    Http2,
 }
 
 /// An endpoint's share of the requests, relative to the others: 0 (none) to 1000.

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use http::HeaderValue;
+use lockgate_client::{Address, Keep, PoolSettings, Protocol};
 
-use crate::address::Address;
 use crate::balance;
-use crate::settings::{Balance, EndpointSettings, HostPolicy, Protocol, UpstreamSettings};
+use crate::settings::{Balance, EndpointSettings, HostPolicy, UpstreamSettings};
 
 /// A named group of endpoints and how to talk to them.
 #[derive(Debug)]
@@ -22,16 +21,7 @@ pub struct Upstream {
     turn: AtomicUsize,
     pub(crate) host: HostPolicy,
     pub(crate) protocol: Protocol,
-    pub(crate) max_streams: usize,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) keep: Keep,
-}
-
-/// How connections are kept for reuse.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Keep {
-    pub(crate) idle_timeout: Duration,
-    pub(crate) max_idle: usize,
+    pub(crate) pool: PoolSettings,
 }
 
 /// One server of an upstream.
@@ -59,11 +49,13 @@ impl Upstream {
             turn: AtomicUsize::new(0),
             host: settings.host.clone(),
             protocol: settings.protocol,
-            max_streams: settings.max_streams.get(),
-            connect_timeout: settings.connect_timeout.duration(),
-            keep: Keep {
-                idle_timeout: settings.idle_timeout.duration(),
-                max_idle: settings.max_idle,
+            pool: PoolSettings {
+                connect_timeout: settings.connect_timeout.duration(),
+                max_streams: settings.max_streams.get(),
+                keep: Keep {
+                    idle_timeout: settings.idle_timeout.duration(),
+                    max_idle: settings.max_idle,
+                },
             },
         }
     }

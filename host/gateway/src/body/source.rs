@@ -11,9 +11,9 @@ use http::HeaderValue;
 use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use lockgate_client::PooledBody;
 use lockgate_exchange::ResponseHead;
 use lockgate_http::inbound;
-use lockgate_upstream::PooledBody;
 
 use crate::body::error::BodyError;
 use crate::body::writer::Feed;

@@ -10,10 +10,11 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
+use lockgate_client::PooledBody;
 use lockgate_exchange::{ResponseHead, grpc_status};
 use lockgate_http::grpc;
 use lockgate_sandbox::{GrpcCall, GrpcEvent, GrpcKind, GrpcReply, GrpcStream, Status};
-use lockgate_upstream::{Client, PooledBody, Upstream};
+use lockgate_upstream::{Client, Upstream};
 use tokio::task::AbortHandle;
 
 use frames::{Frames, framed};

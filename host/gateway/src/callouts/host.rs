@@ -6,13 +6,13 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use lockgate_client::Protocol;
 use lockgate_exchange::{SharedExchange, clock};
 use lockgate_sandbox::{
     Callout, CalloutReply, Failure, GrpcCall, GrpcReply, GrpcStream, Lingering, LogLevel, MetricKind, Outside, Plugin,
     QueueTarget, Refusal, Status, TickTarget, VmEvent,
 };
 use lockgate_telemetry::plugin_log;
-use lockgate_upstream::Protocol;
 use rustc_hash::FxHashMap;
 use tokio::task::AbortHandle;
 

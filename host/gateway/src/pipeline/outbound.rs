@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::error::Error;
 
 use http::header;
+use lockgate_client::Head;
 use lockgate_config::model::Route;
 use lockgate_exchange::Facts;
 use lockgate_http::problem::{Malformed, Problem};
 use lockgate_http::{inbound, path, response_flags};
 use lockgate_routing::matches::PathMatch;
-use lockgate_upstream::{Client, Head, SendError, Sent, Upstream};
+use lockgate_upstream::{Client, SendError, Sent, Upstream};
 
 use crate::body::error::BodyError;
 use crate::chain::Chain;

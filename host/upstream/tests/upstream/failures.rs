@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use http::Method;
 use http_body_util::Either;
+use lockgate_client::{Address, Blame};
 use lockgate_units::Period;
-use lockgate_upstream::{Address, Blame, HostPolicy, SendError, Upstream, UpstreamSettings};
+use lockgate_upstream::{HostPolicy, SendError, Upstream, UpstreamSettings};
 use tokio::net::TcpListener;
 
 use crate::peer::{

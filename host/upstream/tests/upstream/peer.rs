@@ -12,7 +12,8 @@ use bytes::Bytes;
 use http::{Method, Request};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Either, Empty, Full};
-use lockgate_upstream::{Address, Client, ConnectionError, SendError, Sent, Upstream, UpstreamSettings};
+use lockgate_client::{Address, ConnectionError};
+use lockgate_upstream::{Client, SendError, Sent, Upstream, UpstreamSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

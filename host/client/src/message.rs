@@ -38,7 +38,7 @@ pub struct Head<'a> {
 }
 
 /// A request on its way out.
-pub(crate) struct Message<B> {
+pub struct Message<B> {
     /// What goes first: the head, small pieces, the size of a chunk.
     front: Vec<u8>,
     /// So much of it is written.
@@ -54,11 +54,11 @@ pub(crate) struct Message<B> {
     framing: Framing,
     is_touched: bool,
     /// The answer will have no body: it is a HEAD request.
-    pub(crate) wants_head_only: bool,
+    pub wants_head_only: bool,
     /// There is no body.
-    pub(crate) is_bare: bool,
+    pub is_bare: bool,
     /// Sending it twice does no more than sending it once.
-    pub(crate) is_idempotent: bool,
+    pub is_idempotent: bool,
 }
 
 enum Framing {
@@ -70,7 +70,7 @@ enum Framing {
 
 /// Why a message cannot be sent.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// Its own body failed.
     Body(BodyFailure),
     /// The connection did.
@@ -88,7 +88,7 @@ where
     B::Error: Into<BodyFailure>,
 {
     /// The message that consists of a head and a body.
-    pub(crate) fn new(head: Head<'_>, body: B) -> Self {
+    pub fn new(head: Head<'_>, body: B) -> Self {
         let is_bare = body.is_end_stream();
         let framing = if is_bare {
             Framing::Length(0)
@@ -112,25 +112,25 @@ where
     }
 
     /// Another host, for a message that is going to an endpoint of that name.
-    pub(crate) fn set_host(&mut self, host: &HeaderValue) {
+    pub fn set_host(&mut self, host: &HeaderValue) {
         let host = host.as_bytes();
         self.front.splice(self.host.clone(), host.iter().copied());
         self.host.end = self.host.start + host.len();
     }
 
     /// Whether a byte of it has been written.
-    pub(crate) fn is_touched(&self) -> bool {
+    pub fn is_touched(&self) -> bool {
         self.is_touched
     }
 
     /// It goes out once more, from its start. Only for one without a body.
-    pub(crate) fn rewind(&mut self) {
+    pub fn rewind(&mut self) {
         self.at = 0;
         self.is_touched = false;
     }
 
     /// Writes as much as there is and as the socket takes. Ready when all of it is written.
-    pub(crate) fn poll_send(&mut self, socket: &mut Socket, context: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+    pub fn poll_send(&mut self, socket: &mut Socket, context: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         loop {
             let is_waiting = self.poll_gather(context).map_err(Fault::Body)?.is_pending();
             ready!(self.poll_write(socket, context)).map_err(Fault::Connection)?;

@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 use crate::address::Address;
-use crate::upstream::Keep;
+use crate::keep::Keep;
 
 /// How often idle connections are looked at, at most.
 const SWEEP: Duration = Duration::from_millis(500);
@@ -20,7 +20,7 @@ const SWEEP: Duration = Duration::from_millis(500);
 const SHORTEST_SWEEP: Duration = Duration::from_millis(10);
 
 /// What is kept in a pool.
-pub(crate) trait Reusable: 'static {
+pub trait Reusable: 'static {
     /// Where it leads.
     fn address(&self) -> &Address;
     /// How it is to be kept.
@@ -30,7 +30,7 @@ pub(crate) trait Reusable: 'static {
 }
 
 /// Idle connections of one worker.
-pub(crate) struct Pool<C> {
+pub struct Pool<C> {
     idle: RefCell<FxHashMap<Address, Vec<Idle<C>>>>,
     /// The time of the last sweep. Reading the clock for every request would cost more than it gives.
     now: Cell<Instant>,
@@ -44,7 +44,8 @@ struct Idle<C> {
 }
 
 impl<C: Reusable> Pool<C> {
-    pub(crate) fn new() -> Rc<Self> {
+    /// No connections yet.
+    pub fn new() -> Rc<Self> {
         Rc::new(Self {
             idle: RefCell::new(FxHashMap::default()),
             now: Cell::new(Instant::now()),
@@ -54,7 +55,7 @@ impl<C: Reusable> Pool<C> {
     }
 
     /// The idle connection to `address` that was used last.
-    pub(crate) fn take(&self, address: &Address) -> Option<Box<C>> {
+    pub fn take(&self, address: &Address) -> Option<Box<C>> {
         self.idle
             .borrow_mut()
             .get_mut(address)?
@@ -64,7 +65,7 @@ impl<C: Reusable> Pool<C> {
 
     /// Keeps a connection, unless there are enough to its address already. Must be called within a
     /// [`tokio::task::LocalSet`] (or a local runtime), where the sweep runs.
-    pub(crate) fn put(self: &Rc<Self>, connection: Box<C>) {
+    pub fn put(self: &Rc<Self>, connection: Box<C>) {
         let keep = connection.keep();
         if keep.max_idle == 0 || keep.idle_timeout.is_zero() {
             return;

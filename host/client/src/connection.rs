@@ -19,10 +19,10 @@ use crate::answer::{Framing, Head};
 use crate::chunks::{Chunks, Piece};
 use crate::connect::Socket;
 use crate::error::{BodyFailure, ConnectionError};
+use crate::keep::Keep;
 use crate::message::{Fault, Message};
 use crate::pool::{Pool, Reusable};
 use crate::reading::Reading;
-use crate::upstream::Keep;
 
 /// Room for reading at first, and what an idle connection keeps of it.
 const LEAST_ROOM: usize = 4 * 1024;
@@ -34,7 +34,7 @@ const LEAST_SPARE: usize = 1024;
 const SMALL: usize = 2048;
 
 /// An open connection.
-pub(crate) struct Connection<B>
+pub struct Connection<B>
 where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
@@ -52,10 +52,12 @@ where
     is_last: bool,
     pool: Weak<Pool<Self>>,
     address: Address,
-    pub(crate) peer: SocketAddr,
-    pub(crate) local: SocketAddr,
+    /// The address at its other end.
+    pub peer: SocketAddr,
+    /// This side's address.
+    pub local: SocketAddr,
     /// How its last user wanted it kept.
-    pub(crate) keep: Keep,
+    pub keep: Keep,
 }
 
 /// What is still to come of an answer's body.
@@ -66,15 +68,19 @@ enum Rest {
 }
 
 /// Why an exchange brought no answer.
-pub(crate) enum Failure<B> {
+pub enum Failure<B> {
     /// Not one byte of the request was written.
     Unsent {
+        /// What the connection saw.
         error: ConnectionError,
+        /// The request.
         message: Box<Message<B>>,
     },
     /// The connection ended before a byte of an answer came, and after it took some of the request.
     Unanswered {
+        /// What the connection saw.
         error: ConnectionError,
+        /// The request.
         message: Box<Message<B>>,
     },
     /// The connection ended within the answer's head, or what came is none.
@@ -89,7 +95,7 @@ where
     B::Error: Into<BodyFailure>,
 {
     /// Speaks HTTP/1.1 on a fresh connection to `address`. On its clean end the connection goes to `pool`.
-    pub(crate) fn new(socket: Socket, address: Address, keep: Keep, pool: &Rc<Pool<Self>>) -> io::Result<Box<Self>> {
+    pub fn new(socket: Socket, address: Address, keep: Keep, pool: &Rc<Pool<Self>>) -> io::Result<Box<Self>> {
         let (peer, local) = socket.ends()?;
         Ok(Box::new(Self {
             socket,
@@ -108,7 +114,7 @@ where
     }
 
     /// Sends the request and waits for the head of its answer.
-    pub(crate) async fn exchange(&mut self, message: Box<Message<B>>) -> Result<Head, Failure<B>> {
+    pub async fn exchange(&mut self, message: Box<Message<B>>) -> Result<Head, Failure<B>> {
         let bodiless = message.wants_head_only;
         self.message = Some(message);
         self.is_sent = false;
@@ -234,7 +240,7 @@ where
     }
 
     /// The whole body, if it has come with the head.
-    pub(crate) fn whole(&mut self) -> Option<Bytes> {
+    pub fn whole(&mut self) -> Option<Bytes> {
         let Rest::Length(length) = self.rest else { return None };
         let length = usize::try_from(length)
             .ok()
@@ -272,7 +278,7 @@ where
 }
 
 /// A connection as the body of a response holds it, whatever the type of the request's body was.
-pub(crate) trait Held {
+pub trait Held {
     /// The next piece of the answer's body. What is left of the request is moved on as well.
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ConnectionError>>>;
     /// How much of the body is still to come, if that is known.

@@ -48,7 +48,7 @@ pub enum Socket {
 
 impl Socket {
     /// The endpoint's address and this side's.
-    pub(crate) fn ends(&self) -> io::Result<(SocketAddr, SocketAddr)> {
+    pub fn ends(&self) -> io::Result<(SocketAddr, SocketAddr)> {
         match self {
             Self::Tcp(socket) => Ok((socket.peer_addr()?, socket.local_addr()?)),
             Self::Other(stream) => Ok((stream.peer, stream.local)),
@@ -100,11 +100,7 @@ impl AsyncWrite for Socket {
 }
 
 /// A new connection to `address`, by a socket unless there is another way.
-pub(crate) async fn connect(
-    way: Option<&dyn Connect>,
-    address: &Address,
-    limit: Duration,
-) -> Result<Socket, SendError> {
+pub async fn connect(way: Option<&dyn Connect>, address: &Address, limit: Duration) -> Result<Socket, SendError> {
     match way {
         Some(way) => within(limit, address, way.connect(address)).await.map(Socket::Other),
         None => socket(address, limit).await.map(Socket::Tcp),
@@ -112,7 +108,7 @@ pub(crate) async fn connect(
 }
 
 /// A new socket to `address`. Small writes leave at once (TCP_NODELAY).
-pub(crate) async fn socket(address: &Address, limit: Duration) -> Result<TcpStream, SendError> {
+async fn socket(address: &Address, limit: Duration) -> Result<TcpStream, SendError> {
     let attempt = async {
         let socket = match address {
             Address::Socket(socket) => TcpStream::connect(socket).await?,

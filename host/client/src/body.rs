@@ -25,12 +25,12 @@ enum State {
 
 impl PooledBody {
     /// A body that has all come.
-    pub(crate) fn whole(data: Bytes) -> Self {
+    pub fn whole(data: Bytes) -> Self {
         Self(State::Whole(data))
     }
 
     /// A body that comes on this connection.
-    pub(crate) fn open(connection: Box<dyn Held>) -> Self {
+    pub fn open(connection: Box<dyn Held>) -> Self {
         Self(State::Open(connection))
     }
 

@@ -14,10 +14,11 @@ const MOST_HEADERS: usize = 128;
 
 /// The head of an answer.
 #[derive(Debug)]
-pub(crate) struct Head {
-    pub(crate) status: StatusCode,
+pub struct Head {
+    /// Its status.
+    pub status: StatusCode,
     /// All but a `connection` that speaks of nothing but this hop's end.
-    pub(crate) headers: HeaderMap,
+    pub headers: HeaderMap,
     pub(crate) framing: Framing,
     /// The upstream takes another request on this connection.
     pub(crate) keeps_alive: bool,

@@ -29,8 +29,8 @@ use crate::body::PooledBody;
 use crate::connect::{Connect, connect};
 use crate::connection::Held;
 use crate::error::{BodyFailure, ConnectionError, SendError};
+use crate::keep::PoolSettings;
 use crate::message::Head;
-use crate::upstream::Upstream;
 
 /// The largest header section of an answer, in bytes.
 const LARGEST_HEAD: u32 = 64 * 1024;
@@ -40,10 +40,10 @@ const WINDOWS: (u32, u32) = (1 << 20, 4 << 20);
 const PING: Duration = Duration::from_secs(20);
 
 /// The body of a request: its own, or none when it goes out once more.
-pub(crate) type RequestBody<B> = Either<B, Empty<Bytes>>;
+pub type RequestBody<B> = Either<B, Empty<Bytes>>;
 
 /// Open connections by endpoint.
-pub(crate) struct Lines<B> {
+pub struct Lines<B> {
     open: RefCell<FxHashMap<Address, Vec<Line<B>>>>,
     gates: RefCell<FxHashMap<Address, Rc<Gate>>>,
 }
@@ -70,7 +70,7 @@ struct Gate {
 }
 
 /// A place on a connection, for one request and its answer.
-pub(crate) struct Place(Rc<Load>);
+pub struct Place(Rc<Load>);
 
 impl Place {
     fn on(load: &Rc<Load>) -> Self {
@@ -87,17 +87,19 @@ impl Drop for Place {
 }
 
 /// A connection with a place on it.
-pub(crate) struct Seat<B> {
+pub struct Seat<B> {
     sender: SendRequest<RequestBody<B>>,
     place: Place,
-    pub(crate) peer: SocketAddr,
-    pub(crate) local: SocketAddr,
+    /// The address at its other end.
+    pub peer: SocketAddr,
+    /// This side's address.
+    pub local: SocketAddr,
     /// It was open before this request came.
-    pub(crate) is_kept: bool,
+    pub is_kept: bool,
 }
 
 /// Why an exchange brought no answer.
-pub(crate) enum Failure<B> {
+pub enum Failure<B> {
     /// Nothing of the request was sent.
     Unsent(Box<Request<RequestBody<B>>>),
     /// The upstream says that it has not looked at the request, so sending it again does no harm.
@@ -111,28 +113,28 @@ where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
 {
-    pub(crate) fn new() -> Rc<Self> {
+    /// No connections yet.
+    pub fn new() -> Rc<Self> {
         Rc::new(Self {
             open: RefCell::default(),
             gates: RefCell::default(),
         })
     }
 
-    /// A place on a connection to the endpoint at `index`, on a new one if all others are full.
-    pub(crate) async fn seat(
+    /// A place on a connection to `address`, on a new one if all others are full.
+    pub async fn seat(
         self: &Rc<Self>,
         way: Option<&dyn Connect>,
-        upstream: &Upstream,
-        index: usize,
+        address: &Address,
+        settings: &PoolSettings,
     ) -> Result<Seat<B>, SendError> {
-        let address = upstream.endpoints()[index].address();
-        if let Some(seat) = self.find(address, upstream.max_streams) {
+        if let Some(seat) = self.find(address, settings.max_streams) {
             return Ok(seat);
         }
         let gate = Rc::clone(self.gates.borrow_mut().entry(address.clone()).or_default());
         let failures = gate.failures.get();
         let _turn = gate.turn.lock().await;
-        if let Some(seat) = self.find(address, upstream.max_streams) {
+        if let Some(seat) = self.find(address, settings.max_streams) {
             return Ok(seat);
         }
         if gate.failures.get() != failures {
@@ -143,7 +145,7 @@ where
                 attempts: 1,
             });
         }
-        let opened = self.open(way, upstream, address).await;
+        let opened = self.open(way, address, settings).await;
         if opened.is_err() {
             gate.failures.set(failures.wrapping_add(1));
         }
@@ -162,15 +164,15 @@ where
     async fn open(
         self: &Rc<Self>,
         way: Option<&dyn Connect>,
-        upstream: &Upstream,
         address: &Address,
+        settings: &PoolSettings,
     ) -> Result<Seat<B>, SendError> {
         let failed = |source| SendError::Connect {
             address: address.clone(),
             source,
             attempts: 1,
         };
-        let socket = connect(way, address, upstream.connect_timeout).await?;
+        let socket = connect(way, address, settings.connect_timeout).await?;
         let (peer, local) = socket.ends().map_err(failed)?;
         let wire = TokioIo::new(socket);
         let (sender, connection) = http2::Builder::new(Local)
@@ -187,7 +189,7 @@ where
             streams: Cell::new(0),
             last_used: Cell::new(Instant::now()),
         });
-        let (lines, idle) = (Rc::downgrade(self), upstream.keep.idle_timeout);
+        let (lines, idle) = (Rc::downgrade(self), settings.keep.idle_timeout);
         tokio::task::spawn_local(drive(connection, Rc::clone(&load), idle, lines, address.clone()));
         let line = Line {
             sender,
@@ -231,7 +233,7 @@ where
     B::Error: Into<BodyFailure>,
 {
     /// Sends a request and waits for the head of its answer. Dropping the future, or the place, resets the stream and no other.
-    pub(crate) async fn exchange(
+    pub async fn exchange(
         mut self,
         request: Request<RequestBody<B>>,
     ) -> Result<(Response<Incoming>, Place), Failure<B>> {
@@ -286,7 +288,7 @@ fn is_unprocessed(error: &hyper::Error) -> bool {
 }
 
 /// Whether the upstream broke the protocol, or speaks another one.
-pub(crate) fn is_malformed(error: &hyper::Error) -> bool {
+pub fn is_malformed(error: &hyper::Error) -> bool {
     h2_error(error).is_some_and(|error| !error.is_remote() && !error.is_io())
 }
 
@@ -302,7 +304,7 @@ fn h2_error(error: &hyper::Error) -> Option<&h2::Error> {
 }
 
 /// A request as its head and body say, in the form of HTTP/1.1 still.
-pub(crate) fn request<B: Body<Data = Bytes>>(head: Head<'_>, body: B) -> Request<RequestBody<B>> {
+pub fn request<B: Body<Data = Bytes>>(head: Head<'_>, body: B) -> Request<RequestBody<B>> {
     let mut headers = head.headers.clone();
     headers.insert(HOST, head.host.clone());
     if body.is_end_stream() && headers.contains_key(CONTENT_LENGTH) {
@@ -318,7 +320,7 @@ pub(crate) fn request<B: Body<Data = Bytes>>(head: Head<'_>, body: B) -> Request
 }
 
 /// The same request, which has no body.
-pub(crate) fn again<B>(request: &Request<RequestBody<B>>) -> Request<RequestBody<B>> {
+pub fn again<B>(request: &Request<RequestBody<B>>) -> Request<RequestBody<B>> {
     let mut copy = Request::new(Either::Right(Empty::new()));
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
@@ -328,7 +330,7 @@ pub(crate) fn again<B>(request: &Request<RequestBody<B>>) -> Request<RequestBody
 }
 
 /// An answer's body, which keeps its place on the connection until it has come to its end.
-pub(crate) fn body(incoming: Incoming, place: Place) -> PooledBody {
+pub fn body(incoming: Incoming, place: Place) -> PooledBody {
     if incoming.is_end_stream() {
         PooledBody::whole(Bytes::new())
     } else {
@@ -363,7 +365,7 @@ impl Held for Incomplete {
 }
 
 /// Gives a request the form that it has in HTTP/2: the host in its URI, no framing of HTTP/1.1's, and `te` where gRPC wants it.
-pub(crate) fn in_form<B>(request: &mut Request<B>, endpoint: &HeaderValue) {
+pub fn in_form<B>(request: &mut Request<B>, endpoint: &HeaderValue) {
     *request.version_mut() = Version::HTTP_2;
     let headers = request.headers_mut();
     headers.remove(TRANSFER_ENCODING);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use crate::address::Address;
 
 /// What bodies may fail with.
-pub(crate) type BodyFailure = Box<dyn std::error::Error + Send + Sync>;
+pub type BodyFailure = Box<dyn std::error::Error + Send + Sync>;
 
 /// What went wrong on a connection to an upstream.
 #[derive(Debug, thiserror::Error)]
@@ -125,7 +125,7 @@ impl SendError {
     }
 
     /// The same, after so many attempts.
-    pub(crate) fn after(mut self, tried: u32) -> Self {
+    pub fn after(mut self, tried: u32) -> Self {
         if let Self::Connect { attempts, .. }
         | Self::ConnectTimeout { attempts, .. }
         | Self::Closed { attempts, .. }
