@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use lockgate_exchange::{Connection, Scheme};
+use lockgate_exchange::{ConnectionInfo, Scheme};
 use lockgate_http::inbound::Peer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -54,7 +54,7 @@ async fn open(station: Rc<Station>, listener: Rc<ListenerView>, stream: TcpStrea
         idle: limits.idle_timeout.0,
     };
     let pulse = station.ward.admit(patience);
-    let mut connection = Connection {
+    let mut connection = ConnectionInfo {
         id: station.connection_id(),
         listener: listener.settings.name.clone(),
         peer,
@@ -63,7 +63,7 @@ async fn open(station: Rc<Station>, listener: Rc<ListenerView>, stream: TcpStrea
         properties: Default::default(),
     };
     let greeting = limits.header_timeout.0;
-    let served = |connection: Connection, scheme: Scheme| {
+    let served = |connection: ConnectionInfo, scheme: Scheme| {
         Rc::new(Served {
             station: station.clone(),
             connection: Rc::new(connection),
@@ -90,7 +90,7 @@ async fn open(station: Rc<Station>, listener: Rc<ListenerView>, stream: TcpStrea
             } else {
                 Protocol::Http1
             };
-            connection.tls = Some(certificates.facts(session));
+            connection.tls = Some(certificates.info(session));
             run(served(connection, Scheme::Https), protocol, stream).await
         }
     }
@@ -139,7 +139,7 @@ async fn sniff(stream: &TcpStream) -> io::Result<Protocol> {
 pub(crate) async fn rehearse<S>(
     station: &Rc<Station>,
     listener: Rc<ListenerView>,
-    connection: Connection,
+    connection: ConnectionInfo,
     scheme: Scheme,
     stream: S,
     protocol: Protocol,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use lockgate_exchange::{SharedExchange, clock};
 use lockgate_foreign;
 use lockgate_sandbox::{
-    Callout, CalloutReply, Failure, GrpcCall, GrpcReply, GrpcStream, Lingering, LogLevel, MetricKind, Outside, Plugin,
+    Callout, CalloutReply, DrainingVm, Failure, GrpcCall, GrpcReply, GrpcStream, Host, LogLevel, MetricKind, Plugin,
     QueueTarget, Refusal, Status, TickTarget, VmEvent,
 };
 use lockgate_telemetry::plugin_log;
@@ -55,10 +55,10 @@ impl World {
     }
 }
 
-impl Outside for World {
+impl Host for World {
     fn time(&self) -> SystemTime {
         self.station()
-            .map_or_else(|_| SystemTime::now(), |station| station.calendar.time())
+            .map_or_else(|_| SystemTime::now(), |station| station.wall_clock.time())
     }
 
     fn now(&self) -> Instant {
@@ -213,9 +213,9 @@ impl Outside for World {
         if known { Ok(()) } else { Err(Status::BadArgument) }
     }
 
-    fn linger(&self, lingering: Lingering) {
+    fn drain(&self, vm: DrainingVm) {
         if let Ok(station) = self.station() {
-            station.lingerers.add(clock::now(), lingering);
+            station.lingerers.add(clock::now(), vm);
         }
     }
 
@@ -231,7 +231,7 @@ impl Outside for World {
         }
     }
 
-    fn happened(&self, plugin: &Plugin, event: VmEvent) {
+    fn vm_event(&self, plugin: &Plugin, event: VmEvent) {
         if let Ok(station) = self.station() {
             station.metrics.vm_event(plugin.name(), event);
         }

@@ -15,11 +15,11 @@ use std::sync::atomic::AtomicU64;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
-use lockgate_exchange::clock::{self, Calendar};
-use lockgate_exchange::{Connection, Scheme, TlsFacts};
+use lockgate_exchange::clock::{self, WallClock};
+use lockgate_exchange::{ConnectionInfo, Scheme, TlsInfo};
 use lockgate_http::inbound::RequestIds;
 use lockgate_json::{Document, Report};
-use lockgate_sandbox::{EngineError, Outside};
+use lockgate_sandbox::{EngineError, Host};
 use lockgate_store::Store;
 use lockgate_telemetry::ending::Ending;
 use lockgate_telemetry::metrics::Registry;
@@ -70,7 +70,7 @@ pub struct Caller {
     /// The client's address.
     pub peer: SocketAddr,
     /// What a TLS handshake would have told; none in the clear.
-    pub tls: Option<TlsFacts>,
+    pub tls: Option<TlsInfo>,
     /// What the client speaks.
     pub protocol: Protocol,
 }
@@ -149,14 +149,14 @@ impl Rehearsal {
         let setting = Setting {
             client: Client::by(props.upstreams, props.seed),
             callouts: Client::by(props.callouts, props.seed),
-            calendar: Calendar::from(props.time),
+            wall_clock: WallClock::from(props.time),
             random: Chance::Seeded(Cell::new(props.seed)),
             request_ids: RequestIds::seeded(seed),
         };
         let (bell, mut rung) = mpsc::unbounded_channel();
         let station = Station::new(registry.worker(), shared, bell, setting);
         let world = World::new(&station);
-        let outside: Rc<dyn Outside> = world.clone();
+        let outside: Rc<dyn Host> = world.clone();
         let ringing = tokio::task::spawn_local(async move {
             while let Some(queue) = rung.recv().await {
                 world.ring(queue);
@@ -197,10 +197,10 @@ impl Rehearsal {
         ending.map(Ending::as_str)
     }
 
-    fn arrival(&self, listener: &str, caller: &Caller) -> Option<(Rc<ListenerView>, Connection)> {
+    fn arrival(&self, listener: &str, caller: &Caller) -> Option<(Rc<ListenerView>, ConnectionInfo)> {
         let view = self.station.view();
         let listener = view.listener(listener)?.clone();
-        let connection = Connection {
+        let connection = ConnectionInfo {
             id: self.station.connection_id(),
             listener: listener.settings.name.clone(),
             peer: caller.peer,

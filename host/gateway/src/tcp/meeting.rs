@@ -6,12 +6,11 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-use lockgate_sandbox::Action;
+use lockgate_exchange::Direction;
+use lockgate_sandbox::{Action, Phase};
 use lockgate_telemetry::ending::Ending;
-use lockgate_telemetry::metrics::Phase;
 
 use super::account::Account;
-use crate::chain::Direction;
 
 /// Takes the connection through all plugins.
 pub(super) async fn meet(account: &Account) -> Result<(), Ending> {
