@@ -128,7 +128,7 @@ impl HostCalls {
         self.stream(course);
         if let Some(failure) = self.world.failure.take() {
             // A guest that goes past a limit is ended, and on a busy machine a callback may lose its time; everything else is a fault.
-            let is_bounded = failure.contains("deadline") || failure.starts_with("limit in");
+            let is_bounded = failure.contains("deadline") || failure.starts_with("limit_exceeded in");
             assert!(is_bounded, "the guest failed: {failure}");
             self.renew();
         }
