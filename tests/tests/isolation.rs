@@ -185,7 +185,7 @@ fn two_hundred_reloads_under_load_fail_nothing_and_leave_the_memory_where_it_was
 }
 
 #[test]
-fn a_query_of_death_is_kept_from_the_plugin_and_the_operator_sees_all() {
+fn a_poison_request_is_blocked_and_the_operator_sees_all() {
     let _alone = alone();
     let upstream = upstream();
     let gateway = gateway(&upstream, json!({ "module": "faults", "config": "th" }));
@@ -198,11 +198,11 @@ fn a_query_of_death_is_kept_from_the_plugin_and_the_operator_sees_all() {
     }
     let kept = counted(
         "lockgate_plugin_failures_total",
-        &[("plugin", "bad"), ("kind", "query_of_death")],
+        &[("plugin", "bad"), ("kind", "poison_request")],
     );
     assert!(kept >= 3.0, "{kept}");
-    let shunned = counted("lockgate_plugin_events_total", &[("event", "request_shunned")]);
-    assert!((shunned - 1.0).abs() < f64::EPSILON, "{shunned}");
+    let blocked = counted("lockgate_plugin_events_total", &[("event", "request_blocked")]);
+    assert!((blocked - 1.0).abs() < f64::EPSILON, "{blocked}");
     eventually("others are served again", Duration::from_secs(4), || {
         gateway.get("/bad").status() == 200
     });

@@ -101,7 +101,7 @@ fn connect(worker: &Rc<EmbeddedWorker>, request: &Request) -> DuplexStream {
             Protocol::Http2 => "h2",
         };
         let name = host.split(':').next();
-        handshake::facts(name, Some(alpn), request.client_certificate.as_ref())
+        handshake::info(name, Some(alpn), request.client_certificate.as_ref())
     });
     let caller = ClientInfo {
         peer: SocketAddr::new(address, 40_000),

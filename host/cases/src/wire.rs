@@ -111,7 +111,7 @@ pub(crate) fn connect(
     let is_over_tls = name.is_some() || shown.is_some();
     let caller = ClientInfo {
         peer: SocketAddr::new(address, 40_000),
-        tls: is_over_tls.then(|| handshake::facts(name, None, shown)),
+        tls: is_over_tls.then(|| handshake::info(name, None, shown)),
         protocol: embedded::Protocol::Http1,
     };
     let result = Rc::<RefCell<Option<&'static str>>>::default();

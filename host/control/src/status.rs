@@ -134,8 +134,8 @@ impl Roster {
         last_traps.sort_by_key(|trap| std::cmp::Reverse(trap.time));
         let work = vms().map(|(worker, vm)| WorkReport {
             worker,
-            host_calls: vm.work.calls,
-            copied_bytes: vm.work.copied,
+            host_calls: vm.host_calls.calls,
+            copied_bytes: vm.host_calls.copied_bytes,
         });
         let phases = self.registry.phases(name);
         let seconds: f64 = phases.iter().map(|phase| phase.sum.as_secs_f64()).sum();

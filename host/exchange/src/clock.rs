@@ -4,7 +4,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use crate::facts::Moment;
+use crate::info::Timestamp;
 
 /// The clock that durations are measured by.
 pub fn now() -> Instant {
@@ -13,16 +13,16 @@ pub fn now() -> Instant {
 
 /// Tells the time of day.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Calendar {
+pub struct WallClock {
     /// When the runtime's clock stood there it was this time; none where the system knows better.
-    anchor: Option<Moment>,
+    anchor: Option<Timestamp>,
 }
 
-impl Calendar {
-    /// A calendar on which it is now `time`, and which goes as the runtime's clock goes.
+impl WallClock {
+    /// A wall_clock on which it is now `time`, and which goes as the runtime's clock goes.
     pub fn from(time: SystemTime) -> Self {
         Self {
-            anchor: Some(Moment { instant: now(), time }),
+            anchor: Some(Timestamp { instant: now(), time }),
         }
     }
 
@@ -35,8 +35,8 @@ impl Calendar {
     }
 
     /// Both at once.
-    pub fn moment(&self) -> Moment {
-        Moment {
+    pub fn moment(&self) -> Timestamp {
+        Timestamp {
             instant: now(),
             time: self.time(),
         }

@@ -1,7 +1,7 @@
 //! The exchange: the request and the response that a chain of plugins may read and change.
 //!
 //! The pipeline and the stream contexts share one per request, on one thread. It is never borrowed across a guest call,
-//! so a host call always finds it free. It holds no I/O: what a plugin asks for is noted in [`Asked`], and the pipeline
+//! so a host call always finds it free. It holds no I/O: what a plugin asks for is noted in [`PendingActions`], and the pipeline
 //! does it when the callback has returned.
 
 use std::cell::RefCell;
@@ -12,12 +12,12 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use smallvec::SmallVec;
 
-use crate::ask::Asked;
 use crate::body::{BodyBuffer, Tap};
-use crate::facts::Facts;
-use crate::halves::Halves;
 use crate::held::HeldBodies;
+use crate::info::StreamInfo;
+use crate::pending::PendingActions;
 use crate::properties::Properties;
+use crate::tcp_buffers::TcpBuffers;
 
 /// An exchange as it is handed around on its worker.
 pub type SharedExchange = Rc<RefCell<Exchange>>;
@@ -105,15 +105,15 @@ pub struct Exchange {
     pub held: HeldBodies,
     /// The bytes of a TCP connection that each plugin sees, by its place in the chain; none for a request, which has a head
     /// and bodies instead.
-    pub tcp: Option<Box<[Halves]>>,
+    pub tcp: Option<Box<[TcpBuffers]>>,
     /// What is known of the request besides its bytes.
-    pub facts: Facts,
+    pub info: StreamInfo,
     /// What plugins have set.
     pub properties: Properties,
     /// Where in the chain the plugin stands that is being called; the chain sets it.
     pub position: usize,
     /// What plugins have asked for and nobody has done yet.
-    pub asked: Asked,
+    pub pending: PendingActions,
     /// Who else wants the response body.
     pub taps: Vec<Tap>,
     /// Bytes of names and values that plugins have written into its header maps.
@@ -124,7 +124,7 @@ pub struct Exchange {
 impl Exchange {
     /// An exchange at its very start: a request head and nothing else.
     #[must_use]
-    pub fn new(request: RequestHead, facts: Facts) -> Self {
+    pub fn new(request: RequestHead, info: StreamInfo) -> Self {
         Self {
             request,
             response: None,
@@ -134,10 +134,10 @@ impl Exchange {
             response_body: BodyBuffer::default(),
             held: HeldBodies::default(),
             tcp: None,
-            facts,
+            info,
             properties: Properties::default(),
             position: 0,
-            asked: Asked::default(),
+            pending: PendingActions::default(),
             taps: Vec::new(),
             header_growth: 0,
             wakers: SmallVec::new(),
@@ -146,7 +146,7 @@ impl Exchange {
 
     /// A TCP connection that passes so many plugins. Nobody sees its head: there is none.
     #[must_use]
-    pub fn connection(plugins: usize, facts: Facts) -> Self {
+    pub fn connection(plugins: usize, info: StreamInfo) -> Self {
         let nothing = RequestHead {
             method: Method::CONNECT,
             path: PathAndQuery::from_static("/"),
@@ -154,8 +154,8 @@ impl Exchange {
             scheme: Scheme::Http,
             headers: HeaderMap::new(),
         };
-        let mut exchange = Self::new(nothing, facts);
-        exchange.tcp = Some(std::iter::repeat_with(Halves::default).take(plugins).collect());
+        let mut exchange = Self::new(nothing, info);
+        exchange.tcp = Some(std::iter::repeat_with(TcpBuffers::default).take(plugins).collect());
         exchange
     }
 

@@ -4,19 +4,20 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 
-mod ask;
 mod body;
 pub mod clock;
+mod direction;
 mod exchange;
-mod facts;
-mod halves;
 mod held;
+mod info;
+mod pending;
 mod properties;
-
-pub use ask::{Asked, LocalResponse, Positions};
+mod tcp_buffers;
 pub use body::{BodyBuffer, BodySink, Tap};
+pub use direction::Direction;
 pub use exchange::{Exchange, RequestHead, ResponseHead, Scheme, SharedExchange, grpc_status};
-pub use facts::{CertificateFacts, Connection, Facts, Moment, TlsFacts};
-pub use halves::{Halves, Way};
-pub use held::{HeldBodies, Side};
+pub use held::HeldBodies;
+pub use info::{CertificateInfo, ConnectionInfo, StreamInfo, Timestamp, TlsInfo};
+pub use pending::{LocalResponse, PendingActions, Positions};
 pub use properties::{Properties, PropertiesFull};
+pub use tcp_buffers::TcpBuffers;

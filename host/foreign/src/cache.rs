@@ -122,7 +122,7 @@ pub(super) fn call(
             let hit = store.cache().find(plugin, &call.key, &exchange.request.headers, now);
             let served = hit.is_some();
             if let Some(hit) = hit {
-                exchange.asked.local_response = Some(answer(&hit, extra, &exchange));
+                exchange.pending.local_response = Some(answer(&hit, extra, &exchange));
             }
             write(&Served { served })
         }

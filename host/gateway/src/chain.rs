@@ -10,29 +10,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use lockgate_exchange::{Asked, LocalResponse, SharedExchange, Side, clock};
+use lockgate_exchange::{Direction, LocalResponse, PendingActions, SharedExchange, clock};
 use lockgate_http::problem::Problem;
 use lockgate_sandbox::settings::OnError;
-use lockgate_sandbox::{Action, CallTrace, Failure, Hooks, Stream, Vm};
-use lockgate_telemetry::metrics::{Phase, PluginSeries};
-
-/// The way that a message travels through the chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
-    /// From the client to the upstream, first plugin first.
-    Request,
-    /// From the upstream to the client, last plugin first.
-    Response,
-}
-
-impl From<Direction> for Side {
-    fn from(direction: Direction) -> Side {
-        match direction {
-            Direction::Request => Side::Request,
-            Direction::Response => Side::Response,
-        }
-    }
-}
+use lockgate_sandbox::{Action, CallTrace, Failure, Hooks, Phase, Stream, Vm};
+use lockgate_telemetry::metrics::PluginSeries;
 
 /// What ends a message's way through the chain before its end.
 #[derive(Debug)]
@@ -124,7 +106,7 @@ impl Chain {
     /// A chain for one request; no plugin has seen it yet.
     pub(crate) fn new(exchange: SharedExchange, stands: &[Rc<Stand>], trace: Option<Rc<CallTrace>>) -> Rc<Self> {
         let links = stands.iter().cloned().map(Link::new).collect();
-        let mark = Cell::new(exchange.borrow().facts.started);
+        let mark = Cell::new(exchange.borrow().info.started);
         Rc::new(Self {
             exchange,
             links,
@@ -185,7 +167,7 @@ impl Chain {
             let mut exchange = self.exchange.borrow_mut();
             exchange.position = index;
             // A resume from before this callback cannot mean the pause that the callback may ask for.
-            resumed(&mut exchange.asked, index, direction);
+            resumed(&mut exchange.pending, index, direction);
         }
         let outcome = call(stream);
         let ended = clock::now();
@@ -195,7 +177,7 @@ impl Chain {
         link.stand.series.record(phase, took);
         match outcome {
             Ok(action) => {
-                let asked = &mut self.exchange.borrow_mut().asked;
+                let asked = &mut self.exchange.borrow_mut().pending;
                 ends(asked)?;
                 Ok(if resumed(asked, index, direction) {
                     Action::Continue
@@ -209,22 +191,22 @@ impl Chain {
 
     /// What any plugin asked for since the last look that ends this message's way.
     pub(crate) fn asked(&self) -> Result<(), Stop> {
-        ends(&mut self.exchange.borrow_mut().asked)
+        ends(&mut self.exchange.borrow_mut().pending)
     }
 
     /// True when a plugin asked for the route to be looked for again.
     pub(crate) fn wants_another_route(&self) -> bool {
-        !self.is_empty() && self.exchange.borrow().asked.reroute
+        !self.is_empty() && self.exchange.borrow().pending.reroute
     }
 
     /// True, once, when the plugin at `index` asked that the paused message goes on.
     pub(crate) fn resumed(&self, index: usize, direction: Direction) -> bool {
-        resumed(&mut self.exchange.borrow_mut().asked, index, direction)
+        resumed(&mut self.exchange.borrow_mut().pending, index, direction)
     }
 
     /// True while the plugin at `index` waits for the answer to a request of its own.
-    pub(crate) fn awaits_callout(&self, index: usize) -> bool {
-        self.links[index].running().is_some_and(Stream::awaits_callout)
+    pub(crate) fn has_open_callout(&self, index: usize) -> bool {
+        self.links[index].running().is_some_and(Stream::has_open_callout)
     }
 
     /// Applies `on_error` when a plugin was lost while the message waited in it.
@@ -245,7 +227,7 @@ impl Chain {
     fn failed(&self, index: usize, failure: &Failure) -> Result<(), Stop> {
         self.links[index].bypassed.set(true);
         // What the plugin asked for before it failed is void.
-        self.exchange.borrow_mut().asked = Default::default();
+        self.exchange.borrow_mut().pending = Default::default();
         match failure.on_error {
             OnError::Deny => Err(Stop::Problem(Problem::PluginFailed)),
             OnError::Bypass => Ok(()),
@@ -297,7 +279,7 @@ impl Chain {
 }
 
 /// What of the open wishes ends the message's way.
-fn ends(asked: &mut Asked) -> Result<(), Stop> {
+fn ends(asked: &mut PendingActions) -> Result<(), Stop> {
     if let Some(response) = asked.local_response.take() {
         return Err(Stop::Reply(Box::new(response)));
     }
@@ -308,7 +290,7 @@ fn ends(asked: &mut Asked) -> Result<(), Stop> {
 }
 
 /// Whether the plugin at `index` wants the message to go on; true once.
-fn resumed(asked: &mut Asked, index: usize, direction: Direction) -> bool {
+fn resumed(asked: &mut PendingActions, index: usize, direction: Direction) -> bool {
     match direction {
         Direction::Request => asked.resume_request.take(index),
         Direction::Response => asked.resume_response.take(index),

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use lockgate_exchange::clock::Calendar;
+use lockgate_exchange::clock::WallClock;
 use lockgate_http::inbound::RequestIds;
 use lockgate_store::Store;
 use lockgate_telemetry::access_log::AccessLog;
@@ -69,7 +69,7 @@ pub(crate) struct Setting {
     /// The way to upstreams for requests that plugins make.
     pub(crate) callouts: Client<Outgoing>,
     /// The time of day.
-    pub(crate) calendar: Calendar,
+    pub(crate) wall_clock: WallClock,
     /// Random bytes.
     pub(crate) random: Chance,
     /// Where new requests get their ids.
@@ -83,7 +83,7 @@ impl Default for Setting {
         Self {
             callouts: client.clone(),
             client,
-            calendar: Calendar::default(),
+            wall_clock: WallClock::default(),
             random: Chance::System,
             request_ids: RequestIds::new(),
         }
@@ -98,7 +98,7 @@ pub(crate) struct Station {
     /// The same for requests that plugins make.
     pub(crate) callouts: Client<Outgoing>,
     /// Tells the time of day.
-    pub(crate) calendar: Calendar,
+    pub(crate) wall_clock: WallClock,
     /// Random bytes for guests.
     pub(crate) random: Chance,
     /// This worker's counters.
@@ -124,7 +124,7 @@ impl Station {
             view: RefCell::new(None),
             client: setting.client,
             callouts: setting.callouts,
-            calendar: setting.calendar,
+            wall_clock: setting.wall_clock,
             random: setting.random,
             metrics,
             request_ids: setting.request_ids,

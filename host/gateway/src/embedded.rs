@@ -11,10 +11,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use lockgate_exchange::clock::{self, Calendar};
-use lockgate_exchange::{Connection, Scheme, TlsFacts};
+use lockgate_exchange::clock::{self, WallClock};
+use lockgate_exchange::{ConnectionInfo, Scheme, TlsInfo};
 use lockgate_http::inbound::RequestIds;
-use lockgate_sandbox::Outside;
+use lockgate_sandbox::Host;
 use lockgate_store::{Store, StoreSettings};
 use lockgate_telemetry::ending::Ending;
 use lockgate_telemetry::metrics::Registry;
@@ -51,7 +51,7 @@ pub struct ClientInfo {
     /// The client's address.
     pub peer: SocketAddr,
     /// What a TLS handshake would have told; none in the clear.
-    pub tls: Option<TlsFacts>,
+    pub tls: Option<TlsInfo>,
     /// What the client speaks.
     pub protocol: Protocol,
 }
@@ -77,14 +77,14 @@ impl EmbeddedWorker {
         let setting = Setting {
             client: Client::by(environment.upstreams, environment.seed),
             callouts: Client::by(environment.callouts, environment.seed),
-            calendar: Calendar::from(environment.time),
+            wall_clock: WallClock::from(environment.time),
             random: Chance::Seeded(Cell::new(environment.seed)),
             request_ids: RequestIds::seeded(seed),
         };
         let (bell, mut rung) = mpsc::unbounded_channel();
         let station = Station::new(registry.worker(), shared, bell, setting);
         let world = World::new(&station);
-        let outside: Rc<dyn Outside> = world.clone();
+        let outside: Rc<dyn Host> = world.clone();
         let ringing = tokio::task::spawn_local(async move {
             while let Some(queue) = rung.recv().await {
                 world.ring(queue);
@@ -130,10 +130,10 @@ impl EmbeddedWorker {
         ending.map(Ending::as_str)
     }
 
-    fn arrival(&self, listener: &str, caller: &ClientInfo) -> Option<(Rc<ListenerView>, Connection)> {
+    fn arrival(&self, listener: &str, caller: &ClientInfo) -> Option<(Rc<ListenerView>, ConnectionInfo)> {
         let view = self.station.view();
         let listener = view.listener(listener)?.clone();
-        let connection = Connection {
+        let connection = ConnectionInfo {
             id: self.station.connection_id(),
             listener: listener.settings.name.clone(),
             peer: caller.peer,

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use lockgate_exchange::{Connection, Scheme};
+use lockgate_exchange::{ConnectionInfo, Scheme};
 use lockgate_http::inbound::Peer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -51,7 +51,7 @@ async fn open(station: Rc<Station>, listener: Rc<ListenerView>, stream: TcpStrea
         idle: limits.idle_timeout.0,
     };
     let pulse = station.ward.admit(patience);
-    let mut connection = Connection {
+    let mut connection = ConnectionInfo {
         id: station.connection_id(),
         listener: listener.settings.name.clone(),
         peer,
@@ -60,7 +60,7 @@ async fn open(station: Rc<Station>, listener: Rc<ListenerView>, stream: TcpStrea
         properties: Default::default(),
     };
     let greeting = limits.header_timeout.0;
-    let served = |connection: Connection, scheme: Scheme| {
+    let served = |connection: ConnectionInfo, scheme: Scheme| {
         Rc::new(Served {
             station: station.clone(),
             connection: Rc::new(connection),
@@ -87,7 +87,7 @@ async fn open(station: Rc<Station>, listener: Rc<ListenerView>, stream: TcpStrea
             } else {
                 Protocol::Http1
             };
-            connection.tls = Some(certificates.facts(session));
+            connection.tls = Some(certificates.info(session));
             run(served(connection, Scheme::Https), protocol, stream).await
         }
     }
@@ -119,7 +119,7 @@ async fn sniff(stream: &TcpStream) -> io::Result<Protocol> {
 pub(crate) async fn serve_stream<S>(
     station: &Rc<Station>,
     listener: Rc<ListenerView>,
-    connection: Connection,
+    connection: ConnectionInfo,
     scheme: Scheme,
     stream: S,
     protocol: Protocol,

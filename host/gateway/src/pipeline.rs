@@ -82,7 +82,7 @@ async fn forward(
     let mut route = route;
     if chain.wants_another_route() {
         route = reroute::again(view, chain, route);
-        let started = chain.exchange.borrow().facts.started;
+        let started = chain.exchange.borrow().info.started;
         *deadline = served.deadline(view, route, started);
         ledger.count_by(served.series(view, route));
     }
@@ -100,11 +100,11 @@ async fn forward(
     view.upstream_series(index).record(status, latency);
     let sent = outcome?;
     let mut exchange = chain.exchange.borrow_mut();
-    let facts = &mut exchange.facts;
-    facts.upstream_address = Some(sent.endpoint);
-    facts.upstream_local = Some(sent.local);
-    facts.attempts = sent.attempts;
-    facts.upstream_latency = Some(latency);
+    let info = &mut exchange.info;
+    info.upstream_address = Some(sent.endpoint);
+    info.upstream_local = Some(sent.local);
+    info.attempts = sent.attempts;
+    info.upstream_latency = Some(latency);
     Ok(sent.response)
 }
 
@@ -118,7 +118,7 @@ fn choose_upstream(view: &View, chain: &Chain, route: usize) -> usize {
     let index = chosen
         .and_then(|name| view.snapshot.upstream(name))
         .map_or(view.snapshot.model.routes[route].upstream.0, |(index, _)| index);
-    exchange.facts.upstream = Some(view.snapshot.upstreams[index].name().clone());
+    exchange.info.upstream = Some(view.snapshot.upstreams[index].name().clone());
     index
 }
 
@@ -140,7 +140,7 @@ async fn until_stopped(
             // Sending may have failed because a plugin ended the request's body; then the plugin's word counts.
             Poll::Ready(Err(error)) => Poll::Ready(Err(chain.take_stopped().unwrap_or_else(|| {
                 tracing::debug!(%error, "no answer from the upstream");
-                outbound::failed(&mut chain.exchange.borrow_mut().facts, &error);
+                outbound::failed(&mut chain.exchange.borrow_mut().info, &error);
                 Stop::Problem(outbound::problem(&error))
             }))),
             Poll::Pending => deadline
@@ -160,7 +160,7 @@ fn arrive(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result<
             let (parts, body) = response.into_parts();
             let mut headers = parts.headers;
             inbound::strip_response(&mut headers);
-            exchange.facts.code_details = Some("via_upstream".into());
+            exchange.info.code_details = Some("via_upstream".into());
             (
                 ResponseHead {
                     status: parts.status,
@@ -179,7 +179,7 @@ fn arrive(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result<
                 grpc_status,
                 position,
             } = *reply;
-            exchange.facts.code_details = Some(details.into());
+            exchange.info.code_details = Some(details.into());
             let (head, body) = grpc::in_form(&exchange.request, ResponseHead { status, headers }, body, grpc_status);
             (
                 head,
@@ -188,9 +188,9 @@ fn arrive(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result<
             )
         }
         Err(Stop::Problem(problem)) => {
-            exchange.facts.code_details = Some(problem.code().into());
-            exchange.facts.flags |= response_flags::of(problem);
-            let (head, body) = problem::respond(problem, Some(&exchange.facts.request_id));
+            exchange.info.code_details = Some(problem.code().into());
+            exchange.info.flags |= response_flags::of(problem);
+            let (head, body) = problem::respond(problem, Some(&exchange.info.request_id));
             let (head, body) = grpc::in_form(&exchange.request, head, body, None);
             (head, chain.reached(), Source::whole(body))
         }
@@ -217,7 +217,7 @@ fn head(chain: &Chain, body: &Outgoing, close: bool) -> Response<()> {
         response.headers_mut().remove(header::CONTENT_LENGTH);
         body.announce_trailers(response.headers_mut());
     }
-    if close && exchange.facts.version <= Version::HTTP_11 {
+    if close && exchange.info.version <= Version::HTTP_11 {
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));

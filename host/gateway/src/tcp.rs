@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use http::Version;
 use lockgate_client::{Duplex, Socket};
-use lockgate_exchange::{Connection, Exchange, Facts, TlsFacts, Way, clock};
+use lockgate_exchange::{ConnectionInfo, Direction, Exchange, StreamInfo, TlsInfo, clock};
 use lockgate_http::problem::Problem;
 use lockgate_sandbox::PeerType;
 use lockgate_telemetry::ending::Ending;
@@ -71,7 +71,7 @@ pub(crate) async fn serve_stream(
     station: &Rc<Station>,
     view: &Rc<View>,
     listener: &ListenerView,
-    connection: Connection,
+    connection: ConnectionInfo,
     stream: Pin<Box<dyn Duplex>>,
 ) -> Option<Ending> {
     let forwarding = listener.forwarding.as_ref()?;
@@ -108,12 +108,12 @@ pub(crate) async fn serve(
     let Ok(local) = stream.set_nodelay(true).and_then(|()| stream.local_addr()) else {
         return forwarding.series.ended(Ending::ClientGone);
     };
-    let meet = |tls: Option<TlsFacts>| Arrival {
+    let meet = |tls: Option<TlsInfo>| Arrival {
         station: &station,
         view: &view,
         forwarding,
         pulse: &pulse,
-        connection: Connection {
+        connection: ConnectionInfo {
             id: station.connection_id(),
             listener: listener.settings.name.clone(),
             peer,
@@ -128,8 +128,8 @@ pub(crate) async fn serve(
             let handshake = certificates.accept(stream);
             match unless_silent(&pulse, limits.header_timeout.0, handshake).await {
                 Ok(Some(stream)) => {
-                    let facts = certificates.facts(stream.get_ref().1);
-                    meet(Some(facts)).carry(stream).await;
+                    let info = certificates.info(stream.get_ref().1);
+                    meet(Some(info)).carry(stream).await;
                 }
                 Ok(None) | Err(_) => {
                     tracing::debug!(listener = &*listener.settings.name, %peer, "no TLS handshake");
@@ -146,7 +146,7 @@ struct Arrival<'a> {
     view: &'a Rc<View>,
     forwarding: &'a ForwardingView,
     pulse: &'a Rc<Pulse>,
-    connection: Connection,
+    connection: ConnectionInfo,
 }
 
 impl Arrival<'_> {
@@ -175,9 +175,15 @@ impl Arrival<'_> {
         let connection = Rc::new(self.connection.clone());
         let client = connection.peer.ip().to_canonical();
         let id = self.station.request_ids.next();
-        let facts = Facts::since(connection, client, id, Version::HTTP_11, self.station.calendar.moment());
+        let info = StreamInfo::since(
+            connection,
+            client,
+            id,
+            Version::HTTP_11,
+            self.station.wall_clock.moment(),
+        );
         let stands = &self.forwarding.chain;
-        let exchange = Exchange::connection(stands.len(), facts);
+        let exchange = Exchange::connection(stands.len(), info);
         let trace = self.station.shared.trace.choose(&exchange);
         Chain::new(Rc::new(RefCell::new(exchange)), stands, trace)
     }
@@ -202,15 +208,15 @@ impl Arrival<'_> {
             Ok(dialled) => {
                 account.connected.set(Some(begun.elapsed()));
                 let mut exchange = account.chain.exchange.borrow_mut();
-                let facts = &mut exchange.facts;
-                facts.upstream_address = Some(dialled.endpoint);
-                facts.upstream_local = Some(dialled.local);
-                facts.attempts = dialled.attempts;
-                facts.upstream_latency = account.connected.get();
+                let info = &mut exchange.info;
+                info.upstream_address = Some(dialled.endpoint);
+                info.upstream_local = Some(dialled.local);
+                info.attempts = dialled.attempts;
+                info.upstream_latency = account.connected.get();
                 Ok(dialled.socket)
             }
             Err(error) => {
-                outbound::failed(&mut account.chain.exchange.borrow_mut().facts, &error);
+                outbound::failed(&mut account.chain.exchange.borrow_mut().info, &error);
                 tracing::warn!(
                     listener = &*self.connection.listener,
                     upstream = &**upstream.name(),
@@ -231,7 +237,7 @@ impl Arrival<'_> {
             .and_then(|name| self.view.snapshot.upstream(name))
             .map_or(self.forwarding.upstream, |(index, _)| index);
         let upstream = &self.view.snapshot.upstreams[index];
-        exchange.facts.upstream = Some(upstream.name().clone());
+        exchange.info.upstream = Some(upstream.name().clone());
         upstream
     }
 }
@@ -239,7 +245,7 @@ impl Arrival<'_> {
 /// Passes bytes on between both ends, until it is over.
 async fn relay<C: Peer, U: Peer>(account: &Rc<Account>, client: &mut C, mut upstream: U) -> Ending {
     let flow = |way| Flow::new(&account.chain, way, &account.told);
-    let mut relay = Relay::new(flow(Way::Downstream), flow(Way::Upstream), account.clone());
+    let mut relay = Relay::new(flow(Direction::Request), flow(Direction::Response), account.clone());
     let ending = relay.run(client, &mut upstream).await;
     if ending.is_abrupt() {
         upstream.abort();

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use lockgate_exchange::clock;
-use lockgate_sandbox::{Outside, VmReport};
+use lockgate_sandbox::{Host, VmReport};
 use lockgate_telemetry::metrics::Registry;
 use rustc_hash::FxHashMap;
 use tokio::runtime::{Builder, LocalOptions};
@@ -89,7 +89,7 @@ async fn run(mut orders: mpsc::UnboundedReceiver<Command>, registry: &Registry, 
     let (bell, mut rung) = mpsc::unbounded_channel();
     let station = Station::new(registry.worker(), shared, bell, Setting::default());
     let world = World::new(&station);
-    let outside: Rc<dyn Outside> = world.clone();
+    let outside: Rc<dyn Host> = world.clone();
     let sweeper = tokio::task::spawn_local(sweep(station.clone()));
     let mut doors = Doors {
         station: station.clone(),

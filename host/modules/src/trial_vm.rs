@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lockgate_exchange::SharedExchange;
 use lockgate_sandbox::{
-    Callout, CalloutReply, Failure, LogLevel, MetricKind, Outside, Plugin, QueueTarget, Status, TickTarget, Vm,
+    Callout, CalloutReply, Failure, Host, LogLevel, MetricKind, Plugin, QueueTarget, Status, TickTarget, Vm,
 };
 use lockgate_telemetry::plugin_log;
 
@@ -21,7 +21,7 @@ pub fn start(plugin: &Plugin) -> Result<(), Failure> {
 /// A world in which nothing a plugin does has an effect.
 struct Aside;
 
-impl Outside for Aside {
+impl Host for Aside {
     fn log(&self, plugin: &Plugin, level: LogLevel, message: &str) {
         plugin_log::write(plugin.name(), level, message);
     }

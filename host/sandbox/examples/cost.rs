@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use lockgate_exchange::{Connection, Exchange, Facts, RequestHead, ResponseHead, Scheme, SharedExchange};
+use lockgate_exchange::{ConnectionInfo, Exchange, RequestHead, ResponseHead, Scheme, SharedExchange, StreamInfo};
 use lockgate_sandbox::settings::{Capabilities, Isolation, Limits, OnError};
 use lockgate_sandbox::{
-    Callout, CalloutReply, Engine, EngineSettings, Failure, LogLevel, MetricKind, Outside, Plugin, PluginSpec,
+    Callout, CalloutReply, Engine, EngineSettings, Failure, Host, LogLevel, MetricKind, Plugin, PluginSpec,
     QueueTarget, Status, TickTarget, Vm,
 };
 
@@ -129,7 +129,7 @@ fn exchange() -> SharedExchange {
         headers,
     };
     let local = "127.0.0.1:8080".parse().unwrap();
-    let connection = Connection {
+    let connection = ConnectionInfo {
         id: 1,
         listener: "web".into(),
         peer: local,
@@ -138,13 +138,13 @@ fn exchange() -> SharedExchange {
         properties: Default::default(),
     };
     let id = HeaderValue::from_static("r");
-    let facts = Facts::new(
+    let info = StreamInfo::new(
         Rc::new(connection),
         IpAddr::V4(Ipv4Addr::LOCALHOST),
         id,
         http::Version::HTTP_11,
     );
-    let mut exchange = Exchange::new(request, facts);
+    let mut exchange = Exchange::new(request, info);
     exchange.response = Some(ResponseHead {
         status: StatusCode::OK,
         headers: HeaderMap::new(),
@@ -155,7 +155,7 @@ fn exchange() -> SharedExchange {
 /// An outside that has nothing and does nothing.
 struct Nothing;
 
-impl Outside for Nothing {
+impl Host for Nothing {
     fn log(&self, _: &Plugin, _: LogLevel, _: &str) {}
 
     fn log_level(&self) -> LogLevel {

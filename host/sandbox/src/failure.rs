@@ -34,11 +34,11 @@ pub enum FailureKind {
     /// No VM now: it is being backed off from, the pool is empty, or it is busy.
     Unavailable,
     /// The plugin wanted to write more than `limits.header_growth`, `limits.body_growth` or `limits.local_response` allow.
-    Limit,
+    LimitExceeded,
     /// The request has ended one fresh VM after the other, and is not given to the plugin for a while.
-    QueryOfDeath,
+    PoisonRequest,
     /// The VM died of another stream while this one waited in it.
-    Lost,
+    VmFailed,
 }
 
 impl FailureKind {
@@ -52,9 +52,9 @@ impl FailureKind {
             Self::Exit => "exit",
             Self::Start => "start",
             Self::Unavailable => "unavailable",
-            Self::Limit => "limit",
-            Self::QueryOfDeath => "query_of_death",
-            Self::Lost => "lost",
+            Self::LimitExceeded => "limit_exceeded",
+            Self::PoisonRequest => "poison_request",
+            Self::VmFailed => "vm_failed",
         }
     }
 }

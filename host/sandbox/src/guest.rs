@@ -66,7 +66,7 @@ pub(crate) fn host_call<const N: usize>(
 ) -> wasmtime::Result<i32> {
     let state = caller.data_mut();
     state.last_call = call.name();
-    state.work.calls += 1;
+    state.host_calls.calls += 1;
     if !state.callable.has(call) {
         return aside(&mut caller, call, &arguments(), body);
     }
@@ -182,7 +182,7 @@ fn fill_in(
 ) -> Answer {
     let target = bytes_mut(memory, Span::new(at.cast_signed(), size.cast_signed()))?;
     fill(target, state).ok_or(Status::InternalFailure)?;
-    state.work.copied += u64::from(size);
+    state.host_calls.copied_bytes += u64::from(size);
     write_u32(memory, out.at, at)?;
     write_u32(memory, out.len, size)?;
     Ok(())

@@ -86,9 +86,9 @@ pub enum VmEvent {
     /// The request that tried it came through: it serves all again.
     Released,
     /// A request that keeps ending fresh VMs is not given to it any more.
-    RequestShunned,
+    RequestBlocked,
     /// A plugin went past a limit on what it may do to one request, and is through with it; its VM lives on.
-    RequestExpelled,
+    LimitExceeded,
 }
 
 impl VmEvent {
@@ -99,8 +99,8 @@ impl VmEvent {
             Self::Recycled => "recycled",
             Self::Quarantined => "quarantined",
             Self::Released => "released",
-            Self::RequestShunned => "request_shunned",
-            Self::RequestExpelled => "request_expelled",
+            Self::RequestBlocked => "request_blocked",
+            Self::LimitExceeded => "limit_exceeded",
         }
     }
 }

@@ -21,9 +21,9 @@ use self::later::Later;
 use crate::exports::Exports;
 use crate::failure::{Failure, FailureKind};
 use crate::incident::{Expulsion, VmEvent};
-use crate::outside::{Outside, TickTarget};
+use crate::outside::{Host, TickTarget};
 use crate::plugin::Plugin;
-use crate::report::{TrapReport, Work};
+use crate::report::{HostCallStats, TrapReport};
 use crate::state::State;
 use crate::suspects::Suspects;
 use crate::trap;
@@ -41,7 +41,7 @@ pub(crate) struct Record {
     /// The latest traps, oldest first.
     pub(crate) traps: RefCell<VecDeque<TrapReport>>,
     /// What instances that are gone have done.
-    pub(crate) work: Cell<Work>,
+    pub(crate) host_calls: Cell<HostCallStats>,
 }
 
 /// Traps that are remembered of one VM.
@@ -63,7 +63,7 @@ pub(crate) enum Life {
 /// One instance of a plugin's module.
 pub(crate) struct Instance {
     plugin: Plugin,
-    outside: Rc<dyn Outside>,
+    outside: Rc<dyn Host>,
     /// Gone once the guest has died.
     store: RefCell<Option<Store<State>>>,
     exports: Exports,
@@ -149,18 +149,18 @@ impl Instance {
                 (FailureKind::Deadline, message)
             }
             Expulsion::HeaderGrowth => (
-                FailureKind::Limit,
+                FailureKind::LimitExceeded,
                 format!(
                     "the request's headers would grow by more than limits.header_growth, {}",
                     limits.header_growth
                 ),
             ),
             Expulsion::BodyGrowth => (
-                FailureKind::Limit,
+                FailureKind::LimitExceeded,
                 format!("the body would grow past limits.body_growth, {}", limits.body_growth),
             ),
             Expulsion::LocalResponse => (
-                FailureKind::Limit,
+                FailureKind::LimitExceeded,
                 format!(
                     "its own answer would be larger than limits.local_response, {}",
                     limits.local_response
@@ -221,8 +221,8 @@ impl Instance {
     }
 
     /// What it had the host do so far; nothing when it is dead, or running right now.
-    pub(crate) fn work(&self) -> Work {
-        self.with_state(|state| state.work).unwrap_or_default()
+    pub(crate) fn host_calls(&self) -> HostCallStats {
+        self.with_state(|state| state.host_calls).unwrap_or_default()
     }
 
     /// Looks at the state between two callbacks; `None` when it is dead or busy.
@@ -249,7 +249,7 @@ impl Instance {
             tracing::error!(plugin = %self.plugin.name(), kind = failure.kind.as_str(), "{}", failure.message);
             self.record.last_failure.borrow_mut().replace(failure.message.clone());
             self.outside.failed(&self.plugin, &failure, state.phase.as_str());
-            self.outside.happened(&self.plugin, VmEvent::RequestExpelled);
+            self.outside.vm_event(&self.plugin, VmEvent::LimitExceeded);
             self.expelled.borrow_mut().push((id, why));
             self.any_expelled.set(true);
             if let Some(context) = state.contexts.get(id)
@@ -280,7 +280,7 @@ impl Instance {
             .unwrap_or_else(|| suspects.fingerprint(&context.exchange.borrow().request));
         if suspects.accuse(print, self.outside.now()) {
             tracing::error!(plugin = %self.plugin.name(), "the same request has ended two VMs; it is kept from the plugin for a while");
-            self.outside.happened(&self.plugin, VmEvent::RequestShunned);
+            self.outside.vm_event(&self.plugin, VmEvent::RequestBlocked);
         }
     }
 
@@ -305,10 +305,12 @@ impl Instance {
             "{}",
             failure.message
         );
-        self.record.work.set(self.record.work.get().add(state.work));
+        self.record
+            .host_calls
+            .set(self.record.host_calls.get().add(state.host_calls));
         let request_id = state.contexts.get(state.on_account_of()).and_then(|context| {
             let exchange = context.exchange.borrow();
-            exchange.facts.request_id.to_str().ok().map(str::to_owned)
+            exchange.info.request_id.to_str().ok().map(str::to_owned)
         });
         let mut traps = self.record.traps.borrow_mut();
         if traps.len() == MOST_TRAPS {
@@ -361,7 +363,7 @@ impl Instance {
     }
 
     fn lost(&self) -> Failure {
-        self.failure(FailureKind::Lost, "the VM failed meanwhile".to_owned())
+        self.failure(FailureKind::VmFailed, "the VM failed meanwhile".to_owned())
     }
 }
 
@@ -379,8 +381,8 @@ impl Drop for Instance {
     /// Nobody holds it any more: what is left of its contexts ends now.
     fn drop(&mut self) {
         self.end_all();
-        if let Some(work) = self.with_state(|state| state.work) {
-            self.record.work.set(self.record.work.get().add(work));
+        if let Some(calls) = self.with_state(|state| state.host_calls) {
+            self.record.host_calls.set(self.record.host_calls.get().add(calls));
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A [`Module`] is compiled code; a [`Plugin`] is a module with a configuration, linked and ready; a [`Vm`] is one running
 //! instance of a plugin on one worker; a [`Stream`] is one request's context in it. What a guest needs from the world
-//! comes through [`Outside`]. There are no sockets, no configuration files and no HTTP implementation here.
+//! comes through [`Host`]. There are no sockets, no configuration files and no HTTP implementation here.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 
@@ -19,6 +19,7 @@ mod hostcalls;
 mod incident;
 mod inspect;
 mod instance;
+pub mod interface;
 mod link;
 pub mod manifest;
 mod memory;
@@ -32,7 +33,6 @@ mod report;
 pub mod settings;
 mod state;
 mod stream;
-pub mod surface;
 mod suspects;
 mod trace;
 mod trap;
@@ -47,12 +47,13 @@ pub use lockgate_abi::{AbiVersion, Action, LogLevel, MetricKind, PeerType, Statu
 pub use module::Module;
 pub use os::{process_cpu_time, random};
 pub use outside::{
-    Callout, CalloutFailure, CalloutReply, CalloutResponse, CalloutResult, GrpcCall, GrpcEvent, GrpcKind, GrpcReply,
-    GrpcStream, Lingering, Outside, QueueTarget, TickTarget,
+    Callout, CalloutFailure, CalloutReply, CalloutResponse, CalloutResult, DrainingVm, GrpcCall, GrpcEvent, GrpcKind,
+    GrpcReply, GrpcStream, Host, QueueTarget, TickTarget,
 };
 pub use plugin::{Plugin, PluginSpec};
 pub use profile::Profiling;
-pub use report::{TrapReport, Work};
+pub use report::{HostCallStats, TrapReport};
+pub use state::Phase;
 pub use stream::Stream;
 pub use trace::{CallTrace, Payloads};
 pub use vm::{Vm, VmReport, VmState};

@@ -3,7 +3,7 @@
 //! Clocks and random bytes are the system's unless the outside has others, as where plugins are rehearsed.
 //!
 //! Also the handles by which the outside answers: [`CalloutReply`], [`TickTarget`], [`QueueTarget`]. They hold a VM
-//! weakly: a VM that is gone answers nothing. Only [`Lingering`] keeps one alive.
+//! weakly: a VM that is gone answers nothing. Only [`DrainingVm`] keeps one alive.
 
 mod grpc;
 
@@ -26,7 +26,7 @@ pub use grpc::{GrpcCall, GrpcEvent, GrpcKind, GrpcReply, GrpcStream};
 ///
 /// Every method is called from inside of a host call or callback, so none may block. None needs to be reentrant: a VM that
 /// is called while it runs puts the call off.
-pub trait Outside {
+pub trait Host {
     /// The time of day that guests are told.
     fn time(&self) -> SystemTime {
         SystemTime::now()
@@ -45,7 +45,7 @@ pub trait Outside {
     /// A line that a guest wrote, already cut to a bounded length and rate.
     fn log(&self, plugin: &Plugin, level: LogLevel, message: &str);
 
-    /// The least level that [`Outside::log`] wants; guests ask for it.
+    /// The least level that [`Host::log`] wants; guests ask for it.
     fn log_level(&self) -> LogLevel;
 
     /// Starts an HTTP callout and returns at once. `reply` is delivered later, or dropped when nobody wants it any more.
@@ -142,8 +142,8 @@ pub trait Outside {
     fn check_property(&self, plugin: &Plugin, name: &str, value: &[u8]) -> Result<(), Status>;
 
     /// A VM that nobody needs any more has a context that is not done yet: it is to be kept for a while. Here it ends at once.
-    fn linger(&self, lingering: Lingering) {
-        drop(lingering);
+    fn drain(&self, vm: DrainingVm) {
+        drop(vm);
     }
 
     /// A plugin has failed. For counting: the sandbox has already logged where and why.
@@ -153,7 +153,7 @@ pub trait Outside {
     fn refused(&self, _plugin: &Plugin, _what: Refusal, _times: u64) {}
 
     /// A plugin's VM has come to a turn. For counting.
-    fn happened(&self, _plugin: &Plugin, _event: VmEvent) {}
+    fn vm_event(&self, _plugin: &Plugin, _event: VmEvent) {}
 }
 
 /// An HTTP request that a plugin wants to be made.
@@ -280,9 +280,9 @@ impl QueueTarget {
 
 /// A VM that serves nothing any more, but has a context whose `done` said "not yet". Its ticks and callouts go on. Dropped, it ends
 /// at once, whatever it waits for.
-pub struct Lingering(Rc<dyn Unfinished>);
+pub struct DrainingVm(Rc<dyn Unfinished>);
 
-impl Lingering {
+impl DrainingVm {
     pub(crate) fn new(vm: Rc<dyn Unfinished>) -> Self {
         Self(vm)
     }
@@ -300,7 +300,7 @@ impl Lingering {
     }
 }
 
-/// The side of a VM that [`Lingering`] looks at.
+/// The side of a VM that [`DrainingVm`] looks at.
 pub(crate) trait Unfinished {
     fn is_over(&self) -> bool;
     fn plugin(&self) -> &str;

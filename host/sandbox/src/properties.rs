@@ -37,7 +37,7 @@ pub(crate) fn read(plugin: &Plugin, exchange: Option<&Exchange>, path: PropertyP
 
 fn set_by_plugins(exchange: &Exchange, path: PropertyPath<'_>) -> Option<Bytes> {
     let of = |properties: &Properties| properties.find(path).map(|set| Bytes::from_slice(set));
-    of(&exchange.properties).or_else(|| of(&exchange.facts.connection.properties.borrow()))
+    of(&exchange.properties).or_else(|| of(&exchange.info.connection.properties.borrow()))
 }
 
 /// Whether a property may be set at all: facts of ours cannot.
@@ -65,8 +65,8 @@ fn general(plugin: &Plugin, exchange: Option<&Exchange>, parts: &[&str]) -> Opti
         ["plugin_name"] => Some(text(&spec.name)),
         ["plugin_root_id"] => Some(text(&spec.root_id)),
         ["plugin_vm_id"] => Some(text(&spec.vm_id)),
-        ["cluster_name"] => exchange?.facts.upstream.as_deref().map(text),
-        ["route_name"] => exchange?.facts.route.as_deref().map(text),
+        ["cluster_name"] => exchange?.info.upstream.as_deref().map(text),
+        ["route_name"] => exchange?.info.route.as_deref().map(text),
         ["listener_direction"] => Some(int(1)),
         ["node", rest @ ..] => node(rest),
         // Route, upstream and listener carry no metadata here.

@@ -6,18 +6,18 @@ use crate::failure::FailureKind;
 
 /// What guests had the host do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Work {
+pub struct HostCallStats {
     /// Host calls.
     pub calls: u64,
     /// Bytes that were copied into the guests' memory for them.
-    pub copied: u64,
+    pub copied_bytes: u64,
 }
 
-impl Work {
+impl HostCallStats {
     pub(crate) fn add(self, other: Self) -> Self {
         Self {
             calls: self.calls + other.calls,
-            copied: self.copied + other.copied,
+            copied_bytes: self.copied_bytes + other.copied_bytes,
         }
     }
 }

@@ -14,7 +14,7 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use lockgate_abi::{LogLevel, MapType, Status};
-use lockgate_exchange::{Asked, SharedExchange};
+use lockgate_exchange::{PendingActions, SharedExchange};
 use rustc_hash::FxHashMap;
 use wasmtime::{Memory, TypedFunc};
 
@@ -24,15 +24,15 @@ use self::limits::{LineGate, Verdict};
 use crate::calls::CallSet;
 use crate::headers::HeaderFilter;
 use crate::incident::{Expulsion, Refusal};
-use crate::outside::{CalloutResult, GrpcEvent, GrpcStream, Inbox, Outside};
+use crate::outside::{CalloutResult, GrpcEvent, GrpcStream, Host, Inbox};
 use crate::plugin::Plugin;
-use crate::report::Work;
+use crate::report::HostCallStats;
 use crate::suspects::Fingerprint;
 use crate::trace::{CallTrace, Traced};
 
 pub(crate) use declared::{Declaration, Declared, PropertyLife};
 pub(crate) use limits::{Budget, MemoryCap};
-pub(crate) use phase::Phase;
+pub use phase::Phase;
 
 /// The id of the one root context of a VM. Streams count up from here.
 pub(crate) const ROOT: u32 = 1;
@@ -43,7 +43,7 @@ const TAIL: usize = 5;
 /// The state of one VM instance.
 pub(crate) struct State {
     pub(crate) plugin: Plugin,
-    pub(crate) outside: Rc<dyn Outside>,
+    pub(crate) outside: Rc<dyn Host>,
     /// The instance itself, for answers that come later.
     pub(crate) inbox: Option<Weak<dyn Inbox>>,
     /// Names this instance among all of the process.
@@ -77,7 +77,7 @@ pub(crate) struct State {
     pub(crate) filter: Option<HeaderFilter>,
     pub(crate) last_call: &'static str,
     /// What the guest had the host do.
-    pub(crate) work: Work,
+    pub(crate) host_calls: HostCallStats,
     /// Callouts under way, and the context that each belongs to.
     pub(crate) callouts: FxHashMap<u32, u32>,
     /// gRPC calls and streams that are open.
@@ -149,7 +149,7 @@ pub(crate) struct Effective {
 }
 
 impl State {
-    pub(crate) fn new(plugin: Plugin, outside: Rc<dyn Outside>, key: u64, permitted: CallSet) -> Self {
+    pub(crate) fn new(plugin: Plugin, outside: Rc<dyn Host>, key: u64, permitted: CallSet) -> Self {
         let spec = plugin.spec();
         let (limits, capabilities) = (&spec.limits, &spec.capabilities);
         Self {
@@ -176,7 +176,7 @@ impl State {
             traced: None,
             traces: 0,
             last_call: "none",
-            work: Work::default(),
+            host_calls: HostCallStats::default(),
             callouts: FxHashMap::default(),
             grpc: FxHashMap::default(),
             next_callout: 0,
@@ -324,10 +324,10 @@ impl State {
     ///
     /// # Errors
     /// [`Status::NotFound`] without an exchange.
-    pub(crate) fn ask(&mut self, wish: impl FnOnce(&mut Asked, usize)) -> Result<(), Status> {
+    pub(crate) fn ask(&mut self, wish: impl FnOnce(&mut PendingActions, usize)) -> Result<(), Status> {
         let exchange = self.effective.exchange.as_ref().ok_or(Status::NotFound)?;
         let mut exchange = exchange.borrow_mut();
-        wish(&mut exchange.asked, self.effective.position);
+        wish(&mut exchange.pending, self.effective.position);
         if self.effective.id != self.running {
             exchange.wake();
         }
@@ -336,7 +336,7 @@ impl State {
 
     /// The request's route is to be looked for again. A root context has none, which is no fault, as in Envoy.
     pub(crate) fn ask_for_route(&mut self) {
-        let _ = self.ask(|asked, _| asked.reroute = true);
+        let _ = self.ask(|pending, _| pending.reroute = true);
     }
 
     /// A line that the guest writes.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use lockgate_abi::{Action, MapType, PeerType};
-use lockgate_exchange::{SharedExchange, Way};
+use lockgate_exchange::{Direction, SharedExchange};
 use wasmtime::TypedFunc;
 
 use crate::exports::HeadersHook;
@@ -133,11 +133,11 @@ impl Stream {
     ///
     /// # Errors
     /// The plugin has failed, here and now.
-    pub fn data(&self, way: Way, end_of_stream: bool) -> Result<Action, Failure> {
+    pub fn data(&self, way: Direction, end_of_stream: bool) -> Result<Action, Failure> {
         let exports = self.instance.exports();
         let (hook, phase) = match way {
-            Way::Downstream => (&exports.downstream_data, Phase::DownstreamData),
-            Way::Upstream => (&exports.upstream_data, Phase::UpstreamData),
+            Direction::Request => (&exports.downstream_data, Phase::DownstreamData),
+            Direction::Response => (&exports.upstream_data, Phase::UpstreamData),
         };
         let Some(hook) = hook else {
             return Ok(Action::Continue);
@@ -155,11 +155,11 @@ impl Stream {
     ///
     /// # Errors
     /// The plugin has failed, here and now.
-    pub fn closed(&self, way: Way, by: PeerType) -> Result<Action, Failure> {
+    pub fn closed(&self, way: Direction, by: PeerType) -> Result<Action, Failure> {
         let exports = self.instance.exports();
         let (hook, phase) = match way {
-            Way::Downstream => (&exports.downstream_close, Phase::DownstreamClose),
-            Way::Upstream => (&exports.upstream_close, Phase::UpstreamClose),
+            Direction::Request => (&exports.downstream_close, Phase::DownstreamClose),
+            Direction::Response => (&exports.upstream_close, Phase::UpstreamClose),
         };
         if let Some(hook) = hook {
             let enter = |state: &mut State| state.enter_stream(self.id, &self.exchange, self.position, phase);
@@ -177,7 +177,7 @@ impl Stream {
 
     /// Whether a callout is under way that this stream asked for.
     #[must_use]
-    pub fn awaits_callout(&self) -> bool {
+    pub fn has_open_callout(&self) -> bool {
         let awaits = |state: &mut State| {
             state.callouts.values().any(|owner| *owner == self.id)
                 || state.grpc.values().any(|open| open.owner == self.id)

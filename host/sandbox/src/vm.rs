@@ -12,9 +12,9 @@ use crate::failure::{Failure, FailureKind};
 use crate::incident::VmEvent;
 use crate::instance::{Hold, Instance, Life, Record, failure};
 use crate::os;
-use crate::outside::Outside;
+use crate::outside::Host;
 use crate::plugin::Plugin;
-use crate::report::{TrapReport, Work};
+use crate::report::{HostCallStats, TrapReport};
 use crate::settings::Isolation;
 use crate::state::Phase;
 use crate::stream::Stream;
@@ -34,7 +34,7 @@ const LONGEST_PROBE: Duration = Duration::from_secs(1);
 /// streams that it has, and a fresh one takes those that come. With [`Isolation::Stream`] every stream has an instance of its own.
 pub struct Vm {
     plugin: Plugin,
-    outside: Rc<dyn Outside>,
+    outside: Rc<dyn Host>,
     /// The shared instance, alive or dead; none before the start and with an instance per stream.
     current: RefCell<Option<Hold>>,
     backoff: RefCell<Backoff>,
@@ -88,7 +88,7 @@ pub struct VmReport {
     /// The last of them.
     pub last_failure: Option<String>,
     /// What its instances had the host do, those that are gone included.
-    pub work: Work,
+    pub host_calls: HostCallStats,
     /// The latest traps, oldest first; at most 16.
     pub last_traps: Vec<TrapReport>,
 }
@@ -96,7 +96,7 @@ pub struct VmReport {
 impl Vm {
     /// A VM that is not started yet.
     #[must_use]
-    pub fn new(plugin: Plugin, outside: Rc<dyn Outside>) -> Rc<Self> {
+    pub fn new(plugin: Plugin, outside: Rc<dyn Host>) -> Rc<Self> {
         Rc::new(Self {
             suspects: Arc::clone(&plugin.prepared().suspects),
             plugin,
@@ -168,7 +168,7 @@ impl Vm {
         let print = self.suspects.fingerprint(&exchange.borrow().request);
         if self.suspects.shuns(print, self.outside.now()) {
             let message = "the request has ended two VMs, and is kept from the plugin for a while".to_owned();
-            return Err(self.refused(FailureKind::QueryOfDeath, message));
+            return Err(self.refused(FailureKind::PoisonRequest, message));
         }
         Ok(Some(print))
     }
@@ -192,9 +192,9 @@ impl Vm {
             streams: self.record.streams.get(),
             traps: self.record.deaths.get(),
             last_failure: self.record.last_failure.borrow().clone(),
-            work: running
-                .map_or(Work::default(), |instance| instance.work())
-                .add(self.record.work.get()),
+            host_calls: running
+                .map_or(HostCallStats::default(), |instance| instance.host_calls())
+                .add(self.record.host_calls.get()),
             last_traps: self.record.traps.borrow().iter().cloned().collect(),
         }
     }
@@ -230,7 +230,7 @@ impl Vm {
                 let fresh = Hold::new(fresh);
                 let (streams, memory) = (self.record.streams.get(), old.memory_bytes());
                 tracing::info!(plugin = %self.plugin.name(), memory, streams, "the VM has outgrown limits.soft_memory; a fresh one takes new requests");
-                self.outside.happened(&self.plugin, VmEvent::Recycled);
+                self.outside.vm_event(&self.plugin, VmEvent::Recycled);
                 // Ending an instance runs its guest, and that may come back here: nothing is borrowed any more.
                 let before = self.current.replace(Some(fresh.clone()));
                 drop(before);
@@ -252,7 +252,7 @@ impl Vm {
             instance.set_life(Life::Serving);
             if self.quarantined.replace(false) {
                 tracing::warn!(plugin = %self.plugin.name(), "the plugin serves again after a quarantine");
-                self.outside.happened(&self.plugin, VmEvent::Released);
+                self.outside.vm_event(&self.plugin, VmEvent::Released);
             }
             return Ok(instance);
         }
@@ -271,7 +271,7 @@ impl Vm {
         let quarantined = self.backoff.borrow().is_quarantined();
         if quarantined && !self.quarantined.replace(true) {
             tracing::error!(plugin = %self.plugin.name(), "the plugin keeps failing and is in quarantine: one request at a time tries it");
-            self.outside.happened(&self.plugin, VmEvent::Quarantined);
+            self.outside.vm_event(&self.plugin, VmEvent::Quarantined);
         }
         if let Some(wait) = self.backoff.borrow().wait(self.outside.now()) {
             let last = self.record.last_failure.borrow().clone().unwrap_or_default();
@@ -287,7 +287,7 @@ impl Vm {
                     instance.set_life(Life::Probing);
                     self.probed.set(Some(self.outside.now()));
                 } else if self.quarantined.replace(false) {
-                    self.outside.happened(&self.plugin, VmEvent::Released);
+                    self.outside.vm_event(&self.plugin, VmEvent::Released);
                 }
                 let instance = Hold::new(instance);
                 *self.current.borrow_mut() = Some(instance.clone());
@@ -313,7 +313,7 @@ impl Drop for Vm {
     /// A quarantine ends with the plugin.
     fn drop(&mut self) {
         if self.quarantined.get() {
-            self.outside.happened(&self.plugin, VmEvent::Released);
+            self.outside.vm_event(&self.plugin, VmEvent::Released);
         }
     }
 }

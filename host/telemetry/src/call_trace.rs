@@ -121,7 +121,7 @@ impl TraceRule {
     }
 
     fn fits(&self, exchange: &Exchange) -> bool {
-        let is_here = |listener: &String| **listener == *exchange.facts.connection.listener;
+        let is_here = |listener: &String| **listener == *exchange.info.connection.listener;
         if !self.listener.as_ref().is_none_or(is_here) {
             return false;
         }

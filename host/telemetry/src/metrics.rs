@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lockgate_sandbox::{MetricKind, Status, VmEvent};
+use lockgate_sandbox::{MetricKind, Phase, Status, VmEvent};
 
 use cells::{CALLBACK_BOUNDS, Count, Distribution};
 use defined::{Defined, Metric};
@@ -26,8 +26,6 @@ use series::{PluginCells, RequestCells, Series, TcpCells, UpstreamCells};
 use tallies::Tallies;
 
 use crate::ending::Ending;
-
-pub use series::Phase;
 
 /// How a reload ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +110,7 @@ impl Registry {
     /// What a plugin's callbacks took, by phase; phases that never ran are left out.
     pub fn phases(&self, plugin: &str) -> Vec<PhaseTimes> {
         let workers = self.0.workers.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut sums: [Distribution; Phase::ALL.len()] = Default::default();
+        let mut sums: [Distribution; Phase::TIMED.len()] = Default::default();
         for (_, cells) in workers
             .iter()
             .flat_map(|worker| worker.plugins.all())
@@ -120,7 +118,7 @@ impl Registry {
         {
             cells.add_to(&mut sums);
         }
-        let ran = Phase::ALL.into_iter().zip(sums);
+        let ran = Phase::TIMED.into_iter().zip(sums);
         ran.filter(|(_, sum)| sum.buckets.iter().any(|count| *count != 0))
             .map(|(phase, sum)| PhaseTimes {
                 phase,

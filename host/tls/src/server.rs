@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use lockgate_exchange::TlsFacts;
+use lockgate_exchange::TlsInfo;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{self, Ticketer};
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -161,9 +161,9 @@ impl CertificateStore {
 
     /// What plugins may know of a handshake.
     #[must_use]
-    pub fn facts(&self, session: &ServerConnection) -> TlsFacts {
+    pub fn info(&self, session: &ServerConnection) -> TlsInfo {
         let peer = session.peer_certificates().and_then(<[_]>::first);
-        TlsFacts {
+        TlsInfo {
             version: match session.protocol_version() {
                 Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
                 Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
@@ -173,8 +173,8 @@ impl CertificateStore {
             alpn: session
                 .alpn_protocol()
                 .map(|name| String::from_utf8_lossy(name).into_owned()),
-            local: Some(self.current.0.load().choose(session.server_name()).facts.clone()),
-            peer: peer.map(|peer| Arc::new(certificate::facts(peer))),
+            local: Some(self.current.0.load().choose(session.server_name()).info.clone()),
+            peer: peer.map(|peer| Arc::new(certificate::info(peer))),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! what the host allocates. A record of the script is 104 bytes: the number of a call (u32), then from byte 8 on twelve arguments
 //! of 8 bytes. The number [`END`] ends a callback, whose answer is the first argument.
 
-use lockgate_sandbox::surface::{HostFunction, Parameter};
+use lockgate_sandbox::interface::{HostFunction, Parameter};
 use std::fmt::Write as _;
 
 /// Bytes of a record.

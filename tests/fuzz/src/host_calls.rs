@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use http::StatusCode;
 use lockgate_exchange::{ResponseHead, SharedExchange};
+use lockgate_sandbox::interface::{self, HostFunction, Parameter};
 use lockgate_sandbox::settings::{Capabilities, Isolation, Limits, OnError};
-use lockgate_sandbox::surface::{self, HostFunction, Parameter};
-use lockgate_sandbox::{CalloutFailure, Engine, EngineSettings, Outside, Plugin, PluginSpec, Stream, Vm};
+use lockgate_sandbox::{CalloutFailure, Engine, EngineSettings, Host, Plugin, PluginSpec, Stream, Vm};
 use lockgate_units::Period;
 
 use crate::bytes::Bytes;
@@ -79,12 +79,12 @@ impl HostCalls {
     pub fn new() -> Self {
         let engine = Engine::new(EngineSettings::default()).expect("this machine runs WebAssembly");
         let world = Rc::new(World::default());
-        let outside: Rc<dyn Outside> = world.clone();
+        let outside: Rc<dyn Host> = world.clone();
         let bare = plugin(
             &engine,
             "(module (memory (export \"memory\") 1) (func (export \"proxy_abi_version_0_2_1\")))",
         );
-        let mut functions = surface::host_functions(&bare, &outside).expect("host functions are linkable");
+        let mut functions = interface::host_functions(&bare, &outside).expect("host functions are linkable");
         // One that ends the VM, as it should.
         functions.retain(|function| function.name != "proc_exit");
         functions.sort_by(|one, other| (&one.module, &one.name).cmp(&(&other.module, &other.name)));
@@ -128,7 +128,7 @@ impl HostCalls {
         self.stream(course);
         if let Some(failure) = self.world.failure.take() {
             // A guest that goes past a limit is ended, and on a busy machine a callback may lose its time; everything else is a fault.
-            let is_bounded = failure.contains("deadline") || failure.starts_with("limit in");
+            let is_bounded = failure.contains("deadline") || failure.starts_with("limit_exceeded in");
             assert!(is_bounded, "the guest failed: {failure}");
             self.renew();
         }
@@ -160,7 +160,7 @@ impl HostCalls {
         if bit(5) {
             self.between(bit(6));
         }
-        exchange.borrow_mut().asked = Default::default();
+        exchange.borrow_mut().pending = Default::default();
         if bit(7) {
             stream.finish();
             self.between(bit(6));

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use lockgate_exchange::{Connection, Exchange, Facts, RequestHead, Scheme, SharedExchange};
+use lockgate_exchange::{ConnectionInfo, Exchange, RequestHead, Scheme, SharedExchange, StreamInfo};
 use lockgate_sandbox::{
-    Callout, CalloutReply, CalloutResponse, CalloutResult, Failure, LogLevel, MetricKind, Outside, Plugin, QueueTarget,
+    Callout, CalloutReply, CalloutResponse, CalloutResult, Failure, Host, LogLevel, MetricKind, Plugin, QueueTarget,
     Status, TickTarget,
 };
 
@@ -84,7 +84,7 @@ fn index(id: u32) -> Option<usize> {
     usize::try_from(id).ok()?.checked_sub(1)
 }
 
-impl Outside for World {
+impl Host for World {
     fn log(&self, _: &Plugin, _: LogLevel, message: &str) {
         self.logged.set(self.logged.get().wrapping_add(message.len()));
     }
@@ -240,7 +240,7 @@ pub(crate) fn exchange() -> SharedExchange {
         scheme: Scheme::Http,
         headers: headers(),
     };
-    let connection = Connection {
+    let connection = ConnectionInfo {
         id: 7,
         listener: "web".into(),
         peer: "10.1.2.3:4567".parse().expect("an address"),
@@ -249,13 +249,13 @@ pub(crate) fn exchange() -> SharedExchange {
         properties: RefCell::default(),
     };
     let client = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
-    let facts = Facts::new(
+    let info = StreamInfo::new(
         Rc::new(connection),
         client,
         HeaderValue::from_static("r-1"),
         http::Version::HTTP_11,
     );
-    Rc::new(RefCell::new(Exchange::new(request, facts)))
+    Rc::new(RefCell::new(Exchange::new(request, info)))
 }
 
 /// A few headers, one of them twice.

@@ -2,7 +2,7 @@
 //! the record of the cases, in which every guest tells its callbacks and calls.
 
 use lockgate_fuzz::host_calls::HostCalls;
-use lockgate_sandbox::surface;
+use lockgate_sandbox::interface;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -89,7 +89,7 @@ fn every_host_function_has_a_case() {
 
 #[test]
 fn every_export_has_a_case() {
-    let names = surface::guest_exports().map(String::from);
+    let names = interface::guest_exports().map(String::from);
     let missing = without(names, EXPORTS_IMPLIED, &told());
     assert!(missing.is_empty(), "no conformance case is called through {missing:?}");
 }

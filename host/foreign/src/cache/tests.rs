@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use http::header::{ACCEPT_ENCODING, CONNECTION, IF_NONE_MATCH, SET_COOKIE};
 use http::uri::PathAndQuery;
-use lockgate_exchange::{Connection, Facts, RequestHead, ResponseHead, Scheme};
+use lockgate_exchange::{ConnectionInfo, RequestHead, ResponseHead, Scheme, StreamInfo};
 use lockgate_store::{CacheLimits, StoreSettings};
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use super::*;
 /// An exchange in its request phase.
 fn request(method: Method, headers: &[(HeaderName, &'static str)]) -> SharedExchange {
     let socket = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    let connection = Connection {
+    let connection = ConnectionInfo {
         id: 1,
         listener: "web".into(),
         peer: socket,
@@ -24,7 +24,7 @@ fn request(method: Method, headers: &[(HeaderName, &'static str)]) -> SharedExch
         properties: Default::default(),
     };
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let facts = Facts::new(
+    let info = StreamInfo::new(
         Rc::new(connection),
         client,
         HeaderValue::from_static("id"),
@@ -40,7 +40,7 @@ fn request(method: Method, headers: &[(HeaderName, &'static str)]) -> SharedExch
             .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
             .collect(),
     };
-    let mut exchange = Exchange::new(head, facts);
+    let mut exchange = Exchange::new(head, info);
     exchange.position = 2;
     Rc::new(RefCell::new(exchange))
 }
@@ -91,7 +91,7 @@ fn serve(store: &Arc<Store>, exchange: &SharedExchange) -> LocalResponse {
     assert_eq!(ask(store, exchange, call), json!({ "served": true }));
     exchange
         .borrow_mut()
-        .asked
+        .pending
         .local_response
         .take()
         .expect("serving answers the request")
@@ -109,7 +109,7 @@ fn a_response_that_came_through_whole_is_served_from_then_on() {
         ask(&store, &miss, json!({ "op": "serve", "key": "K" })),
         json!({ "served": false })
     );
-    assert!(miss.borrow().asked.local_response.is_none());
+    assert!(miss.borrow().pending.local_response.is_none());
     keep(
         &store,
         &[(ETAG, "\"1\""), (CONNECTION, "close"), (SET_COOKIE, "a=b"), (AGE, "5")],

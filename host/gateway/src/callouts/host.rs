@@ -9,7 +9,7 @@ use bytes::Bytes;
 use lockgate_client::Protocol;
 use lockgate_exchange::{SharedExchange, clock};
 use lockgate_sandbox::{
-    Callout, CalloutReply, Failure, GrpcCall, GrpcReply, GrpcStream, Lingering, LogLevel, MetricKind, Outside, Plugin,
+    Callout, CalloutReply, DrainingVm, Failure, GrpcCall, GrpcReply, GrpcStream, Host, LogLevel, MetricKind, Plugin,
     QueueTarget, Refusal, Status, TickTarget, VmEvent,
 };
 use lockgate_telemetry::plugin_log;
@@ -54,10 +54,10 @@ impl World {
     }
 }
 
-impl Outside for World {
+impl Host for World {
     fn time(&self) -> SystemTime {
         self.station()
-            .map_or_else(|_| SystemTime::now(), |station| station.calendar.time())
+            .map_or_else(|_| SystemTime::now(), |station| station.wall_clock.time())
     }
 
     fn now(&self) -> Instant {
@@ -207,9 +207,9 @@ impl Outside for World {
         if known { Ok(()) } else { Err(Status::BadArgument) }
     }
 
-    fn linger(&self, lingering: Lingering) {
+    fn drain(&self, vm: DrainingVm) {
         if let Ok(station) = self.station() {
-            station.lingerers.add(clock::now(), lingering);
+            station.lingerers.add(clock::now(), vm);
         }
     }
 
@@ -225,7 +225,7 @@ impl Outside for World {
         }
     }
 
-    fn happened(&self, plugin: &Plugin, event: VmEvent) {
+    fn vm_event(&self, plugin: &Plugin, event: VmEvent) {
         if let Ok(station) = self.station() {
             station.metrics.vm_event(plugin.name(), event);
         }

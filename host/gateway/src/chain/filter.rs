@@ -17,16 +17,15 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame};
-use lockgate_exchange::BodyBuffer;
+use lockgate_exchange::{BodyBuffer, Direction};
 use lockgate_http::problem::{Malformed, Problem};
-use lockgate_sandbox::Action;
-use lockgate_telemetry::metrics::Phase;
+use lockgate_sandbox::{Action, Phase};
 
 use stage::{End, Part, Stage};
 
 use crate::body::error::BodyError;
 use crate::body::source::Source;
-use crate::chain::{Chain, Direction, Stop};
+use crate::chain::{Chain, Stop};
 
 /// A message on its way through the chain.
 pub(crate) struct Lane {
@@ -177,7 +176,7 @@ impl Lane {
     /// continue there because they have never thought of bodies, and their head must not slip out.
     async fn wait(&mut self, index: usize) -> Result<(), Stop> {
         self.set_up();
-        if !self.chain.awaits_callout(self.stages[index].link) {
+        if !self.chain.has_open_callout(self.stages[index].link) {
             let early = std::mem::take(&mut self.pending);
             if let Some(part) = self.pass(self.onward, early, index + 1)? {
                 self.set_pending(part, index + 1);
@@ -204,7 +203,7 @@ impl Lane {
             }
             // A plugin that reads no body leaves it where it is: in the sender.
             let passed_over = !self.pending.is_nothing();
-            if self.drained || passed_over || !self.stages[index].reads_body || self.chain.awaits_callout(link) {
+            if self.drained || passed_over || !self.stages[index].reads_body || self.chain.has_open_callout(link) {
                 return Poll::Pending;
             }
             let Some(part) = ready!(self.poll_part(cx)).map_err(|e| self.stop_of(&e))? else {
@@ -240,7 +239,7 @@ impl Lane {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => {
                     if self.direction == Direction::Request {
-                        self.chain.exchange.borrow_mut().facts.request_bytes += data.len() as u64;
+                        self.chain.exchange.borrow_mut().info.request_bytes += data.len() as u64;
                     }
                     // While a head is held its plugin is told of the end apart: continuing with a piece that is not the last
                     // says that it does not wait for the body.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use lockgate_sandbox::Lingering;
+use lockgate_sandbox::DrainingVm;
 
 /// How long a plugin may say "not yet".
 const LONGEST: Duration = Duration::from_secs(60);
@@ -12,11 +12,11 @@ const MOST: usize = 64;
 
 /// The VMs of one worker that are kept.
 #[derive(Default)]
-pub(crate) struct Lingerers(RefCell<Vec<(Instant, Lingering)>>);
+pub(crate) struct Lingerers(RefCell<Vec<(Instant, DrainingVm)>>);
 
 impl Lingerers {
     /// Keeps one more.
-    pub(crate) fn add(&self, now: Instant, lingering: Lingering) {
+    pub(crate) fn add(&self, now: Instant, lingering: DrainingVm) {
         let mut kept = self.0.borrow_mut();
         let oldest = (kept.len() >= MOST).then(|| kept.remove(0));
         kept.push((now, lingering));
@@ -31,7 +31,7 @@ impl Lingerers {
         if kept.is_empty() {
             return;
         }
-        let is_at_end = |since: Instant, lingering: &Lingering| {
+        let is_at_end = |since: Instant, lingering: &DrainingVm| {
             let is_late = now.saturating_duration_since(since) >= LONGEST;
             if is_late && !lingering.is_over() {
                 tracing::warn!(

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use lockgate_config::model::{Listener, PluginIndex, Protocol};
-use lockgate_sandbox::{Outside, Vm};
+use lockgate_sandbox::{Host, Vm};
 use lockgate_telemetry::metrics::{RequestSeries, TcpSeries, UpstreamSeries, WorkerMetrics};
 use lockgate_tls::server::CertificateStore;
 
@@ -53,7 +53,7 @@ impl View {
     pub(crate) fn new(
         snapshot: Arc<Snapshot>,
         before: Option<&View>,
-        outside: &Rc<dyn Outside>,
+        outside: &Rc<dyn Host>,
         metrics: &WorkerMetrics,
     ) -> Self {
         let stands: Vec<_> = snapshot
@@ -175,7 +175,7 @@ fn forwarding(
     }
 }
 
-fn raise(loaded: &LoadedPlugin, outside: &Rc<dyn Outside>, metrics: &WorkerMetrics) -> Rc<Stand> {
+fn raise(loaded: &LoadedPlugin, outside: &Rc<dyn Host>, metrics: &WorkerMetrics) -> Rc<Stand> {
     let vm = Vm::new(loaded.plugin.clone(), outside.clone());
     if let Err(failure) = vm.start() {
         tracing::error!(plugin = %failure.plugin, kind = failure.kind.as_str(), "plugin did not start on this worker: {}", failure.message);

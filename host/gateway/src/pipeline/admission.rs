@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
-use lockgate_exchange::{Exchange, Facts, RequestHead, SharedExchange};
+use lockgate_exchange::{Exchange, RequestHead, SharedExchange, StreamInfo};
 use lockgate_http::inbound::{self, Admitted, Rules};
 use lockgate_http::problem::{Malformed, Problem};
 use lockgate_sandbox::CallTrace;
@@ -78,13 +78,13 @@ fn take_in(
     refused: Option<Problem>,
 ) -> Admission {
     let route = view.snapshot.routes.find(&admitted.head).map(|route| route.0);
-    let mut facts = facts(served, admitted.client, admitted.request_id, version);
+    let mut info = info(served, admitted.client, admitted.request_id, version);
     if let Some(route) = route.map(|route| &view.snapshot.model.routes[route]) {
-        facts.route = Some(route.name.clone());
-        facts.upstream = Some(view.snapshot.upstreams[route.upstream.0].name().clone());
+        info.route = Some(route.name.clone());
+        info.upstream = Some(view.snapshot.upstreams[route.upstream.0].name().clone());
     }
-    let started = facts.started;
-    let exchange = Exchange::new(admitted.head, facts);
+    let started = info.started;
+    let exchange = Exchange::new(admitted.head, info);
     Admission {
         trace: served.station.shared.trace.choose(&exchange),
         exchange: Rc::new(RefCell::new(exchange)),
@@ -99,11 +99,11 @@ fn take_in(
 /// A request that nobody can say anything certain about.
 fn turn_away(served: &Served, head: RequestHead, version: Version, body: Source, malformed: Malformed) -> Admission {
     let id = served.station.request_ids.next();
-    let facts = facts(served, served.peer.address(), id, version);
+    let info = info(served, served.peer.address(), id, version);
     Admission {
         trace: None,
-        started: facts.started,
-        exchange: Rc::new(RefCell::new(Exchange::new(head, facts))),
+        started: info.started,
+        exchange: Rc::new(RefCell::new(Exchange::new(head, info))),
         route: None,
         body,
         refused: Some(Problem::Malformed(malformed)),
@@ -111,7 +111,7 @@ fn turn_away(served: &Served, head: RequestHead, version: Version, body: Source,
     }
 }
 
-fn facts(served: &Served, client: IpAddr, id: HeaderValue, version: Version) -> Facts {
-    let (connection, now) = (served.connection.clone(), served.station.calendar.moment());
-    Facts::since(connection, client, id, version, now)
+fn info(served: &Served, client: IpAddr, id: HeaderValue, version: Version) -> StreamInfo {
+    let (connection, now) = (served.connection.clone(), served.station.wall_clock.moment());
+    StreamInfo::since(connection, client, id, version, now)
 }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use lockgate_exchange::{Connection, Scheme};
+use lockgate_exchange::{ConnectionInfo, Scheme};
 use lockgate_http::inbound::Peer;
 use lockgate_telemetry::metrics::RequestSeries;
 
@@ -20,7 +20,7 @@ pub(crate) struct Served {
     /// The worker's surroundings.
     pub(crate) station: Rc<Station>,
     /// What plugins may know of the connection.
-    pub(crate) connection: Rc<Connection>,
+    pub(crate) connection: Rc<ConnectionInfo>,
     /// Its other end.
     pub(crate) peer: Peer,
     /// How the client reached us.

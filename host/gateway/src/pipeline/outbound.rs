@@ -6,7 +6,7 @@ use std::error::Error;
 use http::header;
 use lockgate_client::Head;
 use lockgate_config::model::Route;
-use lockgate_exchange::Facts;
+use lockgate_exchange::StreamInfo;
 use lockgate_http::problem::{Malformed, Problem};
 use lockgate_http::{inbound, path, response_flags};
 use lockgate_routing::matches::PathMatch;
@@ -58,10 +58,10 @@ fn matched_prefix(path: &PathMatch) -> &str {
 }
 
 /// Notes what is known of an upstream that gave no answer.
-pub(crate) fn failed(facts: &mut Facts, error: &SendError) {
-    facts.flags |= flags(error);
-    facts.upstream_address = error.endpoint();
-    facts.attempts = error.attempts();
+pub(crate) fn failed(info: &mut StreamInfo, error: &SendError) {
+    info.flags |= flags(error);
+    info.upstream_address = error.endpoint();
+    info.attempts = error.attempts();
 }
 
 /// What Envoy's response flags tell of the failure (`CoreResponseFlag`, as bits).

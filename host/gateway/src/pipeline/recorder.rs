@@ -103,7 +103,7 @@ impl Ledger {
 
     fn record(&self, log: &AccessLog, took: std::time::Duration) {
         let exchange = self.chain.exchange.borrow();
-        let facts = &exchange.facts;
+        let info = &exchange.info;
         let plugins = self.chain.links().iter().filter(|link| link.was_reached()).map(|link| {
             let (name, request, response) = link.spent();
             PluginTimes {
@@ -113,24 +113,24 @@ impl Ledger {
             }
         });
         log.write(&Record {
-            time: facts.started_at,
-            request_id: facts.request_id.to_str().unwrap_or_default().into(),
-            listener: &facts.connection.listener,
-            client: facts.client,
+            time: info.started_at,
+            request_id: info.request_id.to_str().unwrap_or_default().into(),
+            listener: &info.connection.listener,
+            client: info.client,
             method: &exchange.request.method,
             host: String::from_utf8_lossy(exchange.request.authority.as_bytes()),
             path: exchange.request.path.path(),
-            protocol: facts.version,
+            protocol: info.version,
             status: self.status.map(|status| status.as_u16()),
-            route: facts.route.as_deref(),
-            upstream: facts.upstream.as_deref(),
-            endpoint: facts.upstream_address,
-            attempts: facts.attempts,
+            route: info.route.as_deref(),
+            upstream: info.upstream.as_deref(),
+            endpoint: info.upstream_address,
+            attempts: info.attempts,
             bytes_in: self.received.bytes(),
             bytes_out: self.sent,
             duration: took,
-            upstream_latency: facts.upstream_latency,
-            details: facts
+            upstream_latency: info.upstream_latency,
+            details: info
                 .code_details
                 .as_deref()
                 .filter(|details| *details != "via_upstream"),
@@ -148,12 +148,12 @@ impl Drop for Ledger {
     fn drop(&mut self) {
         let took = {
             let mut exchange = self.chain.exchange.borrow_mut();
-            let took = clock::now().saturating_duration_since(exchange.facts.started);
-            exchange.facts.ended = Some(took);
-            exchange.facts.request_bytes = self.received.bytes();
-            exchange.facts.response_bytes = self.sent;
+            let took = clock::now().saturating_duration_since(exchange.info.started);
+            exchange.info.ended = Some(took);
+            exchange.info.request_bytes = self.received.bytes();
+            exchange.info.response_bytes = self.sent;
             if self.ending == Ending::Open {
-                exchange.facts.flags |= response_flags::DOWNSTREAM_CONNECTION_TERMINATION;
+                exchange.info.flags |= response_flags::DOWNSTREAM_CONNECTION_TERMINATION;
             }
             took
         };

@@ -15,7 +15,7 @@ use crate::context::view::View;
 /// The route that the request takes, which came by `route`.
 pub(crate) fn again(view: &View, chain: &Chain, route: Option<usize>) -> Option<usize> {
     let mut exchange = chain.exchange.borrow_mut();
-    exchange.asked.reroute = false;
+    exchange.pending.reroute = false;
     let found = view.snapshot.routes.find(&exchange.request).map(|found| found.0);
     if found == route {
         return route;
@@ -31,7 +31,7 @@ pub(crate) fn again(view: &View, chain: &Chain, route: Option<usize>) -> Option<
         );
         return route;
     }
-    exchange.facts.route = found.map(|found| name(found).name.clone());
+    exchange.info.route = found.map(|found| name(found).name.clone());
     found
 }
 

@@ -6,11 +6,10 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-use lockgate_sandbox::Action;
+use lockgate_exchange::Direction;
+use lockgate_sandbox::{Action, Phase};
 use lockgate_telemetry::ending::Ending;
-use lockgate_telemetry::metrics::Phase;
 
-use crate::chain::Direction;
 use crate::tcp::recorder::Account;
 
 /// Takes the connection through all plugins.

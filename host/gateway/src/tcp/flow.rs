@@ -8,12 +8,11 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use lockgate_exchange::{BodyBuffer, Positions, Way};
+use lockgate_exchange::{BodyBuffer, Direction, Positions};
 use lockgate_http::problem::Problem;
-use lockgate_sandbox::{Action, PeerType};
-use lockgate_telemetry::metrics::Phase;
+use lockgate_sandbox::{Action, PeerType, Phase};
 
-use crate::chain::{Chain, Direction, Link, Stop};
+use crate::chain::{Chain, Link, Stop};
 
 /// Plugins that know already that the upstream sends nothing more.
 pub(super) type Told = Rc<Cell<Positions>>;
@@ -21,7 +20,7 @@ pub(super) type Told = Rc<Cell<Positions>>;
 /// One direction.
 pub(super) struct Flow {
     chain: Rc<Chain>,
-    way: Way,
+    direction: Direction,
     /// The plugins that see these bytes, in the order in which they do.
     stages: Vec<Stage>,
     told: Told,
@@ -41,12 +40,12 @@ struct Stage {
 
 impl Flow {
     /// The way through the chain's plugins, all of which have met the connection.
-    pub(super) fn new(chain: &Rc<Chain>, way: Way, told: &Told) -> Self {
+    pub(super) fn new(chain: &Rc<Chain>, direction: Direction, told: &Told) -> Self {
         let sees = |link: &Link| {
             let hooks = link.hooks();
-            match way {
-                Way::Downstream => hooks.downstream_data,
-                Way::Upstream => hooks.upstream_data || hooks.upstream_close,
+            match direction {
+                Direction::Request => hooks.downstream_data,
+                Direction::Response => hooks.upstream_data || hooks.upstream_close,
             }
         };
         let all = chain.links().iter().enumerate().filter(|(_, link)| sees(link));
@@ -57,12 +56,12 @@ impl Flow {
                 ended: false,
             })
             .collect();
-        if way == Way::Upstream {
+        if direction == Direction::Response {
             stages.reverse();
         }
         Self {
             chain: chain.clone(),
-            way,
+            direction,
             stages,
             told: told.clone(),
             out: VecDeque::new(),
@@ -87,7 +86,7 @@ impl Flow {
             let Stage { link, paused, ended } = self.stages[at];
             // Who has yet to see bytes is not over with the plugin, whether it waits in it or not.
             let lost = self.chain.lost(link)?;
-            if paused && (lost || self.chain.resumed(link, self.direction())) {
+            if paused && (lost || self.chain.resumed(link, self.direction)) {
                 self.stages[at].paused = false;
                 let held = self.take(link);
                 self.pass(at + 1, held, ended)?;
@@ -101,14 +100,7 @@ impl Flow {
     pub(super) fn waits(&self) -> bool {
         self.stages
             .iter()
-            .any(|stage| stage.paused && self.chain.awaits_callout(stage.link))
-    }
-
-    fn direction(&self) -> Direction {
-        match self.way {
-            Way::Downstream => Direction::Request,
-            Way::Upstream => Direction::Response,
-        }
+            .any(|stage| stage.paused && self.chain.has_open_callout(stage.link))
     }
 
     fn pass(&mut self, from: usize, mut data: BodyBuffer, end: bool) -> Result<(), Stop> {
@@ -135,19 +127,22 @@ impl Flow {
         }
         let held = {
             let mut exchange = self.chain.exchange.borrow_mut();
-            let half = exchange.tcp.as_mut().and_then(|halves| halves.get_mut(link));
-            half.map(|half| half.of_mut(self.way).append(data))
+            let buffers = exchange.tcp.as_mut().and_then(|all| all.get_mut(link));
+            buffers.map(|buffers| buffers.of_mut(self.direction).append(data))
         };
-        debug_assert!(held.is_some(), "a TCP exchange has halves for every place in the chain");
+        debug_assert!(
+            held.is_some(),
+            "a TCP exchange has buffers for every place in the chain"
+        );
         self.stages[at].ended |= end;
-        let phase = match self.way {
-            Way::Downstream => Phase::DownstreamData,
-            Way::Upstream => Phase::UpstreamData,
+        let phase = match self.direction {
+            Direction::Request => Phase::DownstreamData,
+            Direction::Response => Phase::UpstreamData,
         };
         let action = self
             .chain
-            .call(link, self.direction(), phase, |stream| stream.data(self.way, end))?;
-        if end && self.way == Way::Upstream {
+            .call(link, self.direction, phase, |stream| stream.data(self.direction, end))?;
+        if end && self.direction == Direction::Response {
             self.tell_end(link)?;
         }
         self.stages[at].paused = action == Action::Pause;
@@ -155,9 +150,9 @@ impl Flow {
             return Ok(Some(self.take(link)));
         }
         if self.held(link) as u64 > self.chain.links()[link].body_limit() {
-            return Err(Stop::Problem(match self.way {
-                Way::Downstream => Problem::BodyTooLarge,
-                Way::Upstream => Problem::ResponseTooLarge,
+            return Err(Stop::Problem(match self.direction {
+                Direction::Request => Problem::BodyTooLarge,
+                Direction::Response => Problem::ResponseTooLarge,
             }));
         }
         Ok(None)
@@ -170,21 +165,22 @@ impl Flow {
         self.told.set(told);
         self.chain
             .call(link, Direction::Response, Phase::UpstreamClose, |stream| {
-                stream.closed(Way::Upstream, PeerType::Remote)
+                stream.closed(Direction::Response, PeerType::Remote)
             })
             .map(drop)
     }
 
     fn held(&self, link: usize) -> usize {
         let exchange = self.chain.exchange.borrow();
-        let half = exchange.tcp.as_ref().and_then(|halves| halves.get(link));
-        half.map_or(0, |half| half.of(self.way).len())
+        let buffers = exchange.tcp.as_ref().and_then(|all| all.get(link));
+        buffers.map_or(0, |buffers| buffers.of(self.direction).len())
     }
 
     fn take(&self, link: usize) -> BodyBuffer {
         let mut exchange = self.chain.exchange.borrow_mut();
-        let half = exchange.tcp.as_mut().and_then(|halves| halves.get_mut(link));
-        half.map(|half| std::mem::take(half.of_mut(self.way)))
+        let buffers = exchange.tcp.as_mut().and_then(|all| all.get_mut(link));
+        buffers
+            .map(|buffers| std::mem::take(buffers.of_mut(self.direction)))
             .unwrap_or_default()
     }
 }

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use lockgate_exchange::{Way, clock};
-use lockgate_sandbox::{Hooks, PeerType};
+use lockgate_exchange::{Direction, clock};
+use lockgate_sandbox::{Hooks, PeerType, Phase};
 use lockgate_telemetry::access_log::{AccessLog, ConnectionRecord, PluginTimes};
 use lockgate_telemetry::ending::Ending;
-use lockgate_telemetry::metrics::{Phase, TcpSeries};
+use lockgate_telemetry::metrics::TcpSeries;
 
 use super::flow::Told;
-use crate::chain::{Chain, Direction, Stop};
+use crate::chain::{Chain, Stop};
 use crate::context::Station;
 use crate::context::idle_monitor::{Order, Pulse};
 use crate::context::view::View;
@@ -148,7 +148,7 @@ impl Account {
             let _ = self
                 .chain
                 .call(index, Direction::Request, Phase::DownstreamClose, |stream| {
-                    stream.closed(Way::Downstream, by)
+                    stream.closed(Direction::Request, by)
                 });
         }
         if hooks.upstream_close && self.connected.get().is_some() && !self.told.get().take(index) {
@@ -159,14 +159,14 @@ impl Account {
             let _ = self
                 .chain
                 .call(index, Direction::Response, Phase::UpstreamClose, |stream| {
-                    stream.closed(Way::Upstream, by)
+                    stream.closed(Direction::Response, by)
                 });
         }
     }
 
     fn record(&self, log: &AccessLog, took: Duration) {
         let exchange = self.chain.exchange.borrow();
-        let facts = &exchange.facts;
+        let info = &exchange.info;
         let plugins = self.chain.links().iter().filter(|link| link.was_reached()).map(|link| {
             let (name, downstream, upstream) = link.spent();
             PluginTimes {
@@ -175,18 +175,18 @@ impl Account {
                 response_us: upstream,
             }
         });
-        let tls = facts.connection.tls.as_ref();
+        let tls = info.connection.tls.as_ref();
         log.write(&ConnectionRecord {
-            time: facts.started_at,
-            connection: facts.connection.id,
-            listener: &facts.connection.listener,
-            client: facts.client,
+            time: info.started_at,
+            connection: info.connection.id,
+            listener: &info.connection.listener,
+            client: info.client,
             protocol: "tcp",
             tls: tls.map(|tls| tls.version),
             server_name: tls.and_then(|tls| tls.server_name.as_deref()),
-            upstream: facts.upstream.as_deref(),
-            endpoint: facts.upstream_address,
-            attempts: facts.attempts,
+            upstream: info.upstream.as_deref(),
+            endpoint: info.upstream_address,
+            attempts: info.attempts,
             bytes_in: self.received.get(),
             bytes_out: self.sent.get(),
             duration: took,
@@ -201,10 +201,10 @@ impl Drop for Account {
     fn drop(&mut self) {
         let took = {
             let mut exchange = self.chain.exchange.borrow_mut();
-            let took = clock::now().saturating_duration_since(exchange.facts.started);
-            exchange.facts.ended = Some(took);
-            exchange.facts.request_bytes = self.received.get();
-            exchange.facts.response_bytes = self.sent.get();
+            let took = clock::now().saturating_duration_since(exchange.info.started);
+            exchange.info.ended = Some(took);
+            exchange.info.request_bytes = self.received.get();
+            exchange.info.response_bytes = self.sent.get();
             took
         };
         self.end();

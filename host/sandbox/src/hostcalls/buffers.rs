@@ -1,7 +1,7 @@
 //! `proxy_get_buffer_bytes`, `proxy_get_buffer_status`, `proxy_set_buffer_bytes`.
 
 use lockgate_abi::{BufferType, Status};
-use lockgate_exchange::{BodyBuffer, Exchange, Side, Way};
+use lockgate_exchange::{BodyBuffer, Direction, Exchange};
 use wasmtime::Linker;
 
 use super::ENV;
@@ -141,8 +141,8 @@ fn plain(state: &State, kind: BufferType) -> Option<&[u8]> {
 /// there for it. A TCP connection has halves, one for each plugin.
 fn body(exchange: &Exchange, kind: BufferType, position: usize, phase: Phase) -> Option<&BodyBuffer> {
     let (side, current) = match (kind, &exchange.tcp) {
-        (BufferType::HttpRequestBody, None) => (Side::Request, &exchange.request_body),
-        (BufferType::HttpResponseBody, None) => (Side::Response, &exchange.response_body),
+        (BufferType::HttpRequestBody, None) => (Direction::Request, &exchange.request_body),
+        (BufferType::HttpResponseBody, None) => (Direction::Response, &exchange.response_body),
         (kind, Some(halves)) => {
             let half = halves.get(position)?.of(way(kind)?);
             return is_there(phase, kind, half.is_empty()).then_some(half);
@@ -155,8 +155,8 @@ fn body(exchange: &Exchange, kind: BufferType, position: usize, phase: Phase) ->
 
 fn body_mut(exchange: &mut Exchange, kind: BufferType, position: usize, phase: Phase) -> Option<&mut BodyBuffer> {
     let (side, current) = match (kind, &mut exchange.tcp) {
-        (BufferType::HttpRequestBody, None) => (Side::Request, &mut exchange.request_body),
-        (BufferType::HttpResponseBody, None) => (Side::Response, &mut exchange.response_body),
+        (BufferType::HttpRequestBody, None) => (Direction::Request, &mut exchange.request_body),
+        (BufferType::HttpResponseBody, None) => (Direction::Response, &mut exchange.response_body),
         (kind, Some(halves)) => {
             let half = halves.get_mut(position)?.of_mut(way(kind)?);
             return is_there(phase, kind, half.is_empty()).then_some(half);
@@ -167,10 +167,10 @@ fn body_mut(exchange: &mut Exchange, kind: BufferType, position: usize, phase: P
     held.or_else(|| is_there(phase, kind, current.is_empty()).then_some(current))
 }
 
-fn way(kind: BufferType) -> Option<Way> {
+fn way(kind: BufferType) -> Option<Direction> {
     match kind {
-        BufferType::DownstreamData => Some(Way::Downstream),
-        BufferType::UpstreamData => Some(Way::Upstream),
+        BufferType::DownstreamData => Some(Direction::Request),
+        BufferType::UpstreamData => Some(Direction::Response),
         _ => None,
     }
 }

@@ -76,7 +76,7 @@ fn write(caller: &mut Caller<'_>, path: Span, value: Span) -> Answer {
     }
     let declared = state.declared.of(&name);
     let mut exchange = exchange.borrow_mut();
-    let connection = exchange.facts.connection.clone();
+    let connection = exchange.info.connection.clone();
     let mut connections = connection.properties.borrow_mut();
     let properties = match declared.life {
         PropertyLife::Request => &mut exchange.properties,

@@ -116,10 +116,10 @@ fn resume(caller: &mut Caller<'_>, stream: StreamType) -> Answer {
     match stream {
         _ if !is_of(state, stream) => Ok(()),
         StreamType::HttpRequest | StreamType::Downstream => {
-            Ok(state.ask(|asked, position| asked.resume_request.set(position))?)
+            Ok(state.ask(|pending, position| pending.resume_request.set(position))?)
         }
         StreamType::HttpResponse | StreamType::Upstream => {
-            Ok(state.ask(|asked, position| asked.resume_response.set(position))?)
+            Ok(state.ask(|pending, position| pending.resume_response.set(position))?)
         }
     }
 }
@@ -137,7 +137,7 @@ fn close(caller: &mut Caller<'_>, stream: StreamType) -> Answer {
     if !is_of(state, stream) {
         return Ok(());
     }
-    Ok(state.ask(|asked, _| asked.close = true)?)
+    Ok(state.ask(|pending, _| pending.close = true)?)
 }
 
 /// The first answer of a stream counts; later ones are taken for the same wish.
@@ -177,8 +177,8 @@ fn respond(caller: &mut Caller<'_>, code: i32, details: Span, body: Span, header
     }
     let body = Bytes::copy_from_slice(body);
     let grpc_status = u32::try_from(grpc_status).ok();
-    state.ask(|asked, position| {
-        asked.local_response.get_or_insert(LocalResponse {
+    state.ask(|pending, position| {
+        pending.local_response.get_or_insert(LocalResponse {
             status,
             details,
             headers,

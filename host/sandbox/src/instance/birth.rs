@@ -13,18 +13,19 @@ use super::{Instance, Life, Record, Root, failure};
 use crate::exports::Initialise;
 use crate::failure::{Failure, FailureKind};
 use crate::hostcalls::Exit;
-use crate::outside::{Inbox, Outside};
+use crate::os;
+use crate::outside::{Host, Inbox};
 use crate::plugin::Plugin;
 use crate::settings::Isolation;
 use crate::state::{Phase, ROOT, State};
-use crate::{os, trap};
+use crate::trap;
 
 impl Instance {
     /// Makes an instance and starts it.
     ///
     /// # Errors
     /// What the guest did, or that it said no; an instance that failed here is gone already.
-    pub(crate) fn start(plugin: &Plugin, outside: &Rc<dyn Outside>, record: &Rc<Record>) -> Result<Rc<Self>, Failure> {
+    pub(crate) fn start(plugin: &Plugin, outside: &Rc<dyn Host>, record: &Rc<Record>) -> Result<Rc<Self>, Failure> {
         let instance = Self::instantiate(plugin, outside, record)?;
         match instance.come_up() {
             Ok(()) => Ok(instance),
@@ -36,7 +37,7 @@ impl Instance {
         }
     }
 
-    fn instantiate(plugin: &Plugin, outside: &Rc<dyn Outside>, record: &Rc<Record>) -> Result<Rc<Self>, Failure> {
+    fn instantiate(plugin: &Plugin, outside: &Rc<dyn Host>, record: &Rc<Record>) -> Result<Rc<Self>, Failure> {
         static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
         let prepared = plugin.prepared();
         let key = NEXT_KEY.fetch_add(1, Ordering::Relaxed);
@@ -170,7 +171,7 @@ fn look_at_the_clock(mut context: StoreContextMut<'_, State>) -> wasmtime::Resul
 /// There is not even an instance.
 fn stillborn(
     plugin: &Plugin,
-    outside: &Rc<dyn Outside>,
+    outside: &Rc<dyn Host>,
     record: &Rc<Record>,
     error: &wasmtime::Error,
     state: &State,

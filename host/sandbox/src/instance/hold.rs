@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::rc::Rc;
 
 use super::Instance;
-use crate::outside::{Lingering, Unfinished};
+use crate::outside::{DrainingVm, Unfinished};
 
 /// A share in an instance. The last one to go ends it, or has the outside keep it until the guest says that it is done.
 pub(crate) struct Hold(Option<Rc<Instance>>);
@@ -34,7 +34,7 @@ impl Drop for Hold {
         let Some(instance) = self.0.take() else { return };
         if Rc::strong_count(&instance) == 1 && instance.wants_time() {
             let outside = Rc::clone(&instance.outside);
-            outside.linger(Lingering::new(instance));
+            outside.drain(DrainingVm::new(instance));
         }
     }
 }

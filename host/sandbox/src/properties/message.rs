@@ -12,7 +12,7 @@ use crate::headers::MapView;
 /// `request.*`.
 pub(super) fn request(exchange: &Exchange, parts: &[&str]) -> Option<Bytes> {
     let head = &exchange.request;
-    let facts = &exchange.facts;
+    let info = &exchange.info;
     match parts {
         ["path"] => Some(bytes(head.path.as_str().as_bytes())),
         ["url_path"] => Some(bytes(head.path.path().as_bytes())),
@@ -24,38 +24,38 @@ pub(super) fn request(exchange: &Exchange, parts: &[&str]) -> Option<Bytes> {
         ["headers", name] => header(exchange, MapType::HttpRequestHeaders, name),
         ["referer"] => field(&head.headers, "referer"),
         ["useragent"] => field(&head.headers, "user-agent"),
-        ["id"] => Some(bytes(facts.request_id.as_bytes())),
-        ["protocol"] => Some(bytes(protocol(facts.version).as_bytes())),
-        ["time"] => Some(since_1970(facts.started_at)),
-        ["duration"] => facts.ended.map(nanoseconds),
-        ["size"] => Some(count(facts.request_bytes)),
-        ["total_size"] => Some(count(facts.request_bytes + size(exchange, MapType::HttpRequestHeaders))),
+        ["id"] => Some(bytes(info.request_id.as_bytes())),
+        ["protocol"] => Some(bytes(protocol(info.version).as_bytes())),
+        ["time"] => Some(since_1970(info.started_at)),
+        ["duration"] => info.ended.map(nanoseconds),
+        ["size"] => Some(count(info.request_bytes)),
+        ["total_size"] => Some(count(info.request_bytes + size(exchange, MapType::HttpRequestHeaders))),
         _ => None,
     }
 }
 
 /// `response.*`.
 pub(super) fn response(exchange: &Exchange, parts: &[&str]) -> Option<Bytes> {
-    let facts = &exchange.facts;
+    let info = &exchange.info;
     match parts {
         ["code"] => exchange
             .response
             .as_ref()
             .map(|head| count(u64::from(head.status.as_u16()))),
-        ["code_details"] => facts.code_details.as_ref().map(|details| bytes(details.as_bytes())),
-        ["flags"] => Some(count(facts.flags)),
+        ["code_details"] => info.code_details.as_ref().map(|details| bytes(details.as_bytes())),
+        ["flags"] => Some(count(info.flags)),
         ["grpc_status"] => grpc_status(exchange).map(count),
         ["headers"] => map(exchange, MapType::HttpResponseHeaders),
         ["headers", name] => header(exchange, MapType::HttpResponseHeaders, name),
         ["trailers"] => map(exchange, MapType::HttpResponseTrailers),
         ["trailers", name] => header(exchange, MapType::HttpResponseTrailers, name),
-        ["size"] => Some(count(facts.response_bytes)),
+        ["size"] => Some(count(info.response_bytes)),
         ["total_size"] => Some(count(
-            facts.response_bytes
+            info.response_bytes
                 + size(exchange, MapType::HttpResponseHeaders)
                 + size(exchange, MapType::HttpResponseTrailers),
         )),
-        ["backend_latency"] => facts.upstream_latency.map(nanoseconds),
+        ["backend_latency"] => info.upstream_latency.map(nanoseconds),
         _ => None,
     }
 }

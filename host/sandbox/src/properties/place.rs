@@ -3,26 +3,26 @@
 use std::net::SocketAddr;
 
 use lockgate_abi::PropertyValue;
-use lockgate_exchange::{Exchange, TlsFacts};
+use lockgate_exchange::{Exchange, TlsInfo};
 
 use super::Bytes;
 
 /// `source.*`, `destination.*`, `connection.*`, `upstream.*` and `lockgate.*`, by the first part of the path.
 pub(super) fn of(exchange: &Exchange, first: &str, rest: &[&str]) -> Option<Bytes> {
-    let facts = &exchange.facts;
+    let info = &exchange.info;
     match first {
-        "source" => address(facts.connection.peer, rest),
-        "destination" => address(facts.connection.local, rest),
+        "source" => address(info.connection.peer, rest),
+        "destination" => address(info.connection.local, rest),
         "connection" => connection(exchange, rest),
         "upstream" => match rest {
-            ["local_address"] => facts.upstream_local.map(|local| text(&local.to_string())),
-            ["request_attempt_count"] => Some(uint(u64::from(facts.attempts))),
-            rest => address(facts.upstream_address?, rest),
+            ["local_address"] => info.upstream_local.map(|local| text(&local.to_string())),
+            ["request_attempt_count"] => Some(uint(u64::from(info.attempts))),
+            rest => address(info.upstream_address?, rest),
         },
         "lockgate" => match rest {
-            ["client", "address"] => Some(text(&facts.client.to_string())),
-            ["route"] => facts.route.as_deref().map(text),
-            ["upstream"] => facts.upstream.as_deref().map(text),
+            ["client", "address"] => Some(text(&info.client.to_string())),
+            ["route"] => info.route.as_deref().map(text),
+            ["upstream"] => info.upstream.as_deref().map(text),
             _ => None,
         },
         _ => None,
@@ -30,7 +30,7 @@ pub(super) fn of(exchange: &Exchange, first: &str, rest: &[&str]) -> Option<Byte
 }
 
 fn connection(exchange: &Exchange, rest: &[&str]) -> Option<Bytes> {
-    let connection = &exchange.facts.connection;
+    let connection = &exchange.info.connection;
     let tls = connection.tls.as_ref();
     match rest {
         ["id"] => Some(uint(connection.id)),
@@ -46,7 +46,7 @@ fn connection(exchange: &Exchange, rest: &[&str]) -> Option<Bytes> {
 }
 
 /// As in Envoy, a subject is empty where there is no certificate, and everything else is not found.
-fn of_certificate(tls: &TlsFacts, name: &str) -> Option<Bytes> {
+fn of_certificate(tls: &TlsInfo, name: &str) -> Option<Bytes> {
     let peer = tls.peer.as_deref();
     if name == "sha256_peer_certificate_digest" {
         return Some(text(&peer?.sha256));

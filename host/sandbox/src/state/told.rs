@@ -38,7 +38,7 @@ impl State {
     pub(crate) fn tell(&self, trace: &CallTrace, call: &str, status: &str, took: Duration) {
         let id = self.on_account_of();
         let exchange = self.contexts.get(id).map(|context| context.exchange.borrow());
-        let request_id = exchange.as_ref().and_then(|e| e.facts.request_id.to_str().ok());
+        let request_id = exchange.as_ref().and_then(|e| e.info.request_id.to_str().ok());
         let place = Place {
             plugin: self.plugin.name(),
             phase: self.phase.as_str(),

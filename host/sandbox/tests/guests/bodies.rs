@@ -139,7 +139,7 @@ fn a_body_cannot_be_blown_up_past_its_limit_and_who_tries_is_through_with_the_re
         .start();
     let exchange = exchange();
     let failure = stage.open(&exchange).request_body(true).unwrap_err();
-    assert_eq!(failure.kind, lockgate_sandbox::FailureKind::Limit);
+    assert_eq!(failure.kind, lockgate_sandbox::FailureKind::LimitExceeded);
     assert!(failure.message.contains("limits.body_growth, 1MiB"), "{failure}");
     assert_eq!(
         exchange.borrow().request_body.len(),

@@ -97,7 +97,7 @@ fn a_callout_is_sent_whole_and_its_answer_resumes_the_stream_that_asked() {
         "root, id, sizes, status 0"
     );
     assert_eq!(said[9..], ["", "0", "answer", "0", "fine", "0", "200", "0"]);
-    assert!(exchange.borrow_mut().asked.resume_request.take(0));
+    assert!(exchange.borrow_mut().pending.resume_request.take(0));
     assert_eq!(bell.rung(), 1);
 }
 
@@ -279,7 +279,7 @@ fn a_grpc_call_tells_its_message_or_its_failure_once() {
     });
     let mut calls = stage.outside.grpc.take();
     assert_eq!(calls[0].call.path.as_str(), "/service/method");
-    assert!(streams.iter().all(Stream::awaits_callout));
+    assert!(streams.iter().all(Stream::has_open_callout));
     stage.outside.lines.borrow_mut().clear();
     let (failed, well) = (calls.pop().unwrap(), calls.pop().unwrap());
     well.reply.finish(Bytes::from_static(b"answer"));
@@ -288,7 +288,7 @@ fn a_grpc_call_tells_its_message_or_its_failure_once() {
         stage.outside.said(),
         ["1", "1", "6", "answer", "1", "2", "14", "14", "the upstream was lost"]
     );
-    assert!(!streams.iter().any(Stream::awaits_callout));
+    assert!(!streams.iter().any(Stream::has_open_callout));
 }
 
 #[test]

@@ -4,24 +4,24 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use lockgate_exchange::{BodyBuffer, Exchange, SharedExchange, Way};
+use lockgate_exchange::{BodyBuffer, Direction, Exchange, SharedExchange};
 use lockgate_sandbox::{Action, PeerType};
 
 use super::stage::{Bell, exchange, guest, plugin};
 
 /// A connection that passes two plugins.
 fn connection() -> SharedExchange {
-    let facts = exchange().borrow().facts.clone();
-    Rc::new(RefCell::new(Exchange::connection(2, facts)))
+    let info = exchange().borrow().info.clone();
+    Rc::new(RefCell::new(Exchange::connection(2, info)))
 }
 
-fn bring(exchange: &SharedExchange, position: usize, way: Way, text: &'static str) {
+fn bring(exchange: &SharedExchange, position: usize, way: Direction, text: &'static str) {
     let mut exchange = exchange.borrow_mut();
     let half = exchange.tcp.as_mut().unwrap()[position].of_mut(way);
     half.push(Bytes::from_static(text.as_bytes()));
 }
 
-fn held(exchange: &SharedExchange, position: usize, way: Way) -> String {
+fn held(exchange: &SharedExchange, position: usize, way: Direction) -> String {
     let exchange = exchange.borrow();
     let half: &BodyBuffer = exchange.tcp.as_ref().unwrap()[position].of(way);
     let mut bytes = vec![0; half.len()];
@@ -44,11 +44,11 @@ fn every_callback_is_called_with_its_arguments_and_its_answer_is_heard() {
     let exchange = connection();
     let stream = stage.open(&exchange);
     assert_eq!(stream.new_connection().unwrap(), Action::Pause);
-    bring(&exchange, 0, Way::Downstream, "hello");
-    assert_eq!(stream.data(Way::Downstream, false).unwrap(), Action::Continue);
-    assert_eq!(stream.data(Way::Upstream, true).unwrap(), Action::Pause);
-    stream.closed(Way::Upstream, PeerType::Remote).unwrap();
-    stream.closed(Way::Downstream, PeerType::Local).unwrap();
+    bring(&exchange, 0, Direction::Request, "hello");
+    assert_eq!(stream.data(Direction::Request, false).unwrap(), Action::Continue);
+    assert_eq!(stream.data(Direction::Response, true).unwrap(), Action::Pause);
+    stream.closed(Direction::Response, PeerType::Remote).unwrap();
+    stream.closed(Direction::Request, PeerType::Local).unwrap();
     assert_eq!(stage.outside.said(), ["7", "5", "0", "0", "1", "2", "1"]);
 }
 
@@ -66,13 +66,13 @@ fn each_plugin_reads_and_writes_the_bytes_at_its_own_place_only() {
     let exchange = connection();
     exchange.borrow_mut().position = 1;
     let stream = stage.open(&exchange);
-    bring(&exchange, 0, Way::Downstream, "others");
-    bring(&exchange, 1, Way::Downstream, "ab");
-    bring(&exchange, 1, Way::Downstream, "cde");
-    stream.data(Way::Downstream, false).unwrap();
+    bring(&exchange, 0, Direction::Request, "others");
+    bring(&exchange, 1, Direction::Request, "ab");
+    bring(&exchange, 1, Direction::Request, "cde");
+    stream.data(Direction::Request, false).unwrap();
     assert_eq!(stage.outside.said(), ["0", "bcd", "0"]);
-    assert_eq!(held(&exchange, 1, Way::Downstream), "aXYe");
-    assert_eq!(held(&exchange, 0, Way::Downstream), "others");
+    assert_eq!(held(&exchange, 1, Direction::Request), "aXYe");
+    assert_eq!(held(&exchange, 0, Direction::Request), "others");
 }
 
 #[test]
@@ -93,16 +93,18 @@ fn what_is_held_can_be_read_and_written_and_let_go_from_a_tick() {
     let stage = plugin(&wasm).start();
     let exchange = connection();
     let stream = stage.open(&exchange);
-    bring(&exchange, 0, Way::Downstream, "hello");
-    assert_eq!(stream.data(Way::Downstream, false).unwrap(), Action::Pause);
+    bring(&exchange, 0, Direction::Request, "hello");
+    assert_eq!(stream.data(Direction::Request, false).unwrap(), Action::Pause);
     let bell = Bell::on(&exchange);
     let (target, _) = stage.outside.tick.borrow().clone().unwrap();
     assert!(target.tick());
     assert_eq!(stage.outside.said(), ["0", "1", "0", "0", "0"]);
-    assert_eq!(held(&exchange, 0, Way::Downstream), "XY");
+    assert_eq!(held(&exchange, 0, Direction::Request), "XY");
     assert_eq!(bell.rung(), 1);
     let mut exchange = exchange.borrow_mut();
-    assert!(exchange.asked.resume_request.take(0) && exchange.asked.resume_response.take(0) && exchange.asked.close);
+    assert!(
+        exchange.pending.resume_request.take(0) && exchange.pending.resume_response.take(0) && exchange.pending.close
+    );
 }
 
 #[test]
@@ -125,7 +127,7 @@ fn a_connection_has_no_messages_and_a_request_no_halves() {
     let bytes = connection();
     stage.open(&bytes).new_connection().unwrap();
     assert_eq!(stage.outside.said(), ["1", "1", "1", "1", "0", "0", "2"]);
-    assert!(bytes.borrow().asked.local_response.is_none());
+    assert!(bytes.borrow().pending.local_response.is_none());
     stage.outside.lines.borrow_mut().clear();
     assert_eq!(stage.request(&exchange()), ["1", "0", "1", "1", "0", "0", "0"]);
 }
@@ -145,8 +147,8 @@ fn bytes_do_not_grow_past_their_limit_and_who_tries_has_failed() {
         .start();
     let exchange = connection();
     let stream = stage.open(&exchange);
-    bring(&exchange, 0, Way::Downstream, "x");
-    let failure = stream.data(Way::Downstream, false).unwrap_err();
-    assert_eq!(failure.kind, lockgate_sandbox::FailureKind::Limit);
-    assert_eq!(held(&exchange, 0, Way::Downstream).len(), 15 * 65536 + 1);
+    bring(&exchange, 0, Direction::Request, "x");
+    let failure = stream.data(Direction::Request, false).unwrap_err();
+    assert_eq!(failure.kind, lockgate_sandbox::FailureKind::LimitExceeded);
+    assert_eq!(held(&exchange, 0, Direction::Request).len(), 15 * 65536 + 1);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockgate_exchange::{CertificateFacts, ResponseHead, SharedExchange, TlsFacts};
+use lockgate_exchange::{CertificateInfo, ResponseHead, SharedExchange, TlsInfo};
 
 use super::stage::{exchange, guest, on_request_headers, plugin};
 
@@ -45,14 +45,14 @@ fn answered() -> SharedExchange {
             status: http::StatusCode::NOT_FOUND,
             headers: http::HeaderMap::new(),
         });
-        let facts = &mut exchange.facts;
-        facts.route = Some("orders".into());
-        facts.upstream = Some("v1".into());
-        facts.upstream_address = Some("10.9.8.7:90".parse().unwrap());
-        facts.attempts = 2;
-        facts.request_bytes = 11;
-        facts.ended = Some(Duration::from_micros(5));
-        facts.code_details = Some("via_upstream".into());
+        let info = &mut exchange.info;
+        info.route = Some("orders".into());
+        info.upstream = Some("v1".into());
+        info.upstream_address = Some("10.9.8.7:90".parse().unwrap());
+        info.attempts = 2;
+        info.request_bytes = 11;
+        info.ended = Some(Duration::from_micros(5));
+        info.code_details = Some("via_upstream".into());
     }
     exchange
 }
@@ -272,7 +272,7 @@ fn a_declared_property_may_be_set_once_or_live_as_long_as_its_connection() {
     assert_eq!(stage.request(&exchange()), ["1", "0", "2", "0", "1"]);
     let stage = plugin(&declaring(false, 2)).start();
     let (first, second) = (exchange(), exchange());
-    second.borrow_mut().facts.connection = first.borrow().facts.connection.clone();
+    second.borrow_mut().info.connection = first.borrow().info.connection.clone();
     assert_eq!(stage.request(&first), ["1", "0", "0", "0", "2"]);
     assert_eq!(stage.request(&second), ["0", "0", "0", "0", "2"]);
     assert_eq!(
@@ -283,28 +283,28 @@ fn a_declared_property_may_be_set_once_or_live_as_long_as_its_connection() {
 }
 
 /// The exchange, on a connection whose handshake told this.
-fn over_tls(peer: Option<CertificateFacts>) -> SharedExchange {
+fn over_tls(peer: Option<CertificateInfo>) -> SharedExchange {
     let exchange = exchange();
-    let mut connection = (*exchange.borrow().facts.connection).clone();
-    let local = CertificateFacts {
+    let mut connection = (*exchange.borrow().info.connection).clone();
+    let local = CertificateInfo {
         subject: "CN=gateway".to_owned(),
         dns_san: Some("gateway.example".to_owned()),
-        ..CertificateFacts::default()
+        ..CertificateInfo::default()
     };
-    connection.tls = Some(TlsFacts {
+    connection.tls = Some(TlsInfo {
         version: "TLSv1.3",
         server_name: None,
         alpn: None,
         local: Some(local.into()),
         peer: peer.map(Into::into),
     });
-    exchange.borrow_mut().facts.connection = connection.into();
+    exchange.borrow_mut().info.connection = connection.into();
     exchange
 }
 
 #[test]
 fn certificates_are_told_as_far_as_there_are_any() {
-    let peer = CertificateFacts {
+    let peer = CertificateInfo {
         subject: "CN=client".to_owned(),
         dns_san: None,
         uri_san: Some("spiffe://shop/orders".to_owned()),

@@ -54,7 +54,7 @@ fn a_request_that_spends_its_budget_in_many_callbacks_is_cut_off_and_its_vm_live
     assert_eq!(stage.outside.said(), ["3"], "its context ends as others do");
     assert_eq!(stage.vm.report().traps, 0);
     assert_eq!(stage.outside.kinds(), ["deadline"]);
-    assert_eq!(*stage.outside.events.borrow(), [VmEvent::RequestExpelled]);
+    assert_eq!(*stage.outside.events.borrow(), [VmEvent::LimitExceeded]);
 }
 
 #[test]
@@ -230,12 +230,12 @@ fn a_request_that_ends_two_vms_is_kept_away_and_others_are_served() {
             .request_headers(true)
             .unwrap_err();
     }
-    assert_eq!(*stage.outside.events.borrow(), [VmEvent::RequestShunned]);
+    assert_eq!(*stage.outside.events.borrow(), [VmEvent::RequestBlocked]);
     for _ in 0..5 {
         let failure = stage.vm.open(&poisoned("q")).err().unwrap();
         assert_eq!(
             (failure.kind, failure.on_error),
-            (FailureKind::QueryOfDeath, OnError::Bypass)
+            (FailureKind::PoisonRequest, OnError::Bypass)
         );
     }
     let other = when_there_is_one(&stage, exchange);
@@ -243,7 +243,7 @@ fn a_request_that_ends_two_vms_is_kept_away_and_others_are_served() {
     for _ in 0..5 {
         assert_eq!(
             stage.vm.open(&poisoned("q")).err().unwrap().kind,
-            FailureKind::QueryOfDeath
+            FailureKind::PoisonRequest
         );
     }
     assert!(!other.is_lost(), "the VM was not run for it");
@@ -262,5 +262,5 @@ fn a_request_that_comes_through_in_between_is_not_kept_away() {
         when_there_is_one(&stage, exchange).request_body(false).unwrap_err();
         when_there_is_one(&stage, exchange).request_body(true).unwrap();
     }
-    assert!(!stage.outside.events.borrow().contains(&VmEvent::RequestShunned));
+    assert!(!stage.outside.events.borrow().contains(&VmEvent::RequestBlocked));
 }

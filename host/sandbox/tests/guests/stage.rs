@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
-use lockgate_exchange::{Connection, Exchange, Facts, RequestHead, Scheme, SharedExchange};
+use lockgate_exchange::{ConnectionInfo, Exchange, RequestHead, Scheme, SharedExchange, StreamInfo};
 use lockgate_sandbox::settings::{Capabilities, Isolation, Limits, OnError};
 use lockgate_sandbox::{
-    Callout, CalloutReply, Engine, EngineSettings, Failure, GrpcCall, GrpcReply, GrpcStream, Lingering, LoadError,
-    LogLevel, MetricKind, Outside, Plugin, PluginSpec, QueueTarget, Refusal, Status, Stream, TickTarget, Vm, VmEvent,
+    Callout, CalloutReply, DrainingVm, Engine, EngineSettings, Failure, GrpcCall, GrpcReply, GrpcStream, Host,
+    LoadError, LogLevel, MetricKind, Plugin, PluginSpec, QueueTarget, Refusal, Status, Stream, TickTarget, Vm, VmEvent,
 };
 
 /// One engine for all tests, as in a process.
@@ -220,7 +220,7 @@ pub(crate) fn exchange() -> SharedExchange {
         scheme: Scheme::Http,
         headers,
     };
-    let connection = Connection {
+    let connection = ConnectionInfo {
         id: 7,
         listener: "web".into(),
         peer: "10.1.2.3:4567".parse().expect("an address"),
@@ -229,13 +229,13 @@ pub(crate) fn exchange() -> SharedExchange {
         properties: Default::default(),
     };
     let client = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
-    let facts = Facts::new(
+    let info = StreamInfo::new(
         Rc::new(connection),
         client,
         HeaderValue::from_static("r-1"),
         http::Version::HTTP_11,
     );
-    Rc::new(RefCell::new(Exchange::new(request, facts)))
+    Rc::new(RefCell::new(Exchange::new(request, info)))
 }
 
 /// Counts how often somebody was woken.
@@ -307,7 +307,7 @@ pub(crate) struct Scripted {
     pub(crate) events: RefCell<Vec<VmEvent>>,
     /// Keep VMs whose plugins are not done.
     pub(crate) keeps_lingering: Cell<bool>,
-    pub(crate) lingering: RefCell<Vec<Lingering>>,
+    pub(crate) lingering: RefCell<Vec<DrainingVm>>,
     /// Dropped from within a foreign function, as a pipeline might.
     pub(crate) victims: RefCell<Vec<Stream>>,
 }
@@ -334,7 +334,7 @@ impl Scripted {
     }
 }
 
-impl Outside for Scripted {
+impl Host for Scripted {
     fn log(&self, _: &Plugin, level: LogLevel, message: &str) {
         self.lines.borrow_mut().push((level, message.to_owned()));
     }
@@ -491,13 +491,13 @@ impl Outside for Scripted {
         self.refusals.borrow_mut().push((what, times));
     }
 
-    fn happened(&self, _: &Plugin, event: VmEvent) {
+    fn vm_event(&self, _: &Plugin, event: VmEvent) {
         self.events.borrow_mut().push(event);
     }
 
-    fn linger(&self, lingering: Lingering) {
+    fn drain(&self, vm: DrainingVm) {
         if self.keeps_lingering.get() {
-            self.lingering.borrow_mut().push(lingering);
+            self.lingering.borrow_mut().push(vm);
         }
     }
 

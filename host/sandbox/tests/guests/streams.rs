@@ -22,7 +22,7 @@ fn a_local_response_is_noted_with_all_it_has_and_where_it_comes_from() {
     exchange.borrow_mut().position = 3;
     let bell = Bell::on(&exchange);
     assert_eq!(plugin(&wasm).start().request(&exchange), ["0"]);
-    let response = exchange.borrow_mut().asked.local_response.take().unwrap();
+    let response = exchange.borrow_mut().pending.local_response.take().unwrap();
     assert_eq!(
         (response.status.as_u16(), &*response.details, &response.body[..]),
         (403, "why", &b"hello"[..])
@@ -48,7 +48,7 @@ fn a_grpc_status_other_than_minus_one_is_kept() {
     let exchange = exchange();
     assert_eq!(plugin(&wasm).start().request(&exchange), ["0"]);
     assert_eq!(
-        exchange.borrow().asked.local_response.as_ref().unwrap().grpc_status,
+        exchange.borrow().pending.local_response.as_ref().unwrap().grpc_status,
         Some(16)
     );
 }
@@ -81,7 +81,7 @@ fn what_a_local_response_says_of_its_framing_is_left_out() {
     let exchange = exchange();
     let said = plugin(&on_request_headers(&body, &data)).start().request(&exchange);
     assert_eq!(said, ["0"]);
-    let response = exchange.borrow_mut().asked.local_response.take().unwrap();
+    let response = exchange.borrow_mut().pending.local_response.take().unwrap();
     assert_eq!((response.status.as_u16(), response.headers.get("te")), (403, None));
 }
 
@@ -97,7 +97,7 @@ fn the_first_local_response_counts() {
         plugin(&on_request_headers(&body, DATA)).start().request(&exchange),
         ["0", "0"]
     );
-    assert_eq!(exchange.borrow().asked.local_response.as_ref().unwrap().status, 401);
+    assert_eq!(exchange.borrow().pending.local_response.as_ref().unwrap().status, 401);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn continuing_and_closing_are_noted_for_the_plugins_own_place() {
         plugin(&on_request_headers(body, "")).start().request(&exchange),
         ["0", "0", "0", "0", "2", "0"]
     );
-    let asked = &mut exchange.borrow_mut().asked;
+    let asked = &mut exchange.borrow_mut().pending;
     assert!(asked.resume_request.take(2) && asked.resume_response.take(2) && asked.close);
     assert!(asked.resume_request.is_empty() && asked.resume_response.is_empty());
 }
@@ -148,7 +148,7 @@ fn a_tick_resumes_a_waiting_stream_and_wakes_its_pipeline() {
         "the root has no stream to continue"
     );
     assert!(
-        exchange.borrow_mut().asked.resume_request.take(4),
+        exchange.borrow_mut().pending.resume_request.take(4),
         "the place where the stream was opened"
     );
     assert_eq!(bell.rung(), 1);

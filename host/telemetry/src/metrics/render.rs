@@ -5,11 +5,11 @@ use std::fmt::Write;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use lockgate_sandbox::{MetricKind, VmEvent};
+use lockgate_sandbox::{MetricKind, Phase, VmEvent};
 
 use super::cells::{BOUNDS, CALLBACK_BOUNDS, Distribution, REQUEST_BOUNDS};
 use super::defined::BOUNDS_OF_VALUES;
-use super::series::{Answers, Carried, Phase};
+use super::series::{Answers, Carried};
 use super::{Counters, WorkerCells};
 use crate::ending::Ending;
 
@@ -67,7 +67,7 @@ fn requests(out: &mut Text, workers: &[Arc<WorkerCells>]) {
 }
 
 fn plugins(out: &mut Text, workers: &[Arc<WorkerCells>]) {
-    let mut sums = BTreeMap::<_, [Distribution; Phase::ALL.len()]>::new();
+    let mut sums = BTreeMap::<_, [Distribution; Phase::TIMED.len()]>::new();
     for (plugin, cells) in workers.iter().flat_map(|worker| worker.plugins.all()) {
         cells.add_to(sums.entry(plugin).or_default());
     }
@@ -77,7 +77,7 @@ fn plugins(out: &mut Text, workers: &[Arc<WorkerCells>]) {
         "Time in a plugin's callbacks, by phase.",
     );
     for (plugin, phases) in &sums {
-        for (phase, durations) in Phase::ALL.iter().zip(phases) {
+        for (phase, durations) in Phase::TIMED.iter().zip(phases) {
             if durations.buckets.iter().any(|count| *count != 0) {
                 let labels = [("plugin", &**plugin), ("phase", phase.as_str())];
                 out.histogram(

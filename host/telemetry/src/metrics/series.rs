@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use lockgate_sandbox::Phase;
+
 use super::cells::{CALLBACK_BOUNDS, Count, Distribution, Histogram, REQUEST_BOUNDS, Statuses};
 use crate::ending::Ending;
 
@@ -40,70 +42,6 @@ impl<K: Ord + Clone, C: Default> Series<K, C> {
     pub(super) fn all(&self) -> Vec<(K, Arc<C>)> {
         let cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         cells.iter().map(|(key, cells)| (key.clone(), cells.clone())).collect()
-    }
-}
-
-/// A callback of a plugin, as the label `phase` tells them apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Phase {
-    /// The request's headers.
-    RequestHeaders,
-    /// A piece of the request's body.
-    RequestBody,
-    /// The request's trailers.
-    RequestTrailers,
-    /// The answer's headers.
-    ResponseHeaders,
-    /// A piece of the answer's body.
-    ResponseBody,
-    /// The answer's trailers.
-    ResponseTrailers,
-    /// A new TCP connection.
-    NewConnection,
-    /// Bytes from the client of a TCP connection.
-    DownstreamData,
-    /// Bytes from its upstream.
-    UpstreamData,
-    /// Its client's side is closed.
-    DownstreamClose,
-    /// Its upstream's side is closed.
-    UpstreamClose,
-    /// Done, log and delete.
-    Finish,
-}
-
-impl Phase {
-    pub(super) const ALL: [Self; 12] = [
-        Self::RequestHeaders,
-        Self::RequestBody,
-        Self::RequestTrailers,
-        Self::ResponseHeaders,
-        Self::ResponseBody,
-        Self::ResponseTrailers,
-        Self::NewConnection,
-        Self::DownstreamData,
-        Self::UpstreamData,
-        Self::DownstreamClose,
-        Self::UpstreamClose,
-        Self::Finish,
-    ];
-
-    /// The label's value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RequestHeaders => "request_headers",
-            Self::RequestBody => "request_body",
-            Self::RequestTrailers => "request_trailers",
-            Self::ResponseHeaders => "response_headers",
-            Self::ResponseBody => "response_body",
-            Self::ResponseTrailers => "response_trailers",
-            Self::NewConnection => "new_connection",
-            Self::DownstreamData => "downstream_data",
-            Self::UpstreamData => "upstream_data",
-            Self::DownstreamClose => "downstream_close",
-            Self::UpstreamClose => "upstream_close",
-            Self::Finish => "finish",
-        }
     }
 }
 
@@ -161,14 +99,16 @@ impl UpstreamCells {
 /// A plugin's time by phase.
 #[derive(Debug, Default)]
 #[repr(align(64))]
-pub(super) struct PluginCells([Histogram; Phase::ALL.len()]);
+pub(super) struct PluginCells([Histogram; Phase::TIMED.len()]);
 
 impl PluginCells {
     pub(super) fn record(&self, phase: Phase, took: Duration) {
-        self.0[phase as usize].record(&CALLBACK_BOUNDS, took);
+        if let Some(durations) = self.0.get(phase as usize) {
+            durations.record(&CALLBACK_BOUNDS, took);
+        }
     }
 
-    pub(super) fn add_to(&self, sum: &mut [Distribution; Phase::ALL.len()]) {
+    pub(super) fn add_to(&self, sum: &mut [Distribution; Phase::TIMED.len()]) {
         for (total, histogram) in sum.iter_mut().zip(&self.0) {
             histogram.add_to(total);
         }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use lockgate_sandbox::{MetricKind, Status};
+use lockgate_sandbox::{MetricKind, Phase, Status};
 use proptest::prelude::*;
 
-use super::{Phase, Registry, ReloadResult};
+use super::{Registry, ReloadResult};
 
 /// Samples by name and labels.
 fn samples(page: &str) -> BTreeMap<String, f64> {

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use lockgate_exchange::CertificateFacts;
+use lockgate_exchange::CertificateInfo;
 use ring::digest;
 
 use crate::der::{OBJECT_IDENTIFIER, Reader, SEQUENCE};
@@ -33,14 +33,14 @@ const BMP_STRING: u8 = 0x1e;
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 
 /// Reads a certificate.
-pub(super) fn facts(der: &[u8]) -> CertificateFacts {
+pub(super) fn info(der: &[u8]) -> CertificateInfo {
     let read = fields(der);
     let (subject, names) = read.unwrap_or_default();
     let first = |tag| {
         let mut names = Reader::of(names).filter(|(found, _)| *found == tag);
         names.next().map(|(_, name)| String::from_utf8_lossy(name).into_owned())
     };
-    CertificateFacts {
+    CertificateInfo {
         subject: distinguished_name(subject),
         dns_san: first(DNS_NAME),
         uri_san: first(URI),

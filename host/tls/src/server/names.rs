@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lockgate_exchange::CertificateFacts;
+use lockgate_exchange::CertificateInfo;
 use rustc_hash::FxHashMap;
 use rustls::sign::CertifiedKey;
 use webpki::EndEntityCert;
@@ -13,16 +13,16 @@ use super::certificate;
 #[derive(Debug)]
 pub(super) struct Served {
     pub(super) key: Arc<CertifiedKey>,
-    pub(super) facts: Arc<CertificateFacts>,
+    pub(super) info: Arc<CertificateInfo>,
 }
 
 impl Served {
     /// Reads the facts.
     pub(super) fn new(key: CertifiedKey) -> Self {
-        let facts = key.cert.first().map(|own| certificate::facts(own)).unwrap_or_default();
+        let info = key.cert.first().map(|own| certificate::info(own)).unwrap_or_default();
         Self {
             key: Arc::new(key),
-            facts: Arc::new(facts),
+            info: Arc::new(info),
         }
     }
 }

@@ -3,8 +3,7 @@
 use std::cell::RefMut;
 
 use lockgate_exchange::BodyBuffer;
-use lockgate_sandbox::{Action, Failure, Stream};
-use lockgate_telemetry::metrics::Phase;
+use lockgate_sandbox::{Action, Failure, Phase, Stream};
 
 use super::stage::Part;
 use super::{Direction, Lane};
@@ -38,14 +37,14 @@ impl Lane {
         let stage = &mut self.stages[index];
         let held = std::mem::take(&mut stage.held.data);
         let mut exchange = self.chain.exchange.borrow_mut();
-        exchange.held.put(stage.link, self.direction.into(), held);
+        exchange.held.put(stage.link, self.direction, held);
     }
 
     /// Gives a stage back what was left for its plugin.
     pub(super) fn take_back(&mut self, index: usize) {
         let stage = &mut self.stages[index];
         let mut exchange = self.chain.exchange.borrow_mut();
-        stage.held.data = exchange.held.take(stage.link, self.direction.into());
+        stage.held.data = exchange.held.take(stage.link, self.direction);
     }
 
     /// Lets go of what a stage holds.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use lockgate_exchange::TlsFacts;
+use lockgate_exchange::TlsInfo;
 use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, SanType};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, HandshakeKind};
@@ -68,7 +68,7 @@ fn store(folder: &Path, certificates: ClientCertificates) -> Result<CertificateS
 }
 
 /// A handshake, a byte to the client and back; what the gateway knows then, and whether the session was resumed.
-async fn met(store: &CertificateStore, client: &Arc<ClientConfig>) -> io::Result<(TlsFacts, bool)> {
+async fn met(store: &CertificateStore, client: &Arc<ClientConfig>) -> io::Result<(TlsInfo, bool)> {
     let (near, far) = tokio::io::duplex(64 * 1024);
     let name = ServerName::try_from("gateway.example").unwrap();
     let connector = TlsConnector::from(client.clone());
@@ -83,7 +83,7 @@ async fn met(store: &CertificateStore, client: &Arc<ClientConfig>) -> io::Result
         stream.flush().await?;
         let session = stream.get_ref().1;
         Ok::<_, io::Error>((
-            store.facts(session),
+            store.info(session),
             session.handshake_kind() == Some(HandshakeKind::Resumed),
         ))
     };
@@ -98,20 +98,20 @@ async fn a_certificate_of_the_authority_is_asked_for_and_read() {
     let required = store(folder.path(), ClientCertificates::Required).unwrap();
     let optional = store(folder.path(), ClientCertificates::Optional).unwrap();
     for store in [&required, &optional] {
-        let (facts, _) = met(store, &client_of(Some(&ours))).await.unwrap();
-        let peer = facts.peer.unwrap();
+        let (info, _) = met(store, &client_of(Some(&ours))).await.unwrap();
+        let peer = info.peer.unwrap();
         assert_eq!(peer.subject, r"CN=J\C3\BCrgen,O=Shop\, Inc.");
         assert_eq!(peer.dns_san.as_deref(), Some("client.example"));
         assert_eq!(peer.uri_san.as_deref(), Some("spiffe://shop/orders"));
-        assert_eq!(facts.local.unwrap().dns_san.as_deref(), Some("gateway.example"));
+        assert_eq!(info.local.unwrap().dns_san.as_deref(), Some("gateway.example"));
     }
     let elsewhere = TempDir::new().unwrap();
     let stranger = client_of(Some(&authority(elsewhere.path())));
     met(&required, &stranger).await.unwrap_err();
     met(&optional, &stranger).await.unwrap_err();
     met(&required, &client_of(None)).await.unwrap_err();
-    let (facts, _) = met(&optional, &client_of(None)).await.unwrap();
-    assert_eq!(facts.peer, None);
+    let (info, _) = met(&optional, &client_of(None)).await.unwrap();
+    assert_eq!(info.peer, None);
 }
 
 #[tokio::test]
@@ -121,9 +121,9 @@ async fn a_session_is_not_resumed_past_a_replaced_authority() {
     let store = store(folder.path(), ClientCertificates::Required).unwrap();
     assert!(!met(&store, &client).await.unwrap().1);
     store.reload().unwrap();
-    let (facts, resumed) = met(&store, &client).await.unwrap();
+    let (info, resumed) = met(&store, &client).await.unwrap();
     assert!(resumed, "nothing has changed");
-    assert!(facts.peer.is_some(), "the ticket has the certificate in it");
+    assert!(info.peer.is_some(), "the ticket has the certificate in it");
     let successor = authority(folder.path());
     store.reload().unwrap();
     met(&store, &client).await.unwrap_err();
@@ -171,9 +171,9 @@ async fn a_broken_replacement_of_the_authority_changes_nothing() {
 fn bytes_that_are_no_certificate_have_no_names() {
     let (_, der) = issue(TempDir::new().unwrap().path(), "a", &["a.example"]);
     for end in 0..der.len() {
-        let facts = certificate::facts(&der[..end]);
-        assert_eq!(facts.sha256.len(), 64);
+        let info = certificate::info(&der[..end]);
+        assert_eq!(info.sha256.len(), 64);
     }
-    assert_eq!(certificate::facts(b"").subject, "");
-    assert_eq!(certificate::facts(&der).dns_san.as_deref(), Some("a.example"));
+    assert_eq!(certificate::info(b"").subject, "");
+    assert_eq!(certificate::info(&der).dns_san.as_deref(), Some("a.example"));
 }

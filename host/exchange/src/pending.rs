@@ -5,7 +5,7 @@ use http::{HeaderMap, StatusCode};
 
 /// Open wishes of the plugins of one exchange. The pipeline takes them.
 #[derive(Debug, Default)]
-pub struct Asked {
+pub struct PendingActions {
     /// Answer the client with this instead of asking the upstream.
     pub local_response: Option<LocalResponse>,
     /// Plugins that let the request go on that they hold; on a TCP connection, the bytes from the client.
@@ -18,7 +18,7 @@ pub struct Asked {
     pub reroute: bool,
 }
 
-impl Asked {
+impl PendingActions {
     /// Whether there is anything to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -6,11 +6,12 @@ use std::rc::Rc;
 use wasmtime::{Extern, Linker, Store};
 
 use crate::calls::CallSet;
+use crate::exports;
 use crate::failure::LoadError;
-use crate::outside::Outside;
+use crate::hostcalls;
+use crate::outside::Host;
 use crate::plugin::Plugin;
 use crate::state::State;
-use crate::{exports, hostcalls};
 
 /// A parameter of a host function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub struct HostFunction {
 ///
 /// # Errors
 /// [`LoadError::Host`]: linking failed, which is a fault of ours.
-pub fn host_functions(plugin: &Plugin, outside: &Rc<dyn Outside>) -> Result<Vec<HostFunction>, LoadError> {
+pub fn host_functions(plugin: &Plugin, outside: &Rc<dyn Host>) -> Result<Vec<HostFunction>, LoadError> {
     let engine = plugin.spec().module.code().engine();
     let mut linker = Linker::new(engine);
     hostcalls::link(&mut linker).map_err(|error| LoadError::Host(format!("{error:#}")))?;

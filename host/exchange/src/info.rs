@@ -13,7 +13,7 @@ use crate::properties::Properties;
 
 /// One client connection; its requests share it.
 #[derive(Clone, Debug)]
-pub struct Connection {
+pub struct ConnectionInfo {
     /// Unique in this process.
     pub id: u64,
     /// The listener's name.
@@ -23,14 +23,14 @@ pub struct Connection {
     /// Our end.
     pub local: SocketAddr,
     /// What the handshake told, if there was one.
-    pub tls: Option<TlsFacts>,
+    pub tls: Option<TlsInfo>,
     /// What plugins have set for all of the connection's requests.
     pub properties: RefCell<Properties>,
 }
 
 /// What a TLS handshake told.
 #[derive(Clone, Debug)]
-pub struct TlsFacts {
+pub struct TlsInfo {
     /// `"TLSv1.2"`, `"TLSv1.3"`.
     pub version: &'static str,
     /// SNI.
@@ -38,14 +38,14 @@ pub struct TlsFacts {
     /// The protocol agreed on.
     pub alpn: Option<String>,
     /// Our certificate; none where nothing is known of it.
-    pub local: Option<Arc<CertificateFacts>>,
+    pub local: Option<Arc<CertificateInfo>>,
     /// The client's, which has been verified; none if it has shown none.
-    pub peer: Option<Arc<CertificateFacts>>,
+    pub peer: Option<Arc<CertificateInfo>>,
 }
 
 /// What is known of a certificate, written as Envoy does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CertificateFacts {
+pub struct CertificateInfo {
     /// The subject's distinguished name, by RFC 2253.
     pub subject: String,
     /// The first DNS name among its alternative names.
@@ -58,14 +58,14 @@ pub struct CertificateFacts {
 
 /// A point in time, by both clocks.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub struct Timestamp {
     /// For durations.
     pub instant: Instant,
     /// For people.
     pub time: SystemTime,
 }
 
-impl Moment {
+impl Timestamp {
     /// What the system's clocks say.
     #[must_use]
     pub fn now() -> Self {
@@ -78,9 +78,9 @@ impl Moment {
 
 /// What plugins may ask about a request through properties. The pipeline fills it in as it learns.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub struct StreamInfo {
     /// The connection that the request came on.
-    pub connection: Rc<Connection>,
+    pub connection: Rc<ConnectionInfo>,
     /// The real client, past trusted proxies.
     pub client: IpAddr,
     /// `x-request-id`.
@@ -115,21 +115,26 @@ pub struct Facts {
     pub ended: Option<Duration>,
 }
 
-impl Facts {
+impl StreamInfo {
     /// What is known when a request's head has just been read.
     #[must_use]
-    pub fn new(connection: Rc<Connection>, client: IpAddr, request_id: HeaderValue, version: http::Version) -> Self {
-        Self::since(connection, client, request_id, version, Moment::now())
+    pub fn new(
+        connection: Rc<ConnectionInfo>,
+        client: IpAddr,
+        request_id: HeaderValue,
+        version: http::Version,
+    ) -> Self {
+        Self::since(connection, client, request_id, version, Timestamp::now())
     }
 
     /// The same for a head that was there at `start`.
     #[must_use]
     pub fn since(
-        connection: Rc<Connection>,
+        connection: Rc<ConnectionInfo>,
         client: IpAddr,
         request_id: HeaderValue,
         version: http::Version,
-        start: Moment,
+        start: Timestamp,
     ) -> Self {
         Self {
             connection,

@@ -1,0 +1,32 @@
+//! [`TcpBuffers`]: the bytes of a TCP connection that one plugin sees, by direction.
+
+use crate::body::BodyBuffer;
+use crate::direction::Direction;
+
+/// The bytes that have reached a plugin and have not passed it yet. The plugin may read and change them.
+///
+/// They stay here while the plugin pauses, so its ticks and callout responses see them too.
+#[derive(Debug, Default)]
+pub struct TcpBuffers {
+    request: BodyBuffer,
+    response: BodyBuffer,
+}
+
+impl TcpBuffers {
+    /// The bytes of one direction.
+    #[must_use]
+    pub fn of(&self, direction: Direction) -> &BodyBuffer {
+        match direction {
+            Direction::Request => &self.request,
+            Direction::Response => &self.response,
+        }
+    }
+
+    /// The bytes of one direction, to be changed.
+    pub fn of_mut(&mut self, direction: Direction) -> &mut BodyBuffer {
+        match direction {
+            Direction::Request => &mut self.request,
+            Direction::Response => &mut self.response,
+        }
+    }
+}
