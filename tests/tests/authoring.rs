@@ -73,7 +73,7 @@ fn wrong_files_are_told_at_their_place_and_nothing_is_run() {
         ),
         (
             r#"{ "cases": [ { "name": "x", "request": {}, "expect": { "headers": { "a": { "regex": "(" } } } } ] }"#,
-            &["/cases/0/expect/headers/a/regex", "no regular expression"],
+            &["/cases/0/expect/headers/a/regex", "not a regular expression"],
         ),
         (
             r#"{ "module": "none.wasm", "cases": [ { "name": "x", "request": {} } ] }"#,
@@ -148,7 +148,7 @@ fn a_new_plugin_builds_and_passes_its_tests_and_nothing_is_overwritten() {
     let (code, said) = run(&["new", "plugin", "demo"], folder.path());
     assert_eq!((code, said.contains("is there already")), (Some(1), true));
     let (code, said) = run(&["new", "plugin", "Not/a name"], folder.path());
-    assert_eq!((code, said.contains("cannot be a plugin's name")), (Some(1), true));
+    assert_eq!((code, said.contains("is not a plugin name")), (Some(1), true));
     let demo = folder.path().join("demo");
     let (code, said) = run(&["test", "cases.json"], &demo);
     assert_eq!((code, said.contains("build the plugin first")), (Some(1), true));
@@ -197,9 +197,9 @@ fn connections_that_do_not_come_out_as_expected_are_told() {
     let (code, said) = run(&["test", "cases.json"], folder.path());
     assert_eq!(code, Some(1));
     for told in [
-        "bytes that the upstream got\n    expected \"QUIT\\n\"\n    found    \"BYE\\n\"",
-        "end for the upstream\n    expected more may come (false)\n    found    nothing more comes (true)",
-        "nobody has connected to the upstream yet",
+        "bytes received by the upstream\n    expected \"QUIT\\n\"\n    found    \"BYE\\n\"",
+        "end of stream at the upstream\n    expected more may come (false)\n    found    nothing more comes (true)",
+        "the upstream has no connection yet",
         "step 1: result\n    expected \"complete\"\n    found    \"\"",
         "0 passed, 4 failed",
     ] {
@@ -240,9 +240,9 @@ fn who_breaks_a_connection_off_is_a_reset_for_the_other_side_and_no_end() {
     let (code, said) = run(&["test", "cases.json"], folder.path());
     assert_eq!(code, Some(1));
     for told in [
-        "end for the client\n    expected nothing more comes (true)\n    found    it has broken off (\"reset\")",
+        "end of stream at the client\n    expected nothing more comes (true)\n    found    the connection was reset (\"reset\")",
         "result\n    expected \"complete\"\n    found    \"upstream_gone\"",
-        "end for the upstream\n    expected it has broken off (\"reset\")\n    found    nothing more comes (true)",
+        "end of stream at the upstream\n    expected the connection was reset (\"reset\")\n    found    nothing more comes (true)",
         "2 passed, 2 failed",
     ] {
         assert!(said.contains(told), "{told:?} is told");
@@ -305,12 +305,12 @@ fn an_update_gives_steps_of_connections_what_came_of_them() {
 #[test]
 fn steps_of_connections_in_which_nothing_can_happen_are_told() {
     for (steps, told) in [
-        ("{}", &["/steps/0", "nothing happens in this step"][..]),
+        ("{}", &["/steps/0", "the step does nothing"][..]),
         (
             r#"{ "end": "client" }, { "client": "x" }"#,
             &[
                 "/steps/1/client",
-                "the client has ended in step 1, and sends nothing any more",
+                "the client has ended in step 1 and can send nothing more",
             ],
         ),
         (
@@ -319,7 +319,7 @@ fn steps_of_connections_in_which_nothing_can_happen_are_told() {
         ),
         (
             r#"{ "end": "client", "reset": "client" }"#,
-            &["/steps/0/reset", "either ends or breaks off"],
+            &["/steps/0/reset", "or \"reset\", not both"],
         ),
         (
             r#"{ "client": "x", "expect": { "client_end": "rest" } }"#,
@@ -435,8 +435,11 @@ fn an_answer_to_grpc_in_the_wrong_shape_is_told_with_its_place() {
             r#"{ "grpc": { "messages": [ { "base64": "%" } ] } }"#,
             "/messages/0/base64: no base64",
         ),
-        (r#"{ "grpc": { "trailers": { "a b": "x" } } }"#, "is no header's name"),
-        (r#"{ "when": { "grpc": {} }, "body": "x" }"#, "it speaks HTTP/1.1"),
+        (r#"{ "grpc": { "trailers": { "a b": "x" } } }"#, "is not a header name"),
+        (
+            r#"{ "when": { "grpc": {} }, "body": "x" }"#,
+            "the upstream speaks HTTP/1.1",
+        ),
     ] {
         let (code, said) = grpc_cases("/grpc", script, "{}");
         assert!(code == Some(1) && said.contains(told), "{script}: {told:?} is told");

@@ -116,7 +116,7 @@ fn modules_and_functions_that_are_not_there_are_told_beside_other_mistakes() {
     assert_eq!(code, Some(1), "{said}");
     for told in [
         "/upstreams/app/connect_timeout: ",
-        "/plugins/label/module: module \"tga\" (tga.wasm in plugin_dir): there is no such file",
+        "/plugins/label/module: module \"tga\" (tga.wasm in plugin_dir): the file does not exist",
         "/plugins/other/capabilities/foreign_functions/0: ",
     ] {
         assert_eq!(said.matches(told).count(), 1, "{told} in {said}");
@@ -187,11 +187,8 @@ fn certificates_that_are_of_no_use_are_told_with_what_is_wanted() {
             "none.pem",
             "none.pem: it holds nothing of the kind, expected PEM: -----BEGIN CERTIFICATE-----",
         ),
-        ("two.pem", "the key is not the certificate's"),
-        (
-            "absent.pem",
-            "found \"absent.pem\", expected a PEM file that can be read",
-        ),
+        ("two.pem", "the key does not match the certificate"),
+        ("absent.pem", "found \"absent.pem\", expected a readable PEM file"),
     ] {
         let mut config = filled(json!({ "upstreams": { "app": { "endpoints": ["127.0.0.1:1"] } } }));
         config.as_object_mut().expect("it is an object").remove("plugin_dir");

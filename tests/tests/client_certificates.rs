@@ -259,7 +259,7 @@ fn a_replaced_authority_holds_for_the_next_handshake() {
     });
     ask("client").expect_err("the authority before is believed no more");
     std::fs::write(here.join("clients.pem"), "no authority").expect("the folder is writable");
-    let _ = gateway.logged(&["clients.pem", "the ones before keep serving"]);
+    let _ = gateway.logged(&["clients.pem", "the previous ones stay in use"]);
     ask("next").expect("a broken file changes nothing");
 }
 

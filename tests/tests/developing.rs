@@ -146,7 +146,7 @@ fn a_plugin_is_built_served_changed_broken_mended_and_nothing_is_left_behind() {
     let address = free();
     let source = demo.join("src/lib.rs");
     let mut dev = Dev::start(&demo, &["--listen", &address.to_string()]);
-    let first = dev.says(&["Ctrl-C ends", "4 passed"]);
+    let first = dev.says(&["Ctrl-C stops", "4 passed"]);
     assert!(first.contains(&format!("curl -i http://{address}/")), "{first}");
     assert!(first.contains("with an echo upstream on 127.0.0.1:"), "{first}");
     let ask = |header: &str| Wire::connect(address).exchange(&get("/orders").header(header, "1"));
@@ -168,7 +168,7 @@ fn a_plugin_is_built_served_changed_broken_mended_and_nothing_is_left_behind() {
     assert_eq!(mark(), "changed");
 
     edit(&source, "impl Plugin for", "impl Plugin fro");
-    dev.says(&["error", "the module before keeps serving"]);
+    dev.says(&["error", "the previous module stays in use"]);
     assert_eq!(mark(), "changed");
 
     edit(&source, "impl Plugin fro", "impl Plugin for");
@@ -188,7 +188,7 @@ fn a_plugin_for_connections_is_served_in_front_of_an_echo_of_bytes() {
     let Some((_folder, demo)) = plugin("l4") else { return };
     let address = free();
     let mut dev = Dev::start(&demo, &["--listen", &address.to_string()]);
-    dev.says(&["Ctrl-C ends", "4 passed", &format!("nc 127.0.0.1 {}", address.port())]);
+    dev.says(&["Ctrl-C stops", "4 passed", &format!("nc 127.0.0.1 {}", address.port())]);
     let mut client = TcpStream::connect(address).expect("it listens");
     client.write_all(b"the secret\n").expect("it takes bytes");
     client.shutdown(Shutdown::Write).expect("it is open");
@@ -261,7 +261,7 @@ fn libraries_beside_a_plugin_are_watched_like_itself_also_those_that_it_gets_lat
         "[dependencies",
         "[dependencies]\nfar = { path = \"../../far\" }",
     );
-    dev.says(&["as before"]);
+    dev.says(&["unchanged"]);
     edit(&words.join("src/lib.rs"), "2222", "far::mark()");
     dev.says(&["copied to"]);
 
@@ -275,6 +275,6 @@ fn libraries_beside_a_plugin_are_watched_like_itself_also_those_that_it_gets_lat
     dev.says(&["copied to"]);
 
     edit(&root, "resolver", "# changed\nresolver");
-    dev.says(&["as before"]);
+    dev.says(&["unchanged"]);
     dev.stop();
 }

@@ -254,7 +254,7 @@ fn an_upstream_that_refuses_closes_the_client_cleanly_and_is_told() {
     stream.write_all(b"hello").expect("taken");
     assert_eq!(rest(&mut stream), (Vec::new(), Ok(())));
     wait_for_end(&gateway, "upstream_failed", 1.0);
-    let _ = gateway.logged(&["closed a connection", "cannot connect", "app"]);
+    let _ = gateway.logged(&["connection closed", "cannot connect", "app"]);
     assert_eq!(last_line(&gateway)["result"], "upstream_failed");
 }
 

@@ -141,8 +141,8 @@ fn what_only_the_plugin_knows_is_told_at_its_place_in_the_file_too() {
     println!("{said}");
     assert_eq!(code, Some(1));
     for told in [
-        "gateway.json:9:47: /plugins/rate/config/rules/1/cost: module \"quota\" refuses it: 2 is not between 1 and 1",
-        "gateway.json:15:1: /plugins/rules/config/deny/0: module \"acl\" refuses it: a rule without a condition",
+        "gateway.json:9:47: /plugins/rate/config/rules/1/cost: module \"quota\" refuses this value: 2 is not between 1 and 1",
+        "gateway.json:15:1: /plugins/rules/config/deny/0: module \"acl\" refuses this value: a rule without a condition",
         "/routes/0/chain/1/config/request/remove/1: module \"headers\" refuses it: \"host\" belongs to the connection",
     ] {
         assert!(said.contains(told), "{told}");
@@ -196,7 +196,10 @@ fn a_reload_with_such_a_mistake_is_refused_and_what_was_keeps_serving() {
     // A module that wants another configuration is held back like one that refuses it.
     let stricter = with_section(tag("y"), SECTION, schema.replace('9', "5").as_bytes());
     gateway.install("tag", &stricter);
-    let _ = gateway.logged(&["the one before keeps serving", "does not fit it"]);
+    let _ = gateway.logged(&[
+        "the previous one stays in use",
+        "does not accept the plugin's configuration",
+    ]);
     assert_eq!(gateway.get("/").header("x-tag"), Some("x"));
     gateway.reconfigure(|config| config["plugins"]["one"]["config"]["rate"] = 5.into());
     eventually("the new module is taken", Duration::from_secs(5), || {
@@ -260,7 +263,7 @@ fn what_a_module_asks_for_and_is_not_granted_is_shown() {
     );
     assert_eq!(code, Some(0), "{said}");
     assert!(
-        said.contains("/plugins/one/capabilities: module \"tag\" asks for upstreams: \"tokens\", which is not granted"),
+        said.contains("/plugins/one/capabilities: module \"tag\" asks for upstreams: \"tokens\", which \"capabilities\" does not grant"),
         "{said}"
     );
     assert!(!said.contains("x-tag"), "{said}");
@@ -341,7 +344,7 @@ fn a_module_is_shown_for_people() {
         assert!(quota.contains(part), "{part}: {quota}");
     }
     let (_, plain) = said(&folder, &["inspect", "plugins/tag.wasm"]);
-    assert!(plain.contains("the module says nothing about itself"), "{plain}");
+    assert!(plain.contains("the module does not describe itself"), "{plain}");
     let (code, missing) = said(&folder, &["inspect", "plugins/none.wasm"]);
     assert_eq!(code, Some(1));
     assert!(missing.contains("plugins/none.wasm"), "{missing}");

@@ -357,7 +357,7 @@ fn a_port_that_another_gateway_has_is_refused_and_its_own_one_is_not() {
     let told = "listener \"web\" cannot listen on";
     assert_eq!(said.matches("in use").count(), 1, "{said}");
     assert!(
-        said.contains(told) && said.contains("help: another process listens there"),
+        said.contains(told) && said.contains("help: another process uses this port"),
         "{said}"
     );
 

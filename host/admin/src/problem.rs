@@ -63,13 +63,13 @@ impl ApiError {
         match self {
             Self::Malformed(what) => what.detail().to_owned(),
             Self::InvalidBody(reason) => reason.clone(),
-            Self::Unauthorized => "A valid bearer token is needed.".to_owned(),
+            Self::Unauthorized => "A valid bearer token is required.".to_owned(),
             Self::Forbidden => "No token is configured, so only loopback clients are answered.".to_owned(),
             Self::NotFound => "There is nothing at this path.".to_owned(),
             Self::MethodNotAllowed(methods) => format!("This path takes {methods}."),
-            Self::RequestTimeout => "The request took too long to arrive.".to_owned(),
+            Self::RequestTimeout => "The request did not arrive in time.".to_owned(),
             Self::BodyTooLarge => "The request body is larger than allowed.".to_owned(),
-            Self::NotReady => "The gateway is starting or going down.".to_owned(),
+            Self::NotReady => "The gateway is starting or shutting down.".to_owned(),
         }
     }
 

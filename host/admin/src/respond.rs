@@ -14,7 +14,7 @@ pub(crate) fn json(value: &impl serde::Serialize) -> Response<Full<Bytes>> {
     match serde_json::to_vec(value) {
         Ok(body) => text("application/json", body),
         Err(error) => {
-            tracing::error!(%error, "a report cannot be written as JSON");
+            tracing::error!(%error, "report cannot be serialised as JSON");
             let mut response = Response::new(Full::default());
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             response

@@ -67,7 +67,7 @@ pub async fn serve(listener: TcpListener, handle: Handle, mut ended: watch::Rece
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "admin API cannot accept");
+                tracing::warn!(%error, "admin API: accept failed");
                 tokio::time::sleep(RECOVERY).await;
             }
         }

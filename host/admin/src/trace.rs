@@ -25,12 +25,12 @@ pub(crate) async fn page(
             tracing::info!(
                 requests = rule.requests,
                 duration = %rule.duration,
-                "host calls of chosen requests are logged from now on"
+                "host call trace on"
             );
             switch.begin(rule);
         }
         Method::DELETE => {
-            tracing::info!("host calls are no longer logged: somebody has switched the trace off");
+            tracing::info!("host call trace off: switched off by request");
             switch.end();
         }
         _ => return Err(ApiError::MethodNotAllowed("GET, HEAD, PUT, DELETE")),

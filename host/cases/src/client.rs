@@ -49,7 +49,7 @@ pub(crate) async fn send(worker: &Rc<EmbeddedWorker>, request: &Request) -> Repl
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(error.to_string()),
         Err(_) if request.leave_after.is_some() => Some("the client left".to_owned()),
-        Err(_) => Some("no answer within an hour".to_owned()),
+        Err(_) => Some("no response within an hour".to_owned()),
     };
     reply.took = begun.elapsed();
     reply

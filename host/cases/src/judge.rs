@@ -130,15 +130,15 @@ impl Bench {
             (Some(reason), false) => self.0.push(Mismatch {
                 pointer: here.to_owned(),
                 what: "answer".to_owned(),
-                expected: "a whole answer".to_owned(),
-                found: format!("none, or not all of it: {reason}"),
+                expected: "a complete response".to_owned(),
+                found: format!("none, or an incomplete one: {reason}"),
                 ..Mismatch::default()
             }),
             (None, true) => self.0.push(Mismatch {
                 pointer: format!("{here}/broken"),
                 what: "answer".to_owned(),
-                expected: "none, or not all of it".to_owned(),
-                found: format!("a whole answer, {}", reply.status.unwrap_or_default()),
+                expected: "none, or an incomplete one".to_owned(),
+                found: format!("a complete response, {}", reply.status.unwrap_or_default()),
                 right: Some(false.into()),
                 ..Mismatch::default()
             }),
@@ -149,7 +149,9 @@ impl Bench {
                 pointer: format!("{here}/status"),
                 what: "status".to_owned(),
                 expected: status.to_string(),
-                found: reply.status.map_or("no answer".to_owned(), |status| status.to_string()),
+                found: reply
+                    .status
+                    .map_or("no response".to_owned(), |status| status.to_string()),
                 right: reply.status.map(Into::into),
                 ..Mismatch::default()
             });
@@ -326,7 +328,7 @@ impl Bench {
                     from = at + 1;
                     continue;
                 }
-                (false, Some(_), None) => ("a line", "only before the one that is expected before it".to_owned()),
+                (false, Some(_), None) => ("a line", "only before the line expected ahead of it".to_owned()),
                 (false, None, None) => ("a line", format!("none among {} lines", lines.len())),
             };
             self.0.push(Mismatch {

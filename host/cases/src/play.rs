@@ -131,9 +131,9 @@ impl Player<'_> {
                 Mismatch {
                     pointer: unmet.pointer,
                     what: format!("script of upstream \"{}\"", unmet.upstream),
-                    expected: format!("asked for this answer {}", times(unmet.times)),
+                    expected: format!("this response used {}", times(unmet.times)),
                     found: match unmet.given {
-                        0 => "never asked".to_owned(),
+                        0 => "never used".to_owned(),
                         given => format!("asked {}", times(given)),
                     },
                     ..Mismatch::default()
@@ -202,7 +202,7 @@ impl Player<'_> {
                 Mismatch {
                     pointer: here.to_owned(),
                     what: "script".to_owned(),
-                    expected: "an answer for every request".to_owned(),
+                    expected: "a response for every request".to_owned(),
                     found: format!("none for {told}"),
                     ..Mismatch::default()
                 },

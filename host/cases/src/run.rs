@@ -180,8 +180,8 @@ fn refusal(case: &Case, here: &str, report: &Report) -> Vec<(Option<usize>, Mism
                 },
                 what: "configuration".to_owned(),
                 expected: match wanted {
-                    Some(_) => "to be refused in other words".to_owned(),
-                    None => "to be taken".to_owned(),
+                    Some(_) => "a refusal with a different message".to_owned(),
+                    None => "to be accepted".to_owned(),
                 },
                 found: "it is refused".to_owned(),
                 differences: told.lines().map(str::to_owned).collect(),
@@ -196,7 +196,7 @@ fn accepted(here: &str) -> Mismatch {
         pointer: format!("{here}/refused"),
         what: "configuration".to_owned(),
         expected: "to be refused".to_owned(),
-        found: "it is taken".to_owned(),
+        found: "it is accepted".to_owned(),
         ..Mismatch::default()
     }
 }

@@ -169,7 +169,7 @@ impl Upstreams {
             observed.method, observed.path, observed.upstream
         );
         self.0.unexpected.borrow_mut().push(told);
-        let sorry = "the script has no answer for this request";
+        let sorry = "the script has no response for this request";
         match question {
             // gRPC's UNKNOWN.
             Some(_) => grpc::failure(2, sorry).map(|response| response.map(Outgoing::Fed)),
@@ -280,7 +280,7 @@ async fn play(answer: &Answer, question: Option<Rc<Question>>) -> io::Result<Res
         tokio::time::sleep(delay.duration()).await;
     }
     match answer.fault {
-        Some(Fault::Reset | Fault::Refused) => return Err(io::Error::other("the script resets the connection")),
+        Some(Fault::Reset | Fault::Refused) => return Err(io::Error::other("connection reset by the script")),
         Some(Fault::Timeout) => return std::future::pending().await,
         Some(Fault::Truncated) | None => {}
     }

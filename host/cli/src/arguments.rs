@@ -14,7 +14,7 @@ use lockgate_telemetry::AccessLogPath;
     after_help = "Example:\n  lockgate run --config gateway.json"
 )]
 pub(crate) struct Arguments {
-    /// How log lines on stderr look; RUST_LOG says which ones there are (default: info, for check warn)
+    /// Format of log lines on stderr; RUST_LOG sets their level (default: info; for check: warn)
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub(crate) log_format: LogFormat,
 
@@ -25,58 +25,58 @@ pub(crate) struct Arguments {
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// For people
+    /// One readable line per event
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
 /// What there is to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve; reload when the config or a plugin changes and on SIGHUP, drain on SIGTERM
+    /// Run the gateway: reload on file changes and SIGHUP, drain on SIGTERM
     #[command(after_help = "Example:\n  RUST_LOG=debug lockgate run --config gateway.json --log-format json")]
     Run(ServeOptions),
 
-    /// Say everything that `run` would refuse; each plugin is configured in a real VM
+    /// Check a configuration and its plugins, and report all mistakes at once
     #[command(after_help = "Example:\n  lockgate check --config gateway.json && systemctl reload lockgate")]
     Check(ConfigOptions),
 
-    /// Run cases files against a plugin's module, in the gateway's own data path with scripted upstreams and clock
+    /// Test a plugin with cases files: the gateway's data path, scripted upstreams and clock
     #[command(after_help = TEST_HELP)]
     Test(TestOptions),
 
-    /// Make a folder that builds, tests and loads
+    /// Create a plugin project that builds, tests and loads
     #[command(
         after_help = "Example:\n  lockgate new plugin demo\n  lockgate new plugin tokens --kind auth\n  lockgate new plugin redis-guard --kind l4"
     )]
     New(NewOptions),
 
-    /// Build a plugin at each save, serve it in a gateway, and tell what it does to requests
+    /// Develop a plugin: build and load it at each save, and show what it does to requests
     #[command(after_help = DEV_HELP)]
     Dev(DevOptions),
 
-    /// Print the JSON Schema of gateway.json, on request with the settings of each module, or of a cases file
+    /// Print the JSON Schema of gateway.json (with --config: and of each plugin's settings), or of cases files
     #[command(
         after_help = "Example:\n  lockgate schema --config gateway.json > lockgate.schema.json\n  lockgate schema cases > cases.schema.json"
     )]
     Schema(SchemaOptions),
 
-    /// Show what a module says about itself: manifest, callbacks, imports, ABI, size
+    /// Show a module's manifest, callbacks, imports, ABI version and size
     #[command(
         after_help = "Example:\n  lockgate inspect plugins/auth.wasm\n  lockgate inspect --json plugins/auth.wasm | jq .manifest.config_schema"
     )]
     Inspect(InspectOptions),
 
-    /// Serve as a demo upstream that answers with the request it got, as JSON
+    /// Run a demo upstream that responds with each request as JSON
     #[command(after_help = ECHO_HELP)]
     Echo(EchoOptions),
 }
 
 const ECHO_HELP: &str = "\
-A request's query can ask for another answer:
+A request's query can ask for another response:
   status=404     this status
-  delay=200ms    wait before answering
+  delay=200ms    wait before the response
   size=1MiB      a body of that many bytes instead of JSON; without a unit, bytes
   cache=60       Cache-Control: max-age=60
 
@@ -85,11 +85,11 @@ Example:
   curl 'http://127.0.0.1:9000/orders?status=404&delay=200ms'";
 
 const DEV_HELP: &str = "\
-Served is the folder's gateway.json; without one, or with --listen or --upstream, the plugin alone in
-front of one upstream. An endpoint on this machine that nobody listens on is an echo upstream.
-Crates with a path that the plugin depends on are watched like its own folder.
-What does not build, or what the gateway refuses, leaves the module before serving. cases.json is
-run after each build. A plugin's debug log is shown; RUST_LOG changes that.
+The gateway runs the folder's gateway.json. Without one, or with --listen or --upstream, it runs the plugin
+alone in front of one upstream. A loopback endpoint without a listener becomes an echo upstream.
+Path dependencies of the plugin are watched like its own folder.
+After a failed build or a refused module, the previous module stays in use. cases.json runs after each
+build. The plugin's debug log is shown; RUST_LOG changes that.
 
 Example:
   lockgate new plugin demo && cd demo && lockgate dev
@@ -97,7 +97,7 @@ Example:
   lockgate dev examples/hello --into /etc/lockgate/plugins";
 
 const TEST_HELP: &str = "\
-Exit code 1 if a case fails or a file is wrong. docs/testing.md has the format.
+The exit code is 1 if a case fails or a file is invalid. docs/testing.md describes the format.
 
 Example:
   lockgate test target/wasm32-wasip1/release/demo.wasm cases.json
@@ -106,19 +106,19 @@ Example:
 /// What is tested.
 #[derive(Debug, Args)]
 pub(crate) struct TestOptions {
-    /// The module, if the cases files name none or another is to be tested; then files of cases
+    /// The module (unless the cases files name it), then the cases files
     #[arg(value_name = "[PLUGIN.wasm] CASES.json", required = true)]
     pub(crate) files: Vec<PathBuf>,
 
-    /// Run only cases whose name contains this
+    /// Run only cases whose name contains TEXT
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
 
-    /// Write what was found into the files, where it is other than expected
+    /// Replace failed expectations in the files with what was found
     #[arg(long)]
     pub(crate) update: bool,
 
-    /// Write the results to this file too, as JUnit's XML
+    /// Also write the results to FILE as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
 }
@@ -130,23 +130,23 @@ pub(crate) struct DevOptions {
     #[arg(value_name = "FOLDER", default_value = ".")]
     pub(crate) folder: PathBuf,
 
-    /// Serve this configuration, in which a plugin has the module
+    /// Run this configuration; one of its plugins must use the module
     #[arg(long, short, value_name = "FILE", conflicts_with_all = ["listen", "upstream", "into"])]
     pub(crate) config: Option<PathBuf>,
 
-    /// Serve the plugin alone, here (default: 127.0.0.1:8080, or a free port)
+    /// Run the plugin alone and listen here (default: 127.0.0.1:8080, or a free port)
     #[arg(long, value_name = "ADDRESS", conflicts_with = "into")]
     pub(crate) listen: Option<SocketAddr>,
 
-    /// Serve the plugin alone, in front of this (default: an echo upstream)
+    /// Run the plugin alone in front of this upstream (default: an echo upstream)
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "into")]
     pub(crate) upstream: Option<String>,
 
-    /// Serve nothing; copy each module into this plugin_dir of a gateway that runs
+    /// Run no gateway; copy each module into the plugin_dir of a running one
     #[arg(long, value_name = "FOLDER")]
     pub(crate) into: Option<PathBuf>,
 
-    /// The calls to the host that are told of each request; with none, times are as in production
+    /// Which host calls of each request are shown; with none, times are as in production
     #[arg(long, value_enum, default_value = "changes")]
     pub(crate) calls: Calls,
 
@@ -160,9 +160,9 @@ pub(crate) struct DevOptions {
 pub(crate) enum Calls {
     /// No call
     None,
-    /// What changes something, asks somebody, or answers
+    /// Calls that change something, call out, or respond
     Changes,
-    /// Every call, also what is merely read
+    /// Every call, reads included
     All,
 }
 
@@ -184,10 +184,10 @@ pub(crate) enum What {
 /// A new plugin.
 #[derive(Debug, Args)]
 pub(crate) struct PluginOptions {
-    /// Its name, and the folder's: lower-case letters, digits and hyphens
+    /// Name of the plugin and its folder: lower-case letters, digits and hyphens
     pub(crate) name: String,
 
-    /// What it begins as
+    /// What the project starts from
     #[arg(long, value_enum, default_value = "filter")]
     pub(crate) kind: PluginKind,
 }
@@ -195,9 +195,9 @@ pub(crate) struct PluginOptions {
 /// What a new plugin begins as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PluginKind {
-    /// Refuses by a header, and marks what passes
+    /// Refuses requests by a header and marks the others
     Filter,
-    /// Asks a service who brings a token
+    /// Verifies tokens by asking a service
     Auth,
     /// Watches and changes the bytes of TCP connections
     L4,
@@ -206,15 +206,15 @@ pub(crate) enum PluginKind {
 /// Which schema is printed.
 #[derive(Debug, Args)]
 pub(crate) struct SchemaOptions {
-    /// The file that it describes
+    /// The kind of file to describe
     #[arg(value_enum, default_value = "gateway")]
     pub(crate) of: SchemaOf,
 
-    /// The configuration whose `plugin_dir` holds the modules; a plugin's `config` is then judged by its module's schema
+    /// The configuration whose `plugin_dir` holds the modules; the schema then covers each plugin's `config`
     #[arg(long, short, value_name = "FILE", conflicts_with = "plugin_dir")]
     pub(crate) config: Option<PathBuf>,
 
-    /// The folder of the modules itself
+    /// The folder that holds the modules
     #[arg(long, value_name = "FOLDER")]
     pub(crate) plugin_dir: Option<PathBuf>,
 }
@@ -231,7 +231,7 @@ pub(crate) enum SchemaOf {
 /// Where the configuration is.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigOptions {
-    /// The configuration file; relative paths in it start at its folder
+    /// The configuration file; relative paths in it are relative to its folder
     #[arg(long, short, value_name = "FILE", default_value = "gateway.json")]
     pub(crate) config: PathBuf,
 }
@@ -242,11 +242,11 @@ pub(crate) struct ServeOptions {
     #[command(flatten)]
     pub(crate) config: ConfigOptions,
 
-    /// Write the access log to stdout, stderr or a file, whatever the configuration says
+    /// Write the access log to stdout, stderr or a file, instead of where the configuration says
     #[arg(long, value_name = "WHERE")]
     pub(crate) access_log: Option<AccessLogPath>,
 
-    /// Log every call of every plugin to the host, for development; PUT /api/trace does that for chosen requests
+    /// Log every host call of every plugin, for development; for chosen requests, use PUT /api/trace
     #[arg(long)]
     pub(crate) trace_calls: bool,
 }
@@ -254,11 +254,11 @@ pub(crate) struct ServeOptions {
 /// Which module, and how it is shown.
 #[derive(Debug, Args)]
 pub(crate) struct InspectOptions {
-    /// The module's file
+    /// The module file
     #[arg(value_name = "MODULE.wasm")]
     pub(crate) module: PathBuf,
 
-    /// As JSON, the schema of its configuration included
+    /// Print JSON, including the configuration schema
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -266,11 +266,11 @@ pub(crate) struct InspectOptions {
 /// How the demo upstream listens and who it says it is.
 #[derive(Debug, Args)]
 pub(crate) struct EchoOptions {
-    /// The address to listen on; port 0 takes a free one, which the log tells
+    /// The address to listen on; with port 0, a free port that the log shows
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
     pub(crate) listen: SocketAddr,
 
-    /// The name it answers with, to tell two of them apart
+    /// The name in its responses, to tell two of them apart
     #[arg(long, default_value = "echo")]
     pub(crate) name: String,
 }

@@ -87,7 +87,7 @@ async fn accept(listener: TcpListener, name: Arc<str>) {
             Ok((stream, _)) => stream,
             Err(error) => {
                 // Out of descriptors, most likely: the ones in use will come back.
-                warn!("accept: {error}");
+                warn!("accept failed: {error}");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }

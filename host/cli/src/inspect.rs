@@ -41,14 +41,14 @@ impl Display for Readable<'_> {
         row(
             out,
             "memory",
-            format_args!("{} at its start", kib(module.initial_memory)),
+            format_args!("{} at the start", kib(module.initial_memory)),
         )?;
         list(out, "callbacks", &module.callbacks)?;
         list(out, "imports", &module.imports)?;
         match (&module.manifest, &module.manifest_error) {
             (Some(manifest), _) => described(out, manifest),
-            (None, Some(error)) => write!(out, "  {:<13} cannot be used: {error}", "manifest"),
-            (None, None) => write!(out, "  {:<13} none: the module says nothing about itself", "manifest"),
+            (None, Some(error)) => write!(out, "  {:<13} unusable: {error}", "manifest"),
+            (None, None) => write!(out, "  {:<13} none: the module does not describe itself", "manifest"),
         }
     }
 }

@@ -14,7 +14,7 @@ pub(crate) fn start(format: LogFormat, usual: LevelFilter) -> Result<()> {
         .with_default_directive(usual.into())
         .from_env()
         // Each level of this error says the same again, so only the first is kept.
-        .map_err(|error| anyhow!("RUST_LOG cannot be read: {error}; an example: info,lockgate_gateway=debug"))?;
+        .map_err(|error| anyhow!("RUST_LOG is invalid: {error}; example: info,lockgate_gateway=debug"))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr);

@@ -21,16 +21,17 @@ pub(crate) fn new(options: NewOptions) -> Result<Outcome> {
     let folder = parent.join(&plugin.name);
     if folder.exists() {
         bail!(
-            "{} is there already, and nothing was changed; another name makes another folder",
+            "{} exists already; nothing was changed. Choose another name",
             plugin.name
         );
     }
     // Made aside and renamed: what is there under the name is complete.
     let aside = parent.join(format!(".{}.new-{}", plugin.name, std::process::id()));
-    let made = fill(&aside, &plugin).and_then(|()| fs::rename(&aside, &folder).context("it cannot be put in place"));
+    let made = fill(&aside, &plugin)
+        .and_then(|()| fs::rename(&aside, &folder).context("the folder cannot be renamed into place"));
     if let Err(error) = made {
         let _ = fs::remove_dir_all(&aside);
-        return Err(error.context(format!("{} cannot be made", plugin.name)));
+        return Err(error.context(format!("{} cannot be created", plugin.name)));
     }
     let name = &plugin.name;
     print(format_args!(
@@ -71,11 +72,11 @@ fn check_name(name: &str) -> Result<()> {
         && name.len() <= 64;
     if !is_shaped {
         bail!(
-            "\"{name}\" cannot be a plugin's name: lower-case letters, digits and single hyphens, a letter first, at most 64"
+            "\"{name}\" is not a plugin name: use lower-case letters, digits and single hyphens, a letter first, at most 64"
         );
     }
     if TAKEN.split(' ').any(|word| word == name) {
-        bail!("\"{name}\" means something to Rust or cargo; another name is needed");
+        bail!("\"{name}\" is reserved by Rust or cargo; choose another name");
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ pub(crate) fn schema(options: &SchemaOptions) -> Result<Outcome> {
         (SchemaOf::Gateway, None) => lockgate_config::schema(),
         (SchemaOf::Gateway, Some(folder)) => {
             let modules = lockgate_modules::schemas(&folder)
-                .with_context(|| format!("{}: a folder of .wasm files is wanted", folder.display()))?;
+                .with_context(|| format!("{} is not a readable folder", folder.display()))?;
             lockgate_config::schema_with(&modules)
         }
     };

@@ -22,15 +22,15 @@ pub(crate) fn test(options: TestOptions) -> Result<Outcome> {
     }
     if let Some(stray) = files.iter().find(|file| is_module(file)) {
         usage(format!(
-            "{}: one module at most, before the cases files",
+            "{}: give at most one module, before the cases files",
             stray.display()
         ));
     }
     if files.is_empty() {
-        usage("no cases file; an example: lockgate test demo.wasm cases.json");
+        usage("no cases file given; example: lockgate test demo.wasm cases.json");
     }
     if let Some(module) = module.as_ref().filter(|module| !module.is_file()) {
-        anyhow::bail!("{}: there is no such file; build the plugin first", module.display());
+        anyhow::bail!("{}: the file does not exist; build the plugin first", module.display());
     }
     let mut runner = Runner::new(Options {
         module,
@@ -60,7 +60,7 @@ pub(crate) fn test(options: TestOptions) -> Result<Outcome> {
         fs::write(path, junit(&results)).with_context(|| format!("{} cannot be written", path.display()))?;
     }
     if results.iter().all(|result| result.cases.is_empty()) && outcome == Outcome::Right {
-        print("no case was run: none has a name that the filter lets through")?;
+        print("no case was run: --filter matches no name")?;
         return Ok(Outcome::Wrong);
     }
     Ok(outcome)

@@ -29,7 +29,7 @@ pub enum AddressError {
     #[error("{0:?} is a URL; an endpoint is HOST:PORT, such as \"127.0.0.1:9001\"")]
     Url(String),
     /// No port, or one that is not within 1–65535.
-    #[error("{0:?} has no port within 1-65535; an endpoint is HOST:PORT, such as \"127.0.0.1:9001\"")]
+    #[error("{0:?} has no port from 1 to 65535; an endpoint is HOST:PORT, such as \"127.0.0.1:9001\"")]
     Port(String),
     /// The host is neither an IP address nor a host name (RFC 1123).
     #[error("{0:?} has no valid host; an endpoint is HOST:PORT, such as \"127.0.0.1:9001\" or \"[::1]:9001\"")]
@@ -116,7 +116,7 @@ impl JsonSchema for Address {
         json_schema!({
             "type": "string",
             "pattern": "^[^/\\s]+:[0-9]{1,5}$",
-            "description": "HOST:PORT; the host is an IP address (IPv6 in brackets) or a name that is looked up when connecting.",
+            "description": "HOST:PORT. The host is an IP address (IPv6 in brackets), or a name that is resolved when connecting.",
             "examples": ["127.0.0.1:9001", "[::1]:9001", "orders.internal:8080"],
         })
     }

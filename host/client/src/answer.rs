@@ -48,16 +48,16 @@ pub(crate) fn parse(bytes: &[u8], bodiless: bool) -> Result<Option<Head>, &'stat
     let length = match outcome {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
-        Err(httparse::Error::TooManyHeaders) => return Err("more headers than are taken"),
-        Err(_) => return Err("its head is not HTTP/1"),
+        Err(httparse::Error::TooManyHeaders) => return Err("too many headers"),
+        Err(_) => return Err("the header section is not HTTP/1"),
     };
     if !has_whole_line_ends(&bytes[..length], parsed.headers) {
-        return Err("a line of its head does not end in CR and LF, or does not begin it");
+        return Err("a line of the header section does not end in CR and LF, or precedes the status line");
     }
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
-    let status = status.ok_or("no such status")?;
+    let status = status.ok_or("invalid status")?;
     if status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err("it switches protocols, unasked");
+        return Err("101 without an upgrade in the request");
     }
 
     // One allocation carries all values, and outlives the buffer that they came in.
@@ -65,13 +65,13 @@ pub(crate) fn parse(bytes: &[u8], bodiless: bool) -> Result<Option<Head>, &'stat
     let mut lengths = Lengths::new(parsed.version == Some(1));
     let mut headers = HeaderMap::with_capacity(parsed.headers.len());
     for field in parsed.headers.iter() {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| "a header's name is too long")?;
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| "header name too long")?;
         if lengths.note(&name, field.value)? == Note::Obeyed {
             continue;
         }
         let start = field.value.as_ptr() as usize - bytes.as_ptr() as usize;
         let value = text.slice(start..start + field.value.len());
-        let value = HeaderValue::from_maybe_shared(value).map_err(|_| "a header's value is not one")?;
+        let value = HeaderValue::from_maybe_shared(value).map_err(|_| "invalid header value")?;
         headers.append(name, value);
     }
     Ok(Some(Head {
@@ -130,7 +130,7 @@ impl Lengths {
             if self.length.is_some() {
                 return Err("more than one content-length");
             }
-            self.length = Some(number(value).ok_or("a content-length that is no number")?);
+            self.length = Some(number(value).ok_or("content-length is not a number")?);
         } else if *name == TRANSFER_ENCODING {
             if self.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
                 return Err("a transfer-encoding other than chunked");

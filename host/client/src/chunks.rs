@@ -96,12 +96,12 @@ impl Chunks {
             (State::SizeReturn, b'\n') => Ok(self.end_size()),
             (State::DataEnd, b'\r') => Ok(State::DataReturn),
             (State::DataReturn, b'\n') => Ok(State::Size),
-            _ => Err("a chunk is not framed as one"),
+            _ => Err("invalid chunk framing"),
         }
     }
 
     fn add(&mut self, digit: u8) -> Result<State, &'static str> {
-        let value = char::from(digit).to_digit(16).ok_or("a chunk's size is no number")?;
+        let value = char::from(digit).to_digit(16).ok_or("a chunk size is not a number")?;
         if self.digits == MOST_DIGITS {
             return Err("a chunk's size has too many digits");
         }
@@ -153,7 +153,7 @@ impl Chunks {
                     let name = HeaderName::from_bytes(field.name.as_bytes());
                     let value = HeaderValue::from_bytes(field.value);
                     let (Ok(name), Ok(value)) = (name, value) else {
-                        return Err("a trailer is not one");
+                        return Err("invalid trailer");
                     };
                     trailers.append(name, value);
                 }

@@ -56,7 +56,7 @@ pub enum SendError {
         attempts: u32,
     },
     /// Making a connection, name lookup included, took longer than `connect_timeout`.
-    #[error("connecting to {address} took too long")]
+    #[error("connecting to {address} timed out")]
     ConnectTimeout {
         /// The endpoint that was tried last.
         address: Address,
@@ -64,7 +64,7 @@ pub enum SendError {
         attempts: u32,
     },
     /// The connection was closed or broke before an answer's head had come.
-    #[error("{peer} closed the connection before it answered")]
+    #[error("{peer} closed the connection before its response")]
     Closed {
         /// The endpoint's address.
         peer: SocketAddr,
@@ -74,7 +74,7 @@ pub enum SendError {
         attempts: u32,
     },
     /// What came back is not an HTTP/1 answer that can be passed on.
-    #[error("{peer} gave a malformed answer: {reason}")]
+    #[error("malformed response from {peer}: {reason}")]
     Protocol {
         /// The endpoint's address.
         peer: SocketAddr,

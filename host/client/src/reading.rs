@@ -53,7 +53,7 @@ impl Reading {
             self.searched = 0;
             self.provisional += 1;
             if self.provisional > MOST_PROVISIONAL {
-                return Err("one provisional answer after the other");
+                return Err("too many interim responses");
             }
             if incoming.is_empty() {
                 return Ok(None);
@@ -61,7 +61,7 @@ impl Reading {
         }
         self.searched = incoming.len();
         if self.searched > LONGEST_HEAD {
-            return Err("its head is longer than 64 KiB");
+            return Err("the header section is longer than 64 KiB");
         }
         Ok(None)
     }

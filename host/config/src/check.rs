@@ -48,7 +48,7 @@ pub(crate) fn check(root: &Node, surroundings: &Surroundings<'_>, problems: &mut
     if let Some(first) = plugins.models.first().filter(|_| root.find("/plugin_dir").is_none()) {
         problems.push(
             Problem::told(Pointer::root(), "the key \"plugin_dir\" is missing")
-                .expected("the folder of the plugins' modules")
+                .expected("the folder that holds the plugins' modules")
                 .hint(format!("{} needs it: \"plugin_dir\": \"plugins\"", first.pointer))
                 .around(),
         );
@@ -81,14 +81,11 @@ fn plugin_dir(root: &Node, surroundings: &Surroundings<'_>, problems: &mut Probl
         Ok(found) if found.is_dir() => {}
         Ok(_) => problems.push(Problem::unfit(
             Pointer::root().key("plugin_dir"),
-            "a folder, and this is a file",
+            "a folder, not a file",
         )),
         Err(error) => problems.push(
-            Problem::unfit(
-                Pointer::root().key("plugin_dir"),
-                format!("a folder that can be read: {error}"),
-            )
-            .hint("relative paths start at the folder of the configuration file"),
+            Problem::unfit(Pointer::root().key("plugin_dir"), format!("a readable folder: {error}"))
+                .hint("relative paths start at the folder of the configuration file"),
         ),
     }
     Some(folder)

@@ -33,42 +33,42 @@ pub(crate) use routes::{Match, Rewrite, Route, ValueCondition, ValueMatch};
     reason = "sections are read one by one, so that a mistake in one does not hide those in another"
 )]
 pub(crate) struct Gateway {
-    /// Where this schema is, for editors. Lockgate ignores it.
+    /// Path of the JSON Schema, for editors. Lockgate ignores it.
     #[serde(rename = "$schema")]
     schema: Option<String>,
-    /// Number of data workers, each with a thread of its own; absent: one per core.
+    /// Number of worker threads. Absent: one per core.
     #[schemars(range(min = 1, max = 1024))]
     workers: Option<usize>,
-    /// The folder of plugin modules: NAME.wasm is the module NAME. Files that appear or change there are taken up at once.
+    /// Folder of plugin modules: `NAME.wasm` is the module `NAME`. New and changed files are loaded at once.
     #[schemars(example = &"plugins", length(min = 1))]
     plugin_dir: Option<String>,
-    /// The admin API and metrics; absent: there are none.
+    /// The admin API and metrics. Absent: none.
     admin: Option<Admin>,
-    /// Where requests come in, by name.
+    /// Sockets that accept clients, by name.
     #[schemars(extend("minProperties" = 1))]
     listeners: BTreeMap<String, Listener>,
-    /// Where requests go, by name.
+    /// Groups of endpoints that requests go to, by name.
     #[serde(default)]
     upstreams: BTreeMap<String, UpstreamSettings>,
-    /// Modules with their configuration, by the name that chains call them.
+    /// Modules with their configuration, by the name that chains use.
     #[serde(default)]
     plugins: BTreeMap<String, Plugin>,
-    /// Lists of plugins, by the name that routes call them.
+    /// Lists of plugins, by the name that routes use.
     #[serde(default)]
     chains: BTreeMap<String, Vec<plugins::Step>>,
-    /// Runs before the route's chain, also for requests that match no route: a chain's name, or a list of plugins.
+    /// Chain that runs before the route's chain, also for requests that match no route: a chain's name, or a list of plugins.
     global_chain: Option<Chain>,
-    /// Which requests go where. Absent, with one upstream: everything goes there.
+    /// Which requests go to which upstream. May be absent with a single upstream, which then gets every request.
     routes: Option<Vec<Route>>,
-    /// The access log: a JSON line per request; absent: there is none.
+    /// The access log, one JSON line per request. Absent: none.
     access_log: Option<AccessLog>,
-    /// How long open requests may take to end after SIGTERM.
+    /// Time that open requests have to end after SIGTERM.
     #[serde(default = "drain_timeout")]
     drain_timeout: Period,
-    /// Bounds of the response cache that plugins share.
+    /// Limits of the response cache, which all plugins share.
     #[serde(default)]
     cache: CacheSettings,
-    /// Whose modules are run; absent: anybody's that lie in `plugin_dir`.
+    /// Required signatures of modules. Absent: modules in `plugin_dir` need no signature.
     #[serde(default)]
     signatures: SignatureSettings,
 }
@@ -84,48 +84,48 @@ pub(crate) struct Admin {
     /// IP address and port.
     #[schemars(required, example = &"127.0.0.1:9900")]
     pub(crate) listen: Option<String>,
-    /// What `Authorization: Bearer` must carry; absent: everything but health and metrics is answered on loopback only.
+    /// Bearer token that requests must carry. Absent: health and metrics answer everyone, the rest answers loopback only.
     #[schemars(example = &"${env:LOCKGATE_ADMIN_TOKEN}")]
     pub(crate) token: Option<String>,
 }
 
-/// A socket that takes requests.
+/// A socket that accepts clients.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Listener {
-    /// IP address and port; port 0 asks the system for a free one.
+    /// IP address and port to listen on. Port 0: a free port that the system chooses.
     #[schemars(required, example = &"0.0.0.0:8080", example = &"[::]:8080")]
     pub(crate) listen: Option<String>,
-    /// What is spoken.
+    /// Protocol of the clients.
     #[serde(default)]
     pub(crate) protocol: Protocol,
-    /// TLS with these certificates; absent: in the clear.
+    /// TLS settings. Absent: no TLS.
     pub(crate) tls: Option<Tls>,
-    /// Networks whose `X-Forwarded-*` and `X-Request-Id` headers are believed, as CIDRs.
+    /// Networks of trusted proxies, as CIDRs. Only their `X-Forwarded-*` and `X-Request-Id` headers are used.
     #[serde(default)]
     #[schemars(example = ["10.0.0.0/8"])]
     pub(crate) trusted_proxies: Vec<String>,
-    /// Whether paths with `%2F`, `%5C`, `%00`, double encoding or backslashes are refused or kept.
+    /// Handling of paths that contain `%2F`, `%5C`, `%00`, a double encoding or a backslash.
     #[serde(default)]
     pub(crate) escaped_slashes: EscapedSlashes,
-    /// What a client may use up.
+    /// Limits for clients of this listener.
     #[serde(default)]
     pub(crate) limits: ListenerLimits,
-    /// Only for protocol `tcp`: where the bytes go.
+    /// Only for protocol `tcp`: the upstream to connect to.
     pub(crate) upstream: Option<String>,
     /// Only for protocol `tcp`: the plugins that see the bytes.
     #[expect(dead_code, reason = "chains are read from the tree, item by item")]
     pub(crate) chain: Option<Chain>,
 }
 
-/// What a listener speaks.
+/// Protocol of a listener's clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Protocol {
-    /// HTTP/1.1 and HTTP/2, told apart by the first bytes or by ALPN.
+    /// HTTP/1.1 and HTTP/2, distinguished by ALPN or the first bytes.
     #[default]
     Http,
-    /// Any bytes, passed on between client and upstream; plugins of the listener's chain see them both ways.
+    /// A byte stream between client and upstream. The plugins of the listener's chain see both directions.
     Tcp,
 }
 
@@ -133,26 +133,26 @@ pub(crate) enum Protocol {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Tls {
-    /// Chosen by the name that the client asks for (SNI); the first serves everyone else.
+    /// Certificates, chosen by the client's server name (SNI). The first one is the default.
     #[schemars(required, length(min = 1))]
     pub(crate) certificates: Option<Vec<Certificate>>,
-    /// PEM file of the authorities that clients' certificates must come from; a changed one holds for the next handshake. Absent:
-    /// clients are not asked for a certificate.
+    /// PEM file of the authorities that may issue client certificates. A changed file applies from the next handshake.
+    /// Absent: clients are not asked for a certificate.
     #[schemars(example = &"clients.pem", length(min = 1))]
     pub(crate) client_ca: Option<String>,
-    /// Only with `client_ca`: whether a client may do without a certificate. One that it shows must be good either way.
+    /// Only with `client_ca`: whether a client certificate is required. A certificate that is shown must always be valid.
     #[serde(default)]
     pub(crate) client_certificates: ClientCertificates,
 }
 
-/// PEM files; a changed one is served to the next handshake.
+/// PEM files. A changed file applies from the next handshake.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Certificate {
     /// The certificate chain, the server's own certificate first.
     #[schemars(required, example = &"api.pem", length(min = 1))]
     pub(crate) cert: Option<String>,
-    /// Its private key.
+    /// Private key of the certificate.
     #[schemars(required, example = &"api.key", length(min = 1))]
     pub(crate) key: Option<String>,
 }
@@ -161,7 +161,7 @@ pub(crate) struct Certificate {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AccessLog {
-    /// `stdout`, `stderr`, or a file that is appended to, and opened anew on SIGHUP.
+    /// `stdout`, `stderr` or a file. The file is appended to, and reopened on SIGHUP.
     #[schemars(required, example = &"stdout", example = &"access.log", length(min = 1))]
     pub(crate) path: Option<String>,
 }

@@ -9,12 +9,12 @@ use lockgate_units::Period;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Whose modules are run: signatures over the bytes of a module's file.
+/// Signatures of module files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SignatureSettings {
     /// Ed25519 public keys in PEM, by name, as `openssl pkey -pubout` writes them: `"release": "${file:release.pub}"`. The signature of
-    /// `NAME.wasm` lies beside it, as `NAME.wasm.sig`: its 64 bytes, or Base64 of them.
+    /// `NAME.wasm` is the file `NAME.wasm.sig` beside it: 64 bytes, or their Base64.
     pub keys: BTreeMap<String, String>,
     /// Whether every plugin's module must be signed with one of these keys.
     pub required: bool,

@@ -100,7 +100,7 @@ impl Pass<'_> {
             }
             value.push_str(&rest[..at]);
             let (inside, after) = rest[at + 2..].split_once('}').ok_or_else(|| {
-                Problem::unfit(here.clone(), "a closing brace behind \"${\"").hint("a plain \"${\" is written \"$${\"")
+                Problem::unfit(here.clone(), "\"}\" after \"${\"").hint("for a literal \"${\", write \"$${\"")
             })?;
             value.push_str(&self.source(inside, here)?);
             replaced = true;
@@ -120,7 +120,7 @@ impl Pass<'_> {
             Some(("file", path)) => self.file(path, here),
             _ => {
                 Err(Problem::unfit(here.clone(), "${env:NAME} or ${file:PATH}")
-                    .hint("a plain \"${\" is written \"$${\""))
+                    .hint("for a literal \"${\", write \"$${\""))
             }
         }
     }
@@ -130,12 +130,12 @@ impl Pass<'_> {
         if !is_name(name) {
             return Err(Problem::unfit(
                 here.clone(),
-                "the name of an environment variable behind \"env:\"",
+                "the name of an environment variable after \"env:\"",
             ));
         }
         let value = (self.surroundings.variable)(name).ok_or_else(|| {
             Problem::told(here.clone(), format!("the environment variable {name} is not set"))
-                .hint(format!("start the gateway with {name} in its environment"))
+                .hint(format!("set {name} in the gateway's environment"))
         })?;
         value
             .into_string()
@@ -144,7 +144,7 @@ impl Pass<'_> {
 
     fn file(&mut self, written: &str, here: &Pointer) -> Result<String, Problem> {
         if written.is_empty() {
-            return Err(Problem::unfit(here.clone(), "the path of a file behind \"file:\""));
+            return Err(Problem::unfit(here.clone(), "a file path after \"file:\""));
         }
         let path = self.surroundings.path(written);
         let read = read_small(&path);
@@ -161,9 +161,7 @@ fn read_small(path: &Path) -> Result<String, String> {
     let cannot = |error: std::io::Error| format!("cannot be read: {error}");
     let size = fs::metadata(path).map_err(cannot)?.len();
     if size > MAX_FILE_BYTES {
-        return Err(format!(
-            "has {size} bytes, more than the {MAX_FILE_BYTES} that fit into a string"
-        ));
+        return Err(format!("has {size} bytes, more than the maximum of {MAX_FILE_BYTES}"));
     }
     let mut text = String::from_utf8(fs::read(path).map_err(cannot)?).map_err(|_| "is not UTF-8".to_owned())?;
     if text.ends_with('\n') {
@@ -230,7 +228,7 @@ mod tests {
             (1, ["/b ", "gone.txt cannot be read"]),
             (2, ["/c ", "${env:NAME} or ${file:PATH}"]),
             (3, ["/d ", "${env:NAME} or ${file:PATH}"]),
-            (4, ["/e ", "a closing brace"]),
+            (4, ["/e ", "after"]),
             (5, ["/f ", "is not UTF-8"]),
             (6, ["/g ", "the name of an environment variable"]),
         ] {

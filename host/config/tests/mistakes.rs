@@ -74,7 +74,7 @@ fn six_mistakes_in_one_file_are_six_errors() {
   ]
 }"#;
     let expected = r#"gateway.json:2:37: /listeners/web/listen: found "localhost:8080", expected an IP address and port, like "127.0.0.1:8080" or "[::]:8080"
-  help: names are not looked up: "127.0.0.1:8080"
+  help: host names are not resolved here; write "127.0.0.1:8080"
 gateway.json:2:55: /listeners/web/protocl: unknown key "protocl", expected "chain", "escaped_slashes", "limits", "listen", "protocol", "tls", "trusted_proxies" or "upstream"
   help: did you mean "protocol"?
 gateway.json:4:63: /upstreams/orders/balance: found "round-robin", expected one of "round_robin", "random"
@@ -120,8 +120,8 @@ fn several_upstreams_without_routes_are_a_question() {
   "upstreams": { "a": { "endpoints": ["127.0.0.1:1"] }, "b": { "endpoints": ["127.0.0.1:2"] } } }"#;
     assert_eq!(
         told(text),
-        "gateway.json:1:1: the key \"routes\" is missing, and there are 2 upstreams, expected routes that say which \
-         requests go to which\n  help: only with a single upstream everything goes there"
+        "gateway.json:1:1: the key \"routes\" is missing, and there are 2 upstreams, expected routes that assign \
+         requests to upstreams\n  help: \"routes\" may be omitted only with a single upstream"
     );
 }
 

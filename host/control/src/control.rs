@@ -58,13 +58,9 @@ impl RunError {
 /// What to do about an address that cannot be had.
 fn way_out(reason: &std::io::Error) -> &'static str {
     match reason.kind() {
-        std::io::ErrorKind::AddrInUse => "\n  help: another process listens there; `ss -ltnp` shows which",
-        std::io::ErrorKind::AddrNotAvailable => {
-            "\n  help: no interface of this machine has that address; 0.0.0.0 is all of them"
-        }
-        std::io::ErrorKind::PermissionDenied => {
-            "\n  help: ports below 1024 are for root, and for who has CAP_NET_BIND_SERVICE"
-        }
+        std::io::ErrorKind::AddrInUse => "\n  help: another process uses this port; `ss -ltnp` shows which one",
+        std::io::ErrorKind::AddrNotAvailable => "\n  help: no interface has this address; 0.0.0.0 means all of them",
+        std::io::ErrorKind::PermissionDenied => "\n  help: ports below 1024 need root or CAP_NET_BIND_SERVICE",
         _ => "",
     }
 }
@@ -191,7 +187,7 @@ impl Control {
                 self.registry.reloads(ReloadResult::Success);
             }
             Err(reason) => {
-                tracing::error!("reload refused, the configuration before keeps serving:\n{reason}");
+                tracing::error!("reload refused, the previous configuration stays in use:\n{reason}");
                 self.registry.reloads(ReloadResult::Failure);
             }
         }
@@ -299,7 +295,7 @@ impl Control {
         }
         for worker in self.workers {
             if worker.thread.join().is_err() {
-                tracing::error!("a worker ended in a panic");
+                tracing::error!("worker panicked");
             }
         }
     }
@@ -335,7 +331,7 @@ fn bind(listener: &Listener, is_ours: bool, sockets: &mut [Vec<NewSocket>]) -> R
 fn warn_of_fixed(before: Option<&Snapshot>, next: &Snapshot) {
     let Some(before) = before else { return };
     if before.model.workers != next.model.workers {
-        tracing::warn!("\"workers\" takes effect at the next start");
+        tracing::warn!("change of \"workers\" takes effect at the next start");
     }
     let admin = |snapshot: &Snapshot| {
         snapshot
@@ -345,12 +341,12 @@ fn warn_of_fixed(before: Option<&Snapshot>, next: &Snapshot) {
             .map(|admin| (admin.listen, admin.token.clone()))
     };
     if admin(before) != admin(next) {
-        tracing::warn!("\"admin\" takes effect at the next start");
+        tracing::warn!("change of \"admin\" takes effect at the next start");
     }
     if before.model.access_log != next.model.access_log {
-        tracing::warn!("\"access_log\" takes effect at the next start");
+        tracing::warn!("change of \"access_log\" takes effect at the next start");
     }
     if before.model.cache != next.model.cache {
-        tracing::warn!("\"cache\" takes effect at the next start");
+        tracing::warn!("change of \"cache\" takes effect at the next start");
     }
 }

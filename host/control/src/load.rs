@@ -252,7 +252,7 @@ impl Loader {
         let unfit = plugin_config::by_schema(&model.pointer, &model.module, &module, document);
         let suited = match unfit.first() {
             None => uses.suit(&module),
-            Some(first) => Err(format!("the plugin's configuration does not fit it: {first}")),
+            Some(first) => Err(format!("it does not accept the plugin's configuration: {first}")),
         };
         match suited.and_then(|()| self.link(model, module)) {
             Ok(plugin) => Ok(Arc::new(LoadedPlugin {
@@ -262,7 +262,7 @@ impl Loader {
             })),
             Err(reason) => match serving {
                 Some(serving) => {
-                    tracing::error!(plugin = %model.name, module = %model.module, "the new module is not taken, the one before keeps serving: {reason}");
+                    tracing::error!(plugin = %model.name, module = %model.module, "new module refused, the previous one stays in use: {reason}");
                     self.modules.reject(&model.module, reason);
                     Ok(serving.clone())
                 }
@@ -311,7 +311,7 @@ impl Loader {
     fn what_is_there(&self) -> String {
         let names: Vec<&str> = self.modules.names().collect();
         match names.len() {
-            0 => "plugin_dir holds no .wasm file: build the plugin, and copy it there".to_owned(),
+            0 => "plugin_dir holds no .wasm file; build the plugin and copy it there".to_owned(),
             1..=SHOWN_NAMES => format!("plugin_dir holds {}", names.join(", ")),
             more => format!(
                 "plugin_dir holds {} and {} more",

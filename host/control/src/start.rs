@@ -115,7 +115,7 @@ where
     S: FnOnce(TcpListener, Handle, watch::Receiver<()>) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
-    let signals = Signals::new().map_err(RunError::system("signals cannot be taken"))?;
+    let signals = Signals::new().map_err(RunError::system("signal handlers cannot be installed"))?;
     let mut loader = Loader::new(engine()?);
     let outcome = loader.load(&options.config).map_err(RunError::Config)?;
     let model = &outcome.snapshot.model;
@@ -148,7 +148,7 @@ where
     let workers = (0..count)
         .map(|index| worker::spawn(index, &registry, shared.clone()))
         .collect::<Result<Vec<_>, _>>()
-        .map_err(RunError::system("a worker cannot start"))?;
+        .map_err(RunError::system("worker failed to start"))?;
     let mut control = Control::new(options.config, loader, workers, registry, handle);
     control.start(outcome).await?;
     tracing::info!(workers = count, "ready");
@@ -167,7 +167,7 @@ pub(crate) fn engine() -> Result<Engine, lockgate_sandbox::EngineError> {
         cache_dir: Some(folder),
     })
     .or_else(|error| {
-        tracing::warn!("modules are compiled at every start: {error}");
+        tracing::warn!("no compile cache, modules are compiled at every start: {error}");
         Engine::new(EngineSettings { cache_dir: None })
     })
 }

@@ -90,7 +90,7 @@ impl Watch {
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| match event {
             // The receiver is gone when the process is ending.
             Ok(event) => drop(sender.send(event)),
-            Err(error) => tracing::warn!(%error, "watching files"),
+            Err(error) => tracing::warn!(%error, "file watcher failed"),
         })?;
         Ok(Self {
             watcher,
@@ -131,7 +131,7 @@ impl Watch {
                 match self.watcher.watch(&folder, RecursiveMode::NonRecursive) {
                     Ok(()) => is_new = true,
                     Err(error) => {
-                        tracing::warn!(folder = %folder.display(), %error, "changes here will be seen on SIGHUP only");
+                        tracing::warn!(folder = %folder.display(), %error, "folder cannot be watched; changes in it need a SIGHUP");
                     }
                 }
             }

@@ -65,7 +65,7 @@ pub(crate) async fn accept(station: Rc<Station>, name: Arc<str>, socket: StdList
             Some(Ok((stream, peer))) => admit(&station, &name, stream, peer),
             Some(Err(error)) if is_of_the_peer(&error) => {}
             Some(Err(error)) => {
-                tracing::warn!(listener = &*name, %error, "cannot accept connections for now");
+                tracing::warn!(listener = &*name, %error, "accept failed; trying again");
                 tokio::time::sleep(REST).await;
             }
         }

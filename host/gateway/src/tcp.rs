@@ -220,7 +220,7 @@ impl Arrival<'_> {
                 tracing::warn!(
                     listener = &*self.connection.listener,
                     upstream = &**upstream.name(),
-                    "closed a connection: {error}"
+                    "connection closed: {error}"
                 );
                 Err(Ending::of_dialling(&error))
             }

@@ -80,7 +80,7 @@ pub fn spawn(index: usize, registry: &Registry, shared: Shared) -> io::Result<Wo
         .name(format!("worker-{index}"))
         .spawn(move || match runtime() {
             Ok(runtime) => runtime.block_on(run(orders, &registry, shared)),
-            Err(error) => tracing::error!(%error, "a worker cannot start"),
+            Err(error) => tracing::error!(%error, "worker failed to start"),
         })?;
     Ok(Worker { commands, thread })
 }
@@ -159,7 +159,10 @@ async fn drain(station: &Rc<Station>, doors: Doors, limit: Duration) {
     }
     let left = station.ward.census();
     if left > 0 {
-        tracing::warn!(connections = left, "drain limit reached; closing what is still open");
+        tracing::warn!(
+            connections = left,
+            "drain_timeout reached; closing the remaining connections"
+        );
         station.ward.tell_all(Order::Close);
         tokio::task::yield_now().await;
     }

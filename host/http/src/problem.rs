@@ -81,16 +81,16 @@ impl Problem {
         match self {
             Self::Malformed(what) => what.detail(),
             Self::NoRoute => "No route matches this request.",
-            Self::RequestTimeout => "The request took too long to arrive.",
+            Self::RequestTimeout => "The request did not arrive in time.",
             Self::BodyTooLarge => "The request body is larger than allowed.",
             Self::TargetTooLong => "The request target is longer than allowed.",
             Self::HeadersTooLarge => "The header section is larger than allowed.",
-            Self::UpstreamFailed => "The upstream did not answer.",
-            Self::UpstreamMalformed => "The upstream's answer could not be understood.",
-            Self::ResponseTooLarge => "The upstream's answer is larger than a plugin may keep.",
+            Self::UpstreamFailed => "The upstream connection failed.",
+            Self::UpstreamMalformed => "The upstream's response is malformed.",
+            Self::ResponseTooLarge => "The upstream's response is larger than a plugin may buffer.",
             Self::NoEndpoint => "The upstream has no endpoint available.",
-            Self::PluginFailed => "A plugin failed, and its requests are denied.",
-            Self::UpstreamTimeout => "The upstream did not answer in time.",
+            Self::PluginFailed => "A plugin failed, so the request is denied.",
+            Self::UpstreamTimeout => "The upstream did not respond in time.",
         }
     }
 }

@@ -4,23 +4,23 @@ use lockgate_units::{Period, Size};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What one listener lets a client use up.
+/// Limits for clients of one listener.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ListenerLimits {
-    /// Most bytes of a request's head: request line and headers together. More: 431.
+    /// Maximum size of a request's header section, request line included. Larger: 431.
     pub header_bytes: Size,
-    /// Most header fields in a request. More: 431.
+    /// Maximum number of header fields in a request. More: 431.
     #[schemars(range(min = 1, max = 10_000))]
     pub headers: usize,
-    /// Longest time from the first byte of a request's head to its last. Longer: 408.
+    /// Maximum time from the first to the last byte of a request's header section. Longer: 408.
     pub header_timeout: Period,
-    /// Longest time that a connection may be open without a request. With protocol `tcp`: without a byte in either direction, and
-    /// an hour unless it is said.
+    /// Maximum time that a connection may be open without a request. With protocol `tcp`: without a byte in either direction,
+    /// with a default of one hour.
     pub idle_timeout: Period,
-    /// Most bytes of a request's body; absent: as many as the client sends. More: 413.
+    /// Maximum size of a request body. Larger: 413. Absent: no limit.
     pub body: Option<Size>,
-    /// Most connections that are open at once, over all workers. More are closed at once.
+    /// Maximum number of open connections, over all workers. Further ones are closed at once.
     #[schemars(range(min = 1))]
     pub connections: usize,
 }
@@ -38,13 +38,13 @@ impl Default for ListenerLimits {
     }
 }
 
-/// What happens to a request whose path holds `%2F`, `%5C`, `%00`, a double encoding or a backslash.
+/// Handling of a request whose path contains `%2F`, `%5C`, `%00`, a double encoding or a backslash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EscapedSlashes {
-    /// 400, as upstreams do not agree on what such a path means.
+    /// The request is refused with 400, because upstreams disagree on what such a path means.
     #[default]
     Reject,
-    /// They are kept as they are, and matched as the bytes that they are.
+    /// The path stays as it is and is matched byte by byte.
     Keep,
 }

@@ -28,7 +28,7 @@ pub fn decode<T: DeserializeOwned>(node: &Node, here: &Pointer) -> Result<T, Pro
         match place {
             Some(node) if !node.is_secret() => Problem::told(pointer, error.message),
             _ => Problem::unfit(pointer, "another value")
-                .hint("it is put in from the environment or a file, so it is not shown"),
+                .hint("the value comes from the environment or a file and is not shown"),
         }
     })
 }

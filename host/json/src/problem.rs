@@ -63,7 +63,7 @@ impl Problem {
     ) -> Problem {
         let mut names = known.clone().into_iter().peekable();
         let expected = match names.peek() {
-            None => format!("the name of {what}, and there is none"),
+            None => format!("the name of {what}; none is defined"),
             Some(_) => format!("the name of {what}: {}", diagnostic::listed(names)),
         };
         Problem::unfit(pointer, expected).hinted(diagnostic::did_you_mean(name, known))

@@ -85,8 +85,8 @@ impl Reader<'_> {
             let node = self.value(&inside, depth + 1)?;
             match names.insert(name.clone()) {
                 false => self.problems.push(
-                    Problem::told(inside, format!("the key \"{name}\" stands twice in one object"))
-                        .hint("keep one of the two: which one would count is a guess")
+                    Problem::told(inside, format!("duplicate key \"{name}\""))
+                        .hint("remove one of the two")
                         .at_byte(at),
                 ),
                 true => members.push(Member { name, at, node }),
@@ -134,12 +134,12 @@ impl Reader<'_> {
     fn in_list(&self, opened: usize, close: u8, expected: &str, fresh: bool) -> Problem {
         let problem = self.cursor.unexpected(expected);
         if self.cursor.peek() == Some(close) && !fresh {
-            return problem.hint("JSON allows no comma before a closing bracket: remove it");
+            return problem.hint("remove the comma before the closing bracket");
         }
         if self.cursor.peek().is_none() {
             let line = self.cursor.text[..opened].matches('\n').count() + 1;
             let bracket = char::from(self.cursor.text.as_bytes()[opened]);
-            return problem.hint(format!("the \"{bracket}\" of line {line} is not closed"));
+            return problem.hint(format!("the \"{bracket}\" in line {line} is not closed"));
         }
         problem
     }

@@ -101,7 +101,7 @@ impl<'a> Validator<'a> {
             return;
         }
         match schema {
-            Json::Bool(false) => out.push(Problem::unfit(here.clone(), "nothing at this place")),
+            Json::Bool(false) => out.push(Problem::unfit(here.clone(), "no value here")),
             Json::Object(rules) if self.spend() => {
                 self.depth += 1;
                 self.apply(node, schema, rules, here, out);

@@ -101,7 +101,7 @@ impl Modules {
             if !self.present.contains_key(name) && !file.removed {
                 file.removed = true;
                 file.stamps = None;
-                tracing::warn!(module = %name, "module file removed; plugins that use it keep serving");
+                tracing::warn!(module = %name, "module file removed; plugins keep using the loaded module");
             }
         }
         Ok(())
@@ -202,7 +202,7 @@ impl Modules {
                 file.newest = Some(candidate);
             }
             Err(error) => {
-                tracing::error!(module = name, file = %path.display(), "module not taken: {error}");
+                tracing::error!(module = name, file = %path.display(), "module refused: {error}");
                 self.refusals += 1;
                 file.error = Some(error);
                 file.newest = None;
@@ -225,7 +225,7 @@ fn tell(name: &str, module: &Module) {
     if let Some(error) = module.manifest_error() {
         tracing::warn!(
             module = name,
-            "its section {} is left aside: {error}",
+            "its section {} is ignored: {error}",
             lockgate_sandbox::manifest::SECTION
         );
     }
@@ -273,7 +273,9 @@ fn read(path: &Path, stamps: &io::Result<Stamps>) -> Result<Vec<u8>, String> {
         .map_err(|error| format!("the file cannot be read: {error}"))?;
     let bytes = stamps.module.bytes;
     if bytes > MAX_BYTES {
-        return Err(format!("the file has {bytes} bytes, and {MAX_BYTES} is the most"));
+        return Err(format!(
+            "the file has {bytes} bytes, more than the maximum of {MAX_BYTES}"
+        ));
     }
     fs::read(path).map_err(|error| format!("the file cannot be read: {error}"))
 }

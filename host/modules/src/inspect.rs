@@ -139,7 +139,7 @@ pub fn schemas(folder: &Path) -> io::Result<BTreeMap<String, Value>> {
 fn read(file: &Path) -> io::Result<Vec<u8>> {
     let bytes = fs::metadata(file)?.len();
     if bytes > MAX_BYTES {
-        let message = format!("the file has {bytes} bytes, and {MAX_BYTES} is the most");
+        let message = format!("the file has {bytes} bytes, more than the maximum of {MAX_BYTES}");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     fs::read(file)

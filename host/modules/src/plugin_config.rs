@@ -16,7 +16,7 @@ pub fn by_schema(pointer: &str, name: &str, module: &Module, document: &Document
         return Vec::new();
     };
     document.judge(pointer, schema).unwrap_or_else(|| {
-        tracing::warn!(module = %name, "the schema of its configuration asks for too much work and is left aside");
+        tracing::warn!(module = %name, "configuration schema ignored: checking against it takes too much work");
         Vec::new()
     })
 }
@@ -30,11 +30,11 @@ pub fn by_plugin(model: &PluginModel, document: &Document, reason: &str) -> Diag
     let pointer = format!("{}/config/{place}", model.pointer);
     if document.is_secret(&pointer) {
         // It may well repeat what it found.
-        let told = format!("module \"{}\" refuses the value", model.module);
-        let hint = "it is put in from the environment or a file, so that neither it nor the reason is shown";
+        let told = format!("module \"{}\" refuses this value", model.module);
+        let hint = "the value comes from the environment or a file; neither it nor the reason is shown";
         return document.diagnostic(&pointer, told, None, Some(hint.to_owned()));
     }
-    let told = format!("module \"{}\" refuses it: {message}", model.module);
+    let told = format!("module \"{}\" refuses this value: {message}", model.module);
     document.diagnostic(&pointer, told, None, None)
 }
 
@@ -51,7 +51,10 @@ pub fn not_granted(model: &PluginModel, module: &Module, document: &Document) ->
     };
     let remark = |lacking: String| {
         let pointer = format!("{}/capabilities", model.pointer);
-        let told = format!("module \"{}\" asks for {lacking}, which is not granted", model.module);
+        let told = format!(
+            "module \"{}\" asks for {lacking}, which \"capabilities\" does not grant",
+            model.module
+        );
         document.diagnostic(&pointer, told, None, None)
     };
     manifest.lacking(&granted).into_iter().map(remark).collect()
@@ -74,7 +77,7 @@ pub fn unknown_functions(pointer: &str, document: &Document) -> Vec<Diagnostic> 
         let near = lockgate_json::nearest(name, lockgate_foreign::names());
         document.diagnostic(
             &format!("{pointer}/{index}"),
-            format!("\"{name}\" is no function that plugins can call here"),
+            format!("\"{name}\" is not a foreign function of this gateway"),
             Some(lockgate_foreign::names().collect::<Vec<_>>().join(", ")),
             near.map(|near| format!("did you mean \"{near}\"?")),
         )

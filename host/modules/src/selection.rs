@@ -7,7 +7,7 @@ use lockgate_sandbox::Module;
 use crate::files::{Candidate, Modules};
 
 /// Why there is no module where there is no file of its name.
-pub const ABSENT: &str = "there is no such file";
+pub const ABSENT: &str = "the file does not exist";
 
 /// The module that a plugin should run. If that is not what the file holds, the reason is told and kept.
 ///
@@ -29,7 +29,7 @@ pub fn choose(modules: &mut Modules, model: &PluginModel) -> Result<Module, Stri
     };
     let untold = refused.filter(|reason| file.error.as_ref() != Some(reason));
     if let Some(reason) = untold {
-        tracing::error!(plugin = %model.name, module = %model.module, "the new module is not taken, the one before keeps serving: {reason}");
+        tracing::error!(plugin = %model.name, module = %model.module, "new module refused, the previous one stays in use: {reason}");
         modules.reject(&model.module, reason);
     }
     Ok(proven)
@@ -38,7 +38,9 @@ pub fn choose(modules: &mut Modules, model: &PluginModel) -> Result<Module, Stri
 fn accepts(model: &PluginModel, candidate: &Candidate) -> Result<(), String> {
     let sha256 = candidate.module.sha256();
     if model.sha256.as_deref().is_some_and(|pinned| pinned != sha256) {
-        return Err(format!("its sha256 is {sha256}, which is not the pinned one"));
+        return Err(format!(
+            "its SHA-256 is {sha256}, which differs from the pinned \"sha256\""
+        ));
     }
     let signers = model.signers.as_deref();
     signers.map_or(Ok(()), |signers| candidate.signed.check(signers))

@@ -67,10 +67,10 @@ impl Signed {
         let names = || signers.iter().map(|key| &*key.name).collect::<Vec<_>>().join(", ");
         match self {
             Self::By(key) if signers.iter().any(|signer| signer.key == *key) => Ok(()),
-            Self::By(_) => Err(format!("it is signed with another key than {}", names())),
-            Self::Wrong => Err(format!("its signature is not one that {} made of these bytes", names())),
+            Self::By(_) => Err(format!("it is signed with a key other than {}", names())),
+            Self::Wrong => Err(format!("its signature (.wasm.sig) does not verify with {}", names())),
             Self::Not => Err(format!(
-                "it is not signed: there is no .wasm.sig beside it, made with {}",
+                "it is not signed: the file .wasm.sig beside it is missing; accepted keys: {}",
                 names()
             )),
         }

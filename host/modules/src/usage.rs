@@ -40,15 +40,15 @@ impl Uses {
     fn suit_hooks(self, hooks: Hooks) -> Result<(), String> {
         if self.connections && hooks.speaks_http() && !hooks.speaks_tcp() {
             return Err(
-                "it stands in the chain of a tcp listener and has callbacks for requests only: it would let \
-                        every connection pass, unseen"
+                "it is in the chain of a TCP listener and has callbacks for HTTP requests only: it would let \
+                        every connection pass unchecked"
                     .to_owned(),
             );
         }
         if self.requests && hooks.speaks_tcp() && !hooks.speaks_http() {
             return Err(
-                "it stands in a chain for requests and has callbacks for TCP connections only: it would let \
-                        every request pass, unseen"
+                "it is in a chain for HTTP requests and has callbacks for TCP connections only: it would let \
+                        every request pass unchecked"
                     .to_owned(),
             );
         }

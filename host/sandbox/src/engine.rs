@@ -104,7 +104,7 @@ impl Engine {
         if let Some(cache) = &self.0.cache {
             match code.serialize() {
                 Ok(artefact) => cache.store(key, &artefact),
-                Err(error) => tracing::warn!(%error, "a compilation could not be put into bytes"),
+                Err(error) => tracing::warn!(%error, "compiled module cannot be serialised"),
             }
         }
         Ok(code)

@@ -103,10 +103,10 @@ pub enum LoadError {
     #[error("the module exports {}", .0.join("; "))]
     Signatures(Vec<String>),
     /// Imports that this host does not offer, each as `module.name`, or with the wrong type.
-    #[error("the module imports what this host does not offer: {}", .0.join(", "))]
+    #[error("the module imports functions that this gateway does not have: {}", .0.join(", "))]
     Imports(Vec<String>),
     /// The module needs more memory at its start than it may have.
-    #[error("the module starts with {needed} bytes of memory, and its limit is {limit}")]
+    #[error("the module's initial memory is {needed} bytes, more than limits.memory, {limit}")]
     Memory {
         /// Bytes that the module declares.
         needed: u64,
@@ -130,7 +130,7 @@ fn seen(exports: &[String]) -> String {
     if exports.is_empty() {
         String::new()
     } else {
-        format!(" (but {})", exports.join(", "))
+        format!(" (it exports {})", exports.join(", "))
     }
 }
 

@@ -124,9 +124,7 @@ fn refuse(state: &mut State, call: HostCall) -> Status {
     state.refuse(Refusal::CapabilityHostCall);
     if !state.told.has(call) {
         state.told = state.told.with(call);
-        state.note(format_args!(
-            "capabilities.host_calls does not name this call, so it is refused"
-        ));
+        state.note(format_args!("capabilities.host_calls does not allow this call"));
     }
     call.accepted().refusal()
 }

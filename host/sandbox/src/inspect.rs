@@ -174,7 +174,7 @@ fn mismatch(name: &str, params: usize, returns: bool, found: &ExternType) -> Str
             let arrow = if results.is_empty() { "" } else { " -> " };
             format!("({}){arrow}{results}", list(func.params().collect()))
         }
-        _ => "something that is no function".to_owned(),
+        _ => "something other than a function".to_owned(),
     };
     format!(
         "{name} as {found} instead of ({}){result}",

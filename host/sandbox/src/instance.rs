@@ -145,24 +145,29 @@ impl Instance {
         let (kind, message) = match why {
             Expulsion::CpuTime => {
                 let milliseconds = limits.request_deadline.duration().as_millis();
-                let message = format!("the request took more than {milliseconds} ms of CPU time in all its callbacks");
+                let message = format!(
+                    "the request used more than {milliseconds} ms of CPU time (limits.request_deadline) over all its callbacks"
+                );
                 (FailureKind::Deadline, message)
             }
             Expulsion::HeaderGrowth => (
                 FailureKind::LimitExceeded,
                 format!(
-                    "the request's headers would grow by more than limits.header_growth, {}",
+                    "the headers written for this request would exceed limits.header_growth, {}",
                     limits.header_growth
                 ),
             ),
             Expulsion::BodyGrowth => (
                 FailureKind::LimitExceeded,
-                format!("the body would grow past limits.body_growth, {}", limits.body_growth),
+                format!(
+                    "the body that the plugin enlarges would exceed limits.body_growth, {}",
+                    limits.body_growth
+                ),
             ),
             Expulsion::LocalResponse => (
                 FailureKind::LimitExceeded,
                 format!(
-                    "its own answer would be larger than limits.local_response, {}",
+                    "the plugin's local response would exceed limits.local_response, {}",
                     limits.local_response
                 ),
             ),
@@ -279,7 +284,7 @@ impl Instance {
             .print
             .unwrap_or_else(|| suspects.fingerprint(&context.exchange.borrow().request));
         if suspects.accuse(print, self.outside.now()) {
-            tracing::error!(plugin = %self.plugin.name(), "the same request has ended two VMs; it is kept from the plugin for a while");
+            tracing::error!(plugin = %self.plugin.name(), "request blocked: it has ended two VMs of this plugin");
             self.outside.vm_event(&self.plugin, VmEvent::RequestBlocked);
         }
     }
@@ -363,7 +368,7 @@ impl Instance {
     }
 
     fn lost(&self) -> Failure {
-        self.failure(FailureKind::VmFailed, "the VM failed meanwhile".to_owned())
+        self.failure(FailureKind::VmFailed, "the VM of this stream has failed".to_owned())
     }
 }
 

@@ -46,10 +46,10 @@ pub struct Manifest {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
     /// The section is there more than once.
-    #[error("the section is there {0} times")]
+    #[error("the section appears {0} times")]
     Repeated(usize),
     /// It is longer than [`MAX_BYTES`].
-    #[error("it has {0} bytes, and {MAX_BYTES} is the most")]
+    #[error("it has {0} bytes, more than the maximum of {MAX_BYTES}")]
     Large(usize),
     /// It is not the JSON that it should be.
     #[error("{0}")]
@@ -113,7 +113,7 @@ impl Manifest {
             return Err(ManifestError::Deep("capabilities"));
         }
         let Value::Object(capabilities) = capabilities else {
-            return Err(ManifestError::Malformed("capabilities is no object".to_owned()));
+            return Err(ManifestError::Malformed("capabilities is not an object".to_owned()));
         };
         Ok(Self {
             name: written.name.map(short),

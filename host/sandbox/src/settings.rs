@@ -8,40 +8,41 @@ use serde::{Deserialize, Serialize};
 
 use crate::calls::CallSet;
 
-/// What a plugin may use up.
+/// Limits of a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// CPU time of one callback. A callback that goes past it is stopped and counts as a failure.
+    /// Maximum CPU time of one callback. A callback that exceeds it is stopped and counts as a failure.
     pub deadline: Period,
-    /// CPU time of all callbacks of one request together. Past it the plugin is through with this request, as if it had failed;
-    /// its VM lives on.
+    /// Maximum CPU time of all callbacks of one request together. When it is exceeded, the plugin counts as failed for this request.
+    /// Its VM stays in use.
     pub request_deadline: Period,
-    /// CPU time of starting: initialisation, `vm_start` and `configure` together.
+    /// Maximum CPU time of a VM's start: initialisation, `vm_start` and `configure` together.
     pub start_deadline: Period,
-    /// Linear memory of one VM. A guest that asks for more is refused by its `memory.grow`.
+    /// Maximum linear memory of one VM. A `memory.grow` beyond it fails.
     pub memory: Size,
-    /// Linear memory past which a VM is relieved: new requests get a fresh one, and the old one goes when its last request has
-    /// ended. Absent, three quarters of `memory`. What a plugin keeps in its memory is lost with the VM.
+    /// Linear memory above which a VM is replaced: new requests get a new VM, and the old one ends with its last request. State in
+    /// the VM's memory is lost. Absent: three quarters of `memory`.
     pub soft_memory: Option<Size>,
-    /// Body bytes kept while the plugin pauses, per stream and direction. Past it, a request is answered 413, a response 502.
+    /// Maximum body bytes buffered while the plugin pauses, per stream and direction. Larger request bodies get a 413, larger response
+    /// bodies a 502.
     pub body: Size,
-    /// HTTP callouts of one VM that may be under way at a time.
+    /// Maximum number of callouts in progress, per VM.
     pub callouts: u32,
-    /// The same for one request.
+    /// Maximum number of callouts in progress, per request.
     pub callouts_per_request: u32,
-    /// Log lines that one VM may write per second; what goes past is dropped, and the number of dropped lines told.
+    /// Maximum log lines per second, per VM. Further lines are dropped, and their number is logged.
     pub log_lines: u32,
-    /// Bytes of log that one VM may write per second; the same happens to what goes past.
+    /// Maximum log bytes per second, per VM. Further lines are dropped, and their number is logged.
     pub log_bytes: Size,
-    /// Shortest period of the VM's timer; a shorter one is made this long.
+    /// Minimum tick period of a VM. A shorter period is raised to this one.
     pub tick: Period,
-    /// Bytes of names and values that may be written into the header maps of one request, by all plugins together, before this
-    /// one writes no more. A plugin that wants more is through with the request, as if it had failed.
+    /// Maximum bytes of header names and values written in one request, by all plugins together. A plugin whose write exceeds it
+    /// counts as failed for this request.
     pub header_growth: Size,
-    /// Bytes up to which a body may be made larger by the plugin; the same happens when it wants more.
+    /// Maximum size of a body that the plugin enlarges. A plugin whose write exceeds it counts as failed for this request.
     pub body_growth: Size,
-    /// Bytes of the body of an answer that the plugin gives itself; the same happens when it wants more.
+    /// Maximum body size of a local response. A plugin that exceeds it counts as failed for this request.
     pub local_response: Size,
 }
 
@@ -75,45 +76,45 @@ impl Limits {
     }
 }
 
-/// What happens to a request whose plugin failed.
+/// Handling of a request whose plugin failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnError {
-    /// The request is answered 503.
+    /// The request gets a 503.
     #[default]
     Deny,
-    /// The request goes on as if the plugin were not there.
+    /// The request continues without the plugin.
     Bypass,
 }
 
-/// Who shares a VM.
+/// Which streams share a VM.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Isolation {
-    /// All streams of a worker run in one VM, each in a context of its own.
+    /// All streams of a worker share one VM, each with its own context.
     #[default]
     Shared,
-    /// Every stream gets a fresh VM: nothing can leak from one request to the next. Costs some microseconds a request.
+    /// Every stream has its own VM. No state can leak between requests. It costs some microseconds per request.
     Stream,
 }
 
-/// Allow-lists. What is absent is not restricted; an empty list allows nothing.
+/// Allow-lists of a plugin. An absent list restricts nothing; an empty list allows nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Capabilities {
-    /// Host calls by their ABI name, with or without `proxy_`, as in `"get_header_map_value"`. Logging and the clock are always
-    /// allowed. A refused call answers as if the thing were absent, is counted, and is logged once.
+    /// Host calls that the plugin may make, by ABI name with or without `proxy_`: `"get_header_map_value"`. Logging and the clock are
+    /// always allowed. A refused call returns the status of something absent, is counted, and is logged once.
     pub host_calls: Option<Vec<String>>,
-    /// Upstreams that `http_call` may go to.
+    /// Upstreams that HTTP and gRPC callouts may go to.
     pub upstreams: Option<Vec<String>>,
-    /// Headers and trailers that may be seen and changed, in lower case, pseudo-headers included; `"x-*"` stands for all
-    /// that start so.
+    /// Headers and trailers that the plugin may read and change, in lower case, pseudo-headers included. `"x-*"` allows all names with
+    /// this prefix.
     pub headers: Option<Vec<String>>,
-    /// Of those, the ones that may be changed; written alike.
+    /// Headers and trailers that the plugin may change, a subset of `headers`. `"x-*"` allows all names with this prefix.
     pub write_headers: Option<Vec<String>>,
-    /// Properties that may be set, by their dotted names, as in `"lockgate.upstream"`; `"auth.*"` stands for all that start so.
+    /// Properties that the plugin may set, by dotted name: `"lockgate.upstream"`. `"auth.*"` allows all names with this prefix.
     pub write_properties: Option<Vec<String>>,
-    /// Functions of `call_foreign_function` that may be called; `"lockgate.*"` stands for all that start so.
+    /// Foreign functions that the plugin may call. `"lockgate.*"` allows all names with this prefix.
     pub foreign_functions: Option<Vec<String>>,
 }
 

@@ -348,9 +348,7 @@ impl State {
             Verdict::Drop => return self.refuse(Refusal::Log),
             Verdict::Pass { dropped: 0 } => {}
             Verdict::Pass { dropped } => {
-                let told = format!(
-                    "{dropped} log lines were dropped: more than limits.log_lines or limits.log_bytes per second"
-                );
+                let told = format!("{dropped} log lines dropped: limits.log_lines or limits.log_bytes exceeded");
                 self.outside.log(&self.plugin, LogLevel::Warn, &told);
             }
         }

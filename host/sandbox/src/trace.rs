@@ -92,7 +92,7 @@ impl CallTrace {
                 target: "trace", plugin, phase, context, request_id, status, us = took.as_micros() as u64, "{call}"
             ),
             MOST_LINES => tracing::info!(
-                target: "trace", plugin, phase, context, request_id, "the request makes more than {MOST_LINES} calls; the others are not shown"
+                target: "trace", plugin, phase, context, request_id, "more than {MOST_LINES} calls in this request; the rest is not shown"
             ),
             _ => {}
         }

@@ -36,7 +36,7 @@ pub(crate) fn examine(error: &Error, state: &State) -> Autopsy {
     let said = if tail.is_empty() {
         String::new()
     } else {
-        format!("; it had logged: {tail}")
+        format!("; last log lines: {tail}")
     };
     let message = format!(
         "{what} in {} at {function}, last host call: {}{said}",
@@ -56,7 +56,7 @@ fn cause(error: &Error, state: &State) -> (FailureKind, String) {
         let milliseconds = state.budget.limit().as_millis();
         return (
             FailureKind::Deadline,
-            format!("stopped after more than {milliseconds} ms of CPU time"),
+            format!("stopped: more than {milliseconds} ms of CPU time"),
         );
     }
     if let Some(Exit(code)) = error.downcast_ref::<Exit>() {
@@ -67,7 +67,7 @@ fn cause(error: &Error, state: &State) -> (FailureKind, String) {
     if state.cap.refused {
         return (
             FailureKind::Memory,
-            format!("{what}, after more memory than limits.memory was refused"),
+            format!("{what}, after limits.memory had refused it more memory"),
         );
     }
     (FailureKind::Trap, what)

@@ -167,7 +167,7 @@ impl Vm {
         }
         let print = self.suspects.fingerprint(&exchange.borrow().request);
         if self.suspects.shuns(print, self.outside.now()) {
-            let message = "the request has ended two VMs, and is kept from the plugin for a while".to_owned();
+            let message = "the request is blocked: it has ended two VMs of this plugin".to_owned();
             return Err(self.refused(FailureKind::PoisonRequest, message));
         }
         Ok(Some(print))
@@ -229,7 +229,7 @@ impl Vm {
             Ok(fresh) => {
                 let fresh = Hold::new(fresh);
                 let (streams, memory) = (self.record.streams.get(), old.memory_bytes());
-                tracing::info!(plugin = %self.plugin.name(), memory, streams, "the VM has outgrown limits.soft_memory; a fresh one takes new requests");
+                tracing::info!(plugin = %self.plugin.name(), memory, streams, "VM above limits.soft_memory; new requests get a new VM");
                 self.outside.vm_event(&self.plugin, VmEvent::Recycled);
                 // Ending an instance runs its guest, and that may come back here: nothing is borrowed any more.
                 let before = self.current.replace(Some(fresh.clone()));
@@ -251,12 +251,12 @@ impl Vm {
         if passed {
             instance.set_life(Life::Serving);
             if self.quarantined.replace(false) {
-                tracing::warn!(plugin = %self.plugin.name(), "the plugin serves again after a quarantine");
+                tracing::warn!(plugin = %self.plugin.name(), "plugin released from quarantine");
                 self.outside.vm_event(&self.plugin, VmEvent::Released);
             }
             return Ok(instance);
         }
-        let message = "it is in quarantine, and another request is trying it".to_owned();
+        let message = "the plugin is in quarantine, and another request is trying it".to_owned();
         Err(self.refused(FailureKind::Unavailable, message))
     }
 
@@ -270,13 +270,13 @@ impl Vm {
         }
         let quarantined = self.backoff.borrow().is_quarantined();
         if quarantined && !self.quarantined.replace(true) {
-            tracing::error!(plugin = %self.plugin.name(), "the plugin keeps failing and is in quarantine: one request at a time tries it");
+            tracing::error!(plugin = %self.plugin.name(), "plugin quarantined after repeated failures: one request at a time tries it");
             self.outside.vm_event(&self.plugin, VmEvent::Quarantined);
         }
         if let Some(wait) = self.backoff.borrow().wait(self.outside.now()) {
             let last = self.record.last_failure.borrow().clone().unwrap_or_default();
             let message = format!(
-                "not started again for another {} ms, as it failed: {last}",
+                "no new VM for another {} ms after repeated failures: {last}",
                 wait.as_millis()
             );
             return Err(self.refused(FailureKind::Unavailable, message));

@@ -10,9 +10,9 @@ use crate::{CacheLimits, StoreSettings};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CacheSettings {
-    /// Most bytes that all entries take together, heads included.
+    /// Maximum size of all entries together, headers included.
     pub bytes: Size,
-    /// Largest body that is kept.
+    /// Maximum size of a cached body.
     pub max_entry: Size,
 }
 

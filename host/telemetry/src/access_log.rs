@@ -86,7 +86,7 @@ impl Drop for AccessLog {
         if let Some(writer) = self.writer.take() {
             self.inbox.ask_end(writer.thread());
             if writer.join().is_err() {
-                tracing::error!("the access log's writer ended in a panic");
+                tracing::error!("access log writer panicked");
             }
         }
     }

@@ -190,7 +190,7 @@ impl TraceSwitch {
         let active = self.latest.load();
         let active = active.as_deref()?;
         if clock::now() >= active.ends {
-            tracing::info!("host calls are no longer logged: the time of the trace is over");
+            tracing::info!("host call trace off: its duration has passed");
             self.end();
             return None;
         }

@@ -73,7 +73,7 @@ impl TlsError {
 fn unread(error: &pem::Error) -> String {
     match error {
         pem::Error::NoItemsFound => {
-            "it holds nothing of the kind, expected PEM: -----BEGIN CERTIFICATE----- or -----BEGIN PRIVATE KEY-----"
+            "no certificate or key found, expected PEM: -----BEGIN CERTIFICATE----- or -----BEGIN PRIVATE KEY-----"
                 .to_owned()
         }
         other => other.to_string(),
@@ -83,7 +83,8 @@ fn unread(error: &pem::Error) -> String {
 fn unfit(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InconsistentKeys(_) => {
-            "the key is not the certificate's; of several certificates the server's own comes first".to_owned()
+            "the key does not match the certificate; the server's own certificate must come first in the file"
+                .to_owned()
         }
         other => other.to_string(),
     }

@@ -47,6 +47,6 @@ pub enum ClientCertificates {
     /// The handshake fails without one.
     #[default]
     Required,
-    /// It may come without; plugins see the property `connection.mtls`.
+    /// The client may connect without one. Plugins see the property `connection.mtls`.
     Optional,
 }

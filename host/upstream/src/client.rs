@@ -322,7 +322,7 @@ fn explain_multiplexed<B>(failure: MultiplexFailure<B>, peer: SocketAddr) -> Sen
     match failure {
         MultiplexFailure::Unsent(_) => SendError::Protocol {
             peer,
-            reason: "its connections end as soon as they are open",
+            reason: "its connections close as soon as they are open",
             attempts: 1,
         },
         MultiplexFailure::Failed(error) if error.is_user() => SendError::RequestBody(Box::new(error)),

@@ -16,11 +16,11 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// One upstream: where requests go, and how.
+/// A group of endpoints that requests go to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamSettings {
-    /// The servers that answer, in the order of balancing.
+    /// Endpoints of the upstream, in the order of balancing.
     #[schemars(length(min = 1))]
     pub endpoints: Vec<EndpointSettings>,
     /// How an endpoint is chosen for a request.
@@ -29,20 +29,20 @@ pub struct UpstreamSettings {
     /// The `Host` that the upstream sees.
     #[serde(default)]
     pub host: HostPolicy,
-    /// What is spoken to the endpoints.
+    /// Protocol of the endpoints.
     #[serde(default)]
     pub protocol: Protocol,
-    /// How many requests one HTTP/2 connection carries at once before there is another, per endpoint and worker.
+    /// Maximum concurrent requests on one HTTP/2 connection. More open another connection, per endpoint and worker.
     #[serde(default = "max_streams")]
     #[schemars(range(min = 1))]
     pub max_streams: NonZeroUsize,
-    /// How long making a connection may take, name lookup included, before the next endpoint is tried.
+    /// Maximum time to connect, name lookup included. After it, the next endpoint is tried.
     #[serde(default = "connect_timeout")]
     pub connect_timeout: Period,
-    /// How long an unused connection is kept for reuse.
+    /// Time that an unused connection is kept for reuse.
     #[serde(default = "idle_timeout")]
     pub idle_timeout: Period,
-    /// How many unused connections are kept, per endpoint and worker; 0 means a new connection for every request.
+    /// Maximum unused connections, per endpoint and worker. 0: a new connection for every request.
     #[serde(default = "max_idle")]
     pub max_idle: usize,
 }
@@ -82,11 +82,11 @@ impl UpstreamSettings {
 /// One server of an upstream: `"HOST:PORT"`, or an object with a weight and labels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EndpointSettings {
-    /// Where it listens.
+    /// Address of the endpoint.
     pub address: Address,
-    /// Its share of the requests, relative to the others.
+    /// Weight of the endpoint, relative to the others. 0: no requests.
     pub weight: Weight,
-    /// Free names and values by which endpoints can be chosen.
+    /// Labels of the endpoint, by which it can be selected.
     pub labels: BTreeMap<String, String>,
 }
 
@@ -105,12 +105,12 @@ impl EndpointSettings {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct EndpointObject {
-    /// Where it listens: HOST:PORT.
+    /// Address of the endpoint: HOST:PORT.
     address: Address,
-    /// Its share of the requests, relative to the others.
+    /// Weight of the endpoint, relative to the others. 0: no requests.
     #[serde(default)]
     weight: Weight,
-    /// Free names and values by which endpoints can be chosen.
+    /// Labels of the endpoint, by which it can be selected.
     #[serde(default)]
     labels: BTreeMap<String, String>,
 }
@@ -162,11 +162,11 @@ impl JsonSchema for EndpointSettings {
     }
 }
 
-/// How an endpoint is chosen for a request. Weights are honoured by all of them.
+/// How an endpoint is chosen for a request. All algorithms use the weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Balance {
-    /// In turn, heavier endpoints more often and evenly spread; exact over every cycle and across workers.
+    /// In turn, in proportion to the weights and evenly spread. Exact over every cycle and across workers.
     #[default]
     RoundRobin,
     /// At random.
@@ -216,7 +216,7 @@ impl JsonSchema for Weight {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "integer", "minimum": 0, "maximum": Self::MAX, "default": 1,
-            "description": "Share of the requests, relative to the other endpoints; 0 means none.",
+            "description": "A whole number from 0 to 1000.",
         })
     }
 }
@@ -248,7 +248,7 @@ impl<'de> Deserialize<'de> for HostPolicy {
             name => match (name.parse::<Authority>(), HeaderValue::from_str(name)) {
                 (Ok(authority), Ok(value)) if !authority.as_str().contains('@') => Ok(Self::Name(value)),
                 _ => Err(D::Error::custom(format_args!(
-                    "{name:?} is no host; expected \"pass\", \"endpoint\" or a name"
+                    "{name:?} is not a host name; expected \"pass\", \"endpoint\" or a name"
                 ))),
             },
         }

@@ -53,7 +53,7 @@ impl Player<'_> {
         let wants_upstream = turn.upstream.is_some() || turn.end == of_upstream || turn.reset == of_upstream;
         match &mut line.upstream {
             None if wants_upstream => {
-                let what = "nobody has connected to the upstream yet, so it can send nothing";
+                let what = "the upstream has no connection yet, so it can send nothing";
                 return self.mismatch(Some(number), absent(here, what));
             }
             Some((_, upstream)) => {
@@ -155,7 +155,7 @@ fn absent(here: &str, found: &str) -> Mismatch {
     Mismatch {
         pointer: here.to_owned(),
         what: "upstream".to_owned(),
-        expected: "to be connected to".to_owned(),
+        expected: "a connection".to_owned(),
         found: found.to_owned(),
         ..Mismatch::default()
     }

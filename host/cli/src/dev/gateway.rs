@@ -31,7 +31,7 @@ pub(super) struct Gateway(Group);
 impl Gateway {
     /// Starts one. All it says is told.
     pub(super) fn start(config: &Path, calls: Calls, tell: impl Fn(Heard) + Clone + Send + 'static) -> Result<Self> {
-        let binary = std::env::current_exe().context("where this binary lies")?;
+        let binary = std::env::current_exe().context("the path of this binary cannot be found")?;
         let mut command = Command::new(binary);
         command
             .args(["run", "--log-format", "json", "--access-log", "stdout", "--config"])

@@ -27,7 +27,7 @@ impl Package {
         let manifest = folder.join("Cargo.toml");
         let manifest = manifest.canonicalize().with_context(|| {
             format!(
-                "{}: a plugin's folder is wanted; lockgate new plugin NAME makes one",
+                "{} is not a plugin's folder; create one with lockgate new plugin NAME",
                 manifest.display()
             )
         })?;
@@ -44,7 +44,7 @@ impl Package {
         let library = targets.find(|target| target.crate_types.iter().any(|kind| kind == "cdylib"));
         let Some(library) = library else {
             bail!(
-                "{}: no plugin: [lib] with crate-type = [\"cdylib\"] is what makes a module",
+                "{} does not build a module: it needs [lib] with crate-type = [\"cdylib\"]",
                 manifest.display()
             );
         };

@@ -85,7 +85,7 @@ fn plan(config: PathBuf, model: &Model, package: &Package) -> Result<Plan> {
     own.dedup();
     let Some(folder) = model.plugin_dir.as_ref().filter(|_| !own.is_empty()) else {
         bail!(
-            "{}: no plugin has \"module\": \"{}\"; name it there, or serve it alone with --listen",
+            "{} has no plugin with \"module\": \"{}\"; add one, or run the plugin alone with --listen",
             config.display(),
             package.stem()
         );

@@ -171,11 +171,11 @@ impl Session {
     fn built(&mut self, status: ExitStatus, took: Duration) -> Result<()> {
         if !status.success() {
             let before = match (&self.built, &self.goal) {
-                (None, _) => "nothing is served yet",
-                (Some(_), Goal::Serve(_)) => "the module before keeps serving",
+                (None, _) => "nothing is running yet",
+                (Some(_), Goal::Serve(_)) => "the previous module stays in use",
                 (Some(_), Goal::Copy(_)) => "nothing was copied",
             };
-            print(format_args!("not built; {before}"))?;
+            print(format_args!("build failed; {before}"))?;
             self.hint_target()?;
             return Ok(());
         }
@@ -185,7 +185,7 @@ impl Session {
             "built {}.wasm, {} KiB{}, in {:.1} s",
             self.package.stem(),
             module.len().div_ceil(1024),
-            if is_new { "" } else { ", as before" },
+            if is_new { "" } else { ", unchanged" },
             took.as_secs_f32()
         ))?;
         self.built = Some(module);
@@ -200,7 +200,7 @@ impl Session {
         if !wasm::has_target(&self.package.folder) {
             let target = wasm::TARGET;
             print(format_args!(
-                "rustc has no {target}: rustup target add {target}; without rustup, see the end of the plugin's README.md"
+                "the target {target} is missing: rustup target add {target} (without rustup: see the end of the plugin's README.md)"
             ))?;
         }
         Ok(())
@@ -230,7 +230,7 @@ impl Session {
         };
         let plan = match source.plan(&self.package) {
             Ok(plan) => plan,
-            Err(error) => return Ok(print(format_args!("{error:#}\nnot served; mend it and save"))?),
+            Err(error) => return Ok(print(format_args!("{error:#}\nnot running; fix it and save"))?),
         };
         plan.copies
             .iter()
@@ -258,7 +258,7 @@ impl Session {
         self.tests = None;
         let number = self.next();
         let sender = self.sender.clone();
-        let mut command = Command::new(std::env::current_exe().context("where this binary lies")?);
+        let mut command = Command::new(std::env::current_exe().context("the path of this binary cannot be found")?);
         command
             .current_dir(&self.package.folder)
             .arg("test")
@@ -294,7 +294,7 @@ impl Session {
                 self.gateway = None;
                 let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
                 Ok(print(format_args!(
-                    "the gateway has ended ({status}); it begins again when something is saved"
+                    "the gateway has exited ({status}); the next save starts it again"
                 ))?)
             }
         }
@@ -335,7 +335,7 @@ impl Session {
                 print(format_args!("  curl -i http://{address}{}", plan.path))?;
             }
         }
-        print("\nEach save is built and loaded; each request is told here. Ctrl-C ends.")?;
+        print("\nEach save is built and loaded. Each request is shown here. Ctrl-C stops.")?;
         Ok(())
     }
 }

@@ -120,7 +120,7 @@ impl Watch {
                         kinds.contains(&Saved::Source) && event.paths.iter().any(|path| is_manifest(path));
                     saved.extend(kinds);
                 }
-                Ok(Err(error)) => tracing::warn!(%error, "watching files"),
+                Ok(Err(error)) => tracing::warn!(%error, "file watcher failed"),
                 Err(RecvTimeoutError::Timeout) => {
                     if std::mem::take(&mut is_made_otherwise) {
                         // Before the build begins: what is saved while it runs is not missed.

@@ -54,14 +54,14 @@ impl Access {
         match (self.status, &self.result) {
             (Some(status), _) => told += &status.to_string(),
             (None, Some(result)) => told += result,
-            (None, None) => told += "no answer",
+            (None, None) => told += "no response",
         }
         let _ = write!(told, ", {}", time(self.duration_us));
         if self.connection.is_some() {
             let _ = write!(told, ", {} bytes in, {} out", self.bytes_in, self.bytes_out);
         }
         if let (Some(upstream), Some(took)) = (&self.upstream, self.upstream_us) {
-            let _ = write!(told, ", {upstream} answered in {}", time(took));
+            let _ = write!(told, ", {upstream} responded in {}", time(took));
         }
         let remarks = [&self.details, &self.broken].into_iter().flatten();
         for remark in remarks.filter(|remark| !remark.is_empty()) {

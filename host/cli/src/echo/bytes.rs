@@ -13,7 +13,7 @@ pub(super) async fn accept(listener: TcpListener) {
             Ok((stream, _)) => drop(tokio::spawn(back(stream))),
             Err(error) => {
                 // Out of descriptors, most likely: the ones in use will come back.
-                warn!("accept: {error}");
+                warn!("accept failed: {error}");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }

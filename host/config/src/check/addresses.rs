@@ -16,10 +16,14 @@ pub(super) fn listen(text: &str, here: &Pointer) -> Result<SocketAddr, Problem> 
         );
         let port = text.rsplit(':').next().filter(|port| port.parse::<u16>().is_ok());
         problem.hinted(match (text.rsplit_once(':').map(|(host, _)| host), port) {
-            (Some("" | "*"), Some(port)) => Some(format!("every address of this machine is \"0.0.0.0:{port}\"")),
-            (Some("localhost"), Some(port)) => Some(format!("names are not looked up: \"127.0.0.1:{port}\"")),
-            (None, Some(port)) => Some(format!("the address is missing: \"0.0.0.0:{port}\"")),
-            (Some(_), None) => Some("ports go from 0 to 65535".to_owned()),
+            (Some("" | "*"), Some(port)) => {
+                Some(format!("for all addresses of this machine, write \"0.0.0.0:{port}\""))
+            }
+            (Some("localhost"), Some(port)) => {
+                Some(format!("host names are not resolved here; write \"127.0.0.1:{port}\""))
+            }
+            (None, Some(port)) => Some(format!("add an address, like \"0.0.0.0:{port}\"")),
+            (Some(_), None) => Some("a port is a number from 0 to 65535".to_owned()),
             _ => None,
         })
     })
@@ -43,11 +47,9 @@ pub(super) fn network(text: &str, here: &Pointer) -> Result<IpNet, Problem> {
         );
         match text.split_once('/') {
             Some((address, _)) if address.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv4()) => {
-                problem.hint("the prefix length goes from 0 to 32")
+                problem.hint("a prefix length is 0 to 32")
             }
-            Some((address, _)) if address.parse::<IpAddr>().is_ok() => {
-                problem.hint("the prefix length goes from 0 to 128")
-            }
+            Some((address, _)) if address.parse::<IpAddr>().is_ok() => problem.hint("a prefix length is 0 to 128"),
             _ => problem,
         }
     })
@@ -73,15 +75,15 @@ pub(super) fn host(text: &str, here: &Pointer) -> Result<HostPattern, Problem> {
         problem.hint("a route without \"hosts\" matches every host")
     } else if let Some((_, rest)) = lower.split_once("://") {
         problem.hint(format!(
-            "without the scheme: \"{}\"",
+            "remove the scheme: \"{}\"",
             rest.split(['/', ':']).next().unwrap_or(rest)
         ))
     } else if lower.contains('*') {
-        problem.hint("a \"*\" stands only first, for whole labels: \"*.name\"")
+        problem.hint("\"*\" is allowed only as the whole first label: \"*.example.com\"")
     } else if is_host(before) && after.parse::<u16>().is_ok() {
-        problem.hint(format!("without the port: \"{before}\""))
+        problem.hint(format!("remove the port: \"{before}\""))
     } else if !lower.is_ascii() {
-        problem.hint("international names are written in their ASCII form, \"xn--…\"")
+        problem.hint("write international names in their ASCII form, \"xn--…\"")
     } else {
         problem
     })
@@ -135,7 +137,7 @@ mod tests {
             assert_eq!(super::network(text, &here()).unwrap().to_string(), network);
         }
         let hint = super::network("10.0.0.0/33", &here()).unwrap_err().hint;
-        assert_eq!(hint.as_deref(), Some("the prefix length goes from 0 to 32"));
+        assert_eq!(hint.as_deref(), Some("a prefix length is 0 to 32"));
     }
 
     #[test]
@@ -151,7 +153,7 @@ mod tests {
         assert_eq!(host("[::1]", &here()), Ok(HostPattern::Exact("[::1]".into())));
         for (text, told) in [
             ("*", "every host"),
-            ("a.*.com", "stands only first"),
+            ("a.*.com", "only as the whole first label"),
             ("https://a.com:1/b", "\"a.com\""),
             ("a.com:80", "\"a.com\""),
             ("bücher.de", "xn--"),

@@ -55,7 +55,9 @@ impl Chains {
             None => {
                 let told = Problem::unknown_name(here.clone(), "a chain", name, names.iter().copied());
                 problems.push(match plugins.has(name) {
-                    true => told.hint(format!("\"{name}\" is a plugin: a list of one is [\"{name}\"]")),
+                    true => told.hint(format!(
+                        "\"{name}\" is a plugin; as a chain of one plugin, write [\"{name}\"]"
+                    )),
                     false => told,
                 });
                 Vec::new()
@@ -80,7 +82,7 @@ fn steps(
             Value::String(text) => match plugins.find(&text.value, &here) {
                 Ok(plugin) => found.extend(plugin),
                 Err(told) if chains.contains(&text.value.as_str()) => {
-                    let inside = format!("\"{}\" is a chain, and chains do not nest", text.value);
+                    let inside = format!("\"{}\" is a chain, and chains cannot be nested", text.value);
                     problems.push(told.hint(format!("{inside}: known chains are {}", listed(chains.iter().copied()))));
                 }
                 Err(told) => problems.push(told),

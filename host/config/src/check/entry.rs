@@ -53,12 +53,9 @@ pub(super) fn section<'a>(root: &'a Node, section: &str, problems: &mut Problems
     let members = node.map(Node::members).unwrap_or_default();
     for member in members.iter().filter(|member| !is_name(&member.name)) {
         problems.push(
-            Problem::told(
-                here.key(&member.name),
-                "found a name that does not fit into logs and metrics",
-            )
-            .expected("1 to 64 letters, digits, \"-\", \"_\" and \".\"")
-            .at_name(),
+            Problem::told(here.key(&member.name), "found an invalid name")
+                .expected("1 to 64 letters, digits, \"-\", \"_\" and \".\"")
+                .at_name(),
         );
     }
     members

@@ -82,8 +82,8 @@ impl Taken {
         let address = problems.keep(addresses::listen(text, here))?;
         if let Some((_, owner)) = self.0.iter().find(|(other, _)| addresses::collide(*other, address)) {
             problems.push(
-                Problem::unfit(here.clone(), "an address of its own")
-                    .hint(format!("{owner} takes it already, wholly or in part")),
+                Problem::unfit(here.clone(), "an address that no other listener uses")
+                    .hint(format!("it overlaps with {owner}")),
             );
         }
         self.0.push((address, here.clone()));
@@ -97,7 +97,7 @@ fn read_admin(raw: raw::Admin, here: &Pointer, taken: &mut Taken, problems: &mut
         problems.push(
             Problem::told(here.key("token"), "the token is empty")
                 .expected("a secret")
-                .hint("without the key \"token\", the API answers on loopback only"),
+                .hint("without \"token\", the admin API answers on loopback only"),
         );
     }
     Some(Admin {
@@ -174,7 +174,7 @@ fn tcp(
         if !problems.within(&here.key("upstream")) {
             problems.push(
                 Problem::told(here.clone(), "the key \"upstream\" is missing")
-                    .expected("the name of the upstream that gets the bytes")
+                    .expected("the name of the upstream to connect to")
                     .around(),
             );
         }
@@ -199,22 +199,22 @@ fn refuse(node: &Node, here: &Pointer, keys: &[&str], why: fn(&str) -> (String, 
 
 fn only_tcp(key: &str) -> (String, String) {
     (
-        format!("\"{key}\" on a listener is only for protocol \"tcp\""),
-        format!("with HTTP, routes say the {key}"),
+        format!("\"{key}\" is only for listeners with protocol \"tcp\""),
+        format!("for HTTP, set \"{key}\" in a route"),
     )
 }
 
 fn only_http(key: &str) -> (String, String) {
     (
-        format!("\"{key}\" is about requests, and this listener's protocol is \"tcp\""),
-        "bytes have no requests; take it out".to_owned(),
+        format!("\"{key}\" is only for HTTP, and this listener's protocol is \"tcp\""),
+        "remove it".to_owned(),
     )
 }
 
 fn only_with_ca(key: &str) -> (String, String) {
     (
-        format!("\"{key}\" means nothing without \"client_ca\""),
-        "\"client_ca\" names the authorities that are believed; without it no certificate is asked for".to_owned(),
+        format!("\"{key}\" has no effect without \"client_ca\""),
+        "\"client_ca\" names the PEM file of the authorities whose certificates are accepted".to_owned(),
     )
 }
 
@@ -257,7 +257,7 @@ fn pem(path: &str, here: Pointer, surroundings: &Surroundings<'_>, problems: &mu
         Ok(_) => "not a file".to_owned(),
         Err(error) => error.to_string(),
     };
-    let told = Problem::unfit(here, format!("a PEM file that can be read: {reason}"));
+    let told = Problem::unfit(here, format!("a readable PEM file: {reason}"));
     problems.push(told.hint("relative paths start at the folder of the configuration file"));
     None
 }

@@ -64,7 +64,7 @@ fn path(raw: &raw::Match, here: &Pointer, problems: &mut Problems) -> PathMatch 
     };
     for (other, _) in given {
         problems.push(
-            Problem::told(here.key(other), format!("\"{other}\" stands beside \"{key}\""))
+            Problem::told(here.key(other), format!("\"{other}\" excludes \"{key}\""))
                 .expected("at most one of \"path\", \"path_prefix\" and \"path_regex\"")
                 .at_name(),
         );
@@ -117,7 +117,7 @@ fn regex(text: &str, here: &Pointer) -> Result<Regex, Problem> {
                 .iter()
                 .any(|mark| text.contains(mark));
             match is_foreign {
-                true => told.hint("matching takes linear time: look-around and back-references are not known"),
+                true => told.hint("look-around and back-references are not supported"),
                 false => told,
             }
         })
@@ -153,11 +153,9 @@ fn method(text: &str, here: &Pointer) -> Result<Method, Problem> {
 fn header_name(text: &str, here: &Pointer) -> Result<HeaderName, Problem> {
     let told = |message: &str| Problem::told(here.clone(), message).at_name();
     match HeaderName::from_bytes(text.as_bytes()) {
-        Ok(header::HOST) => Err(told("the Host header is not matched here").hint("use \"hosts\"")),
+        Ok(header::HOST) => Err(told("the Host header cannot be matched here").hint("match the host with \"hosts\"")),
         Ok(name) => Ok(name),
-        Err(_) => {
-            Err(told("found a name that no header can have").expected("letters, digits and \"-\", like \"x-version\""))
-        }
+        Err(_) => Err(told("found an invalid header name").expected("letters, digits and \"-\", like \"x-version\"")),
     }
 }
 

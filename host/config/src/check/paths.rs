@@ -11,15 +11,15 @@ pub(super) fn path(text: &str, here: &Pointer) -> Result<String, Problem> {
         return Err(unfit().hint(format!("write \"/{text}\"")));
     }
     if text.contains(['?', '#']) {
-        return Err(unfit().hint("a path ends before \"?\"; what comes behind is matched by \"query\""));
+        return Err(unfit().hint("remove the query from the path; match it with \"query\""));
     }
     match normal(text) {
-        None => Err(unfit().hint("\"%\" stands before two hex digits; for itself it is written %25")),
+        None => Err(unfit().hint("\"%\" needs two hex digits after it; for a literal \"%\", write \"%25\"")),
         Some(normal) if normal == text => Ok(normal),
         Some(normal) => {
             let told = Problem::unfit(
                 here.clone(),
-                "a normalised path, as paths are normalised before they are matched",
+                "a normalised path: request paths are normalised before matching",
             );
             Err(told.hint(format!("write \"{normal}\"")))
         }

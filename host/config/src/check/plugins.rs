@@ -63,10 +63,10 @@ impl<'a> Plugins<'a> {
         if let Some(other) = self.inline.insert(name, here.to_string()) {
             let told = Problem::told(
                 here.clone(),
-                format!("this inline plugin would be called like that of {other}"),
+                format!("this inline plugin would have the same name as {other}"),
             );
-            let told = told.expected("a name of its own");
-            problems.push(told.hint("it is named after its route: rename the route"));
+            let told = told.expected("a unique name");
+            problems.push(told.hint("inline plugins are named after their route: rename the route"));
         }
         Some(plugin)
     }
@@ -156,10 +156,7 @@ impl<'a> Plugins<'a> {
                 let bare = name.strip_suffix('*').unwrap_or(name);
                 if name.is_empty() || bare.contains('*') || bare.contains(char::is_whitespace) {
                     let here = here.key(key).index(index);
-                    problems.push(Problem::unfit(
-                        here,
-                        "a dotted name, or the beginning of one and a \"*\"",
-                    ));
+                    problems.push(Problem::unfit(here, "a dotted name, or a prefix followed by \"*\""));
                 }
             }
         }
@@ -174,10 +171,7 @@ fn check_headers(names: &[String], here: &Pointer, problems: &mut Problems) {
             let fits = HeaderName::from_bytes(bare.as_bytes()).is_ok() || (bare.is_empty() && name.ends_with('*'));
             if !fits || bare.bytes().any(|b| b.is_ascii_uppercase()) {
                 let here = here.index(index);
-                let told = Problem::unfit(
-                    here,
-                    "a header's name in lower case, or the beginning of one and a \"*\"",
-                );
+                let told = Problem::unfit(here, "a header name in lower case, or a prefix followed by \"*\"");
                 problems.push(match fits {
                     true => told.hint(format!("write \"{}\"", name.to_ascii_lowercase())),
                     false => told,
@@ -201,7 +195,7 @@ fn check_module(module: &str, here: &Pointer) -> Result<(), Problem> {
     let problem = || {
         Problem::unfit(
             here.clone(),
-            "the name of a module: a file's name in \"plugin_dir\", without \".wasm\"",
+            "the name of a module: a file name in \"plugin_dir\" without \".wasm\"",
         )
     };
     if let Some(stem) = module.strip_suffix(".wasm") {
@@ -210,7 +204,7 @@ fn check_module(module: &str, here: &Pointer) -> Result<(), Problem> {
     }
     let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     if !module.bytes().all(fits) || module.starts_with('.') || module.len() > 128 {
-        return Err(problem().hint("letters, digits, \"-\", \"_\" and \".\", at most 128 of them, not a \".\" first"));
+        return Err(problem().hint("1 to 128 letters, digits, \"-\", \"_\" and \".\", no \".\" first"));
     }
     Ok(())
 }
@@ -219,9 +213,9 @@ fn check_env(env: &BTreeMap<String, String>, here: &Pointer, problems: &mut Prob
     for (name, value) in env {
         let here = here.key(name);
         if name.is_empty() || name.contains(['=', '\0']) {
-            problems.push(Problem::told(here, "found a name that no environment variable can have").at_name());
+            problems.push(Problem::told(here, "found an invalid environment variable name").at_name());
         } else if value.contains('\0') {
-            problems.push(Problem::told(here, "the value holds a NUL byte").expected("a text without one"));
+            problems.push(Problem::told(here, "the value contains a NUL byte").expected("a text without one"));
         }
     }
 }

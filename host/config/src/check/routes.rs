@@ -90,8 +90,8 @@ fn whole(upstreams: &Upstreams, problems: &mut Problems) -> Option<Route> {
                     Pointer::root(),
                     format!("the key \"routes\" is missing, and there are {count} upstreams"),
                 )
-                .expected("routes that say which requests go to which")
-                .hint("only with a single upstream everything goes there"),
+                .expected("routes that assign requests to upstreams")
+                .hint("\"routes\" may be omitted only with a single upstream"),
             );
             None
         }
@@ -108,8 +108,8 @@ fn check_name(name: &str, here: &Pointer, names: &mut HashMap<String, Pointer>, 
         problems.push(Problem::unfit(here.key("name"), "a name without control characters"));
     }
     if let Some(other) = names.get(name) {
-        let told = Problem::unfit(here.key("name"), "a name of its own");
-        problems.push(told.hint(format!("{other} is called so already")));
+        let told = Problem::unfit(here.key("name"), "a unique name");
+        problems.push(told.hint(format!("{other} has the same name")));
         return false;
     }
     names.insert(name.to_owned(), here.clone());
@@ -120,7 +120,7 @@ fn rewrite(raw: raw::Rewrite, matches: &Match, here: &Pointer, problems: &mut Pr
     let here = here.key("prefix");
     if matches!(matches.path, PathMatch::Exact(_) | PathMatch::Regex(_)) {
         problems.push(
-            Problem::told(here.clone(), "this route matches no prefix that could be replaced")
+            Problem::told(here.clone(), "this route has no path prefix to replace")
                 .expected("\"path_prefix\" in \"match\", or no condition on the path"),
         );
     }

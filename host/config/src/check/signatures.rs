@@ -29,7 +29,7 @@ pub(super) fn read(root: &Node, problems: &mut Problems) -> Signatures {
     let here = Pointer::root().key("signatures");
     let settings: SignatureSettings = entry::part(root, &Pointer::root(), "signatures", problems).unwrap_or_default();
     if settings.required && settings.keys.is_empty() && !problems.within(&here) {
-        let told = Problem::unfit(here.key("required"), "false, or keys to verify with");
+        let told = Problem::unfit(here.key("required"), "false, or at least one key in \"keys\"");
         problems.push(told.hint("\"keys\": { \"release\": \"${file:release.pub}\" }"));
     }
     let here = here.key("keys");

@@ -44,8 +44,8 @@ pub(super) fn read(root: &Node, problems: &mut Problems) -> Upstreams {
             entry::positive(settings.connect_timeout, &here.key("connect_timeout"), problems);
             entry::positive(settings.idle_timeout, &here.key("idle_timeout"), problems);
             if settings.endpoints.iter().all(|endpoint| endpoint.weight.value() == 0) {
-                let told = Problem::told(here.key("endpoints"), "every endpoint has the weight 0");
-                problems.push(told.expected("at least one that takes requests"));
+                let told = Problem::told(here.key("endpoints"), "every endpoint has weight 0");
+                problems.push(told.expected("at least one weight above 0"));
             }
             upstreams.models.push(NamedUpstream {
                 name: name.into(),

@@ -11,42 +11,42 @@ use serde_json::Value;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Plugin {
-    /// The module: its file's name in `plugin_dir`, without `.wasm`.
+    /// Module of the plugin: a file name in `plugin_dir` without `.wasm`.
     #[schemars(required, example = &"auth", length(min = 1))]
     pub(crate) module: Option<String>,
-    /// What the plugin is configured with: any JSON, handed over as JSON text (a string as the text itself).
+    /// Configuration that the plugin reads: any JSON, passed as JSON text (a string: as the text itself).
     #[expect(
         dead_code,
         reason = "taken from the tree as it is written: key order and digits are the plugin's business"
     )]
     config: Option<Value>,
-    /// Which of the module's root contexts is meant, if it registers several.
+    /// Root context to use, for a module that registers several.
     #[serde(default)]
     pub(crate) root_id: String,
-    /// The name space of shared data and queues: plugins with the same one see the same.
+    /// Namespace of shared data and queues. Plugins with the same `vm_id` share them.
     #[serde(default)]
     pub(crate) vm_id: String,
-    /// What the module's VM is started with; written like `config`.
+    /// VM configuration that the plugin reads in `on_vm_start`; written like `config`.
     #[expect(dead_code, reason = "taken from the tree as it is written, like `config`")]
     vm_config: Option<Value>,
-    /// Environment variables that the module sees. It sees no others.
+    /// Environment variables of the module. It sees no others.
     #[serde(default)]
     pub(crate) env: BTreeMap<String, String>,
-    /// Refuse any other file: the module's SHA-256 in 64 hex digits.
+    /// SHA-256 of the module file in 64 hex digits. A file with another digest is refused.
     pub(crate) sha256: Option<String>,
-    /// Refuse a module that none of these keys of `signatures.keys` has signed.
+    /// Names of keys in `signatures.keys`. A module that none of them has signed is refused.
     #[schemars(length(min = 1))]
     pub(crate) signed_by: Option<Vec<String>>,
-    /// What the plugin's failure means for the request.
+    /// Handling of a request whose plugin failed.
     #[serde(default)]
     pub(crate) on_error: OnError,
-    /// Who shares a VM.
+    /// Which streams share a VM.
     #[serde(default)]
     pub(crate) isolation: Isolation,
-    /// What the plugin may use up.
+    /// Limits of the plugin.
     #[serde(default)]
     pub(crate) limits: Limits,
-    /// What the plugin may call, see and reach.
+    /// Host calls, headers, properties and upstreams that the plugin may use.
     #[serde(default)]
     pub(crate) capabilities: Capabilities,
 }
@@ -58,17 +58,17 @@ pub(crate) struct Plugin {
 pub(crate) enum Chain {
     /// A name in `chains`.
     Name(String),
-    /// Plugins, one after the other.
+    /// Plugins, in the order of the request.
     Steps(Vec<Step>),
 }
 
-/// A plugin's name, or a plugin of this place alone.
+/// A plugin's name, or an inline plugin.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "chains are read from the tree, item by item")]
 pub(crate) enum Step {
     /// A name in `plugins`.
     Name(String),
-    /// A plugin that stands only here.
+    /// An inline plugin, which belongs to this chain alone.
     Inline(Box<Plugin>),
 }

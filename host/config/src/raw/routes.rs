@@ -13,22 +13,22 @@ use crate::settings::DEFAULT_ROUTE_TIMEOUT;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Route {
-    /// What logs and metrics call it; absent: `routes/INDEX`.
+    /// Name of the route in logs and metrics. Absent: `routes/INDEX`.
     #[schemars(length(min = 1, max = 128))]
     pub(crate) name: Option<String>,
-    /// Conditions, all of which must hold; absent: every request.
+    /// Conditions of the route, all of which must hold. Absent: every request matches.
     #[serde(default, rename = "match")]
     pub(crate) matches: Match,
-    /// The plugins on the way: a chain's name, or a list; absent: none.
+    /// Chain of the route: a chain's name, or a list of plugins. Absent: no plugins.
     #[expect(dead_code, reason = "chains are read from the tree, item by item")]
     chain: Option<Chain>,
-    /// The upstream's name.
+    /// Name of the upstream.
     #[schemars(required)]
     pub(crate) upstream: Option<String>,
-    /// From the request's head to its answer's end; `"0s"`: as long as it takes.
+    /// Time from the request's headers to the end of the response. `"0s"`: no limit.
     #[serde(default = "timeout")]
     pub(crate) timeout: Period,
-    /// How the path is changed on its way to the upstream.
+    /// Change of the path before the request goes to the upstream.
     pub(crate) rewrite: Option<Rewrite>,
 }
 
@@ -36,28 +36,28 @@ fn timeout() -> Period {
     DEFAULT_ROUTE_TIMEOUT
 }
 
-/// Conditions on a request; all that are given must hold. At most one of `path`, `path_prefix` and `path_regex`.
+/// Conditions on a request. All of them must hold. At most one of `path`, `path_prefix` and `path_regex` is allowed.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Match {
-    /// One of these hosts, without a port: a name, or `*.name` for everything below `name`.
+    /// Hosts without a port, one of which must match: a name, or `*.name` for every name below `name`.
     #[schemars(example = ["api.example.com", "*.example.com"])]
     pub(crate) hosts: Vec<String>,
-    /// This path and no other. Paths are normalised before they are matched.
+    /// Exact path. Paths are normalised before matching.
     #[schemars(example = &"/orders")]
     pub(crate) path: Option<String>,
-    /// Whole segments: `/a` matches `/a` and `/a/b`, not `/ab`.
+    /// Path prefix in whole segments: `/a` matches `/a` and `/a/b`, not `/ab`.
     #[schemars(example = &"/orders")]
     pub(crate) path_prefix: Option<String>,
-    /// A regular expression for the whole path.
+    /// Regular expression that the whole path must match.
     #[schemars(example = &"/users/[0-9]+")]
     pub(crate) path_regex: Option<String>,
-    /// One of these methods.
+    /// Methods, one of which must match.
     #[schemars(example = ["GET"])]
     pub(crate) methods: Vec<String>,
-    /// Headers and their values.
+    /// Headers that must be present, with their values.
     pub(crate) headers: BTreeMap<String, ValueMatch>,
-    /// Query parameters and their values.
+    /// Query parameters that must be present, with their values.
     pub(crate) query: BTreeMap<String, ValueMatch>,
 }
 
@@ -65,19 +65,19 @@ pub(crate) struct Match {
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum ValueMatch {
-    /// This value and no other.
+    /// Exact value.
     Exact(String),
     /// A condition.
     Condition(ValueCondition),
 }
 
-/// Exactly one of these.
+/// A condition on a value: exactly one of these settings.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ValueCondition {
-    /// A regular expression for the whole value.
+    /// Regular expression that the whole value must match.
     pub(crate) regex: Option<String>,
-    /// `true`: any value will do.
+    /// `true`: any value matches.
     pub(crate) present: Option<bool>,
 }
 
@@ -85,7 +85,7 @@ pub(crate) struct ValueCondition {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rewrite {
-    /// Takes the place of `path_prefix`, or of `/` if the route has no condition on the path.
+    /// Replacement for the matched `path_prefix`, or for `/` in a route without a condition on the path.
     #[schemars(required, example = &"/v1")]
     pub(crate) prefix: Option<String>,
 }

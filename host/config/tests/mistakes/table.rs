@@ -36,14 +36,14 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         wrote: r#""web": {}"#,
         instead_of: r#""web": { "listen": "0.0.0.0:8080" }"#,
         told: r#"gateway.json:7:12: /listeners/web: the key "listen" is missing, expected a text like "0.0.0.0:8080" or "[::]:8080"
-  help: "listen": IP address and port"#,
+  help: "listen": IP address and port to listen on"#,
     },
     Mistake {
         title: "no listeners",
         wrote: r#""admin2": {"#,
         instead_of: r#""listeners": {"#,
         told: r#"gateway.json:1:1: the key "listeners" is missing, expected an object
-  help: "listeners": Where requests come in, by name
+  help: "listeners": Sockets that accept clients, by name
 gateway.json:6:3: /admin2: unknown key "admin2", expected "access_log", "admin", "cache", "chains", "drain_timeout", "global_chain", "listeners", "plugin_dir", "plugins", "routes", "signatures", "upstreams" or "workers""#,
     },
     Mistake {
@@ -129,28 +129,28 @@ gateway.json:6:3: /admin2: unknown key "admin2", expected "access_log", "admin",
         wrote: r#""listen": "localhost:8080""#,
         instead_of: r#""listen": "0.0.0.0:8080""#,
         told: r#"gateway.json:7:24: /listeners/web/listen: found "localhost:8080", expected an IP address and port, like "127.0.0.1:8080" or "[::]:8080"
-  help: names are not looked up: "127.0.0.1:8080""#,
+  help: host names are not resolved here; write "127.0.0.1:8080""#,
     },
     Mistake {
         title: "a listener without a host",
         wrote: r#""listen": ":8080""#,
         instead_of: r#""listen": "0.0.0.0:8080""#,
         told: r#"gateway.json:7:24: /listeners/web/listen: found ":8080", expected an IP address and port, like "127.0.0.1:8080" or "[::]:8080"
-  help: every address of this machine is "0.0.0.0:8080""#,
+  help: for all addresses of this machine, write "0.0.0.0:8080""#,
     },
     Mistake {
         title: "two listeners on one address",
         wrote: r#""listen": "127.0.0.1:8080""#,
         instead_of: r#""listen": "0.0.0.0:8443""#,
-        told: r#"gateway.json:8:24: /listeners/tls/listen: found "127.0.0.1:8080", expected an address of its own
-  help: /listeners/web/listen takes it already, wholly or in part"#,
+        told: r#"gateway.json:8:24: /listeners/tls/listen: found "127.0.0.1:8080", expected an address that no other listener uses
+  help: it overlaps with /listeners/web/listen"#,
     },
     Mistake {
         title: "a listener on the admin's address",
         wrote: r#""listen": "0.0.0.0:9900""#,
         instead_of: r#""listen": "0.0.0.0:8080""#,
-        told: r#"gateway.json:7:24: /listeners/web/listen: found "0.0.0.0:9900", expected an address of its own
-  help: /admin/listen takes it already, wholly or in part"#,
+        told: r#"gateway.json:7:24: /listeners/web/listen: found "0.0.0.0:9900", expected an address that no other listener uses
+  help: it overlaps with /admin/listen"#,
     },
     Mistake {
         title: "a TCP listener to an upstream that is not there",
@@ -162,7 +162,7 @@ gateway.json:6:3: /admin2: unknown key "admin2", expected "access_log", "admin",
         title: "a TCP listener that leads nowhere, to a plugin that is not there",
         wrote: r#""web": { "listen": "0.0.0.0:1883", "protocol": "tcp", "chain": [ "kyes" ] }"#,
         instead_of: r#""web": { "listen": "0.0.0.0:8080" }"#,
-        told: r#"gateway.json:7:12: /listeners/web: the key "upstream" is missing, expected the name of the upstream that gets the bytes
+        told: r#"gateway.json:7:12: /listeners/web: the key "upstream" is missing, expected the name of the upstream to connect to
 gateway.json:7:70: /listeners/web/chain/0: found "kyes", expected the name of a plugin: "keys" or "rate"
   help: did you mean "keys"?"#,
     },
@@ -170,33 +170,33 @@ gateway.json:7:70: /listeners/web/chain/0: found "kyes", expected the name of a 
         title: "knobs of requests on a TCP listener",
         wrote: r#""web": { "listen": "0.0.0.0:1883", "protocol": "tcp", "upstream": "orders", "trusted_proxies": [ "10.0.0.0/8" ], "limits": { "idle_timeout": "5m", "body": "1MiB", "headers": 5 } }"#,
         instead_of: r#""web": { "listen": "0.0.0.0:8080" }"#,
-        told: r#"gateway.json:7:81: /listeners/web/trusted_proxies: "trusted_proxies" is about requests, and this listener's protocol is "tcp"
-  help: bytes have no requests; take it out
-gateway.json:7:152: /listeners/web/limits/body: "body" is about requests, and this listener's protocol is "tcp"
-  help: bytes have no requests; take it out
-gateway.json:7:168: /listeners/web/limits/headers: "headers" is about requests, and this listener's protocol is "tcp"
-  help: bytes have no requests; take it out"#,
+        told: r#"gateway.json:7:81: /listeners/web/trusted_proxies: "trusted_proxies" is only for HTTP, and this listener's protocol is "tcp"
+  help: remove it
+gateway.json:7:152: /listeners/web/limits/body: "body" is only for HTTP, and this listener's protocol is "tcp"
+  help: remove it
+gateway.json:7:168: /listeners/web/limits/headers: "headers" is only for HTTP, and this listener's protocol is "tcp"
+  help: remove it"#,
     },
     Mistake {
         title: "a chain on an HTTP listener",
         wrote: r#""web": { "listen": "0.0.0.0:8080", "chain": "default" }"#,
         instead_of: r#""web": { "listen": "0.0.0.0:8080" }"#,
-        told: r#"gateway.json:7:40: /listeners/web/chain: "chain" on a listener is only for protocol "tcp"
-  help: with HTTP, routes say the chain"#,
+        told: r#"gateway.json:7:40: /listeners/web/chain: "chain" is only for listeners with protocol "tcp"
+  help: for HTTP, set "chain" in a route"#,
     },
     Mistake {
         title: "a bad network",
         wrote: r#""web": { "listen": "0.0.0.0:8080", "trusted_proxies": [ "10.0.0.0/8", "10.0.0.0/40", "lan" ] }"#,
         instead_of: r#""web": { "listen": "0.0.0.0:8080" }"#,
         told: r#"gateway.json:7:75: /listeners/web/trusted_proxies/1: found "10.0.0.0/40", expected a network like "10.0.0.0/8" or "fd00::/8", or an IP address
-  help: the prefix length goes from 0 to 32
+  help: a prefix length is 0 to 32
 gateway.json:7:90: /listeners/web/trusted_proxies/2: found "lan", expected a network like "10.0.0.0/8" or "fd00::/8", or an IP address"#,
     },
     Mistake {
         title: "a certificate file that is not there",
         wrote: r#""cert": "api.pme""#,
         instead_of: r#""cert": "api.pem""#,
-        told: r#"gateway.json:8:77: /listeners/tls/tls/certificates/0/cert: found "api.pme", expected a PEM file that can be read: No such file or directory (os error 2)
+        told: r#"gateway.json:8:77: /listeners/tls/tls/certificates/0/cert: found "api.pme", expected a readable PEM file: No such file or directory (os error 2)
   help: relative paths start at the folder of the configuration file"#,
     },
     Mistake {
@@ -210,21 +210,21 @@ gateway.json:7:90: /listeners/web/trusted_proxies/2: found "lan", expected a net
         wrote: r#""cert": "api.pem""#,
         instead_of: r#""cert": "api.pem", "key": "api.key""#,
         told: r#"gateway.json:8:67: /listeners/tls/tls/certificates/0: the key "key" is missing, expected a text like "api.key"
-  help: "key": Its private key"#,
+  help: "key": Private key of the certificate"#,
     },
     Mistake {
         title: "an authority of clients that is not there",
         wrote: r#""key": "api.key" } ], "client_ca": "clients.pem""#,
         instead_of: r#""key": "api.key" } ]"#,
-        told: r#"gateway.json:8:123: /listeners/tls/tls/client_ca: found "clients.pem", expected a PEM file that can be read: No such file or directory (os error 2)
+        told: r#"gateway.json:8:123: /listeners/tls/tls/client_ca: found "clients.pem", expected a readable PEM file: No such file or directory (os error 2)
   help: relative paths start at the folder of the configuration file"#,
     },
     Mistake {
         title: "certificates of clients without an authority",
         wrote: r#""key": "api.key" } ], "client_certificates": "optional""#,
         instead_of: r#""key": "api.key" } ]"#,
-        told: r#"gateway.json:8:110: /listeners/tls/tls/client_certificates: "client_certificates" means nothing without "client_ca"
-  help: "client_ca" names the authorities that are believed; without it no certificate is asked for"#,
+        told: r#"gateway.json:8:110: /listeners/tls/tls/client_certificates: "client_certificates" has no effect without "client_ca"
+  help: "client_ca" names the PEM file of the authorities whose certificates are accepted"#,
     },
     Mistake {
         title: "endpoints that are no addresses",
@@ -232,7 +232,7 @@ gateway.json:7:90: /listeners/web/trusted_proxies/2: found "lan", expected a net
         instead_of: r#""127.0.0.1:9001", {"#,
         told: r#"gateway.json:12:22: /upstreams/orders/endpoints/0: found "http://127.0.0.1:9001", expected a text like "127.0.0.1:9001", "[::1]:9001" or "orders.internal:8080"
 gateway.json:12:47: /upstreams/orders/endpoints/1: found "orders", expected a text like "127.0.0.1:9001", "[::1]:9001" or "orders.internal:8080"
-gateway.json:12:57: /upstreams/orders/endpoints/2: "127.0.0.1:99999" has no port within 1-65535; an endpoint is HOST:PORT, such as "127.0.0.1:9001""#,
+gateway.json:12:57: /upstreams/orders/endpoints/2: "127.0.0.1:99999" has no port from 1 to 65535; an endpoint is HOST:PORT, such as "127.0.0.1:9001""#,
     },
     Mistake {
         title: "an endpoint with a wrong weight",
@@ -271,7 +271,7 @@ gateway.json:12:57: /upstreams/orders/endpoints/2: "127.0.0.1:99999" has no port
         wrote: r#""chain": "default""#,
         instead_of: r#""chain": "default", "upstream": "orders""#,
         told: r#"gateway.json:24:5: /routes/0: the key "upstream" is missing, expected a string
-  help: "upstream": The upstream's name"#,
+  help: "upstream": Name of the upstream"#,
     },
     Mistake {
         title: "an unknown chain",
@@ -285,7 +285,7 @@ gateway.json:12:57: /upstreams/orders/endpoints/2: "127.0.0.1:99999" has no port
         wrote: r#""chain": "rate""#,
         instead_of: r#""chain": "default""#,
         told: r#"gateway.json:26:16: /routes/0/chain: found "rate", expected the name of a chain: "default" or "public"
-  help: "rate" is a plugin: a list of one is ["rate"]"#,
+  help: "rate" is a plugin; as a chain of one plugin, write ["rate"]"#,
     },
     Mistake {
         title: "an unknown plugin",
@@ -299,7 +299,7 @@ gateway.json:12:57: /upstreams/orders/endpoints/2: "127.0.0.1:99999" has no port
         wrote: r#""chain": [ "public", {"#,
         instead_of: r#""chain": [ "rate", {"#,
         told: r#"gateway.json:28:18: /routes/1/chain/0: found "public", expected the name of a plugin: "keys" or "rate"
-  help: "public" is a chain, and chains do not nest: known chains are "default" or "public""#,
+  help: "public" is a chain, and chains cannot be nested: known chains are "default" or "public""#,
     },
     Mistake {
         title: "an inline plugin with an unknown key",
@@ -318,15 +318,15 @@ gateway.json:12:57: /upstreams/orders/endpoints/2: "127.0.0.1:99999" has no port
         title: "a module with its file's ending",
         wrote: r#""module": "auth.wasm""#,
         instead_of: r#""module": "auth""#,
-        told: r#"gateway.json:17:25: /plugins/keys/module: found "auth.wasm", expected the name of a module: a file's name in "plugin_dir", without ".wasm"
+        told: r#"gateway.json:17:25: /plugins/keys/module: found "auth.wasm", expected the name of a module: a file name in "plugin_dir" without ".wasm"
   help: write "auth""#,
     },
     Mistake {
         title: "a module outside of the folder",
         wrote: r#""module": "../auth""#,
         instead_of: r#""module": "auth""#,
-        told: r#"gateway.json:17:25: /plugins/keys/module: found "../auth", expected the name of a module: a file's name in "plugin_dir", without ".wasm"
-  help: letters, digits, "-", "_" and ".", at most 128 of them, not a "." first"#,
+        told: r#"gateway.json:17:25: /plugins/keys/module: found "../auth", expected the name of a module: a file name in "plugin_dir" without ".wasm"
+  help: 1 to 128 letters, digits, "-", "_" and ".", no "." first"#,
     },
     Mistake {
         title: "a digest that is none",
@@ -341,36 +341,36 @@ gateway.json:12:57: /upstreams/orders/endpoints/2: "127.0.0.1:99999" has no port
         instead_of: r#""module": "auth""#,
         told: r#"gateway.json:17:66: /plugins/keys/capabilities/upstreams/0: found "ordres", expected the name of an upstream: "orders"
   help: did you mean "orders"?
-gateway.json:17:91: /plugins/keys/capabilities/headers/0: found "X-A", expected a header's name in lower case, or the beginning of one and a "*"
+gateway.json:17:91: /plugins/keys/capabilities/headers/0: found "X-A", expected a header name in lower case, or a prefix followed by "*"
   help: write "x-a""#,
     },
     Mistake {
         title: "no plugin folder",
         wrote: "",
         instead_of: r#""plugin_dir": "plugins","#,
-        told: r#"gateway.json:1:1: the key "plugin_dir" is missing, expected the folder of the plugins' modules
+        told: r#"gateway.json:1:1: the key "plugin_dir" is missing, expected the folder that holds the plugins' modules
   help: /plugins/keys needs it: "plugin_dir": "plugins""#,
     },
     Mistake {
         title: "a plugin folder that is not there",
         wrote: r#""plugin_dir": "plugin""#,
         instead_of: r#""plugin_dir": "plugins""#,
-        told: r#"gateway.json:4:17: /plugin_dir: found "plugin", expected a folder that can be read: No such file or directory (os error 2)
+        told: r#"gateway.json:4:17: /plugin_dir: found "plugin", expected a readable folder: No such file or directory (os error 2)
   help: relative paths start at the folder of the configuration file"#,
     },
     Mistake {
         title: "two routes of one name",
         wrote: r#""name": "orders""#,
         instead_of: r#""name": "rest""#,
-        told: r#"gateway.json:27:15: /routes/1/name: found "orders", expected a name of its own
-  help: /routes/0 is called so already"#,
+        told: r#"gateway.json:27:15: /routes/1/name: found "orders", expected a unique name
+  help: /routes/0 has the same name"#,
     },
     Mistake {
         title: "a host with a port",
         wrote: r#""api.example.com:8080", "*""#,
         instead_of: r#""api.example.com""#,
         told: r#"gateway.json:25:29: /routes/0/match/hosts/0: found "api.example.com:8080", expected a host name like "api.example.com" or "*.example.com"
-  help: without the port: "api.example.com"
+  help: remove the port: "api.example.com"
 gateway.json:25:53: /routes/0/match/hosts/1: found "*", expected a host name like "api.example.com" or "*.example.com"
   help: a route without "hosts" matches every host"#,
     },
@@ -378,7 +378,7 @@ gateway.json:25:53: /routes/0/match/hosts/1: found "*", expected a host name lik
         title: "two conditions on the path",
         wrote: r#""path_prefix": "/orders", "path_regex": "/o.*""#,
         instead_of: r#""path_prefix": "/orders""#,
-        told: r#"gateway.json:25:76: /routes/0/match/path_regex: "path_regex" stands beside "path_prefix", expected at most one of "path", "path_prefix" and "path_regex""#,
+        told: r#"gateway.json:25:76: /routes/0/match/path_regex: "path_regex" excludes "path_prefix", expected at most one of "path", "path_prefix" and "path_regex""#,
     },
     Mistake {
         title: "a path without its slash",
@@ -391,7 +391,7 @@ gateway.json:25:53: /routes/0/match/hosts/1: found "*", expected a host name lik
         title: "a path that is not normal",
         wrote: r#""path": "/a/../orders""#,
         instead_of: r#""path_prefix": "/orders""#,
-        told: r#"gateway.json:25:58: /routes/0/match/path: found "/a/../orders", expected a normalised path, as paths are normalised before they are matched
+        told: r#"gateway.json:25:58: /routes/0/match/path: found "/a/../orders", expected a normalised path: request paths are normalised before matching
   help: write "/orders""#,
     },
     Mistake {
@@ -413,9 +413,9 @@ gateway.json:25:96: /routes/0/match/methods/1: found "P T", expected an HTTP met
         title: "bad header conditions",
         wrote: r#""headers": { "x y": "1", "host": "a", "x-a": 1, "x-b": { "regex": "a", "present": true }, "x-c": { "regexp": "a" } }"#,
         instead_of: r#""path_prefix": "/orders""#,
-        told: r#"gateway.json:25:63: /routes/0/match/headers/x y: found a name that no header can have, expected letters, digits and "-", like "x-version"
-gateway.json:25:75: /routes/0/match/headers/host: the Host header is not matched here
-  help: use "hosts"
+        told: r#"gateway.json:25:63: /routes/0/match/headers/x y: found an invalid header name, expected letters, digits and "-", like "x-version"
+gateway.json:25:75: /routes/0/match/headers/host: the Host header cannot be matched here
+  help: match the host with "hosts"
 gateway.json:25:95: /routes/0/match/headers/x-a: found 1, expected a string or an object
 gateway.json:25:105: /routes/0/match/headers/x-b: found an object, expected a text, { "regex": … } or { "present": true }
 gateway.json:25:149: /routes/0/match/headers/x-c/regexp: unknown key "regexp", expected "present" or "regex"
@@ -425,14 +425,14 @@ gateway.json:25:149: /routes/0/match/headers/x-c/regexp: unknown key "regexp", e
         title: "a rewrite without a prefix to replace",
         wrote: r#""match": { "path": "/a" }"#,
         instead_of: r#""match": { "path_prefix": "/" }"#,
-        told: r#"gateway.json:28:109: /routes/1/rewrite/prefix: this route matches no prefix that could be replaced, expected "path_prefix" in "match", or no condition on the path"#,
+        told: r#"gateway.json:28:109: /routes/1/rewrite/prefix: this route has no path prefix to replace, expected "path_prefix" in "match", or no condition on the path"#,
     },
     Mistake {
         title: "a variable that is not set",
         wrote: "${env:LOCKGATE_TOKEN}",
         instead_of: "${env:LOCKGATE_ADMIN_TOKEN}",
         told: "gateway.json:5:51: /admin/token: the environment variable LOCKGATE_TOKEN is not set
-  help: start the gateway with LOCKGATE_TOKEN in its environment",
+  help: set LOCKGATE_TOKEN in the gateway's environment",
     },
     Mistake {
         title: "an empty secret",
@@ -444,7 +444,7 @@ gateway.json:25:149: /routes/0/match/headers/x-c/regexp: unknown key "regexp", e
         title: "a file that is not there",
         wrote: r#""kind": "$${file:key} ${file:}""#,
         instead_of: r#""kind": "key""#,
-        told: r#"gateway.json:17:53: /plugins/keys/config/kind: found "$${file:key} ${file:}", expected the path of a file behind "file:""#,
+        told: r#"gateway.json:17:53: /plugins/keys/config/kind: found "$${file:key} ${file:}", expected a file path after "file:""#,
     },
     Mistake {
         title: "a secret where something else belongs",
@@ -474,8 +474,8 @@ gateway.json:25:149: /routes/0/match/headers/x-c/regexp: unknown key "regexp", e
         title: "a key that stands twice",
         wrote: r#""workers": 2, "workers": 3"#,
         instead_of: r#""workers": 2"#,
-        told: r#"gateway.json:3:17: /workers: the key "workers" stands twice in one object
-  help: keep one of the two: which one would count is a guess"#,
+        told: r#"gateway.json:3:17: /workers: duplicate key "workers"
+  help: remove one of the two"#,
     },
     Mistake {
         title: "a comma too many",
@@ -488,7 +488,7 @@ gateway.json:25:149: /routes/0/match/headers/x-c/regexp: unknown key "regexp", e
         wrote: r#""prefix": "/v1", }"#,
         instead_of: r#""prefix": "/v1" }"#,
         told: "gateway.json:28:116: not JSON: found '}', expected a key in double quotes
-  help: JSON allows no comma before a closing bracket: remove it",
+  help: remove the comma before the closing bracket",
     },
     Mistake {
         title: "a comma too few",
@@ -510,13 +510,13 @@ gateway.json:25:149: /routes/0/match/headers/x-c/regexp: unknown key "regexp", e
   ]
 }"#,
         told: r#"gateway.json:29:1: not JSON: found the end of the file, expected a comma or "]"
-  help: the "[" of line 23 is not closed"#,
+  help: the "[" in line 23 is not closed"#,
     },
     Mistake {
         title: "bad names",
         wrote: r#""we b": {"#,
         instead_of: r#""web": {"#,
-        told: r#"gateway.json:7:5: /listeners/we b: found a name that does not fit into logs and metrics, expected 1 to 64 letters, digits, "-", "_" and ".""#,
+        told: r#"gateway.json:7:5: /listeners/we b: found an invalid name, expected 1 to 64 letters, digits, "-", "_" and ".""#,
     },
     Mistake {
         title: "a name that is a secret and not right",
@@ -528,7 +528,7 @@ gateway.json:25:149: /routes/0/match/headers/x-c/regexp: unknown key "regexp", e
         title: "an upstream without weights",
         wrote: r#"{ "address": "127.0.0.1:9002", "weight": 0,"#,
         instead_of: r#""127.0.0.1:9001", { "address": "127.0.0.1:9002", "weight": 2,"#,
-        told: "gateway.json:12:20: /upstreams/orders/endpoints: every endpoint has the weight 0, expected at least one that takes requests",
+        told: "gateway.json:12:20: /upstreams/orders/endpoints: every endpoint has weight 0, expected at least one weight above 0",
     },
     Mistake {
         title: "a wrong limit",
@@ -542,17 +542,17 @@ gateway.json:7:106: /listeners/web/limits/header_bytes: found "1B", expected a s
         title: "an environment variable that cannot be",
         wrote: r#""module": "auth", "env": { "A=B": "1", "C": "\u0000" }"#,
         instead_of: r#""module": "auth""#,
-        told: "gateway.json:17:42: /plugins/keys/env/A=B: found a name that no environment variable can have
-gateway.json:17:59: /plugins/keys/env/C: the value holds a NUL byte, expected a text without one",
+        told: "gateway.json:17:42: /plugins/keys/env/A=B: found an invalid environment variable name
+gateway.json:17:59: /plugins/keys/env/C: the value contains a NUL byte, expected a text without one",
     },
     Mistake {
         title: "a broken substitution",
         wrote: r#""kind": "${KEY}", "key": "${env:KEY""#,
         instead_of: r#""kind": "key""#,
         told: r#"gateway.json:17:53: /plugins/keys/config/kind: found "${KEY}", expected ${env:NAME} or ${file:PATH}
-  help: a plain "${" is written "$${"
-gateway.json:17:70: /plugins/keys/config/key: found "${env:KEY", expected a closing brace behind "${"
-  help: a plain "${" is written "$${""#,
+  help: for a literal "${", write "$${"
+gateway.json:17:70: /plugins/keys/config/key: found "${env:KEY", expected "}" after "${"
+  help: for a literal "${", write "$${""#,
     },
     Mistake {
         title: "an access log in no folder",

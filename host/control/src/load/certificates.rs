@@ -24,7 +24,7 @@ pub(super) fn certificates(
             if let Err(error) = known.reload() {
                 tracing::error!(
                     listener = &*listener.name,
-                    "certificates not taken, the ones before keep serving: {error}"
+                    "new certificates refused, the previous ones stay in use: {error}"
                 );
             }
             stores.push(Some(known));

@@ -4,13 +4,13 @@
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
     /// The client went away, or sent what is not HTTP.
-    #[error("the client's body broke off: {0}")]
+    #[error("the request body ended early: {0}")]
     Client(#[source] hyper::Error),
     /// The client sent more than the listener allows.
     #[error("the request body is larger than the listener's limit")]
     TooLarge,
     /// The upstream went away in the middle, or lied about the length.
-    #[error("the upstream's body broke off: {0}")]
+    #[error("the response body ended early: {0}")]
     Upstream(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A plugin ended the exchange after its head had been sent.
     #[error("a plugin ended the exchange")]

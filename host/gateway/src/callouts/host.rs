@@ -93,7 +93,7 @@ impl Host for World {
         let view = station.current().ok_or(Status::InternalFailure)?;
         let (_, upstream) = view.snapshot.upstream(&call.upstream).ok_or(Status::ParseFailure)?;
         if upstream.protocol() != Protocol::Http2 {
-            tracing::warn!(plugin = %plugin.name(), upstream = %upstream.name(), "gRPC needs an upstream with `protocol` `http2`");
+            tracing::warn!(plugin = %plugin.name(), upstream = %upstream.name(), "gRPC call refused: the upstream needs \"protocol\": \"http2\"");
             return Err(Status::InternalFailure);
         }
         Ok(grpc::open(station.callouts.clone(), upstream.clone(), call, reply))

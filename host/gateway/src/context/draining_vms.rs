@@ -36,7 +36,7 @@ impl Lingerers {
             if is_late && !lingering.is_over() {
                 tracing::warn!(
                     plugin = lingering.plugin(),
-                    "a plugin did not call proxy_done in time; its VM is ended"
+                    "plugin did not call proxy_done in time; its VM is discarded"
                 );
             }
             is_late || lingering.is_over()

@@ -178,7 +178,7 @@ fn forwarding(
 fn raise(loaded: &LoadedPlugin, outside: &Rc<dyn Host>, metrics: &WorkerMetrics) -> Rc<Stand> {
     let vm = Vm::new(loaded.plugin.clone(), outside.clone());
     if let Err(failure) = vm.start() {
-        tracing::error!(plugin = %failure.plugin, kind = failure.kind.as_str(), "plugin did not start on this worker: {}", failure.message);
+        tracing::error!(plugin = %failure.plugin, kind = failure.kind.as_str(), "plugin failed to start on this worker: {}", failure.message);
     }
     Rc::new(Stand {
         vm,

@@ -27,7 +27,7 @@ pub(crate) fn again(view: &View, chain: &Chain, route: Option<usize>) -> Option<
         tracing::warn!(
             route = route.map(|route| &*name(route).name),
             other = &*name(found).name,
-            "a plugin wanted another route, but the request has not passed all of that route's plugins; it stays"
+            "change of route ignored: the request has not passed all plugins of the new route"
         );
         return route;
     }

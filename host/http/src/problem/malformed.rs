@@ -71,24 +71,24 @@ impl Malformed {
         match self {
             Self::RequestLine => "The request line must be method, target and version, with single spaces.",
             Self::Target => "The request target is not a path.",
-            Self::Fragment => "The request target holds a fragment.",
-            Self::Escape => "The path holds a percent sign without two hexadecimal digits behind it.",
+            Self::Fragment => "The request target contains a fragment.",
+            Self::Escape => "The path contains a percent sign without two hexadecimal digits after it.",
             Self::AmbiguousPath => {
-                "The path holds an escaped slash, backslash or NUL, a double encoding or a backslash."
+                "The path contains a backslash, a double encoding, or an escaped slash, backslash or NUL."
             }
-            Self::LineEnd => "Every line of the head must end in a carriage return and a line feed.",
-            Self::ControlCharacter => "The head holds a control character.",
-            Self::Folding => "No line of the head may begin with a blank.",
-            Self::FieldName => "A field's name must be a token with a colon right behind it.",
+            Self::LineEnd => "Every line of the header section must end in a carriage return and a line feed.",
+            Self::ControlCharacter => "The header section contains a control character.",
+            Self::Folding => "No line of the header section may begin with a space or tab.",
+            Self::FieldName => "A field name must be a token, directly followed by a colon.",
             Self::HostMissing => "The request names no host.",
             Self::HostConflict => "The request names more than one host.",
-            Self::HostInvalid => "The request's host is not a valid host.",
+            Self::HostInvalid => "The request's host is not valid.",
             Self::ContentLength => "Content-Length must be one decimal number.",
-            Self::TransferEncoding => "Transfer-Encoding must be exactly chunked, on HTTP/1.1.",
+            Self::TransferEncoding => "Transfer-Encoding must be exactly \"chunked\", and only in HTTP/1.1.",
             Self::TwoLengths => "Content-Length and Transfer-Encoding exclude each other.",
-            Self::ConnectionField => "HTTP/2 carries no connection-specific fields.",
-            Self::Connect => "CONNECT is not served here.",
-            Self::Body => "The request body broke off or is malformed.",
+            Self::ConnectionField => "HTTP/2 does not allow connection-specific fields.",
+            Self::Connect => "CONNECT is not supported.",
+            Self::Body => "The request body is incomplete or malformed.",
         }
     }
 }

@@ -33,10 +33,10 @@ impl Cursor<'_> {
                 Some(b'\n' | b'\r') | None => {
                     self.at = opened;
                     return Err(self
-                        .fault("not JSON: this string does not end on its line")
+                        .fault("not JSON: found an unclosed string")
                         .expected("a closing quote"));
                 }
-                Some(_) => return Err(self.unexpected("an escape: control characters in strings are written \\u00XX")),
+                Some(_) => return Err(self.unexpected("the escape \\u00XX for a control character")),
             }
         }
     }
@@ -73,8 +73,8 @@ impl Cursor<'_> {
         }
         self.at = at;
         Err(self
-            .fault("not JSON: found a broken \\u escape")
-            .expected("four hex digits, and surrogates in pairs"))
+            .fault("not JSON: found an invalid \\u escape")
+            .expected("four hex digits, surrogates in pairs"))
     }
 
     fn hex_unit(&self) -> Option<u16> {
@@ -94,7 +94,7 @@ impl Cursor<'_> {
         if whole == 0 || (leading_zero && whole > 1) {
             self.at = at;
             return Err(self
-                .fault("not JSON: found a broken number")
+                .fault("not JSON: found an invalid number")
                 .expected("digits without a leading zero"));
         }
         if self.take(b'.') && self.digits() == 0 {
@@ -135,7 +135,7 @@ impl Cursor<'_> {
             "" => return Err(self.unexpected("a value")),
             _ => {
                 let short: String = word.chars().take(20).collect();
-                let hint = "text stands in double quotes";
+                let hint = "put text in double quotes";
                 return Err(self
                     .fault(format!("not JSON: found {short}"))
                     .expected("a value")

@@ -25,7 +25,10 @@ impl<'a> Validator<'a> {
         if let Some(schema) = rules.get("not")
             && self.holds(node, schema, here)
         {
-            out.push(Problem::unfit(here.clone(), "something else"));
+            out.push(Problem::unfit(
+                here.clone(),
+                "another value: the schema excludes this one",
+            ));
         }
         if let Some(condition) = rules.get("if") {
             let branch = if self.holds(node, condition, here) {
@@ -68,7 +71,12 @@ impl<'a> Validator<'a> {
         match branches.len() - failed.len() {
             0 => {}
             1 => return,
-            _ => return out.push(Problem::unfit(here.clone(), "what only one alternative allows")),
+            _ => {
+                return out.push(Problem::unfit(
+                    here.clone(),
+                    "a value that fits exactly one alternative",
+                ));
+            }
         }
         if let Some(tag) = self.tag(branches)
             && let Value::Object(_) = &node.value

@@ -45,7 +45,7 @@ impl<'a> Validator<'a> {
                 if !seen.insert(item.to_json()) {
                     out.push(Problem::unfit(
                         here.index(index),
-                        "something that is not in the list yet",
+                        "a value that is not in the list already",
                     ));
                 }
             }

@@ -54,7 +54,7 @@ impl Cache {
             Ok(artefact) => Some(artefact),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
-                tracing::warn!(file = %path.display(), %error, "a cached compilation is not used; compiling again");
+                tracing::warn!(file = %path.display(), %error, "cached module unusable; compiling again");
                 None
             }
         }
@@ -63,7 +63,7 @@ impl Cache {
     /// Keeps an artefact. A failure (a full disk, say) costs only the next compilation, so it is told and no more.
     pub(super) fn store(&self, key: &str, artefact: &[u8]) {
         if let Err(error) = self.try_store(key, artefact) {
-            tracing::warn!(folder = %self.folder.display(), %error, "a compilation could not be kept");
+            tracing::warn!(folder = %self.folder.display(), %error, "compiled module not cached");
         }
         self.prune();
     }

@@ -7,17 +7,17 @@ use lockgate_exchange::Scheme;
 /// Why a header write is refused. The plugin gets BAD_ARGUMENT, the log gets this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {
-    #[error("the name has bytes that a header's name cannot have")]
+    #[error("invalid header name")]
     Name,
-    #[error("the value has bytes that this header's value cannot have")]
+    #[error("invalid header value")]
     Value,
-    #[error("the header belongs to the framing of messages or to one connection, which the gateway takes care of")]
+    #[error("the gateway alone sets headers of framing and of the connection")]
     Framing,
-    #[error("there is no such pseudo-header here, or it cannot be removed")]
+    #[error("no such pseudo-header here, or one that cannot be removed")]
     Pseudo,
     #[error("there are too many headers")]
     TooMany,
-    #[error("the capabilities do not allow it")]
+    #[error("\"capabilities\" does not allow it")]
     NotPermitted,
 }
 

@@ -87,7 +87,7 @@ fn http_call(caller: &mut Caller<'_>, request: &Request, out: i32) -> Answer {
     let callout = match decode(memory, request)? {
         Ok(callout) => callout,
         Err(refused) => {
-            state.note(format_args!("the callout is refused: {refused}"));
+            state.note(format_args!("callout refused: {refused}"));
             return Err(Status::BadArgument.into());
         }
     };
@@ -99,14 +99,14 @@ fn http_call(caller: &mut Caller<'_>, request: &Request, out: i32) -> Answer {
         .is_some_and(|allowed| !allowed.contains(&callout.upstream))
     {
         state.note(format_args!(
-            "capabilities.upstreams does not name {:?}",
+            "capabilities.upstreams does not allow {:?}",
             callout.upstream
         ));
         state.refuse(Refusal::CapabilityUpstream);
         return Err(Status::BadArgument.into());
     }
     if let Some(limit) = too_many(state) {
-        state.note(format_args!("{limit} are under way already"));
+        state.note(format_args!("callout refused: {limit} are in progress already"));
         state.refuse(Refusal::Callout);
         return Err(Status::InternalFailure.into());
     }

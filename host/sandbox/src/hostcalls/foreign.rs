@@ -40,7 +40,7 @@ fn call(caller: &mut Caller<'_>, name: Span, argument: Span, out: Out) -> Answer
     // A name that is no text names no function.
     let name = std::str::from_utf8(guest::bytes(memory, name)?).map_err(|_| Status::NotFound)?;
     if !is_allowed(state.plugin.spec().capabilities.foreign_functions.as_deref(), name) {
-        state.note(format_args!("capabilities.foreign_functions does not name {name:?}"));
+        state.note(format_args!("capabilities.foreign_functions does not allow {name:?}"));
         state.refuse(Refusal::CapabilityForeignFunction);
         return Err(Status::NotFound.into());
     }

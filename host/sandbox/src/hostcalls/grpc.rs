@@ -142,12 +142,15 @@ fn open(caller: &mut Caller<'_>, target: &Target, kind: GrpcKind, out: i32) -> A
     let spec = state.plugin.spec();
     let allowed = spec.capabilities.upstreams.as_ref();
     if allowed.is_some_and(|allowed| !allowed.contains(&call.upstream)) {
-        state.note(format_args!("capabilities.upstreams does not name {:?}", call.upstream));
+        state.note(format_args!(
+            "capabilities.upstreams does not allow {:?}",
+            call.upstream
+        ));
         state.refuse(Refusal::CapabilityUpstream);
         return Err(Status::ParseFailure.into());
     }
     if let Some(limit) = too_many(state) {
-        state.note(format_args!("{limit} are under way already"));
+        state.note(format_args!("callout refused: {limit} are in progress already"));
         state.refuse(Refusal::Callout);
         return Err(Status::InternalFailure.into());
     }
@@ -166,7 +169,7 @@ fn decode(memory: &[u8], state: &mut State, target: &Target, kind: GrpcKind) -> 
     );
     let pairs = decode_pairs(guest::bytes(memory, target.metadata)?).map_err(|_| Status::ParseFailure)?;
     let Some((upstream, authority)) = named(upstream) else {
-        state.note(format_args!("the gRPC service names no upstream of this host"));
+        state.note(format_args!("gRPC call refused: the service names no upstream"));
         return Err(Status::ParseFailure.into());
     };
     let path = headers::path(format!("/{service}/{method}").as_bytes());
@@ -174,7 +177,7 @@ fn decode(memory: &[u8], state: &mut State, target: &Target, kind: GrpcKind) -> 
     let (path, metadata) = match checked {
         Ok(checked) => checked,
         Err(refused) => {
-            state.note(format_args!("the gRPC callout is refused: {refused}"));
+            state.note(format_args!("gRPC call refused: {refused}"));
             return Err(Status::ParseFailure.into());
         }
     };

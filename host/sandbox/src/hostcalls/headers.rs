@@ -247,7 +247,7 @@ fn write(
     change: impl FnOnce(MapMut<'_>) -> Result<(), Refused>,
 ) -> Result<(), Halt> {
     if state.phase == Phase::Log {
-        state.note(format_args!("{what:?} cannot be written any more: the stream is over"));
+        state.note(format_args!("{what:?} cannot be written: the stream has ended"));
         return Err(Status::BadArgument.into());
     }
     if is_received(map) {
@@ -274,7 +274,7 @@ fn write(
     match refused {
         Refused::NotPermitted => {
             // Only OK keeps a Rust guest alive here, so the write is dropped and told, as other refused calls are.
-            state.note(format_args!("writing {what:?} is dropped: {refused}"));
+            state.note(format_args!("write of {what:?} dropped: {refused}"));
             state.refuse(Refusal::CapabilityHeader);
             Ok(())
         }
@@ -283,7 +283,7 @@ fn write(
             Ok(())
         }
         _ => {
-            state.note(format_args!("writing {what:?} is refused: {refused}"));
+            state.note(format_args!("write of {what:?} refused: {refused}"));
             Err(Status::BadArgument.into())
         }
     }

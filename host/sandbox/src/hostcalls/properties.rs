@@ -57,7 +57,7 @@ fn write(caller: &mut Caller<'_>, path: Span, value: Span) -> Answer {
         .dotted();
     if !is_allowed(state.plugin.spec().capabilities.write_properties.as_deref(), &name) {
         // Only OK keeps a Rust guest alive here, so the write is dropped and told, as other refused calls are.
-        state.note(format_args!("capabilities.write_properties does not name {name}"));
+        state.note(format_args!("capabilities.write_properties does not allow {name}"));
         state.refuse(Refusal::CapabilityProperty);
         return Ok(());
     }

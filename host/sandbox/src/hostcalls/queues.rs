@@ -74,7 +74,7 @@ fn register(caller: &mut Caller<'_>, name: Span, out: i32) -> Answer {
         .register_queue(&state.plugin.spec().vm_id, name, QueueTarget::new(inbox));
     let queue = match registered {
         Err(Status::InternalFailure) => {
-            state.note(format_args!("the queue is not made: there are too many"));
+            state.note(format_args!("queue refused: too many queues"));
             state.refuse(Refusal::Queue);
             NO_QUEUE
         }

@@ -60,9 +60,7 @@ fn write(caller: &mut Caller<'_>, key: Span, value: Span, cas: i32) -> Answer {
     match set {
         Err(Status::InternalFailure) => {
             // A bound is reached. A mismatch would make guests try again and again, so the value is dropped and that is told.
-            state.note(format_args!(
-                "the shared value is not kept: there are too many, or it is too large"
-            ));
+            state.note(format_args!("shared value refused: too many values, or too large"));
             state.refuse(Refusal::SharedData);
             Ok(())
         }

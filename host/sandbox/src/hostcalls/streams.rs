@@ -146,7 +146,7 @@ fn respond(caller: &mut Caller<'_>, code: i32, details: Span, body: Span, header
     const LONGEST_DETAILS: usize = 1024;
     let (memory, state) = guest::parts(caller)?;
     if !is_of(state, StreamType::HttpRequest) {
-        state.note(format_args!("a TCP connection has no answer that a plugin could give"));
+        state.note(format_args!("local response refused: a TCP connection has no response"));
         return Err(Status::BadArgument.into());
     }
     let status = u16::try_from(code)
@@ -166,7 +166,7 @@ fn respond(caller: &mut Caller<'_>, code: i32, details: Span, body: Span, header
     let mut headers = match local_headers(pairs) {
         Ok(headers) => headers,
         Err(refused) => {
-            state.note(format_args!("the local response is refused: {refused}"));
+            state.note(format_args!("local response refused: {refused}"));
             return Err(Status::BadArgument.into());
         }
     };

@@ -142,13 +142,13 @@ impl Instance {
         }
         let tail = self.with_state(|state| state.tail()).unwrap_or_default();
         let said = if tail.is_empty() {
-            "it logged nothing".to_owned()
+            "the plugin logged nothing".to_owned()
         } else {
-            format!("it logged: {tail}")
+            format!("the plugin logged: {tail}")
         };
         let failure = self.failure(
             FailureKind::Start,
-            format!("proxy_on_{} answered false; {said}", phase.as_str()),
+            format!("proxy_on_{} returned false; {said}", phase.as_str()),
         );
         tracing::error!(plugin = %self.plugin.name(), phase = phase.as_str(), "{}", failure.message);
         self.mourn(&failure, phase.as_str());
@@ -180,7 +180,7 @@ fn stillborn(
         failure(
             plugin,
             FailureKind::Unavailable,
-            "all instances of the pool are in use".to_owned(),
+            "no VM is free: all instances of the pool are in use".to_owned(),
         )
     } else {
         let autopsy = trap::examine(error, state);

@@ -88,7 +88,7 @@ fn ten_replacements_are_immediate_and_the_next_ones_are_backed_off_from() {
     }
     let failure = stage.vm.open(&exchange()).err().unwrap();
     assert_eq!(failure.kind, FailureKind::Unavailable);
-    assert!(failure.message.contains("not started again for another"), "{failure}");
+    assert!(failure.message.contains("no new VM for another"), "{failure}");
     let report = stage.vm.report();
     assert_eq!(
         (report.state, report.traps, report.memory),

@@ -75,7 +75,7 @@ fn callbacks_of_a_wrong_type_are_all_told() {
     for part in [
         "proxy_on_request_headers as (i32, i32) -> i32 instead of (i32, i32, i32) -> i32",
         "proxy_on_log as (i64) instead of (i32)",
-        "proxy_on_delete as something that is no function",
+        "proxy_on_delete as something other than a function",
         "no memory",
     ] {
         assert!(text.contains(part), "{part}: {text}");

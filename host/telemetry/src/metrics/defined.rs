@@ -146,7 +146,7 @@ impl Index {
                     plugin,
                     most_per_plugin = MOST_PER_PLUGIN,
                     most = MOST,
-                    "plugin defines too many metrics; more are refused"
+                    "plugin has defined the maximum of metrics; further ones are refused"
                 );
             }
             return Err(Status::InternalFailure);
