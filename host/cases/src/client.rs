@@ -106,9 +106,9 @@ fn connect(worker: &Rc<EmbeddedWorker>, request: &Request) -> DuplexStream {
     let caller = ClientInfo {
         peer: SocketAddr::new(address, 40_000),
         tls,
-        protocol: match request.protocol {
-            Protocol::Http1 => embedded::Protocol::Http1,
-            Protocol::Http2 => embedded::Protocol::Http2,
+        version: match request.protocol {
+            Protocol::Http1 => embedded::HttpVersion::Http1,
+            Protocol::Http2 => embedded::HttpVersion::Http2,
         },
     };
     let worker = worker.clone();

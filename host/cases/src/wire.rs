@@ -112,7 +112,7 @@ pub(crate) fn connect(
     let caller = ClientInfo {
         peer: SocketAddr::new(address, 40_000),
         tls: is_over_tls.then(|| handshake::info(name, None, shown)),
-        protocol: embedded::Protocol::Http1,
+        version: embedded::HttpVersion::Http1,
     };
     let result = Rc::<RefCell<Option<&'static str>>>::default();
     let (worker, told) = (worker.clone(), result.clone());

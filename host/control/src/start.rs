@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lockgate_gateway::{Shared, worker};
+use lockgate_gateway::{SharedState, worker};
 use lockgate_json::{Diagnostic, Report};
 use lockgate_sandbox::{Engine, EngineSettings};
 use lockgate_store::{Store, StoreSettings};
@@ -140,7 +140,7 @@ where
         tokio::spawn(serve_admin(socket, handle.clone(), admin_ended));
     }
     let store = Store::new(StoreSettings::from(&model.cache));
-    let shared = Shared::new(store, access_log, handle.trace().clone());
+    let shared = SharedState::new(store, access_log, handle.trace().clone());
     let count = model
         .workers
         .or_else(|| std::thread::available_parallelism().ok())

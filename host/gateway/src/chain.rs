@@ -2,7 +2,7 @@
 //! Knows the order, the failure policy and the time each plugin took; not bodies (`lane`) and not the network.
 
 pub(crate) mod filter;
-pub(crate) mod outgoing;
+pub(crate) mod message_body;
 
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
@@ -28,7 +28,7 @@ pub(crate) enum Stop {
 }
 
 /// A plugin of a chain, ready on this worker: what every request that passes it shares.
-pub(crate) struct Stand {
+pub(crate) struct PluginHandle {
     /// The plugin's VM on this worker.
     pub(crate) vm: Rc<Vm>,
     /// Where its time is counted.
@@ -38,17 +38,17 @@ pub(crate) struct Stand {
 }
 
 /// One request's place in one plugin.
-pub(crate) struct Link {
-    stand: Rc<Stand>,
+pub(crate) struct FilterState {
+    handle: Rc<PluginHandle>,
     stream: OnceCell<Stream>,
     bypassed: Cell<bool>,
     spent: [Cell<Duration>; 2],
 }
 
-impl Link {
-    fn new(stand: Rc<Stand>) -> Self {
+impl FilterState {
+    fn new(handle: Rc<PluginHandle>) -> Self {
         Self {
-            stand,
+            handle,
             stream: OnceCell::new(),
             bypassed: Cell::new(false),
             spent: Default::default(),
@@ -67,7 +67,7 @@ impl Link {
 
     /// What the plugin exports.
     pub(crate) fn hooks(&self) -> Hooks {
-        self.stand.vm.plugin().hooks()
+        self.handle.vm.plugin().hooks()
     }
 
     /// True when body or trailers in this direction concern the plugin.
@@ -81,12 +81,12 @@ impl Link {
 
     /// Bytes of a body that may be kept while the plugin pauses, in each direction.
     pub(crate) fn body_limit(&self) -> u64 {
-        self.stand.vm.plugin().spec().limits.body.0
+        self.handle.vm.plugin().spec().limits.body.0
     }
 
     /// The plugin's name and the time it took in the request and the response phase.
     pub(crate) fn spent(&self) -> (&Arc<str>, Duration, Duration) {
-        (&self.stand.name, self.spent[0].get(), self.spent[1].get())
+        (&self.handle.name, self.spent[0].get(), self.spent[1].get())
     }
 }
 
@@ -94,7 +94,7 @@ impl Link {
 pub(crate) struct Chain {
     /// What the plugins read and change.
     pub(crate) exchange: SharedExchange,
-    links: Box<[Link]>,
+    filters: Box<[FilterState]>,
     /// Set if an operator wants to see the host calls that are made for it.
     trace: Option<Rc<CallTrace>>,
     /// When the plugin that is called next began to have its time.
@@ -104,12 +104,16 @@ pub(crate) struct Chain {
 
 impl Chain {
     /// A chain for one request; no plugin has seen it yet.
-    pub(crate) fn new(exchange: SharedExchange, stands: &[Rc<Stand>], trace: Option<Rc<CallTrace>>) -> Rc<Self> {
-        let links = stands.iter().cloned().map(Link::new).collect();
+    pub(crate) fn new(
+        exchange: SharedExchange,
+        handles: &[Rc<PluginHandle>],
+        trace: Option<Rc<CallTrace>>,
+    ) -> Rc<Self> {
+        let filters = handles.iter().cloned().map(FilterState::new).collect();
         let mark = Cell::new(exchange.borrow().info.started);
         Rc::new(Self {
             exchange,
-            links,
+            filters,
             trace,
             mark,
             stopped: Cell::new(None),
@@ -117,18 +121,18 @@ impl Chain {
     }
 
     /// The places in the chain's order.
-    pub(crate) fn links(&self) -> &[Link] {
-        &self.links
+    pub(crate) fn filters(&self) -> &[FilterState] {
+        &self.filters
     }
 
     /// True when no plugin stands in the chain.
     pub(crate) fn is_empty(&self) -> bool {
-        self.links.is_empty()
+        self.filters.is_empty()
     }
 
     /// The last plugin that the request has reached.
     pub(crate) fn reached(&self) -> Option<usize> {
-        self.links.iter().rposition(Link::was_reached)
+        self.filters.iter().rposition(FilterState::was_reached)
     }
 
     /// Plugins are called one after the other from now on: one look at the clock ends the time of one and begins the next's.
@@ -138,9 +142,9 @@ impl Chain {
 
     /// Opens the plugin at `index` for this request, with a stream context of its own.
     pub(crate) fn open(&self, index: usize) -> Result<(), Stop> {
-        let link = &self.links[index];
+        let link = &self.filters[index];
         self.exchange.borrow_mut().position = index;
-        match link.stand.vm.open_traced(&self.exchange, self.trace.as_ref()) {
+        match link.handle.vm.open_traced(&self.exchange, self.trace.as_ref()) {
             Ok(stream) => {
                 // Each place is opened once, in the request's headers phase.
                 let _ = link.stream.set(stream);
@@ -159,7 +163,7 @@ impl Chain {
         phase: Phase,
         call: impl FnOnce(&Stream) -> Result<Action, Failure>,
     ) -> Result<Action, Stop> {
-        let link = &self.links[index];
+        let link = &self.filters[index];
         let Some(stream) = link.running() else {
             return Ok(Action::Continue);
         };
@@ -174,7 +178,7 @@ impl Chain {
         let took = ended.saturating_duration_since(self.mark.replace(ended));
         let spent = &link.spent[direction as usize];
         spent.set(spent.get() + took);
-        link.stand.series.record(phase, took);
+        link.handle.series.record(phase, took);
         match outcome {
             Ok(action) => {
                 let asked = &mut self.exchange.borrow_mut().pending;
@@ -206,16 +210,16 @@ impl Chain {
 
     /// True while the plugin at `index` waits for the answer to a request of its own.
     pub(crate) fn has_open_callout(&self, index: usize) -> bool {
-        self.links[index].running().is_some_and(Stream::has_open_callout)
+        self.filters[index].running().is_some_and(Stream::has_open_callout)
     }
 
     /// Applies `on_error` when a plugin was lost while the message waited in it.
     pub(crate) fn lost(&self, index: usize) -> Result<bool, Stop> {
-        let link = &self.links[index];
+        let link = &self.filters[index];
         match link.stream.get() {
             Some(stream) if stream.is_lost() && !link.bypassed.get() => {
                 link.bypassed.set(true);
-                match link.stand.vm.plugin().spec().on_error {
+                match link.handle.vm.plugin().spec().on_error {
                     OnError::Deny => Err(Stop::Problem(Problem::PluginFailed)),
                     OnError::Bypass => Ok(true),
                 }
@@ -225,7 +229,7 @@ impl Chain {
     }
 
     fn failed(&self, index: usize, failure: &Failure) -> Result<(), Stop> {
-        self.links[index].bypassed.set(true);
+        self.filters[index].bypassed.set(true);
         // What the plugin asked for before it failed is void.
         self.exchange.borrow_mut().pending = Default::default();
         match failure.on_error {
@@ -236,7 +240,7 @@ impl Chain {
 
     /// True when a plugin may still look at the heads after they were sent: in body, trailers or log callbacks.
     pub(crate) fn looks_back(&self) -> bool {
-        self.links.iter().filter(|link| link.running().is_some()).any(|link| {
+        self.filters.iter().filter(|link| link.running().is_some()).any(|link| {
             let hooks = link.hooks();
             hooks.finish || hooks.delete || hooks.response_body || hooks.response_trailers
         })
@@ -264,12 +268,12 @@ impl Chain {
 
     /// The exchange is over: done, log and delete in every plugin that saw it, in the chain's order.
     pub(crate) fn finish(&self) {
-        (0..self.links.len()).for_each(|index| self.finish_at(index));
+        (0..self.filters.len()).for_each(|index| self.finish_at(index));
     }
 
     /// The same in one of them.
     pub(crate) fn finish_at(&self, index: usize) {
-        if let Some(stream) = self.links[index].stream.get() {
+        if let Some(stream) = self.filters[index].stream.get() {
             if let Ok(mut exchange) = self.exchange.try_borrow_mut() {
                 exchange.position = index;
             }

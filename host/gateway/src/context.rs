@@ -23,17 +23,17 @@ use lockgate_telemetry::call_trace::TraceSwitch;
 use lockgate_telemetry::metrics::WorkerMetrics;
 use lockgate_upstream::Client;
 
-use crate::chain::outgoing::Outgoing;
-use crate::context::connection_limiter::Crowd;
-use crate::context::draining_vms::Lingerers;
-use crate::context::idle_monitor::Ward;
-use crate::context::queue_notify::{Bell, Bells};
-use crate::context::rng::Chance;
+use crate::chain::message_body::MessageBody;
+use crate::context::connection_limiter::ConnectionLimiter;
+use crate::context::draining_vms::DrainingVms;
+use crate::context::idle_monitor::IdleMonitor;
+use crate::context::queue_notify::{QueueNotify, QueueSender};
+use crate::context::rng::Rng;
 use crate::context::view::View;
 
 /// What all workers share for as long as the process lives; keyed by names, never by snapshot.
 #[derive(Clone)]
-pub struct Shared {
+pub struct SharedState {
     /// Counters, keys, queues, the response cache.
     pub(crate) store: Arc<Store>,
     /// Where finished requests are written, if anywhere.
@@ -41,42 +41,42 @@ pub struct Shared {
     /// Whose host calls are logged.
     pub(crate) trace: Arc<TraceSwitch>,
     /// How many connections are open.
-    pub(crate) crowd: Crowd,
+    pub(crate) connection_limiter: ConnectionLimiter,
     /// Who listens to which shared queue.
-    pub(crate) bells: Bells,
+    pub(crate) queue_notify: QueueNotify,
     /// The next connection's number.
     pub(crate) connections: Arc<AtomicU64>,
 }
 
-impl Shared {
+impl SharedState {
     /// For a process that begins: no connection is open, and no queue has a listener.
     pub fn new(store: Store, access_log: Option<Arc<AccessLog>>, trace: Arc<TraceSwitch>) -> Self {
         Self {
             store: Arc::new(store),
             access_log: Arc::new(arc_swap::ArcSwapOption::from(access_log)),
             trace,
-            crowd: Default::default(),
-            bells: Default::default(),
+            connection_limiter: Default::default(),
+            queue_notify: Default::default(),
             connections: Arc::new(AtomicU64::new(1)),
         }
     }
 }
 
 /// What a worker has of the world, where a rehearsal puts something else in its place.
-pub(crate) struct Setting {
+pub(crate) struct WorkerResources {
     /// The way to upstreams.
-    pub(crate) client: Client<Outgoing>,
+    pub(crate) client: Client<MessageBody>,
     /// The way to upstreams for requests that plugins make.
-    pub(crate) callouts: Client<Outgoing>,
+    pub(crate) callouts: Client<MessageBody>,
     /// The time of day.
     pub(crate) wall_clock: WallClock,
     /// Random bytes.
-    pub(crate) random: Chance,
+    pub(crate) random: Rng,
     /// Where new requests get their ids.
     pub(crate) request_ids: RequestIds,
 }
 
-impl Default for Setting {
+impl Default for WorkerResources {
     /// The world as it is. Callouts share the connections of forwarded requests.
     fn default() -> Self {
         let client = Client::new();
@@ -84,42 +84,47 @@ impl Default for Setting {
             callouts: client.clone(),
             client,
             wall_clock: WallClock::default(),
-            random: Chance::System,
+            random: Rng::System,
             request_ids: RequestIds::new(),
         }
     }
 }
 
 /// One worker's surroundings.
-pub(crate) struct Station {
+pub(crate) struct WorkerContext {
     view: RefCell<Option<Rc<View>>>,
     /// Connections to upstreams; they outlive reloads.
-    pub(crate) client: Client<Outgoing>,
+    pub(crate) client: Client<MessageBody>,
     /// The same for requests that plugins make.
-    pub(crate) callouts: Client<Outgoing>,
+    pub(crate) callouts: Client<MessageBody>,
     /// Tells the time of day.
     pub(crate) wall_clock: WallClock,
     /// Random bytes for guests.
-    pub(crate) random: Chance,
+    pub(crate) random: Rng,
     /// This worker's counters.
     pub(crate) metrics: WorkerMetrics,
     /// Where new requests get their ids.
     pub(crate) request_ids: RequestIds,
     /// Rings when something is put in a queue that this worker listens to.
-    pub(crate) bell: Bell,
+    pub(crate) queue_sender: QueueSender,
     /// What the workers share.
-    pub(crate) shared: Shared,
+    pub(crate) shared: SharedState,
     /// VMs that nobody needs any more, until their plugins are done.
-    pub(crate) lingerers: Lingerers,
+    pub(crate) draining_vms: DrainingVms,
     /// Watches the connections for silence.
-    pub(crate) ward: Ward,
+    pub(crate) idle_monitor: IdleMonitor,
     /// The process is ending: connections close after the answer that they are at.
     pub(crate) draining: Cell<bool>,
 }
 
-impl Station {
+impl WorkerContext {
     /// A worker's surroundings, before it has a view.
-    pub(crate) fn new(metrics: WorkerMetrics, shared: Shared, bell: Bell, setting: Setting) -> Rc<Self> {
+    pub(crate) fn new(
+        metrics: WorkerMetrics,
+        shared: SharedState,
+        queue_sender: QueueSender,
+        setting: WorkerResources,
+    ) -> Rc<Self> {
         Rc::new(Self {
             view: RefCell::new(None),
             client: setting.client,
@@ -128,10 +133,10 @@ impl Station {
             random: setting.random,
             metrics,
             request_ids: setting.request_ids,
-            bell,
+            queue_sender,
             shared,
-            lingerers: Lingerers::default(),
-            ward: Ward::new(),
+            draining_vms: DrainingVms::default(),
+            idle_monitor: IdleMonitor::new(),
             draining: Cell::new(false),
         })
     }

@@ -1,4 +1,4 @@
 //! The client's side of a connection, whatever is spoken on it.
 
-pub(crate) mod handshake;
+pub(crate) mod connection;
 pub(crate) mod lingering_close;

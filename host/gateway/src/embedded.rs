@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use lockgate_exchange::clock::{self, WallClock};
-use lockgate_exchange::{ConnectionInfo, Scheme, TlsInfo};
+use lockgate_exchange::{ConnectionInfo, TlsInfo};
 use lockgate_http::inbound::RequestIds;
 use lockgate_sandbox::Host;
 use lockgate_store::{Store, StoreSettings};
@@ -23,14 +23,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::callouts::host::World;
-use crate::context::rng::Chance;
+use crate::callouts::host::WorkerHost;
+use crate::context::rng::Rng;
 use crate::context::snapshot::Snapshot;
-use crate::context::view::{ListenerView, View};
-use crate::context::{Setting, Shared, Station};
+use crate::context::view::View;
+use crate::context::{SharedState, WorkerContext, WorkerResources};
+use crate::downstream::connection::DownstreamConnection;
 use crate::{http, tcp, worker};
 
-pub use crate::http::Protocol;
+pub use crate::http::HttpVersion;
 pub use lockgate_client::{Address, Connect, Connecting, Duplex, Stream};
 
 /// What a rehearsal has of the world.
@@ -53,12 +54,12 @@ pub struct ClientInfo {
     /// What a TLS handshake would have told; none in the clear.
     pub tls: Option<TlsInfo>,
     /// What the client speaks.
-    pub protocol: Protocol,
+    pub version: HttpVersion,
 }
 
 /// One worker that serves a scene.
 pub struct EmbeddedWorker {
-    station: Rc<Station>,
+    worker: Rc<WorkerContext>,
     registry: Registry,
     tasks: [AbortHandle; 2],
 }
@@ -69,84 +70,71 @@ impl EmbeddedWorker {
     pub fn start(snapshot: &Arc<Snapshot>, environment: Environment) -> Self {
         let registry = Registry::new();
         let store = Store::since(StoreSettings::from(&snapshot.model.cache), clock::now());
-        let shared = Shared::new(store, None, Default::default());
+        let shared = SharedState::new(store, None, Default::default());
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&environment.seed.to_le_bytes());
         // The generator behind request ids must not start with nothing but zeros.
         seed[31] = 1;
-        let setting = Setting {
+        let setting = WorkerResources {
             client: Client::by(environment.upstreams, environment.seed),
             callouts: Client::by(environment.callouts, environment.seed),
             wall_clock: WallClock::from(environment.time),
-            random: Chance::Seeded(Cell::new(environment.seed)),
+            random: Rng::Seeded(Cell::new(environment.seed)),
             request_ids: RequestIds::seeded(seed),
         };
-        let (bell, mut rung) = mpsc::unbounded_channel();
-        let station = Station::new(registry.worker(), shared, bell, setting);
-        let world = World::new(&station);
-        let outside: Rc<dyn Host> = world.clone();
+        let (queue_sender, mut notified) = mpsc::unbounded_channel();
+        let worker = WorkerContext::new(registry.worker(), shared, queue_sender, setting);
+        let host = WorkerHost::new(&worker);
+        let guest_host: Rc<dyn Host> = host.clone();
         let ringing = tokio::task::spawn_local(async move {
-            while let Some(queue) = rung.recv().await {
-                world.ring(queue);
+            while let Some(queue) = notified.recv().await {
+                host.notify(queue);
             }
         });
-        let sweeping = tokio::task::spawn_local(worker::sweep(station.clone()));
-        let view = View::new(snapshot.clone(), None, &outside, &station.metrics);
-        station.adopt(Rc::new(view));
+        let sweeping = tokio::task::spawn_local(worker::sweep(worker.clone()));
+        let view = View::new(snapshot.clone(), None, &guest_host, &worker.metrics);
+        worker.adopt(Rc::new(view));
         Self {
-            station,
+            worker,
             registry,
             tasks: [ringing.abort_handle(), sweeping.abort_handle()],
         }
     }
 
     /// Serves a client's connection to the listener called `listener`, to its end. Nothing is served if there is no such listener.
-    pub async fn serve<S>(&self, listener: &str, stream: S, caller: ClientInfo)
+    pub async fn serve<S>(&self, listener: &str, stream: S, client: ClientInfo)
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let Some((listener, connection)) = self.arrival(listener, &caller) else {
-            return;
-        };
-        let scheme = if connection.tls.is_some() {
-            Scheme::Https
-        } else {
-            Scheme::Http
-        };
-        http::serve_stream(&self.station, listener, connection, scheme, stream, caller.protocol).await;
+        if let Some((downstream, info)) = self.accept(listener, &client) {
+            http::serve_stream(downstream, info, stream, client.version).await;
+        }
     }
 
-    /// Carries a client's connection to the TCP listener called `listener`, to its end, and answers what the access log would call
-    /// that end; none if there is no such listener.
+    /// Carries a client's connection to the TCP listener called `listener`, to its end, and says what the access log calls that end; none
+    /// if there is no such listener.
     pub async fn carry(
         &self,
         listener: &str,
         stream: Pin<Box<dyn Duplex>>,
-        caller: ClientInfo,
+        client: ClientInfo,
     ) -> Option<&'static str> {
-        let (listener, connection) = self.arrival(listener, &caller)?;
-        let view = self.station.view();
-        let ending = tcp::serve_stream(&self.station, &view, &listener, connection, stream).await;
+        let (downstream, info) = self.accept(listener, &client)?;
+        let view = self.worker.view();
+        let ending = tcp::serve_stream(&downstream, &view, info, stream).await;
         ending.map(Ending::as_str)
     }
 
-    fn arrival(&self, listener: &str, caller: &ClientInfo) -> Option<(Rc<ListenerView>, ConnectionInfo)> {
-        let view = self.station.view();
-        let listener = view.listener(listener)?.clone();
-        let connection = ConnectionInfo {
-            id: self.station.connection_id(),
-            listener: listener.settings.name.clone(),
-            peer: caller.peer,
-            local: listener.settings.listen,
-            tls: caller.tls.clone(),
-            properties: Default::default(),
-        };
-        Some((listener, connection))
+    fn accept(&self, listener: &str, client: &ClientInfo) -> Option<(DownstreamConnection, ConnectionInfo)> {
+        let listener = self.worker.view().listener(listener)?.clone();
+        let downstream = DownstreamConnection::new(&self.worker, &listener);
+        let info = downstream.info(client.peer, listener.settings.listen, client.tls.clone());
+        Some((downstream, info))
     }
 
     /// What plugins keep in the store.
     pub fn store(&self) -> &Store {
-        &self.station.shared.store
+        &self.worker.shared.store
     }
 
     /// All metrics in Prometheus' text format.

@@ -17,5 +17,5 @@ mod pipeline;
 mod tcp;
 pub mod worker;
 
-pub use context::Shared;
+pub use context::SharedState;
 pub use context::snapshot::{LoadedPlugin, PluginIdentity, Snapshot};

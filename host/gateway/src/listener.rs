@@ -13,7 +13,7 @@ use lockgate_telemetry::ending::Ending;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::context::Station;
+use crate::context::WorkerContext;
 use crate::{http, tcp};
 
 /// Connections that the kernel keeps until they are accepted.
@@ -47,7 +47,12 @@ fn unbound(address: SocketAddr) -> io::Result<Socket> {
 }
 
 /// Accepts connections for the listener called `name` until `stop`; then takes what the kernel has already accepted.
-pub(crate) async fn accept(station: Rc<Station>, name: Arc<str>, socket: StdListener, stop: impl Future<Output = ()>) {
+pub(crate) async fn accept(
+    worker: Rc<WorkerContext>,
+    name: Arc<str>,
+    socket: StdListener,
+    stop: impl Future<Output = ()>,
+) {
     let socket = match TcpListener::from_std(socket) {
         Ok(socket) => socket,
         Err(error) => return tracing::error!(listener = &*name, %error, "cannot listen"),
@@ -62,7 +67,7 @@ pub(crate) async fn accept(station: Rc<Station>, name: Arc<str>, socket: StdList
         });
         match next.await {
             None => break,
-            Some(Ok((stream, peer))) => admit(&station, &name, stream, peer),
+            Some(Ok((stream, peer))) => admit(&worker, &name, stream, peer),
             Some(Err(error)) if is_of_the_peer(&error) => {}
             Some(Err(error)) => {
                 tracing::warn!(listener = &*name, %error, "accept failed; trying again");
@@ -73,17 +78,21 @@ pub(crate) async fn accept(station: Rc<Station>, name: Arc<str>, socket: StdList
     // Their handshake is done: to their clients these are connections that the gateway has taken.
     poll_fn(|cx| {
         while let Poll::Ready(Ok((stream, peer))) = socket.poll_accept(cx) {
-            admit(&station, &name, stream, peer);
+            admit(&worker, &name, stream, peer);
         }
         Poll::Ready(())
     })
     .await;
 }
 
-fn admit(station: &Rc<Station>, name: &Arc<str>, stream: TcpStream, peer: SocketAddr) {
-    let view = station.view();
+fn admit(worker: &Rc<WorkerContext>, name: &Arc<str>, stream: TcpStream, peer: SocketAddr) {
+    let view = worker.view();
     let Some(listener) = view.listener(name) else { return };
-    let Some(place) = station.shared.crowd.enter(name, listener.settings.limits.connections) else {
+    let Some(place) = worker
+        .shared
+        .connection_limiter
+        .acquire(name, listener.settings.limits.connections)
+    else {
         tracing::warn!(
             listener = &**name,
             limit = listener.settings.limits.connections,
@@ -94,16 +103,16 @@ fn admit(station: &Rc<Station>, name: &Arc<str>, stream: TcpStream, peer: Socket
         }
         return;
     };
-    let (station, listener) = (station.clone(), listener.clone());
+    let (worker, listener) = (worker.clone(), listener.clone());
     if listener.forwarding.is_some() {
-        let serving = tcp::serve(station, view, listener, stream, peer);
+        let serving = tcp::serve(worker, view, listener, stream, peer);
         tokio::task::spawn_local(async move {
             serving.await;
             drop(place);
         });
     } else {
         tokio::task::spawn_local(async move {
-            http::serve(station, listener, stream, peer).await;
+            http::serve(worker, listener, stream, peer).await;
             drop(place);
         });
     }

@@ -7,6 +7,7 @@ pub(crate) mod admission;
 pub(crate) mod client_body;
 pub(crate) mod connection_context;
 pub(crate) mod deadline;
+pub(crate) mod filter;
 pub(crate) mod outbound;
 pub(crate) mod recorder;
 pub(crate) mod reroute;
@@ -17,85 +18,96 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use http::{HeaderValue, Method, Request, Response, Version, header};
-use hyper::body::Incoming;
 use lockgate_client::PooledBody;
 use lockgate_exchange::{LocalResponse, ResponseHead, clock};
 use lockgate_http::problem::{self, Problem};
 use lockgate_http::{grpc, inbound, response_flags};
 use lockgate_upstream::{SendError, Sent};
 
-use crate::body::source::Source;
-use crate::chain::outgoing::Outgoing;
+use crate::body::source::BodySource;
+use crate::chain::message_body::MessageBody;
 use crate::chain::{Chain, Stop};
-use crate::context::view::View;
+use crate::context::view::{RouteView, View};
 use crate::pipeline::client_body::ClientBody;
-use crate::pipeline::connection_context::Served;
+use crate::pipeline::connection_context::ConnectionContext;
 use crate::pipeline::deadline::Deadline;
-use crate::pipeline::recorder::Ledger;
+use crate::pipeline::recorder::RequestRecorder;
 
 /// The plugin or the gateway wants the connection (HTTP/1) or stream (HTTP/2) to end without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("the exchange was reset")]
 pub(crate) struct Reset;
 
-/// Answers one request.
-pub(crate) async fn answer(served: Rc<Served>, request: Request<Incoming>) -> Result<Response<ClientBody>, Reset> {
-    let view = served.station.view();
+/// Answers one request: it is admitted, filtered by the chain, attempted at the upstream, and responded to.
+pub(crate) async fn answer(
+    connection: Rc<ConnectionContext>,
+    request: Request<BodySource>,
+) -> Result<Response<ClientBody>, Reset> {
+    let view = connection.worker.view();
     let is_head = request.method() == Method::HEAD;
-    let admitted = admission::admit(&served, &view, request);
-    let (route, started) = (admitted.route, admitted.started);
-    let chain = Chain::new(admitted.exchange, view.chain(route), admitted.trace);
-    let mut ledger = served.open_ledger(&view, route, &chain, admitted.body.meter());
-    let mut deadline = served.deadline(&view, route, started);
+    let admitted = admission::admit(&connection, &view, request);
+    let route = admitted.route;
+    let chain = Chain::new(admitted.exchange, route.chain(), admitted.trace);
+    let mut recorder = connection.start_recorder(&view, &route, &chain, admitted.body.counter());
+    let mut deadline = connection.deadline(&route, admitted.started);
 
     let outcome = match admitted.refused {
         Some(problem) => Err(Stop::Problem(problem)),
-        None => forward(&served, &view, &chain, route, admitted.body, &mut deadline, &mut ledger).await,
+        None => {
+            forward(
+                &connection,
+                &view,
+                &chain,
+                route,
+                admitted.body,
+                &mut deadline,
+                &mut recorder,
+            )
+            .await
+        }
     };
-    let (first, source) = arrive(&chain, outcome)?;
+    let (first, source) = respond(&chain, outcome)?;
     let source = match is_head {
         true => source.head_alone(chain.exchange.borrow_mut().response.as_mut()),
         false => source,
     };
-    let body = match deadline.bound(Outgoing::response(&chain, first, source)).await {
+    let body = match deadline.bound(filter::response(&chain, first, source)).await {
         Ok(body) => body,
-        // An answer made in the response phase goes to the client as it is.
-        Err(stop) => Outgoing::Direct(arrive(&chain, Err(stop))?.1),
+        // A response made in the response phase goes to the client as it is.
+        Err(stop) => MessageBody::Direct(respond(&chain, Err(stop))?.1),
     };
-    let close = served.station.draining.get() || admitted.ambiguous;
+    let close = connection.worker.draining.get() || admitted.ambiguous;
     let response = head(&chain, &body, close);
-    ledger.answered(response.status(), deadline);
-    Ok(response.map(|()| ClientBody::new(body, ledger)))
+    recorder.answered(response.status(), deadline);
+    Ok(response.map(|()| ClientBody::new(body, recorder)))
 }
 
-/// The request's way: through the chain, then to the upstream. The answer's head is in when this returns.
+/// The request's way: filtered by the chain, then attempted at the upstream. The response's head is in when this returns.
 async fn forward(
-    served: &Served,
+    connection: &ConnectionContext,
     view: &View,
     chain: &Rc<Chain>,
-    route: Option<usize>,
-    source: Source,
+    mut route: Rc<RouteView>,
+    source: BodySource,
     deadline: &mut Deadline,
-    ledger: &mut Ledger,
+    recorder: &mut RequestRecorder,
 ) -> Result<Response<PooledBody>, Stop> {
-    let body = deadline.bound(Outgoing::request(chain, source)).await?;
-    let mut route = route;
+    let body = deadline.bound(filter::request(chain, source)).await?;
     if chain.wants_another_route() {
         route = reroute::again(view, chain, route);
         let started = chain.exchange.borrow().info.started;
-        *deadline = served.deadline(view, route, started);
-        ledger.count_by(served.series(view, route));
+        *deadline = connection.deadline(&route, started);
+        recorder.count_by(connection.series(view, &route));
     }
-    let Some(route) = route else {
+    let Some(settings) = route.settings() else {
         return Err(Stop::Problem(Problem::NoRoute));
     };
-    let index = choose_upstream(view, chain, route);
+    let index = view.choose_upstream(&mut chain.exchange.borrow_mut(), settings.upstream.0);
     let upstream = &view.snapshot.upstreams[index];
     let begun = clock::now();
-    let route = &view.snapshot.model.routes[route];
-    let sending = outbound::send(&served.station.client, upstream, chain, route, body);
-    let outcome = until_stopped(chain, deadline, sending).await;
-    let latency = begun.elapsed();
+    let sending = outbound::send(&connection.worker.client, upstream, chain, settings, body);
+    let outcome = attempt(chain, deadline, sending).await;
+    let latency = clock::now().saturating_duration_since(begun);
     let status = outcome.as_ref().ok().map(|sent| sent.response.status().as_u16());
     view.upstream_series(index).record(status, latency);
     let sent = outcome?;
@@ -108,22 +120,8 @@ async fn forward(
     Ok(sent.response)
 }
 
-/// The upstream that a plugin chose, else the route's. A name that a reload has taken away counts as not chosen.
-fn choose_upstream(view: &View, chain: &Chain, route: usize) -> usize {
-    let mut exchange = chain.exchange.borrow_mut();
-    let chosen = exchange
-        .properties
-        .get("lockgate.upstream")
-        .and_then(|name| std::str::from_utf8(name).ok());
-    let index = chosen
-        .and_then(|name| view.snapshot.upstream(name))
-        .map_or(view.snapshot.model.routes[route].upstream.0, |(index, _)| index);
-    exchange.info.upstream = Some(view.snapshot.upstreams[index].name().clone());
-    index
-}
-
 /// Waits for the upstream, unless its time is over or a plugin ends the exchange while the request's body is on the way.
-async fn until_stopped(
+async fn attempt(
     chain: &Chain,
     deadline: &mut Deadline,
     send: impl Future<Output = Result<Sent, SendError>>,
@@ -153,7 +151,7 @@ async fn until_stopped(
 
 /// Makes an answer of what the request's way came to: its head into the exchange, its body as a source, and the plugin
 /// at which its way back begins.
-fn arrive(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result<(Option<usize>, Source), Reset> {
+fn respond(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result<(Option<usize>, BodySource), Reset> {
     let mut exchange = chain.exchange.borrow_mut();
     let (head, first, source) = match outcome {
         Ok(response) => {
@@ -167,7 +165,7 @@ fn arrive(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result<
                     headers,
                 },
                 chain.reached(),
-                Source::upstream(body),
+                BodySource::upstream(body),
             )
         }
         Err(Stop::Reply(reply)) => {
@@ -184,7 +182,7 @@ fn arrive(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result<
             (
                 head,
                 chain.reached().map(|reached| reached.min(position)),
-                Source::whole(body),
+                BodySource::whole(body),
             )
         }
         Err(Stop::Problem(problem)) => {
@@ -192,7 +190,7 @@ fn arrive(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result<
             exchange.info.flags |= response_flags::of(problem);
             let (head, body) = problem::respond(problem, Some(&exchange.info.request_id));
             let (head, body) = grpc::in_form(&exchange.request, head, body, None);
-            (head, chain.reached(), Source::whole(body))
+            (head, chain.reached(), BodySource::whole(body))
         }
         Err(Stop::Close) => return Err(Reset),
     };
@@ -201,7 +199,7 @@ fn arrive(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result<
 }
 
 /// The answer's head as the client gets it.
-fn head(chain: &Chain, body: &Outgoing, close: bool) -> Response<()> {
+fn head(chain: &Chain, body: &MessageBody, close: bool) -> Response<()> {
     let mut exchange = chain.exchange.borrow_mut();
     let head = if chain.looks_back() {
         exchange.response.clone()
@@ -212,7 +210,7 @@ fn head(chain: &Chain, body: &Outgoing, close: bool) -> Response<()> {
     let mut response = Response::new(());
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
-    if body.is_chained() {
+    if body.is_filtered() {
         // hyper writes the length that the body knows, or chunks.
         response.headers_mut().remove(header::CONTENT_LENGTH);
         body.announce_trailers(response.headers_mut());

@@ -21,20 +21,18 @@ use lockgate_exchange::{ConnectionInfo, Direction, Exchange, StreamInfo, TlsInfo
 use lockgate_http::problem::Problem;
 use lockgate_sandbox::PeerType;
 use lockgate_telemetry::ending::Ending;
-use lockgate_upstream::Upstream;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use flow::Flow;
-use recorder::Account;
+use recorder::ConnectionRecorder;
 use relay::Relay;
 
 use crate::chain::{Chain, Stop};
-use crate::context::Station;
-use crate::context::idle_monitor::{Patience, Pulse};
+use crate::context::WorkerContext;
 use crate::context::view::{ForwardingView, ListenerView, View};
-use crate::downstream::handshake::unless_silent;
+use crate::downstream::connection::DownstreamConnection;
 use crate::downstream::lingering_close;
 use crate::pipeline::outbound;
 
@@ -66,101 +64,77 @@ impl Peer for Pin<Box<dyn Duplex>> {
     }
 }
 
-/// Carries a connection that is no socket, to its end, which is told; none if the listener takes requests.
+/// Carries a connection that is no socket, and says how it ended; none if the listener takes requests.
 pub(crate) async fn serve_stream(
-    station: &Rc<Station>,
+    downstream: &DownstreamConnection,
     view: &Rc<View>,
-    listener: &ListenerView,
-    connection: ConnectionInfo,
+    info: ConnectionInfo,
     stream: Pin<Box<dyn Duplex>>,
 ) -> Option<Ending> {
-    let forwarding = listener.forwarding.as_ref()?;
-    let _open = station.metrics.connections().open();
-    let pulse = station.ward.admit(Patience {
-        head: None,
-        idle: listener.settings.limits.idle_timeout.0,
-    });
-    let arrival = Arrival {
-        station,
+    let forwarding = downstream.listener.forwarding.as_ref()?;
+    let connection = TcpConnection {
+        downstream,
         view,
         forwarding,
-        pulse: &pulse,
-        connection,
+        info,
     };
-    Some(arrival.carry(stream).await)
+    Some(connection.carry(stream).await)
 }
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(
-    station: Rc<Station>,
+    worker: Rc<WorkerContext>,
     view: Rc<View>,
     listener: Rc<ListenerView>,
     stream: TcpStream,
     peer: SocketAddr,
 ) {
     let Some(forwarding) = &listener.forwarding else { return };
-    let _open = station.metrics.connections().open();
-    let limits = &listener.settings.limits;
-    let pulse = station.ward.admit(Patience {
-        head: None,
-        idle: limits.idle_timeout.0,
-    });
+    let downstream = DownstreamConnection::new(&worker, &listener);
     let Ok(local) = stream.set_nodelay(true).and_then(|()| stream.local_addr()) else {
         return forwarding.series.ended(Ending::ClientGone);
     };
-    let meet = |tls: Option<TlsInfo>| Arrival {
-        station: &station,
+    let accepted = |tls: Option<TlsInfo>| TcpConnection {
+        downstream: &downstream,
         view: &view,
         forwarding,
-        pulse: &pulse,
-        connection: ConnectionInfo {
-            id: station.connection_id(),
-            listener: listener.settings.name.clone(),
-            peer,
-            local,
-            tls,
-            properties: Default::default(),
-        },
+        info: downstream.info(peer, local, tls),
     };
     match &listener.certificates {
-        None => drop(meet(None).carry(stream).await),
-        Some(certificates) => {
-            let handshake = certificates.accept(stream);
-            match unless_silent(&pulse, limits.header_timeout.0, handshake).await {
-                Ok(Some(stream)) => {
-                    let info = certificates.info(stream.get_ref().1);
-                    meet(Some(info)).carry(stream).await;
-                }
-                Ok(None) | Err(_) => {
-                    tracing::debug!(listener = &*listener.settings.name, %peer, "no TLS handshake");
-                    forwarding.series.ended(Ending::NoHandshake);
-                }
+        None => drop(accepted(None).carry(stream).await),
+        Some(certificates) => match downstream.handshake(certificates.accept(stream)).await {
+            Ok(Some(stream)) => {
+                let tls = certificates.info(stream.get_ref().1);
+                accepted(Some(tls)).carry(stream).await;
             }
-        }
+            Ok(None) | Err(_) => {
+                tracing::debug!(listener = &*listener.settings.name, %peer, "no TLS handshake");
+                forwarding.series.ended(Ending::NoHandshake);
+            }
+        },
     }
 }
 
-/// A connection that has arrived, and what it has arrived at.
-struct Arrival<'a> {
-    station: &'a Rc<Station>,
+/// A connection whose handshake is done, and what becomes of it.
+struct TcpConnection<'a> {
+    downstream: &'a DownstreamConnection,
     view: &'a Rc<View>,
     forwarding: &'a ForwardingView,
-    pulse: &'a Rc<Pulse>,
-    connection: ConnectionInfo,
+    info: ConnectionInfo,
 }
 
-impl Arrival<'_> {
+impl TcpConnection<'_> {
     /// Carries the connection to its end, and closes it.
     async fn carry<C: Peer>(self, mut client: C) -> Ending {
         let chain = self.chain();
         let series = self.forwarding.series.clone();
-        let account = Account::open(chain, self.station, self.view.clone(), series, self.pulse.clone());
-        let ending = self.pass(&account, &mut client).await;
-        account.ending.set(ending);
+        let recorder = ConnectionRecorder::start(chain, self.downstream, self.view.clone(), series);
+        let ending = self.pass(&recorder, &mut client).await;
+        recorder.ending.set(ending);
         match ending {
-            Ending::ClientGone => account.closed_by.set(PeerType::Remote),
+            Ending::ClientGone => recorder.closed_by.set(PeerType::Remote),
             Ending::Complete => {}
-            _ => account.closed_by.set(PeerType::Local),
+            _ => recorder.closed_by.set(PeerType::Local),
         }
         if ending.is_abrupt() {
             client.abort();
@@ -172,53 +146,54 @@ impl Arrival<'_> {
     }
 
     fn chain(&self) -> Rc<Chain> {
-        let connection = Rc::new(self.connection.clone());
+        let worker = &self.downstream.worker;
+        let connection = Rc::new(self.info.clone());
         let client = connection.peer.ip().to_canonical();
-        let id = self.station.request_ids.next();
-        let info = StreamInfo::since(
-            connection,
-            client,
-            id,
-            Version::HTTP_11,
-            self.station.wall_clock.moment(),
-        );
-        let stands = &self.forwarding.chain;
-        let exchange = Exchange::connection(stands.len(), info);
-        let trace = self.station.shared.trace.choose(&exchange);
-        Chain::new(Rc::new(RefCell::new(exchange)), stands, trace)
+        let id = worker.request_ids.next();
+        let info = StreamInfo::since(connection, client, id, Version::HTTP_11, worker.wall_clock.moment());
+        let handles = &self.forwarding.chain;
+        let exchange = Exchange::connection(handles.len(), info);
+        let trace = worker.shared.trace.choose(&exchange);
+        Chain::new(Rc::new(RefCell::new(exchange)), handles, trace)
     }
 
     /// The way of the bytes, until it ends.
-    async fn pass<C: Peer>(&self, account: &Rc<Account>, client: &mut C) -> Ending {
-        if let Err(ending) = admission::meet(account).await {
+    async fn pass<C: Peer>(&self, recorder: &Rc<ConnectionRecorder>, client: &mut C) -> Ending {
+        if let Err(ending) = admission::meet(recorder).await {
             return ending;
         }
-        match account.bound(self.dial(account)).await {
-            Ok(Socket::Tcp(upstream)) => relay(account, client, upstream).await,
-            Ok(Socket::Other(upstream)) => relay(account, client, upstream.bytes).await,
+        match recorder.bound(self.dial(recorder)).await {
+            Ok(Socket::Tcp(upstream)) => relay(recorder, client, upstream).await,
+            Ok(Socket::Other(upstream)) => relay(recorder, client, upstream.bytes).await,
             Err(ending) => ending,
         }
     }
 
     /// A connection to the upstream that a plugin chose, or to the listener's own.
-    async fn dial(&self, account: &Account) -> Result<Socket, Ending> {
-        let upstream = self.upstream(&account.chain);
+    async fn dial(&self, recorder: &ConnectionRecorder) -> Result<Socket, Ending> {
+        let exchange = &recorder.chain.exchange;
+        let index = self
+            .view
+            .choose_upstream(&mut exchange.borrow_mut(), self.forwarding.upstream);
+        let upstream = &self.view.snapshot.upstreams[index];
         let begun = clock::now();
-        match self.station.client.dial(upstream).await {
+        match self.downstream.worker.client.dial(upstream).await {
             Ok(dialled) => {
-                account.connected.set(Some(begun.elapsed()));
-                let mut exchange = account.chain.exchange.borrow_mut();
+                recorder
+                    .connected
+                    .set(Some(clock::now().saturating_duration_since(begun)));
+                let mut exchange = recorder.chain.exchange.borrow_mut();
                 let info = &mut exchange.info;
                 info.upstream_address = Some(dialled.endpoint);
                 info.upstream_local = Some(dialled.local);
                 info.attempts = dialled.attempts;
-                info.upstream_latency = account.connected.get();
+                info.upstream_latency = recorder.connected.get();
                 Ok(dialled.socket)
             }
             Err(error) => {
-                outbound::failed(&mut account.chain.exchange.borrow_mut().info, &error);
+                outbound::failed(&mut recorder.chain.exchange.borrow_mut().info, &error);
                 tracing::warn!(
-                    listener = &*self.connection.listener,
+                    listener = &*self.info.listener,
                     upstream = &**upstream.name(),
                     "connection closed: {error}"
                 );
@@ -226,26 +201,12 @@ impl Arrival<'_> {
             }
         }
     }
-
-    fn upstream(&self, chain: &Chain) -> &Upstream {
-        let mut exchange = chain.exchange.borrow_mut();
-        let chosen = exchange
-            .properties
-            .get("lockgate.upstream")
-            .and_then(|name| std::str::from_utf8(name).ok());
-        let index = chosen
-            .and_then(|name| self.view.snapshot.upstream(name))
-            .map_or(self.forwarding.upstream, |(index, _)| index);
-        let upstream = &self.view.snapshot.upstreams[index];
-        exchange.info.upstream = Some(upstream.name().clone());
-        upstream
-    }
 }
 
 /// Passes bytes on between both ends, until it is over.
-async fn relay<C: Peer, U: Peer>(account: &Rc<Account>, client: &mut C, mut upstream: U) -> Ending {
-    let flow = |way| Flow::new(&account.chain, way, &account.told);
-    let mut relay = Relay::new(flow(Direction::Request), flow(Direction::Response), account.clone());
+async fn relay<C: Peer, U: Peer>(recorder: &Rc<ConnectionRecorder>, client: &mut C, mut upstream: U) -> Ending {
+    let flow = |direction| Flow::new(&recorder.chain, direction, &recorder.close_notified);
+    let mut relay = Relay::new(flow(Direction::Request), flow(Direction::Response), recorder.clone());
     let ending = relay.run(client, &mut upstream).await;
     if ending.is_abrupt() {
         upstream.abort();

@@ -16,11 +16,11 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle as Task;
 
-use crate::callouts::host::World;
-use crate::context::idle_monitor::{Order, SWEEP};
+use crate::callouts::host::WorkerHost;
+use crate::context::idle_monitor::{Directive, SWEEP};
 use crate::context::snapshot::Snapshot;
 use crate::context::view::View;
-use crate::context::{Setting, Shared, Station};
+use crate::context::{SharedState, WorkerContext, WorkerResources};
 use crate::listener;
 
 /// How long idle connections may still send a request after the end was announced. Their clients may be sending right
@@ -68,7 +68,7 @@ pub struct Worker {
 }
 
 /// Starts worker number `index`. It serves nothing before it has adopted a snapshot.
-pub fn spawn(index: usize, registry: &Registry, shared: Shared) -> io::Result<Worker> {
+pub fn spawn(index: usize, registry: &Registry, shared: SharedState) -> io::Result<Worker> {
     let (commands, orders) = mpsc::unbounded_channel();
     let registry = registry.clone();
     let runtime = || {
@@ -85,21 +85,21 @@ pub fn spawn(index: usize, registry: &Registry, shared: Shared) -> io::Result<Wo
     Ok(Worker { commands, thread })
 }
 
-async fn run(mut orders: mpsc::UnboundedReceiver<Command>, registry: &Registry, shared: Shared) {
-    let (bell, mut rung) = mpsc::unbounded_channel();
-    let station = Station::new(registry.worker(), shared, bell, Setting::default());
-    let world = World::new(&station);
-    let outside: Rc<dyn Host> = world.clone();
-    let sweeper = tokio::task::spawn_local(sweep(station.clone()));
-    let mut doors = Doors {
-        station: station.clone(),
+async fn run(mut orders: mpsc::UnboundedReceiver<Command>, registry: &Registry, shared: SharedState) {
+    let (queue_sender, mut notified) = mpsc::unbounded_channel();
+    let worker = WorkerContext::new(registry.worker(), shared, queue_sender, WorkerResources::default());
+    let host = WorkerHost::new(&worker);
+    let guest_host: Rc<dyn Host> = host.clone();
+    let sweeper = tokio::task::spawn_local(sweep(worker.clone()));
+    let mut acceptors = Acceptors {
+        worker: worker.clone(),
         open: FxHashMap::default(),
     };
     loop {
         let command = tokio::select! {
             command = orders.recv() => command,
-            queue = rung.recv() => {
-                queue.into_iter().for_each(|queue| world.ring(queue));
+            queue = notified.recv() => {
+                queue.into_iter().for_each(|queue| host.notify(queue));
                 continue;
             }
         };
@@ -110,22 +110,22 @@ async fn run(mut orders: mpsc::UnboundedReceiver<Command>, registry: &Registry, 
                 closed,
                 done,
             }) => {
-                let before = station.current();
-                let view = View::new(snapshot, before.as_deref(), &outside, &station.metrics);
+                let before = worker.current();
+                let view = View::new(snapshot, before.as_deref(), &guest_host, &worker.metrics);
                 drop(before);
-                station.adopt(Rc::new(view));
-                closed.iter().for_each(|name| doors.close(name));
-                sockets.into_iter().for_each(|socket| doors.open(socket));
+                worker.adopt(Rc::new(view));
+                closed.iter().for_each(|name| acceptors.close(name));
+                sockets.into_iter().for_each(|socket| acceptors.open(socket));
                 // Nobody waits any more when the control thread is ending.
                 let _ = done.send(());
             }
             Some(Command::Report { revision, reply }) => {
-                if let Some(view) = station.current().filter(|view| view.snapshot.revision == revision) {
+                if let Some(view) = worker.current().filter(|view| view.snapshot.revision == revision) {
                     // Whoever asked may have lost patience.
-                    let _ = reply.send(view.stands().map(|stand| stand.vm.report()).collect());
+                    let _ = reply.send(view.handles().map(|handle| handle.vm.report()).collect());
                 }
             }
-            Some(Command::Drain(limit)) => break drain(&station, doors, limit).await,
+            Some(Command::Drain(limit)) => break drain(&worker, acceptors, limit).await,
             None => break,
         }
     }
@@ -133,62 +133,62 @@ async fn run(mut orders: mpsc::UnboundedReceiver<Command>, registry: &Registry, 
 }
 
 /// Looks after silent connections for as long as the worker lives.
-pub(crate) async fn sweep(station: Rc<Station>) {
+pub(crate) async fn sweep(worker: Rc<WorkerContext>) {
     let mut interval = tokio::time::interval(SWEEP);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        station.ward.sweep(clock::now());
-        station.lingerers.sweep(clock::now());
+        worker.idle_monitor.sweep(clock::now());
+        worker.draining_vms.sweep(clock::now());
     }
 }
 
 /// Finishes what is open: requests run to their end, and connections close behind them.
-async fn drain(station: &Rc<Station>, doors: Doors, limit: Duration) {
+async fn drain(worker: &Rc<WorkerContext>, acceptors: Acceptors, limit: Duration) {
     let end = Instant::now() + limit;
-    station.draining.set(true);
-    doors.close_all().await;
+    worker.draining.set(true);
+    acceptors.close_all().await;
     let grace = Instant::now() + IDLE_GRACE.min(limit / 2);
     let mut retired = false;
-    while station.ward.census() > 0 && Instant::now() < end {
+    while worker.idle_monitor.open_connections() > 0 && Instant::now() < end {
         if !retired && Instant::now() >= grace {
             retired = true;
-            station.ward.tell_all(Order::Retire);
+            worker.idle_monitor.direct_all(Directive::Retire);
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let left = station.ward.census();
+    let left = worker.idle_monitor.open_connections();
     if left > 0 {
         tracing::warn!(
             connections = left,
             "drain_timeout reached; closing the remaining connections"
         );
-        station.ward.tell_all(Order::Close);
+        worker.idle_monitor.direct_all(Directive::Close);
         tokio::task::yield_now().await;
     }
     // A plugin that is not done yet has what is left of the time.
-    station.retire();
-    while station.lingerers.count() > 0 && Instant::now() < end {
+    worker.retire();
+    while worker.draining_vms.count() > 0 && Instant::now() < end {
         tokio::time::sleep(Duration::from_millis(10)).await;
-        station.lingerers.sweep(clock::now());
+        worker.draining_vms.sweep(clock::now());
     }
-    station.lingerers.clear();
+    worker.draining_vms.clear();
 }
 
 /// The listeners that this worker accepts for.
-struct Doors {
-    station: Rc<Station>,
+struct Acceptors {
+    worker: Rc<WorkerContext>,
     open: FxHashMap<Arc<str>, (oneshot::Sender<()>, Task<()>)>,
 }
 
-impl Doors {
+impl Acceptors {
     fn open(&mut self, socket: NewSocket) {
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = async move {
             // Dropping the sender says the same as sending.
             let _ = stopped.await;
         };
-        let accept = listener::accept(self.station.clone(), socket.listener.clone(), socket.socket, stopped);
+        let accept = listener::accept(self.worker.clone(), socket.listener.clone(), socket.socket, stopped);
         self.open
             .insert(socket.listener, (stop, tokio::task::spawn_local(accept)));
     }

@@ -16,13 +16,13 @@ use lockgate_exchange::ResponseHead;
 use lockgate_http::inbound;
 
 use crate::body::error::BodyError;
-use crate::body::writer::Feed;
+use crate::body::writer::BodyWriter;
 
 /// Counts the bytes of a client's body; shared with whoever reports them. One that is empty from the start needs no count.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Meter(Option<Rc<Cell<u64>>>);
+pub(crate) struct ByteCounter(Option<Rc<Cell<u64>>>);
 
-impl Meter {
+impl ByteCounter {
     fn of(body: &impl Body) -> Self {
         Self((!body.is_end_stream()).then(Rc::default))
     }
@@ -40,9 +40,9 @@ impl Meter {
 }
 
 /// A body before any plugin saw it.
-pub(crate) struct Source {
+pub(crate) struct BodySource {
     origin: Origin,
-    meter: Meter,
+    counter: ByteCounter,
     limit: u64,
 }
 
@@ -50,16 +50,24 @@ enum Origin {
     Client(Incoming),
     Upstream(PooledBody),
     Whole(Option<Bytes>),
-    Fed(Feed),
+    WriterState(BodyWriter),
 }
 
-impl Source {
-    /// The client's body; more than `limit` bytes of it are an error.
-    pub(crate) fn client(body: Incoming, limit: Option<u64>) -> Self {
+impl BodySource {
+    /// The client's body.
+    pub(crate) fn client(body: Incoming) -> Self {
         Self {
-            meter: Meter::of(&body),
+            counter: ByteCounter::of(&body),
             origin: Origin::Client(body),
+            limit: u64::MAX,
+        }
+    }
+
+    /// The same body, of which more than `limit` bytes are an error.
+    pub(crate) fn limited(self, limit: Option<u64>) -> Self {
+        Self {
             limit: limit.unwrap_or(u64::MAX),
+            ..self
         }
     }
 
@@ -67,7 +75,7 @@ impl Source {
     pub(crate) fn upstream(body: PooledBody) -> Self {
         Self {
             origin: Origin::Upstream(body),
-            meter: Meter::default(),
+            counter: ByteCounter::default(),
             limit: u64::MAX,
         }
     }
@@ -88,27 +96,27 @@ impl Source {
         let body = (!body.is_empty()).then_some(body);
         Self {
             origin: Origin::Whole(body),
-            meter: Meter::default(),
+            counter: ByteCounter::default(),
             limit: u64::MAX,
         }
     }
 
     /// A body that somebody is writing.
-    pub(crate) fn fed(feed: Feed) -> Self {
+    pub(crate) fn fed(feed: BodyWriter) -> Self {
         Self {
-            origin: Origin::Fed(feed),
-            meter: Meter::default(),
+            origin: Origin::WriterState(feed),
+            counter: ByteCounter::default(),
             limit: u64::MAX,
         }
     }
 
     /// The count of what has passed, which outlives the source.
-    pub(crate) fn meter(&self) -> Meter {
-        self.meter.clone()
+    pub(crate) fn counter(&self) -> ByteCounter {
+        self.counter.clone()
     }
 }
 
-impl Body for Source {
+impl Body for BodySource {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -122,14 +130,14 @@ impl Body for Source {
                 std::task::ready!(Pin::new(body).poll_frame(cx)).map(|f| f.map_err(|e| BodyError::Upstream(e.into())))
             }
             Origin::Whole(body) => body.take().map(|data| Ok(Frame::data(data))),
-            Origin::Fed(feed) => std::task::ready!(feed.poll_next(cx)),
+            Origin::WriterState(feed) => std::task::ready!(feed.poll_next(cx)),
         };
         let Some(Ok(mut frame)) = frame else {
             return Poll::Ready(frame);
         };
         if let Some(data) = frame.data_ref() {
-            this.meter.add(data.len());
-            if this.meter.bytes() > this.limit {
+            this.counter.add(data.len());
+            if this.counter.bytes() > this.limit {
                 return Poll::Ready(Some(Err(BodyError::TooLarge)));
             }
         } else if let Some(trailers) = frame.trailers_mut() {
@@ -143,7 +151,7 @@ impl Body for Source {
             Origin::Client(body) => body.is_end_stream(),
             Origin::Upstream(body) => body.is_end_stream(),
             Origin::Whole(body) => body.is_none(),
-            Origin::Fed(feed) => feed.is_read(),
+            Origin::WriterState(feed) => feed.is_read(),
         }
     }
 
@@ -151,7 +159,7 @@ impl Body for Source {
         match &self.origin {
             Origin::Client(body) => body.size_hint(),
             Origin::Upstream(body) => body.size_hint(),
-            Origin::Fed(_) => SizeHint::default(),
+            Origin::WriterState(_) => SizeHint::default(),
             Origin::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |data| data.len() as u64)),
         }
     }

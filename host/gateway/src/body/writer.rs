@@ -12,7 +12,7 @@ use http_body::Frame;
 use crate::body::error::BodyError;
 
 /// Most bytes that wait to be sent.
-const MOST: usize = 4 * 1024 * 1024;
+const MAX: usize = 4 * 1024 * 1024;
 
 /// There is no room for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,24 +20,24 @@ pub(crate) struct Full;
 
 /// Both ends of the body, on one thread.
 #[derive(Clone, Default)]
-pub(crate) struct Feed(Rc<Fed>);
+pub(crate) struct BodyWriter(Rc<WriterState>);
 
 #[derive(Default)]
-struct Fed {
+struct WriterState {
     waiting: RefCell<VecDeque<Bytes>>,
     bytes: Cell<usize>,
     is_over: Cell<bool>,
     reader: RefCell<Option<Waker>>,
 }
 
-impl Feed {
+impl BodyWriter {
     /// Adds bytes at the end.
     ///
     /// # Errors
     /// [`Full`]; then nothing was added.
     pub(crate) fn write(&self, data: Bytes) -> Result<(), Full> {
         let bytes = self.0.bytes.get() + data.len();
-        if bytes > MOST {
+        if bytes > MAX {
             return Err(Full);
         }
         self.0.bytes.set(bytes);
@@ -83,13 +83,13 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_in_order_and_a_flood_ends_at_the_bound() {
-        let feed = Feed::default();
+        let feed = BodyWriter::default();
         let mut cx = Context::from_waker(Waker::noop());
         assert!(feed.poll_next(&mut cx).is_pending());
         for text in ["one", "two"] {
             assert_eq!(feed.write(Bytes::from_static(text.as_bytes())), Ok(()));
         }
-        assert_eq!(feed.write(vec![0; MOST].into()), Err(Full));
+        assert_eq!(feed.write(vec![0; MAX].into()), Err(Full));
         feed.end();
         assert!(!feed.is_read());
         for text in ["one", "two"] {

@@ -19,9 +19,9 @@ use tokio::task::AbortHandle;
 
 use frames::{Frames, framed};
 
-use crate::body::source::Source;
-use crate::body::writer::Feed;
-use crate::chain::outgoing::Outgoing;
+use crate::body::source::BodySource;
+use crate::body::writer::BodyWriter;
+use crate::chain::message_body::MessageBody;
 
 /// gRPC's own statuses, where they are not told by the upstream.
 mod code {
@@ -68,7 +68,7 @@ fn status_in(fields: &HeaderMap) -> Option<u32> {
 
 /// The plugin's side. Dropped, it ends the exchange.
 struct Open {
-    feed: Feed,
+    feed: BodyWriter,
     task: AbortHandle,
 }
 
@@ -94,12 +94,12 @@ impl Drop for Open {
 
 /// Opens a call or stream.
 pub(crate) fn open(
-    client: Client<Outgoing>,
+    client: Client<MessageBody>,
     upstream: impl std::ops::Deref<Target = Upstream> + 'static,
     call: GrpcCall,
     reply: GrpcReply,
 ) -> Box<dyn GrpcStream> {
-    let feed = Feed::default();
+    let feed = BodyWriter::default();
     let request = request(&upstream, &call, feed.clone());
     let own = feed.clone();
     let task = match call.kind {
@@ -121,9 +121,9 @@ pub(crate) fn open(
 
 /// One message, or why there is none.
 async fn make_call(
-    client: Client<Outgoing>,
+    client: Client<MessageBody>,
     upstream: &Upstream,
-    request: Request<Outgoing>,
+    request: Request<MessageBody>,
     timeout: Option<Duration>,
     mut reply: GrpcReply,
 ) {
@@ -148,9 +148,9 @@ async fn make_call(
 
 /// Sends the request and tells what comes, but for the end, which it answers.
 async fn converse(
-    client: Client<Outgoing>,
+    client: Client<MessageBody>,
     upstream: &Upstream,
-    request: Request<Outgoing>,
+    request: Request<MessageBody>,
     mut tell: impl FnMut(GrpcEvent),
 ) -> End {
     let sent = match client.send(upstream, request).await {
@@ -222,8 +222,8 @@ fn failed(tell: &mut impl FnMut(GrpcEvent), status: u32, message: &str) -> End {
     End::new(status, message)
 }
 
-fn request(upstream: &Upstream, call: &GrpcCall, feed: Feed) -> Request<Outgoing> {
-    let mut request = Request::new(Outgoing::Direct(Source::fed(feed)));
+fn request(upstream: &Upstream, call: &GrpcCall, feed: BodyWriter) -> Request<MessageBody> {
+    let mut request = Request::new(MessageBody::Direct(BodySource::fed(feed)));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = Uri::from(call.path.clone());
     let headers = request.headers_mut();

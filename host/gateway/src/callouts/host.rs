@@ -17,47 +17,47 @@ use rustc_hash::FxHashMap;
 use tokio::task::AbortHandle;
 
 use crate::callouts::{grpc, http};
-use crate::context::Station;
+use crate::context::WorkerContext;
 
 /// The world around one worker's VMs.
-pub(crate) struct World {
-    station: Weak<Station>,
+pub(crate) struct WorkerHost {
+    worker: Weak<WorkerContext>,
     timers: RefCell<FxHashMap<u64, AbortHandle>>,
     queues: RefCell<FxHashMap<u32, QueueTarget>>,
 }
 
-impl World {
+impl WorkerHost {
     /// The world that `station` stands in.
-    pub(crate) fn new(station: &Rc<Station>) -> Rc<Self> {
+    pub(crate) fn new(worker: &Rc<WorkerContext>) -> Rc<Self> {
         Rc::new(Self {
-            station: Rc::downgrade(station),
+            worker: Rc::downgrade(worker),
             timers: RefCell::default(),
             queues: RefCell::default(),
         })
     }
 
     /// Something was put in a queue that a plugin of this worker listens to. If its VM is gone, the listener before it is told.
-    pub(crate) fn ring(&self, queue: u32) {
+    pub(crate) fn notify(&self, queue: u32) {
         let target = self.queues.borrow().get(&queue).cloned();
         if target.is_some_and(|target| target.ready(queue)) {
             return;
         }
         self.queues.borrow_mut().remove(&queue);
-        if let Ok(station) = self.station() {
-            station.shared.bells.take_down(queue, &station.bell);
-            station.shared.bells.ring(queue);
+        if let Ok(worker) = self.worker() {
+            worker.shared.queue_notify.unsubscribe(queue, &worker.queue_sender);
+            worker.shared.queue_notify.notify(queue);
         }
     }
 
-    fn station(&self) -> Result<Rc<Station>, Status> {
-        self.station.upgrade().ok_or(Status::InternalFailure)
+    fn worker(&self) -> Result<Rc<WorkerContext>, Status> {
+        self.worker.upgrade().ok_or(Status::InternalFailure)
     }
 }
 
-impl Host for World {
+impl Host for WorkerHost {
     fn time(&self) -> SystemTime {
-        self.station()
-            .map_or_else(|_| SystemTime::now(), |station| station.wall_clock.time())
+        self.worker()
+            .map_or_else(|_| SystemTime::now(), |worker| worker.wall_clock.time())
     }
 
     fn now(&self) -> Instant {
@@ -65,8 +65,8 @@ impl Host for World {
     }
 
     fn random(&self, buffer: &mut [u8]) -> bool {
-        match self.station() {
-            Ok(station) => station.random.fill(buffer),
+        match self.worker() {
+            Ok(worker) => worker.random.fill(buffer),
             Err(_) => false,
         }
     }
@@ -80,23 +80,23 @@ impl Host for World {
     }
 
     fn callout(&self, _plugin: &Plugin, callout: Callout, reply: CalloutReply) -> Result<(), Status> {
-        let station = self.station()?;
-        let view = station.current().ok_or(Status::InternalFailure)?;
+        let worker = self.worker()?;
+        let view = worker.current().ok_or(Status::InternalFailure)?;
         let (_, upstream) = view.snapshot.upstream(&callout.upstream).ok_or(Status::BadArgument)?;
-        let (upstream, client) = (upstream.clone(), station.callouts.clone());
+        let (upstream, client) = (upstream.clone(), worker.callouts.clone());
         tokio::task::spawn_local(async move { http::make(client, &upstream, callout, reply).await });
         Ok(())
     }
 
     fn grpc(&self, plugin: &Plugin, call: GrpcCall, reply: GrpcReply) -> Result<Box<dyn GrpcStream>, Status> {
-        let station = self.station()?;
-        let view = station.current().ok_or(Status::InternalFailure)?;
+        let worker = self.worker()?;
+        let view = worker.current().ok_or(Status::InternalFailure)?;
         let (_, upstream) = view.snapshot.upstream(&call.upstream).ok_or(Status::ParseFailure)?;
         if upstream.protocol() != Protocol::Http2 {
             tracing::warn!(plugin = %plugin.name(), upstream = %upstream.name(), "gRPC call refused: the upstream needs \"protocol\": \"http2\"");
             return Err(Status::InternalFailure);
         }
-        Ok(grpc::open(station.callouts.clone(), upstream.clone(), call, reply))
+        Ok(grpc::open(worker.callouts.clone(), upstream.clone(), call, reply))
     }
 
     fn set_tick(&self, target: TickTarget, period: Option<Duration>) {
@@ -126,45 +126,45 @@ impl Host for World {
     }
 
     fn shared_data(&self, vm_id: &str, key: &str) -> Option<(Bytes, u32)> {
-        self.station().ok()?.shared.store.shared_data().get(vm_id, key)
+        self.worker().ok()?.shared.store.shared_data().get(vm_id, key)
     }
 
     fn set_shared_data(&self, vm_id: &str, key: &str, value: &[u8], cas: u32) -> Result<(), Status> {
-        let outcome = self.station()?.shared.store.shared_data().set(vm_id, key, value, cas);
+        let outcome = self.worker()?.shared.store.shared_data().set(vm_id, key, value, cas);
         outcome.map_err(lockgate_foreign::status_of_shared)
     }
 
     fn register_queue(&self, vm_id: &str, name: &str, ready: QueueTarget) -> Result<u32, Status> {
-        let station = self.station()?;
-        let id = station
+        let worker = self.worker()?;
+        let id = worker
             .shared
             .store
             .queues()
             .register(vm_id, name)
             .map_err(|_| Status::InternalFailure)?;
         self.queues.borrow_mut().insert(id, ready);
-        station.shared.bells.hang(id, station.bell.clone());
+        worker.shared.queue_notify.subscribe(id, worker.queue_sender.clone());
         Ok(id)
     }
 
     fn resolve_queue(&self, vm_id: &str, name: &str) -> Option<u32> {
-        self.station().ok()?.shared.store.queues().resolve(vm_id, name)
+        self.worker().ok()?.shared.store.queues().resolve(vm_id, name)
     }
 
     fn enqueue(&self, queue: u32, value: &[u8]) -> Result<(), Status> {
-        let station = self.station()?;
-        station
+        let worker = self.worker()?;
+        worker
             .shared
             .store
             .queues()
             .enqueue(queue, value)
             .map_err(lockgate_foreign::status_of_queue)?;
-        station.shared.bells.ring(queue);
+        worker.shared.queue_notify.notify(queue);
         Ok(())
     }
 
     fn dequeue(&self, queue: u32) -> Result<Bytes, Status> {
-        self.station()?
+        self.worker()?
             .shared
             .store
             .queues()
@@ -173,19 +173,19 @@ impl Host for World {
     }
 
     fn define_metric(&self, plugin: &Plugin, kind: MetricKind, name: &str) -> Result<u32, Status> {
-        self.station()?.metrics.define(plugin.name(), kind, name)
+        self.worker()?.metrics.define(plugin.name(), kind, name)
     }
 
     fn increment_metric(&self, metric: u32, offset: i64) -> Result<(), Status> {
-        self.station()?.metrics.increment(metric, offset)
+        self.worker()?.metrics.increment(metric, offset)
     }
 
     fn record_metric(&self, metric: u32, value: u64) -> Result<(), Status> {
-        self.station()?.metrics.record(metric, value)
+        self.worker()?.metrics.record(metric, value)
     }
 
     fn metric(&self, metric: u32) -> Result<u64, Status> {
-        self.station()?.metrics.value(metric)
+        self.worker()?.metrics.value(metric)
     }
 
     fn foreign(
@@ -195,39 +195,39 @@ impl Host for World {
         argument: &[u8],
         exchange: Option<&SharedExchange>,
     ) -> Result<Vec<u8>, Status> {
-        lockgate_foreign::call(&self.station()?.shared.store, plugin, name, argument, exchange)
+        lockgate_foreign::call(&self.worker()?.shared.store, plugin, name, argument, exchange)
     }
 
     fn check_property(&self, _plugin: &Plugin, name: &str, value: &[u8]) -> Result<(), Status> {
         if name != "lockgate.upstream" {
             return Ok(());
         }
-        let view = self.station()?.current().ok_or(Status::InternalFailure)?;
+        let view = self.worker()?.current().ok_or(Status::InternalFailure)?;
         let known = std::str::from_utf8(value).is_ok_and(|name| view.snapshot.upstream(name).is_some());
         if known { Ok(()) } else { Err(Status::BadArgument) }
     }
 
     fn drain(&self, vm: DrainingVm) {
-        if let Ok(station) = self.station() {
-            station.lingerers.add(clock::now(), vm);
+        if let Ok(worker) = self.worker() {
+            worker.draining_vms.add(clock::now(), vm);
         }
     }
 
     fn failed(&self, plugin: &Plugin, failure: &Failure, _phase: &str) {
-        if let Ok(station) = self.station() {
-            station.metrics.failures(plugin.name(), failure.kind.as_str());
+        if let Ok(worker) = self.worker() {
+            worker.metrics.failures(plugin.name(), failure.kind.as_str());
         }
     }
 
     fn refused(&self, plugin: &Plugin, what: Refusal, times: u64) {
-        if let Ok(station) = self.station() {
-            station.metrics.refusals(plugin.name(), what.as_str(), times);
+        if let Ok(worker) = self.worker() {
+            worker.metrics.refusals(plugin.name(), what.as_str(), times);
         }
     }
 
     fn vm_event(&self, plugin: &Plugin, event: VmEvent) {
-        if let Ok(station) = self.station() {
-            station.metrics.vm_event(plugin.name(), event);
+        if let Ok(worker) = self.worker() {
+            worker.metrics.vm_event(plugin.name(), event);
         }
     }
 }

@@ -5,13 +5,13 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use lockgate_sandbox::{Callout, CalloutFailure, CalloutReply, CalloutResponse, CalloutResult};
 use lockgate_upstream::{Client, Upstream};
 
-use crate::chain::outgoing::Outgoing;
+use crate::chain::message_body::MessageBody;
 
 /// Most bytes of an answer's body; more is a failure. A guest keeps all of it in its own, bounded memory.
 const MAX_BODY: usize = 4 * 1024 * 1024;
 
 /// Makes the request and delivers what comes of it. Given up early when nobody waits for it any more.
-pub(crate) async fn make(client: Client<Outgoing>, upstream: &Upstream, callout: Callout, reply: CalloutReply) {
+pub(crate) async fn make(client: Client<MessageBody>, upstream: &Upstream, callout: Callout, reply: CalloutReply) {
     let timeout = callout.timeout;
     let result = match tokio::time::timeout(timeout, exchange(client, upstream, callout)).await {
         Ok(result) => result,
@@ -20,7 +20,7 @@ pub(crate) async fn make(client: Client<Outgoing>, upstream: &Upstream, callout:
     reply.deliver(result);
 }
 
-async fn exchange(client: Client<Outgoing>, upstream: &Upstream, callout: Callout) -> CalloutResult {
+async fn exchange(client: Client<MessageBody>, upstream: &Upstream, callout: Callout) -> CalloutResult {
     let sent = client.send(upstream, request(callout)).await.map_err(|error| {
         tracing::debug!(upstream = %upstream.name(), %error, "a callout failed");
         CalloutFailure::Failed
@@ -39,9 +39,9 @@ async fn exchange(client: Client<Outgoing>, upstream: &Upstream, callout: Callou
     })
 }
 
-fn request(callout: Callout) -> Request<Outgoing> {
+fn request(callout: Callout) -> Request<MessageBody> {
     let head = callout.head;
-    let mut request = Request::new(Outgoing::whole(callout.body));
+    let mut request = Request::new(MessageBody::whole(callout.body));
     *request.method_mut() = head.method;
     *request.uri_mut() = Uri::from(head.path);
     *request.version_mut() = Version::HTTP_11;

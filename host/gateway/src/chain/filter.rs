@@ -4,9 +4,9 @@
 //! The lane is itself a body, so whoever sends the message pulls it, and backpressure reaches its source.
 //! It knows no network and makes no answer: what ends a message early is handed up as [`Stop`].
 
+mod body_filter;
 mod flow;
 mod held;
-mod stage;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -21,21 +21,21 @@ use lockgate_exchange::{BodyBuffer, Direction};
 use lockgate_http::problem::{Malformed, Problem};
 use lockgate_sandbox::{Action, Phase};
 
-use stage::{End, Part, Stage};
+use body_filter::{BodyFilter, End, Part};
 
 use crate::body::error::BodyError;
-use crate::body::source::Source;
+use crate::body::source::BodySource;
 use crate::chain::{Chain, Stop};
 
 /// A message on its way through the chain.
-pub(crate) struct Lane {
+pub(crate) struct FilteredMessage {
     chain: Rc<Chain>,
     direction: Direction,
     /// How many plugins the message meets.
     length: usize,
     /// Those plugins in their order, as the body meets them; empty while only the head has, which may be all that ever does.
-    stages: Vec<Stage>,
-    source: Source,
+    body_filters: Vec<BodyFilter>,
+    source: BodySource,
     /// The source has nothing more to give.
     drained: bool,
     /// Body that passed the stages before `onward` while a later one still held the head.
@@ -52,24 +52,24 @@ pub(crate) struct Lane {
     failure: Option<BodyError>,
 }
 
-impl Lane {
+impl FilteredMessage {
     /// The request's way, through every plugin.
-    pub(crate) fn request(chain: Rc<Chain>, source: Source) -> Self {
-        let length = chain.links().len();
+    pub(crate) fn request(chain: Rc<Chain>, source: BodySource) -> Self {
+        let length = chain.filters().len();
         Self::new(chain, Direction::Request, length, source)
     }
 
     /// The response's way: from the plugin at `first` back to the first one.
-    pub(crate) fn response(chain: Rc<Chain>, first: usize, source: Source) -> Self {
+    pub(crate) fn response(chain: Rc<Chain>, first: usize, source: BodySource) -> Self {
         Self::new(chain, Direction::Response, first + 1, source)
     }
 
-    fn new(chain: Rc<Chain>, direction: Direction, length: usize, source: Source) -> Self {
+    fn new(chain: Rc<Chain>, direction: Direction, length: usize, source: BodySource) -> Self {
         Self {
             chain,
             direction,
             length,
-            stages: Vec::new(),
+            body_filters: Vec::new(),
             drained: false,
             source,
             pending: Part::default(),
@@ -92,9 +92,10 @@ impl Lane {
 
     /// The body is about to be moved, or to be held.
     fn set_up(&mut self) {
-        if self.stages.is_empty() {
-            let stage = |link: usize| Stage::new(link, self.chain.links()[link].reads_body(self.direction));
-            self.stages = (0..self.length).map(|index| stage(self.link(index))).collect();
+        if self.body_filters.is_empty() {
+            let body_filter =
+                |link: usize| BodyFilter::new(link, self.chain.filters()[link].reads_body(self.direction));
+            self.body_filters = (0..self.length).map(|index| body_filter(self.link(index))).collect();
         }
     }
 
@@ -140,11 +141,13 @@ impl Lane {
     }
 
     fn concerns_body(&self) -> bool {
-        if !self.pending.is_nothing() || self.stages.iter().any(|stage| stage.paused) {
+        if !self.pending.is_nothing() || self.body_filters.iter().any(|body_filter| body_filter.paused) {
             return true;
         }
-        let reads_body = |index| self.chain.links()[self.link(index)].reads_body(self.direction);
-        !self.drained && (self.stages.iter().any(|stage| stage.tap.is_some()) || (0..self.length).any(reads_body))
+        let reads_body = |index| self.chain.filters()[self.link(index)].reads_body(self.direction);
+        !self.drained
+            && (self.body_filters.iter().any(|body_filter| body_filter.tap.is_some())
+                || (0..self.length).any(reads_body))
     }
 
     /// The length of what is left to send, once all of the body has gone through the plugins.
@@ -165,7 +168,7 @@ impl Lane {
     }
 
     /// The source alone, when no plugin touches the body.
-    pub(crate) fn into_source(self) -> Source {
+    pub(crate) fn into_source(self) -> BodySource {
         self.source
     }
 
@@ -176,7 +179,7 @@ impl Lane {
     /// continue there because they have never thought of bodies, and their head must not slip out.
     async fn wait(&mut self, index: usize) -> Result<(), Stop> {
         self.set_up();
-        if !self.chain.has_open_callout(self.stages[index].link) {
+        if !self.chain.has_open_callout(self.body_filters[index].link) {
             let early = std::mem::take(&mut self.pending);
             if let Some(part) = self.pass(self.onward, early, index + 1)? {
                 self.set_pending(part, index + 1);
@@ -192,10 +195,10 @@ impl Lane {
         loop {
             self.chain.exchange.borrow_mut().register(cx.waker());
             self.chain.asked()?;
-            let link = self.stages[index].link;
+            let link = self.body_filters[index].link;
             if self.chain.lost(link)? || self.chain.resumed(link, self.direction) {
                 let part = self.release(index);
-                self.stages[index].tapped(&part);
+                self.body_filters[index].tapped(&part);
                 if !part.is_nothing() {
                     self.set_pending(part, index + 1);
                 }
@@ -203,13 +206,14 @@ impl Lane {
             }
             // A plugin that reads no body leaves it where it is: in the sender.
             let passed_over = !self.pending.is_nothing();
-            if self.drained || passed_over || !self.stages[index].reads_body || self.chain.has_open_callout(link) {
+            if self.drained || passed_over || !self.body_filters[index].reads_body || self.chain.has_open_callout(link)
+            {
                 return Poll::Pending;
             }
             let Some(part) = ready!(self.poll_part(cx)).map_err(|e| self.stop_of(&e))? else {
                 continue;
             };
-            let holds_body = self.stages[index].paused;
+            let holds_body = self.body_filters[index].paused;
             if let Some(part) = self.pass(0, part, index + 1)? {
                 self.set_pending(part, index + 1);
                 if holds_body {
@@ -270,22 +274,22 @@ impl Lane {
             if part.is_nothing() {
                 return Ok(Some(part));
             }
-            if self.stages[index].reads_body || self.stages[index].paused {
+            if self.body_filters[index].reads_body || self.body_filters[index].paused {
                 match self.deliver(index, part)? {
                     Some(passed) => part = passed,
                     None => return Ok(None),
                 }
             }
-            self.stages[index].tapped(&part);
+            self.body_filters[index].tapped(&part);
         }
         Ok(Some(part))
     }
 
     /// Gives a piece to one plugin, together with what it holds.
     fn deliver(&mut self, index: usize, part: Part) -> Result<Option<Part>, Stop> {
-        let stage = &mut self.stages[index];
-        let link = &self.chain.links()[stage.link];
-        if link.running().is_none() && !stage.paused {
+        let body_filter = &mut self.body_filters[index];
+        let link = &self.chain.filters()[body_filter.link];
+        if link.running().is_none() && !body_filter.paused {
             return Ok(Some(part));
         }
         let hooks = link.hooks();
@@ -303,15 +307,19 @@ impl Lane {
                 Phase::ResponseTrailers,
             ),
         };
-        let mut action = if stage.paused { Action::Pause } else { Action::Continue };
+        let mut action = if body_filter.paused {
+            Action::Pause
+        } else {
+            Action::Continue
+        };
         let fresh = !part.data.is_empty();
-        let (is_held, direction) = (stage.paused, self.direction);
+        let (is_held, direction) = (body_filter.paused, self.direction);
         if is_held {
             self.take_back(index);
         }
-        let stage = &mut self.stages[index];
-        stage.held.end = part.end;
-        stage.held.data.append(part.data);
+        let body_filter = &mut self.body_filters[index];
+        body_filter.held.end = part.end;
+        body_filter.held.data.append(part.data);
         if body_hook && (fresh || part.end == End::Last) {
             let last = part.end == End::Last;
             action = self.with_body(index, body, |stream| match direction {
@@ -319,7 +327,7 @@ impl Lane {
                 Direction::Response => stream.response_body(last),
             })?;
             if last && self.has_new_trailers() {
-                self.stages[index].held.end = End::Trailers;
+                self.body_filters[index].held.end = End::Trailers;
             }
         }
         if trailers_hook && part.end == End::Trailers {
@@ -329,7 +337,7 @@ impl Lane {
             })?;
         }
         if action == Action::Continue {
-            return Ok(Some(self.stages[index].release()));
+            return Ok(Some(self.body_filters[index].release()));
         }
         self.hold(index)?;
         Ok(None)
@@ -337,10 +345,10 @@ impl Lane {
 
     /// Keeps what a plugin has paused at, if it is not more than that may hold.
     fn hold(&mut self, index: usize) -> Result<(), Stop> {
-        let stage = &mut self.stages[index];
-        stage.paused = true;
-        let limit = self.chain.links()[stage.link].body_limit();
-        if stage.held.data.len() as u64 > limit {
+        let body_filter = &mut self.body_filters[index];
+        body_filter.paused = true;
+        let limit = self.chain.filters()[body_filter.link].body_limit();
+        if body_filter.held.data.len() as u64 > limit {
             return Err(Stop::Problem(match self.direction {
                 Direction::Request => Problem::BodyTooLarge,
                 Direction::Response => Problem::ResponseTooLarge,
@@ -388,8 +396,12 @@ impl Lane {
             self.set_up();
             if self.drained && self.pending.is_nothing() {
                 tap.sink.end(true);
-            } else if let Some(stage) = self.stages.iter_mut().find(|stage| stage.link == tap.position) {
-                stage.tap = Some(tap.sink);
+            } else if let Some(body_filter) = self
+                .body_filters
+                .iter_mut()
+                .find(|body_filter| body_filter.link == tap.position)
+            {
+                body_filter.tap = Some(tap.sink);
             }
         }
     }

@@ -7,25 +7,25 @@ use rustc_hash::FxHashMap;
 
 /// Counts connections by listener name; outlives reloads.
 #[derive(Clone, Default)]
-pub(crate) struct Crowd(Arc<Mutex<FxHashMap<Arc<str>, Arc<AtomicUsize>>>>);
+pub(crate) struct ConnectionLimiter(Arc<Mutex<FxHashMap<Arc<str>, Arc<AtomicUsize>>>>);
 
 /// A connection's place in the crowd; given back when dropped.
-pub(crate) struct Place(Arc<AtomicUsize>);
+pub(crate) struct Permit(Arc<AtomicUsize>);
 
-impl Crowd {
+impl ConnectionLimiter {
     /// A place at the listener called `name`, if fewer than `limit` are taken.
-    pub(crate) fn enter(&self, name: &Arc<str>, limit: usize) -> Option<Place> {
+    pub(crate) fn acquire(&self, name: &Arc<str>, limit: usize) -> Option<Permit> {
         let count = {
             let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             counts.entry(name.clone()).or_default().clone()
         };
-        let place = Place(count);
+        let place = Permit(count);
         let before = place.0.fetch_add(1, Ordering::Relaxed);
         (before < limit).then_some(place)
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -37,13 +37,13 @@ mod tests {
 
     #[test]
     fn places_are_limited_by_listener_and_come_back() {
-        let (crowd, web, other) = (Crowd::default(), Arc::from("web"), Arc::from("other"));
-        let first = crowd.enter(&web, 2);
-        let second = crowd.enter(&web, 2);
+        let (connection_limiter, web, other) = (ConnectionLimiter::default(), Arc::from("web"), Arc::from("other"));
+        let first = connection_limiter.acquire(&web, 2);
+        let second = connection_limiter.acquire(&web, 2);
         assert!(first.is_some() && second.is_some());
-        assert!(crowd.enter(&web, 2).is_none());
-        assert!(crowd.enter(&other, 2).is_some());
+        assert!(connection_limiter.acquire(&web, 2).is_none());
+        assert!(connection_limiter.acquire(&other, 2).is_some());
         drop(first);
-        assert!(crowd.enter(&web, 2).is_some());
+        assert!(connection_limiter.acquire(&web, 2).is_some());
     }
 }

@@ -6,20 +6,20 @@ use std::time::{Duration, Instant};
 use lockgate_sandbox::DrainingVm;
 
 /// How long a plugin may say "not yet".
-const LONGEST: Duration = Duration::from_secs(60);
+const MAX_DURATION: Duration = Duration::from_secs(60);
 /// How many VMs a worker keeps; the oldest goes when there is another.
-const MOST: usize = 64;
+const MAX: usize = 64;
 
 /// The VMs of one worker that are kept.
 #[derive(Default)]
-pub(crate) struct Lingerers(RefCell<Vec<(Instant, DrainingVm)>>);
+pub(crate) struct DrainingVms(RefCell<Vec<(Instant, DrainingVm)>>);
 
-impl Lingerers {
+impl DrainingVms {
     /// Keeps one more.
-    pub(crate) fn add(&self, now: Instant, lingering: DrainingVm) {
+    pub(crate) fn add(&self, now: Instant, vm: DrainingVm) {
         let mut kept = self.0.borrow_mut();
-        let oldest = (kept.len() >= MOST).then(|| kept.remove(0));
-        kept.push((now, lingering));
+        let oldest = (kept.len() >= MAX).then(|| kept.remove(0));
+        kept.push((now, vm));
         // Its end runs guest code, which may come back here.
         drop(kept);
         drop(oldest);
@@ -31,19 +31,19 @@ impl Lingerers {
         if kept.is_empty() {
             return;
         }
-        let is_at_end = |since: Instant, lingering: &DrainingVm| {
-            let is_late = now.saturating_duration_since(since) >= LONGEST;
-            if is_late && !lingering.is_over() {
+        let is_at_end = |since: Instant, vm: &DrainingVm| {
+            let is_late = now.saturating_duration_since(since) >= MAX_DURATION;
+            if is_late && !vm.is_over() {
                 tracing::warn!(
-                    plugin = lingering.plugin(),
+                    plugin = vm.plugin(),
                     "plugin did not call proxy_done in time; its VM is discarded"
                 );
             }
-            is_late || lingering.is_over()
+            is_late || vm.is_over()
         };
         let (ended, left) = std::mem::take(&mut *kept)
             .into_iter()
-            .partition::<Vec<_>, _>(|(since, lingering)| is_at_end(*since, lingering));
+            .partition::<Vec<_>, _>(|(since, vm)| is_at_end(*since, vm));
         *kept = left;
         drop(kept);
         drop(ended);

@@ -10,27 +10,27 @@ use std::time::{Duration, Instant};
 
 use lockgate_exchange::clock;
 
-use crate::context::timers::Alarms;
+use crate::context::timers::Timers;
 
 /// How often connections are looked at.
 pub(crate) const SWEEP: Duration = Duration::from_millis(250);
 
 /// What a connection should do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
+pub(crate) enum Directive {
     /// Nothing special.
-    Carry,
+    Continue,
     /// Finish what is open, take nothing new.
     Retire,
     /// A head is not coming to its end: say so, and close.
-    Overdue,
+    HeadTimeout,
     /// Close now.
     Close,
 }
 
 /// How long a connection may be silent.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
+pub(crate) struct IdleTimeouts {
     /// From the first byte of a request's head to its last; none on HTTP/2, where heads are not waited for one by one.
     pub(crate) head: Option<Duration>,
     /// Without a request.
@@ -38,18 +38,18 @@ pub(crate) struct Patience {
 }
 
 /// One connection's signs of life.
-pub(crate) struct Pulse {
+pub(crate) struct ActivityMonitor {
     clock: Rc<Cell<Instant>>,
-    patience: Cell<Patience>,
+    timeouts: Cell<IdleTimeouts>,
     busy: Cell<u32>,
-    begun: Cell<u64>,
+    started_requests: Cell<u64>,
     quiet_since: Cell<Instant>,
     head_since: Cell<Option<Instant>>,
-    order: Cell<Order>,
+    order: Cell<Directive>,
     waker: RefCell<Option<Waker>>,
 }
 
-impl Pulse {
+impl ActivityMonitor {
     /// Bytes came in; outside of a request they begin a head.
     pub(crate) fn received(&self) {
         if self.busy.get() == 0 && self.head_since.get().is_none() {
@@ -58,35 +58,35 @@ impl Pulse {
     }
 
     /// A request's head is complete. The connection is in use until the guard is dropped.
-    pub(crate) fn begin(self: &Rc<Self>) -> Busy {
+    pub(crate) fn start_request(self: &Rc<Self>) -> InUse {
         self.busy.set(self.busy.get() + 1);
-        self.begun.set(self.begun.get() + 1);
+        self.started_requests.set(self.started_requests.get() + 1);
         self.head_since.set(None);
-        Busy(self.clone())
+        InUse(self.clone())
     }
 
     /// Bytes went by, on a connection without requests: it is not idle.
-    pub(crate) fn stir(&self) {
+    pub(crate) fn touch(&self) {
         self.quiet_since.set(self.clock.get());
     }
 
     /// Requests that ever began on the connection.
-    pub(crate) fn begun(&self) -> u64 {
-        self.begun.get()
+    pub(crate) fn started_requests(&self) -> u64 {
+        self.started_requests.get()
     }
 
     /// Requests that came to their end on the connection.
-    pub(crate) fn ended(&self) -> u64 {
-        self.begun.get() - u64::from(self.busy.get())
+    pub(crate) fn ended_requests(&self) -> u64 {
+        self.started_requests.get() - u64::from(self.busy.get())
     }
 
     /// How silent it may be from now on.
-    pub(crate) fn set_patience(&self, patience: Patience) {
-        self.patience.set(patience);
+    pub(crate) fn set_timeouts(&self, timeouts: IdleTimeouts) {
+        self.timeouts.set(timeouts);
     }
 
     /// The standing order; the task is woken when it changes.
-    pub(crate) fn poll_order(&self, cx: &mut Context<'_>) -> Order {
+    pub(crate) fn poll_directive(&self, cx: &mut Context<'_>) -> Directive {
         let mut waker = self.waker.borrow_mut();
         if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
             *waker = Some(cx.waker().clone());
@@ -94,7 +94,7 @@ impl Pulse {
         self.order.get()
     }
 
-    fn give(&self, order: Order) {
+    fn direct(&self, order: Directive) {
         if self.order.replace(order) != order
             && let Some(waker) = self.waker.borrow().as_ref()
         {
@@ -103,28 +103,28 @@ impl Pulse {
     }
 
     fn check(&self, now: Instant) {
-        let patience = self.patience.get();
+        let timeouts = self.timeouts.get();
         let over = |since: Instant, limit: Duration| now.saturating_duration_since(since) >= limit;
-        if let (Some(since), Some(limit)) = (self.head_since.get(), patience.head)
+        if let (Some(since), Some(limit)) = (self.head_since.get(), timeouts.head)
             && over(since, limit)
         {
-            self.give(Order::Overdue);
-        } else if self.busy.get() == 0 && over(self.quiet_since.get(), patience.idle) {
+            self.direct(Directive::HeadTimeout);
+        } else if self.busy.get() == 0 && over(self.quiet_since.get(), timeouts.idle) {
             // Twice the patience: the peer does not even take the goodbye.
-            let order = if over(self.quiet_since.get(), patience.idle * 2) {
-                Order::Close
+            let order = if over(self.quiet_since.get(), timeouts.idle * 2) {
+                Directive::Close
             } else {
-                Order::Retire
+                Directive::Retire
             };
-            self.give(order);
+            self.direct(order);
         }
     }
 }
 
 /// A request is open on the connection.
-pub(crate) struct Busy(Rc<Pulse>);
+pub(crate) struct InUse(Rc<ActivityMonitor>);
 
-impl Drop for Busy {
+impl Drop for InUse {
     fn drop(&mut self) {
         self.0.busy.set(self.0.busy.get() - 1);
         self.0.quiet_since.set(self.0.clock.get());
@@ -132,75 +132,75 @@ impl Drop for Busy {
 }
 
 /// Everybody's pulse on one worker.
-pub(crate) struct Ward {
+pub(crate) struct IdleMonitor {
     clock: Rc<Cell<Instant>>,
-    alarms: Rc<Alarms>,
-    pulses: RefCell<Vec<Weak<Pulse>>>,
+    timers: Rc<Timers>,
+    monitors: RefCell<Vec<Weak<ActivityMonitor>>>,
 }
 
-impl Ward {
+impl IdleMonitor {
     /// An empty ward.
     pub(crate) fn new() -> Self {
         let clock = Rc::new(Cell::new(clock::now()));
         Self {
-            alarms: Alarms::new(clock.clone()),
+            timers: Timers::new(clock.clone()),
             clock,
-            pulses: RefCell::new(Vec::new()),
+            monitors: RefCell::new(Vec::new()),
         }
     }
 
     /// Wakes tasks by the same sweeps.
-    pub(crate) fn alarms(&self) -> &Rc<Alarms> {
-        &self.alarms
+    pub(crate) fn timers(&self) -> &Rc<Timers> {
+        &self.timers
     }
 
     /// A new connection.
-    pub(crate) fn admit(&self, patience: Patience) -> Rc<Pulse> {
+    pub(crate) fn watch(&self, timeouts: IdleTimeouts) -> Rc<ActivityMonitor> {
         let now = self.clock.get();
-        let pulse = Rc::new(Pulse {
+        let activity = Rc::new(ActivityMonitor {
             clock: self.clock.clone(),
-            patience: Cell::new(patience),
+            timeouts: Cell::new(timeouts),
             busy: Cell::new(0),
-            begun: Cell::new(0),
+            started_requests: Cell::new(0),
             quiet_since: Cell::new(now),
             head_since: Cell::new(None),
-            order: Cell::new(Order::Carry),
+            order: Cell::new(Directive::Continue),
             waker: RefCell::new(None),
         });
-        self.pulses.borrow_mut().push(Rc::downgrade(&pulse));
-        pulse
+        self.monitors.borrow_mut().push(Rc::downgrade(&activity));
+        activity
     }
 
     /// Looks at everybody; those that were silent for too long get their order.
     pub(crate) fn sweep(&self, now: Instant) {
         self.clock.set(now);
-        self.alarms.sweep(now);
-        let mut pulses = self.pulses.borrow_mut();
-        pulses.retain(|pulse| match pulse.upgrade() {
-            Some(pulse) => {
-                pulse.check(now);
+        self.timers.sweep(now);
+        let mut monitors = self.monitors.borrow_mut();
+        monitors.retain(|activity| match activity.upgrade() {
+            Some(activity) => {
+                activity.check(now);
                 true
             }
             None => false,
         });
-        if pulses.capacity() > 64 && pulses.len() < pulses.capacity() / 4 {
-            pulses.shrink_to_fit();
+        if monitors.capacity() > 64 && monitors.len() < monitors.capacity() / 4 {
+            monitors.shrink_to_fit();
         }
     }
 
     /// Gives everybody an order.
-    pub(crate) fn tell_all(&self, order: Order) {
-        for pulse in self.pulses.borrow().iter().filter_map(Weak::upgrade) {
-            pulse.give(order);
+    pub(crate) fn direct_all(&self, order: Directive) {
+        for activity in self.monitors.borrow().iter().filter_map(Weak::upgrade) {
+            activity.direct(order);
         }
     }
 
     /// Open connections.
-    pub(crate) fn census(&self) -> usize {
-        self.pulses
+    pub(crate) fn open_connections(&self) -> usize {
+        self.monitors
             .borrow()
             .iter()
-            .filter(|pulse| pulse.strong_count() > 0)
+            .filter(|activity| activity.strong_count() > 0)
             .count()
     }
 }
@@ -209,57 +209,60 @@ impl Ward {
 mod tests {
     use super::*;
 
-    const PATIENCE: Patience = Patience {
+    const TIMEOUT: IdleTimeouts = IdleTimeouts {
         head: Some(Duration::from_secs(2)),
         idle: Duration::from_secs(10),
     };
 
-    fn after(ward: &Ward, seconds: u64, start: Instant) {
-        ward.sweep(start + Duration::from_secs(seconds));
+    fn after(idle_monitor: &IdleMonitor, seconds: u64, start: Instant) {
+        idle_monitor.sweep(start + Duration::from_secs(seconds));
     }
 
     #[test]
     fn a_head_that_does_not_arrive_is_overdue() {
-        let ward = Ward::new();
-        let start = ward.clock.get();
-        let pulse = ward.admit(PATIENCE);
-        pulse.received();
-        after(&ward, 1, start);
-        assert_eq!(pulse.order.get(), Order::Carry);
-        after(&ward, 2, start);
-        assert_eq!(pulse.order.get(), Order::Overdue);
+        let idle_monitor = IdleMonitor::new();
+        let start = idle_monitor.clock.get();
+        let activity = idle_monitor.watch(TIMEOUT);
+        activity.received();
+        after(&idle_monitor, 1, start);
+        assert_eq!(activity.order.get(), Directive::Continue);
+        after(&idle_monitor, 2, start);
+        assert_eq!(activity.order.get(), Directive::HeadTimeout);
     }
 
     #[test]
     fn a_connection_in_use_is_left_alone_and_an_idle_one_retires() {
-        let ward = Ward::new();
-        let start = ward.clock.get();
-        let pulse = ward.admit(PATIENCE);
-        pulse.received();
-        let busy = pulse.begin();
-        pulse.received();
-        assert_eq!(pulse.ended(), 0);
-        after(&ward, 100, start);
-        assert_eq!(pulse.order.get(), Order::Carry);
+        let idle_monitor = IdleMonitor::new();
+        let start = idle_monitor.clock.get();
+        let activity = idle_monitor.watch(TIMEOUT);
+        activity.received();
+        let busy = activity.start_request();
+        activity.received();
+        assert_eq!(activity.ended_requests(), 0);
+        after(&idle_monitor, 100, start);
+        assert_eq!(activity.order.get(), Directive::Continue);
         drop(busy);
-        assert_eq!(pulse.ended(), 1);
-        after(&ward, 109, start);
-        assert_eq!(pulse.order.get(), Order::Carry);
-        after(&ward, 110, start);
-        assert_eq!(pulse.order.get(), Order::Retire);
-        after(&ward, 120, start);
-        assert_eq!(pulse.order.get(), Order::Close);
+        assert_eq!(activity.ended_requests(), 1);
+        after(&idle_monitor, 109, start);
+        assert_eq!(activity.order.get(), Directive::Continue);
+        after(&idle_monitor, 110, start);
+        assert_eq!(activity.order.get(), Directive::Retire);
+        after(&idle_monitor, 120, start);
+        assert_eq!(activity.order.get(), Directive::Close);
     }
 
     #[test]
     fn connections_that_are_gone_are_forgotten() {
-        let ward = Ward::new();
-        let start = ward.clock.get();
-        drop(ward.admit(PATIENCE));
-        let kept = ward.admit(PATIENCE);
-        after(&ward, 1, start);
-        assert_eq!((ward.census(), ward.pulses.borrow().len()), (1, 1));
+        let idle_monitor = IdleMonitor::new();
+        let start = idle_monitor.clock.get();
+        drop(idle_monitor.watch(TIMEOUT));
+        let kept = idle_monitor.watch(TIMEOUT);
+        after(&idle_monitor, 1, start);
+        assert_eq!(
+            (idle_monitor.open_connections(), idle_monitor.monitors.borrow().len()),
+            (1, 1)
+        );
         drop(kept);
-        assert_eq!(ward.census(), 0);
+        assert_eq!(idle_monitor.open_connections(), 0);
     }
 }

@@ -9,39 +9,41 @@ use rustc_hash::FxHashMap;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// A worker's ear: it gets the queues' ids.
-pub(crate) type Bell = UnboundedSender<u32>;
+pub(crate) type QueueSender = UnboundedSender<u32>;
 
 /// Who listens to which queue, the last to come last; shared by all workers.
 #[derive(Clone, Default)]
-pub(crate) struct Bells(Arc<Mutex<FxHashMap<u32, Vec<Bell>>>>);
+pub(crate) struct QueueNotify(Arc<Mutex<FxHashMap<u32, Vec<QueueSender>>>>);
 
-impl Bells {
+impl QueueNotify {
     /// From now on `bell` is told of `queue`. A worker counts once, and a worker that has ended not at all.
-    pub(crate) fn hang(&self, queue: u32, bell: Bell) {
-        let mut bells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let bells = bells.entry(queue).or_default();
-        bells.retain(|known| !known.is_closed() && !known.same_channel(&bell));
-        bells.push(bell);
+    pub(crate) fn subscribe(&self, queue: u32, queue_sender: QueueSender) {
+        let mut queue_notify = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue_notify = queue_notify.entry(queue).or_default();
+        queue_notify.retain(|known| !known.is_closed() && !known.same_channel(&queue_sender));
+        queue_notify.push(queue_sender);
     }
 
     /// Nobody listens to `queue` any more where `bell` hangs.
-    pub(crate) fn take_down(&self, queue: u32, bell: &Bell) {
-        let mut bells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bells) = bells.get_mut(&queue) {
-            bells.retain(|known| !known.same_channel(bell));
+    pub(crate) fn unsubscribe(&self, queue: u32, queue_sender: &QueueSender) {
+        let mut queue_notify = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue_notify) = queue_notify.get_mut(&queue) {
+            queue_notify.retain(|known| !known.same_channel(queue_sender));
         }
     }
 
     /// Tells the last listener of `queue` that is left, if there is one.
-    pub(crate) fn ring(&self, queue: u32) {
-        let mut bells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(bells) = bells.get_mut(&queue) else { return };
-        while let Some(bell) = bells.last() {
-            if bell.send(queue).is_ok() {
+    pub(crate) fn notify(&self, queue: u32) {
+        let mut queue_notify = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(queue_notify) = queue_notify.get_mut(&queue) else {
+            return;
+        };
+        while let Some(queue_sender) = queue_notify.last() {
+            if queue_sender.send(queue).is_ok() {
                 return;
             }
             // A worker that has ended listens no more.
-            bells.pop();
+            queue_notify.pop();
         }
     }
 }
@@ -54,19 +56,19 @@ mod tests {
 
     #[test]
     fn the_last_listener_is_told_and_those_before_it_when_it_is_gone() {
-        let bells = Bells::default();
+        let queue_notify = QueueNotify::default();
         let ((first, mut at_first), (second, mut at_second)) = (unbounded_channel(), unbounded_channel());
-        bells.hang(1, first.clone());
-        bells.hang(1, second.clone());
-        bells.ring(1);
+        queue_notify.subscribe(1, first.clone());
+        queue_notify.subscribe(1, second.clone());
+        queue_notify.notify(1);
         assert_eq!((at_first.try_recv().ok(), at_second.try_recv().ok()), (None, Some(1)));
-        bells.take_down(1, &second);
-        bells.ring(1);
+        queue_notify.unsubscribe(1, &second);
+        queue_notify.notify(1);
         assert_eq!((at_first.try_recv().ok(), at_second.try_recv().ok()), (Some(1), None));
-        bells.hang(1, second);
+        queue_notify.subscribe(1, second);
         drop(at_second);
-        bells.ring(1);
+        queue_notify.notify(1);
         assert_eq!(at_first.try_recv().ok(), Some(1));
-        bells.ring(2);
+        queue_notify.notify(2);
     }
 }

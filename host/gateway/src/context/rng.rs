@@ -3,14 +3,14 @@
 use std::cell::Cell;
 
 /// Where random bytes come from.
-pub(crate) enum Chance {
+pub(crate) enum Rng {
     /// The system. Nobody can guess them.
     System,
     /// A sequence that its seed decides (SplitMix64, Steele and others, 2014).
     Seeded(Cell<u64>),
 }
 
-impl Chance {
+impl Rng {
     /// Fills the buffer; false if there is nothing to fill it with.
     pub(crate) fn fill(&self, buffer: &mut [u8]) -> bool {
         match self {
@@ -41,7 +41,7 @@ mod tests {
     fn one_seed_tells_the_same_bytes_each_time_and_another_seed_others() {
         let bytes = |seed| {
             let mut buffer = [0; 19];
-            assert!(Chance::Seeded(Cell::new(seed)).fill(&mut buffer));
+            assert!(Rng::Seeded(Cell::new(seed)).fill(&mut buffer));
             buffer
         };
         assert_eq!(bytes(7), bytes(7));

@@ -10,12 +10,12 @@ use std::time::Instant;
 use slab::Slab;
 
 /// The alarms of one worker, and its coarse clock.
-pub(crate) struct Alarms {
+pub(crate) struct Timers {
     clock: Rc<Cell<Instant>>,
     slots: RefCell<Slab<(Instant, Waker)>>,
 }
 
-impl Alarms {
+impl Timers {
     /// No alarms, on a clock that somebody else moves.
     pub(crate) fn new(clock: Rc<Cell<Instant>>) -> Rc<Self> {
         Rc::new(Self {
@@ -30,10 +30,10 @@ impl Alarms {
     }
 
     /// Sets an alarm; it is off when the guard is dropped.
-    pub(crate) fn set(self: &Rc<Self>, at: Instant, waker: &Waker) -> Alarm {
+    pub(crate) fn set(self: &Rc<Self>, at: Instant, waker: &Waker) -> Timer {
         let slot = self.slots.borrow_mut().insert((at, waker.clone()));
-        Alarm {
-            alarms: self.clone(),
+        Timer {
+            timers: self.clone(),
             slot,
         }
     }
@@ -49,15 +49,15 @@ impl Alarms {
 }
 
 /// An alarm that is set.
-pub(crate) struct Alarm {
-    alarms: Rc<Alarms>,
+pub(crate) struct Timer {
+    timers: Rc<Timers>,
     slot: usize,
 }
 
-impl Alarm {
+impl Timer {
     /// From now on wakes this task.
     pub(crate) fn follow(&self, waker: &Waker) {
-        if let Some((_, known)) = self.alarms.slots.borrow_mut().get_mut(self.slot)
+        if let Some((_, known)) = self.timers.slots.borrow_mut().get_mut(self.slot)
             && !known.will_wake(waker)
         {
             known.clone_from(waker);
@@ -65,9 +65,9 @@ impl Alarm {
     }
 }
 
-impl Drop for Alarm {
+impl Drop for Timer {
     fn drop(&mut self) {
-        self.alarms.slots.borrow_mut().try_remove(self.slot);
+        self.timers.slots.borrow_mut().try_remove(self.slot);
     }
 }
 
@@ -92,15 +92,15 @@ mod tests {
     #[test]
     fn an_alarm_wakes_when_its_time_has_come_and_not_once_it_is_dropped() {
         let start = Instant::now();
-        let alarms = Alarms::new(Rc::new(Cell::new(start)));
+        let timers = Timers::new(Rc::new(Cell::new(start)));
         let woken = Arc::new(Count::default());
-        let alarm = alarms.set(start + Duration::from_secs(5), &woken.clone().into());
-        alarms.sweep(start + Duration::from_secs(4));
+        let timer = timers.set(start + Duration::from_secs(5), &woken.clone().into());
+        timers.sweep(start + Duration::from_secs(4));
         assert_eq!(woken.0.load(Ordering::Relaxed), 0);
-        alarms.sweep(start + Duration::from_secs(5));
+        timers.sweep(start + Duration::from_secs(5));
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
-        drop(alarm);
-        alarms.sweep(start + Duration::from_secs(6));
-        assert_eq!((woken.0.load(Ordering::Relaxed), alarms.slots.borrow().len()), (1, 0));
+        drop(timer);
+        timers.sweep(start + Duration::from_secs(6));
+        assert_eq!((woken.0.load(Ordering::Relaxed), timers.slots.borrow().len()), (1, 0));
     }
 }

@@ -3,13 +3,15 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use lockgate_config::model::{Listener, PluginIndex, Protocol};
+use lockgate_config::model::{Listener, PluginIndex, Protocol, Route};
+use lockgate_exchange::{Exchange, RequestHead};
 use lockgate_sandbox::{Host, Vm};
 use lockgate_telemetry::metrics::{RequestSeries, TcpSeries, UpstreamSeries, WorkerMetrics};
 use lockgate_tls::server::CertificateStore;
 
-use crate::chain::Stand;
+use crate::chain::PluginHandle;
 use crate::context::snapshot::{LoadedPlugin, Snapshot};
 
 /// A listener as requests see it.
@@ -29,9 +31,51 @@ pub(crate) struct ForwardingView {
     /// The upstream's place in the snapshot.
     pub(crate) upstream: usize,
     /// The plugins that see the bytes.
-    pub(crate) chain: Rc<[Rc<Stand>]>,
+    pub(crate) chain: Rc<[Rc<PluginHandle>]>,
     /// Where connections are counted.
     pub(crate) series: TcpSeries,
+}
+
+/// A route as requests see it, or what stands in for one for requests that match none.
+pub(crate) struct RouteView {
+    snapshot: Arc<Snapshot>,
+    /// Its place in the snapshot; none for requests that match no route.
+    index: Option<usize>,
+    /// The global chain, then the route's own.
+    chain: Rc<[Rc<PluginHandle>]>,
+    /// Where its requests are counted, by listener; filled when they are first asked for.
+    series: RefCell<Vec<Option<RequestSeries>>>,
+}
+
+impl RouteView {
+    fn new(snapshot: &Arc<Snapshot>, index: Option<usize>, chain: Rc<[Rc<PluginHandle>]>) -> Rc<Self> {
+        Rc::new(Self {
+            snapshot: snapshot.clone(),
+            index,
+            chain,
+            series: RefCell::default(),
+        })
+    }
+
+    /// The route's settings; none for requests that match no route.
+    pub(crate) fn settings(&self) -> Option<&Route> {
+        self.index.map(|index| &self.snapshot.model.routes[index])
+    }
+
+    /// Its name; empty for requests that match no route.
+    pub(crate) fn name(&self) -> &str {
+        self.settings().map_or("", |route| &*route.name)
+    }
+
+    /// The plugins that its requests pass, in the order of the request phase.
+    pub(crate) fn chain(&self) -> &[Rc<PluginHandle>] {
+        &self.chain
+    }
+
+    /// How long one of its requests may take, from its head to the last byte of its response.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.settings()?.timeout.map(|timeout| timeout.0)
+    }
 }
 
 /// A snapshot on one worker. A request holds it from its first to its last byte.
@@ -40,10 +84,9 @@ pub(crate) struct View {
     pub(crate) snapshot: Arc<Snapshot>,
     /// In the snapshot's order.
     pub(crate) listeners: Vec<Rc<ListenerView>>,
-    stands: Vec<(Arc<LoadedPlugin>, Rc<Stand>)>,
-    /// A chain for each route, the global one in front; the last is the global chain alone.
-    chains: Vec<Rc<[Rc<Stand>]>>,
-    requests: RefCell<Vec<Option<RequestSeries>>>,
+    handles: Vec<(Arc<LoadedPlugin>, Rc<PluginHandle>)>,
+    /// In the snapshot's order; the last stands in where no route matches.
+    routes: Vec<Rc<RouteView>>,
     upstreams: Vec<UpstreamSeries>,
 }
 
@@ -53,31 +96,35 @@ impl View {
     pub(crate) fn new(
         snapshot: Arc<Snapshot>,
         before: Option<&View>,
-        outside: &Rc<dyn Host>,
+        host: &Rc<dyn Host>,
         metrics: &WorkerMetrics,
     ) -> Self {
-        let stands: Vec<_> = snapshot
+        let handles: Vec<_> = snapshot
             .plugins
             .iter()
             .map(|loaded| {
                 (
                     loaded.clone(),
                     before
-                        .and_then(|view| view.stand(loaded))
-                        .unwrap_or_else(|| raise(loaded, outside, metrics)),
+                        .and_then(|view| view.handle(loaded))
+                        .unwrap_or_else(|| start_plugin(loaded, host, metrics)),
                 )
             })
             .collect();
         let model = &snapshot.model;
         let pick = |indexes: &mut dyn Iterator<Item = &PluginIndex>| {
-            indexes.map(|i| stands[i.0].1.clone()).collect::<Rc<[_]>>()
+            indexes.map(|i| handles[i.0].1.clone()).collect::<Rc<[_]>>()
         };
-        let mut chains: Vec<_> = model
+        let mut routes: Vec<_> = model
             .routes
             .iter()
-            .map(|route| pick(&mut model.global_chain.iter().chain(&route.chain)))
+            .enumerate()
+            .map(|(index, route)| {
+                let chain = pick(&mut model.global_chain.iter().chain(&route.chain));
+                RouteView::new(&snapshot, Some(index), chain)
+            })
             .collect();
-        chains.push(pick(&mut model.global_chain.iter()));
+        routes.push(RouteView::new(&snapshot, None, pick(&mut model.global_chain.iter())));
         let listeners = model
             .listeners
             .iter()
@@ -96,12 +143,10 @@ impl View {
             .iter()
             .map(|upstream| metrics.upstream(&upstream.name))
             .collect();
-        let series = vec![None; listeners.len() * chains.len()];
         Self {
             listeners,
-            stands,
-            chains,
-            requests: RefCell::new(series),
+            handles,
+            routes,
             upstreams,
             snapshot,
         }
@@ -112,9 +157,29 @@ impl View {
         self.listeners.iter().find(|listener| &*listener.settings.name == name)
     }
 
-    /// The chain of a route, or the global chain alone for requests that match none.
-    pub(crate) fn chain(&self, route: Option<usize>) -> &Rc<[Rc<Stand>]> {
-        &self.chains[route.unwrap_or(self.chains.len() - 1)]
+    /// The route of a request, or what stands in for one if it matches none.
+    pub(crate) fn find_route(&self, request: &RequestHead) -> &Rc<RouteView> {
+        match self.snapshot.routes.find(request) {
+            Some(index) => &self.routes[index.0],
+            None => self.no_route(),
+        }
+    }
+
+    /// What stands in where no route matches: the global chain alone.
+    pub(crate) fn no_route(&self) -> &Rc<RouteView> {
+        self.routes.last().expect("the stand-in is made with the view")
+    }
+
+    /// The place of the upstream that a plugin chose by `lockgate.upstream`, else `default`; noted as the stream's. A name that a reload
+    /// has taken away counts as not chosen.
+    pub(crate) fn choose_upstream(&self, exchange: &mut Exchange, default: usize) -> usize {
+        let chosen = exchange.properties.get("lockgate.upstream");
+        let chosen = chosen.and_then(|name| std::str::from_utf8(name).ok());
+        let index = chosen
+            .and_then(|name| self.snapshot.upstream(name))
+            .map_or(default, |(index, _)| index);
+        exchange.info.upstream = Some(self.snapshot.upstreams[index].name().clone());
+        index
     }
 
     /// Where requests on this listener and route are counted.
@@ -122,22 +187,20 @@ impl View {
         &self,
         metrics: &WorkerMetrics,
         listener: &ListenerView,
-        route: Option<usize>,
+        route: &RouteView,
     ) -> RequestSeries {
         let (name, place) = (&listener.settings.name, listener.index);
-        let route_name = || route.map_or("", |route| &*self.snapshot.model.routes[route].name);
-        if self
-            .listeners
-            .get(place)
-            .is_none_or(|known| known.settings.name != *name)
-        {
+        let known = self.listeners.get(place);
+        if known.is_none_or(|known| known.settings.name != *name) {
             // The connection came in by a listener that a reload has taken away since.
-            return metrics.requests(name, route_name());
+            return metrics.requests(name, route.name());
         }
-        let slot = place * self.chains.len() + route.unwrap_or(self.chains.len() - 1);
-        let mut requests = self.requests.borrow_mut();
-        requests[slot]
-            .get_or_insert_with(|| metrics.requests(name, route_name()))
+        let mut series = route.series.borrow_mut();
+        if series.len() <= place {
+            series.resize(self.listeners.len(), None);
+        }
+        series[place]
+            .get_or_insert_with(|| metrics.requests(name, route.name()))
             .clone()
     }
 
@@ -147,22 +210,22 @@ impl View {
     }
 
     /// Every plugin with its VM on this worker.
-    pub(crate) fn stands(&self) -> impl Iterator<Item = &Rc<Stand>> {
-        self.stands.iter().map(|(_, stand)| stand)
+    pub(crate) fn handles(&self) -> impl Iterator<Item = &Rc<PluginHandle>> {
+        self.handles.iter().map(|(_, handle)| handle)
     }
 
-    fn stand(&self, loaded: &Arc<LoadedPlugin>) -> Option<Rc<Stand>> {
-        self.stands
+    fn handle(&self, loaded: &Arc<LoadedPlugin>) -> Option<Rc<PluginHandle>> {
+        self.handles
             .iter()
             .find(|(known, _)| Arc::ptr_eq(known, loaded))
-            .map(|(_, stand)| stand.clone())
+            .map(|(_, handle)| handle.clone())
     }
 }
 
 /// What becomes of the listener's connections, if it takes any. `pick` finds plugins.
 fn forwarding(
     settings: &Listener,
-    pick: &impl Fn(&mut dyn Iterator<Item = &PluginIndex>) -> Rc<[Rc<Stand>]>,
+    pick: &impl Fn(&mut dyn Iterator<Item = &PluginIndex>) -> Rc<[Rc<PluginHandle>]>,
     metrics: &WorkerMetrics,
 ) -> Option<ForwardingView> {
     match &settings.protocol {
@@ -175,12 +238,12 @@ fn forwarding(
     }
 }
 
-fn raise(loaded: &LoadedPlugin, outside: &Rc<dyn Host>, metrics: &WorkerMetrics) -> Rc<Stand> {
-    let vm = Vm::new(loaded.plugin.clone(), outside.clone());
+fn start_plugin(loaded: &LoadedPlugin, host: &Rc<dyn Host>, metrics: &WorkerMetrics) -> Rc<PluginHandle> {
+    let vm = Vm::new(loaded.plugin.clone(), host.clone());
     if let Err(failure) = vm.start() {
         tracing::error!(plugin = %failure.plugin, kind = failure.kind.as_str(), "plugin failed to start on this worker: {}", failure.message);
     }
-    Rc::new(Stand {
+    Rc::new(PluginHandle {
         vm,
         series: metrics.plugin(loaded.plugin.name()),
         name: loaded.plugin.name().clone(),

@@ -11,27 +11,27 @@ use lockgate_exchange::ResponseHead;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// The longest that a farewell takes.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// The most that is read and thrown away, in bytes.
-const MOST_DISCARDED: usize = 1 << 20;
+const MAX_DISCARDED: usize = 1 << 20;
 
 /// Says `answer`, if there is one, closes the sending side and waits for the other to be closed, within bounds.
 pub(crate) async fn say<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, answer: Option<&[u8]>) -> io::Result<()> {
-    say_within(PATIENCE, stream, answer).await
+    say_within(TIMEOUT, stream, answer).await
 }
 
-async fn say_within<S>(patience: Duration, stream: &mut S, answer: Option<&[u8]>) -> io::Result<()>
+async fn say_within<S>(timeouts: Duration, stream: &mut S, answer: Option<&[u8]>) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let farewell = async {
+    let closing = async {
         if let Some(answer) = answer {
             stream.write_all(answer).await?;
         }
         stream.shutdown().await?;
         let mut scrap = [0; 4096];
         let mut discarded = 0;
-        while discarded < MOST_DISCARDED {
+        while discarded < MAX_DISCARDED {
             match stream.read(&mut scrap).await? {
                 0 => break,
                 count => discarded += count,
@@ -39,7 +39,7 @@ where
         }
         Ok(())
     };
-    tokio::time::timeout(patience, farewell).await.unwrap_or(Ok(()))
+    tokio::time::timeout(timeouts, closing).await.unwrap_or(Ok(()))
 }
 
 /// An answer as it is written on a connection that ends with it.

@@ -10,28 +10,28 @@ use lockgate_http::guard::{Guard, Refusal};
 use lockgate_http::problem::Problem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::context::idle_monitor::Pulse;
+use crate::context::idle_monitor::ActivityMonitor;
 
 /// Bytes of a request line that are kept of a request that is refused.
-const MOST_OF_A_LINE: usize = 1024;
+const MAX_LINE: usize = 1024;
 
 /// A write of up to so many bytes goes out in one piece.
 const SMALL: usize = 1024;
 
 /// A stream that tells the pulse when something arrives.
-pub(super) struct Watched<S> {
+pub(super) struct GuardedStream<S> {
     stream: S,
-    pulse: Rc<Pulse>,
-    gate: Option<Gate>,
+    activity: Rc<ActivityMonitor>,
+    gate: Option<GuardBuffer>,
 }
 
 /// How a guarded stream stands, for whoever carries the connection.
 #[derive(Debug, Default)]
-pub(super) struct Standing {
+pub(super) struct GuardState {
     /// Heads that were handed on.
     heads: Cell<u64>,
     /// A head has begun that is not handed on.
-    amid_head: Cell<bool>,
+    inside_head: Cell<bool>,
     refusal: Cell<Option<Refusal>>,
     /// The reader is told of the refusal; before, it waits.
     told: Cell<bool>,
@@ -40,9 +40,9 @@ pub(super) struct Standing {
 }
 
 /// What stands between the stream and its reader.
-struct Gate {
+struct GuardBuffer {
     guard: Guard,
-    standing: Rc<Standing>,
+    guard_state: Rc<GuardState>,
     /// What came and is not handed on yet. Empty as long as heads arrive in one piece.
     held: Vec<u8>,
     /// So much of it may be.
@@ -51,24 +51,24 @@ struct Gate {
     ended: bool,
 }
 
-impl Standing {
+impl GuardState {
     /// Heads that were handed on so far.
     pub(super) fn heads(&self) -> u64 {
         self.heads.get()
     }
 
     /// A head has begun that is not complete.
-    pub(super) fn is_amid_head(&self) -> bool {
-        self.amid_head.get()
+    pub(super) fn is_inside_head(&self) -> bool {
+        self.inside_head.get()
     }
 
     /// What was refused, as long as the reader does not know.
-    pub(super) fn untold_refusal(&self) -> Option<Refusal> {
+    pub(super) fn pending_refusal(&self) -> Option<Refusal> {
         self.refusal.get().filter(|_| !self.told.get())
     }
 
     /// What is to be answered to the head at which the reader saw the end of the stream.
-    pub(super) fn told_problem(&self) -> Option<Problem> {
+    pub(super) fn shown_problem(&self) -> Option<Problem> {
         match self.refusal.get() {
             Some(Refusal::Head(problem)) if self.told.get() => Some(problem),
             _ => None,
@@ -86,22 +86,22 @@ impl Standing {
     }
 }
 
-impl<S> Watched<S> {
+impl<S> GuardedStream<S> {
     /// Everything is handed on.
-    pub(super) fn new(stream: S, pulse: Rc<Pulse>) -> Self {
+    pub(super) fn new(stream: S, activity: Rc<ActivityMonitor>) -> Self {
         Self {
             stream,
-            pulse,
+            activity,
             gate: None,
         }
     }
 
     /// Only what the guard lets pass is.
-    pub(super) fn guarded(stream: S, pulse: Rc<Pulse>, guard: Guard) -> (Self, Rc<Standing>) {
-        let standing = Rc::new(Standing::default());
-        let gate = Gate {
+    pub(super) fn guarded(stream: S, activity: Rc<ActivityMonitor>, guard: Guard) -> (Self, Rc<GuardState>) {
+        let guard_state = Rc::new(GuardState::default());
+        let gate = GuardBuffer {
             guard,
-            standing: standing.clone(),
+            guard_state: guard_state.clone(),
             held: Vec::new(),
             open: 0,
             ended: false,
@@ -109,10 +109,10 @@ impl<S> Watched<S> {
         (
             Self {
                 stream,
-                pulse,
+                activity,
                 gate: Some(gate),
             },
-            standing,
+            guard_state,
         )
     }
 
@@ -135,7 +135,7 @@ impl<S> Watched<S> {
             .iter()
             .position(|byte| matches!(byte, b'\r' | b'\n'))
             .unwrap_or(held.len());
-        &held[..end.min(MOST_OF_A_LINE)]
+        &held[..end.min(MAX_LINE)]
     }
 
     /// The stream alone.
@@ -146,13 +146,13 @@ impl<S> Watched<S> {
     /// Remembers whether the writer has to wait.
     fn note<T>(&self, written: Poll<T>) -> Poll<T> {
         if let Some(gate) = &self.gate {
-            gate.standing.stuck.set(written.is_pending());
+            gate.guard_state.stuck.set(written.is_pending());
         }
         written
     }
 }
 
-impl Gate {
+impl GuardBuffer {
     /// What the reader sees of what was let pass before, if anything.
     fn poll_held(&mut self, buffer: &mut ReadBuf<'_>) -> Poll<()> {
         if self.open == 0 {
@@ -183,17 +183,17 @@ impl Gate {
             self.open = passage.end;
             passage.refusal
         };
-        self.standing.heads.set(self.guard.heads());
-        self.standing.amid_head.set(self.guard.is_amid_head());
+        self.guard_state.heads.set(self.guard.heads());
+        self.guard_state.inside_head.set(self.guard.is_amid_head());
         if let Some(refusal) = refusal {
-            self.standing.refusal.set(Some(refusal));
+            self.guard_state.refusal.set(Some(refusal));
         }
     }
 
     /// What the reader gets in place of what was refused.
     fn poll_refusal(&self, refusal: Refusal) -> Poll<io::Result<()>> {
         match refusal {
-            _ if !self.standing.told.get() => Poll::Pending,
+            _ if !self.guard_state.told.get() => Poll::Pending,
             Refusal::Head(_) => Poll::Ready(Ok(())),
             Refusal::Body => Poll::Ready(Err(io::Error::new(
                 io::ErrorKind::InvalidData,
@@ -203,14 +203,14 @@ impl Gate {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for GuardedStream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buffer.filled().len();
         let Some(gate) = &mut this.gate else {
             let outcome = Pin::new(&mut this.stream).poll_read(cx, buffer);
             if buffer.filled().len() > before {
-                this.pulse.received();
+                this.activity.received();
             }
             return outcome;
         };
@@ -218,7 +218,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             if gate.poll_held(buffer).is_ready() {
                 return Poll::Ready(Ok(()));
             }
-            if let Some(refusal) = gate.standing.refusal.get() {
+            if let Some(refusal) = gate.guard_state.refusal.get() {
                 return gate.poll_refusal(refusal);
             }
             ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
@@ -227,8 +227,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
                 return Poll::Ready(Ok(()));
             }
             gate.judge(buffer, before);
-            if gate.standing.is_amid_head() {
-                this.pulse.received();
+            if gate.guard_state.is_inside_head() {
+                this.activity.received();
             }
             if buffer.filled().len() > before {
                 return Poll::Ready(Ok(()));
@@ -237,7 +237,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, data);
         self.note(outcome)
@@ -250,7 +250,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     /// After a refused head the stream stays open: its answer is still to be written.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.gate.as_ref().and_then(|gate| gate.standing.refusal.get()) {
+        match self.gate.as_ref().and_then(|gate| gate.guard_state.refusal.get()) {
             Some(Refusal::Head(_)) => Poll::Ready(Ok(())),
             Some(Refusal::Body) | None => Pin::new(&mut self.stream).poll_shutdown(cx),
         }

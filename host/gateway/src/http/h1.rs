@@ -9,6 +9,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -17,35 +19,36 @@ use lockgate_http::problem::Problem;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::refused;
-use crate::context::idle_monitor::{Order, Pulse};
+use crate::body::source::BodySource;
+use crate::context::idle_monitor::{ActivityMonitor, Directive};
 use crate::downstream::lingering_close;
-use crate::http::guarded_stream::{Standing, Watched};
+use crate::http::guarded_stream::{GuardState, GuardedStream};
 use crate::pipeline;
-use crate::pipeline::connection_context::Served;
+use crate::pipeline::connection_context::ConnectionContext;
 
 /// Why the connection is not carried any further.
-enum Ending {
+enum LoopEnd {
     /// The library is done with it.
-    Served(hyper::Result<()>),
+    Library(hyper::Result<()>),
     /// A head did not come to its end.
-    Overdue,
+    HeadTimeout,
     /// It was to be closed.
-    Ordered,
+    Directed,
 }
 
 /// Serves the connection to its end.
-pub(super) async fn serve<S>(served: Rc<Served>, stream: S) -> io::Result<()>
+pub(super) async fn serve<S>(connection: Rc<ConnectionContext>, stream: S) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let pulse = served.pulse.clone();
-    let limits = &served.listener.settings.limits;
+    let activity = connection.activity.clone();
+    let limits = &connection.listener.settings.limits;
     let bytes = usize::try_from(limits.header_bytes.0).unwrap_or(usize::MAX);
     let guard = Guard::new(Limits {
         bytes,
         fields: limits.headers,
     });
-    let (watched, standing) = Watched::guarded(stream, pulse.clone(), guard);
+    let (guarded, guard_state) = GuardedStream::guarded(stream, activity.clone(), guard);
     let mut builder = Builder::new();
     builder.header_read_timeout(None).max_buf_size(bytes.max(8192));
     if limits.headers != 100 {
@@ -53,94 +56,96 @@ where
         builder.max_headers(limits.headers);
     }
     let service = {
-        let served = served.clone();
-        service_fn(move |request| pipeline::answer(served.clone(), request))
+        let connection = connection.clone();
+        service_fn(move |request: Request<Incoming>| {
+            pipeline::answer(connection.clone(), request.map(BodySource::client))
+        })
     };
-    let mut connection = builder.serve_connection(TokioIo::new(watched), service);
+    let mut library = builder.serve_connection(TokioIo::new(guarded), service);
 
-    let mut course = Course {
-        pulse: &pulse,
-        standing: &standing,
+    let mut state = LoopState {
+        activity: &activity,
+        guard_state: &guard_state,
         retired: false,
     };
     let ending = poll_fn(|cx| {
         loop {
-            match course.before(cx) {
-                Step::Go => {}
-                Step::Retire => Pin::new(&mut connection).graceful_shutdown(),
-                Step::End(ending) => return Poll::Ready(ending),
+            match state.before(cx) {
+                BeforePoll::Go => {}
+                BeforePoll::Retire => Pin::new(&mut library).graceful_shutdown(),
+                BeforePoll::End(ending) => return Poll::Ready(ending),
             }
-            if let Poll::Ready(outcome) = Pin::new(&mut connection).poll(cx) {
-                return Poll::Ready(Ending::Served(outcome));
+            if let Poll::Ready(outcome) = Pin::new(&mut library).poll(cx) {
+                return Poll::Ready(LoopEnd::Library(outcome));
             }
-            match course.after() {
-                After::Wait => return Poll::Pending,
-                After::Again => {}
-                After::Retire => Pin::new(&mut connection).graceful_shutdown(),
+            match state.after() {
+                AfterPoll::Wait => return Poll::Pending,
+                AfterPoll::Again => {}
+                AfterPoll::Retire => Pin::new(&mut library).graceful_shutdown(),
             }
         }
     })
     .await;
 
-    let parts = connection.into_parts();
+    let parts = library.into_parts();
     let unread = !parts.read_buf.is_empty();
-    end(&served, &standing, parts.io.into_inner(), unread, ending).await
+    end(&connection, &guard_state, parts.io.into_inner(), unread, ending).await
 }
 
 /// What a connection does next.
-enum Step {
+enum BeforePoll {
     Go,
     Retire,
-    End(Ending),
+    End(LoopEnd),
 }
 
 /// What a connection does when the library waits.
-enum After {
+enum AfterPoll {
     Wait,
     Again,
     Retire,
 }
 
 /// A connection under its worker's orders and its guard's.
-struct Course<'a> {
-    pulse: &'a Pulse,
-    standing: &'a Standing,
+struct LoopState<'a> {
+    activity: &'a ActivityMonitor,
+    guard_state: &'a GuardState,
     retired: bool,
 }
 
-impl Course<'_> {
-    fn before(&mut self, cx: &mut Context<'_>) -> Step {
-        match self.pulse.poll_order(cx) {
-            Order::Close => Step::End(Ending::Ordered),
-            Order::Overdue => Step::End(Ending::Overdue),
+impl LoopState<'_> {
+    fn before(&mut self, cx: &mut Context<'_>) -> BeforePoll {
+        match self.activity.poll_directive(cx) {
+            Directive::Close => BeforePoll::End(LoopEnd::Directed),
+            Directive::HeadTimeout => BeforePoll::End(LoopEnd::HeadTimeout),
             // A request of which a part is there is taken to its end; the library does not know of it yet.
-            Order::Retire if !self.retired && !self.standing.is_amid_head() => {
+            Directive::Retire if !self.retired && !self.guard_state.is_inside_head() => {
                 self.retired = true;
-                Step::Retire
+                BeforePoll::Retire
             }
-            Order::Retire | Order::Carry => Step::Go,
+            Directive::Retire | Directive::Continue => BeforePoll::Go,
         }
     }
 
-    fn after(&mut self) -> After {
-        let all_answered = self.pulse.ended() == self.standing.heads();
-        match self.standing.untold_refusal() {
+    fn after(&mut self) -> AfterPoll {
+        let all_answered = self.activity.ended_requests() == self.guard_state.heads();
+        match self.guard_state.pending_refusal() {
             // Told only now: at the end of the stream the library drops what it has not answered.
-            Some(Refusal::Head(_)) if all_answered && !self.standing.is_stuck() => {
-                self.standing.tell();
-                After::Again
+            Some(Refusal::Head(_)) if all_answered && !self.guard_state.is_stuck() => {
+                self.guard_state.tell();
+                AfterPoll::Again
             }
             // First the library learns that its answer is the last one.
-            Some(Refusal::Body) if self.pulse.begun() == self.standing.heads() => {
-                self.standing.tell();
-                After::Retire
+            Some(Refusal::Body) if self.activity.started_requests() == self.guard_state.heads() => {
+                self.guard_state.tell();
+                AfterPoll::Retire
             }
             _ => {
-                if all_answered && self.standing.is_amid_head() {
+                if all_answered && self.guard_state.is_inside_head() {
                     // It may have begun while another request was open.
-                    self.pulse.received();
+                    self.activity.received();
                 }
-                After::Wait
+                AfterPoll::Wait
             }
         }
     }
@@ -148,26 +153,26 @@ impl Course<'_> {
 
 /// Says what is left to say, and closes.
 async fn end<S>(
-    served: &Served,
-    standing: &Standing,
-    mut watched: Watched<S>,
+    connection: &ConnectionContext,
+    guard_state: &GuardState,
+    mut stream: GuardedStream<S>,
     unread: bool,
-    ending: Ending,
+    ending: LoopEnd,
 ) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let (problem, outcome) = match ending {
-        Ending::Ordered => return Ok(()),
-        Ending::Overdue => (standing.is_amid_head().then_some(Problem::RequestTimeout), Ok(())),
-        Ending::Served(Err(error)) => return Err(io::Error::other(error)),
-        Ending::Served(Ok(())) => (standing.told_problem(), Ok(())),
+        LoopEnd::Directed => return Ok(()),
+        LoopEnd::HeadTimeout => (guard_state.is_inside_head().then_some(Problem::RequestTimeout), Ok(())),
+        LoopEnd::Library(Err(error)) => return Err(io::Error::other(error)),
+        LoopEnd::Library(Ok(())) => (guard_state.shown_problem(), Ok(())),
     };
     // Behind half an answer another one would be taken for the rest of it.
-    let problem = problem.filter(|_| !standing.is_stuck());
-    let answer = problem.map(|problem| refused::answer(served, problem, watched.first_line()));
-    if answer.is_some() || unread || watched.has_leftovers() {
-        lingering_close::say(watched.stream_mut(), answer.as_deref()).await?;
+    let problem = problem.filter(|_| !guard_state.is_stuck());
+    let answer = problem.map(|problem| refused::answer(connection, problem, stream.first_line()));
+    if answer.is_some() || unread || stream.has_leftovers() {
+        lingering_close::say(stream.stream_mut(), answer.as_deref()).await?;
     }
     outcome
 }

@@ -6,27 +6,30 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::context::idle_monitor::{Order, Patience};
-use crate::http::guarded_stream::Watched;
+use crate::body::source::BodySource;
+use crate::context::idle_monitor::{Directive, IdleTimeouts};
+use crate::http::guarded_stream::GuardedStream;
 use crate::pipeline;
-use crate::pipeline::connection_context::Served;
+use crate::pipeline::connection_context::ConnectionContext;
 
 /// What clients may have open at once on one connection.
 const MAX_STREAMS: u32 = 250;
 
 /// Serves the connection to its end.
-pub(super) async fn serve<S>(served: Rc<Served>, stream: S) -> io::Result<()>
+pub(super) async fn serve<S>(connection: Rc<ConnectionContext>, stream: S) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let pulse = served.pulse.clone();
-    let limits = &served.listener.settings.limits;
-    pulse.set_patience(Patience {
+    let activity = connection.activity.clone();
+    let limits = &connection.listener.settings.limits;
+    activity.set_timeouts(IdleTimeouts {
         head: None,
         idle: limits.idle_timeout.0,
     });
@@ -35,23 +38,25 @@ where
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(u32::try_from(limits.header_bytes.0).unwrap_or(u32::MAX));
-    let io = TokioIo::new(Watched::new(stream, pulse.clone()));
+    let io = TokioIo::new(GuardedStream::new(stream, activity.clone()));
     let service = {
-        let served = served.clone();
-        service_fn(move |request| pipeline::answer(served.clone(), request))
+        let connection = connection.clone();
+        service_fn(move |request: Request<Incoming>| {
+            pipeline::answer(connection.clone(), request.map(BodySource::client))
+        })
     };
-    let mut connection = pin!(builder.serve_connection(io, service));
+    let mut library = pin!(builder.serve_connection(io, service));
     let mut retired = false;
     poll_fn(|cx| {
-        match pulse.poll_order(cx) {
-            Order::Retire if !retired => {
+        match activity.poll_directive(cx) {
+            Directive::Retire if !retired => {
                 retired = true;
-                connection.as_mut().graceful_shutdown();
+                library.as_mut().graceful_shutdown();
             }
-            Order::Carry | Order::Retire => {}
-            Order::Overdue | Order::Close => return Poll::Ready(Ok(())),
+            Directive::Continue | Directive::Retire => {}
+            Directive::HeadTimeout | Directive::Close => return Poll::Ready(Ok(())),
         }
-        connection.as_mut().poll(cx).map_err(io::Error::other)
+        library.as_mut().poll(cx).map_err(io::Error::other)
     })
     .await
 }

@@ -8,26 +8,26 @@ use lockgate_http::problem::{self, Problem};
 use lockgate_telemetry::access_log::Record;
 
 use crate::downstream::lingering_close;
-use crate::pipeline::connection_context::Served;
+use crate::pipeline::connection_context::ConnectionContext;
 
 /// What a log says of what is not known, as is the custom.
 const UNKNOWN: &str = "-";
 
 /// The answer to a request that began with `line`, as it is to be written. The request is counted and logged.
-pub(super) fn answer(served: &Served, problem: Problem, line: &[u8]) -> Vec<u8> {
-    let station = &served.station;
-    let id = station.request_ids.next();
+pub(super) fn answer(connection: &ConnectionContext, problem: Problem, line: &[u8]) -> Vec<u8> {
+    let worker = &connection.worker;
+    let id = worker.request_ids.next();
     let (head, body) = problem::respond(problem, Some(&id));
-    let view = station.view();
-    view.requests(&station.metrics, served.listener(&view), None)
+    let view = worker.view();
+    view.requests(&worker.metrics, connection.listener(&view), view.no_route())
         .record(head.status.as_u16(), Duration::ZERO);
-    if let Some(log) = station.shared.access_log.load_full() {
+    if let Some(log) = worker.shared.access_log.load_full() {
         let (method, path) = sketch(line);
         log.write(&Record {
             time: SystemTime::now(),
             request_id: id.to_str().unwrap_or_default().into(),
-            listener: &served.connection.listener,
-            client: served.peer.address(),
+            listener: &connection.info.listener,
+            client: connection.peer.address(),
             method: &method,
             host: UNKNOWN.into(),
             path: &path,

@@ -7,23 +7,23 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::body::error::BodyError;
-use crate::chain::outgoing::Outgoing;
-use crate::pipeline::recorder::Ledger;
+use crate::chain::message_body::MessageBody;
+use crate::pipeline::recorder::RequestRecorder;
 
 /// What the client gets, with the ledger that closes the request's account when the last byte is out.
 pub(crate) struct ClientBody {
-    body: Outgoing,
-    ledger: Ledger,
+    body: MessageBody,
+    recorder: RequestRecorder,
     /// Why the body has broken off, until that is told.
     broken: Option<BodyError>,
 }
 
 impl ClientBody {
     /// Binds a body to the account of its request.
-    pub(crate) fn new(body: Outgoing, ledger: Ledger) -> Self {
+    pub(crate) fn new(body: MessageBody, recorder: RequestRecorder) -> Self {
         Self {
             body,
-            ledger,
+            recorder,
             broken: None,
         }
     }
@@ -36,7 +36,7 @@ impl ClientBody {
         }
         let error = match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(Some(Err(error))) => error,
-            Poll::Pending if self.ledger.is_overdue(cx) => BodyError::TimedOut,
+            Poll::Pending if self.recorder.is_overdue(cx) => BodyError::TimedOut,
             other => return other,
         };
         self.broken = Some(error);
@@ -53,12 +53,12 @@ impl Body for ClientBody {
         let this = &mut *self;
         let frame = ready!(this.poll_next(cx));
         match &frame {
-            Some(Ok(frame)) => this.ledger.sent(frame.data_ref().map_or(0, Bytes::len)),
-            Some(Err(error)) => this.ledger.broken(error.fault()),
-            None => this.ledger.complete(),
+            Some(Ok(frame)) => this.recorder.sent(frame.data_ref().map_or(0, Bytes::len)),
+            Some(Err(error)) => this.recorder.broken(error.fault()),
+            None => this.recorder.complete(),
         }
         if this.is_end_stream() {
-            this.ledger.complete();
+            this.recorder.complete();
         }
         Poll::Ready(frame)
     }

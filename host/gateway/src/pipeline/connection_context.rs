@@ -7,57 +7,81 @@ use lockgate_exchange::{ConnectionInfo, Scheme};
 use lockgate_http::inbound::Peer;
 use lockgate_telemetry::metrics::RequestSeries;
 
-use crate::body::source::Meter;
+use crate::body::source::ByteCounter;
 use crate::chain::Chain;
-use crate::context::Station;
-use crate::context::idle_monitor::Pulse;
-use crate::context::view::{ListenerView, View};
+use crate::context::WorkerContext;
+use crate::context::idle_monitor::ActivityMonitor;
+use crate::context::view::{ListenerView, RouteView, View};
+use crate::downstream::connection::DownstreamConnection;
 use crate::pipeline::deadline::Deadline;
-use crate::pipeline::recorder::Ledger;
+use crate::pipeline::recorder::RequestRecorder;
 
 /// What all requests of a connection share.
-pub(crate) struct Served {
+pub(crate) struct ConnectionContext {
     /// The worker's surroundings.
-    pub(crate) station: Rc<Station>,
+    pub(crate) worker: Rc<WorkerContext>,
     /// What plugins may know of the connection.
-    pub(crate) connection: Rc<ConnectionInfo>,
+    pub(crate) info: Rc<ConnectionInfo>,
     /// Its other end.
     pub(crate) peer: Peer,
     /// How the client reached us.
     pub(crate) scheme: Scheme,
     /// Its signs of life.
-    pub(crate) pulse: Rc<Pulse>,
+    pub(crate) activity: Rc<ActivityMonitor>,
     /// The listener as it was when the connection came in.
     pub(crate) listener: Rc<ListenerView>,
 }
 
-impl Served {
+impl ConnectionContext {
+    /// A connection whose handshake is done.
+    pub(crate) fn new(downstream: &DownstreamConnection, info: ConnectionInfo) -> Self {
+        let scheme = if info.tls.is_some() {
+            Scheme::Https
+        } else {
+            Scheme::Http
+        };
+        Self {
+            worker: downstream.worker.clone(),
+            peer: Peer::new(info.peer, info.local, scheme),
+            info: Rc::new(info),
+            scheme,
+            activity: downstream.activity.clone(),
+            listener: downstream.listener.clone(),
+        }
+    }
+
     /// The listener by the rules of the view that answers a request. One that a reload has taken away keeps its last rules.
     pub(crate) fn listener<'a>(&'a self, view: &'a View) -> &'a Rc<ListenerView> {
-        view.listener(&self.connection.listener).unwrap_or(&self.listener)
+        view.listener(&self.info.listener).unwrap_or(&self.listener)
     }
 
     /// Where requests of this connection on a route are counted.
-    pub(crate) fn series(&self, view: &View, route: Option<usize>) -> RequestSeries {
-        view.requests(&self.station.metrics, self.listener(view), route)
+    pub(crate) fn series(&self, view: &View, route: &RouteView) -> RequestSeries {
+        view.requests(&self.worker.metrics, self.listener(view), route)
     }
 
     /// The time that a route gives a request which started at `started`.
-    pub(crate) fn deadline(&self, view: &View, route: Option<usize>, started: Instant) -> Deadline {
-        let timeout = route.and_then(|route| view.snapshot.model.routes[route].timeout);
-        Deadline::new(started, timeout.map(|timeout| timeout.0), self.station.ward.alarms())
+    pub(crate) fn deadline(&self, route: &RouteView, started: Instant) -> Deadline {
+        Deadline::new(started, route.timeout(), self.worker.idle_monitor.timers())
     }
 
-    /// Opens the account of a request.
-    pub(crate) fn open_ledger(
+    /// Starts the record of a request.
+    pub(crate) fn start_recorder(
         &self,
         view: &Rc<View>,
-        route: Option<usize>,
+        route: &RouteView,
         chain: &Rc<Chain>,
-        received: Meter,
-    ) -> Ledger {
+        received: ByteCounter,
+    ) -> RequestRecorder {
         let series = self.series(view, route);
-        let log = self.station.shared.access_log.load_full();
-        Ledger::open(chain.clone(), view.clone(), series, log, received, self.pulse.begin())
+        let log = self.worker.shared.access_log.load_full();
+        RequestRecorder::start(
+            chain.clone(),
+            view.clone(),
+            series,
+            log,
+            received,
+            self.activity.start_request(),
+        )
     }
 }

@@ -10,7 +10,7 @@ use lockgate_http::problem::Problem;
 use tokio::time::Sleep;
 
 use crate::chain::Stop;
-use crate::context::timers::{Alarm, Alarms};
+use crate::context::timers::{Timer, Timers};
 
 /// Timeouts from here on are kept by alarms, up to a sweep too late; shorter ones by exact timers.
 const COARSE: Duration = Duration::from_secs(4);
@@ -24,17 +24,17 @@ struct Pending {
 }
 
 enum Watch {
-    Coarse(Rc<Alarms>, Option<Alarm>),
+    Coarse(Rc<Timers>, Option<Timer>),
     Exact(Option<Pin<Box<Sleep>>>),
 }
 
 impl Deadline {
     /// `timeout` from `started`; never, without one.
-    pub(crate) fn new(started: Instant, timeout: Option<Duration>, alarms: &Rc<Alarms>) -> Self {
+    pub(crate) fn new(started: Instant, timeout: Option<Duration>, timers: &Rc<Timers>) -> Self {
         Self(timeout.map(|timeout| Pending {
             at: started + timeout,
             watch: if timeout >= COARSE {
-                Watch::Coarse(alarms.clone(), None)
+                Watch::Coarse(timers.clone(), None)
             } else {
                 Watch::Exact(None)
             },
@@ -52,11 +52,11 @@ impl Deadline {
             return Poll::Pending;
         };
         match watch {
-            Watch::Coarse(alarms, _) if alarms.now() >= *at => Poll::Ready(()),
-            Watch::Coarse(alarms, alarm) => {
-                match alarm {
-                    Some(alarm) => alarm.follow(cx.waker()),
-                    none => *none = Some(alarms.set(*at, cx.waker())),
+            Watch::Coarse(timers, _) if timers.now() >= *at => Poll::Ready(()),
+            Watch::Coarse(timers, timer) => {
+                match timer {
+                    Some(timer) => timer.follow(cx.waker()),
+                    none => *none = Some(timers.set(*at, cx.waker())),
                 }
                 Poll::Pending
             }

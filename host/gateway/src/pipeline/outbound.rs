@@ -14,15 +14,15 @@ use lockgate_upstream::{Client, SendError, Sent, Upstream};
 
 use crate::body::error::BodyError;
 use crate::chain::Chain;
-use crate::chain::outgoing::Outgoing;
+use crate::chain::message_body::MessageBody;
 
 /// Sends the request to `upstream`. Its head is written as it now stands in the exchange, which keeps it.
 pub(crate) fn send<'a>(
-    client: &'a Client<Outgoing>,
+    client: &'a Client<MessageBody>,
     upstream: &'a Upstream,
     chain: &Chain,
     route: &Route,
-    body: Outgoing,
+    body: MessageBody,
 ) -> impl Future<Output = Result<Sent, SendError>> + use<'a> {
     let exchange = chain.exchange.borrow();
     let request = &exchange.request;
@@ -35,7 +35,7 @@ pub(crate) fn send<'a>(
         true => Cow::Borrowed(&request.headers),
         false => inbound::without_hop_by_hop(&request.headers),
     };
-    if body.is_chained() {
+    if body.is_filtered() {
         let headers = headers.to_mut();
         headers.remove(header::CONTENT_LENGTH);
         body.announce_trailers(headers);

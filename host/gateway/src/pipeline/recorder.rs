@@ -11,15 +11,15 @@ use lockgate_http::response_flags;
 use lockgate_telemetry::access_log::{AccessLog, PluginTimes, Record};
 use lockgate_telemetry::metrics::RequestSeries;
 
-use crate::body::source::Meter;
+use crate::body::source::ByteCounter;
 use crate::chain::Chain;
-use crate::context::idle_monitor::Busy;
+use crate::context::idle_monitor::InUse;
 use crate::context::view::View;
 use crate::pipeline::deadline::Deadline;
 
 /// How the answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
+enum ResponseEnd {
     /// Not yet; if it stays so, the client went away.
     Open,
     /// The last byte was handed to the connection.
@@ -29,30 +29,30 @@ enum Ending {
 }
 
 /// One request's account.
-pub(crate) struct Ledger {
+pub(crate) struct RequestRecorder {
     chain: Rc<Chain>,
     /// Keeps the VMs of the snapshot that answers alive.
     _view: Rc<View>,
     series: RequestSeries,
     access_log: Option<Arc<AccessLog>>,
-    received: Meter,
+    received: ByteCounter,
     sent: u64,
     status: Option<StatusCode>,
-    ending: Ending,
+    ending: ResponseEnd,
     /// The connection is in use as long as the account is open.
-    _busy: Busy,
+    _busy: InUse,
     deadline: Deadline,
 }
 
-impl Ledger {
+impl RequestRecorder {
     /// Opens the account of a request that is answered by `view`.
-    pub(crate) fn open(
+    pub(crate) fn start(
         chain: Rc<Chain>,
         view: Rc<View>,
         series: RequestSeries,
         access_log: Option<Arc<AccessLog>>,
-        received: Meter,
-        busy: Busy,
+        received: ByteCounter,
+        busy: InUse,
     ) -> Self {
         Self {
             chain,
@@ -62,7 +62,7 @@ impl Ledger {
             received,
             sent: 0,
             status: None,
-            ending: Ending::Open,
+            ending: ResponseEnd::Open,
             _busy: busy,
             deadline: Deadline::none(),
         }
@@ -91,27 +91,32 @@ impl Ledger {
 
     /// The answer's last byte was handed to the connection.
     pub(crate) fn complete(&mut self) {
-        if self.ending == Ending::Open {
-            self.ending = Ending::Complete;
+        if self.ending == ResponseEnd::Open {
+            self.ending = ResponseEnd::Complete;
         }
     }
 
     /// The answer broke off after its head.
     pub(crate) fn broken(&mut self, fault: &'static str) {
-        self.ending = Ending::Broken(fault);
+        self.ending = ResponseEnd::Broken(fault);
     }
 
     fn record(&self, log: &AccessLog, took: std::time::Duration) {
         let exchange = self.chain.exchange.borrow();
         let info = &exchange.info;
-        let plugins = self.chain.links().iter().filter(|link| link.was_reached()).map(|link| {
-            let (name, request, response) = link.spent();
-            PluginTimes {
-                name,
-                request_us: request,
-                response_us: response,
-            }
-        });
+        let plugins = self
+            .chain
+            .filters()
+            .iter()
+            .filter(|link| link.was_reached())
+            .map(|link| {
+                let (name, request, response) = link.spent();
+                PluginTimes {
+                    name,
+                    request_us: request,
+                    response_us: response,
+                }
+            });
         log.write(&Record {
             time: info.started_at,
             request_id: info.request_id.to_str().unwrap_or_default().into(),
@@ -135,16 +140,16 @@ impl Ledger {
                 .as_deref()
                 .filter(|details| *details != "via_upstream"),
             broken: match self.ending {
-                Ending::Open => Some("client_gone"),
-                Ending::Complete => None,
-                Ending::Broken(fault) => Some(fault),
+                ResponseEnd::Open => Some("client_gone"),
+                ResponseEnd::Complete => None,
+                ResponseEnd::Broken(fault) => Some(fault),
             },
             plugins: plugins.collect(),
         });
     }
 }
 
-impl Drop for Ledger {
+impl Drop for RequestRecorder {
     fn drop(&mut self) {
         let took = {
             let mut exchange = self.chain.exchange.borrow_mut();
@@ -152,7 +157,7 @@ impl Drop for Ledger {
             exchange.info.ended = Some(took);
             exchange.info.request_bytes = self.received.bytes();
             exchange.info.response_bytes = self.sent;
-            if self.ending == Ending::Open {
+            if self.ending == ResponseEnd::Open {
                 exchange.info.flags |= response_flags::DOWNSTREAM_CONNECTION_TERMINATION;
             }
             took

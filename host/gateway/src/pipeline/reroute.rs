@@ -7,37 +7,32 @@
 
 use std::rc::Rc;
 
-use lockgate_config::model::Route;
-
-use crate::chain::{Chain, Stand};
-use crate::context::view::View;
+use crate::chain::{Chain, PluginHandle};
+use crate::context::view::{RouteView, View};
 
 /// The route that the request takes, which came by `route`.
-pub(crate) fn again(view: &View, chain: &Chain, route: Option<usize>) -> Option<usize> {
+pub(crate) fn again(view: &View, chain: &Chain, route: Rc<RouteView>) -> Rc<RouteView> {
     let mut exchange = chain.exchange.borrow_mut();
     exchange.pending.reroute = false;
-    let found = view.snapshot.routes.find(&exchange.request).map(|found| found.0);
-    if found == route {
+    let found = view.find_route(&exchange.request);
+    if Rc::ptr_eq(found, &route) {
         return route;
     }
-    let name = |route: usize| -> &Route { &view.snapshot.model.routes[route] };
-    if let Some(found) = found
-        && !has_passed(view.chain(route), view.chain(Some(found)))
-    {
+    if found.settings().is_some() && !has_passed(route.chain(), found.chain()) {
         tracing::warn!(
-            route = route.map(|route| &*name(route).name),
-            other = &*name(found).name,
+            route = route.settings().map(|_| route.name()),
+            other = found.name(),
             "change of route ignored: the request has not passed all plugins of the new route"
         );
         return route;
     }
-    exchange.info.route = found.map(|found| name(found).name.clone());
-    found
+    exchange.info.route = found.settings().map(|settings| settings.name.clone());
+    found.clone()
 }
 
-/// Whether every plugin that is asked for was among those passed.
-fn has_passed(passed: &[Rc<Stand>], asked: &[Rc<Stand>]) -> bool {
-    asked
+/// Whether every plugin that is wanted was among those passed.
+fn has_passed(passed: &[Rc<PluginHandle>], wanted: &[Rc<PluginHandle>]) -> bool {
+    wanted
         .iter()
         .all(|wanted| passed.iter().any(|known| Rc::ptr_eq(known, wanted)))
 }

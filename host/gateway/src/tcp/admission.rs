@@ -10,33 +10,33 @@ use lockgate_exchange::Direction;
 use lockgate_sandbox::{Action, Phase};
 use lockgate_telemetry::ending::Ending;
 
-use crate::tcp::recorder::Account;
+use crate::tcp::recorder::ConnectionRecorder;
 
 /// Takes the connection through all plugins.
-pub(super) async fn meet(account: &Account) -> Result<(), Ending> {
-    let chain = &account.chain;
-    for index in 0..chain.links().len() {
+pub(super) async fn meet(recorder: &ConnectionRecorder) -> Result<(), Ending> {
+    let chain = &recorder.chain;
+    for index in 0..chain.filters().len() {
         chain.start_clock();
         chain.open(index)?;
         let action = chain.call(index, Direction::Request, Phase::NewConnection, |stream| {
             stream.new_connection()
         })?;
         if action == Action::Pause {
-            released(account, index).await?;
+            released(recorder, index).await?;
         }
     }
     Ok(())
 }
 
 /// Waits until the plugin at `index` lets the connection go.
-async fn released(account: &Account, index: usize) -> Result<(), Ending> {
+async fn released(recorder: &ConnectionRecorder, index: usize) -> Result<(), Ending> {
     poll_fn(|cx| {
-        if let Some(ending) = account.poll_ordered(cx) {
+        if let Some(ending) = recorder.poll_directed(cx) {
             return Poll::Ready(Err(ending));
         }
-        account.register(cx);
-        account.asked()?;
-        if account.chain.lost(index)? || account.chain.resumed(index, Direction::Request) {
+        recorder.register(cx);
+        recorder.asked()?;
+        if recorder.chain.lost(index)? || recorder.chain.resumed(index, Direction::Request) {
             Poll::Ready(Ok(()))
         } else {
             Poll::Pending

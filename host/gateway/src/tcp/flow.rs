@@ -12,18 +12,18 @@ use lockgate_exchange::{BodyBuffer, Direction, Positions};
 use lockgate_http::problem::Problem;
 use lockgate_sandbox::{Action, PeerType, Phase};
 
-use crate::chain::{Chain, Link, Stop};
+use crate::chain::{Chain, FilterState, Stop};
 
 /// Plugins that know already that the upstream sends nothing more.
-pub(super) type Told = Rc<Cell<Positions>>;
+pub(super) type CloseNotified = Rc<Cell<Positions>>;
 
 /// One direction.
 pub(super) struct Flow {
     chain: Rc<Chain>,
     direction: Direction,
     /// The plugins that see these bytes, in the order in which they do.
-    stages: Vec<Stage>,
-    told: Told,
+    filters: Vec<FlowFilter>,
+    close_notified: CloseNotified,
     /// What has passed all of them.
     pub(super) out: VecDeque<Bytes>,
     /// The end has, too.
@@ -31,7 +31,7 @@ pub(super) struct Flow {
 }
 
 #[derive(Clone, Copy)]
-struct Stage {
+struct FlowFilter {
     link: usize,
     paused: bool,
     /// The end has come as far as this.
@@ -40,30 +40,30 @@ struct Stage {
 
 impl Flow {
     /// The way through the chain's plugins, all of which have met the connection.
-    pub(super) fn new(chain: &Rc<Chain>, direction: Direction, told: &Told) -> Self {
-        let sees = |link: &Link| {
+    pub(super) fn new(chain: &Rc<Chain>, direction: Direction, close_notified: &CloseNotified) -> Self {
+        let sees = |link: &FilterState| {
             let hooks = link.hooks();
             match direction {
                 Direction::Request => hooks.downstream_data,
                 Direction::Response => hooks.upstream_data || hooks.upstream_close,
             }
         };
-        let all = chain.links().iter().enumerate().filter(|(_, link)| sees(link));
-        let mut stages: Vec<_> = all
-            .map(|(link, _)| Stage {
+        let all = chain.filters().iter().enumerate().filter(|(_, link)| sees(link));
+        let mut filters: Vec<_> = all
+            .map(|(link, _)| FlowFilter {
                 link,
                 paused: false,
                 ended: false,
             })
             .collect();
         if direction == Direction::Response {
-            stages.reverse();
+            filters.reverse();
         }
         Self {
             chain: chain.clone(),
             direction,
-            stages,
-            told: told.clone(),
+            filters,
+            close_notified: close_notified.clone(),
             out: VecDeque::new(),
             ended: false,
         }
@@ -71,7 +71,7 @@ impl Flow {
 
     /// True when no plugin sees these bytes: they may go from socket to socket.
     pub(super) fn is_bare(&self) -> bool {
-        self.stages.is_empty()
+        self.filters.is_empty()
     }
 
     /// Bytes have come in, or the end.
@@ -82,12 +82,12 @@ impl Flow {
     /// Lets go what plugins let go of since the last look; says whether there was anything.
     pub(super) fn resume(&mut self) -> Result<bool, Stop> {
         let mut moved = false;
-        for at in (0..self.stages.len()).rev() {
-            let Stage { link, paused, ended } = self.stages[at];
+        for at in (0..self.filters.len()).rev() {
+            let FlowFilter { link, paused, ended } = self.filters[at];
             // Who has yet to see bytes is not over with the plugin, whether it waits in it or not.
             let lost = self.chain.lost(link)?;
             if paused && (lost || self.chain.resumed(link, self.direction)) {
-                self.stages[at].paused = false;
+                self.filters[at].paused = false;
                 let held = self.take(link);
                 self.pass(at + 1, held, ended)?;
                 moved = true;
@@ -98,14 +98,14 @@ impl Flow {
 
     /// True while a plugin that holds bytes waits for an answer to a request of its own: what follows is left in the socket.
     pub(super) fn waits(&self) -> bool {
-        self.stages
+        self.filters
             .iter()
-            .any(|stage| stage.paused && self.chain.has_open_callout(stage.link))
+            .any(|filter| filter.paused && self.chain.has_open_callout(filter.link))
     }
 
     fn pass(&mut self, from: usize, mut data: BodyBuffer, end: bool) -> Result<(), Stop> {
         self.chain.start_clock();
-        for at in from..self.stages.len() {
+        for at in from..self.filters.len() {
             if data.is_empty() && !end {
                 continue;
             }
@@ -121,7 +121,7 @@ impl Flow {
 
     /// Shows one plugin what has come to it; none if it keeps that.
     fn show(&mut self, at: usize, data: BodyBuffer, end: bool) -> Result<Option<BodyBuffer>, Stop> {
-        let link = self.stages[at].link;
+        let link = self.filters[at].link;
         if self.chain.lost(link)? {
             return Ok(Some(data));
         }
@@ -134,7 +134,7 @@ impl Flow {
             held.is_some(),
             "a TCP exchange has buffers for every place in the chain"
         );
-        self.stages[at].ended |= end;
+        self.filters[at].ended |= end;
         let phase = match self.direction {
             Direction::Request => Phase::DownstreamData,
             Direction::Response => Phase::UpstreamData,
@@ -143,13 +143,13 @@ impl Flow {
             .chain
             .call(link, self.direction, phase, |stream| stream.data(self.direction, end))?;
         if end && self.direction == Direction::Response {
-            self.tell_end(link)?;
+            self.notify_end(link)?;
         }
-        self.stages[at].paused = action == Action::Pause;
+        self.filters[at].paused = action == Action::Pause;
         if action == Action::Continue {
             return Ok(Some(self.take(link)));
         }
-        if self.held(link) as u64 > self.chain.links()[link].body_limit() {
+        if self.held(link) as u64 > self.chain.filters()[link].body_limit() {
             return Err(Stop::Problem(match self.direction {
                 Direction::Request => Problem::BodyTooLarge,
                 Direction::Response => Problem::ResponseTooLarge,
@@ -159,10 +159,10 @@ impl Flow {
     }
 
     /// The upstream sends nothing more, and the plugin has seen all that it sent.
-    fn tell_end(&self, link: usize) -> Result<(), Stop> {
-        let mut told = self.told.get();
-        told.set(link);
-        self.told.set(told);
+    fn notify_end(&self, link: usize) -> Result<(), Stop> {
+        let mut notified = self.close_notified.get();
+        notified.set(link);
+        self.close_notified.set(notified);
         self.chain
             .call(link, Direction::Response, Phase::UpstreamClose, |stream| {
                 stream.closed(Direction::Response, PeerType::Remote)

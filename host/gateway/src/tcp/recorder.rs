@@ -15,51 +15,52 @@ use lockgate_telemetry::access_log::{AccessLog, ConnectionRecord, PluginTimes};
 use lockgate_telemetry::ending::Ending;
 use lockgate_telemetry::metrics::TcpSeries;
 
-use super::flow::Told;
+use super::flow::CloseNotified;
 use crate::chain::{Chain, Stop};
-use crate::context::Station;
-use crate::context::idle_monitor::{Order, Pulse};
+use crate::context::WorkerContext;
+use crate::context::idle_monitor::{ActivityMonitor, Directive};
 use crate::context::view::View;
+use crate::downstream::connection::DownstreamConnection;
 
 /// One connection's account.
-pub(super) struct Account {
+pub(super) struct ConnectionRecorder {
     pub(super) chain: Rc<Chain>,
-    pub(super) told: Told,
+    pub(super) close_notified: CloseNotified,
     /// How it ended; unless somebody says otherwise, because the worker ended.
     pub(super) ending: Cell<Ending>,
     /// Who said the last word, for the plugins.
     pub(super) closed_by: Cell<PeerType>,
     /// How long connecting took, once that is done.
     pub(super) connected: Cell<Option<Duration>>,
-    station: Rc<Station>,
+    worker: Rc<WorkerContext>,
     /// Keeps the VMs of the snapshot alive.
     _view: Rc<View>,
     series: TcpSeries,
     access_log: Option<Arc<AccessLog>>,
-    pulse: Rc<Pulse>,
+    activity: Rc<ActivityMonitor>,
     received: Cell<u64>,
     sent: Cell<u64>,
 }
 
-impl Account {
-    pub(super) fn open(
+impl ConnectionRecorder {
+    pub(super) fn start(
         chain: Rc<Chain>,
-        station: &Rc<Station>,
+        downstream: &DownstreamConnection,
         view: Rc<View>,
         series: TcpSeries,
-        pulse: Rc<Pulse>,
     ) -> Rc<Self> {
+        let worker = downstream.worker.clone();
         Rc::new(Self {
             chain,
-            told: Told::default(),
+            close_notified: CloseNotified::default(),
             ending: Cell::new(Ending::Drained),
             closed_by: Cell::new(PeerType::Local),
             connected: Cell::new(None),
-            access_log: station.shared.access_log.load_full(),
-            station: station.clone(),
+            access_log: worker.shared.access_log.load_full(),
+            worker,
             _view: view,
             series,
-            pulse,
+            activity: downstream.activity.clone(),
             received: Cell::new(0),
             sent: Cell::new(0),
         })
@@ -67,7 +68,7 @@ impl Account {
 
     /// Bytes have come, from the client or from the upstream.
     pub(super) fn received(&self, from_client: bool, count: usize) {
-        self.pulse.stir();
+        self.activity.touch();
         if from_client {
             self.received.set(self.received.get() + count as u64);
             self.series.received(count as u64);
@@ -81,7 +82,7 @@ impl Account {
 
     /// Bytes were taken, by the client or by the upstream.
     pub(super) fn wrote(&self, to_client: bool, count: usize) {
-        self.pulse.stir();
+        self.activity.touch();
         if to_client {
             self.sent.set(self.sent.get() + count as u64);
             self.series.sent(count as u64);
@@ -105,12 +106,12 @@ impl Account {
     }
 
     /// Ready when the connection is to be closed: because it was silent for too long, or because the process ends.
-    pub(super) fn poll_ordered(&self, cx: &mut Context<'_>) -> Option<Ending> {
-        match (self.pulse.poll_order(cx), self.station.draining.get()) {
+    pub(super) fn poll_directed(&self, cx: &mut Context<'_>) -> Option<Ending> {
+        match (self.activity.poll_directive(cx), self.worker.draining.get()) {
             // Bytes have no end of a request at which the connection could be given up; it has the whole time.
-            (Order::Carry, _) | (Order::Retire | Order::Overdue, true) => None,
+            (Directive::Continue, _) | (Directive::Retire | Directive::HeadTimeout, true) => None,
             (_, false) => Some(Ending::Idle),
-            (Order::Close, true) => Some(Ending::Drained),
+            (Directive::Close, true) => Some(Ending::Drained),
         }
     }
 
@@ -118,7 +119,7 @@ impl Account {
     pub(super) async fn bound<T>(&self, step: impl Future<Output = Result<T, Ending>>) -> Result<T, Ending> {
         let mut step = pin!(step);
         poll_fn(|cx| {
-            if let Some(ending) = self.poll_ordered(cx) {
+            if let Some(ending) = self.poll_directed(cx) {
                 return Poll::Ready(Err(ending));
             }
             self.register(cx);
@@ -132,15 +133,15 @@ impl Account {
 
     /// Ends the connection in every plugin that saw it, one after the other: its sides are closed, and then it is done.
     fn end(&self) {
-        for (index, link) in self.chain.links().iter().enumerate() {
+        for (index, link) in self.chain.filters().iter().enumerate() {
             if link.running().is_some() {
-                self.tell_closed(index, link.hooks());
+                self.notify_closed(index, link.hooks());
             }
             self.chain.finish_at(index);
         }
     }
 
-    fn tell_closed(&self, index: usize, hooks: Hooks) {
+    fn notify_closed(&self, index: usize, hooks: Hooks) {
         // A failure was told where it happened, and there is nothing left to be denied.
         self.chain.start_clock();
         if hooks.downstream_close {
@@ -151,7 +152,7 @@ impl Account {
                     stream.closed(Direction::Request, by)
                 });
         }
-        if hooks.upstream_close && self.connected.get().is_some() && !self.told.get().take(index) {
+        if hooks.upstream_close && self.connected.get().is_some() && !self.close_notified.get().take(index) {
             let by = match self.ending.get() {
                 Ending::UpstreamGone => PeerType::Remote,
                 _ => PeerType::Local,
@@ -167,14 +168,19 @@ impl Account {
     fn record(&self, log: &AccessLog, took: Duration) {
         let exchange = self.chain.exchange.borrow();
         let info = &exchange.info;
-        let plugins = self.chain.links().iter().filter(|link| link.was_reached()).map(|link| {
-            let (name, downstream, upstream) = link.spent();
-            PluginTimes {
-                name,
-                request_us: downstream,
-                response_us: upstream,
-            }
-        });
+        let plugins = self
+            .chain
+            .filters()
+            .iter()
+            .filter(|link| link.was_reached())
+            .map(|link| {
+                let (name, downstream, upstream) = link.spent();
+                PluginTimes {
+                    name,
+                    request_us: downstream,
+                    response_us: upstream,
+                }
+            });
         let tls = info.connection.tls.as_ref();
         log.write(&ConnectionRecord {
             time: info.started_at,
@@ -197,7 +203,7 @@ impl Account {
     }
 }
 
-impl Drop for Account {
+impl Drop for ConnectionRecorder {
     fn drop(&mut self) {
         let took = {
             let mut exchange = self.chain.exchange.borrow_mut();

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::flow::Flow;
 use crate::chain::Stop;
-use crate::tcp::recorder::Account;
+use crate::tcp::recorder::ConnectionRecorder;
 
 /// Bytes that are read at once.
 const SCRATCH: usize = 64 * 1024;
@@ -37,7 +37,7 @@ enum Side {
 pub(super) struct Relay {
     down: Pipe,
     up: Pipe,
-    account: Rc<Account>,
+    recorder: Rc<ConnectionRecorder>,
 }
 
 /// One direction: how far its two ends are.
@@ -62,7 +62,7 @@ enum Sink {
 
 /// Why a pipe cannot go on.
 enum Break {
-    Source,
+    BodySource,
     Stopped(Stop),
 }
 
@@ -74,7 +74,7 @@ impl From<Stop> for Break {
 
 impl Relay {
     /// A relay before its first byte.
-    pub(super) fn new(down: Flow, up: Flow, account: Rc<Account>) -> Self {
+    pub(super) fn new(down: Flow, up: Flow, recorder: Rc<ConnectionRecorder>) -> Self {
         let pipe = |flow, source| Pipe {
             flow,
             source,
@@ -85,7 +85,7 @@ impl Relay {
         Self {
             down: pipe(down, Side::Client),
             up: pipe(up, Side::Upstream),
-            account,
+            recorder,
         }
     }
 
@@ -100,8 +100,8 @@ impl Relay {
 
     /// Hands on what has passed the plugins already; used when one of them has ended the connection.
     pub(super) async fn flush_to_client<C: AsyncWrite + Unpin>(&mut self, client: &mut C) -> io::Result<()> {
-        let Self { up, account, .. } = self;
-        poll_fn(|cx| up.poll_out(cx, client, account)).await
+        let Self { up, recorder, .. } = self;
+        poll_fn(|cx| up.poll_out(cx, client, recorder)).await
     }
 
     fn poll<C, U>(&mut self, cx: &mut Context<'_>, client: &mut C, upstream: &mut U) -> Poll<Ending>
@@ -109,16 +109,16 @@ impl Relay {
         C: AsyncRead + AsyncWrite + Unpin,
         U: AsyncRead + AsyncWrite + Unpin,
     {
-        let account = self.account.clone();
-        if let Some(ending) = account.poll_ordered(cx) {
+        let recorder = self.recorder.clone();
+        if let Some(ending) = recorder.poll_directed(cx) {
             return Poll::Ready(ending);
         }
-        account.register(cx);
+        recorder.register(cx);
         loop {
-            if let Err(stop) = account.asked() {
+            if let Err(stop) = recorder.asked() {
                 return Poll::Ready(stop.into());
             }
-            match self.poll_pipes(cx, client, upstream, &account) {
+            match self.poll_pipes(cx, client, upstream, &recorder) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(ending) => return Poll::Ready(ending),
@@ -140,7 +140,7 @@ impl Relay {
         cx: &mut Context<'_>,
         client: &mut C,
         upstream: &mut U,
-        account: &Account,
+        recorder: &ConnectionRecorder,
     ) -> Result<bool, Ending>
     where
         C: AsyncRead + AsyncWrite + Unpin,
@@ -148,16 +148,16 @@ impl Relay {
     {
         let down = self
             .down
-            .advance(cx, client, upstream, account)
+            .advance(cx, client, upstream, recorder)
             .map_err(|broken| match broken {
-                Break::Source => Ending::ClientGone,
+                Break::BodySource => Ending::ClientGone,
                 Break::Stopped(stop) => stop.into(),
             })?;
         let up = self
             .up
-            .advance(cx, upstream, client, account)
+            .advance(cx, upstream, client, recorder)
             .map_err(|broken| match broken {
-                Break::Source => Ending::UpstreamGone,
+                Break::BodySource => Ending::UpstreamGone,
                 Break::Stopped(stop) => stop.into(),
             })?;
         Ok(down || up)
@@ -171,7 +171,7 @@ impl Pipe {
         cx: &mut Context<'_>,
         from: &mut R,
         to: &mut W,
-        account: &Account,
+        recorder: &ConnectionRecorder,
     ) -> Result<bool, Break>
     where
         R: AsyncRead + Unpin,
@@ -182,16 +182,16 @@ impl Pipe {
             called |= self.flow.resume()?;
         }
         loop {
-            if let Poll::Ready(Err(_)) | Poll::Pending = self.poll_out(cx, to, account).map_err(|_| self.broken()) {
+            if let Poll::Ready(Err(_)) | Poll::Pending = self.poll_out(cx, to, recorder).map_err(|_| self.broken()) {
                 return Ok(called);
             }
             if self.drained || self.sink != Sink::Open || self.flow.waits() {
                 return Ok(called);
             }
-            let Poll::Ready(read) = self.poll_in(cx, from, to, account) else {
+            let Poll::Ready(read) = self.poll_in(cx, from, to, recorder) else {
                 return Ok(called);
             };
-            match read.map_err(|_| Break::Source)? {
+            match read.map_err(|_| Break::BodySource)? {
                 // It went straight through.
                 None => {}
                 Some(data) => {
@@ -202,7 +202,7 @@ impl Pipe {
                     // Whoever was called may have asked for anything.
                     if called {
                         self.flow.resume()?;
-                        account.asked()?;
+                        recorder.asked()?;
                     }
                 }
             }
@@ -219,7 +219,7 @@ impl Pipe {
         &mut self,
         cx: &mut Context<'_>,
         to: &mut W,
-        account: &Account,
+        recorder: &ConnectionRecorder,
     ) -> Poll<io::Result<()>> {
         if self.sink != Sink::Open {
             self.flow.out.clear();
@@ -234,7 +234,7 @@ impl Pipe {
             if front.is_empty() {
                 self.flow.out.pop_front();
             }
-            self.wrote(written, account);
+            self.wrote(written, recorder);
         }
         if self.unflushed {
             ready!(Pin::new(&mut *to).poll_flush(cx))?;
@@ -253,7 +253,7 @@ impl Pipe {
         cx: &mut Context<'_>,
         from: &mut R,
         to: &mut W,
-        account: &Account,
+        recorder: &ConnectionRecorder,
     ) -> Poll<io::Result<Option<Bytes>>>
     where
         R: AsyncRead + Unpin,
@@ -263,12 +263,12 @@ impl Pipe {
             let mut buffer = ReadBuf::new(scratch);
             ready!(Pin::new(from).poll_read(cx, &mut buffer))?;
             let mut came = buffer.filled();
-            account.received(self.source == Side::Client, came.len());
+            recorder.received(self.source == Side::Client, came.len());
             if came.is_empty() || !self.flow.is_bare() {
                 return Poll::Ready(Ok(Some(Bytes::copy_from_slice(came))));
             }
             while let Poll::Ready(Ok(written)) = Pin::new(&mut *to).poll_write(cx, came) {
-                self.wrote(written, account);
+                self.wrote(written, recorder);
                 came = &came[written..];
                 if came.is_empty() {
                     return Poll::Ready(Ok(None));
@@ -282,8 +282,8 @@ impl Pipe {
         })
     }
 
-    fn wrote(&mut self, count: usize, account: &Account) {
+    fn wrote(&mut self, count: usize, recorder: &ConnectionRecorder) {
         self.unflushed = true;
-        account.wrote(self.source == Side::Upstream, count);
+        recorder.wrote(self.source == Side::Upstream, count);
     }
 }

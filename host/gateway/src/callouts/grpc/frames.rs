@@ -3,7 +3,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// Longest message that is taken: a guest keeps it in its own, bounded memory.
-const MOST: usize = 4 * 1024 * 1024;
+const MAX: usize = 4 * 1024 * 1024;
 
 /// Bytes before a message.
 const HEAD: usize = 5;
@@ -56,7 +56,7 @@ impl Frames {
         if compressed != 0 && length != 0 {
             return Err(Wrong::Compressed);
         }
-        if length > MOST {
+        if length > MAX {
             return Err(Wrong::TooLarge);
         }
         if rest.len() < length {

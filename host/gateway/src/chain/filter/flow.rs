@@ -6,41 +6,41 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::stage::{End, Part};
-use super::{Direction, Lane};
+use super::body_filter::{End, Part};
+use super::{Direction, FilteredMessage};
 use crate::body::error::BodyError;
 use crate::chain::Stop;
 
-impl Lane {
+impl FilteredMessage {
     /// Moves something forward; ready when frames are there or the end is reached.
     fn poll_flow(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
-        let all = self.stages.len();
+        let all = self.body_filters.len();
         if !self.pending.is_nothing() {
             let part = std::mem::take(&mut self.pending);
             return Poll::Ready(self.pass(self.onward, part, all).map(|part| self.emit(part)));
         }
         self.chain.asked()?;
         for index in (0..all).rev() {
-            if !self.stages[index].paused {
+            if !self.body_filters[index].paused {
                 continue;
             }
-            let link = self.stages[index].link;
+            let link = self.body_filters[index].link;
             if self.chain.lost(link)? || self.chain.resumed(link, self.direction) {
                 let part = self.release(index);
-                self.stages[index].tapped(&part);
+                self.body_filters[index].tapped(&part);
                 return Poll::Ready(self.pass(index + 1, part, all).map(|part| self.emit(part)));
             }
         }
         if self.drained {
             self.chain.exchange.borrow_mut().register(cx.waker());
-            self.finished |= !self.stages.iter().any(|stage| stage.paused);
+            self.finished |= !self.body_filters.iter().any(|body_filter| body_filter.paused);
             return if self.finished {
                 Poll::Ready(Ok(()))
             } else {
                 Poll::Pending
             };
         }
-        if self.stages.iter().any(|stage| stage.paused) {
+        if self.body_filters.iter().any(|body_filter| body_filter.paused) {
             self.chain.exchange.borrow_mut().register(cx.waker());
         }
         match ready!(self.poll_part(cx)) {
@@ -55,7 +55,9 @@ impl Lane {
         while !self.finished && (self.out.is_empty() || self.source.is_end_stream()) {
             match self.poll_flow(cx) {
                 Poll::Ready(outcome) => outcome?,
-                Poll::Pending if self.stages.iter().any(|stage| stage.paused) => return Poll::Pending,
+                Poll::Pending if self.body_filters.iter().any(|body_filter| body_filter.paused) => {
+                    return Poll::Pending;
+                }
                 Poll::Pending => break,
             }
         }
@@ -89,7 +91,7 @@ impl Lane {
     }
 }
 
-impl Body for Lane {
+impl Body for FilteredMessage {
     type Data = Bytes;
     type Error = BodyError;
 

@@ -5,11 +5,11 @@ use std::cell::RefMut;
 use lockgate_exchange::BodyBuffer;
 use lockgate_sandbox::{Action, Failure, Phase, Stream};
 
-use super::stage::Part;
-use super::{Direction, Lane};
+use super::body_filter::Part;
+use super::{Direction, FilteredMessage};
 use crate::chain::Stop;
 
-impl Lane {
+impl FilteredMessage {
     /// A body callback: what the stage holds lies in the exchange while the guest runs.
     pub(super) fn with_body(
         &mut self,
@@ -17,11 +17,13 @@ impl Lane {
         phase: Phase,
         call: impl FnOnce(&Stream) -> Result<Action, Failure>,
     ) -> Result<Action, Stop> {
-        let held = std::mem::take(&mut self.stages[index].held.data);
+        let held = std::mem::take(&mut self.body_filters[index].held.data);
         *self.buffer() = held;
-        let outcome = self.chain.call(self.stages[index].link, self.direction, phase, call);
+        let outcome = self
+            .chain
+            .call(self.body_filters[index].link, self.direction, phase, call);
         let held = std::mem::take(&mut *self.buffer());
-        self.stages[index].held.data = held;
+        self.body_filters[index].held.data = held;
         outcome
     }
 
@@ -34,24 +36,24 @@ impl Lane {
 
     /// Leaves what a stage holds where its plugin can read and change it between its body callbacks.
     pub(super) fn leave(&mut self, index: usize) {
-        let stage = &mut self.stages[index];
-        let held = std::mem::take(&mut stage.held.data);
+        let body_filter = &mut self.body_filters[index];
+        let held = std::mem::take(&mut body_filter.held.data);
         let mut exchange = self.chain.exchange.borrow_mut();
-        exchange.held.put(stage.link, self.direction, held);
+        exchange.held.put(body_filter.link, self.direction, held);
     }
 
     /// Gives a stage back what was left for its plugin.
     pub(super) fn take_back(&mut self, index: usize) {
-        let stage = &mut self.stages[index];
+        let body_filter = &mut self.body_filters[index];
         let mut exchange = self.chain.exchange.borrow_mut();
-        stage.held.data = exchange.held.take(stage.link, self.direction);
+        body_filter.held.data = exchange.held.take(body_filter.link, self.direction);
     }
 
     /// Lets go of what a stage holds.
     pub(super) fn release(&mut self, index: usize) -> Part {
-        if self.stages[index].paused {
+        if self.body_filters[index].paused {
             self.take_back(index);
         }
-        self.stages[index].release()
+        self.body_filters[index].release()
     }
 }

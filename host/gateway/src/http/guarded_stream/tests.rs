@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use tokio::io::AsyncReadExt;
 
 use super::*;
-use crate::context::idle_monitor::{Order, Patience, Ward};
+use crate::context::idle_monitor::{Directive, IdleMonitor, IdleTimeouts};
 
 /// A peer that sends these pieces and then closes, or waits.
 struct Peer {
@@ -36,23 +36,27 @@ impl AsyncRead for Peer {
     }
 }
 
-fn pulse() -> (Ward, Rc<Pulse>) {
-    let ward = Ward::new();
-    let pulse = ward.admit(Patience {
+fn activity() -> (IdleMonitor, Rc<ActivityMonitor>) {
+    let idle_monitor = IdleMonitor::new();
+    let activity = idle_monitor.watch(IdleTimeouts {
         head: Some(Duration::from_secs(1)),
         idle: Duration::from_secs(60),
     });
-    (ward, pulse)
+    (idle_monitor, activity)
 }
 
-fn guarded(pieces: Vec<Vec<u8>>, closes: bool, pulse: &Rc<Pulse>) -> (Watched<Peer>, Rc<Standing>) {
+fn guarded(
+    pieces: Vec<Vec<u8>>,
+    closes: bool,
+    activity: &Rc<ActivityMonitor>,
+) -> (GuardedStream<Peer>, Rc<GuardState>) {
     let pieces = pieces.into_iter().filter(|piece| !piece.is_empty()).collect();
     let guard = Guard::new(Limits { bytes: 1024, fields: 8 });
-    Watched::guarded(Peer { pieces, closes }, pulse.clone(), guard)
+    GuardedStream::guarded(Peer { pieces, closes }, activity.clone(), guard)
 }
 
 /// One read of at most `size` bytes; none if there is nothing to read now.
-fn read(watched: &mut Watched<Peer>, size: usize) -> Option<io::Result<Vec<u8>>> {
+fn read(watched: &mut GuardedStream<Peer>, size: usize) -> Option<io::Result<Vec<u8>>> {
     let mut space = vec![0; size];
     let mut buffer = ReadBuf::new(&mut space);
     let mut cx = Context::from_waker(std::task::Waker::noop());
@@ -63,7 +67,7 @@ fn read(watched: &mut Watched<Peer>, size: usize) -> Option<io::Result<Vec<u8>>>
 }
 
 /// Everything that can be read now.
-fn read_all(watched: &mut Watched<Peer>) -> Vec<u8> {
+fn read_all(watched: &mut GuardedStream<Peer>) -> Vec<u8> {
     let mut all = Vec::new();
     while let Some(Ok(part)) = read(watched, 64) {
         if part.is_empty() {
@@ -126,8 +130,8 @@ proptest! {
     #[test]
     fn good_requests_pass_unchanged_in_whatever_pieces(stream_and_pieces in cut_stream(), size in 1usize..200) {
         let (stream, pieces) = stream_and_pieces;
-        let (_ward, pulse) = pulse();
-        let (mut watched, standing) = guarded(pieces, true, &pulse);
+        let (_ward, activity) = activity();
+        let (mut watched, guard_state) = guarded(pieces, true, &activity);
         let mut passed = Vec::new();
         while let Some(part) = read(&mut watched, size) {
             let part = part.unwrap();
@@ -137,7 +141,7 @@ proptest! {
             passed.extend(part);
         }
         prop_assert_eq!(passed, stream);
-        prop_assert_eq!(standing.untold_refusal(), None);
+        prop_assert_eq!(guard_state.pending_refusal(), None);
         prop_assert!(!watched.has_leftovers());
     }
 
@@ -147,89 +151,92 @@ proptest! {
         let bad = b"GET /bad HTTP/1.1\r\nhost: a\nx: b\r\n\r\nGET /hidden HTTP/1.1\r\n\r\n";
         pieces.push(bad[..cut].to_vec());
         pieces.push(bad[cut..].to_vec());
-        let (_ward, pulse) = pulse();
-        let (mut watched, standing) = guarded(pieces, true, &pulse);
+        let (_ward, activity) = activity();
+        let (mut watched, guard_state) = guarded(pieces, true, &activity);
         prop_assert_eq!(read_all(&mut watched), stream);
-        prop_assert_eq!(standing.untold_refusal(), Some(Refusal::Head(Malformed::LineEnd.into())));
+        prop_assert_eq!(guard_state.pending_refusal(), Some(Refusal::Head(Malformed::LineEnd.into())));
         prop_assert_eq!(watched.first_line(), b"GET /bad HTTP/1.1");
         prop_assert!(watched.has_leftovers());
-        standing.tell();
+        guard_state.tell();
         prop_assert!(read(&mut watched, 64).unwrap().unwrap().is_empty());
     }
 
     #[test]
     fn no_bytes_at_all_confuse_the_guard(pieces in proptest::collection::vec(
         proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'\r'), Just(b'\n'), Just(b' '), Just(b':')], 0..40), 0..8)) {
-        let (_ward, pulse) = pulse();
+        let (_ward, activity) = activity();
         let stream = pieces.concat();
-        let (mut watched, standing) = guarded(pieces, true, &pulse);
+        let (mut watched, guard_state) = guarded(pieces, true, &activity);
         let passed = read_all(&mut watched);
         prop_assert!(stream.starts_with(&passed));
-        prop_assert!(standing.heads() > 0 || passed.is_empty());
+        prop_assert!(guard_state.heads() > 0 || passed.is_empty());
     }
 }
 
 #[test]
 fn a_refused_head_keeps_the_reader_waiting_until_it_may_know() {
-    let (_ward, pulse) = pulse();
-    let (mut watched, standing) = guarded(
+    let (_ward, activity) = activity();
+    let (mut watched, guard_state) = guarded(
         vec![b"GET / HTTP/1.1\r\n\r\nGET /#x HTTP/1.1\r\n\r\n".to_vec()],
         false,
-        &pulse,
+        &activity,
     );
     assert_eq!(read(&mut watched, 64).unwrap().unwrap(), b"GET / HTTP/1.1\r\n\r\n");
     assert!(read(&mut watched, 64).is_none());
-    assert_eq!((standing.heads(), standing.told_problem()), (1, None));
-    standing.tell();
+    assert_eq!((guard_state.heads(), guard_state.shown_problem()), (1, None));
+    guard_state.tell();
     assert!(read(&mut watched, 64).unwrap().unwrap().is_empty());
     assert_eq!(
-        (standing.untold_refusal(), standing.told_problem()),
+        (guard_state.pending_refusal(), guard_state.shown_problem()),
         (None, Some(Malformed::Fragment.into()))
     );
 }
 
 #[test]
 fn a_broken_body_is_an_error_once_the_reader_may_know() {
-    let (_ward, pulse) = pulse();
+    let (_ward, activity) = activity();
     let stream = b"PUT / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\nGET / HTTP/1.1\r\n\r\n".to_vec();
-    let (mut watched, standing) = guarded(vec![stream.clone()], false, &pulse);
+    let (mut watched, guard_state) = guarded(vec![stream.clone()], false, &activity);
     assert_eq!(read_all(&mut watched), stream[..stream.len() - 19]);
-    assert_eq!(standing.untold_refusal(), Some(Refusal::Body));
-    standing.tell();
+    assert_eq!(guard_state.pending_refusal(), Some(Refusal::Body));
+    guard_state.tell();
     assert_eq!(
         read(&mut watched, 64).unwrap().unwrap_err().kind(),
         io::ErrorKind::InvalidData
     );
-    assert_eq!(standing.told_problem(), None);
+    assert_eq!(guard_state.shown_problem(), None);
 }
 
 #[test]
 fn part_of_a_head_starts_its_clock_and_an_empty_line_does_not() {
-    let (ward, pulse) = pulse();
+    let (idle_monitor, activity) = activity();
     let start = Instant::now();
     let order_at = |milliseconds| {
-        ward.sweep(start + Duration::from_millis(milliseconds));
-        pulse.poll_order(&mut Context::from_waker(std::task::Waker::noop()))
+        idle_monitor.sweep(start + Duration::from_millis(milliseconds));
+        activity.poll_directive(&mut Context::from_waker(std::task::Waker::noop()))
     };
-    let (mut watched, standing) = guarded(vec![b"\r\n".to_vec()], false, &pulse);
+    let (mut watched, guard_state) = guarded(vec![b"\r\n".to_vec()], false, &activity);
     assert!(read(&mut watched, 64).is_none());
-    assert!(!standing.is_amid_head());
-    assert_eq!(order_at(5000), Order::Carry);
+    assert!(!guard_state.is_inside_head());
+    assert_eq!(order_at(5000), Directive::Continue);
     watched.stream_mut().pieces.push_back(b"GET".to_vec());
     assert!(read(&mut watched, 64).is_none());
-    assert!(standing.is_amid_head());
-    assert_eq!(order_at(5900), Order::Carry);
-    assert_eq!(order_at(6000), Order::Overdue);
+    assert!(guard_state.is_inside_head());
+    assert_eq!(order_at(5900), Directive::Continue);
+    assert_eq!(order_at(6000), Directive::HeadTimeout);
 }
 
 #[tokio::test]
 async fn what_is_not_guarded_passes_as_it_is() {
-    let (_ward, pulse) = pulse();
+    let (_ward, activity) = activity();
     let peer = Peer {
         pieces: [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\n".to_vec()].into(),
         closes: true,
     };
     let mut passed = Vec::new();
-    Watched::new(peer, pulse).read_to_end(&mut passed).await.unwrap();
+    GuardedStream::new(peer, activity)
+        .read_to_end(&mut passed)
+        .await
+        .unwrap();
     assert_eq!(passed, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\n");
 }

@@ -29,7 +29,7 @@ impl Part {
 }
 
 /// One plugin, as this message meets it.
-pub(super) struct Stage {
+pub(super) struct BodyFilter {
     /// Its place in the chain.
     pub(super) link: usize,
     /// It exports a body or trailers callback for this direction.
@@ -42,7 +42,7 @@ pub(super) struct Stage {
     pub(super) tap: Option<Box<dyn BodySink>>,
 }
 
-impl Stage {
+impl BodyFilter {
     pub(super) fn new(link: usize, reads_body: bool) -> Self {
         Self {
             link,

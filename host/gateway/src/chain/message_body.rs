@@ -1,0 +1,69 @@
+//! The bodies that the gateway sends: to an upstream, and to the client.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::TRAILER;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::body::error::BodyError;
+use crate::body::source::BodySource;
+use crate::chain::filter::FilteredMessage;
+
+/// A body on its way out, with or without plugins in between.
+pub(crate) enum MessageBody {
+    /// As it came.
+    Direct(BodySource),
+    /// Through the plugins that read bodies.
+    Filtered(Box<FilteredMessage>),
+}
+
+impl MessageBody {
+    /// A body that is all there.
+    pub(crate) fn whole(body: Bytes) -> Self {
+        Self::Direct(BodySource::whole(body))
+    }
+
+    /// The `Trailer` field, without which HTTP/1 carries no trailers: set where a plugin's trailers are known by now and nobody
+    /// has announced them.
+    pub(crate) fn announce_trailers(&self, headers: &mut HeaderMap) {
+        if let Self::Filtered(message) = self
+            && let Some(names) = message.settled_trailers()
+        {
+            headers.entry(TRAILER).or_insert(names);
+        }
+    }
+
+    /// True when plugins may change the body on its way, so that a length told in the head may not hold.
+    pub(crate) fn is_filtered(&self) -> bool {
+        matches!(self, Self::Filtered(_))
+    }
+}
+
+impl Body for MessageBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Self::Direct(source) => Pin::new(source).poll_frame(cx),
+            Self::Filtered(message) => Pin::new(&mut **message).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Direct(source) => source.is_end_stream(),
+            Self::Filtered(message) => message.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Direct(source) => source.size_hint(),
+            Self::Filtered(message) => message.size_hint(),
+        }
+    }
+}
