@@ -290,10 +290,10 @@ fn a_mistake_is_told_with_pointer_finding_expectation_and_nearest_name() {
             r#"{ "limit": 3, "slug": "a--b" }"#,
             "at /slug: found \"a--b\", expected a text that matches ^[a-z]+(-[a-z]+)*$",
         ),
-        (r#"{ "limit": 3, "limit": 4 }"#, "at /limit: it is there twice"),
+        (r#"{ "limit": 3, "limit": 4 }"#, "at /limit: the key is there twice"),
         (
             r#"{ "limit": 3, }"#,
-            "it is not JSON: line 1, column 15: found \"}\", expected a name in quotes",
+            "invalid JSON: line 1, column 15: found \"}\", expected a key in quotes",
         ),
     ] {
         assert!(

@@ -198,7 +198,7 @@ fn another_status_than_ok_is_an_error_behind_the_messages() {
         _ => stream_reply(),
     });
     assert_eq!(gateway.get("/list").send().status(), Some(500));
-    let told = "a gRPC call was answered with the status 10: enough";
+    let told = "a gRPC call ended with the status 10: enough";
     assert!(testing::log()[0].contains(told), "{:?}", testing::log());
 }
 
@@ -221,7 +221,7 @@ fn more_than_is_kept_unread_ends_the_stream() {
     let exchange = gateway.get("/late").send();
     gateway.advance(Duration::from_millis(10));
     assert_eq!(exchange.status(), Some(500));
-    assert!(logged("the status 8: too much has come"), "{:?}", testing::log());
+    assert!(logged("the status 8: too many bytes"), "{:?}", testing::log());
     assert_eq!(
         heard.borrow().last().map(String::as_str),
         Some("true"),

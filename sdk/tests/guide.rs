@@ -62,7 +62,7 @@ fn a_value_of_another_type_is_the_clients_mistake_in_a_request_and_nobodys_else(
         let body = exchange.reply_body().unwrap_or_default();
         assert!(body.contains("bad_value") && !body.contains("many"), "{body}");
     }
-    let told = "ERROR on_request: x-limit has a value that is not as it must be";
+    let told = "ERROR on_request: x-limit has a value of the wrong type";
     assert_eq!(testing::log()[0], told);
     let exchange = gateway.get("/").send();
     exchange.respond(200, &[("x-length", "long")]);

@@ -132,7 +132,7 @@ fn a_callout_to_an_unknown_upstream_is_an_error_and_the_request_does_not_pass() 
     let exchange = gateway.get("/").send();
     assert!(exchange.is_paused());
     assert_eq!(exchange.status(), Some(500));
-    let expected = "ERROR on_request: proxy_http_call answered BAD_ARGUMENT".to_owned();
+    let expected = "ERROR on_request: proxy_http_call returned BAD_ARGUMENT".to_owned();
     assert!(testing::log().contains(&expected), "{:?}", testing::log());
 }
 
@@ -186,6 +186,6 @@ fn ticks_and_metrics_reach_the_host() {
     gateway.tick();
     assert_eq!(
         testing::log().last().map(String::as_str),
-        Some("ERROR proxy_increment_metric answered NOT_FOUND")
+        Some("ERROR proxy_increment_metric returned NOT_FOUND")
     );
 }

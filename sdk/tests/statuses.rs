@@ -267,7 +267,7 @@ fn an_answer_in_another_form_is_malformed() {
         assert_eq!(exchange.status(), Some(500), "{text:?}");
     }
     assert!(
-        testing::log()[0].contains("lockgate.counter answered in an unknown form"),
+        testing::log()[0].contains("lockgate.counter is malformed"),
         "{:?}",
         testing::log()
     );

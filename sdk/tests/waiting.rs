@@ -175,10 +175,13 @@ fn an_answer_that_is_no_success_or_none_at_all_fails_the_request_with_the_reason
         .upstream("b", |_| response(404));
     failed(
         &gateway.get("/both").send(),
-        "a callout was answered with the status 404",
+        "a callout got a response with the status 404",
     );
     let gateway = gateway.upstream("b", |_| no_response());
-    failed(&gateway.get("/both").send(), "a callout had no answer: no reason given");
+    failed(
+        &gateway.get("/both").send(),
+        "a callout got no response: no reason given",
+    );
     let gateway = gateway.upstream("b", |_| response(200).after(Duration::from_secs(9)));
     let slow = gateway.get("/both").send();
     gateway.advance(Duration::from_secs(5));
@@ -272,7 +275,7 @@ fn elsewhere_the_head_goes_first_and_to_change_it_late_is_an_error() {
     let changed = gateway.post("/whole", "good").in_another_host().send();
     failed(
         &changed,
-        "headers cannot be changed any more: this host has sent them on",
+        "the headers can no longer be changed: this host has sent them on",
     );
     drop(changed);
     let asked = gateway.post("/asks-first", "x").in_another_host().send();
@@ -422,5 +425,7 @@ fn ticks_wait_too_and_one_that_still_works_is_not_doubled() {
     });
     gateway.advance(Duration::from_millis(30));
     assert!(asked.get() >= 3, "{}", asked.get());
-    assert!(has_logged("ERROR on_tick: a callout was answered with the status 503"));
+    assert!(has_logged(
+        "ERROR on_tick: a callout got a response with the status 503"
+    ));
 }

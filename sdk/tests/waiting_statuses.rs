@@ -128,7 +128,7 @@ fn a_grpc_call_that_cannot_be_sent_read_or_cancelled() {
         let gateway = gateway().upstream("side", |_| grpc_error(7, "not you"));
         testing::fail("proxy_get_status", status);
         assert_eq!(gateway.get("/grpc").send().status(), Some(500), "{status:?}");
-        assert!(logged("a gRPC call was answered with the status 7"));
+        assert!(logged("a gRPC call ended with the status 7"));
     }
 }
 
@@ -155,7 +155,7 @@ fn an_answer_that_cannot_be_read() {
             Some(500),
             "the reason is unknown: {status:?}"
         );
-        assert!(logged("no answer"));
+        assert!(logged("no response"));
     }
 }
 

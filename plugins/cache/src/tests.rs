@@ -223,7 +223,7 @@ fn without_a_store_requests_pass_and_the_log_says_so_once() {
         .filter(|line| line.starts_with("WARN"))
         .collect::<Vec<_>>();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("does not offer lockgate.cache"), "{warnings:?}");
+    assert!(warnings[0].contains("has no function lockgate.cache"), "{warnings:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! Cookies of a request (RFC 6265, section 5.4). Pure text.
+//! The `cookie` header of a request (RFC 6265, section 5.4). No host call is made here.
 
-/// The value of a cookie in a `cookie` header; the first one when there are several. Quotes around it are removed.
+/// The value of the first cookie of this name in a `cookie` header, without surrounding quotes; `None` if there is none.
 pub fn value<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     let (_, value) = pairs(header).find(|(known, _)| *known == name)?;
     Some(
@@ -11,7 +11,7 @@ pub fn value<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     )
 }
 
-/// The header without the cookies of this name: `None` when there are none, empty when no other is left.
+/// The header without the cookies of this name: `None` if there are none, empty if no other is left.
 pub fn without(header: &str, name: &str) -> Option<String> {
     if !pairs(header).any(|(known, _)| known == name) {
         return None;
