@@ -1,4 +1,5 @@
-//! [`Upstream`] and [`Callout`]: HTTP requests of the plugin's own to upstreams, and [`CalloutResponse`], their responses.
+//! [`Upstream`] and [`Callout`]: HTTP requests of the plugin's own to upstreams, and [`CalloutResponse`], their
+//! responses.
 //!
 //! ```
 //! # use lockgate_sdk::prelude::*;
@@ -69,8 +70,8 @@ impl Upstream {
     }
 }
 
-/// A request to an upstream. It is sent when it is first polled. If the future is dropped before the response, the response is
-/// ignored.
+/// A request to an upstream. It is sent when it is first polled. If the future is dropped before the response, the
+/// response is ignored.
 #[derive(Debug, Clone)]
 #[must_use = "a callout is sent when it is awaited"]
 pub struct Callout {
@@ -167,9 +168,9 @@ impl IntoFuture for Callout {
 /// The future of a [`Callout`].
 ///
 /// # Errors
-/// `BAD_ARGUMENT` for an unknown upstream, and [`Error::NoResponse`] if the connection was refused or reset, or the timeout has
-/// passed. In the latter cases, Envoy returns a response with status 503 or 504 instead. A response of any status is no error;
-/// see [`CalloutResponse::successful`].
+/// `BAD_ARGUMENT` for an unknown upstream, and [`Error::NoResponse`] if the connection was refused or reset, or the
+/// timeout has passed. In the latter cases, Envoy returns a response with status 503 or 504 instead. A response of any
+/// status is no error; see [`CalloutResponse::successful`].
 #[derive(Debug)]
 #[must_use = "a callout is sent when it is awaited"]
 pub struct Call(CallState);
@@ -281,7 +282,8 @@ thread_local! {
     static CALLS: PendingCalls<Result<CalloutResponse>> = const { PendingCalls::new() };
 }
 
-/// Handles the response to a callout. It can be read only during this callback; if no future waits for it, it is ignored.
+/// Handles the response to a callout. It can be read only during this callback; if no future waits for it, it is
+/// ignored.
 pub(crate) fn on_response(id: u32, headers: usize, body: usize, trailers: usize) {
     CALLS.with(|calls| {
         if calls.contains(id) {

@@ -35,9 +35,9 @@
 //! # Ok::<(), ConfigError>(())
 //! ```
 //!
-//! A configuration is read from a tree, not from a stream. So every error has its JSON pointer, also inside of tagged enums, and
-//! modules are smaller. The schema is a constant: it is written to the module's manifest at compile time, and takes no memory of
-//! the guest.
+//! A configuration is read from a tree, not from a stream. So every error has its JSON pointer, also inside of tagged
+//! enums, and modules are smaller. The schema is a constant: it is written to the module's manifest at compile time,
+//! and takes no memory of the guest.
 
 mod bounds;
 mod duration;
@@ -67,7 +67,8 @@ pub use text::Text;
 pub use types::{Json, Size, Untyped};
 pub use value::Value;
 
-/// A type that can be read from a configuration. Derive it; [`derive(Config)`](macro@crate::Config) lists the attributes.
+/// A type that can be read from a configuration. Derive it; [`derive(Config)`](macro@crate::Config) lists the
+/// attributes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from a configuration",
     label = "does not implement `Config`",
@@ -136,8 +137,8 @@ fn bytes(size: usize) -> Result<Vec<u8>, ConfigError> {
     }
 }
 
-/// Reads the configuration of a plugin without settings: nothing, or an empty object. It does without the JSON reader, which the
-/// module then does not contain.
+/// Reads the configuration of a plugin without settings: nothing, or an empty object. It does without the JSON reader,
+/// which the module then does not contain.
 #[doc(hidden)]
 pub fn none(size: usize) -> Result<NoConfig, ConfigError> {
     let mut text = bytes(size)?;

@@ -10,8 +10,8 @@ use crate::text::push_number;
 /// The result of the SDK's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error of a host call, a callout, or the plugin itself. If a hook returns it, the client gets a 500 and the log the
-/// error's text.
+/// An error of a host call, a callout, or the plugin itself. If a hook returns it, the client gets a 500 and the log
+/// the error's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
@@ -62,7 +62,8 @@ impl Error {
 impl Error {
     /// Appends the error's text. It does without `core::fmt`, which would be the largest part of a small module.
     pub(crate) fn describe(&self, line: &mut String) {
-        // Every error has the same parts: a text before the number, the number, a text after it. One path keeps the module small.
+        // Every error has the same parts: a text before the number, the number, a text after it. One path keeps the
+        // module small.
         let (before, text, value, after) = match self {
             Error::Host { call, status } => match status {
                 Status::Other(code) => (*call, " returned the unknown status ", Some(u64::from(*code)), ""),

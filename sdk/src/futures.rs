@@ -1,5 +1,5 @@
-//! Futures for hooks that wait: timers, several futures at once, a value that is fetched once for all requests; and the table of
-//! pending host calls.
+//! Futures for hooks that wait: timers, several futures at once, a value that is fetched once for all requests; and the
+//! table of pending host calls.
 
 pub(crate) mod join;
 pub(crate) mod pending;

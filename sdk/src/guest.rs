@@ -1,7 +1,7 @@
 //! [`Guest`]: the contexts of a module, and the dispatch of the host's callbacks to the hooks of the plugin.
 //!
-//! Not for plugin authors: the exports that [`#[plugin]`](macro@crate::plugin) writes call it. `waiting` runs the hooks that
-//! wait.
+//! Not for plugin authors: the exports that [`#[plugin]`](macro@crate::plugin) writes call it. `waiting` runs the hooks
+//! that wait.
 
 mod callouts;
 mod hooks;
@@ -190,8 +190,8 @@ fn log_refused(error: &ConfigError) {
     host::log(LogLevel::Error, &line);
 }
 
-/// Applies the result of a hook. For an error, the client gets a 500, so that a request that could not be checked does not pass.
-/// For a reply or an error, a connection is closed.
+/// Applies the result of a hook. For an error, the client gets a 500, so that a request that could not be checked does
+/// not pass. For a reply or an error, a connection is closed.
 #[inline(always)]
 fn apply<P: Hooks>(hook: &str, flow: Result<Flow>) -> Action {
     match flow {

@@ -24,16 +24,16 @@
 //! # fn main() {}
 //! ```
 //!
-//! The crate type is `cdylib`, the target `wasm32-wasip1`. The module runs in Lockgate, in Envoy, and in every other host of
-//! proxy-wasm 0.2.1. It exports only the hooks that the plugin implements, so that a host calls no others.
+//! The crate type is `cdylib`, the target `wasm32-wasip1`. The module runs in Lockgate, in Envoy, and in every other
+//! host of proxy-wasm 0.2.1. It exports only the hooks that the plugin implements, so that a host calls no others.
 //!
-//! Every call to the host returns a `Result`; the SDK panics on no status of a host. When a hook returns an error, the client
-//! gets a 500 and the log the reason. Functions that only Lockgate has ([`counter`], [`cache`]) return
+//! Every call to the host returns a `Result`; the SDK panics on no status of a host. When a hook returns an error, the
+//! client gets a 500 and the log the reason. Functions that only Lockgate has ([`counter`], [`cache`]) return
 //! [`Error::Unsupported`] in other hosts.
 //!
-//! The SDK declares the ABI itself, in the module `host`, instead of using the `proxy-wasm` crate. That crate exports every
-//! callback, which a host then calls for each request, and panics on unexpected statuses. Tests compare the SDK's numbers with
-//! those of that crate.
+//! The SDK declares the ABI itself, in the module `host`, instead of using the `proxy-wasm` crate. That crate exports
+//! every callback, which a host then calls for each request, and panics on unexpected statuses. Tests compare the SDK's
+//! numbers with those of that crate.
 
 // The macros name this crate by its external name; the crate's own tests and examples use them, too.
 extern crate self as lockgate_sdk;

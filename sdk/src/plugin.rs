@@ -13,15 +13,15 @@ use crate::http::reply::Reply;
 pub enum Flow {
     /// The message goes on to the next plugin.
     Continue,
-    /// The message waits: in a body hook for the rest of the body, in others for the completion of a foreign function such as
-    /// [`cache::serve`](crate::cache::serve).
+    /// The message waits: in a body hook for the rest of the body, in others for the completion of a foreign function
+    /// such as [`cache::serve`](crate::cache::serve).
     Pause,
     /// The client gets this reply, and the message ends here.
     Reply(Reply),
 }
 
-/// The types that a hook may return: nothing, a [`Flow`], a [`Reply`], or a `Result` of one of them. An error is logged, and the
-/// client gets a 500, so that a message that could not be checked does not pass.
+/// The types that a hook may return: nothing, a [`Flow`], a [`Reply`], or a `Result` of one of them. An error is
+/// logged, and the client gets a 500, so that a message that could not be checked does not pass.
 pub trait IntoFlow {
     /// Converts into the result of the hook.
     fn into_flow(self) -> Result<Flow, Error>;
@@ -59,9 +59,9 @@ impl From<Reply> for Flow {
 
 /// A plugin for HTTP: one value for each configuration and worker, shared by all requests.
 ///
-/// The implementation has the attribute [`#[plugin]`](macro@crate::plugin). Besides `new` it has **hooks**. The module exports
-/// only the hooks that it has, and the host calls no others. `Config` and `State` may be omitted; they default to [`NoConfig`](crate::NoConfig)
-/// and `()`.
+/// The implementation has the attribute [`#[plugin]`](macro@crate::plugin). Besides `new` it has **hooks**. The module
+/// exports only the hooks that it has, and the host calls no others. `Config` and `State` may be omitted; they default
+/// to [`NoConfig`](crate::NoConfig) and `()`.
 ///
 /// The hooks with all their parameters, in order. A hook may omit any of them:
 ///
@@ -79,12 +79,12 @@ impl From<Reply> for Flow {
 ///
 /// A hook returns nothing, a [`Flow`], a [`Reply`], or a [`Result`](crate::Result) of one of them.
 ///
-/// **Hooks that wait** are `async`. They may await callouts, timers and the body; the request or response waits meanwhile.
-/// When the stream ends or gets another response, they are cancelled: the future is dropped. `body: &mut Body` is for them
-/// only; see [`Body`](crate::Body). A hook that is not `async` is a plain function call.
+/// **Hooks that wait** are `async`. They may await callouts, timers and the body; the request or response waits
+/// meanwhile. When the stream ends or gets another response, they are cancelled: the future is dropped. `body: &mut
+/// Body` is for them only; see [`Body`](crate::Body). A hook that is not `async` is a plain function call.
 ///
-/// **State** is created for each request, by `Default`. One hook at a time has it: while a request hook still uses it, for
-/// example to stream a body, the hooks of the response wait.
+/// **State** is created for each request, by `Default`. One hook at a time has it: while a request hook still uses it,
+/// for example to stream a body, the hooks of the response wait.
 pub trait Plugin: Sized + 'static {
     /// The configuration, read from JSON; see [`config`](crate::config).
     type Config: Config + 'static;

@@ -1,5 +1,5 @@
-//! The services of the host beside the HTTP message: clock, properties, shared data, queues, metrics, the log, and foreign
-//! functions.
+//! The services of the host beside the HTTP message: clock, properties, shared data, queues, metrics, the log, and
+//! foreign functions.
 
 pub mod cache;
 pub(crate) mod clock;

@@ -28,8 +28,8 @@
 //! # }
 //! ```
 //!
-//! A thread has one gateway at a time. Its clock stands still until [`Gateway::advance`], and its random numbers are the same in
-//! each run. Limits and other plugins are not simulated.
+//! A thread has one gateway at a time. Its clock stands still until [`Gateway::advance`], and its random numbers are
+//! the same in each run. Limits and other plugins are not simulated.
 
 mod bodies;
 mod callouts;
@@ -141,7 +141,8 @@ impl<P: Hooks> Gateway<P> {
         if accepted { Ok(()) } else { Err(log().join("\n")) }
     }
 
-    /// Defines how an upstream responds to callouts. Callouts to other upstreams wait for [`Exchange::respond_to_callout`].
+    /// Defines how an upstream responds to callouts. Callouts to other upstreams wait for
+    /// [`Exchange::respond_to_callout`].
     pub fn upstream(self, name: &str, script: impl FnMut(&CalloutRequest) -> ScriptedResponse + 'static) -> Self {
         self.upstreams.borrow_mut().insert(name.to_owned(), Box::new(script));
         self

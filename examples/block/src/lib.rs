@@ -42,7 +42,7 @@ mod tests {
     const CONFIG: &str = r#"{ "header": "user-agent", "values": ["EvilBot", "scraper"] }"#;
 
     #[test]
-    fn a_listed_value_is_refused_wherever_it_stands() {
+    fn a_listed_value_is_refused_in_every_value_of_the_header() {
         let gateway = Gateway::<Block>::configured(CONFIG).expect("a good configuration");
         let refused = gateway.get("/").header("user-agent", "Mozilla (evilbot/2)").send();
         assert_eq!(refused.status(), Some(403));
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_that_would_refuse_everything_is_refused_itself() {
+    fn a_configuration_that_would_block_every_request_is_refused() {
         let refused = Gateway::<Block>::configured(r#"{ "header": "a", "values": [""] }"#).err();
         assert!(refused.expect("refused").contains("at /values"));
     }

@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_typing_error_in_the_configuration_is_told() {
+    fn a_typo_in_the_configuration_is_reported() {
         let refused = Gateway::<Hello>::configured(r#"{ "greting": "Ahoy" }"#)
             .err()
             .expect("refused");

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_replaced_wherever_the_bytes_are_cut() {
+    fn words_are_replaced_wherever_the_chunks_are_split() {
         let text = "a cat, a cart, cacat and a ca";
         for at in 0..text.len() {
             for then in at..text.len() {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_that_cannot_be_the_beginning_of_a_word() {
+    fn only_a_possible_prefix_of_a_word_is_held_back() {
         let words = Words::parse("cat=dog").unwrap();
         let mut half = Half::default();
         assert_eq!(half.rewrite(&words, b"hello", false), b"hello");
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_word_is_told() {
+    fn a_malformed_word_is_reported() {
         assert_eq!(
             Words::parse("cat=dog dog").unwrap_err(),
             "\"dog\" is not of the form FROM=TO"

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_success_passes() {
+    fn only_a_2xx_passes() {
         assert_eq!(decision(Some("204")), Decision::Pass);
         assert_eq!(decision(Some("401")), Decision::Refuse(401));
         assert_eq!(decision(Some("404")), Decision::Refuse(403));

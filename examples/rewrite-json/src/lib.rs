@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_taken_out_at_any_depth() {
+    fn fields_are_removed_at_any_depth() {
         let gateway = gateway();
         let people = response(200)
             .header("content-type", "application/json; charset=utf-8")
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_no_change_or_is_no_json_stays_as_it_is() {
+    fn a_body_without_the_fields_or_of_another_type_is_unchanged() {
         let gateway = gateway();
         let exchange = gateway.get("/").send();
         let spaced = response(200)
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_about_being_json_and_what_is_too_large_do_not_pass() {
+    fn invalid_json_and_too_large_bodies_do_not_pass() {
         let gateway = gateway();
         for body in ["{", &"9".repeat(201)] {
             let exchange = gateway.get("/").send();

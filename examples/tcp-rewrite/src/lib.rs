@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_in_two_pieces_is_found_and_the_last_line_needs_no_end() {
+    fn a_word_in_two_chunks_is_found_and_the_last_line_may_be_unterminated() {
         let gateway = Gateway::<Rewrite>::configured(CONFIG).expect("a good configuration");
         let connection = gateway.connect();
         connection.from_client("QU");
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_find_is_refused() {
+    fn an_empty_search_text_is_refused() {
         let config = CONFIG.replace("QUIT", "");
         assert!(Gateway::<Rewrite>::configured(&config).is_err());
     }

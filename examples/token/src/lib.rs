@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_fetched_again_before_it_ends_and_when_it_was_refused() {
+    fn a_token_is_fetched_again_before_it_expires_and_after_a_401() {
         let gateway = gateway();
         let waiting = gateway.get("/").send();
         gateway.advance(Duration::from_secs(49));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_token_nothing_passes() {
+    fn without_a_token_no_request_passes() {
         let gateway = gateway().upstream("login", |_| no_response());
         assert_eq!(gateway.get("/").send().status(), Some(503));
         let gateway = gateway.upstream("login", |_| response(200).text("{}"));

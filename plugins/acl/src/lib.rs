@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_knows_the_rule_and_the_client_does_not() {
+    fn the_log_names_the_rule_and_the_reply_does_not() {
         let gateway = Gateway::<Acl>::configured(CONFIG).expect("a good configuration");
         let exchange = gateway.get("/public").client("198.51.100.7").send();
         assert_eq!(exchange.status(), Some(403));
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_real_address_the_peer_counts() {
+    fn without_a_client_address_the_peer_counts() {
         let gateway = Gateway::<Acl>::configured(CONFIG).expect("a good configuration");
         let exchange = gateway
             .get("/public")
@@ -133,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_fails_lets_nobody_pass() {
+    fn if_the_host_fails_no_request_passes() {
         let gateway = Gateway::<Acl>::configured(CONFIG).expect("a good configuration");
         testing::fail("proxy_get_property", Status::InternalFailure);
         assert_eq!(gateway.get("/public").send().status(), Some(500));
     }
 
     #[test]
-    fn a_range_that_is_none_is_refused() {
+    fn an_invalid_range_is_refused() {
         let refused = Gateway::<Acl>::configured(r#"{ "deny": [ { "cidrs": ["10.0.0.1/8"] } ] }"#)
             .err()
             .expect("refused");

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv4_in_the_clothes_of_ipv6_is_ipv4() {
+    fn an_ipv4_mapped_address_is_ipv4() {
         assert!(contains("10.0.0.0/8", "::ffff:10.1.2.3"));
         assert!(contains("::ffff:10.0.0.0/104", "10.1.2.3"));
         assert!(contains("::ffff:10.1.2.3", "10.1.2.3"));
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_range_is_refused() {
+    fn malformed_ranges_are_refused() {
         for text in [
             "",
             "10.0.0.0/",

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn without_allow_what_is_not_denied_may_pass_and_an_empty_allow_lets_nothing_pass() {
+    fn without_allow_everything_not_denied_passes_and_with_an_empty_one_nothing_does() {
         let deny = || {
             vec![Rule {
                 consumers: texts(&["mallory"]),
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_matched_as_a_whole() {
+    fn a_group_is_compared_as_a_whole() {
         let rules = Rules {
             deny: Vec::new(),
             allow: Some(vec![Rule {
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_say_nothing_are_refused_with_their_place() {
+    fn rules_without_effect_are_refused_with_their_place() {
         let place = |rules: Rules| rules.checked().expect_err("refused").pointer().to_owned();
         assert_eq!(
             place(Rules {

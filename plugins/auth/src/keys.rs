@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_the_clear_is_refused_with_the_way_to_hash_it() {
+    fn a_plain_key_is_refused_with_the_command_to_hash_it() {
         assert!(Digest::parse("secret").expect_err("plain").contains("sha256sum"));
     }
 

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_request_may_want_the_upstream() {
+    fn a_request_may_demand_the_upstream() {
         let plan = |name, value| Asked::read(&headers("GET", &[(name, value)])).plan();
         assert_eq!(plan("cache-control", "no-cache"), Plan::Refresh);
         assert_eq!(plan("pragma", "no-cache"), Plan::Refresh);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_response_must_be_fresh_and_young_enough_for_the_request() {
+    fn a_stored_response_must_meet_the_requests_freshness() {
         let refuses = |control: &str, age_ms, ttl_ms| {
             let headers = headers("GET", &[("cache-control", control)]);
             Asked::read(&headers).refuses(&Entry {

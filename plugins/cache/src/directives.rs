@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_hide_what_looks_like_a_directive() {
+    fn a_directive_inside_quotes_is_ignored() {
         assert!(!read(r#"ext="a, no-store, \", private""#).no_store);
         assert!(!read(r#"ext="a, no-store, \", private""#).private);
         assert!(read(r#"private="set-cookie, x", no-cache="y""#).private);

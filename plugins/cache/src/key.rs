@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn who_and_which_version_keep_keys_apart() {
+    fn consumers_and_versions_have_separate_keys() {
         let all = [
             key("r", 0, None, None),
             key("r", 1, None, None),

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn expires_counts_from_date_and_what_is_no_date_is_past() {
+    fn expires_counts_from_date_and_an_invalid_date_is_in_the_past() {
         let expires = ("expires", "Sun, 06 Nov 1994 08:50:07 GMT");
         assert_eq!(ttl(&[expires, ("date", "Sun, 06 Nov 1994 08:50:00 GMT")]), Some(7_000));
         assert_eq!(ttl(&[expires, ("date", "Sun, 06 Nov 1994 08:51:00 GMT")]), None);
@@ -161,14 +161,14 @@ mod tests {
     }
 
     #[test]
-    fn the_age_that_a_response_comes_with_is_spent() {
+    fn the_age_of_a_response_counts_against_its_lifetime() {
         assert_eq!(ttl(&[("cache-control", "max-age=20"), ("age", "5")]), Some(15_000));
         assert_eq!(ttl(&[("cache-control", "max-age=20"), ("age", "20")]), None);
         assert_eq!(ttl(&[("cache-control", "max-age=20"), ("age", "x")]), Some(20_000));
     }
 
     #[test]
-    fn what_is_not_for_a_shared_cache_is_not_stored() {
+    fn a_response_not_for_shared_caches_is_not_stored() {
         let fresh = ("cache-control", "max-age=60");
         for forbidden in [
             ("cache-control", "no-store"),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authorized_response_is_stored_only_when_it_says_so() {
+    fn a_response_to_an_authorized_request_is_stored_only_if_permitted() {
         let stored = |control| storing("200", &[("cache-control", control)], true, NONE).is_some();
         assert!(!stored("max-age=60"));
         assert!(!stored("max-age=60, proxy-revalidate"));
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_and_not_modified_are_no_responses_of_their_own() {
+    fn partial_content_and_not_modified_are_not_stored() {
         for status in ["206", "304", "100", "?"] {
             assert_eq!(
                 storing(status, &[("cache-control", "max-age=60")], false, NONE),

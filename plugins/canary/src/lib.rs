@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_consumer_stays_on_one_side_wherever_they_come_from() {
+    fn a_consumer_gets_one_version_whatever_the_address() {
         let gateway = gateway("50", "");
         let of = |user: &str, client: &str| {
             upstream(gateway.get("/").property("lockgate.consumer.name", user).client(client)).expect("chosen")
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_response_names_the_version_when_asked() {
+    fn the_response_names_the_version_if_configured() {
         let named = gateway("100", r#", "version_header": "X-Version""#);
         let exchange = named.get("/").send();
         assert_eq!(
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_that_cannot_work_is_refused() {
+    fn an_invalid_configuration_is_refused() {
         let refused = |config: &str| Gateway::<Canary>::configured(config).err().expect("refused");
         assert!(refused(r#"{ "stable": "a", "canary": "a", "weight": 1 }"#).contains("two upstreams"));
         assert!(refused(r#"{ "stable": "a", "canary": "b", "weight": 101 }"#).contains("weight"));

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn raising_the_weight_moves_nobody_back() {
+    fn raising_the_weight_moves_no_user_back_to_stable() {
         let weights = [0.0, 0.01, 1.0, 10.0, 20.0, 50.0, 99.99, 100.0];
         for user in users() {
             let versions: Vec<_> = weights

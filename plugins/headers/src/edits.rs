@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_none_or_frame_the_message_are_refused_with_their_place() {
+    fn invalid_names_and_framing_headers_are_refused_with_their_place() {
         for name in ["", "a b", ":path", "x\r\n", "Content-Length", "connection", "host"] {
             let settings = Settings {
                 remove: vec!["ok".to_owned(), name.to_owned()],

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_older_headers_tell_of_the_tightest_rule() {
+    fn the_legacy_headers_describe_the_tightest_rule() {
         let rules = [rule("a", 100, 1_000), rule("b", 100, 1_000)];
         let fields = fields(
             &rules,

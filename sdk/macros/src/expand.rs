@@ -1,5 +1,5 @@
-//! The expansion of an `impl Plugin for X`: the implementation without its hooks, the hooks as functions of `X`, the implementation
-//! of the hidden trait `Hooks`, which calls them with their parameters, and the module's exports.
+//! The expansion of an `impl Plugin for X`: the implementation without its hooks, the hooks as functions of `X`, the
+//! implementation of the hidden trait `Hooks`, which calls them with their parameters, and the module's exports.
 
 use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 
@@ -8,7 +8,7 @@ use crate::members::{Block, Function, Kind, Parameter};
 use crate::{Fault, located, tokenize};
 
 pub(crate) fn expand(block: &Block) -> Result<TokenStream, Fault> {
-    let mut kept = TokenStream::new();
+    let mut others = TokenStream::new();
     let mut hooks = TokenStream::new();
     let mut glue = TokenStream::new();
     let mut written = Vec::new();
@@ -19,18 +19,18 @@ pub(crate) fn expand(block: &Block) -> Result<TokenStream, Fault> {
                 hooks.extend(member.tokens.clone());
                 written.push(function);
             }
-            _ => kept.extend(member.tokens.clone()),
+            _ => others.extend(member.tokens.clone()),
         }
     }
     let has_config = block.has_type("Config");
     for (name, default) in [("Config", "::lockgate_sdk::NoConfig"), ("State", "()")] {
         if !block.has_type(name) {
-            kept.extend(tokenize(&format!("type {name} = {default};")));
+            others.extend(tokenize(&format!("type {name} = {default};")));
         }
     }
     let written = Written(written);
     let mut output = block.head.clone();
-    output.extend([braces(kept)]);
+    output.extend([braces(others)]);
     // The SDK defines the parameter types of hooks, so that the author cannot follow lints about them.
     output.extend(tokenize(
         "#[allow(clippy::ptr_arg, reason = \"the SDK defines the parameters of hooks\")] impl",

@@ -1,5 +1,5 @@
-//! The hooks: their names, their parameters, the functions of the hidden trait `Hooks` that call them, and the exports of the module
-//! that they need.
+//! The hooks: their names, their parameters, the functions of the hidden trait `Hooks` that call them, and the exports
+//! of the module that they need.
 
 use crate::members::{Function, Parameter};
 

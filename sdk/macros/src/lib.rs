@@ -1,8 +1,8 @@
-//! The macros of the SDK: the attribute `#[plugin]`, which adds the exports of a proxy-wasm module to an `impl Plugin for X`, and the
-//! derive macro `Config`.
+//! The macros of the SDK: the attribute `#[plugin]`, which adds the exports of a proxy-wasm module to an `impl Plugin
+//! for X`, and the derive macro `Config`.
 //!
-//! The attribute reads the names and parameters of the hooks only, and so needs no parser. [`members`] splits the `impl` block,
-//! [`hooks`] lists the hooks, [`expand`] writes the code, [`manifest`] the manifest.
+//! The attribute reads the names and parameters of the hooks only, and so needs no parser. `members` splits the `impl`
+//! block, `hooks` lists the hooks, `expand` writes the code, `manifest` the manifest.
 
 mod config;
 mod expand;
@@ -15,9 +15,9 @@ use proc_macro::{Span, TokenStream, TokenTree};
 
 /// Makes a module of an `impl Plugin for X` or `impl TcpPlugin for X`. A module has exactly one plugin.
 ///
-/// It also writes the module's manifest, the custom section `lockgate.manifest`: name, version and description (by default those
-/// of Cargo), the hooks, the schema of the configuration, and the capabilities that the plugin needs. Capabilities are written as
-/// in the plugin setting `capabilities`:
+/// It also writes the module's manifest, the custom section `lockgate.manifest`: name, version and description (by
+/// default those of Cargo), the hooks, the schema of the configuration, and the capabilities that the plugin needs.
+/// Capabilities are written as in the plugin setting `capabilities`:
 ///
 /// ```ignore
 /// #[plugin(name = "tokens", capabilities(upstreams = ["issuer"], headers = ["authorization", "x-*"]))]
@@ -37,9 +37,9 @@ pub fn plugin(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Implements `Config` for a type: the reader of its configuration, and its JSON Schema, at compile time.
 ///
-/// The type may be a struct with named fields, a struct with one unnamed field (read as that field), or an enum: of names alone,
-/// with data (`{ "variant": … }`), with `tag = "kind"` inside the object, or `untagged`. Doc comments become descriptions. Unknown
-/// keys are refused. A field may be omitted if it is an `Option` or has a default.
+/// The type may be a struct with named fields, a struct with one unnamed field (read as that field), or an enum: of
+/// names alone, with data (`{ "variant": … }`), with `tag = "kind"` inside the object, or `untagged`. Doc comments
+/// become descriptions. Unknown keys are refused. A field may be omitted if it is an `Option` or has a default.
 ///
 /// Attributes of the type: `#[config(rename_all = "snake_case")]`, `tag = "…"`, `untagged`, `default` (from `Default`),
 /// `deny_unknown_fields` (the default), `allow_unknown_fields`.

@@ -1,5 +1,5 @@
-//! The arguments of `#[plugin]`, and the manifest from them and the `impl` block: a constant, and in a module the custom section
-//! with its JSON.
+//! The arguments of `#[plugin]`, and the manifest from them and the `impl` block: a constant, and in a module the
+//! custom section with its JSON.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};

@@ -32,7 +32,8 @@ impl Status {
         not(target_arch = "wasm32"),
         allow(dead_code, reason = "the host in memory returns statuses, not numbers")
     )]
-    // Every host call checks its status, and modules are built for size, so that the compiler would not inline this by itself.
+    // Every host call checks its status, and modules are built for size, so that the compiler would not inline this by
+    // itself.
     #[inline(always)]
     pub(crate) fn check(code: u32) -> Result<(), Status> {
         if code == 0 { Ok(()) } else { Err(Status::of(code)) }

@@ -1,5 +1,5 @@
-//! [`GrpcCallout`] and [`GrpcStream`]: gRPC calls and streams of the plugin's own. Messages are bytes: the plugin encodes and
-//! decodes them, for example with `prost`.
+//! [`GrpcCallout`] and [`GrpcStream`]: gRPC calls and streams of the plugin's own. Messages are bytes: the plugin
+//! encodes and decodes them, for example with `prost`.
 //!
 //! A unary call sends one message and receives one:
 //!
@@ -69,7 +69,8 @@ impl Upstream {
     }
 }
 
-/// A unary gRPC call. It is sent when it is first polled. If the future is dropped before the response, the call is cancelled.
+/// A unary gRPC call. It is sent when it is first polled. If the future is dropped before the response, the call is
+/// cancelled.
 #[derive(Debug, Clone)]
 #[must_use = "a call is sent when it is awaited"]
 pub struct GrpcCallout {
@@ -121,12 +122,13 @@ impl IntoFuture for GrpcCallout {
     }
 }
 
-/// The future of a [`GrpcCallout`]. Its output is the encoded message of the response. Its metadata are not available: hosts pass
-/// them on for [streams](GrpcStream) only.
+/// The future of a [`GrpcCallout`]. Its output is the encoded message of the response. Its metadata are not available:
+/// hosts pass them on for [streams](GrpcStream) only.
 ///
 /// # Errors
-/// `PARSE_FAILURE` for an unknown upstream; in Lockgate, `INTERNAL_FAILURE` for one without HTTP/2. [`Error::Grpc`] for every status
-/// but `OK`. Without a response, the status is `UNAVAILABLE` (14), or `DEADLINE_EXCEEDED` (4) after the timeout.
+/// `PARSE_FAILURE` for an unknown upstream; in Lockgate, `INTERNAL_FAILURE` for one without HTTP/2. [`Error::Grpc`] for
+/// every status but `OK`. Without a response, the status is `UNAVAILABLE` (14), or `DEADLINE_EXCEEDED` (4) after the
+/// timeout.
 #[derive(Debug)]
 #[must_use = "a call is sent when it is awaited"]
 pub struct GrpcCall(CallState);

@@ -7,7 +7,8 @@ use crate::config::duration::Duration;
 
 /// A type whose values have a minimum and a maximum.
 pub trait Bounded {
-    /// Whether the value is at least `min` and at most `max`. Both are written as in a configuration; an empty text is no bound.
+    /// Whether the value is at least `min` and at most `max`. Both are written as in a configuration; an empty text is
+    /// no bound.
     fn is_within(&self, min: &str, max: &str) -> bool;
 }
 
@@ -50,7 +51,8 @@ fn within<T: PartialOrd>(value: &T, min: &str, max: &str, read: impl Fn(&str) ->
     let holds = |bound: &str, fits: fn(&T, &T) -> bool| match (bound.is_empty(), read(bound)) {
         (true, _) => true,
         (false, Some(bound)) => fits(value, &bound),
-        // A bound that the type cannot represent is an error of the plugin's author. No value passes, so that the first test shows it.
+        // A bound that the type cannot represent is an error of the plugin's author. No value passes, so that the first
+        // test shows it.
         (false, None) => false,
     };
     holds(min, |value, bound| value >= bound) && holds(max, |value, bound| value <= bound)

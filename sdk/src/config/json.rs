@@ -1,4 +1,5 @@
-//! The JSON reader (RFC 8259), from text to a [`Value`]. It is strict, and small, as every module with a configuration contains it.
+//! The JSON reader (RFC 8259), from text to a [`Value`]. It is strict, and small, as every module with a configuration
+//! contains it.
 
 use std::borrow::Cow;
 
@@ -314,7 +315,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_is_read_as_it_is_written() {
+    fn a_document_becomes_its_tree() {
         let text = " {\"a\\u00e4\\ud83d\\ude00\": [1, -0.5e+3, \"x\\n\\\"\", true, null, {}, []]}\n";
         let Value::Object(members) = parse(text).expect("JSON") else {
             panic!("no object")
@@ -377,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_written_as_it_was_read() {
+    fn writing_reverses_reading() {
         let written = r#"{"a\"":[1,-0.50,"x\u0001\\",true,false,null,{},[]],"ä":2e3}"#;
         assert_eq!(text(&parse(written).expect("JSON")), written);
     }

@@ -1,5 +1,6 @@
-//! The known name that is most similar to an unknown one, for error messages. Its edit distance stands here, and not in a crate
-//! such as the host's `strsim`, so that modules stay small: it ignores the case of ASCII letters and works on bytes.
+//! The known name that is most similar to an unknown one, for error messages. Its edit distance stands here, and not in
+//! a crate such as the host's `strsim`, so that modules stay small: it ignores the case of ASCII letters and works on
+//! bytes.
 
 /// The known name with the smallest edit distance to `name`. `None` if it exceeds a third of the longer name.
 pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -161,8 +161,8 @@ pub fn tag<'v>(value: &'v Value<'_>, name: &str, variants: &[&str]) -> Result<&'
     }
 }
 
-/// The variant of an externally tagged enum: a name in `plain` as a text, or a name in `rich` as the only member of an object, with
-/// its data.
+/// The variant of an externally tagged enum: a name in `plain` as a text, or a name in `rich` as the only member of an
+/// object, with its data.
 ///
 /// # Errors
 /// If it is none of them.

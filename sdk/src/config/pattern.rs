@@ -1,8 +1,9 @@
-//! Regular expressions for `#[config(pattern = "…")]`, with a small engine, as every module that has a pattern carries it.
+//! Regular expressions for `#[config(pattern = "…")]`, with a small engine, as every module that has a pattern carries
+//! it.
 //!
-//! Supported are literals, `.`, classes with ranges, `\d` `\w` `\s` and their opposites, anchors, groups, alternatives and
-//! repetitions. Not supported are look-around, back references and Unicode classes. A search that exceeds its limits of steps
-//! or depth finds no match.
+//! Supported are literals, `.`, classes with ranges, `\d` `\w` `\s` and their opposites, anchors, groups, alternatives
+//! and repetitions. Not supported are look-around, back references and Unicode classes. A search that exceeds its
+//! limits of steps or depth finds no match.
 
 mod parser;
 

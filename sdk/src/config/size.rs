@@ -2,8 +2,8 @@
 
 use crate::config::duration::digits;
 
-/// A size in bytes, written `"512B"`, `"64KiB"`, `"1MiB"` or `"10MB"`: `KB`, `MB`, `GB` are powers of 1000, `KiB`, `MiB`,
-/// `GiB` of 1024. A number without a unit is an error.
+/// A size in bytes, written `"512B"`, `"64KiB"`, `"1MiB"` or `"10MB"`: `KB`, `MB`, `GB` are powers of 1000, `KiB`,
+/// `MiB`, `GiB` of 1024. A number without a unit is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(pub u64);
 
@@ -22,8 +22,8 @@ impl Size {
     /// The description for error messages.
     pub const EXPECTED: &'static str = r#"a size with its unit, like "64KiB", "1MiB" or "10MB""#;
 
-    /// Parses a size. `None` if the text is invalid, is not a whole number of bytes, or has more than nine digits on either side of
-    /// the point.
+    /// Parses a size. `None` if the text is invalid, is not a whole number of bytes, or has more than nine digits on
+    /// either side of the point.
     pub fn parse(text: &str) -> Option<Size> {
         let end = text.find(|character: char| character.is_ascii_alphabetic())?;
         let (number, unit) = text.split_at(end);

@@ -1,4 +1,5 @@
-//! [`PendingCalls`]: the host calls whose response is pending, by their ids, each with the waker of the future that waits for it.
+//! [`PendingCalls`]: the host calls whose response is pending, by their ids, each with the waker of the future that
+//! waits for it.
 
 use std::cell::RefCell;
 use std::task::Waker;

@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 use crate::error::Result;
 use crate::services::clock::now;
 
-/// A cached value with an expiry, as a field of the plugin. When it is missing or expired, one request fetches it while the
-/// others wait. If that request ends before, another one takes over. If the fetch fails, that request gets the error and the next
-/// one fetches again.
+/// A cached value with an expiry, as a field of the plugin. When it is missing or expired, one request fetches it while
+/// the others wait. If that request ends before, another one takes over. If the fetch fails, that request gets the
+/// error and the next one fetches again.
 ///
 /// ```
 /// # use lockgate_sdk::{Upstream, prelude::*};

@@ -1,5 +1,5 @@
-//! Timers: [`sleep`], [`timeout`], and the ticks of [`tick_every`]. All of them share the one timer that a host offers to a root
-//! context.
+//! Timers: [`sleep`], [`timeout`], and the ticks of [`tick_every`]. All of them share the one timer that a host offers
+//! to a root context.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, IntoFuture, poll_fn};
@@ -132,7 +132,8 @@ thread_local! {
     static TIMERS: RefCell<Timers> = const {
         RefCell::new(Timers { entries: Vec::new(), intervals: Vec::new(), host_timers: Vec::new(), last_id: 0 })
     };
-    /// The handler of the host's ticks. It is set with the first timer, so that a module without timers does not contain it.
+    /// The handler of the host's ticks. It is set with the first timer, so that a module without timers does not
+    /// contain it.
     static TICK: Cell<Option<TickHandler>> = const { Cell::new(None) };
 }
 
@@ -233,8 +234,8 @@ fn set_interval(every: u32) -> Result<()> {
     })
 }
 
-/// Handles a tick of the host in the active root context: wakes the futures that are due. Returns whether the plugin's own tick
-/// is due.
+/// Handles a tick of the host in the active root context: wakes the futures that are due. Returns whether the plugin's
+/// own tick is due.
 pub(crate) fn on_tick() -> bool {
     TICK.get().is_some_and(|tick| (tick.on_tick)())
 }

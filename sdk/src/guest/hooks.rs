@@ -1,5 +1,5 @@
-//! [`Hooks`]: the hooks of a plugin as functions with the host's arguments, which exports and native tests can call for every
-//! plugin. [`#[plugin]`](macro@crate::plugin) implements it.
+//! [`Hooks`]: the hooks of a plugin as functions with the host's arguments, which exports and native tests can call for
+//! every plugin. [`#[plugin]`](macro@crate::plugin) implements it.
 
 use super::Guest;
 use crate::abi::Action;

@@ -22,15 +22,18 @@ pub(crate) struct StateCell<S> {
 impl<S: Default> StateSlot<S> {
     /// A future that acquires the state, for a hook that waits.
     pub(crate) fn acquire(&mut self) -> AcquireState<S> {
-        if let StateSlot::Owned(state) = self {
-            let state = Cell::new(Some(std::mem::take(state)));
-            let waiter = Cell::new(None);
-            *self = StateSlot::Shared(Rc::new(StateCell { state, waiter }));
-        }
-        match self {
-            StateSlot::Shared(cell) => AcquireState(cell.clone()),
-            StateSlot::Owned(_) => unreachable!("it has just moved out"),
-        }
+        let cell = match self {
+            StateSlot::Shared(cell) => cell.clone(),
+            StateSlot::Owned(state) => {
+                let cell = Rc::new(StateCell {
+                    state: Cell::new(Some(std::mem::take(state))),
+                    waiter: Cell::new(None),
+                });
+                *self = StateSlot::Shared(cell.clone());
+                cell
+            }
+        };
+        AcquireState(cell)
     }
 
     /// Runs a hook that does not wait. `None` while another hook has the state.
@@ -77,13 +80,13 @@ pub struct StateGuard<S> {
 impl<S> Deref for StateGuard<S> {
     type Target = S;
     fn deref(&self) -> &S {
-        self.state.as_ref().expect("a lease has its state until it is dropped")
+        self.state.as_ref().expect("a guard has its state until it is dropped")
     }
 }
 
 impl<S> DerefMut for StateGuard<S> {
     fn deref_mut(&mut self) -> &mut S {
-        self.state.as_mut().expect("a lease has its state until it is dropped")
+        self.state.as_mut().expect("a guard has its state until it is dropped")
     }
 }
 

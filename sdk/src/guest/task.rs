@@ -1,7 +1,7 @@
 //! [`Task`]: the future of a hook that waits; and the queue of tasks that are ready.
 //!
-//! This is the executor of the SDK. It has one thread and never blocks: a task is polled when the host calls the module with
-//! what the task waits for. It is dropped with its stream.
+//! This is the executor of the SDK. It has one thread and never blocks: a task is polled when the host calls the module
+//! with what the task waits for. It is dropped with its stream.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -91,8 +91,8 @@ thread_local! {
     static SERIAL: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Runs a future in the background. It belongs to no request, and continues after the request that started it. It needs a plugin
-/// with at least one `async` hook. The future must handle its own errors.
+/// Runs a future in the background. It belongs to no request, and continues after the request that started it. It needs
+/// a plugin with at least one `async` hook. The future must handle its own errors.
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
     let future = Box::pin(async move {
         future.await;

@@ -1,8 +1,8 @@
-//! The hooks that wait: how they start, resume with what the host delivers, and end. There is one task for each direction of a
-//! stream, and any number in the background.
+//! The hooks that wait: how they start, resume with what the host delivers, and end. There is one task for each
+//! direction of a stream, and any number in the background.
 //!
-//! A message is held (`Pause`) while its hook waits for something else than its body. If the hook waits for the body, the headers
-//! are released in hosts that deliver no body before (Envoy); see [`MessageState`].
+//! A message is held (`Pause`) while its hook waits for something else than its body. If the hook waits for the body,
+//! the headers are released in hosts that deliver no body before (Envoy); see [`MessageState`].
 
 use std::future::Future;
 use std::pin::Pin;
@@ -66,8 +66,8 @@ impl<P: Hooks> Guest<P> {
         self.begin(id, Task::new(id, hook, message, future))
     }
 
-    /// Defers a hook that does not wait while another hook has the state. The message is held, and the hook runs when the state
-    /// is free.
+    /// Defers a hook that does not wait while another hook has the state. The message is held, and the hook runs when
+    /// the state is free.
     pub(super) fn defer(&self, id: u32, direction: Direction, hook: &'static str, deferred: Deferred) -> u32 {
         if !P::WAITS {
             return apply::<P>(hook, Err(UNCONFIGURED)) as u32;
@@ -142,8 +142,8 @@ impl<P: Hooks> Guest<P> {
         self.trailers(id, Direction::Response)
     }
 
-    /// `proxy_on_response_headers`. If the request's hook still holds the request, it is cancelled: the response does not come
-    /// from the upstream.
+    /// `proxy_on_response_headers`. If the request's hook still holds the request, it is cancelled: the response does
+    /// not come from the upstream.
     pub fn response_headers(&self, id: u32, end: bool) -> u32 {
         if P::WAITS {
             let mut cancelled = None;
@@ -198,14 +198,16 @@ impl<P: Hooks> Guest<P> {
         action
     }
 
-    /// Continues after a hook that has ended in a body callback. If it did not read the body, the body hook gets this chunk.
+    /// Continues after a hook that has ended in a body callback. If it did not read the body, the body hook gets this
+    /// chunk.
     fn continue_with_body(&self, id: u32, task: &Task, size: usize, end: bool) -> u32 {
         let message = &task.message;
         let action = match message.body_mode.get() {
             BodyMode::Untouched => Self::chunk(self, id, message.direction, size, end),
             _ => Action::Continue as u32,
         };
-        // Headers that were held in their own callback are resumed separately, unless a body callback has paused before.
+        // Headers that were held in their own callback are resumed separately, unless a body callback has paused
+        // before.
         if action == Action::Continue as u32 && message.paused.get() && !message.has_body_paused.get() {
             self.resume(id, task.hook, message.direction);
         }
@@ -292,8 +294,8 @@ impl<P: Hooks> Guest<P> {
         }
     }
 
-    /// Resumes a message whose hook has ended while the message was held. The chunk and the trailers that arrived meanwhile go to
-    /// their hooks first.
+    /// Resumes a message whose hook has ended while the message was held. The chunk and the trailers that arrived
+    /// meanwhile go to their hooks first.
     fn release(&self, id: u32, task: &Task) {
         let message = &task.message;
         let direction = message.direction;

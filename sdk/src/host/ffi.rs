@@ -1,10 +1,10 @@
-//! The host of a wasm module: the raw imports of the ABI, and the exports that every module needs. `unsafe` code stands in this
-//! module alone. Each function makes one host call and turns its status into a `Result`. `memory` has the same functions for
-//! native builds.
+//! The host of a wasm module: the raw imports of the ABI, and the exports that every module needs. `unsafe` code stands
+//! in this module alone. Each function makes one host call and turns its status into a `Result`. `memory` has the same
+//! functions for native builds.
 //!
 //! Two rules make the `unsafe` code sound. First: a host only reads memory that it is passed, and only during the call.
-//! Second: bytes that a host returns lie in memory from [`proxy_on_memory_allocate`], of exactly the size that the host reports,
-//! and belong to the module after the call; or they lie in `scratch`.
+//! Second: bytes that a host returns lie in memory from [`proxy_on_memory_allocate`], of exactly the size that the host
+//! reports, and belong to the module after the call; or they lie in `scratch`.
 
 #[cfg(feature = "allocator")]
 mod allocator;

@@ -1,5 +1,5 @@
-//! [`IdTable`]: values by an id of the host's. A small hash table without a hash function: hosts count ids upwards, so that
-//! their lowest bits spread them over the buckets.
+//! [`IdTable`]: values by an id of the host's. A small hash table without a hash function: hosts count ids upwards, so
+//! that their lowest bits spread them over the buckets.
 
 /// Values by id.
 pub(crate) struct IdTable<T> {

@@ -1,5 +1,5 @@
-//! [`Body`]: the body of a message, for a hook that waits, as a whole or chunk by chunk. [`Chunk`]: a part of a body, or of the
-//! bytes of a connection.
+//! [`Body`]: the body of a message, for a hook that waits, as a whole or chunk by chunk. [`Chunk`]: a part of a body,
+//! or of the bytes of a connection.
 //!
 //! ```
 //! # use lockgate_sdk::{Body, prelude::*};
@@ -44,10 +44,10 @@ use crate::http::message::{BodyMode, MessageState};
 
 /// The body of the request or response whose hook waits. If the hook does not read it, it passes unchanged.
 ///
-/// **The headers meanwhile.** Lockgate holds the headers until the hook has ended, so that the hook can change them, or reply,
-/// after it has read the body. Envoy delivers no body before the headers have gone on. There, the headers can no longer be
-/// changed once the hook waits for the body ([`Error::HeadersSent`]), and the SDK removes `content-length`. The hook can still
-/// reply to a request, and the body is held until the hook has ended.
+/// **The headers meanwhile.** Lockgate holds the headers until the hook has ended, so that the hook can change them, or
+/// reply, after it has read the body. Envoy delivers no body before the headers have gone on. There, the headers can no
+/// longer be changed once the hook waits for the body ([`Error::HeadersSent`]), and the SDK removes `content-length`.
+/// The hook can still reply to a request, and the body is held until the hook has ended.
 #[derive(Debug)]
 pub struct Body {
     message: Rc<MessageState>,
@@ -65,8 +65,8 @@ impl Body {
     /// Waits for the whole body, and holds it until the hook ends.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] as soon as the body has more than `limit` bytes. When `on_request` returns it, the client gets a 413.
-    /// The host's own limit of held bytes applies, too.
+    /// [`Error::TooLarge`] as soon as the body has more than `limit` bytes. When `on_request` returns it, the client
+    /// gets a 413. The host's own limit of held bytes applies, too.
     pub async fn collect(&mut self, limit: usize) -> Result<Vec<u8>> {
         let message = &self.message;
         message.body_mode.set(BodyMode::Collect);
@@ -177,8 +177,8 @@ impl Chunk {
         }
     }
 
-    /// Whether this chunk ends the stream. It does not if trailers follow. A host may also signal the end with a last, empty
-    /// chunk.
+    /// Whether this chunk ends the stream. It does not if trailers follow. A host may also signal the end with a last,
+    /// empty chunk.
     pub fn is_last(&self) -> bool {
         self.is_last
     }
@@ -243,7 +243,8 @@ fn read(buffer: Buffer, start: usize, size: usize) -> Result<Vec<u8>> {
     Ok(bytes.unwrap_or_default())
 }
 
-/// Replaces a part of the bytes that the host holds. Envoy refuses changes in the middle; then the whole buffer is written.
+/// Replaces a part of the bytes that the host holds. Envoy refuses changes in the middle; then the whole buffer is
+/// written.
 fn splice(buffer: Buffer, start: usize, size: usize, bytes: &[u8]) -> Result<()> {
     match host::set_buffer(buffer, start, size, bytes) {
         Err(Status::BadArgument) if start > 0 => {

@@ -9,8 +9,8 @@ use crate::host;
 use crate::http::message::MessageState;
 use crate::text;
 
-/// A header map of the request, the response or a callout's response. Names are lower case. The pseudo-headers (`:method`,
-/// `:status`, …) are ordinary entries.
+/// A header map of the request, the response or a callout's response. Names are lower case. The pseudo-headers
+/// (`:method`, `:status`, …) are ordinary entries.
 #[derive(Debug, Clone, Copy)]
 pub struct Headers {
     map: Map,
@@ -61,8 +61,8 @@ impl Headers {
             .collect())
     }
 
-    /// A copy of the whole map, in one host call: the way to read many headers at once. It is empty if the phase has no such
-    /// map. Invalid UTF-8 is replaced.
+    /// A copy of the whole map, in one host call: the way to read many headers at once. It is empty if the phase has no
+    /// such map. Invalid UTF-8 is replaced.
     pub fn list(self) -> Result<HeaderList> {
         let bytes = host::headers(self.map)
             .map_err(Error::host("proxy_get_header_map_pairs"))?
@@ -86,8 +86,8 @@ impl Headers {
     /// Sets a header to this value, in place of all values that it has.
     ///
     /// # Errors
-    /// `BAD_ARGUMENT` for invalid bytes, and for headers that frame the message: `content-length` and the hop-by-hop headers.
-    /// [`Error::HeadersSent`] if the host has sent the headers on.
+    /// `BAD_ARGUMENT` for invalid bytes, and for headers that frame the message: `content-length` and the hop-by-hop
+    /// headers. [`Error::HeadersSent`] if the host has sent the headers on.
     pub fn set(self, name: &str, value: impl AsRef<[u8]>) -> Result<()> {
         self.open()?;
         host::set_header(self.map, name, value.as_ref()).map_err(Error::host("proxy_replace_header_map_value"))

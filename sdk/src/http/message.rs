@@ -1,5 +1,5 @@
-//! [`MessageState`]: the state of one HTTP message, shared by the hook that waits with it and the callbacks of its stream: what has
-//! arrived, what of the body the host holds, and what the hook waits for.
+//! [`MessageState`]: the state of one HTTP message, shared by the hook that waits with it and the callbacks of its
+//! stream: what has arrived, what of the body the host holds, and what the hook waits for.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -124,16 +124,16 @@ impl MessageState {
         Action::Pause
     }
 
-    /// Releases what is held if the hook waits for more of the body. Returns whether the stream must be resumed; for calls
-    /// from other callbacks than those of this direction.
+    /// Releases what is held if the hook waits for more of the body. Returns whether the stream must be resumed; for
+    /// calls from other callbacks than those of this direction.
     pub(crate) fn resume_if_waiting(&self) -> bool {
         if !self.paused.get() || !self.waiting.get() {
             return false;
         }
         let are_headers_held = !self.headers_sent.get();
         match self.body_mode.get() {
-            // After their own callback, held headers are released in every host: none delivers the body otherwise. Lockgate
-            // still holds them while the body is held.
+            // After their own callback, held headers are released in every host: none delivers the body otherwise.
+            // Lockgate still holds them while the body is held.
             BodyMode::Collect if !self.has_body_paused.get() => {
                 if self.must_release_headers() {
                     self.release_headers();
@@ -186,8 +186,8 @@ impl std::fmt::Debug for MessageState {
     }
 }
 
-/// Whether the host delivers the body while the headers are held. Lockgate does; it is recognized by a property that it always
-/// has.
+/// Whether the host delivers the body while the headers are held. Lockgate does; it is recognized by a property that it
+/// always has.
 fn host_holds_headers() -> bool {
     thread_local! {
         static HOLDS: Cell<Option<bool>> = const { Cell::new(None) };

@@ -40,14 +40,14 @@ pub fn without(path_and_query: &str, name: &str) -> Option<String> {
     if !query.parameters().any(|parameter| name_is(parameter, name)) {
         return None;
     }
-    let mut kept = path_and_query[..path_and_query.len() - query.text.len() - 1].to_owned();
+    let mut rest = path_and_query[..path_and_query.len() - query.text.len() - 1].to_owned();
     let mut separator = '?';
     for parameter in query.parameters().filter(|parameter| !name_is(parameter, name)) {
-        kept.push(separator);
-        kept.push_str(parameter);
+        rest.push(separator);
+        rest.push_str(parameter);
         separator = '&';
     }
-    Some(kept)
+    Some(rest)
 }
 
 fn split(parameter: &str) -> (&str, &str) {

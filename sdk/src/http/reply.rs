@@ -63,8 +63,8 @@ impl Reply {
         }
     }
 
-    /// Sets the body to a problem document (RFC 9457). `kind` is its type: one word, or a URI. `detail` is a text for the
-    /// client; it must not contain secrets.
+    /// Sets the body to a problem document (RFC 9457). `kind` is its type: one word, or a URI. `detail` is a text for
+    /// the client; it must not contain secrets.
     pub fn problem(self, kind: &str, detail: &str) -> Reply {
         let prefix = if kind.contains(':') { "" } else { PROBLEM_TYPES };
         let mut status = String::new();
@@ -106,8 +106,8 @@ impl Reply {
     }
 }
 
-/// Appends `plain` as it is, then `text` escaped as the inside of a JSON string. It works on bytes, as all escaped characters are
-/// ASCII, and slicing text would link the code for its panics.
+/// Appends `plain` as it is, then `text` escaped as the inside of a JSON string. It works on bytes, as all escaped
+/// characters are ASCII, and slicing text would link the code for its panics.
 #[inline(never)]
 fn push(json: &mut Vec<u8>, [plain, text]: [&str; 2]) {
     json.extend_from_slice(plain.as_bytes());

@@ -12,11 +12,11 @@ use crate::http::headers::Headers;
 use crate::http::query::Query;
 use crate::services::property::{self, CONSUMER_GROUPS, CONSUMER_NAME, REQUEST_ID, ROUTE};
 
-/// A text with placeholders for values of the request. `{a|b}` is replaced by the value of the first of its sources that has
-/// one, or by nothing if none has. `${a|b}` means the same; `{{` is a plain brace.
+/// A text with placeholders for values of the request. `{a|b}` is replaced by the value of the first of its sources
+/// that has one, or by nothing if none has. `${a|b}` means the same; `{{` is a plain brace.
 ///
-/// The sources are `consumer`, `consumer.groups`, `address` (the client's), `route`, `method`, `host`, `path`, `request.id`,
-/// `header:NAME`, `query:NAME` (not decoded) and `cookie:NAME`.
+/// The sources are `consumer`, `consumer.groups`, `address` (the client's), `route`, `method`, `host`, `path`,
+/// `request.id`, `header:NAME`, `query:NAME` (not decoded) and `cookie:NAME`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     parts: Vec<Part>,

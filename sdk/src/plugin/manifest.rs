@@ -1,7 +1,7 @@
 //! [`Manifest`]: the description of a plugin, as JSON in its module's custom section `lockgate.manifest`.
 //!
-//! `#[plugin]` writes it at compile time. No hook runs for it, and it takes no memory of the guest. Hosts that do not know the
-//! section ignore it, as WebAssembly defines for custom sections.
+//! `#[plugin]` writes it at compile time. No hook runs for it, and it takes no memory of the guest. Hosts that do not
+//! know the section ignore it, as WebAssembly defines for custom sections.
 
 use crate::config::{Schema, Text};
 
@@ -22,13 +22,13 @@ pub struct Manifest {
     pub description: &'static str,
     /// The names of the hooks that are implemented.
     pub hooks: &'static [&'static str],
-    /// Whether the module has no state of a stream between its callbacks, so that a host may skip `proxy_on_context_create`
-    /// and `proxy_on_delete` for streams.
+    /// Whether the module has no state of a stream between its callbacks, so that a host may skip
+    /// `proxy_on_context_create` and `proxy_on_delete` for streams.
     pub stateless: bool,
     /// The schema of the configuration.
     pub config: Schema,
-    /// The capabilities that the plugin needs, as JSON: from `#[plugin(capabilities(…))]`. The plugin setting `capabilities`
-    /// must grant them.
+    /// The capabilities that the plugin needs, as JSON: from `#[plugin(capabilities(…))]`. The plugin setting
+    /// `capabilities` must grant them.
     pub capabilities: &'static str,
 }
 

@@ -1,5 +1,5 @@
-//! The foreign function `lockgate.cache`: the host's store of responses. The plugin decides what is stored, under which key, and
-//! when it is served. The bytes stay in the host. Other hosts than Lockgate return
+//! The foreign function `lockgate.cache`: the host's store of responses. The plugin decides what is stored, under which
+//! key, and when it is served. The bytes stay in the host. Other hosts than Lockgate return
 //! [`Error::Unsupported`](crate::Error::Unsupported).
 
 use serde::{Deserialize, Serialize};
@@ -63,8 +63,8 @@ pub fn lookup(key: &str) -> Result<Option<Entry>> {
     }))
 }
 
-/// Answers the current request with the stored response, with these headers added. Returns whether the response was still
-/// stored; if so, the hook must return [`Flow::Pause`](crate::Flow::Pause).
+/// Answers the current request with the stored response, with these headers added. Returns whether the response was
+/// still stored; if so, the hook must return [`Flow::Pause`](crate::Flow::Pause).
 ///
 /// # Errors
 /// As [`lookup`].
@@ -77,8 +77,8 @@ pub fn serve(key: &str, headers: &[(&str, &str)]) -> Result<bool> {
     Ok(reply.served)
 }
 
-/// Stores the current response with its body for `ttl_ms` milliseconds, one variant for each combination of values of the
-/// request headers in `vary`. Call it in `on_response`. Returns whether the host stores it.
+/// Stores the current response with its body for `ttl_ms` milliseconds, one variant for each combination of values of
+/// the request headers in `vary`. Call it in `on_response`. Returns whether the host stores it.
 ///
 /// # Errors
 /// As [`lookup`].

@@ -1,5 +1,5 @@
-//! The foreign function `lockgate.counter`: quotas that the host counts exactly, across workers and reloads. Other hosts than
-//! Lockgate return [`Error::Unsupported`](crate::Error::Unsupported).
+//! The foreign function `lockgate.counter`: quotas that the host counts exactly, across workers and reloads. Other
+//! hosts than Lockgate return [`Error::Unsupported`](crate::Error::Unsupported).
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,5 @@
-//! Foreign functions: functions that a host offers beyond the ABI, called by name. `counter` and `cache` wrap Lockgate's, whose
-//! arguments and results are JSON.
+//! Foreign functions: functions that a host offers beyond the ABI, called by name. `counter` and `cache` wrap
+//! Lockgate's, whose arguments and results are JSON.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -1,7 +1,7 @@
 //! Metrics of the plugin, which the gateway exports with its own.
 //!
-//! proxy-wasm metrics have no labels. A [`Family`] defines one metric for each combination of label values, with the labels in
-//! its name, and limits their number.
+//! proxy-wasm metrics have no labels. A [`Family`] defines one metric for each combination of label values, with the
+//! labels in its name, and limits their number.
 
 use std::cell::RefCell;
 
@@ -106,8 +106,8 @@ impl Metric for Histogram {
 /// The maximum number of combinations of label values in a family.
 const MAX_COMBINATIONS: usize = 64;
 
-/// Metrics of one name with labels. The metric with the label `("status", "403")` is `NAME_status_403`. A family has at most 64
-/// combinations; all further ones share `NAME_other`, so that clients cannot fill the host with names.
+/// Metrics of one name with labels. The metric with the label `("status", "403")` is `NAME_status_403`. A family has at
+/// most 64 combinations; all further ones share `NAME_other`, so that clients cannot fill the host with names.
 ///
 /// ```
 /// # use lockgate_sdk::metrics::{Counter, Family};

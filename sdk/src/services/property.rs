@@ -38,8 +38,8 @@ pub struct Property<T> {
 }
 
 impl<T: PropertyValue> Property<T> {
-    /// The property with this path. The parts of a standard path are separated by NUL (`"source\0address"`). A name that a
-    /// plugin defines (`"lockgate.…"`, `"acme.risk"`) is one part that contains dots.
+    /// The property with this path. The parts of a standard path are separated by NUL (`"source\0address"`). A name
+    /// that a plugin defines (`"lockgate.…"`, `"acme.risk"`) is one part that contains dots.
     pub const fn new(path: &'static str) -> Property<T> {
         Property {
             path,

@@ -9,8 +9,8 @@ use crate::host;
 pub struct Queue(u32);
 
 impl Queue {
-    /// Creates the queue of this name, or finds it. The host then calls `on_queue` when the queue has a message. Call it in
-    /// `new`.
+    /// Creates the queue of this name, or finds it. The host then calls `on_queue` when the queue has a message. Call
+    /// it in `new`.
     pub fn register(name: &str) -> Result<Queue> {
         host::register_queue(name)
             .map(Queue)

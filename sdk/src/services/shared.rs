@@ -18,9 +18,9 @@ pub fn set(key: &str, value: &[u8]) -> Result<()> {
     host::set_shared_data(key, value, 0).map_err(Error::host("proxy_set_shared_data"))
 }
 
-/// Changes the value of a key atomically (compare and swap), and returns the new value. `change` computes it from the current
-/// one, and is called again if another worker has changed the value in between. The first value of a key is written
-/// unconditionally, as the ABI has no "only if absent".
+/// Changes the value of a key atomically (compare and swap), and returns the new value. `change` computes it from the
+/// current one, and is called again if another worker has changed the value in between. The first value of a key is
+/// written unconditionally, as the ABI has no "only if absent".
 ///
 /// # Errors
 /// `CAS_MISMATCH` after 16 tries.

@@ -41,8 +41,8 @@ impl<P: Hooks> Gateway<P> {
                 .map(|call| call.context)
                 .collect();
             for (id, state) in &mut memory.contexts {
-                // While a plugin waits for a callout, it gets no body. In other hosts than Lockgate, it gets none while it holds
-                // the headers.
+                // While a plugin waits for a callout, it gets no body. In other hosts than Lockgate, it gets none while
+                // it holds the headers.
                 let delivers = state.properties.contains_key("lockgate.client.address") && !busy.contains(id);
                 for (side, kind) in [
                     (Direction::Request, Buffer::RequestBody),

@@ -52,8 +52,8 @@ impl<'g, P: Hooks> RequestBuilder<'g, P> {
         self.property("lockgate.client.address", address)
     }
 
-    /// Sends the request in a host that is not Lockgate: without Lockgate's properties, and without a body while the headers are
-    /// held.
+    /// Sends the request in a host that is not Lockgate: without Lockgate's properties, and without a body while the
+    /// headers are held.
     pub fn in_another_host(mut self) -> Self {
         self.properties.retain(|path, _| !path.starts_with("lockgate."));
         self

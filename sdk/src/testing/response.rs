@@ -117,7 +117,8 @@ impl ScriptedResponse {
         self
     }
 
-    /// The message of a gRPC response, or its status and message. An HTTP status becomes a gRPC status by gRPC's mapping.
+    /// The message of a gRPC response, or its status and message. An HTTP status becomes a gRPC status by gRPC's
+    /// mapping.
     pub(super) fn into_grpc(self, timed_out: bool) -> Result<Vec<u8>, (u32, String)> {
         match (self.grpc, self.status) {
             (Some((GrpcStatus::OK, _)), _) | (None, Some(200)) => Ok(self.body),

@@ -8,7 +8,8 @@ use crate::host::memory::{self, CallKind, Pairs, StreamAction};
 pub(super) type StreamScript = Box<dyn FnMut(&CalloutRequest, StreamEvent<'_>) -> StreamReply>;
 
 impl<P: Hooks> Gateway<P> {
-    /// Defines what an upstream sends on gRPC streams, for each event of the stream. Streams to other upstreams get nothing.
+    /// Defines what an upstream sends on gRPC streams, for each event of the stream. Streams to other upstreams get
+    /// nothing.
     pub fn grpc_stream(
         self,
         upstream: &str,

@@ -36,7 +36,11 @@ impl Case {
     }
 
     fn join(self, values: &[String]) -> String {
-        let capital = |word: &String| word[..1].to_uppercase() + &word[1..];
+        let capital = |word: &String| {
+            let mut letters = word.chars();
+            let first = letters.next().into_iter().flat_map(char::to_uppercase);
+            first.chain(letters).collect::<String>()
+        };
         match self {
             Case::Lower => values.concat(),
             Case::Upper => values.concat().to_uppercase(),

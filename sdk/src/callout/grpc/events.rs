@@ -1,5 +1,5 @@
-//! gRPC events of the host, dispatched to calls and streams. Both register their listener with the first call or stream, so that a
-//! module without them does not contain their code.
+//! gRPC events of the host, dispatched to calls and streams. Both register their listener with the first call or
+//! stream, so that a module without them does not contain their code.
 
 use std::cell::Cell;
 

@@ -1,7 +1,7 @@
 //! [`GrpcStream`]: a bidirectional gRPC stream.
 //!
-//! Messages are read in the callback that announces them, as they can be read only there, and queued until the plugin receives
-//! them.
+//! Messages are read in the callback that announces them, as they can be read only there, and queued until the plugin
+//! receives them.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -73,7 +73,8 @@ impl GrpcOpening {
 /// An open gRPC stream. It belongs to the request that opened it, and ends with it. Opened in `on_tick` or
 /// [`spawn`](crate::spawn), it belongs to the plugin. Dropping it before its end cancels it.
 ///
-/// It has no timeout of its own: [`timeout`](crate::timeout) around [`GrpcStream::recv`] limits the wait for one message.
+/// It has no timeout of its own: [`timeout`](crate::timeout) around [`GrpcStream::recv`] limits the wait for one
+/// message.
 #[derive(Debug)]
 pub struct GrpcStream {
     id: u32,
@@ -93,8 +94,8 @@ impl GrpcStream {
     /// Sends an encoded message.
     ///
     /// # Errors
-    /// `NOT_FOUND` after the end of the stream. `BAD_ARGUMENT` after [`GrpcStream::close_send`]; in Lockgate also if too many
-    /// bytes wait to be sent.
+    /// `NOT_FOUND` after the end of the stream. `BAD_ARGUMENT` after [`GrpcStream::close_send`]; in Lockgate also if
+    /// too many bytes wait to be sent.
     pub fn send(&mut self, message: &[u8]) -> Result<()> {
         self.send_message(message, SendState::Open)
     }
@@ -118,8 +119,8 @@ impl GrpcStream {
         Ok(())
     }
 
-    /// Ends this direction of the stream; the upstream may still send. It does nothing if this direction or the stream has ended
-    /// already.
+    /// Ends this direction of the stream; the upstream may still send. It does nothing if this direction or the stream
+    /// has ended already.
     ///
     /// # Errors
     /// [`Error::Host`] if the host fails.
@@ -131,12 +132,14 @@ impl GrpcStream {
         Ok(())
     }
 
-    /// Receives the next encoded message; `None` after the stream has ended with the status `OK`. Dropping this future, as
-    /// [`timeout`](crate::timeout) does, loses no message. After the end of the stream, each call returns the same result.
+    /// Receives the next encoded message; `None` after the stream has ended with the status `OK`. Dropping this future,
+    /// as [`timeout`](crate::timeout) does, loses no message. After the end of the stream, each call returns the same
+    /// result.
     ///
     /// # Errors
-    /// [`Error::Grpc`] if the stream has ended with another status than `OK`, also if the upstream could not be reached. With
-    /// more than 4 MiB of messages that were not received by the plugin, the stream ends with `RESOURCE_EXHAUSTED`.
+    /// [`Error::Grpc`] if the stream has ended with another status than `OK`, also if the upstream could not be
+    /// reached. With more than 4 MiB of messages that were not received by the plugin, the stream ends with
+    /// `RESOURCE_EXHAUSTED`.
     pub async fn recv(&mut self) -> Result<Option<Vec<u8>>> {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
@@ -267,8 +270,8 @@ impl StreamState {
         }
     }
 
-    /// Cancels the stream, as its unread messages exceed the limit. Wakers run no code, so that this host call is made in the
-    /// context of the callback.
+    /// Cancels the stream, as its unread messages exceed the limit. Wakers run no code, so that this host call is made
+    /// in the context of the callback.
     fn cancel_overflowed(&mut self, id: u32) {
         let _ = host::grpc_cancel(id);
         self.completion = Completion::Cancelled;

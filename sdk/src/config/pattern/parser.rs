@@ -1,5 +1,5 @@
-//! The syntax of patterns: from text to a tree. The macros crate compiles this file, too, so that a pattern with unknown
-//! syntax is a compile error. Hence it imports nothing.
+//! The syntax of patterns: from text to a tree. The macros crate compiles this file, too, so that a pattern with
+//! unknown syntax is a compile error. Hence it imports nothing.
 
 /// A pattern: alternatives, each a sequence of nodes.
 pub(crate) type Pattern = Vec<Vec<Node>>;

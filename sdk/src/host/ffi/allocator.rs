@@ -1,7 +1,8 @@
-//! The global allocator of a module, and replacements for the two functions that would link libc's allocator, a fifth of a small
-//! plugin: when the standard library panics, it reads `RUST_BACKTRACE` and the current directory, and libc allocates for both.
-//! The replacements have libc's names, and so are exported from the module. libc defines another symbol in the same object; it
-//! stands here, too, as a build without link-time optimization asks for it, and would otherwise define the others twice.
+//! The global allocator of a module, and replacements for the two functions that would link libc's allocator, a fifth
+//! of a small plugin: when the standard library panics, it reads `RUST_BACKTRACE` and the current directory, and libc
+//! allocates for both. The replacements have libc's names, and so are exported from the module. libc defines another
+//! symbol in the same object; it stands here, too, as a build without link-time optimization asks for it, and would
+//! otherwise define the others twice.
 //!
 //! A plugin with an allocator of its own disables the crate's feature `allocator`, and with it this file.
 

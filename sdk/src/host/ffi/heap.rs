@@ -1,8 +1,8 @@
-//! [`Heap`]: the allocator of a module, for one thread. It is small, as every module contains it (libc's allocator has 11 KB, a
-//! fifth of a small plugin), and fast, as a hook allocates for every header that it reads.
+//! [`Heap`]: the allocator of a module, for one thread. It is small, as every module contains it (libc's allocator has
+//! 11 KB, a fifth of a small plugin), and fast, as a hook allocates for every header that it reads.
 //!
-//! Sizes are rounded up to size classes, four for each power of two. Each class has a list of its free blocks. Blocks are never
-//! merged: a module occupies at most the sum of each class's peak usage.
+//! Sizes are rounded up to size classes, four for each power of two. Each class has a list of its free blocks. Blocks
+//! are never merged: a module occupies at most the sum of each class's peak usage.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::{Cell, UnsafeCell};
@@ -53,8 +53,8 @@ impl<P: Pages> Heap<P> {
     #[inline(never)]
     fn allocate(&self, size: usize) -> *mut u8 {
         let Some(class) = class_of(size) else { return null_mut() };
-        // SAFETY: one thread, and no reference into the table outlives a line; `class` is below `CLASSES`, and a list holds
-        // only unused blocks, each with the address of the next one.
+        // SAFETY: one thread, and no reference into the table outlives a line; `class` is below `CLASSES`, and a list
+        // holds only unused blocks, each with the address of the next one.
         unsafe {
             let list = &mut (*self.free.get())[class];
             if !(*list).is_null() {
@@ -157,14 +157,15 @@ fn size_of_class(class: usize) -> usize {
     (SMALL / 4 * (step + 5)) << doubling
 }
 
-/// The size of the block for a layout with a larger alignment than [`ALIGNMENT`]: it has room to shift the address, and for the
-/// block's own address before it.
+/// The size of the block for a layout with a larger alignment than [`ALIGNMENT`]: it has room to shift the address, and
+/// for the block's own address before it.
 fn padded_size(layout: Layout) -> Option<usize> {
     layout.size().checked_add(layout.align())
 }
 
-// SAFETY: blocks have the size of their class, which fits the layout. They are aligned to `ALIGNMENT`; for a larger alignment the
-// block is padded and the address shifted. A block is in a list or in use, never both. There is one thread.
+// SAFETY: blocks have the size of their class, which fits the layout. They are aligned to `ALIGNMENT`; for a larger
+// alignment the block is padded and the address shifted. A block is in a list or in use, never both. There is one
+// thread.
 unsafe impl<P: Pages> GlobalAlloc for Heap<P> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if layout.align() <= ALIGNMENT {
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_holds_what_it_is_for_and_wastes_at_most_a_fifth() {
+    fn a_class_fits_its_sizes_and_wastes_at_most_a_fifth() {
         for class in 0..CLASSES {
             let size = size_of_class(class);
             assert_eq!(class_of(size), Some(class));
@@ -332,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_is_used_again() {
+    fn freed_blocks_are_reused() {
         let heap = Heap::new(Arena::new(1 << 20));
         // SAFETY: each block is given back with its own layout.
         unsafe {
@@ -347,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_handed_out_last_grows_in_place_and_no_memory_is_told() {
+    fn the_last_block_grows_in_place_and_exhausted_memory_is_reported() {
         let heap = Heap::new(Arena::new(65536));
         // SAFETY: each block is used with its own layout.
         unsafe {

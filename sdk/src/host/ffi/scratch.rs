@@ -1,5 +1,5 @@
-//! A buffer for small results: Lockgate writes them here, and need not call back into the module for memory. Other hosts do not
-//! know the buffer, and allocate.
+//! A buffer for small results: Lockgate writes them here, and need not call back into the module for memory. Other
+//! hosts do not know the buffer, and allocate.
 
 use std::cell::UnsafeCell;
 
