@@ -1,10 +1,10 @@
-//! The auth plugin as a gateway meets it.
+//! Native tests of the auth plugin.
 
 use super::*;
 use lockgate_sdk::Status;
 use lockgate_sdk::testing::{self, Gateway};
 
-/// The keys are `secret` (alice), `rolled` (alice, too) and `other` (bob).
+/// The keys are `secret` and `rolled` of alice, and `other` of bob.
 fn gateway(settings: &str) -> Result<Gateway<Auth>, String> {
     Gateway::configured(&format!(
         r#"{{ "kind": "key", "query": "api_key", "cookie": "key", {settings}
@@ -153,7 +153,7 @@ fn a_configuration_that_cannot_work_is_refused_with_its_place() {
         refused(r#"{ "kind": "key", "consumers": [{ "name": "a", "keys": [] }, { "name": "a", "keys": [] }] }"#);
     assert!(twice.contains("/consumers/1/name"), "{twice}");
     let nowhere = refused(r#"{ "kind": "key", "header": null, "consumers": [] }"#);
-    assert!(nowhere.contains("header, query or cookie"), "{nowhere}");
+    assert!(nowhere.contains("no place for the key"), "{nowhere}");
     let comma = refused(r#"{ "kind": "key", "consumers": [{ "name": "a", "groups": ["x,admin"], "keys": [] }] }"#);
     assert!(comma.contains("/consumers/0/groups/0"), "{comma}");
     assert!(refused(r#"{ "kind": "jwt", "consumers": [] }"#).contains("jwt"));

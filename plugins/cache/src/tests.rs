@@ -1,4 +1,4 @@
-//! The cache plugin as a gateway meets it, with a store that keeps names and times, but no bytes.
+//! Native tests of the cache plugin, with a store that has keys and times, but no bytes.
 
 use super::*;
 use lockgate_sdk::Status;
@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// What a test's store has: names and the milliseconds that they are fresh.
+/// The entries of the test's store: keys with their freshness in milliseconds.
 type Stored = Rc<RefCell<BTreeMap<String, i64>>>;
 
 const FRESH: &[(&str, &str)] = &[("cache-control", "max-age=60")];
@@ -39,7 +39,7 @@ fn gateway(config: &str) -> (Gateway<Cache>, Stored) {
     (gateway, stored)
 }
 
-/// Whether the cache has answered: the request pauses without an answer of the plugin's own.
+/// Whether the cache has answered: the request pauses without a reply of the plugin.
 fn is_hit(exchange: &Exchange<'_, Cache>) -> bool {
     exchange.is_paused() && exchange.status().is_none()
 }
@@ -58,7 +58,7 @@ fn a_stored_response_answers_the_second_request() {
     assert!(is_hit(&gateway.get("/a?x=2&y=1").send()));
     assert!(
         is_hit(&gateway.request("HEAD", "/a?x=2&y=1").send()),
-        "a HEAD is answered from a GET"
+        "a HEAD is info from a GET"
     );
     assert!(!is_hit(&gateway.get("/a?x=3&y=1").send()));
 }

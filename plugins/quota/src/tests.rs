@@ -1,4 +1,4 @@
-//! The quota plugin as a gateway meets it, with a counter that says what the test wants.
+//! Native tests of the quota plugin, with a scripted counter.
 
 use super::*;
 use lockgate_sdk::Status;
@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 const CONFIG: &str = r#"{ "rules": [ { "limit": 100, "window": "60s", "burst": 20 } ] }"#;
 
-/// A counter that answers every call with `answer`, and keeps what it was asked.
+/// A counter that returns `answer` for every call, and records its arguments.
 fn counter(answer: Value) -> Rc<RefCell<Vec<Value>>> {
     let asked = Rc::new(RefCell::new(Vec::new()));
     let calls = asked.clone();
@@ -121,7 +121,7 @@ fn if_the_store_fails_requests_pass_or_not_as_configured() {
     assert!(
         testing::log()
             .join("\n")
-            .contains("ERROR refused, as it cannot be counted"),
+            .contains("ERROR denied, as it cannot be counted"),
         "{:?}",
         testing::log()
     );
