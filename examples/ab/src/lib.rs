@@ -1,14 +1,14 @@
-//! Splits users into two groups. The upstream gets `x-variant: a` or `b`; a cookie keeps each user where they are.
+//! Splits users into two groups for an A/B test. The upstream gets `x-variant: a` or `b`; a cookie stores the group of a user.
 
 use lockgate_sdk::prelude::*;
 use lockgate_sdk::random;
 
 #[derive(Config)]
 struct Split {
-    /// How many of a hundred new users get `b`.
+    /// The percentage of new users that get `b`.
     #[config(max = 100)]
     percent: u64,
-    /// The cookie's name.
+    /// The name of the cookie.
     #[config(default = "variant")]
     cookie: String,
 }

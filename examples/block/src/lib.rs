@@ -1,12 +1,12 @@
-//! Refuses requests that carry a header with one of the listed values.
+//! Blocks requests that have a header with one of the listed values.
 
 use lockgate_sdk::prelude::*;
 
 #[derive(Config)]
 struct Block {
-    /// The header that is looked at.
+    /// The name of the header.
     header: String,
-    /// What its value must not contain; in any case.
+    /// The texts that its values must not contain. Case is ignored.
     values: Vec<String>,
 }
 
@@ -16,7 +16,7 @@ impl Plugin for Block {
 
     fn new(mut config: Block) -> Result<Self, ConfigError> {
         if config.values.iter().any(String::is_empty) {
-            return Err(ConfigError::at("/values", "an empty value would refuse everything"));
+            return Err(ConfigError::at("/values", "an empty value would block every request"));
         }
         config.values.iter_mut().for_each(|value| value.make_ascii_lowercase());
         Ok(config)
@@ -26,8 +26,8 @@ impl Plugin for Block {
         for mut value in request.headers().all(&self.header)? {
             value.make_ascii_lowercase();
             if self.values.iter().any(|refused| value.contains(refused)) {
-                log::info!("refused: {} is {value:?}", self.header);
-                return Ok(reply(403).problem("blocked", "This client is not served.").into());
+                log::info!("blocked: {} is {value:?}", self.header);
+                return Ok(reply(403).problem("blocked", "This client is blocked.").into());
             }
         }
         Ok(Flow::Continue)

@@ -1,11 +1,11 @@
-//! The two services are asked together; what they say, and what happens when one of them says nothing.
+//! Native tests with scripted services: their responses, and the failure of each.
 
 use super::*;
 use lockgate_sdk::testing::{CalloutRequest, Gateway, ScriptedResponse, no_response, response};
 
 fn gateway(plans: impl FnMut(&CalloutRequest) -> ScriptedResponse + 'static) -> Gateway<Enrich> {
     let gateway = Gateway::configured("").expect("nothing is to be configured");
-    let users = |asked: &CalloutRequest| match asked.path() {
+    let users = |request: &CalloutRequest| match request.path() {
         "/users/7" => response(200).text("Ada"),
         _ => response(404),
     };

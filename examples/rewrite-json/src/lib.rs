@@ -1,4 +1,4 @@
-//! Takes fields out of JSON answers, at any depth, before they reach the client.
+//! Removes fields from JSON responses, at any depth.
 
 use lockgate_sdk::Body;
 use lockgate_sdk::config::Size;
@@ -7,9 +7,9 @@ use serde_json::Value;
 
 #[derive(Config)]
 struct Redact {
-    /// The names of the fields.
+    /// The names of the fields to remove.
     fields: Vec<String>,
-    /// The largest answer that is looked at; a larger one fails.
+    /// The maximum size of a response. A larger one becomes a 500.
     #[config(default = "1MiB")]
     limit: Size,
 }
@@ -28,7 +28,7 @@ impl Plugin for Redact {
             return Ok(Flow::Continue);
         }
         let bytes = body.collect(self.limit.as_usize()).await?;
-        // What says that it is JSON and is not may hide anything: it does not pass.
+        // Invalid JSON may contain the fields, so it does not pass.
         let mut json: Value = serde_json::from_slice(&bytes).map_err(|error| Error::Plugin(error.to_string()))?;
         if self.redact(&mut json) {
             body.replace(json.to_string().as_bytes())?;
@@ -38,7 +38,7 @@ impl Plugin for Redact {
 }
 
 impl Redact {
-    /// Whether there was anything to take out.
+    /// Removes the fields, and returns whether there were any.
     fn redact(&self, json: &mut Value) -> bool {
         match json {
             Value::Object(fields) => {

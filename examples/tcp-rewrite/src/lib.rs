@@ -1,22 +1,22 @@
-//! Rewrites lines of a TCP connection: a command from the client gets another name, a secret from the upstream is hidden.
+//! Rewrites lines of a TCP connection: it renames a command from the client, and hides a secret from the upstream.
 
 use lockgate_sdk::prelude::*;
 use lockgate_sdk::{Chunk, TcpPlugin};
 
 #[derive(Config)]
 struct Rewrite {
-    /// In lines from the client.
+    /// The replacement in lines from the client.
     from_client: Replacement,
-    /// In lines from the upstream.
+    /// The replacement in lines from the upstream.
     from_upstream: Replacement,
 }
 
 #[derive(Config)]
 struct Replacement {
-    /// What is looked for.
+    /// The text to find.
     #[config(min_length = 1)]
     find: String,
-    /// What stands there instead.
+    /// The text to put in its place.
     put: String,
 }
 
@@ -38,7 +38,7 @@ impl TcpPlugin for Rewrite {
 }
 
 impl Replacement {
-    /// Waits for whole lines: what is to be found may come in two pieces.
+    /// Rewrites whole lines, and waits for their end, as the text may arrive in two chunks.
     fn apply(&self, chunk: &mut Chunk) -> Result<Flow> {
         let bytes = chunk.bytes()?;
         if !bytes.ends_with(b"\n") && !chunk.is_last() {
@@ -50,7 +50,7 @@ impl Replacement {
         Ok(Flow::Continue)
     }
 
-    /// With every occurrence replaced; `None` when there is none.
+    /// The bytes with every occurrence replaced; `None` if there is none.
     fn rewritten(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let find = self.find.as_bytes();
         let mut out = Vec::with_capacity(bytes.len());
