@@ -9,7 +9,7 @@ mod status;
 
 pub use status::Status;
 
-/// A header map of the current stream or callout.
+/// A header map of the current stream or callout, by its number in the ABI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Map {
@@ -21,31 +21,31 @@ pub(crate) enum Map {
     ResponseHeaders = 2,
     /// The response's trailers.
     ResponseTrailers = 3,
-    /// The metadata that a gRPC stream's answer began with.
+    /// The initial metadata of a gRPC response.
     GrpcInitial = 4,
-    /// Those that came behind its last message.
+    /// The trailing metadata of a gRPC response.
     GrpcTrailing = 5,
-    /// The headers that a callout was answered with.
+    /// The headers of a callout's response.
     CallHeaders = 6,
-    /// The trailers that a callout was answered with.
+    /// The trailers of a callout's response.
     CallTrailers = 7,
 }
 
-/// A buffer that the host holds.
+/// A buffer of the host, by its number in the ABI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Buffer {
-    /// What of the request's body is at hand.
+    /// The part of the request's body that the host holds.
     RequestBody = 0,
-    /// What of the response's body is at hand.
+    /// The part of the response's body that the host holds.
     ResponseBody = 1,
     /// Bytes from the client of a TCP connection.
     DownstreamData = 2,
     /// Bytes from the upstream of a TCP connection.
     UpstreamData = 3,
-    /// The body that a callout was answered with.
+    /// The body of a callout's response.
     CallBody = 4,
-    /// The message that a gRPC call was answered with.
+    /// A message of a gRPC response.
     GrpcMessage = 5,
     /// The plugin's configuration.
     Configuration = 7,
@@ -65,23 +65,23 @@ pub enum Direction {
     Upstream = 3,
 }
 
-/// What a callback tells the host to do with the stream.
+/// The result of a callback: how the host goes on with the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Action {
-    /// Go on to the next plugin.
+    /// The stream goes on to the next plugin.
     Continue = 0,
-    /// Wait for `continue_stream` or a local response.
+    /// The stream waits for `proxy_continue_stream` or a local response.
     Pause = 1,
 }
 
-/// What a metric counts.
+/// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum MetricKind {
-    /// Only rises.
+    /// A number that only rises.
     Counter = 0,
-    /// Rises and falls.
+    /// A number that rises and falls.
     Gauge = 1,
     /// A distribution of recorded values.
     Histogram = 2,
@@ -91,17 +91,17 @@ pub(crate) enum MetricKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]
 pub(crate) enum LogLevel {
-    /// Every step.
+    /// Single steps, for debugging.
     Trace = 0,
-    /// For the plugin's author.
+    /// Details for the plugin's author.
     Debug = 1,
-    /// For the operator, of interest.
+    /// Normal events, for the operator.
     Info = 2,
-    /// For the operator, to look at.
+    /// Unexpected events, for the operator.
     Warn = 3,
-    /// Something failed.
+    /// A failure.
     Error = 4,
-    /// The plugin itself is broken.
+    /// A panic of the plugin.
     #[cfg_attr(
         not(target_arch = "wasm32"),
         allow(dead_code, reason = "only a panic in a module is one")

@@ -1,4 +1,5 @@
-//! [`Upstream`] and [`Callout`]: requests that a plugin sends itself, and what they are answered with.
+//! [`Upstream`] and [`Callout`]: HTTP requests of the plugin's own to upstreams, and [`CalloutResponse`], their
+//! responses.
 //!
 //! ```
 //! # use lockgate_sdk::prelude::*;
@@ -32,10 +33,10 @@ use crate::host;
 use crate::http::headers::{HeaderList, Headers};
 use crate::text;
 
-/// How long a callout may take when nothing is said.
+/// The default timeout of a callout.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An upstream of the gateway (in Envoy: a cluster), by its name. In a configuration it is written as a string.
+/// An upstream of the gateway (in Envoy: a cluster), by its name. In a configuration it is a string.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct Upstream {
@@ -43,22 +44,22 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// The upstream of this name. Whether there is one shows when it is called.
+    /// The upstream of this name. Whether it exists shows when it is called.
     pub fn new(name: impl Into<String>) -> Upstream {
         Upstream { name: name.into() }
     }
 
-    /// Its name.
+    /// The name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// A `GET`. `path` may have a query.
+    /// A `GET` request. `path` may contain a query.
     pub fn get(&self, path: &str) -> Callout {
         self.request("GET", path)
     }
 
-    /// A `POST`.
+    /// A `POST` request.
     pub fn post(&self, path: &str) -> Callout {
         self.request("POST", path)
     }
@@ -69,8 +70,8 @@ impl Upstream {
     }
 }
 
-/// A request to an upstream. It is sent when it is awaited for the first time; dropping it before the answer leaves the
-/// answer unread.
+/// A request to an upstream. It is sent when it is first polled. If the future is dropped before the response, the
+/// response is ignored.
 #[derive(Debug, Clone)]
 #[must_use = "a callout is sent when it is awaited"]
 pub struct Callout {
@@ -82,8 +83,7 @@ pub struct Callout {
 }
 
 impl Callout {
-    /// A request with this method. `authority` is the upstream's name until [`Callout::authority`] says otherwise; the
-    /// timeout is 5 s until [`Callout::timeout`] does.
+    /// A request with this method. Unless set, its authority is the upstream's name, and its timeout 5 s.
     pub fn new(method: &str, upstream: &str, path_and_query: &str) -> Callout {
         let head = [
             (":method", method),
@@ -106,7 +106,7 @@ impl Callout {
         self
     }
 
-    /// The host to ask for.
+    /// Sets the authority (`:authority`), in place of the upstream's name.
     pub fn authority(mut self, authority: &str) -> Callout {
         for (_, value) in self.headers.iter_mut().filter(|(name, _)| name == ":authority") {
             authority.clone_into(value);
@@ -114,25 +114,25 @@ impl Callout {
         self
     }
 
-    /// How long to wait, in whole milliseconds.
+    /// Sets the timeout, in whole milliseconds.
     pub fn timeout(mut self, timeout: Duration) -> Callout {
         self.timeout = timeout;
         self
     }
 
-    /// Bytes of any type as the body.
+    /// Sets the body and its `content-type`.
     pub fn body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Callout {
         self.body = body.into();
         self.headers.retain(|(name, _)| name != "content-type");
         self.header("content-type", content_type)
     }
 
-    /// Plain text as the body.
+    /// Sets the body to plain text.
     pub fn text(self, text: impl Into<String>) -> Callout {
         self.body("text/plain; charset=utf-8", text.into())
     }
 
-    /// A value as a JSON body. One that has no JSON form fails the callout.
+    /// Sets the body to a value as JSON. If the value cannot be serialized, the callout fails.
     pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Callout {
         match serde_json::to_vec(value) {
             Ok(json) => self.body("application/json", json),
@@ -165,12 +165,12 @@ impl IntoFuture for Callout {
     }
 }
 
-/// A callout that is awaited.
+/// The future of a [`Callout`].
 ///
 /// # Errors
-/// It yields `BAD_ARGUMENT` for an upstream that does not exist, and [`Error::NoResponse`] when there was no answer:
-/// refused, reset or timed out. (Envoy makes an answer of that, with status 503 or 504.) An answer of any status is an
-/// answer; see [`CalloutResponse::successful`].
+/// `BAD_ARGUMENT` for an unknown upstream, and [`Error::NoResponse`] if the connection was refused or reset, or the
+/// timeout has passed. In the latter cases, Envoy returns a response with status 503 or 504 instead. A response of any
+/// status is no error; see [`CalloutResponse::successful`].
 #[derive(Debug)]
 #[must_use = "a callout is sent when it is awaited"]
 pub struct Call(CallState);
@@ -195,7 +195,7 @@ impl Future for Call {
                 Err(error) => Err(error),
             },
             CallState::Sent(id) => match CALLS.with(|calls| calls.poll_response(id, cx.waker())) {
-                Some(answer) => answer,
+                Some(response) => response,
                 None => {
                     self.0 = CallState::Sent(id);
                     return Poll::Pending;
@@ -215,7 +215,7 @@ impl Drop for Call {
     }
 }
 
-/// What a callout was answered with, as a copy: it stays readable.
+/// The response to a callout, as a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CalloutResponse {
     status: u16,
@@ -230,10 +230,10 @@ impl CalloutResponse {
         self.status
     }
 
-    /// The answer itself when its status is 2xx.
+    /// The response itself if its status is 2xx.
     ///
     /// # Errors
-    /// [`Error::UnexpectedStatus`] with the status when it is another.
+    /// [`Error::UnexpectedStatus`] for every other status.
     pub fn successful(self) -> Result<CalloutResponse> {
         match self.status {
             200..=299 => Ok(self),
@@ -241,17 +241,17 @@ impl CalloutResponse {
         }
     }
 
-    /// A header's value; the first one when there are several.
+    /// The first value of a header; `None` if it is absent.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.first(name)
     }
 
-    /// All headers.
+    /// The headers.
     pub fn headers(&self) -> &HeaderList {
         &self.headers
     }
 
-    /// All trailers.
+    /// The trailers.
     pub fn trailers(&self) -> &HeaderList {
         &self.trailers
     }
@@ -264,17 +264,17 @@ impl CalloutResponse {
     /// The body as text.
     ///
     /// # Errors
-    /// When it is no UTF-8.
+    /// [`Error::Malformed`] if it is not UTF-8.
     pub fn text(&self) -> Result<&str> {
-        std::str::from_utf8(&self.body).map_err(|_| Error::Malformed("the answer's text"))
+        std::str::from_utf8(&self.body).map_err(|_| Error::Malformed("the text of a callout's response"))
     }
 
-    /// The body, read as JSON.
+    /// The body, deserialized from JSON.
     ///
     /// # Errors
-    /// When it is not JSON, or not of this type.
+    /// [`Error::Malformed`] if it is not JSON, or not of this type.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.body).map_err(|_| Error::Malformed("the answer's JSON"))
+        serde_json::from_slice(&self.body).map_err(|_| Error::Malformed("the JSON of a callout's response"))
     }
 }
 
@@ -282,7 +282,8 @@ thread_local! {
     static CALLS: PendingCalls<Result<CalloutResponse>> = const { PendingCalls::new() };
 }
 
-/// The host has an answer; it can be read only now. One that nobody waits for is not.
+/// Handles the response to a callout. It can be read only during this callback; if no future waits for it, it is
+/// ignored.
 pub(crate) fn on_response(id: u32, headers: usize, body: usize, trailers: usize) {
     CALLS.with(|calls| {
         if calls.contains(id) {
@@ -316,7 +317,7 @@ fn read(headers: usize, body: usize, trailers: usize) -> Result<CalloutResponse>
     })
 }
 
-/// In native tests: a new gateway starts with no calls.
+/// Removes all callouts, for the next native test of this thread.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn reset() {
     CALLS.with(PendingCalls::reset);

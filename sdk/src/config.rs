@@ -1,19 +1,20 @@
-//! Typed configuration: what `#[derive(Config)]` makes readable, and the JSON Schema that comes with it.
+//! Typed configuration: [`Config`], the types that can be read from a configuration, each with its JSON Schema.
+//! `#[derive(Config)]` implements it.
 //!
 //! ```
 //! use lockgate_sdk::prelude::*;
 //! use lockgate_sdk::config::Duration;
 //!
-//! /// Refuses who comes too often.
+//! /// Limits the rate of requests.
 //! #[derive(Config)]
 //! struct Settings {
-//!     /// How many requests are let through.
+//!     /// The number of requests in a window.
 //!     #[config(min = 1, max = 1000)]
 //!     limit: u64,
-//!     /// In which time.
+//!     /// The length of the window.
 //!     #[config(default = "1m")]
 //!     window: Duration,
-//!     /// What is not counted.
+//!     /// Requests that are not counted.
 //!     #[config(default)]
 //!     except: Vec<Exception>,
 //! }
@@ -34,9 +35,9 @@
 //! # Ok::<(), ConfigError>(())
 //! ```
 //!
-//! A configuration is read from a tree, not from a stream: every error has its JSON pointer, also inside of tagged
-//! enums, and a module carries less code. The schema is a constant: it goes to the module's manifest at compile time,
-//! and no byte of it into the guest's memory.
+//! A configuration is read from a tree, not from a stream. So every error has its JSON pointer, also inside of tagged
+//! enums, and modules are smaller. The schema is a constant: it is written to the module's manifest at compile time,
+//! and takes no memory of the guest.
 
 mod bounds;
 mod duration;
@@ -66,46 +67,46 @@ pub use text::Text;
 pub use types::{Json, Size, Untyped};
 pub use value::Value;
 
-/// What can stand in a configuration. Derive it; the macro's attributes are listed at
-/// [`derive(Config)`](macro@crate::Config).
+/// A type that can be read from a configuration. Derive it; [`derive(Config)`](macro@crate::Config) lists the
+/// attributes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from a configuration",
-    label = "has no `Config`",
-    note = "write `#[derive(Config)]` before it, or wrap a type that is only `Deserialize` in `lockgate_sdk::config::Untyped`"
+    label = "does not implement `Config`",
+    note = "derive it with `#[derive(Config)]`; wrap a type that only implements `Deserialize` in `lockgate_sdk::config::Untyped`"
 )]
 pub trait Config: Sized {
-    /// The JSON Schema of the values that are read.
+    /// The JSON Schema of the accepted values.
     const SCHEMA: Schema;
 
-    /// What `Default` makes, as JSON, where that is known at compile time; else empty.
+    /// The value of `Default`, as JSON; empty if it is not known at compile time.
     #[doc(hidden)]
     const DEFAULT: &'static str = "";
 
-    /// Whether it may be left out, whatever its default.
+    /// Whether it may be omitted without a default.
     #[doc(hidden)]
     const IS_OPTIONAL: bool = false;
 
     /// Reads a value.
     ///
     /// # Errors
-    /// Says what was found and what was expected, at its place inside `value`.
+    /// What was found and what was expected, with its place inside `value`.
     fn read(value: &Value<'_>) -> Result<Self, ConfigError>;
 
-    /// The value of a member that is not there; none if it must be.
+    /// The value of an omitted member; `None` if it is required.
     #[doc(hidden)]
     fn absent() -> Option<Self> {
         None
     }
 }
 
-/// A configuration without any settings.
+/// The configuration of a plugin without settings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NoConfig {}
 
-/// Reads a configuration from its text. None at all (`""` or `null`) is an empty object.
+/// Reads a configuration from JSON. An empty text and `null` are an empty object.
 ///
 /// # Errors
-/// The first mistake, with its JSON pointer.
+/// The first error, with its JSON pointer.
 pub fn parse<T: Config>(text: &str) -> Result<T, ConfigError> {
     let value = match text.trim_ascii() {
         "" | "null" => Value::Object(Vec::new()),
@@ -114,16 +115,16 @@ pub fn parse<T: Config>(text: &str) -> Result<T, ConfigError> {
     T::read(&value)
 }
 
-/// Reads a value that the plugin's author wrote.
+/// Reads a default that the plugin's author wrote as JSON.
 fn parse_value<T: Config>(text: &str) -> Result<T, ConfigError> {
     T::read(&json::parse(text)?)
 }
 
-/// The configuration of the plugin that is being configured.
+/// Reads the configuration of the plugin, of this size in bytes, from the host.
 #[doc(hidden)]
 pub fn read<T: Config>(size: usize) -> Result<T, ConfigError> {
     let bytes = bytes(size)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| ConfigError::new("it is not UTF-8"))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| ConfigError::new("the configuration is not UTF-8"))?;
     parse(text)
 }
 
@@ -132,19 +133,18 @@ fn bytes(size: usize) -> Result<Vec<u8>, ConfigError> {
         0 => Ok(Vec::new()),
         _ => host::buffer(Buffer::Configuration, 0, size)
             .map(Option::unwrap_or_default)
-            .map_err(|status| ConfigError::new(["it cannot be read: ", status.name()].concat())),
+            .map_err(|status| ConfigError::new(["the configuration cannot be read: ", status.name()].concat())),
     }
 }
 
-/// The configuration of a plugin that has none: nothing, or an empty object. Reads no JSON, so that its module need not.
+/// Reads the configuration of a plugin without settings: nothing, or an empty object. It does without the JSON reader,
+/// which the module then does not contain.
 #[doc(hidden)]
 pub fn none(size: usize) -> Result<NoConfig, ConfigError> {
     let mut text = bytes(size)?;
     text.retain(|byte| !byte.is_ascii_whitespace());
     match &text[..] {
         b"" | b"{}" | b"null" => Ok(NoConfig {}),
-        _ => Err(ConfigError::new(
-            "this plugin has no settings, so that only {} can stand here",
-        )),
+        _ => Err(ConfigError::new("this plugin has no settings; expected {}")),
     }
 }

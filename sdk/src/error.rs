@@ -1,4 +1,4 @@
-//! What can go wrong when a plugin asks something of its host, and when it is configured.
+//! The errors of host calls, and of configurations.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,43 +7,43 @@ use crate::abi::Status;
 use crate::abi::grpc_status::GrpcStatus;
 use crate::text::push_number;
 
-/// A result of the SDK's calls.
+/// The result of the SDK's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a call to the host failed. Nothing in the SDK panics over one; a hook that returns it answers 500 in place of
-/// the request, and the text is logged.
+/// An error of a host call, a callout, or the plugin itself. If a hook returns it, the client gets a 500 and the log
+/// the error's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// The host answered a call with an unexpected status.
+    /// The host returned an unexpected status.
     Host {
         /// The call, by its name in the ABI.
         call: &'static str,
-        /// What the host answered.
+        /// The status.
         status: Status,
     },
-    /// The host has no function of this name: it is not Lockgate, or an older one.
+    /// The host has no foreign function of this name: it is not Lockgate, or an older version.
     Unsupported(&'static str),
-    /// The host's answer has another shape than its contract says.
+    /// The named result of the host or of an upstream is malformed.
     Malformed(&'static str),
-    /// A callout had no answer: refused, reset or timed out; in the host's words.
+    /// A callout got no response: refused, reset or timed out. The text is the host's.
     NoResponse(String),
-    /// A callout was answered with a status that is no success.
+    /// A callout got a response with this status, which is not 2xx.
     UnexpectedStatus(u16),
-    /// A gRPC call was answered with another status than `OK`, or not at all; or a stream has ended so.
+    /// A gRPC call or stream ended with another status than `OK`, also where there was no response.
     Grpc {
         /// The status, like [`GrpcStatus::UNAVAILABLE`].
         status: GrpcStatus,
-        /// What came with it; may be empty.
+        /// The message that came with the status; may be empty.
         message: String,
     },
-    /// A header or query parameter, by its name, has a value of another type.
+    /// The header or query parameter of this name has a value of another type.
     BadValue(String),
-    /// A body has more than this many bytes.
+    /// A body has more than this number of bytes.
     TooLarge(usize),
-    /// Headers can no longer be changed: this host has sent them on before the body came. See [`Body`](crate::Body).
+    /// The headers can no longer be changed: this host sent them on before the body came. See [`Body`](crate::Body).
     HeadersSent,
-    /// The plugin's own reason.
+    /// An error of the plugin's own.
     Plugin(String),
 }
 
@@ -52,7 +52,7 @@ impl Error {
         move |status| Error::Host { call, status }
     }
 
-    /// A value as another type, by the name of what has it.
+    /// A value as another type; `name` is that of the header or parameter, for the error.
     pub(crate) fn parsed<T: FromStr>(name: &str, value: Option<&str>) -> Result<Option<T>> {
         let parsed = value.map(|text| text.trim().parse()).transpose();
         parsed.map_err(|_| Error::BadValue(name.to_owned()))
@@ -60,34 +60,34 @@ impl Error {
 }
 
 impl Error {
-    /// Appends the error's text. It is put together without the machinery of formatting, which would be the largest
-    /// part of a small module.
+    /// Appends the error's text. It does without `core::fmt`, which would be the largest part of a small module.
     pub(crate) fn describe(&self, line: &mut String) {
-        // Before, the number, behind: one way for all, as every way is code.
+        // Every error has the same parts: a text before the number, the number, a text after it. One path keeps the
+        // module small.
         let (before, text, value, after) = match self {
             Error::Host { call, status } => match status {
-                Status::Other(code) => (*call, " answered the unknown status ", Some(u64::from(*code)), ""),
-                status => (*call, " answered ", None, status.name()),
+                Status::Other(code) => (*call, " returned the unknown status ", Some(u64::from(*code)), ""),
+                status => (*call, " returned ", None, status.name()),
             },
-            Error::Unsupported(function) => ("this host does not offer ", *function, None, ""),
-            Error::Malformed(call) => (*call, " answered in an unknown form", None, ""),
-            Error::NoResponse(reason) => ("a callout had no answer: ", &**reason, None, ""),
+            Error::Unsupported(function) => ("this host has no function ", *function, None, ""),
+            Error::Malformed(call) => (*call, " is malformed", None, ""),
+            Error::NoResponse(reason) => ("a callout got no response: ", &**reason, None, ""),
             Error::UnexpectedStatus(status) => (
-                "a callout was answered with the status ",
+                "a callout got a response with the status ",
                 "",
                 Some(u64::from(*status)),
                 "",
             ),
             Error::Grpc { status, message } => (
-                "a gRPC call was answered with the status ",
+                "a gRPC call ended with the status ",
                 "",
                 Some(u64::from(status.0)),
                 &**message,
             ),
-            Error::BadValue(name) => (&**name, " has a value that is not as it must be", None, ""),
+            Error::BadValue(name) => (&**name, " has a value of the wrong type", None, ""),
             Error::TooLarge(limit) => ("the body has more than ", "", Some(*limit as u64), " bytes"),
             Error::HeadersSent => (
-                "headers cannot be changed any more: this host has sent them on",
+                "the headers can no longer be changed: this host has sent them on",
                 "",
                 None,
                 "",
@@ -115,8 +115,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Why a configuration is refused. The host shows the text to the operator, and Lockgate the place in its own
-/// configuration file, too.
+/// An error in a configuration. The host logs its text; Lockgate also shows the place in its own configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     pointer: String,
@@ -124,7 +123,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// A fault of the configuration as a whole.
+    /// An error of the configuration as a whole.
     pub fn new(message: impl Into<String>) -> ConfigError {
         ConfigError {
             pointer: String::new(),
@@ -132,7 +131,7 @@ impl ConfigError {
         }
     }
 
-    /// A fault at one place, by its JSON pointer (RFC 6901), like `/consumers/0/keys/1`.
+    /// An error at one place, given as a JSON pointer (RFC 6901), like `/consumers/0/keys/1`.
     pub fn at(pointer: impl Into<String>, message: impl Into<String>) -> ConfigError {
         ConfigError {
             pointer: pointer.into(),
@@ -140,7 +139,7 @@ impl ConfigError {
         }
     }
 
-    /// The same fault, seen from the object that has it in the member `name`.
+    /// The same error, located from the object whose member `name` has it.
     pub fn inside(mut self, name: &str) -> ConfigError {
         let mut pointer = "/".to_owned();
         let mut bytes = [0; 4];
@@ -155,7 +154,7 @@ impl ConfigError {
         self
     }
 
-    /// The same fault, seen from the array that has it in the item at `index`.
+    /// The same error, located from the array whose item `index` has it.
     pub fn inside_index(mut self, index: usize) -> ConfigError {
         let mut pointer = "/".to_owned();
         push_number(&mut pointer, index as u64);
@@ -163,21 +162,21 @@ impl ConfigError {
         self
     }
 
-    /// JSON pointer of the place; empty for the configuration as a whole.
+    /// The JSON pointer of the place; empty for the configuration as a whole.
     pub fn pointer(&self) -> &str {
         &self.pointer
     }
 
-    /// What the fault is.
+    /// The message, without the place.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// Without what was found: nobody may see it.
+    /// The same error without the value that was found, which is a secret.
     pub(crate) fn redacted(mut self) -> ConfigError {
         self.message = match self.message.split_once(", expected ") {
-            Some((_, expected)) => ["found a secret that is not shown, expected ", expected].concat(),
-            None => "found a secret, which is not shown, and not what was expected".to_owned(),
+            Some((_, expected)) => ["found a secret, which is not shown, expected ", expected].concat(),
+            None => "found a secret, which is not shown, that is not accepted".to_owned(),
         };
         self
     }

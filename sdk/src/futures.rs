@@ -1,5 +1,5 @@
-//! Futures that hooks wait for: timers, several futures at once, a value fetched once for all; and the table of host calls
-//! whose response is pending.
+//! Futures for hooks that wait: timers, several futures at once, a value that is fetched once for all requests; and the
+//! table of pending host calls.
 
 pub(crate) mod join;
 pub(crate) mod pending;

@@ -1,7 +1,7 @@
-//! [`Guest`]: the contexts of a module, and the way from a callback of the host to a hook of the plugin.
+//! [`Guest`]: the contexts of a module, and the dispatch of the host's callbacks to the hooks of the plugin.
 //!
-//! Not for plugin authors: [`#[plugin]`](macro@crate::plugin) writes the exports that call it. What hooks that wait need
-//! stands in `waiting`.
+//! Not for plugin authors: the exports that [`#[plugin]`](macro@crate::plugin) writes call it. `waiting` runs the hooks
+//! that wait.
 
 mod callouts;
 mod hooks;
@@ -31,26 +31,26 @@ pub use crate::http::message::Deferred;
 
 /// All contexts of one module. A host may configure several root contexts in it.
 pub struct Guest<P: Hooks> {
-    /// By root context; mostly one.
+    /// The plugins by root context; usually one.
     plugins: RefCell<Vec<(u32, Rc<P>)>>,
     streams: RefCell<IdTable<Stream<P>>>,
     background: RefCell<Vec<Background>>,
 }
 
-/// One request. It keeps the plugin that it began with, also when a new configuration comes meanwhile.
+/// One request or connection. Its plugin stays the same when the plugin is configured again.
 struct Stream<P: Hooks> {
     root: u32,
     plugin: Option<Rc<P>>,
     state: StateSlot<P::State>,
-    /// Hooks that wait: the request's, the response's.
+    /// The hooks that wait: that of the request, that of the response.
     tasks: [Option<Box<Task>>; 2],
-    /// The request's hook was cancelled over its body, which must not slip out.
+    /// Whether the request's hook was cancelled before it had checked the body, so that the rest must not pass.
     is_request_blocked: bool,
 }
 
 impl<P: Hooks> Guest<P> {
     /// A module without contexts.
-    #[allow(clippy::new_without_default, reason = "only the attribute makes one, in a constant")]
+    #[allow(clippy::new_without_default, reason = "only a constant of the attribute needs it")]
     pub const fn new() -> Guest<P> {
         Guest {
             plugins: RefCell::new(Vec::new()),
@@ -73,7 +73,7 @@ impl<P: Hooks> Guest<P> {
         }
     }
 
-    /// `proxy_on_configure`: whether the configuration is accepted; if not, the log says why.
+    /// `proxy_on_configure`. Returns whether the configuration is accepted; if not, the log has the reason.
     pub fn configure(&self, root: u32, size: usize) -> bool {
         logging::start();
         context::enter(root, root);
@@ -95,21 +95,21 @@ impl<P: Hooks> Guest<P> {
 
     /// `proxy_on_delete`.
     pub fn delete(&self, id: u32) {
-        let gone = self.streams.borrow_mut().remove(id);
-        if gone.is_none() {
+        let removed = self.streams.borrow_mut().remove(id);
+        if removed.is_none() {
             self.plugins.borrow_mut().retain(|(known, _)| *known != id);
             self.background.borrow_mut().retain(|work| work.root != id);
             return;
         }
         if P::WAITS {
-            // Dropping what waits may let others go on; nothing is borrowed meanwhile.
-            drop(gone);
+            // Dropping a task may wake others; nothing is borrowed meanwhile.
+            drop(removed);
             context::enter(0, 0);
             self.run_ready();
         }
     }
 
-    /// Runs a hook that takes the request's state.
+    /// Runs a hook that takes the state of the request.
     pub fn with_state(
         &self,
         id: u32,
@@ -143,7 +143,7 @@ impl<P: Hooks> Guest<P> {
         action
     }
 
-    /// Runs a hook that takes no state; also those of root contexts.
+    /// Runs a hook that takes no state, also one of a root context.
     pub fn stateless(&self, id: u32, hook: &'static str, run: impl FnOnce(&P) -> Result<Flow>) -> u32 {
         let flow = match self.enter(id) {
             Some(plugin) => run(&plugin),
@@ -154,7 +154,7 @@ impl<P: Hooks> Guest<P> {
         action
     }
 
-    /// The plugin that serves a context, which the host has just called.
+    /// The plugin of the context that the host has just called, which becomes the active one.
     fn enter(&self, id: u32) -> Option<Rc<P>> {
         if let Some(stream) = self.streams.borrow().find(id) {
             context::enter(id, stream.root);
@@ -163,7 +163,7 @@ impl<P: Hooks> Guest<P> {
         if P::STATELESS
             && let [(root, plugin)] = &self.plugins.borrow()[..]
         {
-            // The manifest allows a host with one root context to leave out the creation of streams.
+            // The manifest permits a host with one root context not to create stream contexts.
             context::enter(id, *root);
             return Some(plugin.clone());
         }
@@ -171,7 +171,7 @@ impl<P: Hooks> Guest<P> {
         self.plugin(id)
     }
 
-    /// The plugin that a root context was configured as.
+    /// The plugin of a root context.
     fn plugin(&self, root: u32) -> Option<Rc<P>> {
         let plugins = self.plugins.borrow();
         let found = plugins.iter().find(|(known, _)| *known == root);
@@ -181,7 +181,7 @@ impl<P: Hooks> Guest<P> {
 
 const UNCONFIGURED: Error = Error::Malformed("a stream without a configured plugin");
 
-/// Tells the operator why the plugin does not run.
+/// Logs why the configuration is refused.
 #[cold]
 #[inline(never)]
 fn log_refused(error: &ConfigError) {
@@ -190,8 +190,8 @@ fn log_refused(error: &ConfigError) {
     host::log(LogLevel::Error, &line);
 }
 
-/// Does what a hook has said. What failed is answered with a 500: a request that could not be checked does not pass.
-/// A connection has no answers, and is closed.
+/// Applies the result of a hook. For an error, the client gets a 500, so that a request that could not be checked does
+/// not pass. For a reply or an error, a connection is closed.
 #[inline(always)]
 fn apply<P: Hooks>(hook: &str, flow: Result<Flow>) -> Action {
     match flow {
@@ -200,10 +200,10 @@ fn apply<P: Hooks>(hook: &str, flow: Result<Flow>) -> Action {
     }
 }
 
-/// The same where the message does not simply go on.
+/// As [`apply`], for every result but `Continue`.
 #[inline(never)]
 fn apply_other<P: Hooks>(hook: &str, flow: Result<Flow>) -> Action {
-    let answer = match flow {
+    let reply = match flow {
         Ok(Flow::Continue) => return Action::Continue,
         Ok(Flow::Pause) => return Action::Pause,
         Ok(Flow::Reply(reply)) => Some(reply),
@@ -212,8 +212,8 @@ fn apply_other<P: Hooks>(hook: &str, flow: Result<Flow>) -> Action {
             (!P::TCP).then(|| error_reply(&error, hook))
         }
     };
-    let done = match answer {
-        Some(answer) if !P::TCP => answer.send(),
+    let done = match reply {
+        Some(reply) if !P::TCP => reply.send(),
         _ => host::close_stream(Direction::Downstream).map_err(Error::host("proxy_close_stream")),
     };
     if let Err(error) = done {
@@ -222,19 +222,23 @@ fn apply_other<P: Hooks>(hook: &str, flow: Result<Flow>) -> Action {
     Action::Pause
 }
 
-/// What the client is told about an error; never its text.
+/// The reply for an error. It never contains the error's text.
 #[cold]
 fn error_reply(error: &Error, hook: &str) -> Reply {
     let is_clients = hook == "on_request";
     let (status, kind, detail) = match error {
-        Error::TooLarge(_) if is_clients => (413, "body_too_large", "The body is larger than what is taken here."),
-        Error::BadValue(_) if is_clients => (400, "bad_value", "A header or query parameter is not as it must be."),
+        Error::TooLarge(_) if is_clients => (413, "body_too_large", "The body is too large."),
+        Error::BadValue(_) if is_clients => (
+            400,
+            "bad_value",
+            "A header or query parameter has a value of the wrong type.",
+        ),
         _ => (500, "plugin_failed", "A plugin of the gateway failed."),
     };
     reply(status).details(kind).problem(kind, detail)
 }
 
-/// Tells the operator.
+/// Logs an error of a hook.
 #[cold]
 fn log_error(hook: &str, error: &Error) {
     let mut line = [hook, ": "].concat();

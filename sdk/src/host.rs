@@ -1,5 +1,4 @@
-//! The host that this build speaks to: the real one in a wasm module, the one in memory elsewhere. Both have the same
-//! functions, one for each host call.
+//! The host: `ffi` in a wasm module, `memory` in native builds. Both have the same functions, one for each host call.
 
 pub(crate) mod context;
 #[cfg(target_arch = "wasm32")]
@@ -10,7 +9,7 @@ pub(crate) mod context;
 mod ffi;
 #[cfg(all(test, not(target_arch = "wasm32")))]
 #[path = "host/ffi/heap.rs"]
-#[allow(unsafe_code, reason = "the allocator of modules, to be tested")]
+#[allow(unsafe_code, reason = "the modules' allocator, for its tests")]
 mod heap;
 pub(crate) mod id_table;
 #[cfg(not(target_arch = "wasm32"))]

@@ -1,4 +1,4 @@
-//! The HTTP message in hand: request, response, headers, body, the plugin's own reply, and what is read out of them.
+//! HTTP messages: request, response, headers, body, the plugin's own reply, and what is parsed from them.
 
 pub(crate) mod body;
 pub mod cookies;

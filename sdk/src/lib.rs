@@ -1,6 +1,6 @@
-//! Write Lockgate plugins in Rust.
+//! The SDK for Lockgate plugins in Rust.
 //!
-//! A plugin is a type with a configuration and the hooks it wants:
+//! A plugin is a type with a configuration and hooks:
 //!
 //! ```
 //! use lockgate_sdk::prelude::*;
@@ -24,18 +24,18 @@
 //! # fn main() {}
 //! ```
 //!
-//! It is built as a `cdylib` for `wasm32-wasip1` and runs in Lockgate, in Envoy, and wherever proxy-wasm 0.2.1 is
-//! spoken. Only what a plugin implements is exported: a host never calls a hook that is not there.
+//! The crate type is `cdylib`, the target `wasm32-wasip1`. The module runs in Lockgate, in Envoy, and in every other
+//! host of proxy-wasm 0.2.1. It exports only the hooks that the plugin implements, so that a host calls no others.
 //!
-//! Every call to the host returns a `Result`; nothing here panics over what a host answers. A hook that returns an
-//! error is answered with a 500, and the log says why. What Lockgate has beyond the standard ([`counter`], [`cache`])
-//! is an [`Error::Unsupported`] elsewhere.
+//! Every call to the host returns a `Result`; the SDK panics on no status of a host. When a hook returns an error, the
+//! client gets a 500 and the log the reason. Functions that only Lockgate has ([`counter`], [`cache`]) return
+//! [`Error::Unsupported`] in other hosts.
 //!
-//! The SDK speaks the ABI itself, in one small module, rather than through the `proxy-wasm` crate: that crate exports
-//! every callback there is, which hosts then call for each request, and panics over statuses that it does not expect.
-//! Its numbers are what the tests here compare with.
+//! The SDK declares the ABI itself, in the module `host`, instead of using the `proxy-wasm` crate. That crate exports
+//! every callback, which a host then calls for each request, and panics on unexpected statuses. Tests compare the SDK's
+//! numbers with those of that crate.
 
-// The macros name this crate from outside, and its own tests and examples use them.
+// The macros name this crate by its external name; the crate's own tests and examples use them, too.
 extern crate self as lockgate_sdk;
 
 mod abi;
@@ -77,7 +77,7 @@ pub use services::clock::{now, random};
 pub use services::queue::Queue;
 pub use services::{cache, counter, foreign, metrics, property, shared};
 
-/// What most plugins use.
+/// The names that most plugins use.
 pub mod prelude {
     pub use crate::{
         Config, ConfigError, Error, Flow, NoConfig, Plugin, Reply, Request, Response, Result, log, plugin, reply,

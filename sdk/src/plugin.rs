@@ -1,4 +1,4 @@
-//! [`Plugin`]: what a plugin is, and [`Flow`]: what its hooks say.
+//! [`Plugin`]: the trait of plugins, and [`Flow`]: the result of their hooks.
 
 pub mod manifest;
 pub(crate) mod tcp;
@@ -7,23 +7,23 @@ use crate::config::Config;
 use crate::error::{ConfigError, Error};
 use crate::http::reply::Reply;
 
-/// What happens to a request or response after a hook.
+/// The result of a hook: how the request or response goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Flow {
-    /// It goes on to the next plugin.
+    /// The message goes on to the next plugin.
     Continue,
-    /// It waits: in a body hook for the rest of the body; in others for what a foreign function has begun, as
-    /// [`cache::serve`](crate::cache::serve).
+    /// The message waits: in a body hook for the rest of the body, in others for the completion of a foreign function
+    /// such as [`cache::serve`](crate::cache::serve).
     Pause,
-    /// It ends here, with this answer.
+    /// The client gets this reply, and the message ends here.
     Reply(Reply),
 }
 
-/// What a hook may return: nothing, a [`Flow`], a [`Reply`], or a `Result` of one of them. An error is logged and
-/// answered with a 500, so that nothing passes that could not be checked.
+/// The types that a hook may return: nothing, a [`Flow`], a [`Reply`], or a `Result` of one of them. An error is
+/// logged, and the client gets a 500, so that a message that could not be checked does not pass.
 pub trait IntoFlow {
-    /// As the hook's verdict.
+    /// Converts into the result of the hook.
     fn into_flow(self) -> Result<Flow, Error>;
 }
 
@@ -57,44 +57,44 @@ impl From<Reply> for Flow {
     }
 }
 
-/// A plugin: one value per configuration and worker, shared by all requests that pass it.
+/// A plugin for HTTP: one value for each configuration and worker, shared by all requests.
 ///
-/// The implementation stands under [`#[plugin]`](macro@crate::plugin). Besides `new` it has the **hooks** that the
-/// plugin wants; one that is not written is not exported, and the host never calls it. `Config` and `State` may be
-/// left out; they are then [`NoConfig`] and `()`. The hooks, with all that they may take; what a hook does not need is
-/// left out of its parameters:
+/// The implementation has the attribute [`#[plugin]`](macro@crate::plugin). Besides `new` it has **hooks**. The module
+/// exports only the hooks that it has, and the host calls no others. `Config` and `State` may be omitted; they default
+/// to [`NoConfig`](crate::NoConfig) and `()`.
 ///
-/// | hook | takes, behind `&self` | is called |
+/// The hooks with all their parameters, in order. A hook may omit any of them:
+///
+/// | hook | parameters after `&self` | called |
 /// |---|---|---|
-/// | `on_request` (may be `async`) | `request: &mut Request, body: &mut Body, state: &mut State` | when the headers of a request have come |
-/// | `on_request_body` | `chunk: &mut Chunk, state: &mut State` | with each part of its body |
-/// | `on_request_trailers` | `request: &mut Request, state: &mut State` | when its trailers have come |
-/// | `on_response` (may be `async`) | `response: &mut Response, body: &mut Body, state: &mut State` | when the headers of the response have come |
-/// | `on_response_body` | `chunk: &mut Chunk, state: &mut State` | with each part of its body |
-/// | `on_response_trailers` | `response: &mut Response, state: &mut State` | when its trailers have come |
-/// | `on_log` | `request: &Request, response: &Response, state: &mut State` | when the exchange is over, however it ended |
-/// | `on_tick` (may be `async`) | | when the period of [`tick_every`](crate::tick_every) has passed |
-/// | `on_queue` | `queue: Queue` | when something lies in a queue that [`Queue::register`](crate::Queue::register) has made |
+/// | `on_request` (may be `async`) | `request: &mut Request, body: &mut Body, state: &mut State` | with the headers of the request |
+/// | `on_request_body` | `chunk: &mut Chunk, state: &mut State` | with each chunk of its body |
+/// | `on_request_trailers` | `request: &mut Request, state: &mut State` | with its trailers |
+/// | `on_response` (may be `async`) | `response: &mut Response, body: &mut Body, state: &mut State` | with the headers of the response |
+/// | `on_response_body` | `chunk: &mut Chunk, state: &mut State` | with each chunk of its body |
+/// | `on_response_trailers` | `response: &mut Response, state: &mut State` | with its trailers |
+/// | `on_log` | `request: &Request, response: &Response, state: &mut State` | at the end of the exchange, however it ended |
+/// | `on_tick` (may be `async`) | | in the interval of [`tick_every`](crate::tick_every) |
+/// | `on_queue` | `queue: Queue` | when a queue of [`Queue::register`](crate::Queue::register) has a message |
 ///
 /// A hook returns nothing, a [`Flow`], a [`Reply`], or a [`Result`](crate::Result) of one of them.
 ///
-/// **Hooks that wait** are `async`: they may await callouts, timers, the body and each other's work, and the request
-/// (or response) waits with them. They are cancelled, which is to say dropped at the point where they wait, when the
-/// stream ends or is answered from elsewhere. `body: &mut Body` is only for them; see [`Body`](crate::Body). Hooks that
-/// do not wait cost nothing of this.
+/// **Hooks that wait** are `async`. They may await callouts, timers and the body; the request or response waits
+/// meanwhile. When the stream ends or gets another response, they are cancelled: the future is dropped. `body: &mut
+/// Body` is for them only; see [`Body`](crate::Body). A hook that is not `async` is a plain function call.
 ///
-/// **State** is made once for each request, by `Default`, and lent to its hooks one at a time: a response whose state
-/// a request hook still holds (while it streams a body) waits for it.
+/// **State** is created for each request, by `Default`. One hook at a time has it: while a request hook still uses it,
+/// for example to stream a body, the hooks of the response wait.
 pub trait Plugin: Sized + 'static {
     /// The configuration, read from JSON; see [`config`](crate::config).
     type Config: Config + 'static;
 
-    /// What is kept for one request, from its first hook to its last.
+    /// The state of one request, from its first hook to its last.
     type State: Default + 'static;
 
-    /// Makes the plugin of its configuration.
+    /// Creates the plugin from its configuration.
     ///
     /// # Errors
-    /// A configuration that cannot work is refused here; the host goes on with the one before.
+    /// If the configuration is invalid. The host then continues with the previous one.
     fn new(config: Self::Config) -> Result<Self, ConfigError>;
 }

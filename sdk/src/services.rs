@@ -1,5 +1,5 @@
-//! What a host offers beside the message in hand: its clock, properties, shared data, queues, metrics, the log, and foreign
-//! functions, Lockgate's own among them.
+//! The services of the host beside the HTTP message: clock, properties, shared data, queues, metrics, the log, and
+//! foreign functions.
 
 pub mod cache;
 pub(crate) mod clock;

@@ -1,4 +1,4 @@
-//! Native tests of plugins: a gateway in memory that sends requests through one plugin's hooks.
+//! Native tests of plugins: a gateway in memory that sends requests through the hooks of one plugin.
 //!
 //! ```
 //! use lockgate_sdk::prelude::*;
@@ -28,16 +28,16 @@
 //! # }
 //! ```
 //!
-//! One thread has one gateway at a time. Its clock stands still until [`Gateway::advance`]; its chance repeats itself.
-//! Limits and other plugins are not imitated.
+//! A thread has one gateway at a time. Its clock stands still until [`Gateway::advance`], and its random numbers are
+//! the same in each run. Limits and other plugins are not simulated.
 
 mod bodies;
 mod callouts;
 mod connection;
 mod exchange;
-mod pending;
 mod request;
 mod response;
+mod schedule;
 mod stream_reply;
 mod streams;
 
@@ -59,11 +59,10 @@ pub use request::RequestBuilder;
 pub use response::{CalloutRequest, ScriptedResponse, grpc_error, grpc_response, no_response, response};
 pub use stream_reply::{StreamEvent, StreamReply, stream_reply};
 
-use pending::Due;
+use schedule::Scheduled;
 use streams::StreamScript;
 
-/// Every status that a host can answer a call with in place of `OK`, for [`fail`]; the last one stands for those that are not
-/// known.
+/// All statuses with which a host call can fail, for [`fail`]. The last one represents the unknown ones.
 pub const STATUSES: [Status; 10] = [
     Status::NotFound,
     Status::BadArgument,
@@ -84,17 +83,17 @@ pub struct Gateway<P: Hooks> {
     guest: Guest<P>,
     upstreams: RefCell<BTreeMap<String, Upstream>>,
     streams: RefCell<BTreeMap<String, StreamScript>>,
-    /// Answers that wait for their time, with the callout's id.
-    due: RefCell<Vec<(u64, u32, Due)>>,
+    /// The scheduled responses: the time in nanoseconds, the callout's id, and the response.
+    scheduled: RefCell<Vec<(u64, u32, Scheduled)>>,
 }
 
 type Upstream = Box<dyn FnMut(&CalloutRequest) -> ScriptedResponse>;
 
 impl<P: Hooks> Gateway<P> {
-    /// Configures the plugin in a fresh host.
+    /// A new gateway whose plugin has this configuration.
     ///
     /// # Errors
-    /// What the plugin has logged when it refuses the configuration.
+    /// The log lines, if the plugin refuses the configuration.
     pub fn configured(config: &str) -> Result<Gateway<P>, String> {
         let gateway = Gateway::fresh(config);
         let accepted = gateway.guest.configure(ROOT, config.len());
@@ -117,7 +116,7 @@ impl<P: Hooks> Gateway<P> {
             guest: Guest::new(),
             upstreams: RefCell::default(),
             streams: RefCell::default(),
-            due: RefCell::default(),
+            scheduled: RefCell::default(),
         };
         gateway.guest.create(ROOT, 0);
         gateway
@@ -128,10 +127,10 @@ impl<P: Hooks> Gateway<P> {
         if accepted { Ok(self) } else { Err(log().join("\n")) }
     }
 
-    /// Configures the plugin anew, as a reload does in hosts that keep the module.
+    /// Configures the plugin again, as a reload does in hosts that keep the VM.
     ///
     /// # Errors
-    /// What has been logged so far, when the plugin refuses the configuration.
+    /// All log lines so far, if the plugin refuses the configuration.
     pub fn reconfigure(&self, config: &str) -> Result<(), String> {
         memory::with(|memory| {
             memory.configuration = config.as_bytes().to_vec();
@@ -142,29 +141,29 @@ impl<P: Hooks> Gateway<P> {
         if accepted { Ok(()) } else { Err(log().join("\n")) }
     }
 
-    /// StreamReply what an upstream answers to callouts. Those to an upstream without a script wait for
+    /// Defines how an upstream responds to callouts. Callouts to other upstreams wait for
     /// [`Exchange::respond_to_callout`].
     pub fn upstream(self, name: &str, script: impl FnMut(&CalloutRequest) -> ScriptedResponse + 'static) -> Self {
         self.upstreams.borrow_mut().insert(name.to_owned(), Box::new(script));
         self
     }
 
-    /// Begins a `GET`.
+    /// A `GET` request.
     pub fn get(&self, path: &str) -> RequestBuilder<'_, P> {
         self.request("GET", path)
     }
 
-    /// Begins a `POST` with a body.
+    /// A `POST` request with a body.
     pub fn post(&self, path: &str, body: &str) -> RequestBuilder<'_, P> {
         self.request("POST", path).body(body)
     }
 
-    /// Begins a request, from the client 192.0.2.1 to `http://example.com`.
+    /// A request from the client 192.0.2.1 to `http://example.com`.
     pub fn request(&self, method: &str, path: &str) -> RequestBuilder<'_, P> {
         RequestBuilder::new(self, method, path)
     }
 
-    /// Lets one period of the plugin's ticks pass at once, and runs the tick.
+    /// Advances the clock by one tick period, and runs the tick.
     pub fn tick(&self) {
         memory::with(|memory| memory.nanoseconds += u64::from(memory.tick) * 1_000_000);
         self.enter(ROOT);
@@ -172,7 +171,7 @@ impl<P: Hooks> Gateway<P> {
         self.settle();
     }
 
-    /// Lets time pass: ticks, timers, answers and timeouts come when they are due.
+    /// Advances the clock. Ticks, timers, responses and timeouts happen when they are due.
     pub fn advance(&self, duration: Duration) {
         let until = memory::with(|memory| memory.nanoseconds) + u64::try_from(duration.as_nanos()).unwrap_or(0);
         loop {
@@ -180,8 +179,8 @@ impl<P: Hooks> Gateway<P> {
                 let tick = (memory.tick != 0).then_some(memory.next_tick);
                 (tick, memory.nanoseconds)
             });
-            let answer = self.due.borrow().iter().map(|(due, _, _)| *due).min();
-            let next = tick.into_iter().chain(answer).min().filter(|next| *next <= until);
+            let response = self.scheduled.borrow().iter().map(|(due, _, _)| *due).min();
+            let next = tick.into_iter().chain(response).min().filter(|next| *next <= until);
             let Some(next) = next else { break };
             memory::with(|memory| {
                 memory.nanoseconds = next.max(now);
@@ -203,7 +202,7 @@ impl<P: Hooks> Gateway<P> {
         memory::with(|memory| memory.effective = context);
     }
 
-    /// Brings everything as far as it goes: answers to callouts, what plugins have let go, bodies.
+    /// Delivers everything that is due: responses to callouts, resumed messages, bodies, queue messages.
     fn settle(&self) {
         loop {
             let has_progressed = self.deliver_responses()
@@ -217,7 +216,7 @@ impl<P: Hooks> Gateway<P> {
         }
     }
 
-    /// Tells the plugin of messages in its queues, once for each.
+    /// Calls `on_queue` for a queue with a message. Returns whether the hook has removed one.
     fn deliver_queue_messages(&self) -> bool {
         if !P::NAMES.contains(&"on_queue") {
             return false;
@@ -231,22 +230,22 @@ impl<P: Hooks> Gateway<P> {
     }
 }
 
-/// Gives the host a function of its own, like `lockgate.counter`.
+/// Defines a foreign function of the host, like `lockgate.counter`.
 pub fn define_foreign_function(name: &str, function: impl FnMut(&[u8]) -> Result<Vec<u8>, Status> + 'static) {
     memory::with(|memory| memory.foreign.insert(name.to_owned(), Box::new(function)));
 }
 
-/// Has a call, by its name in the ABI, answer with a status from now on.
+/// Makes a host call, by its name in the ABI, fail with this status from now on.
 pub fn fail(call: &'static str, status: Status) {
     memory::with(|memory| memory.faults.insert(call, status));
 }
 
-/// Has all calls work again.
+/// Makes all host calls succeed again, after [`fail`].
 pub fn clear_failures() {
     memory::with(|memory| memory.faults.clear());
 }
 
-/// What has been logged so far, as `LEVEL message`.
+/// All log lines so far, as `LEVEL message`.
 pub fn log() -> Vec<String> {
     memory::with(|memory| {
         let name = |level: &LogLevel| format!("{level:?}").to_uppercase();
@@ -258,7 +257,7 @@ pub fn log() -> Vec<String> {
     })
 }
 
-/// The value of a metric.
+/// The value of a metric; `None` if it is not defined.
 pub fn metric(name: &str) -> Option<u64> {
     memory::with(|memory| {
         let found = memory.metrics.iter().find(|(_, known, _)| known == name);

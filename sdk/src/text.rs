@@ -3,12 +3,12 @@
 
 use std::borrow::Cow;
 
-/// Text from a host: UTF-8, or as near as it gets.
+/// The text of these bytes. Invalid UTF-8 is replaced by U+FFFD.
 pub(crate) fn lossy(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| replace_invalid(error.as_bytes()))
 }
 
-/// The same of bytes that are somebody else's.
+/// As [`lossy`], of borrowed bytes.
 pub(crate) fn lossy_str(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
@@ -16,7 +16,7 @@ pub(crate) fn lossy_str(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// As `String::from_utf8_lossy`, in a tenth of its code: nobody waits for it.
+/// As `String::from_utf8_lossy`, with a tenth of its code. Its speed does not matter: valid UTF-8 never comes here.
 #[cold]
 #[inline(never)]
 fn replace_invalid(mut bytes: &[u8]) -> String {

@@ -1,4 +1,4 @@
-//! `#[derive(Config)]`: what it reads, what it refuses and how, and the schema that it makes.
+//! `#[derive(Config)]`: the values that it reads and refuses, its error messages, and its schema.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use lockgate_sdk::config::Duration;
 use lockgate_sdk::config::{self, Config, Json, Size, Text, Untyped};
 use serde_json::{Value, json};
 
-/// StreamReply who may come.
+/// Says who may come.
 #[derive(Debug, Config)]
 struct Gate {
     /// How many,
@@ -108,7 +108,7 @@ struct Pair<T> {
     right: Option<Box<T>>,
 }
 
-/// What serde would read, too.
+/// A type that also implements `Deserialize`.
 #[derive(Debug, Config, serde::Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE", deny_unknown_fields)]
 struct Both {
@@ -170,7 +170,7 @@ fn a_full_configuration_is_read() {
 }
 
 #[test]
-fn what_is_left_out_has_its_default() {
+fn an_omitted_member_has_its_default() {
     let gate: Gate = config::parse(r#"{ "limit": 3, "type": null }"#).expect("a good configuration");
     assert_eq!((gate.window.milliseconds(), gate.action), (60_000, Action::TurnAway));
     assert_eq!(
@@ -216,8 +216,8 @@ fn enums_are_read_in_all_their_shapes() {
 }
 
 #[test]
-fn a_mistake_is_told_with_pointer_finding_expectation_and_nearest_name() {
-    for (text, told) in [
+fn an_error_has_its_pointer_the_value_found_the_expectation_and_a_suggestion() {
+    for (text, message) in [
         ("{}", "the key \"limit\" is missing"),
         ("7", "found 7, expected an object"),
         (
@@ -290,14 +290,14 @@ fn a_mistake_is_told_with_pointer_finding_expectation_and_nearest_name() {
             r#"{ "limit": 3, "slug": "a--b" }"#,
             "at /slug: found \"a--b\", expected a text that matches ^[a-z]+(-[a-z]+)*$",
         ),
-        (r#"{ "limit": 3, "limit": 4 }"#, "at /limit: it is there twice"),
+        (r#"{ "limit": 3, "limit": 4 }"#, "at /limit: the key is there twice"),
         (
             r#"{ "limit": 3, }"#,
-            "it is not JSON: line 1, column 15: found \"}\", expected a name in quotes",
+            "invalid JSON: line 1, column 15: found \"}\", expected a key in quotes",
         ),
     ] {
         assert!(
-            refused::<Gate>(text).contains(told),
+            refused::<Gate>(text).contains(message),
             "{text}: {}",
             refused::<Gate>(text)
         );
@@ -321,22 +321,22 @@ fn a_mistake_is_told_with_pointer_finding_expectation_and_nearest_name() {
 }
 
 #[test]
-fn a_secret_is_in_no_message() {
+fn messages_never_contain_a_secret() {
     for text in [
         r#"{ "limit": 1, "token": "HUNTER2" }"#,
         r#"{ "limit": 1, "token": 4711 }"#,
     ] {
-        let told = refused::<Gate>(text);
-        assert!(told.starts_with("at /token: found a secret"), "{told}");
-        assert!(!told.contains("HUNTER2") && !told.contains("4711"), "{told}");
+        let message = refused::<Gate>(text);
+        assert!(message.starts_with("at /token: found a secret"), "{message}");
+        assert!(!message.contains("HUNTER2") && !message.contains("4711"), "{message}");
     }
 }
 
 #[test]
-fn the_schema_says_all_that_the_reader_obeys() {
+fn the_schema_has_every_constraint_of_the_reader() {
     let schema = schema::<Gate>();
     assert_eq!(schema["type"], "object");
-    assert_eq!(schema["description"], "StreamReply who may come.");
+    assert_eq!(schema["description"], "Says who may come.");
     assert_eq!(schema["additionalProperties"], false);
     assert_eq!(schema["required"], json!(["limit"]));
     let of = |name: &str| schema["properties"][name].clone();

@@ -1,4 +1,4 @@
-//! gRPC calls, natively: what is asked, what comes back, and what goes wrong.
+//! Native tests of gRPC calls: requests, responses and errors.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use lockgate_sdk::prelude::*;
 use lockgate_sdk::testing::{self, Gateway, grpc_error, grpc_response, no_response, response};
 use lockgate_sdk::{GrpcStatus, Upstream};
 
-/// Asks whether the user may.
+/// Asks a service whether the user is permitted.
 struct Asks {
     authz: Upstream,
 }
@@ -39,7 +39,7 @@ fn gateway() -> Gateway<Asks> {
 }
 
 #[test]
-fn a_call_is_sent_as_it_was_built_and_its_message_comes_back() {
+fn a_call_is_sent_as_built_and_returns_its_message() {
     let gateway = gateway().upstream("authz", |asked| {
         assert_eq!((asked.method(), asked.path()), ("POST", "/authz.v1.Authz/Check"));
         assert_eq!(asked.header("x-tenant"), Some("acme"));
@@ -50,15 +50,15 @@ fn a_call_is_sent_as_it_was_built_and_its_message_comes_back() {
 }
 
 #[test]
-fn a_status_is_an_error_that_can_be_told_apart() {
+fn each_status_is_a_distinct_error() {
     let gateway = gateway().upstream("authz", |_| grpc_error(GrpcStatus::PERMISSION_DENIED, "not you"));
     let exchange = gateway.get("/").send();
     assert_eq!(exchange.status(), Some(403));
 }
 
 #[test]
-fn what_is_no_answer_has_a_status_too() {
-    for (script, told) in [
+fn a_missing_response_has_a_status_too() {
+    for (script, expected) in [
         (no_response(), "status 14: unavailable"),
         (response(503), "status 14: unavailable"),
         (response(404), "status 12: HTTP status 404"),
@@ -72,7 +72,7 @@ fn what_is_no_answer_has_a_status_too() {
         gateway.advance(Duration::from_millis(300));
         assert_eq!(exchange.status(), Some(500));
         assert!(
-            testing::log().iter().any(|line| line.contains(told)),
+            testing::log().iter().any(|line| line.contains(expected)),
             "{:?}",
             testing::log()
         );

@@ -1,4 +1,4 @@
-//! gRPC streams, natively: what is said and heard on them, how they end, and what goes wrong.
+//! Native tests of gRPC streams: messages, their end, and errors.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use lockgate_sdk::prelude::*;
 use lockgate_sdk::testing::{self, Gateway, STATUSES, StreamEvent, stream_reply};
 use lockgate_sdk::{Body, GrpcStatus, Status, Upstream, join, sleep, timeout};
 
-/// Talks as the path says.
+/// Opens a stream as the path says.
 struct Talks(Upstream);
 
 #[plugin]
@@ -62,7 +62,7 @@ impl Plugin for Talks {
         request.set_header("x-all", all.join(&b"+"[..]))?;
         request.set_header("x-metadata", chat.metadata().first("x-begins").unwrap_or("none"))?;
         request.set_header("x-trailers", chat.trailers().first("x-ends").unwrap_or("none"))?;
-        // Over is over, however often one asks.
+        // After the end, each call returns the same.
         assert_eq!(chat.recv().await, Ok(None));
         let refused = chat.send(b"more");
         assert!(matches!(
@@ -79,7 +79,8 @@ impl Plugin for Talks {
 
 type Seen = Rc<RefCell<Vec<String>>>;
 
-/// A gateway whose upstream notes what it hears, answers `all` with two messages and any other with itself, in capitals.
+/// A gateway whose upstream records its events. It replies to the message `all` with several messages, and to any other
+/// with the same text in capitals.
 fn gateway() -> (Gateway<Talks>, Seen) {
     let seen = Seen::default();
     let noted = seen.clone();
@@ -105,7 +106,7 @@ fn gateway() -> (Gateway<Talks>, Seen) {
 }
 
 #[test]
-fn several_messages_come_and_their_metadata_and_the_end() {
+fn several_messages_arrive_with_metadata_and_the_end() {
     let (gateway, seen) = gateway();
     let exchange = gateway.get("/list").send();
     assert_eq!(
@@ -120,7 +121,7 @@ fn several_messages_come_and_their_metadata_and_the_end() {
 }
 
 #[test]
-fn both_sides_talk_in_turn_and_each_says_when_it_is_done() {
+fn both_sides_send_in_turn_and_end_their_direction() {
     let (gateway, seen) = gateway();
     let exchange = gateway.get("/talk").send();
     assert_eq!(
@@ -133,7 +134,7 @@ fn both_sides_talk_in_turn_and_each_says_when_it_is_done() {
 }
 
 #[test]
-fn a_body_goes_into_a_stream_piece_by_piece() {
+fn a_body_is_sent_on_a_stream_chunk_by_chunk() {
     let (gateway, _) = gateway();
     let exchange = gateway.request("POST", "/parts").body("some").body("body").send();
     assert_eq!(
@@ -163,7 +164,7 @@ fn two_streams_are_read_at_once() {
 }
 
 #[test]
-fn a_wait_that_is_given_up_loses_no_message() {
+fn a_cancelled_recv_loses_no_message() {
     let (gateway, _) = gateway();
     let exchange = gateway.get("/patience").send();
     gateway.advance(Duration::from_millis(100));
@@ -191,19 +192,19 @@ fn a_stream_that_is_dropped_or_whose_request_ends_is_cancelled() {
 }
 
 #[test]
-fn another_status_than_ok_is_an_error_behind_the_messages() {
+fn another_status_than_ok_is_an_error_after_the_messages() {
     let gateway = Gateway::<Talks>::configured("").expect("nothing is to be configured");
     let gateway = gateway.grpc_stream("talk", |_, heard| match heard {
         StreamEvent::Message(_) => stream_reply().message("a").fail(GrpcStatus::ABORTED, "enough"),
         _ => stream_reply(),
     });
     assert_eq!(gateway.get("/list").send().status(), Some(500));
-    let told = "a gRPC call was answered with the status 10: enough";
-    assert!(testing::log()[0].contains(told), "{:?}", testing::log());
+    let expected = "a gRPC call ended with the status 10: enough";
+    assert!(testing::log()[0].contains(expected), "{:?}", testing::log());
 }
 
 #[test]
-fn more_than_is_kept_unread_ends_the_stream() {
+fn too_many_unread_bytes_end_the_stream() {
     let heard = Seen::default();
     let noted = heard.clone();
     let gateway = Gateway::<Talks>::configured("").expect("nothing is to be configured");
@@ -221,11 +222,11 @@ fn more_than_is_kept_unread_ends_the_stream() {
     let exchange = gateway.get("/late").send();
     gateway.advance(Duration::from_millis(10));
     assert_eq!(exchange.status(), Some(500));
-    assert!(logged("the status 8: too much has come"), "{:?}", testing::log());
+    assert!(logged("the status 8: too many bytes"), "{:?}", testing::log());
     assert_eq!(
         heard.borrow().last().map(String::as_str),
         Some("true"),
-        "the upstream is told"
+        "the upstream gets the cancellation"
     );
 }
 
@@ -236,13 +237,13 @@ fn logged(call: &str) -> bool {
 }
 
 #[test]
-fn every_call_fails_with_its_name_whatever_the_host_answers() {
+fn every_call_fails_with_its_name_whatever_the_status() {
     let absent = [Status::NotFound];
     for (path, call, fine) in [
         ("/list", "proxy_grpc_stream", &[][..]),
         ("/list", "proxy_grpc_send", &[]),
         ("/talk", "proxy_grpc_close", &[]),
-        // What is not there is empty.
+        // A missing message is empty.
         ("/list", "proxy_get_buffer_bytes", &absent),
         ("/list", "proxy_get_header_map_pairs", &absent),
     ] {
@@ -271,7 +272,7 @@ fn every_call_fails_with_its_name_whatever_the_host_answers() {
 }
 
 #[test]
-fn a_stream_that_cannot_be_cancelled_or_whose_end_is_not_explained_ends_well() {
+fn a_stream_without_cancellation_or_reason_still_ends() {
     for status in STATUSES {
         let (gateway, _) = gateway();
         testing::fail("proxy_grpc_cancel", status);

@@ -1,4 +1,4 @@
-//! What the guide offers, each thing in a plugin of a few lines as a reader would write it, and that it does what it says.
+//! The features of the guide, each in a plugin of a few lines, as a reader would write it.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use lockgate_sdk::property::{Property, REQUEST_TIME};
 use lockgate_sdk::testing::{self, Gateway, response};
 use lockgate_sdk::{Body, Chunk, Upstream, join_all, shared, sleep, spawn, tick_every};
 
-/// Headers with all values, as other types; query and cookies.
+/// Reads headers with all values and as other types, the query and cookies.
 struct Reads;
 
 #[plugin]
@@ -54,7 +54,7 @@ fn headers_have_all_values_and_types_and_so_have_queries_and_cookies() {
 }
 
 #[test]
-fn a_value_of_another_type_is_the_clients_mistake_in_a_request_and_nobodys_else() {
+fn a_value_of_another_type_is_a_400_in_on_request_and_a_500_elsewhere() {
     let gateway = Gateway::<Reads>::configured("").expect("nothing is to be configured");
     for sending in [gateway.get("/").header("x-limit", "many"), gateway.get("/?page=-1")] {
         let exchange = sending.send();
@@ -62,14 +62,14 @@ fn a_value_of_another_type_is_the_clients_mistake_in_a_request_and_nobodys_else(
         let body = exchange.reply_body().unwrap_or_default();
         assert!(body.contains("bad_value") && !body.contains("many"), "{body}");
     }
-    let told = "ERROR on_request: x-limit has a value that is not as it must be";
-    assert_eq!(testing::log()[0], told);
+    let expected = "ERROR on_request: x-limit has a value of the wrong type";
+    assert_eq!(testing::log()[0], expected);
     let exchange = gateway.get("/").send();
     exchange.respond(200, &[("x-length", "long")]);
     assert_eq!(exchange.status(), Some(500), "an upstream's mistake is no client's");
 }
 
-/// Pieces of a body changed, inserted, dropped.
+/// Changes, inserts and removes chunks of a body.
 struct Pieces;
 
 #[plugin]
@@ -98,7 +98,7 @@ impl Plugin for Pieces {
 }
 
 #[test]
-fn pieces_of_a_body_are_changed_inserted_and_dropped() {
+fn chunks_of_a_body_are_changed_inserted_and_removed() {
     let gateway = Gateway::<Pieces>::configured("").expect("nothing is to be configured");
     let pieces = ["as it is,", "drop", "shout", "more"];
     let sending = pieces
@@ -110,7 +110,7 @@ fn pieces_of_a_body_are_changed_inserted_and_dropped() {
     assert!(body.starts_with("<text>"), "{body}");
 }
 
-/// Properties of their types, metrics with labels, shared data, state of a request.
+/// Uses typed properties, metrics with labels, shared data, and the state of a request.
 struct Counts {
     seen: Counter,
     open: Gauge,
@@ -123,7 +123,7 @@ const QUOTA: Property<u64> = Property::new("quota");
 
 #[plugin]
 impl Plugin for Counts {
-    /// What is borrowed lives as long as its request.
+    /// The state lives as long as its request.
     type State = BTreeMap<String, String>;
 
     fn new(_: NoConfig) -> Result<Self, ConfigError> {
@@ -165,7 +165,7 @@ impl Plugin for Counts {
 }
 
 #[test]
-fn properties_metrics_shared_data_and_state_are_what_they_say() {
+fn properties_metrics_shared_data_and_state_work_together() {
     let gateway = Gateway::<Counts>::configured("").expect("nothing is to be configured");
     drop(gateway.post("/", "body").send());
     let exchange = gateway.get("/").send();
@@ -185,7 +185,7 @@ fn properties_metrics_shared_data_and_state_are_what_they_say() {
     }
 }
 
-/// Ticks, several timers, several callouts at once, work in the background.
+/// Uses ticks, several timers, several callouts at once, and a background task.
 struct Waits {
     ticks: Cell<u32>,
     side: Upstream,
@@ -225,7 +225,7 @@ impl Plugin for Waits {
 }
 
 #[test]
-fn ticks_timers_callouts_and_what_goes_on_behind_them_come_when_they_are_due() {
+fn ticks_timers_and_callouts_happen_when_they_are_due() {
     let gateway = Gateway::<Waits>::configured("").expect("nothing is to be configured");
     let gateway = gateway.upstream("side", |asked| response(200).text(asked.path()));
     let exchange = gateway.get("/").send();

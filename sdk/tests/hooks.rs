@@ -1,4 +1,4 @@
-//! What the SDK promises to a plugin's hooks, on the host in memory.
+//! Hooks that do not wait for the body, on the host in memory.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use lockgate_sdk::prelude::*;
 use lockgate_sdk::testing::{self, Gateway};
 use lockgate_sdk::{Status, Upstream, tick_every};
 
-/// Asks another service before it lets a request pass.
+/// Calls another service before it lets a request pass.
 struct Ask {
     upstream: Upstream,
     ticks: Counter,
@@ -74,7 +74,7 @@ fn gateway() -> Gateway<Ask> {
 }
 
 #[test]
-fn a_request_waits_for_its_callout_and_goes_on_with_the_answer() {
+fn a_request_waits_for_its_callout_and_continues_with_the_response() {
     let gateway = gateway();
     let exchange = gateway.get("/").send();
     assert!(exchange.is_paused());
@@ -103,7 +103,7 @@ fn a_callout_may_follow_another() {
 }
 
 #[test]
-fn the_answer_may_end_the_request_and_no_answer_is_told_from_one() {
+fn a_response_may_end_the_request_and_a_missing_one_is_distinct() {
     for (status, expected, details) in [(Some(401), 403, ""), (None, 503, "no_check")] {
         let gateway = gateway();
         let exchange = gateway.get("/").send();
@@ -115,7 +115,7 @@ fn the_answer_may_end_the_request_and_no_answer_is_told_from_one() {
 }
 
 #[test]
-fn an_answer_for_nobody_is_dropped() {
+fn a_response_without_a_waiting_future_is_ignored() {
     let gateway = gateway();
     let gone = gateway.get("/").send();
     drop(gone);
@@ -132,12 +132,12 @@ fn a_callout_to_an_unknown_upstream_is_an_error_and_the_request_does_not_pass() 
     let exchange = gateway.get("/").send();
     assert!(exchange.is_paused());
     assert_eq!(exchange.status(), Some(500));
-    let expected = "ERROR on_request: proxy_http_call answered BAD_ARGUMENT".to_owned();
+    let expected = "ERROR on_request: proxy_http_call returned BAD_ARGUMENT".to_owned();
     assert!(testing::log().contains(&expected), "{:?}", testing::log());
 }
 
 #[test]
-fn a_request_keeps_the_configuration_that_it_began_with() {
+fn a_request_ends_with_the_configuration_it_started_with() {
     let gateway = gateway();
     let before = gateway.get("/").send();
     gateway
@@ -150,7 +150,7 @@ fn a_request_keeps_the_configuration_that_it_began_with() {
 }
 
 #[test]
-fn a_refused_configuration_leaves_the_one_before() {
+fn after_a_refused_configuration_the_previous_one_stays_active() {
     let gateway = gateway();
     gateway.reconfigure("{}").expect_err("no upstream");
     assert_eq!(gateway.get("/").send().callouts(), ["checker/check"]);
@@ -186,6 +186,6 @@ fn ticks_and_metrics_reach_the_host() {
     gateway.tick();
     assert_eq!(
         testing::log().last().map(String::as_str),
-        Some("ERROR proxy_increment_metric answered NOT_FOUND")
+        Some("ERROR proxy_increment_metric returned NOT_FOUND")
     );
 }

@@ -1,4 +1,4 @@
-//! What `#[plugin]` makes known about a plugin.
+//! The manifest that `#[plugin]` writes.
 
 use lockgate_sdk::guest::{Guest, Hooks};
 use lockgate_sdk::manifest::{Described, Manifest};
@@ -9,7 +9,7 @@ struct Tokens;
 
 #[derive(Config)]
 struct Settings {
-    /// Whom to ask.
+    /// The upstream to call.
     #[config(default = "issuer")]
     #[allow(dead_code, reason = "only its schema is of interest")]
     upstream: String,
@@ -38,14 +38,14 @@ const MANIFEST: Manifest = <Tokens as Described>::MANIFEST;
 static TEXT: [u8; MANIFEST.length()] = MANIFEST.text();
 
 #[test]
-fn the_manifest_is_json_and_says_what_was_written_and_what_cargo_knows() {
+fn the_manifest_has_the_attributes_values_and_cargos_defaults() {
     let manifest: Value = serde_json::from_slice(&TEXT).expect("JSON");
     assert_eq!(manifest["name"], "tokens");
     assert_eq!(manifest["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(manifest["description"], "Fetches a \"token\".");
     assert_eq!(manifest["hooks"], json!(["on_request", "on_tick"]));
     assert_eq!(manifest["stateless"], false, "a hook takes the state");
-    let upstream = json!({ "type": "string", "description": "Whom to ask.", "default": "issuer" });
+    let upstream = json!({ "type": "string", "description": "The upstream to call.", "default": "issuer" });
     assert_eq!(manifest["config_schema"]["properties"]["upstream"], upstream);
     let capabilities = json!({
         "upstreams": ["issuer"], "headers": ["authorization", "x-*"], "limits": { "callouts": 2, "exact": true }
@@ -96,13 +96,13 @@ fn a_plugin_is_stateless_if_it_has_no_state_and_none_of_its_hooks_waits() {
     }
 }
 
-/// What `proxy_on_request_headers` answers: 0 continues, 1 pauses, here for a 500.
+/// The result of `proxy_on_request_headers`: 0 continues, 1 pauses, here for a 500.
 fn request<P: Hooks>(guest: &Guest<P>, stream: u32) -> u32 {
     P::request_headers(guest, stream, true)
 }
 
 #[test]
-fn a_stateless_plugin_serves_streams_that_it_was_not_told_of_unless_it_was_configured_twice() {
+fn a_stateless_plugin_handles_streams_without_context_creation_unless_configured_twice() {
     let guest = Guest::<Stateless>::new();
     assert_eq!(request(&guest, 7), 1, "nobody has configured it");
     assert!(guest.configure(1, 0));
@@ -117,5 +117,5 @@ fn a_stateless_plugin_serves_streams_that_it_was_not_told_of_unless_it_was_confi
 
     let guest = Guest::<Stateful>::new();
     assert!(guest.configure(1, 0));
-    assert_eq!(request(&guest, 7), 1, "it has to be told");
+    assert_eq!(request(&guest, 7), 1, "its contexts must be created");
 }

@@ -1,4 +1,4 @@
-//! Every call of the SDK survives every status of the host, and says which call it was.
+//! Every function of the SDK returns an error that names the host call, for every status of the host.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use lockgate_sdk::template::Template;
 use lockgate_sdk::testing::{self, Gateway, STATUSES};
 use lockgate_sdk::{Status, cache, counter, foreign, now, shared, tick_every};
 
-/// A plugin whose request hook is given by the test.
+/// A plugin whose request hook is the test's.
 struct Any;
 
 thread_local! {
@@ -31,7 +31,7 @@ impl Plugin for Any {
     }
 }
 
-/// Runs `hook` in a request while `call` fails; what it returned.
+/// Runs `hook` in a request while `call` fails, and returns its result.
 fn failing(
     call: &'static str,
     status: Status,
@@ -56,7 +56,7 @@ fn failing(
     outcome
 }
 
-/// For every status but those in `fine`, `hook` fails and names the call.
+/// Asserts that for every status but those in `fine`, `hook` fails and names the call.
 fn check(call: &'static str, fine: &[Status], hook: fn(&mut Request) -> Result<()>) {
     for status in STATUSES {
         match failing(call, status, hook) {
@@ -66,8 +66,8 @@ fn check(call: &'static str, fine: &[Status], hook: fn(&mut Request) -> Result<(
                 let is_named = match &error {
                     Error::Host {
                         call: named,
-                        status: told,
-                    } => *named == call && *told == status,
+                        status: returned,
+                    } => *named == call && *returned == status,
                     Error::Malformed(_) | Error::Unsupported(_) => status == Status::NotFound,
                     _ => false,
                 };
@@ -165,7 +165,7 @@ fn time_and_metrics() {
 }
 
 #[test]
-fn logs_that_the_host_refuses_cost_only_the_line() {
+fn a_log_line_that_the_host_refuses_is_lost_and_nothing_else() {
     for status in STATUSES {
         for call in ["proxy_log", "proxy_get_log_level"] {
             testing::fail(call, status);
@@ -178,9 +178,9 @@ fn logs_that_the_host_refuses_cost_only_the_line() {
     }
 }
 
-/// The calls to the host that the SDK makes, from where they are declared.
+/// The list of host calls comes from their declarations.
 #[test]
-fn every_call_to_the_host_is_tried_with_every_status() {
+fn every_host_call_is_tested_with_every_status() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/host");
     let parts = fs::read_dir(source.join("ffi")).expect("the imports have parts");
     let files = parts.map(|part| part.expect("a folder can be read").path());
@@ -258,7 +258,7 @@ fn the_functions_of_lockgate_are_unsupported_elsewhere() {
 }
 
 #[test]
-fn an_answer_in_another_form_is_malformed() {
+fn a_result_of_another_form_is_malformed() {
     let gateway = Gateway::<Any>::configured("").expect("no configuration is needed");
     for text in ["", "{}", "[]", r#"{"allowed":1,"rules":[]}"#, "\u{0}"] {
         testing::define_foreign_function("lockgate.counter", move |_| Ok(text.as_bytes().to_vec()));
@@ -267,7 +267,7 @@ fn an_answer_in_another_form_is_malformed() {
         assert_eq!(exchange.status(), Some(500), "{text:?}");
     }
     assert!(
-        testing::log()[0].contains("lockgate.counter answered in an unknown form"),
+        testing::log()[0].contains("lockgate.counter is malformed"),
         "{:?}",
         testing::log()
     );
@@ -286,7 +286,7 @@ fn a_reply_that_the_host_refuses_still_holds_the_request() {
 }
 
 #[test]
-fn labels_tell_metrics_apart_and_are_bounded() {
+fn labels_distinguish_metrics_and_are_limited() {
     let outcome = failing("none", Status::NotFound, |_| {
         let refused = Family::<Counter>::new("refused");
         for status in ["401", "403", "401"] {

@@ -1,4 +1,4 @@
-//! What the SDK promises to hooks that wait, on the host in memory.
+//! Hooks that wait, on the host in memory.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use lockgate_sdk::single::Single;
 use lockgate_sdk::testing::{self, CalloutRequest, Exchange, Gateway, ScriptedResponse, no_response, response};
 use lockgate_sdk::{Body, Status, Upstream, join, join_all, join3, sleep, spawn, tick_every, timeout};
 
-/// Does what the path says.
+/// Acts as the path says.
 struct Waits {
     a: Upstream,
     b: Upstream,
@@ -117,7 +117,7 @@ impl Plugin for Waits {
     }
 }
 
-/// StreamReply that a hook has ended or was dropped.
+/// Logs that a hook has ended or was dropped.
 struct Leaves;
 
 impl Drop for Leaves {
@@ -148,7 +148,7 @@ fn failed(exchange: &Exchange<'_, Waits>, reason: &str) {
 }
 
 #[test]
-fn two_callouts_are_under_way_at_once() {
+fn two_callouts_are_pending_at_once() {
     let gateway = gateway();
     let exchange = gateway.get("/both").send();
     assert_eq!(exchange.callouts(), ["a/1", "b/2"]);
@@ -160,7 +160,7 @@ fn two_callouts_are_under_way_at_once() {
 }
 
 #[test]
-fn joined_answers_keep_their_order_and_wait_for_timers_too() {
+fn joined_outputs_are_in_order_and_may_include_timers() {
     let gateway = gateway().upstream("a", responds("40")).upstream("b", responds("2"));
     let exchange = gateway.get("/three").send();
     assert!(exchange.is_paused());
@@ -169,16 +169,19 @@ fn joined_answers_keep_their_order_and_wait_for_timers_too() {
 }
 
 #[test]
-fn an_answer_that_is_no_success_or_none_at_all_fails_the_request_with_the_reason() {
+fn a_response_that_is_not_2xx_or_missing_fails_the_request_with_the_reason() {
     let gateway = gateway()
         .upstream("a", responds("one"))
         .upstream("b", |_| response(404));
     failed(
         &gateway.get("/both").send(),
-        "a callout was answered with the status 404",
+        "a callout got a response with the status 404",
     );
     let gateway = gateway.upstream("b", |_| no_response());
-    failed(&gateway.get("/both").send(), "a callout had no answer: no reason given");
+    failed(
+        &gateway.get("/both").send(),
+        "a callout got no response: no reason given",
+    );
     let gateway = gateway.upstream("b", |_| response(200).after(Duration::from_secs(9)));
     let slow = gateway.get("/both").send();
     gateway.advance(Duration::from_secs(5));
@@ -186,7 +189,7 @@ fn an_answer_that_is_no_success_or_none_at_all_fails_the_request_with_the_reason
 }
 
 #[test]
-fn timers_of_several_requests_share_the_hosts_one() {
+fn timers_of_several_requests_share_the_hosts_timer() {
     let gateway = gateway();
     let first = gateway.get("/sleep").send();
     gateway.advance(Duration::from_millis(10));
@@ -198,7 +201,7 @@ fn timers_of_several_requests_share_the_hosts_one() {
 }
 
 #[test]
-fn what_takes_too_long_is_not_waited_for() {
+fn a_timeout_ends_the_wait() {
     let slow = |_: &CalloutRequest| response(200).after(Duration::from_millis(20));
     let gateway = gateway().upstream("a", slow);
     let exchange = gateway.get("/patience").send();
@@ -243,7 +246,7 @@ fn many_requests_share_one_fetch_and_another_takes_over_when_its_request_ends() 
 }
 
 #[test]
-fn a_whole_body_is_seen_before_the_head_goes_on_in_lockgate() {
+fn lockgate_delivers_the_whole_body_before_the_headers_go_on() {
     let gateway = gateway();
     let exchange = gateway.request("POST", "/whole").body("hello ").body("world").send();
     assert!(!exchange.is_paused());
@@ -255,7 +258,7 @@ fn a_whole_body_is_seen_before_the_head_goes_on_in_lockgate() {
 }
 
 #[test]
-fn elsewhere_the_head_goes_first_and_to_change_it_late_is_an_error() {
+fn in_another_host_the_headers_go_first_and_changing_them_later_is_an_error() {
     let gateway = gateway();
     let refused = gateway
         .post("/whole", "bad")
@@ -272,7 +275,7 @@ fn elsewhere_the_head_goes_first_and_to_change_it_late_is_an_error() {
     let changed = gateway.post("/whole", "good").in_another_host().send();
     failed(
         &changed,
-        "headers cannot be changed any more: this host has sent them on",
+        "the headers can no longer be changed: this host has sent them on",
     );
     drop(changed);
     let asked = gateway.post("/asks-first", "x").in_another_host().send();
@@ -332,7 +335,7 @@ fn a_callout_may_decide_about_the_body_while_it_is_held() {
 }
 
 #[test]
-fn pieces_are_changed_inserted_and_dropped_as_they_come() {
+fn chunks_are_changed_inserted_and_removed_as_they_arrive() {
     for in_another_host in [false, true] {
         let gateway = gateway();
         let request = gateway.request("POST", "/pieces").body("a").body("drop");
@@ -347,7 +350,7 @@ fn pieces_are_changed_inserted_and_dropped_as_they_come() {
 }
 
 #[test]
-fn what_comes_while_a_piece_is_held_is_not_lost() {
+fn bytes_that_arrive_while_a_chunk_is_held_are_not_lost() {
     let gateway = gateway().upstream("a", |_| response(200).text("!").after(Duration::from_millis(5)));
     let exchange = gateway
         .request("POST", "/pieces")
@@ -373,7 +376,7 @@ fn the_state_of_a_request_reaches_its_response_and_its_log() {
 }
 
 #[test]
-fn a_request_that_ends_cancels_its_hook_and_an_answer_from_elsewhere_does_too() {
+fn the_end_of_a_request_cancels_its_hook_and_so_does_another_response() {
     let gateway = gateway();
     drop(gateway.get("/sleep").send());
     assert!(has_logged("INFO left") && has_logged("INFO over: request"));
@@ -386,7 +389,7 @@ fn a_request_that_ends_cancels_its_hook_and_an_answer_from_elsewhere_does_too() 
 }
 
 #[test]
-fn a_response_waits_for_state_that_a_streaming_request_still_holds() {
+fn a_response_waits_for_the_state_of_a_streaming_request() {
     let gateway = gateway();
     let exchange = gateway.request("POST", "/pieces").body("a").send();
     drop(exchange);
@@ -401,7 +404,7 @@ fn a_response_waits_for_state_that_a_streaming_request_still_holds() {
 }
 
 #[test]
-fn work_in_the_background_outlives_its_request() {
+fn a_background_task_outlives_its_request() {
     let gateway = gateway().upstream("a", |_| response(200).after(Duration::from_millis(5)));
     drop(gateway.get("/spawn").send());
     gateway.advance(Duration::from_millis(5));
@@ -409,7 +412,7 @@ fn work_in_the_background_outlives_its_request() {
 }
 
 #[test]
-fn ticks_wait_too_and_one_that_still_works_is_not_doubled() {
+fn a_tick_may_wait_and_is_skipped_while_the_last_one_runs() {
     let gateway = gateway();
     gateway.tick();
     assert!(tick_every(Duration::from_millis(10)).is_ok());
@@ -422,5 +425,7 @@ fn ticks_wait_too_and_one_that_still_works_is_not_doubled() {
     });
     gateway.advance(Duration::from_millis(30));
     assert!(asked.get() >= 3, "{}", asked.get());
-    assert!(has_logged("ERROR on_tick: a callout was answered with the status 503"));
+    assert!(has_logged(
+        "ERROR on_tick: a callout got a response with the status 503"
+    ));
 }

@@ -1,5 +1,5 @@
-//! Hooks that wait, body hooks and connections survive every status of the host: the message does not pass, the log names the
-//! call, and the next one is served.
+//! Hooks that wait, body hooks and connections under every status of the host: the message does not pass, the log names
+//! the host call, and the next request succeeds.
 
 use std::time::Duration;
 
@@ -70,7 +70,8 @@ fn logged(call: &str) -> bool {
         .any(|line| line.starts_with("ERROR") && line.contains(call))
 }
 
-/// With every status but those in `fine`, a request for `path` is answered with a 500 while `call` fails, and passes after.
+/// Asserts that for every status but those in `fine`, a request for `path` gets a 500 while `call` fails, and passes
+/// afterwards.
 fn fails(path: &str, call: &'static str, fine: &[Status]) {
     for status in STATUSES {
         let gateway = gateway();
@@ -128,15 +129,15 @@ fn a_grpc_call_that_cannot_be_sent_read_or_cancelled() {
         let gateway = gateway().upstream("side", |_| grpc_error(7, "not you"));
         testing::fail("proxy_get_status", status);
         assert_eq!(gateway.get("/grpc").send().status(), Some(500), "{status:?}");
-        assert!(logged("a gRPC call was answered with the status 7"));
+        assert!(logged("a gRPC call ended with the status 7"));
     }
 }
 
 #[test]
-fn an_answer_that_cannot_be_read() {
+fn a_response_that_cannot_be_read() {
     for (call, fine) in [
         ("proxy_get_header_map_pairs", &[][..]),
-        // A body that is not there is an empty one.
+        // A missing body is empty.
         ("proxy_get_buffer_bytes", &[Status::NotFound][..]),
     ] {
         for status in STATUSES.into_iter().filter(|status| !fine.contains(status)) {
@@ -155,7 +156,7 @@ fn an_answer_that_cannot_be_read() {
             Some(500),
             "the reason is unknown: {status:?}"
         );
-        assert!(logged("no answer"));
+        assert!(logged("no response"));
     }
 }
 
@@ -175,7 +176,7 @@ fn a_body_that_cannot_be_read_or_changed() {
 }
 
 #[test]
-fn a_stream_that_cannot_be_resumed_or_entered_stays_held_and_ends_well() {
+fn a_stream_that_cannot_be_resumed_or_activated_stays_held_and_still_ends() {
     for call in ["proxy_continue_stream", "proxy_set_effective_context"] {
         for status in STATUSES {
             let gateway = gateway();
@@ -202,7 +203,7 @@ fn a_stream_that_cannot_be_resumed_or_entered_stays_held_and_ends_well() {
 }
 
 #[test]
-fn an_answer_of_its_own_that_the_host_refuses_still_holds_the_request() {
+fn a_local_response_that_the_host_refuses_still_holds_the_request() {
     for status in STATUSES {
         let gateway = gateway();
         let exchange = gateway.get("/reply").send();
@@ -214,7 +215,7 @@ fn an_answer_of_its_own_that_the_host_refuses_still_holds_the_request() {
 }
 
 #[test]
-fn a_head_that_is_not_known_is_let_go_for_its_body() {
+fn headers_are_released_for_the_body_in_another_host() {
     for status in STATUSES {
         let gateway = gateway();
         testing::fail("proxy_get_property", status);
@@ -223,7 +224,7 @@ fn a_head_that_is_not_known_is_let_go_for_its_body() {
     }
 }
 
-/// Body hooks that do not wait, and a queue.
+/// Has body hooks that do not wait, and a queue hook.
 struct Pieces(Queue);
 
 #[plugin]
@@ -259,7 +260,7 @@ fn pieces() -> Gateway<Pieces> {
 }
 
 #[test]
-fn body_hooks_answer_for_what_they_could_not_change() {
+fn a_body_hook_that_cannot_change_the_body_fails_the_request() {
     for (call, fine) in [
         ("proxy_get_buffer_bytes", &[Status::NotFound][..]),
         ("proxy_set_buffer_bytes", &[]),
@@ -288,7 +289,7 @@ fn body_hooks_answer_for_what_they_could_not_change() {
 }
 
 #[test]
-fn queues_that_fail_are_told_and_empty_ones_are_not() {
+fn a_failing_queue_is_an_error_and_an_empty_one_is_not() {
     for status in STATUSES {
         let gateway = pieces();
         testing::fail("proxy_dequeue_shared_queue", status);

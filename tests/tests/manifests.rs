@@ -141,9 +141,9 @@ fn what_only_the_plugin_knows_is_told_at_its_place_in_the_file_too() {
     println!("{said}");
     assert_eq!(code, Some(1));
     for told in [
-        "gateway.json:9:47: /plugins/rate/config/rules/1/cost: module \"quota\" refuses this value: 2 is not between 1 and 1",
+        "gateway.json:9:47: /plugins/rate/config/rules/1/cost: module \"quota\" refuses this value: found 2, expected a number from 1 to 1, the size of the bucket",
         "gateway.json:15:1: /plugins/rules/config/deny/0: module \"acl\" refuses this value: a rule without a condition",
-        "/routes/0/chain/1/config/request/remove/1: module \"headers\" refuses it: \"host\" belongs to the connection",
+        "/routes/0/chain/1/config/request/remove/1: module \"headers\" refuses this value: \"host\" belongs to the connection",
     ] {
         assert!(said.contains(told), "{told}");
     }

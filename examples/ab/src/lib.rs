@@ -1,14 +1,14 @@
-//! Splits users into two groups. The upstream gets `x-variant: a` or `b`; a cookie keeps each user where they are.
+//! Splits users into two groups for an A/B test. The upstream gets `x-variant: a` or `b`; a cookie stores the group of a user.
 
 use lockgate_sdk::prelude::*;
 use lockgate_sdk::random;
 
 #[derive(Config)]
 struct Split {
-    /// How many of a hundred new users get `b`.
+    /// The percentage of new users that get `b`.
     #[config(max = 100)]
     percent: u64,
-    /// The cookie's name.
+    /// The name of the cookie.
     #[config(default = "variant")]
     cookie: String,
 }
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_keeps_the_group_that_the_first_answer_has_named() {
+    fn a_user_stays_in_the_group_of_the_first_response() {
         let gateway = gateway(100);
         let first = gateway.get("/").send();
         assert_eq!(first.forwarded("x-variant").as_deref(), Some("b"));
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_chooses_a_group_by_the_header() {
+    fn a_client_cannot_choose_a_group_by_the_header() {
         let gateway = gateway(0);
         let forged = gateway.get("/").header("x-variant", "b").send();
         assert_eq!(forged.forwarded("x-variant").as_deref(), Some("a"));

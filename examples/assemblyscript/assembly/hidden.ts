@@ -1,6 +1,6 @@
-// Which paths are hidden. Plain functions that know of no gateway.
+// Which paths are hidden. Plain functions without host calls.
 
-/// The prefixes in a configuration: parted by blanks, without a slash at the end.
+/// The prefixes in a configuration: separated by spaces, without a trailing slash.
 export function prefixes(config: string): string[] {
   const found: string[] = [];
   const words = config.split(" ");

@@ -1,5 +1,5 @@
-// Hides paths from the outside: who asks for one gets 404 and does not learn that it is there. What passes is counted, and marked
-// with its number on the way back. On the SDK `@gcoredev/proxy-wasm-sdk-as`; the decision itself is in hidden.ts.
+// Hides paths: a request for one gets a 404, as if the path did not exist. Requests that pass are counted, and their responses get
+// the number. With the SDK `@gcoredev/proxy-wasm-sdk-as`; the decision is in hidden.ts.
 export * from "@gcoredev/proxy-wasm-sdk-as/assembly/proxy";
 import {
   Context, Counter, FilterHeadersStatusValues, log, LogLevelValues, makeHeaderPair, registerRootContext, RootContext,
@@ -22,7 +22,7 @@ class Root extends RootContext {
     this.hidden = prefixes(this.getConfiguration());
     for (let nth = 0; nth < this.hidden.length; nth++) {
       if (!this.hidden[nth].startsWith("/")) {
-        log(LogLevelValues.error, "\"" + this.hidden[nth] + "\" is no path: it begins with no slash");
+        log(LogLevelValues.error, "\"" + this.hidden[nth] + "\" is not a path: it does not start with a slash");
         return false;
       }
     }
@@ -60,7 +60,7 @@ class Request extends Context {
   }
 }
 
-// The SDK looks for the root context among the streams when the host is done with it, and traps. It is answered here.
+// For the end of the root context, the SDK searches it among the streams, and traps. So these exports handle it.
 export function proxy_on_done(id: u32): u32 { return id == root ? 1 : streamIsDone(id); }
 
 export function proxy_on_delete(id: u32): void { if (id != root) streamIsDeleted(id); }

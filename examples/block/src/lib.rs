@@ -1,12 +1,12 @@
-//! Refuses requests that carry a header with one of the listed values.
+//! Blocks requests that have a header with one of the listed values.
 
 use lockgate_sdk::prelude::*;
 
 #[derive(Config)]
 struct Block {
-    /// The header that is looked at.
+    /// The name of the header.
     header: String,
-    /// What its value must not contain; in any case.
+    /// The texts that its values must not contain. Case is ignored.
     values: Vec<String>,
 }
 
@@ -16,7 +16,7 @@ impl Plugin for Block {
 
     fn new(mut config: Block) -> Result<Self, ConfigError> {
         if config.values.iter().any(String::is_empty) {
-            return Err(ConfigError::at("/values", "an empty value would refuse everything"));
+            return Err(ConfigError::at("/values", "an empty value would block every request"));
         }
         config.values.iter_mut().for_each(|value| value.make_ascii_lowercase());
         Ok(config)
@@ -26,8 +26,8 @@ impl Plugin for Block {
         for mut value in request.headers().all(&self.header)? {
             value.make_ascii_lowercase();
             if self.values.iter().any(|refused| value.contains(refused)) {
-                log::info!("refused: {} is {value:?}", self.header);
-                return Ok(reply(403).problem("blocked", "This client is not served.").into());
+                log::info!("blocked: {} is {value:?}", self.header);
+                return Ok(reply(403).problem("blocked", "This client is blocked.").into());
             }
         }
         Ok(Flow::Continue)
@@ -42,7 +42,7 @@ mod tests {
     const CONFIG: &str = r#"{ "header": "user-agent", "values": ["EvilBot", "scraper"] }"#;
 
     #[test]
-    fn a_listed_value_is_refused_wherever_it_stands() {
+    fn a_listed_value_is_refused_in_every_value_of_the_header() {
         let gateway = Gateway::<Block>::configured(CONFIG).expect("a good configuration");
         let refused = gateway.get("/").header("user-agent", "Mozilla (evilbot/2)").send();
         assert_eq!(refused.status(), Some(403));
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_that_would_refuse_everything_is_refused_itself() {
+    fn a_configuration_that_would_block_every_request_is_refused() {
         let refused = Gateway::<Block>::configured(r#"{ "header": "a", "values": [""] }"#).err();
         assert!(refused.expect("refused").contains("at /values"));
     }

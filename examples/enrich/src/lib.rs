@@ -1,4 +1,4 @@
-//! Asks two services at once who the user is and what they have paid for, and tells the upstream.
+//! Calls two services at once, for the name and the plan of the user, and passes both to the upstream.
 
 use std::time::Duration;
 
@@ -18,16 +18,16 @@ impl Plugin for Enrich {
         if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Ok(reply(400).text("x-user-id is missing or malformed").into());
         }
-        let ask = |service| {
+        let call = |service| {
             let callout = Upstream::new(service).get(&format!("/{service}/{id}"));
             callout.timeout(Duration::from_millis(500))
         };
-        let (user, plan) = join(ask("users"), ask("plans")).await;
+        let (user, plan) = join(call("users"), call("plans")).await;
         let Ok(user) = user.and_then(CalloutResponse::successful) else {
             return Ok(reply(403).text("no such user").into());
         };
         request.set_header("x-user-name", user.text()?)?;
-        // Without the second service everybody has the small plan.
+        // Without the second service, the plan is the free one.
         let plan = plan.and_then(CalloutResponse::successful);
         request.set_header("x-plan", plan.as_ref().map_or("free".as_bytes(), CalloutResponse::body))?;
         Ok(Flow::Continue)

@@ -1,11 +1,11 @@
-//! The two services are asked together; what they say, and what happens when one of them says nothing.
+//! Native tests with scripted services: their responses, and the failure of each.
 
 use super::*;
 use lockgate_sdk::testing::{CalloutRequest, Gateway, ScriptedResponse, no_response, response};
 
 fn gateway(plans: impl FnMut(&CalloutRequest) -> ScriptedResponse + 'static) -> Gateway<Enrich> {
     let gateway = Gateway::configured("").expect("nothing is to be configured");
-    let users = |asked: &CalloutRequest| match asked.path() {
+    let users = |request: &CalloutRequest| match request.path() {
         "/users/7" => response(200).text("Ada"),
         _ => response(404),
     };
@@ -13,7 +13,7 @@ fn gateway(plans: impl FnMut(&CalloutRequest) -> ScriptedResponse + 'static) -> 
 }
 
 #[test]
-fn the_upstream_hears_of_both() {
+fn the_upstream_gets_both_headers() {
     let gateway = gateway(|_| response(200).text("gold"));
     let exchange = gateway.get("/").header("x-user-id", "7").send();
     assert_eq!(exchange.forwarded("x-user-name").as_deref(), Some("Ada"));
@@ -21,14 +21,14 @@ fn the_upstream_hears_of_both() {
 }
 
 #[test]
-fn both_are_asked_at_once() {
+fn both_services_are_called_at_once() {
     let gateway = gateway(|_| response(200).after(Duration::from_millis(400)));
     let exchange = gateway.get("/").header("x-user-id", "7").send();
     assert_eq!(exchange.callouts(), ["users/users/7", "plans/plans/7"]);
 }
 
 #[test]
-fn without_the_second_service_the_plan_is_the_small_one() {
+fn without_the_second_service_the_plan_is_free() {
     for plans in [
         response(500),
         no_response(),
@@ -42,7 +42,7 @@ fn without_the_second_service_the_plan_is_the_small_one() {
 }
 
 #[test]
-fn who_is_unknown_does_not_pass() {
+fn an_unknown_user_does_not_pass() {
     let gateway = gateway(|_| response(200));
     assert_eq!(gateway.get("/").header("x-user-id", "8").send().status(), Some(403));
     assert_eq!(

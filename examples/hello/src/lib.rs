@@ -1,4 +1,4 @@
-//! A plugin of one screen: it greets who asks for `/hello`, and signs every response.
+//! A plugin on one screen: it answers `/hello` itself, and adds a header to every response.
 
 use lockgate_sdk::prelude::*;
 
@@ -8,7 +8,7 @@ struct Hello {
 
 #[derive(Config)]
 struct Config {
-    /// What stands before the name.
+    /// The text before the name.
     #[config(default = "Hello")]
     greeting: String,
 }
@@ -43,7 +43,7 @@ mod tests {
     use lockgate_sdk::testing::Gateway;
 
     #[test]
-    fn it_greets_by_name_and_lets_the_rest_pass() {
+    fn hello_is_answered_and_other_requests_pass() {
         let gateway = Gateway::<Hello>::configured(r#"{ "greeting": "Ahoy" }"#).expect("a good configuration");
         let greeted = gateway.get("/hello?name=Ada%20L.").send();
         assert_eq!(greeted.reply_body().as_deref(), Some("Ahoy, Ada L.!\n"));
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_typing_error_in_the_configuration_is_told() {
+    fn a_typo_in_the_configuration_is_reported() {
         let refused = Gateway::<Hello>::configured(r#"{ "greting": "Ahoy" }"#)
             .err()
             .expect("refused");

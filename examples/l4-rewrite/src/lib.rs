@@ -1,4 +1,4 @@
-//! Replaces words in the bytes of TCP connections, in both directions. Written with the plain `proxy-wasm` crate, so the same
+//! Replaces words in the bytes of TCP connections, in both directions. It uses the `proxy-wasm` crate without the SDK. The same
 //! module runs in Envoy's network Wasm filter.
 
 mod words;
@@ -6,7 +6,7 @@ mod words;
 use proxy_wasm::traits::{Context, RootContext, StreamContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
 use std::rc::Rc;
-use words::{Half, Words};
+use words::{Rewriter, Words};
 
 #[cfg(target_arch = "wasm32")]
 proxy_wasm::main! {{
@@ -27,8 +27,8 @@ impl RootContext for Root {
         let config = self.get_plugin_configuration().unwrap_or_default();
         match Words::parse(&String::from_utf8_lossy(&config)) {
             Ok(words) => self.words = Rc::new(words),
-            Err(wrong) => {
-                proxy_wasm::hostcalls::log(LogLevel::Error, &wrong).ok();
+            Err(message) => {
+                proxy_wasm::hostcalls::log(LogLevel::Error, &message).ok();
                 return false;
             }
         }
@@ -39,8 +39,8 @@ impl RootContext for Root {
         let words = self.words.clone();
         Some(Box::new(Connection {
             words,
-            there: Half::default(),
-            back: Half::default(),
+            downstream: Rewriter::default(),
+            upstream: Rewriter::default(),
         }))
     }
 
@@ -52,8 +52,8 @@ impl RootContext for Root {
 /// One connection.
 struct Connection {
     words: Rc<Words>,
-    there: Half,
-    back: Half,
+    downstream: Rewriter,
+    upstream: Rewriter,
 }
 
 impl Context for Connection {}
@@ -61,14 +61,14 @@ impl Context for Connection {}
 impl StreamContext for Connection {
     fn on_downstream_data(&mut self, size: usize, end: bool) -> Action {
         let data = self.get_downstream_data(0, size).unwrap_or_default();
-        let rewritten = self.there.rewrite(&self.words, &data, end);
+        let rewritten = self.downstream.rewrite(&self.words, &data, end);
         self.set_downstream_data(0, size, &rewritten);
         Action::Continue
     }
 
     fn on_upstream_data(&mut self, size: usize, end: bool) -> Action {
         let data = self.get_upstream_data(0, size).unwrap_or_default();
-        let rewritten = self.back.rewrite(&self.words, &data, end);
+        let rewritten = self.upstream.rewrite(&self.words, &data, end);
         self.set_upstream_data(0, size, &rewritten);
         Action::Continue
     }

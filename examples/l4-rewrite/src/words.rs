@@ -1,14 +1,14 @@
-//! Replacing words in a stream of bytes that comes in pieces. Knows nothing of the host, so it is tested natively.
+//! Replaces words in a stream of bytes that arrives in chunks. It makes no host calls, and so is tested natively.
 
-/// What is replaced by what: `FROM=TO`, parted by spaces.
+/// The replacements: `FROM=TO`, separated by spaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Words(Vec<(Vec<u8>, Vec<u8>)>);
 
 impl Words {
-    /// Reads them.
+    /// Parses the replacements.
     ///
     /// # Errors
-    /// What is no `FROM=TO`, in a sentence.
+    /// A message with the text that is not of the form `FROM=TO`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let word = |text: &str| match text.split_once('=') {
             Some((from, to)) if !from.is_empty() => Ok((from.as_bytes().to_vec(), to.as_bytes().to_vec())),
@@ -18,15 +18,15 @@ impl Words {
     }
 }
 
-/// One direction of a connection.
+/// The state of one direction of a connection.
 #[derive(Debug, Default)]
-pub struct Half {
-    /// The end of what came: it may be the beginning of a word.
+pub struct Rewriter {
+    /// The last bytes, which may be the start of a word.
     tail: Vec<u8>,
 }
 
-impl Half {
-    /// The next bytes, rewritten. What may be the beginning of a word is kept until more comes, or the end.
+impl Rewriter {
+    /// Rewrites the next bytes. Bytes that may be the start of a word are held back until more arrive, or the end.
     pub fn rewrite(&mut self, words: &Words, data: &[u8], end: bool) -> Vec<u8> {
         self.tail.extend_from_slice(data);
         let all = std::mem::take(&mut self.tail);
@@ -53,17 +53,17 @@ mod tests {
 
     fn through(words: &str, pieces: &[&str]) -> String {
         let words = Words::parse(words).unwrap();
-        let mut half = Half::default();
+        let mut rewriter = Rewriter::default();
         let mut out = Vec::new();
         for piece in pieces {
-            out.extend(half.rewrite(&words, piece.as_bytes(), false));
+            out.extend(rewriter.rewrite(&words, piece.as_bytes(), false));
         }
-        out.extend(half.rewrite(&words, b"", true));
+        out.extend(rewriter.rewrite(&words, b"", true));
         String::from_utf8(out).unwrap()
     }
 
     #[test]
-    fn words_are_replaced_wherever_the_bytes_are_cut() {
+    fn words_are_replaced_wherever_the_chunks_are_split() {
         let text = "a cat, a cart, cacat and a ca";
         for at in 0..text.len() {
             for then in at..text.len() {
@@ -78,16 +78,16 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_that_cannot_be_the_beginning_of_a_word() {
+    fn only_a_possible_prefix_of_a_word_is_held_back() {
         let words = Words::parse("cat=dog").unwrap();
-        let mut half = Half::default();
-        assert_eq!(half.rewrite(&words, b"hello", false), b"hello");
-        assert_eq!(half.rewrite(&words, b"a ca", false), b"a ");
-        assert_eq!(half.rewrite(&words, b"r", false), b"car");
+        let mut rewriter = Rewriter::default();
+        assert_eq!(rewriter.rewrite(&words, b"hello", false), b"hello");
+        assert_eq!(rewriter.rewrite(&words, b"a ca", false), b"a ");
+        assert_eq!(rewriter.rewrite(&words, b"r", false), b"car");
     }
 
     #[test]
-    fn what_is_no_word_is_told() {
+    fn a_malformed_word_is_reported() {
         assert_eq!(
             Words::parse("cat=dog dog").unwrap_err(),
             "\"dog\" is not of the form FROM=TO"

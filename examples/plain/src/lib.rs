@@ -1,5 +1,5 @@
-//! A plugin on the plain `proxy-wasm` crate: it asks the upstream `auth` before a request passes, as one writes that
-//! without this project's SDK. `examples/enrich` shows the same kind of work with it.
+//! A plugin with the `proxy-wasm` crate, without this project's SDK: it calls the upstream `auth` before a request passes.
+//! `examples/enrich` is a similar plugin with the SDK.
 
 use std::time::Duration;
 
@@ -21,13 +21,13 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Asks))
+        Some(Box::new(Request))
     }
 }
 
-struct Asks;
+struct Request;
 
-impl HttpContext for Asks {
+impl HttpContext for Request {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
         let token = self.get_http_request_header("authorization").unwrap_or_default();
         let headers = vec![
@@ -39,7 +39,7 @@ impl HttpContext for Asks {
         match self.dispatch_http_call("auth", headers, None, vec![], Duration::from_secs(1)) {
             Ok(_) => Action::Pause,
             Err(status) => {
-                log(&format!("auth cannot be asked: {status:?}"));
+                log(&format!("auth cannot be called: {status:?}"));
                 self.send_http_response(503, vec![], None);
                 Action::Pause
             }
@@ -47,7 +47,7 @@ impl HttpContext for Asks {
     }
 }
 
-impl Context for Asks {
+impl Context for Request {
     fn on_http_call_response(&mut self, _: u32, _: usize, _: usize, _: usize) {
         let status = self.get_http_call_response_header(":status");
         match decision(status.as_deref()) {
@@ -63,7 +63,7 @@ enum Decision {
     Refuse(u32),
 }
 
-/// What the answer's status means; an answer that did not come has none.
+/// The decision for the status of the response; a missing response has none.
 fn decision(status: Option<&str>) -> Decision {
     match status.and_then(|status| status.parse::<u32>().ok()) {
         Some(200..=299) => Decision::Pass,
@@ -74,7 +74,7 @@ fn decision(status: Option<&str>) -> Decision {
 }
 
 fn log(message: &str) {
-    // A line that the host does not take has nowhere to be told.
+    // An error is ignored, as there is nowhere to log it.
     let _ = proxy_wasm::hostcalls::log(LogLevel::Warn, message);
 }
 
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_success_passes() {
+    fn only_a_2xx_passes() {
         assert_eq!(decision(Some("204")), Decision::Pass);
         assert_eq!(decision(Some("401")), Decision::Refuse(401));
         assert_eq!(decision(Some("404")), Decision::Refuse(403));

@@ -1,4 +1,4 @@
-//! Takes fields out of JSON answers, at any depth, before they reach the client.
+//! Removes fields from JSON responses, at any depth.
 
 use lockgate_sdk::Body;
 use lockgate_sdk::config::Size;
@@ -7,9 +7,9 @@ use serde_json::Value;
 
 #[derive(Config)]
 struct Redact {
-    /// The names of the fields.
+    /// The names of the fields to remove.
     fields: Vec<String>,
-    /// The largest answer that is looked at; a larger one fails.
+    /// The maximum size of a response. A larger one becomes a 500.
     #[config(default = "1MiB")]
     limit: Size,
 }
@@ -28,7 +28,7 @@ impl Plugin for Redact {
             return Ok(Flow::Continue);
         }
         let bytes = body.collect(self.limit.as_usize()).await?;
-        // What says that it is JSON and is not may hide anything: it does not pass.
+        // Invalid JSON may contain the fields, so it does not pass.
         let mut json: Value = serde_json::from_slice(&bytes).map_err(|error| Error::Plugin(error.to_string()))?;
         if self.redact(&mut json) {
             body.replace(json.to_string().as_bytes())?;
@@ -38,7 +38,7 @@ impl Plugin for Redact {
 }
 
 impl Redact {
-    /// Whether there was anything to take out.
+    /// Removes the fields, and returns whether there were any.
     fn redact(&self, json: &mut Value) -> bool {
         match json {
             Value::Object(fields) => {
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_taken_out_at_any_depth() {
+    fn fields_are_removed_at_any_depth() {
         let gateway = gateway();
         let people = response(200)
             .header("content-type", "application/json; charset=utf-8")
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_no_change_or_is_no_json_stays_as_it_is() {
+    fn a_body_without_the_fields_or_of_another_type_is_unchanged() {
         let gateway = gateway();
         let exchange = gateway.get("/").send();
         let spaced = response(200)
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_about_being_json_and_what_is_too_large_do_not_pass() {
+    fn invalid_json_and_too_large_bodies_do_not_pass() {
         let gateway = gateway();
         for body in ["{", &"9".repeat(201)] {
             let exchange = gateway.get("/").send();

@@ -1,22 +1,22 @@
-//! Rewrites lines of a TCP connection: a command from the client gets another name, a secret from the upstream is hidden.
+//! Rewrites lines of a TCP connection: it renames a command from the client, and hides a secret from the upstream.
 
 use lockgate_sdk::prelude::*;
 use lockgate_sdk::{Chunk, TcpPlugin};
 
 #[derive(Config)]
 struct Rewrite {
-    /// In lines from the client.
+    /// The replacement in lines from the client.
     from_client: Replacement,
-    /// In lines from the upstream.
+    /// The replacement in lines from the upstream.
     from_upstream: Replacement,
 }
 
 #[derive(Config)]
 struct Replacement {
-    /// What is looked for.
+    /// The text to find.
     #[config(min_length = 1)]
     find: String,
-    /// What stands there instead.
+    /// The text to put in its place.
     put: String,
 }
 
@@ -38,7 +38,7 @@ impl TcpPlugin for Rewrite {
 }
 
 impl Replacement {
-    /// Waits for whole lines: what is to be found may come in two pieces.
+    /// Rewrites whole lines, and waits for their end, as the text may arrive in two chunks.
     fn apply(&self, chunk: &mut Chunk) -> Result<Flow> {
         let bytes = chunk.bytes()?;
         if !bytes.ends_with(b"\n") && !chunk.is_last() {
@@ -50,7 +50,7 @@ impl Replacement {
         Ok(Flow::Continue)
     }
 
-    /// With every occurrence replaced; `None` when there is none.
+    /// The bytes with every occurrence replaced; `None` if there is none.
     fn rewritten(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let find = self.find.as_bytes();
         let mut out = Vec::with_capacity(bytes.len());
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_in_two_pieces_is_found_and_the_last_line_needs_no_end() {
+    fn a_word_in_two_chunks_is_found_and_the_last_line_may_be_unterminated() {
         let gateway = Gateway::<Rewrite>::configured(CONFIG).expect("a good configuration");
         let connection = gateway.connect();
         connection.from_client("QU");
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_find_is_refused() {
+    fn an_empty_search_text_is_refused() {
         let config = CONFIG.replace("QUIT", "");
         assert!(Gateway::<Rewrite>::configured(&config).is_err());
     }

@@ -1,4 +1,4 @@
-//! Puts an access token on every request. It is fetched once for all requests, and again before it ends.
+//! Adds an access token to every request. The token is fetched once for all requests, and again before it expires.
 
 use std::time::Duration;
 
@@ -13,25 +13,25 @@ struct Token {
 
 #[derive(Config)]
 struct Config {
-    /// Who gives tokens.
+    /// The upstream that issues tokens.
     issuer: Upstream,
-    /// The path that they are fetched from, with `POST`.
+    /// The path of the token endpoint, for a `POST`.
     path: String,
-    /// Sent as `client_id` and `client_secret`.
+    /// The client's id, sent as `client_id`.
     client: String,
-    /// The secret that goes with it.
+    /// The client's secret, sent as `client_secret`.
     #[config(secret)]
     secret: String,
 }
 
-/// What the issuer answers (RFC 6749, section 5.1).
+/// The response of the issuer (RFC 6749, section 5.1).
 #[derive(Deserialize)]
 struct Issued {
     access_token: String,
     expires_in: u64,
 }
 
-/// A token is fetched anew this long before it ends.
+/// The number of seconds before the expiry at which the token is fetched again.
 const MARGIN: u64 = 10;
 
 #[plugin]
@@ -48,15 +48,13 @@ impl Plugin for Token {
             Ok(token) => request.set_header("authorization", format!("Bearer {token}"))?,
             Err(error) => {
                 log::warn!("no token: {error}");
-                return Ok(reply(503)
-                    .problem("no_token", "The service cannot be asked now.")
-                    .into());
+                return Ok(reply(503).problem("no_token", "The service is unavailable.").into());
             }
         }
         Ok(Flow::Continue)
     }
 
-    /// A token that was refused is not tried again.
+    /// Removes a token that the upstream has refused.
     fn on_response(&self, response: &mut Response) -> Result<()> {
         if response.status()? == 401 {
             self.token.forget();
@@ -74,10 +72,10 @@ impl Token {
             secret,
         } = &self.config;
         let form = format!("grant_type=client_credentials&client_id={client}&client_secret={secret}");
-        let asked = issuer.post(path).body("application/x-www-form-urlencoded", form);
-        let issued: Issued = asked.timeout(Duration::from_secs(2)).await?.successful()?.json()?;
-        let holds = Duration::from_secs(issued.expires_in.saturating_sub(MARGIN));
-        Ok((issued.access_token, holds))
+        let callout = issuer.post(path).body("application/x-www-form-urlencoded", form);
+        let issued: Issued = callout.timeout(Duration::from_secs(2)).await?.successful()?.json()?;
+        let ttl = Duration::from_secs(issued.expires_in.saturating_sub(MARGIN));
+        Ok((issued.access_token, ttl))
     }
 }
 
@@ -92,13 +90,13 @@ mod tests {
         response(200).text(&format!(r#"{{ "access_token": "t{token}", "expires_in": 60 }}"#))
     }
 
-    /// Gives `t1`, `t2`, … after 20 ms each.
+    /// A gateway whose issuer returns `t1`, `t2`, … after 20 ms each.
     fn gateway() -> Gateway<Token> {
         let mut count = 0;
         let gateway = Gateway::configured(CONFIG).expect("a good configuration");
-        gateway.upstream("login", move |asked| {
+        gateway.upstream("login", move |request| {
             assert_eq!(
-                asked.body(),
+                request.body(),
                 "grant_type=client_credentials&client_id=me&client_secret=s3"
             );
             count += 1;
@@ -122,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_fetched_again_before_it_ends_and_when_it_was_refused() {
+    fn a_token_is_fetched_again_before_it_expires_and_after_a_401() {
         let gateway = gateway();
         let waiting = gateway.get("/").send();
         gateway.advance(Duration::from_secs(49));
@@ -139,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_token_nothing_passes() {
+    fn without_a_token_no_request_passes() {
         let gateway = gateway().upstream("login", |_| no_response());
         assert_eq!(gateway.get("/").send().status(), Some(503));
         let gateway = gateway.upstream("login", |_| response(200).text("{}"));

@@ -1,17 +1,17 @@
-//! Says who may do what: by consumer, group, method, path and address.
+//! Access control: allows or denies requests by consumer, group, method, path and address.
 //!
-//! The decisions are in [`rules`] and [`network`]; here they meet the request.
+//! [`rules`] and [`network`] decide; this file applies their decisions.
 
 mod network;
 mod rules;
 
 use lockgate_sdk::prelude::*;
 use lockgate_sdk::property::{CONSUMER_GROUPS, CONSUMER_NAME};
-use rules::{Decision, Facts, Needs, Rules};
+use rules::{Decision, NeededFacts, RequestFacts, Rules};
 
 struct Acl {
     rules: Rules,
-    needs: Needs,
+    needs: NeededFacts,
 }
 
 #[plugin(name = "acl")]
@@ -30,10 +30,10 @@ impl Plugin for Acl {
         let facts = self.facts(request)?;
         match self.rules.decision(&facts) {
             Decision::Allow => return Ok(Flow::Continue),
-            Decision::Denied(rule) => log::warn!("refused by {rule}: {}", who(request)?),
-            Decision::NotAllowed => log::warn!("refused, as no rule allows it: {}", who(request)?),
+            Decision::Denied(rule) => log::warn!("denied by {rule}: {}", describe(request)?),
+            Decision::NotAllowed => log::warn!("denied, as no rule allows it: {}", describe(request)?),
         }
-        // Which rule it was is for the log: a client that knew could work its way around it.
+        // The client does not learn which rule it was, so that it cannot work around it.
         Ok(reply(403)
             .details("acl_denied")
             .problem("forbidden", "This is not allowed.")
@@ -42,9 +42,9 @@ impl Plugin for Acl {
 }
 
 impl Acl {
-    /// What the rules want to know, and no more: each fact is a call to the host.
-    fn facts(&self, request: &Request) -> Result<Facts> {
-        let mut facts = Facts::default();
+    /// The facts that the rules need, and no others: each fact is a host call.
+    fn facts(&self, request: &Request) -> Result<RequestFacts> {
+        let mut facts = RequestFacts::default();
         if self.needs.consumer {
             facts.consumer = CONSUMER_NAME.value()?;
         }
@@ -64,8 +64,8 @@ impl Acl {
     }
 }
 
-/// The request in the words of a log line.
-fn who(request: &Request) -> Result<String> {
+/// The description of the request for the log.
+fn describe(request: &Request) -> Result<String> {
     let consumer = request.consumer()?.unwrap_or_else(|| "nobody".to_owned());
     let address = request
         .client_address()?
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_knows_the_rule_and_the_client_does_not() {
+    fn the_log_names_the_rule_and_the_reply_does_not() {
         let gateway = Gateway::<Acl>::configured(CONFIG).expect("a good configuration");
         let exchange = gateway.get("/public").client("198.51.100.7").send();
         assert_eq!(exchange.status(), Some(403));
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_real_address_the_peer_counts() {
+    fn without_a_client_address_the_peer_counts() {
         let gateway = Gateway::<Acl>::configured(CONFIG).expect("a good configuration");
         let exchange = gateway
             .get("/public")
@@ -133,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_fails_lets_nobody_pass() {
+    fn if_the_host_fails_no_request_passes() {
         let gateway = Gateway::<Acl>::configured(CONFIG).expect("a good configuration");
         testing::fail("proxy_get_property", Status::InternalFailure);
         assert_eq!(gateway.get("/public").send().status(), Some(500));
     }
 
     #[test]
-    fn a_range_that_is_none_is_refused() {
+    fn an_invalid_range_is_refused() {
         let refused = Gateway::<Acl>::configured(r#"{ "deny": [ { "cidrs": ["10.0.0.1/8"] } ] }"#)
             .err()
             .expect("refused");

@@ -1,11 +1,11 @@
-//! [`Network`]: a range of IP addresses in CIDR form. Knows no host.
+//! [`Network`]: a range of IP addresses in CIDR notation. No host call is made here.
 
 use std::net::IpAddr;
 
 use lockgate_sdk::ConfigError;
 use lockgate_sdk::config::{Config, Kind, Schema, Value};
 
-/// A range of addresses. An IPv4 address that is written as IPv6 (`::ffff:192.0.2.1`) counts as IPv4.
+/// A range of addresses. An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) counts as IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Network {
     V4 { prefix: u32, mask: u32 },
@@ -13,8 +13,8 @@ pub(crate) enum Network {
 }
 
 impl Network {
-    /// Reads `10.0.0.0/8`, `2001:db8::/32`, or an address alone. Bits behind the prefix are an error: they show that
-    /// somebody meant something else.
+    /// Parses `10.0.0.0/8`, `2001:db8::/32`, or a single address. Bits after the prefix are an error, as they indicate
+    /// a mistake.
     pub(crate) fn parse(text: &str) -> Result<Network, String> {
         let (address, length) = match text.split_once('/') {
             Some((address, length)) => (address, Some(length)),
@@ -28,21 +28,23 @@ impl Network {
             None => bits,
             Some(digits) if digits.len() <= 3 && digits.bytes().all(|byte| byte.is_ascii_digit()) => digits
                 .parse()
-                .map_err(|_| format!("\"{text}\" has no length behind its slash"))?,
-            Some(_) => return Err(format!("\"{text}\" has no length behind its slash")),
+                .map_err(|_| format!("\"{text}\" has no prefix length after the slash"))?,
+            Some(_) => return Err(format!("\"{text}\" has no prefix length after the slash")),
         };
         if length > bits {
-            return Err(format!("\"{text}\" is longer than an address, which has {bits} bits"));
+            return Err(format!(
+                "\"{text}\" has a prefix longer than an address, which has {bits} bits"
+            ));
         }
         let (network, is_exact) = Network::of(address, length);
         if is_exact {
             Ok(network)
         } else {
-            Err(format!("\"{text}\" has bits set behind its prefix"))
+            Err(format!("\"{text}\" has bits set after its prefix"))
         }
     }
 
-    /// The network of this length around an address, and whether the address is its first.
+    /// The network with this prefix length that contains an address, and whether the address is its first.
     fn of(address: IpAddr, length: u32) -> (Network, bool) {
         match address {
             IpAddr::V4(address) => {
@@ -60,7 +62,7 @@ impl Network {
                 let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
                 let bits = address.to_bits();
                 let network = match address.to_ipv4_mapped() {
-                    // ::ffff:a.b.c.d/96 and longer is a range of IPv4.
+                    // ::ffff:a.b.c.d/96 and longer prefixes are ranges of IPv4.
                     Some(_) if length >= 96 => Network::V4 {
                         prefix: (bits & mask) as u32,
                         mask: mask as u32,
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv4_in_the_clothes_of_ipv6_is_ipv4() {
+    fn an_ipv4_mapped_address_is_ipv4() {
         assert!(contains("10.0.0.0/8", "::ffff:10.1.2.3"));
         assert!(contains("::ffff:10.0.0.0/104", "10.1.2.3"));
         assert!(contains("::ffff:10.1.2.3", "10.1.2.3"));
@@ -136,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_range_is_refused() {
+    fn malformed_ranges_are_refused() {
         for text in [
             "",
             "10.0.0.0/",

@@ -1,4 +1,4 @@
-//! The rules and what they say about a request. Knows no host.
+//! The rules, and their decision about a request. No host call is made here.
 
 use std::net::IpAddr;
 
@@ -9,51 +9,51 @@ use crate::network::Network;
 /// The configuration.
 #[derive(Debug, Config)]
 pub(crate) struct Rules {
-    /// Whoever one of these holds for is refused.
+    /// A request that matches one of these rules is denied.
     #[config(default)]
     deny: Vec<Rule>,
-    /// If it is there, one of these must hold.
+    /// If present, a request must match one of these rules.
     allow: Option<Vec<Rule>>,
 }
 
-/// Conditions that must all hold; in each list, one entry is enough.
+/// Conditions that must all hold. Of each list, one entry must match.
 #[derive(Debug, Default, Config)]
 struct Rule {
-    /// What the log calls this rule.
+    /// The name of the rule in the log.
     name: Option<String>,
-    /// The consumer is in one of these groups.
+    /// Groups of the consumer.
     #[config(min_length = 1)]
     groups: Option<Vec<String>>,
-    /// The consumer is one of these.
+    /// Names of consumers.
     #[config(min_length = 1)]
     consumers: Option<Vec<String>>,
-    /// The method is one of these; case matters.
+    /// Methods, case-sensitive.
     #[config(min_length = 1)]
     methods: Option<Vec<String>>,
-    /// The path is one of these or lies below it.
+    /// Path prefixes by whole segments: `/a` matches `/a` and `/a/b`, not `/ab`.
     #[config(min_length = 1)]
     path_prefixes: Option<Vec<String>>,
-    /// The client's address is in one of these ranges.
+    /// Addresses or ranges of the client, in CIDR notation.
     #[config(min_length = 1)]
     cidrs: Option<Vec<Network>>,
 }
 
-/// What the rules may want to know about a request.
+/// The facts about a request that rules can need.
 #[derive(Debug, Default)]
-pub(crate) struct Facts {
+pub(crate) struct RequestFacts {
     pub(crate) consumer: Option<String>,
     /// Separated by commas.
     pub(crate) groups: String,
     pub(crate) method: String,
     /// Without the query.
     pub(crate) path: String,
-    /// `None` when it is not known, or not an IP address.
+    /// `None` if it is unknown or not an IP address.
     pub(crate) address: Option<IpAddr>,
 }
 
-/// Which facts any rule asks for. The others need not be got.
+/// The facts that the rules need.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Needs {
+pub(crate) struct NeededFacts {
     pub(crate) consumer: bool,
     pub(crate) groups: bool,
     pub(crate) method: bool,
@@ -61,17 +61,17 @@ pub(crate) struct Needs {
     pub(crate) address: bool,
 }
 
-/// What the rules say.
+/// The decision of the rules.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     Allow,
-    /// A rule of `deny` holds; its name, for the log.
+    /// A rule of `deny` matches; its name, for the log.
     Denied(String),
-    /// There is an `allow`, and none of its rules holds.
+    /// No rule of `allow` matches.
     NotAllowed,
 }
 
-/// How a rule that asks for an address takes one that is not known: each list errs on its safe side.
+/// How a rule with addresses treats an unknown address: each list in the safe way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unknown {
     Matches,
@@ -79,12 +79,10 @@ enum Unknown {
 }
 
 impl Rules {
-    /// Refuses rules that say nothing.
+    /// Checks the rules; those without any effect are an error.
     pub(crate) fn checked(self) -> Result<Rules, ConfigError> {
         if self.deny.is_empty() && self.allow.is_none() {
-            return Err(ConfigError::new(
-                "there is nothing to check: give \"deny\", \"allow\" or both",
-            ));
+            return Err(ConfigError::new("there are no rules; set \"deny\", \"allow\" or both"));
         }
         let lists = [
             ("deny", self.deny.as_slice()),
@@ -98,10 +96,10 @@ impl Rules {
         Ok(self)
     }
 
-    /// The facts that the rules ask for.
-    pub(crate) fn needs(&self) -> Needs {
+    /// The facts that the rules need.
+    pub(crate) fn needs(&self) -> NeededFacts {
         let rules = || self.deny.iter().chain(self.allow.iter().flatten());
-        Needs {
+        NeededFacts {
             consumer: rules().any(|rule| rule.consumers.is_some()),
             groups: rules().any(|rule| rule.groups.is_some()),
             method: rules().any(|rule| rule.methods.is_some()),
@@ -110,8 +108,9 @@ impl Rules {
         }
     }
 
-    /// First what is denied, then what is allowed. Without `allow`, what is not denied may pass.
-    pub(crate) fn decision(&self, facts: &Facts) -> Decision {
+    /// Decides about a request: first by `deny`, then by `allow`. Without `allow`, everything that is not denied
+    /// passes.
+    pub(crate) fn decision(&self, facts: &RequestFacts) -> Decision {
         if let Some(index) = self.deny.iter().position(|rule| rule.holds(facts, Unknown::Matches)) {
             return Decision::Denied(
                 self.deny[index]
@@ -139,13 +138,13 @@ impl Rule {
         if lengths.iter().all(|(_, length)| length.is_none()) {
             return Err(ConfigError::at(
                 place,
-                "a rule without a condition would hold for every request",
+                "a rule without a condition would match every request",
             ));
         }
         if let Some((name, _)) = lengths.iter().find(|(_, length)| *length == Some(0)) {
             return Err(ConfigError::at(
                 format!("{place}/{name}"),
-                "an empty list would hold for no request",
+                "an empty list would match no request",
             ));
         }
         for (index, prefix) in self.path_prefixes.iter().flatten().enumerate() {
@@ -153,14 +152,14 @@ impl Rule {
                 let place = format!("{place}/path_prefixes/{index}");
                 return Err(ConfigError::at(
                     place,
-                    format!("\"{prefix}\" does not begin with a slash"),
+                    format!("\"{prefix}\" does not start with a slash"),
                 ));
             }
         }
         Ok(())
     }
 
-    fn holds(&self, facts: &Facts, unknown: Unknown) -> bool {
+    fn holds(&self, facts: &RequestFacts, unknown: Unknown) -> bool {
         let any_of = |list: &Option<Vec<String>>, holds: &dyn Fn(&String) -> bool| {
             list.as_ref().is_none_or(|entries| entries.iter().any(holds))
         };
@@ -177,7 +176,7 @@ impl Rule {
     }
 }
 
-/// Whether `path` is `prefix` or below it, by whole segments: `/a` holds for `/a` and `/a/b`, not for `/ab`.
+/// Whether `path` is `prefix` or below it, by whole segments: `/a` matches `/a` and `/a/b`, not `/ab`.
 fn is_below(path: &str, prefix: &str) -> bool {
     let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
     path.strip_prefix(prefix)
@@ -200,10 +199,10 @@ mod tests {
         )
     }
 
-    fn facts(consumer: &str, groups: &str, path: &str) -> Facts {
+    fn facts(consumer: &str, groups: &str, path: &str) -> RequestFacts {
         let consumer = (!consumer.is_empty()).then(|| consumer.to_owned());
         let address = "192.0.2.1".parse().ok();
-        Facts {
+        RequestFacts {
             consumer,
             groups: groups.to_owned(),
             method: "GET".to_owned(),
@@ -234,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn without_allow_what_is_not_denied_may_pass_and_an_empty_allow_lets_nothing_pass() {
+    fn without_allow_everything_not_denied_passes_and_with_an_empty_one_nothing_does() {
         let deny = || {
             vec![Rule {
                 consumers: texts(&["mallory"]),
@@ -256,7 +255,7 @@ mod tests {
     #[test]
     fn all_conditions_of_a_rule_must_hold() {
         let rule = Rule {
-            name: Some("no writing from outside".to_owned()),
+            name: Some("no writing from elsewhere".to_owned()),
             methods: texts(&["PUT", "POST"]),
             path_prefixes: texts(&["/admin/", "/internal"]),
             cidrs: networks(&["192.0.2.0/24"]),
@@ -271,7 +270,7 @@ mod tests {
         request.method = "POST".to_owned();
         assert_eq!(
             rules.decision(&request),
-            Decision::Denied("no writing from outside".to_owned())
+            Decision::Denied("no writing from elsewhere".to_owned())
         );
         request.path = "/internals".to_owned();
         assert_eq!(rules.decision(&request), Decision::Allow, "another path");
@@ -286,7 +285,7 @@ mod tests {
             cidrs: networks(&["10.0.0.0/8"]),
             ..Rule::default()
         };
-        let nowhere = Facts::default();
+        let nowhere = RequestFacts::default();
         let deny = Rules {
             deny: vec![rule()],
             allow: None,
@@ -314,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_matched_as_a_whole() {
+    fn a_group_is_compared_as_a_whole() {
         let rules = Rules {
             deny: Vec::new(),
             allow: Some(vec![Rule {
@@ -327,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_say_nothing_are_refused_with_their_place() {
+    fn rules_without_effect_are_refused_with_their_place() {
         let place = |rules: Rules| rules.checked().expect_err("refused").pointer().to_owned();
         assert_eq!(
             place(Rules {

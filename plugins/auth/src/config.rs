@@ -1,122 +1,125 @@
-//! The configuration of the auth plugin: as written, and checked. Knows no host.
+//! The configuration of the auth plugin, as written and as checked. No host call is made here.
 
 use lockgate_sdk::ConfigError;
 
 use crate::keys::{Consumer, Digest, Keys};
 
-/// The configuration as it is written.
+/// The configuration as written.
 #[derive(Debug, lockgate_sdk::Config)]
 pub(crate) struct Config {
-    /// Which kind of credential.
+    /// The kind of credential.
     kind: Kind,
-    /// The header that a key stands in; `null` for none.
+    /// The header with the key; `null` for none.
     #[config(default = "x-api-key")]
     header: Option<String>,
-    /// The query parameter that a key stands in.
+    /// The query parameter with the key.
     #[config(min_length = 1)]
     query: Option<String>,
-    /// The cookie that a key stands in.
+    /// The cookie with the key.
     #[config(min_length = 1)]
     cookie: Option<String>,
-    /// Who is known.
+    /// The known consumers.
     consumers: Vec<ConsumerSettings>,
-    /// What to do with a request without a credential.
+    /// The treatment of requests without a key.
     #[config(default)]
     pub(crate) on_missing: OnMissing,
-    /// Whether the upstream does not see the credential.
+    /// Whether keys are removed from the request before it goes on.
     #[config(default = true)]
     pub(crate) hide_credentials: bool,
-    /// The realm of the challenge in a 401.
+    /// The realm of the challenge (`WWW-Authenticate`) in a 401.
     #[config(default = "lockgate")]
     pub(crate) realm: String,
-    /// The header that tells the upstream the consumer's name.
+    /// The request header with the consumer's name, for the upstream.
     #[config(default = "x-consumer-name")]
     consumer_header: String,
-    /// The header that tells the upstream the consumer's groups.
+    /// The request header with the consumer's groups, for the upstream.
     #[config(default = "x-consumer-groups")]
     groups_header: String,
 }
 
-/// Which kind of credential. Others come later.
+/// The kinds of credentials.
 #[derive(Debug, lockgate_sdk::Config)]
 #[config(rename_all = "snake_case")]
 enum Kind {
-    /// A key that the client was given.
+    /// An API key.
     Key,
 }
 
-/// What to do with a request without a credential. One with a wrong credential is refused in any case.
+/// The treatment of requests without a key. A request with an unknown key is always denied.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, lockgate_sdk::Config)]
 #[config(rename_all = "snake_case")]
 pub(crate) enum OnMissing {
-    /// It is answered 401.
+    /// The client gets a 401.
     #[default]
     Deny,
-    /// It passes, and has no consumer.
+    /// The request passes without a consumer.
     Anonymous,
 }
 
 #[derive(Debug, lockgate_sdk::Config)]
 struct ConsumerSettings {
-    /// Unique.
+    /// The name, unique among the consumers.
     name: String,
-    /// What rules may ask for.
+    /// The groups, for rules of other plugins.
     #[config(default)]
     groups: Vec<String>,
-    /// The SHA-256 digests of the keys: `sha256:` and 64 hex digits each.
+    /// The SHA-256 digests of the keys, each `sha256:` and 64 hexadecimal digits.
     keys: Vec<String>,
 }
 
-/// Where a credential may stand, in the order in which the places are looked at.
+/// A place in the request for a credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum CredentialSource {
     Header(String),
     Query(String),
     Cookie(String),
 }
 
-/// The names of the headers that tell the upstream who it is.
+/// The names of the request headers with the consumer.
 #[derive(Debug)]
-pub(crate) struct Announcement {
+pub(crate) struct IdentityHeaders {
     pub(crate) consumer: String,
     pub(crate) groups: String,
 }
 
 impl Config {
-    /// The places where a credential may stand.
-    pub(crate) fn places(&self) -> Result<Vec<Place>, ConfigError> {
-        let mut places = Vec::new();
+    /// The places for a credential, in the order in which they are read.
+    pub(crate) fn sources(&self) -> Result<Vec<CredentialSource>, ConfigError> {
+        let mut sources = Vec::new();
         if let Some(name) = &self.header {
-            places.push(Place::Header(header_name("/header", name)?));
+            sources.push(CredentialSource::Header(header_name("/header", name)?));
         }
         if let Some(name) = &self.query {
-            places.push(Place::Query(name.clone()));
+            sources.push(CredentialSource::Query(name.clone()));
         }
         if let Some(name) = &self.cookie {
-            places.push(Place::Cookie(name.clone()));
+            sources.push(CredentialSource::Cookie(name.clone()));
         }
-        if places.is_empty() {
+        if sources.is_empty() {
             return Err(ConfigError::new(
-                "a key needs a place to come from: header, query or cookie",
+                "no place for the key; set \"header\", \"query\" or \"cookie\"",
             ));
         }
-        Ok(places)
+        Ok(sources)
     }
 
-    /// The headers that are set on the request.
-    pub(crate) fn announcement(&self) -> Result<Announcement, ConfigError> {
+    /// The names of the request headers with the consumer.
+    pub(crate) fn identity_headers(&self) -> Result<IdentityHeaders, ConfigError> {
         let consumer = header_name("/consumer_header", &self.consumer_header)?;
         let groups = header_name("/groups_header", &self.groups_header)?;
         if consumer == groups {
-            return Err(ConfigError::at("/groups_header", "the same header as consumer_header"));
+            return Err(ConfigError::at(
+                "/groups_header",
+                "groups_header must differ from consumer_header",
+            ));
         }
-        Ok(Announcement { consumer, groups })
+        Ok(IdentityHeaders { consumer, groups })
     }
 
-    /// The challenge of a 401.
+    /// The challenge in a 401.
     pub(crate) fn challenge(&self) -> Result<String, ConfigError> {
         if !self.realm.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-            return Err(ConfigError::at("/realm", "only printable ASCII can stand in a header"));
+            return Err(ConfigError::at("/realm", "a realm must be printable ASCII"));
         }
         Ok(format!(
             "ApiKey realm=\"{}\"",
@@ -124,7 +127,7 @@ impl Config {
         ))
     }
 
-    /// All keys of all consumers.
+    /// The keys of all consumers.
     pub(crate) fn keys(self) -> Result<Keys, ConfigError> {
         let Kind::Key = self.kind;
         let mut keys = Keys::default();
@@ -134,18 +137,18 @@ impl Config {
             if !is_header_text(&consumer.name) {
                 return Err(ConfigError::at(
                     format!("{place}/name"),
-                    "a name is printable ASCII without commas",
+                    "a name must be printable ASCII without commas",
                 ));
             }
             if names.contains(&consumer.name.as_str()) {
                 return Err(ConfigError::at(
                     format!("{place}/name"),
-                    format!("\"{}\" is there twice", consumer.name),
+                    format!("the name \"{}\" is not unique", consumer.name),
                 ));
             }
             if let Some(group) = consumer.groups.iter().position(|group| !is_header_text(group)) {
                 let place = format!("{place}/groups/{group}");
-                return Err(ConfigError::at(place, "a group is printable ASCII without commas"));
+                return Err(ConfigError::at(place, "a group must be printable ASCII without commas"));
             }
             names.push(&consumer.name);
             let known = keys.consumer(Consumer {
@@ -156,7 +159,7 @@ impl Config {
                 let fault = |message: String| ConfigError::at(format!("{place}/keys/{key}"), message);
                 let digest = Digest::parse(text).map_err(|error| fault(error.to_owned()))?;
                 if !keys.add(digest, known) {
-                    return Err(fault("this key is there twice".to_owned()));
+                    return Err(fault("this key is not unique".to_owned()));
                 }
             }
         }
@@ -164,7 +167,7 @@ impl Config {
     }
 }
 
-/// Whether a text can stand in a comma-separated header.
+/// Whether a text is valid as an item of a comma-separated header.
 fn is_header_text(text: &str) -> bool {
     !text.is_empty() && text.trim() == text && text.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b',')
 }
@@ -172,7 +175,7 @@ fn is_header_text(text: &str) -> bool {
 fn header_name(place: &str, name: &str) -> Result<String, ConfigError> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_token) {
-        return Err(ConfigError::at(place, format!("\"{name}\" is not a header's name")));
+        return Err(ConfigError::at(place, format!("\"{name}\" is not a valid header name")));
     }
     Ok(name.to_ascii_lowercase())
 }

@@ -1,12 +1,12 @@
-//! Keys, kept as SHA-256 digests, and whose they are. Knows no host.
+//! Keys as SHA-256 digests, each with its consumer. No host call is made here.
 
 use sha2::{Digest as _, Sha256};
 
-/// Who a key belongs to.
+/// The consumer of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Consumer {
     pub(crate) name: String,
-    /// Separated by commas, as they are told to others.
+    /// Separated by commas, as in the header and the property.
     pub(crate) groups: String,
 }
 
@@ -14,11 +14,11 @@ pub(crate) struct Consumer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Digest([u8; 32]);
 
-/// Which of the consumers of a [`Keys`].
+/// The index of a consumer in [`Keys`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConsumerIndex(usize);
 
-/// All keys, and whose they are.
+/// All keys with their consumers.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     /// Sorted by digest.
@@ -29,17 +29,18 @@ pub(crate) struct Keys {
 const PREFIX: &str = "sha256:";
 
 impl Digest {
-    /// The digest of a key that somebody has brought.
+    /// The digest of a key in a request.
     pub(crate) fn of(key: &[u8]) -> Digest {
         Digest(Sha256::digest(key).into())
     }
 
-    /// Reads a digest as it is configured: `sha256:` and 64 hexadecimal digits. The key itself is refused.
+    /// Parses a configured digest: `sha256:` and 64 hexadecimal digits. A plain key is an error.
     pub(crate) fn parse(text: &str) -> Result<Digest, &'static str> {
         let Some(hex) = text.strip_prefix(PREFIX) else {
-            return Err("a key is kept as its hash, \"sha256:HEX\"; make HEX with: printf %s KEY | sha256sum");
+            return Err("a key must be given as its hash, \"sha256:HEX\"; compute HEX with: printf %s KEY | sha256sum");
         };
-        let malformed = "a hash is \"sha256:\" and 64 hexadecimal digits; make them with: printf %s KEY | sha256sum";
+        let malformed =
+            "a hash must be \"sha256:\" and 64 hexadecimal digits; compute them with: printf %s KEY | sha256sum";
         let mut digest = [0; 32];
         if hex.len() != 64 || !hex.is_ascii() {
             return Err(malformed);
@@ -51,13 +52,13 @@ impl Digest {
         Ok(Digest(digest))
     }
 
-    /// Whether both are the same, in a time that does not depend on where they differ.
+    /// Whether two digests are equal, in constant time.
     fn is_same(&self, other: &Digest) -> bool {
         let difference = self.0.iter().zip(&other.0).fold(0, |all, (one, two)| all | (one ^ two));
         std::hint::black_box(difference) == 0
     }
 
-    /// The part by which keys are found: it tells nothing of use about a stored key.
+    /// The first bytes, by which keys are searched. They reveal nothing useful about a stored key.
     fn bucket(&self) -> [u8; 2] {
         [self.0[0], self.0[1]]
     }
@@ -70,7 +71,7 @@ impl Keys {
         ConsumerIndex(self.consumers.len() - 1)
     }
 
-    /// Adds a key of a consumer; `false` when somebody has it already.
+    /// Adds a key of a consumer; `false` if the key exists already.
     pub(crate) fn add(&mut self, digest: Digest, consumer: ConsumerIndex) -> bool {
         match self.keys.binary_search_by_key(&digest, |(known, _)| *known) {
             Ok(_) => false,
@@ -81,20 +82,20 @@ impl Keys {
         }
     }
 
-    /// Whose key this is. Only the first two bytes of its digest decide how long the search takes.
-    pub(crate) fn owner(&self, key: &[u8]) -> Option<&Consumer> {
+    /// The consumer of a key. The duration of the search depends on the first two bytes of its digest only.
+    pub(crate) fn consumer_of(&self, key: &[u8]) -> Option<&Consumer> {
         let digest = Digest::of(key);
         let from = self.keys.partition_point(|(known, _)| known.bucket() < digest.bucket());
-        let mut owner = None;
+        let mut found = None;
         for (known, consumer) in &self.keys[from..] {
             if known.bucket() != digest.bucket() {
                 break;
             }
             if known.is_same(&digest) {
-                owner = self.consumers.get(consumer.0);
+                found = self.consumers.get(consumer.0);
             }
         }
-        owner
+        found
     }
 }
 
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_the_clear_is_refused_with_the_way_to_hash_it() {
+    fn a_plain_key_is_refused_with_the_command_to_hash_it() {
         assert!(Digest::parse("secret").expect_err("plain").contains("sha256sum"));
     }
 
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn each_of_many_keys_finds_its_owner_and_no_other() {
+    fn each_of_many_keys_finds_its_consumer() {
         let mut keys = Keys::default();
         let owners: Vec<_> = (0..50)
             .map(|number| {
@@ -151,13 +152,13 @@ mod tests {
             assert!(keys.add(digest, owners[number % 50]));
         }
         for number in 0..2_000 {
-            let owner = keys
-                .owner(format!("key-{number}").as_bytes())
-                .map(|owner| owner.name.clone());
-            assert_eq!(owner, Some(format!("c{}", number % 50)));
+            let name = keys
+                .consumer_of(format!("key-{number}").as_bytes())
+                .map(|consumer| consumer.name.clone());
+            assert_eq!(name, Some(format!("c{}", number % 50)));
         }
-        assert_eq!(keys.owner(b"key-2000"), None);
-        assert_eq!(keys.owner(b""), None);
-        assert!(!keys.add(Digest::of(b"key-1"), owners[0]), "a key has one owner");
+        assert_eq!(keys.consumer_of(b"key-2000"), None);
+        assert_eq!(keys.consumer_of(b""), None);
+        assert!(!keys.add(Digest::of(b"key-1"), owners[0]), "a key has one consumer");
     }
 }

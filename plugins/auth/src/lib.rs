@@ -1,19 +1,19 @@
-//! Lets in who brings a known API key, and tells the rest of the chain who it is.
+//! Authenticates requests by API keys, and sets the consumer for the rest of the chain and the upstream.
 //!
-//! The decisions are in [`keys`] and [`config`]; here they meet the request.
+//! [`config`] checks the configuration, [`keys`] finds the consumer of a key; this file applies them to the request.
 
 mod config;
 mod keys;
 
-use config::{Announcement, Config, OnMissing, Place};
+use config::{Config, CredentialSource, IdentityHeaders, OnMissing};
 use keys::{Consumer, Keys};
 use lockgate_sdk::prelude::*;
 use lockgate_sdk::property::{CONSUMER_GROUPS, CONSUMER_NAME};
 
 struct Auth {
-    places: Vec<Place>,
+    sources: Vec<CredentialSource>,
     keys: Keys,
-    announcement: Announcement,
+    identity_headers: IdentityHeaders,
     on_missing: OnMissing,
     hide_credentials: bool,
     challenge: String,
@@ -25,8 +25,8 @@ impl Plugin for Auth {
 
     fn new(config: Config) -> Result<Self, ConfigError> {
         Ok(Auth {
-            places: config.places()?,
-            announcement: config.announcement()?,
+            sources: config.sources()?,
+            identity_headers: config.identity_headers()?,
             on_missing: config.on_missing,
             hide_credentials: config.hide_credentials,
             challenge: config.challenge()?,
@@ -36,24 +36,24 @@ impl Plugin for Auth {
 
     fn on_request(&self, request: &mut Request) -> Result<Flow> {
         match self.credential(request)? {
-            Some(key) => match self.keys.owner(key.as_bytes()) {
+            Some(key) => match self.keys.consumer_of(key.as_bytes()) {
                 Some(consumer) => self.admit(request, consumer),
-                None => Ok(self.refuse("auth_unknown_key", "The API key is not valid.")),
+                None => Ok(self.unauthorized("auth_unknown_key", "The API key is not valid.")),
             },
             None if self.on_missing == OnMissing::Anonymous => self.admit_anonymous(request),
-            None => Ok(self.refuse("auth_missing_key", "An API key is required.")),
+            None => Ok(self.unauthorized("auth_missing_key", "An API key is required.")),
         }
     }
 }
 
 impl Auth {
-    /// The first credential that the request brings. An empty one is none.
+    /// The first credential in the request. An empty one counts as none.
     fn credential(&self, request: &Request) -> Result<Option<String>> {
-        for place in &self.places {
+        for place in &self.sources {
             let found = match place {
-                Place::Header(name) => request.header(name)?,
-                Place::Query(name) => request.query(name)?,
-                Place::Cookie(name) => request.cookie(name)?,
+                CredentialSource::Header(name) => request.header(name)?,
+                CredentialSource::Query(name) => request.query(name)?,
+                CredentialSource::Cookie(name) => request.cookie(name)?,
             };
             if let Some(key) = found.filter(|key| !key.is_empty()) {
                 return Ok(Some(key));
@@ -63,42 +63,43 @@ impl Auth {
     }
 
     fn admit(&self, request: &mut Request, consumer: &Consumer) -> Result<Flow> {
-        self.clean(request)?;
-        request.add_header(&self.announcement.consumer, &consumer.name)?;
+        self.strip(request)?;
+        request.add_header(&self.identity_headers.consumer, &consumer.name)?;
         CONSUMER_NAME.set(&consumer.name)?;
         CONSUMER_GROUPS.set(&consumer.groups)?;
         if !consumer.groups.is_empty() {
-            request.add_header(&self.announcement.groups, &consumer.groups)?;
+            request.add_header(&self.identity_headers.groups, &consumer.groups)?;
         }
         Ok(Flow::Continue)
     }
 
-    /// Whom an earlier auth plugin has found stays who it is; otherwise nobody may claim to be somebody.
+    /// Admits a request without a credential. The consumer of an earlier auth plugin stays; otherwise forged identity
+    /// headers are removed.
     fn admit_anonymous(&self, request: &mut Request) -> Result<Flow> {
         if request.consumer()?.is_none() {
-            self.clean(request)?;
+            self.strip(request)?;
         }
         Ok(Flow::Continue)
     }
 
-    /// Takes away what only this plugin may say, and what is not for the upstream.
-    fn clean(&self, request: &mut Request) -> Result<()> {
-        request.remove_header(&self.announcement.consumer)?;
-        request.remove_header(&self.announcement.groups)?;
+    /// Removes the identity headers that the client sent, and the credentials if they are hidden from the upstream.
+    fn strip(&self, request: &mut Request) -> Result<()> {
+        request.remove_header(&self.identity_headers.consumer)?;
+        request.remove_header(&self.identity_headers.groups)?;
         if !self.hide_credentials {
             return Ok(());
         }
-        for place in &self.places {
+        for place in &self.sources {
             match place {
-                Place::Header(name) => request.remove_header(name)?,
-                Place::Query(name) => request.remove_query(name)?,
-                Place::Cookie(name) => request.remove_cookie(name)?,
+                CredentialSource::Header(name) => request.remove_header(name)?,
+                CredentialSource::Query(name) => request.remove_query(name)?,
+                CredentialSource::Cookie(name) => request.remove_cookie(name)?,
             }
         }
         Ok(())
     }
 
-    fn refuse(&self, details: &str, reason: &str) -> Flow {
+    fn unauthorized(&self, details: &str, reason: &str) -> Flow {
         let answer = reply(401).header("www-authenticate", &*self.challenge).details(details);
         answer.problem("unauthorized", reason).into()
     }

@@ -1,10 +1,10 @@
-//! The auth plugin as a gateway meets it.
+//! Native tests of the auth plugin.
 
 use super::*;
 use lockgate_sdk::Status;
 use lockgate_sdk::testing::{self, Gateway};
 
-/// The keys are `secret` (alice), `rolled` (alice, too) and `other` (bob).
+/// The keys are `secret` and `rolled` of alice, and `other` of bob.
 fn gateway(settings: &str) -> Result<Gateway<Auth>, String> {
     Gateway::configured(&format!(
         r#"{{ "kind": "key", "query": "api_key", "cookie": "key", {settings}
@@ -27,7 +27,7 @@ fn sha256(key: &str) -> String {
 }
 
 #[test]
-fn without_a_key_the_answer_is_401_with_a_challenge() {
+fn without_a_key_the_reply_is_401_with_a_challenge() {
     let gateway = gateway(r#""realm": "the \"orders\" API","#).expect("a good configuration");
     let exchange = gateway.get("/").send();
     assert!(exchange.is_paused());
@@ -61,7 +61,7 @@ fn a_key_in_the_header_names_its_consumer_to_upstream_and_chain() {
 }
 
 #[test]
-fn who_claims_to_be_somebody_is_not_believed() {
+fn forged_consumer_headers_are_removed() {
     let gateway = gateway(r#""on_missing": "anonymous","#).expect("a good configuration");
     let forged = |key: Option<&str>| {
         let sending = gateway
@@ -124,14 +124,14 @@ fn the_header_comes_before_the_query_and_the_query_before_the_cookie() {
 }
 
 #[test]
-fn credentials_stay_when_they_are_not_to_be_hidden() {
+fn credentials_are_forwarded_if_not_hidden() {
     let gateway = gateway(r#""hide_credentials": false,"#).expect("a good configuration");
     let exchange = gateway.get("/").header("x-api-key", "secret").send();
     assert_eq!(exchange.forwarded("x-api-key").as_deref(), Some("secret"));
 }
 
 #[test]
-fn an_anonymous_request_keeps_the_consumer_of_an_earlier_plugin() {
+fn an_anonymous_request_retains_the_consumer_of_an_earlier_plugin() {
     let gateway = gateway(r#""on_missing": "anonymous","#).expect("a good configuration");
     let request = gateway
         .get("/")
@@ -153,7 +153,7 @@ fn a_configuration_that_cannot_work_is_refused_with_its_place() {
         refused(r#"{ "kind": "key", "consumers": [{ "name": "a", "keys": [] }, { "name": "a", "keys": [] }] }"#);
     assert!(twice.contains("/consumers/1/name"), "{twice}");
     let nowhere = refused(r#"{ "kind": "key", "header": null, "consumers": [] }"#);
-    assert!(nowhere.contains("header, query or cookie"), "{nowhere}");
+    assert!(nowhere.contains("no place for the key"), "{nowhere}");
     let comma = refused(r#"{ "kind": "key", "consumers": [{ "name": "a", "groups": ["x,admin"], "keys": [] }] }"#);
     assert!(comma.contains("/consumers/0/groups/0"), "{comma}");
     assert!(refused(r#"{ "kind": "jwt", "consumers": [] }"#).contains("jwt"));
@@ -161,7 +161,7 @@ fn a_configuration_that_cannot_work_is_refused_with_its_place() {
 }
 
 #[test]
-fn whatever_the_host_answers_nobody_is_let_in_unchecked() {
+fn whatever_status_the_host_returns_no_request_passes_unchecked() {
     let calls = [
         "proxy_get_header_map_value",
         "proxy_remove_header_map_value",

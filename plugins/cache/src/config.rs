@@ -1,37 +1,37 @@
-//! The configuration of the cache plugin. Knows no host.
+//! The configuration of the cache plugin. No host call is made here.
 
 use lockgate_sdk::config::Duration;
 
 /// The configuration.
 #[derive(Debug, lockgate_sdk::Config)]
 pub(crate) struct Config {
-    /// What `Cache-Status` calls this cache: a token (RFC 8941, section 3.3.4).
+    /// The name of this cache in `Cache-Status`: a token (RFC 8941, section 3.3.4).
     #[config(default = "lockgate", check = is_token)]
     pub(crate) name: String,
-    /// How long a response without any freshness of its own is kept; not at all when absent.
+    /// The time to live of a response without freshness information. By default it is not stored.
     pub(crate) default_ttl: Option<Duration>,
-    /// The longest that any response is kept.
+    /// The maximum time to live of any response.
     pub(crate) max_ttl: Option<Duration>,
-    /// Whether consumers see each other's responses.
+    /// Whether consumers share stored responses.
     #[config(default)]
     pub(crate) consumers: Consumers,
-    /// Query parameters that make no difference.
+    /// Query parameters that the key ignores.
     #[config(default)]
     pub(crate) ignore_query: Vec<String>,
 }
 
-/// Whether consumers see each other's responses.
+/// Whether consumers share stored responses.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, lockgate_sdk::Config)]
 #[config(rename_all = "snake_case")]
 pub(crate) enum Consumers {
-    /// Each consumer has their own.
+    /// Each consumer has stored responses of their own.
     #[default]
     Isolated,
-    /// All have the same.
+    /// All consumers share stored responses.
     Shared,
 }
 
-/// Refuses what cannot stand in a header.
+/// Refuses a name that is not a token.
 fn is_token(name: &String) -> Result<(), String> {
     // A token (RFC 8941, section 3.3.4).
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:/".contains(&byte);
@@ -39,6 +39,6 @@ fn is_token(name: &String) -> Result<(), String> {
     if begins_well && name.bytes().all(is_token) {
         Ok(())
     } else {
-        Err(format!("\"{name}\" is not a token that begins with a letter"))
+        Err(format!("\"{name}\" is not a token that begins with a letter or \"*\""))
     }
 }

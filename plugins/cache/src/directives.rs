@@ -1,6 +1,6 @@
-//! [`Directives`]: what a `Cache-Control` header says (RFC 9111, section 5.2). Knows no host.
+//! [`Directives`]: the directives of a `Cache-Control` header (RFC 9111, section 5.2). No host call is made here.
 
-/// The directives that matter to a shared cache, of a request or a response.
+/// The directives that a shared cache obeys, of a request or a response.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Directives {
     pub(crate) no_store: bool,
@@ -18,8 +18,8 @@ pub(crate) struct Directives {
 }
 
 impl Directives {
-    /// Adds a line of the header. Where a directive is repeated, the stricter one counts; a number that is none counts
-    /// as 0. The forms with field names (`private="x"`) are taken as those without, which is stricter.
+    /// Adds a line of the header. Of a repeated directive, the stricter one counts. An invalid number counts as 0. The
+    /// forms with field names (`private="x"`) count as those without, which is stricter.
     pub(crate) fn add(&mut self, line: &str) {
         for item in items(line) {
             let (name, argument) = item.split_once('=').unwrap_or((item, ""));
@@ -51,10 +51,10 @@ impl Directives {
     }
 }
 
-/// The longest time that the specification asks caches to tell apart: 2³¹ seconds.
-const LONGEST: u64 = 1 << 31;
+/// The largest number of seconds that the specification requires caches to support: 2³¹.
+const MAX_SECONDS: u64 = 1 << 31;
 
-/// Delta-seconds (RFC 9111, section 1.2.2): too large is very large, and what is no number is 0.
+/// Delta-seconds (RFC 9111, section 1.2.2). An invalid number is 0; a larger one is 2³¹.
 pub(crate) fn seconds(text: &str) -> u64 {
     let digits = text
         .strip_prefix('"')
@@ -63,10 +63,10 @@ pub(crate) fn seconds(text: &str) -> u64 {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return 0;
     }
-    digits.parse().unwrap_or(LONGEST).min(LONGEST)
+    digits.parse().unwrap_or(MAX_SECONDS).min(MAX_SECONDS)
 }
 
-/// The items of a comma-separated list; commas inside quotes separate nothing.
+/// The items of a comma-separated list. Commas inside quotes are no separators.
 fn items(line: &str) -> impl Iterator<Item = &str> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     let separated = line.split(move |character| {
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_hide_what_looks_like_a_directive() {
+    fn a_directive_inside_quotes_is_ignored() {
         assert!(!read(r#"ext="a, no-store, \", private""#).no_store);
         assert!(!read(r#"ext="a, no-store, \", private""#).private);
         assert!(read(r#"private="set-cookie, x", no-cache="y""#).private);
@@ -122,6 +122,6 @@ mod tests {
         for none in ["max-age", "max-age=", "max-age=-1", "max-age=1.5", "max-age=x"] {
             assert_eq!(read(none).max_age, Some(0), "{none}");
         }
-        assert_eq!(read("max-age=99999999999999999999999").max_age, Some(LONGEST));
+        assert_eq!(read("max-age=99999999999999999999999").max_age, Some(MAX_SECONDS));
     }
 }

@@ -1,13 +1,13 @@
-//! What a stored response is called: the resource, and who it is for. Knows no host.
+//! The key of a stored response: the resource, and whom the response is for. No host call is made here.
 
 use lockgate_sdk::query::Query;
 
-/// The resource of a request: scheme, host, path, and the query in the order of its names.
+/// The resource of a request: scheme, host, path, and the query sorted by name, without the ignored parameters.
 pub(crate) fn resource(scheme: &str, authority: &str, path_and_query: &str, ignored: &[String]) -> String {
     let path = path_and_query.split_once('?').map_or(path_and_query, |(path, _)| path);
     let mut parameters: Vec<&str> = Query::of(path_and_query).parameters().collect();
     parameters.retain(|parameter| !ignored.iter().any(|name| name == name_of(parameter)));
-    // Stable: the order of two values of one name may have a meaning.
+    // The sort is stable: the order of two values of one name may have a meaning.
     parameters.sort_by_key(|parameter| name_of(parameter));
 
     let mut resource = String::with_capacity(scheme.len() + authority.len() + path_and_query.len() + 16);
@@ -24,9 +24,9 @@ pub(crate) fn resource(scheme: &str, authority: &str, path_and_query: &str, igno
     resource
 }
 
-/// The name of what is stored for a resource. `generation` changes when the resource is invalidated; `upstream` keeps the
-/// versions of a service apart, `consumer` the consumers. Neither resources nor upstreams contain spaces or line ends
-/// that could blur where one part ends.
+/// The key of a resource. `generation` changes when the resource is invalidated. `upstream` separates the versions of a
+/// service, `consumer` the consumers. Resources and upstreams contain neither spaces nor line ends, so that the parts
+/// are unambiguous.
 pub(crate) fn key(resource: &str, generation: u64, upstream: Option<&str>, consumer: Option<&str>) -> String {
     let mut key = String::with_capacity(resource.len() + 64);
     key.push_str(resource);
@@ -43,17 +43,20 @@ pub(crate) fn key(resource: &str, generation: u64, upstream: Option<&str>, consu
     key
 }
 
-/// How many records there are for the generations of all resources. Two resources that share one are invalidated
-/// together: seldom, and harmless.
-const RECORDS: u64 = 4_096;
+/// The number of records for the generations of all resources. Two resources with the same record are invalidated
+/// together, which is rare and harmless.
+const GENERATION_RECORDS: u64 = 4_096;
 
-/// The name of the record of a resource's generation.
-pub(crate) fn generations(resource: &str) -> String {
+/// The key in shared data of the record with a resource's generation.
+pub(crate) fn generation_record(resource: &str) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for byte in resource.bytes() {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
-    format!("lockgate.cache.generation.{}", (hash ^ (hash >> 32)) % RECORDS)
+    format!(
+        "lockgate.cache.generation.{}",
+        (hash ^ (hash >> 32)) % GENERATION_RECORDS
+    )
 }
 
 fn name_of(parameter: &str) -> &str {
@@ -84,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn who_and_which_version_keep_keys_apart() {
+    fn consumers_and_versions_have_separate_keys() {
         let all = [
             key("r", 0, None, None),
             key("r", 1, None, None),
@@ -101,7 +104,7 @@ mod tests {
     #[test]
     fn the_records_are_bounded_and_spread() {
         let names: std::collections::BTreeSet<_> = (0..20_000)
-            .map(|number| generations(&of(&format!("/{number}"))))
+            .map(|number| generation_record(&of(&format!("/{number}"))))
             .collect();
         assert!((3_900..=4_096).contains(&names.len()), "{} records in use", names.len());
     }

@@ -1,45 +1,44 @@
-//! Answers from stored responses, by the rules of RFC 9111. The plugin decides; the bytes stay in the host, which serves
-//! them without their passing through here.
+//! A shared cache by RFC 9111. The plugin decides; the stored bytes stay in the host, which serves them itself.
 //!
-//! What a request wants is in [`asking`], whether a response may be kept in [`storing`], what it is called in [`key`];
-//! here they meet the request.
+//! [`request`] decides what a request permits, [`response`] whether a response may be stored, and [`key`] under which
+//! key. This file applies their decisions.
 
-mod asking;
 mod config;
 mod directives;
 mod key;
-mod storing;
+mod request;
+mod response;
 
 use std::cell::Cell;
 use std::time::SystemTime;
 
-use asking::{Asked, Forward, Plan};
 use config::{Config, Consumers};
 use lockgate_sdk::cache as store;
 use lockgate_sdk::prelude::*;
 use lockgate_sdk::property::{CONSUMER_NAME, UPSTREAM};
 use lockgate_sdk::shared;
-use storing::{Answered, Bounds};
+use request::{Forward, Plan, RequestInfo};
+use response::{FreshnessBounds, ResponseInfo};
 
 struct Cache {
     config: Config,
-    bounds: Bounds,
+    bounds: FreshnessBounds,
     has_warned: Cell<bool>,
 }
 
-/// How far the cache has come with a request.
+/// The state of a request in the cache.
 #[derive(Default)]
 enum Progress {
-    /// It has nothing to do with it, or has answered it.
+    /// The cache does not handle the request, or has answered it.
     #[default]
-    Aside,
-    /// The upstream is asked. With a name, the response may be stored under it.
+    Inactive,
+    /// The request goes to the upstream. With a key, its response may be stored.
     Forwarded {
         why: Forward,
         key: Option<String>,
         has_authorization: bool,
     },
-    /// The upstream may change this resource.
+    /// The request may change this resource.
     Changing { resource: String, key: String },
 }
 
@@ -49,7 +48,7 @@ impl Plugin for Cache {
     type State = Progress;
 
     fn new(config: Config) -> Result<Self, ConfigError> {
-        let bounds = Bounds {
+        let bounds = FreshnessBounds {
             default_ms: config.default_ttl.map(|ttl| ttl.milliseconds()),
             max_ms: config.max_ttl.map(|ttl| ttl.milliseconds()),
         };
@@ -62,7 +61,7 @@ impl Plugin for Cache {
 
     fn on_request(&self, request: &mut Request, progress: &mut Progress) -> Flow {
         self.ask(request, progress).unwrap_or_else(|error| {
-            // The upstream can answer without the cache.
+            // Without the cache, the upstream answers.
             self.warn(&error);
             Flow::Continue
         })
@@ -77,12 +76,12 @@ impl Plugin for Cache {
 }
 
 impl Cache {
-    /// Answers the request, or notes what to do with its response.
+    /// Answers the request from the store, or records what to do with its response.
     fn ask(&self, request: &Request, progress: &mut Progress) -> Result<Flow> {
         let headers = request.headers().list()?;
-        let asked = Asked::read(&headers);
-        let plan = asked.plan();
-        if plan == Plan::Aside {
+        let info = RequestInfo::read(&headers);
+        let plan = info.plan();
+        if plan == Plan::Ignore {
             return Ok(Flow::Continue);
         }
         if plan == Plan::Bypass {
@@ -94,9 +93,9 @@ impl Cache {
             return Ok(Flow::Continue);
         }
         let resource = key::resource(
-            asked.scheme,
-            asked.authority,
-            asked.path_and_query,
+            info.scheme,
+            info.authority,
+            info.path_and_query,
             &self.config.ignore_query,
         );
         let key = self.key(&resource)?;
@@ -111,34 +110,37 @@ impl Cache {
         } {
             None => Forward::Request,
             Some(None) => Forward::Miss,
-            Some(Some(entry)) => match asked.refuses(&entry) {
+            Some(Some(entry)) => match info.forward_reason(&entry) {
                 Some(why) => why,
                 None if self.serve(&key, &entry)? => return Ok(Flow::Pause),
                 None => Forward::Miss,
             },
         };
-        if asked.directives.only_if_cached {
+        if info.directives.only_if_cached {
             let status = format!("{}; fwd={}", self.config.name, why.word());
             let answer = reply(504)
                 .header("cache-status", status)
                 .details("cache_only_if_cached");
             return Ok(answer
-                .problem("not_cached", "No stored response fits, and the request wants no other.")
+                .problem(
+                    "not_cached",
+                    "No stored response matches, and the request permits no other.",
+                )
                 .into());
         }
-        let key = asked.brings_all().then_some(key);
+        let key = info.may_be_stored().then_some(key);
         *progress = Progress::Forwarded {
             why,
             key,
-            has_authorization: asked.has_authorization,
+            has_authorization: info.has_authorization,
         };
         Ok(Flow::Continue)
     }
 
-    /// Stores the response, drops what it has changed, and says what was done.
+    /// Stores the response, or invalidates the resource that the request has changed, and sets `Cache-Status`.
     fn finish(&self, response: &mut Response, progress: Progress) -> Result<()> {
         match progress {
-            Progress::Aside => Ok(()),
+            Progress::Inactive => Ok(()),
             Progress::Forwarded {
                 why,
                 key,
@@ -156,9 +158,9 @@ impl Cache {
                 stored.map(drop)
             }
             Progress::Changing { resource, key } => {
-                if Answered::read(&response.headers().list()?).is_success() {
+                if ResponseInfo::read(&response.headers().list()?).is_success() {
                     invalidate(&resource)?;
-                    // The new generation hides all that is stored; this gives back the room of the likeliest.
+                    // The new generation hides all stored responses; this frees the space of the most likely one.
                     store::purge(&key)?;
                 }
                 Ok(())
@@ -166,7 +168,7 @@ impl Cache {
         }
     }
 
-    /// The name under which a resource is stored for this request.
+    /// The key of a resource for this request.
     fn key(&self, resource: &str) -> Result<String> {
         let consumer = match self.config.consumers {
             Consumers::Isolated => CONSUMER_NAME.value()?,
@@ -187,13 +189,13 @@ impl Cache {
 
     fn store(&self, response: &Response, key: &str, has_authorization: bool) -> Result<bool> {
         let now = lockgate_sdk::now().unwrap_or(SystemTime::UNIX_EPOCH);
-        match Answered::read(&response.headers().list()?).storing(has_authorization, self.bounds, now) {
-            Some(storing) => store::store(key, storing.ttl_ms, &storing.vary),
+        match ResponseInfo::read(&response.headers().list()?).storage(has_authorization, self.bounds, now) {
+            Some(storage) => store::store(key, storage.ttl_ms, &storage.vary),
             None => Ok(false),
         }
     }
 
-    /// Once is enough for a host that cannot cache; the rest is for debugging.
+    /// Logs an error: the first one as a warning, further ones at debug level, as they may occur at every request.
     fn warn(&self, error: &Error) {
         if self.has_warned.replace(true) {
             log::debug!("not cached: {error}");
@@ -203,19 +205,19 @@ impl Cache {
     }
 }
 
-/// Which generation of the resource is the current one; 0 until it is first invalidated.
+/// The current generation of a resource; 0 until it is invalidated.
 fn generation(resource: &str) -> Result<u64> {
-    Ok(number(shared::value(&key::generations(resource))?.as_deref()))
+    Ok(number(shared::value(&key::generation_record(resource))?.as_deref()))
 }
 
-/// Hides all that is stored of a resource, for all consumers and upstreams. Generations are times, as two workers that
-/// counted at once could come back to a number that was in use.
+/// Invalidates all stored responses of a resource, for all consumers and upstreams. Generations are times: with
+/// counters, two workers at once could return to a number that was in use.
 fn invalidate(resource: &str) -> Result<()> {
     let since = lockgate_sdk::now()?
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     let now = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
-    shared::update(&key::generations(resource), |value| {
+    shared::update(&key::generation_record(resource), |value| {
         number(value).saturating_add(1).max(now).to_le_bytes().to_vec()
     })
     .map(drop)

@@ -1,4 +1,4 @@
-//! The cache plugin as a gateway meets it, with a store that keeps names and times, but no bytes.
+//! Native tests of the cache plugin, with a store that has keys and times, but no bytes.
 
 use super::*;
 use lockgate_sdk::Status;
@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// What a test's store has: names and the milliseconds that they are fresh.
+/// The entries of the test's store: keys with their freshness in milliseconds.
 type Stored = Rc<RefCell<BTreeMap<String, i64>>>;
 
 const FRESH: &[(&str, &str)] = &[("cache-control", "max-age=60")];
@@ -39,13 +39,13 @@ fn gateway(config: &str) -> (Gateway<Cache>, Stored) {
     (gateway, stored)
 }
 
-/// Whether the cache has answered: the request pauses without an answer of the plugin's own.
+/// Whether the cache has answered: the request pauses without a reply of the plugin.
 fn is_hit(exchange: &Exchange<'_, Cache>) -> bool {
     exchange.is_paused() && exchange.status().is_none()
 }
 
 #[test]
-fn what_was_fetched_once_is_served_the_second_time() {
+fn a_stored_response_answers_the_second_request() {
     let (gateway, stored) = gateway("{}");
     let first = gateway.get("/a?y=1&x=2").send();
     assert!(!first.is_paused());
@@ -58,7 +58,7 @@ fn what_was_fetched_once_is_served_the_second_time() {
     assert!(is_hit(&gateway.get("/a?x=2&y=1").send()));
     assert!(
         is_hit(&gateway.request("HEAD", "/a?x=2&y=1").send()),
-        "a HEAD is answered from a GET"
+        "a HEAD is info from a GET"
     );
     assert!(!is_hit(&gateway.get("/a?x=3&y=1").send()));
 }
@@ -72,7 +72,7 @@ fn a_response_to_head_is_not_stored() {
 }
 
 #[test]
-fn the_status_of_other_caches_stays_before_ours() {
+fn the_cache_status_of_other_caches_comes_first() {
     let (gateway, _) = gateway(r#"{ "name": "edge-1" }"#);
     let answer = gateway.get("/").send().respond(200, &[("cache-status", "origin; hit")]);
     assert_eq!(
@@ -95,7 +95,7 @@ fn a_stale_response_is_fetched_again() {
 }
 
 #[test]
-fn a_request_may_insist_on_the_upstream() {
+fn a_request_may_bypass_the_store() {
     let (gateway, stored) = gateway("{}");
     gateway.get("/a").send().respond(200, FRESH);
     let refresh = gateway.get("/a").header("cache-control", "no-cache").send();
@@ -127,7 +127,7 @@ fn only_if_cached_never_reaches_the_upstream() {
 }
 
 #[test]
-fn consumers_are_apart_unless_they_are_to_share() {
+fn consumers_have_separate_entries_unless_shared() {
     for (config, shares) in [("{}", false), (r#"{ "consumers": "shared" }"#, true)] {
         let (gateway, _) = gateway(config);
         let of = |name: &str| gateway.get("/a").property("lockgate.consumer.name", name).send();
@@ -139,7 +139,7 @@ fn consumers_are_apart_unless_they_are_to_share() {
 }
 
 #[test]
-fn versions_of_a_service_are_apart() {
+fn versions_of_a_service_have_separate_entries() {
     let (gateway, _) = gateway("{}");
     gateway
         .get("/a")
@@ -151,7 +151,7 @@ fn versions_of_a_service_are_apart() {
 }
 
 #[test]
-fn an_unsafe_request_that_succeeds_drops_the_resource_for_everybody() {
+fn a_successful_unsafe_request_invalidates_the_resource_for_all_consumers() {
     let (gateway, _) = gateway("{}");
     let of = |name: &str, method: &str| {
         gateway
@@ -172,7 +172,7 @@ fn an_unsafe_request_that_succeeds_drops_the_resource_for_everybody() {
 }
 
 #[test]
-fn an_authorized_response_is_stored_only_when_it_says_so() {
+fn a_response_to_an_authorized_request_is_stored_only_if_permitted() {
     let (gateway, stored) = gateway("{}");
     let fetch = |control| {
         gateway
@@ -187,7 +187,7 @@ fn an_authorized_response_is_stored_only_when_it_says_so() {
 }
 
 #[test]
-fn what_the_response_varies_by_is_told_to_the_store() {
+fn the_store_gets_the_vary_header() {
     let gateway = Gateway::<Cache>::configured("{}").expect("a good configuration");
     let calls = Rc::new(RefCell::new(Vec::new()));
     let kept = calls.clone();
@@ -211,7 +211,7 @@ fn what_the_response_varies_by_is_told_to_the_store() {
 }
 
 #[test]
-fn without_a_store_requests_pass_and_the_log_says_so_once() {
+fn without_a_store_requests_pass_with_one_warning() {
     let gateway = Gateway::<Cache>::configured("{}").expect("a good configuration");
     for _ in 0..3 {
         let exchange = gateway.get("/a").send();
@@ -223,11 +223,11 @@ fn without_a_store_requests_pass_and_the_log_says_so_once() {
         .filter(|line| line.starts_with("WARN"))
         .collect::<Vec<_>>();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("does not offer lockgate.cache"), "{warnings:?}");
+    assert!(warnings[0].contains("has no function lockgate.cache"), "{warnings:?}");
 }
 
 #[test]
-fn whatever_the_host_answers_the_request_passes() {
+fn whatever_status_the_host_returns_the_request_passes() {
     for call in [
         "proxy_get_header_map_pairs",
         "proxy_get_property",
@@ -243,7 +243,7 @@ fn whatever_the_host_answers_the_request_passes() {
 }
 
 #[test]
-fn a_name_that_no_header_can_hold_is_refused() {
+fn a_name_that_is_invalid_in_a_header_is_refused() {
     for name in ["", "two words", "1st", "a;b"] {
         let refused = Gateway::<Cache>::configured(&format!(r#"{{ "name": "{name}" }}"#))
             .err()

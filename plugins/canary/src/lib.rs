@@ -1,6 +1,7 @@
-//! Sends a share of the users to another version: an upstream of its own. A user stays where they are.
+//! Sends a percentage of the users to a canary version, which is a separate upstream. A user always gets the same
+//! version.
 //!
-//! The decision is in [`split`]; here it meets the request.
+//! [`split`] decides; this file applies its decision.
 
 mod split;
 
@@ -27,27 +28,27 @@ struct Config {
     /// The upstream of the canary.
     #[config(min_length = 1)]
     canary: String,
-    /// Share of users that get the canary, in percent, with up to two decimals.
+    /// The percentage of users that get the canary, with up to two decimals.
     #[config(min = 0, max = 100)]
     weight: f64,
-    /// Another salt deals the users out anew.
+    /// The salt of the hash. Another salt selects other users.
     #[config(default)]
     salt: String,
-    /// Who a user is. A request for which it is empty is a user of its own.
+    /// The key of a user, a template. If it is empty, the request's id is used.
     #[config(default = "{consumer|address}")]
     key: Template,
-    /// A header whose value, `stable`, `canary` or an upstream's name, decides first.
+    /// A request header that forces a version: `stable`, `canary`, or an upstream's name.
     force_header: Option<String>,
-    /// A cookie that does the same, after the header.
+    /// A cookie that forces a version, if the header does not.
     force_cookie: Option<String>,
-    /// Set on responses to the upstream's name.
+    /// A response header that is set to the upstream's name.
     version_header: Option<String>,
 }
 
 #[plugin(name = "canary", capabilities(write_properties = ["lockgate.upstream"]))]
 impl Plugin for Canary {
     type Config = Config;
-    /// The version that was chosen, once the host has taken it.
+    /// The chosen version, if the host has accepted it.
     type State = Option<Version>;
 
     fn new(config: Config) -> Result<Self, ConfigError> {
@@ -62,7 +63,7 @@ impl Plugin for Canary {
             version_header,
         } = config;
         if stable == canary {
-            return Err(ConfigError::at("/canary", "stable and canary are two upstreams"));
+            return Err(ConfigError::at("/canary", "stable and canary must be two upstreams"));
         }
         let split = Split {
             salt,
@@ -82,14 +83,14 @@ impl Plugin for Canary {
     }
 
     fn on_request(&self, request: &mut Request, chosen: &mut Option<Version>) -> Result<Flow> {
-        let version = match self.forced(request)? {
+        let version = match self.forced_version(request)? {
             Some(version) => version,
             None => self.split.version(&self.user(request)?),
         };
         match UPSTREAM.set(self.upstream(version)) {
             Ok(()) => *chosen = Some(version),
-            // The route's own upstream is a better answer than none.
-            Err(error) => log::error!("upstream {:?} is not chosen: {error}", self.upstream(version)),
+            // The route's own upstream is better than none.
+            Err(error) => log::error!("upstream {:?} cannot be chosen: {error}", self.upstream(version)),
         }
         Ok(Flow::Continue)
     }
@@ -110,19 +111,19 @@ impl Canary {
         }
     }
 
-    /// The version that the request asks for: `stable`, `canary`, or one of the upstreams' names.
-    fn forced(&self, request: &Request) -> Result<Option<Version>> {
+    /// The version that the request forces: `stable`, `canary`, or the name of one of the upstreams.
+    fn forced_version(&self, request: &Request) -> Result<Option<Version>> {
         let header = match &self.force_header {
-            Some(name) => request.header(name)?.and_then(|value| self.named(&value)),
+            Some(name) => request.header(name)?.and_then(|value| self.version_of(&value)),
             None => None,
         };
         match (&header, &self.force_cookie) {
-            (None, Some(name)) => Ok(request.cookie(name)?.and_then(|value| self.named(&value))),
+            (None, Some(name)) => Ok(request.cookie(name)?.and_then(|value| self.version_of(&value))),
             _ => Ok(header),
         }
     }
 
-    fn named(&self, name: &str) -> Option<Version> {
+    fn version_of(&self, name: &str) -> Option<Version> {
         match name {
             "stable" => Some(Version::Stable),
             "canary" => Some(Version::Canary),
@@ -132,7 +133,7 @@ impl Canary {
         }
     }
 
-    /// Who is asking. Where nothing says so, each request is somebody of its own, so that the weight still holds.
+    /// The key of the user. If it is empty, the request's id takes its place, so that the weight still holds.
     fn user(&self, request: &Request) -> Result<String> {
         let user = self.key.render()?;
         if !user.is_empty() {
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_consumer_stays_on_one_side_wherever_they_come_from() {
+    fn a_consumer_gets_one_version_whatever_the_address() {
         let gateway = gateway("50", "");
         let of = |user: &str, client: &str| {
             upstream(gateway.get("/").property("lockgate.consumer.name", user).client(client)).expect("chosen")
@@ -200,9 +201,9 @@ mod tests {
     }
 
     #[test]
-    fn the_response_names_the_version_when_asked() {
-        let named = gateway("100", r#", "version_header": "X-Version""#);
-        let exchange = named.get("/").send();
+    fn the_response_names_the_version_if_configured() {
+        let version_of = gateway("100", r#", "version_header": "X-Version""#);
+        let exchange = version_of.get("/").send();
         assert_eq!(
             exchange
                 .respond(200, &[("x-version", "?")])
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_that_cannot_work_is_refused() {
+    fn an_invalid_configuration_is_refused() {
         let refused = |config: &str| Gateway::<Canary>::configured(config).err().expect("refused");
         assert!(refused(r#"{ "stable": "a", "canary": "a", "weight": 1 }"#).contains("two upstreams"));
         assert!(refused(r#"{ "stable": "a", "canary": "b", "weight": 101 }"#).contains("weight"));

@@ -1,7 +1,7 @@
-//! Who gets which version: a hash of the user into one of 10,000 buckets, of which the first few are the canary's.
-//! Knows no host.
+//! The split of users between two versions: a hash assigns each user to one of 10,000 buckets, and the first ones
+//! belong to the canary. No host call is made here.
 //!
-//! The hash is a promise: it must not change from one release to the next, or users would change sides.
+//! The hash must not change between releases: users would change their version.
 
 use lockgate_sdk::ConfigError;
 
@@ -12,26 +12,26 @@ pub(crate) enum Version {
     Canary,
 }
 
-/// How many buckets there are: a hundredth of a percent each.
+/// The number of buckets, a hundredth of a percent each.
 const BUCKETS: u64 = 10_000;
 
-/// A share of the users, in buckets.
+/// The canary's share of the users, in buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Weight(u64);
 
 impl Weight {
-    /// A weight in percent, with up to two decimals.
+    /// The weight of a percentage with up to two decimals.
     pub(crate) fn percent(percent: f64) -> Result<Weight, ConfigError> {
         let buckets = percent * 100.0;
-        // 12.34 is not exact in binary; what is meant is the nearest hundredth.
+        // 12.34 is not exact in binary, so it is rounded to the nearest hundredth.
         if !(0.0..=10_000.0).contains(&buckets) || (buckets - buckets.round()).abs() > 1e-6 {
-            let message = "a weight is a percentage from 0 to 100 with at most two decimals";
+            let message = "a weight must be a percentage from 0 to 100 with at most two decimals";
             return Err(ConfigError::at("/weight", message));
         }
         Ok(Weight(buckets.round() as u64))
     }
 
-    /// Which version a bucket gets. A bucket that the canary has keeps it when the weight rises.
+    /// The version of a bucket. The canary's buckets stay the canary's when the weight rises.
     fn version(self, bucket: u64) -> Version {
         if bucket < self.0 {
             Version::Canary
@@ -49,7 +49,7 @@ pub(crate) struct Split {
 }
 
 impl Split {
-    /// The version of a user; the same one for the same salt and weight, everywhere.
+    /// The version of a user. It depends on the salt, the weight and the user only.
     pub(crate) fn version(&self, user: &str) -> Version {
         self.weight.version(bucket(&self.salt, user))
     }
@@ -58,15 +58,15 @@ impl Split {
 /// The bucket of a user.
 fn bucket(salt: &str, user: &str) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    // 0xff is in no UTF-8, so that ("a", "bc") and ("ab", "c") differ.
+    // The byte 0xff never occurs in UTF-8, so that ("a", "bc") and ("ab", "c") differ.
     for byte in salt.bytes().chain([0xff]).chain(user.bytes()) {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
-    mixed(hash) % BUCKETS
+    finalize(hash) % BUCKETS
 }
 
-/// FNV-1a alone leaves neighbours near each other; the finisher of SplitMix64 spreads them.
-fn mixed(mut hash: u64) -> u64 {
+/// The finalizer of SplitMix64: FNV-1a alone leaves similar users in near buckets.
+fn finalize(mut hash: u64) -> u64 {
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^ (hash >> 31)
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn raising_the_weight_moves_nobody_back() {
+    fn raising_the_weight_moves_no_user_back_to_stable() {
         let weights = [0.0, 0.01, 1.0, 10.0, 20.0, 50.0, 99.99, 100.0];
         for user in users() {
             let versions: Vec<_> = weights
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn the_hash_stays_what_it_was() {
-        // Made by another implementation.
+        // Computed by another implementation.
         assert_eq!(bucket("", ""), 4141);
         assert_eq!(bucket("salt", "alice"), 1402);
         assert_eq!(bucket("salt", "bob"), 5450);

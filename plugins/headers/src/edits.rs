@@ -1,19 +1,19 @@
-//! What the configuration asks for, checked: an ordered list of changes to a header map. Knows no host.
+//! The changes to a header map, from the configuration, checked and in order. No host call is made here.
 
 use lockgate_sdk::template::Template;
 use lockgate_sdk::{Config, ConfigError};
 use std::collections::BTreeMap;
 
-/// What to do with one side's headers, as configured.
+/// The changes to the headers of one direction, as configured.
 #[derive(Debug, Default, Config)]
 pub(crate) struct Settings {
-    /// Names of headers to remove.
+    /// The names of headers to remove.
     #[config(default)]
     remove: Vec<String>,
-    /// Headers to give one value alone.
+    /// Headers to set: the value replaces all others.
     #[config(default)]
     set: BTreeMap<String, Template>,
-    /// Headers to give one value more.
+    /// Headers to add: the value is added to those that the header has.
     #[config(default)]
     add: BTreeMap<String, Template>,
 }
@@ -26,7 +26,7 @@ pub(crate) enum Edit {
     Add(String, Template),
 }
 
-/// Headers that frame a message or belong to one connection; hosts refuse to have them written.
+/// Headers that frame a message or belong to the connection. Hosts refuse changes of them.
 const FRAMING: [&str; 9] = [
     "connection",
     "content-length",
@@ -39,37 +39,37 @@ const FRAMING: [&str; 9] = [
     "upgrade",
 ];
 
-/// The changes of one side (`request` or `response`), in the order in which they are made.
-pub(crate) fn edits(side: &str, settings: Settings) -> Result<Vec<Edit>, ConfigError> {
+/// The changes of one direction (`request` or `response`), in the order in which they are applied.
+pub(crate) fn edits(direction: &str, settings: Settings) -> Result<Vec<Edit>, ConfigError> {
     let mut edits = Vec::new();
     for (index, name) in settings.remove.into_iter().enumerate() {
-        edits.push(Edit::Remove(checked(&format!("/{side}/remove/{index}"), &name)?));
+        edits.push(Edit::Remove(checked(&format!("/{direction}/remove/{index}"), &name)?));
     }
     for (name, value) in settings.set {
-        edits.push(Edit::Set(named(side, "set", &name)?, value));
+        edits.push(Edit::Set(checked_key(direction, "set", &name)?, value));
     }
     for (name, value) in settings.add {
-        edits.push(Edit::Add(named(side, "add", &name)?, value));
+        edits.push(Edit::Add(checked_key(direction, "add", &name)?, value));
     }
     Ok(edits)
 }
 
-/// The same for a name that is a key.
-fn named(side: &str, list: &str, name: &str) -> Result<String, ConfigError> {
-    checked("", name).map_err(|error| error.inside(name).inside(list).inside(side))
+/// As [`checked`], for a name that is a key of an object.
+fn checked_key(direction: &str, list: &str, name: &str) -> Result<String, ConfigError> {
+    checked("", name).map_err(|error| error.inside(name).inside(list).inside(direction))
 }
 
-/// A header's name in lower case, if it is one that may be changed.
+/// A header name in lower case, if the header may be changed.
 fn checked(place: &str, name: &str) -> Result<String, ConfigError> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_token) {
-        return Err(ConfigError::at(place, format!("\"{name}\" is not a header's name")));
+        return Err(ConfigError::at(place, format!("\"{name}\" is not a valid header name")));
     }
     let name = name.to_ascii_lowercase();
     if FRAMING.contains(&name.as_str()) {
         return Err(ConfigError::at(
             place,
-            format!("\"{name}\" belongs to the connection and cannot be changed"),
+            format!("\"{name}\" belongs to the message's framing or the connection, and cannot be changed"),
         ));
     }
     Ok(name)
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_none_or_frame_the_message_are_refused_with_their_place() {
+    fn invalid_names_and_framing_headers_are_refused_with_their_place() {
         for name in ["", "a b", ":path", "x\r\n", "Content-Length", "connection", "host"] {
             let settings = Settings {
                 remove: vec!["ok".to_owned(), name.to_owned()],

@@ -1,4 +1,4 @@
-//! Adds, sets and removes headers of requests and responses; values may be templates.
+//! Adds, sets and removes headers of requests and responses. Values are templates.
 
 mod edits;
 
@@ -13,10 +13,10 @@ struct HeadersPlugin {
 
 #[derive(Config)]
 struct Config {
-    /// What happens to a request on its way to the upstream.
+    /// The changes to request headers.
     #[config(default)]
     request: Settings,
-    /// What happens to a response on its way to the client.
+    /// The changes to response headers.
     #[config(default)]
     response: Settings,
 }
@@ -40,8 +40,8 @@ impl Plugin for HeadersPlugin {
     }
 }
 
-/// Makes the changes. A value that the host refuses (a template may yield one) fails the request, so that nothing goes
-/// on without a header that was to be there.
+/// Applies the changes. If the host refuses a value, which a template may have made invalid, the request fails: it
+/// never goes on without a configured header.
 fn apply(edits: &[Edit], headers: Headers) -> Result<Flow> {
     for edit in edits {
         match edit {
@@ -83,14 +83,14 @@ mod tests {
         assert_eq!(exchange.forwarded("x-debug"), None);
         assert_eq!(exchange.forwarded("x-tenant").as_deref(), Some("alice/7"));
         assert_eq!(exchange.forwarded("x-via").as_deref(), Some("cdn, lockgate"));
-        let answer = exchange.respond(200, &[("server", "x")]);
-        assert_eq!(answer.header("server"), None);
-        assert_eq!(answer.header("x-served-to").as_deref(), Some("alice"));
+        let response = exchange.respond(200, &[("server", "x")]);
+        assert_eq!(response.header("server"), None);
+        assert_eq!(response.header("x-served-to").as_deref(), Some("alice"));
     }
 
     #[test]
     fn an_empty_configuration_changes_nothing() {
-        let gateway = Gateway::<HeadersPlugin>::configured("").expect("nothing is configured, nothing is done");
+        let gateway = Gateway::<HeadersPlugin>::configured("").expect("an empty configuration");
         let exchange = gateway.get("/").header("x-debug", "1").send();
         assert_eq!(exchange.forwarded("x-debug").as_deref(), Some("1"));
     }

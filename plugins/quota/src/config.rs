@@ -1,55 +1,56 @@
-//! The configuration of the quota plugin: as written, and checked. Knows no host.
+//! The configuration of the quota plugin, as written and as checked. No host call is made here.
 
 use lockgate_sdk::ConfigError;
 use lockgate_sdk::config::Duration;
 use lockgate_sdk::template::Template;
 
-/// The configuration as it is written.
+/// The configuration as written.
 #[derive(Debug, lockgate_sdk::Config)]
 pub(crate) struct Config {
-    /// All must have enough, and then each pays.
+    /// The rules. A request is charged to all of them, or, if one does not have enough tokens, to none.
     rules: Vec<RuleSettings>,
-    /// Sets `X-RateLimit-Limit`, `-Remaining` and `-Reset`, too.
+    /// Whether to set `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset`, too.
     #[config(default)]
     pub(crate) legacy_headers: bool,
 }
 
 #[derive(Debug, lockgate_sdk::Config)]
 struct RuleSettings {
-    /// What counters and `RateLimit` call the rule; the first one is `default`, the others `rule-INDEX`.
+    /// The name of the rule, in its bucket's key and in `RateLimit`. The default is `default` for the first rule,
+    /// `rule-INDEX` for the others.
     name: Option<String>,
-    /// Whom a counter belongs to.
+    /// The key of the bucket, a template.
     #[config(default = "{consumer|address}")]
     key: Template,
-    /// How much there is in a window.
+    /// The number of tokens per window.
     #[config(min = 1, max = 1_000_000_000)]
     limit: u64,
-    /// In which time it comes back.
+    /// The length of the window.
     #[config(min = "1ms", max = "366d")]
     window: Duration,
-    /// How much may be taken at once; as much as `limit` if nothing is said.
+    /// The size of the bucket, in tokens. The default is `limit`.
     #[config(min = 1, max = 1_000_000_000)]
     burst: Option<u64>,
-    /// What a request costs.
+    /// The number of tokens that a request takes.
     #[config(default = 1, min = 1)]
     cost: u64,
-    /// What to do with a request that cannot be counted.
+    /// The treatment of a request that cannot be counted.
     #[config(default)]
     on_store_error: OnStoreError,
 }
 
-/// What to do with a request that cannot be counted.
+/// The treatment of a request that cannot be counted.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, lockgate_sdk::Config)]
 #[config(rename_all = "snake_case")]
 pub(crate) enum OnStoreError {
-    /// It passes.
+    /// The request passes.
     Allow,
-    /// It is answered 503.
+    /// The client gets a 503.
     #[default]
     Deny,
 }
 
-/// A rule as it is applied.
+/// A checked rule.
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) name: String,
@@ -62,13 +63,13 @@ pub(crate) struct Rule {
 }
 
 impl Config {
-    /// The rules, in the order in which they are asked.
+    /// The checked rules, in order.
     pub(crate) fn rules(self) -> Result<Vec<Rule>, ConfigError> {
         let mut rules: Vec<Rule> = Vec::with_capacity(self.rules.len());
         for (index, settings) in self.rules.into_iter().enumerate() {
             let rule = settings.checked(index)?;
             if rules.iter().any(|other| other.name == rule.name) {
-                let message = format!("\"{}\" is there twice; rules are told apart by their names", rule.name);
+                let message = format!("the name \"{}\" is not unique", rule.name);
                 return Err(ConfigError::at(format!("/rules/{index}/name"), message));
             }
             rules.push(rule);
@@ -95,7 +96,7 @@ impl RuleSettings {
         {
             return fault(
                 "name",
-                "a name is printable ASCII without quotes, commas and semicolons".to_owned(),
+                "a name must be printable ASCII without quotes, backslashes, commas and semicolons".to_owned(),
             );
         }
         let capacity = self.burst.unwrap_or(self.limit);
@@ -103,7 +104,7 @@ impl RuleSettings {
             return fault(
                 "cost",
                 format!(
-                    "{} is not between 1 and {capacity}, which is all there can be",
+                    "found {}, expected a number from 1 to {capacity}, the size of the bucket",
                     self.cost
                 ),
             );

@@ -1,15 +1,15 @@
-//! The headers that tell a client about its quota: `RateLimit-Policy` and `RateLimit` of the IETF's draft
-//! (draft-ietf-httpapi-ratelimit-headers), `Retry-After` (RFC 9110, section 10.2.3), and the older `X-RateLimit-*`.
-//! Knows no host.
+//! The header fields about the quota, for the client: `RateLimit-Policy` and `RateLimit` of the IETF draft
+//! draft-ietf-httpapi-ratelimit-headers, `Retry-After` (RFC 9110, section 10.2.3), and the legacy `X-RateLimit-*`. No
+//! host call is made here.
 
 use lockgate_sdk::counter::RuleDecision;
 
 use crate::config::Rule;
 
-/// A header that the client gets.
+/// A header field.
 pub(crate) type Field = (&'static str, String);
 
-/// The value of `RateLimit-Policy`: `"name";q=100;w=60`, one for each rule.
+/// The value of `RateLimit-Policy`: `"name";q=100;w=60` for each rule.
 pub(crate) fn policy(rules: &[Rule]) -> String {
     let policies = rules.iter().map(|rule| {
         let (name, limit, window) = (&rule.name, rule.limit, seconds(rule.window_ms));
@@ -18,7 +18,7 @@ pub(crate) fn policy(rules: &[Rule]) -> String {
     policies.collect::<Vec<_>>().join(", ")
 }
 
-/// All headers about what is left.
+/// The header fields about the remaining quota.
 pub(crate) fn fields(rules: &[Rule], policy: &str, decisions: &[RuleDecision], legacy: bool) -> Vec<Field> {
     let mut left = String::new();
     for (rule, decision) in rules.iter().zip(decisions) {
@@ -33,7 +33,7 @@ pub(crate) fn fields(rules: &[Rule], policy: &str, decisions: &[RuleDecision], l
         left.push_str(&seconds(decision.reset_ms).to_string());
     }
     let mut fields = vec![("ratelimit-policy", policy.to_owned()), ("ratelimit", left)];
-    // The older headers know one quota: the one that will end first.
+    // The legacy headers describe one quota: the tightest.
     let tightest = decisions
         .iter()
         .min_by_key(|decision| (decision.allowed, decision.remaining));
@@ -45,13 +45,13 @@ pub(crate) fn fields(rules: &[Rule], policy: &str, decisions: &[RuleDecision], l
     fields
 }
 
-/// When a refused client may come again, in seconds: when the last of the rules that refused it has enough.
+/// The value of `Retry-After`, in seconds: the time until all rules that denied the request have enough tokens.
 pub(crate) fn retry_after(decisions: &[RuleDecision]) -> u64 {
     let refused = decisions.iter().filter(|decision| !decision.allowed);
     seconds(refused.map(|decision| decision.retry_after_ms).max().unwrap_or(0)).max(1)
 }
 
-/// Rounded up: who comes a moment too early is refused again.
+/// Whole seconds, rounded up, as a request that comes too early is denied again.
 fn seconds(milliseconds: u64) -> u64 {
     milliseconds.div_ceil(1_000)
 }
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_older_headers_tell_of_the_tightest_rule() {
+    fn the_legacy_headers_describe_the_tightest_rule() {
         let rules = [rule("a", 100, 1_000), rule("b", 100, 1_000)];
         let fields = fields(
             &rules,

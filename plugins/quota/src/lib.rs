@@ -1,7 +1,7 @@
-//! Bounds how many requests a consumer, an address or anything else may send. The host counts; this decides what to
-//! count, and tells the client.
+//! Rate limits for consumers, addresses or any other key. The host counts; the plugin defines what is counted, and sets
+//! the headers for the client.
 //!
-//! What is configured is in [`config`], what clients are told in [`fields`]; here they meet the request.
+//! [`config`] checks the configuration, [`fields`] writes the headers; this file applies them to the request.
 
 mod config;
 mod fields;
@@ -20,7 +20,7 @@ struct Quota {
 #[plugin(name = "quota", capabilities(foreign_functions = ["lockgate.counter"]))]
 impl Plugin for Quota {
     type Config = Config;
-    /// What the response will say.
+    /// The header fields of the response.
     type State = Vec<Field>;
 
     fn new(config: Config) -> Result<Self, ConfigError> {
@@ -33,17 +33,17 @@ impl Plugin for Quota {
         })
     }
 
-    fn on_request(&self, told: &mut Vec<Field>) -> Result<Flow> {
+    fn on_request(&self, state: &mut Vec<Field>) -> Result<Flow> {
         if self.rules.is_empty() {
             return Ok(Flow::Continue);
         }
-        let decision = match self.take() {
+        let decision = match self.charge() {
             Ok(decision) => decision,
-            Err(error) => return Ok(self.uncounted(&error)),
+            Err(error) => return Ok(self.not_counted(&error)),
         };
         let fields = fields::fields(&self.rules, &self.policy, &decision.rules, self.legacy_headers);
         if decision.allowed {
-            *told = fields;
+            *state = fields;
             return Ok(Flow::Continue);
         }
         let answer = reply(429).header("retry-after", fields::retry_after(&decision.rules).to_string());
@@ -52,12 +52,12 @@ impl Plugin for Quota {
             .fold(answer, |answer, (name, value)| answer.header(name, value));
         Ok(answer
             .details("quota_exceeded")
-            .problem("quota-exceeded", "Too many requests; try again later.")
+            .problem("quota-exceeded", "Too many requests. Try again later.")
             .into())
     }
 
-    fn on_response(&self, response: &mut Response, told: &mut Vec<Field>) -> Result<Flow> {
-        for (name, value) in told.drain(..) {
+    fn on_response(&self, response: &mut Response, state: &mut Vec<Field>) -> Result<Flow> {
+        for (name, value) in state.drain(..) {
             response.set_header(name, value)?;
         }
         Ok(Flow::Continue)
@@ -66,10 +66,10 @@ impl Plugin for Quota {
 
 impl Quota {
     /// Charges the request to all rules, or to none.
-    fn take(&self) -> Result<Decision> {
+    fn charge(&self) -> Result<Decision> {
         let mut keys = Vec::with_capacity(self.rules.len());
         for rule in &self.rules {
-            // The name keeps the rules' keys apart, the window those of a rule that has been changed.
+            // The name separates the keys of the rules, the window those of a changed rule.
             let mut key = String::with_capacity(rule.name.len() + 40);
             key.push_str(&rule.name);
             key.push('/');
@@ -94,16 +94,16 @@ impl Quota {
         }
     }
 
-    /// A request that could not be counted passes when every rule says so.
-    fn uncounted(&self, error: &Error) -> Flow {
+    /// The flow of a request that cannot be counted: it passes if every rule allows that.
+    fn not_counted(&self, error: &Error) -> Flow {
         if self.rules.iter().all(|rule| rule.on_store_error == OnStoreError::Allow) {
-            log::warn!("let pass uncounted: {error}");
+            log::warn!("passed without being counted: {error}");
             return Flow::Continue;
         }
-        log::error!("refused, as it cannot be counted: {error}");
+        log::error!("denied, as it cannot be counted: {error}");
         reply(503)
             .details("quota_unavailable")
-            .problem("quota_unavailable", "The quota cannot be counted now.")
+            .problem("quota_unavailable", "The quota is unavailable.")
             .into()
     }
 }

@@ -1,4 +1,4 @@
-//! The quota plugin as a gateway meets it, with a counter that says what the test wants.
+//! Native tests of the quota plugin, with a scripted counter.
 
 use super::*;
 use lockgate_sdk::Status;
@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 const CONFIG: &str = r#"{ "rules": [ { "limit": 100, "window": "60s", "burst": 20 } ] }"#;
 
-/// A counter that answers every call with `answer`, and keeps what it was asked.
+/// A counter that returns `answer` for every call, and records its arguments.
 fn counter(answer: Value) -> Rc<RefCell<Vec<Value>>> {
     let asked = Rc::new(RefCell::new(Vec::new()));
     let calls = asked.clone();
@@ -31,7 +31,7 @@ fn refused() -> Value {
 }
 
 #[test]
-fn within_the_quota_the_request_passes_and_the_response_says_what_is_left() {
+fn within_the_quota_the_request_passes_and_the_response_has_the_remaining_quota() {
     let gateway = Gateway::<Quota>::configured(CONFIG).expect("a good configuration");
     let asked = counter(allowed());
     let exchange = gateway.get("/").property("lockgate.consumer.name", "alice").send();
@@ -48,7 +48,7 @@ fn within_the_quota_the_request_passes_and_the_response_says_what_is_left() {
 }
 
 #[test]
-fn past_the_quota_the_answer_is_429_and_says_when_to_come_again() {
+fn over_the_quota_the_reply_is_429_with_retry_after() {
     let gateway = Gateway::<Quota>::configured(CONFIG).expect("a good configuration");
     counter(refused());
     let exchange = gateway.get("/").send();
@@ -67,7 +67,7 @@ fn past_the_quota_the_answer_is_429_and_says_when_to_come_again() {
 }
 
 #[test]
-fn nobody_in_particular_is_counted_by_address() {
+fn an_anonymous_request_is_counted_by_address() {
     let gateway = Gateway::<Quota>::configured(CONFIG).expect("a good configuration");
     let asked = counter(allowed());
     drop(gateway.get("/").client("2001:db8::1").send());
@@ -75,7 +75,7 @@ fn nobody_in_particular_is_counted_by_address() {
 }
 
 #[test]
-fn several_rules_are_asked_in_one_call_with_keys_of_their_own() {
+fn several_rules_are_charged_in_one_call_with_separate_keys() {
     let config = r#"{ "legacy_headers": true, "rules": [
         { "name": "tenant", "key": "{header:x-tenant}", "limit": 1000, "window": "1h", "cost": 5 },
         { "name": "route", "key": "{consumer}@{route}", "limit": 10, "window": "1s" } ] }"#;
@@ -101,7 +101,7 @@ fn several_rules_are_asked_in_one_call_with_keys_of_their_own() {
 }
 
 #[test]
-fn a_store_that_fails_lets_pass_or_refuses_as_configured() {
+fn if_the_store_fails_requests_pass_or_not_as_configured() {
     let status = |config: &str, prepare: &dyn Fn()| {
         let gateway = Gateway::<Quota>::configured(config).expect("a good configuration");
         prepare();
@@ -121,7 +121,7 @@ fn a_store_that_fails_lets_pass_or_refuses_as_configured() {
     assert!(
         testing::log()
             .join("\n")
-            .contains("ERROR refused, as it cannot be counted"),
+            .contains("ERROR denied, as it cannot be counted"),
         "{:?}",
         testing::log()
     );

@@ -1,4 +1,4 @@
-//! `#[derive(Config)]`: a reader and a schema for a type.
+//! The derive macro `Config`: the reader and the schema of a type.
 
 mod attributes;
 mod fields;
@@ -20,11 +20,11 @@ use fields::Fields;
 
 /// The parts of the implementation.
 pub(crate) struct Parts {
-    /// An expression: the schema, without the description.
+    /// The schema without the description, an expression.
     schema: TokenStream,
-    /// What `Default` makes, as JSON text; may be empty.
+    /// The value of `Default` as JSON; may be empty.
     default: TokenStream,
-    /// An expression that reads `value`.
+    /// The expression that reads `value`.
     reading: TokenStream,
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     let parts = match &input.data {
         Data::Struct(data) => structure(&data.fields, &container, input)?,
         Data::Enum(data) => variants::enumeration(data, &container, input)?,
-        Data::Union(_) => return Err(syn::Error::new_spanned(input, "a union cannot be read")),
+        Data::Union(_) => return Err(syn::Error::new_spanned(input, "`Config` cannot be derived for a union")),
     };
     let mut generics = input.generics.clone();
     for parameter in generics.type_params_mut() {
@@ -88,7 +88,7 @@ fn structure(fields: &SynFields, container: &Container, input: &DeriveInput) -> 
         }
         _ => Err(syn::Error::new_spanned(
             input,
-            "expected named fields, or one without a name",
+            "expected named fields, or exactly one unnamed field",
         )),
     }
 }

@@ -1,5 +1,5 @@
-//! Writes what comes of an `impl Plugin for X`: the implementation itself without its hooks, the hooks as functions of
-//! `X`, the hidden `Hooks` that call them with what they take, and the module's exports.
+//! The expansion of an `impl Plugin for X`: the implementation without its hooks, the hooks as functions of `X`, the
+//! implementation of the hidden trait `Hooks`, which calls them with their parameters, and the module's exports.
 
 use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 
@@ -8,7 +8,7 @@ use crate::members::{Block, Function, Kind, Parameter};
 use crate::{Fault, located, tokenize};
 
 pub(crate) fn expand(block: &Block) -> Result<TokenStream, Fault> {
-    let mut kept = TokenStream::new();
+    let mut others = TokenStream::new();
     let mut hooks = TokenStream::new();
     let mut glue = TokenStream::new();
     let mut written = Vec::new();
@@ -19,21 +19,21 @@ pub(crate) fn expand(block: &Block) -> Result<TokenStream, Fault> {
                 hooks.extend(member.tokens.clone());
                 written.push(function);
             }
-            _ => kept.extend(member.tokens.clone()),
+            _ => others.extend(member.tokens.clone()),
         }
     }
     let has_config = block.has_type("Config");
     for (name, default) in [("Config", "::lockgate_sdk::NoConfig"), ("State", "()")] {
         if !block.has_type(name) {
-            kept.extend(tokenize(&format!("type {name} = {default};")));
+            others.extend(tokenize(&format!("type {name} = {default};")));
         }
     }
     let written = Written(written);
     let mut output = block.head.clone();
-    output.extend([braces(kept)]);
-    // A hook's parameters are as the hook has them, whatever it does with them.
+    output.extend([braces(others)]);
+    // The SDK defines the parameter types of hooks, so that the author cannot follow lints about them.
     output.extend(tokenize(
-        "#[allow(clippy::ptr_arg, reason = \"a hook's parameters are given\")] impl",
+        "#[allow(clippy::ptr_arg, reason = \"the SDK defines the parameters of hooks\")] impl",
     ));
     output.extend(block.target.clone());
     output.extend([braces(hooks)]);
@@ -50,7 +50,7 @@ pub(crate) fn expand(block: &Block) -> Result<TokenStream, Fault> {
     Ok(output)
 }
 
-/// The rest of the SDK knows one kind of plugin.
+/// A `TcpPlugin` implements `Plugin`, too, which the rest of the SDK requires.
 const AS_PLUGIN: &str = "{
     type Config = <Self as ::lockgate_sdk::TcpPlugin>::Config;
     type State = <Self as ::lockgate_sdk::TcpPlugin>::State;
@@ -63,7 +63,7 @@ fn braces(inner: TokenStream) -> TokenTree {
     TokenTree::Group(Group::new(Delimiter::Brace, inner))
 }
 
-/// What `Hooks` wants to know besides the hooks.
+/// The constants of `Hooks`, and the function that reads the configuration.
 fn constants(block: &Block, written: &Written<'_>, has_config: bool) -> String {
     let names: String = written.0.iter().map(|hook| format!("{:?},", hook.name)).collect();
     let read = if has_config { "read" } else { "none" };
@@ -87,15 +87,15 @@ fn glue_of(block: &Block, function: &Function) -> Result<String, Fault> {
     let name = &function.name;
     let Some(hook) = Hook::find(&block.interface, name) else {
         let known = Hook::names(&block.interface);
-        let advice = "other functions belong into an `impl` of their own";
+        let advice = "put other functions into a separate `impl`";
         return Err(fault(format!(
-            "`{name}` is no hook of {}: there are {known}; {advice}",
+            "`{name}` is not a hook of {}. The hooks are {known}; {advice}",
             block.interface
         )));
     };
     if function.is_async && !hook.may_wait {
         return Err(fault(format!(
-            "`{name}` cannot be async: only on_request, on_response and on_tick can wait"
+            "`{name}` cannot be `async`: only `on_request`, `on_response` and `on_tick` can"
         )));
     }
     if let Some(order) = out_of_order(hook, function) {
@@ -104,7 +104,7 @@ fn glue_of(block: &Block, function: &Function) -> Result<String, Fault> {
     let has = |parameter| function.parameters.contains(&parameter);
     if has(Parameter::Body) && !function.is_async {
         return Err(fault(format!(
-            "`{name}` waits for the body, and so must be `async`; or write {name}_body"
+            "`{name}` takes `body`, and so must be `async`; without waiting, use `{name}_body`"
         )));
     }
     let body = match (hook.glue, function.is_async) {
@@ -136,13 +136,13 @@ fn glue_of(block: &Block, function: &Function) -> Result<String, Fault> {
         ("-> u32", "")
     };
     Ok(format!(
-        "#[allow(unused_variables, reason = \"a hook need not take all that is known\")]
+        "#[allow(unused_variables, reason = \"a hook may omit parameters\")]
         fn {}(guest: &::lockgate_sdk::guest::Guest<Self>, {}) {} {{ {body}{} }}",
         hook.glue, hook.glue_takes, result.0, result.1
     ))
 }
 
-/// Says what is wrong with a hook's parameters.
+/// The message about a hook's parameters; `None` if they are right.
 fn out_of_order(hook: &Hook, function: &Function) -> Option<String> {
     let mut rest = hook.takes.iter();
     let fits = function
@@ -153,7 +153,7 @@ fn out_of_order(hook: &Hook, function: &Function) -> Option<String> {
     let all = words.join(", ");
     (!fits).then(|| {
         format!(
-            "`{}` takes `&self, {all}`, in this order; what is not needed can be left out",
+            "`{}` takes `&self, {all}` in this order; parameters may be omitted",
             hook.name
         )
     })
@@ -171,7 +171,7 @@ fn word(parameter: Parameter) -> &'static str {
     }
 }
 
-/// A hook that does not wait.
+/// The call of a hook that does not wait.
 fn called(hook: &Hook, function: &Function) -> String {
     let end = if hook.glue_takes.contains("end") { "end" } else { "true" };
     let mut arguments = "plugin".to_owned();
@@ -210,7 +210,7 @@ fn call_once(hook: &Hook, direction: &str, runner: &str, closure: &str, argument
     )
 }
 
-/// A hook that waits: a future that owns all that the hook borrows.
+/// The call of a hook that waits: a future that owns everything that the hook borrows.
 fn awaited(hook: &Hook, function: &Function) -> String {
     let has = |parameter| function.parameters.contains(&parameter);
     let (mut owned, mut arguments) = (String::new(), "&plugin".to_owned());
@@ -254,7 +254,7 @@ fn exports(plugin: &str, written: &Written<'_>) -> String {
     );
     for export in EXPORTS.iter().filter(|export| export.is_needed(written)) {
         let (signature, call) = (export.signature, export.call);
-        // Outside of a guest nobody calls it, but the compiler sees that the plugin's code has a use.
+        // In native builds nothing calls it, but it uses the plugin's code, which is then no dead code.
         text += &format!(
             "#[cfg_attr(target_arch = \"wasm32\", unsafe(no_mangle))]
              #[allow(dead_code, reason = \"called by the host\")]

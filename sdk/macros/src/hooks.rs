@@ -1,19 +1,19 @@
-//! The hooks: their names, what they may take, the function of the hidden trait `Hooks` that calls them, and the
-//! exports of the module that need them.
+//! The hooks: their names, their parameters, the functions of the hidden trait `Hooks` that call them, and the exports
+//! of the module that they need.
 
 use crate::members::{Function, Parameter};
 
-/// A hook that an author may write.
+/// A hook of a plugin.
 pub(crate) struct Hook {
     pub(crate) name: &'static str,
     pub(crate) interface: &'static str,
-    /// The parameters behind `self`, in their order; any may be left out.
+    /// The parameters after `self`, in order; any may be omitted.
     pub(crate) takes: &'static [Parameter],
     pub(crate) may_wait: bool,
-    /// The function of `Hooks` that stands for it, and its parameters behind the guest.
+    /// The function of `Hooks` that calls it, and that function's parameters after the guest.
     pub(crate) glue: &'static str,
     pub(crate) glue_takes: &'static str,
-    /// Which side of the stream it belongs to.
+    /// The direction of the stream that it belongs to.
     pub(crate) direction: &'static str,
 }
 
@@ -143,14 +143,14 @@ impl Hook {
         self
     }
 
-    /// The hook of that name.
+    /// The hook of this name.
     pub(crate) fn find(interface: &str, name: &str) -> Option<&'static Hook> {
         HOOKS
             .iter()
             .find(|hook| hook.name == name && (hook.interface == interface || matches!(name, "on_tick" | "on_queue")))
     }
 
-    /// The names that an interface knows, for a message.
+    /// The names of all hooks of an interface, for a message.
     pub(crate) fn names(interface: &str) -> String {
         let known = HOOKS.iter().filter(|hook| hook.interface == interface);
         known.map(|hook| hook.name).collect::<Vec<_>>().join(", ")
@@ -164,7 +164,7 @@ pub(crate) struct Export {
     needed_by: fn(&Written<'_>) -> bool,
 }
 
-/// The hooks that an author has written.
+/// The hooks that the plugin implements.
 pub(crate) struct Written<'a>(pub(crate) Vec<&'a Function>);
 
 impl Written<'_> {
@@ -186,7 +186,7 @@ impl Written<'_> {
     }
 }
 
-/// All exports; a module has those whose need is given.
+/// All exports. A module has those that its hooks need.
 pub(crate) const EXPORTS: [Export; 22] = [
     export(
         "proxy_on_context_create(id: u32, parent: u32)",

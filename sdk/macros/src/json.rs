@@ -1,4 +1,4 @@
-//! Texts and literals of Rust as JSON.
+//! Rust literals as JSON.
 
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
@@ -18,7 +18,7 @@ pub(crate) fn quoted(text: &str) -> String {
     out
 }
 
-/// A literal as JSON; none for one that JSON does not know.
+/// A literal as JSON; `None` for one without an equivalent.
 fn literal(literal: &Lit) -> Option<String> {
     match literal {
         Lit::Str(text) => Some(quoted(&text.value())),
@@ -36,7 +36,7 @@ fn literal(literal: &Lit) -> Option<String> {
     }
 }
 
-/// A literal, or a list of them in brackets, as JSON.
+/// A literal, or a list of literals in brackets, as JSON.
 pub(crate) fn value(input: ParseStream<'_>) -> syn::Result<String> {
     if input.peek(syn::token::Bracket) {
         let inside;

@@ -1,9 +1,8 @@
-//! The attribute `#[plugin]`: turns an `impl Plugin for X` into the exports of a proxy-wasm module, and the derive
-//! `Config`.
+//! The macros of the SDK: the attribute `#[plugin]`, which adds the exports of a proxy-wasm module to an `impl Plugin
+//! for X`, and the derive macro `Config`.
 //!
-//! The attribute looks at the names and parameters of the hooks in the `impl` block and at nothing else, so that it needs no
-//! parser. [`members`] takes the block apart, [`hooks`] knows the hooks, [`expand`] writes what comes of them,
-//! [`manifest`] what is told about them.
+//! The attribute reads the names and parameters of the hooks only, and so needs no parser. `members` splits the `impl`
+//! block, `hooks` lists the hooks, `expand` writes the code, `manifest` the manifest.
 
 mod config;
 mod expand;
@@ -14,11 +13,11 @@ mod members;
 
 use proc_macro::{Span, TokenStream, TokenTree};
 
-/// Makes a module of an `impl Plugin for X` (or `impl TcpPlugin for X`). A module has one plugin.
+/// Makes a module of an `impl Plugin for X` or `impl TcpPlugin for X`. A module has exactly one plugin.
 ///
-/// What the plugin is goes to the module's manifest, the custom section `lockgate.manifest`: its name, version and
-/// description (Cargo's, if nothing else is said), its hooks, the schema of its configuration, and the capabilities that
-/// it needs, written like the plugin setting `capabilities`:
+/// It also writes the module's manifest, the custom section `lockgate.manifest`: name, version and description (by
+/// default those of Cargo), the hooks, the schema of the configuration, and the capabilities that the plugin needs.
+/// Capabilities are written as in the plugin setting `capabilities`:
 ///
 /// ```ignore
 /// #[plugin(name = "tokens", capabilities(upstreams = ["issuer"], headers = ["authorization", "x-*"]))]
@@ -36,24 +35,29 @@ pub fn plugin(arguments: TokenStream, item: TokenStream) -> TokenStream {
     }
 }
 
-/// Makes a type readable from a configuration, and makes its JSON Schema at compile time.
+/// Implements `Config` for a type: the reader of its configuration, and its JSON Schema, at compile time.
 ///
-/// Structs with named fields, structs of one field (they are that field), and enums: of names alone, with data
-/// (`{ "variant": … }`), with `tag = "kind"` inside of the object, or `untagged`. Doc comments are the descriptions. Keys
-/// that are not known are refused. An `Option` may be left out; anything else may be if it has a default.
+/// The type may be a struct with named fields, a struct with one unnamed field (read as that field), or an enum: of
+/// names alone, with data (`{ "variant": … }`), with `tag = "kind"` inside the object, or `untagged`. Doc comments
+/// become descriptions. Unknown keys are refused. A field may be omitted if it is an `Option` or has a default.
 ///
-/// On the type: `#[config(rename_all = "snake_case")]`, `tag = "…"`, `untagged`, `default` (from `Default`),
-/// `deny_unknown_fields` (what happens anyway), `allow_unknown_fields`.
+/// Attributes of the type: `#[config(rename_all = "snake_case")]`, `tag = "…"`, `untagged`, `default` (from `Default`),
+/// `deny_unknown_fields` (the default), `allow_unknown_fields`.
 ///
-/// On a variant: `#[config(rename = "…")]`.
+/// Attributes of a variant: `#[config(rename = "…")]`.
 ///
-/// On a field: `#[config(rename = "…")]`; `default` (from `Default`), `default = 5` or `"5s"` (as it would be written),
-/// `default = make` (a function); `min`, `max` (a number, or a text such as `"1s"` for periods and sizes); `min_length`,
-/// `max_length` (of a text, a list, a map); `pattern = "…"`; `format = "…"`; `secret` (no message shows
-/// it, editors hide it); `check = function` (`fn(&T) -> Result<(), String>`); `title`, `example`, `deprecated`, `skip`;
-/// `schema = "…"` (JSON Schema in place of the type's own).
+/// Attributes of a field:
+/// - `#[config(rename = "…")]`
+/// - `default` (from `Default`), `default = 5` or `"5s"` (as in a configuration), `default = function`
+/// - `min`, `max`: a number, or a text such as `"1s"` for durations and sizes
+/// - `min_length`, `max_length`: of a text, a list or a map
+/// - `pattern = "…"`, a regular expression; `format = "…"`
+/// - `secret`: messages do not show the value, and editors hide it
+/// - `check = function`, a `fn(&T) -> Result<(), String>`
+/// - `title`, `example`, `deprecated`, `skip`
+/// - `schema = "…"`: a JSON Schema in place of the type's own
 ///
-/// `#[serde(…)]` is read, too, where it means the same, so that a type may be `Deserialize` as well.
+/// Equivalent attributes of `#[serde(…)]` are read, too, so that a type may also implement `Deserialize`.
 #[proc_macro_derive(Config, attributes(config, serde))]
 pub fn derive_config(item: TokenStream) -> TokenStream {
     let input = syn::parse_macro_input!(item as syn::DeriveInput);
@@ -62,15 +66,15 @@ pub fn derive_config(item: TokenStream) -> TokenStream {
         .into()
 }
 
-/// A fault in what the author wrote, and where.
+/// A compile error: its place in the author's code, and its message.
 type Fault = (Span, String);
 
 fn tokenize(text: &str) -> TokenStream {
     text.parse()
-        .expect("the text is written in this crate, and parses for every type name")
+        .expect("the text is generated by this crate, and valid for every type name")
 }
 
-/// Gives generated tokens the place of what they were generated for, so that a type error points there.
+/// Gives generated tokens a place in the author's code, so that type errors point there.
 fn located(tokens: TokenStream, place: Span) -> TokenStream {
     tokens
         .into_iter()

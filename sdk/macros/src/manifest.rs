@@ -1,5 +1,5 @@
-//! The arguments of `#[plugin]`, and the manifest that they and the `impl` block come to: a constant, and on
-//! WebAssembly the custom section that holds it.
+//! The arguments of `#[plugin]`, and the manifest from them and the `impl` block: a constant, and in a module the
+//! custom section with its JSON.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -8,13 +8,13 @@ use syn::{Ident, LitStr, Token, parenthesized};
 
 use crate::json::{self, value};
 
-/// What stands in `#[plugin(…)]`.
+/// The arguments of `#[plugin(…)]`.
 #[derive(Default)]
 struct Arguments {
     name: Option<LitStr>,
     version: Option<LitStr>,
     description: Option<LitStr>,
-    /// JSON text.
+    /// As JSON.
     capabilities: Option<String>,
 }
 
@@ -26,7 +26,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     };
     let tokens: Vec<TokenTree> = item.into_iter().collect();
     let position = |word: &str| tokens.iter().position(|token| is(token, word));
-    // What is no `impl X for Y` is told by the other half of the macro.
+    // If it is not an `impl X for Y`, the other half of the macro reports it.
     let (Some(start), Some(middle), Some(TokenTree::Group(body))) = (position("impl"), position("for"), tokens.last())
     else {
         return TokenStream::new();
@@ -59,15 +59,15 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
         const _: () = {
             const MANIFEST: ::lockgate_sdk::manifest::Manifest =
                 <#plugin as ::lockgate_sdk::manifest::Described>::MANIFEST;
-            // Not `#[used]`: that would keep a second copy, in the guest's memory.
-            #[allow(dead_code, reason = "it is read from the module, not by it")]
+            // Not `#[used]`: that would add a second copy, in the guest's memory.
+            #[allow(dead_code, reason = "hosts read it from the module")]
             #[unsafe(link_section = "lockgate.manifest")]
             static SECTION: [u8; MANIFEST.length()] = MANIFEST.text();
         };
     }
 }
 
-/// The hooks that are written, by their names.
+/// The names of the hooks in the block.
 fn hooks(body: TokenStream) -> Vec<String> {
     let tokens: Vec<TokenTree> = body.into_iter().collect();
     let functions = tokens.windows(2).filter(|pair| is(&pair[0], "fn"));
@@ -95,7 +95,7 @@ impl Parse for Arguments {
                     "version" => &mut arguments.version,
                     "description" => &mut arguments.description,
                     _ => {
-                        let message = "expected name, version, description or capabilities";
+                        let message = "expected `name`, `version`, `description` or `capabilities`";
                         return Err(syn::Error::new(key.span(), message));
                     }
                 };

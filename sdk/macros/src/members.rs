@@ -1,4 +1,4 @@
-//! Takes an `impl` block apart: its members, and of each function the name, the parameters and whether it is `async`.
+//! The members of an `impl` block, and the name and parameters of each function.
 
 use proc_macro::{Delimiter, Group, Span, TokenStream, TokenTree};
 
@@ -6,7 +6,7 @@ use crate::Fault;
 
 /// An `impl TRAIT for TYPE { … }`.
 pub(crate) struct Block {
-    /// All before the braces: attributes, `impl`, the trait, `for`, the type.
+    /// Everything before the braces: attributes, `impl`, the trait, `for`, the type.
     pub(crate) head: TokenStream,
     /// The trait's name, without its path.
     pub(crate) interface: String,
@@ -35,7 +35,7 @@ pub(crate) struct Function {
     pub(crate) parameters: Vec<Parameter>,
 }
 
-/// A parameter behind `self`, by the name of its type.
+/// A parameter after `self`, by the name of its type.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parameter {
     Request,
@@ -51,7 +51,7 @@ impl Block {
     /// Reads the item under the attribute.
     pub(crate) fn read(item: TokenStream) -> Result<Block, Fault> {
         let misplaced = || {
-            let message = "#[plugin] stands before `impl Plugin for X { … }`".to_owned();
+            let message = "`#[plugin]` must be on an `impl Plugin for X { … }`".to_owned();
             (Span::call_site(), message)
         };
         let mut head: Vec<TokenTree> = item.into_iter().collect();
@@ -76,7 +76,7 @@ impl Block {
     }
 }
 
-/// The members: each ends with a semicolon or with its block.
+/// The members. Each ends with a semicolon or its block.
 fn members(body: &Group) -> Vec<Member> {
     let mut members = Vec::new();
     let mut current: Vec<TokenTree> = Vec::new();

@@ -1,9 +1,9 @@
-//! [`GrpcStatus`]: how a gRPC call or stream has ended.
+//! [`GrpcStatus`]: the status that ends a gRPC call or stream.
 
 use std::fmt;
 
-/// A status of gRPC, by its number. Its constants are those of the
-/// [standard](https://grpc.io/docs/guides/status-codes/); an upstream may send any other number, too.
+/// A gRPC status, by its number. The constants are those of the
+/// [standard](https://grpc.io/docs/guides/status-codes/). An upstream may send any other number, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct GrpcStatus(pub u32);
 
@@ -13,7 +13,7 @@ macro_rules! statuses {
         impl GrpcStatus {
             $($(#[$about])* pub const $name: GrpcStatus = GrpcStatus($code);)+
 
-            /// The name, like `PERMISSION_DENIED`; none for a number that the standard does not know.
+            /// The name, like `PERMISSION_DENIED`; `None` for a number that the standard does not define.
             pub fn name(self) -> Option<&'static str> {
                 match self.0 {
                     $($code => Some(stringify!($name)),)+
@@ -25,44 +25,44 @@ macro_rules! statuses {
 }
 
 statuses! {
-    /// It went well.
+    /// Success.
     OK = 0,
-    /// Given up by who asked.
+    /// The caller cancelled the call.
     CANCELLED = 1,
-    /// No reason that can be told.
+    /// Unknown error.
     UNKNOWN = 2,
-    /// What was asked makes no sense, whatever the state of the upstream is.
+    /// An argument is invalid, regardless of the upstream's state.
     INVALID_ARGUMENT = 3,
-    /// It took too long.
+    /// The deadline passed before the call was complete.
     DEADLINE_EXCEEDED = 4,
-    /// There is no such thing.
+    /// The requested entity does not exist.
     NOT_FOUND = 5,
-    /// There is such a thing already.
+    /// The entity to create exists already.
     ALREADY_EXISTS = 6,
-    /// Who asks may not.
+    /// The caller is not permitted to do this.
     PERMISSION_DENIED = 7,
-    /// A quota or a space is used up.
+    /// A quota or another resource is exhausted.
     RESOURCE_EXHAUSTED = 8,
-    /// The upstream is not in the state that this takes.
+    /// The upstream is not in the state that the call requires.
     FAILED_PRECONDITION = 9,
-    /// Something else happened at the same time.
+    /// The call was aborted, for example by a concurrent change.
     ABORTED = 10,
-    /// Past the end.
+    /// The call went past the valid range.
     OUT_OF_RANGE = 11,
-    /// The upstream has no such method.
+    /// The upstream does not implement the method.
     UNIMPLEMENTED = 12,
-    /// The upstream, or its answer, is broken.
+    /// An internal error of the upstream, or a malformed response.
     INTERNAL = 13,
-    /// The upstream cannot be reached, or not now.
+    /// The upstream is unavailable; another try may succeed.
     UNAVAILABLE = 14,
-    /// Data are lost.
+    /// Data were lost or corrupted.
     DATA_LOSS = 15,
-    /// It is not known who asks.
+    /// The caller is not authenticated.
     UNAUTHENTICATED = 16,
 }
 
 impl GrpcStatus {
-    /// Its number.
+    /// The number.
     pub fn code(self) -> u32 {
         self.0
     }

@@ -1,6 +1,6 @@
 //! The byte layout of header maps: a count, the length of each name and value, then the texts.
 
-/// Encodes headers as the ABI's maps: a count, the lengths of each pair, then the texts, each followed by NUL.
+/// Encodes headers as a map of the ABI: a count, the lengths of each pair, then the texts, each followed by NUL.
 pub(crate) fn encode<N: AsRef<[u8]>, V: AsRef<[u8]>>(pairs: &[(N, V)]) -> Vec<u8> {
     let texts: usize = pairs
         .iter()
@@ -21,7 +21,7 @@ pub(crate) fn encode<N: AsRef<[u8]>, V: AsRef<[u8]>>(pairs: &[(N, V)]) -> Vec<u8
     bytes
 }
 
-/// Decodes a map; `None` when the bytes are not one.
+/// Decodes a map of the ABI. `None` if the bytes are malformed.
 pub(crate) fn decode(bytes: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     if bytes.is_empty() {
         return Some(Vec::new());
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pairs_survive_the_way_there_and_back() {
+    fn decoding_reverses_encoding() {
         let pairs = [("a", "1"), ("", ""), ("a", "two words")];
         let bytes = encode(&pairs);
         let decoded = decode(&bytes).expect("a map");
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_map_that_is_cut_short_or_lies_about_lengths_is_refused() {
+    fn a_truncated_map_or_one_with_wrong_lengths_is_refused() {
         let bytes = encode(&[("name", "value")]);
         for end in 1..bytes.len() - 1 {
             assert_eq!(decode(&bytes[..end]), None, "{end} bytes");

@@ -1,12 +1,12 @@
 //! [`Status`]: the result codes of host calls.
 
-/// What a host call answered instead of `OK`.
+/// The status of a failed host call: every one but `OK`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Status {
-    /// 1: the header, property, map, function … does not exist, or not in this phase.
+    /// 1: the header, property, map or function does not exist, or not in this phase.
     NotFound,
-    /// 2: an argument that the host does not accept.
+    /// 2: the host does not accept an argument.
     BadArgument,
     /// 3: a value could not be serialized.
     SerializationFailure,
@@ -20,28 +20,29 @@ pub enum Status {
     CasMismatch,
     /// 10: the host failed.
     InternalFailure,
-    /// 12: the host does not offer this call.
+    /// 12: the host does not implement this call.
     Unimplemented,
     /// Any other number.
     Other(u32),
 }
 
 impl Status {
-    /// Reads what a host call returned: `OK` is `Ok(())`.
+    /// The result of a host call that returned this number; 0 (`OK`) is `Ok(())`.
     #[cfg_attr(
         not(target_arch = "wasm32"),
-        allow(dead_code, reason = "the host in memory answers with statuses, not numbers")
+        allow(dead_code, reason = "the host in memory returns statuses, not numbers")
     )]
-    // Every host call passes here, and modules are built for size: it would be called, not inlined.
+    // Every host call checks its status, and modules are built for size, so that the compiler would not inline this by
+    // itself.
     #[inline(always)]
     pub(crate) fn check(code: u32) -> Result<(), Status> {
         if code == 0 { Ok(()) } else { Err(Status::of(code)) }
     }
 
-    /// The status of a number other than 0.
+    /// The status with this number, other than 0.
     #[cfg_attr(
         not(target_arch = "wasm32"),
-        allow(dead_code, reason = "the host in memory answers with statuses, not numbers")
+        allow(dead_code, reason = "the host in memory returns statuses, not numbers")
     )]
     #[inline(never)]
     fn of(code: u32) -> Status {

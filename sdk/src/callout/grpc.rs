@@ -1,7 +1,7 @@
-//! [`GrpcCallout`] and [`GrpcStream`]: gRPC that a plugin speaks itself. Messages are bytes: what encodes them, as prost does, is
-//! the plugin's choice.
+//! [`GrpcCallout`] and [`GrpcStream`]: gRPC calls and streams of the plugin's own. Messages are bytes: the plugin
+//! encodes and decodes them, for example with `prost`.
 //!
-//! One message each way is a call:
+//! A unary call sends one message and receives one:
 //!
 //! ```
 //! # use lockgate_sdk::prelude::*;
@@ -10,15 +10,15 @@
 //! # async fn hook(permissions: &Upstream, question: Vec<u8>) -> Result<()> {
 //! let check = permissions.grpc("authz.v1.Authz", "Check").message(question);
 //! match check.timeout(Duration::from_millis(200)).await {
-//!     Ok(answer) => log::info!("{} bytes say yes", answer.len()),
-//!     Err(Error::Grpc { status: GrpcStatus::PERMISSION_DENIED, message }) => log::info!("no: {message}"),
+//!     Ok(response) => log::info!("permitted: {} bytes", response.len()),
+//!     Err(Error::Grpc { status: GrpcStatus::PERMISSION_DENIED, message }) => log::info!("not permitted: {message}"),
 //!     Err(other) => return Err(other),
 //! }
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! More of them are a stream:
+//! A stream carries any number of messages:
 //!
 //! ```
 //! # use lockgate_sdk::prelude::*;
@@ -56,7 +56,7 @@ pub(crate) use self::events::dispatch;
 pub use self::stream::{GrpcOpening, GrpcStream};
 
 impl Upstream {
-    /// A unary call of a method, like `grpc("helloworld.Greeter", "SayHello")`. The upstream speaks HTTP/2.
+    /// A unary call of a method, like `grpc("helloworld.Greeter", "SayHello")`. The upstream must use HTTP/2.
     pub fn grpc(&self, service: &str, method: &str) -> GrpcCallout {
         GrpcCallout {
             upstream: self.name().to_owned(),
@@ -69,7 +69,8 @@ impl Upstream {
     }
 }
 
-/// A unary gRPC call. It is sent when it is awaited for the first time; dropping it before the answer cancels it.
+/// A unary gRPC call. It is sent when it is first polled. If the future is dropped before the response, the call is
+/// cancelled.
 #[derive(Debug, Clone)]
 #[must_use = "a call is sent when it is awaited"]
 pub struct GrpcCallout {
@@ -82,19 +83,19 @@ pub struct GrpcCallout {
 }
 
 impl GrpcCallout {
-    /// The message, encoded. An empty one until it is set.
+    /// Sets the encoded message; empty by default.
     pub fn message(mut self, message: impl Into<Vec<u8>>) -> GrpcCallout {
         self.message = message.into();
         self
     }
 
-    /// Adds a field of the initial metadata.
+    /// Adds a field to the initial metadata.
     pub fn metadata(mut self, name: &str, value: impl Into<String>) -> GrpcCallout {
         self.metadata.push((name.to_owned(), value.into()));
         self
     }
 
-    /// How long to wait, in whole milliseconds; 5 s until it is set.
+    /// Sets the timeout, in whole milliseconds; 5 s by default.
     pub fn timeout(mut self, timeout: Duration) -> GrpcCallout {
         self.timeout = timeout;
         self
@@ -121,12 +122,13 @@ impl IntoFuture for GrpcCallout {
     }
 }
 
-/// A gRPC call that is awaited: the answer's message, encoded.
+/// The future of a [`GrpcCallout`]. Its output is the encoded message of the response. Its metadata are not available:
+/// hosts pass them on for [streams](GrpcStream) only.
 ///
 /// # Errors
-/// It yields `PARSE_FAILURE` for an upstream that does not exist, in Lockgate `INTERNAL_FAILURE` for one that does not speak HTTP/2, and [`Error::Grpc`] for every status
-/// but `OK`, also where there was no answer: `UNAVAILABLE` (14), or `DEADLINE_EXCEEDED` (4) when it took too long. No host tells
-/// the metadata of a call's answer; those of a [stream](GrpcStream) are told.
+/// `PARSE_FAILURE` for an unknown upstream; in Lockgate, `INTERNAL_FAILURE` for one without HTTP/2. [`Error::Grpc`] for
+/// every status but `OK`. Without a response, the status is `UNAVAILABLE` (14), or `DEADLINE_EXCEEDED` (4) after the
+/// timeout.
 #[derive(Debug)]
 #[must_use = "a call is sent when it is awaited"]
 pub struct GrpcCall(CallState);
@@ -157,9 +159,9 @@ impl Future for GrpcCall {
             CallState::Done => return Poll::Pending,
         };
         match CALLS.with(|calls| calls.poll_response(id, cx.waker())) {
-            Some(answer) => {
+            Some(response) => {
                 self.0 = CallState::Done;
-                Poll::Ready(answer)
+                Poll::Ready(response)
             }
             None => Poll::Pending,
         }
@@ -171,7 +173,7 @@ impl Drop for GrpcCall {
         if let CallState::Sent(id) = self.0
             && CALLS.with(|calls| calls.remove(id))
         {
-            // A host that cannot cancel it tells its answer to nobody.
+            // If the host cannot cancel it, its response is ignored.
             let _ = host::grpc_cancel(id);
         }
     }
@@ -181,7 +183,7 @@ thread_local! {
     static CALLS: PendingCalls<Result<Vec<u8>>> = const { PendingCalls::new() };
 }
 
-/// The one thing that the host tells of a call: its message, or how it has failed.
+/// Handles an event of a call: its message, or the status of its failure.
 fn on_event(id: u32, event: Event) {
     CALLS.with(|calls| {
         if !calls.contains(id) {
@@ -198,7 +200,7 @@ fn on_event(id: u32, event: Event) {
     });
 }
 
-/// In native tests: a new gateway starts with no calls.
+/// Removes all calls and streams, for the next native test of this thread.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn reset() {
     CALLS.with(PendingCalls::reset);

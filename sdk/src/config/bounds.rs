@@ -1,25 +1,26 @@
-//! What `min`, `max`, `min_length`, `max_length` and `pattern` mean for a type.
+//! The bounds of values: `min`, `max`, `min_length`, `max_length` and `pattern`, for each type.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::{Size, pattern};
 use crate::config::duration::Duration;
 
-/// What has a smallest and a largest value.
+/// A type whose values have a minimum and a maximum.
 pub trait Bounded {
-    /// Whether it lies between the two, each written as in a configuration; an empty one is none.
+    /// Whether the value is at least `min` and at most `max`. Both are written as in a configuration; an empty text is
+    /// no bound.
     fn is_within(&self, min: &str, max: &str) -> bool;
 }
 
-/// What has a length: characters of a text, items of a list, entries of a map.
+/// A type with a length: characters of a text, items of an array, members of an object.
 pub trait Length {
-    /// The length; none of what is absent.
+    /// The length; `None` for an absent value.
     fn length(&self) -> Option<usize>;
 }
 
-/// What is a text.
+/// A type whose values are texts.
 pub trait AsText {
-    /// The text; none of what is absent.
+    /// The text; `None` for an absent value.
     fn as_text(&self) -> Option<&str>;
 }
 
@@ -35,13 +36,13 @@ impl<T: AsText> AsText for Option<T> {
     }
 }
 
-/// Whether a pattern, which the macro has understood, is found in a text.
+/// Whether a text matches a pattern, whose syntax the macro has checked.
 pub fn has_pattern(value: &impl AsText, written: &str) -> bool {
     let is_found = |text| pattern::parse(written).is_ok_and(|pattern| pattern::is_found(&pattern, text));
     value.as_text().is_none_or(is_found)
 }
 
-/// Whether a length is one of these.
+/// Whether the length is at least `min` and at most `max`.
 pub fn has_length(value: &impl Length, min: usize, max: usize) -> bool {
     value.length().is_none_or(|length| (min..=max).contains(&length))
 }
@@ -50,7 +51,8 @@ fn within<T: PartialOrd>(value: &T, min: &str, max: &str, read: impl Fn(&str) ->
     let holds = |bound: &str, fits: fn(&T, &T) -> bool| match (bound.is_empty(), read(bound)) {
         (true, _) => true,
         (false, Some(bound)) => fits(value, &bound),
-        // A bound that the type cannot hold is a mistake of the plugin's author: no value passes, so the first test tells.
+        // A bound that the type cannot represent is an error of the plugin's author. No value passes, so that the first
+        // test shows it.
         (false, None) => false,
     };
     holds(min, |value, bound| value >= bound) && holds(max, |value, bound| value <= bound)

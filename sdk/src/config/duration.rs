@@ -1,4 +1,4 @@
-//! [`Duration`]: a length of time with its unit, as in the gateway's own configuration.
+//! [`Duration`]: a duration with its unit, as in the gateway's own configuration.
 
 use std::fmt;
 use std::time;
@@ -6,7 +6,7 @@ use std::time;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// A length of time, written `"250ms"`, `"5s"`, `"1.5s"`, `"3m"`, `"1h"` or `"1d"`. A bare number is an error.
+/// A duration, written `"250ms"`, `"5s"`, `"1.5s"`, `"3m"`, `"1h"` or `"1d"`. A number without a unit is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Duration(pub time::Duration);
 
@@ -20,10 +20,10 @@ const UNITS: [(&str, u64); 5] = [
 ];
 
 impl Duration {
-    /// The shape in words, for error messages.
+    /// The description for error messages.
     pub const EXPECTED: &'static str = r#"a duration with its unit, like "250ms", "5s" or "3m""#;
 
-    /// Reads a period; `None` when the text is none, or one of more than nine digits on either side of the point.
+    /// Parses a duration. `None` if the text is invalid, or has more than nine digits on either side of the point.
     pub fn parse(text: &str) -> Option<Duration> {
         let end = text.find(|character: char| character.is_ascii_alphabetic())?;
         let (number, unit) = text.split_at(end);
@@ -45,7 +45,7 @@ impl Duration {
         Some(Duration(time::Duration::new(seconds, rest)))
     }
 
-    /// In whole milliseconds.
+    /// The duration in whole milliseconds.
     pub fn milliseconds(self) -> u64 {
         u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
     }
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn periods_are_read_with_their_units() {
+    fn durations_are_read_with_their_units() {
         let milliseconds = |text| Duration::parse(text).map(Duration::milliseconds);
         assert_eq!(milliseconds("250ms"), Some(250));
         assert_eq!(milliseconds("1.5s"), Some(1_500));
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_period_is_refused() {
+    fn an_invalid_duration_is_refused() {
         for text in [
             "",
             "5",

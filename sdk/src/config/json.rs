@@ -1,4 +1,5 @@
-//! JSON (RFC 8259) to a [`Value`]. Small, as every module carries it; strict, as every mistake is somebody's.
+//! The JSON reader (RFC 8259), from text to a [`Value`]. It is strict, and small, as every module with a configuration
+//! contains it.
 
 use std::borrow::Cow;
 
@@ -6,10 +7,10 @@ use super::value::{Value, quoted};
 use crate::error::ConfigError;
 use crate::text::push_number;
 
-/// Deeper nesting is refused: a guest's stack is small.
+/// The maximum depth of nesting: a guest's stack is small.
 const MAX_DEPTH: u32 = 64;
 
-/// Reads one value and nothing behind it.
+/// Parses a text that is one JSON value.
 pub(super) fn parse(text: &str) -> Result<Value<'_>, ConfigError> {
     let mut reader = Reader { text, at: 0 };
     let value = reader.value(0)?;
@@ -72,14 +73,14 @@ fn write_text(text: &str, out: &mut String) {
 
 struct Reader<'a> {
     text: &'a str,
-    /// Always between two characters.
+    /// The offset in bytes, always at a character boundary.
     at: usize,
 }
 
 impl<'a> Reader<'a> {
     fn value(&mut self, depth: u32) -> Result<Value<'a>, ConfigError> {
         if depth > MAX_DEPTH {
-            return Err(ConfigError::new("it is nested too deeply"));
+            return Err(ConfigError::new("the JSON is nested too deeply"));
         }
         self.skip_whitespace();
         match self.peek() {
@@ -109,13 +110,13 @@ impl<'a> Reader<'a> {
         while !self.closes(b'}', members.is_empty())? {
             self.skip_whitespace();
             if self.peek() != Some(b'"') {
-                return Err(self.error("a name in quotes"));
+                return Err(self.error("a key in quotes"));
             }
             let name = self.string()?;
             self.skip_whitespace();
             self.require(b':', "\":\"")?;
             if members.iter().any(|(known, _)| *known == name) {
-                return Err(ConfigError::new("it is there twice").inside(&name));
+                return Err(ConfigError::new("the key is there twice").inside(&name));
             }
             let value = self.value(depth + 1).map_err(|error| error.inside(&name))?;
             members.push((name, value));
@@ -133,7 +134,7 @@ impl<'a> Reader<'a> {
         Ok(Value::List(items))
     }
 
-    /// Whether the list or object ends here; if not, its next part follows.
+    /// Whether the array or object ends here. If not, the comma before the next item is read.
     fn closes(&mut self, end: u8, is_empty: bool) -> Result<bool, ConfigError> {
         self.skip_whitespace();
         if self.peek() == Some(end) {
@@ -141,7 +142,7 @@ impl<'a> Reader<'a> {
             return Ok(true);
         }
         if !is_empty {
-            self.require(b',', "\",\" or the end of what has begun")?;
+            self.require(b',', "\",\" or the closing bracket")?;
         }
         Ok(false)
     }
@@ -174,7 +175,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A string; borrowed where nothing in it is escaped.
+    /// A string; borrowed if it has no escapes.
     fn string(&mut self) -> Result<Cow<'a, str>, ConfigError> {
         self.at += 1;
         let mut unescaped = String::new();
@@ -220,7 +221,7 @@ impl<'a> Reader<'a> {
         Ok(escaped)
     }
 
-    /// What follows `\u`: a character of the basic plane, or a pair of surrogates.
+    /// The character after `\u`: one of the basic multilingual plane, or a surrogate pair.
     fn unicode(&mut self) -> Result<char, ConfigError> {
         let first = self.hex()?;
         let code = match first {
@@ -228,13 +229,13 @@ impl<'a> Reader<'a> {
                 self.at += 2;
                 let second = self.hex()?;
                 if !(0xdc00..=0xdfff).contains(&second) {
-                    return Err(self.error("the second half of a character"));
+                    return Err(self.error("a surrogate pair"));
                 }
                 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00)
             }
             alone => alone,
         };
-        char::from_u32(code).ok_or_else(|| self.error("the second half of a character"))
+        char::from_u32(code).ok_or_else(|| self.error("a surrogate pair"))
     }
 
     fn hex(&mut self) -> Result<u32, ConfigError> {
@@ -257,12 +258,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What is still to be read. Not by an index: what tells of a bad one would be a twentieth of a small module.
+    /// The rest of the text. Indexing would add the code of its panics, a twentieth of a small module.
     fn rest(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    /// What was read since then.
+    /// The text since this offset.
     fn since(&self, start: usize) -> &'a str {
         self.text.get(start..self.at).unwrap_or_default()
     }
@@ -285,13 +286,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An error here: it is not JSON.
+    /// The error that the text is not JSON at this place.
     fn error(&self, expected: &str) -> ConfigError {
         let (mut line, mut column) = (1, 1);
         for byte in self.text.bytes().take(self.at) {
             match byte {
                 b'\n' => (line, column) = (line + 1, 1),
-                // What follows the first byte of a character.
+                // A continuation byte of UTF-8.
                 0x80..0xc0 => {}
                 _ => column += 1,
             }
@@ -300,7 +301,7 @@ impl<'a> Reader<'a> {
             Some(character) => quoted(character.encode_utf8(&mut [0; 4])),
             None => "the end".to_owned(),
         };
-        let mut message = "it is not JSON: line ".to_owned();
+        let mut message = "invalid JSON: line ".to_owned();
         push_number(&mut message, line);
         message.push_str(", column ");
         push_number(&mut message, column);
@@ -314,7 +315,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_is_read_as_it_is_written() {
+    fn a_document_becomes_its_tree() {
         let text = " {\"a\\u00e4\\ud83d\\ude00\": [1, -0.5e+3, \"x\\n\\\"\", true, null, {}, []]}\n";
         let Value::Object(members) = parse(text).expect("JSON") else {
             panic!("no object")
@@ -333,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn it_agrees_with_serde_json_about_what_json_is() {
+    fn it_accepts_what_serde_json_accepts() {
         let texts = [
             "{}",
             "[1,]",
@@ -377,18 +378,18 @@ mod tests {
     }
 
     #[test]
-    fn text_is_written_as_it_was_read() {
+    fn writing_reverses_reading() {
         let written = r#"{"a\"":[1,-0.50,"x\u0001\\",true,false,null,{},[]],"ä":2e3}"#;
         assert_eq!(text(&parse(written).expect("JSON")), written);
     }
 
     #[test]
-    fn a_mistake_tells_its_place() {
+    fn an_error_has_its_place() {
         let error = parse("{\n  \"ä\": [1 2]\n}").expect_err("a comma is missing");
         assert_eq!(error.pointer(), "/ä");
         assert!(error.message().contains("line 2, column 11: found \"2\""), "{error}");
         let error = parse("{\"a\": 1, \"a\": 2}").expect_err("twice");
-        assert_eq!(error.to_string(), "at /a: it is there twice");
+        assert_eq!(error.to_string(), "at /a: the key is there twice");
         assert!(parse(&"[".repeat(100_000)).is_err());
     }
 }

@@ -1,6 +1,8 @@
-//! The name that was probably meant.
+//! The known name that is most similar to an unknown one, for error messages. Its edit distance stands here, and not in
+//! a crate such as the host's `strsim`, so that modules stay small: it ignores the case of ASCII letters and works on
+//! bytes.
 
-/// The known name that is nearest to `name`, if one is near enough.
+/// The known name with the smallest edit distance to `name`. `None` if it exceeds a third of the longer name.
 pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = known
         .into_iter()
@@ -10,7 +12,7 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, candidate)| candidate)
 }
 
-/// How many bytes must be inserted, dropped or replaced (Levenshtein), case aside.
+/// The Levenshtein distance in bytes; the case of ASCII letters is ignored.
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (index, left) in one.bytes().enumerate() {
@@ -30,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_near_name_is_found_and_a_far_one_is_not_suggested() {
+    fn a_similar_name_is_found_and_a_different_one_is_not() {
         let known = ["groups", "consumers", "path_prefixes"];
         assert_eq!(nearest("group", known), Some("groups"));
         assert_eq!(nearest("Consumer", known), Some("consumers"));

@@ -1,4 +1,4 @@
-//! What the derive writes its readers with.
+//! The functions that the code of `#[derive(Config)]` calls to read structs and enums.
 
 use super::Config;
 use super::nearest::nearest;
@@ -6,34 +6,34 @@ use super::value::{Value, quoted};
 use crate::error::ConfigError;
 use crate::text::push_number;
 
-/// A member of an object, as the derive knows it.
+/// The description of an object's member.
 #[derive(Debug)]
 pub struct Member<T> {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// What it is when it is not there.
+    /// The default.
     pub default: Default<T>,
-    /// No message shows its value.
+    /// Whether messages must not show the value.
     pub is_secret: bool,
 }
 
-/// What a member is that is not there.
+/// The default of a member.
 #[derive(Debug)]
 pub enum Default<T> {
-    /// It must be there, unless its type knows better.
+    /// None: the member is required, unless its type may be omitted.
     None,
-    /// This JSON.
+    /// A value as JSON.
     Json(&'static str),
-    /// What this makes.
+    /// The result of a function.
     Function(fn() -> T),
 }
 
-/// Why a value of the right type is not taken.
+/// Why a check refuses a value of the right type.
 #[derive(Debug)]
 pub enum CheckError {
-    /// What was expected instead.
+    /// The description of the accepted values.
     Expected(&'static str),
-    /// In words.
+    /// A complete message.
     Message(String),
 }
 
@@ -55,14 +55,17 @@ impl From<ConfigError> for CheckError {
     }
 }
 
-/// An object whose names are known.
+/// An object with known member names.
 #[derive(Debug)]
 pub struct Object<'v, 'a> {
     members: &'v [(std::borrow::Cow<'a, str>, Value<'a>)],
 }
 
 impl<'v, 'a> Object<'v, 'a> {
-    /// `value` as an object; `known` are the names that it may have, if no others are allowed.
+    /// `value` as an object. If `is_closed`, only the names in `known` are allowed.
+    ///
+    /// # Errors
+    /// If it is not an object, or has an unknown name.
     pub fn of(value: &'v Value<'a>, known: &[&str], is_closed: bool) -> Result<Object<'v, 'a>, ConfigError> {
         let Value::Object(members) = value else {
             return Err(value.mismatch("an object"));
@@ -89,7 +92,7 @@ impl<'v, 'a> Object<'v, 'a> {
     /// A member, or its default.
     ///
     /// # Errors
-    /// It is missing, is no `T`, or `check` does not like it.
+    /// If it is missing, is not a `T`, or `check` refuses it.
     pub fn member<T: Config>(
         &self,
         member: &Member<T>,
@@ -106,7 +109,7 @@ impl<'v, 'a> Object<'v, 'a> {
     }
 }
 
-// Apart, as every member of every plugin would carry them.
+// Not inlined, as they would be in the code of each member.
 
 #[cold]
 #[inline(never)]
@@ -120,10 +123,10 @@ fn member_error(error: ConfigError, name: &str, is_secret: bool) -> ConfigError 
     if is_secret { error.redacted() } else { error }.inside(name)
 }
 
-/// A value that stands for a type of one field.
+/// The value of a type with one unnamed field.
 ///
 /// # Errors
-/// It is no `T`, or `check` does not like it.
+/// If it is not a `T`, or `check` refuses it.
 pub fn checked<T: Config>(
     value: &Value<'_>,
     check: impl FnOnce(&T) -> Result<(), CheckError>,
@@ -136,10 +139,10 @@ pub fn checked<T: Config>(
     }
 }
 
-/// The text of the member that says which variant an object is.
+/// The tag of an object: the text of the member that names its variant.
 ///
 /// # Errors
-/// It is not there, or none of `variants`.
+/// If it is missing, or not in `variants`.
 pub fn tag<'v>(value: &'v Value<'_>, name: &str, variants: &[&str]) -> Result<&'v str, ConfigError> {
     let Value::Object(members) = value else {
         return Err(value.mismatch("an object"));
@@ -158,10 +161,11 @@ pub fn tag<'v>(value: &'v Value<'_>, name: &str, variants: &[&str]) -> Result<&'
     }
 }
 
-/// Which variant a value is: one of `plain` as a text, or one of `rich` as the only name of an object, with its data.
+/// The variant of an externally tagged enum: a name in `plain` as a text, or a name in `rich` as the only member of an
+/// object, with its data.
 ///
 /// # Errors
-/// It is none of them.
+/// If it is none of them.
 pub fn variant<'v, 'a>(
     value: &'v Value<'a>,
     plain: &[&str],
@@ -188,13 +192,13 @@ pub fn variant<'v, 'a>(
     }
 }
 
-/// Reads a value of one shape.
+/// A function that reads one variant.
 pub type Reader<T> = fn(&Value<'_>) -> Result<T, ConfigError>;
 
-/// What the first of these readers makes that takes the value.
+/// The value of an untagged enum: that of the first reader that accepts it.
 ///
 /// # Errors
-/// None takes it. The one that came furthest tells why.
+/// If none does: the error at the deepest place.
 pub fn untagged<T>(value: &Value<'_>, readers: &[Reader<T>]) -> Result<T, ConfigError> {
     let mut furthest: Option<ConfigError> = None;
     let mut expected: Vec<String> = Vec::new();
@@ -222,7 +226,10 @@ pub fn untagged<T>(value: &Value<'_>, readers: &[Reader<T>]) -> Result<T, Config
     }
 }
 
-/// One of a few texts.
+/// One of these texts.
+///
+/// # Errors
+/// If it is none of them.
 pub fn choice<'v>(value: &'v Value<'_>, known: &[&str]) -> Result<&'v str, ConfigError> {
     match value.text() {
         Some(text) if known.contains(&text) => Ok(text),

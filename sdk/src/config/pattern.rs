@@ -1,21 +1,22 @@
-//! Regular expressions for `#[config(pattern = "…")]`, with a small engine, as every module that has a pattern carries it.
+//! Regular expressions for `#[config(pattern = "…")]`, with a small engine, as every module that has a pattern carries
+//! it.
 //!
-//! Supported are literals, `.`, classes with ranges, `\d` `\w` `\s` and their opposites, anchors, groups, alternatives and
-//! repetitions. Not supported are look-around, back references and Unicode classes. A search that exceeds its limits of steps
-//! or depth finds no match.
+//! Supported are literals, `.`, classes with ranges, `\d` `\w` `\s` and their opposites, anchors, groups, alternatives
+//! and repetitions. Not supported are look-around, back references and Unicode classes. A search that exceeds its
+//! limits of steps or depth finds no match.
 
 mod parser;
 
 pub(crate) use parser::parse;
 use parser::{Node, Pattern};
 
-/// Steps that a search may take.
+/// The maximum number of steps of a search.
 const MAX_STEPS: u32 = 200_000;
 
-/// How deeply a search may lie in itself: a guest's stack is small.
+/// The maximum recursion of a search: a guest's stack is small.
 const MAX_DEPTH: u32 = 1_000;
 
-/// Whether a pattern is found in a text.
+/// Whether a text contains a match of a pattern.
 pub(crate) fn is_found(pattern: &Pattern, text: &str) -> bool {
     let text: Vec<char> = text.chars().collect();
     let mut search = Search {
@@ -32,7 +33,7 @@ struct Search<'t> {
     depth: u32,
 }
 
-/// What follows; gets the place that was reached.
+/// The continuation of a search, called with the offset that was reached.
 type Continuation<'c, 't> = &'c mut dyn FnMut(&mut Search<'t>, usize) -> bool;
 
 impl<'t> Search<'t> {
@@ -76,7 +77,7 @@ impl<'t> Search<'t> {
         }
     }
 
-    /// As many characters as there are, then fewer; needs no stack for them.
+    /// Repeats a class greedily. It needs no recursion for the characters.
     fn repeat_class(&mut self, class: &Node, min: u32, max: u32, at: usize, then: Continuation<'_, 't>) -> bool {
         let (min, max) = (min as usize, max as usize);
         let mut count = 0;
@@ -99,7 +100,7 @@ impl<'t> Search<'t> {
     fn repeat(&mut self, inner: &Node, min: u32, max: u32, at: usize, then: Continuation<'_, 't>) -> bool {
         let once_more = max > 0
             && self.node(inner, at, &mut |search, next| {
-                // A round that takes nothing is not repeated for ever.
+                // An empty match is not repeated forever.
                 (next > at || min > 0) && search.repeat(inner, min.saturating_sub(1), max - 1, next, &mut *then)
             });
         once_more || (min == 0 && then(self, at))
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_find_what_the_regex_crate_finds() {
+    fn patterns_match_as_with_the_regex_crate() {
         let patterns = [
             "^[a-z0-9]+(-[a-z0-9]+)*$",
             "^(a|b|)c?$",
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_ends_and_does_not_use_up_the_stack() {
+    fn a_search_ends_and_does_not_overflow_the_stack() {
         let long = "a".repeat(20_000);
         assert!(found("^a*$", &long));
         assert!(!found("^(a+)+b$", &long));

@@ -1,69 +1,69 @@
-//! [`Schema`]: a JSON Schema (draft 2020-12) as a constant, and what of it is written where.
+//! [`Schema`]: a JSON Schema (draft 2020-12) as a constant.
 
 mod keywords;
 
 use super::text::Text;
 
-/// A schema that is being put together. All of it is constant: nothing is left of it at run time.
+/// A JSON Schema, built at compile time. Nothing of it remains at run time.
 #[derive(Debug, Clone, Copy)]
 pub struct Schema {
     kind: Kind,
     title: &'static str,
     description: &'static str,
-    /// JSON text, like the bounds.
+    /// As JSON, like the bounds.
     default: &'static str,
     min: &'static str,
     max: &'static str,
     min_length: &'static str,
     max_length: &'static str,
-    /// Further members, as they stand in JSON.
+    /// Further keywords, as JSON.
     extra: &'static str,
     is_nullable: bool,
 }
 
-/// What a schema is about.
+/// The kind of values that a schema describes.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
     /// Any value.
     Any,
-    /// A type by its name in JSON Schema.
+    /// A type, by its name in JSON Schema.
     Type(&'static str),
-    /// An array of these.
+    /// An array of items with this schema.
     Array(&'static Schema),
-    /// An object with any names, and these values.
+    /// An object with any names, and values with this schema.
     Map(&'static Schema),
     /// An object with these members.
     Object {
-        /// In the order in which they are written.
+        /// The members, in order.
         properties: &'static [Property],
-        /// Whether others may be there, too.
+        /// Whether other members are allowed.
         is_open: bool,
     },
-    /// An object with one member more, which says which object it is.
+    /// An object with these members and a tag that names its variant.
     Tagged {
-        /// The name of that member.
+        /// The name of the tag.
         tag: &'static str,
-        /// Its only value.
+        /// The value of the tag.
         value: &'static str,
-        /// The others.
+        /// The object without the tag.
         inner: &'static Schema,
     },
-    /// One of a few texts.
+    /// One of these texts.
     Enum(&'static [EnumValue]),
-    /// Exactly one of several schemas.
+    /// Exactly one of these schemas (`oneOf`).
     OneOf(&'static [Schema]),
-    /// At least one of several schemas.
+    /// At least one of these schemas (`anyOf`).
     AnyOf(&'static [Schema]),
-    /// The members of a schema as they stand in JSON.
+    /// The keywords of a schema, as JSON.
     Raw(&'static str),
 }
 
-/// A text that is allowed, and what it means.
+/// A value of an enum, with its description.
 #[derive(Debug, Clone, Copy)]
 pub struct EnumValue {
     /// As it is written.
     pub name: &'static str,
-    /// For people; may be empty.
+    /// The description; may be empty.
     pub description: &'static str,
 }
 
@@ -72,14 +72,14 @@ pub struct EnumValue {
 pub struct Property {
     /// As it is written.
     pub name: &'static str,
-    /// What it may be.
+    /// The schema of its value.
     pub schema: Schema,
-    /// Whether it must be there.
+    /// Whether it is required.
     pub is_required: bool,
 }
 
 impl Schema {
-    /// A schema of this kind and without anything else.
+    /// A schema of this kind, without further keywords.
     pub const fn new(kind: Kind) -> Schema {
         Schema {
             kind,
@@ -95,13 +95,13 @@ impl Schema {
         }
     }
 
-    /// With a name for what is expected, as it stands in a message.
+    /// Sets the title: the description of accepted values, as in error messages.
     pub const fn titled(mut self, title: &'static str) -> Schema {
         self.title = title;
         self
     }
 
-    /// With a description for people; an empty one leaves what was there.
+    /// Sets the description. An empty one changes nothing.
     pub const fn described(mut self, description: &'static str) -> Schema {
         if !description.is_empty() {
             self.description = description;
@@ -109,18 +109,18 @@ impl Schema {
         self
     }
 
-    /// What it says for people.
+    /// The description.
     pub const fn description(&self) -> &'static str {
         self.description
     }
 
-    /// With a default, as JSON text; an empty one is none.
+    /// Sets the default, as JSON; an empty text is none.
     pub const fn with_default(mut self, default: &'static str) -> Schema {
         self.default = default;
         self
     }
 
-    /// With bounds of the value, as JSON text; an empty one leaves what was there.
+    /// Sets the bounds of the value, as JSON. An empty one changes nothing.
     pub const fn between(mut self, min: &'static str, max: &'static str) -> Schema {
         if !min.is_empty() {
             self.min = min;
@@ -131,14 +131,14 @@ impl Schema {
         self
     }
 
-    /// With bounds of the length; empty ones are none.
+    /// Sets the bounds of the length, as JSON; an empty text is none.
     pub const fn with_length(mut self, min: &'static str, max: &'static str) -> Schema {
         self.min_length = min;
         self.max_length = max;
         self
     }
 
-    /// With further members, as they stand in JSON; none leaves what was there.
+    /// Sets further keywords, as JSON. An empty text changes nothing.
     pub const fn with(mut self, extra: &'static str) -> Schema {
         if !extra.is_empty() {
             self.extra = extra;
@@ -146,7 +146,7 @@ impl Schema {
         self
     }
 
-    /// Which may be `null`, too.
+    /// Allows `null`, too.
     pub const fn or_null(mut self) -> Schema {
         self.is_nullable = true;
         self
@@ -174,7 +174,7 @@ impl Schema {
         out.push("}");
     }
 
-    /// The bounds, by the names that they have for this kind.
+    /// Writes the bounds, under their names for this kind.
     const fn write_bounds<const N: usize>(&self, out: &mut Text<N>) {
         let (min, max) = match self.kind {
             Kind::Array(_) => ("minItems", "maxItems"),
@@ -184,7 +184,7 @@ impl Schema {
         out.member(min, self.min_length);
         out.member(max, self.max_length);
         let (min, max) = match self.kind {
-            // Periods and sizes are texts; their bounds are told apart by that.
+            // Durations and sizes are strings; their bounds have keywords of their own.
             Kind::Type(name) if same(name, "string") => ("formatMinimum", "formatMaximum"),
             _ => ("minimum", "maximum"),
         };
@@ -218,7 +218,7 @@ impl Kind {
                     keywords::object(out, Some((tag, value)), properties, is_open, is_nullable);
                 }
                 Kind::Any | Kind::Map(_) => keywords::object(out, Some((tag, value)), &[], true, is_nullable),
-                _ => panic!("what is in a tagged variant is no object"),
+                _ => panic!("the data of a tagged variant must be an object"),
             },
             Kind::Enum(values) => keywords::values(out, values, is_nullable),
             Kind::OneOf(schemas) => keywords::schemas(out, "oneOf", schemas),
@@ -234,7 +234,7 @@ impl Kind {
     }
 }
 
-/// Whether two texts are the same, in a constant.
+/// Whether two texts are equal, in a constant.
 const fn same(one: &str, other: &str) -> bool {
     let (one, other) = (one.as_bytes(), other.as_bytes());
     if one.len() != other.len() {

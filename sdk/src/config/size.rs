@@ -1,9 +1,9 @@
-//! [`Size`]: a number of bytes with its unit, as in the gateway's own configuration.
+//! [`Size`]: a size in bytes with its unit, as in the gateway's own configuration.
 
 use crate::config::duration::digits;
 
-/// A number of bytes, written `"512B"`, `"64KiB"`, `"1MiB"` or `"10MB"`: `KB`, `MB`, `GB` are powers of 1000, `KiB`, `MiB`,
-/// `GiB` of 1024. A bare number is an error.
+/// A size in bytes, written `"512B"`, `"64KiB"`, `"1MiB"` or `"10MB"`: `KB`, `MB`, `GB` are powers of 1000, `KiB`,
+/// `MiB`, `GiB` of 1024. A number without a unit is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(pub u64);
 
@@ -19,11 +19,11 @@ const UNITS: [(&str, u64); 7] = [
 ];
 
 impl Size {
-    /// The shape in words, for error messages.
+    /// The description for error messages.
     pub const EXPECTED: &'static str = r#"a size with its unit, like "64KiB", "1MiB" or "10MB""#;
 
-    /// Reads a size; `None` when the text is none, or no whole number of bytes, or has more than nine digits on either side
-    /// of the point.
+    /// Parses a size. `None` if the text is invalid, is not a whole number of bytes, or has more than nine digits on
+    /// either side of the point.
     pub fn parse(text: &str) -> Option<Size> {
         let end = text.find(|character: char| character.is_ascii_alphabetic())?;
         let (number, unit) = text.split_at(end);
@@ -42,7 +42,7 @@ impl Size {
         self.0
     }
 
-    /// The number of bytes as a length in memory; what does not fit becomes the longest.
+    /// The number of bytes as a `usize`, saturating.
     pub fn as_usize(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size_is_refused() {
+    fn an_invalid_size_is_refused() {
         for text in [
             "",
             "5",

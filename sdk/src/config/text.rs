@@ -1,9 +1,9 @@
-//! [`Text`]: JSON that is put together at compile time.
+//! [`Text`]: JSON that is written at compile time.
 
 const OPEN_BRACE: u8 = b'{';
 const OPEN_BRACKET: u8 = b'[';
 
-/// Text of a constant length. With `N` = 0 nothing is kept and the length counted.
+/// A text of constant length `N`. With `N` = 0, only the length is computed.
 #[derive(Debug)]
 pub struct Text<const N: usize> {
     bytes: [u8; N],
@@ -12,8 +12,8 @@ pub struct Text<const N: usize> {
 }
 
 impl<const N: usize> Text<N> {
-    /// No text yet.
-    #[allow(clippy::new_without_default, reason = "only constants need one")]
+    /// An empty text.
+    #[allow(clippy::new_without_default, reason = "only constants need it")]
     pub const fn new() -> Text<N> {
         Text {
             bytes: [0; N],
@@ -22,23 +22,23 @@ impl<const N: usize> Text<N> {
         }
     }
 
-    /// How long it has become.
+    /// The length so far, in bytes.
     pub const fn length(&self) -> usize {
         self.length
     }
 
-    /// The text.
+    /// The text, of exactly `N` bytes.
     pub const fn bytes(self) -> [u8; N] {
-        assert!(self.length == N, "the text is as long as it was measured");
+        assert!(self.length == N, "the text has the computed length");
         self.bytes
     }
 
-    /// The text, and zeros behind it.
+    /// The text, padded with zeros.
     pub const fn padded(self) -> [u8; N] {
         self.bytes
     }
 
-    /// As it is.
+    /// Appends a text as it is.
     pub const fn push(&mut self, text: &str) {
         let bytes = text.as_bytes();
         let mut index = 0;
@@ -48,7 +48,7 @@ impl<const N: usize> Text<N> {
         }
     }
 
-    /// As a JSON string.
+    /// Appends a text as a JSON string.
     pub const fn quoted(&mut self, text: &str) {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         self.byte(b'"');
@@ -73,14 +73,14 @@ impl<const N: usize> Text<N> {
         self.byte(b'"');
     }
 
-    /// A comma, unless something has just begun.
+    /// Appends a comma, except at the beginning of the text, an object or an array.
     pub const fn comma(&mut self) {
         if !matches!(self.last, 0 | OPEN_BRACE | OPEN_BRACKET) {
             self.byte(b',');
         }
     }
 
-    /// A member of an object, its value as JSON; nothing if that is empty.
+    /// Appends a member of an object with its value as JSON; nothing if the value is empty.
     pub const fn member(&mut self, name: &str, value: &str) {
         if !value.is_empty() {
             self.comma();

@@ -1,4 +1,4 @@
-//! What can stand in a configuration without a derive: numbers, texts, lists, maps, and the types of this crate.
+//! The types that implement `Config` without a derive: numbers, texts, lists, maps, and those of this crate.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};
@@ -16,7 +16,7 @@ use crate::http::template::Template;
 
 pub use crate::config::size::Size;
 
-/// Reads the text of a value.
+/// Reads a value from its text.
 fn text_of<T>(value: &Value<'_>, expected: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, ConfigError> {
     value.text().and_then(read).ok_or_else(|| value.mismatch(expected))
 }
@@ -58,7 +58,7 @@ macro_rules! whole_numbers {
         }
     )* };
 }
-// Bounds of 64 bits are not told: editors compute with floats, which do not hold them.
+// The schema has no bounds of 64 bits: editors compute with floats, which cannot represent them.
 whole_numbers! {
     u8: "0", "255", "a whole number from 0 to 255";
     u16: "0", "65535", "a whole number from 0 to 65535";
@@ -130,7 +130,7 @@ impl Config for Size {
 
 impl Config for Template {
     const SCHEMA: Schema = Schema::new(Kind::Type("string"))
-        .titled("a text with parts of the request, like \"{consumer|address}\"")
+        .titled("a template, like \"{consumer|address}\"")
         .with(r#""examples":["{consumer|address}","{header:x-tenant}"]"#);
 
     fn read(value: &Value<'_>) -> Result<Template, ConfigError> {
@@ -200,7 +200,7 @@ impl<T: Config> Config for Vec<T> {
     }
 }
 
-/// The members of an object, each read with its name.
+/// The members of an object: each name, with the value read as a `T`.
 fn entries<'v, T: Config>(
     value: &'v Value<'_>,
 ) -> Result<impl Iterator<Item = Result<(String, T), ConfigError>> + 'v, ConfigError> {
@@ -233,7 +233,7 @@ impl<K: From<String> + Eq + Hash, T: Config, S: BuildHasher + Default> Config fo
     }
 }
 
-/// Any JSON, as its text.
+/// Any JSON value, as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Json(pub String);
 
@@ -245,7 +245,7 @@ impl Config for Json {
     }
 }
 
-/// A type that is only `Deserialize`: read by serde_json, without a schema, and with its messages.
+/// A type that only implements `Deserialize`. `serde_json` reads it and writes the error messages; there is no schema.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Untyped<T>(pub T);
 

@@ -1,31 +1,31 @@
-//! [`Value`]: a configuration as a tree.
+//! [`Value`]: a JSON value as a tree.
 
 use std::borrow::Cow;
 
 use crate::error::ConfigError;
 
-/// A JSON value. Numbers are as they were written, so that none loses a digit on its way to its type.
+/// A JSON value. Numbers are kept as text, so that none loses a digit before it is parsed as its type.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value<'a> {
     /// `null`
     Null,
     /// `true` or `false`
     Bool(bool),
-    /// As it was written.
+    /// A number, as text.
     Number(&'a str),
-    /// Unescaped.
+    /// A string, unescaped.
     Text(Cow<'a, str>),
-    /// In order.
+    /// An array, in order.
     List(Vec<Value<'a>>),
-    /// In order; no name is there twice.
+    /// An object, in order, with unique names.
     Object(Vec<(Cow<'a, str>, Value<'a>)>),
 }
 
-/// Longer texts are cut in messages.
+/// The maximum number of characters of a text in a message.
 const MAX_SHOWN: usize = 60;
 
 impl<'a> Value<'a> {
-    /// The same object without one of its members.
+    /// The same object without a member.
     pub fn without(&self, name: &str) -> Value<'a> {
         match self {
             Value::Object(members) => {
@@ -36,12 +36,12 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// An error about this value: what was found here, and what was expected.
+    /// The error that this value was found in place of `expected`.
     pub fn mismatch(&self, expected: &str) -> ConfigError {
         ConfigError::new(["found ", &self.shown(), ", expected ", expected].concat())
     }
 
-    /// The text, if it is one.
+    /// The text, if it is a string.
     pub fn text(&self) -> Option<&str> {
         match self {
             Value::Text(text) => Some(text),
@@ -49,7 +49,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The value in a message: short, on one line.
+    /// The value as shown in a message: short, on one line.
     fn shown(&self) -> String {
         match self {
             Value::Null => "null".to_owned(),
@@ -63,7 +63,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// A text in a message: in quotes, cut short, its control characters replaced.
+/// A text as shown in a message: quoted, truncated, with control characters replaced.
 pub(super) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for (index, character) in text.chars().enumerate() {

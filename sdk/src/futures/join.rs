@@ -1,10 +1,10 @@
-//! Several things at once: [`join`], [`join3`], [`join_all`].
+//! Several futures at once: [`join`], [`join3`], [`join_all`].
 
 use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
-/// What both yield, awaited at once.
+/// Awaits two futures at once, and returns both outputs.
 ///
 /// ```
 /// # use lockgate_sdk::{Upstream, join, prelude::*};
@@ -31,13 +31,13 @@ pub async fn join<A: IntoFuture, B: IntoFuture>(a: A, b: B) -> (A::Output, B::Ou
     .await
 }
 
-/// What all three yield, awaited at once.
+/// Awaits three futures at once, and returns all outputs.
 pub async fn join3<A: IntoFuture, B: IntoFuture, C: IntoFuture>(a: A, b: B, c: C) -> (A::Output, B::Output, C::Output) {
     let ((a, b), c) = join(join(a, b), c).await;
     (a, b, c)
 }
 
-/// What all yield, awaited at once, in their order.
+/// Awaits all futures at once, and returns their outputs in order.
 pub async fn join_all<F: IntoFuture>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let mut waiting: Vec<_> = futures
         .into_iter()

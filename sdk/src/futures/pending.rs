@@ -1,11 +1,12 @@
-//! [`PendingCalls`]: what has been asked of the host and who waits for it, by the number that the host gave it.
+//! [`PendingCalls`]: the host calls whose response is pending, by their ids, each with the waker of the future that
+//! waits for it.
 
 use std::cell::RefCell;
 use std::task::Waker;
 
 use crate::host::id_table::IdTable;
 
-/// Answers that are waited for.
+/// The pending calls, each with a response of type `T`.
 pub(crate) struct PendingCalls<T>(RefCell<IdTable<PendingCall<T>>>);
 
 struct PendingCall<T> {
@@ -14,12 +15,12 @@ struct PendingCall<T> {
 }
 
 impl<T> PendingCalls<T> {
-    /// Nothing so far.
+    /// No pending calls.
     pub(crate) const fn new() -> PendingCalls<T> {
         PendingCalls(RefCell::new(IdTable::new()))
     }
 
-    /// Somebody waits from here on.
+    /// Adds a call.
     pub(crate) fn insert(&self, id: u32, waker: &Waker) {
         let call = PendingCall {
             waker: waker.clone(),
@@ -28,12 +29,12 @@ impl<T> PendingCalls<T> {
         self.0.borrow_mut().insert(id, call);
     }
 
-    /// Whether somebody waits for it.
+    /// Whether the call is pending.
     pub(crate) fn contains(&self, id: u32) -> bool {
         self.0.borrow().find(id).is_some()
     }
 
-    /// The answer has come.
+    /// Stores the response of a call and wakes its future.
     pub(crate) fn complete(&self, id: u32, response: T) {
         if let Some(call) = self.0.borrow_mut().find_mut(id) {
             call.response = Some(response);
@@ -41,7 +42,7 @@ impl<T> PendingCalls<T> {
         }
     }
 
-    /// The answer, if it has come; it is then no longer waited for.
+    /// The response of a call, if it has arrived; the call is removed then.
     pub(crate) fn poll_response(&self, id: u32, waker: &Waker) -> Option<T> {
         let mut table = self.0.borrow_mut();
         let call = table.find_mut(id)?;
@@ -53,13 +54,13 @@ impl<T> PendingCalls<T> {
         Some(response)
     }
 
-    /// Nobody waits any more. Whether somebody did.
+    /// Removes a call. Returns whether its response was still missing.
     pub(crate) fn remove(&self, id: u32) -> bool {
         let forgotten = self.0.borrow_mut().remove(id);
         forgotten.is_some_and(|call| call.response.is_none())
     }
 
-    /// In native tests: a new gateway starts with nothing to wait for.
+    /// Removes all calls, for the next native test of this thread.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn reset(&self) {
         self.0.replace(IdTable::new());

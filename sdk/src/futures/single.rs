@@ -1,4 +1,4 @@
-//! [`Single`]: a value that is fetched once for all who want it: a token, a key set, a document.
+//! [`Single`]: a value that is fetched once for all requests, like a token, a key set or a document.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime};
 use crate::error::Result;
 use crate::services::clock::now;
 
-/// A value with an end, kept in a plugin. Requests that find it missing or too old wait while one of them fetches it.
-/// If that request ends meanwhile, another one takes over; if it fails, each of them is told, and the next tries again.
+/// A cached value with an expiry, as a field of the plugin. When it is missing or expired, one request fetches it while
+/// the others wait. If that request ends before, another one takes over. If the fetch fails, that request gets the
+/// error and the next one fetches again.
 ///
 /// ```
 /// # use lockgate_sdk::{Upstream, prelude::*};
@@ -18,8 +19,8 @@ use crate::services::clock::now;
 /// # struct Plugin { tokens: Upstream, token: Single<String> }
 /// # impl Plugin { async fn hook(&self, request: &mut Request) -> Result<Flow> {
 /// let token = self.token.get(async || {
-///     let answer = self.tokens.post("/token").await?.successful()?;
-///     Ok((answer.text()?.to_owned(), Duration::from_secs(300)))
+///     let response = self.tokens.post("/token").await?.successful()?;
+///     Ok((response.text()?.to_owned(), Duration::from_secs(300)))
 /// });
 /// request.set_header("authorization", format!("Bearer {}", token.await?))?;
 /// # Ok(Flow::Continue) } }
@@ -42,7 +43,7 @@ impl<T> Default for Single<T> {
 }
 
 impl<T: Clone> Single<T> {
-    /// The value, fetched by `fetch` when there is none that still holds. `fetch` yields it with how long it holds.
+    /// The value; `fetch` fetches it if it is missing or expired, and returns it with its time to live.
     ///
     /// # Errors
     /// Those of `fetch`, and of the host's clock.
@@ -56,7 +57,7 @@ impl<T: Clone> Single<T> {
             }
             self.wait_for_fetch().await;
         }
-        // Those who wait are let go on also when this future is dropped.
+        // The guard wakes the waiting requests, also when this future is dropped.
         let _fetching = FetchGuard(self);
         let (value, holds) = fetch().await?;
         let until = now()?.checked_add(holds).unwrap_or(SystemTime::UNIX_EPOCH);
@@ -64,7 +65,10 @@ impl<T: Clone> Single<T> {
         Ok(value)
     }
 
-    /// The value that is at hand and still holds.
+    /// The cached value; `None` if it is missing or expired. It is not fetched.
+    ///
+    /// # Errors
+    /// Those of the host's clock.
     pub fn held(&self) -> Result<Option<T>> {
         match &*self.value.borrow() {
             Some((value, until)) if now()? < *until => Ok(Some(value.clone())),
@@ -72,7 +76,7 @@ impl<T: Clone> Single<T> {
         }
     }
 
-    /// Forgets the value: when it was refused, for example.
+    /// Removes the cached value, for example when an upstream has refused it.
     pub fn forget(&self) {
         self.value.borrow_mut().take();
     }

@@ -1,5 +1,5 @@
-//! Time to wait for: [`sleep`], [`timeout`], and the ticks of [`tick_every`](crate::tick_every), all upon the one timer
-//! that a host gives to a root context.
+//! Timers: [`sleep`], [`timeout`], and the ticks of [`tick_every`]. All of them share the one timer that a host offers
+//! to a root context.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, IntoFuture, poll_fn};
@@ -13,15 +13,15 @@ use crate::host::context;
 
 const MILLISECOND: u64 = 1_000_000;
 
-/// Waits this long, to the millisecond. Only in hooks that wait.
+/// Waits for this duration, with a resolution of 1 ms. For `async` hooks.
 ///
 /// # Errors
-/// When the host has no clock or sets no timer.
+/// [`Error::Host`] if the host has no clock or no timer.
 pub fn sleep(duration: Duration) -> Sleep {
     Sleep(SleepState::New(duration))
 }
 
-/// What `future` yields, or `None` when it takes longer than `duration`; it is then dropped.
+/// Awaits `future` for at most `duration`. Returns `None` when the time is over, and drops the future.
 ///
 /// # Errors
 /// As [`sleep`].
@@ -39,7 +39,7 @@ pub async fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Result<Opt
 
 /// The future of [`sleep`].
 #[derive(Debug)]
-#[must_use = "nobody waits until it is awaited"]
+#[must_use = "a timer starts when it is awaited"]
 pub struct Sleep(SleepState);
 
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl Drop for Sleep {
     }
 }
 
-/// A tick is a little early as often as it is late.
+/// Whether a timer is due. A tolerance of half a millisecond accounts for ticks that come early.
 fn is_due(due: u64, now: u64) -> bool {
     due <= now.saturating_add(MILLISECOND / 2)
 }
@@ -108,14 +108,14 @@ struct Entry {
     waker: Waker,
 }
 
-/// The plugin's own ticks in one root context.
+/// The plugin's own ticks in a root context.
 struct TickInterval {
     root: u32,
     every: u32,
     due: u64,
 }
 
-/// What the host was told, in milliseconds.
+/// The tick period that is set in the host for a root context, in milliseconds; 0 for none.
 struct HostTimer {
     root: u32,
     milliseconds: u32,
@@ -132,7 +132,8 @@ thread_local! {
     static TIMERS: RefCell<Timers> = const {
         RefCell::new(Timers { entries: Vec::new(), intervals: Vec::new(), host_timers: Vec::new(), last_id: 0 })
     };
-    /// What a tick of the host's does, as soon as there is a timer: a module that sets none does not carry it.
+    /// The handler of the host's ticks. It is set with the first timer, so that a module without timers does not
+    /// contain it.
     static TICK: Cell<Option<TickHandler>> = const { Cell::new(None) };
 }
 
@@ -158,7 +159,7 @@ impl Timers {
         self.entries.retain(|known| known.id != entry.id);
         self.entries.push(entry);
         let wanted = milliseconds_until(due, now);
-        // A host that ticks soon enough is left alone; after that tick the period is set anew.
+        // If the host ticks soon enough, nothing changes; after that tick, the period is set again.
         let set = self.host_timers.iter().find(|period| period.root == root);
         match set.map_or(0, |period| period.milliseconds) {
             0 => self.set_host_timer(root, wanted),
@@ -167,7 +168,7 @@ impl Timers {
         }
     }
 
-    /// Tells the host, and remembers what it has taken.
+    /// Sets the tick period of the host, unless it is set already.
     fn set_host_timer(&mut self, root: u32, milliseconds: u32) -> Result<()> {
         TICK.set(Some(TICK_HANDLER));
         let known = self.host_timers.iter().position(|period| period.root == root);
@@ -182,7 +183,7 @@ impl Timers {
         Ok(())
     }
 
-    /// The period that the timers of a root context need; 0 when there are none.
+    /// The tick period that the timers of a root context need, in milliseconds; 0 if there are none.
     fn needed_period(&self, root: u32, now: u64) -> u32 {
         let entries = self
             .entries
@@ -192,7 +193,7 @@ impl Timers {
         let next = entries.min().map(|due| milliseconds_until(due, now));
         let interval = self.intervals.iter().find(|interval| interval.root == root);
         match (next, interval) {
-            // With nothing else to wait for, the host's own period is the steadiest.
+            // Without other timers, the host's own period drifts least.
             (None, Some(interval)) if interval.due.abs_diff(now) / MILLISECOND <= u64::from(interval.every) => {
                 interval.every
             }
@@ -210,13 +211,16 @@ fn milliseconds_until(due: u64, now: u64) -> u32 {
     u32::try_from(milliseconds).unwrap_or(u32::MAX)
 }
 
-/// Has the hook `on_tick` called in this period, in whole milliseconds; zero ends it. For `new`.
+/// Sets the interval in which the host calls `on_tick`, in whole milliseconds; zero stops it. Call it in `new`.
+///
+/// # Errors
+/// [`Error::Host`] if the host has no timer.
 pub fn tick_every(period: Duration) -> Result<()> {
     let milliseconds = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
     set_interval(milliseconds)
 }
 
-/// Sets the plugin's own ticks; 0 ends them.
+/// Sets the interval of the plugin's own ticks in milliseconds; 0 stops them.
 fn set_interval(every: u32) -> Result<()> {
     let root = context::root();
     let due = now().unwrap_or(0).saturating_add(u64::from(every) * MILLISECOND);
@@ -230,7 +234,8 @@ fn set_interval(every: u32) -> Result<()> {
     })
 }
 
-/// The host's timer has gone off in the active root context: wakes whom it is for. Whether the plugin's own tick is due.
+/// Handles a tick of the host in the active root context: wakes the futures that are due. Returns whether the plugin's
+/// own tick is due.
 pub(crate) fn on_tick() -> bool {
     TICK.get().is_some_and(|tick| (tick.on_tick)())
 }
@@ -253,13 +258,13 @@ fn wake() -> bool {
             return false;
         }
         let every = u64::from(interval.every) * MILLISECOND;
-        // Ticks that were missed are not made up for.
+        // Missed ticks are skipped.
         interval.due = interval.due.saturating_add(every).max(now.saturating_add(every / 2));
         true
     })
 }
 
-/// After a tick: the period that is needed from here on.
+/// Sets the tick period that is needed after a tick.
 pub(crate) fn rearm(root: u32) {
     if let Some(tick) = TICK.get() {
         (tick.rearm)(root);
@@ -271,14 +276,14 @@ fn rearm_host_timer(root: u32) {
     if context::switch(root, root).is_err() {
         return;
     }
-    // A host that does not take the new period goes on with the one before, and the timers are only late.
+    // If the host refuses the new period, it keeps the previous one, and the timers are late.
     let _ = TIMERS.with_borrow_mut(|timers| {
         let wanted = timers.needed_period(root, now);
         timers.set_host_timer(root, wanted)
     });
 }
 
-/// In native tests: a new gateway starts with no timers.
+/// Removes all timers, for the next native test of this thread.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn reset() {
     TIMERS.with_borrow_mut(|timers| {

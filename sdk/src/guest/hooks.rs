@@ -1,23 +1,23 @@
-//! [`Hooks`]: what [`#[plugin]`](macro@crate::plugin) makes of the hooks that an author has written: functions that the
-//! exports, and native tests, can call for any plugin.
+//! [`Hooks`]: the hooks of a plugin as functions with the host's arguments, which exports and native tests can call for
+//! every plugin. [`#[plugin]`](macro@crate::plugin) implements it.
 
 use super::Guest;
 use crate::abi::Action;
 use crate::error::ConfigError;
 use crate::plugin::Plugin;
 
-/// The hooks of a plugin. Not for plugin authors; a hook that is not written continues.
+/// The hooks of a plugin. Not for plugin authors. The default of each hook continues.
 pub trait Hooks: Plugin {
-    /// Whether a hook may wait. If not, nothing of the machinery for that is in the module.
+    /// Whether a hook is `async`. If none is, the module does not contain the executor.
     const WAITS: bool;
-    /// Whether nothing is kept of a stream between its callbacks: no hook waits, and there is no state.
+    /// Whether the plugin has no state of a stream between its callbacks: no hook waits, and there is no `State`.
     const STATELESS: bool;
-    /// Whether it is a plugin for connections.
+    /// Whether it is a plugin for TCP connections.
     const TCP: bool;
-    /// The hooks that are written.
+    /// The names of the hooks that are implemented.
     const NAMES: &'static [&'static str];
 
-    /// Reads the configuration of this size.
+    /// Reads the configuration, of this size in bytes.
     fn config(size: usize) -> Result<Self::Config, ConfigError>;
 
     /// `on_request`.

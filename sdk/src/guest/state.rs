@@ -1,4 +1,4 @@
-//! The state of one request, lent to the hooks that take it, one at a time.
+//! The state of one request, for one hook at a time.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -7,33 +7,36 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// Where the state of a request is. It moves out of its stream when the first waiting hook takes it.
+/// The place of a request's state. It moves out of the stream when the first hook that waits acquires it.
 pub(crate) enum StateSlot<S> {
     Owned(S),
     Shared(Rc<StateCell<S>>),
 }
 
-/// Where lent state comes back to.
+/// The shared place of a state, empty while a hook has it.
 pub(crate) struct StateCell<S> {
     state: Cell<Option<S>>,
     waiter: Cell<Option<Waker>>,
 }
 
 impl<S: Default> StateSlot<S> {
-    /// Has it lent, to a hook that waits.
+    /// A future that acquires the state, for a hook that waits.
     pub(crate) fn acquire(&mut self) -> AcquireState<S> {
-        if let StateSlot::Owned(state) = self {
-            let state = Cell::new(Some(std::mem::take(state)));
-            let waiter = Cell::new(None);
-            *self = StateSlot::Shared(Rc::new(StateCell { state, waiter }));
-        }
-        match self {
-            StateSlot::Shared(cell) => AcquireState(cell.clone()),
-            StateSlot::Owned(_) => unreachable!("it has just moved out"),
-        }
+        let cell = match self {
+            StateSlot::Shared(cell) => cell.clone(),
+            StateSlot::Owned(state) => {
+                let cell = Rc::new(StateCell {
+                    state: Cell::new(Some(std::mem::take(state))),
+                    waiter: Cell::new(None),
+                });
+                *self = StateSlot::Shared(cell.clone());
+                cell
+            }
+        };
+        AcquireState(cell)
     }
 
-    /// Runs a hook that does not wait; `None` while another one holds the state.
+    /// Runs a hook that does not wait. `None` while another hook has the state.
     pub(crate) fn with<T>(&mut self, run: impl FnOnce(&mut S) -> T) -> Option<T> {
         match self {
             StateSlot::Owned(state) => Some(run(state)),
@@ -47,7 +50,7 @@ impl<S: Default> StateSlot<S> {
     }
 }
 
-/// Waits until the state is free.
+/// The future of [`StateSlot::acquire`]: it waits until the state is free.
 pub struct AcquireState<S>(Rc<StateCell<S>>);
 
 impl<S> Future for AcquireState<S> {
@@ -67,23 +70,23 @@ impl<S> Future for AcquireState<S> {
     }
 }
 
-/// The state in the hands of a hook. It goes back when the hook ends or is cancelled.
+/// The state while a hook has it. It is returned when the hook ends or is cancelled.
 pub struct StateGuard<S> {
     cell: Rc<StateCell<S>>,
-    /// There until the lease is dropped.
+    /// `Some` until the guard is dropped.
     state: Option<S>,
 }
 
 impl<S> Deref for StateGuard<S> {
     type Target = S;
     fn deref(&self) -> &S {
-        self.state.as_ref().expect("a lease has its state until it is dropped")
+        self.state.as_ref().expect("a guard has its state until it is dropped")
     }
 }
 
 impl<S> DerefMut for StateGuard<S> {
     fn deref_mut(&mut self) -> &mut S {
-        self.state.as_mut().expect("a lease has its state until it is dropped")
+        self.state.as_mut().expect("a guard has its state until it is dropped")
     }
 }
 

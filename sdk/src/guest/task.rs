@@ -1,7 +1,7 @@
-//! [`Task`]: a hook that waits, as a future of its stream; and the queue of those that can go on.
+//! [`Task`]: the future of a hook that waits; and the queue of tasks that are ready.
 //!
-//! There is one thread and nothing to sleep on: a task is polled when the host calls the module with what it waits
-//! for. It is dropped with its stream.
+//! This is the executor of the SDK. It has one thread and never blocks: a task is polled when the host calls the module
+//! with what the task waits for. It is dropped with its stream.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -16,14 +16,14 @@ use crate::error::Result;
 use crate::http::message::MessageState;
 use crate::plugin::Flow;
 
-/// What can go on: one direction of a stream, or work in the background.
+/// The key of a task: a direction of a stream, or the serial number of a background task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Key {
     Stream(u32, Direction),
     Background(u32),
 }
 
-/// A hook that waits.
+/// A hook that waits, for one message.
 pub(crate) struct Task {
     pub(crate) hook: &'static str,
     pub(crate) message: Rc<MessageState>,
@@ -52,11 +52,11 @@ impl Task {
     }
 }
 
-/// Work that belongs to no request.
+/// A task that belongs to no request.
 pub(crate) struct Background {
     pub(crate) serial: u32,
     pub(crate) root: u32,
-    /// The hook that began it; empty for [`spawn`].
+    /// The hook that started it; empty for [`spawn`].
     pub(crate) hook: &'static str,
     future: Pin<Box<dyn Future<Output = Result<Flow>>>>,
     waker: Waker,
@@ -91,8 +91,8 @@ thread_local! {
     static SERIAL: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Runs a future in the background, apart from any request: it goes on when the request that began it has ended. For
-/// plugins with a hook that waits; a failure is the future's own to handle.
+/// Runs a future in the background. It belongs to no request, and continues after the request that started it. It needs
+/// a plugin with at least one `async` hook. The future must handle its own errors.
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
     let future = Box::pin(async move {
         future.await;
@@ -104,24 +104,24 @@ pub fn spawn(future: impl Future<Output = ()> + 'static) {
     READY.with_borrow_mut(|ready| ready.push_back(key));
 }
 
-/// What was begun since the last call.
+/// The background tasks that were started since the last call.
 pub(crate) fn spawned() -> Vec<Background> {
     SPAWNED.take()
 }
 
-/// The next one that can go on.
+/// The key of the next task that is ready.
 pub(crate) fn next() -> Option<Key> {
     READY.with_borrow_mut(VecDeque::pop_front)
 }
 
-/// In native tests: a new gateway starts with nothing to do.
+/// Removes all tasks, for the next native test of this thread.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn reset() {
     READY.take();
     SPAWNED.take();
 }
 
-/// Puts a task into the queue, once however often it is woken. One that has ended is looked for in vain.
+/// Queues a task, once however often it is woken. The key of a task that has ended is ignored later.
 struct TaskWaker(Key);
 
 fn waker(key: Key) -> Waker {

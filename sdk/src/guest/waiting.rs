@@ -1,8 +1,8 @@
-//! The hooks that wait: how they begin, go on with what the host brings, and end. One future per direction of a stream,
-//! and those in the background.
+//! The hooks that wait: how they start, resume with what the host delivers, and end. There is one task for each
+//! direction of a stream, and any number in the background.
 //!
-//! A message is held (`Pause`) while its hook waits for something else than its body. A hook that waits for the body has
-//! its head let go where the host reads no body before (Envoy); see [`MessageState`].
+//! A message is held (`Pause`) while its hook waits for something else than its body. If the hook waits for the body,
+//! the headers are released in hosts that deliver no body before (Envoy); see [`MessageState`].
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ use crate::http::message::{BodyMode, Deferred, MessageState};
 use crate::plugin::Flow;
 
 impl<P: Hooks> Guest<P> {
-    /// Begins a hook that waits and takes no state.
+    /// Starts a hook that waits and takes no state.
     pub fn task<F>(
         &self,
         id: u32,
@@ -41,7 +41,7 @@ impl<P: Hooks> Guest<P> {
         self.begin(id, Task::new(id, hook, message, future))
     }
 
-    /// Begins a hook that waits, with the request's state as soon as no other hook holds it.
+    /// Starts a hook that waits and takes the state of the request, which it awaits first.
     pub fn task_with_state<F>(
         &self,
         id: u32,
@@ -66,7 +66,8 @@ impl<P: Hooks> Guest<P> {
         self.begin(id, Task::new(id, hook, message, future))
     }
 
-    /// A hook that does not wait finds the state in use: the message waits until it is free, and the hook runs then.
+    /// Defers a hook that does not wait while another hook has the state. The message is held, and the hook runs when
+    /// the state is free.
     pub(super) fn defer(&self, id: u32, direction: Direction, hook: &'static str, deferred: Deferred) -> u32 {
         if !P::WAITS {
             return apply::<P>(hook, Err(UNCONFIGURED)) as u32;
@@ -105,7 +106,7 @@ impl<P: Hooks> Guest<P> {
         action as u32
     }
 
-    /// Begins work that belongs to no request; left out while the same hook's last one is still at work.
+    /// Starts a hook in the background, unless its previous run has not ended.
     pub fn background<F>(&self, root: u32, hook: &'static str, make: impl FnOnce(Rc<P>) -> F)
     where
         F: Future<Output = Result<Flow>> + 'static,
@@ -141,8 +142,8 @@ impl<P: Hooks> Guest<P> {
         self.trailers(id, Direction::Response)
     }
 
-    /// `proxy_on_response_headers`. A request hook that still holds its request has no more say: the answer comes from
-    /// elsewhere.
+    /// `proxy_on_response_headers`. If the request's hook still holds the request, it is cancelled: the response does
+    /// not come from the upstream.
     pub fn response_headers(&self, id: u32, end: bool) -> u32 {
         if P::WAITS {
             let mut cancelled = None;
@@ -158,7 +159,7 @@ impl<P: Hooks> Guest<P> {
         P::response_headers(self, id, end)
     }
 
-    /// `proxy_on_log`: whatever still waits is cancelled before.
+    /// `proxy_on_log`. Hooks that still wait are cancelled before.
     pub fn log(&self, id: u32) {
         if P::WAITS {
             let tasks = self
@@ -197,14 +198,16 @@ impl<P: Hooks> Guest<P> {
         action
     }
 
-    /// A hook has ended in a body callback. If it took no body, this piece is for the hook that takes pieces.
+    /// Continues after a hook that has ended in a body callback. If it did not read the body, the body hook gets this
+    /// chunk.
     fn continue_with_body(&self, id: u32, task: &Task, size: usize, end: bool) -> u32 {
         let message = &task.message;
         let action = match message.body_mode.get() {
             BodyMode::Untouched => Self::chunk(self, id, message.direction, size, end),
             _ => Action::Continue as u32,
         };
-        // A head that was held in its own callback is let go apart, unless this body callback has paused before.
+        // Headers that were held in their own callback are resumed separately, unless a body callback has paused
+        // before.
         if action == Action::Continue as u32 && message.paused.get() && !message.has_body_paused.get() {
             self.resume(id, task.hook, message.direction);
         }
@@ -254,7 +257,7 @@ impl<P: Hooks> Guest<P> {
         timer::rearm(root);
     }
 
-    /// Lets everything go on that can.
+    /// Runs all tasks that are ready.
     pub(super) fn run_ready(&self) {
         if !P::WAITS {
             return;
@@ -267,13 +270,13 @@ impl<P: Hooks> Guest<P> {
         }
     }
 
-    /// A hook has what it waited for, outside the callbacks of its direction.
+    /// Polls a hook outside the callbacks of its direction.
     fn resume_task(&self, id: u32, direction: Direction) {
         let TaskSlot::Task(mut task) = self.take_task(id, direction) else {
             return;
         };
         if let Err(error) = context::switch(id, self.root_of(id)) {
-            // Without the host there is nothing to go on with; the stream stays held until it ends.
+            // The task cannot run in its context; the stream stays held until it ends.
             return log_error(task.hook, &error);
         }
         match task.poll() {
@@ -291,23 +294,23 @@ impl<P: Hooks> Guest<P> {
         }
     }
 
-    /// A hook has ended while its message was held. What came of the body meanwhile is for the hook that takes pieces,
-    /// and trailers for theirs.
+    /// Resumes a message whose hook has ended while the message was held. The chunk and the trailers that arrived
+    /// meanwhile go to their hooks first.
     fn release(&self, id: u32, task: &Task) {
         let message = &task.message;
         let direction = message.direction;
-        let go_on = Action::Continue as u32;
+        let continues = Action::Continue as u32;
         if let Deferred::Headers(end) = message.deferred.get()
-            && self.deferred_headers(id, direction, end) != go_on
+            && self.deferred_headers(id, direction, end) != continues
         {
             return;
         }
         let has_piece = message.has_body_paused.get() && message.body_mode.get() == BodyMode::Untouched;
-        if has_piece && Self::chunk(self, id, direction, message.buffered.get(), message.ended.get()) != go_on {
+        if has_piece && Self::chunk(self, id, direction, message.buffered.get(), message.ended.get()) != continues {
             return;
         }
         let has_trailers = message.trailers.get() || matches!(message.deferred.get(), Deferred::Trailers);
-        if has_trailers && self.trailers(id, direction) != go_on {
+        if has_trailers && self.trailers(id, direction) != continues {
             return;
         }
         self.resume(id, task.hook, direction);
@@ -320,7 +323,7 @@ impl<P: Hooks> Guest<P> {
         }
     }
 
-    /// Lets go what a callback of this stream has paused.
+    /// Resumes a stream that a callback has paused.
     fn resume(&self, id: u32, hook: &'static str, direction: Direction) {
         let root = self.root_of(id);
         let resumed = context::switch(id, root)
@@ -347,7 +350,7 @@ impl<P: Hooks> Guest<P> {
 
     fn poll_background(&self, mut work: Background) {
         if let Err(error) = context::switch(work.root, work.root) {
-            return log_error("in the background", &error);
+            return log_error("background task", &error);
         }
         match work.poll() {
             Poll::Pending => self.background.borrow_mut().push(work),
@@ -387,6 +390,6 @@ impl<P: Hooks> Guest<P> {
 enum TaskSlot {
     Task(Box<Task>),
     Empty,
-    /// The hook was cancelled, and what it held stays held.
+    /// The hook was cancelled, and its request stays held.
     Blocked,
 }

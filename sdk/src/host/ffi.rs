@@ -1,10 +1,10 @@
-//! The host, as a wasm module meets it: the raw imports of the ABI and the exports that every module needs. The only
-//! module with `unsafe` in it. Each function here does one host call and turns its status into a `Result`; nothing has
-//! an opinion. `memory` has the same functions for native builds.
+//! The host of a wasm module: the raw imports of the ABI, and the exports that every module needs. `unsafe` code stands
+//! in this module alone. Each function makes one host call and turns its status into a `Result`. `memory` has the same
+//! functions for native builds.
 //!
-//! Two rules make the `unsafe` below sound. A host only reads the memory that it is handed, for the length of the call.
-//! A host that returns bytes has got their memory from [`proxy_on_memory_allocate`], with exactly the size that it
-//! reports, and gives it up with the call; or they lie in `scratch`.
+//! Two rules make the `unsafe` code sound. First: a host only reads memory that it is passed, and only during the call.
+//! Second: bytes that a host returns lie in memory from [`proxy_on_memory_allocate`], of exactly the size that the host
+//! reports, and belong to the module after the call; or they lie in `scratch`.
 
 #[cfg(feature = "allocator")]
 mod allocator;
@@ -83,18 +83,18 @@ unsafe extern "C" {
     fn __wasm_call_ctors();
 }
 
-/// Says which ABI this module speaks.
+/// Declares the ABI version of this module.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_abi_version_0_2_1() {}
 
-/// Where the host puts what it returns.
+/// Allocates memory for bytes that the host returns.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
     let memory: Box<[std::mem::MaybeUninit<u8>]> = Box::new_uninit_slice(size);
     Box::into_raw(memory).cast()
 }
 
-/// Called once, before anything else.
+/// Initializes the module. The host calls it once, before every other export.
 #[unsafe(no_mangle)]
 extern "C" fn _initialize() {
     // SAFETY: a reactor module must run its constructors once, before any other export; the host calls this first.
@@ -110,7 +110,7 @@ extern "C" fn _initialize() {
     }));
 }
 
-/// Takes over the bytes that a host call has returned.
+/// The bytes that a host call has returned.
 fn returned_bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, Status> {
     let (mut data, mut size) = (null_mut(), 0);
     Status::check(call(&mut data, &mut size))?;
@@ -124,7 +124,7 @@ fn returned_bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<
     Ok(unsafe { Vec::from_raw_parts(data, size, size) })
 }
 
-/// As [`returned`]; what does not exist is `None`.
+/// As [`returned_bytes`]; `NOT_FOUND` is `None`.
 fn optional_bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Option<Vec<u8>>, Status> {
     match returned_bytes(call) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -134,7 +134,7 @@ fn optional_bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<
 }
 
 pub(crate) fn log(level: LogLevel, message: &str) {
-    // SAFETY: the first rule above. A log line that the host refuses has nowhere to be told.
+    // SAFETY: the first rule above. An error is ignored, as there is nowhere to log it.
     let _ = unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) };
 }
 
@@ -153,7 +153,7 @@ pub(crate) fn time_nanoseconds() -> Result<u64, Status> {
 }
 
 pub(crate) fn set_tick_period(milliseconds: u32) -> Result<(), Status> {
-    // SAFETY: no memory is handed over.
+    // SAFETY: no memory is passed.
     Status::check(unsafe { proxy_set_tick_period_milliseconds(milliseconds) })
 }
 
@@ -202,12 +202,12 @@ pub(crate) fn remove_header(map: Map, name: &str) -> Result<(), Status> {
 }
 
 pub(crate) fn continue_stream(direction: Direction) -> Result<(), Status> {
-    // SAFETY: no memory is handed over.
+    // SAFETY: no memory is passed.
     Status::check(unsafe { proxy_continue_stream(direction as u32) })
 }
 
 pub(crate) fn close_stream(direction: Direction) -> Result<(), Status> {
-    // SAFETY: no memory is handed over.
+    // SAFETY: no memory is passed.
     Status::check(unsafe { proxy_close_stream(direction as u32) })
 }
 
@@ -252,7 +252,7 @@ pub(crate) fn call_foreign_function(name: &str, argument: &[u8]) -> Result<Vec<u
 }
 
 pub(crate) fn set_effective_context(id: u32) -> Result<(), Status> {
-    // SAFETY: no memory is handed over.
+    // SAFETY: no memory is passed.
     Status::check(unsafe { proxy_set_effective_context(id) })
 }
 

@@ -1,18 +1,18 @@
-//! [`IdTable`]: values by a number of the host's. A small hash table: ids are counted upwards, so that their lowest bits
-//! spread them.
+//! [`IdTable`]: values by an id of the host's. A small hash table without a hash function: hosts count ids upwards, so
+//! that their lowest bits spread them over the buckets.
 
 /// Values by id.
 pub(crate) struct IdTable<T> {
-    /// As many as a power of two, or none.
+    /// A power of two of them, or none.
     buckets: Vec<Vec<(u32, T)>>,
     length: usize,
 }
 
-/// So many values a bucket, on average, before there are twice as many buckets.
+/// The average number of values in a bucket at which the number of buckets doubles.
 const MAX_LOAD: usize = 4;
 
 impl<T> IdTable<T> {
-    /// Without values.
+    /// An empty table.
     pub(crate) const fn new() -> IdTable<T> {
         IdTable {
             buckets: Vec::new(),
@@ -20,13 +20,13 @@ impl<T> IdTable<T> {
         }
     }
 
-    /// The value of this id.
+    /// The value with this id.
     pub(crate) fn find(&self, id: u32) -> Option<&T> {
         let bucket = self.buckets.get(self.bucket(id))?;
         bucket.iter().find(|(known, _)| *known == id).map(|(_, value)| value)
     }
 
-    /// The value of this id, to be changed.
+    /// The value with this id, mutably.
     pub(crate) fn find_mut(&mut self, id: u32) -> Option<&mut T> {
         let bucket = self.bucket(id);
         let bucket = self.buckets.get_mut(bucket)?;
@@ -36,7 +36,7 @@ impl<T> IdTable<T> {
             .map(|(_, value)| value)
     }
 
-    /// Puts a value in place of the one that this id had.
+    /// Inserts a value, or replaces the one with this id.
     pub(crate) fn insert(&mut self, id: u32, value: T) {
         if let Some(known) = self.find_mut(id) {
             *known = value;
@@ -50,7 +50,7 @@ impl<T> IdTable<T> {
         self.length += 1;
     }
 
-    /// Takes the value of this id out.
+    /// Removes the value with this id.
     pub(crate) fn remove(&mut self, id: u32) -> Option<T> {
         let bucket = self.bucket(id);
         let bucket = self.buckets.get_mut(bucket)?;
@@ -60,7 +60,7 @@ impl<T> IdTable<T> {
     }
 
     fn bucket(&self, id: u32) -> usize {
-        // Without buckets it is a place that is not there.
+        // Without buckets this is an index out of range.
         id as usize & self.buckets.len().wrapping_sub(1)
     }
 

@@ -1,6 +1,5 @@
-//! The host of native builds: the same functions as `ffi`, answered from this thread's memory. It exists so
-//! that plugins link and can be tested without wasm; `testing` is the way to it. It imitates no timing, no
-//! limits and no other plugins.
+//! The host of native builds: the same functions as `ffi`, on the data of this thread. With it, plugins link and can be
+//! tested without wasm; `testing` is its interface. It simulates no limits and no other plugins.
 
 mod callouts;
 
@@ -14,13 +13,13 @@ pub(crate) use callouts::{
 
 use crate::abi::{Buffer, Direction, LogLevel, Map, MetricKind, Status};
 
-/// What a foreign function does in a test.
+/// The implementation of a foreign function in a test.
 pub(crate) type Foreign = Box<dyn FnMut(&[u8]) -> Result<Vec<u8>, Status>>;
 
-/// Headers as the host keeps them.
+/// A header map.
 pub(crate) type Pairs = Vec<(String, Vec<u8>)>;
 
-/// A local response as the plugin sent it.
+/// A local response that the plugin has sent.
 #[derive(Debug, Clone)]
 pub(crate) struct LocalResponse {
     pub(crate) status: u32,
@@ -29,24 +28,24 @@ pub(crate) struct LocalResponse {
     pub(crate) body: Vec<u8>,
 }
 
-/// One direction of a stream.
+/// The state of one direction of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct DirectionState {
-    /// Pieces of the body that have not been shown to the plugin; the last one is the end.
+    /// The chunks of the body that the plugin has not seen yet; the last one ends the stream.
     pub(crate) incoming: VecDeque<Vec<u8>>,
-    /// The plugin holds the head.
+    /// Whether the plugin holds the headers.
     pub(crate) headers_held: bool,
-    /// The plugin holds the body.
+    /// Whether the plugin holds the body.
     pub(crate) body_held: bool,
-    /// The plugin has let go what it held.
+    /// Whether the plugin has resumed the stream.
     pub(crate) resumed: bool,
-    /// What went on.
+    /// The bytes that were forwarded.
     pub(crate) forwarded_bytes: Vec<u8>,
-    /// The end was shown.
+    /// Whether the plugin has seen the end of the stream.
     pub(crate) ended: bool,
 }
 
-/// What belongs to one context.
+/// The state of one context.
 #[derive(Debug, Default)]
 pub(crate) struct ContextState {
     pub(crate) maps: BTreeMap<u32, Pairs>,
@@ -55,11 +54,11 @@ pub(crate) struct ContextState {
     pub(crate) local_response: Option<LocalResponse>,
     pub(crate) directions: [DirectionState; 2],
     pub(crate) is_deleted: bool,
-    /// The plugin has closed the connection.
+    /// Whether the plugin has closed the connection.
     pub(crate) closed: bool,
 }
 
-/// Everything that a host knows.
+/// All state of the host.
 #[derive(Default)]
 pub(crate) struct Memory {
     pub(crate) log: Vec<(LogLevel, String)>,
@@ -70,21 +69,21 @@ pub(crate) struct Memory {
     pub(crate) queues: Vec<(String, VecDeque<Vec<u8>>)>,
     pub(crate) foreign: BTreeMap<String, Foreign>,
     pub(crate) callouts: Vec<SentCallout>,
-    /// The answer that is being given to a callout.
+    /// The headers and the body of the callout's response that is being delivered.
     pub(crate) callout_response: (Pairs, Vec<u8>),
-    /// Its status, and what came with it.
+    /// The status of that callout, and its message.
     pub(crate) call_status: (u32, Vec<u8>),
     pub(crate) configuration: Vec<u8>,
     pub(crate) tick: u32,
     pub(crate) nanoseconds: u64,
     pub(crate) next_tick: u64,
     pub(crate) random: u64,
-    /// Calls that are answered with a status, whatever their arguments are; by their names in the ABI.
+    /// The host calls that fail, by their names in the ABI, each with its status.
     pub(crate) faults: BTreeMap<&'static str, Status>,
 }
 
 impl Memory {
-    /// What belongs to the context in whose name the plugin speaks.
+    /// The state of the effective context.
     pub(crate) fn current(&mut self) -> &mut ContextState {
         self.contexts.entry(self.effective).or_default()
     }
@@ -110,12 +109,12 @@ thread_local! {
     static MEMORY: RefCell<Memory> = RefCell::default();
 }
 
-/// Looks at or changes what the host knows. Not to be nested.
+/// Reads or changes the state of the host. Calls must not be nested.
 pub(crate) fn with<T>(look: impl FnOnce(&mut Memory) -> T) -> T {
     MEMORY.with_borrow_mut(look)
 }
 
-/// One host call: fails when a fault is set for it, and otherwise runs.
+/// One host call: it fails if a fault is set for it.
 fn call<T>(name: &str, run: impl FnOnce(&mut Memory) -> Result<T, Status>) -> Result<T, Status> {
     with(|memory| match memory.faults.get(name) {
         Some(status) => Err(*status),
@@ -123,7 +122,7 @@ fn call<T>(name: &str, run: impl FnOnce(&mut Memory) -> Result<T, Status>) -> Re
     })
 }
 
-/// As [`call`]; what does not exist is `None`.
+/// As [`call`]; `NOT_FOUND` is `None`.
 fn find<T>(name: &str, run: impl FnOnce(&mut Memory) -> Option<T>) -> Result<Option<T>, Status> {
     match call(name, |memory| Ok(run(memory))) {
         Err(Status::NotFound) => Ok(None),
@@ -131,7 +130,10 @@ fn find<T>(name: &str, run: impl FnOnce(&mut Memory) -> Option<T>) -> Result<Opt
     }
 }
 
-/// Host and plugin agree on pairs; bytes that are none come from a fault in the SDK, and are told as such.
+/// Decodes a header map from the plugin.
+///
+/// # Errors
+/// Malformed bytes show an error in the SDK itself.
 fn owned_pairs(bytes: &[u8]) -> Result<Vec<(String, String)>, Status> {
     let pairs = crate::abi::pairs::decode(bytes).ok_or(Status::ParseFailure)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -142,7 +144,7 @@ fn owned_pairs(bytes: &[u8]) -> Result<Vec<(String, String)>, Status> {
 }
 
 pub(crate) fn log(level: LogLevel, message: &str) {
-    // A line that the host refuses has nowhere to be told.
+    // An error is ignored, as there is nowhere to log it.
     let _ = call("proxy_log", |memory| {
         memory.log.push((level, message.to_owned()));
         Ok(())
@@ -336,11 +338,11 @@ pub(crate) fn call_foreign_function(name: &str, argument: &[u8]) -> Result<Vec<u
     if let Some(status) = fault {
         return Err(status);
     }
-    // Out of the table while it runs, so that a test's function may look at the host itself.
+    // It is removed from the table while it runs, so that it can read the state of the host.
     let mut function = with(|memory| memory.foreign.remove(name)).ok_or(Status::NotFound)?;
-    let answer = function(argument);
+    let response = function(argument);
     with(|memory| memory.foreign.insert(name.to_owned(), function));
-    answer
+    response
 }
 
 pub(crate) fn set_effective_context(id: u32) -> Result<(), Status> {
@@ -385,7 +387,7 @@ pub(crate) fn dequeue(id: u32) -> Result<Vec<u8>, Status> {
     })
 }
 
-/// Repeatable: a linear congruential generator, mixed.
+/// The same numbers in each test: a linear congruential generator, mixed. The tests of the crate use it, too.
 pub(crate) fn random() -> Result<u64, Status> {
     call("random_get", |memory| {
         memory.random = memory.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

@@ -1,5 +1,5 @@
-//! [`Body`]: the body of a message for a hook that waits, as a whole or piece by piece; and [`Chunk`]: one piece of it,
-//! or of a connection's bytes.
+//! [`Body`]: the body of a message, for a hook that waits, as a whole or chunk by chunk. [`Chunk`]: a part of a body,
+//! or of the bytes of a connection.
 //!
 //! ```
 //! # use lockgate_sdk::{Body, prelude::*};
@@ -11,7 +11,7 @@
 //!         Ok(Shout)
 //!     }
 //!
-//!     /// As a whole, with a bound.
+//!     /// The whole body, up to a limit.
 //!     async fn on_request(&self, request: &mut Request, body: &mut Body) -> Result<Flow> {
 //!         let text = body.collect(64 * 1024).await?;
 //!         if text.is_empty() {
@@ -21,7 +21,7 @@
 //!         Ok(Flow::Continue)
 //!     }
 //!
-//!     /// Piece by piece, as it comes.
+//!     /// Chunk by chunk, as the body arrives.
 //!     async fn on_response(&self, response: &mut Response, body: &mut Body) -> Result<Flow> {
 //!         while let Some(mut chunk) = body.next().await? {
 //!             let louder = chunk.bytes()?.to_ascii_uppercase();
@@ -42,19 +42,19 @@ use crate::error::{Error, Result};
 use crate::host;
 use crate::http::message::{BodyMode, MessageState};
 
-/// The body of the request or response whose hook waits. A hook that never asks for it lets it pass untouched.
+/// The body of the request or response whose hook waits. If the hook does not read it, it passes unchanged.
 ///
-/// **What the host does with the head meanwhile.** Lockgate holds it until the hook has ended, so that a hook may
-/// change headers, or answer, after it has seen the body. Envoy reads no body before the head has gone on: there, once
-/// the hook waits for the body, headers can no longer be changed ([`Error::HeadersSent`]); the hook can still answer a
-/// request itself, and the body is held until it has decided. `content-length` is taken away then.
+/// **The headers meanwhile.** Lockgate holds the headers until the hook has ended, so that the hook can change them, or
+/// reply, after it has read the body. Envoy delivers no body before the headers have gone on. There, the headers can no
+/// longer be changed once the hook waits for the body ([`Error::HeadersSent`]), and the SDK removes `content-length`.
+/// The hook can still reply to a request, and the body is held until the hook has ended.
 #[derive(Debug)]
 pub struct Body {
     message: Rc<MessageState>,
 }
 
 impl Body {
-    /// Of the message that a hook waits with.
+    /// The body of a hook that waits.
     #[doc(hidden)]
     pub fn of_stream(message: &Rc<MessageState>) -> Body {
         Body {
@@ -62,11 +62,11 @@ impl Body {
         }
     }
 
-    /// Waits for all of the body, and holds it until the hook ends.
+    /// Waits for the whole body, and holds it until the hook ends.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] as soon as it has more than `limit` bytes. A request hook that returns it answers 413. The
-    /// host's own bound on what a plugin may hold counts as well.
+    /// [`Error::TooLarge`] as soon as the body has more than `limit` bytes. When `on_request` returns it, the client
+    /// gets a 413. The host's own limit of held bytes applies, too.
     pub async fn collect(&mut self, limit: usize) -> Result<Vec<u8>> {
         let message = &self.message;
         message.body_mode.set(BodyMode::Collect);
@@ -87,10 +87,10 @@ impl Body {
         read(self.buffer(), 0, size)
     }
 
-    /// After [`Body::collect`]: puts these bytes in place of the whole body.
+    /// Replaces the whole body, after [`Body::collect`].
     ///
     /// # Errors
-    /// Where there is no body: a `GET` does not get one.
+    /// [`Error::Host`] if the message has no body, as that of a `GET`.
     pub fn replace(&mut self, bytes: &[u8]) -> Result<()> {
         splice(self.buffer(), 0, self.message.buffered.get(), bytes)?;
         self.message.buffered.set(bytes.len());
@@ -98,7 +98,7 @@ impl Body {
         Ok(())
     }
 
-    /// Waits for the next piece; the one before goes on. `None` at the end.
+    /// Waits for the next chunk; the previous one goes on. `None` at the end of the body.
     pub async fn next(&mut self) -> Result<Option<Chunk>> {
         let message = &self.message;
         message.body_mode.set(BodyMode::Stream);
@@ -126,10 +126,10 @@ impl Body {
         }))
     }
 
-    /// After [`Body::next`] has said that there is no more: puts these bytes behind all that came.
+    /// Appends bytes to the body, after [`Body::next`] has returned `None`.
     ///
     /// # Errors
-    /// Where the end came with trailers, no body can be added any more.
+    /// [`Error::Host`] if the message has trailers: no body can follow them.
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
         let size = self.message.buffered.get();
         splice(self.buffer(), size, 0, bytes)?;
@@ -152,12 +152,12 @@ fn buffer_of(direction: Direction) -> Buffer {
     }
 }
 
-/// A piece of a body or of a connection's bytes: what has just come, or, while the plugin answers
-/// [`Flow::Pause`](crate::Flow::Pause), all that came so far.
+/// A part of a body, or of the bytes of a connection: the bytes that have just arrived. While the hook returns
+/// [`Flow::Pause`](crate::Flow::Pause), all bytes that have arrived so far.
 #[derive(Debug)]
 pub struct Chunk {
     buffer: Buffer,
-    /// Where it begins in what the host holds.
+    /// The offset in the bytes that the host holds.
     start: usize,
     length: usize,
     is_last: bool,
@@ -165,7 +165,7 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// What a callback of the host has brought.
+    /// The chunk of the current callback.
     #[doc(hidden)]
     pub fn from_host(direction: Direction, size: usize, end_of_stream: bool) -> Chunk {
         Chunk {
@@ -177,49 +177,49 @@ impl Chunk {
         }
     }
 
-    /// Whether nothing comes after this. Never so when trailers follow; and a host may tell the end apart, with an
+    /// Whether this chunk ends the stream. It does not if trailers follow. A host may also signal the end with a last,
     /// empty chunk.
     pub fn is_last(&self) -> bool {
         self.is_last
     }
 
-    /// How many bytes it has.
+    /// The number of bytes.
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Whether it has no bytes.
+    /// Whether the chunk has no bytes.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// The bytes.
+    /// A copy of the bytes.
     pub fn bytes(&self) -> Result<Vec<u8>> {
         self.read(0, self.length)
     }
 
-    /// At most `max` bytes from `start`.
+    /// A copy of at most `max` bytes from the offset `start`.
     pub fn read(&self, start: usize, max: usize) -> Result<Vec<u8>> {
         let max = max.min(self.length.saturating_sub(start));
         read(self.buffer, self.start.saturating_add(start), max)
     }
 
-    /// Puts these bytes in its place.
+    /// Replaces the chunk.
     pub fn replace(&mut self, bytes: &[u8]) -> Result<()> {
         self.splice(0, self.length, bytes)
     }
 
-    /// Drops it.
+    /// Removes the chunk.
     pub fn remove(&mut self) -> Result<()> {
         self.replace(&[])
     }
 
-    /// Puts these bytes before it.
+    /// Inserts bytes before the chunk.
     pub fn prepend(&mut self, bytes: &[u8]) -> Result<()> {
         self.splice(0, 0, bytes)
     }
 
-    /// Puts these bytes behind it.
+    /// Appends bytes to the chunk.
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.splice(self.length, 0, bytes)
     }
@@ -243,7 +243,8 @@ fn read(buffer: Buffer, start: usize, size: usize) -> Result<Vec<u8>> {
     Ok(bytes.unwrap_or_default())
 }
 
-/// Replaces a part of what the host holds. Envoy takes no change in the middle: then all behind is written anew.
+/// Replaces a part of the bytes that the host holds. Envoy refuses changes in the middle; then the whole buffer is
+/// written.
 fn splice(buffer: Buffer, start: usize, size: usize, bytes: &[u8]) -> Result<()> {
     match host::set_buffer(buffer, start, size, bytes) {
         Err(Status::BadArgument) if start > 0 => {

@@ -1,6 +1,7 @@
-//! Cookies of a request (RFC 6265, section 5.4). Pure text.
+//! The `cookie` header of a request (RFC 6265, section 5.4). No host call is made here.
 
-/// The value of a cookie in a `cookie` header; the first one when there are several. Quotes around it are removed.
+/// The value of the first cookie of this name in a `cookie` header, without surrounding quotes; `None` if there is
+/// none.
 pub fn value<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     let (_, value) = pairs(header).find(|(known, _)| *known == name)?;
     Some(
@@ -11,21 +12,21 @@ pub fn value<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     )
 }
 
-/// The header without the cookies of this name: `None` when there are none, empty when no other is left.
+/// The header without the cookies of this name: `None` if there are none, empty if no other is left.
 pub fn without(header: &str, name: &str) -> Option<String> {
     if !pairs(header).any(|(known, _)| known == name) {
         return None;
     }
-    let mut kept = String::with_capacity(header.len());
+    let mut rest = String::with_capacity(header.len());
     for (known, value) in pairs(header).filter(|(known, _)| *known != name) {
-        if !kept.is_empty() {
-            kept.push_str("; ");
+        if !rest.is_empty() {
+            rest.push_str("; ");
         }
-        kept.push_str(known);
-        kept.push('=');
-        kept.push_str(value);
+        rest.push_str(known);
+        rest.push('=');
+        rest.push_str(value);
     }
-    Some(kept)
+    Some(rest)
 }
 
 fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {

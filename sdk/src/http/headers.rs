@@ -1,4 +1,4 @@
-//! [`Headers`]: a view of one header map that the host holds. Nothing is copied until it is asked for.
+//! [`Headers`]: a view of a header map of the host. Each method makes one host call; nothing is copied in advance.
 
 use std::str::FromStr;
 
@@ -9,12 +9,12 @@ use crate::host;
 use crate::http::message::MessageState;
 use crate::text;
 
-/// A header map of the request, the response or a callout's answer. Names are lower case; the pseudo-headers
+/// A header map of the request, the response or a callout's response. Names are lower case. The pseudo-headers
 /// (`:method`, `:status`, …) are ordinary entries.
 #[derive(Debug, Clone, Copy)]
 pub struct Headers {
     map: Map,
-    /// They were sent on, and changing them would change nothing.
+    /// Whether they were sent on, so that changes have no effect.
     are_sent: bool,
 }
 
@@ -23,7 +23,7 @@ impl Headers {
         Headers { map, are_sent: false }
     }
 
-    /// The headers of a message whose hook waits with it.
+    /// The headers of the message whose hook waits with it.
     pub(crate) fn of_message(map: Map, message: Option<&MessageState>) -> Headers {
         let are_sent = message.is_some_and(|message| message.headers_sent.get());
         Headers { map, are_sent }
@@ -33,25 +33,25 @@ impl Headers {
         if self.are_sent { Err(Error::HeadersSent) } else { Ok(()) }
     }
 
-    /// A header's value; the first one when there are several. Bytes that are not UTF-8 are replaced.
+    /// The first value of a header; `None` if it is absent. Invalid UTF-8 is replaced.
     pub fn first(self, name: &str) -> Result<Option<String>> {
         Ok(self.first_bytes(name)?.map(text::lossy))
     }
 
-    /// A header's value as it is; the first one when there are several.
+    /// The first value of a header, as bytes; `None` if it is absent.
     pub fn first_bytes(self, name: &str) -> Result<Option<Vec<u8>>> {
         host::header(self.map, name).map_err(Error::host("proxy_get_header_map_value"))
     }
 
-    /// A header's value as another type, like a number; the first one when there are several.
+    /// The first value of a header, parsed as another type such as a number; `None` if it is absent.
     ///
     /// # Errors
-    /// [`Error::BadValue`] for one that is not of this type.
+    /// [`Error::BadValue`] if the value is not of this type.
     pub fn parsed<T: FromStr>(self, name: &str) -> Result<Option<T>> {
         Error::parsed(name, self.first(name)?.as_deref())
     }
 
-    /// All values of a header, in their order.
+    /// All values of a header, in order.
     pub fn all(self, name: &str) -> Result<Vec<String>> {
         Ok(self
             .list()?
@@ -61,8 +61,8 @@ impl Headers {
             .collect())
     }
 
-    /// The whole map in one call to the host; the way to look at many headers at once. Empty where the phase has no
-    /// such map. Bytes that are not UTF-8 are replaced.
+    /// A copy of the whole map, in one host call: the way to read many headers at once. It is empty if the phase has no
+    /// such map. Invalid UTF-8 is replaced.
     pub fn list(self) -> Result<HeaderList> {
         let bytes = host::headers(self.map)
             .map_err(Error::host("proxy_get_header_map_pairs"))?
@@ -71,6 +71,9 @@ impl Headers {
     }
 
     /// Replaces the whole map.
+    ///
+    /// # Errors
+    /// As [`Headers::set`].
     pub fn replace<N: AsRef<str>, V: AsRef<str>>(self, pairs: &[(N, V)]) -> Result<()> {
         self.open()?;
         let pairs: Vec<_> = pairs
@@ -80,23 +83,23 @@ impl Headers {
         host::set_headers(self.map, &pairs::encode(&pairs)).map_err(Error::host("proxy_set_header_map_pairs"))
     }
 
-    /// Gives a header this value alone.
+    /// Sets a header to this value, in place of all values that it has.
     ///
     /// # Errors
-    /// `BAD_ARGUMENT` for what would break framing: bad bytes, `content-length`, hop-by-hop headers; and
-    /// [`Error::HeadersSent`].
+    /// `BAD_ARGUMENT` for invalid bytes, and for headers that frame the message: `content-length` and the hop-by-hop
+    /// headers. [`Error::HeadersSent`] if the host has sent the headers on.
     pub fn set(self, name: &str, value: impl AsRef<[u8]>) -> Result<()> {
         self.open()?;
         host::set_header(self.map, name, value.as_ref()).map_err(Error::host("proxy_replace_header_map_value"))
     }
 
-    /// Adds a value to those that a header has. Errors as [`Headers::set`].
+    /// Adds a value to a header. Errors as [`Headers::set`].
     pub fn add(self, name: &str, value: impl AsRef<[u8]>) -> Result<()> {
         self.open()?;
         host::add_header(self.map, name, value.as_ref()).map_err(Error::host("proxy_add_header_map_value"))
     }
 
-    /// Removes all values of a header; one that is not there is no error.
+    /// Removes all values of a header. An absent header is no error. Errors as [`Headers::set`].
     pub fn remove(self, name: &str) -> Result<()> {
         self.open()?;
         match host::remove_header(self.map, name) {
@@ -106,12 +109,12 @@ impl Headers {
     }
 }
 
-/// A copy of a header map, in its order. It is one piece of text, however many headers there are.
+/// A copy of a header map, in order. It has two buffers, however many headers there are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HeaderList {
-    /// All names and values, one behind the other.
+    /// All names and values, concatenated.
     text: String,
-    /// The lengths of each name and its value.
+    /// The length of each name and of its value, in bytes.
     lengths: Vec<(usize, usize)>,
 }
 
@@ -123,7 +126,7 @@ impl HeaderList {
         ))
     }
 
-    /// The list of these headers.
+    /// A list of these headers.
     pub fn of<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> HeaderList {
         let mut list = HeaderList::default();
         for (name, value) in pairs {
@@ -135,11 +138,11 @@ impl HeaderList {
         list
     }
 
-    /// Every name with its value.
+    /// All names with their values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         let mut rest = self.text.as_str();
         self.lengths.iter().map(move |(name, value)| {
-            // The lengths are those of the texts that were put together, so that no split is out of place.
+            // The lengths are those of the concatenated texts, so that every split is at a boundary.
             let (this_name, behind) = rest.split_at_checked(*name).unwrap_or(("", ""));
             let (this_value, behind) = behind.split_at_checked(*value).unwrap_or(("", ""));
             rest = behind;
@@ -147,7 +150,7 @@ impl HeaderList {
         })
     }
 
-    /// A header's value; the first one when there are several.
+    /// The first value of a header; `None` if it is absent.
     pub fn first(&self, name: &str) -> Option<&str> {
         self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
@@ -158,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_gives_back_what_was_put_in() {
+    fn a_list_returns_the_headers_it_was_made_of() {
         let pairs = [("a", "1"), ("empty", ""), ("a", "zwei – drei")];
         let list = HeaderList::decode(&pairs::encode(&pairs)).expect("a map");
         assert_eq!(list.iter().collect::<Vec<_>>(), pairs);
@@ -168,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_do_not_shift_what_follows() {
+    fn invalid_utf8_does_not_shift_the_following_headers() {
         let pairs: [(&[u8], &[u8]); 2] = [(b"a", b"\xff\xfe"), (b"b", b"2")];
         let list = HeaderList::decode(&pairs::encode(&pairs)).expect("a map");
         assert_eq!(list.iter().collect::<Vec<_>>(), [("a", "\u{fffd}\u{fffd}"), ("b", "2")]);

@@ -1,5 +1,5 @@
-//! [`MessageState`]: what a waiting hook and the callbacks of its stream tell each other: how far the message has come, what
-//! of the body lies in the host, and what the hook waits for.
+//! [`MessageState`]: the state of one HTTP message, shared by the hook that waits with it and the callbacks of its
+//! stream: what has arrived, what of the body the host holds, and what the hook waits for.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,51 +9,51 @@ use crate::abi::{Action, Direction, Map};
 use crate::host;
 use crate::services::property;
 
-/// What a hook wants of the body.
+/// How a hook reads the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyMode {
-    /// Nothing, so far.
+    /// The hook has not asked for the body.
     Untouched,
-    /// All of it, before anything goes on.
+    /// The hook waits for the whole body, and the host holds it meanwhile.
     Collect,
-    /// One piece after another.
+    /// The hook reads chunk after chunk, and each goes on before the next.
     Stream,
 }
 
-/// What a hook that does not wait was called with, for when it runs later.
+/// The arguments of a callback whose hook runs later, because another hook holds the state of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deferred {
-    /// Nothing that could run later.
+    /// No callback is deferred.
     No,
-    /// A head; whether it is all.
+    /// Headers, and whether they end the stream.
     Headers(bool),
-    /// What lies in the host of a body, and whether it is the end.
+    /// A chunk: the number of bytes that the host holds, and whether it ends the stream.
     Chunk(usize, bool),
     /// Trailers.
     Trailers,
 }
 
-/// One direction of a stream whose hook may wait.
+/// The state of the message in one direction of a stream.
 pub struct MessageState {
     pub(crate) direction: Direction,
-    /// The head was let go, and the host does not keep it.
+    /// Whether the headers were sent on, so that changes have no effect.
     pub(crate) headers_sent: Cell<bool>,
-    /// The last callback of this direction was answered with a pause.
+    /// Whether the last callback of this direction returned a pause.
     pub(crate) paused: Cell<bool>,
-    /// One of them was a body callback.
+    /// Whether a body callback has returned a pause.
     pub(crate) has_body_paused: Cell<bool>,
     pub(crate) body_mode: Cell<BodyMode>,
-    /// How much of the body lies in the host.
+    /// The number of body bytes that the host holds.
     pub(crate) buffered: Cell<usize>,
-    /// How much of that the hook has had.
+    /// The number of these bytes that the hook has read.
     pub(crate) consumed: Cell<usize>,
-    /// No more body comes.
+    /// Whether the body is complete.
     pub(crate) ended: Cell<bool>,
-    /// The trailers have come.
+    /// Whether the trailers have arrived.
     pub(crate) trailers: Cell<bool>,
-    /// The hook does not wait, and runs when the state of its request is free.
+    /// The callback whose hook runs as soon as the state of the request is free.
     pub(crate) deferred: Cell<Deferred>,
-    /// The hook waits for body.
+    /// The waker of a hook that waits for the body.
     waiter: Cell<Option<Waker>>,
     waiting: Cell<bool>,
 }
@@ -76,18 +76,18 @@ impl MessageState {
         })
     }
 
-    /// The hook waits for more body.
+    /// The hook starts to wait for the body.
     pub(crate) fn wait(&self, waker: &Waker) {
         self.waiter.set(Some(waker.clone()));
         self.waiting.set(true);
     }
 
-    /// The hook has what it waited for, or waits no longer.
+    /// The hook no longer waits for the body.
     pub(crate) fn stop_waiting(&self) {
         self.waiting.set(false);
     }
 
-    /// More of the body is at hand, or its end is known.
+    /// More of the body has arrived, or its end is known.
     pub(crate) fn on_body(&self, size: usize, end_of_stream: bool) {
         self.buffered.set(size);
         self.ended.set(self.ended.get() || end_of_stream);
@@ -96,27 +96,24 @@ impl MessageState {
         }
     }
 
-    /// The trailers are there, and so all of the body is.
+    /// The trailers have arrived, and with them the body is complete.
     pub(crate) fn on_trailers(&self) {
         self.trailers.set(true);
         self.on_body(self.buffered.get(), true);
     }
 
-    /// What the host is told about the head while the hook waits.
+    /// The result of the header callback while the hook waits.
     pub(crate) fn action_after_headers(&self) -> Action {
-        let resume_if_waiting = self.releases_headers();
-        if resume_if_waiting {
+        if self.must_release_headers() {
             self.release_headers();
+            self.paused.set(false);
+            return Action::Continue;
         }
-        self.paused.set(!resume_if_waiting);
-        if resume_if_waiting {
-            Action::Continue
-        } else {
-            Action::Pause
-        }
+        self.paused.set(true);
+        Action::Pause
     }
 
-    /// What the host is told about a piece of body while the hook waits.
+    /// The result of a body callback while the hook waits.
     pub(crate) fn action_after_body(&self) -> Action {
         if self.body_mode.get() == BodyMode::Stream && self.waiting.get() {
             self.release_body();
@@ -127,17 +124,18 @@ impl MessageState {
         Action::Pause
     }
 
-    /// Outside the callbacks of this direction: whether what is held goes on, while the hook waits for more.
+    /// Releases what is held if the hook waits for more of the body. Returns whether the stream must be resumed; for
+    /// calls from other callbacks than those of this direction.
     pub(crate) fn resume_if_waiting(&self) -> bool {
         if !self.paused.get() || !self.waiting.get() {
             return false;
         }
         let are_headers_held = !self.headers_sent.get();
         match self.body_mode.get() {
-            // Outside its own callback a held head is let go in every host, as none looks for the body then. A host that
-            // keeps heads still does so while the body is held.
+            // After their own callback, held headers are released in every host: none delivers the body otherwise.
+            // Lockgate still holds them while the body is held.
             BodyMode::Collect if !self.has_body_paused.get() => {
-                if self.releases_headers() {
+                if self.must_release_headers() {
                     self.release_headers();
                 }
                 self.paused.set(false);
@@ -154,8 +152,8 @@ impl MessageState {
         }
     }
 
-    /// A hook that waits for the body cannot hold the head in every host: most read no body before the head is let go.
-    fn releases_headers(&self) -> bool {
+    /// Whether a hook that waits for the body must release the headers: most hosts deliver no body before that.
+    fn must_release_headers(&self) -> bool {
         match self.body_mode.get() {
             BodyMode::Untouched => false,
             BodyMode::Stream => true,
@@ -166,7 +164,7 @@ impl MessageState {
     fn release_headers(&self) {
         self.headers_sent.set(true);
         if !host_holds_headers() {
-            // The body may get another length, and then it is too late to say so.
+            // The plugin may change the length of the body, and could not change the header then.
             let map = match self.direction {
                 Direction::Response => Map::ResponseHeaders,
                 _ => Map::RequestHeaders,
@@ -188,7 +186,8 @@ impl std::fmt::Debug for MessageState {
     }
 }
 
-/// Whether the host delivers a body while its head is held back: Lockgate does. Known by a property that it always has.
+/// Whether the host delivers the body while the headers are held. Lockgate does; it is recognized by a property that it
+/// always has.
 fn host_holds_headers() -> bool {
     thread_local! {
         static HOLDS: Cell<Option<bool>> = const { Cell::new(None) };

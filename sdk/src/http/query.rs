@@ -1,4 +1,4 @@
-//! [`Query`]: the parameters of a request's query. Pure text.
+//! [`Query`]: the parameters of a request's query. No host call is made here.
 
 use std::borrow::Cow;
 
@@ -9,24 +9,24 @@ pub struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
-    /// The query of `path_and_query`; empty where there is none.
+    /// The query of `path_and_query`; empty if there is none.
     pub fn of(path_and_query: &'a str) -> Query<'a> {
         Query {
             text: path_and_query.split_once('?').map_or("", |(_, query)| query),
         }
     }
 
-    /// The query as it was written.
+    /// The query, not decoded.
     pub fn as_str(self) -> &'a str {
         self.text
     }
 
-    /// Every parameter as it was written: `name=value`, `name=` or `name`.
+    /// All parameters, not decoded: `name=value`, `name=` or `name`.
     pub fn parameters(self) -> impl Iterator<Item = &'a str> {
         self.text.split('&').filter(|parameter| !parameter.is_empty())
     }
 
-    /// A parameter's value, decoded; the first one when there are several.
+    /// The value of the first parameter of this name, decoded; `None` if there is none.
     pub fn value(self, name: &str) -> Option<Cow<'a, str>> {
         self.parameters()
             .find(|parameter| name_is(parameter, name))
@@ -34,20 +34,20 @@ impl<'a> Query<'a> {
     }
 }
 
-/// `path_and_query` without the parameters of this name; `None` when there are none.
+/// `path_and_query` without the parameters of this name; `None` if there are none.
 pub fn without(path_and_query: &str, name: &str) -> Option<String> {
     let query = Query::of(path_and_query);
     if !query.parameters().any(|parameter| name_is(parameter, name)) {
         return None;
     }
-    let mut kept = path_and_query[..path_and_query.len() - query.text.len() - 1].to_owned();
+    let mut rest = path_and_query[..path_and_query.len() - query.text.len() - 1].to_owned();
     let mut separator = '?';
     for parameter in query.parameters().filter(|parameter| !name_is(parameter, name)) {
-        kept.push(separator);
-        kept.push_str(parameter);
+        rest.push(separator);
+        rest.push_str(parameter);
         separator = '&';
     }
-    Some(kept)
+    Some(rest)
 }
 
 fn split(parameter: &str) -> (&str, &str) {
@@ -58,7 +58,7 @@ fn name_is(parameter: &str, name: &str) -> bool {
     decode(split(parameter).0) == name
 }
 
-/// Undoes percent-encoding and `+` for a space. What is not properly encoded stays as it is.
+/// Decodes percent-encoding, and `+` as a space. Invalid escapes stay as they are.
 pub fn decode(text: &str) -> Cow<'_, str> {
     if !text.bytes().any(|byte| byte == b'%' || byte == b'+') {
         return Cow::Borrowed(text);
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parameter_is_found_by_its_decoded_name_and_comes_decoded() {
+    fn a_parameter_is_found_by_its_decoded_name_and_returned_decoded() {
         let query = Query::of("/search?q=a%20b+c&flag&api%5Fkey=s%2Fcret&q=second");
         assert_eq!(query.value("q").as_deref(), Some("a b c"));
         assert_eq!(query.value("flag").as_deref(), Some(""));

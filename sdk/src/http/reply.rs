@@ -1,4 +1,4 @@
-//! [`Reply`]: a plugin's own answer, in place of the upstream's.
+//! [`Reply`]: a plugin's own response, in place of the upstream's.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::host;
 use crate::http::headers::Headers;
 use crate::text::push_number;
 
-/// An answer under construction; [`reply`] begins one. It converts into a [`Flow`](crate::Flow).
+/// A response of the plugin, built from [`reply`]. It converts into a [`Flow`](crate::Flow).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Reply {
@@ -19,10 +19,10 @@ pub struct Reply {
     body: Vec<u8>,
 }
 
-/// What problem types begin with, when they are named by one word.
+/// The prefix of problem types that are one word.
 const PROBLEM_TYPES: &str = "urn:lockgate:problem:";
 
-/// Begins an answer with this status and no body.
+/// A reply with this status and without a body.
 pub fn reply(status: u16) -> Reply {
     Reply {
         status,
@@ -44,27 +44,27 @@ impl Reply {
         self
     }
 
-    /// A word for the access log that says why, like `quota_exceeded`. The client does not see it.
+    /// Sets the reason for the access log, one word like `quota_exceeded`. The client does not see it.
     pub fn details(mut self, details: &str) -> Reply {
         details.clone_into(&mut self.details);
         self
     }
 
-    /// Plain text as the body.
+    /// Sets the body to plain text.
     pub fn text(self, text: impl Into<String>) -> Reply {
         self.body("text/plain; charset=utf-8", text.into())
     }
 
-    /// A value as JSON. One that has no JSON form makes a 500.
+    /// Sets the body to a value as JSON. If the value cannot be serialized, the reply becomes a 500.
     pub fn json<T: Serialize + ?Sized>(self, value: &T) -> Reply {
         match serde_json::to_vec(value) {
             Ok(json) => self.body("application/json", json),
-            Err(_) => reply(500).problem("plugin_failed", "the answer could not be written"),
+            Err(_) => reply(500).problem("plugin_failed", "The reply could not be serialized."),
         }
     }
 
-    /// A problem document (RFC 9457) as the body. `kind` is one word, or a whole URI; `detail` is for the client and
-    /// must not tell secrets.
+    /// Sets the body to a problem document (RFC 9457). `kind` is its type: one word, or a URI. `detail` is a text for
+    /// the client; it must not contain secrets.
     pub fn problem(self, kind: &str, detail: &str) -> Reply {
         let prefix = if kind.contains(':') { "" } else { PROBLEM_TYPES };
         let mut status = String::new();
@@ -75,7 +75,7 @@ impl Reply {
             None => ("", ""),
         };
         let mut json = Vec::with_capacity(240);
-        // What may hold quotes is every other part.
+        // The second part of each pair is escaped.
         for pair in [
             ["{\"type\":\"", prefix],
             ["", kind],
@@ -91,14 +91,14 @@ impl Reply {
         self.body("application/problem+json", json)
     }
 
-    /// Bytes of any type as the body.
+    /// Sets the body and its `content-type`.
     pub fn body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Reply {
         self.body = body.into();
         self.headers.retain(|(name, _)| name != "content-type");
         self.header("content-type", content_type)
     }
 
-    /// Hands the answer to the host.
+    /// Sends the reply to the host.
     pub(crate) fn send(&self) -> Result<()> {
         let headers = pairs::encode(&self.headers);
         host::send_local_response(u32::from(self.status), &self.details, &headers, &self.body, -1)
@@ -106,8 +106,8 @@ impl Reply {
     }
 }
 
-/// Appends what stands as it is, and then `text` as the inside of a JSON string. By bytes: what is escaped is ASCII, and slices of text would bring in the
-/// machinery that tells where they were cut.
+/// Appends `plain` as it is, then `text` escaped as the inside of a JSON string. It works on bytes, as all escaped
+/// characters are ASCII, and slicing text would link the code for its panics.
 #[inline(never)]
 fn push(json: &mut Vec<u8>, [plain, text]: [&str; 2]) {
     json.extend_from_slice(plain.as_bytes());
@@ -115,12 +115,12 @@ fn push(json: &mut Vec<u8>, [plain, text]: [&str; 2]) {
         if matches!(byte, b'"' | b'\\') {
             json.push(b'\\');
         }
-        // A control character has no business in a message; a space is as good.
+        // A control character becomes a space.
         json.push(byte.max(b' '));
     }
 }
 
-/// The reason phrase of the statuses that plugins answer with (RFC 9110, section 15).
+/// The reason phrase of a status (RFC 9110, section 15).
 fn title(status: u16) -> &'static str {
     let known = TITLES.iter().find(|(known, _)| *known == status);
     known.map_or("Problem", |(_, title)| title)
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_is_json_whatever_its_detail_contains() {
+    fn a_problem_is_valid_json_whatever_its_detail_contains() {
         let reply = reply(403).problem("forbidden", "say \"no\"\n\\ and mean it");
         let body: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
         assert_eq!(body["type"], "urn:lockgate:problem:forbidden");

@@ -1,4 +1,4 @@
-//! [`Request`]: the request as a plugin sees and changes it.
+//! [`Request`]: the request, as a plugin reads and changes it.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use crate::http::message::MessageState;
 use crate::http::query::{self, Query};
 use crate::services::property;
 
-/// The current request. Every call asks the host; nothing is copied in advance.
+/// The current request. Each method makes a host call; nothing is copied in advance.
 #[derive(Debug)]
 pub struct Request {
     end_of_stream: bool,
@@ -22,14 +22,14 @@ pub struct Request {
 }
 
 impl Request {
-    /// As a callback of the host brings it.
+    /// The request of the current callback.
     #[doc(hidden)]
     pub fn from_host(end_of_stream: bool) -> Request {
         let message = None;
         Request { end_of_stream, message }
     }
 
-    /// As a hook that waits has it.
+    /// The request of a hook that waits.
     #[doc(hidden)]
     pub fn of_stream(message: &Rc<MessageState>) -> Request {
         Request {
@@ -43,12 +43,12 @@ impl Request {
         self.end_of_stream
     }
 
-    /// All headers.
+    /// The headers.
     pub fn headers(&self) -> Headers {
         Headers::of_message(Map::RequestHeaders, self.message.as_deref())
     }
 
-    /// All trailers, in the trailers' phase.
+    /// The trailers; empty before the hook for trailers.
     pub fn trailers(&self) -> Headers {
         Headers::of(Map::RequestTrailers)
     }
@@ -58,39 +58,39 @@ impl Request {
         self.pseudo(":method")
     }
 
-    /// The path without its query.
+    /// The path without the query.
     pub fn path(&self) -> Result<String> {
         let mut path = self.path_and_query()?;
         path.truncate(path.find('?').unwrap_or(path.len()));
         Ok(path)
     }
 
-    /// The path with its query, as it will be forwarded.
+    /// The path with the query, as it is forwarded.
     pub fn path_and_query(&self) -> Result<String> {
         self.pseudo(":path")
     }
 
-    /// Changes path and query. The route stays the one that was found.
+    /// Sets the path with the query. The route does not change.
     pub fn set_path_and_query(&mut self, path_and_query: &str) -> Result<()> {
         self.headers().set(":path", path_and_query)
     }
 
-    /// The host that the client asked for, with a port if it named one.
+    /// The authority of the request: the host, with the port if the client sent one.
     pub fn authority(&self) -> Result<String> {
         self.pseudo(":authority")
     }
 
-    /// `http` or `https`.
+    /// The scheme, `http` or `https`.
     pub fn scheme(&self) -> Result<String> {
         self.pseudo(":scheme")
     }
 
-    /// A header's value; the first one when there are several.
+    /// The first value of a header; `None` if it is absent. Invalid UTF-8 is replaced.
     pub fn header(&self, name: &str) -> Result<Option<String>> {
         self.headers().first(name)
     }
 
-    /// A header's value as another type; the first one when there are several.
+    /// The first value of a header, parsed as another type; `None` if it is absent.
     ///
     /// ```
     /// # use lockgate_sdk::prelude::*;
@@ -101,40 +101,40 @@ impl Request {
     /// ```
     ///
     /// # Errors
-    /// [`Error::BadValue`] for one that is not of this type; a request hook that returns it is answered with a 400.
+    /// [`Error::BadValue`] if the value is not of this type. When `on_request` returns it, the client gets a 400.
     pub fn header_as<T: FromStr>(&self, name: &str) -> Result<Option<T>> {
         self.headers().parsed(name)
     }
 
-    /// Gives a header this value alone. See [`Headers::set`] for what is refused.
+    /// Sets a header to this value, in place of all values that it has. Errors as [`Headers::set`].
     pub fn set_header(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<()> {
         self.headers().set(name, value)
     }
 
-    /// Adds a value to those that a header has.
+    /// Adds a value to a header. Errors as [`Headers::set`].
     pub fn add_header(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<()> {
         self.headers().add(name, value)
     }
 
-    /// Removes a header.
+    /// Removes all values of a header. Errors as [`Headers::set`].
     pub fn remove_header(&mut self, name: &str) -> Result<()> {
         self.headers().remove(name)
     }
 
-    /// A query parameter, decoded; the first one when there are several.
+    /// The first value of a query parameter, decoded; `None` if it is absent.
     pub fn query(&self, name: &str) -> Result<Option<String>> {
         Ok(Query::of(&self.path_and_query()?).value(name).map(Cow::into_owned))
     }
 
-    /// A query parameter as another type; the first one when there are several.
+    /// The first value of a query parameter, parsed as another type; `None` if it is absent.
     ///
     /// # Errors
-    /// [`Error::BadValue`] for one that is not of this type; a request hook that returns it is answered with a 400.
+    /// [`Error::BadValue`] if the value is not of this type. When `on_request` returns it, the client gets a 400.
     pub fn query_as<T: FromStr>(&self, name: &str) -> Result<Option<T>> {
         Error::parsed(name, self.query(name)?.as_deref())
     }
 
-    /// Removes the query parameters of this name.
+    /// Removes all query parameters of this name.
     pub fn remove_query(&mut self, name: &str) -> Result<()> {
         match query::without(&self.path_and_query()?, name) {
             Some(path) => self.set_path_and_query(&path),
@@ -142,13 +142,13 @@ impl Request {
         }
     }
 
-    /// A cookie's value.
+    /// The value of a cookie; `None` if it is absent.
     pub fn cookie(&self, name: &str) -> Result<Option<String>> {
         let headers = self.header("cookie")?;
         Ok(headers.and_then(|header| cookies::value(&header, name).map(str::to_owned)))
     }
 
-    /// Removes the cookies of this name.
+    /// Removes all cookies of this name.
     pub fn remove_cookie(&mut self, name: &str) -> Result<()> {
         let left = self
             .header("cookie")?
@@ -160,12 +160,12 @@ impl Request {
         }
     }
 
-    /// The address of the real client. See [`property::client_address`].
+    /// The address of the client; see [`property::client_address`].
     pub fn client_address(&self) -> Result<Option<IpAddr>> {
         property::client_address()
     }
 
-    /// The consumer that an auth plugin before this one has found.
+    /// The name of the consumer that an earlier auth plugin has identified.
     pub fn consumer(&self) -> Result<Option<String>> {
         property::CONSUMER_NAME.value()
     }

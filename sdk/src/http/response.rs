@@ -1,4 +1,4 @@
-//! [`Response`]: the response as a plugin sees and changes it on its way back.
+//! [`Response`]: the response, as a plugin reads and changes it.
 
 use std::rc::Rc;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::http::headers::Headers;
 use crate::http::message::MessageState;
 
-/// The current response. Every call asks the host; nothing is copied in advance.
+/// The current response. Each method makes a host call; nothing is copied in advance.
 #[derive(Debug)]
 pub struct Response {
     end_of_stream: bool,
@@ -16,14 +16,14 @@ pub struct Response {
 }
 
 impl Response {
-    /// As a callback of the host brings it.
+    /// The response of the current callback.
     #[doc(hidden)]
     pub fn from_host(end_of_stream: bool) -> Response {
         let message = None;
         Response { end_of_stream, message }
     }
 
-    /// As a hook that waits has it.
+    /// The response of a hook that waits.
     #[doc(hidden)]
     pub fn of_stream(message: &Rc<MessageState>) -> Response {
         Response {
@@ -37,57 +37,60 @@ impl Response {
         self.end_of_stream
     }
 
-    /// All headers.
+    /// The headers.
     pub fn headers(&self) -> Headers {
         Headers::of_message(Map::ResponseHeaders, self.message.as_deref())
     }
 
-    /// All trailers, in the trailers' phase.
+    /// The trailers; empty before the hook for trailers.
     pub fn trailers(&self) -> Headers {
         Headers::of(Map::ResponseTrailers)
     }
 
-    /// The headers of the request that this answers; empty where the host no longer has them.
+    /// The headers of the request; empty if the host no longer has them.
     pub fn request_headers(&self) -> Headers {
         Headers::of(Map::RequestHeaders)
     }
 
     /// The status, like 200.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if the host has none.
     pub fn status(&self) -> Result<u16> {
         let text = self.header(":status")?;
         text.and_then(|text| text.parse().ok())
             .ok_or(Error::Malformed(":status"))
     }
 
-    /// Changes the status.
+    /// Sets the status.
     pub fn set_status(&mut self, status: u16) -> Result<()> {
         self.headers().set(":status", status.to_string())
     }
 
-    /// A header's value; the first one when there are several.
+    /// The first value of a header; `None` if it is absent. Invalid UTF-8 is replaced.
     pub fn header(&self, name: &str) -> Result<Option<String>> {
         self.headers().first(name)
     }
 
-    /// A header's value as another type; the first one when there are several.
+    /// The first value of a header, parsed as another type; `None` if it is absent.
     ///
     /// # Errors
-    /// [`Error::BadValue`](crate::Error::BadValue) for one that is not of this type.
+    /// [`Error::BadValue`](crate::Error::BadValue) if the value is not of this type.
     pub fn header_as<T: FromStr>(&self, name: &str) -> Result<Option<T>> {
         self.headers().parsed(name)
     }
 
-    /// Gives a header this value alone. See [`Headers::set`] for what is refused.
+    /// Sets a header to this value, in place of all values that it has. Errors as [`Headers::set`].
     pub fn set_header(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<()> {
         self.headers().set(name, value)
     }
 
-    /// Adds a value to those that a header has.
+    /// Adds a value to a header. Errors as [`Headers::set`].
     pub fn add_header(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<()> {
         self.headers().add(name, value)
     }
 
-    /// Removes a header.
+    /// Removes all values of a header. Errors as [`Headers::set`].
     pub fn remove_header(&mut self, name: &str) -> Result<()> {
         self.headers().remove(name)
     }

@@ -1,4 +1,4 @@
-//! [`Template`]: text with parts taken from the request, like `"{consumer|address}"`.
+//! [`Template`]: a text with values of the request, like `"{consumer|address}"`.
 
 use std::fmt;
 
@@ -12,9 +12,11 @@ use crate::http::headers::Headers;
 use crate::http::query::Query;
 use crate::services::property::{self, CONSUMER_GROUPS, CONSUMER_NAME, REQUEST_ID, ROUTE};
 
-/// Text with parts taken from the request. `{a|b}` is the first of its sources that has a value; a part without any is
-/// empty. `${a|b}` means the same, and `{{` is a plain brace. The sources: `consumer`, `consumer.groups`, `address` (the real client's), `route`, `method`, `host`,
-/// `path`, `request.id`, `header:NAME`, `query:NAME` (as written), `cookie:NAME`.
+/// A text with placeholders for values of the request. `{a|b}` is replaced by the value of the first of its sources
+/// that has one, or by nothing if none has. `${a|b}` means the same; `{{` is a plain brace.
+///
+/// The sources are `consumer`, `consumer.groups`, `address` (the client's), `route`, `method`, `host`, `path`,
+/// `request.id`, `header:NAME`, `query:NAME` (not decoded) and `cookie:NAME`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     parts: Vec<Part>,
@@ -39,15 +41,15 @@ enum Source {
     Cookie(String),
 }
 
-/// What the sources are called, for messages.
+/// The names of the sources, for error messages.
 const SOURCES: &str = "consumer, consumer.groups, address, route, method, host, path, request.id, header:NAME, \
                        query:NAME or cookie:NAME";
 
 impl Template {
-    /// Reads a template.
+    /// Parses a template.
     ///
     /// # Errors
-    /// Says what is wrong, for the operator.
+    /// A message for the operator.
     pub fn parse(text: &str) -> Result<Template, String> {
         let mut parts = Vec::new();
         let mut fixed = String::new();
@@ -62,7 +64,7 @@ impl Template {
             fixed.push_str(before.strip_suffix('$').unwrap_or(before));
             let (sources, behind) = after
                 .split_once("}")
-                .ok_or("a \"{\" without its \"}\"; a plain one is \"{{\"")?;
+                .ok_or("found \"{\" without \"}\"; write \"{{\" for a plain brace")?;
             if !fixed.is_empty() {
                 parts.push(Part::Text(std::mem::take(&mut fixed)));
             }
@@ -79,6 +81,9 @@ impl Template {
     }
 
     /// The text for the current request.
+    ///
+    /// # Errors
+    /// Those of the host calls for the values.
     pub fn render(&self) -> Result<String> {
         match self.parts.as_slice() {
             [Part::Text(text)] => return Ok(text.clone()),
@@ -121,7 +126,7 @@ impl Source {
             (_, Some(("header", name))) => Source::Header(name.to_ascii_lowercase()),
             (_, Some(("query", name))) => Source::Query(name.to_owned()),
             (_, Some(("cookie", name))) => Source::Cookie(name.to_owned()),
-            _ => return Err(format!("the unknown source \"{text}\", expected {SOURCES}")),
+            _ => return Err(format!("unknown source \"{text}\", expected {SOURCES}")),
         })
     }
 
@@ -141,7 +146,7 @@ impl Source {
                 None => REQUEST_ID.value()?,
             },
             Source::Header(name) => headers.first(name)?,
-            // As written: decoded, it could hold what a header must not.
+            // Not decoded: a decoded value could contain bytes that a header must not.
             Source::Query(name) => headers.first(":path")?.and_then(|path| {
                 let mut pairs = Query::of(&path)
                     .parameters()
@@ -163,7 +168,7 @@ impl<'de> Deserialize<'de> for Template {
         impl Visitor<'_> for Text {
             type Value = Template;
             fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("a text, with parts like \"{consumer}\"")
+                out.write_str("a text with placeholders like \"{consumer}\"")
             }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Template, E> {
                 Template::parse(text).map_err(E::custom)

@@ -1,45 +1,46 @@
-//! What a plugin says about itself: the JSON in its module's custom section `lockgate.manifest`.
+//! [`Manifest`]: the description of a plugin, as JSON in its module's custom section `lockgate.manifest`.
 //!
-//! `#[plugin]` writes it, all at compile time: no hook runs for it, and no byte of it lies in the guest's memory. A host that
-//! does not know the section skips it, as WebAssembly wants it.
+//! `#[plugin]` writes it at compile time. No hook runs for it, and it takes no memory of the guest. Hosts that do not
+//! know the section ignore it, as WebAssembly defines for custom sections.
 
 use crate::config::{Schema, Text};
 
-/// A plugin whose manifest is known.
+/// A plugin with a manifest; `#[plugin]` implements it.
 pub trait Described {
     /// The manifest.
     const MANIFEST: Manifest;
 }
 
-/// What a plugin says about itself.
+/// The description of a plugin.
 #[derive(Debug, Clone, Copy)]
 pub struct Manifest {
-    /// Cargo's package name, unless `#[plugin(name = "…")]` says another.
+    /// The name: from `#[plugin(name = "…")]`, by default Cargo's package name.
     pub name: &'static str,
-    /// Cargo's, unless `#[plugin(version = "…")]` says another.
+    /// The version: from `#[plugin(version = "…")]`, by default Cargo's.
     pub version: &'static str,
-    /// Cargo's, unless `#[plugin(description = "…")]` says another.
+    /// The description: from `#[plugin(description = "…")]`, by default Cargo's.
     pub description: &'static str,
-    /// The hooks that are written, by their names in Rust.
+    /// The names of the hooks that are implemented.
     pub hooks: &'static [&'static str],
-    /// Whether the module keeps nothing of a stream between its callbacks, so that a host may leave out
-    /// `proxy_on_context_create` and `proxy_on_delete` of streams.
+    /// Whether the module has no state of a stream between its callbacks, so that a host may skip
+    /// `proxy_on_context_create` and `proxy_on_delete` for streams.
     pub stateless: bool,
     /// The schema of the configuration.
     pub config: Schema,
-    /// What `#[plugin(capabilities(…))]` asks for, as JSON: what the plugin setting `capabilities` must grant.
+    /// The capabilities that the plugin needs, as JSON: from `#[plugin(capabilities(…))]`. The plugin setting
+    /// `capabilities` must grant them.
     pub capabilities: &'static str,
 }
 
 impl Manifest {
-    /// How many bytes its JSON has.
+    /// The size of its JSON in bytes.
     pub const fn length(&self) -> usize {
         let mut text = Text::<0>::new();
         self.write(&mut text);
         text.length()
     }
 
-    /// Its JSON, `N` being its [`length`](Self::length).
+    /// Its JSON; `N` must be its [`length`](Self::length).
     pub const fn text<const N: usize>(&self) -> [u8; N] {
         let mut text = Text::<N>::new();
         self.write(&mut text);

@@ -1,22 +1,22 @@
-//! [`TcpPlugin`]: plugins for the bytes of TCP connections (in Envoy: the network Wasm filter).
+//! [`TcpPlugin`]: the trait of plugins for TCP connections (in Envoy: the network Wasm filter).
 
 use crate::config::Config;
 use crate::error::ConfigError;
 
-/// A plugin for TCP connections, under [`#[plugin]`](macro@crate::plugin), as [`Plugin`](crate::Plugin) for requests.
-/// Its hooks, and what they may take:
+/// A plugin for TCP connections. As for [`Plugin`](crate::Plugin), the implementation has the attribute
+/// [`#[plugin]`](macro@crate::plugin), and a hook may omit any of its parameters:
 ///
-/// | hook | takes, behind `&self` | is called |
+/// | hook | parameters after `&self` | called |
 /// |---|---|---|
 /// | `on_connect` | `state: &mut State` | when a client has connected |
 /// | `on_downstream_data` | `chunk: &mut Chunk, state: &mut State` | with bytes from the client |
 /// | `on_upstream_data` | `chunk: &mut Chunk, state: &mut State` | with bytes from the upstream |
 /// | `on_downstream_close` | `peer: Peer, state: &mut State` | when the client's side is closed |
 /// | `on_upstream_close` | `peer: Peer, state: &mut State` | when the upstream's side is closed |
-/// | `on_tick`, `on_queue` | as there | |
+/// | `on_tick`, `on_queue` | as for `Plugin` | |
 ///
-/// `on_connect` and the data hooks return a [`Flow`](crate::Flow): `Pause` keeps the bytes until more have come. A
-/// connection has no answers: a [`Reply`](crate::Reply), as an error, closes it.
+/// `on_connect` and the data hooks return a [`Flow`](crate::Flow). `Pause` holds the bytes until more have arrived. A
+/// [`Reply`](crate::Reply) or an error closes the connection.
 ///
 /// ```
 /// # use lockgate_sdk::{Chunk, TcpPlugin, prelude::*};
@@ -39,29 +39,29 @@ pub trait TcpPlugin: Sized + 'static {
     /// The configuration, read from JSON; see [`config`](crate::config).
     type Config: Config + 'static;
 
-    /// What is kept for one connection.
+    /// The state of one connection.
     type State: Default + 'static;
 
-    /// Makes the plugin of its configuration.
+    /// Creates the plugin from its configuration.
     ///
     /// # Errors
-    /// A configuration that cannot work is refused here.
+    /// If the configuration is invalid. The host then continues with the previous one.
     fn new(config: Self::Config) -> Result<Self, ConfigError>;
 }
 
-/// Who has closed a connection.
+/// The side that has closed a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
-    /// The host does not say.
+    /// The host does not know.
     Unknown,
-    /// The gateway itself.
+    /// The gateway.
     Local,
     /// The client or the upstream.
     Remote,
 }
 
 impl Peer {
-    /// By its number in the ABI.
+    /// The side with this number in the ABI.
     #[doc(hidden)]
     pub fn from_host(peer: u32) -> Peer {
         match peer {

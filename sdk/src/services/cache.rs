@@ -1,4 +1,6 @@
-//! `lockgate.cache`: the host's store of responses. The plugin names them and decides; the bytes stay in the host.
+//! The foreign function `lockgate.cache`: the host's store of responses. The plugin decides what is stored, under which
+//! key, and when it is served. The bytes stay in the host. Other hosts than Lockgate return
+//! [`Error::Unsupported`](crate::Error::Unsupported).
 
 use serde::{Deserialize, Serialize};
 
@@ -7,14 +9,14 @@ use crate::services::foreign;
 
 const FUNCTION: &str = "lockgate.cache";
 
-/// A stored response that fits the current request.
+/// A stored response that matches the current request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
-    /// Its status.
+    /// The HTTP status.
     pub status: u16,
-    /// How long ago it was stored, in milliseconds.
+    /// The time since it was stored, in milliseconds.
     pub age_ms: u64,
-    /// How long it stays fresh, in milliseconds; below zero it is stale.
+    /// The time for which it stays fresh, in milliseconds; negative if it is stale.
     pub ttl_ms: i64,
 }
 
@@ -38,13 +40,13 @@ enum Call<'a> {
     },
 }
 
-/// The response that is stored under `key` for requests like the current one.
+/// The response that is stored under `key` for requests like the current one. `None` if there is none.
 ///
 /// # Errors
-/// Here and below: [`Error::Unsupported`](crate::Error::Unsupported) where the host is not Lockgate.
+/// [`Error::Unsupported`](crate::Error::Unsupported) in another host than Lockgate.
 pub fn lookup(key: &str) -> Result<Option<Entry>> {
     #[derive(Deserialize)]
-    struct CalloutResponse {
+    struct Reply {
         found: bool,
         #[serde(default)]
         status: u16,
@@ -53,42 +55,51 @@ pub fn lookup(key: &str) -> Result<Option<Entry>> {
         #[serde(default)]
         ttl_ms: i64,
     }
-    let answer: CalloutResponse = foreign::call_json(FUNCTION, &Call::Lookup { key })?;
-    Ok(answer.found.then_some(Entry {
-        status: answer.status,
-        age_ms: answer.age_ms,
-        ttl_ms: answer.ttl_ms,
+    let reply: Reply = foreign::call_json(FUNCTION, &Call::Lookup { key })?;
+    Ok(reply.found.then_some(Entry {
+        status: reply.status,
+        age_ms: reply.age_ms,
+        ttl_ms: reply.ttl_ms,
     }))
 }
 
-/// Answers the current request with the stored response and these headers besides. Whether it was still there; if so,
-/// return [`Flow::Pause`](crate::Flow::Pause).
+/// Answers the current request with the stored response, with these headers added. Returns whether the response was
+/// still stored; if so, the hook must return [`Flow::Pause`](crate::Flow::Pause).
+///
+/// # Errors
+/// As [`lookup`].
 pub fn serve(key: &str, headers: &[(&str, &str)]) -> Result<bool> {
     #[derive(Deserialize)]
-    struct CalloutResponse {
+    struct Reply {
         served: bool,
     }
-    let answer: CalloutResponse = foreign::call_json(FUNCTION, &Call::Serve { key, headers })?;
-    Ok(answer.served)
+    let reply: Reply = foreign::call_json(FUNCTION, &Call::Serve { key, headers })?;
+    Ok(reply.served)
 }
 
-/// Keeps the response whose headers are being handled, with its body, for `ttl_ms` milliseconds, apart by the request
-/// headers named in `vary`. Whether the host will.
+/// Stores the current response with its body for `ttl_ms` milliseconds, one variant for each combination of values of
+/// the request headers in `vary`. Call it in `on_response`. Returns whether the host stores it.
+///
+/// # Errors
+/// As [`lookup`].
 pub fn store(key: &str, ttl_ms: u64, vary: &[String]) -> Result<bool> {
     #[derive(Deserialize)]
-    struct CalloutResponse {
+    struct Reply {
         storing: bool,
     }
-    let answer: CalloutResponse = foreign::call_json(FUNCTION, &Call::Store { key, ttl_ms, vary })?;
-    Ok(answer.storing)
+    let reply: Reply = foreign::call_json(FUNCTION, &Call::Store { key, ttl_ms, vary })?;
+    Ok(reply.storing)
 }
 
-/// Drops what is stored under `key`, all variants. How many they were.
+/// Removes all variants that are stored under `key`, and returns their number.
+///
+/// # Errors
+/// As [`lookup`].
 pub fn purge(key: &str) -> Result<u64> {
     #[derive(Deserialize)]
-    struct CalloutResponse {
+    struct Reply {
         purged: u64,
     }
-    let answer: CalloutResponse = foreign::call_json(FUNCTION, &Call::Purge { key })?;
-    Ok(answer.purged)
+    let reply: Reply = foreign::call_json(FUNCTION, &Call::Purge { key })?;
+    Ok(reply.purged)
 }

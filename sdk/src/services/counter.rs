@@ -1,4 +1,5 @@
-//! `lockgate.counter`: quotas that are counted by the host, exactly, across workers and reloads.
+//! The foreign function `lockgate.counter`: quotas that the host counts exactly, across workers and reloads. Other
+//! hosts than Lockgate return [`Error::Unsupported`](crate::Error::Unsupported).
 
 use serde::{Deserialize, Serialize};
 
@@ -7,60 +8,60 @@ use crate::services::foreign;
 
 const FUNCTION: &str = "lockgate.counter";
 
-/// How a rule counts.
+/// The algorithm of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Algorithm {
-    /// A bucket of `burst` tokens, refilled evenly with `limit` per window.
+    /// A bucket of `burst` tokens, continuously refilled at the rate of `limit` tokens per window.
     TokenBucket,
 }
 
-/// One quota that a request is charged to.
+/// A quota that a request is charged to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rule<'a> {
-    /// Who or what is counted. Keys of different plugins never meet.
+    /// The key of the bucket, such as a consumer's name. Plugins of different names never share a bucket.
     pub key: &'a str,
-    /// How it is counted.
+    /// The algorithm.
     pub algorithm: Algorithm,
-    /// How many in a window.
+    /// The number of tokens per window.
     pub limit: u64,
-    /// The window, in milliseconds.
+    /// The length of the window, in milliseconds.
     pub window_ms: u64,
-    /// The bucket's size; `None` is `limit`.
+    /// The size of the bucket, in tokens; `None` means `limit`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub burst: Option<u64>,
-    /// What this request costs.
+    /// The number of tokens that this request takes.
     pub cost: u64,
 }
 
-/// What has become of one rule.
+/// The decision of one rule.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct RuleDecision {
-    /// Whether this rule had enough.
+    /// Whether the bucket had enough tokens.
     pub allowed: bool,
     /// The rule's limit.
     pub limit: u64,
-    /// What is left now.
+    /// The number of tokens that are left.
     pub remaining: u64,
-    /// When the quota is whole again, in milliseconds.
+    /// The time until the bucket is full, in milliseconds.
     pub reset_ms: u64,
-    /// When to try again, in milliseconds; 0 when allowed.
+    /// The time until another try can succeed, in milliseconds; 0 if allowed.
     pub retry_after_ms: u64,
 }
 
-/// What has become of a request.
+/// The decision about a request.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Decision {
-    /// Whether all rules had enough. If not, none was charged.
+    /// Whether all rules allow the request. If not, no rule was charged.
     pub allowed: bool,
-    /// Each rule's part, in the order asked.
+    /// The decision of each rule, in the order of the rules.
     pub rules: Vec<RuleDecision>,
 }
 
-/// Charges all rules, or none of them when one has not enough.
+/// Charges all rules, or none of them if one does not have enough tokens.
 ///
 /// # Errors
-/// [`Error::Unsupported`](crate::Error::Unsupported) where the host is not Lockgate.
+/// [`Error::Unsupported`](crate::Error::Unsupported) in another host than Lockgate.
 pub fn take(rules: &[Rule<'_>]) -> Result<Decision> {
     #[derive(Serialize)]
     struct Take<'a> {

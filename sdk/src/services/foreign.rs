@@ -1,5 +1,5 @@
-//! Calls to the host's own functions: JSON there and back, for the typed functions in `counter` and
-//! `cache`.
+//! Foreign functions: functions that a host offers beyond the ABI, called by name. `counter` and `cache` wrap
+//! Lockgate's, whose arguments and results are JSON.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -8,10 +8,10 @@ use crate::abi::Status;
 use crate::error::{Error, Result};
 use crate::host;
 
-/// Calls a function by name with bytes of its own form.
+/// Calls a foreign function. The function defines the format of its argument and result.
 ///
 /// # Errors
-/// [`Error::Unsupported`] where the host has no such function.
+/// [`Error::Unsupported`] if the host has no such function; [`Error::Host`] if the function fails.
 pub fn call(name: &'static str, argument: &[u8]) -> Result<Vec<u8>> {
     host::call_foreign_function(name, argument).map_err(|status| match status {
         Status::NotFound | Status::Unimplemented => Error::Unsupported(name),

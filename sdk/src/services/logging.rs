@@ -1,4 +1,4 @@
-//! Sends what the `log` crate's macros write to the host.
+//! The logger: it sends the lines of the `log` crate's macros to the host.
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
@@ -7,9 +7,9 @@ use crate::host;
 
 struct HostLog;
 
-/// Begins logging, at the level that the host wants. Asking the host first saves the making of lines that nobody reads.
+/// Installs the logger with the host's log level, so that lines below it are not even formatted.
 pub(crate) fn start() {
-    // A second configuration finds the logger in place; that is as good.
+    // It fails when the plugin is configured again; the logger is installed then.
     let _ = log::set_logger(&HostLog);
     log::set_max_level(match host::log_level() {
         Ok(0) | Err(_) => LevelFilter::Trace,

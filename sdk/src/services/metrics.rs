@@ -1,7 +1,7 @@
-//! Metrics that the gateway shows beside its own.
+//! Metrics of the plugin, which the gateway exports with its own.
 //!
-//! proxy-wasm knows no labels. A [`Family`] makes one metric for each combination of values, with the labels in its name, and
-//! bounds how many there may be.
+//! proxy-wasm metrics have no labels. A [`Family`] defines one metric for each combination of label values, with the
+//! labels in its name, and limits their number.
 
 use std::cell::RefCell;
 
@@ -9,64 +9,67 @@ use crate::abi::MetricKind;
 use crate::error::{Error, Result};
 use crate::host;
 
-/// A number that only rises.
+/// A metric that only rises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counter(u32);
 
-/// A number that rises and falls.
+/// A metric that rises and falls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gauge(u32);
 
-/// A distribution.
+/// A metric that is the distribution of recorded values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Histogram(u32);
 
 impl Counter {
-    /// The counter of this name; defined in `new`, kept in the plugin. Hosts bound how many there may be.
+    /// Defines the counter of this name, or finds it. Call it in `new` and store the counter in the plugin.
+    ///
+    /// # Errors
+    /// [`Error::Host`] if the host's limit of metrics is reached.
     pub fn define(name: &str) -> Result<Counter> {
         define(MetricKind::Counter, name).map(Counter)
     }
 
-    /// Adds to it.
+    /// Adds to the counter.
     pub fn increase(self, count: u32) -> Result<()> {
         host::increment_metric(self.0, i64::from(count)).map_err(Error::host("proxy_increment_metric"))
     }
 
-    /// What has been counted.
+    /// The current value.
     pub fn value(self) -> Result<u64> {
         host::metric(self.0).map_err(Error::host("proxy_get_metric"))
     }
 }
 
 impl Gauge {
-    /// The gauge of this name.
+    /// Defines the gauge of this name, or finds it. Errors as [`Counter::define`].
     pub fn define(name: &str) -> Result<Gauge> {
         define(MetricKind::Gauge, name).map(Gauge)
     }
 
-    /// Adds to it, or takes away.
+    /// Adds to the gauge, or subtracts from it.
     pub fn change(self, change: i64) -> Result<()> {
         host::increment_metric(self.0, change).map_err(Error::host("proxy_increment_metric"))
     }
 
-    /// Sets it.
+    /// Sets the gauge.
     pub fn set(self, value: u64) -> Result<()> {
         host::record_metric(self.0, value).map_err(Error::host("proxy_record_metric"))
     }
 
-    /// Its value.
+    /// The current value.
     pub fn value(self) -> Result<u64> {
         host::metric(self.0).map_err(Error::host("proxy_get_metric"))
     }
 }
 
 impl Histogram {
-    /// The histogram of this name.
+    /// Defines the histogram of this name, or finds it. Errors as [`Counter::define`].
     pub fn define(name: &str) -> Result<Histogram> {
         define(MetricKind::Histogram, name).map(Histogram)
     }
 
-    /// Records one observation.
+    /// Records one value.
     pub fn record(self, value: u64) -> Result<()> {
         host::record_metric(self.0, value).map_err(Error::host("proxy_record_metric"))
     }
@@ -76,9 +79,9 @@ fn define(kind: MetricKind, name: &str) -> Result<u32> {
     host::define_metric(kind, name).map_err(Error::host("proxy_define_metric"))
 }
 
-/// A kind of metric.
+/// The kinds of metrics that a [`Family`] can consist of.
 pub trait Metric: Copy {
-    /// The metric of this name.
+    /// Defines the metric of this name, or finds it.
     fn define(name: &str) -> Result<Self>;
 }
 
@@ -100,11 +103,11 @@ impl Metric for Histogram {
     }
 }
 
-/// How many combinations of values a family tells apart.
+/// The maximum number of combinations of label values in a family.
 const MAX_COMBINATIONS: usize = 64;
 
-/// Metrics of one name, told apart by labels. The one with `("status", "403")` is `NAME_status_403`; when there are more
-/// than 64 combinations, all further ones are `NAME_other`, so that a client cannot fill the host with names.
+/// Metrics of one name with labels. The metric with the label `("status", "403")` is `NAME_status_403`. A family has at
+/// most 64 combinations; all further ones share `NAME_other`, so that clients cannot fill the host with names.
 ///
 /// ```
 /// # use lockgate_sdk::metrics::{Counter, Family};
@@ -120,7 +123,7 @@ pub struct Family<M> {
 }
 
 impl<M: Metric> Family<M> {
-    /// A family without metrics; each is defined when it is first used.
+    /// A family without metrics. Each metric is defined when it is first used.
     pub fn new(name: &str) -> Family<M> {
         Family {
             name: name.to_owned(),
@@ -129,6 +132,9 @@ impl<M: Metric> Family<M> {
     }
 
     /// The metric with these labels.
+    ///
+    /// # Errors
+    /// As [`Counter::define`].
     pub fn of(&self, labels: &[(&str, &str)]) -> Result<M> {
         let mut name = self.name.clone();
         for (label, value) in labels {

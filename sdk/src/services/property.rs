@@ -1,4 +1,4 @@
-//! Properties: what the host knows about a request beyond its headers, and what plugins tell each other.
+//! Properties: data of the host about the request beyond its headers, and data that plugins pass to each other.
 
 use std::marker::PhantomData;
 use std::net::IpAddr;
@@ -7,17 +7,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::error::{Error, Result};
 use crate::host;
 
-/// The name of the consumer that an auth plugin has found.
+/// The name of the consumer that an auth plugin has identified.
 pub const CONSUMER_NAME: Property<String> = Property::new("lockgate.consumer.name");
 /// The groups of the consumer, separated by commas.
 pub const CONSUMER_GROUPS: Property<String> = Property::new("lockgate.consumer.groups");
-/// The upstream that the request goes to; may be set in the request phase.
+/// The upstream of the request. A plugin may set it in the request phase.
 pub const UPSTREAM: Property<String> = Property::new("lockgate.upstream");
 /// The route that the request has matched.
 pub const ROUTE: Property<String> = Property::new("route_name");
 /// The id of the request, as in the logs.
 pub const REQUEST_ID: Property<String> = Property::new("request\0id");
-/// When the request began.
+/// The start time of the request.
 pub const REQUEST_TIME: Property<SystemTime> = Property::new("request\0time");
 /// The protocol of the request, like `HTTP/1.1`.
 pub const PROTOCOL: Property<String> = Property::new("request\0protocol");
@@ -30,7 +30,7 @@ pub const PLUGIN_NAME: Property<String> = Property::new("plugin_name");
 
 pub(crate) const CLIENT_ADDRESS: Property<String> = Property::new("lockgate.client.address");
 
-/// A property with the type of its value.
+/// A property: its path, with the type of its value.
 #[derive(Debug, Clone, Copy)]
 pub struct Property<T> {
     path: &'static str,
@@ -38,8 +38,8 @@ pub struct Property<T> {
 }
 
 impl<T: PropertyValue> Property<T> {
-    /// Names a property. The parts of a standard path are separated by NUL (`"source\0address"`); names that plugins
-    /// give (`"lockgate.…"`, `"acme.risk"`) are one part, with dots in it.
+    /// The property with this path. The parts of a standard path are separated by NUL (`"source\0address"`). A name
+    /// that a plugin defines (`"lockgate.…"`, `"acme.risk"`) is one part that contains dots.
     pub const fn new(path: &'static str) -> Property<T> {
         Property {
             path,
@@ -47,7 +47,10 @@ impl<T: PropertyValue> Property<T> {
         }
     }
 
-    /// The value; `None` where the host has none.
+    /// The value; `None` if the host has none.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if the value is of another type.
     pub fn value(&self) -> Result<Option<T>> {
         match host::property(self.path).map_err(Error::host("proxy_get_property"))? {
             Some(bytes) => T::decode(bytes).map(Some).ok_or(Error::Malformed("proxy_get_property")),
@@ -55,17 +58,17 @@ impl<T: PropertyValue> Property<T> {
         }
     }
 
-    /// Sets the value for the plugins behind this one.
+    /// Sets the value for the following plugins of the chain.
     ///
     /// # Errors
-    /// `BAD_ARGUMENT` where the host knows better, as for the name of an upstream that does not exist.
+    /// `BAD_ARGUMENT` if the host refuses the value, such as the name of an unknown upstream.
     pub fn set(&self, value: &T) -> Result<()> {
         host::set_property(self.path, &value.encode()).map_err(Error::host("proxy_set_property"))
     }
 }
 
-/// The address of the real client: what Lockgate has found behind trusted proxies, and elsewhere the connection's
-/// peer. An IPv4 address written as IPv6 comes as IPv4.
+/// The address of the client: in Lockgate the one before the trusted proxies, in other hosts the connection's peer. An
+/// IPv4-mapped IPv6 address is returned as IPv4. `None` if the address is unknown.
 pub fn client_address() -> Result<Option<IpAddr>> {
     let text = match CLIENT_ADDRESS.value()? {
         Some(text) if !text.is_empty() => Some(text),
@@ -82,11 +85,11 @@ fn parse_address(text: &str) -> Option<IpAddr> {
     address.ok().map(|address| address.to_canonical())
 }
 
-/// What a property can hold, in the ABI's encoding.
+/// The types of property values, with their encoding in the ABI.
 pub trait PropertyValue: Sized {
-    /// Reads the host's bytes; `None` when they are of another type.
+    /// Decodes the host's bytes; `None` if they are of another type.
     fn decode(bytes: Vec<u8>) -> Option<Self>;
-    /// The bytes for the host.
+    /// Encodes the value for the host.
     fn encode(&self) -> Vec<u8>;
 }
 
@@ -170,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_the_wrong_size_are_no_values() {
+    fn values_of_the_wrong_size_are_refused() {
         assert_eq!(i64::decode(vec![1, 0, 0, 0, 0, 0, 0, 0]), Some(1));
         assert_eq!(i64::decode(vec![1]), None);
         assert_eq!(bool::decode(vec![2]), None);

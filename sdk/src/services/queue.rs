@@ -1,4 +1,4 @@
-//! [`Queue`]: messages between workers and plugins.
+//! [`Queue`]: a shared queue of messages between workers and plugins.
 
 use crate::abi::Status;
 use crate::error::{Error, Result};
@@ -9,15 +9,15 @@ use crate::host;
 pub struct Queue(u32);
 
 impl Queue {
-    /// Makes the queue of this name, or finds the one that is there; `on_queue` is called when something lies in it. For
-    /// `new`.
+    /// Creates the queue of this name, or finds it. The host then calls `on_queue` when the queue has a message. Call
+    /// it in `new`.
     pub fn register(name: &str) -> Result<Queue> {
         host::register_queue(name)
             .map(Queue)
             .map_err(Error::host("proxy_register_shared_queue"))
     }
 
-    /// The queue of this name in the VMs of that `vm_id`; `None` when nobody has registered it.
+    /// The queue of this name that a plugin with this `vm_id` has registered; `None` if none has.
     pub fn find(vm_id: &str, name: &str) -> Result<Option<Queue>> {
         match host::resolve_queue(vm_id, name) {
             Ok(id) => Ok(Some(Queue(id))),
@@ -26,21 +26,21 @@ impl Queue {
         }
     }
 
-    /// The queue that the host has called for.
+    /// The queue with this id of the host's.
     #[doc(hidden)]
     pub fn from_host(id: u32) -> Queue {
         Queue(id)
     }
 
-    /// Puts a message at its end.
+    /// Appends a message.
     ///
     /// # Errors
-    /// When the queue is full or gone.
+    /// [`Error::Host`] if the queue is full or no longer exists.
     pub fn put(self, message: &[u8]) -> Result<()> {
         host::enqueue(self.0, message).map_err(Error::host("proxy_enqueue_shared_queue"))
     }
 
-    /// Takes the first message; `None` when it is empty.
+    /// Removes the first message; `None` if the queue is empty.
     pub fn take(self) -> Result<Option<Vec<u8>>> {
         match host::dequeue(self.0) {
             Ok(message) => Ok(Some(message)),

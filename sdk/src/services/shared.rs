@@ -1,28 +1,29 @@
-//! Data that all requests and workers of one `vm_id` share.
+//! Shared data: values by key, shared by all workers and plugins with the same `vm_id`.
 
 use crate::abi::Status;
 use crate::error::{Error, Result};
 use crate::host;
 
-/// How often [`update`] tries again when others change the value meanwhile.
+/// The maximum number of tries of [`update`] when other workers change the value in between.
 const MAX_TRIES: usize = 16;
 
-/// The value of a key.
+/// The value of a key; `None` if it has none.
 pub fn value(key: &str) -> Result<Option<Vec<u8>>> {
     let data = host::shared_data(key).map_err(Error::host("proxy_get_shared_data"))?;
     Ok(data.map(|(value, _)| value))
 }
 
-/// Sets the value of a key, whatever it was.
+/// Sets the value of a key unconditionally.
 pub fn set(key: &str, value: &[u8]) -> Result<()> {
     host::set_shared_data(key, value, 0).map_err(Error::host("proxy_set_shared_data"))
 }
 
-/// Changes the value of a key in one step: `change` gets the value, and is called again when another worker was
-/// quicker. Yields the value that was written. The first value of a key is written unconditionally, as the ABI has no way to say "only if absent".
+/// Changes the value of a key atomically (compare and swap), and returns the new value. `change` computes it from the
+/// current one, and is called again if another worker has changed the value in between. The first value of a key is
+/// written unconditionally, as the ABI has no "only if absent".
 ///
 /// # Errors
-/// `CAS_MISMATCH` when others were quicker 16 times.
+/// `CAS_MISMATCH` after 16 tries.
 pub fn update(key: &str, mut change: impl FnMut(Option<&[u8]>) -> Vec<u8>) -> Result<Vec<u8>> {
     for _ in 0..MAX_TRIES {
         let data = host::shared_data(key).map_err(Error::host("proxy_get_shared_data"))?;

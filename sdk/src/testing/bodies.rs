@@ -1,4 +1,4 @@
-//! Bodies on their way through the plugin: shown piece by piece, held, let go.
+//! Bodies: delivered to the plugin chunk by chunk, held, and forwarded.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ use crate::guest::{Direction, Hooks};
 use crate::host::memory;
 
 impl<P: Hooks> Gateway<P> {
-    /// What a plugin has let go goes on.
+    /// Forwards what plugins have resumed.
     pub(super) fn forward_resumed(&self) -> bool {
         memory::with(|memory| {
             let mut has_progressed = false;
@@ -31,7 +31,7 @@ impl<P: Hooks> Gateway<P> {
         })
     }
 
-    /// Shows the next piece of a body to the plugin.
+    /// Delivers the next chunk of a body to the plugin.
     pub(super) fn deliver_body(&self) -> bool {
         let next = memory::with(|memory| {
             let busy: Vec<u32> = memory
@@ -41,9 +41,9 @@ impl<P: Hooks> Gateway<P> {
                 .map(|call| call.context)
                 .collect();
             for (id, state) in &mut memory.contexts {
-                // A plugin that waits for a callout gets the body after it; and elsewhere than in Lockgate, no body
-                // comes while the head is held.
-                let keeps = state.properties.contains_key("lockgate.client.address") && !busy.contains(id);
+                // While a plugin waits for a callout, it gets no body. In other hosts than Lockgate, it gets none while
+                // it holds the headers.
+                let delivers = state.properties.contains_key("lockgate.client.address") && !busy.contains(id);
                 for (side, kind) in [
                     (Direction::Request, Buffer::RequestBody),
                     (Direction::Response, Buffer::ResponseBody),
@@ -52,7 +52,7 @@ impl<P: Hooks> Gateway<P> {
                     let stopped = state.is_deleted
                         || state.local_response.is_some()
                         || direction.ended
-                        || direction.headers_held && !keeps;
+                        || direction.headers_held && !delivers;
                     if stopped || direction.incoming.is_empty() {
                         continue;
                     }
@@ -94,7 +94,7 @@ impl<P: Hooks> Gateway<P> {
     }
 }
 
-/// The pieces as a host shows them: the end comes apart.
+/// The chunks as a host delivers them: a last, empty chunk ends the stream.
 pub(super) fn chunks_with_end(chunks: Vec<Vec<u8>>) -> VecDeque<Vec<u8>> {
     let mut chunks_with_end: VecDeque<_> = chunks.into();
     if !chunks_with_end.is_empty() {

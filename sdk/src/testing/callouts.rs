@@ -1,14 +1,14 @@
-//! Answers to callouts: the scripts are asked, and what they say comes when it is due.
+//! Callouts: their scripted responses, delivered when they are due.
 
 use std::time::Duration;
 
-use super::pending::Due;
+use super::schedule::Scheduled;
 use super::{CalloutRequest, Gateway, ROOT, ScriptedResponse};
 use crate::guest::{GrpcEvent, Hooks};
 use crate::host::memory::{self, CallKind, SentCallout};
 
 impl<P: Hooks> Gateway<P> {
-    /// Asks the scripts, and gives the first answer that is due.
+    /// Runs the scripts of new callouts, and delivers the first response that is due.
     pub(super) fn deliver_responses(&self) -> bool {
         let (now, open) = memory::with(|memory| {
             let open: Vec<_> = memory
@@ -21,28 +21,30 @@ impl<P: Hooks> Gateway<P> {
         });
         for call in open {
             let is_stream = call.kind == CallKind::GrpcStream;
-            if is_stream || self.due.borrow().iter().any(|(_, id, _)| *id == call.id) {
+            if is_stream || self.scheduled.borrow().iter().any(|(_, id, _)| *id == call.id) {
                 continue;
             }
             let mut upstreams = self.upstreams.borrow_mut();
             let Some(script) = upstreams.get_mut(&call.upstream) else {
                 continue;
             };
-            let answer = script(&CalloutRequest::of(&call)).within(call.timeout);
-            let due = now + u64::try_from(answer.delay.as_nanos()).unwrap_or(0);
-            self.due.borrow_mut().push((due, call.id, Due::CalloutResponse(answer)));
+            let response = script(&CalloutRequest::of(&call)).within(call.timeout);
+            let due = now + u64::try_from(response.delay.as_nanos()).unwrap_or(0);
+            self.scheduled
+                .borrow_mut()
+                .push((due, call.id, Scheduled::Response(response)));
         }
-        let at = self.due.borrow().iter().position(|(due, _, _)| *due <= now);
+        let at = self.scheduled.borrow().iter().position(|(due, _, _)| *due <= now);
         let Some(at) = at else { return false };
-        let (_, id, due) = self.due.borrow_mut().remove(at);
+        let (_, id, due) = self.scheduled.borrow_mut().remove(at);
         match due {
-            Due::CalloutResponse(script) => self.respond(id, script),
-            Due::StreamReply(says) => self.send_on_stream(id, says),
+            Scheduled::Response(script) => self.respond(id, script),
+            Scheduled::StreamReply(reply) => self.send_on_stream(id, reply),
         }
         true
     }
 
-    /// Gives an answer to the plugin; that of a stream that is gone to nobody.
+    /// Delivers a response to the plugin, unless its stream was deleted.
     pub(super) fn respond(&self, id: u32, script: ScriptedResponse) {
         let call = memory::with(|memory| {
             let call = memory.open(id)?;

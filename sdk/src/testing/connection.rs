@@ -1,4 +1,4 @@
-//! A TCP connection that goes through a plugin.
+//! [`Connection`]: a TCP connection through the plugin.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::abi::{Action, Buffer};
 use crate::guest::{Direction, Hooks};
 use crate::host::memory::{self, ContextState};
 
-/// A connection through the plugin, and what came out on both sides. Dropping it ends it.
+/// A connection through the plugin, with the bytes that were forwarded to both sides. Dropping it ends it.
 pub struct Connection<'g, P: Hooks> {
     gateway: &'g Gateway<P>,
     id: u32,
@@ -56,17 +56,17 @@ impl<P: Hooks> Connection<'_, P> {
         P::upstream_closed(&self.gateway.guest, self.id, 2);
     }
 
-    /// What has gone on to the upstream.
+    /// The bytes that were forwarded to the upstream, as text.
     pub fn to_upstream(&self) -> String {
         self.forwarded_bytes(0)
     }
 
-    /// What has gone on to the client.
+    /// The bytes that were forwarded to the client, as text.
     pub fn to_client(&self) -> String {
         self.forwarded_bytes(1)
     }
 
-    /// Whether the plugin has closed it.
+    /// Whether the plugin has closed the connection.
     pub fn is_closed(&self) -> bool {
         memory::with(|memory| {
             memory

@@ -1,4 +1,4 @@
-//! A request that went into the plugin, and what became of it.
+//! [`Exchange`]: a request that was sent through the plugin, and its response.
 
 use super::bodies::chunks_with_end;
 use super::{Gateway, ScriptedResponse, no_response, response};
@@ -6,7 +6,7 @@ use crate::abi::{Action, Map};
 use crate::guest::Hooks;
 use crate::host::memory::{self, ContextState, LocalResponse};
 
-/// A request that has passed the plugin's request hook, and what became of it. Dropping it ends the request.
+/// A request after the plugin's request hook, in its current state. Dropping it ends the exchange.
 pub struct Exchange<'g, P: Hooks> {
     gateway: &'g Gateway<P>,
     id: u32,
@@ -25,19 +25,19 @@ impl<'g, P: Hooks> Exchange<'g, P> {
         self.read(|state| state.local_response.as_ref().map(read))
     }
 
-    /// Whether the request waits in the plugin or was answered by it.
+    /// Whether the plugin holds the request, or has replied to it.
     pub fn is_paused(&self) -> bool {
         self.read(|state| {
             state.local_response.is_some() || state.directions[0].headers_held || state.directions[0].body_held
         })
     }
 
-    /// The status of the plugin's own answer.
+    /// The status of the plugin's reply.
     pub fn status(&self) -> Option<u16> {
         self.sent(|sent| u16::try_from(sent.status).ok()).flatten()
     }
 
-    /// A header of the plugin's own answer.
+    /// A header of the plugin's reply.
     pub fn reply_header(&self, name: &str) -> Option<String> {
         self.sent(|sent| {
             let found = sent.headers.iter().find(|(known, _)| known == name);
@@ -46,27 +46,27 @@ impl<'g, P: Hooks> Exchange<'g, P> {
         .flatten()
     }
 
-    /// The body of the plugin's own answer.
+    /// The body of the plugin's reply.
     pub fn reply_body(&self) -> Option<String> {
         self.sent(|sent| String::from_utf8_lossy(&sent.body).into_owned())
     }
 
-    /// The word for the access log of the plugin's own answer.
+    /// The reason for the access log, from the plugin's reply.
     pub fn reply_details(&self) -> Option<String> {
         self.sent(|sent| sent.details.clone())
     }
 
-    /// A header of the request as the upstream gets it; several values are joined by `, `.
+    /// A header of the request as forwarded to the upstream; several values are joined by `, `.
     pub fn forwarded(&self, name: &str) -> Option<String> {
         self.read(|state| values(state, Map::RequestHeaders, name))
     }
 
-    /// What of the body has gone on to the upstream.
+    /// The part of the body that was forwarded to the upstream.
     pub fn forwarded_body(&self) -> String {
         self.read(|state| String::from_utf8_lossy(&state.directions[0].forwarded_bytes).into_owned())
     }
 
-    /// A property as the next plugin finds it.
+    /// A property as the next plugin gets it.
     pub fn property(&self, path: &str) -> Option<String> {
         self.read(|state| {
             let value = state.properties.get(path);
@@ -74,7 +74,7 @@ impl<'g, P: Hooks> Exchange<'g, P> {
         })
     }
 
-    /// The upstreams that were called out to, each with the path, by this request.
+    /// The callouts of this request, each as the upstream's name and the path.
     pub fn callouts(&self) -> Vec<String> {
         let path = |headers: &[(String, String)]| {
             let found = headers.iter().find(|(name, _)| name == ":path");
@@ -87,7 +87,7 @@ impl<'g, P: Hooks> Exchange<'g, P> {
         })
     }
 
-    /// Answers this request's `index`th callout; a `status` of `None` is a failure.
+    /// Responds to this request's callout number `index`, from 0. With a `status` of `None`, it gets no response.
     pub fn respond_to_callout(&self, index: usize, status: Option<u16>, body: &str) {
         let id = memory::with(|memory| {
             let mut own = memory.callouts.iter().filter(|call| call.context == self.id);
@@ -98,7 +98,7 @@ impl<'g, P: Hooks> Exchange<'g, P> {
         self.gateway.settle();
     }
 
-    /// Sends more of the request's body, the end of it when that is `None`.
+    /// Sends another chunk of the request's body; `None` ends it.
     pub fn upload(&self, chunk: Option<&str>) {
         memory::with(|memory| {
             let state = memory.contexts.entry(self.id).or_default();
@@ -108,7 +108,7 @@ impl<'g, P: Hooks> Exchange<'g, P> {
         self.gateway.settle();
     }
 
-    /// Sends a response's headers through the plugin.
+    /// Sends the headers of a response through the plugin.
     pub fn respond(&self, status: u16, headers: &[(&str, &str)]) -> FilteredResponse {
         let script = headers
             .iter()
@@ -116,7 +116,7 @@ impl<'g, P: Hooks> Exchange<'g, P> {
         self.send_response(script, false)
     }
 
-    /// Sends a whole response through the plugin.
+    /// Sends a complete response through the plugin.
     pub fn respond_with(&self, script: ScriptedResponse) -> FilteredResponse {
         let is_all = script.body.is_empty();
         self.send_response(script, is_all)
@@ -153,7 +153,7 @@ impl<P: Hooks> Drop for Exchange<'_, P> {
     }
 }
 
-/// A response that has passed the plugin's response hook. It shows what the plugin has made of it by now.
+/// A response after the plugin's response hook, in its current state.
 pub struct FilteredResponse {
     id: u32,
 }
@@ -163,24 +163,24 @@ impl FilteredResponse {
         memory::with(|memory| read(memory.contexts.entry(self.id).or_default()))
     }
 
-    /// Whether the response waits in the plugin or was replaced by it.
+    /// Whether the plugin holds the response, or has replaced it by a reply.
     pub fn is_paused(&self) -> bool {
         self.read(|state| {
             state.local_response.is_some() || state.directions[1].headers_held || state.directions[1].body_held
         })
     }
 
-    /// Its status.
+    /// The status.
     pub fn status(&self) -> Option<u16> {
         self.header(":status")?.parse().ok()
     }
 
-    /// A header of the response as the client gets it; several values are joined by `, `.
+    /// A header of the response as forwarded to the client; several values are joined by `, `.
     pub fn header(&self, name: &str) -> Option<String> {
         self.read(|state| values(state, Map::ResponseHeaders, name))
     }
 
-    /// What of the body has gone on to the client.
+    /// The part of the body that was forwarded to the client.
     pub fn body(&self) -> String {
         self.read(|state| String::from_utf8_lossy(&state.directions[1].forwarded_bytes).into_owned())
     }

@@ -1,4 +1,4 @@
-//! Requests under construction.
+//! [`RequestBuilder`]: the requests of tests.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::abi::{Action, Map};
 use crate::guest::Hooks;
 use crate::host::memory::{self, ContextState};
 
-/// A request under construction.
+/// A request that is not sent yet.
 pub struct RequestBuilder<'g, P: Hooks> {
     gateway: &'g Gateway<P>,
     headers: Vec<(String, Vec<u8>)>,
@@ -41,24 +41,25 @@ impl<'g, P: Hooks> RequestBuilder<'g, P> {
         self
     }
 
-    /// Sets a text property; the parts of a standard path are separated by NUL.
+    /// Sets a property to a text. The parts of a standard path are separated by NUL.
     pub fn property(mut self, path: &str, value: &str) -> Self {
         self.properties.insert(path.to_owned(), value.as_bytes().to_vec());
         self
     }
 
-    /// Sets the real client's address.
+    /// Sets the address of the client.
     pub fn client(self, address: &str) -> Self {
         self.property("lockgate.client.address", address)
     }
 
-    /// As a host that is not Lockgate: nothing of its own is known, and no body comes while the head is held.
+    /// Sends the request in a host that is not Lockgate: without Lockgate's properties, and without a body while the
+    /// headers are held.
     pub fn in_another_host(mut self) -> Self {
         self.properties.retain(|path, _| !path.starts_with("lockgate."));
         self
     }
 
-    /// Adds a piece of body.
+    /// Adds a chunk to the body.
     pub fn body(mut self, chunk: &str) -> Self {
         self.chunks.push(chunk.as_bytes().to_vec());
         self

@@ -1,4 +1,4 @@
-//! What scripted upstreams are asked, and what they answer.
+//! [`CalloutRequest`] and [`ScriptedResponse`]: what a scripted upstream gets and returns.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::abi::grpc_status::GrpcStatus;
 use crate::host::memory::{Pairs, SentCallout};
 
-/// A callout as an upstream gets it.
+/// A callout, as the upstream gets it.
 #[derive(Debug, Clone)]
 pub struct CalloutRequest {
     headers: Vec<(String, String)>,
@@ -27,12 +27,12 @@ impl CalloutRequest {
         self.header(":method").unwrap_or_default()
     }
 
-    /// The path with its query.
+    /// The path with the query.
     pub fn path(&self) -> &str {
         self.header(":path").unwrap_or_default()
     }
 
-    /// A header's value.
+    /// The first value of a header; `None` if it is absent.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
@@ -44,7 +44,7 @@ impl CalloutRequest {
     }
 }
 
-/// What an upstream answers; [`answer`] and [`no_response`] begin it.
+/// The response of a scripted upstream, built from [`response`], [`no_response`], [`grpc_response`] or [`grpc_error`].
 #[derive(Debug, Clone)]
 pub struct ScriptedResponse {
     status: Option<u16>,
@@ -54,7 +54,7 @@ pub struct ScriptedResponse {
     grpc: Option<(GrpcStatus, String)>,
 }
 
-/// An answer with this status and no body.
+/// A response with this status and without a body.
 pub fn response(status: u16) -> ScriptedResponse {
     ScriptedResponse {
         status: Some(status),
@@ -65,7 +65,7 @@ pub fn response(status: u16) -> ScriptedResponse {
     }
 }
 
-/// A gRPC call goes well, with this message.
+/// The successful response of a gRPC call, with this message.
 pub fn grpc_response(message: impl Into<Vec<u8>>) -> ScriptedResponse {
     ScriptedResponse {
         body: message.into(),
@@ -73,7 +73,7 @@ pub fn grpc_response(message: impl Into<Vec<u8>>) -> ScriptedResponse {
     }
 }
 
-/// A gRPC call fails, with this status and what comes with it.
+/// The failure of a gRPC call, with this status and message.
 pub fn grpc_error(status: impl Into<GrpcStatus>, message: &str) -> ScriptedResponse {
     ScriptedResponse {
         grpc: Some((status.into(), message.to_owned())),
@@ -81,7 +81,7 @@ pub fn grpc_error(status: impl Into<GrpcStatus>, message: &str) -> ScriptedRespo
     }
 }
 
-/// No answer: the connection is refused.
+/// No response: the connection is refused.
 pub fn no_response() -> ScriptedResponse {
     ScriptedResponse {
         status: None,
@@ -96,29 +96,29 @@ impl ScriptedResponse {
         self
     }
 
-    /// Text as the body.
+    /// Sets the body to a text.
     pub fn text(mut self, text: &str) -> ScriptedResponse {
         self.body = text.as_bytes().to_vec();
         self
     }
 
-    /// A value as a JSON body.
+    /// Sets the body to a value as JSON.
     ///
     /// # Panics
-    /// When it has no JSON form.
+    /// If the value cannot be serialized.
     pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> ScriptedResponse {
-        self.body = serde_json::to_vec(value).expect("the value of a test has a JSON form");
+        self.body = serde_json::to_vec(value).expect("the value can be serialized");
         self.header("content-type", "application/json")
     }
 
-    /// Has it come later; see [`Gateway::advance`](super::Gateway::advance).
+    /// Delays the response; see [`Gateway::advance`](super::Gateway::advance).
     pub fn after(mut self, delay: Duration) -> ScriptedResponse {
         self.delay = delay;
         self
     }
 
-    /// The message that a gRPC call is answered with, or its status and what comes with that. An HTTP status is told as
-    /// gRPC's mapping has it.
+    /// The message of a gRPC response, or its status and message. An HTTP status becomes a gRPC status by gRPC's
+    /// mapping.
     pub(super) fn into_grpc(self, timed_out: bool) -> Result<Vec<u8>, (u32, String)> {
         match (self.grpc, self.status) {
             (Some((GrpcStatus::OK, _)), _) | (None, Some(200)) => Ok(self.body),
@@ -138,7 +138,7 @@ impl ScriptedResponse {
         }
     }
 
-    /// What becomes of it under the callout's timeout.
+    /// The response under the callout's timeout: none, if it would come later.
     pub(super) fn within(self, milliseconds: u32) -> ScriptedResponse {
         let timeout = Duration::from_millis(u64::from(milliseconds));
         if self.delay > timeout {

@@ -1,24 +1,24 @@
-//! What scripted upstreams see on gRPC streams, and what they send.
+//! [`StreamEvent`] and [`StreamReply`]: what a scripted upstream gets on gRPC streams, and what it sends.
 
 use std::time::Duration;
 
 use crate::abi::grpc_status::GrpcStatus;
 use crate::host::memory::Pairs;
 
-/// What an upstream hears of a plugin on a gRPC stream.
+/// An event of a gRPC stream, as the upstream gets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamEvent<'a> {
-    /// The stream was opened.
+    /// The plugin has opened the stream.
     Opened,
-    /// A message.
+    /// The plugin has sent a message.
     Message(&'a [u8]),
-    /// The plugin sends nothing more.
+    /// The plugin has ended its direction of the stream.
     End,
-    /// The plugin has given the stream up. What is said to that reaches nobody.
+    /// The plugin has cancelled the stream. A reply has no effect.
     Cancelled,
 }
 
-/// What an upstream says on a gRPC stream; [`says`] begins it.
+/// What an upstream sends on a gRPC stream after an event, built from [`stream_reply`].
 #[derive(Debug, Clone, Default)]
 pub struct StreamReply {
     pub(super) metadata: Pairs,
@@ -28,13 +28,13 @@ pub struct StreamReply {
     pub(super) delay: Duration,
 }
 
-/// Nothing yet.
+/// An empty reply: the upstream sends nothing.
 pub fn stream_reply() -> StreamReply {
     StreamReply::default()
 }
 
 impl StreamReply {
-    /// Adds a field of the initial metadata, which are sent with the first thing that is said.
+    /// Adds a field to the initial metadata, which are sent with the first reply.
     pub fn metadata(mut self, name: &str, value: &str) -> StreamReply {
         self.metadata.push((name.to_owned(), value.as_bytes().to_vec()));
         self
@@ -46,24 +46,24 @@ impl StreamReply {
         self
     }
 
-    /// Adds a field of the trailing metadata.
+    /// Adds a field to the trailing metadata.
     pub fn trailer(mut self, name: &str, value: &str) -> StreamReply {
         self.trailers.push((name.to_owned(), value.as_bytes().to_vec()));
         self
     }
 
-    /// Ends the stream well, behind the messages.
+    /// Ends the stream with the status `OK`, after the messages.
     pub fn end(self) -> StreamReply {
         self.fail(GrpcStatus::OK, "")
     }
 
-    /// Ends the stream with this status and what comes with it, behind the messages.
+    /// Ends the stream with this status and message, after the messages.
     pub fn fail(mut self, status: impl Into<GrpcStatus>, message: &str) -> StreamReply {
         self.end = Some((status.into(), message.to_owned()));
         self
     }
 
-    /// Has it come later, but never before what was said before; see [`Gateway::advance`](super::Gateway::advance).
+    /// Delays the reply, in the order of the replies; see [`Gateway::advance`](super::Gateway::advance).
     pub fn after(mut self, delay: Duration) -> StreamReply {
         self.delay = delay;
         self

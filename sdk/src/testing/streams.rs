@@ -1,6 +1,6 @@
-//! gRPC streams: what an upstream hears of the plugin, and what it says on its own.
+//! gRPC streams: the plugin's actions, delivered to scripted upstreams, and their replies.
 
-use super::pending::Due;
+use super::schedule::Scheduled;
 use super::{CalloutRequest, Gateway, StreamEvent, StreamReply};
 use crate::guest::{GrpcEvent, Hooks};
 use crate::host::memory::{self, CallKind, Pairs, StreamAction};
@@ -8,8 +8,8 @@ use crate::host::memory::{self, CallKind, Pairs, StreamAction};
 pub(super) type StreamScript = Box<dyn FnMut(&CalloutRequest, StreamEvent<'_>) -> StreamReply>;
 
 impl<P: Hooks> Gateway<P> {
-    /// StreamReply what an upstream does on gRPC streams: for each thing that it hears, what it says to that. Streams to an upstream
-    /// without such a script are never answered.
+    /// Defines what an upstream sends on gRPC streams, for each event of the stream. Streams to other upstreams get
+    /// nothing.
     pub fn grpc_stream(
         self,
         upstream: &str,
@@ -19,16 +19,16 @@ impl<P: Hooks> Gateway<P> {
         self
     }
 
-    /// Lets an upstream hear the next thing that the plugin has done on a stream.
+    /// Delivers the plugin's next action on a stream to its upstream.
     pub(super) fn deliver_stream_actions(&self) -> bool {
         let next = memory::with(|memory| {
             let now = memory.nanoseconds;
             let call = memory.callouts.iter_mut().find(|call| !call.actions.is_empty())?;
-            let actions = call.actions.pop_front()?;
-            Some((now, call.clone(), actions))
+            let action = call.actions.pop_front()?;
+            Some((now, call.clone(), action))
         });
-        let Some((now, call, actions)) = next else { return false };
-        let event = match &actions {
+        let Some((now, call, action)) = next else { return false };
+        let event = match &action {
             StreamAction::Opened => StreamEvent::Opened,
             StreamAction::Sent(message) => StreamEvent::Message(message),
             StreamAction::Ended => StreamEvent::End,
@@ -38,19 +38,19 @@ impl<P: Hooks> Gateway<P> {
         let Some(script) = streams.get_mut(&call.upstream) else {
             return true;
         };
-        let says = script(&CalloutRequest::of(&call), event);
-        if !says.is_empty() {
-            let mut all = self.due.borrow_mut();
+        let reply = script(&CalloutRequest::of(&call), event);
+        if !reply.is_empty() {
+            let mut all = self.scheduled.borrow_mut();
             let own = all.iter().filter(|(_, id, _)| *id == call.id).map(|(due, ..)| *due);
             let earliest = own.max().unwrap_or(now);
-            let due = now + u64::try_from(says.delay.as_nanos()).unwrap_or(0);
-            all.push((due.max(earliest), call.id, Due::StreamReply(says)));
+            let due = now + u64::try_from(reply.delay.as_nanos()).unwrap_or(0);
+            all.push((due.max(earliest), call.id, Scheduled::StreamReply(reply)));
         }
         true
     }
 
-    /// Tells the plugin what an upstream says.
-    pub(super) fn send_on_stream(&self, id: u32, says: StreamReply) {
+    /// Delivers the reply of an upstream to the plugin.
+    pub(super) fn send_on_stream(&self, id: u32, reply: StreamReply) {
         let has_response_started = memory::with(|memory| {
             memory
                 .open(id)
@@ -60,16 +60,16 @@ impl<P: Hooks> Gateway<P> {
             return;
         };
         if !has_response_started {
-            let count = says.metadata.len();
-            self.deliver_event(id, (says.metadata, Vec::new()), GrpcEvent::Initial(count));
+            let count = reply.metadata.len();
+            self.deliver_event(id, (reply.metadata, Vec::new()), GrpcEvent::Initial(count));
         }
-        for message in says.messages {
+        for message in reply.messages {
             let size = message.len();
             self.deliver_event(id, (Vec::new(), message), GrpcEvent::Message(size));
         }
-        let Some((status, message)) = says.end else { return };
-        let count = says.trailers.len();
-        self.deliver_event(id, (says.trailers, Vec::new()), GrpcEvent::Trailing(count));
+        let Some((status, message)) = reply.end else { return };
+        let count = reply.trailers.len();
+        self.deliver_event(id, (reply.trailers, Vec::new()), GrpcEvent::Trailing(count));
         memory::with(|memory| memory.call_status = (status.0, message.into_bytes()));
         self.deliver_event(id, (Vec::new(), Vec::new()), GrpcEvent::Closed(status.0));
         memory::with(|memory| {
@@ -80,15 +80,15 @@ impl<P: Hooks> Gateway<P> {
         });
     }
 
-    /// One event, unless the plugin has given the stream up or is gone.
-    fn deliver_event(&self, id: u32, answer: (Pairs, Vec<u8>), event: GrpcEvent) {
+    /// Delivers one event, unless the stream is complete or its context was deleted.
+    fn deliver_event(&self, id: u32, response: (Pairs, Vec<u8>), event: GrpcEvent) {
         let context = memory::with(|memory| {
             let context = memory
                 .open(id)
                 .filter(|call| call.kind == CallKind::GrpcStream)?
                 .context;
             let state = memory.contexts.get(&context)?;
-            memory.callout_response = answer;
+            memory.callout_response = response;
             (!state.is_deleted).then_some(context)
         });
         if let Some(context) = context {

@@ -1,4 +1,4 @@
-//! What `#[config(…)]` and `#[serde(…)]` say about a type, a variant or a field.
+//! The attributes `#[config(…)]` and `#[serde(…)]` of types, variants and fields.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -8,7 +8,7 @@ use syn::{Attribute, Expr, ExprLit, Lit, LitInt, LitStr, Meta, Path, Token};
 use super::names::Case;
 use crate::json::{self, value};
 
-/// About a struct or an enum.
+/// The attributes of a struct or an enum.
 #[derive(Default)]
 pub(crate) struct Container {
     pub(crate) description: String,
@@ -19,17 +19,17 @@ pub(crate) struct Container {
     pub(crate) has_default: bool,
 }
 
-/// About a variant.
+/// The attributes of a variant.
 #[derive(Default)]
 pub(crate) struct Variant {
     pub(crate) description: String,
     pub(crate) rename: Option<LitStr>,
     pub(crate) case: Option<Case>,
-    /// It is what `Default` makes.
+    /// Whether it is the value of `Default`.
     pub(crate) is_default: bool,
 }
 
-/// About a field.
+/// The attributes of a field.
 #[derive(Default)]
 pub(crate) struct Field {
     pub(crate) description: String,
@@ -46,24 +46,24 @@ pub(crate) struct Field {
     pub(crate) title: Option<LitStr>,
     pub(crate) is_secret: bool,
     pub(crate) is_skipped: bool,
-    /// Further members of the schema, as JSON.
+    /// Further keywords of the schema, as JSON.
     pub(crate) more: Vec<String>,
 }
 
-/// What a field is that is not there.
+/// The default of a field.
 #[derive(Default)]
 pub(crate) enum Default {
     #[default]
     None,
-    /// What `Default` makes.
+    /// The value of `Default`.
     OfType,
-    /// This JSON.
+    /// A value as JSON.
     Json(String),
-    /// What this function makes.
+    /// The result of a function.
     Function(TokenStream),
 }
 
-/// Which attribute it is.
+/// The attribute that a key is in.
 #[derive(Clone, Copy, PartialEq)]
 enum Dialect {
     Config,
@@ -130,7 +130,7 @@ impl Field {
         Ok(read)
     }
 
-    /// What only `#[config(…)]` knows.
+    /// Reads a key that only `#[config(…)]` has.
     fn constrain(&mut self, key: &str, meta: &ParseNestedMeta<'_>) -> syn::Result<bool> {
         match key {
             "min" => self.min = Some(value(meta.value()?)?),
@@ -153,7 +153,7 @@ impl Field {
     }
 }
 
-/// `default`, `default = 5`, `default = function`; serde writes the function as a text.
+/// `default`, `default = 5` or `default = function`. In `#[serde(…)]`, the function is a text.
 fn default(dialect: Dialect, meta: &ParseNestedMeta<'_>) -> syn::Result<Default> {
     if !meta.input.peek(Token![=]) {
         return Ok(Default::OfType);
@@ -170,7 +170,7 @@ fn default(dialect: Dialect, meta: &ParseNestedMeta<'_>) -> syn::Result<Default>
     value(input).map(Default::Json)
 }
 
-/// Calls `read` for every key; it says whether it knows it.
+/// Calls `read` for every key. It returns whether it knows the key.
 fn each(
     attributes: &[Attribute],
     mut read: impl FnMut(Dialect, &str, &ParseNestedMeta<'_>) -> syn::Result<bool>,
@@ -185,7 +185,7 @@ fn each(
             let key = meta.path.to_token_stream().to_string();
             match read(dialect, &key, &meta)? {
                 true => Ok(()),
-                false => Err(meta.error(format!("`{key}` is not known to `derive(Config)` here"))),
+                false => Err(meta.error(format!("`derive(Config)` does not support `{key}` here"))),
             }
         })?;
     }
@@ -196,16 +196,16 @@ fn text(meta: &ParseNestedMeta<'_>) -> syn::Result<LitStr> {
     meta.value()?.parse()
 }
 
-/// A regular expression that the SDK can search with.
+/// A regular expression that the SDK supports.
 fn pattern(meta: &ParseNestedMeta<'_>) -> syn::Result<LitStr> {
     let written = text(meta)?;
     match super::pattern::parse(&written.value()) {
         Ok(_) => Ok(written),
-        Err(reason) => Err(syn::Error::new(written.span(), format!("a pattern with {reason}"))),
+        Err(reason) => Err(syn::Error::new(written.span(), format!("the pattern has {reason}"))),
     }
 }
 
-/// A path, or one in quotes.
+/// A path, possibly in quotes.
 fn path(meta: &ParseNestedMeta<'_>) -> syn::Result<Path> {
     let input = meta.value()?;
     match input.peek(LitStr) {
@@ -214,7 +214,7 @@ fn path(meta: &ParseNestedMeta<'_>) -> syn::Result<Path> {
     }
 }
 
-/// The doc comment; lines of one paragraph are joined.
+/// The doc comment. Lines of one paragraph are joined.
 fn description(attributes: &[Attribute]) -> String {
     let mut out = String::new();
     for attribute in attributes {

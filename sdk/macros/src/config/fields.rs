@@ -1,4 +1,4 @@
-//! Named fields: their part of the schema, and how they are read.
+//! Named fields: their schema, and the code that reads them.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -13,7 +13,7 @@ use crate::json;
 pub(crate) struct Fields<'a> {
     fields: Vec<(&'a syn::Field, Field, String)>,
     is_open: bool,
-    /// Where fields come from that are not there.
+    /// Whether omitted fields get their value from the type's `Default`.
     has_default: bool,
 }
 
@@ -28,7 +28,7 @@ impl<'a> Fields<'a> {
             let ident = field
                 .ident
                 .as_ref()
-                .ok_or_else(|| syn::Error::new_spanned(field, "expected a name"))?;
+                .ok_or_else(|| syn::Error::new_spanned(field, "expected a named field"))?;
             let name = names::field(ident, about.rename.as_ref(), case);
             Ok((field, about, name))
         };
@@ -39,7 +39,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// The kind of schema that an object with these fields has.
+    /// The kind of the schema: an object with these fields.
     pub(crate) fn kind(&self) -> TokenStream {
         let properties = self.fields.iter().filter(|(_, about, _)| !about.is_skipped);
         let properties = properties.map(|(field, about, name)| self.property(&field.ty, about, name));
@@ -61,7 +61,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// An expression that reads these fields from `value` and makes `made` of them. `tag` is one more name that is known.
+    /// The expression that reads these fields from `value` and builds `made`. `tag` is one more known name.
     pub(crate) fn reading(&self, made: &TokenStream, tag: Option<&LitStr>) -> TokenStream {
         let known = self.fields.iter().filter(|(_, about, _)| !about.is_skipped);
         let known = known.map(|(_, _, name)| name).cloned().chain(tag.map(LitStr::value));
@@ -108,7 +108,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A field's schema: its type's, and what its attributes add.
+/// The schema of a field: that of its type, with its attributes.
 pub(crate) fn schema(own: &TokenStream, about: &Field) -> TokenStream {
     let description = &about.description;
     let base = match &about.schema {
@@ -158,7 +158,7 @@ pub(crate) fn schema(own: &TokenStream, about: &Field) -> TokenStream {
     }
 }
 
-/// A closure that checks a value as the attributes say.
+/// The closure that checks a value against the attributes.
 pub(crate) fn checks(of: &syn::Type, about: &Field) -> TokenStream {
     let mut checks = Vec::new();
     if about.min.is_some() || about.max.is_some() {
@@ -212,14 +212,14 @@ pub(crate) fn checks(of: &syn::Type, about: &Field) -> TokenStream {
     quote!(|#value: &#of| { #(#checks)* ::core::result::Result::Ok(()) })
 }
 
-/// A length as it is written; empty for none.
+/// A length as a text; empty for `None`.
 fn digits(length: &Option<syn::LitInt>) -> String {
     length
         .as_ref()
         .map_or_else(String::new, |length| length.base10_digits().to_owned())
 }
 
-/// What lies between two bounds, in words.
+/// The description of a range.
 fn between(what: &str, min: &str, max: &str) -> String {
     match (min, max) {
         (min, "") => format!("{what} of at least {min}"),

@@ -1,8 +1,8 @@
-//! What fields and variants are called in JSON.
+//! The names of fields and variants in JSON.
 
 use syn::{Ident, LitStr};
 
-/// A rule by which names are changed, as serde has it.
+/// A naming convention, as in serde's `rename_all`.
 #[derive(Clone, Copy)]
 pub(crate) enum Case {
     Lower,
@@ -16,7 +16,7 @@ pub(crate) enum Case {
 }
 
 impl Case {
-    /// By its name.
+    /// The convention of this name.
     pub(crate) fn parse(name: &LitStr) -> syn::Result<Case> {
         Ok(match name.value().as_str() {
             "lowercase" => Case::Lower,
@@ -36,7 +36,11 @@ impl Case {
     }
 
     fn join(self, values: &[String]) -> String {
-        let capital = |word: &String| word[..1].to_uppercase() + &word[1..];
+        let capital = |word: &String| {
+            let mut letters = word.chars();
+            let first = letters.next().into_iter().flat_map(char::to_uppercase);
+            first.chain(letters).collect::<String>()
+        };
         match self {
             Case::Lower => values.concat(),
             Case::Upper => values.concat().to_uppercase(),
@@ -50,7 +54,7 @@ impl Case {
     }
 }
 
-/// A field's name: its own, unless it is renamed or all are.
+/// The name of a field in JSON, after `rename` or `rename_all`.
 pub(crate) fn field(ident: &Ident, rename: Option<&LitStr>, case: Option<Case>) -> String {
     let name = ident.to_string();
     let name = name.strip_prefix("r#").unwrap_or(&name);
@@ -62,7 +66,7 @@ pub(crate) fn field(ident: &Ident, rename: Option<&LitStr>, case: Option<Case>) 
     renamed(name, &values, rename, case)
 }
 
-/// A variant's name.
+/// The name of a variant in JSON, after `rename` or `rename_all`.
 pub(crate) fn variant(ident: &Ident, rename: Option<&LitStr>, case: Option<Case>) -> String {
     let name = ident.to_string();
     let mut values: Vec<String> = Vec::new();

@@ -1,4 +1,4 @@
-//! Enums: names alone, names with data, tagged inside, untagged.
+//! Enums: of names alone, externally tagged, internally tagged, untagged.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -9,7 +9,7 @@ use super::attributes::{Container, Variant};
 use super::fields::Fields;
 use super::names;
 
-/// A variant, read.
+/// A variant with its attributes.
 struct Read<'a> {
     ident: &'a syn::Ident,
     about: Variant,
@@ -17,19 +17,22 @@ struct Read<'a> {
     data: Data<'a>,
 }
 
-/// What a variant holds.
+/// The data of a variant.
 enum Data<'a> {
     Nothing,
     One(&'a syn::Type),
     Named(Fields<'a>),
 }
 
-/// The parts for an enum.
+/// The implementation's parts for an enum.
 pub(crate) fn enumeration(data: &DataEnum, container: &Container, input: &DeriveInput) -> syn::Result<Parts> {
     let variants = data.variants.iter().map(|variant| read(variant, container));
     let variants: Vec<Read<'_>> = variants.collect::<syn::Result<_>>()?;
     if variants.is_empty() {
-        return Err(syn::Error::new_spanned(input, "an enum without variants has no values"));
+        return Err(syn::Error::new_spanned(
+            input,
+            "`Config` cannot be derived for an enum without variants",
+        ));
     }
     let has_data = variants.iter().any(|variant| !matches!(variant.data, Data::Nothing));
     match &container.tag {
@@ -50,7 +53,7 @@ fn read<'a>(variant: &'a syn::Variant, container: &Container) -> syn::Result<Rea
         SynFields::Unnamed(_) => {
             return Err(syn::Error::new_spanned(
                 variant,
-                "expected named fields, or one without a name",
+                "expected named fields, or exactly one unnamed field",
             ));
         }
     };
@@ -63,13 +66,13 @@ fn read<'a>(variant: &'a syn::Variant, container: &Container) -> syn::Result<Rea
 }
 
 impl Read<'_> {
-    /// As one of a few words.
+    /// The variant as a value of a JSON Schema `enum`.
     fn enum_value(&self) -> TokenStream {
         let (name, description) = (&self.name, &self.about.description);
         quote!(::lockgate_sdk::config::EnumValue { name: #name, description: #description })
     }
 
-    /// The schema of its data; none for a variant without any.
+    /// The schema of its data; `None` without data.
     fn data_schema(&self) -> Option<TokenStream> {
         match &self.data {
             Data::Nothing => None,
@@ -81,7 +84,7 @@ impl Read<'_> {
         }
     }
 
-    /// An expression that reads it from `value`, which is its data.
+    /// The expression that reads the variant from `value`, its data.
     fn reading(&self, tag: Option<&LitStr>) -> TokenStream {
         let ident = self.ident;
         match (&self.data, tag) {
@@ -100,7 +103,7 @@ impl Read<'_> {
     }
 }
 
-/// `match name { … }` over some variants; `name` is known to be one of them.
+/// The arms of `match name { … }` for some variants, where `name` is one of them.
 fn arms(variants: &[&Read<'_>], tag: Option<&LitStr>) -> TokenStream {
     let [rest @ .., last] = variants else {
         return TokenStream::new();
@@ -155,7 +158,7 @@ fn tagged(variants: &[Read<'_>], tag: &LitStr) -> Parts {
     }
 }
 
-/// `"name"` for variants without data, `{ "name": … }` for the others.
+/// An externally tagged enum: `"name"` for variants without data, `{ "name": … }` for the others.
 fn external(variants: &[Read<'_>]) -> Parts {
     let (plain, rich): (Vec<&Read<'_>>, Vec<&Read<'_>>) = variants
         .iter()
@@ -205,7 +208,7 @@ fn external(variants: &[Read<'_>]) -> Parts {
 
 fn untagged(variants: &[Read<'_>], input: &DeriveInput) -> syn::Result<Parts> {
     if variants.iter().any(|variant| matches!(variant.data, Data::Nothing)) {
-        let message = "a variant without data cannot be told from the others: give the enum a tag";
+        let message = "an untagged enum cannot have a variant without data; add `tag = \"…\"`";
         return Err(syn::Error::new_spanned(input, message));
     }
     let schemas = variants.iter().map(|variant| {

@@ -1,5 +1,5 @@
-//! What the host tells of gRPC, on its way to who waits. Calls and streams say what is to be done as soon as there is one: a
-//! module without them does not carry it.
+//! gRPC events of the host, dispatched to calls and streams. Both register their listener with the first call or
+//! stream, so that a module without them does not contain their code.
 
 use std::cell::Cell;
 
@@ -9,36 +9,36 @@ use crate::host;
 use crate::http::headers::{HeaderList, Headers};
 use crate::text;
 
-/// What has happened. What comes with it lies in the host, and can be read only now.
+/// An event of a gRPC call or stream. Its data are in the host, and can be read only during the callback.
 #[derive(Debug, Clone, Copy)]
 pub enum Event {
-    /// So many fields of metadata have come, before any message.
+    /// Initial metadata have arrived: the number of fields.
     Initial(usize),
-    /// A message of so many bytes has come.
+    /// A message has arrived: the number of bytes.
     Message(usize),
-    /// So many fields of metadata have come, behind all messages.
+    /// Trailing metadata have arrived: the number of fields.
     Trailing(usize),
-    /// It is over, with this status.
+    /// The call or stream has ended with this status.
     Closed(u32),
 }
 
 type Listener = Cell<Option<fn(u32, Event)>>;
 
 thread_local! {
-    /// What calls do with their events.
+    /// The listener for calls.
     pub(super) static CALL_LISTENER: Listener = const { Cell::new(None) };
-    /// What streams do with theirs.
+    /// The listener for streams.
     pub(super) static STREAM_LISTENER: Listener = const { Cell::new(None) };
 }
 
-/// Something has happened on the call or stream of this number. Nobody listens for a number that is not theirs.
+/// Dispatches an event of the call or stream with this id. A listener ignores ids that it does not know.
 pub(crate) fn dispatch(id: u32, event: Event) {
     for listener in [CALL_LISTENER.get(), STREAM_LISTENER.get()].into_iter().flatten() {
         listener(id, event);
     }
 }
 
-/// The message that has come.
+/// The message that has arrived.
 pub(super) fn message(size: usize) -> Result<Vec<u8>> {
     if size == 0 {
         return Ok(Vec::new());
@@ -47,7 +47,7 @@ pub(super) fn message(size: usize) -> Result<Vec<u8>> {
     Ok(bytes.unwrap_or_default())
 }
 
-/// The metadata that have come.
+/// The metadata that have arrived.
 pub(super) fn metadata(map: Map, count: usize) -> Result<HeaderList> {
     match count {
         0 => Ok(HeaderList::default()),
@@ -55,7 +55,7 @@ pub(super) fn metadata(map: Map, count: usize) -> Result<HeaderList> {
     }
 }
 
-/// What the host has to say about an end. Without its words the status says enough.
+/// The message that belongs to a status; empty if the host has none.
 pub(super) fn reason() -> String {
     host::call_status().map_or_else(|_| String::new(), |(_, message)| text::lossy(message))
 }

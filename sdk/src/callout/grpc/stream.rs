@@ -1,6 +1,7 @@
-//! [`GrpcStream`]: as many messages each way as both sides like.
+//! [`GrpcStream`]: a bidirectional gRPC stream.
 //!
-//! What comes is read in the callback that tells of it, as it can be read only there, and kept until the plugin asks.
+//! Messages are read in the callback that announces them, as they can be read only there, and queued until the plugin
+//! receives them.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -17,11 +18,11 @@ use crate::host;
 use crate::host::id_table::IdTable;
 use crate::http::headers::HeaderList;
 
-/// So many bytes of messages may have come that nobody has asked for.
+/// The maximum size of all received messages that the plugin has not read, in bytes.
 const MAX_UNREAD: usize = 4 << 20;
 
 impl Upstream {
-    /// A stream of a method, like `grpc_stream("routeguide.RouteGuide", "RouteChat")`. The upstream speaks HTTP/2.
+    /// A stream of a method, like `grpc_stream("routeguide.RouteGuide", "RouteChat")`. The upstream must use HTTP/2.
     pub fn grpc_stream(&self, service: &str, method: &str) -> GrpcOpening {
         GrpcOpening {
             upstream: self.name().to_owned(),
@@ -32,9 +33,9 @@ impl Upstream {
     }
 }
 
-/// A gRPC stream that is to be opened.
+/// A gRPC stream that is not open yet.
 #[derive(Debug, Clone)]
-#[must_use = "a stream is there when it is opened"]
+#[must_use = "a stream exists once it is opened"]
 pub struct GrpcOpening {
     upstream: String,
     service: String,
@@ -43,16 +44,16 @@ pub struct GrpcOpening {
 }
 
 impl GrpcOpening {
-    /// Adds a field of the initial metadata.
+    /// Adds a field to the initial metadata.
     pub fn metadata(mut self, name: &str, value: impl Into<String>) -> GrpcOpening {
         self.metadata.push((name.to_owned(), value.into()));
         self
     }
 
-    /// Opens the stream. Whether the upstream can be reached shows when it is read.
+    /// Opens the stream. Whether the upstream can be reached shows in [`GrpcStream::recv`].
     ///
     /// # Errors
-    /// `PARSE_FAILURE` for an upstream that does not exist, in Lockgate `INTERNAL_FAILURE` for one that does not speak HTTP/2.
+    /// `PARSE_FAILURE` for an unknown upstream; in Lockgate, `INTERNAL_FAILURE` for one without HTTP/2.
     pub fn open(self) -> Result<GrpcStream> {
         events::STREAM_LISTENER.set(Some(on_event));
         let target = (&*self.upstream, &*self.service, &*self.method);
@@ -69,10 +70,11 @@ impl GrpcOpening {
     }
 }
 
-/// An open gRPC stream. It belongs to the request (or, opened by `on_tick` or [`spawn`](crate::spawn), to the plugin) that has
-/// opened it, and ends with it. Dropping it before its end cancels it.
+/// An open gRPC stream. It belongs to the request that opened it, and ends with it. Opened in `on_tick` or
+/// [`spawn`](crate::spawn), it belongs to the plugin. Dropping it before its end cancels it.
 ///
-/// It has no time limit of its own: [`timeout`](crate::timeout) around [`GrpcStream::recv`] bounds the wait for one message.
+/// It has no timeout of its own: [`timeout`](crate::timeout) around [`GrpcStream::recv`] limits the wait for one
+/// message.
 #[derive(Debug)]
 pub struct GrpcStream {
     id: u32,
@@ -89,16 +91,16 @@ enum SendState {
 }
 
 impl GrpcStream {
-    /// Sends a message, encoded.
+    /// Sends an encoded message.
     ///
     /// # Errors
-    /// `NOT_FOUND` once the stream is over, `BAD_ARGUMENT` once this side of it is, and in Lockgate also when too much waits to
-    /// be sent.
+    /// `NOT_FOUND` after the end of the stream. `BAD_ARGUMENT` after [`GrpcStream::close_send`]; in Lockgate also if
+    /// too many bytes wait to be sent.
     pub fn send(&mut self, message: &[u8]) -> Result<()> {
         self.send_message(message, SendState::Open)
     }
 
-    /// Sends a message and then nothing more.
+    /// Sends an encoded message, and ends this direction of the stream.
     ///
     /// # Errors
     /// As [`GrpcStream::send`].
@@ -108,7 +110,7 @@ impl GrpcStream {
 
     fn send_message(&mut self, message: &[u8], then: SendState) -> Result<()> {
         let sent = match self.sending {
-            _ if is_over(self.id) => Err(Status::NotFound),
+            _ if has_ended(self.id) => Err(Status::NotFound),
             SendState::Ended => Err(Status::BadArgument),
             SendState::Open => host::grpc_send(self.id, message, then == SendState::Ended),
         };
@@ -117,26 +119,27 @@ impl GrpcStream {
         Ok(())
     }
 
-    /// Says that nothing more will be sent; the other side may go on. Nothing happens where that is said already, or where the
-    /// stream is over.
+    /// Ends this direction of the stream; the upstream may still send. It does nothing if this direction or the stream
+    /// has ended already.
     ///
     /// # Errors
-    /// What the host answers.
+    /// [`Error::Host`] if the host fails.
     pub fn close_send(&mut self) -> Result<()> {
-        if self.sending == SendState::Open && !is_over(self.id) {
+        if self.sending == SendState::Open && !has_ended(self.id) {
             host::grpc_close(self.id).map_err(Error::host("proxy_grpc_close"))?;
             self.sending = SendState::Ended;
         }
         Ok(())
     }
 
-    /// The next message, encoded; `None` when the stream has ended well. Giving up the wait, as by [`timeout`](crate::timeout),
-    /// loses no message.
+    /// Receives the next encoded message; `None` after the stream has ended with the status `OK`. Dropping this future,
+    /// as [`timeout`](crate::timeout) does, loses no message. After the end of the stream, each call returns the same
+    /// result.
     ///
     /// # Errors
-    /// [`Error::Grpc`] when it has ended with another status than `OK`, also where the upstream could not be reached. So it ends
-    /// (`RESOURCE_EXHAUSTED`) when messages of more than 4 MiB have come that were not asked for. After its end it says the same
-    /// again.
+    /// [`Error::Grpc`] if the stream has ended with another status than `OK`, also if the upstream could not be
+    /// reached. With more than 4 MiB of messages that were not received by the plugin, the stream ends with
+    /// `RESOURCE_EXHAUSTED`.
     pub async fn recv(&mut self) -> Result<Option<Vec<u8>>> {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
@@ -159,12 +162,12 @@ impl GrpcStream {
         }
     }
 
-    /// The initial metadata that the upstream has sent; empty until [`GrpcStream::recv`] has yielded something.
+    /// The initial metadata of the upstream; empty until [`GrpcStream::recv`] has returned.
     pub fn metadata(&self) -> &HeaderList {
         &self.metadata
     }
 
-    /// The trailing metadata; empty until [`GrpcStream::recv`] has told the end.
+    /// The trailing metadata of the upstream; empty until [`GrpcStream::recv`] has returned the end.
     pub fn trailers(&self) -> &HeaderList {
         &self.trailers
     }
@@ -173,17 +176,17 @@ impl GrpcStream {
 impl Drop for GrpcStream {
     fn drop(&mut self) {
         let stream = STREAMS.with_borrow_mut(|streams| streams.remove(self.id));
-        // A host that fails here keeps a stream that nobody listens to.
+        // If the host fails here, its stream stays open, and its events are ignored.
         let _ = match stream.map_or(Completion::Cancelled, |stream| stream.completion) {
             Completion::Open => host::grpc_cancel(self.id),
-            // Envoy keeps a stream until both sides have closed it.
+            // Envoy keeps a stream open until both sides have closed it.
             Completion::Ended if self.sending == SendState::Open => host::grpc_close(self.id),
             Completion::Ended | Completion::Cancelled => Ok(()),
         };
     }
 }
 
-/// What has come of one stream.
+/// The state of a stream, shared with the host's callbacks.
 #[derive(Default)]
 struct StreamState {
     waker: Option<Waker>,
@@ -211,8 +214,8 @@ thread_local! {
     static STREAMS: RefCell<IdTable<StreamState>> = const { RefCell::new(IdTable::new()) };
 }
 
-/// Whether nothing more comes of it.
-fn is_over(id: u32) -> bool {
+/// Whether the stream has ended or is unknown.
+fn has_ended(id: u32) -> bool {
     STREAMS.with_borrow(|streams| {
         streams
             .find(id)
@@ -220,7 +223,7 @@ fn is_over(id: u32) -> bool {
     })
 }
 
-/// The next thing that has come, or somebody waits for it.
+/// The next received event; if there is none, the waker is stored.
 fn next(id: u32, waker: &Waker) -> Option<Result<Received>> {
     STREAMS.with_borrow_mut(|streams| {
         let stream = streams.find_mut(id)?;
@@ -234,9 +237,9 @@ fn next(id: u32, waker: &Waker) -> Option<Result<Received>> {
     })
 }
 
-/// Reads what the host tells of a stream and wakes who waits.
+/// Reads the data of an event and wakes the future that waits for it.
 fn on_event(id: u32, event: Event) {
-    if is_over(id) {
+    if has_ended(id) {
         return;
     }
     let received = match event {
@@ -267,16 +270,17 @@ impl StreamState {
         }
     }
 
-    /// More has come than is kept. The waker runs nothing, so that calling the host here is calling it from the callback.
+    /// Cancels the stream, as its unread messages exceed the limit. Wakers run no code, so that this host call is made
+    /// in the context of the callback.
     fn cancel_overflowed(&mut self, id: u32) {
         let _ = host::grpc_cancel(id);
         self.completion = Completion::Cancelled;
-        let message = "too much has come that was not read".to_owned();
+        let message = "too many bytes of messages are unread".to_owned();
         self.push(Ok(Received::Closed(GrpcStatus::RESOURCE_EXHAUSTED, message)));
     }
 }
 
-/// In native tests: a new gateway starts with no streams.
+/// Removes all streams, for the next native test of this thread.
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) fn reset() {
     STREAMS.replace(IdTable::new());

@@ -1,34 +1,34 @@
-//! The syntax of patterns: from text to a tree. The macros crate compiles this file, too, so that a pattern with unknown
-//! syntax is a compile error. Hence it imports nothing.
+//! The syntax of patterns: from text to a tree. The macros crate compiles this file, too, so that a pattern with
+//! unknown syntax is a compile error. Hence it imports nothing.
 
-/// Alternatives, each a sequence.
+/// A pattern: alternatives, each a sequence of nodes.
 pub(crate) type Pattern = Vec<Vec<Node>>;
 
-/// A part of a pattern.
+/// A node of a pattern.
 #[derive(Debug, Clone)]
 pub(crate) enum Node {
-    /// A character of these ranges, or of none of them.
+    /// A character in these ranges, or, if negated, in none of them.
     Class {
         ranges: Vec<(char, char)>,
         is_negated: bool,
     },
-    /// The text's beginning.
+    /// The start of the text.
     Start,
-    /// The text's end.
+    /// The end of the text.
     End,
     /// A pattern in parentheses.
     Group(Pattern),
-    /// This often.
+    /// A repeated node.
     Repeat { inner: Box<Node>, min: u32, max: u32 },
 }
 
-/// What repeats the part before it.
+/// The characters that begin a quantifier.
 const QUANTIFIERS: [char; 4] = ['*', '+', '?', '{'];
 
-/// Reads a pattern.
+/// Parses a pattern.
 ///
 /// # Errors
-/// What is not understood.
+/// What is wrong with it, to follow the words "the pattern has".
 pub(crate) fn parse(pattern: &str) -> Result<Pattern, &'static str> {
     let characters: Vec<char> = pattern.chars().collect();
     let mut parser = Parser {
@@ -38,7 +38,7 @@ pub(crate) fn parse(pattern: &str) -> Result<Pattern, &'static str> {
     let parsed = parser.alternatives()?;
     match parser.rest {
         [] => Ok(parsed),
-        _ => Err("a closing parenthesis too many"),
+        _ => Err("an unmatched closing parenthesis"),
     }
 }
 
@@ -81,12 +81,12 @@ impl Parser<'_> {
             _ => return Ok(inner),
         };
         self.rest = &self.rest[1..];
-        // Lazy or not, the same texts match.
+        // A lazy quantifier matches the same texts.
         if self.rest.first() == Some(&'?') {
             self.rest = &self.rest[1..];
         }
         match inner {
-            Node::Start | Node::End => Err("a repeated anchor"),
+            Node::Start | Node::End => Err("a quantifier after an anchor"),
             inner => Ok(Node::Repeat {
                 inner: Box::new(inner),
                 min,
@@ -95,7 +95,7 @@ impl Parser<'_> {
         }
     }
 
-    /// What stands between braces; the closing one is left.
+    /// The counts between braces. The closing brace is left for the caller.
     fn counts(&mut self) -> Result<(u32, u32), &'static str> {
         let min = self.count()?.ok_or("braces without a count")?;
         let max = match self.rest.first() {
@@ -107,7 +107,7 @@ impl Parser<'_> {
         };
         match self.rest.first() {
             Some('}') if min <= max => Ok((min, max)),
-            _ => Err("braces that hold no counts"),
+            _ => Err("braces with invalid counts"),
         }
     }
 
@@ -126,7 +126,7 @@ impl Parser<'_> {
 
     fn atom(&mut self) -> Result<Node, &'static str> {
         let Some((&first, behind)) = self.rest.split_first() else {
-            return Err("an end too early");
+            return Err("an unexpected end");
         };
         self.rest = behind;
         Ok(match first {
@@ -136,7 +136,7 @@ impl Parser<'_> {
             '[' => self.class()?,
             '\\' => self.escaped()?,
             '(' => self.group()?,
-            quantifier if QUANTIFIERS.contains(&quantifier) => return Err("a repetition of nothing"),
+            quantifier if QUANTIFIERS.contains(&quantifier) => return Err("a quantifier without anything to repeat"),
             plain => class(vec![(plain, plain)], false),
         })
     }
@@ -161,7 +161,7 @@ impl Parser<'_> {
                 self.rest = behind;
                 Ok(Node::Group(inner))
             }
-            _ => Err("a group without its end"),
+            _ => Err("a group without its closing parenthesis"),
         }
     }
 
@@ -182,7 +182,7 @@ impl Parser<'_> {
         let mut ranges = Vec::new();
         loop {
             match self.rest.first() {
-                None => return Err("a class without its end"),
+                None => return Err("a class without its closing bracket"),
                 Some(']') => {
                     self.rest = &self.rest[1..];
                     return Ok(class(ranges, is_negated));
@@ -190,7 +190,7 @@ impl Parser<'_> {
                 Some('\\') => {
                     if let Some((more, is_negated)) = self.rest.get(1).copied().and_then(shorthand) {
                         if is_negated {
-                            return Err("a negated class inside of a class");
+                            return Err("a negated class inside a class");
                         }
                         ranges.extend(more);
                         self.rest = &self.rest[2..];
@@ -208,7 +208,7 @@ impl Parser<'_> {
                 _ => low,
             };
             if high < low {
-                return Err("a range whose end comes before its beginning");
+                return Err("a range in the wrong order");
             }
             ranges.push((low, high));
         }
@@ -216,10 +216,10 @@ impl Parser<'_> {
 
     /// One character of a class.
     fn in_class(&mut self) -> Result<char, &'static str> {
-        let (&first, behind) = self.rest.split_first().ok_or("a class without its end")?;
+        let (&first, behind) = self.rest.split_first().ok_or("a class without its closing bracket")?;
         self.rest = behind;
         match first {
-            '[' => Err("a bracket inside of a class; write \\["),
+            '[' => Err("a bracket inside a class; write \\["),
             '\\' => {
                 let (&letter, behind) = self.rest.split_first().ok_or("a backslash at the end")?;
                 self.rest = behind;
@@ -234,7 +234,7 @@ fn class(ranges: Vec<(char, char)>, is_negated: bool) -> Node {
     Node::Class { ranges, is_negated }
 }
 
-/// The classes that have a letter of their own.
+/// The class of an escaped letter, like `\d`.
 fn shorthand(letter: char) -> Option<(Vec<(char, char)>, bool)> {
     let ranges = match letter.to_ascii_lowercase() {
         'd' => vec![('0', '9')],
@@ -245,13 +245,13 @@ fn shorthand(letter: char) -> Option<(Vec<(char, char)>, bool)> {
     Some((ranges, letter.is_ascii_uppercase()))
 }
 
-/// The character that an escape stands for.
+/// The character of an escape.
 fn literal(letter: char) -> Result<char, &'static str> {
     match letter {
         'n' => Ok('\n'),
         'r' => Ok('\r'),
         't' => Ok('\t'),
-        letter if letter.is_ascii_alphanumeric() => Err("an escape that is not known"),
+        letter if letter.is_ascii_alphanumeric() => Err("an unknown escape"),
         plain => Ok(plain),
     }
 }
@@ -261,7 +261,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_understood_is_an_error() {
+    fn unsupported_syntax_is_an_error() {
         for pattern in [
             "(", ")", "[a", "a{", "a{2,1}", "*a", "(?=a)", "\\p{L}", "\\1", "[z-a]", "^*", "a{1001}", "\\",
         ] {

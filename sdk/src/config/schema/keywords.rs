@@ -41,7 +41,7 @@ pub(super) const fn schemas<const N: usize>(out: &mut Text<N>, keyword: &str, sc
     out.push("]");
 }
 
-/// Enum without explanations are an `enum`, others one `const` each: that is what editors show them from.
+/// Writes an enum: values without descriptions as `enum`, others as a `const` each, with the description for editors.
 pub(super) const fn values<const N: usize>(out: &mut Text<N>, values: &[EnumValue], is_nullable: bool) {
     let mut is_plain = true;
     let mut index = 0;

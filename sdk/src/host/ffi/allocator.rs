@@ -1,10 +1,10 @@
-//! The memory of a module, and what would bring libc's allocator in besides, which is a fifth of a small plugin: the
-//! standard library asks for `RUST_BACKTRACE` and the current directory when it panics, and libc keeps both in memory
-//! of its own. These two, by their names in libc, are exported from the module, as whatever has a name of its own is. What
-//! libc has beside them in the same object stands here too: a build that is not optimised as a whole asks for it, and would find
-//! everything else in that object twice.
+//! The global allocator of a module, and replacements for the two functions that would link libc's allocator, a fifth
+//! of a small plugin: when the standard library panics, it reads `RUST_BACKTRACE` and the current directory, and libc
+//! allocates for both. The replacements have libc's names, and so are exported from the module. libc defines another
+//! symbol in the same object; it stands here, too, as a build without link-time optimization asks for it, and would
+//! otherwise define the others twice.
 //!
-//! A plugin with an allocator of its own turns the crate's feature `allocator` off, and all this with it.
+//! A plugin with an allocator of its own disables the crate's feature `allocator`, and with it this file.
 
 use std::cell::OnceCell;
 use std::ffi::{CStr, c_char};
@@ -32,18 +32,18 @@ impl Pages for Linear {
     const SIZE: usize = 65536;
 
     fn grow(&self, bytes: usize) -> Option<NonNull<u8>> {
-        // What has been got here is nobody else's: libc, if it allocates at all, gets what it wants in the same way.
+        // The new pages belong to this heap alone: libc, if it allocates at all, grows the memory in the same way.
         let before = core::arch::wasm32::memory_grow::<0>(bytes / Self::SIZE);
         NonNull::new(before.checked_mul(Self::SIZE)? as *mut u8)
     }
 }
 
-/// libc's name of the current directory, which nothing here changes.
+/// The current directory, by libc's name. It never changes.
 #[unsafe(no_mangle)]
-#[allow(non_upper_case_globals, reason = "libc calls it so")]
+#[allow(non_upper_case_globals, reason = "the name in libc")]
 static __wasilibc_cwd: AtomicPtr<c_char> = AtomicPtr::new(c"/".as_ptr().cast_mut());
 
-/// libc's `getcwd`: there are no directories.
+/// libc's `getcwd`. It always fails, as a module has no directories.
 #[unsafe(no_mangle)]
 extern "C" fn getcwd(_: *mut c_char, _: usize) -> *mut c_char {
     std::ptr::null_mut()
@@ -66,7 +66,7 @@ unsafe extern "C" fn getenv(name: *const c_char) -> *const c_char {
             .split_inclusive(|byte| *byte == 0)
         {
             if let Some([b'=', value @ ..]) = text.strip_prefix(name) {
-                // It ends with the zero that the host has put there, and stays as long as the module does.
+                // It ends with the NUL that the host wrote, and lives as long as the module.
                 return value.as_ptr().cast();
             }
         }
@@ -74,7 +74,7 @@ unsafe extern "C" fn getenv(name: *const c_char) -> *const c_char {
     })
 }
 
-/// `NAME=value`, each with a zero behind it. Nothing at all when the host does not tell.
+/// The environment: `NAME=value` texts, each terminated by NUL. Empty if the host fails.
 fn environment_of_host() -> Vec<u8> {
     let (mut count, mut size) = (0, 0);
     // SAFETY: the host writes two numbers.
@@ -82,7 +82,7 @@ fn environment_of_host() -> Vec<u8> {
         return Vec::new();
     }
     let (mut texts, mut bytes) = (vec![null(); count], vec![0; size]);
-    // SAFETY: the host writes as many pointers and bytes as it has just said.
+    // SAFETY: the host writes as many pointers and bytes as it has just reported.
     if unsafe { environ_get(texts.as_mut_ptr(), bytes.as_mut_ptr()) } != 0 {
         bytes.clear();
     }

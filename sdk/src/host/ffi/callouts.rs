@@ -1,4 +1,4 @@
-//! What a module asks of others than its host: HTTP callouts, gRPC calls and streams. The two rules of `ffi` hold.
+//! The host calls for callouts: HTTP, gRPC calls and gRPC streams. The two rules of `ffi` hold.
 
 use super::returned_bytes;
 use crate::abi::Status;
@@ -125,12 +125,12 @@ pub(crate) fn grpc_send(id: u32, message: &[u8], end: bool) -> Result<(), Status
 }
 
 pub(crate) fn grpc_close(id: u32) -> Result<(), Status> {
-    // SAFETY: no memory is handed over.
+    // SAFETY: no memory is passed.
     Status::check(unsafe { proxy_grpc_close(id) })
 }
 
 pub(crate) fn grpc_cancel(id: u32) -> Result<(), Status> {
-    // SAFETY: no memory is handed over.
+    // SAFETY: no memory is passed.
     Status::check(unsafe { proxy_grpc_cancel(id) })
 }
 

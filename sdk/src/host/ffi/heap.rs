@@ -1,28 +1,26 @@
-//! [`Heap`]: the memory of a module. Small, because every module carries it (libc's allocator is 11 KB, a fifth of a
-//! small plugin), and quick, because a hook allocates for every header that it reads. Only for one thread, as modules
-//! are.
+//! [`Heap`]: the allocator of a module, for one thread. It is small, as every module contains it (libc's allocator has
+//! 11 KB, a fifth of a small plugin), and fast, as a hook allocates for every header that it reads.
 //!
-//! Sizes are rounded up to classes, four to a doubling, and each class keeps a list of its free blocks. Blocks are never
-//! joined: a module holds at most the sum of what it has needed of each class at once.
+//! Sizes are rounded up to size classes, four for each power of two. Each class has a list of its free blocks. Blocks
+//! are never merged: a module occupies at most the sum of each class's peak usage.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::{Cell, UnsafeCell};
 use std::ptr::{NonNull, null_mut};
 
-/// What every block's address and size are a multiple of.
+/// The alignment of every block's address and size, in bytes.
 const ALIGNMENT: usize = 16;
-/// Up to here, a class for each multiple of [`ALIGNMENT`].
+/// Up to this size, there is a class for each multiple of [`ALIGNMENT`].
 const SMALL: usize = 128;
 const SMALL_CLASSES: usize = SMALL / ALIGNMENT;
-/// Up to 2 GiB, which is all that an allocation can ask for.
+/// The number of classes: up to 2 GiB, the largest possible allocation.
 const CLASSES: usize = SMALL_CLASSES + (31 - SMALL.ilog2() as usize) * 4;
 
-/// Where whole pages come from.
+/// The source of whole pages.
 pub(super) trait Pages {
-    /// What a piece is a multiple of, in bytes; a multiple of [`ALIGNMENT`].
+    /// The size of a page in bytes, a multiple of [`ALIGNMENT`].
     const SIZE: usize;
-    /// The address of a new piece of this many bytes, to be used by nobody else, aligned to [`ALIGNMENT`]; none when there is
-    /// no more.
+    /// The address of new, unused memory of this number of bytes, aligned to [`ALIGNMENT`]. `None` if there is no more.
     fn grow(&self, bytes: usize) -> Option<NonNull<u8>>;
 }
 
@@ -36,7 +34,7 @@ pub(super) struct Heap<P> {
     pages: P,
     /// By class.
     free: UnsafeCell<[*mut Free; CLASSES]>,
-    /// What was never handed out.
+    /// The memory that was never allocated.
     start: Cell<*mut u8>,
     left: Cell<usize>,
 }
@@ -51,12 +49,12 @@ impl<P: Pages> Heap<P> {
         }
     }
 
-    /// A block of this size, in one place of the module, as there are many that want one.
+    /// A block of this size. Not inlined, as there are many calls.
     #[inline(never)]
     fn allocate(&self, size: usize) -> *mut u8 {
         let Some(class) = class_of(size) else { return null_mut() };
-        // SAFETY: one thread, and no reference into the table outlives a line; `class` is below `CLASSES`, and what is in
-        // a list is a block that nobody uses, with its next one in it.
+        // SAFETY: one thread, and no reference into the table outlives a line; `class` is below `CLASSES`, and a list
+        // holds only unused blocks, each with the address of the next one.
         unsafe {
             let list = &mut (*self.free.get())[class];
             if !(*list).is_null() {
@@ -68,10 +66,10 @@ impl<P: Pages> Heap<P> {
         self.carve(size_of_class(class))
     }
 
-    /// A block of this size that nobody uses any more.
+    /// Frees a block of this size.
     ///
     /// # Safety
-    /// `take` has made it, for this size, and nobody uses it.
+    /// `allocate` returned it for this size, and it is no longer used.
     #[inline(never)]
     unsafe fn free(&self, block: *mut u8, size: usize) {
         if let Some(class) = class_of(size) {
@@ -80,13 +78,13 @@ impl<P: Pages> Heap<P> {
         }
     }
 
-    /// A block of this class that nobody uses.
+    /// Adds an unused block to the list of its class.
     ///
     /// # Safety
-    /// It has the size and alignment of its class, and is used by nobody.
+    /// It has the size and alignment of its class, and is not used.
     unsafe fn push_free(&self, block: *mut u8, class: usize) {
         let block: *mut Free = block.cast();
-        // SAFETY: as in `take`; the caller's promise makes the block big enough for a pointer.
+        // SAFETY: as in `allocate`; the caller's promise makes the block big enough for a pointer.
         unsafe {
             let list = &mut (*self.free.get())[class];
             (*block).next = *list;
@@ -94,7 +92,7 @@ impl<P: Pages> Heap<P> {
         }
     }
 
-    /// A block from what was never handed out.
+    /// A block from the memory that was never allocated.
     #[cold]
     fn carve(&self, size: usize) -> *mut u8 {
         if self.left.get() < size && !self.grow(size) {
@@ -106,7 +104,7 @@ impl<P: Pages> Heap<P> {
         block
     }
 
-    /// Gets pages, so that `size` bytes are left in one piece.
+    /// Gets pages until `size` contiguous bytes are left. `false` if there are no more.
     fn grow(&self, size: usize) -> bool {
         let end = self.start.get().wrapping_add(self.left.get());
         let missing = (size - self.left.get()).next_multiple_of(P::SIZE);
@@ -123,7 +121,7 @@ impl<P: Pages> Heap<P> {
         missing >= size || self.grow(size)
     }
 
-    /// What is left goes to the lists, as somebody else's pages follow it.
+    /// Adds the rest of the current memory to the lists, as the next pages do not follow it.
     fn free_remainder(&self) {
         while self.left.get() >= ALIGNMENT {
             let left = self.left.get();
@@ -134,13 +132,13 @@ impl<P: Pages> Heap<P> {
             };
             let size = size_of_class(class);
             let block = self.carve(size);
-            // SAFETY: it was never handed out, and has just been cut to the size of this class.
+            // SAFETY: it was never allocated, and has just been cut to the size of this class.
             unsafe { self.push_free(block, class) };
         }
     }
 }
 
-/// The class that holds this many bytes; none for more than there can be.
+/// The class for this number of bytes. `None` if it is larger than the largest class.
 fn class_of(size: usize) -> Option<usize> {
     let last = size.max(1) - 1;
     if last < SMALL {
@@ -159,13 +157,15 @@ fn size_of_class(class: usize) -> usize {
     (SMALL / 4 * (step + 5)) << doubling
 }
 
-/// What is allocated for a layout that asks for more than [`ALIGNMENT`]: room to move, and to say from where.
+/// The size of the block for a layout with a larger alignment than [`ALIGNMENT`]: it has room to shift the address, and
+/// for the block's own address before it.
 fn padded_size(layout: Layout) -> Option<usize> {
     layout.size().checked_add(layout.align())
 }
 
-// SAFETY: blocks are as big as their class, which holds the layout; they are aligned to `ALIGNMENT`, and for more the block is
-// stretched and the address moved; a block is in a list or in use, never both. There is one thread.
+// SAFETY: blocks have the size of their class, which fits the layout. They are aligned to `ALIGNMENT`; for a larger
+// alignment the block is padded and the address shifted. A block is in a list or in use, never both. There is one
+// thread.
 unsafe impl<P: Pages> GlobalAlloc for Heap<P> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if layout.align() <= ALIGNMENT {
@@ -178,22 +178,22 @@ unsafe impl<P: Pages> GlobalAlloc for Heap<P> {
         if block.is_null() {
             return block;
         }
-        // At least `ALIGNMENT` bytes in, so that the block's own address stands before what is handed out.
+        // At least `ALIGNMENT` bytes into the block, so that its own address fits before the returned one.
         let moved = block.wrapping_add(layout.align() - (block as usize & (layout.align() - 1)));
-        // SAFETY: `moved` is between `ALIGNMENT` and `align` bytes behind `block`, so this is inside of it.
+        // SAFETY: `moved` is between `ALIGNMENT` and `align` bytes after `block`, so this is inside of it.
         unsafe { moved.cast::<*mut u8>().sub(1).write(block) };
         moved
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         if layout.align() <= ALIGNMENT {
-            // SAFETY: `alloc` took it for this size, and the caller no longer uses it.
+            // SAFETY: `alloc` allocated it for this size, and the caller no longer uses it.
             return unsafe { self.free(pointer, layout.size()) };
         }
-        // SAFETY: `alloc` has written there, for this layout, from where it moved.
+        // SAFETY: for such a layout, `alloc` wrote the block's address there.
         let block = unsafe { pointer.cast::<*mut u8>().sub(1).read() };
         if let Some(size) = padded_size(layout) {
-            // SAFETY: `alloc` took it for this size, and the caller no longer uses it.
+            // SAFETY: `alloc` allocated it for this size, and the caller no longer uses it.
             unsafe { self.free(block, size) };
         }
     }
@@ -207,16 +207,16 @@ unsafe impl<P: Pages> GlobalAlloc for Heap<P> {
             if from == to {
                 return pointer;
             }
-            // What was handed out last can grow where it is.
+            // The block that was carved last can grow in place.
             let (now, wanted) = (size_of_class(from), size_of_class(to));
             if pointer.wrapping_add(now) == self.start.get() && (now..=now + self.left.get()).contains(&wanted) {
                 self.carve(wanted - now);
                 return pointer;
             }
         }
-        // SAFETY: the caller's layout with another size that the caller vouches for.
+        // SAFETY: the caller's layout, with the size that the caller guarantees to be valid.
         let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
-        // SAFETY: both blocks are as big as what is copied, and differ; the old one is no longer used.
+        // SAFETY: both blocks are at least as large as the copied bytes, and differ; the old one is no longer used.
         unsafe {
             let new = self.alloc(wanted);
             if !new.is_null() {
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_holds_what_it_is_for_and_wastes_at_most_a_fifth() {
+    fn a_class_fits_its_sizes_and_wastes_at_most_a_fifth() {
         for class in 0..CLASSES {
             let size = size_of_class(class);
             assert_eq!(class_of(size), Some(class));
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_is_used_again() {
+    fn freed_blocks_are_reused() {
         let heap = Heap::new(Arena::new(1 << 20));
         // SAFETY: each block is given back with its own layout.
         unsafe {
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_handed_out_last_grows_in_place_and_no_memory_is_told() {
+    fn the_last_block_grows_in_place_and_exhausted_memory_is_reported() {
         let heap = Heap::new(Arena::new(65536));
         // SAFETY: each block is used with its own layout.
         unsafe {

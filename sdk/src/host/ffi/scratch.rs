@@ -1,9 +1,9 @@
-//! Room that this module lends to the host for small results: Lockgate writes them here, and need not call back into the
-//! module for memory. Other hosts know nothing of it, and do without.
+//! A buffer for small results: Lockgate writes them here, and need not call back into the module for memory. Other
+//! hosts do not know the buffer, and allocate.
 
 use std::cell::UnsafeCell;
 
-/// So many bytes, as the host knows.
+/// The size of the buffer in bytes. The host has the same constant.
 const SIZE: usize = 256;
 
 struct Scratch(UnsafeCell<[u8; SIZE]>);
@@ -13,13 +13,13 @@ unsafe impl Sync for Scratch {}
 
 static SCRATCH: Scratch = Scratch(UnsafeCell::new([0; SIZE]));
 
-/// Says where it is.
+/// The address of the buffer.
 #[unsafe(no_mangle)]
 extern "C" fn lockgate_scratch() -> *mut u8 {
     SCRATCH.0.get().cast()
 }
 
-/// A copy of a result that a host call has just left here; `None` for one that lies elsewhere.
+/// A copy of the result that a host call has just written here. `None` for a result elsewhere.
 pub(super) fn copied(data: *mut u8, size: usize) -> Option<Vec<u8>> {
     if data != lockgate_scratch() || size > SIZE {
         return None;

@@ -1,4 +1,4 @@
-//! What the host keeps for all: shared data, metrics, queues. The two rules of `ffi` hold.
+//! The host calls for shared data, metrics and queues. The two rules of `ffi` hold.
 
 use super::{optional_bytes, returned_bytes};
 use crate::abi::{MetricKind, Status};
@@ -44,12 +44,12 @@ pub(crate) fn define_metric(kind: MetricKind, name: &str) -> Result<u32, Status>
 }
 
 pub(crate) fn increment_metric(id: u32, offset: i64) -> Result<(), Status> {
-    // SAFETY: no memory is handed over.
+    // SAFETY: no memory is passed.
     Status::check(unsafe { proxy_increment_metric(id, offset) })
 }
 
 pub(crate) fn record_metric(id: u32, value: u64) -> Result<(), Status> {
-    // SAFETY: no memory is handed over.
+    // SAFETY: no memory is passed.
     Status::check(unsafe { proxy_record_metric(id, value) })
 }
 

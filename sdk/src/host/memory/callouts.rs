@@ -1,11 +1,11 @@
-//! Callouts as the host in memory keeps them: HTTP and gRPC. Who answers them is a matter of `testing`.
+//! The callouts of the host in memory: HTTP and gRPC. `testing` responds to them.
 
 use std::collections::VecDeque;
 
 use super::{Memory, call, owned_pairs};
 use crate::abi::Status;
 
-/// What a callout speaks.
+/// The kind of a callout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CallKind {
     Http,
@@ -13,7 +13,7 @@ pub(crate) enum CallKind {
     GrpcStream,
 }
 
-/// What a plugin does on a stream.
+/// An action of the plugin on a gRPC stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StreamAction {
     Opened,
@@ -22,7 +22,7 @@ pub(crate) enum StreamAction {
     Cancelled,
 }
 
-/// A callout as the plugin sent it.
+/// A callout that the plugin has sent.
 #[derive(Debug, Clone)]
 pub(crate) struct SentCallout {
     pub(crate) id: u32,
@@ -32,11 +32,11 @@ pub(crate) struct SentCallout {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
     pub(crate) timeout: u32,
-    /// An answer has been given to the plugin; a stream is over.
+    /// Whether the plugin has its response, or the stream has ended.
     pub(crate) is_complete: bool,
-    /// Of a stream: what its upstream has not heard yet.
+    /// The actions on a stream that its upstream has not seen yet.
     pub(crate) actions: VecDeque<StreamAction>,
-    /// Of a stream: its answer has begun.
+    /// Whether the response of a stream has started.
     pub(crate) has_response_started: bool,
 }
 
@@ -132,7 +132,7 @@ impl Memory {
         id
     }
 
-    /// The callout of this number, if it is not over.
+    /// The callout with this id, if it is not complete.
     pub(crate) fn open(&mut self, id: u32) -> Option<&mut SentCallout> {
         self.callouts.iter_mut().find(|call| call.id == id && !call.is_complete)
     }

@@ -1,4 +1,4 @@
-//! Whether a response may be stored, and for how long (RFC 9111, sections 3 and 4.2). Knows no host.
+//! Whether a response may be stored, and for how long (RFC 9111, sections 3 and 4.2). No host call is made here.
 
 use std::time::SystemTime;
 
@@ -6,9 +6,9 @@ use lockgate_sdk::HeaderList;
 
 use crate::directives::{self, Directives};
 
-/// What the cache looks at in a response.
+/// The data of a response that the cache needs.
 #[derive(Debug, Default)]
-pub(crate) struct Answered<'a> {
+pub(crate) struct ResponseInfo<'a> {
     status: u16,
     directives: Directives,
     expires: Option<&'a str>,
@@ -18,58 +18,58 @@ pub(crate) struct Answered<'a> {
     sets_cookie: bool,
 }
 
-/// What the operator has to say about freshness, in milliseconds.
+/// The operator's settings of freshness, in milliseconds.
 #[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Bounds {
+pub(crate) struct FreshnessBounds {
     pub(crate) default_ms: Option<u64>,
     pub(crate) max_ms: Option<u64>,
 }
 
-/// How a response is to be stored.
+/// How to store a response.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Storing {
-    /// For how long it is fresh from now on.
+pub(crate) struct Storage {
+    /// The time for which it stays fresh, in milliseconds.
     pub(crate) ttl_ms: u64,
-    /// The request headers that it depends on, in lower case.
+    /// The request headers that it varies by, in lower case.
     pub(crate) vary: Vec<String>,
 }
 
-/// Statuses whose freshness may be assumed (RFC 9110, section 15.1); 206 is left out, as parts are not stored.
+/// The statuses with heuristic freshness (RFC 9110, section 15.1), without 206, as partial content is not stored.
 const HEURISTIC: [u16; 11] = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501];
 
-impl<'a> Answered<'a> {
+impl<'a> ResponseInfo<'a> {
     /// Reads a response's headers.
-    pub(crate) fn read(headers: &'a HeaderList) -> Answered<'a> {
-        let mut answered = Answered::default();
+    pub(crate) fn read(headers: &'a HeaderList) -> ResponseInfo<'a> {
+        let mut info = ResponseInfo::default();
         for (name, value) in headers.iter() {
             match name {
-                ":status" => answered.status = value.parse().unwrap_or(0),
-                "cache-control" => answered.directives.add(value),
-                "expires" => answered.expires = answered.expires.or(Some(value)),
-                "date" => answered.date = answered.date.or(Some(value)),
-                "age" => answered.age = directives::seconds(value.trim()),
-                "set-cookie" => answered.sets_cookie = true,
+                ":status" => info.status = value.parse().unwrap_or(0),
+                "cache-control" => info.directives.add(value),
+                "expires" => info.expires = info.expires.or(Some(value)),
+                "date" => info.date = info.date.or(Some(value)),
+                "age" => info.age = directives::seconds(value.trim()),
+                "set-cookie" => info.sets_cookie = true,
                 "vary" => {
                     let names = value.split(',').map(|name| name.trim().to_ascii_lowercase());
-                    answered.vary.extend(names.filter(|name| !name.is_empty()));
+                    info.vary.extend(names.filter(|name| !name.is_empty()));
                 }
                 _ => {}
             }
         }
-        answered
+        info
     }
 
-    /// Whether the request succeeded, so that what it may have changed must go (section 4.4).
+    /// Whether the request succeeded, so that stored responses of its resource are invalid (section 4.4).
     pub(crate) fn is_success(&self) -> bool {
         (200..400).contains(&self.status)
     }
 
-    /// How to store the response to a `GET`; `None` when it may not be stored.
-    pub(crate) fn storing(self, has_authorization: bool, bounds: Bounds, now: SystemTime) -> Option<Storing> {
+    /// How to store the response to a `GET`; `None` if it must not be stored.
+    pub(crate) fn storage(self, has_authorization: bool, bounds: FreshnessBounds, now: SystemTime) -> Option<Storage> {
         let control = &self.directives;
-        // A part, and what says that another response is still good, are no responses of their own.
+        // Partial content and "not modified" are not complete responses.
         let is_whole = self.status >= 200 && self.status != 206 && self.status != 304;
-        // `no-cache` would have it validated each time, which storing without validation cannot do.
+        // `no-cache` requires validation at each use, which this cache does not support.
         let is_forbidden = control.no_store || control.no_cache || control.private;
         let is_permitted =
             !has_authorization || control.public || control.must_revalidate || control.s_maxage.is_some();
@@ -80,20 +80,20 @@ impl<'a> Answered<'a> {
         let lifetime_ms = self.lifetime_ms(bounds, now)?;
         let left_ms = lifetime_ms.saturating_sub(self.age.saturating_mul(1_000));
         let ttl_ms = left_ms.min(bounds.max_ms.unwrap_or(u64::MAX));
-        (ttl_ms > 0).then_some(Storing {
+        (ttl_ms > 0).then_some(Storage {
             ttl_ms,
             vary: self.vary,
         })
     }
 
-    /// For how long the response is fresh, counted from when it was made: s-maxage, else max-age, else Expires, else
-    /// what the operator assumes.
-    fn lifetime_ms(&self, bounds: Bounds, now: SystemTime) -> Option<u64> {
+    /// The freshness lifetime in milliseconds, from the generation of the response: s-maxage, else max-age, else
+    /// Expires, else the operator's default.
+    fn lifetime_ms(&self, bounds: FreshnessBounds, now: SystemTime) -> Option<u64> {
         if let Some(seconds) = self.directives.s_maxage.or(self.directives.max_age) {
             return Some(seconds * 1_000);
         }
         if let Some(expires) = self.expires {
-            // A date that is none, like the popular "0", is one in the past.
+            // An invalid date, such as the common "0", is in the past.
             let expires = httpdate::parse_http_date(expires).ok()?;
             let date = self
                 .date
@@ -112,14 +112,19 @@ mod tests {
     use super::*;
     use std::time::{Duration, UNIX_EPOCH};
 
-    const NONE: Bounds = Bounds {
+    const NONE: FreshnessBounds = FreshnessBounds {
         default_ms: None,
         max_ms: None,
     };
 
-    fn storing(status: &str, headers: &[(&str, &str)], is_authorized: bool, bounds: Bounds) -> Option<Storing> {
+    fn storage(
+        status: &str,
+        headers: &[(&str, &str)],
+        is_authorized: bool,
+        bounds: FreshnessBounds,
+    ) -> Option<Storage> {
         let headers = HeaderList::of([(":status", status)].into_iter().chain(headers.iter().copied()));
-        Answered::read(&headers).storing(is_authorized, bounds, now())
+        ResponseInfo::read(&headers).storage(is_authorized, bounds, now())
     }
 
     /// Sun, 06 Nov 1994 08:49:37 GMT
@@ -128,7 +133,7 @@ mod tests {
     }
 
     fn ttl(headers: &[(&str, &str)]) -> Option<u64> {
-        storing("200", headers, false, NONE).map(|storing| storing.ttl_ms)
+        storage("200", headers, false, NONE).map(|storage| storage.ttl_ms)
     }
 
     #[test]
@@ -141,11 +146,11 @@ mod tests {
         assert_eq!(ttl(&[("cache-control", "max-age=20"), expires]), Some(20_000));
         assert_eq!(ttl(&[expires]), Some(30_000));
         assert_eq!(ttl(&[("cache-control", "s-maxage=0, max-age=20")]), None);
-        assert_eq!(ttl(&[]), None, "nothing is assumed");
+        assert_eq!(ttl(&[]), None, "no default");
     }
 
     #[test]
-    fn expires_counts_from_date_and_what_is_no_date_is_past() {
+    fn expires_counts_from_date_and_an_invalid_date_is_in_the_past() {
         let expires = ("expires", "Sun, 06 Nov 1994 08:50:07 GMT");
         assert_eq!(ttl(&[expires, ("date", "Sun, 06 Nov 1994 08:50:00 GMT")]), Some(7_000));
         assert_eq!(ttl(&[expires, ("date", "Sun, 06 Nov 1994 08:51:00 GMT")]), None);
@@ -161,14 +166,14 @@ mod tests {
     }
 
     #[test]
-    fn the_age_that_a_response_comes_with_is_spent() {
+    fn the_age_of_a_response_counts_against_its_lifetime() {
         assert_eq!(ttl(&[("cache-control", "max-age=20"), ("age", "5")]), Some(15_000));
         assert_eq!(ttl(&[("cache-control", "max-age=20"), ("age", "20")]), None);
         assert_eq!(ttl(&[("cache-control", "max-age=20"), ("age", "x")]), Some(20_000));
     }
 
     #[test]
-    fn what_is_not_for_a_shared_cache_is_not_stored() {
+    fn a_response_not_for_shared_caches_is_not_stored() {
         let fresh = ("cache-control", "max-age=60");
         for forbidden in [
             ("cache-control", "no-store"),
@@ -184,8 +189,8 @@ mod tests {
     }
 
     #[test]
-    fn an_authorized_response_is_stored_only_when_it_says_so() {
-        let stored = |control| storing("200", &[("cache-control", control)], true, NONE).is_some();
+    fn a_response_to_an_authorized_request_is_stored_only_if_permitted() {
+        let stored = |control| storage("200", &[("cache-control", control)], true, NONE).is_some();
         assert!(!stored("max-age=60"));
         assert!(!stored("max-age=60, proxy-revalidate"));
         for control in ["max-age=60, public", "s-maxage=60", "max-age=60, must-revalidate"] {
@@ -194,17 +199,17 @@ mod tests {
     }
 
     #[test]
-    fn parts_and_not_modified_are_no_responses_of_their_own() {
+    fn partial_content_and_not_modified_are_not_stored() {
         for status in ["206", "304", "100", "?"] {
             assert_eq!(
-                storing(status, &[("cache-control", "max-age=60")], false, NONE),
+                storage(status, &[("cache-control", "max-age=60")], false, NONE),
                 None,
                 "{status}"
             );
         }
         for status in ["200", "404", "503"] {
             assert!(
-                storing(status, &[("cache-control", "max-age=60")], false, NONE).is_some(),
+                storage(status, &[("cache-control", "max-age=60")], false, NONE).is_some(),
                 "{status}"
             );
         }
@@ -212,12 +217,12 @@ mod tests {
 
     #[test]
     fn the_operator_may_assume_freshness_and_bound_it() {
-        let bounds = Bounds {
+        let bounds = FreshnessBounds {
             default_ms: Some(5_000),
             max_ms: Some(30_000),
         };
         let ttl = |status, control| {
-            storing(status, &[("cache-control", control)], false, bounds).map(|storing| storing.ttl_ms)
+            storage(status, &[("cache-control", control)], false, bounds).map(|storage| storage.ttl_ms)
         };
         assert_eq!(ttl("200", ""), Some(5_000));
         assert_eq!(ttl("500", ""), None, "not for every status");
@@ -232,7 +237,7 @@ mod tests {
             ("vary", "Accept-Encoding, accept"),
             ("vary", "X-Tenant"),
         ];
-        let storing = storing("200", &headers, false, NONE).expect("stored");
-        assert_eq!(storing.vary, ["accept-encoding", "accept", "x-tenant"]);
+        let storage = storage("200", &headers, false, NONE).expect("stored");
+        assert_eq!(storage.vary, ["accept-encoding", "accept", "x-tenant"]);
     }
 }

@@ -1,13 +1,13 @@
-//! What a request wants of the cache (RFC 9111, sections 4 and 5.2.1). Knows no host.
+//! What a request permits a cache to do (RFC 9111, sections 4 and 5.2.1). No host call is made here.
 
 use lockgate_sdk::HeaderList;
 use lockgate_sdk::cache::Entry;
 
 use crate::directives::Directives;
 
-/// What the cache looks at in a request.
+/// The data of a request that the cache needs.
 #[derive(Debug, Default)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct RequestInfo<'a> {
     pub(crate) method: &'a str,
     pub(crate) scheme: &'a str,
     pub(crate) authority: &'a str,
@@ -17,36 +17,36 @@ pub(crate) struct Asked<'a> {
     pub(crate) has_authorization: bool,
 }
 
-/// What to do with a request.
+/// The decision about a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Plan {
-    /// Nothing: a method that is safe, but not cached.
-    Aside,
-    /// It may change the resource: what is stored goes when it succeeds.
+    /// The cache does not handle it: a safe method that is not cached.
+    Ignore,
+    /// It may change the resource, whose stored responses are invalidated if it succeeds.
     Invalidate,
     /// It goes to the upstream, and its response is not stored.
     Bypass,
-    /// It goes to the upstream, whatever is stored.
+    /// It goes to the upstream, and its response is stored.
     Refresh,
-    /// What is stored may answer it.
+    /// A stored response may answer it.
     Lookup,
 }
 
-/// Why a request goes on to the upstream: the `fwd` of `Cache-Status` (RFC 9211, section 2.2).
+/// The reason why a request goes to the upstream: `fwd` in `Cache-Status` (RFC 9211, section 2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Forward {
     /// The cache does not handle this request.
     Bypass,
-    /// Nothing fitting is stored.
+    /// No matching response is stored.
     Miss,
-    /// What is stored is no longer fresh.
+    /// The stored response is stale.
     Stale,
-    /// The request does not want what is stored.
+    /// The request does not permit the stored response.
     Request,
 }
 
 impl Forward {
-    /// The word of the specification.
+    /// The value in `Cache-Status`.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Forward::Bypass => "bypass",
@@ -57,51 +57,51 @@ impl Forward {
     }
 }
 
-impl<'a> Asked<'a> {
+impl<'a> RequestInfo<'a> {
     /// Reads a request's headers.
-    pub(crate) fn read(headers: &'a HeaderList) -> Asked<'a> {
-        let mut asked = Asked::default();
+    pub(crate) fn read(headers: &'a HeaderList) -> RequestInfo<'a> {
+        let mut info = RequestInfo::default();
         let mut pragma = Directives::default();
         let mut has_control = false;
         for (name, value) in headers.iter() {
             match name {
-                ":method" => asked.method = value,
-                ":scheme" => asked.scheme = value,
-                ":authority" => asked.authority = value,
-                ":path" => asked.path_and_query = value,
-                "range" => asked.has_range = true,
-                "authorization" => asked.has_authorization = true,
+                ":method" => info.method = value,
+                ":scheme" => info.scheme = value,
+                ":authority" => info.authority = value,
+                ":path" => info.path_and_query = value,
+                "range" => info.has_range = true,
+                "authorization" => info.has_authorization = true,
                 "pragma" => pragma.add(value),
                 "cache-control" => {
                     has_control = true;
-                    asked.directives.add(value);
+                    info.directives.add(value);
                 }
                 _ => {}
             }
         }
-        // Pragma counts only where there is no Cache-Control (section 5.4).
-        asked.directives.no_cache |= pragma.no_cache && !has_control;
-        asked
+        // Pragma counts only without Cache-Control (section 5.4).
+        info.directives.no_cache |= pragma.no_cache && !has_control;
+        info
     }
 
-    /// What to do with the request.
+    /// Decides about the request.
     pub(crate) fn plan(&self) -> Plan {
         match self.method {
             "GET" | "HEAD" if self.has_range || self.directives.no_store => Plan::Bypass,
             "GET" | "HEAD" if self.directives.no_cache => Plan::Refresh,
             "GET" | "HEAD" => Plan::Lookup,
-            "OPTIONS" | "TRACE" => Plan::Aside,
+            "OPTIONS" | "TRACE" => Plan::Ignore,
             _ => Plan::Invalidate,
         }
     }
 
-    /// Whether a response may be stored as this resource: only a `GET` brings all of it.
-    pub(crate) fn brings_all(&self) -> bool {
+    /// Whether the response may be stored: only that to a `GET` is complete.
+    pub(crate) fn may_be_stored(&self) -> bool {
         self.method == "GET"
     }
 
-    /// Why a stored response does not do; `None` when it does.
-    pub(crate) fn refuses(&self, entry: &Entry) -> Option<Forward> {
+    /// The reason why a stored response does not match; `None` if it does.
+    pub(crate) fn forward_reason(&self, entry: &Entry) -> Option<Forward> {
         let Ok(ttl_ms @ 1..) = u64::try_from(entry.ttl_ms) else {
             return Some(Forward::Stale);
         };
@@ -136,50 +136,50 @@ mod tests {
         for (method, plan) in [
             ("GET", Plan::Lookup),
             ("HEAD", Plan::Lookup),
-            ("OPTIONS", Plan::Aside),
-            ("TRACE", Plan::Aside),
+            ("OPTIONS", Plan::Ignore),
+            ("TRACE", Plan::Ignore),
             ("POST", Plan::Invalidate),
             ("PUT", Plan::Invalidate),
             ("PATCH", Plan::Invalidate),
             ("DELETE", Plan::Invalidate),
             ("BREW", Plan::Invalidate),
         ] {
-            assert_eq!(Asked::read(&headers(method, &[])).plan(), plan, "{method}");
+            assert_eq!(RequestInfo::read(&headers(method, &[])).plan(), plan, "{method}");
         }
     }
 
     #[test]
-    fn the_request_may_want_the_upstream() {
-        let plan = |name, value| Asked::read(&headers("GET", &[(name, value)])).plan();
+    fn a_request_may_demand_the_upstream() {
+        let plan = |name, value| RequestInfo::read(&headers("GET", &[(name, value)])).plan();
         assert_eq!(plan("cache-control", "no-cache"), Plan::Refresh);
         assert_eq!(plan("pragma", "no-cache"), Plan::Refresh);
         assert_eq!(plan("cache-control", "no-store"), Plan::Bypass);
         assert_eq!(plan("range", "bytes=0-1"), Plan::Bypass);
         let both = headers("GET", &[("pragma", "no-cache"), ("cache-control", "max-age=5")]);
         assert_eq!(
-            Asked::read(&both).plan(),
+            RequestInfo::read(&both).plan(),
             Plan::Lookup,
             "Cache-Control is newer than Pragma"
         );
     }
 
     #[test]
-    fn a_stored_response_must_be_fresh_and_young_enough_for_the_request() {
-        let refuses = |control: &str, age_ms, ttl_ms| {
+    fn a_stored_response_must_meet_the_requests_freshness() {
+        let forward_reason = |control: &str, age_ms, ttl_ms| {
             let headers = headers("GET", &[("cache-control", control)]);
-            Asked::read(&headers).refuses(&Entry {
+            RequestInfo::read(&headers).forward_reason(&Entry {
                 status: 200,
                 age_ms,
                 ttl_ms,
             })
         };
-        assert_eq!(refuses("", 5_000, 1), None);
-        assert_eq!(refuses("", 5_000, 0), Some(Forward::Stale));
-        assert_eq!(refuses("max-stale", 5_000, -1), Some(Forward::Stale));
-        assert_eq!(refuses("max-age=5", 5_999, 9_000), None);
-        assert_eq!(refuses("max-age=5", 6_000, 9_000), Some(Forward::Request));
-        assert_eq!(refuses("max-age=0", 0, 9_000), Some(Forward::Request));
-        assert_eq!(refuses("min-fresh=9", 0, 9_000), None);
-        assert_eq!(refuses("min-fresh=10", 0, 9_000), Some(Forward::Request));
+        assert_eq!(forward_reason("", 5_000, 1), None);
+        assert_eq!(forward_reason("", 5_000, 0), Some(Forward::Stale));
+        assert_eq!(forward_reason("max-stale", 5_000, -1), Some(Forward::Stale));
+        assert_eq!(forward_reason("max-age=5", 5_999, 9_000), None);
+        assert_eq!(forward_reason("max-age=5", 6_000, 9_000), Some(Forward::Request));
+        assert_eq!(forward_reason("max-age=0", 0, 9_000), Some(Forward::Request));
+        assert_eq!(forward_reason("min-fresh=9", 0, 9_000), None);
+        assert_eq!(forward_reason("min-fresh=10", 0, 9_000), Some(Forward::Request));
     }
 }
