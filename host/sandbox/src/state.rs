@@ -3,6 +3,7 @@
 //! This is the data of a wasmtime store; host calls read and change it, and nothing here runs a guest.
 
 mod declared;
+mod descriptors;
 mod limits;
 mod numbered;
 mod phase;
@@ -31,6 +32,7 @@ use crate::suspects::Fingerprint;
 use crate::trace::{CallTrace, Traced};
 
 pub(crate) use declared::{Declaration, Declared, PropertyLife};
+pub(crate) use descriptors::{Descriptors, StandardStream};
 pub(crate) use limits::{Budget, MemoryCap};
 pub use phase::Phase;
 
@@ -102,6 +104,8 @@ pub(crate) struct State {
     /// Contexts that had said "not done yet" and now are.
     pub(crate) completed: Vec<u32>,
     pub(crate) born: Instant,
+    /// The descriptors that WASI shows.
+    pub(crate) descriptors: Descriptors,
     gate: LineGate,
     tail: Option<VecDeque<String>>,
 }
@@ -189,6 +193,7 @@ impl State {
             is_root_done_early: false,
             declared: Declared::default(),
             completed: Vec::new(),
+            descriptors: Descriptors::default(),
             tail: Some(VecDeque::new()),
         }
     }

@@ -1,11 +1,15 @@
-//! WASI, as far as run-times of languages need it to come up: clocks, random bytes, the environment, standard output.
+//! WASI, as far as run-times of languages need it to come up: clocks, random bytes, the environment, the standard streams.
 //!
 //! There are no files and no sockets: those calls exist, so that modules link, and answer that there is no such descriptor.
-//! Offered under both of its module names. Source: the preview 1 witx of the WebAssembly/WASI repository.
+//! Offered under both of its module names. Source: the witx of preview 0 and preview 1 in the WebAssembly/WASI repository.
+//! `tests/wasi` compares every function with wasmtime's own implementation; docs/decisions/wasi.md has the differences' reasons.
 
 mod absent;
-mod output;
+mod clocks;
+mod descriptors;
+mod poll;
 mod process;
+mod streams;
 
 use lockgate_abi::Status;
 use wasmtime::Linker;
@@ -19,17 +23,35 @@ pub(crate) use process::Exit;
 pub(super) const MODULES: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    for module in MODULES {
-        output::link(linker, module)?;
+    let [one, zero] = MODULES;
+    for (module, preview) in [(one, Preview::One), (zero, Preview::Zero)] {
+        streams::link(linker, module)?;
+        descriptors::link(linker, module, preview)?;
+        clocks::link(linker, module)?;
+        poll::link(linker, module, preview)?;
         process::link(linker, module)?;
         absent::link(linker, module)?;
     }
     Ok(())
 }
 
+/// The edition of WASI: some records have another layout in each.
+#[derive(Clone, Copy)]
+enum Preview {
+    Zero,
+    One,
+}
+
 /// Whether there is a function of this name.
 pub(super) fn offers(name: &str) -> bool {
-    output::NAMES.contains(&name) || process::NAMES.contains(&name) || absent::offers(name)
+    let known = [
+        streams::NAMES,
+        descriptors::NAMES,
+        clocks::NAMES,
+        poll::NAMES,
+        process::NAMES,
+    ];
+    known.iter().any(|names| names.contains(&name)) || absent::offers(name)
 }
 
 /// WASI's own error numbers.
@@ -40,6 +62,10 @@ enum Errno {
     Fault = 21,
     Invalid = 28,
     Io = 29,
+    NotDirectory = 54,
+    NotSocket = 57,
+    NotSupported = 58,
+    InvalidSeek = 70,
 }
 
 impl Errno {
@@ -51,6 +77,10 @@ impl Errno {
             Self::Fault => "FAULT",
             Self::Invalid => "INVAL",
             Self::Io => "IO",
+            Self::NotDirectory => "NOTDIR",
+            Self::NotSocket => "NOTSOCK",
+            Self::NotSupported => "NOTSUP",
+            Self::InvalidSeek => "SPIPE",
         }
     }
 }

@@ -1,24 +1,21 @@
-//! The process that a guest believes to be: its clocks, its environment, its random bytes, its end.
+//! The process that a guest believes to be: its environment, its random bytes, its end.
 
 use lockgate_abi::Status;
 use wasmtime::Linker;
 
-use super::super::clock::since_1970;
 use super::{Errno, call, link_pair};
 use crate::guest::{self, Caller, Span};
 use crate::state::State;
 
 pub(super) const NAMES: &[&str] = &[
-    "clock_time_get",
-    "clock_res_get",
     "random_get",
     "environ_get",
     "environ_sizes_get",
     "args_get",
     "args_sizes_get",
     "sched_yield",
-    "poll_oneoff",
     "proc_exit",
+    "proc_raise",
 ];
 
 /// The guest has ended itself.
@@ -30,28 +27,10 @@ pub(crate) struct Exit(pub(crate) i32);
 const MAX_RANDOM: i32 = 64 * 1024;
 
 pub(super) fn link(linker: &mut Linker<State>, module: &str) -> wasmtime::Result<()> {
-    linker.func_wrap(
-        module,
-        "clock_time_get",
-        |caller: Caller<'_>, clock: i32, _: i64, out: i32| {
-            call(caller, "clock_time_get", [clock, out], |caller| {
-                time(caller, clock, out)
-            })
-        },
-    )?;
-    link_pair(linker, module, "clock_res_get", resolution)?;
     link_pair(linker, module, "random_get", random)?;
     linker.func_wrap(module, "sched_yield", |caller: Caller<'_>| {
         call(caller, "sched_yield", [], |_| Ok(()))
     })?;
-    // Nobody waits in here: nothing is ready, and the guest goes on.
-    linker.func_wrap(
-        module,
-        "poll_oneoff",
-        |caller: Caller<'_>, _: i32, _: i32, _: i32, out: i32| {
-            call(caller, "poll_oneoff", [out], |caller| nothing_ready(caller, out))
-        },
-    )?;
     linker.func_wrap(
         module,
         "proc_exit",
@@ -60,6 +39,9 @@ pub(super) fn link(linker: &mut Linker<State>, module: &str) -> wasmtime::Result
             Err(wasmtime::Error::new(Exit(code)))
         },
     )?;
+    linker.func_wrap(module, "proc_raise", |caller: Caller<'_>, signal: i32| {
+        call(caller, "proc_raise", [signal], |_| Err(raise(signal)))
+    })?;
     // What a program is started with: an environment, and no arguments.
     link_pair(linker, module, "environ_sizes_get", environment_sizes)?;
     link_pair(linker, module, "environ_get", environment)?;
@@ -67,25 +49,14 @@ pub(super) fn link(linker: &mut Linker<State>, module: &str) -> wasmtime::Result
     link_pair(linker, module, "args_get", |_, _, _| Ok(()))
 }
 
-fn time(caller: &mut Caller<'_>, clock: i32, out: i32) -> Result<(), Errno> {
-    let (memory, state) = guest::parts(caller)?;
-    let now = match clock {
-        0 => since_1970(state.outside.time()),
-        1 => {
-            let age = state.outside.now().saturating_duration_since(state.born);
-            u64::try_from(age.as_nanos()).unwrap_or(u64::MAX)
-        }
-        _ => return Err(Errno::Invalid),
-    };
-    Ok(guest::write_u64(memory, out, now)?)
-}
-
-fn resolution(caller: &mut Caller<'_>, clock: i32, out: i32) -> Result<(), Errno> {
-    if !(0..=1).contains(&clock) {
-        return Err(Errno::Invalid);
+/// Signals are not delivered.
+fn raise(signal: i32) -> Errno {
+    const SIGNALS: i32 = 31;
+    if (0..SIGNALS).contains(&signal) {
+        Errno::NotSupported
+    } else {
+        Errno::Invalid
     }
-    let (memory, _) = guest::parts(caller)?;
-    Ok(guest::write_u64(memory, out, 1)?)
 }
 
 fn random(caller: &mut Caller<'_>, at: i32, len: i32) -> Result<(), Errno> {
@@ -140,9 +111,4 @@ fn no_arguments(caller: &mut Caller<'_>, count: i32, bytes: i32) -> Result<(), E
     let (memory, _) = guest::parts(caller)?;
     guest::write_u32(memory, count, 0)?;
     Ok(guest::write_u32(memory, bytes, 0)?)
-}
-
-fn nothing_ready(caller: &mut Caller<'_>, out: i32) -> Result<(), Errno> {
-    let (memory, _) = guest::parts(caller)?;
-    Ok(guest::write_u32(memory, out, 0)?)
 }
