@@ -1,5 +1,5 @@
 //! The plugins that one request passes, and what each asked for.
-//! Knows the order, the failure policy and the time each plugin took; not bodies (`lane`) and not the network.
+//! Knows the order, the failure policy and the time each plugin took; not bodies (`filter`) and not the network.
 
 pub(crate) mod filter;
 pub(crate) mod message_body;
@@ -125,7 +125,7 @@ impl Chain {
         &self.filters
     }
 
-    /// True when no plugin stands in the chain.
+    /// True when the chain has no plugin.
     pub(crate) fn is_empty(&self) -> bool {
         self.filters.is_empty()
     }

@@ -62,7 +62,7 @@ impl SharedState {
     }
 }
 
-/// What a worker has of the world, where a rehearsal puts something else in its place.
+/// What a worker uses of the world. An embedded worker has substitutes.
 pub(crate) struct WorkerResources {
     /// The way to upstreams.
     pub(crate) client: Client<MessageBody>,

@@ -34,7 +34,7 @@ use crate::{http, tcp, worker};
 pub use crate::http::HttpVersion;
 pub use lockgate_client::{Address, Connect, Connecting, Duplex, Stream};
 
-/// What a rehearsal has of the world.
+/// What an embedded worker has of the world.
 pub struct Environment {
     /// The way of forwarded requests to upstreams.
     pub upstreams: Rc<dyn Connect>,
@@ -51,13 +51,13 @@ pub struct Environment {
 pub struct ClientInfo {
     /// The client's address.
     pub peer: SocketAddr,
-    /// What a TLS handshake would have told; none in the clear.
+    /// What a TLS handshake would have learnt; none in the clear.
     pub tls: Option<TlsInfo>,
     /// What the client speaks.
     pub version: HttpVersion,
 }
 
-/// One worker that serves a scene.
+/// One worker that serves one snapshot.
 pub struct EmbeddedWorker {
     worker: Rc<WorkerContext>,
     registry: Registry,
@@ -66,7 +66,7 @@ pub struct EmbeddedWorker {
 
 impl EmbeddedWorker {
     /// Begins: plugins start in VMs of their own, on an empty store. Must be called within a local runtime, whose clock is the
-    /// rehearsal's.
+    /// worker's.
     pub fn start(snapshot: &Arc<Snapshot>, environment: Environment) -> Self {
         let registry = Registry::new();
         let store = Store::since(StoreSettings::from(&snapshot.model.cache), clock::now());

@@ -47,7 +47,7 @@ trait Peer: AsyncRead + AsyncWrite + Unpin {
 
 impl Peer for TcpStream {
     fn abort(&self) {
-        // A socket that cannot be told so is closed all the same.
+        // A socket that refuses the option is closed all the same.
         let _ = self.set_zero_linger();
     }
 }
@@ -140,7 +140,7 @@ impl TcpConnection<'_> {
             client.abort();
         } else if ending != Ending::Complete && ending != Ending::Drained {
             // Bytes that nobody read would make a reset of the closing, and take away what the client has not read yet.
-            let _: io::Result<()> = lingering_close::say(&mut client, None).await;
+            let _: io::Result<()> = lingering_close::close(&mut client, None).await;
         }
         ending
     }

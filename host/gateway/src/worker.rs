@@ -45,7 +45,7 @@ pub enum Command {
         sockets: Vec<NewSocket>,
         /// Listeners that are gone or moved.
         closed: Vec<Arc<str>>,
-        /// Told when it is done.
+        /// Answered when it is done.
         done: oneshot::Sender<()>,
     },
     /// Tell how the plugins' VMs are, in the snapshot's order, while this revision is live.

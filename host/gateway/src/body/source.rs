@@ -1,5 +1,5 @@
 //! Where the bytes of a body come from: the client, an upstream, or the gateway itself.
-//! Not what happens to them on the way (that is `lane`), nor where they go (`body`).
+//! Not what happens to them on the way (`chain::filter`), nor where they go (`chain::message_body`).
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -50,7 +50,7 @@ enum Origin {
     Client(Incoming),
     Upstream(PooledBody),
     Whole(Option<Bytes>),
-    WriterState(BodyWriter),
+    Writer(BodyWriter),
 }
 
 impl BodySource {
@@ -102,9 +102,9 @@ impl BodySource {
     }
 
     /// A body that somebody is writing.
-    pub(crate) fn fed(feed: BodyWriter) -> Self {
+    pub(crate) fn written(writer: BodyWriter) -> Self {
         Self {
-            origin: Origin::WriterState(feed),
+            origin: Origin::Writer(writer),
             counter: ByteCounter::default(),
             limit: u64::MAX,
         }
@@ -130,7 +130,7 @@ impl Body for BodySource {
                 std::task::ready!(Pin::new(body).poll_frame(cx)).map(|f| f.map_err(|e| BodyError::Upstream(e.into())))
             }
             Origin::Whole(body) => body.take().map(|data| Ok(Frame::data(data))),
-            Origin::WriterState(feed) => std::task::ready!(feed.poll_next(cx)),
+            Origin::Writer(writer) => std::task::ready!(writer.poll_next(cx)),
         };
         let Some(Ok(mut frame)) = frame else {
             return Poll::Ready(frame);
@@ -151,7 +151,7 @@ impl Body for BodySource {
             Origin::Client(body) => body.is_end_stream(),
             Origin::Upstream(body) => body.is_end_stream(),
             Origin::Whole(body) => body.is_none(),
-            Origin::WriterState(feed) => feed.is_read(),
+            Origin::Writer(writer) => writer.is_read(),
         }
     }
 
@@ -159,7 +159,7 @@ impl Body for BodySource {
         match &self.origin {
             Origin::Client(body) => body.size_hint(),
             Origin::Upstream(body) => body.size_hint(),
-            Origin::WriterState(_) => SizeHint::default(),
+            Origin::Writer(_) => SizeHint::default(),
             Origin::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |data| data.len() as u64)),
         }
     }

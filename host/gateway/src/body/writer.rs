@@ -1,5 +1,5 @@
-//! A body that is written while it is being sent, as a plugin's side of a gRPC stream is. Bounded: who writes faster than the
-//! upstream reads is told so.
+//! A body that is written while it is being sent, as a plugin's side of a gRPC stream is. Bounded: a write beyond what the
+//! upstream has read fails.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -83,21 +83,21 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_in_order_and_a_flood_ends_at_the_bound() {
-        let feed = BodyWriter::default();
+        let writer = BodyWriter::default();
         let mut cx = Context::from_waker(Waker::noop());
-        assert!(feed.poll_next(&mut cx).is_pending());
+        assert!(writer.poll_next(&mut cx).is_pending());
         for text in ["one", "two"] {
-            assert_eq!(feed.write(Bytes::from_static(text.as_bytes())), Ok(()));
+            assert_eq!(writer.write(Bytes::from_static(text.as_bytes())), Ok(()));
         }
-        assert_eq!(feed.write(vec![0; MAX].into()), Err(Full));
-        feed.end();
-        assert!(!feed.is_read());
+        assert_eq!(writer.write(vec![0; MAX].into()), Err(Full));
+        writer.end();
+        assert!(!writer.is_read());
         for text in ["one", "two"] {
-            let Poll::Ready(Some(Ok(frame))) = feed.poll_next(&mut cx) else {
+            let Poll::Ready(Some(Ok(frame))) = writer.poll_next(&mut cx) else {
                 panic!("there is more")
             };
             assert_eq!(frame.into_data().expect("data"), text);
         }
-        assert!(feed.is_read() && matches!(feed.poll_next(&mut cx), Poll::Ready(None)));
+        assert!(writer.is_read() && matches!(writer.poll_next(&mut cx), Poll::Ready(None)));
     }
 }

@@ -23,7 +23,7 @@ use crate::body::source::BodySource;
 use crate::body::writer::BodyWriter;
 use crate::chain::message_body::MessageBody;
 
-/// gRPC's own statuses, where they are not told by the upstream.
+/// gRPC's own statuses, where the upstream sends none.
 mod code {
     pub(super) const UNKNOWN: u32 = 2;
     pub(super) const DEADLINE_EXCEEDED: u32 = 4;
@@ -68,21 +68,21 @@ fn status_in(fields: &HeaderMap) -> Option<u32> {
 
 /// The plugin's side. Dropped, it ends the exchange.
 struct Open {
-    feed: BodyWriter,
+    writer: BodyWriter,
     task: AbortHandle,
 }
 
 impl GrpcStream for Open {
     fn send(&self, message: Bytes, end: bool) -> Result<(), Status> {
-        self.feed.write(framed(&message)).map_err(|_| Status::BadArgument)?;
+        self.writer.write(framed(&message)).map_err(|_| Status::BadArgument)?;
         if end {
-            self.feed.end();
+            self.writer.end();
         }
         Ok(())
     }
 
     fn close(&self) {
-        self.feed.end();
+        self.writer.end();
     }
 }
 
@@ -99,9 +99,9 @@ pub(crate) fn open(
     call: GrpcCall,
     reply: GrpcReply,
 ) -> Box<dyn GrpcStream> {
-    let feed = BodyWriter::default();
-    let request = request(&upstream, &call, feed.clone());
-    let own = feed.clone();
+    let writer = BodyWriter::default();
+    let request = request(&upstream, &call, writer.clone());
+    let own = writer.clone();
     let task = match call.kind {
         GrpcKind::Call { message, timeout } => tokio::task::spawn_local(async move {
             // A message that the guest's memory held fits.
@@ -116,7 +116,7 @@ pub(crate) fn open(
         }),
     };
     let task = task.abort_handle();
-    Box::new(Open { feed, task })
+    Box::new(Open { writer, task })
 }
 
 /// One message, or why there is none.
@@ -222,8 +222,8 @@ fn failed(tell: &mut impl FnMut(GrpcEvent), status: u32, message: &str) -> End {
     End::new(status, message)
 }
 
-fn request(upstream: &Upstream, call: &GrpcCall, feed: BodyWriter) -> Request<MessageBody> {
-    let mut request = Request::new(MessageBody::Direct(BodySource::fed(feed)));
+fn request(upstream: &Upstream, call: &GrpcCall, writer: BodyWriter) -> Request<MessageBody> {
+    let mut request = Request::new(MessageBody::Direct(BodySource::written(writer)));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = Uri::from(call.path.clone());
     let headers = request.headers_mut();

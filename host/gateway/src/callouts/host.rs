@@ -27,7 +27,7 @@ pub(crate) struct WorkerHost {
 }
 
 impl WorkerHost {
-    /// The world that `station` stands in.
+    /// The host of the VMs on `worker`.
     pub(crate) fn new(worker: &Rc<WorkerContext>) -> Rc<Self> {
         Rc::new(Self {
             worker: Rc::downgrade(worker),
@@ -36,7 +36,7 @@ impl WorkerHost {
         })
     }
 
-    /// Something was put in a queue that a plugin of this worker listens to. If its VM is gone, the listener before it is told.
+    /// Notifies the plugin of this worker that listens to `queue`. If its VM is gone, the listener before it is notified.
     pub(crate) fn notify(&self, queue: u32) {
         let target = self.queues.borrow().get(&queue).cloned();
         if target.is_some_and(|target| target.ready(queue)) {

@@ -1,15 +1,15 @@
 //! One message on its way through the chain, in one direction: head first, then the body as it comes.
 //!
 //! A chunk goes through and on; it is kept only while a plugin pauses for it, and then under the plugin's limit.
-//! The lane is itself a body, so whoever sends the message pulls it, and backpressure reaches its source.
+//! A filtered message is itself a body: whoever sends it pulls its pieces through the plugins, and backpressure reaches its source.
 //! It knows no network and makes no answer: what ends a message early is handed up as [`Stop`].
 
 mod body_filter;
 mod flow;
+mod head;
 mod held;
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -21,7 +21,7 @@ use lockgate_exchange::{BodyBuffer, Direction};
 use lockgate_http::problem::{Malformed, Problem};
 use lockgate_sandbox::{Action, Phase};
 
-use body_filter::{BodyFilter, End, Part};
+use body_filter::{BodyFilter, Part, PartEnd};
 
 use crate::body::error::BodyError;
 use crate::body::source::BodySource;
@@ -83,7 +83,7 @@ impl FilteredMessage {
     }
 
     /// The place in the chain of the plugin that the message meets as the `index`th.
-    fn link(&self, index: usize) -> usize {
+    fn position(&self, index: usize) -> usize {
         match self.direction {
             Direction::Request => index,
             Direction::Response => self.length - 1 - index,
@@ -94,60 +94,16 @@ impl FilteredMessage {
     fn set_up(&mut self) {
         if self.body_filters.is_empty() {
             let body_filter =
-                |link: usize| BodyFilter::new(link, self.chain.filters()[link].reads_body(self.direction));
-            self.body_filters = (0..self.length).map(|index| body_filter(self.link(index))).collect();
+                |position: usize| BodyFilter::new(position, self.chain.filters()[position].reads_body(self.direction));
+            self.body_filters = (0..self.length)
+                .map(|index| body_filter(self.position(index)))
+                .collect();
         }
-    }
-
-    /// Takes the message's head through the plugins. They may hold it; and while one holds back all of the body that has
-    /// come so far, the head is not sent either: whoever fails then can still be answered for, and a body that is let go
-    /// as a whole has a known length.
-    pub(crate) async fn head(&mut self) -> Result<(), Stop> {
-        let end_of_stream = self.source.is_end_stream();
-        self.drained = end_of_stream;
-        self.chain.start_clock();
-        for index in 0..self.length {
-            let link = self.link(index);
-            let action = match self.direction {
-                Direction::Request => {
-                    self.chain.open(link)?;
-                    self.chain.call(link, self.direction, Phase::RequestHeaders, |s| {
-                        s.request_headers(end_of_stream)
-                    })?
-                }
-                Direction::Response => self.chain.call(link, self.direction, Phase::ResponseHeaders, |s| {
-                    s.response_headers(end_of_stream)
-                })?,
-            };
-            if self.direction == Direction::Response {
-                self.place_taps();
-            }
-            if action == Action::Pause {
-                self.wait(index).await?;
-                self.chain.start_clock();
-            }
-        }
-        if self.concerns_body() {
-            self.set_up();
-            self.flows = true;
-            poll_fn(|cx| self.poll_held(cx)).await?;
-        }
-        Ok(())
     }
 
     /// True when the body passes plugins; else the source can be sent as it is. Known once the head is through.
     pub(crate) fn carries_body(&self) -> bool {
         self.flows
-    }
-
-    fn concerns_body(&self) -> bool {
-        if !self.pending.is_nothing() || self.body_filters.iter().any(|body_filter| body_filter.paused) {
-            return true;
-        }
-        let reads_body = |index| self.chain.filters()[self.link(index)].reads_body(self.direction);
-        !self.drained
-            && (self.body_filters.iter().any(|body_filter| body_filter.tap.is_some())
-                || (0..self.length).any(reads_body))
     }
 
     /// The length of what is left to send, once all of the body has gone through the plugins.
@@ -172,62 +128,6 @@ impl FilteredMessage {
         self.source
     }
 
-    /// Waits while the plugin at `index` holds the head, until it says itself that it lets go.
-    ///
-    /// Meanwhile a plugin that reads bodies gets what comes, unless it waits for a callout: then, as in Envoy, the body comes
-    /// after it. Only a plugin that has paused for the body can release the head by continuing in a body callback; many
-    /// continue there because they have never thought of bodies, and their head must not slip out.
-    async fn wait(&mut self, index: usize) -> Result<(), Stop> {
-        self.set_up();
-        if !self.chain.has_open_callout(self.body_filters[index].link) {
-            let early = std::mem::take(&mut self.pending);
-            if let Some(part) = self.pass(self.onward, early, index + 1)? {
-                self.set_pending(part, index + 1);
-            }
-        }
-        self.holds_head = true;
-        let outcome = poll_fn(|cx| self.poll_wait(index, cx)).await;
-        self.holds_head = false;
-        outcome
-    }
-
-    fn poll_wait(&mut self, index: usize, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
-        loop {
-            self.chain.exchange.borrow_mut().register(cx.waker());
-            self.chain.asked()?;
-            let link = self.body_filters[index].link;
-            if self.chain.lost(link)? || self.chain.resumed(link, self.direction) {
-                let part = self.release(index);
-                self.body_filters[index].tapped(&part);
-                if !part.is_nothing() {
-                    self.set_pending(part, index + 1);
-                }
-                return Poll::Ready(Ok(()));
-            }
-            // A plugin that reads no body leaves it where it is: in the sender.
-            let passed_over = !self.pending.is_nothing();
-            if self.drained || passed_over || !self.body_filters[index].reads_body || self.chain.has_open_callout(link)
-            {
-                return Poll::Pending;
-            }
-            let Some(part) = ready!(self.poll_part(cx)).map_err(|e| self.stop_of(&e))? else {
-                continue;
-            };
-            let holds_body = self.body_filters[index].paused;
-            if let Some(part) = self.pass(0, part, index + 1)? {
-                self.set_pending(part, index + 1);
-                if holds_body {
-                    return Poll::Ready(Ok(()));
-                }
-            }
-        }
-    }
-
-    fn set_pending(&mut self, part: Part, onward: usize) {
-        self.pending = part;
-        self.onward = onward;
-    }
-
     /// The next piece from the source; `None` when what came is of no concern.
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Part>, BodyError>> {
         let frame = ready!(Pin::new(&mut self.source).poll_frame(cx));
@@ -236,7 +136,7 @@ impl FilteredMessage {
                 self.drained = true;
                 Some(Part {
                     data: BodyBuffer::default(),
-                    end: End::Last,
+                    end: PartEnd::Last,
                 })
             }
             Some(Err(error)) => return Poll::Ready(Err(error)),
@@ -245,11 +145,11 @@ impl FilteredMessage {
                     if self.direction == Direction::Request {
                         self.chain.exchange.borrow_mut().info.request_bytes += data.len() as u64;
                     }
-                    // While a head is held its plugin is told of the end apart: continuing with a piece that is not the last
+                    // While a head is held, its plugin sees the end in a call of its own: continuing with a piece that is not the last
                     // says that it does not wait for the body.
                     let is_last = self.source.is_end_stream() && !self.holds_head;
-                    let end = if is_last { End::Last } else { End::Open };
-                    self.drained = end == End::Last;
+                    let end = if is_last { PartEnd::Last } else { PartEnd::Open };
+                    self.drained = end == PartEnd::Last;
                     let mut buffer = BodyBuffer::default();
                     buffer.push(data);
                     Some(Part { data: buffer, end })
@@ -259,7 +159,7 @@ impl FilteredMessage {
                     self.set_trailers(trailers);
                     Part {
                         data: BodyBuffer::default(),
-                        end: End::Trailers,
+                        end: PartEnd::Trailers,
                     }
                 }),
             },
@@ -288,11 +188,11 @@ impl FilteredMessage {
     /// Gives a piece to one plugin, together with what it holds.
     fn deliver(&mut self, index: usize, part: Part) -> Result<Option<Part>, Stop> {
         let body_filter = &mut self.body_filters[index];
-        let link = &self.chain.filters()[body_filter.link];
-        if link.running().is_none() && !body_filter.paused {
+        let position = &self.chain.filters()[body_filter.position];
+        if position.running().is_none() && !body_filter.paused {
             return Ok(Some(part));
         }
-        let hooks = link.hooks();
+        let hooks = position.hooks();
         let (body_hook, trailers_hook, body, trailers) = match self.direction {
             Direction::Request => (
                 hooks.request_body,
@@ -320,17 +220,17 @@ impl FilteredMessage {
         let body_filter = &mut self.body_filters[index];
         body_filter.held.end = part.end;
         body_filter.held.data.append(part.data);
-        if body_hook && (fresh || part.end == End::Last) {
-            let last = part.end == End::Last;
+        if body_hook && (fresh || part.end == PartEnd::Last) {
+            let last = part.end == PartEnd::Last;
             action = self.with_body(index, body, |stream| match direction {
                 Direction::Request => stream.request_body(last),
                 Direction::Response => stream.response_body(last),
             })?;
             if last && self.has_new_trailers() {
-                self.body_filters[index].held.end = End::Trailers;
+                self.body_filters[index].held.end = PartEnd::Trailers;
             }
         }
-        if trailers_hook && part.end == End::Trailers {
+        if trailers_hook && part.end == PartEnd::Trailers {
             action = self.with_body(index, trailers, |stream| match direction {
                 Direction::Request => stream.request_trailers(),
                 Direction::Response => stream.response_trailers(),
@@ -347,7 +247,7 @@ impl FilteredMessage {
     fn hold(&mut self, index: usize) -> Result<(), Stop> {
         let body_filter = &mut self.body_filters[index];
         body_filter.paused = true;
-        let limit = self.chain.filters()[body_filter.link].body_limit();
+        let limit = self.chain.filters()[body_filter.position].body_limit();
         if body_filter.held.data.len() as u64 > limit {
             return Err(Stop::Problem(match self.direction {
                 Direction::Request => Problem::BodyTooLarge,
@@ -399,7 +299,7 @@ impl FilteredMessage {
             } else if let Some(body_filter) = self
                 .body_filters
                 .iter_mut()
-                .find(|body_filter| body_filter.link == tap.position)
+                .find(|body_filter| body_filter.position == tap.position)
             {
                 body_filter.tap = Some(tap.sink);
             }

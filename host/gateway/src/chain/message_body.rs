@@ -36,7 +36,7 @@ impl MessageBody {
         }
     }
 
-    /// True when plugins may change the body on its way, so that a length told in the head may not hold.
+    /// True when plugins may change the body on its way, so that a length in the head may not hold.
     pub(crate) fn is_filtered(&self) -> bool {
         matches!(self, Self::Filtered(_))
     }

@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 #[derive(Clone, Default)]
 pub(crate) struct ConnectionLimiter(Arc<Mutex<FxHashMap<Arc<str>, Arc<AtomicUsize>>>>);
 
-/// A connection's place in the crowd; given back when dropped.
+/// The right to one connection; given back when dropped.
 pub(crate) struct Permit(Arc<AtomicUsize>);
 
 impl ConnectionLimiter {

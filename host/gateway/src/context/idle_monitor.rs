@@ -131,7 +131,7 @@ impl Drop for InUse {
     }
 }
 
-/// Everybody's pulse on one worker.
+/// The activity of every connection on one worker.
 pub(crate) struct IdleMonitor {
     clock: Rc<Cell<Instant>>,
     timers: Rc<Timers>,
@@ -139,7 +139,7 @@ pub(crate) struct IdleMonitor {
 }
 
 impl IdleMonitor {
-    /// An empty ward.
+    /// Without connections.
     pub(crate) fn new() -> Self {
         let clock = Rc::new(Cell::new(clock::now()));
         Self {

@@ -1,7 +1,7 @@
 //! Tells the one worker whose plugin listens to a shared queue that something was put in, from whichever thread.
 //!
-//! Many may register one queue: VMs of one plugin on every worker, or several plugins. As in Envoy the last one is told. The others
-//! are remembered, so that a queue does not go deaf with its listener.
+//! Many may register one queue: VMs of one plugin on every worker, or several plugins. As in Envoy the last one is notified. The others
+//! are remembered, so that a queue keeps a listener when the last one ends.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,7 +16,7 @@ pub(crate) type QueueSender = UnboundedSender<u32>;
 pub(crate) struct QueueNotify(Arc<Mutex<FxHashMap<u32, Vec<QueueSender>>>>);
 
 impl QueueNotify {
-    /// From now on `bell` is told of `queue`. A worker counts once, and a worker that has ended not at all.
+    /// From now on `queue_sender` is notified of `queue`. A worker counts once, and a worker that has ended not at all.
     pub(crate) fn subscribe(&self, queue: u32, queue_sender: QueueSender) {
         let mut queue_notify = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let queue_notify = queue_notify.entry(queue).or_default();
@@ -24,7 +24,7 @@ impl QueueNotify {
         queue_notify.push(queue_sender);
     }
 
-    /// Nobody listens to `queue` any more where `bell` hangs.
+    /// The worker of `queue_sender` listens to `queue` no more.
     pub(crate) fn unsubscribe(&self, queue: u32, queue_sender: &QueueSender) {
         let mut queue_notify = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(queue_notify) = queue_notify.get_mut(&queue) {

@@ -1,4 +1,4 @@
-//! Random bytes for guests: the system's, or in a rehearsal the same ones each time.
+//! Random bytes for guests: the system's, or for an embedded worker those of a seed.
 
 use std::cell::Cell;
 

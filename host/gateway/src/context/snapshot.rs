@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 
 /// A plugin that was linked and has once configured itself in a VM.
 ///
-/// The same `Arc` stands in later snapshots while nothing about the plugin changes, so its VMs live on.
+/// Later snapshots share the `Arc` while nothing about the plugin changes, so its VMs live on.
 pub struct LoadedPlugin {
     /// What is run.
     pub plugin: Plugin,

@@ -36,7 +36,7 @@ pub(crate) struct ForwardingView {
     pub(crate) series: TcpSeries,
 }
 
-/// A route as requests see it, or what stands in for one for requests that match none.
+/// A route as requests see it. One entry serves the requests that match no route.
 pub(crate) struct RouteView {
     snapshot: Arc<Snapshot>,
     /// Its place in the snapshot; none for requests that match no route.
@@ -85,7 +85,7 @@ pub(crate) struct View {
     /// In the snapshot's order.
     pub(crate) listeners: Vec<Rc<ListenerView>>,
     handles: Vec<(Arc<LoadedPlugin>, Rc<PluginHandle>)>,
-    /// In the snapshot's order; the last stands in where no route matches.
+    /// In the snapshot's order; the last is for requests that match no route.
     routes: Vec<Rc<RouteView>>,
     upstreams: Vec<UpstreamSeries>,
 }
@@ -157,7 +157,7 @@ impl View {
         self.listeners.iter().find(|listener| &*listener.settings.name == name)
     }
 
-    /// The route of a request, or what stands in for one if it matches none.
+    /// The route of a request, or the entry for requests that match none.
     pub(crate) fn find_route(&self, request: &RequestHead) -> &Rc<RouteView> {
         match self.snapshot.routes.find(request) {
             Some(index) => &self.routes[index.0],
@@ -165,9 +165,11 @@ impl View {
         }
     }
 
-    /// What stands in where no route matches: the global chain alone.
+    /// The entry for requests that match no route: the global chain alone.
     pub(crate) fn no_route(&self) -> &Rc<RouteView> {
-        self.routes.last().expect("the stand-in is made with the view")
+        self.routes
+            .last()
+            .expect("the entry for no route is made with the view")
     }
 
     /// The place of the upstream that a plugin chose by `lockgate.upstream`, else `default`; noted as the stream's. A name that a reload

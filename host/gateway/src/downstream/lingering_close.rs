@@ -10,17 +10,17 @@ use bytes::Bytes;
 use lockgate_exchange::ResponseHead;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// The longest that a farewell takes.
+/// How long a close may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// The most that is read and thrown away, in bytes.
 const MAX_DISCARDED: usize = 1 << 20;
 
 /// Says `answer`, if there is one, closes the sending side and waits for the other to be closed, within bounds.
-pub(crate) async fn say<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, answer: Option<&[u8]>) -> io::Result<()> {
-    say_within(TIMEOUT, stream, answer).await
+pub(crate) async fn close<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, answer: Option<&[u8]>) -> io::Result<()> {
+    close_within(TIMEOUT, stream, answer).await
 }
 
-async fn say_within<S>(timeouts: Duration, stream: &mut S, answer: Option<&[u8]>) -> io::Result<()>
+async fn close_within<S>(timeouts: Duration, stream: &mut S, answer: Option<&[u8]>) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -90,7 +90,7 @@ mod tests {
             drop(there);
             said
         };
-        let (end, said) = tokio::join!(say(&mut here, Some(&answer)), peer);
+        let (end, said) = tokio::join!(close(&mut here, Some(&answer)), peer);
         end.unwrap();
         assert_eq!(said, answer);
         let said = String::from_utf8(said).unwrap();
@@ -104,7 +104,7 @@ mod tests {
     #[tokio::test]
     async fn a_peer_that_never_closes_is_not_waited_for_forever() {
         let (mut here, _there) = tokio::io::duplex(256);
-        say_within(Duration::from_millis(10), &mut here, None).await.unwrap();
+        close_within(Duration::from_millis(10), &mut here, None).await.unwrap();
     }
 
     #[tokio::test]
@@ -112,7 +112,7 @@ mod tests {
         let (mut here, mut there) = tokio::io::duplex(1 << 16);
         let flood = async { while there.write_all(&[b'x'; 4096]).await.is_ok() {} };
         let leaving = async {
-            say_within(Duration::from_secs(60), &mut here, None).await.unwrap();
+            close_within(Duration::from_secs(60), &mut here, None).await.unwrap();
             drop(here);
         };
         tokio::join!(leaving, flood);

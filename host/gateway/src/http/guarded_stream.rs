@@ -1,4 +1,4 @@
-//! A connection's bytes: the pulse is told of arrivals, and on HTTP/1 the guard says how far they are handed on.
+//! A connection's bytes: arrivals are noted as activity, and on HTTP/1 the guard decides how far they are handed on.
 
 use std::cell::Cell;
 use std::io;
@@ -18,14 +18,14 @@ const MAX_LINE: usize = 1024;
 /// A write of up to so many bytes goes out in one piece.
 const SMALL: usize = 1024;
 
-/// A stream that tells the pulse when something arrives.
+/// A stream whose arrivals count as activity, behind a guard on HTTP/1.
 pub(super) struct GuardedStream<S> {
     stream: S,
     activity: Rc<ActivityMonitor>,
     gate: Option<GuardBuffer>,
 }
 
-/// How a guarded stream stands, for whoever carries the connection.
+/// The state of a guarded stream, for the connection's loop.
 #[derive(Debug, Default)]
 pub(super) struct GuardState {
     /// Heads that were handed on.
@@ -33,13 +33,13 @@ pub(super) struct GuardState {
     /// A head has begun that is not handed on.
     inside_head: Cell<bool>,
     refusal: Cell<Option<Refusal>>,
-    /// The reader is told of the refusal; before, it waits.
-    told: Cell<bool>,
+    /// The reader may see the refusal; until then it waits.
+    shown: Cell<bool>,
     /// The writer could not write all that it has.
     stuck: Cell<bool>,
 }
 
-/// What stands between the stream and its reader.
+/// What has come from the stream and its reader has not got yet.
 struct GuardBuffer {
     guard: Guard,
     guard_state: Rc<GuardState>,
@@ -64,20 +64,20 @@ impl GuardState {
 
     /// What was refused, as long as the reader does not know.
     pub(super) fn pending_refusal(&self) -> Option<Refusal> {
-        self.refusal.get().filter(|_| !self.told.get())
+        self.refusal.get().filter(|_| !self.shown.get())
     }
 
     /// What is to be answered to the head at which the reader saw the end of the stream.
     pub(super) fn shown_problem(&self) -> Option<Problem> {
         match self.refusal.get() {
-            Some(Refusal::Head(problem)) if self.told.get() => Some(problem),
+            Some(Refusal::Head(problem)) if self.shown.get() => Some(problem),
             _ => None,
         }
     }
 
     /// The reader may know: after a refused head it sees the end of the stream, in a refused body an error.
-    pub(super) fn tell(&self) {
-        self.told.set(true);
+    pub(super) fn show_refusal(&self) {
+        self.shown.set(true);
     }
 
     /// What was written last has not all left this process.
@@ -193,7 +193,7 @@ impl GuardBuffer {
     /// What the reader gets in place of what was refused.
     fn poll_refusal(&self, refusal: Refusal) -> Poll<io::Result<()>> {
         match refusal {
-            _ if !self.guard_state.told.get() => Poll::Pending,
+            _ if !self.guard_state.shown.get() => Poll::Pending,
             Refusal::Head(_) => Poll::Ready(Ok(())),
             Refusal::Body => Poll::Ready(Err(io::Error::new(
                 io::ErrorKind::InvalidData,

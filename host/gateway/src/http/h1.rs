@@ -130,14 +130,14 @@ impl LoopState<'_> {
     fn after(&mut self) -> AfterPoll {
         let all_answered = self.activity.ended_requests() == self.guard_state.heads();
         match self.guard_state.pending_refusal() {
-            // Told only now: at the end of the stream the library drops what it has not answered.
+            // Shown only now: at the end of the stream the library drops what it has not answered.
             Some(Refusal::Head(_)) if all_answered && !self.guard_state.is_stuck() => {
-                self.guard_state.tell();
+                self.guard_state.show_refusal();
                 AfterPoll::Again
             }
             // First the library learns that its answer is the last one.
             Some(Refusal::Body) if self.activity.started_requests() == self.guard_state.heads() => {
-                self.guard_state.tell();
+                self.guard_state.show_refusal();
                 AfterPoll::Retire
             }
             _ => {
@@ -172,7 +172,7 @@ where
     let problem = problem.filter(|_| !guard_state.is_stuck());
     let answer = problem.map(|problem| refused::answer(connection, problem, stream.first_line()));
     if answer.is_some() || unread || stream.has_leftovers() {
-        lingering_close::say(stream.stream_mut(), answer.as_deref()).await?;
+        lingering_close::close(stream.stream_mut(), answer.as_deref()).await?;
     }
     outcome
 }

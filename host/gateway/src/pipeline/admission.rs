@@ -23,7 +23,7 @@ pub(crate) struct Admission {
     pub(crate) trace: Option<Rc<CallTrace>>,
     /// When its head was there.
     pub(crate) started: Instant,
-    /// Its route, or what stands in for one if it matches none.
+    /// Its route, or the entry for requests that match none.
     pub(crate) route: Rc<RouteView>,
     /// Its body.
     pub(crate) body: BodySource,

@@ -10,11 +10,11 @@ use crate::body::error::BodyError;
 use crate::chain::message_body::MessageBody;
 use crate::pipeline::recorder::RequestRecorder;
 
-/// What the client gets, with the ledger that closes the request's account when the last byte is out.
+/// The body that the client gets, with the recorder that ends the request's record when the last byte is out.
 pub(crate) struct ClientBody {
     body: MessageBody,
     recorder: RequestRecorder,
-    /// Why the body has broken off, until that is told.
+    /// Why the body broke off, until that is passed on.
     broken: Option<BodyError>,
 }
 

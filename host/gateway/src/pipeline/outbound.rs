@@ -16,7 +16,7 @@ use crate::body::error::BodyError;
 use crate::chain::Chain;
 use crate::chain::message_body::MessageBody;
 
-/// Sends the request to `upstream`. Its head is written as it now stands in the exchange, which keeps it.
+/// Sends the request to `upstream`. Its head is written as it is in the exchange, which keeps it.
 pub(crate) fn send<'a>(
     client: &'a Client<MessageBody>,
     upstream: &'a Upstream,

@@ -32,7 +32,7 @@ pub(super) struct Flow {
 
 #[derive(Clone, Copy)]
 struct FlowFilter {
-    link: usize,
+    position: usize,
     paused: bool,
     /// The end has come as far as this.
     ended: bool,
@@ -41,17 +41,21 @@ struct FlowFilter {
 impl Flow {
     /// The way through the chain's plugins, all of which have met the connection.
     pub(super) fn new(chain: &Rc<Chain>, direction: Direction, close_notified: &CloseNotified) -> Self {
-        let sees = |link: &FilterState| {
-            let hooks = link.hooks();
+        let sees = |position: &FilterState| {
+            let hooks = position.hooks();
             match direction {
                 Direction::Request => hooks.downstream_data,
                 Direction::Response => hooks.upstream_data || hooks.upstream_close,
             }
         };
-        let all = chain.filters().iter().enumerate().filter(|(_, link)| sees(link));
+        let all = chain
+            .filters()
+            .iter()
+            .enumerate()
+            .filter(|(_, position)| sees(position));
         let mut filters: Vec<_> = all
-            .map(|(link, _)| FlowFilter {
-                link,
+            .map(|(position, _)| FlowFilter {
+                position,
                 paused: false,
                 ended: false,
             })
@@ -83,12 +87,16 @@ impl Flow {
     pub(super) fn resume(&mut self) -> Result<bool, Stop> {
         let mut moved = false;
         for at in (0..self.filters.len()).rev() {
-            let FlowFilter { link, paused, ended } = self.filters[at];
+            let FlowFilter {
+                position,
+                paused,
+                ended,
+            } = self.filters[at];
             // Who has yet to see bytes is not over with the plugin, whether it waits in it or not.
-            let lost = self.chain.lost(link)?;
-            if paused && (lost || self.chain.resumed(link, self.direction)) {
+            let lost = self.chain.lost(position)?;
+            if paused && (lost || self.chain.resumed(position, self.direction)) {
                 self.filters[at].paused = false;
-                let held = self.take(link);
+                let held = self.take(position);
                 self.pass(at + 1, held, ended)?;
                 moved = true;
             }
@@ -100,7 +108,7 @@ impl Flow {
     pub(super) fn waits(&self) -> bool {
         self.filters
             .iter()
-            .any(|filter| filter.paused && self.chain.has_open_callout(filter.link))
+            .any(|filter| filter.paused && self.chain.has_open_callout(filter.position))
     }
 
     fn pass(&mut self, from: usize, mut data: BodyBuffer, end: bool) -> Result<(), Stop> {
@@ -121,13 +129,13 @@ impl Flow {
 
     /// Shows one plugin what has come to it; none if it keeps that.
     fn show(&mut self, at: usize, data: BodyBuffer, end: bool) -> Result<Option<BodyBuffer>, Stop> {
-        let link = self.filters[at].link;
-        if self.chain.lost(link)? {
+        let position = self.filters[at].position;
+        if self.chain.lost(position)? {
             return Ok(Some(data));
         }
         let held = {
             let mut exchange = self.chain.exchange.borrow_mut();
-            let buffers = exchange.tcp.as_mut().and_then(|all| all.get_mut(link));
+            let buffers = exchange.tcp.as_mut().and_then(|all| all.get_mut(position));
             buffers.map(|buffers| buffers.of_mut(self.direction).append(data))
         };
         debug_assert!(
@@ -139,17 +147,17 @@ impl Flow {
             Direction::Request => Phase::DownstreamData,
             Direction::Response => Phase::UpstreamData,
         };
-        let action = self
-            .chain
-            .call(link, self.direction, phase, |stream| stream.data(self.direction, end))?;
+        let action = self.chain.call(position, self.direction, phase, |stream| {
+            stream.data(self.direction, end)
+        })?;
         if end && self.direction == Direction::Response {
-            self.notify_end(link)?;
+            self.notify_end(position)?;
         }
         self.filters[at].paused = action == Action::Pause;
         if action == Action::Continue {
-            return Ok(Some(self.take(link)));
+            return Ok(Some(self.take(position)));
         }
-        if self.held(link) as u64 > self.chain.filters()[link].body_limit() {
+        if self.held(position) as u64 > self.chain.filters()[position].body_limit() {
             return Err(Stop::Problem(match self.direction {
                 Direction::Request => Problem::BodyTooLarge,
                 Direction::Response => Problem::ResponseTooLarge,
@@ -159,26 +167,26 @@ impl Flow {
     }
 
     /// The upstream sends nothing more, and the plugin has seen all that it sent.
-    fn notify_end(&self, link: usize) -> Result<(), Stop> {
+    fn notify_end(&self, position: usize) -> Result<(), Stop> {
         let mut notified = self.close_notified.get();
-        notified.set(link);
+        notified.set(position);
         self.close_notified.set(notified);
         self.chain
-            .call(link, Direction::Response, Phase::UpstreamClose, |stream| {
+            .call(position, Direction::Response, Phase::UpstreamClose, |stream| {
                 stream.closed(Direction::Response, PeerType::Remote)
             })
             .map(drop)
     }
 
-    fn held(&self, link: usize) -> usize {
+    fn held(&self, position: usize) -> usize {
         let exchange = self.chain.exchange.borrow();
-        let buffers = exchange.tcp.as_ref().and_then(|all| all.get(link));
+        let buffers = exchange.tcp.as_ref().and_then(|all| all.get(position));
         buffers.map_or(0, |buffers| buffers.of(self.direction).len())
     }
 
-    fn take(&self, link: usize) -> BodyBuffer {
+    fn take(&self, position: usize) -> BodyBuffer {
         let mut exchange = self.chain.exchange.borrow_mut();
-        let buffers = exchange.tcp.as_mut().and_then(|all| all.get_mut(link));
+        let buffers = exchange.tcp.as_mut().and_then(|all| all.get_mut(position));
         buffers
             .map(|buffers| std::mem::take(buffers.of_mut(self.direction)))
             .unwrap_or_default()

@@ -142,7 +142,7 @@ impl ConnectionRecorder {
     }
 
     fn notify_closed(&self, index: usize, hooks: Hooks) {
-        // A failure was told where it happened, and there is nothing left to be denied.
+        // A failure was logged where it happened, and there is nothing left to deny.
         self.chain.start_clock();
         if hooks.downstream_close {
             let by = self.closed_by.get();

@@ -54,7 +54,7 @@ struct Pipe {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sink {
     Open,
-    /// It was told that nothing more comes.
+    /// It has got the end of the bytes.
     Shut,
     /// It takes nothing more. What it still has to say is listened to.
     Broken,

@@ -8,7 +8,7 @@ const MAX: usize = 4 * 1024 * 1024;
 /// Bytes before a message.
 const HEAD: usize = 5;
 
-/// Why what came is not told.
+/// Why what came is not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Wrong {
     #[error("the message is compressed, which was not offered")]

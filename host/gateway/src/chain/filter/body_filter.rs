@@ -4,7 +4,7 @@ use lockgate_exchange::{BodyBuffer, BodySink};
 
 /// How much of the message is known behind a piece of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(super) enum End {
+pub(super) enum PartEnd {
     /// More may come.
     #[default]
     Open,
@@ -18,20 +18,20 @@ pub(super) enum End {
 #[derive(Default)]
 pub(super) struct Part {
     pub(super) data: BodyBuffer,
-    pub(super) end: End,
+    pub(super) end: PartEnd,
 }
 
 impl Part {
     /// True when passing it on would tell nobody anything.
     pub(super) fn is_nothing(&self) -> bool {
-        self.data.is_empty() && self.end == End::Open
+        self.data.is_empty() && self.end == PartEnd::Open
     }
 }
 
 /// One plugin, as this message meets it.
 pub(super) struct BodyFilter {
     /// Its place in the chain.
-    pub(super) link: usize,
+    pub(super) position: usize,
     /// It exports a body or trailers callback for this direction.
     pub(super) reads_body: bool,
     /// It asked to wait in a body or trailers callback.
@@ -43,9 +43,9 @@ pub(super) struct BodyFilter {
 }
 
 impl BodyFilter {
-    pub(super) fn new(link: usize, reads_body: bool) -> Self {
+    pub(super) fn new(position: usize, reads_body: bool) -> Self {
         Self {
-            link,
+            position,
             reads_body,
             paused: false,
             held: Part::default(),
@@ -59,17 +59,17 @@ impl BodyFilter {
         std::mem::take(&mut self.held)
     }
 
-    /// Shows a piece that leaves this stage to the tap behind it.
+    /// Shows a piece that leaves this plugin to the tap behind it.
     pub(super) fn tapped(&mut self, part: &Part) {
         let Some(sink) = self.tap.as_mut() else { return };
         for chunk in part.data.chunks() {
             sink.chunk(chunk);
         }
-        if part.end != End::Open
+        if part.end != PartEnd::Open
             && let Some(sink) = self.tap.take()
         {
             // What ends in trailers is not complete without them, and a tap takes only data.
-            sink.end(part.end == End::Last);
+            sink.end(part.end == PartEnd::Last);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The lane as a body: whoever sends the message pulls its pieces through the plugins.
+//! The filtered message as a body: whoever sends it pulls its pieces through the plugins.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::body_filter::{End, Part};
+use super::body_filter::{Part, PartEnd};
 use super::{Direction, FilteredMessage};
 use crate::body::error::BodyError;
 use crate::chain::Stop;
@@ -24,8 +24,8 @@ impl FilteredMessage {
             if !self.body_filters[index].paused {
                 continue;
             }
-            let link = self.body_filters[index].link;
-            if self.chain.lost(link)? || self.chain.resumed(link, self.direction) {
+            let position = self.body_filters[index].position;
+            if self.chain.lost(position)? || self.chain.resumed(position, self.direction) {
                 let part = self.release(index);
                 self.body_filters[index].tapped(&part);
                 return Poll::Ready(self.pass(index + 1, part, all).map(|part| self.emit(part)));
@@ -74,13 +74,13 @@ impl FilteredMessage {
                 .filter(|data| !data.is_empty())
                 .map(Frame::data),
         );
-        if part.end == End::Trailers
+        if part.end == PartEnd::Trailers
             && let Some(trailers) = self.trailers()
             && !trailers.is_empty()
         {
             self.out.push_back(Frame::trailers(trailers));
         }
-        self.finished |= part.end != End::Open;
+        self.finished |= part.end != PartEnd::Open;
     }
 
     /// Remembers why the source broke, for the one who reports it.

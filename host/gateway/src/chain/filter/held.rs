@@ -1,4 +1,4 @@
-//! What a plugin holds of a body: in the lane while it travels, in the exchange whenever its plugin may look at it.
+//! What a plugin holds of a body: in the filtered message while it travels, in the exchange whenever its plugin may look at it.
 
 use std::cell::RefMut;
 
@@ -10,7 +10,7 @@ use super::{Direction, FilteredMessage};
 use crate::chain::Stop;
 
 impl FilteredMessage {
-    /// A body callback: what the stage holds lies in the exchange while the guest runs.
+    /// A body callback: what the plugin holds lies in the exchange while the guest runs.
     pub(super) fn with_body(
         &mut self,
         index: usize,
@@ -21,7 +21,7 @@ impl FilteredMessage {
         *self.buffer() = held;
         let outcome = self
             .chain
-            .call(self.body_filters[index].link, self.direction, phase, call);
+            .call(self.body_filters[index].position, self.direction, phase, call);
         let held = std::mem::take(&mut *self.buffer());
         self.body_filters[index].held.data = held;
         outcome
@@ -34,22 +34,22 @@ impl FilteredMessage {
         })
     }
 
-    /// Leaves what a stage holds where its plugin can read and change it between its body callbacks.
+    /// Leaves what a plugin holds where its plugin can read and change it between its body callbacks.
     pub(super) fn leave(&mut self, index: usize) {
         let body_filter = &mut self.body_filters[index];
         let held = std::mem::take(&mut body_filter.held.data);
         let mut exchange = self.chain.exchange.borrow_mut();
-        exchange.held.put(body_filter.link, self.direction, held);
+        exchange.held.put(body_filter.position, self.direction, held);
     }
 
-    /// Gives a stage back what was left for its plugin.
+    /// Gives a plugin back what was left for its plugin.
     pub(super) fn take_back(&mut self, index: usize) {
         let body_filter = &mut self.body_filters[index];
         let mut exchange = self.chain.exchange.borrow_mut();
-        body_filter.held.data = exchange.held.take(body_filter.link, self.direction);
+        body_filter.held.data = exchange.held.take(body_filter.position, self.direction);
     }
 
-    /// Lets go of what a stage holds.
+    /// Lets go of what a plugin holds.
     pub(super) fn release(&mut self, index: usize) -> Part {
         if self.body_filters[index].paused {
             self.take_back(index);

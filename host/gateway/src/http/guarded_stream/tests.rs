@@ -157,7 +157,7 @@ proptest! {
         prop_assert_eq!(guard_state.pending_refusal(), Some(Refusal::Head(Malformed::LineEnd.into())));
         prop_assert_eq!(watched.first_line(), b"GET /bad HTTP/1.1");
         prop_assert!(watched.has_leftovers());
-        guard_state.tell();
+        guard_state.show_refusal();
         prop_assert!(read(&mut watched, 64).unwrap().unwrap().is_empty());
     }
 
@@ -184,7 +184,7 @@ fn a_refused_head_keeps_the_reader_waiting_until_it_may_know() {
     assert_eq!(read(&mut watched, 64).unwrap().unwrap(), b"GET / HTTP/1.1\r\n\r\n");
     assert!(read(&mut watched, 64).is_none());
     assert_eq!((guard_state.heads(), guard_state.shown_problem()), (1, None));
-    guard_state.tell();
+    guard_state.show_refusal();
     assert!(read(&mut watched, 64).unwrap().unwrap().is_empty());
     assert_eq!(
         (guard_state.pending_refusal(), guard_state.shown_problem()),
@@ -199,7 +199,7 @@ fn a_broken_body_is_an_error_once_the_reader_may_know() {
     let (mut watched, guard_state) = guarded(vec![stream.clone()], false, &activity);
     assert_eq!(read_all(&mut watched), stream[..stream.len() - 19]);
     assert_eq!(guard_state.pending_refusal(), Some(Refusal::Body));
-    guard_state.tell();
+    guard_state.show_refusal();
     assert_eq!(
         read(&mut watched, 64).unwrap().unwrap_err().kind(),
         io::ErrorKind::InvalidData
