@@ -5,7 +5,7 @@ use bytes::Bytes;
 use lockgate_exchange::SharedExchange;
 use lockgate_sandbox::settings::{Capabilities, Isolation, Limits, OnError};
 use lockgate_sandbox::{
-    Callout, CalloutReply, Engine, EngineSettings, Failure, FailureKind, LogLevel, MetricKind, Module, Outside, Plugin,
+    Callout, CalloutReply, Engine, EngineSettings, Failure, FailureKind, Host, LogLevel, MetricKind, Module, Plugin,
     PluginSpec, QueueTarget, Status, TickTarget, Vm,
 };
 use std::cell::RefCell;
@@ -27,7 +27,7 @@ impl Guest {
     pub(crate) fn run(&self, script: &str) -> Outcome {
         let environment = [ENVIRONMENT, (SCRIPT, script)].map(|(name, value)| (name.to_owned(), value.to_owned()));
         let plugin = link(self.0.clone(), environment.to_vec());
-        let host = Rc::new(Host::default());
+        let host = Rc::new(LogHost::default());
         let started = Vm::new(plugin, host.clone()).start();
         Outcome {
             end: started.err().map(|failure| end(&failure)),
@@ -74,11 +74,11 @@ fn end(failure: &Failure) -> String {
 
 /// What the guest finds around it: a log, and nothing else.
 #[derive(Default)]
-pub(crate) struct Host {
+pub(crate) struct LogHost {
     outcome: RefCell<Outcome>,
 }
 
-impl Outside for Host {
+impl Host for LogHost {
     fn log(&self, _: &Plugin, level: LogLevel, message: &str) {
         let mut outcome = self.outcome.borrow_mut();
         let lines = match level {
