@@ -23,7 +23,7 @@ pub(crate) fn inspect(options: &InspectOptions) -> Result<Outcome> {
     Ok(Outcome::Right)
 }
 
-/// For people.
+/// One readable line per event.
 struct Readable<'a>(&'a Inspection);
 
 impl Display for Readable<'_> {

@@ -58,7 +58,7 @@ pub struct Model {
 /// The admin listener.
 #[derive(Clone)]
 pub struct Admin {
-    /// Where it listens.
+    /// Address of the endpoint.
     pub listen: SocketAddr,
     /// What `Authorization: Bearer` must carry; never empty. None: only loopback peers are answered.
     pub token: Option<String>,
@@ -69,9 +69,9 @@ pub struct Admin {
 pub struct Listener {
     /// Its key in the file.
     pub name: Arc<str>,
-    /// Where it listens. Port 0 asks the system for a free one.
+    /// Address of the endpoint. Port 0 asks the system for a free one.
     pub listen: SocketAddr,
-    /// What is spoken.
+    /// Protocol of the clients.
     pub protocol: Protocol,
     /// None: in the clear.
     pub tls: Option<TlsSettings>,
@@ -79,11 +79,11 @@ pub struct Listener {
     pub trusted_proxies: Vec<IpNet>,
     /// What happens to paths with escaped slashes and the like.
     pub escaped_slashes: EscapedSlashes,
-    /// What a client may use up.
+    /// Limits for clients of this listener.
     pub limits: ListenerLimits,
 }
 
-/// What a listener speaks.
+/// Protocol of a listener's clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Protocol {
     /// HTTP/1.1 and HTTP/2; routes say what becomes of a request.

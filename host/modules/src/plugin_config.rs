@@ -94,7 +94,10 @@ mod tests {
         let said = "proxy_on_configure answered false; it logged: the configuration is refused: ";
         let reason = format!("{said}at /rules/0/cost: 3 is not: that");
         assert_eq!(refusal(&reason), Some(("rules/0/cost", "3 is not: that")));
-        assert_eq!(refusal("proxy_on_configure answered false; it logged nothing"), None);
+        assert_eq!(
+            refusal("proxy_on_configure answered false; the plugin logged nothing"),
+            None
+        );
         assert_eq!(refusal(&format!("{said}there is nothing to check")), None);
     }
 }

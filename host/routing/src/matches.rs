@@ -48,7 +48,7 @@ pub enum PathMatch {
 /// A condition on a header's or query parameter's value.
 #[derive(Debug, Clone)]
 pub enum ValueMatch {
-    /// This value and no other.
+    /// Exact value.
     Exact(String),
     /// The whole value must match: the expression is anchored at both ends.
     Regex(Regex),

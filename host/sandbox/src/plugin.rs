@@ -30,7 +30,7 @@ pub struct PluginSpec {
     pub limits: Limits,
     /// What its failure costs.
     pub on_error: OnError,
-    /// Who shares a VM.
+    /// Which streams share a VM.
     pub isolation: Isolation,
     /// What it may call.
     pub capabilities: Capabilities,

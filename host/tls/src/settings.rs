@@ -36,7 +36,7 @@ pub struct ClientAuthority {
 pub struct CertificateFiles {
     /// The chain, the server's own certificate first.
     pub cert: PathBuf,
-    /// Its private key.
+    /// Private key of the certificate.
     pub key: PathBuf,
 }
 

@@ -41,7 +41,7 @@ pub struct PluginModel {
     pub signers: Option<Vec<SigningKey>>,
     /// What its failure means for the request.
     pub on_error: OnError,
-    /// Who shares a VM.
+    /// Which streams share a VM.
     pub isolation: Isolation,
     /// What it may use up.
     pub limits: Limits,

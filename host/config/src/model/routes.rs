@@ -21,7 +21,7 @@ pub struct Route {
     pub upstream: UpstreamIndex,
     /// From the request's head to its answer's end; none: as long as it takes (`"0s"` in the file).
     pub timeout: Option<Period>,
-    /// How the path is changed on its way to the upstream.
+    /// Change of the path before the request goes to the upstream.
     pub rewrite: Option<Rewrite>,
 }
 

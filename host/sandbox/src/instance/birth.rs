@@ -180,7 +180,7 @@ fn stillborn(
         failure(
             plugin,
             FailureKind::Unavailable,
-            "no VM is free: all instances of the pool are in use".to_owned(),
+            "no VM is free: no VM is free: all instances of the pool are in use".to_owned(),
         )
     } else {
         let autopsy = trap::examine(error, state);
