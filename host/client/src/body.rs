@@ -1,4 +1,4 @@
-//! [`PooledBody`]: an answer's body as it comes from an upstream, and with it the connection that it comes on.
+//! [`PooledBody`]: the body of a response as it comes from an upstream, together with the connection that it comes on.
 
 use std::fmt;
 use std::pin::Pin;
@@ -7,37 +7,46 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::connection::Held;
 use crate::error::ConnectionError;
 
-/// The body of an upstream's answer. At its clean end the connection goes back to the pool; dropped before, the
+/// The body of an upstream's response. At its clean end the connection goes back to the pool; if it is dropped before, the
 /// connection is closed, or, in HTTP/2, the stream is reset.
 ///
 /// A body that is cut short, or whose framing is broken, ends with an error, never as if it were complete. Reading it
-/// also moves on what is left of the request's body.
+/// also sends what is left of the request's body.
 pub struct PooledBody(State);
 
 enum State {
-    /// All that is left, which has come already; the connection has been given back.
-    Whole(Bytes),
-    Open(Box<dyn Held>),
+    /// What is left has all come, and the connection is back in the pool.
+    Complete(Bytes),
+    Open(Box<dyn BodySource>),
+}
+
+/// A connection, or a stream of one, that brings the body of a response; whatever the type of the request's body was.
+pub(crate) trait BodySource {
+    /// The next piece of the body. What is left of the request's body is sent meanwhile.
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ConnectionError>>>;
+    /// The number of bytes that are still to come, if it is known; 0 at the end.
+    fn remaining(&self) -> Option<u64>;
+    /// Puts the connection back into the pool, if it can be used again.
+    fn release(self: Box<Self>);
 }
 
 impl PooledBody {
     /// A body that has all come.
-    pub fn whole(data: Bytes) -> Self {
-        Self(State::Whole(data))
+    pub(crate) fn complete(data: Bytes) -> Self {
+        Self(State::Complete(data))
     }
 
-    /// A body that comes on this connection.
-    pub fn open(connection: Box<dyn Held>) -> Self {
-        Self(State::Open(connection))
+    /// A body that is still to come.
+    pub(crate) fn open(source: Box<dyn BodySource>) -> Self {
+        Self(State::Open(source))
     }
 
-    fn close(&mut self) -> Option<Box<dyn Held>> {
-        match std::mem::replace(&mut self.0, State::Whole(Bytes::new())) {
-            State::Open(connection) => Some(connection),
-            State::Whole(_) => None,
+    fn close(&mut self) -> Option<Box<dyn BodySource>> {
+        match std::mem::replace(&mut self.0, State::Complete(Bytes::new())) {
+            State::Open(source) => Some(source),
+            State::Complete(_) => None,
         }
     }
 }
@@ -51,35 +60,33 @@ impl Body for PooledBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ConnectionError>>> {
         let this = self.get_mut();
-        let connection = match &mut this.0 {
-            State::Whole(data) if data.is_empty() => return Poll::Ready(None),
-            State::Whole(data) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(data))))),
-            State::Open(connection) => connection,
+        let source = match &mut this.0 {
+            State::Complete(data) if data.is_empty() => return Poll::Ready(None),
+            State::Complete(data) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(data))))),
+            State::Open(source) => source,
         };
-        let frame = ready!(connection.poll_frame(context));
+        let frame = ready!(source.poll_frame(context));
         if matches!(frame, Some(Err(_))) {
             this.close();
-        } else if connection.remaining() == Some(0)
-            && let Some(connection) = this.close()
+        } else if source.remaining() == Some(0)
+            && let Some(source) = this.close()
         {
-            connection.give_back();
+            source.release();
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            State::Whole(data) => data.is_empty(),
-            State::Open(connection) => connection.remaining() == Some(0),
+            State::Complete(data) => data.is_empty(),
+            State::Open(source) => source.remaining() == Some(0),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            State::Whole(data) => SizeHint::with_exact(data.len() as u64),
-            State::Open(connection) => connection
-                .remaining()
-                .map_or_else(SizeHint::default, SizeHint::with_exact),
+            State::Complete(data) => SizeHint::with_exact(data.len() as u64),
+            State::Open(source) => source.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }

@@ -1,33 +1,33 @@
-//! HTTP to one address: the connections to it, in HTTP/1.1 or HTTP/2, and what is kept of them for the next request.
+//! HTTP to one target: the connections to it, in HTTP/1.1 or HTTP/2, and the pools that keep them for further requests.
 //!
-//! All of this belongs to one worker: it lives on that worker's thread, takes no lock, and survives reloads. This crate makes one
-//! attempt at one address. Which address, and whether there is another attempt, is for whoever calls it.
+//! [`ConnectionPools`] belong to one worker: they live on that worker's thread, take no lock, and survive reloads. A call makes one
+//! attempt at one [`Target`] and reports how far the request had got ([`Progress`]). Which target, and whether there is another
+//! attempt, is decided by `lockgate_upstream`.
 
 mod address;
-mod answer;
 mod body;
-mod chunks;
 mod connect;
-mod connection;
 mod error;
-mod keep;
-mod message;
-mod multiplex;
-mod pool;
-mod reading;
+mod h1;
+mod h2;
+mod outgoing;
+mod pool_settings;
+mod pools;
+mod received;
 mod settings;
+mod socket;
+mod target;
 
 pub use address::{Address, AddressError};
-pub use answer::Head as AnswerHead;
 pub use body::PooledBody;
-pub use connect::{Connect, Connecting, Duplex, Socket, Stream, connect};
-pub use connection::{Connection, Failure, Held};
-pub use error::{Blame, BodyFailure, ConnectionError, SendError};
-pub use keep::{Keep, PoolSettings};
-pub use message::{Head, Message};
-pub use multiplex::{
-    Failure as MultiplexFailure, Lines, RequestBody, Seat, again, body as multiplexed_body, in_form, is_malformed,
-    request,
-};
-pub use pool::{Pool, Reusable};
+pub use connect::{Connect, Connected, Connecting};
+pub use error::{AttemptError, BodyFailure, ConnectError, ConnectionError, ExchangeError, Progress};
+pub use h1::{H1Request, H1Response};
+pub use h2::H2Request;
+pub use outgoing::OutgoingHead;
+pub use pool_settings::{KeepAlive, PoolSettings};
+pub use pools::ConnectionPools;
+pub use received::Received;
 pub use settings::Protocol;
+pub use socket::{Duplex, Socket, Stream};
+pub use target::{Target, TransportSecurity};

@@ -1,4 +1,4 @@
-//! The knobs of a connection to an upstream, as they stand in gateway.json.
+//! The settings of a connection, as they are written in gateway.json.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

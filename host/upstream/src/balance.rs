@@ -5,7 +5,7 @@
 
 /// The longest cycle. Weights whose sum, after division by their greatest common divisor, is larger are scaled down to
 /// fit; every weight above zero keeps at least one place.
-const LONGEST: u64 = 1 << 16;
+const MAX_CYCLE: u64 = 1 << 16;
 
 /// Endpoint indexes in the order of one cycle: endpoint `i` stands in it as often as its weight says (relative to the
 /// others), as evenly spread as can be (nginx's algorithm). Empty when there is no weight at all.
@@ -45,7 +45,7 @@ fn reduced(weights: &[u16]) -> Vec<u64> {
         .max(1);
     let weights: Vec<u64> = weights.iter().map(|&weight| u64::from(weight) / divisor).collect();
     let total: u64 = weights.iter().sum();
-    if total <= LONGEST {
+    if total <= MAX_CYCLE {
         return weights;
     }
     weights
@@ -54,7 +54,7 @@ fn reduced(weights: &[u16]) -> Vec<u64> {
             if weight == 0 {
                 0
             } else {
-                (weight * LONGEST / total).max(1)
+                (weight * MAX_CYCLE / total).max(1)
             }
         })
         .collect()
@@ -102,7 +102,7 @@ mod tests {
         let mut weights = vec![1000; 200];
         weights.push(1);
         let cycle = cycle(&weights);
-        assert!(cycle.len() as u64 <= LONGEST + 200, "{}", cycle.len());
+        assert!(cycle.len() as u64 <= MAX_CYCLE + 200, "{}", cycle.len());
         assert_eq!(cycle.iter().filter(|&&chosen| chosen == 200).count(), 1);
     }
 }

@@ -1,23 +1,27 @@
-//! A bare connection to an upstream, for protocols that are not spoken here. It is nobody's to reuse.
+//! A bare connection to an upstream, for protocols that are not spoken here. No pool knows it.
 
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http_body::Body;
-use lockgate_client::{BodyFailure, SendError, Socket, connect};
+use lockgate_client::{AttemptError, BodyFailure, Connected, ConnectionPools, PoolSettings, Socket, Target};
 
-use crate::client::{Client, MOST_ENDPOINTS};
+use crate::attempts::{self, Attempt};
+use crate::client::Client;
+use crate::error::SendError;
+use crate::retry_policy::Repeatable;
 use crate::upstream::Upstream;
 
-/// A fresh connection, and how it was come by.
-pub struct Dialled {
-    /// The connection; a socket has TCP_NODELAY.
+/// A fresh connection to an endpoint of an upstream.
+pub struct UpstreamConnection {
+    /// The connection; a TCP socket has TCP_NODELAY.
     pub socket: Socket,
-    /// The endpoint at its other end.
+    /// The address of the endpoint.
     pub endpoint: SocketAddr,
-    /// This side's address.
+    /// The address of this side.
     pub local: SocketAddr,
-    /// How many endpoints were connected to, in vain or not: 1 when all went well.
+    /// The number of endpoints that were connected to, in vain or not: 1 when all went well.
     pub attempts: u32,
 }
 
@@ -26,35 +30,46 @@ where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
 {
-    /// Connects to the endpoint of `upstream` whose turn it is. One that cannot be connected to is followed by the next, up to
-    /// three; each has the upstream's `connect_timeout`.
+    /// Connects to an endpoint of `upstream`. One that cannot be connected to is followed by the next, up to three; each has the
+    /// upstream's `connect_timeout`.
     ///
     /// # Errors
-    /// [`SendError::NoEndpoint`], or what became of the last attempt.
-    pub async fn dial(&self, upstream: &Upstream) -> Result<Dialled, SendError> {
-        let mut index = upstream.pick(|| self.random.next()).ok_or(SendError::NoEndpoint)?;
-        let most = MOST_ENDPOINTS.min(upstream.endpoints().len());
-        for attempt in 1.. {
-            let address = upstream.endpoints()[index].address();
-            let broken = |source| SendError::Connect {
-                address: address.clone(),
-                source,
-                attempts: attempt as u32,
-            };
-            match connect(self.way.as_deref(), address, upstream.pool.connect_timeout).await {
-                Ok(socket) => {
-                    let (endpoint, local) = socket.ends().map_err(broken)?;
-                    return Ok(Dialled {
-                        endpoint,
-                        local,
-                        attempts: attempt as u32,
-                        socket,
-                    });
-                }
-                Err(_) if attempt < most => index = upstream.after(index),
-                Err(error) => return Err(error.after(attempt as u32)),
-            }
-        }
-        Err(SendError::NoEndpoint)
+    /// [`SendError::NoEndpoint`], or the failure of the last attempt.
+    pub async fn dial(&self, upstream: &Upstream) -> Result<UpstreamConnection, SendError> {
+        let pick = upstream.pick(|| self.rng.next()).ok_or(SendError::NoEndpoint)?;
+        let (connected, attempts) = attempts::run(pick, Repeatable::Never, Dial(&self.pools)).await?;
+        let Connected { socket, peer, local } = connected;
+        Ok(UpstreamConnection {
+            socket,
+            endpoint: peer,
+            local,
+            attempts,
+        })
     }
+}
+
+/// An attempt to connect.
+struct Dial<'a, B>(&'a ConnectionPools<B>)
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>;
+
+impl<B> Attempt for Dial<'_, B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    type Output = Connected;
+
+    async fn attempt(
+        &mut self,
+        target: &Target,
+        settings: &PoolSettings,
+        _is_repeat: bool,
+    ) -> Result<Connected, AttemptError> {
+        let connected = self.0.connect(target, settings).await;
+        connected.map_err(AttemptError::not_connected)
+    }
+
+    fn set_host(&mut self, _host: &HeaderValue) {}
 }

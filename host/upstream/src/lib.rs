@@ -6,14 +6,21 @@
 //! It knows no routes, no plugins and no time limits of its own beyond connecting; whoever calls
 //! [`Client::send`] bounds the whole exchange by dropping the future or the body.
 
+mod attempts;
 mod balance;
 mod client;
 mod dial;
+mod error;
+mod pick;
+mod retry_policy;
+mod rng;
+mod send;
 mod settings;
 mod upstream;
 
-pub use client::{Client, Sent};
-pub use dial::Dialled;
-pub use lockgate_client::SendError;
+pub use client::Client;
+pub use dial::UpstreamConnection;
+pub use error::SendError;
+pub use send::UpstreamResponse;
 pub use settings::{Balance, EndpointSettings, HostPolicy, UpstreamSettings, Weight};
 pub use upstream::{Endpoint, Upstream};

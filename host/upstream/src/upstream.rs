@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::HeaderValue;
-use lockgate_client::{Address, Keep, PoolSettings, Protocol};
+use lockgate_client::{Address, KeepAlive, PoolSettings, Protocol, Target};
 
 use crate::balance;
+use crate::pick::Pick;
 use crate::settings::{Balance, EndpointSettings, HostPolicy, UpstreamSettings};
 
 /// A named group of endpoints and how to talk to them.
@@ -17,17 +18,17 @@ pub struct Upstream {
     endpoints: Vec<Endpoint>,
     balance: Balance,
     cycle: Box<[u32]>,
-    /// The next place in the cycle. Shared, so that the order is exact across workers.
-    turn: AtomicUsize,
+    /// The next position in the cycle. Shared, so that the order is exact across workers.
+    next: AtomicUsize,
     pub(crate) host: HostPolicy,
-    pub(crate) protocol: Protocol,
+    protocol: Protocol,
     pub(crate) pool: PoolSettings,
 }
 
 /// One server of an upstream.
 #[derive(Debug)]
 pub struct Endpoint {
-    address: Address,
+    target: Target,
     labels: BTreeMap<String, String>,
     /// The address as a `Host` value, for [`HostPolicy::Endpoint`].
     pub(crate) host: HeaderValue,
@@ -46,13 +47,13 @@ impl Upstream {
             endpoints: settings.endpoints.iter().map(Endpoint::new).collect(),
             balance: settings.balance,
             cycle: balance::cycle(&weights),
-            turn: AtomicUsize::new(0),
+            next: AtomicUsize::new(0),
             host: settings.host.clone(),
             protocol: settings.protocol,
             pool: PoolSettings {
                 connect_timeout: settings.connect_timeout.duration(),
                 max_streams: settings.max_streams.get(),
-                keep: Keep {
+                keep_alive: KeepAlive {
                     idle_timeout: settings.idle_timeout.duration(),
                     max_idle: settings.max_idle,
                 },
@@ -65,7 +66,7 @@ impl Upstream {
         &self.name
     }
 
-    /// What is spoken to its endpoints.
+    /// The protocol towards its endpoints.
     pub fn protocol(&self) -> Protocol {
         self.protocol
     }
@@ -75,21 +76,21 @@ impl Upstream {
         &self.endpoints
     }
 
-    /// The endpoint whose turn it is, as an index; `None` when no endpoint has any weight. `random` is only asked when
-    /// the balance needs it.
-    pub(crate) fn pick(&self, random: impl FnOnce() -> usize) -> Option<usize> {
-        let place = match self.cycle.len() {
+    /// Picks the endpoint for a first attempt; `None` when no endpoint has any weight. `random` is called only when the balance
+    /// needs it.
+    pub(crate) fn pick(&self, random: impl FnOnce() -> usize) -> Option<Pick<'_>> {
+        let position = match self.cycle.len() {
             0 => return None,
             1 => 0,
             length => match self.balance {
-                Balance::RoundRobin => self.turn.fetch_add(1, Ordering::Relaxed) % length,
+                Balance::RoundRobin => self.next.fetch_add(1, Ordering::Relaxed) % length,
                 Balance::Random => random() % length,
             },
         };
-        Some(self.cycle[place] as usize)
+        Some(Pick::new(self, self.cycle[position] as usize))
     }
 
-    /// The endpoint to try when the one at `failed` could not be reached: the next one that takes part in balancing.
+    /// The index of the endpoint behind the one at `failed` that takes part in balancing.
     pub(crate) fn after(&self, failed: usize) -> usize {
         let count = self.endpoints.len();
         (1..count)
@@ -104,15 +105,20 @@ impl Endpoint {
         let host = HeaderValue::from_str(&settings.address.to_string())
             .expect("an address consists of a checked host name or an IP address, and digits");
         Self {
-            address: settings.address.clone(),
+            target: Target::clear_text(settings.address.clone()),
             labels: settings.labels.clone(),
             host,
         }
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> &Address {
-        &self.address
+        &self.target.address
+    }
+
+    /// What connections to it lead to.
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
     }
 
     /// Its labels.
@@ -137,15 +143,22 @@ mod tests {
         Upstream::new("test", &settings)
     }
 
+    /// The index of the endpoint that is picked.
+    fn picked(upstream: &Upstream, random: impl FnOnce() -> usize) -> Option<usize> {
+        let endpoint = upstream.pick(random)?.endpoint();
+        upstream
+            .endpoints()
+            .iter()
+            .position(|other| std::ptr::eq(other, endpoint))
+    }
+
     #[test]
     fn round_robin_is_exact_over_every_cycle() {
         let upstream = upstream(&[3, 0, 1], Balance::RoundRobin);
         for _ in 0..100 {
             let mut counts = [0; 3];
             for _ in 0..4 {
-                counts[upstream
-                    .pick(|| unreachable!("round robin is not random"))
-                    .expect("there is weight")] += 1;
+                counts[picked(&upstream, || unreachable!("round robin is not random")).expect("there is weight")] += 1;
             }
             assert_eq!(counts, [3, 0, 1]);
         }
@@ -156,7 +169,7 @@ mod tests {
         let upstream = upstream(&[2, 1], Balance::RoundRobin);
         let firsts: usize = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| (0..3000).filter(|_| upstream.pick(|| 0) == Some(0)).count()))
+                .map(|_| scope.spawn(|| (0..3000).filter(|_| picked(&upstream, || 0) == Some(0)).count()))
                 .collect();
             threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
         });
@@ -166,7 +179,7 @@ mod tests {
     #[test]
     fn random_honours_weights() {
         let upstream = upstream(&[3, 1], Balance::Random);
-        let firsts = (0..4).filter(|&place| upstream.pick(|| place) == Some(0)).count();
+        let firsts = (0..4).filter(|&place| picked(&upstream, || place) == Some(0)).count();
         assert_eq!(firsts, 3);
     }
 
@@ -179,7 +192,7 @@ mod tests {
 
     #[test]
     fn without_weight_there_is_no_endpoint() {
-        assert_eq!(upstream(&[0], Balance::RoundRobin).pick(|| 0), None);
-        assert_eq!(upstream(&[], Balance::Random).pick(|| 0), None);
+        assert_eq!(picked(&upstream(&[0], Balance::RoundRobin), || 0), None);
+        assert_eq!(picked(&upstream(&[], Balance::Random), || 0), None);
     }
 }

@@ -13,7 +13,7 @@ use http::{Method, Request};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Either, Empty, Full};
 use lockgate_client::{Address, ConnectionError};
-use lockgate_upstream::{Client, SendError, Sent, Upstream, UpstreamSettings};
+use lockgate_upstream::{Client, SendError, Upstream, UpstreamResponse, UpstreamSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -187,7 +187,7 @@ pub(crate) async fn fetch(
     Ok(read(sent).await.expect("a complete body"))
 }
 
-pub(crate) async fn read(sent: Sent) -> Result<String, ConnectionError> {
+pub(crate) async fn read(sent: UpstreamResponse) -> Result<String, ConnectionError> {
     let bytes = sent.response.into_body().collect().await?.to_bytes();
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -1,36 +1,37 @@
-//! The chunked body of an answer (RFC 9112, section 7.1): framing is taken out of the buffer, data stays for the caller.
+//! [`ChunkedDecoder`]: the chunked body of a response (RFC 9112, section 7.1). Framing is read out of the buffer, data stays
+//! for the caller.
 
 use bytes::{Buf, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Hexadecimal digits of a size, leading zeros included: what a `u64` holds.
-const MOST_DIGITS: u8 = 16;
-/// Bytes of extensions behind one size.
-const LONGEST_EXTENSION: u16 = 4096;
-/// Bytes of all trailers.
-const LONGEST_TRAILERS: usize = 16 * 1024;
-/// How many trailers there may be.
-const MOST_TRAILERS: usize = 64;
+/// The largest number of hexadecimal digits of a size, leading zeros included: what a `u64` holds.
+const MAX_DIGITS: u8 = 16;
+/// The largest size of the extensions behind one size, in bytes.
+const MAX_EXTENSION: u16 = 4096;
+/// The largest size of all trailers, in bytes.
+const MAX_TRAILERS_SIZE: usize = 16 * 1024;
+/// The largest number of trailers.
+const MAX_TRAILERS: usize = 64;
 
-/// What stands at the front of the buffer.
+/// What is at the front of the buffer.
 #[derive(Debug)]
-pub(crate) enum Piece {
-    /// So many bytes of data, at least one.
+pub(crate) enum Decoded {
+    /// This many bytes of data, at least one.
     Data(usize),
-    /// Too little to say.
-    Nothing,
-    /// Nothing of this body: it is over. These trailers came with it.
+    /// Too few bytes to say.
+    Incomplete,
+    /// What comes after the body, which ended with these trailers.
     End(Option<HeaderMap>),
 }
 
-/// A chunked body in the reading.
+/// A decoder of one chunked body.
 #[derive(Debug, Default)]
-pub(crate) struct Chunks {
+pub(crate) struct ChunkedDecoder {
     state: State,
     size: u64,
     digits: u8,
     extension: u16,
-    /// Bytes of trailers in which no end was found.
+    /// The bytes of the trailers that were searched for their end already.
     searched: usize,
 }
 
@@ -38,48 +39,51 @@ pub(crate) struct Chunks {
 enum State {
     #[default]
     Size,
-    /// Blanks behind a size.
+    /// Spaces behind a size.
     Blank,
     Extension,
+    /// CR behind a size.
     SizeReturn,
-    /// This many bytes are left.
+    /// This many bytes of the chunk are left.
     Data(u64),
+    /// The end of the data, before its CR.
     DataEnd,
+    /// CR behind the data.
     DataReturn,
     Trailers,
 }
 
-impl Chunks {
-    /// Takes framing from the front of `buffer`, up to data, the end, or where more is needed.
+impl ChunkedDecoder {
+    /// Takes framing from the front of `buffer`, up to data, to the end, or to where more bytes are needed.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub(crate) fn next(&mut self, buffer: &mut BytesMut) -> Result<Piece, &'static str> {
-        let mut taken = 0;
+    /// The first mistake in the framing.
+    pub(crate) fn next(&mut self, buffer: &mut BytesMut) -> Result<Decoded, &'static str> {
+        let mut read = 0;
         let piece = loop {
             match self.state {
                 State::Trailers => {
-                    buffer.advance(taken);
+                    buffer.advance(read);
                     return self.trailers(buffer);
                 }
-                State::Data(left) if taken < buffer.len() => {
+                State::Data(left) if read < buffer.len() => {
                     let left = usize::try_from(left).unwrap_or(usize::MAX);
-                    break Piece::Data(left.min(buffer.len() - taken));
+                    break Decoded::Data(left.min(buffer.len() - read));
                 }
                 _ => {}
             }
-            let Some(&byte) = buffer.get(taken) else {
-                break Piece::Nothing;
+            let Some(&byte) = buffer.get(read) else {
+                break Decoded::Incomplete;
             };
             self.state = self.after(byte)?;
-            taken += 1;
+            read += 1;
         };
-        buffer.advance(taken);
+        buffer.advance(read);
         Ok(piece)
     }
 
-    /// The caller has taken so much of the data.
-    pub(crate) fn took(&mut self, bytes: usize) {
+    /// Notes that the caller has read this many bytes of the data.
+    pub(crate) fn consume(&mut self, bytes: usize) {
         if let State::Data(left) = self.state {
             let left = left - bytes as u64;
             self.state = if left == 0 { State::DataEnd } else { State::Data(left) };
@@ -90,9 +94,11 @@ impl Chunks {
         match (self.state, byte) {
             (State::Size | State::Blank | State::Extension, b'\r') if self.digits > 0 => Ok(State::SizeReturn),
             (State::Size | State::Blank, b';') if self.digits > 0 => Ok(State::Extension),
-            (State::Size | State::Blank, b' ' | b'\t') if self.digits > 0 => self.extend(State::Blank),
-            (State::Size, digit) => self.add(digit),
-            (State::Extension, byte) if byte == b'\t' || !byte.is_ascii_control() => self.extend(State::Extension),
+            (State::Size | State::Blank, b' ' | b'\t') if self.digits > 0 => self.add_extension(State::Blank),
+            (State::Size, digit) => self.add_digit(digit),
+            (State::Extension, byte) if byte == b'\t' || !byte.is_ascii_control() => {
+                self.add_extension(State::Extension)
+            }
             (State::SizeReturn, b'\n') => Ok(self.end_size()),
             (State::DataEnd, b'\r') => Ok(State::DataReturn),
             (State::DataReturn, b'\n') => Ok(State::Size),
@@ -100,20 +106,20 @@ impl Chunks {
         }
     }
 
-    fn add(&mut self, digit: u8) -> Result<State, &'static str> {
+    fn add_digit(&mut self, digit: u8) -> Result<State, &'static str> {
         let value = char::from(digit).to_digit(16).ok_or("a chunk size is not a number")?;
-        if self.digits == MOST_DIGITS {
-            return Err("a chunk's size has too many digits");
+        if self.digits == MAX_DIGITS {
+            return Err("a chunk size has too many digits");
         }
         self.digits += 1;
         self.size = self.size << 4 | u64::from(value);
         Ok(State::Size)
     }
 
-    fn extend(&mut self, state: State) -> Result<State, &'static str> {
+    fn add_extension(&mut self, state: State) -> Result<State, &'static str> {
         self.extension += 1;
-        if self.extension > LONGEST_EXTENSION {
-            return Err("a chunk's extensions are too long");
+        if self.extension > MAX_EXTENSION {
+            return Err("chunk extensions are too long");
         }
         Ok(state)
     }
@@ -127,26 +133,26 @@ impl Chunks {
         }
     }
 
-    /// Everything behind the last chunk, once it has all come.
-    fn trailers(&mut self, buffer: &mut BytesMut) -> Result<Piece, &'static str> {
+    /// The trailers, once all of them have come.
+    fn trailers(&mut self, buffer: &mut BytesMut) -> Result<Decoded, &'static str> {
         if buffer.starts_with(b"\r\n") {
             buffer.advance(2);
-            return Ok(Piece::End(None));
+            return Ok(Decoded::End(None));
         }
         let from = self.searched.saturating_sub(3);
         let end = buffer[from..].windows(4).position(|window| window == b"\r\n\r\n");
         self.searched = buffer.len();
         let Some(end) = end else {
-            return if buffer.len() > LONGEST_TRAILERS {
-                Err("its trailers are too long")
+            return if buffer.len() > MAX_TRAILERS_SIZE {
+                Err("the trailers are too long")
             } else {
-                Ok(Piece::Nothing)
+                Ok(Decoded::Incomplete)
             };
         };
         let section = buffer.split_to(from + end + 4);
-        let mut fields = [httparse::EMPTY_HEADER; MOST_TRAILERS];
+        let mut fields = [httparse::EMPTY_HEADER; MAX_TRAILERS];
         match httparse::parse_headers(&section, &mut fields) {
-            // An end before the one that was found is a bare line feed's.
+            // A section that ends before the blank line that was found has a bare line feed in it.
             Ok(httparse::Status::Complete((length, fields))) if length == section.len() => {
                 let mut trailers = HeaderMap::with_capacity(fields.len());
                 for field in fields {
@@ -157,9 +163,9 @@ impl Chunks {
                     };
                     trailers.append(name, value);
                 }
-                Ok(Piece::End(Some(trailers)))
+                Ok(Decoded::End(Some(trailers)))
             }
-            _ => Err("its trailers are malformed"),
+            _ => Err("malformed trailers"),
         }
     }
 }
@@ -168,24 +174,24 @@ impl Chunks {
 mod tests {
     use super::*;
 
-    /// The data, the trailers, and what was left behind the end; `None` for the last two while it has not come.
+    /// The data, the trailers (`None` while the end has not come), and the bytes behind the end.
     type Read = (Vec<u8>, Option<Option<HeaderMap>>, Vec<u8>);
 
-    /// Reads `text` in pieces of at most `step` bytes.
+    /// Decodes `text` in pieces of at most `step` bytes.
     fn read(text: &[u8], step: usize) -> Result<Read, &'static str> {
-        let (mut chunks, mut buffer, mut data) = (Chunks::default(), BytesMut::new(), Vec::new());
+        let (mut decoder, mut buffer, mut data) = (ChunkedDecoder::default(), BytesMut::new(), Vec::new());
         let mut pieces = text.chunks(step);
         loop {
-            match chunks.next(&mut buffer)? {
-                Piece::Data(length) => {
+            match decoder.next(&mut buffer)? {
+                Decoded::Data(length) => {
                     data.extend_from_slice(&buffer.split_to(length));
-                    chunks.took(length);
+                    decoder.consume(length);
                 }
-                Piece::Nothing => match pieces.next() {
+                Decoded::Incomplete => match pieces.next() {
                     Some(piece) => buffer.extend_from_slice(piece),
                     None => return Ok((data, None, Vec::new())),
                 },
-                Piece::End(trailers) => {
+                Decoded::End(trailers) => {
                     let rest = pieces.fold(buffer.to_vec(), |rest, piece| [&rest, piece].concat());
                     return Ok((data, Some(trailers), rest));
                 }
@@ -194,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_the_same_however_it_is_cut() {
+    fn a_body_reads_the_same_however_it_is_cut() {
         let text = b"4\r\nhalf\r\n00a ;x=\"y\";z\r\n0123456789\r\n0\r\nx-sum: 7\r\nx-sum: 8\r\n\r\nnext";
         for step in 1..text.len() + 1 {
             let (data, trailers, rest) = read(text, step).expect("well formed");
@@ -209,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn it_has_no_end_before_its_last_byte() {
+    fn a_body_has_no_end_before_its_last_byte() {
         let text = b"1\r\na\r\n0\r\n\r\n";
         for end in 0..text.len() {
             assert_eq!(read(&text[..end], 3).expect("so far well formed").1, None, "{end}");
@@ -218,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_framed_badly_is_refused() {
+    fn malformed_chunks_are_refused() {
         for text in [
             "\r\n",
             "g\r\n",
@@ -248,11 +254,11 @@ mod tests {
 
     #[test]
     fn extensions_and_trailers_have_an_end() {
-        let extension = format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(usize::from(LONGEST_EXTENSION) + 1));
+        let extension = format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(usize::from(MAX_EXTENSION) + 1));
         assert!(read(extension.as_bytes(), 100).is_err());
-        let trailers = format!("0\r\na: {}", "x".repeat(2 * LONGEST_TRAILERS));
+        let trailers = format!("0\r\na: {}", "x".repeat(2 * MAX_TRAILERS_SIZE));
         assert!(read(trailers.as_bytes(), 100).is_err());
-        let trailers = format!("0\r\n{}\r\n", "a: b\r\n".repeat(MOST_TRAILERS + 1));
+        let trailers = format!("0\r\n{}\r\n", "a: b\r\n".repeat(MAX_TRAILERS + 1));
         assert!(read(trailers.as_bytes(), 100).is_err());
     }
 }

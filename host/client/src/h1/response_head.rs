@@ -1,6 +1,6 @@
-//! The head of an upstream's answer: read by the letter, and what it says about the body behind it.
+//! [`ParsedHead`]: the head of an HTTP/1 response, strictly parsed, and the framing of the body behind it.
 //!
-//! An answer is as suspect as a request: one whose end two readers could see in different places is refused here, before
+//! A response is as suspect as a request: one whose end two readers could see in different places is refused here, before
 //! anything of it is believed (RFC 9112, section 6.3).
 
 use std::mem::MaybeUninit;
@@ -9,42 +9,41 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-/// How many headers an answer may have.
-const MOST_HEADERS: usize = 128;
+/// The largest number of headers of a response.
+const MAX_HEADERS: usize = 128;
 
-/// The head of an answer.
+/// The head of a response.
 #[derive(Debug)]
-pub struct Head {
-    /// Its status.
-    pub status: StatusCode,
-    /// All but a `connection` that speaks of nothing but this hop's end.
-    pub headers: HeaderMap,
+pub(crate) struct ParsedHead {
+    pub(crate) status: StatusCode,
+    /// All headers but a `connection` that says no more than whether the connection stays open.
+    pub(crate) headers: HeaderMap,
     pub(crate) framing: Framing,
     /// The upstream takes another request on this connection.
     pub(crate) keeps_alive: bool,
-    /// Bytes that it took.
+    /// Its size, in bytes.
     pub(crate) length: usize,
 }
 
 /// Where the body behind a head ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// After so many bytes; none where the kind of the answer forbids a body.
+    /// After this many bytes; 0 where the request or the status forbids a body.
     Length(u64),
-    /// Where its last chunk says so.
+    /// With its last chunk.
     Chunked,
     /// With the connection.
     UntilClose,
 }
 
-/// The head at the start of `bytes`; `None` when it has not all come. `bodiless` is true for the answer to a HEAD request.
+/// The head at the start of `bytes`; `None` while it is incomplete.
 ///
 /// # Errors
-/// What is wrong with it.
-pub(crate) fn parse(bytes: &[u8], bodiless: bool) -> Result<Option<Head>, &'static str> {
-    let mut fields = [const { MaybeUninit::uninit() }; MOST_HEADERS];
+/// The first mistake in it.
+pub(crate) fn parse(bytes: &[u8], is_head_request: bool) -> Result<Option<ParsedHead>, &'static str> {
+    let mut buffer = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut parsed = httparse::Response::new(&mut []);
-    let outcome = httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, &mut fields);
+    let outcome = httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, &mut buffer);
     let length = match outcome {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
@@ -62,11 +61,11 @@ pub(crate) fn parse(bytes: &[u8], bodiless: bool) -> Result<Option<Head>, &'stat
 
     // One allocation carries all values, and outlives the buffer that they came in.
     let text = Bytes::copy_from_slice(&bytes[..length]);
-    let mut lengths = Lengths::new(parsed.version == Some(1));
+    let mut fields = FramingFields::new(parsed.version == Some(1));
     let mut headers = HeaderMap::with_capacity(parsed.headers.len());
     for field in parsed.headers.iter() {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| "header name too long")?;
-        if lengths.note(&name, field.value)? == Note::Obeyed {
+        if fields.read(&name, field.value)? == Disposition::Consume {
             continue;
         }
         let start = field.value.as_ptr() as usize - bytes.as_ptr() as usize;
@@ -74,17 +73,17 @@ pub(crate) fn parse(bytes: &[u8], bodiless: bool) -> Result<Option<Head>, &'stat
         let value = HeaderValue::from_maybe_shared(value).map_err(|_| "invalid header value")?;
         headers.append(name, value);
     }
-    Ok(Some(Head {
+    Ok(Some(ParsedHead {
         status,
         headers,
-        framing: lengths.framing(status, bodiless)?,
-        keeps_alive: lengths.keeps_alive(),
+        framing: fields.framing(status, is_head_request)?,
+        keeps_alive: fields.keeps_alive(),
         length,
     }))
 }
 
-/// Whether the head begins with its first line, and each line ends in CR and LF: a bare LF, which the parser takes for a line end,
-/// is none to others. Every line but the first begins behind the end of another.
+/// Whether the head begins with its first line, and each line ends in CR and LF. A bare LF, which the parser takes for a line end,
+/// is none to other readers. Every line but the first begins behind the end of another.
 fn has_whole_line_ends(head: &[u8], fields: &[httparse::Header<'_>]) -> bool {
     let start = |field: &httparse::Header<'_>| field.name.as_ptr() as usize - head.as_ptr() as usize;
     let is_behind_cr = |line: usize| line >= 2 && head[line - 2] == b'\r';
@@ -96,17 +95,17 @@ fn has_whole_line_ends(head: &[u8], fields: &[httparse::Header<'_>]) -> bool {
         && fields.iter().map(start).all(is_behind_cr)
 }
 
-/// What is to be done with a field that was noted.
+/// What happens to a field after it was read.
 #[derive(PartialEq, Eq)]
-enum Note {
-    /// It is handed on.
-    Kept,
-    /// It has had its effect, and means nothing to anybody else.
-    Obeyed,
+enum Disposition {
+    /// It is passed on.
+    Forward,
+    /// It is dropped: it concerns this connection alone.
+    Consume,
 }
 
-/// What the fields of a head say about lengths and the connection.
-struct Lengths {
+/// The fields of a head that say where the body ends and whether the connection stays open.
+struct FramingFields {
     is_http11: bool,
     length: Option<u64>,
     is_chunked: bool,
@@ -114,7 +113,7 @@ struct Lengths {
     says_keep_alive: bool,
 }
 
-impl Lengths {
+impl FramingFields {
     fn new(is_http11: bool) -> Self {
         Self {
             is_http11,
@@ -125,12 +124,12 @@ impl Lengths {
         }
     }
 
-    fn note(&mut self, name: &HeaderName, value: &[u8]) -> Result<Note, &'static str> {
+    fn read(&mut self, name: &HeaderName, value: &[u8]) -> Result<Disposition, &'static str> {
         if *name == CONTENT_LENGTH {
             if self.length.is_some() {
                 return Err("more than one content-length");
             }
-            self.length = Some(number(value).ok_or("content-length is not a number")?);
+            self.length = Some(parse_length(value).ok_or("content-length is not a number")?);
         } else if *name == TRANSFER_ENCODING {
             if self.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
                 return Err("a transfer-encoding other than chunked");
@@ -140,47 +139,47 @@ impl Lengths {
             }
             self.is_chunked = true;
         } else if *name == CONNECTION {
-            return Ok(self.connection(value));
+            return Ok(self.read_connection(value));
         }
-        Ok(Note::Kept)
+        Ok(Disposition::Forward)
     }
 
-    fn connection(&mut self, list: &[u8]) -> Note {
-        let mut note = Note::Obeyed;
+    fn read_connection(&mut self, list: &[u8]) -> Disposition {
+        let mut disposition = Disposition::Consume;
         for item in list.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
             if item.eq_ignore_ascii_case(b"close") {
                 self.says_close = true;
             } else if item.eq_ignore_ascii_case(b"keep-alive") {
                 self.says_keep_alive = true;
             } else {
-                note = Note::Kept;
+                disposition = Disposition::Forward;
             }
         }
-        note
+        disposition
     }
 
-    fn framing(&self, status: StatusCode, bodiless: bool) -> Result<Framing, &'static str> {
+    fn framing(&self, status: StatusCode, is_head_request: bool) -> Result<Framing, &'static str> {
         if self.is_chunked && self.length.is_some() {
             return Err("both transfer-encoding and content-length");
         }
         let forbids_body =
             status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
         Ok(match self.length {
-            _ if bodiless || forbids_body => Framing::Length(0),
+            _ if is_head_request || forbids_body => Framing::Length(0),
             _ if self.is_chunked => Framing::Chunked,
             Some(length) => Framing::Length(length),
             None => Framing::UntilClose,
         })
     }
 
-    /// Whoever says both means close.
+    /// Whether the connection stays open. `close` wins over `keep-alive`.
     fn keeps_alive(&self) -> bool {
         !self.says_close && (self.is_http11 || self.says_keep_alive)
     }
 }
 
-/// Digits and nothing else, no more than a `u64` surely holds.
-fn number(value: &[u8]) -> Option<u64> {
+/// A number of digits and nothing else, no more of them than fit into a `u64` in any case.
+fn parse_length(value: &[u8]) -> Option<u64> {
     if !(1..=19).contains(&value.len()) {
         return None;
     }
@@ -193,7 +192,7 @@ fn number(value: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn head(text: &str) -> Head {
+    fn head(text: &str) -> ParsedHead {
         parse(text.as_bytes(), false).expect(text).expect(text)
     }
 
@@ -210,8 +209,8 @@ mod tests {
         ] {
             assert_eq!(head(&format!("HTTP/1.1 {text}\r\n\r\n")).framing, framing, "{text}");
         }
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n";
-        let head = parse(answer, true).expect("valid").expect("complete");
+        let response = b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n";
+        let head = parse(response, true).expect("valid").expect("complete");
         assert_eq!(
             (head.framing, &head.headers["content-length"]),
             (Framing::Length(0), &HeaderValue::from(12))
@@ -219,8 +218,8 @@ mod tests {
     }
 
     #[test]
-    fn what_connection_says_of_this_hop_alone_is_obeyed_and_goes_no_further() {
-        for (text, keeps_alive, is_kept) in [
+    fn a_connection_field_that_concerns_this_hop_alone_is_consumed() {
+        for (text, keeps_alive, is_forwarded) in [
             ("HTTP/1.1 200 OK", true, false),
             ("HTTP/1.0 200 OK", false, false),
             ("HTTP/1.0 200 OK\r\nconnection: Keep-Alive", true, false),
@@ -235,12 +234,12 @@ mod tests {
         ] {
             let head = head(&format!("{text}\r\n\r\n"));
             let found = (head.keeps_alive, head.headers.contains_key(CONNECTION));
-            assert_eq!(found, (keeps_alive, is_kept), "{text}");
+            assert_eq!(found, (keeps_alive, is_forwarded), "{text}");
         }
     }
 
     #[test]
-    fn a_head_that_has_not_all_come_is_no_error_at_any_place() {
+    fn an_incomplete_head_is_no_error_wherever_it_is_cut() {
         let text = "HTTP/1.1 200 OK\r\nserver: x\r\ncontent-length: 1\r\n\r\n";
         for end in 0..text.len() {
             assert!(matches!(parse(&text.as_bytes()[..end], false), Ok(None)), "{end}");
@@ -295,7 +294,7 @@ mod tests {
     #[test]
     fn headers_are_taken_up_to_their_number() {
         let many = |count: usize| format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(count));
-        assert_eq!(head(&many(MOST_HEADERS)).headers.len(), MOST_HEADERS);
-        assert!(parse(many(MOST_HEADERS + 1).as_bytes(), false).is_err());
+        assert_eq!(head(&many(MAX_HEADERS)).headers.len(), MAX_HEADERS);
+        assert!(parse(many(MAX_HEADERS + 1).as_bytes(), false).is_err());
     }
 }

@@ -1,49 +1,49 @@
-//! [`Reading`]: an answer's head as it arrives, in however many pieces.
+//! [`HeadReader`]: finds the head of a response in bytes that arrive in any number of pieces.
 
 use bytes::{Buf, BytesMut};
 
-use crate::answer::{self, Head};
+use super::response_head::{self, ParsedHead};
 
-/// The largest head that an upstream may answer with, in bytes.
-const LONGEST_HEAD: usize = 64 * 1024;
-/// How many provisional answers may come before the real one.
-const MOST_PROVISIONAL: u32 = 32;
+/// The largest head of a response, in bytes.
+const MAX_HEAD: usize = 64 * 1024;
+/// The largest number of interim (1xx) responses before the final one.
+const MAX_INTERIM: u32 = 32;
 
-/// An answer's head in the reading.
+/// A reader of one response's head.
 #[derive(Default)]
-pub(crate) struct Reading {
-    /// The answer has no body, whatever it says.
-    bodiless: bool,
-    /// Something has come.
+pub(crate) struct HeadReader {
+    /// The request is HEAD: the response has no body, whatever its head says.
+    is_head_request: bool,
+    /// A byte of the response has come.
     has_begun: bool,
-    /// So many bytes hold no end of a head.
+    /// The bytes that were searched for the end of the head already.
     searched: usize,
-    provisional: u32,
+    interim: u32,
 }
 
-impl Reading {
-    /// Nothing has come yet. `bodiless` is true for the answer to a HEAD request.
-    pub(crate) fn new(bodiless: bool) -> Self {
+impl HeadReader {
+    /// A reader of the response to a HEAD request, or to another one.
+    pub(crate) fn new(is_head_request: bool) -> Self {
         Self {
-            bodiless,
+            is_head_request,
             ..Self::default()
         }
     }
 
-    /// Whether something has come.
+    /// Whether a byte of the response has come.
     pub(crate) fn has_begun(&self) -> bool {
         self.has_begun
     }
 
-    /// Takes the head from the front of what has come; provisional answers before it are dropped.
+    /// Takes the head from the front of `incoming`, and drops interim responses before it; `None` while it is incomplete.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub(crate) fn head(&mut self, incoming: &mut BytesMut) -> Result<Option<Head>, &'static str> {
+    /// The first mistake in the head.
+    pub(crate) fn read(&mut self, incoming: &mut BytesMut) -> Result<Option<ParsedHead>, &'static str> {
         self.has_begun = true;
-        // A head that comes in many pieces is not parsed anew for each.
+        // The head is parsed when it may be complete, not again for every piece.
         while self.searched == 0 || has_blank_line(&incoming[self.searched.saturating_sub(3)..]) {
-            let Some(head) = answer::parse(incoming, self.bodiless)? else {
+            let Some(head) = response_head::parse(incoming, self.is_head_request)? else {
                 break;
             };
             incoming.advance(head.length);
@@ -51,8 +51,8 @@ impl Reading {
                 return Ok(Some(head));
             }
             self.searched = 0;
-            self.provisional += 1;
-            if self.provisional > MOST_PROVISIONAL {
+            self.interim += 1;
+            if self.interim > MAX_INTERIM {
                 return Err("too many interim responses");
             }
             if incoming.is_empty() {
@@ -60,14 +60,14 @@ impl Reading {
             }
         }
         self.searched = incoming.len();
-        if self.searched > LONGEST_HEAD {
+        if self.searched > MAX_HEAD {
             return Err("the header section is longer than 64 KiB");
         }
         Ok(None)
     }
 }
 
-/// Whether a head may end here, a wrong one among them.
+/// Whether a head may end in these bytes, be it a malformed one.
 fn has_blank_line(bytes: &[u8]) -> bool {
     bytes
         .split(|&byte| byte == b'\n')
@@ -78,7 +78,7 @@ fn has_blank_line(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::Framing;
+    use crate::h1::response_head::Framing;
 
     #[test]
     fn a_head_in_many_pieces_is_found_where_it_ends() {
@@ -87,12 +87,12 @@ mod tests {
             "HTTP/1.1 200\r\ncontent-length:2\r\n\r\nok",
         ] {
             for step in 1..text.len() + 1 {
-                let (mut reading, mut incoming) = (Reading::default(), BytesMut::new());
+                let (mut reader, mut incoming) = (HeadReader::default(), BytesMut::new());
                 let mut found = None;
                 for piece in text.as_bytes().chunks(step) {
                     incoming.extend_from_slice(piece);
                     if found.is_none() {
-                        found = reading.head(&mut incoming).expect("well formed");
+                        found = reader.read(&mut incoming).expect("well formed");
                     }
                 }
                 let head = found.unwrap_or_else(|| panic!("{text:?} in pieces of {step}"));
@@ -112,10 +112,10 @@ mod tests {
             "HTTP/1.1 200 OK\r\ncontent-length: 2\n\r\nok",
         ] {
             for step in 1..text.len() + 1 {
-                let (mut reading, mut incoming) = (Reading::default(), BytesMut::new());
+                let (mut reader, mut incoming) = (HeadReader::default(), BytesMut::new());
                 let refused = text.as_bytes().chunks(step).any(|piece| {
                     incoming.extend_from_slice(piece);
-                    reading.head(&mut incoming).is_err()
+                    reader.read(&mut incoming).is_err()
                 });
                 assert!(refused, "{text:?} in pieces of {step}");
             }
@@ -123,10 +123,10 @@ mod tests {
     }
 
     #[test]
-    fn provisional_answers_and_long_heads_have_an_end() {
+    fn interim_responses_and_long_heads_have_an_end() {
         let mut incoming = BytesMut::from("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100).as_str());
-        assert!(Reading::default().head(&mut incoming).is_err());
-        let (mut reading, mut incoming) = (Reading::default(), BytesMut::from("HTTP/1.1 200 OK\r\n"));
+        assert!(HeadReader::default().read(&mut incoming).is_err());
+        let (mut reader, mut incoming) = (HeadReader::default(), BytesMut::from("HTTP/1.1 200 OK\r\n"));
         let refused = (0..100).any(|_| {
             incoming.extend_from_slice(
                 b"a: "
@@ -137,7 +137,7 @@ mod tests {
                     .collect::<Vec<_>>()
                     .as_slice(),
             );
-            reading.head(&mut incoming).is_err()
+            reader.read(&mut incoming).is_err()
         });
         assert!(refused);
     }

@@ -1,0 +1,147 @@
+//! HTTP/1.1: an attempt is one exchange on a pooled or a fresh connection.
+
+mod chunked;
+mod connection;
+mod head_reader;
+mod pool;
+mod request;
+mod response_head;
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::Response;
+use http_body::Body;
+
+use self::connection::{Failure, H1Connection};
+use self::pool::Pool;
+pub use self::request::H1Request;
+use crate::body::{BodySource, PooledBody};
+use crate::connect::{Connect, connect};
+use crate::error::{AttemptError, BodyFailure, ConnectionError, ExchangeError, Progress};
+use crate::pool_settings::PoolSettings;
+use crate::received::Received;
+use crate::target::Target;
+
+/// One worker's idle HTTP/1.1 connections.
+pub(crate) type H1Pool<B> = Pool<H1Connection<B>>;
+
+/// A response whose head has come, on its connection.
+pub struct H1Response<B>(Box<H1Connection<B>>)
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>;
+
+impl<B> H1Response<B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    /// The response. If all of it has come, its connection is back in the pool.
+    pub fn receive(self) -> Received {
+        let Self(mut connection) = self;
+        let (peer, local) = (connection.peer, connection.local);
+        let head = connection.take_head();
+        let body = match connection.take_whole_body() {
+            Some(data) => {
+                connection.release();
+                PooledBody::complete(data)
+            }
+            None => PooledBody::open(connection),
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = head.status;
+        *response.headers_mut() = head.headers;
+        Received { response, peer, local }
+    }
+}
+
+/// Sends a request to `target` and waits for the head of the response; on a fresh connection if it `is_repeat`ed.
+///
+/// # Errors
+/// [`AttemptError`]. The request is put back if nothing of it was written, or if it was not answered.
+pub(crate) fn send<B>(
+    pool: &Rc<H1Pool<B>>,
+    connector: Option<&dyn Connect>,
+    target: &Target,
+    settings: &PoolSettings,
+    request: &mut Option<Box<H1Request<B>>>,
+    is_repeat: bool,
+) -> impl Future<Output = Result<H1Response<B>, AttemptError>>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    let pooled = if is_repeat { None } else { pool.take(target) };
+    let is_reused = pooled.is_some();
+    // Before the future, which stays small that way.
+    let connected = match pooled {
+        Some(connection) => Ok(connection),
+        None => Err(Box::pin(open(pool, connector, target, settings))),
+    };
+    async move {
+        let mut connection = match connected {
+            Ok(pooled) => pooled,
+            Err(opening) => opening.await?,
+        };
+        connection.keep_alive = settings.keep_alive;
+        let sent = request
+            .take()
+            .expect("a request is put back wherever it may be sent again");
+        match connection.exchange(sent).await {
+            Ok(()) => Ok(H1Response(connection)),
+            Err(failure) => Err(explain(failure, connection.peer, is_reused, request)),
+        }
+    }
+}
+
+async fn open<B>(
+    pool: &Rc<H1Pool<B>>,
+    connector: Option<&dyn Connect>,
+    target: &Target,
+    settings: &PoolSettings,
+) -> Result<Box<H1Connection<B>>, AttemptError>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    let connected = connect(connector, target, settings.connect_timeout).await;
+    let connected = connected.map_err(AttemptError::not_connected)?;
+    Ok(H1Connection::new(connected, target.clone(), settings.keep_alive, pool))
+}
+
+/// A failed attempt, by what the connection met with. Puts the request back where it may be sent again.
+fn explain<B>(
+    failure: Failure<B>,
+    peer: SocketAddr,
+    is_reused: bool,
+    slot: &mut Option<Box<H1Request<B>>>,
+) -> AttemptError
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BodyFailure>,
+{
+    let (error, unsent, progress) = match failure {
+        Failure::Body(error) => {
+            return AttemptError {
+                error: ExchangeError::RequestBody(error),
+                progress: Progress::Final,
+            };
+        }
+        Failure::Unsent { error, request } => (error, Some(request), Progress::Stale),
+        Failure::Unanswered { error, request } => (error, Some(request), Progress::Unanswered),
+        Failure::Failed(error) => (error, None, Progress::Final),
+    };
+    // A fresh connection has no such excuse.
+    let progress = if is_reused { progress } else { Progress::Final };
+    *slot = unsent;
+    if let Some(request) = slot {
+        request.rewind();
+    }
+    let error = match error {
+        ConnectionError::Malformed(reason) => ExchangeError::Protocol { peer, reason },
+        source => ExchangeError::Closed { peer, source },
+    };
+    AttemptError { error, progress }
+}

@@ -1,0 +1,144 @@
+//! [`ConnectionPools`]: one worker's connections to all targets.
+
+use std::fmt;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http_body::Body;
+
+use crate::connect::{self, Connect, Connected};
+use crate::error::{AttemptError, BodyFailure, ConnectError};
+use crate::h1::{self, H1Pool, H1Request, H1Response};
+use crate::h2::{self, H2Pool, H2Request};
+use crate::pool_settings::PoolSettings;
+use crate::received::Received;
+use crate::target::Target;
+
+/// One worker's connections to all targets. A clone shares them. They stay on their worker's thread and live as long as it does,
+/// across reloads; all methods must be called within a [`tokio::task::LocalSet`] or a local runtime.
+///
+/// Each method makes one attempt at one target. Dropping its future gives up and closes the connection, or resets the HTTP/2
+/// stream.
+pub struct ConnectionPools<B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    h1: Rc<H1Pool<B>>,
+    h2: Rc<H2Pool<B>>,
+    connector: Option<Rc<dyn Connect>>,
+}
+
+impl<B> ConnectionPools<B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    /// Pools without connections yet. Connections are sockets.
+    pub fn new() -> Self {
+        Self {
+            h1: H1Pool::new(),
+            h2: H2Pool::new(),
+            connector: None,
+        }
+    }
+
+    /// Pools without connections yet. Connections are made by `connector`.
+    pub fn with_connector(connector: Rc<dyn Connect>) -> Self {
+        Self {
+            connector: Some(connector),
+            ..Self::new()
+        }
+    }
+
+    /// Makes a connection that no pool knows.
+    ///
+    /// # Errors
+    /// [`ConnectError`]: the system's failure, or that the time limit has passed.
+    pub async fn connect(&self, target: &Target, settings: &PoolSettings) -> Result<Connected, ConnectError> {
+        connect::connect(self.connector.as_deref(), target, settings.connect_timeout).await
+    }
+
+    /// Sends a request over HTTP/1.1 and waits for the head of the response, however long that takes. A request that `is_repeat`ed
+    /// goes out on a fresh connection.
+    ///
+    /// # Panics
+    /// There must be a request.
+    ///
+    /// # Errors
+    /// [`AttemptError`] with a [`Progress`](crate::Progress). The request is put back if nothing of it was written, or if it was not
+    /// answered.
+    pub fn send_h1(
+        &self,
+        target: &Target,
+        settings: &PoolSettings,
+        request: &mut Option<Box<H1Request<B>>>,
+        is_repeat: bool,
+    ) -> impl Future<Output = Result<H1Response<B>, AttemptError>> {
+        h1::send(
+            &self.h1,
+            self.connector.as_deref(),
+            target,
+            settings,
+            request,
+            is_repeat,
+        )
+    }
+
+    /// Sends a request over HTTP/2 and waits for the head of the response, however long that takes. A request that `is_repeat`ed is
+    /// not kept for a further attempt.
+    ///
+    /// # Errors
+    /// [`AttemptError`] with a [`Progress`](crate::Progress). The request is kept if nothing of it was sent, or if it has no body and
+    /// went out for the first time.
+    pub fn send_h2(
+        &self,
+        target: &Target,
+        settings: &PoolSettings,
+        request: &mut H2Request<B>,
+        is_repeat: bool,
+    ) -> impl Future<Output = Result<Received, AttemptError>> {
+        h2::send(
+            &self.h2,
+            self.connector.as_deref(),
+            target,
+            settings,
+            request,
+            is_repeat,
+        )
+    }
+}
+
+impl<B> Default for ConnectionPools<B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<B> Clone for ConnectionPools<B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    fn clone(&self) -> Self {
+        Self {
+            h1: Rc::clone(&self.h1),
+            h2: Rc::clone(&self.h2),
+            connector: self.connector.clone(),
+        }
+    }
+}
+
+impl<B> fmt::Debug for ConnectionPools<B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ConnectionPools").finish_non_exhaustive()
+    }
+}

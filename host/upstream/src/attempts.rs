@@ -1,0 +1,60 @@
+//! The attempt loop: one endpoint after the other, until one gives what is asked for or the retry policy ends it.
+
+use http::HeaderValue;
+use lockgate_client::{AttemptError, PoolSettings, Target};
+
+use crate::error::SendError;
+use crate::pick::Pick;
+use crate::retry_policy::{Next, RETRY_POLICY, Repeatable, Tries};
+
+/// What is tried at an endpoint.
+pub(crate) trait Attempt {
+    /// What a successful attempt gives.
+    type Output;
+
+    /// Makes an attempt. The request `is_repeat`ed if it has been sent before.
+    fn attempt(
+        &mut self,
+        target: &Target,
+        settings: &PoolSettings,
+        is_repeat: bool,
+    ) -> impl Future<Output = Result<Self::Output, AttemptError>>;
+
+    /// Prepares for an endpoint that is asked for another host.
+    fn set_host(&mut self, host: &HeaderValue);
+}
+
+/// Makes attempts, the first one at the endpoint that was picked. Gives the output of the one that succeeded, and the number of
+/// attempts.
+///
+/// # Errors
+/// That of the last attempt.
+pub(crate) fn run<A: Attempt>(
+    mut pick: Pick<'_>,
+    repeatable: Repeatable,
+    mut attempt: A,
+) -> impl Future<Output = Result<(A::Output, u32), SendError>> {
+    let mut tries = Tries::default();
+    async move {
+        loop {
+            tries.attempts += 1;
+            let target = pick.endpoint().target();
+            let outcome = attempt.attempt(target, &pick.upstream().pool, tries.is_repeat()).await;
+            let failure = match outcome {
+                Ok(output) => return Ok((output, tries.attempts)),
+                Err(failure) => failure,
+            };
+            let endpoints = pick.upstream().endpoints().len();
+            match RETRY_POLICY.next(&mut tries, failure.progress, repeatable, endpoints) {
+                Some(Next::SameEndpoint) => {}
+                Some(Next::NextEndpoint) => {
+                    pick = pick.next();
+                    if let Some(host) = pick.host() {
+                        attempt.set_host(host);
+                    }
+                }
+                None => return Err(SendError::new(failure.error, pick.endpoint().address(), tries.attempts)),
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! A request and its response, through whichever endpoint of an upstream gives one.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::{HeaderValue, Request, Response};
+use http_body::Body;
+use lockgate_client::{
+    AttemptError, BodyFailure, ConnectionPools, H1Request, H1Response, H2Request, OutgoingHead, PoolSettings,
+    PooledBody, Protocol, Received, Target,
+};
+
+use crate::attempts::{self, Attempt};
+use crate::client::Client;
+use crate::error::SendError;
+use crate::pick::Pick;
+use crate::retry_policy::Repeatable;
+use crate::upstream::Upstream;
+
+/// A response, and where it came from.
+#[derive(Debug)]
+pub struct UpstreamResponse {
+    /// The response. Its framing has been checked. It still has its hop-by-hop headers, except a `connection` that says no
+    /// more than whether the connection stays open.
+    pub response: Response<PooledBody>,
+    /// The address of the endpoint.
+    pub endpoint: SocketAddr,
+    /// The address of this side.
+    pub local: SocketAddr,
+    /// The number of times that an endpoint was connected to or sent to, in vain or not: 1 when all went well.
+    pub attempts: u32,
+}
+
+/// A request in the form that its upstream's protocol wants.
+enum Outgoing<B> {
+    H1(Box<H1Request<B>>),
+    H2(Box<H2Request<B>>),
+}
+
+impl<B> Client<B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    /// [`Client::forward`] for a request in one piece. Its URI must be in origin form (path and query), and its `host` header
+    /// set; its version does not matter.
+    ///
+    /// # Errors
+    /// [`SendError`]: why there is no response.
+    pub fn send<'a>(
+        &'a self,
+        upstream: &'a Upstream,
+        request: Request<B>,
+    ) -> impl Future<Output = Result<UpstreamResponse, SendError>> + use<'a, B> {
+        let (parts, body) = request.into_parts();
+        let no_host = HeaderValue::from_static("");
+        let head = OutgoingHead {
+            method: &parts.method,
+            target: parts.uri.path_and_query().map_or("/", |target| target.as_str()),
+            host: parts.headers.get(HOST).unwrap_or(&no_host),
+            headers: &parts.headers,
+        };
+        self.forward(upstream, head, body)
+    }
+
+    /// Sends a request to an endpoint of `upstream` and waits for the head of the response, however long that takes: dropping the
+    /// future gives up and closes the connection.
+    ///
+    /// `host` is replaced when the upstream says so. A body that has already ended goes out without one, whatever
+    /// `content-length` says: a length that lies would take the next request on the connection for a body.
+    ///
+    /// An endpoint that cannot be connected to is followed by the next, up to three. A request of which nothing was sent, because
+    /// a pooled connection had been closed meanwhile, goes out on the next connection. A request without a body that was sent is
+    /// repeated once if its connection had been used before and brought no response, and its method is idempotent; or if the
+    /// upstream says that it has not processed it.
+    ///
+    /// # Errors
+    /// [`SendError`]: why there is no response.
+    pub fn forward<'a>(
+        &'a self,
+        upstream: &'a Upstream,
+        head: OutgoingHead<'_>,
+        body: B,
+    ) -> impl Future<Output = Result<UpstreamResponse, SendError>> + use<'a, B> {
+        let pick = upstream.pick(|| self.rng.next());
+        let host = pick.as_ref().and_then(Pick::host).unwrap_or(head.host);
+        let head = OutgoingHead { host, ..head };
+        let repeatable = Repeatable::new(head.method, &body);
+        // Outside of the future, which stays small that way: it is part of the state of every client connection.
+        let request = match upstream.protocol() {
+            Protocol::Http1 => Outgoing::H1(Box::new(H1Request::new(head, body))),
+            Protocol::Http2 => Outgoing::H2(Box::new(H2Request::new(head, body))),
+        };
+        async move {
+            let pick = pick.ok_or(SendError::NoEndpoint)?;
+            let pools = &self.pools;
+            let (received, attempts) = match request {
+                Outgoing::H1(request) => {
+                    let request = Some(request);
+                    let (response, attempts) = attempts::run(pick, repeatable, SendH1 { pools, request }).await?;
+                    (response.receive(), attempts)
+                }
+                Outgoing::H2(request) => Box::pin(attempts::run(pick, repeatable, SendH2 { pools, request })).await?,
+            };
+            let Received { response, peer, local } = received;
+            Ok(UpstreamResponse {
+                response,
+                endpoint: peer,
+                local,
+                attempts,
+            })
+        }
+    }
+}
+
+/// An attempt in HTTP/1.1.
+struct SendH1<'a, B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    pools: &'a ConnectionPools<B>,
+    request: Option<Box<H1Request<B>>>,
+}
+
+impl<B> Attempt for SendH1<'_, B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    type Output = H1Response<B>;
+
+    fn attempt(
+        &mut self,
+        target: &Target,
+        settings: &PoolSettings,
+        is_repeat: bool,
+    ) -> impl Future<Output = Result<H1Response<B>, AttemptError>> {
+        self.pools.send_h1(target, settings, &mut self.request, is_repeat)
+    }
+
+    fn set_host(&mut self, host: &HeaderValue) {
+        if let Some(request) = &mut self.request {
+            request.set_host(host);
+        }
+    }
+}
+
+/// An attempt in HTTP/2.
+struct SendH2<'a, B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    pools: &'a ConnectionPools<B>,
+    request: Box<H2Request<B>>,
+}
+
+impl<B> Attempt for SendH2<'_, B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    type Output = Received;
+
+    fn attempt(
+        &mut self,
+        target: &Target,
+        settings: &PoolSettings,
+        is_repeat: bool,
+    ) -> impl Future<Output = Result<Received, AttemptError>> {
+        self.pools.send_h2(target, settings, &mut self.request, is_repeat)
+    }
+
+    fn set_host(&mut self, host: &HeaderValue) {
+        self.request.set_host(host);
+    }
+}
