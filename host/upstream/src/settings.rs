@@ -313,6 +313,6 @@ mod tests {
         let url = read(json!({ "endpoints": ["http://a:1"] })).expect_err("a URL");
         assert!(url.contains("is a URL"), "{url}");
         let host = read(json!({ "endpoints": ["a:1"], "host": "a b" })).expect_err("no host");
-        assert!(host.contains("is no host"), "{host}");
+        assert!(host.contains("is not a host name"), "{host}");
     }
 }
