@@ -76,8 +76,8 @@ impl EmbeddedWorker {
         // The generator behind request ids must not start with nothing but zeros.
         seed[31] = 1;
         let setting = WorkerResources {
-            client: Client::by(environment.upstreams, environment.seed),
-            callouts: Client::by(environment.callouts, environment.seed),
+            client: Client::with_connector(environment.upstreams, environment.seed),
+            callouts: Client::with_connector(environment.callouts, environment.seed),
             wall_clock: WallClock::from(environment.time),
             random: Rng::Seeded(Cell::new(environment.seed)),
             request_ids: RequestIds::seeded(seed),

@@ -22,7 +22,7 @@ use lockgate_client::PooledBody;
 use lockgate_exchange::{LocalResponse, ResponseHead, clock};
 use lockgate_http::problem::{self, Problem};
 use lockgate_http::{grpc, inbound, response_flags};
-use lockgate_upstream::{SendError, Sent};
+use lockgate_upstream::{SendError, UpstreamResponse};
 
 use crate::body::source::BodySource;
 use crate::chain::message_body::MessageBody;
@@ -124,8 +124,8 @@ async fn forward(
 async fn attempt(
     chain: &Chain,
     deadline: &mut Deadline,
-    send: impl Future<Output = Result<Sent, SendError>>,
-) -> Result<Sent, Stop> {
+    send: impl Future<Output = Result<UpstreamResponse, SendError>>,
+) -> Result<UpstreamResponse, Stop> {
     let mut send = pin!(send);
     poll_fn(|cx| {
         if !chain.is_empty()

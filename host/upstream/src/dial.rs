@@ -10,6 +10,7 @@ use lockgate_client::{AttemptError, BodyFailure, Connected, ConnectionPools, Poo
 use crate::attempts::{self, Attempt};
 use crate::client::Client;
 use crate::error::SendError;
+use crate::pick::Pick;
 use crate::retry_policy::Repeatable;
 use crate::upstream::Upstream;
 
@@ -36,7 +37,7 @@ where
     /// # Errors
     /// [`SendError::NoEndpoint`], or the failure of the last attempt.
     pub async fn dial(&self, upstream: &Upstream) -> Result<UpstreamConnection, SendError> {
-        let pick = upstream.pick(|| self.rng.next()).ok_or(SendError::NoEndpoint)?;
+        let pick = Pick::first(upstream, || self.rng.next()).ok_or(SendError::NoEndpoint)?;
         let (connected, attempts) = attempts::run(pick, Repeatable::Never, Dial(&self.pools)).await?;
         let Connected { socket, peer, local } = connected;
         Ok(UpstreamConnection {

@@ -13,8 +13,11 @@ pub(crate) struct Pick<'a> {
 }
 
 impl<'a> Pick<'a> {
-    pub(crate) fn new(upstream: &'a Upstream, index: usize) -> Self {
-        Self { upstream, index }
+    /// Picks the endpoint for a first attempt; `None` when no endpoint has any weight. `random` is called only when the balance
+    /// needs it.
+    pub(crate) fn first(upstream: &'a Upstream, random: impl FnOnce() -> usize) -> Option<Self> {
+        let index = upstream.first(random)?;
+        Some(Self { upstream, index })
     }
 
     pub(crate) fn upstream(&self) -> &'a Upstream {

@@ -83,7 +83,7 @@ where
         head: OutgoingHead<'_>,
         body: B,
     ) -> impl Future<Output = Result<UpstreamResponse, SendError>> + use<'a, B> {
-        let pick = upstream.pick(|| self.rng.next());
+        let pick = Pick::first(upstream, || self.rng.next());
         let host = pick.as_ref().and_then(Pick::host).unwrap_or(head.host);
         let head = OutgoingHead { host, ..head };
         let repeatable = Repeatable::new(head.method, &body);

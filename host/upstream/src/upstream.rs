@@ -76,9 +76,9 @@ impl Upstream {
         &self.endpoints
     }
 
-    /// Picks the endpoint for a first attempt; `None` when no endpoint has any weight. `random` is called only when the balance
-    /// needs it.
-    pub(crate) fn pick(&self, random: impl FnOnce() -> usize) -> Option<Pick<'_>> {
+    /// The index of the endpoint for a first attempt; `None` when no endpoint has any weight. `random` is called only when the
+    /// balance needs it.
+    pub(crate) fn first(&self, random: impl FnOnce() -> usize) -> Option<usize> {
         let position = match self.cycle.len() {
             0 => return None,
             1 => 0,
@@ -87,7 +87,7 @@ impl Upstream {
                 Balance::Random => random() % length,
             },
         };
-        Some(Pick::new(self, self.cycle[position] as usize))
+        Some(self.cycle[position] as usize)
     }
 
     /// The index of the endpoint behind the one at `failed` that takes part in balancing.
@@ -158,7 +158,9 @@ mod tests {
         for _ in 0..100 {
             let mut counts = [0; 3];
             for _ in 0..4 {
-                counts[picked(&upstream, || unreachable!("round robin is not random")).expect("there is weight")] += 1;
+                counts[upstream
+                    .first(|| unreachable!("round robin is not random"))
+                    .expect("there is weight")] += 1;
             }
             assert_eq!(counts, [3, 0, 1]);
         }
@@ -169,7 +171,7 @@ mod tests {
         let upstream = upstream(&[2, 1], Balance::RoundRobin);
         let firsts: usize = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| (0..3000).filter(|_| picked(&upstream, || 0) == Some(0)).count()))
+                .map(|_| scope.spawn(|| (0..3000).filter(|_| upstream.first(|| 0) == Some(0)).count()))
                 .collect();
             threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
         });
@@ -179,7 +181,7 @@ mod tests {
     #[test]
     fn random_honours_weights() {
         let upstream = upstream(&[3, 1], Balance::Random);
-        let firsts = (0..4).filter(|&place| picked(&upstream, || place) == Some(0)).count();
+        let firsts = (0..4).filter(|&place| upstream.first(|| place) == Some(0)).count();
         assert_eq!(firsts, 3);
     }
 
@@ -192,7 +194,7 @@ mod tests {
 
     #[test]
     fn without_weight_there_is_no_endpoint() {
-        assert_eq!(picked(&upstream(&[0], Balance::RoundRobin), || 0), None);
-        assert_eq!(picked(&upstream(&[], Balance::Random), || 0), None);
+        assert_eq!(upstream(&[0], Balance::RoundRobin).first(|| 0), None);
+        assert_eq!(upstream(&[], Balance::Random).first(|| 0), None);
     }
 }

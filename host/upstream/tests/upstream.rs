@@ -6,3 +6,5 @@ mod failures;
 mod peer;
 #[path = "upstream/pooling.rs"]
 mod pooling;
+#[path = "upstream/size.rs"]
+mod size;

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::error::Error;
 
 use http::header;
-use lockgate_client::Head;
+use lockgate_client::OutgoingHead;
 use lockgate_config::model::Route;
 use lockgate_exchange::StreamInfo;
 use lockgate_http::problem::{Malformed, Problem};
 use lockgate_http::{inbound, path, response_flags};
 use lockgate_routing::matches::PathMatch;
-use lockgate_upstream::{Client, SendError, Sent, Upstream};
+use lockgate_upstream::{Client, SendError, Upstream, UpstreamResponse};
 
 use crate::body::error::BodyError;
 use crate::chain::Chain;
@@ -23,7 +23,7 @@ pub(crate) fn send<'a>(
     chain: &Chain,
     route: &Route,
     body: MessageBody,
-) -> impl Future<Output = Result<Sent, SendError>> + use<'a> {
+) -> impl Future<Output = Result<UpstreamResponse, SendError>> + use<'a> {
     let exchange = chain.exchange.borrow();
     let request = &exchange.request;
     let path = match &route.rewrite {
@@ -40,7 +40,7 @@ pub(crate) fn send<'a>(
         headers.remove(header::CONTENT_LENGTH);
         body.announce_trailers(headers);
     }
-    let head = Head {
+    let head = OutgoingHead {
         method: &request.method,
         target: path.as_ref().unwrap_or(&request.path).as_str(),
         host: &request.authority,

@@ -1,0 +1,24 @@
+//! The state of a request is part of the state of every client connection, so it has a bound.
+
+use http_body_util::Either;
+use lockgate_client::OutgoingHead;
+
+use crate::peer::{TestClient, settings};
+
+#[test]
+fn the_future_of_a_request_stays_small() {
+    let upstream = lockgate_upstream::Upstream::new("test", &settings(&[([127, 0, 0, 1], 1).into()]));
+    let (client, headers, host) = (
+        TestClient::new(),
+        http::HeaderMap::new(),
+        http::HeaderValue::from_static("test"),
+    );
+    let head = OutgoingHead {
+        method: &http::Method::GET,
+        target: "/",
+        host: &host,
+        headers: &headers,
+    };
+    let future = client.forward(&upstream, head, Either::Left("".into()));
+    assert!(size_of_val(&future) <= 192, "{} bytes", size_of_val(&future));
+}
