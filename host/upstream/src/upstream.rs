@@ -8,7 +8,6 @@ use http::HeaderValue;
 use lockgate_client::{Address, KeepAlive, PoolSettings, Protocol, Target};
 
 use crate::balance;
-use crate::pick::Pick;
 use crate::settings::{Balance, EndpointSettings, HostPolicy, UpstreamSettings};
 
 /// A named group of endpoints and how to talk to them.
@@ -141,15 +140,6 @@ mod tests {
         }
         settings.balance = balance;
         Upstream::new("test", &settings)
-    }
-
-    /// The index of the endpoint that is picked.
-    fn picked(upstream: &Upstream, random: impl FnOnce() -> usize) -> Option<usize> {
-        let endpoint = upstream.pick(random)?.endpoint();
-        upstream
-            .endpoints()
-            .iter()
-            .position(|other| std::ptr::eq(other, endpoint))
     }
 
     #[test]
