@@ -70,9 +70,9 @@ pub(super) fn link(linker: &mut Linker<State>, module: &str) -> wasmtime::Result
 fn time(caller: &mut Caller<'_>, clock: i32, out: i32) -> Result<(), Errno> {
     let (memory, state) = guest::parts(caller)?;
     let now = match clock {
-        0 => since_1970(state.outside.time()),
+        0 => since_1970(state.host.time()),
         1 => {
-            let age = state.outside.now().saturating_duration_since(state.born);
+            let age = state.host.now().saturating_duration_since(state.started_at);
             u64::try_from(age.as_nanos()).unwrap_or(u64::MAX)
         }
         _ => return Err(Errno::Invalid),
@@ -94,7 +94,7 @@ fn random(caller: &mut Caller<'_>, at: i32, len: i32) -> Result<(), Errno> {
         return Err(Errno::Invalid);
     }
     let (memory, state) = guest::parts(caller)?;
-    if state.outside.random(guest::bytes_mut(memory, span)?) {
+    if state.host.random(guest::bytes_mut(memory, span)?) {
         Ok(())
     } else {
         Err(Errno::Io)
