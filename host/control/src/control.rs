@@ -331,7 +331,7 @@ fn bind(listener: &Listener, is_ours: bool, sockets: &mut [Vec<NewSocket>]) -> R
 fn warn_of_fixed(before: Option<&Snapshot>, next: &Snapshot) {
     let Some(before) = before else { return };
     if before.model.workers != next.model.workers {
-        tracing::warn!("change of change of \"workers\" takes effect at the next start");
+        tracing::warn!("change of change of change of \"workers\" takes effect at the next start");
     }
     let admin = |snapshot: &Snapshot| {
         snapshot
@@ -341,12 +341,12 @@ fn warn_of_fixed(before: Option<&Snapshot>, next: &Snapshot) {
             .map(|admin| (admin.listen, admin.token.clone()))
     };
     if admin(before) != admin(next) {
-        tracing::warn!("change of change of \"admin\" takes effect at the next start");
+        tracing::warn!("change of change of change of \"admin\" takes effect at the next start");
     }
     if before.model.access_log != next.model.access_log {
-        tracing::warn!("change of change of \"access_log\" takes effect at the next start");
+        tracing::warn!("change of change of change of \"access_log\" takes effect at the next start");
     }
     if before.model.cache != next.model.cache {
-        tracing::warn!("change of change of \"cache\" takes effect at the next start");
+        tracing::warn!("change of change of change of \"cache\" takes effect at the next start");
     }
 }

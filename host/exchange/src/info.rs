@@ -61,7 +61,7 @@ pub struct CertificateInfo {
 pub struct Timestamp {
     /// For durations.
     pub instant: Instant,
-    /// For people.
+    /// One readable line per event.
     pub time: SystemTime,
 }
 
@@ -93,7 +93,7 @@ pub struct StreamInfo {
     pub started_at: SystemTime,
     /// The route's name.
     pub route: Option<Arc<str>>,
-    /// The upstream's name.
+    /// Name of the upstream.
     pub upstream: Option<Arc<str>>,
     /// The endpoint that got the request.
     pub upstream_address: Option<SocketAddr>,
