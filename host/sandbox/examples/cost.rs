@@ -5,19 +5,14 @@
 
 #![allow(clippy::unwrap_used, reason = "an example that measures stops at the first surprise")]
 
-use std::cell::RefCell;
-use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use lockgate_exchange::{ConnectionInfo, Exchange, RequestHead, ResponseHead, Scheme, SharedExchange, StreamInfo};
-use lockgate_sandbox::settings::{Capabilities, Isolation, Limits, OnError};
-use lockgate_sandbox::{
-    Callout, CalloutReply, Engine, EngineSettings, Failure, Host, LogLevel, MetricKind, Plugin, PluginSpec,
-    QueueTarget, Status, TickTarget, Vm,
-};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use lockgate_exchange::{ResponseHead, SharedExchange};
+use lockgate_sandbox::settings::Isolation;
+use lockgate_sandbox::testing::{exchange, plugin_spec};
+use lockgate_sandbox::{Engine, EngineSettings, LogLevel, NoEffectHost, Plugin, PluginSpec, Vm};
 
 const ROUNDS: usize = 7;
 const STREAMS: u32 = 200_000;
@@ -49,10 +44,10 @@ const HEADERS: &str = r#"(module
 
 fn main() {
     let engine = Engine::new(EngineSettings::default()).unwrap();
-    let idle = Vm::new(plugin(&engine, IDLE, Isolation::Shared), Rc::new(Nothing));
-    let isolated = Vm::new(plugin(&engine, IDLE, Isolation::Stream), Rc::new(Nothing));
-    let headers = Vm::new(plugin(&engine, HEADERS, Isolation::Shared), Rc::new(Nothing));
-    let exchange = exchange();
+    let idle = vm(&engine, IDLE, Isolation::Shared);
+    let isolated = vm(&engine, IDLE, Isolation::Stream);
+    let headers = vm(&engine, HEADERS, Isolation::Shared);
+    let exchange = measured_exchange();
     let stream = |vm: &Rc<Vm>| {
         let stream = vm.open(&exchange).unwrap();
         stream.request_headers(true).unwrap();
@@ -93,25 +88,19 @@ fn cpu_time() -> Duration {
     Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
 }
 
-fn plugin(engine: &Engine, text: &str, isolation: Isolation) -> Plugin {
+fn vm(engine: &Engine, text: &str, isolation: Isolation) -> Rc<Vm> {
+    let module = engine.compile(&wat::parse_str(text).unwrap()).unwrap();
     let spec = PluginSpec {
-        name: "measured".to_owned(),
-        module_name: "measured".to_owned(),
-        module: engine.compile(&wat::parse_str(text).unwrap()).unwrap(),
-        config: Vec::new(),
-        root_id: String::new(),
-        vm_id: String::new(),
-        vm_config: Vec::new(),
-        env: Vec::new(),
-        limits: Limits::default(),
-        on_error: OnError::Deny,
         isolation,
-        capabilities: Capabilities::default(),
+        ..plugin_spec("measured", module)
     };
-    Plugin::link(engine, spec).unwrap()
+    let host = NoEffectHost::new(LogLevel::Critical, |_, _, _| {});
+    Vm::new(Plugin::link(engine, spec).unwrap(), Rc::new(host))
 }
 
-fn exchange() -> SharedExchange {
+/// A request with three headers, and a response.
+fn measured_exchange() -> SharedExchange {
+    let exchange = exchange();
     let mut headers = HeaderMap::new();
     for (name, value) in [
         ("user-agent", "curl/8.0"),
@@ -120,101 +109,10 @@ fn exchange() -> SharedExchange {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    let authority = HeaderValue::from_static("example.com");
-    let request = RequestHead {
-        method: Method::GET,
-        path: "/a".parse().unwrap(),
-        authority,
-        scheme: Scheme::Http,
-        headers,
-    };
-    let local = "127.0.0.1:8080".parse().unwrap();
-    let connection = ConnectionInfo {
-        id: 1,
-        listener: "web".into(),
-        peer: local,
-        local,
-        tls: None,
-        properties: Default::default(),
-    };
-    let id = HeaderValue::from_static("r");
-    let info = StreamInfo::new(
-        Rc::new(connection),
-        IpAddr::V4(Ipv4Addr::LOCALHOST),
-        id,
-        http::Version::HTTP_11,
-    );
-    let mut exchange = Exchange::new(request, info);
-    exchange.response = Some(ResponseHead {
+    exchange.borrow_mut().request.headers = headers;
+    exchange.borrow_mut().response = Some(ResponseHead {
         status: StatusCode::OK,
         headers: HeaderMap::new(),
     });
-    Rc::new(RefCell::new(exchange))
-}
-
-/// An outside that has nothing and does nothing.
-struct Nothing;
-
-impl Host for Nothing {
-    fn log(&self, _: &Plugin, _: LogLevel, _: &str) {}
-
-    fn log_level(&self) -> LogLevel {
-        LogLevel::Critical
-    }
-
-    fn callout(&self, _: &Plugin, _: Callout, _: CalloutReply) -> Result<(), Status> {
-        Err(Status::BadArgument)
-    }
-
-    fn set_tick(&self, _: TickTarget, _: Option<Duration>) {}
-
-    fn shared_data(&self, _: &str, _: &str) -> Option<(Bytes, u32)> {
-        None
-    }
-
-    fn set_shared_data(&self, _: &str, _: &str, _: &[u8], _: u32) -> Result<(), Status> {
-        Err(Status::InternalFailure)
-    }
-
-    fn register_queue(&self, _: &str, _: &str, _: QueueTarget) -> Result<u32, Status> {
-        Err(Status::InternalFailure)
-    }
-
-    fn resolve_queue(&self, _: &str, _: &str) -> Option<u32> {
-        None
-    }
-
-    fn enqueue(&self, _: u32, _: &[u8]) -> Result<(), Status> {
-        Err(Status::NotFound)
-    }
-
-    fn dequeue(&self, _: u32) -> Result<Bytes, Status> {
-        Err(Status::NotFound)
-    }
-
-    fn define_metric(&self, _: &Plugin, _: MetricKind, _: &str) -> Result<u32, Status> {
-        Err(Status::InternalFailure)
-    }
-
-    fn increment_metric(&self, _: u32, _: i64) -> Result<(), Status> {
-        Err(Status::NotFound)
-    }
-
-    fn record_metric(&self, _: u32, _: u64) -> Result<(), Status> {
-        Err(Status::NotFound)
-    }
-
-    fn metric(&self, _: u32) -> Result<u64, Status> {
-        Err(Status::NotFound)
-    }
-
-    fn foreign(&self, _: &Plugin, _: &str, _: &[u8], _: Option<&SharedExchange>) -> Result<Vec<u8>, Status> {
-        Err(Status::NotFound)
-    }
-
-    fn check_property(&self, _: &Plugin, _: &str, _: &[u8]) -> Result<(), Status> {
-        Ok(())
-    }
-
-    fn failed(&self, _: &Plugin, _: &Failure, _: &str) {}
+    exchange
 }

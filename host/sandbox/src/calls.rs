@@ -2,6 +2,8 @@
 //!
 //! One table. Their meaning is elsewhere; WASI is not among them, as nobody restricts it.
 
+pub(crate) mod trace;
+
 use lockgate_abi::Accepted;
 
 /// Declares the calls: variant, name without `proxy_`, and what the Rust SDK accepts from it.

@@ -3,6 +3,7 @@
 //! Nothing here runs a guest. Compiling takes long and happens on control threads, never on a worker.
 
 mod cache;
+pub(crate) mod epoch;
 mod ticker;
 
 use std::fmt::Write as _;
@@ -18,9 +19,8 @@ use wasmtime::{
 };
 
 use self::cache::Cache;
-use crate::failure::{EngineError, LoadError};
-use crate::inspect;
-use crate::module::Module;
+use crate::module::{Module, inspect};
+use crate::report::{EngineError, LoadError};
 
 /// What every WebAssembly module begins with.
 const MAGIC: &[u8] = b"\0asm";
@@ -85,13 +85,13 @@ impl Engine {
         let cached = self.0.cache.as_ref().and_then(|cache| cache.load(&key));
         let code = match cached.and_then(|artefact| deserialize(&self.0.on_demand, &artefact).ok()) {
             Some(code) => code,
-            None => self.compile_and_keep(bytes, &key)?,
+            None => self.compile_and_store(bytes, &key)?,
         };
-        let inspected = inspect::inspect(&code)?;
+        let inspected = inspect(&code)?;
         Ok(Module::new(code, sha256, bytes, inspected))
     }
 
-    fn compile_and_keep(&self, bytes: &[u8], key: &str) -> Result<wasmtime::Module, LoadError> {
+    fn compile_and_store(&self, bytes: &[u8], key: &str) -> Result<wasmtime::Module, LoadError> {
         // A compiler is a large program fed with untrusted bytes: should it panic, the module is refused, nothing else.
         let compiled = catch_unwind(AssertUnwindSafe(|| {
             wasmtime::Module::from_binary(&self.0.on_demand, bytes)

@@ -3,12 +3,14 @@
 //! Memory is fetched anew after the guest has run, as it may have grown and moved. What may be read and written there is checked
 //! in `memory`.
 
+pub(crate) mod exports;
+
 use lockgate_abi::{Status, UnknownKind};
 
+use crate::calls::trace::CallLine;
 use crate::calls::{CallSet, HostCall};
-use crate::incident::Refusal;
+use crate::report::Refusal;
 use crate::state::State;
-use crate::trace::Line;
 
 pub(crate) use crate::memory::{SCRATCH, Span, bytes, bytes_mut, text, write_u32, write_u64};
 
@@ -16,23 +18,23 @@ pub(crate) use crate::memory::{SCRATCH, Span, bytes, bytes_mut, text, write_u32,
 pub(crate) type Caller<'a> = wasmtime::Caller<'a, State>;
 
 /// What a host call comes to.
-pub(crate) type Answer = Result<(), Halt>;
+pub(crate) type HostCallResult = Result<(), HostCallError>;
 
 /// Why a host call did not do what it was asked.
-pub(crate) enum Halt {
+pub(crate) enum HostCallError {
     /// The guest is told, and goes on.
     Status(Status),
     /// The guest has trapped while it allocated memory for the answer; it is over.
     Trap(wasmtime::Error),
 }
 
-impl From<Status> for Halt {
+impl From<Status> for HostCallError {
     fn from(status: Status) -> Self {
         Self::Status(status)
     }
 }
 
-impl From<UnknownKind> for Halt {
+impl From<UnknownKind> for HostCallError {
     fn from(_: UnknownKind) -> Self {
         Self::Status(Status::BadArgument)
     }
@@ -40,12 +42,12 @@ impl From<UnknownKind> for Halt {
 
 /// Where the guest wants the pointer to, and the length of, a result.
 #[derive(Clone, Copy)]
-pub(crate) struct Out {
+pub(crate) struct ResultSlot {
     pub(crate) at: i32,
     pub(crate) len: i32,
 }
 
-impl Out {
+impl ResultSlot {
     /// The guest wants no result.
     pub(crate) const fn is_null(self) -> bool {
         self.at == 0 && self.len == 0
@@ -62,69 +64,69 @@ pub(crate) fn host_call<const N: usize>(
     mut caller: Caller<'_>,
     call: HostCall,
     arguments: impl FnOnce() -> [i32; N],
-    body: impl FnOnce(&mut Caller<'_>) -> Answer,
+    body: impl FnOnce(&mut Caller<'_>) -> HostCallResult,
 ) -> wasmtime::Result<i32> {
     let state = caller.data_mut();
     state.last_call = call.name();
     state.host_calls.calls += 1;
     if !state.callable.has(call) {
-        return aside(&mut caller, call, &arguments(), body);
+        return host_call_slow(&mut caller, call, &arguments(), body);
     }
     code(body(&mut caller))
 }
 
-fn code(answer: Answer) -> wasmtime::Result<i32> {
+fn code(answer: HostCallResult) -> wasmtime::Result<i32> {
     match answer {
         Ok(()) => Ok(Status::Ok.code()),
-        Err(Halt::Status(status)) => Ok(status.code()),
-        Err(Halt::Trap(trap)) => Err(trap),
+        Err(HostCallError::Status(status)) => Ok(status.code()),
+        Err(HostCallError::Trap(trap)) => Err(trap),
     }
 }
 
 /// The call is not simply made: it is refused, or somebody wants to see it.
 #[cold]
 #[inline(never)]
-fn aside(
+fn host_call_slow(
     caller: &mut Caller<'_>,
     call: HostCall,
     arguments: &[i32],
-    body: impl FnOnce(&mut Caller<'_>) -> Answer,
+    body: impl FnOnce(&mut Caller<'_>) -> HostCallResult,
 ) -> wasmtime::Result<i32> {
     let Some((trace, callable)) = caller.data().traced() else {
         return Ok(refuse(caller.data_mut(), call).code());
     };
     let memory = parts(caller).map_or(&[][..], |(memory, _)| memory);
-    let line = Line::begin(memory, call, arguments, trace.payloads());
-    let begun = caller.data().outside.now();
+    let line = CallLine::begin(memory, call, arguments, trace.payloads());
+    let begun = caller.data().host.now();
     let answer = if callable.has(call) {
         body(caller)
     } else {
         Err(refuse(caller.data_mut(), call).into())
     };
-    let took = caller.data().outside.now().saturating_duration_since(begun);
+    let took = caller.data().host.now().saturating_duration_since(begun);
     let status = match &answer {
         Ok(()) => Status::Ok.name(),
-        Err(Halt::Status(status)) => status.name(),
-        Err(Halt::Trap(_)) => "TRAP",
+        Err(HostCallError::Status(status)) => status.name(),
+        Err(HostCallError::Trap(_)) => "TRAP",
     };
     let memory = parts(caller).map_or(&[][..], |(memory, _)| memory);
     let line = line.end(memory, arguments, answer.is_ok());
-    caller.data().tell(&trace, &line, status, took);
+    caller.data().log_call(&trace, &line, status, took);
     code(answer)
 }
 
 #[cold]
 fn refuse(state: &mut State, call: HostCall) -> Status {
     if state.permitted.has(call) {
-        state.note(format_args!(
+        state.warn(format_args!(
             "the call is not possible while the guest initialises itself or allocates memory"
         ));
         return Status::InternalFailure;
     }
     state.refuse(Refusal::CapabilityHostCall);
-    if !state.told.has(call) {
-        state.told = state.told.with(call);
-        state.note(format_args!("capabilities.host_calls does not allow this call"));
+    if !state.logged_refusals.has(call) {
+        state.logged_refusals = state.logged_refusals.with(call);
+        state.warn(format_args!("capabilities.host_calls does not allow this call"));
     }
     call.accepted().refusal()
 }
@@ -147,12 +149,12 @@ pub(crate) fn parts<'a>(caller: &'a mut Caller<'_>) -> Result<(&'a mut [u8], &'a
 ///
 /// `fill` gets the state too, and looks up again what it copies: while the guest allocates it can change nothing there, but no
 /// borrow may last that long.
-pub(crate) fn give(
+pub(crate) fn write_result(
     caller: &mut Caller<'_>,
-    out: Out,
+    out: ResultSlot,
     length: usize,
     fill: impl FnOnce(&mut [u8], &State) -> Option<()>,
-) -> Answer {
+) -> HostCallResult {
     let (memory, state) = parts(caller)?;
     // A wild out-pointer is told before anything is allocated, which the guest would leak.
     write_u32(memory, out.at, 0)?;
@@ -163,21 +165,21 @@ pub(crate) fn give(
     let size = u32::try_from(length).map_err(|_| Status::InternalFailure)?;
     let lent = state.scratch.filter(|_| length <= SCRATCH);
     if let Some(at) = lent {
-        return fill_in(memory, state, out, (at.get(), size), fill);
+        return write_at(memory, state, out, (at.get(), size), fill);
     }
     let at = allocate(caller, size)?;
     let (memory, state) = parts(caller)?;
-    fill_in(memory, state, out, (at, size), fill)
+    write_at(memory, state, out, (at, size), fill)
 }
 
 /// Has a result of `size` bytes written at `at`, and tells the guest.
-fn fill_in(
+fn write_at(
     memory: &mut [u8],
     state: &mut State,
-    out: Out,
+    out: ResultSlot,
     (at, size): (u32, u32),
     fill: impl FnOnce(&mut [u8], &State) -> Option<()>,
-) -> Answer {
+) -> HostCallResult {
     let target = bytes_mut(memory, Span::new(at.cast_signed(), size.cast_signed()))?;
     fill(target, state).ok_or(Status::InternalFailure)?;
     state.host_calls.copied_bytes += u64::from(size);
@@ -187,14 +189,14 @@ fn fill_in(
 }
 
 /// Gives the guest bytes that the host holds.
-pub(crate) fn give_bytes(caller: &mut Caller<'_>, out: Out, bytes: &[u8]) -> Answer {
-    give(caller, out, bytes.len(), |target, _| {
+pub(crate) fn write_result_bytes(caller: &mut Caller<'_>, out: ResultSlot, bytes: &[u8]) -> HostCallResult {
+    write_result(caller, out, bytes.len(), |target, _| {
         target.copy_from_slice(bytes);
         Some(())
     })
 }
 
-fn allocate(caller: &mut Caller<'_>, size: u32) -> Result<u32, Halt> {
+fn allocate(caller: &mut Caller<'_>, size: u32) -> Result<u32, HostCallError> {
     let state = caller.data_mut();
     let function = state.allocate.clone().ok_or(Status::InternalFailure)?;
     let callable = state.callable;
@@ -202,8 +204,8 @@ fn allocate(caller: &mut Caller<'_>, size: u32) -> Result<u32, Halt> {
     let allocated = function.call(&mut *caller, size);
     caller.data_mut().callable = callable;
     match allocated {
-        Ok(0) => Err(Halt::Status(Status::InvalidMemoryAccess)),
+        Ok(0) => Err(HostCallError::Status(Status::InvalidMemoryAccess)),
         Ok(at) => Ok(at),
-        Err(trap) => Err(Halt::Trap(trap)),
+        Err(trap) => Err(HostCallError::Trap(trap)),
     }
 }

@@ -6,54 +6,37 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 
-mod backoff;
 mod calls;
+mod diagnostics;
 mod engine;
-mod epoch;
-mod exports;
-mod failure;
-mod frames;
 mod guest;
-mod headers;
+mod host;
 mod hostcalls;
-mod incident;
-mod inspect;
-mod instance;
-pub mod interface;
 mod link;
-pub mod manifest;
 mod memory;
 mod module;
 mod os;
-mod outside;
 mod plugin;
-mod profile;
-mod properties;
 mod report;
 pub mod settings;
 mod state;
-mod stream;
-mod suspects;
-mod trace;
-mod trap;
+pub mod testing;
+mod view;
 mod vm;
 
+pub use calls::trace::{CallTrace, Payloads};
+pub use diagnostics::Profiling;
 pub use engine::{Engine, EngineSettings};
-pub use failure::{EngineError, Failure, FailureKind, LoadError};
-pub use hostcalls::FOREIGN_FUNCTIONS;
-pub use incident::{Refusal, VmEvent};
-pub use inspect::Hooks;
-pub use lockgate_abi::{AbiVersion, Action, LogLevel, MetricKind, PeerType, Status};
-pub use module::Module;
-pub use os::{process_cpu_time, random};
-pub use outside::{
+pub use host::{
     Callout, CalloutFailure, CalloutReply, CalloutResponse, CalloutResult, DrainingVm, GrpcCall, GrpcEvent, GrpcKind,
-    GrpcReply, GrpcStream, Host, QueueTarget, TickTarget,
+    GrpcReply, GrpcStream, Host, NoEffectHost, QueueTarget, TickTarget,
 };
+pub use hostcalls::FOREIGN_FUNCTIONS;
+pub use link::interface;
+pub use lockgate_abi::{AbiVersion, Action, LogLevel, MetricKind, PeerType, Status};
+pub use module::{Hooks, Module, manifest};
+pub use os::{process_cpu_time, random};
 pub use plugin::{Plugin, PluginSpec};
-pub use profile::Profiling;
-pub use report::{HostCallStats, TrapReport};
+pub use report::{EngineError, Failure, FailureKind, HostCallStats, LoadError, Refusal, TrapReport, VmEvent};
 pub use state::Phase;
-pub use stream::Stream;
-pub use trace::{CallTrace, Payloads};
-pub use vm::{Vm, VmReport, VmState};
+pub use vm::{Stream, Vm, VmReport, VmState};

@@ -1,19 +1,20 @@
 //! From a module and its settings to a plugin that is ready to run: imports are resolved once, before any worker sees it.
 
+pub mod interface;
+
 use std::sync::Arc;
 
 use wasmtime::{ExternType, InstancePre, Linker};
 
 use crate::calls::CallSet;
+use crate::diagnostics::{Profile, Profiling};
 use crate::engine::Engine;
-use crate::exports::ExportIndices;
-use crate::failure::LoadError;
+use crate::guest::exports::ExportIndices;
 use crate::hostcalls;
-use crate::plugin::{Plugin, PluginSpec};
-use crate::profile::{Profile, Profiling};
+use crate::plugin::{Plugin, PluginSpec, PoisonRequests};
+use crate::report::LoadError;
 use crate::settings::Isolation;
 use crate::state::State;
-use crate::suspects::Suspects;
 
 /// What linking prepares for the VMs of a plugin.
 pub(crate) struct Prepared {
@@ -22,7 +23,7 @@ pub(crate) struct Prepared {
     /// The host calls that the operator allows.
     pub(crate) permitted: CallSet,
     /// Requests that ended VMs of this plugin, on whichever worker.
-    pub(crate) suspects: Arc<Suspects>,
+    pub(crate) poison_requests: Arc<PoisonRequests>,
     /// Where its guests spend their time, if somebody wants to know.
     pub(crate) profile: Profile,
 }
@@ -57,7 +58,7 @@ impl Plugin {
                 instance,
                 exports,
                 permitted,
-                suspects: Arc::new(Suspects::new()),
+                poison_requests: Arc::new(PoisonRequests::new()),
                 profile: Profile::default(),
             }),
         ))

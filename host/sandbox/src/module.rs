@@ -1,11 +1,17 @@
 //! A compiled module: native code, and what its exports say. Shared by every plugin made of the same file.
 
+mod inspect;
+pub mod manifest;
+
 use std::sync::Arc;
 
 use lockgate_abi::AbiVersion;
 
-use crate::inspect::{Hooks, Inspected};
-use crate::manifest::{Manifest, ManifestError};
+use self::inspect::ModuleInfo;
+use self::manifest::{Manifest, ManifestError};
+
+pub use self::inspect::Hooks;
+pub(crate) use self::inspect::inspect;
 
 /// A compiled `.wasm` file. Cheap to clone.
 #[derive(Clone)]
@@ -15,12 +21,12 @@ struct Inner {
     code: wasmtime::Module,
     sha256: String,
     size: u64,
-    inspected: Inspected,
+    inspected: ModuleInfo,
     manifest: Result<Option<Manifest>, ManifestError>,
 }
 
 impl Module {
-    pub(crate) fn new(code: wasmtime::Module, sha256: String, bytes: &[u8], mut inspected: Inspected) -> Self {
+    pub(crate) fn new(code: wasmtime::Module, sha256: String, bytes: &[u8], mut inspected: ModuleInfo) -> Self {
         let manifest = Manifest::of_module(bytes);
         if matches!(&manifest, Ok(Some(manifest)) if manifest.stateless) {
             inspected.hooks.delete = false;

@@ -1,11 +1,14 @@
 //! A plugin: a module with a name, a configuration and limits, its imports resolved. Not a running one: that is a VM.
 
+mod poison_requests;
+
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::inspect::Hooks;
-use crate::module::Module;
+use crate::module::{Hooks, Module};
 use crate::settings::{Capabilities, Isolation, Limits, OnError};
+
+pub(crate) use self::poison_requests::{Fingerprint, PoisonRequests};
 
 /// Everything that makes a plugin out of a module.
 #[derive(Clone)]

@@ -4,10 +4,10 @@
 
 mod declared;
 mod descriptors;
+mod id_map;
 mod limits;
-mod numbered;
 mod phase;
-mod told;
+mod trace;
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -19,21 +19,18 @@ use lockgate_exchange::{PendingActions, SharedExchange};
 use rustc_hash::FxHashMap;
 use wasmtime::{Memory, TypedFunc};
 
-use numbered::Numbered;
-
-use self::limits::{LineGate, Verdict};
+use self::id_map::IdMap;
+use self::limits::{LogLimiter, Verdict};
 use crate::calls::CallSet;
-use crate::headers::HeaderFilter;
-use crate::incident::{Expulsion, Refusal};
-use crate::outside::{CalloutResult, GrpcEvent, GrpcStream, Host, Inbox};
-use crate::plugin::Plugin;
-use crate::report::HostCallStats;
-use crate::suspects::Fingerprint;
-use crate::trace::{CallTrace, Traced};
+use crate::calls::trace::{ActiveTrace, CallTrace};
+use crate::host::{Callbacks, CalloutResult, GrpcEvent, GrpcStream, Host};
+use crate::plugin::{Fingerprint, Plugin};
+use crate::report::{HostCallStats, Refusal, RequestLimit};
+use crate::view::headers::HeaderFilter;
 
-pub(crate) use declared::{Declaration, Declared, PropertyLife};
+pub(crate) use declared::{Declaration, Declared, PropertyScope};
 pub(crate) use descriptors::{Descriptors, StandardStream};
-pub(crate) use limits::{Budget, MemoryCap};
+pub(crate) use limits::{CpuBudget, MemoryLimit};
 pub use phase::Phase;
 
 /// The id of the one root context of a VM. Streams count up from here.
@@ -45,25 +42,25 @@ const TAIL: usize = 5;
 /// The state of one VM instance.
 pub(crate) struct State {
     pub(crate) plugin: Plugin,
-    pub(crate) outside: Rc<dyn Host>,
+    pub(crate) host: Rc<dyn Host>,
     /// The instance itself, for answers that come later.
-    pub(crate) inbox: Option<Weak<dyn Inbox>>,
+    pub(crate) callbacks: Option<Weak<dyn Callbacks>>,
     /// Names this instance among all of the process.
     pub(crate) key: u64,
-    pub(crate) cap: MemoryCap,
-    pub(crate) budget: Budget,
+    pub(crate) memory_limit: MemoryLimit,
+    pub(crate) budget: CpuBudget,
     pub(crate) memory: Option<Memory>,
     /// Shared, because it is taken along for each call, and wasmtime counts its clones across threads.
     pub(crate) allocate: Option<Rc<TypedFunc<u32, u32>>>,
     /// Where results of at most [`memory::SCRATCH`](crate::memory::SCRATCH) bytes go, if the guest lends room for them.
     pub(crate) scratch: Option<NonZeroU32>,
-    pub(crate) contexts: Numbered<Context>,
+    pub(crate) contexts: IdMap<Context>,
     pub(crate) phase: Phase,
     /// The body callback that is running sees the last byte of a message without trailers.
     pub(crate) is_last: bool,
     /// The context whose callback is running.
     pub(crate) running: u32,
-    pub(crate) effective: Effective,
+    pub(crate) effective: EffectiveContext,
     /// What the operator allows.
     pub(crate) permitted: CallSet,
     /// What is callable now: less than `permitted` while the guest initialises itself or allocates.
@@ -71,11 +68,11 @@ pub(crate) struct State {
     /// Nothing while the guest works for a request whose calls are told: so calls come by the way of those that are refused.
     pub(crate) callable: CallSet,
     /// The trace in force, and what is callable then.
-    traced: Option<Traced>,
+    traced: Option<ActiveTrace>,
     /// Open streams whose calls are told.
     pub(crate) traces: usize,
     /// Refused calls that the log has been told of.
-    pub(crate) told: CallSet,
+    pub(crate) logged_refusals: CallSet,
     pub(crate) filter: Option<HeaderFilter>,
     pub(crate) last_call: &'static str,
     /// What the guest had the host do.
@@ -83,14 +80,14 @@ pub(crate) struct State {
     /// Callouts under way, and the context that each belongs to.
     pub(crate) callouts: FxHashMap<u32, u32>,
     /// gRPC calls and streams that are open.
-    pub(crate) grpc: FxHashMap<u32, GrpcOpen>,
+    pub(crate) grpc: FxHashMap<u32, OpenGrpcCall>,
     pub(crate) next_callout: u32,
     /// What the running callback may read: the answer to its callout.
-    pub(crate) answer: Option<CalloutResult>,
+    pub(crate) callout_response: Option<CalloutResult>,
     /// The stream that an answer belongs to while the root context's callback runs for it.
-    pub(crate) payer: u32,
+    pub(crate) callout_owner: u32,
     /// Streams that the guest is through with, as it went past a limit in them.
-    pub(crate) expelled: Vec<(u32, Expulsion)>,
+    pub(crate) over_limit: Vec<(u32, RequestLimit)>,
     /// What the guest was refused since that was last counted.
     pub(crate) refusals: Vec<(Refusal, u64)>,
     /// The same for what happened on a gRPC call or stream.
@@ -103,10 +100,10 @@ pub(crate) struct State {
     pub(crate) declared: Declared,
     /// Contexts that had said "not done yet" and now are.
     pub(crate) completed: Vec<u32>,
-    pub(crate) born: Instant,
+    pub(crate) started_at: Instant,
     /// The descriptors that WASI shows.
     pub(crate) descriptors: Descriptors,
-    gate: LineGate,
+    log_limiter: LogLimiter,
     tail: Option<VecDeque<String>>,
 }
 
@@ -114,17 +111,17 @@ pub(crate) struct State {
 pub(crate) struct Context {
     pub(crate) exchange: SharedExchange,
     pub(crate) position: usize,
-    pub(crate) life: ContextLife,
+    pub(crate) done: DoneState,
     /// CPU time that its callbacks have taken, as far as it was noticed.
     pub(crate) spent: Duration,
     /// What its request is known by, if anybody has to know.
-    pub(crate) print: Option<Fingerprint>,
+    pub(crate) fingerprint: Option<Fingerprint>,
     /// Tells its host calls, if somebody wants to see them.
     pub(crate) trace: Option<Rc<CallTrace>>,
 }
 
 /// A gRPC call or stream that is open.
-pub(crate) struct GrpcOpen {
+pub(crate) struct OpenGrpcCall {
     /// The context that opened it, with which it goes.
     pub(crate) owner: u32,
     pub(crate) is_stream: bool,
@@ -135,7 +132,7 @@ pub(crate) struct GrpcOpen {
 
 /// How far the end of a context has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ContextLife {
+pub(crate) enum DoneState {
     /// The stream is under way, or its `done` is running.
     Open,
     /// `proxy_done` was called before `done` had returned.
@@ -146,35 +143,35 @@ pub(crate) enum ContextLife {
 
 /// On whose behalf the guest runs.
 #[derive(Default)]
-pub(crate) struct Effective {
+pub(crate) struct EffectiveContext {
     pub(crate) id: u32,
     pub(crate) exchange: Option<SharedExchange>,
     pub(crate) position: usize,
 }
 
 impl State {
-    pub(crate) fn new(plugin: Plugin, outside: Rc<dyn Host>, key: u64, permitted: CallSet) -> Self {
+    pub(crate) fn new(plugin: Plugin, host: Rc<dyn Host>, key: u64, permitted: CallSet) -> Self {
         let spec = plugin.spec();
         let (limits, capabilities) = (&spec.limits, &spec.capabilities);
         Self {
-            cap: MemoryCap::new(limits.memory.as_usize(), limits.soft_bytes()),
-            budget: Budget::new(limits.start_deadline.duration()),
-            gate: LineGate::new(limits.log_lines, limits.log_bytes.bytes()),
+            memory_limit: MemoryLimit::new(limits.memory.as_usize(), limits.soft_bytes()),
+            budget: CpuBudget::new(limits.start_deadline.duration()),
+            log_limiter: LogLimiter::new(limits.log_lines, limits.log_bytes.bytes()),
             filter: HeaderFilter::new(capabilities.headers.as_deref(), capabilities.write_headers.as_deref()),
-            told: CallSet::NONE,
-            born: outside.now(),
+            logged_refusals: CallSet::NONE,
+            started_at: host.now(),
             plugin,
-            outside,
-            inbox: None,
+            host,
+            callbacks: None,
             key,
             memory: None,
             allocate: None,
             scratch: None,
-            contexts: Numbered::after(ROOT),
+            contexts: IdMap::after(ROOT),
             phase: Phase::Initialise,
             is_last: false,
             running: ROOT,
-            effective: Effective::default(),
+            effective: EffectiveContext::default(),
             permitted,
             callable: CallSet::INITIALISING.and(permitted),
             traced: None,
@@ -184,9 +181,9 @@ impl State {
             callouts: FxHashMap::default(),
             grpc: FxHashMap::default(),
             next_callout: 0,
-            answer: None,
-            payer: ROOT,
-            expelled: Vec::new(),
+            callout_response: None,
+            callout_owner: ROOT,
+            over_limit: Vec::new(),
             refusals: Vec::new(),
             grpc_event: None,
             is_root_waiting: false,
@@ -201,19 +198,19 @@ impl State {
     /// A callback of the root context begins.
     pub(crate) fn enter_root(&mut self, phase: Phase) {
         self.enter(ROOT, phase);
-        self.payer = ROOT;
-        self.effective = Effective {
+        self.callout_owner = ROOT;
+        self.effective = EffectiveContext {
             id: ROOT,
             exchange: None,
             position: 0,
         };
-        self.look_for_trace();
+        self.update_trace();
     }
 
     /// The root context's callback that has just begun is about a stream's callout.
-    pub(crate) fn work_for(&mut self, payer: u32) {
-        self.payer = payer;
-        self.look_for_trace();
+    pub(crate) fn set_callout_owner(&mut self, callout_owner: u32) {
+        self.callout_owner = callout_owner;
+        self.update_trace();
     }
 
     /// A callback of a stream begins.
@@ -224,7 +221,7 @@ impl State {
             self.effective.id = id;
             self.effective.exchange = Some(Rc::clone(exchange));
         }
-        self.look_for_trace();
+        self.update_trace();
     }
 
     fn enter(&mut self, id: u32, phase: Phase) {
@@ -232,7 +229,7 @@ impl State {
         self.phase = phase;
         self.is_last = false;
         self.last_call = "none";
-        self.cap.refused = false;
+        self.memory_limit.refused = false;
     }
 
     /// An epoch has ended while the guest was running; says whether it may go on.
@@ -240,7 +237,7 @@ impl State {
         let used = self.budget.charge(cpu_time);
         let (limit, id) = (
             self.plugin.spec().limits.request_deadline.duration(),
-            self.on_account_of(),
+            self.charged_context(),
         );
         if let Some(context) = self.contexts.get_mut(id) {
             let before = context.spent;
@@ -248,16 +245,16 @@ impl State {
             // A TCP connection may last for months.
             let counts = context.exchange.borrow().tcp.is_none();
             if counts && before < limit && context.spent >= limit {
-                self.expelled.push((id, Expulsion::CpuTime));
-                self.cap.attention = true;
+                self.over_limit.push((id, RequestLimit::CpuTime));
+                self.memory_limit.follow_up = true;
             }
         }
         self.budget.allows(cpu_time)
     }
 
     /// Whose request the guest is working for: the running context, or the one that a callback of the root context is about.
-    pub(crate) fn on_account_of(&self) -> u32 {
-        let candidates = [self.running, self.effective.id, self.payer];
+    pub(crate) fn charged_context(&self) -> u32 {
+        let candidates = [self.running, self.effective.id, self.callout_owner];
         candidates.into_iter().find(|id| *id > ROOT).unwrap_or(ROOT)
     }
 
@@ -267,22 +264,22 @@ impl State {
             Some((_, times)) => *times += 1,
             None => self.refusals.push((what, 1)),
         }
-        self.cap.attention = true;
+        self.memory_limit.follow_up = true;
     }
 
     /// The guest went past a limit in the stream in effect: it may finish its callback, and is then through with that request.
     /// It is told OK, the one status that every SDK survives; what it wanted is not done, and what comes of it goes nowhere.
-    pub(crate) fn expel(&mut self, why: Expulsion, what: Refusal) {
+    pub(crate) fn exceed_limit(&mut self, why: RequestLimit, what: Refusal) {
         self.refuse(what);
         let id = self.effective.id;
-        if id > ROOT && !self.expelled.iter().any(|(known, _)| *known == id) {
-            self.expelled.push((id, why));
+        if id > ROOT && !self.over_limit.iter().any(|(known, _)| *known == id) {
+            self.over_limit.push((id, why));
         }
     }
 
     /// Whether there is something to look after when the guest has returned.
-    pub(crate) fn needs_attention(&self) -> bool {
-        !self.completed.is_empty() | self.cap.attention
+    pub(crate) fn needs_follow_up(&self) -> bool {
+        !self.completed.is_empty() | self.memory_limit.follow_up
     }
 
     /// An id for a callout of whichever kind. After four thousand million the numbers start over; one that is still under way
@@ -314,14 +311,14 @@ impl State {
     /// Nothing runs on behalf of a context that is over.
     pub(crate) fn leave(&mut self, id: u32) {
         if self.effective.id == id {
-            self.effective = Effective::default();
+            self.effective = EffectiveContext::default();
         }
     }
 
     /// The VM has started: from now on it is told less, and callbacks have their usual budget.
     pub(crate) fn started(&mut self, memory: usize) {
         self.tail = None;
-        self.cap.started(memory);
+        self.memory_limit.started(memory);
         self.budget.set_limit(self.plugin.spec().limits.deadline.duration());
     }
 
@@ -329,7 +326,7 @@ impl State {
     ///
     /// # Errors
     /// [`Status::NotFound`] without an exchange.
-    pub(crate) fn ask(&mut self, wish: impl FnOnce(&mut PendingActions, usize)) -> Result<(), Status> {
+    pub(crate) fn request(&mut self, wish: impl FnOnce(&mut PendingActions, usize)) -> Result<(), Status> {
         let exchange = self.effective.exchange.as_ref().ok_or(Status::NotFound)?;
         let mut exchange = exchange.borrow_mut();
         wish(&mut exchange.pending, self.effective.position);
@@ -340,21 +337,21 @@ impl State {
     }
 
     /// The request's route is to be looked for again. A root context has none, which is no fault, as in Envoy.
-    pub(crate) fn ask_for_route(&mut self) {
-        let _ = self.ask(|pending, _| pending.reroute = true);
+    pub(crate) fn request_reroute(&mut self) {
+        let _ = self.request(|pending, _| pending.reroute = true);
     }
 
     /// A line that the guest writes.
-    pub(crate) fn guest_line(&mut self, level: LogLevel, message: &str) {
+    pub(crate) fn log_guest_line(&mut self, level: LogLevel, message: &str) {
         /// Longer lines are cut.
         const LONGEST: usize = 8 * 1024;
         let message = &message[..message.floor_char_boundary(LONGEST)];
-        match self.gate.line(self.outside.now(), message.len()) {
+        match self.log_limiter.line(self.host.now(), message.len()) {
             Verdict::Drop => return self.refuse(Refusal::Log),
             Verdict::Pass { dropped: 0 } => {}
             Verdict::Pass { dropped } => {
                 let told = format!("{dropped} log lines dropped: limits.log_lines or limits.log_bytes exceeded");
-                self.outside.log(&self.plugin, LogLevel::Warn, &told);
+                self.host.log(&self.plugin, LogLevel::Warn, &told);
             }
         }
         if let Some(tail) = &mut self.tail {
@@ -363,12 +360,12 @@ impl State {
             }
             tail.push_back(message.to_owned());
         }
-        self.outside.log(&self.plugin, level, message);
+        self.host.log(&self.plugin, level, message);
     }
 
     /// A line that the host writes about what the guest tried; it counts as one of the guest's, so that it cannot flood.
-    pub(crate) fn note(&mut self, what: std::fmt::Arguments<'_>) {
-        if self.gate.line(self.outside.now(), 0) != Verdict::Drop {
+    pub(crate) fn warn(&mut self, what: std::fmt::Arguments<'_>) {
+        if self.log_limiter.line(self.host.now(), 0) != Verdict::Drop {
             let (plugin, phase, call) = (self.plugin.name(), self.phase.as_str(), self.last_call);
             tracing::warn!(%plugin, phase, call, "{what}");
         }

@@ -1,5 +1,9 @@
 //! A plugin on one worker: the instance that runs now, and its replacement when it fails.
 
+mod backoff;
+mod instance;
+mod stream;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -7,24 +11,21 @@ use std::time::{Duration, Instant};
 
 use lockgate_exchange::SharedExchange;
 
-use crate::backoff::{self, Backoff};
-use crate::failure::{Failure, FailureKind};
-use crate::incident::VmEvent;
-use crate::instance::{Hold, Instance, Life, Record, failure};
+use self::backoff::Backoff;
+use self::instance::{Instance, InstanceHandle, InstanceStatus, VmCounters, failure};
+pub use self::stream::Stream;
+use crate::calls::trace::CallTrace;
+use crate::host::Host;
 use crate::os;
-use crate::outside::Host;
-use crate::plugin::Plugin;
-use crate::report::{HostCallStats, TrapReport};
+use crate::plugin::{Fingerprint, Plugin, PoisonRequests};
+use crate::report::{Failure, FailureKind, HostCallStats, TrapReport, VmEvent};
 use crate::settings::Isolation;
 use crate::state::Phase;
-use crate::stream::Stream;
-use crate::suspects::{Fingerprint, Suspects};
-use crate::trace::CallTrace;
 
 /// An instance younger than this is not relieved, however fast it grows: starting one costs milliseconds.
-const SHORTEST_LIFE: Duration = Duration::from_secs(1);
+const MIN_RECYCLE_AGE: Duration = Duration::from_secs(1);
 /// A stream that is open for so long without a failure has come through its probation.
-const LONGEST_PROBE: Duration = Duration::from_secs(1);
+const PROBE_TIME: Duration = Duration::from_secs(1);
 
 /// A plugin on one worker.
 ///
@@ -34,16 +35,16 @@ const LONGEST_PROBE: Duration = Duration::from_secs(1);
 /// streams that it has, and a fresh one takes those that come. With [`Isolation::Stream`] every stream has an instance of its own.
 pub struct Vm {
     plugin: Plugin,
-    outside: Rc<dyn Host>,
+    host: Rc<dyn Host>,
     /// The shared instance, alive or dead; none before the start and with an instance per stream.
-    current: RefCell<Option<Hold>>,
+    current: RefCell<Option<InstanceHandle>>,
     backoff: RefCell<Backoff>,
     /// When the one stream of an instance on probation was let in.
-    probed: Cell<Option<Instant>>,
+    probe_started: Cell<Option<Instant>>,
     /// Whether the operator was told of a quarantine that has not ended yet.
     quarantined: Cell<bool>,
-    suspects: Arc<Suspects>,
-    record: Rc<Record>,
+    poison_requests: Arc<PoisonRequests>,
+    counters: Rc<VmCounters>,
 }
 
 /// What a VM is doing.
@@ -96,16 +97,16 @@ pub struct VmReport {
 impl Vm {
     /// A VM that is not started yet.
     #[must_use]
-    pub fn new(plugin: Plugin, outside: Rc<dyn Host>) -> Rc<Self> {
+    pub fn new(plugin: Plugin, host: Rc<dyn Host>) -> Rc<Self> {
         Rc::new(Self {
-            suspects: Arc::clone(&plugin.prepared().suspects),
+            poison_requests: Arc::clone(&plugin.prepared().poison_requests),
             plugin,
-            outside,
+            host,
             current: RefCell::default(),
             backoff: RefCell::default(),
-            probed: Cell::default(),
+            probe_started: Cell::default(),
             quarantined: Cell::default(),
-            record: Rc::default(),
+            counters: Rc::default(),
         })
     }
 
@@ -120,9 +121,9 @@ impl Vm {
     /// # Errors
     /// The guest failed, or its `vm_start` or `configure` said no; then its last log lines are in the message.
     pub fn start(self: &Rc<Self>) -> Result<(), Failure> {
-        let instance = Instance::start(&self.plugin, &self.outside, &self.record)?;
+        let instance = Instance::start(&self.plugin, &self.host, &self.counters)?;
         if self.plugin.spec().isolation == Isolation::Shared {
-            let old = self.current.replace(Some(Hold::new(instance)));
+            let old = self.current.replace(Some(InstanceHandle::new(instance)));
             // Ending an instance runs its guest, and that may come back here: nothing is borrowed any more.
             drop(old);
         }
@@ -146,113 +147,113 @@ impl Vm {
         exchange: &SharedExchange,
         trace: Option<&Rc<CallTrace>>,
     ) -> Result<Stream, Failure> {
-        let print = if self.suspects.is_watching() {
-            self.vet(exchange)?
+        let fingerprint = if self.poison_requests.is_watching() {
+            self.check_poison(exchange)?
         } else {
             None
         };
         let instance = match self.plugin.spec().isolation {
             Isolation::Shared => self.shared()?,
-            Isolation::Stream => Hold::new(Instance::start(&self.plugin, &self.outside, &self.record)?),
+            Isolation::Stream => InstanceHandle::new(Instance::start(&self.plugin, &self.host, &self.counters)?),
         };
-        Stream::open(instance, exchange, trace.cloned(), print)
+        Stream::open(instance, exchange, trace.cloned(), fingerprint)
     }
 
     /// There was a trap of late: takes down what the request is known by, and keeps it away if it has ended too many VMs.
     #[cold]
-    fn vet(&self, exchange: &SharedExchange) -> Result<Option<Fingerprint>, Failure> {
+    fn check_poison(&self, exchange: &SharedExchange) -> Result<Option<Fingerprint>, Failure> {
         if exchange.borrow().tcp.is_some() {
             // Connections have nothing to be told apart by before their first byte.
             return Ok(None);
         }
-        let print = self.suspects.fingerprint(&exchange.borrow().request);
-        if self.suspects.shuns(print, self.outside.now()) {
+        let fingerprint = self.poison_requests.fingerprint(&exchange.borrow().request);
+        if self.poison_requests.blocks(fingerprint, self.host.now()) {
             let message = "the request is blocked: it has ended two VMs of this plugin".to_owned();
             return Err(self.refused(FailureKind::PoisonRequest, message));
         }
-        Ok(Some(print))
+        Ok(Some(fingerprint))
     }
 
     /// How it is.
     #[must_use]
     pub fn report(&self) -> VmReport {
         let current = self.current.borrow();
-        let running = current.as_ref().filter(|instance| instance.is_alive());
+        let running = current.as_ref().filter(|instance| instance.is_usable());
         let state = match running {
-            Some(instance) if instance.life() == Life::Probing => VmState::Quarantined,
+            Some(instance) if instance.status() == InstanceStatus::Probing => VmState::Quarantined,
             Some(_) => VmState::Running,
             None if self.backoff.borrow().is_quarantined() => VmState::Quarantined,
-            None if self.backoff.borrow().wait(self.outside.now()).is_some() => VmState::BackingOff,
+            None if self.backoff.borrow().wait(self.host.now()).is_some() => VmState::BackingOff,
             None => VmState::Idle,
         };
         VmReport {
             state,
             age: running.map_or(Duration::ZERO, |instance| instance.age()),
             memory: running.map_or(0, |instance| instance.memory_bytes()),
-            streams: self.record.streams.get(),
-            traps: self.record.deaths.get(),
-            last_failure: self.record.last_failure.borrow().clone(),
+            streams: self.counters.streams.get(),
+            traps: self.counters.failures.get(),
+            last_failure: self.counters.last_failure.borrow().clone(),
             host_calls: running
                 .map_or(HostCallStats::default(), |instance| instance.host_calls())
-                .add(self.record.host_calls.get()),
-            last_traps: self.record.traps.borrow().iter().cloned().collect(),
+                .add(self.counters.host_calls.get()),
+            last_traps: self.counters.traps.borrow().iter().cloned().collect(),
         }
     }
 
     /// The instance that all streams share, replaced if it has died and may be.
-    fn shared(&self) -> Result<Hold, Failure> {
+    fn shared(&self) -> Result<InstanceHandle, Failure> {
         match &*self.current.borrow() {
-            Some(instance) if instance.is_serving() => return Ok(instance.clone()),
+            Some(instance) if instance.is_active() => return Ok(instance.clone()),
             _ => {}
         }
-        self.another()
+        self.other_instance()
     }
 
     /// The instance does not simply serve.
     #[cold]
-    fn another(&self) -> Result<Hold, Failure> {
+    fn other_instance(&self) -> Result<InstanceHandle, Failure> {
         let current = self.current.borrow().clone();
         match current {
-            Some(instance) if instance.life() == Life::Outgrown => Ok(self.relieve(instance)),
-            Some(instance) if instance.life() == Life::Probing => self.probe(instance),
+            Some(instance) if instance.status() == InstanceStatus::Outgrown => Ok(self.recycle(instance)),
+            Some(instance) if instance.status() == InstanceStatus::Probing => self.probe(instance),
             _ => self.replace(),
         }
     }
 
     /// A fresh instance for new streams; the old one ends with its last stream. If none can be had, or the last one was had only
     /// just now, the old one goes on: it still has room up to its hard limit.
-    fn relieve(&self, old: Hold) -> Hold {
-        if old.age() < SHORTEST_LIFE {
+    fn recycle(&self, old: InstanceHandle) -> InstanceHandle {
+        if old.age() < MIN_RECYCLE_AGE {
             return old;
         }
-        match Instance::start(&self.plugin, &self.outside, &self.record) {
+        match Instance::start(&self.plugin, &self.host, &self.counters) {
             Ok(fresh) => {
-                let fresh = Hold::new(fresh);
-                let (streams, memory) = (self.record.streams.get(), old.memory_bytes());
+                let fresh = InstanceHandle::new(fresh);
+                let (streams, memory) = (self.counters.streams.get(), old.memory_bytes());
                 tracing::info!(plugin = %self.plugin.name(), memory, streams, "VM above limits.soft_memory; new requests get a new VM");
-                self.outside.vm_event(&self.plugin, VmEvent::Recycled);
+                self.host.vm_event(&self.plugin, VmEvent::Recycled);
                 // Ending an instance runs its guest, and that may come back here: nothing is borrowed any more.
                 let before = self.current.replace(Some(fresh.clone()));
                 drop(before);
                 fresh
             }
             Err(_) => {
-                old.set_life(Life::Serving);
+                old.set_status(InstanceStatus::Active);
                 old
             }
         }
     }
 
     /// One stream has been let into an instance on probation; the next one waits for how it fared.
-    fn probe(&self, instance: Hold) -> Result<Hold, Failure> {
-        let begun = self.probed.get();
+    fn probe(&self, instance: InstanceHandle) -> Result<InstanceHandle, Failure> {
+        let begun = self.probe_started.get();
         let passed = instance.finished() > 0
-            || begun.is_some_and(|begun| self.outside.now().saturating_duration_since(begun) >= LONGEST_PROBE);
+            || begun.is_some_and(|begun| self.host.now().saturating_duration_since(begun) >= PROBE_TIME);
         if passed {
-            instance.set_life(Life::Serving);
+            instance.set_status(InstanceStatus::Active);
             if self.quarantined.replace(false) {
                 tracing::warn!(plugin = %self.plugin.name(), "plugin released from quarantine");
-                self.outside.vm_event(&self.plugin, VmEvent::Released);
+                self.host.vm_event(&self.plugin, VmEvent::Released);
             }
             return Ok(instance);
         }
@@ -260,41 +261,41 @@ impl Vm {
         Err(self.refused(FailureKind::Unavailable, message))
     }
 
-    fn replace(&self) -> Result<Hold, Failure> {
+    fn replace(&self) -> Result<InstanceHandle, Failure> {
         if let Some(dead) = self.current.take() {
             let life = backoff::Life {
                 age: dead.age(),
                 streams: dead.finished(),
             };
-            self.backoff.borrow_mut().died(life, self.outside.now(), chance());
+            self.backoff.borrow_mut().died(life, self.host.now(), chance());
         }
         let quarantined = self.backoff.borrow().is_quarantined();
         if quarantined && !self.quarantined.replace(true) {
             tracing::error!(plugin = %self.plugin.name(), "plugin quarantined after repeated failures: one request at a time tries it");
-            self.outside.vm_event(&self.plugin, VmEvent::Quarantined);
+            self.host.vm_event(&self.plugin, VmEvent::Quarantined);
         }
-        if let Some(wait) = self.backoff.borrow().wait(self.outside.now()) {
-            let last = self.record.last_failure.borrow().clone().unwrap_or_default();
+        if let Some(wait) = self.backoff.borrow().wait(self.host.now()) {
+            let last = self.counters.last_failure.borrow().clone().unwrap_or_default();
             let message = format!(
                 "no new VM for another {} ms after repeated failures: {last}",
                 wait.as_millis()
             );
             return Err(self.refused(FailureKind::Unavailable, message));
         }
-        match Instance::start(&self.plugin, &self.outside, &self.record) {
+        match Instance::start(&self.plugin, &self.host, &self.counters) {
             Ok(instance) => {
                 if quarantined {
-                    instance.set_life(Life::Probing);
-                    self.probed.set(Some(self.outside.now()));
+                    instance.set_status(InstanceStatus::Probing);
+                    self.probe_started.set(Some(self.host.now()));
                 } else if self.quarantined.replace(false) {
-                    self.outside.vm_event(&self.plugin, VmEvent::Released);
+                    self.host.vm_event(&self.plugin, VmEvent::Released);
                 }
-                let instance = Hold::new(instance);
+                let instance = InstanceHandle::new(instance);
                 *self.current.borrow_mut() = Some(instance.clone());
                 Ok(instance)
             }
             Err(failure) => {
-                self.backoff.borrow_mut().failed(self.outside.now(), chance());
+                self.backoff.borrow_mut().failed(self.host.now(), chance());
                 Err(failure)
             }
         }
@@ -303,8 +304,7 @@ impl Vm {
     /// A stream that is not let in. Counted, as the operator should see what a plugin's failures cost.
     fn refused(&self, kind: FailureKind, message: String) -> Failure {
         let failure = failure(&self.plugin, kind, message);
-        self.outside
-            .failed(&self.plugin, &failure, Phase::ContextCreate.as_str());
+        self.host.failed(&self.plugin, &failure, Phase::ContextCreate.as_str());
         failure
     }
 }
@@ -313,7 +313,7 @@ impl Drop for Vm {
     /// A quarantine ends with the plugin.
     fn drop(&mut self) {
         if self.quarantined.get() {
-            self.outside.vm_event(&self.plugin, VmEvent::Released);
+            self.host.vm_event(&self.plugin, VmEvent::Released);
         }
     }
 }

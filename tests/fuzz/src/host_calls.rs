@@ -6,13 +6,14 @@ use std::rc::Rc;
 use http::StatusCode;
 use lockgate_exchange::{ResponseHead, SharedExchange};
 use lockgate_sandbox::interface::{self, HostFunction, Parameter};
-use lockgate_sandbox::settings::{Capabilities, Isolation, Limits, OnError};
+use lockgate_sandbox::settings::Limits;
+use lockgate_sandbox::testing::{MemoryHost, RecordedFailure, configured_plugin_spec};
 use lockgate_sandbox::{CalloutFailure, Engine, EngineSettings, Host, Plugin, PluginSpec, Stream, Vm};
 use lockgate_units::Period;
 
 use crate::bytes::Bytes;
 use crate::guest::{self, DICTIONARY, END, MEMORY, RECORD, RECORDS, SCRIPT};
-use crate::world::{World, answer, exchange, headers};
+use crate::host::{callout_response, exchange, headers, host};
 
 /// A VM is replaced after so many inputs: what went before an input is known from its number.
 const INPUTS_OF_A_VM: u64 = 4096;
@@ -56,7 +57,7 @@ const WORDS: &[&[u8]] = &[
 pub struct HostCalls {
     plugin: Plugin,
     functions: Vec<HostFunction>,
-    world: Rc<World>,
+    host: Rc<MemoryHost>,
     vm: Rc<Vm>,
     dictionary: Vec<u8>,
     /// Where each word lies, and how long it is.
@@ -78,13 +79,13 @@ impl HostCalls {
     #[must_use]
     pub fn new() -> Self {
         let engine = Engine::new(EngineSettings::default()).expect("this machine runs WebAssembly");
-        let world = Rc::new(World::default());
-        let outside: Rc<dyn Host> = world.clone();
+        let host = host();
+        let vm_host: Rc<dyn Host> = host.clone();
         let bare = plugin(
             &engine,
             "(module (memory (export \"memory\") 1) (func (export \"proxy_abi_version_0_2_1\")))",
         );
-        let mut functions = interface::host_functions(&bare, &outside).expect("host functions are linkable");
+        let mut functions = interface::host_functions(&bare, &vm_host).expect("host functions are linkable");
         // One that ends the VM, as it should.
         functions.retain(|function| function.name != "proc_exit");
         functions.sort_by(|one, other| (&one.module, &one.name).cmp(&(&other.module, &other.name)));
@@ -95,11 +96,11 @@ impl HostCalls {
             words.push((at, u32::try_from(word.len()).expect("words are short")));
             dictionary.extend_from_slice(word);
         }
-        let vm = started(&plugin, &world);
+        let vm = started(&plugin, &host);
         Self {
             plugin,
             functions,
-            world,
+            host,
             vm,
             dictionary,
             words,
@@ -124,9 +125,14 @@ impl HostCalls {
         self.inputs += 1;
         let mut bytes = Bytes::new(input);
         let course = bytes.byte();
-        self.world.script.replace(self.script(bytes));
+        self.host.script.replace(self.script(bytes));
         self.stream(course);
-        if let Some(failure) = self.world.failure.take() {
+        self.host.lines.take();
+        self.host.refusals.take();
+        self.host.events.take();
+        let failure = self.host.failures.take().pop();
+        if let Some(RecordedFailure { kind, phase, message }) = failure {
+            let failure = format!("{kind} in {phase}: {message}");
             // A guest that goes past a limit is ended, and on a busy machine a callback may lose its time; everything else is a fault.
             let is_bounded = failure.contains("deadline") || failure.starts_with("limit_exceeded in");
             assert!(is_bounded, "the guest failed: {failure}");
@@ -135,8 +141,8 @@ impl HostCalls {
     }
 
     fn renew(&mut self) {
-        self.world.clear();
-        self.vm = started(&self.plugin, &self.world);
+        self.host.clear();
+        self.vm = started(&self.plugin, &self.host);
         assert_eq!(self.vm.report().streams, 0, "no context outlives its VM");
     }
 
@@ -184,18 +190,19 @@ impl HostCalls {
 
     /// What comes from outside: answers, ticks, queues.
     fn between(&self, good: bool) {
-        for reply in self.world.callouts.take() {
+        for (_, reply) in self.host.callouts.take() {
+            let Some(reply) = reply else { continue };
             if good {
-                reply.deliver(answer());
+                reply.deliver(callout_response());
             } else {
                 reply.deliver(Err(CalloutFailure::Timeout));
             }
         }
-        let tick = self.world.tick.borrow().clone();
-        if let Some(tick) = tick {
-            let _alive = tick.tick();
+        let tick = self.host.tick.borrow().clone();
+        if let Some((target, Some(_))) = tick {
+            let _is_usable = target.tick();
         }
-        self.world.rouse();
+        self.host.notify_queues();
     }
 
     /// Turns the bytes of an input into the guest's script, followed by the dictionary and by those bytes themselves.
@@ -278,27 +285,17 @@ fn plugin(engine: &Engine, text: &str) -> Plugin {
     let wasm = wat::parse_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let module = engine.compile(&wasm).unwrap_or_else(|error| panic!("{error}"));
     let spec = PluginSpec {
-        name: "fuzzed".to_owned(),
-        module_name: "fuzzed".to_owned(),
-        module,
-        config: b"the config".to_vec(),
-        root_id: "root".to_owned(),
-        vm_id: "vm".to_owned(),
-        vm_config: b"vm config".to_vec(),
-        env: vec![("NAME".to_owned(), "value".to_owned())],
         limits: Limits {
             deadline: Period::seconds(5),
             ..Limits::default()
         },
-        on_error: OnError::Deny,
-        isolation: Isolation::Shared,
-        capabilities: Capabilities::default(),
+        ..configured_plugin_spec("fuzzed", module)
     };
     Plugin::link(engine, spec).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn started(plugin: &Plugin, world: &Rc<World>) -> Rc<Vm> {
-    let vm = Vm::new(plugin.clone(), world.clone());
+fn started(plugin: &Plugin, host: &Rc<MemoryHost>) -> Rc<Vm> {
+    let vm = Vm::new(plugin.clone(), host.clone());
     vm.start().unwrap_or_else(|failure| panic!("{failure}"));
     vm
 }

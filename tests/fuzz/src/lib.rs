@@ -8,7 +8,7 @@ pub mod host_calls;
 pub mod modules;
 
 mod guest;
-mod world;
+mod host;
 
 /// A target by its name.
 pub type Target = Box<dyn FnMut(&[u8])>;

@@ -19,9 +19,9 @@ use crate::os;
 const MAGIC: &[u8; 8] = b"lockgat1";
 const HEADER: usize = MAGIC.len() + 32;
 /// Artefacts kept; the longest unused go first.
-const KEPT: usize = 128;
+const MAX_ARTEFACTS: usize = 128;
 /// A temp file this old belongs to nobody any more.
-const ABANDONED: Duration = Duration::from_secs(3600);
+const MAX_TEMP_AGE: Duration = Duration::from_secs(3600);
 
 /// The folder of compiled modules.
 pub(super) struct Cache {
@@ -94,12 +94,12 @@ impl Cache {
             let path = entry.path();
             if path.extension().is_none_or(|extension| extension != "tmp") {
                 artefacts.push((modified, path));
-            } else if now.duration_since(modified).is_ok_and(|age| age > ABANDONED) {
+            } else if now.duration_since(modified).is_ok_and(|age| age > MAX_TEMP_AGE) {
                 let _ = fs::remove_file(path);
             }
         }
         artefacts.sort_unstable_by(|a, b| b.cmp(a));
-        for (_, path) in artefacts.into_iter().skip(KEPT) {
+        for (_, path) in artefacts.into_iter().skip(MAX_ARTEFACTS) {
             let _ = fs::remove_file(path);
         }
     }

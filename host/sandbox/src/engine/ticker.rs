@@ -4,7 +4,7 @@
 
 use std::io;
 
-use crate::epoch;
+use crate::engine::epoch;
 
 /// Starts the epochs of `engine`.
 ///

@@ -6,9 +6,9 @@ use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
-use crate::guest::{self, Answer, Caller, Out, Span, host_call};
-use crate::incident::{Expulsion, Refusal};
-use crate::outside::GrpcEvent;
+use crate::guest::{self, Caller, HostCallResult, ResultSlot, Span, host_call};
+use crate::host::GrpcEvent;
+use crate::report::{Refusal, RequestLimit};
 use crate::state::{Phase, State};
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -20,7 +20,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 caller,
                 HostCall::GetBufferBytes,
                 || [kind, start, max, at, len],
-                |caller| read(caller, kind, start, max, Out::new(at, len)),
+                |caller| read(caller, kind, start, max, ResultSlot::new(at, len)),
             )
         },
     )?;
@@ -52,16 +52,16 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 /// As much as there is of what was asked for; past the end, nothing.
-fn read(caller: &mut Caller<'_>, kind: i32, start: i32, max: i32, out: Out) -> Answer {
+fn read(caller: &mut Caller<'_>, kind: i32, start: i32, max: i32, out: ResultSlot) -> HostCallResult {
     let kind = BufferType::try_from(kind)?;
     let start = start.cast_unsigned() as usize;
     let length = length(caller.data(), kind)?
         .saturating_sub(start)
         .min(max.cast_unsigned() as usize);
-    guest::give(caller, out, length, |target, state| copy(state, kind, start, target))
+    guest::write_result(caller, out, length, |target, state| copy(state, kind, start, target))
 }
 
-fn status(caller: &mut Caller<'_>, kind: i32, length_out: i32, flags_out: i32) -> Answer {
+fn status(caller: &mut Caller<'_>, kind: i32, length_out: i32, flags_out: i32) -> HostCallResult {
     let kind = BufferType::try_from(kind)?;
     let (memory, state) = guest::parts(caller)?;
     let length = u32::try_from(length(state, kind)?).map_err(|_| Status::InternalFailure)?;
@@ -69,7 +69,7 @@ fn status(caller: &mut Caller<'_>, kind: i32, length_out: i32, flags_out: i32) -
     Ok(guest::write_u32(memory, flags_out, 0)?)
 }
 
-fn write(caller: &mut Caller<'_>, kind: i32, start: i32, size: i32, data: Span) -> Answer {
+fn write(caller: &mut Caller<'_>, kind: i32, start: i32, size: i32, data: Span) -> HostCallResult {
     let kind = BufferType::try_from(kind)?;
     let (memory, state) = guest::parts(caller)?;
     let data = guest::bytes(memory, data)?;
@@ -84,7 +84,7 @@ fn write(caller: &mut Caller<'_>, kind: i32, start: i32, size: i32, data: Span) 
     if data.len() > replaced && (body.len() - replaced).saturating_add(data.len()) > limit {
         // What a plugin makes of a body lives in the host's memory, but is the plugin's doing.
         drop(exchange);
-        state.expel(Expulsion::BodyGrowth, Refusal::Body);
+        state.exceed_limit(RequestLimit::BodyGrowth, Refusal::Body);
         return Ok(());
     }
     body.replace(start.cast_unsigned() as usize, size.cast_unsigned() as usize, data);
@@ -126,7 +126,7 @@ fn copy(state: &State, kind: BufferType, start: usize, target: &mut [u8]) -> Opt
 /// Buffers that are simply bytes, to be read only.
 fn plain(state: &State, kind: BufferType) -> Option<&[u8]> {
     match kind {
-        BufferType::HttpCallResponseBody => Some(&state.answer.as_ref()?.as_ref().ok()?.body),
+        BufferType::HttpCallResponseBody => Some(&state.callout_response.as_ref()?.as_ref().ok()?.body),
         BufferType::GrpcReceiveBuffer => match state.grpc_event.as_ref()? {
             GrpcEvent::Message(message) => Some(message),
             _ => None,

@@ -8,11 +8,11 @@ use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
-use crate::guest::{self, Answer, Caller, Halt, Out, Span, host_call};
-use crate::headers::{Refused, callout_head, trailers};
-use crate::incident::Refusal;
-use crate::outside::{Callout, CalloutFailure, CalloutReply, GrpcEvent};
+use crate::guest::{self, Caller, HostCallError, HostCallResult, ResultSlot, Span, host_call};
+use crate::host::{Callout, CalloutFailure, CalloutReply, GrpcEvent};
+use crate::report::Refusal;
 use crate::state::{ROOT, State};
+use crate::view::headers::{HeaderError, callout_head, trailers};
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
@@ -67,7 +67,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 caller,
                 HostCall::GetStatus,
                 || [code, at, len],
-                |caller| status(caller, code, Out::new(at, len)),
+                |caller| status(caller, code, ResultSlot::new(at, len)),
             )
         },
     )?;
@@ -82,12 +82,12 @@ struct Request {
     milliseconds: i32,
 }
 
-fn http_call(caller: &mut Caller<'_>, request: &Request, out: i32) -> Answer {
+fn http_call(caller: &mut Caller<'_>, request: &Request, out: i32) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
     let callout = match decode(memory, request)? {
         Ok(callout) => callout,
         Err(refused) => {
-            state.note(format_args!("callout refused: {refused}"));
+            state.warn(format_args!("callout refused: {refused}"));
             return Err(Status::BadArgument.into());
         }
     };
@@ -98,7 +98,7 @@ fn http_call(caller: &mut Caller<'_>, request: &Request, out: i32) -> Answer {
         .as_ref()
         .is_some_and(|allowed| !allowed.contains(&callout.upstream))
     {
-        state.note(format_args!(
+        state.warn(format_args!(
             "capabilities.upstreams does not allow {:?}",
             callout.upstream
         ));
@@ -106,7 +106,7 @@ fn http_call(caller: &mut Caller<'_>, request: &Request, out: i32) -> Answer {
         return Err(Status::BadArgument.into());
     }
     if let Some(limit) = too_many(state) {
-        state.note(format_args!("callout refused: {limit} are in progress already"));
+        state.warn(format_args!("callout refused: {limit} are in progress already"));
         state.refuse(Refusal::Callout);
         return Err(Status::InternalFailure.into());
     }
@@ -116,9 +116,10 @@ fn http_call(caller: &mut Caller<'_>, request: &Request, out: i32) -> Answer {
     Ok(guest::write_u32(memory, out, id)?)
 }
 
-fn decode(memory: &[u8], request: &Request) -> Result<Result<Callout, Refused>, Halt> {
-    let pairs =
-        |span| -> Result<_, Halt> { Ok(decode_pairs(guest::bytes(memory, span)?).map_err(|_| Status::BadArgument)?) };
+fn decode(memory: &[u8], request: &Request) -> Result<Result<Callout, HeaderError>, HostCallError> {
+    let pairs = |span| -> Result<_, HostCallError> {
+        Ok(decode_pairs(guest::bytes(memory, span)?).map_err(|_| Status::BadArgument)?)
+    };
     let upstream = guest::text(memory, request.upstream)?.to_owned();
     let timeout = timeout(request.milliseconds)?;
     let body = Bytes::copy_from_slice(guest::bytes(memory, request.body)?);
@@ -161,12 +162,12 @@ pub(super) fn timeout(milliseconds: i32) -> Result<Duration, Status> {
 }
 
 fn start(state: &mut State, callout: Callout) -> Result<u32, Status> {
-    let inbox = state.inbox.clone().ok_or(Status::InternalFailure)?;
+    let callbacks = state.callbacks.clone().ok_or(Status::InternalFailure)?;
     let id = state.free_call_id();
     state.callouts.insert(id, state.effective.id);
     let started = state
-        .outside
-        .callout(&state.plugin, callout, CalloutReply::new(inbox, id));
+        .host
+        .callout(&state.plugin, callout, CalloutReply::new(callbacks, id));
     if started.is_err() {
         state.callouts.remove(&id);
     }
@@ -175,14 +176,14 @@ fn start(state: &mut State, callout: Callout) -> Result<u32, Status> {
 
 /// How the callout ended whose answer is being looked at: 0, or the gRPC code for a timeout or for an unreachable upstream; and how
 /// a gRPC call or stream has closed.
-fn status(caller: &mut Caller<'_>, code_out: i32, out: Out) -> Answer {
+fn status(caller: &mut Caller<'_>, code_out: i32, out: ResultSlot) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
-    let (code, message) = match (&state.answer, &state.grpc_event) {
+    let (code, message) = match (&state.callout_response, &state.grpc_event) {
         (Some(Err(CalloutFailure::Timeout)), _) => (4, "timeout".to_owned()),
         (Some(Err(CalloutFailure::Failed)), _) => (14, "upstream failed".to_owned()),
         (_, Some(GrpcEvent::Closed { status, message })) => (*status, message.clone()),
         _ => (0, String::new()),
     };
     guest::write_u32(memory, code_out, code)?;
-    guest::give_bytes(caller, out, message.as_bytes())
+    guest::write_result_bytes(caller, out, message.as_bytes())
 }

@@ -6,7 +6,7 @@ use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
-use crate::guest::{self, Answer, Caller, host_call};
+use crate::guest::{self, Caller, HostCallResult, host_call};
 use crate::state::State;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -16,9 +16,9 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn now(caller: &mut Caller<'_>, out: i32) -> Answer {
+fn now(caller: &mut Caller<'_>, out: i32) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
-    Ok(guest::write_u64(memory, out, since_1970(state.outside.time()))?)
+    Ok(guest::write_u64(memory, out, since_1970(state.host.time()))?)
 }
 
 /// Nanoseconds since 1970. A clock that stands before that is taken for 1970.

@@ -4,7 +4,7 @@ use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
-use crate::guest::{self, Answer, Caller, Out, host_call};
+use crate::guest::{self, Caller, HostCallResult, ResultSlot, host_call};
 use crate::state::{Phase, ROOT, State};
 
 /// What Emscripten calls when it has grown its memory.
@@ -26,7 +26,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 caller,
                 HostCall::GetConfiguration,
                 || [at, len],
-                |caller| configuration(caller, Out::new(at, len)),
+                |caller| configuration(caller, ResultSlot::new(at, len)),
             )
         },
     )?;
@@ -37,7 +37,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 /// The plugin's own while it is being configured or made, else its VM's, as in Envoy.
-fn configuration(caller: &mut Caller<'_>, out: Out) -> Answer {
+fn configuration(caller: &mut Caller<'_>, out: ResultSlot) -> HostCallResult {
     let state = caller.data();
     let plugin = state.plugin.clone();
     let is_configured = match state.phase {
@@ -46,5 +46,5 @@ fn configuration(caller: &mut Caller<'_>, out: Out) -> Answer {
         _ => false,
     };
     let spec = plugin.spec();
-    guest::give_bytes(caller, out, if is_configured { &spec.config } else { &spec.vm_config })
+    guest::write_result_bytes(caller, out, if is_configured { &spec.config } else { &spec.vm_config })
 }

@@ -7,8 +7,8 @@ use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
-use crate::guest::{Answer, Caller, host_call};
-use crate::state::{ContextLife, Effective, Phase, ROOT, State};
+use crate::guest::{Caller, HostCallResult, host_call};
+use crate::state::{DoneState, EffectiveContext, Phase, ROOT, State};
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
@@ -29,7 +29,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn set_effective(caller: &mut Caller<'_>, id: i32) -> Answer {
+fn set_effective(caller: &mut Caller<'_>, id: i32) -> HostCallResult {
     let state = caller.data_mut();
     // In Envoy 0 is the VM itself: from then on the guest acts for the context whose callback runs.
     let id = match id.cast_unsigned() {
@@ -37,36 +37,36 @@ fn set_effective(caller: &mut Caller<'_>, id: i32) -> Answer {
         id => id,
     };
     state.effective = match state.contexts.get(id) {
-        Some(context) => Effective {
+        Some(context) => EffectiveContext {
             id,
             exchange: Some(Rc::clone(&context.exchange)),
             position: context.position,
         },
-        None if id == ROOT => Effective {
+        None if id == ROOT => EffectiveContext {
             id,
             exchange: None,
             position: 0,
         },
         None => return Err(Status::BadArgument.into()),
     };
-    state.look_for_trace();
+    state.update_trace();
     Ok(())
 }
 
 /// The context in effect had said "not done yet", and now it is. Its log and delete follow when this callback has returned.
-fn done(caller: &mut Caller<'_>) -> Answer {
+fn done(caller: &mut Caller<'_>) -> HostCallResult {
     let state = caller.data_mut();
     let id = state.effective.id;
     let in_done = state.phase == Phase::Done && state.running == id;
     match state.contexts.get_mut(id) {
-        Some(context) if context.life == ContextLife::Waiting => {
+        Some(context) if context.done == DoneState::Waiting => {
             // Once: a second call finds a context whose end has begun.
-            context.life = ContextLife::DoneEarly;
+            context.done = DoneState::DoneEarly;
             state.completed.push(id);
             Ok(())
         }
-        Some(context) if context.life == ContextLife::Open && in_done => {
-            context.life = ContextLife::DoneEarly;
+        Some(context) if context.done == DoneState::Open && in_done => {
+            context.done = DoneState::DoneEarly;
             Ok(())
         }
         None if id == ROOT => {

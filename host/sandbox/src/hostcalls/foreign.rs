@@ -8,10 +8,10 @@ use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
-use crate::guest::{self, Answer, Caller, Out, Span, host_call};
-use crate::incident::Refusal;
+use crate::guest::{self, Caller, HostCallResult, ResultSlot, Span, host_call};
+use crate::report::Refusal;
 use crate::settings::is_allowed;
-use crate::state::{Declaration, PropertyLife, ROOT, State};
+use crate::state::{Declaration, PropertyScope, ROOT, State};
 
 /// The functions that are here.
 pub const FOREIGN_FUNCTIONS: [&str; 2] = ["clear_route_cache", "declare_property"];
@@ -27,7 +27,12 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 || [name, name_len, argument, argument_len, at, len],
                 |caller| {
                     let name = Span::new(name, name_len);
-                    call(caller, name, Span::new(argument, argument_len), Out::new(at, len))
+                    call(
+                        caller,
+                        name,
+                        Span::new(argument, argument_len),
+                        ResultSlot::new(at, len),
+                    )
                 },
             )
         },
@@ -35,19 +40,19 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn call(caller: &mut Caller<'_>, name: Span, argument: Span, out: Out) -> Answer {
+fn call(caller: &mut Caller<'_>, name: Span, argument: Span, out: ResultSlot) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
     // A name that is no text names no function.
     let name = std::str::from_utf8(guest::bytes(memory, name)?).map_err(|_| Status::NotFound)?;
     if !is_allowed(state.plugin.spec().capabilities.foreign_functions.as_deref(), name) {
-        state.note(format_args!("capabilities.foreign_functions does not allow {name:?}"));
+        state.warn(format_args!("capabilities.foreign_functions does not allow {name:?}"));
         state.refuse(Refusal::CapabilityForeignFunction);
         return Err(Status::NotFound.into());
     }
     let argument = guest::bytes(memory, argument)?;
     let result = match name {
         "clear_route_cache" => {
-            state.ask_for_route();
+            state.request_reroute();
             Vec::new()
         }
         "declare_property" => {
@@ -55,14 +60,14 @@ fn call(caller: &mut Caller<'_>, name: Span, argument: Span, out: Out) -> Answer
             Vec::new()
         }
         _ => state
-            .outside
+            .host
             .foreign(&state.plugin, name, argument, state.effective.exchange.as_ref())?,
     };
     if out.is_null() {
         // As in Envoy: who gives no place for the answer does not want it.
         return Ok(());
     }
-    guest::give_bytes(caller, out, &result)
+    guest::write_result_bytes(caller, out, &result)
 }
 
 /// Reads Envoy's `DeclarePropertyArguments`: name, whether it is set once only, and how long its values live. Types and schemas
@@ -75,7 +80,7 @@ fn declare(state: &mut State, argument: &[u8]) -> Result<(), Status> {
             match number {
                 1 => name = value.text()?,
                 2 => declaration.is_read_only = value.number()? != 0,
-                5 if value.number()? == 2 => declaration.life = PropertyLife::Connection,
+                5 if value.number()? == 2 => declaration.scope = PropertyScope::Connection,
                 _ => {}
             }
             Ok(())

@@ -11,11 +11,11 @@ use wasmtime::Linker;
 use super::ENV;
 use super::callouts::too_many;
 use crate::calls::HostCall;
-use crate::guest::{self, Answer, Caller, Span, host_call};
-use crate::headers;
-use crate::incident::Refusal;
-use crate::outside::{GrpcCall, GrpcKind, GrpcReply};
-use crate::state::{GrpcOpen, State};
+use crate::guest::{self, Caller, HostCallResult, Span, host_call};
+use crate::host::{GrpcCall, GrpcKind, GrpcReply};
+use crate::report::Refusal;
+use crate::state::{OpenGrpcCall, State};
+use crate::view::headers;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     link_call(linker)?;
@@ -127,7 +127,7 @@ impl Target {
 }
 
 /// One message there, and one back.
-fn call(caller: &mut Caller<'_>, target: &Target, message: Span, milliseconds: i32, out: i32) -> Answer {
+fn call(caller: &mut Caller<'_>, target: &Target, message: Span, milliseconds: i32, out: i32) -> HostCallResult {
     let (memory, _) = guest::parts(caller)?;
     let message = Bytes::copy_from_slice(guest::bytes(memory, message)?);
     let milliseconds = u64::from(milliseconds.cast_unsigned());
@@ -136,13 +136,13 @@ fn call(caller: &mut Caller<'_>, target: &Target, message: Span, milliseconds: i
 }
 
 /// What cannot be understood, an upstream that is unknown among it, is a parse failure, as in Envoy.
-fn open(caller: &mut Caller<'_>, target: &Target, kind: GrpcKind, out: i32) -> Answer {
+fn open(caller: &mut Caller<'_>, target: &Target, kind: GrpcKind, out: i32) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
     let call = decode(memory, state, target, kind)?;
     let spec = state.plugin.spec();
     let allowed = spec.capabilities.upstreams.as_ref();
     if allowed.is_some_and(|allowed| !allowed.contains(&call.upstream)) {
-        state.note(format_args!(
+        state.warn(format_args!(
             "capabilities.upstreams does not allow {:?}",
             call.upstream
         ));
@@ -150,7 +150,7 @@ fn open(caller: &mut Caller<'_>, target: &Target, kind: GrpcKind, out: i32) -> A
         return Err(Status::ParseFailure.into());
     }
     if let Some(limit) = too_many(state) {
-        state.note(format_args!("callout refused: {limit} are in progress already"));
+        state.warn(format_args!("callout refused: {limit} are in progress already"));
         state.refuse(Refusal::Callout);
         return Err(Status::InternalFailure.into());
     }
@@ -160,7 +160,7 @@ fn open(caller: &mut Caller<'_>, target: &Target, kind: GrpcKind, out: i32) -> A
     Ok(guest::write_u32(memory, out, id)?)
 }
 
-fn decode(memory: &[u8], state: &mut State, target: &Target, kind: GrpcKind) -> Result<GrpcCall, guest::Halt> {
+fn decode(memory: &[u8], state: &mut State, target: &Target, kind: GrpcKind) -> Result<GrpcCall, guest::HostCallError> {
     let parse_failure = |_| Status::ParseFailure;
     let upstream = guest::bytes(memory, target.upstream)?;
     let (service, method) = (
@@ -169,7 +169,7 @@ fn decode(memory: &[u8], state: &mut State, target: &Target, kind: GrpcKind) -> 
     );
     let pairs = decode_pairs(guest::bytes(memory, target.metadata)?).map_err(|_| Status::ParseFailure)?;
     let Some((upstream, authority)) = named(upstream) else {
-        state.note(format_args!("gRPC call refused: the service names no upstream"));
+        state.warn(format_args!("gRPC call refused: the service names no upstream"));
         return Err(Status::ParseFailure.into());
     };
     let path = headers::path(format!("/{service}/{method}").as_bytes());
@@ -177,7 +177,7 @@ fn decode(memory: &[u8], state: &mut State, target: &Target, kind: GrpcKind) -> 
     let (path, metadata) = match checked {
         Ok(checked) => checked,
         Err(refused) => {
-            state.note(format_args!("gRPC call refused: {refused}"));
+            state.warn(format_args!("gRPC call refused: {refused}"));
             return Err(Status::ParseFailure.into());
         }
     };
@@ -224,11 +224,11 @@ fn envoy_grpc(bytes: &[u8]) -> Result<Option<(String, Option<String>)>, Malforme
 }
 
 fn start(state: &mut State, call: GrpcCall) -> Result<u32, Status> {
-    let inbox = state.inbox.clone().ok_or(Status::InternalFailure)?;
+    let callbacks = state.callbacks.clone().ok_or(Status::InternalFailure)?;
     let id = state.free_call_id();
     let is_stream = matches!(call.kind, GrpcKind::Stream);
-    let opened = state.outside.grpc(&state.plugin, call, GrpcReply::new(inbox, id))?;
-    let open = GrpcOpen {
+    let opened = state.host.grpc(&state.plugin, call, GrpcReply::new(callbacks, id))?;
+    let open = OpenGrpcCall {
         owner: state.effective.id,
         is_stream,
         is_closed: !is_stream,
@@ -238,7 +238,7 @@ fn start(state: &mut State, call: GrpcCall) -> Result<u32, Status> {
     Ok(id)
 }
 
-fn send(caller: &mut Caller<'_>, id: u32, message: Span, end: bool) -> Answer {
+fn send(caller: &mut Caller<'_>, id: u32, message: Span, end: bool) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
     let message = guest::bytes(memory, message)?;
     let open = state.grpc.get_mut(&id).ok_or(Status::NotFound)?;
@@ -251,13 +251,13 @@ fn send(caller: &mut Caller<'_>, id: u32, message: Span, end: bool) -> Answer {
 }
 
 /// Nothing of it is told any more.
-fn cancel(caller: &mut Caller<'_>, id: u32) -> Answer {
+fn cancel(caller: &mut Caller<'_>, id: u32) -> HostCallResult {
     let gone = caller.data_mut().grpc.remove(&id);
     gone.map(drop).ok_or(Status::NotFound.into())
 }
 
 /// A stream has said all that it will; a call is given up.
-fn close(caller: &mut Caller<'_>, id: u32) -> Answer {
+fn close(caller: &mut Caller<'_>, id: u32) -> HostCallResult {
     let state = caller.data_mut();
     match state.grpc.get_mut(&id) {
         Some(open) if open.is_stream => {

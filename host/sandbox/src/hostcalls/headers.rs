@@ -7,10 +7,10 @@ use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
-use crate::guest::{self, Answer, Caller, Halt, Out, Span, host_call};
-use crate::headers::{MapMut, MapView, Refused};
-use crate::incident::{Expulsion, Refusal};
+use crate::guest::{self, Caller, HostCallError, HostCallResult, ResultSlot, Span, host_call};
+use crate::report::{Refusal, RequestLimit};
 use crate::state::{Phase, State};
+use crate::view::headers::{HeaderError, MapMut, MapView};
 
 /// A whole map that takes more bytes than this counts as written anew.
 const LARGE_MAP: usize = 32 * 1024;
@@ -45,7 +45,7 @@ fn link_maps(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 caller,
                 HostCall::GetHeaderMapPairs,
                 || [map, at, len],
-                |caller| pairs(caller, map, Out::new(at, len)),
+                |caller| pairs(caller, map, ResultSlot::new(at, len)),
             )
         },
     )?;
@@ -74,7 +74,7 @@ fn link_entries(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 caller,
                 HostCall::GetHeaderMapValue,
                 || [map, name, name_len, at, len],
-                |caller| value(caller, map, Span::new(name, name_len), Out::new(at, len)),
+                |caller| value(caller, map, Span::new(name, name_len), ResultSlot::new(at, len)),
             )
         },
     )?;
@@ -131,7 +131,7 @@ fn see<R>(state: &State, map: MapType, look: impl FnOnce(MapView<'_>) -> R) -> R
     match map {
         MapType::HttpCallResponseHeaders | MapType::HttpCallResponseTrailers => {
             let answer = state
-                .answer
+                .callout_response
                 .as_ref()
                 .and_then(|answer| answer.as_ref().ok())
                 .ok_or(Status::NotFound)?;
@@ -150,7 +150,7 @@ fn see<R>(state: &State, map: MapType, look: impl FnOnce(MapView<'_>) -> R) -> R
     }
 }
 
-fn size(caller: &mut Caller<'_>, map: i32, out: i32) -> Answer {
+fn size(caller: &mut Caller<'_>, map: i32, out: i32) -> HostCallResult {
     let map = MapType::try_from(map)?;
     let (memory, state) = guest::parts(caller)?;
     let bytes = see(state, map, |view| view.bytes())?;
@@ -161,7 +161,7 @@ fn size(caller: &mut Caller<'_>, map: i32, out: i32) -> Answer {
     )?)
 }
 
-fn pairs(caller: &mut Caller<'_>, map: i32, out: Out) -> Answer {
+fn pairs(caller: &mut Caller<'_>, map: i32, out: ResultSlot) -> HostCallResult {
     let map = MapType::try_from(map)?;
     // A map that this phase lacks reads as an empty one, as in Envoy: Rust's SDK takes anything but OK for a broken host.
     let (count, bytes) = match see(caller.data(), map, |view| (view.len(), view.bytes())) {
@@ -170,7 +170,7 @@ fn pairs(caller: &mut Caller<'_>, map: i32, out: Out) -> Answer {
     };
     // An empty map is no bytes at all; otherwise a count, two lengths and two NULs a pair, and the bytes.
     let length = if count == 0 { 0 } else { 4 + 10 * count + bytes };
-    guest::give(caller, out, length, |target, state| {
+    guest::write_result(caller, out, length, |target, state| {
         let mut writer = PairsWriter::new(target, count)?;
         let mut whole = Some(());
         see(state, map, |view| {
@@ -181,19 +181,19 @@ fn pairs(caller: &mut Caller<'_>, map: i32, out: Out) -> Answer {
     })
 }
 
-fn value(caller: &mut Caller<'_>, map: i32, name: Span, out: Out) -> Answer {
+fn value(caller: &mut Caller<'_>, map: i32, name: Span, out: ResultSlot) -> HostCallResult {
     let map = MapType::try_from(map)?;
     let (memory, state) = guest::parts(caller)?;
     let name = guest::bytes(memory, name)?;
     match see(state, map, |view| view.get(name, Copied::from_slice))? {
-        Some(found) => guest::give_bytes(caller, out, &found),
+        Some(found) => guest::write_result_bytes(caller, out, &found),
         // The first edition knew no absence.
-        None if state.plugin.spec().module.abi() == AbiVersion::V0_1_0 => guest::give_bytes(caller, out, &[]),
+        None if state.plugin.spec().module.abi() == AbiVersion::V0_1_0 => guest::write_result_bytes(caller, out, &[]),
         None => Err(Status::NotFound.into()),
     }
 }
 
-fn set_pairs(caller: &mut Caller<'_>, map: i32, pairs: Span) -> Answer {
+fn set_pairs(caller: &mut Caller<'_>, map: i32, pairs: Span) -> HostCallResult {
     let map = MapType::try_from(map)?;
     let (memory, state) = guest::parts(caller)?;
     let bytes = guest::bytes(memory, pairs)?;
@@ -208,8 +208,8 @@ fn change(
     map: i32,
     name: Span,
     value: Span,
-    how: impl FnOnce(MapMut<'_>, &[u8], &[u8]) -> Result<(), Refused>,
-) -> Answer {
+    how: impl FnOnce(MapMut<'_>, &[u8], &[u8]) -> Result<(), HeaderError>,
+) -> HostCallResult {
     let map = MapType::try_from(map)?;
     let (memory, state) = guest::parts(caller)?;
     let name = guest::bytes(memory, name)?;
@@ -244,10 +244,10 @@ fn write(
     map: MapType,
     what: &[u8],
     growth: usize,
-    change: impl FnOnce(MapMut<'_>) -> Result<(), Refused>,
-) -> Result<(), Halt> {
+    change: impl FnOnce(MapMut<'_>) -> Result<(), HeaderError>,
+) -> Result<(), HostCallError> {
     if state.phase == Phase::Log {
-        state.note(format_args!("{what:?} cannot be written: the stream has ended"));
+        state.warn(format_args!("{what:?} cannot be written: the stream has ended"));
         return Err(Status::BadArgument.into());
     }
     if is_received(map) {
@@ -260,7 +260,7 @@ fn write(
         exchange.header_growth += growth as u64;
         if exchange.header_growth > state.plugin.spec().limits.header_growth.bytes() {
             drop(exchange);
-            state.expel(Expulsion::HeaderGrowth, Refusal::Headers);
+            state.exceed_limit(RequestLimit::HeaderGrowth, Refusal::Headers);
             return Ok(());
         }
         if state.sees_end_of(map) {
@@ -272,18 +272,18 @@ fn write(
     let Err(refused) = changed else { return Ok(()) };
     let what = String::from_utf8_lossy(what);
     match refused {
-        Refused::NotPermitted => {
+        HeaderError::NotPermitted => {
             // Only OK keeps a Rust guest alive here, so the write is dropped and told, as other refused calls are.
-            state.note(format_args!("write of {what:?} dropped: {refused}"));
+            state.warn(format_args!("write of {what:?} dropped: {refused}"));
             state.refuse(Refusal::CapabilityHeader);
             Ok(())
         }
-        Refused::TooMany => {
-            state.expel(Expulsion::HeaderGrowth, Refusal::Headers);
+        HeaderError::TooMany => {
+            state.exceed_limit(RequestLimit::HeaderGrowth, Refusal::Headers);
             Ok(())
         }
         _ => {
-            state.note(format_args!("write of {what:?} refused: {refused}"));
+            state.warn(format_args!("write of {what:?} refused: {refused}"));
             Err(Status::BadArgument.into())
         }
     }

@@ -5,7 +5,7 @@ use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
-use crate::guest::{self, Answer, Caller, Span, host_call};
+use crate::guest::{self, Caller, HostCallResult, Span, host_call};
 use crate::state::State;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -27,15 +27,15 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn log(caller: &mut Caller<'_>, level: i32, message: Span) -> Answer {
+fn log(caller: &mut Caller<'_>, level: i32, message: Span) -> HostCallResult {
     let level = LogLevel::try_from(level)?;
     let (memory, state) = guest::parts(caller)?;
     let message = String::from_utf8_lossy(guest::bytes(memory, message)?);
-    state.guest_line(level, &message);
+    state.log_guest_line(level, &message);
     Ok(())
 }
 
-fn level(caller: &mut Caller<'_>, out: i32) -> Answer {
+fn level(caller: &mut Caller<'_>, out: i32) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
-    Ok(guest::write_u32(memory, out, state.outside.log_level() as u32)?)
+    Ok(guest::write_u32(memory, out, state.host.log_level() as u32)?)
 }

@@ -5,8 +5,8 @@ use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
-use crate::guest::{self, Answer, Caller, Span, host_call};
-use crate::incident::Refusal;
+use crate::guest::{self, Caller, HostCallResult, Span, host_call};
+use crate::report::Refusal;
 use crate::state::State;
 
 /// What a guest gets for a metric too many: writing it is NOT_FOUND, which every SDK survives.
@@ -36,7 +36,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 |caller| {
                     Ok(caller
                         .data()
-                        .outside
+                        .host
                         .record_metric(metric.cast_unsigned(), value.cast_unsigned())?)
                 },
             )
@@ -50,7 +50,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 caller,
                 HostCall::IncrementMetric,
                 || [metric, offset as i32, (offset >> 32) as i32],
-                |caller| Ok(caller.data().outside.increment_metric(metric.cast_unsigned(), offset)?),
+                |caller| Ok(caller.data().host.increment_metric(metric.cast_unsigned(), offset)?),
             )
         },
     )?;
@@ -69,11 +69,11 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn define(caller: &mut Caller<'_>, kind: i32, name: Span, out: i32) -> Answer {
+fn define(caller: &mut Caller<'_>, kind: i32, name: Span, out: i32) -> HostCallResult {
     let kind = MetricKind::try_from(kind)?;
     let (memory, state) = guest::parts(caller)?;
     let defined = state
-        .outside
+        .host
         .define_metric(&state.plugin, kind, guest::text(memory, name)?);
     let metric = match defined {
         Err(Status::InternalFailure) => {
@@ -85,8 +85,8 @@ fn define(caller: &mut Caller<'_>, kind: i32, name: Span, out: i32) -> Answer {
     Ok(guest::write_u32(memory, out, metric)?)
 }
 
-fn read(caller: &mut Caller<'_>, metric: i32, out: i32) -> Answer {
+fn read(caller: &mut Caller<'_>, metric: i32, out: i32) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
-    let value = state.outside.metric(metric.cast_unsigned())?;
+    let value = state.host.metric(metric.cast_unsigned())?;
     Ok(guest::write_u64(memory, out, value)?)
 }

@@ -6,11 +6,11 @@ use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
-use crate::guest::{self, Answer, Caller, Out, Span, host_call};
-use crate::incident::Refusal;
-use crate::properties;
+use crate::guest::{self, Caller, HostCallResult, ResultSlot, Span, host_call};
+use crate::report::Refusal;
 use crate::settings::is_allowed;
-use crate::state::{PropertyLife, State};
+use crate::state::{PropertyScope, State};
+use crate::view::properties;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
@@ -21,7 +21,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 caller,
                 HostCall::GetProperty,
                 || [path, path_len, at, len],
-                |caller| read(caller, Span::new(path, path_len), Out::new(at, len)),
+                |caller| read(caller, Span::new(path, path_len), ResultSlot::new(at, len)),
             )
         },
     )?;
@@ -40,24 +40,24 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn read(caller: &mut Caller<'_>, path: Span, out: Out) -> Answer {
+fn read(caller: &mut Caller<'_>, path: Span, out: ResultSlot) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
     let path = PropertyPath::parse(guest::bytes(memory, path)?).ok_or(Status::NotFound)?;
     let exchange = state.effective.exchange.as_ref().map(|exchange| exchange.borrow());
     let value = properties::read(&state.plugin, exchange.as_deref(), path).ok_or(Status::NotFound)?;
     drop(exchange);
-    guest::give_bytes(caller, out, &value)
+    guest::write_result_bytes(caller, out, &value)
 }
 
 /// A null value takes the property away.
-fn write(caller: &mut Caller<'_>, path: Span, value: Span) -> Answer {
+fn write(caller: &mut Caller<'_>, path: Span, value: Span) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
     let name = PropertyPath::parse(guest::bytes(memory, path)?)
         .ok_or(Status::BadArgument)?
         .dotted();
     if !is_allowed(state.plugin.spec().capabilities.write_properties.as_deref(), &name) {
         // Only OK keeps a Rust guest alive here, so the write is dropped and told, as other refused calls are.
-        state.note(format_args!("capabilities.write_properties does not allow {name}"));
+        state.warn(format_args!("capabilities.write_properties does not allow {name}"));
         state.refuse(Refusal::CapabilityProperty);
         return Ok(());
     }
@@ -68,19 +68,19 @@ fn write(caller: &mut Caller<'_>, path: Span, value: Span) -> Answer {
     }
     let value = guest::bytes(memory, value)?;
     if properties::is_read_only(&name) {
-        state.note(format_args!("the property {name} cannot be set"));
+        state.warn(format_args!("the property {name} cannot be set"));
         return Err(Status::BadArgument.into());
     }
     if name.starts_with("lockgate.") {
-        state.outside.check_property(&state.plugin, &name, value)?;
+        state.host.check_property(&state.plugin, &name, value)?;
     }
     let declared = state.declared.of(&name);
     let mut exchange = exchange.borrow_mut();
     let connection = exchange.info.connection.clone();
     let mut connections = connection.properties.borrow_mut();
-    let properties = match declared.life {
-        PropertyLife::Request => &mut exchange.properties,
-        PropertyLife::Connection => &mut connections,
+    let properties = match declared.scope {
+        PropertyScope::Request => &mut exchange.properties,
+        PropertyScope::Connection => &mut connections,
     };
     if declared.is_read_only && properties.get(&name).is_some() {
         return Err(Status::BadArgument.into());
@@ -88,7 +88,7 @@ fn write(caller: &mut Caller<'_>, path: Span, value: Span) -> Answer {
     let set = properties.set(&name, Bytes::copy_from_slice(value));
     drop((exchange, connections));
     if let Err(full) = set {
-        state.note(format_args!("the property {name} is not set: {full}"));
+        state.warn(format_args!("the property {name} is not set: {full}"));
         state.refuse(Refusal::Property);
         return Ok(());
     }

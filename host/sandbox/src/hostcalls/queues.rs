@@ -5,9 +5,9 @@ use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
-use crate::guest::{self, Answer, Caller, Out, Span, host_call};
-use crate::incident::Refusal;
-use crate::outside::QueueTarget;
+use crate::guest::{self, Caller, HostCallResult, ResultSlot, Span, host_call};
+use crate::host::QueueTarget;
+use crate::report::Refusal;
 use crate::state::State;
 
 /// What a guest gets for a queue that cannot be made: nothing can be put in or taken out.
@@ -58,23 +58,23 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 caller,
                 HostCall::DequeueSharedQueue,
                 || [queue, at, len],
-                |caller| dequeue(caller, queue, Out::new(at, len)),
+                |caller| dequeue(caller, queue, ResultSlot::new(at, len)),
             )
         },
     )?;
     Ok(())
 }
 
-fn register(caller: &mut Caller<'_>, name: Span, out: i32) -> Answer {
+fn register(caller: &mut Caller<'_>, name: Span, out: i32) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
-    let inbox = state.inbox.clone().ok_or(Status::InternalFailure)?;
+    let callbacks = state.callbacks.clone().ok_or(Status::InternalFailure)?;
     let name = guest::text(memory, name)?;
     let registered = state
-        .outside
-        .register_queue(&state.plugin.spec().vm_id, name, QueueTarget::new(inbox));
+        .host
+        .register_queue(&state.plugin.spec().vm_id, name, QueueTarget::new(callbacks));
     let queue = match registered {
         Err(Status::InternalFailure) => {
-            state.note(format_args!("queue refused: too many queues"));
+            state.warn(format_args!("queue refused: too many queues"));
             state.refuse(Refusal::Queue);
             NO_QUEUE
         }
@@ -83,20 +83,18 @@ fn register(caller: &mut Caller<'_>, name: Span, out: i32) -> Answer {
     Ok(guest::write_u32(memory, out, queue)?)
 }
 
-fn resolve(caller: &mut Caller<'_>, vm: Span, name: Span, out: i32) -> Answer {
+fn resolve(caller: &mut Caller<'_>, vm: Span, name: Span, out: i32) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
     let (vm, name) = (guest::text(memory, vm)?, guest::text(memory, name)?);
     // As in Envoy, no id means this plugin's own.
     let vm = if vm.is_empty() { &state.plugin.spec().vm_id } else { vm };
-    let queue = state.outside.resolve_queue(vm, name).ok_or(Status::NotFound)?;
+    let queue = state.host.resolve_queue(vm, name).ok_or(Status::NotFound)?;
     Ok(guest::write_u32(memory, out, queue)?)
 }
 
-fn enqueue(caller: &mut Caller<'_>, queue: i32, value: Span) -> Answer {
+fn enqueue(caller: &mut Caller<'_>, queue: i32, value: Span) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
-    let put = state
-        .outside
-        .enqueue(queue.cast_unsigned(), guest::bytes(memory, value)?);
+    let put = state.host.enqueue(queue.cast_unsigned(), guest::bytes(memory, value)?);
     if put == Err(Status::InternalFailure) {
         state.refuse(Refusal::Queue);
         return Err(HostCall::EnqueueSharedQueue.accepted().refusal().into());
@@ -104,7 +102,7 @@ fn enqueue(caller: &mut Caller<'_>, queue: i32, value: Span) -> Answer {
     Ok(put?)
 }
 
-fn dequeue(caller: &mut Caller<'_>, queue: i32, out: Out) -> Answer {
-    let value = caller.data().outside.dequeue(queue.cast_unsigned())?;
-    guest::give_bytes(caller, out, &value)
+fn dequeue(caller: &mut Caller<'_>, queue: i32, out: ResultSlot) -> HostCallResult {
+    let value = caller.data().host.dequeue(queue.cast_unsigned())?;
+    guest::write_result_bytes(caller, out, &value)
 }

@@ -7,8 +7,8 @@ use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
-use crate::guest::{self, Answer, Caller, Out, Span, host_call};
-use crate::incident::Refusal;
+use crate::guest::{self, Caller, HostCallResult, ResultSlot, Span, host_call};
+use crate::report::Refusal;
 use crate::state::State;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -20,7 +20,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 caller,
                 HostCall::GetSharedData,
                 || [key, key_len, at, len, cas],
-                |caller| read(caller, Span::new(key, key_len), Out::new(at, len), cas),
+                |caller| read(caller, Span::new(key, key_len), ResultSlot::new(at, len), cas),
             )
         },
     )?;
@@ -39,28 +39,28 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn read(caller: &mut Caller<'_>, key: Span, out: Out, cas_out: i32) -> Answer {
+fn read(caller: &mut Caller<'_>, key: Span, out: ResultSlot, cas_out: i32) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
     let key = spelled(guest::bytes(memory, key)?);
     let (value, cas) = state
-        .outside
+        .host
         .shared_data(&state.plugin.spec().vm_id, &key)
         .ok_or(Status::NotFound)?;
     guest::write_u32(memory, cas_out, cas)?;
-    guest::give_bytes(caller, out, &value)
+    guest::write_result_bytes(caller, out, &value)
 }
 
-fn write(caller: &mut Caller<'_>, key: Span, value: Span, cas: i32) -> Answer {
+fn write(caller: &mut Caller<'_>, key: Span, value: Span, cas: i32) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
     let key = spelled(guest::bytes(memory, key)?);
     let value = guest::bytes(memory, value)?;
     let set = state
-        .outside
+        .host
         .set_shared_data(&state.plugin.spec().vm_id, &key, value, cas.cast_unsigned());
     match set {
         Err(Status::InternalFailure) => {
             // A bound is reached. A mismatch would make guests try again and again, so the value is dropped and that is told.
-            state.note(format_args!("shared value refused: too many values, or too large"));
+            state.warn(format_args!("shared value refused: too many values, or too large"));
             state.refuse(Refusal::SharedData);
             Ok(())
         }

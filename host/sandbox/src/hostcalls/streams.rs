@@ -9,10 +9,10 @@ use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
-use crate::guest::{self, Answer, Caller, Span, host_call};
-use crate::headers::local_headers;
-use crate::incident::{Expulsion, Refusal};
+use crate::guest::{self, Caller, HostCallResult, Span, host_call};
+use crate::report::{Refusal, RequestLimit};
 use crate::state::State;
+use crate::view::headers::local_headers;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
@@ -63,7 +63,7 @@ fn link_relatives(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             HostCall::ClearRouteCache,
             || [],
             |caller| {
-                caller.data_mut().ask_for_route();
+                caller.data_mut().request_reroute();
                 Ok(())
             },
         )
@@ -111,15 +111,15 @@ fn link_local_response(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn resume(caller: &mut Caller<'_>, stream: StreamType) -> Answer {
+fn resume(caller: &mut Caller<'_>, stream: StreamType) -> HostCallResult {
     let state = caller.data_mut();
     match stream {
         _ if !is_of(state, stream) => Ok(()),
         StreamType::HttpRequest | StreamType::Downstream => {
-            Ok(state.ask(|pending, position| pending.resume_request.set(position))?)
+            Ok(state.request(|pending, position| pending.resume_request.set(position))?)
         }
         StreamType::HttpResponse | StreamType::Upstream => {
-            Ok(state.ask(|pending, position| pending.resume_response.set(position))?)
+            Ok(state.request(|pending, position| pending.resume_response.set(position))?)
         }
     }
 }
@@ -132,21 +132,28 @@ fn is_of(state: &State, stream: StreamType) -> bool {
     is_tcp == matches!(stream, StreamType::Downstream | StreamType::Upstream)
 }
 
-fn close(caller: &mut Caller<'_>, stream: StreamType) -> Answer {
+fn close(caller: &mut Caller<'_>, stream: StreamType) -> HostCallResult {
     let state = caller.data_mut();
     if !is_of(state, stream) {
         return Ok(());
     }
-    Ok(state.ask(|pending, _| pending.close = true)?)
+    Ok(state.request(|pending, _| pending.close = true)?)
 }
 
 /// The first answer of a stream counts; later ones are taken for the same wish.
-fn respond(caller: &mut Caller<'_>, code: i32, details: Span, body: Span, headers: Span, grpc_status: i32) -> Answer {
+fn respond(
+    caller: &mut Caller<'_>,
+    code: i32,
+    details: Span,
+    body: Span,
+    headers: Span,
+    grpc_status: i32,
+) -> HostCallResult {
     /// Longer details are cut; they end up in a log line.
-    const LONGEST_DETAILS: usize = 1024;
+    const MAX_DETAILS: usize = 1024;
     let (memory, state) = guest::parts(caller)?;
     if !is_of(state, StreamType::HttpRequest) {
-        state.note(format_args!("local response refused: a TCP connection has no response"));
+        state.warn(format_args!("local response refused: a TCP connection has no response"));
         return Err(Status::BadArgument.into());
     }
     let status = u16::try_from(code)
@@ -156,17 +163,17 @@ fn respond(caller: &mut Caller<'_>, code: i32, details: Span, body: Span, header
         .filter(|status| (200..600).contains(&status.as_u16()))
         .ok_or(Status::BadArgument)?;
     let details = String::from_utf8_lossy(guest::bytes(memory, details)?);
-    let details = details[..details.floor_char_boundary(LONGEST_DETAILS)].to_owned();
+    let details = details[..details.floor_char_boundary(MAX_DETAILS)].to_owned();
     let body = guest::bytes(memory, body)?;
     if body.len() as u64 > state.plugin.spec().limits.local_response.bytes() {
-        state.expel(Expulsion::LocalResponse, Refusal::LocalResponse);
+        state.exceed_limit(RequestLimit::LocalResponse, Refusal::LocalResponse);
         return Ok(());
     }
     let pairs = decode_pairs(guest::bytes(memory, headers)?).map_err(|_| Status::BadArgument)?;
     let mut headers = match local_headers(pairs) {
         Ok(headers) => headers,
         Err(refused) => {
-            state.note(format_args!("local response refused: {refused}"));
+            state.warn(format_args!("local response refused: {refused}"));
             return Err(Status::BadArgument.into());
         }
     };
@@ -177,7 +184,7 @@ fn respond(caller: &mut Caller<'_>, code: i32, details: Span, body: Span, header
     }
     let body = Bytes::copy_from_slice(body);
     let grpc_status = u32::try_from(grpc_status).ok();
-    state.ask(|pending, position| {
+    state.request(|pending, position| {
         pending.local_response.get_or_insert(LocalResponse {
             status,
             details,

@@ -7,9 +7,9 @@ use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
-use crate::guest::{Answer, Caller, host_call};
-use crate::incident::Refusal;
-use crate::outside::TickTarget;
+use crate::guest::{Caller, HostCallResult, host_call};
+use crate::host::TickTarget;
+use crate::report::Refusal;
 use crate::state::State;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -29,17 +29,18 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 /// One timer per VM; zero stops it.
-fn set_period(caller: &mut Caller<'_>, milliseconds: i32) -> Answer {
+fn set_period(caller: &mut Caller<'_>, milliseconds: i32) -> HostCallResult {
     let state = caller.data_mut();
-    let inbox = state.inbox.clone().ok_or(Status::InternalFailure)?;
+    let callbacks = state.callbacks.clone().ok_or(Status::InternalFailure)?;
     let mut period = Duration::from_millis(u64::from(milliseconds.cast_unsigned()));
     let shortest = state.plugin.spec().limits.tick.duration();
     if !period.is_zero() && period < shortest {
         state.refuse(Refusal::Tick);
         period = shortest;
     }
-    state
-        .outside
-        .set_tick(TickTarget::new(inbox, state.key), (!period.is_zero()).then_some(period));
+    state.host.set_tick(
+        TickTarget::new(callbacks, state.key),
+        (!period.is_zero()).then_some(period),
+    );
     Ok(())
 }

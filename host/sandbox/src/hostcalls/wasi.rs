@@ -108,12 +108,12 @@ fn call<const N: usize>(
 ) -> i32 {
     let state = caller.data_mut();
     state.last_call = name;
-    let trace = state.traced().map(|(trace, _)| (trace, state.outside.now()));
+    let trace = state.traced().map(|(trace, _)| (trace, state.host.now()));
     let answer = body(&mut caller);
     if let Some((trace, begun)) = trace {
         let (state, word) = (caller.data(), answer.map_or_else(Errno::as_str, |()| "OK"));
-        let took = state.outside.now().saturating_duration_since(begun);
-        state.tell(&trace, &format!("{name}{arguments:?}"), word, took);
+        let took = state.host.now().saturating_duration_since(begun);
+        state.log_call(&trace, &format!("{name}{arguments:?}"), word, took);
     }
     errno(answer)
 }

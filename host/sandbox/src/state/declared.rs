@@ -8,12 +8,12 @@ const MOST: usize = 128;
 pub(crate) struct Declaration {
     /// It may be set once.
     pub(crate) is_read_only: bool,
-    pub(crate) life: PropertyLife,
+    pub(crate) scope: PropertyScope,
 }
 
 /// How long a value is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum PropertyLife {
+pub(crate) enum PropertyScope {
     /// To the end of the request.
     #[default]
     Request,
@@ -27,13 +27,13 @@ pub(crate) struct Declared(Vec<(Box<str>, Declaration)>);
 
 /// It was declared before, or there are too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Refused;
+pub(crate) struct HeaderError;
 
 impl Declared {
     /// Adds one; none is ever replaced.
-    pub(crate) fn add(&mut self, dotted: &str, declaration: Declaration) -> Result<(), Refused> {
+    pub(crate) fn add(&mut self, dotted: &str, declaration: Declaration) -> Result<(), HeaderError> {
         if self.0.len() >= MOST || self.0.iter().any(|(name, _)| **name == *dotted) {
-            return Err(Refused);
+            return Err(HeaderError);
         }
         self.0.push((dotted.into(), declaration));
         Ok(())

@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use wasmtime::ResourceLimiter;
 
-use crate::epoch;
+use crate::engine::epoch;
 
 /// Tables are refused beyond this many elements (8 bytes each).
 const MAX_TABLE_ELEMENTS: usize = 1_000_000;
 
 /// The caps on linear memory.
-pub(crate) struct MemoryCap {
+pub(crate) struct MemoryLimit {
     bytes: usize,
     /// Passed with attention, but not refused; not watched before the guest has started.
     soft: usize,
@@ -21,10 +21,10 @@ pub(crate) struct MemoryCap {
     pub(crate) outgrown: bool,
     /// Whether the instance has something to look after when the guest has returned: memory that was outgrown, a stream that
     /// has spent its budget, refusals to be counted. It stands here because growing memory sees nothing else of the state.
-    pub(crate) attention: bool,
+    pub(crate) follow_up: bool,
 }
 
-impl MemoryCap {
+impl MemoryLimit {
     pub(crate) fn new(bytes: usize, soft: usize) -> Self {
         Self {
             bytes,
@@ -32,7 +32,7 @@ impl MemoryCap {
             wanted_soft: soft,
             refused: false,
             outgrown: false,
-            attention: false,
+            follow_up: false,
         }
     }
 
@@ -47,12 +47,12 @@ impl MemoryCap {
     }
 }
 
-impl ResourceLimiter for MemoryCap {
+impl ResourceLimiter for MemoryLimit {
     fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let allowed = desired <= self.bytes;
         self.refused |= !allowed;
         if allowed && desired > self.soft {
-            (self.outgrown, self.attention) = (true, true);
+            (self.outgrown, self.follow_up) = (true, true);
         }
         Ok(allowed)
     }
@@ -66,7 +66,7 @@ impl ResourceLimiter for MemoryCap {
 
 /// The CPU budget of one callback, looked at only when an epoch ends: a callback shorter than that reads no clock.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub(crate) struct CpuBudget {
     limit: Duration,
     /// The thread's CPU time at the first epoch's end.
     since: Option<Duration>,
@@ -76,7 +76,7 @@ pub(crate) struct Budget {
     pub(crate) exceeded: bool,
 }
 
-impl Budget {
+impl CpuBudget {
     pub(crate) fn new(limit: Duration) -> Self {
         Self {
             limit,
@@ -121,7 +121,7 @@ impl Budget {
 
 /// Lets so many lines through per second, and counts the others.
 #[derive(Debug)]
-pub(crate) struct LineGate {
+pub(crate) struct LogLimiter {
     per_second: u32,
     bytes_per_second: u64,
     second: Option<Instant>,
@@ -139,7 +139,7 @@ pub(crate) enum Verdict {
     Drop,
 }
 
-impl LineGate {
+impl LogLimiter {
     pub(crate) fn new(per_second: u32, bytes_per_second: u64) -> Self {
         Self {
             per_second,
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn the_budget_counts_from_the_first_epochs_end_and_starts_over_with_each_callback() {
         let ms = Duration::from_millis;
-        let mut budget = Budget::new(ms(20));
+        let mut budget = CpuBudget::new(ms(20));
         assert!(budget.allows(ms(500)) && budget.allows(ms(519)));
         assert!(!budget.allows(ms(520)) && budget.exceeded);
         budget.restart();
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn a_callback_is_charged_with_an_epoch_and_then_with_what_it_takes() {
         let ms = Duration::from_millis;
-        let mut budget = Budget::new(ms(20));
+        let mut budget = CpuBudget::new(ms(20));
         assert_eq!(budget.charge(ms(100)), epoch::length());
         budget.allows(ms(100));
         assert_eq!(budget.charge(ms(101)), ms(1), "the thread was not scheduled meanwhile");
@@ -198,11 +198,11 @@ mod tests {
 
     #[test]
     fn memory_past_the_soft_cap_is_allowed_and_told_once_started() {
-        let mut cap = MemoryCap::new(1 << 20, 1 << 19);
+        let mut cap = MemoryLimit::new(1 << 20, 1 << 19);
         assert!(cap.memory_growing(0, 1 << 19, None).unwrap() && !cap.outgrown);
         cap.started(1 << 19);
-        assert!(cap.memory_growing(1 << 19, (1 << 19) + 1, None).unwrap() && cap.outgrown && cap.attention);
-        let mut cap = MemoryCap::new(1 << 20, 1 << 19);
+        assert!(cap.memory_growing(1 << 19, (1 << 19) + 1, None).unwrap() && cap.outgrown && cap.follow_up);
+        let mut cap = MemoryLimit::new(1 << 20, 1 << 19);
         cap.started(3 << 18);
         assert!(
             cap.memory_growing(0, 7 << 17, None).unwrap() && !cap.outgrown,
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn lines_beyond_the_rate_are_dropped_and_their_number_is_told_later() {
         let now = Instant::now();
-        let mut gate = LineGate::new(2, 100);
+        let mut gate = LogLimiter::new(2, 100);
         assert_eq!(
             [gate.line(now, 10), gate.line(now, 10)],
             [Verdict::Pass { dropped: 0 }; 2]
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn growth_past_the_cap_is_refused_and_remembered() {
-        let mut cap = MemoryCap::new(128 * 1024, 128 * 1024);
+        let mut cap = MemoryLimit::new(128 * 1024, 128 * 1024);
         assert!(cap.memory_growing(65_536, 131_072, None).unwrap() && !cap.refused);
         assert!(!cap.memory_growing(131_072, 196_608, None).unwrap() && cap.refused);
         assert!(!cap.table_growing(0, MAX_TABLE_ELEMENTS + 1, None).unwrap());

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use lockgate_sandbox::Action;
 
-use super::stage::{exchange, guest, on_request_headers, plugin, said_on_request};
+use super::test_vm::{exchange, guest, log_of_request, on_request_headers, plugin};
 
 #[test]
 fn bodies_are_absent_outside_of_their_callbacks_and_unknown_buffers_are_bad_arguments() {
@@ -14,7 +14,7 @@ fn bodies_are_absent_outside_of_their_callbacks_and_unknown_buffers_are_bad_argu
              (call $say (call $set_buffer (i32.const {kind}) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 1)))"
         );
     }
-    let said = said_on_request(&on_request_headers(&body, ""));
+    let said = log_of_request(&on_request_headers(&body, ""));
     assert_eq!(said[..14], ["1"; 14]);
     assert_eq!(said[14..], ["2"; 4]);
 }
@@ -34,7 +34,7 @@ fn configurations_are_buffers() {
         read(6)
     ));
     assert_eq!(
-        plugin(&wasm).start().outside.said(),
+        plugin(&wasm).start().host.text_lines(),
         ["9", "0", "vm config", "10", "0", "the config"]
     );
 }
@@ -49,9 +49,9 @@ fn reading(start: i64, max: i64) -> Vec<String> {
              (call $tell_result)
              (i32.const 0))"#
     ));
-    let stage = plugin(&wasm).start();
+    let test = plugin(&wasm).start();
     let exchange = exchange();
-    let stream = stage.open(&exchange);
+    let stream = test.open(&exchange);
     for chunk in ["abc", "defg", "h"] {
         exchange
             .borrow_mut()
@@ -59,7 +59,7 @@ fn reading(start: i64, max: i64) -> Vec<String> {
             .push(Bytes::from_static(chunk.as_bytes()));
     }
     assert_eq!(stream.request_body(false).unwrap(), Action::Continue);
-    stage.outside.said()
+    test.host.text_lines()
 }
 
 #[test]
@@ -82,10 +82,10 @@ fn an_empty_last_chunk_is_there_and_empty() {
              (i32.const 0))
            (data (i32.const 0) "hi")"#,
     );
-    let stage = plugin(&wasm).start();
+    let test = plugin(&wasm).start();
     let exchange = exchange();
-    stage.open(&exchange).request_body(true).unwrap();
-    assert_eq!(stage.outside.said(), ["1", "0", "0", "0"]);
+    test.open(&exchange).request_body(true).unwrap();
+    assert_eq!(test.host.text_lines(), ["1", "0", "0", "0"]);
     assert_eq!(exchange.borrow_mut().request_body.take()[0], "hi");
 }
 
@@ -106,9 +106,9 @@ fn replacing_prepends_appends_and_cuts_anywhere() {
                  (i32.const 0))
                (data (i32.const 0) "XY")"#
         ));
-        let stage = plugin(&wasm).start();
+        let test = plugin(&wasm).start();
         let exchange = exchange();
-        let stream = stage.open(&exchange);
+        let stream = test.open(&exchange);
         for chunk in ["abc", "defgh"] {
             exchange
                 .borrow_mut()
@@ -116,7 +116,7 @@ fn replacing_prepends_appends_and_cuts_anywhere() {
                 .push(Bytes::from_static(chunk.as_bytes()));
         }
         stream.response_body(false).unwrap();
-        assert_eq!(stage.outside.said(), ["0"]);
+        assert_eq!(test.host.text_lines(), ["0"]);
         let body: Vec<u8> = exchange.borrow_mut().response_body.take().concat();
         assert_eq!(String::from_utf8(body).unwrap(), expected, "{start} {size}");
     }
@@ -134,11 +134,11 @@ fn a_body_cannot_be_blown_up_past_its_limit_and_who_tries_is_through_with_the_re
              (call $say (local.get $n))
              (i32.const 0))"#,
     );
-    let stage = plugin(&wasm)
+    let test = plugin(&wasm)
         .with(|spec| spec.limits.body_growth = lockgate_units::Size::mib(1))
         .start();
     let exchange = exchange();
-    let failure = stage.open(&exchange).request_body(true).unwrap_err();
+    let failure = test.open(&exchange).request_body(true).unwrap_err();
     assert_eq!(failure.kind, lockgate_sandbox::FailureKind::LimitExceeded);
     assert!(failure.message.contains("limits.body_growth, 1MiB"), "{failure}");
     assert_eq!(
@@ -146,5 +146,5 @@ fn a_body_cannot_be_blown_up_past_its_limit_and_who_tries_is_through_with_the_re
         1 << 20,
         "what went past was not done"
     );
-    assert_eq!(stage.vm.report().traps, 0, "and its VM lives");
+    assert_eq!(test.vm.report().traps, 0, "and its VM lives");
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lockgate_sandbox::{Engine, EngineError, EngineSettings};
 
-use super::stage::guest;
+use super::test_vm::guest;
 
 fn engine(folder: &Path) -> Engine {
     Engine::new(EngineSettings {

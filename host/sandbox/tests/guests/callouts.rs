@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use lockgate_exchange::ResponseHead;
 use lockgate_sandbox::{Action, CalloutFailure, CalloutResponse, GrpcEvent, Stream};
 
-use super::stage::{Bell, Stage, exchange, guest, plugin};
+use super::test_vm::{TestVm, WakeCounter, exchange, guest, plugin};
 
 /// Appends a header map to linear memory at 4096 and answers its length.
 fn map(pairs: &[(&str, &str)]) -> (String, usize) {
@@ -67,13 +67,13 @@ fn response() -> CalloutResponse {
 
 #[test]
 fn a_callout_is_sent_whole_and_its_answer_resumes_the_stream_that_asked() {
-    let Stage { vm, outside } = plugin(&calling("known", &HEAD)).start();
+    let TestVm { vm, host } = plugin(&calling("known", &HEAD)).start();
     let exchange = exchange();
     let stream = vm.open(&exchange).unwrap();
     assert_eq!(stream.request_headers(true).unwrap(), Action::Pause);
-    assert_eq!(outside.said(), ["0", "1"]);
+    assert_eq!(host.text_lines(), ["0", "1"]);
     {
-        let callouts = outside.callouts.borrow();
+        let callouts = host.callouts.borrow();
         let (callout, _) = &callouts[0];
         assert_eq!(
             (callout.head.method.as_str(), callout.head.path.as_str()),
@@ -86,11 +86,11 @@ fn a_callout_is_sent_whole_and_its_answer_resumes_the_stream_that_asked() {
         assert_eq!((&callout.body[..], callout.timeout.as_millis()), (&b"body"[..], 1500));
         assert!(callout.trailers.is_none());
     }
-    let bell = Bell::on(&exchange);
-    let reply = outside.reply(0);
+    let wakes = WakeCounter::register(&exchange);
+    let reply = host.reply(0);
     assert!(reply.is_wanted());
     reply.deliver(Ok(response()));
-    let said = outside.said();
+    let said = host.text_lines();
     assert_eq!(
         said[2..9],
         ["1", "1", "2", "6", "0", "0", "0"],
@@ -98,7 +98,7 @@ fn a_callout_is_sent_whole_and_its_answer_resumes_the_stream_that_asked() {
     );
     assert_eq!(said[9..], ["", "0", "answer", "0", "fine", "0", "200", "0"]);
     assert!(exchange.borrow_mut().pending.resume_request.take(0));
-    assert_eq!(bell.rung(), 1);
+    assert_eq!(wakes.count(), 1);
 }
 
 #[test]
@@ -107,11 +107,11 @@ fn failure_and_timeout_come_back_as_zeros_and_their_status_tells_which() {
         (CalloutFailure::Timeout, "4", "timeout"),
         (CalloutFailure::Failed, "14", "upstream failed"),
     ] {
-        let Stage { vm, outside } = plugin(&calling("known", &HEAD)).start();
+        let TestVm { vm, host } = plugin(&calling("known", &HEAD)).start();
         let stream = vm.open(&exchange()).unwrap();
         stream.request_headers(true).unwrap();
-        outside.reply(0).deliver(Err(failure));
-        let said = outside.said();
+        host.reply(0).deliver(Err(failure));
+        let said = host.text_lines();
         assert_eq!(said[2..10], ["1", "1", "0", "0", "0", "0", code, message]);
         assert_eq!(
             said[10..],
@@ -123,45 +123,45 @@ fn failure_and_timeout_come_back_as_zeros_and_their_status_tells_which() {
 
 #[test]
 fn a_reply_that_is_dropped_tells_that_the_callout_failed() {
-    let Stage { vm, outside } = plugin(&calling("known", &HEAD)).start();
+    let TestVm { vm, host } = plugin(&calling("known", &HEAD)).start();
     let stream = vm.open(&exchange()).unwrap();
     stream.request_headers(true).unwrap();
-    drop(outside.reply(0));
-    assert_eq!(outside.said()[8], "14");
+    drop(host.reply(0));
+    assert_eq!(host.text_lines()[8], "14");
     assert!(!stream.is_lost());
 }
 
 #[test]
 fn an_answer_that_comes_at_once_is_delivered_after_http_call_has_returned() {
-    let Stage { vm, outside } = plugin(&calling("known", &HEAD)).start();
-    outside.eager.set(true);
+    let TestVm { vm, host } = plugin(&calling("known", &HEAD)).start();
+    host.fails_callouts_at_once.set(true);
     let stream = vm.open(&exchange()).unwrap();
     stream.request_headers(true).unwrap();
-    assert_eq!(outside.said()[..4], ["0", "1", "1", "1"]);
+    assert_eq!(host.text_lines()[..4], ["0", "1", "1", "1"]);
 }
 
 #[test]
 fn a_stream_that_is_gone_takes_its_callouts_with_it() {
-    let Stage { vm, outside } = plugin(&calling("known", &HEAD)).start();
+    let TestVm { vm, host } = plugin(&calling("known", &HEAD)).start();
     let stream = vm.open(&exchange()).unwrap();
     stream.request_headers(true).unwrap();
     drop(stream);
-    let reply = outside.reply(0);
+    let reply = host.reply(0);
     assert!(!reply.is_wanted());
     reply.deliver(Ok(response()));
-    assert_eq!(outside.said(), ["0", "1"]);
+    assert_eq!(host.text_lines(), ["0", "1"]);
 }
 
 #[test]
 fn an_answer_for_a_vm_that_is_gone_is_dropped() {
-    let Stage { vm, outside } = plugin(&calling("known", &HEAD)).start();
+    let TestVm { vm, host } = plugin(&calling("known", &HEAD)).start();
     let stream = vm.open(&exchange()).unwrap();
     stream.request_headers(true).unwrap();
-    let reply = outside.reply(0);
+    let reply = host.reply(0);
     drop((stream, vm));
     assert!(!reply.is_wanted());
     reply.deliver(Ok(response()));
-    assert_eq!(outside.said().len(), 2);
+    assert_eq!(host.text_lines().len(), 2);
 }
 
 #[test]
@@ -194,20 +194,20 @@ fn unknown_upstreams_and_incomplete_or_smuggling_heads_are_bad_arguments() {
 
 #[test]
 fn callouts_under_way_are_bounded_and_the_bound_is_told() {
-    let stage = plugin(&calling("known", &HEAD))
+    let test = plugin(&calling("known", &HEAD))
         .with(|spec| spec.limits.callouts = 2)
         .start();
-    let streams: Vec<_> = (0..3).map(|_| stage.open(&exchange())).collect();
+    let streams: Vec<_> = (0..3).map(|_| test.open(&exchange())).collect();
     for stream in &streams {
         stream.request_headers(true).unwrap();
     }
     assert_eq!(
-        stage.outside.said(),
+        test.host.text_lines(),
         ["0", "1", "0", "2", "10", "2"],
         "the third is refused, and changes no out-pointer"
     );
     drop(streams);
-    assert_eq!(stage.request(&exchange()), ["0", "3"]);
+    assert_eq!(test.request(&exchange()), ["0", "3"]);
 }
 
 #[test]
@@ -220,9 +220,9 @@ fn a_wild_out_pointer_is_told_before_anything_is_sent() {
                           (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const -1)))
              (i32.const 0))"#
     ));
-    let stage = plugin(&wasm).start();
-    assert_eq!(stage.request(&exchange()), ["6"]);
-    assert!(stage.outside.callouts.borrow().is_empty());
+    let test = plugin(&wasm).start();
+    assert_eq!(test.request(&exchange()), ["6"]);
+    assert!(test.host.callouts.borrow().is_empty());
 }
 
 /// Opens a call or a stream to `known` and tells every event that comes of it.
@@ -272,20 +272,20 @@ fn metadata() -> HeaderMap {
 
 #[test]
 fn a_grpc_call_tells_its_message_or_its_failure_once() {
-    let stage = plugin(&grpc(CALL)).start();
-    let streams = [stage.open(&exchange()), stage.open(&exchange())];
+    let test = plugin(&grpc(CALL)).start();
+    let streams = [test.open(&exchange()), test.open(&exchange())];
     streams.iter().for_each(|stream| {
         stream.request_headers(true).unwrap();
     });
-    let mut calls = stage.outside.grpc.take();
+    let mut calls = test.host.grpc.take();
     assert_eq!(calls[0].call.path.as_str(), "/service/method");
     assert!(streams.iter().all(Stream::has_open_callout));
-    stage.outside.lines.borrow_mut().clear();
+    test.host.lines.borrow_mut().clear();
     let (failed, well) = (calls.pop().unwrap(), calls.pop().unwrap());
     well.reply.finish(Bytes::from_static(b"answer"));
     drop(failed.reply);
     assert_eq!(
-        stage.outside.said(),
+        test.host.text_lines(),
         ["1", "1", "6", "answer", "1", "2", "14", "14", "the upstream was lost"]
     );
     assert!(!streams.iter().any(Stream::has_open_callout));
@@ -298,13 +298,13 @@ fn a_grpc_stream_tells_all_that_happens_and_takes_messages_until_it_is_closed() 
         (call $say (call $grpc_send (i32.const 1) (i32.const 64) (i32.const 7) (i32.const 0)))
         (call $say (call $grpc_send (i32.const 9) (i32.const 64) (i32.const 7) (i32.const 0)))
         (call $say (call $grpc_cancel (i32.const 9)))";
-    let stage = plugin(&grpc(&format!("{STREAM} {steps}"))).start();
-    let stream = stage.open(&exchange());
+    let test = plugin(&grpc(&format!("{STREAM} {steps}"))).start();
+    let stream = test.open(&exchange());
     stream.request_headers(true).unwrap();
-    assert_eq!(stage.outside.said(), ["0", "0", "0", "2", "1", "1"]);
-    let mut open = stage.outside.grpc.take().pop().unwrap();
+    assert_eq!(test.host.text_lines(), ["0", "0", "0", "2", "1", "1"]);
+    let mut open = test.host.grpc.take().pop().unwrap();
     assert_eq!(*open.sent.borrow(), ["message", "closed"]);
-    stage.outside.lines.borrow_mut().clear();
+    test.host.lines.borrow_mut().clear();
     let head = ResponseHead {
         status: StatusCode::OK,
         headers: metadata(),
@@ -315,7 +315,7 @@ fn a_grpc_stream_tells_all_that_happens_and_takes_messages_until_it_is_closed() 
     let message = String::from("said");
     open.reply.deliver(GrpcEvent::Closed { status: 5, message });
     assert_eq!(
-        stage.outside.said(),
+        test.host.text_lines(),
         [
             "1", "1", "2", "data", "1", "1", "3", "one", "1", "1", "1", "data", "1", "1", "5", "5", "said"
         ]
@@ -324,15 +324,15 @@ fn a_grpc_stream_tells_all_that_happens_and_takes_messages_until_it_is_closed() 
 
 #[test]
 fn what_a_context_has_opened_goes_with_it() {
-    let stage = plugin(&grpc(STREAM)).start();
-    let stream = stage.open(&exchange());
+    let test = plugin(&grpc(STREAM)).start();
+    let stream = test.open(&exchange());
     stream.request_headers(true).unwrap();
-    let mut open = stage.outside.grpc.take().pop().unwrap();
-    stage.outside.lines.borrow_mut().clear();
+    let mut open = test.host.grpc.take().pop().unwrap();
+    test.host.lines.borrow_mut().clear();
     drop(stream);
     assert_eq!(*open.sent.borrow(), ["cancelled"]);
     open.reply.deliver(GrpcEvent::Message(Bytes::new()));
-    assert!(stage.outside.said().is_empty());
+    assert!(test.host.text_lines().is_empty());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use lockgate_sandbox::LoadError;
 use lockgate_sandbox::settings::Capabilities;
 
-use super::stage::{exchange, guest, on_request_headers, plugin};
+use super::test_vm::{exchange, guest, on_request_headers, plugin};
 
 fn only(calls: &[&str]) -> Capabilities {
     Capabilities {
@@ -24,12 +24,12 @@ fn refused_calls_answer_what_the_rust_sdk_survives_and_do_nothing() {
         (call $say (call $map_size (i32.const 0) (global.get $got)))"#;
     let wasm = on_request_headers(body, "(data (i32.const 0) \"x-user\")");
     let exchange = exchange();
-    let stage = plugin(&wasm)
+    let test = plugin(&wasm)
         .with(|spec| spec.capabilities = only(&["get_header_map_size"]))
         .start();
-    assert_eq!(stage.request(&exchange), ["1", "0", "0", "1", "1", "0", "0"]);
+    assert_eq!(test.request(&exchange), ["1", "0", "0", "1", "1", "0", "0"]);
     assert_eq!(exchange.borrow().request.headers["x-user"], "anna");
-    assert!(stage.outside.shared.borrow().is_empty());
+    assert!(test.host.shared.borrow().is_empty());
 }
 
 #[test]
@@ -70,10 +70,10 @@ fn callouts_go_only_to_the_upstreams_that_are_named() {
             upstreams,
             ..Capabilities::default()
         };
-        let stage = plugin(&on_request_headers(&body, &data))
+        let test = plugin(&on_request_headers(&body, &data))
             .with(|spec| spec.capabilities = capabilities)
             .start();
-        assert_eq!(stage.request(&exchange()), [status]);
+        assert_eq!(test.request(&exchange()), [status]);
     }
 }
 
@@ -103,7 +103,7 @@ fn what_may_be_written_is_less_than_what_may_be_seen() {
     let data = r#"(data (i32.const 0) "x-user") (data (i32.const 20) "x-app") (data (i32.const 40) "mine")
         (data (i32.const 50) "auth.x") (data (i32.const 60) "fine") (data (i32.const 100) "!")"#;
     let list = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
-    let stage = plugin(&on_request_headers(body, data))
+    let test = plugin(&on_request_headers(body, data))
         .with(|spec| {
             spec.capabilities.write_headers = list(&["x-app*"]);
             spec.capabilities.write_properties = list(&["auth.*"]);
@@ -111,15 +111,15 @@ fn what_may_be_written_is_less_than_what_may_be_seen() {
         })
         .start();
     let exchange = exchange();
-    assert_eq!(stage.request(&exchange), ["0", "0", "0", "0", "0", "1", "0"]);
+    assert_eq!(test.request(&exchange), ["0", "0", "0", "0", "0", "1", "0"]);
     let exchange = exchange.borrow();
     assert_eq!(exchange.request.headers["x-user"], "anna", "seen, and not changed");
     assert_eq!(exchange.request.headers["x-app"], "!");
     assert_eq!(exchange.request.headers.get_all("x-twice").iter().count(), 2);
     let set: Vec<_> = exchange.properties.iter().map(|(name, _)| name).collect();
     assert_eq!(set, ["auth.x"]);
-    let mut refused: Vec<_> = stage
-        .outside
+    let mut refused: Vec<_> = test
+        .host
         .refusals
         .borrow()
         .iter()

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use lockgate_exchange::{BodyBuffer, Direction, Exchange, SharedExchange};
 use lockgate_sandbox::{Action, PeerType};
 
-use super::stage::{Bell, exchange, guest, plugin};
+use super::test_vm::{WakeCounter, exchange, guest, plugin};
 
 /// A connection that passes two plugins.
 fn connection() -> SharedExchange {
@@ -40,16 +40,16 @@ fn every_callback_is_called_with_its_arguments_and_its_answer_is_heard() {
            (func (export "proxy_on_downstream_connection_close") (param i32 i32) (call $say (local.get 1)))
            (func (export "proxy_on_upstream_connection_close") (param i32 i32) (call $say (local.get 1)))"#,
     );
-    let stage = plugin(&wasm).start();
+    let test = plugin(&wasm).start();
     let exchange = connection();
-    let stream = stage.open(&exchange);
+    let stream = test.open(&exchange);
     assert_eq!(stream.new_connection().unwrap(), Action::Pause);
     bring(&exchange, 0, Direction::Request, "hello");
     assert_eq!(stream.data(Direction::Request, false).unwrap(), Action::Continue);
     assert_eq!(stream.data(Direction::Response, true).unwrap(), Action::Pause);
     stream.closed(Direction::Response, PeerType::Remote).unwrap();
     stream.closed(Direction::Request, PeerType::Local).unwrap();
-    assert_eq!(stage.outside.said(), ["7", "5", "0", "0", "1", "2", "1"]);
+    assert_eq!(test.host.text_lines(), ["7", "5", "0", "0", "1", "2", "1"]);
 }
 
 #[test]
@@ -62,15 +62,15 @@ fn each_plugin_reads_and_writes_the_bytes_at_its_own_place_only() {
              (i32.const 0))
            (data (i32.const 0) "XY")"#,
     );
-    let stage = plugin(&wasm).start();
+    let test = plugin(&wasm).start();
     let exchange = connection();
     exchange.borrow_mut().position = 1;
-    let stream = stage.open(&exchange);
+    let stream = test.open(&exchange);
     bring(&exchange, 0, Direction::Request, "others");
     bring(&exchange, 1, Direction::Request, "ab");
     bring(&exchange, 1, Direction::Request, "cde");
     stream.data(Direction::Request, false).unwrap();
-    assert_eq!(stage.outside.said(), ["0", "bcd", "0"]);
+    assert_eq!(test.host.text_lines(), ["0", "bcd", "0"]);
     assert_eq!(held(&exchange, 1, Direction::Request), "aXYe");
     assert_eq!(held(&exchange, 0, Direction::Request), "others");
 }
@@ -90,17 +90,17 @@ fn what_is_held_can_be_read_and_written_and_let_go_from_a_tick() {
              (call $say (call $close (i32.const 3))))
            (data (i32.const 0) "XY")"#,
     );
-    let stage = plugin(&wasm).start();
+    let test = plugin(&wasm).start();
     let exchange = connection();
-    let stream = stage.open(&exchange);
+    let stream = test.open(&exchange);
     bring(&exchange, 0, Direction::Request, "hello");
     assert_eq!(stream.data(Direction::Request, false).unwrap(), Action::Pause);
-    let bell = Bell::on(&exchange);
-    let (target, _) = stage.outside.tick.borrow().clone().unwrap();
+    let wakes = WakeCounter::register(&exchange);
+    let (target, _) = test.host.tick.borrow().clone().unwrap();
     assert!(target.tick());
-    assert_eq!(stage.outside.said(), ["0", "1", "0", "0", "0"]);
+    assert_eq!(test.host.text_lines(), ["0", "1", "0", "0", "0"]);
     assert_eq!(held(&exchange, 0, Direction::Request), "XY");
-    assert_eq!(bell.rung(), 1);
+    assert_eq!(wakes.count(), 1);
     let mut exchange = exchange.borrow_mut();
     assert!(
         exchange.pending.resume_request.take(0) && exchange.pending.resume_response.take(0) && exchange.pending.close
@@ -123,13 +123,13 @@ fn a_connection_has_no_messages_and_a_request_no_halves() {
            (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) {calls} (i32.const 0))
            (data (i32.const 0) "x")"#
     ));
-    let stage = plugin(&wasm).start();
+    let test = plugin(&wasm).start();
     let bytes = connection();
-    stage.open(&bytes).new_connection().unwrap();
-    assert_eq!(stage.outside.said(), ["1", "1", "1", "1", "0", "0", "2"]);
+    test.open(&bytes).new_connection().unwrap();
+    assert_eq!(test.host.text_lines(), ["1", "1", "1", "1", "0", "0", "2"]);
     assert!(bytes.borrow().pending.local_response.is_none());
-    stage.outside.lines.borrow_mut().clear();
-    assert_eq!(stage.request(&exchange()), ["1", "0", "1", "1", "0", "0", "0"]);
+    test.host.lines.borrow_mut().clear();
+    assert_eq!(test.request(&exchange()), ["1", "0", "1", "1", "0", "0", "0"]);
 }
 
 #[test]
@@ -142,11 +142,11 @@ fn bytes_do_not_grow_past_their_limit_and_who_tries_has_failed() {
                (br_if $more (i32.lt_u (local.get $n) (i32.const 100))))
              (i32.const 0))"#,
     );
-    let stage = plugin(&wasm)
+    let test = plugin(&wasm)
         .with(|spec| spec.limits.body_growth = lockgate_units::Size::mib(1))
         .start();
     let exchange = connection();
-    let stream = stage.open(&exchange);
+    let stream = test.open(&exchange);
     bring(&exchange, 0, Direction::Request, "x");
     let failure = stream.data(Direction::Request, false).unwrap_err();
     assert_eq!(failure.kind, lockgate_sandbox::FailureKind::LimitExceeded);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lockgate_sandbox::settings::OnError;
 use lockgate_sandbox::{Action, FailureKind, VmState};
 
-use super::stage::{Bell, Stage, bare, exchange, guest, guest_allocating, on_request_headers, plugin};
+use super::test_vm::{TestVm, WakeCounter, bare, exchange, guest, guest_allocating, on_request_headers, plugin};
 
 /// Traps in `inner`, called by `outer`, when the request has a header `x-trap`; else pauses.
 fn trapping() -> Vec<u8> {
@@ -29,7 +29,7 @@ fn poisoned(nth: u32) -> lockgate_exchange::SharedExchange {
 
 #[test]
 fn a_trap_fails_its_own_request_and_tells_where() {
-    let Stage { vm, outside } = plugin(&trapping()).start();
+    let TestVm { vm, host } = plugin(&trapping()).start();
     let failure = vm.open(&poisoned(0)).unwrap().request_headers(true).unwrap_err();
     assert_eq!(
         (failure.kind, &*failure.plugin, failure.on_error),
@@ -44,34 +44,34 @@ fn a_trap_fails_its_own_request_and_tells_where() {
         assert!(failure.message.contains(part), "{part}: {}", failure.message);
     }
     assert_eq!(
-        *outside.failures.borrow(),
+        host.failure_labels(),
         [("trap".to_owned(), "request_headers".to_owned())]
     );
 }
 
 #[test]
 fn streams_of_a_vm_that_trapped_are_lost_and_woken_and_run_no_more() {
-    let stage = plugin(&trapping()).start();
+    let test = plugin(&trapping()).start();
     let waiting = exchange();
-    let other = stage.open(&waiting);
+    let other = test.open(&waiting);
     assert_eq!(other.request_headers(true).unwrap(), Action::Pause);
-    let bell = Bell::on(&waiting);
+    let wakes = WakeCounter::register(&waiting);
     let exchange = poisoned(0);
-    let own_bell = Bell::on(&exchange);
-    let stream = stage.open(&exchange);
+    let own_bell = WakeCounter::register(&exchange);
+    let stream = test.open(&exchange);
     assert!(!other.is_lost());
     stream.request_headers(true).unwrap_err();
     assert!(other.is_lost() && stream.is_lost());
     assert_eq!(
-        (bell.rung(), own_bell.rung()),
+        (wakes.count(), own_bell.count()),
         (1, 0),
         "the one that failed was told by its own call"
     );
     assert_eq!(other.response_headers(true).unwrap(), Action::Continue);
     drop((other, stream));
-    assert_eq!(stage.vm.report().streams, 0);
+    assert_eq!(test.vm.report().streams, 0);
     assert_eq!(
-        stage.outside.kinds(),
+        test.host.failure_kinds(),
         ["trap"],
         "their ends run nothing and fail nothing"
     );
@@ -79,17 +79,17 @@ fn streams_of_a_vm_that_trapped_are_lost_and_woken_and_run_no_more() {
 
 #[test]
 fn ten_replacements_are_immediate_and_the_next_ones_are_backed_off_from() {
-    let stage = plugin(&trapping()).start();
+    let test = plugin(&trapping()).start();
     for nth in 0..11 {
-        stage.open(&poisoned(nth)).request_headers(true).unwrap_err();
+        test.open(&poisoned(nth)).request_headers(true).unwrap_err();
         if nth < 10 {
-            assert_eq!(stage.open(&exchange()).request_headers(true).unwrap(), Action::Pause);
+            assert_eq!(test.open(&exchange()).request_headers(true).unwrap(), Action::Pause);
         }
     }
-    let failure = stage.vm.open(&exchange()).err().unwrap();
+    let failure = test.vm.open(&exchange()).err().unwrap();
     assert_eq!(failure.kind, FailureKind::Unavailable);
     assert!(failure.message.contains("no new VM for another"), "{failure}");
-    let report = stage.vm.report();
+    let report = test.vm.report();
     assert_eq!(
         (report.state, report.traps, report.memory),
         (VmState::BackingOff, 11, 0)
@@ -98,7 +98,7 @@ fn ten_replacements_are_immediate_and_the_next_ones_are_backed_off_from() {
     // The pause is 0.75 s to 1 s; then there is a VM again.
     let end = Instant::now() + Duration::from_secs(3);
     let stream = loop {
-        match stage.vm.open(&exchange()) {
+        match test.vm.open(&exchange()) {
             Ok(stream) => break stream,
             Err(failure) => assert_eq!(failure.kind, FailureKind::Unavailable),
         }
@@ -106,7 +106,7 @@ fn ten_replacements_are_immediate_and_the_next_ones_are_backed_off_from() {
         std::thread::sleep(Duration::from_millis(20));
     };
     assert_eq!(stream.request_headers(true).unwrap(), Action::Pause);
-    assert_eq!(stage.vm.report().state, VmState::Running);
+    assert_eq!(test.vm.report().state, VmState::Running);
 }
 
 #[test]
@@ -116,18 +116,18 @@ fn a_configure_that_says_no_tells_what_the_guest_had_logged() {
            (func (export "proxy_on_configure") (param i32 i32) (result i32)
              (call $tell (i32.const 0) (i32.const 12)) (i32.const 0))"#,
     );
-    let stage = plugin(&wasm).with(|spec| spec.on_error = OnError::Bypass).unstarted();
-    let failure = stage.vm.start().unwrap_err();
+    let test = plugin(&wasm).with(|spec| spec.on_error = OnError::Bypass).unstarted();
+    let failure = test.vm.start().unwrap_err();
     assert_eq!((failure.kind, failure.on_error), (FailureKind::Start, OnError::Bypass));
     assert!(
         failure.message.contains("proxy_on_configure") && failure.message.contains("no key given"),
         "{failure}"
     );
     assert_eq!(
-        *stage.outside.failures.borrow(),
+        test.host.failure_labels(),
         [("start".to_owned(), "configure".to_owned())]
     );
-    assert_eq!(stage.vm.report().state, VmState::Idle);
+    assert_eq!(test.vm.report().state, VmState::Idle);
 }
 
 #[test]
@@ -136,18 +136,18 @@ fn a_vm_start_that_says_no_keeps_configure_from_being_called() {
         r#"(func (export "proxy_on_vm_start") (param i32 i32) (result i32) (i32.const 0))
            (func (export "proxy_on_configure") (param i32 i32) (result i32) (call $say (i32.const 9)) (i32.const 1))"#,
     );
-    let stage = plugin(&wasm).unstarted();
-    assert!(stage.vm.start().unwrap_err().message.contains("proxy_on_vm_start"));
-    assert!(stage.outside.said().is_empty());
+    let test = plugin(&wasm).unstarted();
+    assert!(test.vm.start().unwrap_err().message.contains("proxy_on_vm_start"));
+    assert!(test.host.text_lines().is_empty());
 }
 
 #[test]
 fn a_vm_that_cannot_be_started_is_tried_again_only_after_a_pause() {
     let wasm = guest(r#"(func (export "proxy_on_configure") (param i32 i32) (result i32) unreachable)"#);
-    let stage = plugin(&wasm).unstarted();
-    assert_eq!(stage.vm.open(&exchange()).err().unwrap().kind, FailureKind::Trap);
-    assert_eq!(stage.vm.open(&exchange()).err().unwrap().kind, FailureKind::Unavailable);
-    assert_eq!(stage.outside.kinds(), ["trap", "unavailable"]);
+    let test = plugin(&wasm).unstarted();
+    assert_eq!(test.vm.open(&exchange()).err().unwrap().kind, FailureKind::Trap);
+    assert_eq!(test.vm.open(&exchange()).err().unwrap().kind, FailureKind::Unavailable);
+    assert_eq!(test.host.failure_kinds(), ["trap", "unavailable"]);
 }
 
 #[test]
@@ -243,19 +243,13 @@ fn a_tick_that_traps_stops_the_timer_and_the_next_stream_gets_a_new_vm() {
              (drop (call $set_tick (i32.const 100))) (i32.const 1))
            (func (export "proxy_on_tick") (param i32) unreachable)"#,
     );
-    let stage = plugin(&wasm).start();
-    let target = stage.outside.tick.borrow().clone().unwrap().0;
+    let test = plugin(&wasm).start();
+    let target = test.host.tick.borrow().clone().unwrap().0;
     assert!(!target.tick(), "false: the timer can stop");
-    assert!(
-        stage.outside.tick.borrow().as_ref().unwrap().1.is_none(),
-        "it was told to"
-    );
-    assert_eq!(
-        *stage.outside.failures.borrow(),
-        [("trap".to_owned(), "tick".to_owned())]
-    );
-    let stream = stage.open(&exchange());
-    let (again, period) = stage.outside.tick.borrow().clone().unwrap();
+    assert!(test.host.tick.borrow().as_ref().unwrap().1.is_none(), "it was told to");
+    assert_eq!(test.host.failure_labels(), [("trap".to_owned(), "tick".to_owned())]);
+    let stream = test.open(&exchange());
+    let (again, period) = test.host.tick.borrow().clone().unwrap();
     assert!(period.is_some() && again.key() != target.key());
     drop(stream);
 }
@@ -263,12 +257,12 @@ fn a_tick_that_traps_stops_the_timer_and_the_next_stream_gets_a_new_vm() {
 #[test]
 fn a_stream_whose_end_traps_takes_its_vm_with_it_and_nobody_panics() {
     let wasm = guest(r#"(func (export "proxy_on_log") (param i32) unreachable)"#);
-    let stage = plugin(&wasm).start();
-    let (first, second) = (stage.open(&exchange()), stage.open(&exchange()));
+    let test = plugin(&wasm).start();
+    let (first, second) = (test.open(&exchange()), test.open(&exchange()));
     drop(first);
     assert!(second.is_lost());
     drop(second);
-    assert_eq!(stage.outside.failures.borrow().len(), 1);
+    assert_eq!(test.host.failures.borrow().len(), 1);
 }
 
 #[test]

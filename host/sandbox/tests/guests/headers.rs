@@ -4,7 +4,7 @@ use http::HeaderValue;
 use lockgate_exchange::ResponseHead;
 use lockgate_sandbox::settings::Capabilities;
 
-use super::stage::{Stage, exchange, guest, on_request_headers, plugin, said_on_request};
+use super::test_vm::{TestVm, exchange, guest, log_of_request, on_request_headers, plugin};
 
 /// Reads the header whose name lies at 0 with the given length, says the status, and tells the value.
 fn reading(name: &str) -> Vec<u8> {
@@ -29,19 +29,19 @@ fn headers_and_pseudo_headers_are_read_by_name_whatever_their_case() {
         (":scheme", "http"),
     ];
     for (name, value) in expected {
-        assert_eq!(said_on_request(&reading(name)), ["0", value], "{name}");
+        assert_eq!(log_of_request(&reading(name)), ["0", value], "{name}");
     }
 }
 
 #[test]
 fn of_a_repeated_header_the_first_value_is_given() {
-    assert_eq!(said_on_request(&reading("x-twice")), ["0", "one"]);
+    assert_eq!(log_of_request(&reading("x-twice")), ["0", "one"]);
 }
 
 #[test]
 fn what_is_absent_is_not_found() {
     for name in ["x-absent", ":status", ":nonsense", "", "bad name"] {
-        assert_eq!(said_on_request(&reading(name)), ["1", ""], "{name}");
+        assert_eq!(log_of_request(&reading(name)), ["1", ""], "{name}");
     }
 }
 
@@ -58,7 +58,7 @@ fn maps_that_this_phase_lacks_are_not_found_but_read_whole_as_empty_and_unknown_
              (call $say (i32.load (global.get $len)))"
         );
     }
-    let said = said_on_request(&on_request_headers(&body, "(data (i32.const 0) \"x\")"));
+    let said = log_of_request(&on_request_headers(&body, "(data (i32.const 0) \"x\")"));
     for map in said[..42].chunks(6) {
         assert_eq!(
             map,
@@ -302,7 +302,7 @@ fn wild_pointers_and_lengths_are_told_and_do_no_harm() {
         &format!("{body} (call $say (global.get $heap))"),
         "(data (i32.const 0) \"x-user\")",
     );
-    let said = said_on_request(&wasm);
+    let said = log_of_request(&wasm);
     assert_eq!(said[..10], ["6"; 10]);
     assert_eq!(
         said[10], "65536",
@@ -323,7 +323,7 @@ fn a_status_is_changed_in_the_response_phase() {
              (call $tell_result)
              (i32.const 1))"#,
     );
-    let Stage { vm, outside } = plugin(&wasm).start();
+    let TestVm { vm, host } = plugin(&wasm).start();
     let exchange = exchange();
     let headers =
         [("x-a", "1"), ("x-b", "2")].map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
@@ -333,7 +333,7 @@ fn a_status_is_changed_in_the_response_phase() {
     });
     let stream = vm.open(&exchange).unwrap();
     assert_eq!(stream.response_headers(true).unwrap(), lockgate_sandbox::Action::Pause);
-    assert_eq!(outside.said(), ["3", "0", "0", "404", "0", "anna"]);
+    assert_eq!(host.text_lines(), ["3", "0", "0", "404", "0", "anna"]);
     assert_eq!(exchange.borrow().response.as_ref().unwrap().status, 404);
 }
 

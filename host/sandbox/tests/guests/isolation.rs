@@ -3,9 +3,9 @@
 use lockgate_sandbox::settings::Isolation;
 use lockgate_sandbox::{Engine, EngineSettings, FailureKind};
 
-use super::stage::{Making, exchange, guest, plugin};
+use super::test_vm::{TestPlugin, exchange, guest, plugin};
 
-fn isolated(wasm: &[u8]) -> Making {
+fn isolated(wasm: &[u8]) -> TestPlugin {
     plugin(wasm).with(|spec| spec.isolation = Isolation::Stream)
 }
 
@@ -37,8 +37,8 @@ fn shared_streams_see_each_others_traces_and_isolated_ones_do_not() {
 
 #[test]
 fn isolated_streams_live_side_by_side_and_a_trap_is_one_streams_own() {
-    let stage = isolated(&counting()).start();
-    let streams: Vec<_> = (0..20).map(|_| stage.open(&exchange())).collect();
+    let test = isolated(&counting()).start();
+    let streams: Vec<_> = (0..20).map(|_| test.open(&exchange())).collect();
     let poisoned = exchange();
     poisoned
         .borrow_mut()
@@ -46,16 +46,16 @@ fn isolated_streams_live_side_by_side_and_a_trap_is_one_streams_own() {
         .headers
         .insert("x-trap", http::HeaderValue::from_static("1"));
     for _ in 0..5 {
-        let failing = stage.open(&poisoned);
+        let failing = test.open(&poisoned);
         assert_eq!(failing.request_headers(true).unwrap_err().kind, FailureKind::Trap);
     }
-    assert_eq!((stage.vm.report().streams, stage.vm.report().traps), (20, 5));
+    assert_eq!((test.vm.report().streams, test.vm.report().traps), (20, 5));
     for stream in &streams {
         assert!(!stream.is_lost());
         stream.request_headers(true).unwrap();
     }
     drop(streams);
-    assert_eq!(stage.vm.report().streams, 0);
+    assert_eq!(test.vm.report().streams, 0);
 }
 
 #[test]
@@ -63,10 +63,10 @@ fn a_used_up_pool_is_told_and_recovers() {
     // An engine of its own, so that no other test finds the pool empty.
     let engine = Engine::new(EngineSettings::default()).unwrap();
     let module = engine.compile(&guest("")).unwrap();
-    let stage = isolated(&guest("")).with(|spec| spec.module = module).on(&engine);
+    let test = isolated(&guest("")).with(|spec| spec.module = module).on(&engine);
     let mut streams = Vec::new();
     let failure = loop {
-        match stage.vm.open(&exchange()) {
+        match test.vm.open(&exchange()) {
             Ok(stream) => streams.push(stream),
             Err(failure) => break failure,
         }
@@ -74,7 +74,7 @@ fn a_used_up_pool_is_told_and_recovers() {
     };
     assert_eq!(failure.kind, FailureKind::Unavailable);
     streams.truncate(streams.len() / 2);
-    drop(stage.open(&exchange()));
+    drop(test.open(&exchange()));
 }
 
 #[test]
@@ -83,12 +83,12 @@ fn configuring_happens_in_every_instance() {
         r#"(func (export "proxy_on_configure") (param i32 i32) (result i32) (call $say (local.get 1)) (i32.const 1))
            (func (export "proxy_on_delete") (param $id i32) (call $say (i32.add (i32.const 100) (local.get $id))))"#,
     );
-    let stage = isolated(&wasm).start();
+    let test = isolated(&wasm).start();
     assert_eq!(
-        stage.outside.said(),
+        test.host.text_lines(),
         ["10", "101"],
         "the trial instance is gone already"
     );
-    drop(stage.open(&exchange()));
-    assert_eq!(stage.outside.said()[2..], ["10", "102", "101"]);
+    drop(test.open(&exchange()));
+    assert_eq!(test.host.text_lines()[2..], ["10", "102", "101"]);
 }

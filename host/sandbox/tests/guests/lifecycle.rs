@@ -1,6 +1,6 @@
 //! Contexts begin once and end once, in order, whatever happens.
 
-use super::stage::{Stage, exchange, guest, plugin};
+use super::test_vm::{TestVm, exchange, guest, plugin};
 
 /// Logs every lifecycle callback as a letter and the context's id. `done` answers `$done`.
 fn chatty(done: &str) -> Vec<u8> {
@@ -33,17 +33,17 @@ fn chatty(done: &str) -> Vec<u8> {
 
 #[test]
 fn the_root_is_created_started_and_configured_in_this_order_and_ended_with_the_vm() {
-    let Stage { vm, outside } = plugin(&chatty("(i32.const 1)")).start();
-    assert_eq!(outside.said(), ["c1", "s1", "f1"]);
+    let TestVm { vm, host } = plugin(&chatty("(i32.const 1)")).start();
+    assert_eq!(host.text_lines(), ["c1", "s1", "f1"]);
     drop(vm);
-    assert_eq!(outside.said()[3..], ["d1", "x1"]);
+    assert_eq!(host.text_lines()[3..], ["d1", "x1"]);
 }
 
 #[test]
 fn a_stream_is_done_logged_and_deleted_once_however_often_it_is_finished() {
-    let stage = plugin(&chatty("(i32.const 1)")).start();
-    stage.outside.lines.borrow_mut().clear();
-    let stream = stage.open(&exchange());
+    let test = plugin(&chatty("(i32.const 1)")).start();
+    test.host.lines.borrow_mut().clear();
+    let stream = test.open(&exchange());
     stream.request_headers(true).unwrap();
     stream.finish();
     stream.finish();
@@ -53,38 +53,38 @@ fn a_stream_is_done_logged_and_deleted_once_however_often_it_is_finished() {
         "it is over"
     );
     drop(stream);
-    assert_eq!(stage.outside.said(), ["c2", "h2", "d2", "l2", "x2"]);
-    assert_eq!(stage.vm.report().streams, 0);
+    assert_eq!(test.host.text_lines(), ["c2", "h2", "d2", "l2", "x2"]);
+    assert_eq!(test.vm.report().streams, 0);
 }
 
 #[test]
 fn dropping_a_stream_finishes_it_even_if_the_vm_is_dropped_first() {
-    let Stage { vm, outside } = plugin(&chatty("(i32.const 1)")).start();
+    let TestVm { vm, host } = plugin(&chatty("(i32.const 1)")).start();
     let stream = vm.open(&exchange()).unwrap();
-    outside.lines.borrow_mut().clear();
+    host.lines.borrow_mut().clear();
     drop(vm);
-    assert!(outside.said().is_empty(), "the VM lives as long as its streams");
+    assert!(host.text_lines().is_empty(), "the VM lives as long as its streams");
     drop(stream);
-    assert_eq!(outside.said(), ["d2", "l2", "x2", "d1", "x1"]);
+    assert_eq!(host.text_lines(), ["d2", "l2", "x2", "d1", "x1"]);
 }
 
 #[test]
 fn a_done_that_says_not_yet_keeps_the_context_until_proxy_done() {
-    let stage = plugin(&chatty("(drop (call $set_tick (i32.const 1))) (i32.const 0)")).start();
-    let stream = stage.open(&exchange());
-    stage.outside.lines.borrow_mut().clear();
+    let test = plugin(&chatty("(drop (call $set_tick (i32.const 1))) (i32.const 0)")).start();
+    let stream = test.open(&exchange());
+    test.host.lines.borrow_mut().clear();
     drop(stream);
-    assert_eq!(stage.outside.said(), ["d2"]);
-    let target = stage.outside.tick.borrow().clone().unwrap().0;
+    assert_eq!(test.host.text_lines(), ["d2"]);
+    let target = test.host.tick.borrow().clone().unwrap().0;
     assert!(target.tick());
     assert_eq!(
-        stage.outside.said()[1..],
+        test.host.text_lines()[1..],
         ["0", "1", "l2", "x2"],
         "once, and after the callback has returned"
     );
     assert!(target.tick());
     assert_eq!(
-        stage.outside.said()[5..],
+        test.host.text_lines()[5..],
         ["0", "0"],
         "the context is gone; the root may say that it is done, and nothing follows"
     );
@@ -92,11 +92,11 @@ fn a_done_that_says_not_yet_keeps_the_context_until_proxy_done() {
 
 #[test]
 fn proxy_done_within_done_ends_the_context_at_once() {
-    let stage = plugin(&chatty("(call $say (call $proxy_done)) (i32.const 0)")).start();
-    let stream = stage.open(&exchange());
-    stage.outside.lines.borrow_mut().clear();
+    let test = plugin(&chatty("(call $say (call $proxy_done)) (i32.const 0)")).start();
+    let stream = test.open(&exchange());
+    test.host.lines.borrow_mut().clear();
     drop(stream);
-    assert_eq!(stage.outside.said(), ["d2", "0", "l2", "x2"]);
+    assert_eq!(test.host.text_lines(), ["d2", "0", "l2", "x2"]);
 }
 
 #[test]
@@ -111,19 +111,19 @@ fn a_stream_dropped_from_within_a_host_call_is_finished_after_the_guest_has_retu
              (call $say (i32.const 1))
              (i32.const 0))"#,
     );
-    let stage = plugin(&wasm).start();
-    let victim = stage.open(&exchange());
-    stage.outside.victims.borrow_mut().push(victim);
-    let stream = stage.open(&exchange());
+    let test = plugin(&wasm).start();
+    let victim = test.open(&exchange());
+    test.host.streams_to_drop.borrow_mut().push(victim);
+    let stream = test.open(&exchange());
     stream.request_headers(true).unwrap();
-    assert_eq!(stage.outside.said(), ["0", "1", "102"]);
-    assert_eq!(stage.vm.report().streams, 1);
+    assert_eq!(test.host.text_lines(), ["0", "1", "102"]);
+    assert_eq!(test.vm.report().streams, 1);
 }
 
 #[test]
 fn a_plugin_without_callbacks_is_never_called_and_costs_nothing_but_its_context() {
-    let stage = plugin(&guest("")).start();
-    let stream = stage.open(&exchange());
+    let test = plugin(&guest("")).start();
+    let stream = test.open(&exchange());
     for end in [false, true] {
         for action in [
             stream.request_headers(end),
@@ -133,37 +133,37 @@ fn a_plugin_without_callbacks_is_never_called_and_costs_nothing_but_its_context(
             assert_eq!(action.unwrap(), lockgate_sandbox::Action::Continue);
         }
     }
-    assert_eq!(stage.vm.plugin().hooks(), lockgate_sandbox::Hooks::default());
+    assert_eq!(test.vm.plugin().hooks(), lockgate_sandbox::Hooks::default());
 }
 
 #[test]
 fn a_root_that_is_not_done_lives_on_until_it_says_so_or_is_let_go() {
     let chatty = chatty("(drop (call $set_tick (i32.const 1))) (i32.const 0)");
-    let Stage { vm, outside } = plugin(&chatty).start();
-    outside.keeps_lingering.set(true);
+    let TestVm { vm, host } = plugin(&chatty).start();
+    host.drains.set(true);
     let stream = vm.open(&exchange()).unwrap();
-    outside.lines.borrow_mut().clear();
+    host.lines.borrow_mut().clear();
     drop(vm);
     drop(stream);
-    assert_eq!(outside.said(), ["d2", "d1"], "both wait");
-    let target = outside.tick.borrow().clone().unwrap().0;
+    assert_eq!(host.text_lines(), ["d2", "d1"], "both wait");
+    let target = host.tick.borrow().clone().unwrap().0;
     assert!(target.tick(), "ticks go on");
-    assert_eq!(outside.said()[2..], ["0", "1", "l2", "x2"]);
-    assert!(!outside.lingering.borrow()[0].is_over());
+    assert_eq!(host.text_lines()[2..], ["0", "1", "l2", "x2"]);
+    assert!(!host.draining.borrow()[0].is_over());
     assert!(target.tick(), "context 2 is gone, so this is the root's");
-    assert_eq!(outside.said()[6..], ["0", "0", "x1"]);
-    assert!(outside.lingering.borrow()[0].is_over());
-    drop(outside.lingering.take());
-    assert_eq!(outside.said().len(), 9, "nothing ends twice");
+    assert_eq!(host.text_lines()[6..], ["0", "0", "x1"]);
+    assert!(host.draining.borrow()[0].is_over());
+    drop(host.draining.take());
+    assert_eq!(host.text_lines().len(), 9, "nothing ends twice");
     assert!(!target.tick());
 }
 
 #[test]
 fn what_still_waits_when_a_vm_is_let_go_is_logged_and_deleted() {
-    let Stage { vm, outside } = plugin(&chatty("(i32.const 0)")).start();
+    let TestVm { vm, host } = plugin(&chatty("(i32.const 0)")).start();
     let stream = vm.open(&exchange()).unwrap();
     drop(stream);
-    outside.lines.borrow_mut().clear();
+    host.lines.borrow_mut().clear();
     drop(vm);
-    assert_eq!(outside.said(), ["d1", "l2", "x2", "x1"]);
+    assert_eq!(host.text_lines(), ["d1", "l2", "x2", "x1"]);
 }

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use lockgate_sandbox::FailureKind;
 use lockgate_units::{Period, Size};
 
-use super::stage::{exchange, guest, on_request_headers, plugin, said_on_request};
+use super::test_vm::{exchange, guest, log_of_request, on_request_headers, plugin};
 
 const LOOP: &str = "(loop $forever (br $forever))";
 
 #[test]
 fn a_loop_is_stopped_near_its_budget() {
-    let stage = plugin(&on_request_headers(LOOP, "")).start();
-    let stream = stage.open(&exchange());
+    let test = plugin(&on_request_headers(LOOP, "")).start();
+    let stream = test.open(&exchange());
     let (before, begun) = (cpu_time(), Instant::now());
     let failure = stream.request_headers(true).unwrap_err();
     let used = cpu_time() - before;
@@ -41,10 +41,10 @@ fn every_callback_has_the_whole_budget_for_itself() {
     let wasm = guest(&format!(
         r#"(func (export "proxy_on_request_body") (param i32 i32 i32) (result i32) {work} (i32.const 0))"#
     ));
-    let stage = plugin(&wasm)
+    let test = plugin(&wasm)
         .with(|spec| spec.limits.deadline = Period::millis(60))
         .start();
-    let stream = stage.open(&exchange());
+    let stream = test.open(&exchange());
     let before = cpu_time();
     for _ in 0..200 {
         stream.request_body(false).unwrap();
@@ -60,10 +60,10 @@ fn starting_has_a_budget_of_its_own() {
     let wasm = guest(&format!(
         r#"(func (export "proxy_on_configure") (param i32 i32) (result i32) {LOOP} (i32.const 1))"#
     ));
-    let stage = plugin(&wasm)
+    let test = plugin(&wasm)
         .with(|spec| spec.limits.start_deadline = Period::millis(40))
         .unstarted();
-    let failure = stage.vm.start().unwrap_err();
+    let failure = test.vm.start().unwrap_err();
     assert_eq!(failure.kind, FailureKind::Deadline);
     assert!(
         failure.message.contains("40 ms") && failure.message.contains("configure"),
@@ -74,10 +74,10 @@ fn starting_has_a_budget_of_its_own() {
 #[test]
 fn a_loop_in_a_start_section_is_stopped_too() {
     let wasm = guest(&format!("(func $begin {LOOP}) (start $begin)"));
-    let stage = plugin(&wasm)
+    let test = plugin(&wasm)
         .with(|spec| spec.limits.start_deadline = Period::millis(20))
         .unstarted();
-    assert_eq!(stage.vm.start().unwrap_err().kind, FailureKind::Deadline);
+    assert_eq!(test.vm.start().unwrap_err().kind, FailureKind::Deadline);
 }
 
 #[test]
@@ -89,16 +89,16 @@ fn memory_grows_up_to_its_cap_and_not_past_it() {
     let wasm = guest(&format!(
         r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) {body} (i32.const 0))"#
     ));
-    let stage = plugin(&wasm).with(|spec| spec.limits.memory = Size::mib(1)).start();
-    assert_eq!(stage.request(&exchange()), ["16"]);
-    assert_eq!(stage.vm.report().memory, 1 << 20);
+    let test = plugin(&wasm).with(|spec| spec.limits.memory = Size::mib(1)).start();
+    assert_eq!(test.request(&exchange()), ["16"]);
+    assert_eq!(test.vm.report().memory, 1 << 20);
 }
 
 #[test]
 fn a_trap_after_memory_was_refused_is_told_as_such() {
     let body = "(if (i32.lt_s (memory.grow (i32.const 60000)) (i32.const 0)) (then unreachable))";
-    let stage = plugin(&on_request_headers(body, "")).start();
-    let failure = stage.open(&exchange()).request_headers(true).unwrap_err();
+    let test = plugin(&on_request_headers(body, "")).start();
+    let failure = test.open(&exchange()).request_headers(true).unwrap_err();
     assert_eq!(failure.kind, FailureKind::Memory);
     assert!(failure.message.contains("limits.memory"), "{failure}");
 }
@@ -130,11 +130,11 @@ fn a_flood_of_log_lines_is_cut_and_a_long_line_too() {
                   (global.set $lines (i32.add (global.get $lines) (i32.const 1)))
                   (br_if $flood (i32.lt_u (global.get $lines) (i32.const 1000))))";
     let wasm = on_request_headers(body, "(global $lines (mut i32) (i32.const 0))");
-    let stage = plugin(&wasm).with(|spec| spec.limits.log_lines = 50).start();
-    let said = stage.request(&exchange());
+    let test = plugin(&wasm).with(|spec| spec.limits.log_lines = 50).start();
+    let said = test.request(&exchange());
     assert!(said.len() >= 50 && said.len() < 200, "{} lines", said.len());
     assert_eq!(
-        said_on_request(&on_request_headers(
+        log_of_request(&on_request_headers(
             "(call $tell (i32.const 65536) (i32.const 65536))",
             ""
         ))[0]

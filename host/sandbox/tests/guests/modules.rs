@@ -3,7 +3,7 @@
 use lockgate_sandbox::LoadError;
 use lockgate_units::Size;
 
-use super::stage::{ENGINE, bare, guest, plugin};
+use super::test_vm::{ENGINE, bare, guest, plugin};
 
 #[test]
 fn garbage_is_refused_with_a_reason() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lockgate_exchange::{CertificateInfo, ResponseHead, SharedExchange, TlsInfo};
 
-use super::stage::{exchange, guest, on_request_headers, plugin};
+use super::test_vm::{exchange, guest, on_request_headers, plugin};
 
 /// Reads a property, and tells its bytes through a property named `dump` of the exchange.
 fn read(exchange: &SharedExchange, path: &str) -> Option<Vec<u8>> {
@@ -206,9 +206,9 @@ fn a_null_value_takes_a_property_away_and_a_root_has_no_stream_to_set_one_on() {
              (call $say (call $set_property (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 1)))
              (i32.const 0))"#,
     );
-    let stage = plugin(&wasm).start();
-    assert_eq!(stage.outside.said(), ["1", "1"]);
-    assert_eq!(stage.request(&exchange()), ["0", "0", "1", "2"]);
+    let test = plugin(&wasm).start();
+    assert_eq!(test.host.text_lines(), ["1", "1"]);
+    assert_eq!(test.request(&exchange()), ["0", "0", "1", "2"]);
 }
 
 #[test]
@@ -216,10 +216,10 @@ fn properties_cannot_fill_the_hosts_memory() {
     let body = "(call $say (call $set_property (i32.const 0) (i32.const 4) (i32.const 1) (i32.const 131000)))
                 (call $say (call $set_property (i32.const 0) (i32.const 3) (i32.const 1) (i32.const 131000)))
                 (call $say (call $set_property (i32.const 0) (i32.const 2) (i32.const 1) (i32.const 131000)))";
-    let stage = plugin(&on_request_headers(body, "(data (i32.const 0) \"mine\")")).start();
+    let test = plugin(&on_request_headers(body, "(data (i32.const 0) \"mine\")")).start();
     let exchange = exchange();
     assert_eq!(
-        stage.request(&exchange),
+        test.request(&exchange),
         ["0", "0", "0"],
         "OK is all that Rust guests survive here"
     );
@@ -228,10 +228,7 @@ fn properties_cannot_fill_the_hosts_memory() {
         2,
         "and what does not fit is dropped"
     );
-    assert_eq!(
-        *stage.outside.refusals.borrow(),
-        [(lockgate_sandbox::Refusal::Property, 1)]
-    );
+    assert_eq!(*test.host.refusals.borrow(), [(lockgate_sandbox::Refusal::Property, 1)]);
 }
 
 /// `DeclarePropertyArguments` as bytes of WebAssembly text, and their number.
@@ -267,16 +264,16 @@ fn declaring(read_only: bool, life: u64) -> Vec<u8> {
 
 #[test]
 fn a_declared_property_may_be_set_once_or_live_as_long_as_its_connection() {
-    let stage = plugin(&declaring(true, 0)).start();
-    assert_eq!(stage.outside.said(), ["0", "2"], "declaring again is a bad argument");
-    assert_eq!(stage.request(&exchange()), ["1", "0", "2", "0", "1"]);
-    let stage = plugin(&declaring(false, 2)).start();
+    let test = plugin(&declaring(true, 0)).start();
+    assert_eq!(test.host.text_lines(), ["0", "2"], "declaring again is a bad argument");
+    assert_eq!(test.request(&exchange()), ["1", "0", "2", "0", "1"]);
+    let test = plugin(&declaring(false, 2)).start();
     let (first, second) = (exchange(), exchange());
     second.borrow_mut().info.connection = first.borrow().info.connection.clone();
-    assert_eq!(stage.request(&first), ["1", "0", "0", "0", "2"]);
-    assert_eq!(stage.request(&second), ["0", "0", "0", "0", "2"]);
+    assert_eq!(test.request(&first), ["1", "0", "0", "0", "2"]);
+    assert_eq!(test.request(&second), ["0", "0", "0", "0", "2"]);
     assert_eq!(
-        stage.request(&exchange()),
+        test.request(&exchange()),
         ["1", "0", "0", "0", "2"],
         "another connection"
     );

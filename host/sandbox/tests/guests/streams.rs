@@ -2,7 +2,7 @@
 
 use lockgate_sandbox::Action;
 
-use super::stage::{Bell, exchange, guest, on_request_headers, plugin, said_on_request};
+use super::test_vm::{WakeCounter, exchange, guest, log_of_request, on_request_headers, plugin};
 
 /// `x-a: b` as a header map at 100, 19 bytes; "hello" at 0, "why" at 16.
 const DATA: &str = r#"(data (i32.const 0) "hello") (data (i32.const 16) "why")
@@ -20,7 +20,7 @@ fn a_local_response_is_noted_with_all_it_has_and_where_it_comes_from() {
     let wasm = on_request_headers(&format!("(call $say {})", respond(403, 18, -1)), DATA);
     let exchange = exchange();
     exchange.borrow_mut().position = 3;
-    let bell = Bell::on(&exchange);
+    let wakes = WakeCounter::register(&exchange);
     assert_eq!(plugin(&wasm).start().request(&exchange), ["0"]);
     let response = exchange.borrow_mut().pending.local_response.take().unwrap();
     assert_eq!(
@@ -36,7 +36,7 @@ fn a_local_response_is_noted_with_all_it_has_and_where_it_comes_from() {
         ("b", None, 3)
     );
     assert_eq!(
-        bell.rung(),
+        wakes.count(),
         0,
         "the pipeline is the one that called, so nobody has to be woken"
     );
@@ -57,7 +57,7 @@ fn a_grpc_status_other_than_minus_one_is_kept() {
 fn answers_that_are_none_are_bad_arguments() {
     for code in [0, -1, 100, 101, 199, 600, 65736] {
         assert_eq!(
-            said_on_request(&on_request_headers(
+            log_of_request(&on_request_headers(
                 &format!("(call $say {})", respond(code, 0, -1)),
                 DATA
             )),
@@ -68,7 +68,7 @@ fn answers_that_are_none_are_bad_arguments() {
     let odd = DATA.replace("x-a\\00b", "x a\\00b");
     for (data, length) in [(DATA, 11), (&*odd, 18)] {
         let body = format!("(call $say {})", respond(200, length, -1));
-        assert_eq!(said_on_request(&on_request_headers(&body, data)), ["2"]);
+        assert_eq!(log_of_request(&on_request_headers(&body, data)), ["2"]);
     }
 }
 
@@ -131,19 +131,19 @@ fn a_tick_resumes_a_waiting_stream_and_wakes_its_pipeline() {
              (call $say (call $set_effective (i32.const 77)))
              (call $say (call $set_effective (i32.const 1))))"#,
     );
-    let stage = plugin(&wasm).start();
+    let test = plugin(&wasm).start();
     let exchange = exchange();
     exchange.borrow_mut().position = 4;
-    let stream = stage.open(&exchange);
+    let stream = test.open(&exchange);
     assert_eq!(stream.request_headers(true).unwrap(), Action::Pause);
     // The chain has gone on to call another plugin's callback of the same exchange.
     exchange.borrow_mut().position = 5;
-    let bell = Bell::on(&exchange);
-    let (target, period) = stage.outside.tick.borrow().clone().unwrap();
+    let wakes = WakeCounter::register(&exchange);
+    let (target, period) = test.host.tick.borrow().clone().unwrap();
     assert_eq!(period.unwrap().as_millis(), 250);
     assert!(target.tick());
     assert_eq!(
-        stage.outside.said(),
+        test.host.text_lines(),
         ["0", "1", "0", "0", "2", "0"],
         "the root has no stream to continue"
     );
@@ -151,7 +151,7 @@ fn a_tick_resumes_a_waiting_stream_and_wakes_its_pipeline() {
         exchange.borrow_mut().pending.resume_request.take(4),
         "the place where the stream was opened"
     );
-    assert_eq!(bell.rung(), 1);
+    assert_eq!(wakes.count(), 1);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! WASI: enough for run-times to come up, and nothing to get at. `tests/wasi` compares every function with wasmtime's own.
 
-use super::stage::{bare, exchange, plugin};
+use super::test_vm::{bare, exchange, plugin};
 
 /// A guest that imports from a WASI module and runs this in its request headers callback, answering what it counts.
 fn wasi(module: &str, body: &str) -> Vec<u8> {

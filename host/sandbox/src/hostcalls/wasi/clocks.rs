@@ -25,9 +25,9 @@ pub(super) fn link(linker: &mut Linker<State>, module: &str) -> wasmtime::Result
 /// What a clock shows, in nanoseconds. There are no clocks of CPU time.
 pub(super) fn now(state: &State, clock: i32) -> Result<u64, Errno> {
     match clock {
-        0 => Ok(since_1970(state.outside.time())),
+        0 => Ok(since_1970(state.host.time())),
         1 => {
-            let age = state.outside.now().saturating_duration_since(state.born);
+            let age = state.host.now().saturating_duration_since(state.started_at);
             Ok(u64::try_from(age.as_nanos()).unwrap_or(u64::MAX))
         }
         _ => Err(Errno::Invalid),

@@ -65,7 +65,7 @@ fn random(caller: &mut Caller<'_>, at: i32, len: i32) -> Result<(), Errno> {
         return Err(Errno::Invalid);
     }
     let (memory, state) = guest::parts(caller)?;
-    if state.outside.random(guest::bytes_mut(memory, span)?) {
+    if state.host.random(guest::bytes_mut(memory, span)?) {
         Ok(())
     } else {
         Err(Errno::Io)

@@ -64,7 +64,7 @@ fn write(caller: &mut Caller<'_>, descriptor: i32, pieces: i32, count: i32, out:
         text.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
     for line in String::from_utf8_lossy(&text).lines().filter(|line| !line.is_empty()) {
-        state.guest_line(level, line);
+        state.log_guest_line(level, line);
     }
     Ok(guest::write_u32(memory, out, written)?)
 }

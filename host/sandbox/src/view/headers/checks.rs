@@ -1,0 +1,151 @@
+//! What a plugin may write into a header, and what not.
+
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use lockgate_exchange::Scheme;
+
+/// Why a header write is refused. The plugin gets BAD_ARGUMENT, the log gets this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum HeaderError {
+    #[error("invalid header name")]
+    Name,
+    #[error("invalid header value")]
+    Value,
+    #[error("the gateway alone sets headers of framing and of the connection")]
+    Framing,
+    #[error("no such pseudo-header here, or one that cannot be removed")]
+    Pseudo,
+    #[error("there are too many headers")]
+    TooMany,
+    #[error("\"capabilities\" does not allow it")]
+    NotPermitted,
+}
+
+/// More fields in one map are refused.
+pub(super) const MAX_FIELDS: usize = 1000;
+
+/// Headers that say where a message ends, or that are meant for the next hop only (RFC 9110, section 7.6.1).
+pub(super) fn is_framing(name: &[u8]) -> bool {
+    let names: &[&str] = match name.len() {
+        2 => &["te"],
+        7 => &["upgrade"],
+        10 => &["connection", "keep-alive"],
+        14 => &["content-length", "http2-settings"],
+        16 => &["proxy-connection"],
+        17 => &["transfer-encoding"],
+        _ => return false,
+    };
+    names
+        .iter()
+        .any(|framing| name.eq_ignore_ascii_case(framing.as_bytes()))
+}
+
+pub(super) fn name(bytes: &[u8]) -> Result<HeaderName, HeaderError> {
+    HeaderName::from_bytes(bytes).map_err(|_| HeaderError::Name)
+}
+
+pub(super) fn value(bytes: &[u8]) -> Result<HeaderValue, HeaderError> {
+    HeaderValue::from_bytes(bytes).map_err(|_| HeaderError::Value)
+}
+
+pub(super) fn method(bytes: &[u8]) -> Result<Method, HeaderError> {
+    // CONNECT makes a tunnel of the connection, which nobody here expects.
+    Method::from_bytes(bytes)
+        .ok()
+        .filter(|method| method != Method::CONNECT)
+        .ok_or(HeaderError::Value)
+}
+
+/// A path starts with a slash (or is `*`) and has no fragment; `PathAndQuery` itself would drop one silently.
+pub(crate) fn path(bytes: &[u8]) -> Result<PathAndQuery, HeaderError> {
+    let rooted = bytes.first() == Some(&b'/') || bytes == b"*";
+    if !rooted || bytes.contains(&b'#') {
+        return Err(HeaderError::Value);
+    }
+    PathAndQuery::try_from(bytes).map_err(|_| HeaderError::Value)
+}
+
+pub(super) fn authority(bytes: &[u8]) -> Result<HeaderValue, HeaderError> {
+    let parsed = Authority::try_from(bytes).map_err(|_| HeaderError::Value)?;
+    // Credentials in an authority are never sent in HTTP.
+    if parsed.as_str().contains('@') {
+        return Err(HeaderError::Value);
+    }
+    value(bytes)
+}
+
+pub(super) fn scheme(bytes: &[u8]) -> Result<Scheme, HeaderError> {
+    match bytes {
+        b"http" => Ok(Scheme::Http),
+        b"https" => Ok(Scheme::Https),
+        _ => Err(HeaderError::Value),
+    }
+}
+
+/// A final status: 200 to 599.
+pub(super) fn status(bytes: &[u8]) -> Result<StatusCode, HeaderError> {
+    let status = StatusCode::from_bytes(bytes).map_err(|_| HeaderError::Value)?;
+    if (200..600).contains(&status.as_u16()) {
+        Ok(status)
+    } else {
+        Err(HeaderError::Value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn framing_is_known_however_it_is_written() {
+        for name in [
+            "content-length",
+            "Transfer-Encoding",
+            "CONNECTION",
+            "keep-alive",
+            "Proxy-Connection",
+            "TE",
+            "upgrade",
+            "HTTP2-Settings",
+        ] {
+            assert!(is_framing(name.as_bytes()), "{name}");
+        }
+        // Which trailers come is a plugin's to tell.
+        assert!(!is_framing(b"trailer"));
+        assert!(!is_framing(b"content-lengths") && !is_framing(b"te ") && !is_framing(b"x-bench"));
+    }
+
+    #[test]
+    fn what_would_split_a_message_is_refused() {
+        assert_eq!(name(b"x y"), Err(HeaderError::Name));
+        assert_eq!(name(b"x:y"), Err(HeaderError::Name));
+        assert_eq!(name(b""), Err(HeaderError::Name));
+        for bad in [&b"a\r\nb: c"[..], b"a\nb", b"\0"] {
+            assert_eq!(value(bad), Err(HeaderError::Value));
+            assert!(path(&[b"/", bad].concat()).is_err());
+            assert!(authority(bad).is_err() && method(bad).is_err() && scheme(bad).is_err() && status(bad).is_err());
+        }
+    }
+
+    #[test]
+    fn paths_are_rooted_and_have_neither_spaces_nor_fragments() {
+        assert!(path(b"/a?b=c").is_ok() && path(b"*").is_ok());
+        for bad in [&b""[..], b"a", b"http://x/", b"/a b", b"/a#b", b"**"] {
+            assert!(path(bad).is_err(), "{:?}", String::from_utf8_lossy(bad));
+        }
+    }
+
+    #[test]
+    fn only_final_statuses_can_be_written() {
+        assert!(status(b"200").is_ok() && status(b"599").is_ok());
+        for bad in [&b"101"[..], b"199", b"600", b"999", b"20", b"0200", b""] {
+            assert!(status(bad).is_err());
+        }
+    }
+
+    #[test]
+    fn an_authority_has_no_credentials() {
+        assert!(authority(b"example.com:8080").is_ok() && authority(b"[::1]:80").is_ok());
+        assert!(authority(b"user@example.com").is_err() && authority(b"").is_err());
+    }
+}

@@ -1,0 +1,308 @@
+//! Writing header maps: one entry at a time, or whole.
+
+use http::header::{CONTENT_LENGTH, Entry};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use lockgate_abi::MapType;
+use lockgate_exchange::{Exchange, RequestHead, Scheme};
+
+use super::checks::{self, HeaderError, MAX_FIELDS};
+use super::filter::HeaderFilter;
+use super::find;
+
+/// A header map as a guest changes it.
+pub(crate) struct MapMut<'a> {
+    target: Target<'a>,
+    filter: Option<&'a HeaderFilter>,
+}
+
+enum Target<'a> {
+    Request(&'a mut RequestHead),
+    Response(&'a mut StatusCode, &'a mut HeaderMap),
+    Trailers(&'a mut HeaderMap),
+}
+
+impl<'a> MapMut<'a> {
+    /// A map of an exchange; `None` while there is no such map, or if it is nobody's to change.
+    pub(crate) fn of(exchange: &'a mut Exchange, map: MapType, filter: Option<&'a HeaderFilter>) -> Option<Self> {
+        let target = match map {
+            MapType::HttpRequestHeaders if exchange.tcp.is_none() => Target::Request(&mut exchange.request),
+            MapType::HttpResponseHeaders => {
+                let head = exchange.response.as_mut()?;
+                Target::Response(&mut head.status, &mut head.headers)
+            }
+            MapType::HttpRequestTrailers => Target::Trailers(exchange.request_trailers.as_mut()?),
+            MapType::HttpResponseTrailers => Target::Trailers(exchange.response_trailers.as_mut()?),
+            _ => return None,
+        };
+        Some(Self { target, filter })
+    }
+
+    /// Adds a value beside those that are there. A pseudo-header has one value, so it is replaced.
+    pub(crate) fn add(mut self, name: &[u8], value: &[u8]) -> Result<(), HeaderError> {
+        if self.pseudo(name, value)? {
+            return Ok(());
+        }
+        let name = checks::name(name)?;
+        let value = checks::value(value)?;
+        if checks::is_framing(name.as_str().as_bytes()) {
+            return Err(HeaderError::Framing);
+        }
+        append(self.fields(), name, value)
+    }
+
+    /// Puts a value in the place of all that are there.
+    pub(crate) fn replace(mut self, name: &[u8], value: &[u8]) -> Result<(), HeaderError> {
+        if self.pseudo(name, value)? {
+            return Ok(());
+        }
+        let value = checks::value(value)?;
+        let fields = self.fields();
+        if checks::is_framing(name) {
+            // Writing back what is there changes nothing.
+            return if find::first(fields, name) == Some(&value) {
+                Ok(())
+            } else {
+                Err(HeaderError::Framing)
+            };
+        }
+        if let Some(known) = find::only_mut(fields, name) {
+            *known = value;
+            return Ok(());
+        }
+        // As text, so that a name which is there already is found without being copied.
+        let text = std::str::from_utf8(name).map_err(|_| HeaderError::Name)?;
+        let full = fields.len() >= MAX_FIELDS;
+        match fields.try_entry(text) {
+            Ok(Entry::Occupied(mut entry)) => {
+                entry.insert(value);
+                Ok(())
+            }
+            Ok(Entry::Vacant(entry)) if !full => entry.try_insert(value).map(|_| ()).map_err(|_| HeaderError::TooMany),
+            Ok(Entry::Vacant(_)) => Err(HeaderError::TooMany),
+            Err(_) => Err(HeaderError::Name),
+        }
+    }
+
+    /// Takes all values away. Removing `content-length` leaves the framing to the gateway, and is what plugins do before
+    /// they change a body.
+    pub(crate) fn remove(mut self, name: &[u8]) -> Result<(), HeaderError> {
+        self.permit(name)?;
+        if name.first() == Some(&b':') {
+            return Err(HeaderError::Pseudo);
+        }
+        if matches!(self.target, Target::Request(_)) && name.eq_ignore_ascii_case(b"host") {
+            return Err(HeaderError::Pseudo);
+        }
+        // Nothing has a name that no header can have; taking nothing away is no error.
+        if let Ok(name) = checks::name(name) {
+            self.fields().remove(name);
+        }
+        Ok(())
+    }
+
+    /// Replaces the whole map, or nothing if any entry is refused. Pseudo-headers that are not given stay as they are, and so
+    /// does what the plugin is not permitted to see.
+    pub(crate) fn set_all<'p>(
+        mut self,
+        pairs: impl Iterator<Item = (&'p [u8], &'p [u8])> + Clone,
+    ) -> Result<(), HeaderError> {
+        let mut fresh = HeaderMap::with_capacity(pairs.size_hint().0.min(MAX_FIELDS));
+        let host_is_pseudo = matches!(self.target, Target::Request(_));
+        let is_pseudo =
+            |name: &[u8]| name.first() == Some(&b':') || (host_is_pseudo && name.eq_ignore_ascii_case(b"host"));
+        let written = |name: &[u8]| self.filter.is_none_or(|filter| filter.allows_writing(name));
+        for (name, value) in pairs.clone().filter(|(name, _)| !is_pseudo(name)) {
+            let is_written = written(name);
+            let name = checks::name(name)?;
+            let value = checks::value(value)?;
+            if !is_written {
+                // Given back as it was read: it stays as it is. Anything else is a change.
+                if self
+                    .filter
+                    .is_some_and(|filter| filter.allows(name.as_str().as_bytes()))
+                    && self.fields_ref().get_all(&name).iter().any(|known| known == value)
+                {
+                    continue;
+                }
+                return Err(HeaderError::NotPermitted);
+            }
+            if checks::is_framing(name.as_str().as_bytes()) && self.fields_ref().get(&name) != Some(&value) {
+                return Err(HeaderError::Framing);
+            }
+            append(&mut fresh, name, value)?;
+        }
+        if let Some(filter) = self.filter {
+            for (name, value) in self
+                .fields()
+                .iter()
+                .filter(|(name, _)| !filter.allows_writing(name.as_str().as_bytes()))
+            {
+                append(&mut fresh, name.clone(), value.clone())?;
+            }
+        }
+        for (name, value) in pairs.clone().filter(|(name, _)| is_pseudo(name)) {
+            if !self.holds_pseudo(name, value) {
+                self.check_pseudo(name, value)?;
+            }
+        }
+        for (name, value) in pairs.filter(|(name, _)| is_pseudo(name)) {
+            if !self.holds_pseudo(name, value) {
+                self.pseudo(name, value)?;
+            }
+        }
+        *self.fields() = fresh;
+        Ok(())
+    }
+
+    fn permit(&self, name: &[u8]) -> Result<(), HeaderError> {
+        if self.filter.is_some_and(|filter| !filter.allows_writing(name)) {
+            Err(HeaderError::NotPermitted)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether a pseudo-header could be written; says nothing about other names.
+    fn check_pseudo(&self, name: &[u8], value: &[u8]) -> Result<(), HeaderError> {
+        self.permit(name)?;
+        match (&self.target, name) {
+            (Target::Request(_), b":path") => checks::path(value).map(drop),
+            (Target::Request(_), b":method") => checks::method(value).map(drop),
+            (Target::Request(_), b":scheme") => checks::scheme(value).map(drop),
+            (Target::Request(_), _) if is_authority(name) => checks::authority(value).map(drop),
+            (Target::Response(..), b":status") => checks::status(value).map(drop),
+            _ => Err(HeaderError::Pseudo),
+        }
+    }
+
+    /// Whether a pseudo-header has this value already; only asked where writing is restricted, as it saves nothing else.
+    fn holds_pseudo(&self, name: &[u8], value: &[u8]) -> bool {
+        if !self.filter.is_some_and(|filter| filter.allows(name)) {
+            return false;
+        }
+        match (&self.target, name) {
+            (Target::Request(head), b":path") => head.path.as_str().as_bytes() == value,
+            (Target::Request(head), b":method") => head.method.as_str().as_bytes() == value,
+            (Target::Request(head), b":scheme") => head.scheme.as_str().as_bytes() == value,
+            (Target::Request(head), _) if is_authority(name) => head.authority.as_bytes() == value,
+            (Target::Response(status, _), b":status") => status.as_str().as_bytes() == value,
+            _ => false,
+        }
+    }
+
+    /// Writes a pseudo-header; false if the name is none.
+    fn pseudo(&mut self, name: &[u8], value: &[u8]) -> Result<bool, HeaderError> {
+        self.permit(name)?;
+        match &mut self.target {
+            Target::Request(head) => match name {
+                b":path" => head.path = checks::path(value)?,
+                b":method" => head.method = checks::method(value)?,
+                b":scheme" => head.scheme = checks::scheme(value)?,
+                _ if is_authority(name) => head.authority = checks::authority(value)?,
+                [b':', ..] => return Err(HeaderError::Pseudo),
+                _ => return Ok(false),
+            },
+            Target::Response(status, _) if name == b":status" => **status = checks::status(value)?,
+            _ if name.first() == Some(&b':') => return Err(HeaderError::Pseudo),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn fields_ref(&self) -> &HeaderMap {
+        match &self.target {
+            Target::Request(head) => &head.headers,
+            Target::Response(_, fields) | Target::Trailers(fields) => fields,
+        }
+    }
+
+    fn fields(&mut self) -> &mut HeaderMap {
+        match &mut self.target {
+            Target::Request(head) => &mut head.headers,
+            Target::Response(_, fields) | Target::Trailers(fields) => fields,
+        }
+    }
+}
+
+/// Envoy takes `host` for `:authority`, and so do plugins.
+fn is_authority(name: &[u8]) -> bool {
+    name == b":authority" || name.eq_ignore_ascii_case(b"host")
+}
+
+fn append(fields: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Result<(), HeaderError> {
+    if fields.len() >= MAX_FIELDS {
+        return Err(HeaderError::TooMany);
+    }
+    fields
+        .try_append(name, value)
+        .map(drop)
+        .map_err(|_| HeaderError::TooMany)
+}
+
+/// The headers of a local response. Its `:status` is given elsewhere, and its framing is the gateway's: what says something of
+/// either is left out, as Envoy does, for a plugin that forbids a request must not fail to over a wrong length.
+pub(crate) fn local_headers<'p>(pairs: impl Iterator<Item = (&'p [u8], &'p [u8])>) -> Result<HeaderMap, HeaderError> {
+    plain(
+        pairs.filter(|(name, _)| *name != b":status" && !checks::is_framing(name)),
+        0,
+    )
+}
+
+/// Trailers that a plugin gives to a callout.
+pub(crate) fn trailers<'p>(pairs: impl Iterator<Item = (&'p [u8], &'p [u8])>) -> Result<HeaderMap, HeaderError> {
+    let mut fields = HeaderMap::new();
+    for (name, value) in pairs {
+        let name = checks::name(name)?;
+        if checks::is_framing(name.as_str().as_bytes()) {
+            return Err(HeaderError::Framing);
+        }
+        append(&mut fields, name, checks::value(value)?)?;
+    }
+    Ok(fields)
+}
+
+/// The head of a callout whose body has `length` bytes. `:method`, `:path` and `:authority` (or `host`) have to be there.
+pub(crate) fn callout_head<'p>(
+    pairs: impl Iterator<Item = (&'p [u8], &'p [u8])> + Clone,
+    length: usize,
+) -> Result<RequestHead, HeaderError> {
+    let is_pseudo = |name: &[u8]| name.first() == Some(&b':') || is_authority(name);
+    let (mut method, mut path, mut authority, mut scheme) = (None, None, None, Scheme::Http);
+    for (name, value) in pairs.clone().filter(|(name, _)| is_pseudo(name)) {
+        match name {
+            b":method" => method = Some(checks::method(value)?),
+            b":path" => path = Some(checks::path(value)?),
+            b":scheme" => scheme = checks::scheme(value)?,
+            _ if is_authority(name) => authority = Some(checks::authority(value)?),
+            _ => return Err(HeaderError::Pseudo),
+        }
+    }
+    let headers = plain(pairs.filter(|(name, _)| !is_pseudo(name)), length)?;
+    let (Some(method), Some(path), Some(authority)) = (method, path, authority) else {
+        return Err(HeaderError::Pseudo);
+    };
+    Ok(RequestHead {
+        method,
+        path,
+        authority,
+        scheme,
+        headers,
+    })
+}
+
+/// Fields of a message whose body has `length` bytes: framing is the gateway's, but a true `content-length` does no harm.
+fn plain<'p>(pairs: impl Iterator<Item = (&'p [u8], &'p [u8])>, length: usize) -> Result<HeaderMap, HeaderError> {
+    let mut fields = HeaderMap::new();
+    for (name, value) in pairs {
+        let name = checks::name(name)?;
+        let value = checks::value(value)?;
+        if name == CONTENT_LENGTH && value.as_bytes() == length.to_string().as_bytes() {
+            continue;
+        }
+        if checks::is_framing(name.as_str().as_bytes()) {
+            return Err(HeaderError::Framing);
+        }
+        append(&mut fields, name, value)?;
+    }
+    Ok(fields)
+}

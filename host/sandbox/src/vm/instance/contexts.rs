@@ -1,0 +1,238 @@
+//! Stream contexts and the root context: how they begin, and how each ends exactly once.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use lockgate_exchange::SharedExchange;
+
+use super::deferred::DeferredCall;
+use super::{Instance, RootState};
+use crate::calls::trace::CallTrace;
+use crate::plugin::Fingerprint;
+use crate::report::Failure;
+use crate::state::{Context, DoneState, Phase, ROOT, State};
+
+/// More contexts whose `done` said "not yet" are not kept: the next one is ended at once.
+const MAX_WAITING: usize = 1024;
+
+impl Instance {
+    /// Makes a stream context for an exchange and answers its id.
+    ///
+    /// # Errors
+    /// The guest has failed to make its part of it.
+    pub(crate) fn open(
+        &self,
+        exchange: &SharedExchange,
+        trace: Option<Rc<CallTrace>>,
+        fingerprint: Option<Fingerprint>,
+    ) -> Result<u32, Failure> {
+        let position = exchange.borrow().position;
+        let traces = usize::from(trace.is_some());
+        let context = Context {
+            exchange: Rc::clone(exchange),
+            position,
+            done: DoneState::Open,
+            spent: Duration::ZERO,
+            fingerprint,
+            trace,
+        };
+        let id = self.with_state(|state| {
+            state.traces += traces;
+            state.contexts.insert(context)
+        });
+        let id = id.ok_or_else(|| if self.is_usable() { self.busy() } else { self.lost() })?;
+        self.counters.streams.set(self.counters.streams.get() + 1);
+        let made = match &self.exports.context_create {
+            Some(create) if !self.is_stateless => self.run(
+                |state| state.enter_stream(id, exchange, position, Phase::ContextCreate),
+                create,
+                (id, ROOT),
+            ),
+            _ => Ok(()),
+        };
+        self.run_deferred();
+        if made.is_err() {
+            self.counters.streams.set(self.counters.streams.get() - 1);
+        }
+        made.map(|()| id)
+    }
+
+    /// A stream is over: done, log, delete. Put off while the guest is running. To be called once.
+    pub(crate) fn finish(&self, id: u32) {
+        self.counters.streams.set(self.counters.streams.get() - 1);
+        self.finished.set(self.finished.get() + 1);
+        if self.any_over_limit.get() {
+            let mut over_limit = self.over_limit.borrow_mut();
+            over_limit.retain(|(known, _)| *known != id);
+            self.any_over_limit.set(!over_limit.is_empty());
+        }
+        if self.is_usable() {
+            if self.is_busy() {
+                self.deferred.push(DeferredCall::Finish(id));
+            } else {
+                self.end(id);
+                self.run_deferred();
+            }
+        }
+    }
+
+    pub(super) fn end(&self, id: u32) {
+        if let Some(done) = &self.exports.done {
+            match self.run(|state| enter(state, id, Phase::Done), done, id) {
+                Err(_) => return,
+                Ok(0) if self.defer_end(id) => return,
+                Ok(_) => {}
+            }
+        }
+        self.close(id);
+    }
+
+    /// `done` said "not yet": is the context to be kept until `proxy_done`?
+    fn defer_end(&self, id: u32) -> bool {
+        let full = self.waiting.get() >= MAX_WAITING;
+        let kept = self.with_state(|state| match state.contexts.get_mut(id) {
+            Some(context) if context.done == DoneState::Open && !full => {
+                context.done = DoneState::Waiting;
+                true
+            }
+            _ => false,
+        });
+        let kept = kept == Some(true);
+        self.waiting.set(self.waiting.get() + usize::from(kept));
+        kept
+    }
+
+    /// Ends the contexts that were kept waiting and have said that they are done now.
+    pub(super) fn end_completed(&self) {
+        let completed = self
+            .with_state(|state| std::mem::take(&mut state.completed))
+            .unwrap_or_default();
+        for id in completed {
+            if id == ROOT {
+                self.root.set(RootState::Done);
+                continue;
+            }
+            self.waiting.set(self.waiting.get().saturating_sub(1));
+            self.close(id);
+        }
+        self.delete_root();
+    }
+
+    /// The last two callbacks of a context. Its callouts go with it.
+    fn close(&self, id: u32) {
+        let delete = self.exports.delete.as_ref().filter(|_| !self.is_stateless);
+        let last = [(self.exports.log.as_ref(), Phase::Log), (delete, Phase::Delete)];
+        for (function, phase) in last {
+            if let Some(function) = function
+                && self.run(|state| enter(state, id, phase), function, id).is_err()
+            {
+                return;
+            }
+        }
+        self.with_state(|state| {
+            let context = state.contexts.remove(id);
+            state.leave(id);
+            if let Some(context) = context {
+                state.traces -= usize::from(context.trace.is_some());
+                if let Some(fingerprint) = context.fingerprint {
+                    self.clear_poison_request(fingerprint);
+                }
+            }
+            if !state.callouts.is_empty() {
+                state.callouts.retain(|_, owner| *owner != id);
+            }
+            if !state.grpc.is_empty() {
+                state.grpc.retain(|_, open| open.owner != id);
+            }
+        });
+    }
+
+    /// A stream that was watched has ended, and its VM lives.
+    #[cold]
+    fn clear_poison_request(&self, fingerprint: Fingerprint) {
+        if let Some(poison_requests) = &self.poison_requests {
+            poison_requests.clear(fingerprint);
+        }
+    }
+
+    /// Nobody needs it any more: asks the root context whether it is done. True when it is not, or one of its streams is not.
+    pub(super) fn begin_drain(&self) -> bool {
+        if self.is_usable() {
+            self.ask_root();
+            self.delete_root();
+            self.run_deferred();
+        }
+        self.is_usable() && self.is_draining()
+    }
+
+    /// Whether a context has said "not yet", and nothing else since.
+    pub(super) fn is_draining(&self) -> bool {
+        self.waiting.get() > 0 || self.root.get() == RootState::Waiting
+    }
+
+    /// The instance goes: every context that is left ends, whatever it waits for.
+    pub(super) fn end_all(&self) {
+        if !self.is_usable() {
+            return;
+        }
+        let is_waiting = |(_, context): &(u32, &Context)| context.done != DoneState::Open;
+        let left = self.with_state(|state| {
+            let left = state.contexts.iter().filter(is_waiting);
+            left.map(|(id, _)| id).collect::<Vec<_>>()
+        });
+        for id in left.unwrap_or_default() {
+            self.close(id);
+        }
+        self.waiting.set(0);
+        self.ask_root();
+        self.root.set(if self.root.get() == RootState::Over {
+            RootState::Over
+        } else {
+            RootState::Done
+        });
+        self.delete_root();
+    }
+
+    /// `done` of the root context, once.
+    fn ask_root(&self) {
+        if self.root.get() != RootState::Open {
+            return;
+        }
+        self.root.set(RootState::Done);
+        let Some(done) = &self.exports.done else { return };
+        let answer = self.run(|state| state.enter_root(Phase::Done), done, ROOT);
+        if !answer.is_ok_and(|answer| answer == 0) {
+            return;
+        }
+        let waits = self.with_state(|state| {
+            state.is_root_waiting = !std::mem::take(&mut state.is_root_done_early);
+            state.is_root_waiting
+        });
+        if waits == Some(true) {
+            self.root.set(RootState::Waiting);
+        }
+    }
+
+    /// `delete` of the root context, once, when it and its streams are done.
+    fn delete_root(&self) {
+        if self.root.get() != RootState::Done || self.waiting.get() > 0 || !self.is_usable() {
+            return;
+        }
+        self.root.set(RootState::Over);
+        if let Some(delete) = &self.exports.delete {
+            // Should it fail, that was told, and there is nothing left to be lost.
+            let _ = self.run(|state| state.enter_root(Phase::Delete), delete, ROOT);
+        }
+    }
+}
+
+/// A callback on behalf of a stream that is known by its id only.
+fn enter(state: &mut State, id: u32, phase: Phase) {
+    match state.contexts.get(id) {
+        Some(context) => {
+            let (exchange, position) = (Rc::clone(&context.exchange), context.position);
+            state.enter_stream(id, &exchange, position, phase);
+        }
+        None => state.enter_root(phase),
+    }
+}

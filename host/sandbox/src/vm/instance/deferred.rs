@@ -1,0 +1,199 @@
+//! What has to wait until the guest has returned, and the callbacks that come from outside of any stream: answers to
+//! callouts, ticks, queues.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+use lockgate_abi::MapType;
+
+use super::Instance;
+use crate::host::{Callbacks, CalloutResult, GrpcEvent};
+use crate::state::{Phase, ROOT, State};
+use crate::view::headers::MapView;
+
+/// A call that came while the guest was running.
+pub(super) enum DeferredCall {
+    Callout(u32, Box<CalloutResult>),
+    Grpc(u32, Box<GrpcEvent>),
+    Tick,
+    Queue(u32),
+    Finish(u32),
+}
+
+/// Calls that were put off, and whether there is anything to look after at all.
+#[derive(Default)]
+pub(super) struct DeferredCalls {
+    jobs: RefCell<VecDeque<DeferredCall>>,
+    pending: Cell<bool>,
+    is_running: Cell<bool>,
+}
+
+impl DeferredCalls {
+    pub(super) fn push(&self, job: DeferredCall) {
+        self.jobs.borrow_mut().push_back(job);
+        self.note();
+    }
+
+    /// There is something to look after once the guest has returned.
+    pub(super) fn note(&self) {
+        self.pending.set(true);
+    }
+}
+
+impl Instance {
+    /// Does what was put off. To be called whenever a callback has returned; costs nothing if there is nothing.
+    pub(crate) fn run_deferred(&self) {
+        if !self.deferred.pending.get() || self.deferred.is_running.replace(true) {
+            return;
+        }
+        while self.deferred.pending.replace(false) && self.is_usable() {
+            self.end_completed();
+            loop {
+                let job = self.deferred.jobs.borrow_mut().pop_front();
+                match job {
+                    None => break,
+                    Some(DeferredCall::Callout(id, result)) => self.run_callout_response(id, *result),
+                    Some(DeferredCall::Grpc(id, event)) => self.run_grpc_event(id, *event),
+                    Some(DeferredCall::Tick) => self.run_tick(),
+                    Some(DeferredCall::Queue(queue)) => self.run_queue_ready(queue),
+                    Some(DeferredCall::Finish(id)) => self.end(id),
+                }
+            }
+        }
+        self.deferred.is_running.set(false);
+    }
+
+    fn run_callout_response(&self, id: u32, result: CalloutResult) {
+        let sizes = match &result {
+            Ok(response) => {
+                let headers = MapView::of_answer(response, MapType::HttpCallResponseHeaders).map_or(0, MapView::len);
+                let trailers = response.trailers.as_ref().map_or(0, http::HeaderMap::len);
+                (headers as u32, response.body.len() as u32, trailers as u32)
+            }
+            Err(_) => (0, 0, 0),
+        };
+        let owner = self.with_state(|state| state.callouts.remove(&id)).flatten();
+        let (Some(function), Some(owner)) = (&self.exports.http_call_response, owner) else {
+            return;
+        };
+        let enter = |state: &mut State| {
+            state.enter_root(Phase::HttpCallResponse);
+            state.set_callout_owner(owner);
+            state.callout_response = Some(result);
+        };
+        // A failure was told where it happened; nobody waits for this call's result.
+        let _ = self.run(enter, function, (ROOT, id, sizes.0, sizes.1, sizes.2));
+        self.with_state(|state| state.callout_response = None);
+    }
+
+    /// Something has happened on a gRPC call or stream. A call is over with its first event, a stream when it is closed.
+    fn run_grpc_event(&self, id: u32, event: GrpcEvent) {
+        let exports = &self.exports;
+        let (function, phase, number) = match &event {
+            GrpcEvent::Initial(_) => {
+                let view = MapView::of_grpc(&event, MapType::GrpcReceiveInitialMetadata);
+                let count = view.map_or(0, MapView::len) as u32;
+                (&exports.grpc_initial_metadata, Phase::GrpcInitialMetadata, count)
+            }
+            GrpcEvent::Message(message) => (&exports.grpc_receive, Phase::GrpcReceive, message.len() as u32),
+            GrpcEvent::Trailing(fields) => (
+                &exports.grpc_trailing_metadata,
+                Phase::GrpcTrailingMetadata,
+                fields.len() as u32,
+            ),
+            GrpcEvent::Closed { status, .. } => (&exports.grpc_close, Phase::GrpcClose, *status),
+        };
+        let is_close = matches!(event, GrpcEvent::Closed { .. });
+        let owner = self.with_state(|state| {
+            let open = state.grpc.get(&id)?;
+            let owner = open.owner;
+            if is_close || !open.is_stream {
+                state.grpc.remove(&id);
+            }
+            Some(owner)
+        });
+        let (Some(function), Some(owner)) = (function, owner.flatten()) else {
+            return;
+        };
+        let enter = |state: &mut State| {
+            state.enter_root(phase);
+            state.set_callout_owner(owner);
+            state.grpc_event = Some(event);
+        };
+        // A failure was told where it happened; nobody waits for this call's result.
+        let _ = self.run(enter, function, (ROOT, id, number));
+        self.with_state(|state| state.grpc_event = None);
+    }
+
+    fn run_tick(&self) {
+        if let Some(tick) = &self.exports.tick {
+            let _ = self.run(|state| state.enter_root(Phase::Tick), tick, ROOT);
+        }
+    }
+
+    fn run_queue_ready(&self, queue: u32) {
+        if let Some(ready) = &self.exports.queue_ready {
+            let _ = self.run(|state| state.enter_root(Phase::QueueReady), ready, (ROOT, queue));
+        }
+    }
+}
+
+impl Callbacks for Instance {
+    fn callout(&self, id: u32, result: CalloutResult) {
+        if !self.is_usable() {
+            return;
+        }
+        if self.is_busy() {
+            self.deferred.push(DeferredCall::Callout(id, Box::new(result)));
+        } else {
+            self.run_callout_response(id, result);
+            self.run_deferred();
+        }
+    }
+
+    fn grpc(&self, id: u32, event: GrpcEvent) {
+        if !self.is_usable() {
+            return;
+        }
+        if self.is_busy() {
+            self.deferred.push(DeferredCall::Grpc(id, Box::new(event)));
+        } else {
+            self.run_grpc_event(id, event);
+            self.run_deferred();
+        }
+    }
+
+    fn waits_for(&self, id: u32) -> bool {
+        // A guest that is running has not finished anything yet.
+        self.is_usable()
+            && self
+                .with_state(|state| state.callouts.contains_key(&id))
+                .unwrap_or(true)
+    }
+
+    fn tick(&self) -> bool {
+        if !self.is_usable() || self.exports.tick.is_none() {
+            return false;
+        }
+        if self.is_busy() {
+            self.deferred.push(DeferredCall::Tick);
+        } else {
+            self.run_tick();
+            self.run_deferred();
+        }
+        self.is_usable()
+    }
+
+    fn queue_ready(&self, queue: u32) -> bool {
+        if !self.is_usable() {
+            return false;
+        }
+        if self.is_busy() {
+            self.deferred.push(DeferredCall::Queue(queue));
+        } else {
+            self.run_queue_ready(queue);
+            self.run_deferred();
+        }
+        self.is_usable()
+    }
+}

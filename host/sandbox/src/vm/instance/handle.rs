@@ -1,0 +1,50 @@
+//! Who holds an instance, and what becomes of it when nobody does any more: a plugin that is not done yet lives on for a while.
+
+use std::ops::Deref;
+use std::rc::Rc;
+
+use super::Instance;
+use crate::host::{Draining, DrainingVm};
+
+/// A share in an instance. The last one to go ends it, or has the outside keep it until the guest says that it is done.
+pub(crate) struct InstanceHandle(Option<Rc<Instance>>);
+
+impl InstanceHandle {
+    pub(crate) fn new(instance: Rc<Instance>) -> Self {
+        Self(Some(instance))
+    }
+}
+
+impl Clone for InstanceHandle {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl Deref for InstanceHandle {
+    type Target = Instance;
+
+    fn deref(&self) -> &Instance {
+        self.0.as_deref().expect("only Drop takes the instance out")
+    }
+}
+
+impl Drop for InstanceHandle {
+    fn drop(&mut self) {
+        let Some(instance) = self.0.take() else { return };
+        if Rc::strong_count(&instance) == 1 && instance.begin_drain() {
+            let host = Rc::clone(&instance.host);
+            host.drain(DrainingVm::new(instance));
+        }
+    }
+}
+
+impl Draining for Instance {
+    fn is_over(&self) -> bool {
+        !self.is_usable() || !self.is_draining()
+    }
+
+    fn plugin(&self) -> &str {
+        self.plugin.name()
+    }
+}

@@ -1,0 +1,205 @@
+//! How an instance comes up: instantiated, initialised, given its root context, started and configured.
+
+use std::cell::{Cell, RefCell};
+use std::num::NonZeroU32;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use wasmtime::{PoolConcurrencyLimitError, Store, StoreContextMut, UpdateDeadline};
+
+use super::deferred::DeferredCalls;
+use super::{Instance, InstanceStatus, RootState, VmCounters, failure};
+use crate::diagnostics::trap;
+use crate::guest::exports::Initialise;
+use crate::host::{Callbacks, Host};
+use crate::hostcalls::Exit;
+use crate::os;
+use crate::plugin::Plugin;
+use crate::report::{Failure, FailureKind};
+use crate::settings::Isolation;
+use crate::state::{Phase, ROOT, State};
+
+impl Instance {
+    /// Makes an instance and starts it.
+    ///
+    /// # Errors
+    /// What the guest did, or that it said no; an instance that failed here is gone already.
+    pub(crate) fn start(plugin: &Plugin, host: &Rc<dyn Host>, counters: &Rc<VmCounters>) -> Result<Rc<Self>, Failure> {
+        let instance = Self::instantiate(plugin, host, counters)?;
+        match instance.run_start_callbacks() {
+            Ok(()) => Ok(instance),
+            Err(failure) => {
+                // Its root context may never have come to be, so nothing of it is ended.
+                instance.status.set(InstanceStatus::Failed);
+                Err(failure)
+            }
+        }
+    }
+
+    fn instantiate(plugin: &Plugin, host: &Rc<dyn Host>, counters: &Rc<VmCounters>) -> Result<Rc<Self>, Failure> {
+        static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
+        let prepared = plugin.prepared();
+        let key = NEXT_KEY.fetch_add(1, Ordering::Relaxed);
+        let state = State::new(plugin.clone(), Rc::clone(host), key, prepared.permitted);
+        let mut store = Store::new(prepared.instance.module().engine(), state);
+        store.limiter(|state| &mut state.memory_limit);
+        store.epoch_deadline_callback(on_epoch_deadline);
+        store.set_epoch_deadline(1);
+        let guest = match prepared.instance.instantiate(&mut store) {
+            Ok(guest) => guest,
+            Err(error) => return Err(instantiation_failed(plugin, host, counters, &error, store.data())),
+        };
+        let exports = prepared.exports.exports(&guest, &mut store);
+        store.data_mut().memory = exports.memory;
+        store.data_mut().allocate.clone_from(&exports.allocate);
+        let instance = Rc::new(Self {
+            plugin: plugin.clone(),
+            host: Rc::clone(host),
+            store: RefCell::new(Some(store)),
+            exports,
+            is_stateless: plugin
+                .spec()
+                .module
+                .manifest()
+                .is_some_and(|manifest| manifest.stateless),
+            status: Cell::new(InstanceStatus::Active),
+            over_limit: RefCell::default(),
+            any_over_limit: Cell::new(false),
+            deferred: DeferredCalls::default(),
+            counters: Rc::clone(counters),
+            poison_requests: (plugin.spec().isolation == Isolation::Shared)
+                .then(|| Arc::clone(&prepared.poison_requests)),
+            started_at: host.now(),
+            failed_after: Cell::new(None),
+            finished: Cell::new(0),
+            waiting: Cell::new(0),
+            root: Cell::new(RootState::Open),
+        });
+        let callbacks: Weak<dyn Callbacks> = Rc::downgrade(&instance) as Weak<dyn Callbacks>;
+        instance.with_state(|state| state.callbacks = Some(callbacks));
+        Ok(instance)
+    }
+
+    fn run_start_callbacks(&self) -> Result<(), Failure> {
+        let root = |phase| move |state: &mut State| state.enter_root(phase);
+        self.initialise()?;
+        if let Some(scratch) = &self.exports.scratch {
+            let at = self.run(root(Phase::Initialise), scratch, ())?;
+            self.with_state(|state| state.scratch = NonZeroU32::new(at));
+        }
+        self.with_state(|state| state.callable = state.permitted);
+        if let Some(create) = &self.exports.context_create {
+            self.run(root(Phase::ContextCreate), create, (ROOT, 0))?;
+        }
+        let spec = self.plugin.spec();
+        if let Some(start) = &self.exports.vm_start {
+            let accepted = self.run(root(Phase::VmStart), start, (ROOT, size(&spec.vm_config)))?;
+            self.accept(accepted, Phase::VmStart)?;
+        }
+        if let Some(configure) = &self.exports.configure {
+            let accepted = self.run(root(Phase::Configure), configure, (ROOT, size(&spec.config)))?;
+            self.accept(accepted, Phase::Configure)?;
+        }
+        let memory = usize::try_from(self.memory_bytes()).unwrap_or(usize::MAX);
+        self.with_state(|state| state.started(memory));
+        self.run_deferred();
+        if self.is_usable() { Ok(()) } else { Err(self.lost()) }
+    }
+
+    fn initialise(&self) -> Result<(), Failure> {
+        let enter = |state: &mut State| state.enter_root(Phase::Initialise);
+        match &self.exports.initialise {
+            Initialise::Reactor(initialise, main) => {
+                self.run(enter, initialise, ())?;
+                main.as_ref()
+                    .map_or(Ok(()), |main| self.run(enter, main, (0, 0)).map(drop))
+            }
+            Initialise::Command(start) => self.run_command(start),
+            Initialise::Nothing => Ok(()),
+        }
+    }
+
+    /// A command may end itself with success, and goes on to be called all the same.
+    fn run_command(&self, start: &wasmtime::TypedFunc<(), ()>) -> Result<(), Failure> {
+        let ended = {
+            let mut slot = self.store.borrow_mut();
+            let store = slot.as_mut().ok_or_else(|| self.lost())?;
+            store.set_epoch_deadline(1);
+            store.data_mut().enter_root(Phase::Initialise);
+            match start.call(&mut *store, ()) {
+                Ok(()) => return Ok(()),
+                Err(error) if matches!(error.downcast_ref::<Exit>(), Some(Exit(0))) => return Ok(()),
+                Err(error) => (slot.take(), error),
+            }
+        };
+        Err(self.fail(ended.0, &ended.1))
+    }
+
+    /// `vm_start` and `configure` may say no. Why is told best by what the guest has logged.
+    fn accept(&self, accepted: u32, phase: Phase) -> Result<(), Failure> {
+        if accepted != 0 {
+            return Ok(());
+        }
+        let tail = self.with_state(|state| state.tail()).unwrap_or_default();
+        let said = if tail.is_empty() {
+            "the plugin logged nothing".to_owned()
+        } else {
+            format!("the plugin logged: {tail}")
+        };
+        let failure = self.failure(
+            FailureKind::Start,
+            format!("proxy_on_{} returned false; {said}", phase.as_str()),
+        );
+        tracing::error!(plugin = %self.plugin.name(), phase = phase.as_str(), "{}", failure.message);
+        self.record_failure(&failure, phase.as_str());
+        Err(failure)
+    }
+}
+
+/// An epoch has ended while the guest was running: may it go on?
+fn on_epoch_deadline(mut context: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
+    let plugin = context.data().plugin.clone();
+    plugin.prepared().profile.sample(&context);
+    let allowed = context.data_mut().epoch_ended(os::thread_cpu_time());
+    Ok(if allowed {
+        UpdateDeadline::Continue(1)
+    } else {
+        UpdateDeadline::Interrupt
+    })
+}
+
+/// There is not even an instance.
+fn instantiation_failed(
+    plugin: &Plugin,
+    host: &Rc<dyn Host>,
+    counters: &Rc<VmCounters>,
+    error: &wasmtime::Error,
+    state: &State,
+) -> Failure {
+    let failure = if error.is::<PoolConcurrencyLimitError>() {
+        failure(
+            plugin,
+            FailureKind::Unavailable,
+            "no VM is free: no VM is free: all instances of the pool are in use".to_owned(),
+        )
+    } else {
+        let trap = trap::examine(error, state);
+        let kind = if trap.kind == FailureKind::Trap {
+            FailureKind::Start
+        } else {
+            trap.kind
+        };
+        failure(plugin, kind, format!("instantiation failed: {}", trap.message))
+    };
+    tracing::error!(plugin = %plugin.name(), kind = failure.kind.as_str(), "{}", failure.message);
+    counters.failures.set(counters.failures.get() + 1);
+    *counters.last_failure.borrow_mut() = Some(failure.message.clone());
+    host.failed(plugin, &failure, Phase::Initialise.as_str());
+    failure
+}
+
+/// A configuration's size as the guest is told it. No file of 4 GiB is ever read.
+fn size(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}

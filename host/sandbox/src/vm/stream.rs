@@ -1,0 +1,279 @@
+//! One stream context: the callbacks of one request, or of one TCP connection, in one plugin.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use lockgate_abi::{Action, MapType, PeerType};
+use lockgate_exchange::{Direction, SharedExchange};
+use wasmtime::TypedFunc;
+
+use crate::calls::trace::CallTrace;
+use crate::guest::exports::HeadersHook;
+use crate::plugin::{Fingerprint, Plugin};
+use crate::report::Failure;
+use crate::state::{Phase, State};
+use crate::view::headers::MapView;
+use crate::vm::instance::InstanceHandle;
+
+/// A request, or a TCP connection, in a plugin. Dropping it ends its context, as [`Stream::finish`] does.
+///
+/// A callback that the plugin does not have continues at once. So does every callback after its VM was lost: a request that
+/// had passed the plugin goes on without it.
+pub struct Stream {
+    instance: InstanceHandle,
+    id: u32,
+    /// Where in the chain it was opened.
+    position: usize,
+    exchange: SharedExchange,
+    finished: Cell<bool>,
+}
+
+impl Stream {
+    pub(crate) fn open(
+        instance: InstanceHandle,
+        exchange: &SharedExchange,
+        trace: Option<Rc<CallTrace>>,
+        fingerprint: Option<Fingerprint>,
+    ) -> Result<Self, Failure> {
+        let id = instance.open(exchange, trace, fingerprint)?;
+        let position = exchange.borrow().position;
+        Ok(Self {
+            instance,
+            id,
+            position,
+            exchange: Rc::clone(exchange),
+            finished: Cell::new(false),
+        })
+    }
+
+    /// The plugin.
+    #[must_use]
+    pub fn plugin(&self) -> &Plugin {
+        self.instance.plugin()
+    }
+
+    /// `proxy_on_request_headers`.
+    ///
+    /// # Errors
+    /// The plugin has failed, here and now.
+    pub fn request_headers(&self, end_of_stream: bool) -> Result<Action, Failure> {
+        let hook = self.instance.exports().request_headers.as_ref();
+        self.headers(hook, MapType::HttpRequestHeaders, Phase::RequestHeaders, end_of_stream)
+    }
+
+    /// `proxy_on_request_body`; what it sees is the exchange's `request_body`.
+    ///
+    /// # Errors
+    /// The plugin has failed, here and now.
+    pub fn request_body(&self, end_of_stream: bool) -> Result<Action, Failure> {
+        let Some(hook) = &self.instance.exports().request_body else {
+            return Ok(Action::Continue);
+        };
+        let size = saturated(self.exchange.borrow().request_body.len());
+        self.body(hook, Phase::RequestBody, size, end_of_stream)
+    }
+
+    /// `proxy_on_request_trailers`.
+    ///
+    /// # Errors
+    /// The plugin has failed, here and now.
+    pub fn request_trailers(&self) -> Result<Action, Failure> {
+        let hook = self.instance.exports().request_trailers.as_ref();
+        self.trailers(hook, MapType::HttpRequestTrailers, Phase::RequestTrailers)
+    }
+
+    /// `proxy_on_response_headers`.
+    ///
+    /// # Errors
+    /// The plugin has failed, here and now.
+    pub fn response_headers(&self, end_of_stream: bool) -> Result<Action, Failure> {
+        let hook = self.instance.exports().response_headers.as_ref();
+        self.headers(
+            hook,
+            MapType::HttpResponseHeaders,
+            Phase::ResponseHeaders,
+            end_of_stream,
+        )
+    }
+
+    /// `proxy_on_response_body`; what it sees is the exchange's `response_body`.
+    ///
+    /// # Errors
+    /// The plugin has failed, here and now.
+    pub fn response_body(&self, end_of_stream: bool) -> Result<Action, Failure> {
+        let Some(hook) = &self.instance.exports().response_body else {
+            return Ok(Action::Continue);
+        };
+        let size = saturated(self.exchange.borrow().response_body.len());
+        self.body(hook, Phase::ResponseBody, size, end_of_stream)
+    }
+
+    /// `proxy_on_response_trailers`.
+    ///
+    /// # Errors
+    /// The plugin has failed, here and now.
+    pub fn response_trailers(&self) -> Result<Action, Failure> {
+        let hook = self.instance.exports().response_trailers.as_ref();
+        self.trailers(hook, MapType::HttpResponseTrailers, Phase::ResponseTrailers)
+    }
+
+    /// `proxy_on_new_connection`.
+    ///
+    /// # Errors
+    /// The plugin has failed, here and now.
+    pub fn new_connection(&self) -> Result<Action, Failure> {
+        let Some(hook) = &self.instance.exports().new_connection else {
+            return Ok(Action::Continue);
+        };
+        self.call(hook, Phase::NewConnection, self.id)
+    }
+
+    /// `proxy_on_downstream_data` or `proxy_on_upstream_data`; what it sees is the exchange's half at the plugin's place.
+    ///
+    /// # Errors
+    /// The plugin has failed, here and now.
+    pub fn data(&self, way: Direction, end_of_stream: bool) -> Result<Action, Failure> {
+        let exports = self.instance.exports();
+        let (hook, phase) = match way {
+            Direction::Request => (&exports.downstream_data, Phase::DownstreamData),
+            Direction::Response => (&exports.upstream_data, Phase::UpstreamData),
+        };
+        let Some(hook) = hook else {
+            return Ok(Action::Continue);
+        };
+        let size = {
+            let exchange = self.exchange.borrow();
+            let halves = exchange.tcp.as_ref().and_then(|halves| halves.get(self.position));
+            saturated(halves.map_or(0, |halves| halves.of(way).len()))
+        };
+        self.call(hook, phase, (self.id, size, u32::from(end_of_stream)))
+    }
+
+    /// `proxy_on_downstream_connection_close` or `proxy_on_upstream_connection_close`: the connection on that side is closed,
+    /// or its peer sends nothing more.
+    ///
+    /// # Errors
+    /// The plugin has failed, here and now.
+    pub fn closed(&self, way: Direction, by: PeerType) -> Result<Action, Failure> {
+        let exports = self.instance.exports();
+        let (hook, phase) = match way {
+            Direction::Request => (&exports.downstream_close, Phase::DownstreamClose),
+            Direction::Response => (&exports.upstream_close, Phase::UpstreamClose),
+        };
+        if let Some(hook) = hook {
+            let enter = |state: &mut State| state.enter_stream(self.id, &self.exchange, self.position, phase);
+            self.run(hook, enter, (self.id, by as u32))?;
+        }
+        Ok(Action::Continue)
+    }
+
+    /// Whether its VM has failed meanwhile, by this stream's doing or another's, or the plugin is through with it, having gone
+    /// past a limit. Whoever waits for this stream to resume is woken when that happens, and waits in vain.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        !self.instance.is_usable() || self.instance.is_over_limit(self.id)
+    }
+
+    /// Whether a callout is under way that this stream asked for.
+    #[must_use]
+    pub fn has_open_callout(&self) -> bool {
+        let awaits = |state: &mut State| {
+            state.callouts.values().any(|owner| *owner == self.id)
+                || state.grpc.values().any(|open| open.owner == self.id)
+        };
+        self.instance.with_state(awaits) == Some(true)
+    }
+
+    /// Ends the context: done, log, delete, once. Calling it again does nothing.
+    pub fn finish(&self) {
+        if !self.finished.replace(true) {
+            self.instance.finish(self.id);
+        }
+    }
+
+    fn headers(&self, hook: Option<&HeadersHook>, map: MapType, phase: Phase, end: bool) -> Result<Action, Failure> {
+        let Some(hook) = hook else { return Ok(Action::Continue) };
+        let count = self.entries(map);
+        match hook {
+            HeadersHook::Full(hook) => self.call(hook, phase, (self.id, count, u32::from(end))),
+            HeadersHook::Short(hook) => self.call(hook, phase, (self.id, count)),
+        }
+    }
+
+    fn body(
+        &self,
+        hook: &TypedFunc<(u32, u32, u32), u32>,
+        phase: Phase,
+        size: u32,
+        end_of_stream: bool,
+    ) -> Result<Action, Failure> {
+        let enter = |state: &mut State| {
+            state.enter_stream(self.id, &self.exchange, self.position, phase);
+            state.is_last = end_of_stream;
+        };
+        self.enter(hook, enter, (self.id, size, u32::from(end_of_stream)))
+    }
+
+    fn trailers(
+        &self,
+        hook: Option<&TypedFunc<(u32, u32), u32>>,
+        map: MapType,
+        phase: Phase,
+    ) -> Result<Action, Failure> {
+        let Some(hook) = hook else { return Ok(Action::Continue) };
+        self.call(hook, phase, (self.id, self.entries(map)))
+    }
+
+    fn entries(&self, map: MapType) -> u32 {
+        saturated(MapView::of(&self.exchange.borrow(), map, None).map_or(0, MapView::len))
+    }
+
+    fn call<P: wasmtime::WasmParams>(
+        &self,
+        hook: &TypedFunc<P, u32>,
+        phase: Phase,
+        params: P,
+    ) -> Result<Action, Failure> {
+        let enter = |state: &mut State| state.enter_stream(self.id, &self.exchange, self.position, phase);
+        self.enter(hook, enter, params)
+    }
+
+    fn enter<P: wasmtime::WasmParams>(
+        &self,
+        hook: &TypedFunc<P, u32>,
+        enter: impl FnOnce(&mut State),
+        params: P,
+    ) -> Result<Action, Failure> {
+        let answer = self.run(hook, enter, params)?;
+        Ok(answer.map_or(Action::Continue, |code| Action::from_code(code.cast_signed())))
+    }
+
+    /// Calls the guest, unless it is gone or done with this stream.
+    fn run<P: wasmtime::WasmParams, R: wasmtime::WasmResults>(
+        &self,
+        hook: &TypedFunc<P, R>,
+        enter: impl FnOnce(&mut State),
+        params: P,
+    ) -> Result<Option<R>, Failure> {
+        if self.is_lost() || self.finished.get() {
+            return Ok(None);
+        }
+        let answer = self.instance.run(enter, hook, params);
+        self.instance.run_deferred();
+        if self.instance.is_over_limit(self.id) {
+            return answer.and_then(|_| Err(self.instance.limit_failure_of(self.id)));
+        }
+        answer.map(Some)
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// A size as the guest is told it. Nothing here ever comes near 4 GiB.
+fn saturated(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,187 @@
+//! A VM under test: guests in WebAssembly's text format with a preamble that spares them their imports, and the host in memory.
+
+use std::rc::Rc;
+use std::sync::LazyLock;
+
+use lockgate_exchange::SharedExchange;
+use lockgate_sandbox::testing::{MemoryHost, configured_plugin_spec};
+use lockgate_sandbox::{Engine, EngineSettings, LoadError, Plugin, PluginSpec, Stream, Vm};
+
+pub(crate) use lockgate_sandbox::testing::{WakeCounter, exchange};
+
+/// One engine for all tests, as in a process.
+pub(crate) static ENGINE: LazyLock<Engine> =
+    LazyLock::new(|| Engine::new(EngineSettings::default()).expect("this machine runs WebAssembly"));
+
+/// Imports, memory (two pages; strings below 1024, the heap from 65536), an allocator, and two ways to speak: `$say` logs
+/// a number, `$tell` logs text. `$got` and `$len` are out-pointers for results.
+const PREAMBLE: &str = r#"
+  (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+  (import "env" "proxy_get_log_level" (func $log_level (param i32) (result i32)))
+  (import "env" "proxy_get_current_time_nanoseconds" (func $now (param i32) (result i32)))
+  (import "env" "proxy_set_tick_period_milliseconds" (func $set_tick (param i32) (result i32)))
+  (import "env" "proxy_get_buffer_bytes" (func $get_buffer (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_get_buffer_status" (func $buffer_status (param i32 i32 i32) (result i32)))
+  (import "env" "proxy_set_buffer_bytes" (func $set_buffer (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_get_header_map_size" (func $map_size (param i32 i32) (result i32)))
+  (import "env" "proxy_get_header_map_pairs" (func $get_pairs (param i32 i32 i32) (result i32)))
+  (import "env" "proxy_set_header_map_pairs" (func $set_pairs (param i32 i32 i32) (result i32)))
+  (import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_add_header_map_value" (func $add (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_replace_header_map_value" (func $replace (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_remove_header_map_value" (func $remove (param i32 i32 i32) (result i32)))
+  (import "env" "proxy_continue_stream" (func $continue (param i32) (result i32)))
+  (import "env" "proxy_close_stream" (func $close (param i32) (result i32)))
+  (import "env" "proxy_send_local_response"
+    (func $respond (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_http_call"
+    (func $http_call (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_grpc_call"
+    (func $grpc_call (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_grpc_stream"
+    (func $grpc_stream (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_grpc_send" (func $grpc_send (param i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_grpc_close" (func $grpc_close (param i32) (result i32)))
+  (import "env" "proxy_grpc_cancel" (func $grpc_cancel (param i32) (result i32)))
+  (import "env" "proxy_get_status" (func $get_status (param i32 i32 i32) (result i32)))
+  (import "env" "proxy_set_shared_data" (func $set_shared (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_get_shared_data" (func $get_shared (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_register_shared_queue" (func $register_queue (param i32 i32 i32) (result i32)))
+  (import "env" "proxy_resolve_shared_queue" (func $resolve_queue (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_enqueue_shared_queue" (func $enqueue (param i32 i32 i32) (result i32)))
+  (import "env" "proxy_dequeue_shared_queue" (func $dequeue (param i32 i32 i32) (result i32)))
+  (import "env" "proxy_define_metric" (func $define_metric (param i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_record_metric" (func $record_metric (param i32 i64) (result i32)))
+  (import "env" "proxy_increment_metric" (func $increment_metric (param i32 i64) (result i32)))
+  (import "env" "proxy_get_metric" (func $get_metric (param i32 i32) (result i32)))
+  (import "env" "proxy_get_property" (func $get_property (param i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_set_property" (func $set_property (param i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_call_foreign_function" (func $foreign (param i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_set_effective_context" (func $set_effective (param i32) (result i32)))
+  (import "env" "proxy_done" (func $proxy_done (result i32)))
+  (memory (export "memory") 2)
+  (global $heap (mut i32) (i32.const 65536))
+  (global $got i32 (i32.const 2000))
+  (global $len i32 (i32.const 2004))
+  (func $say (param $n i32) (local $at i32)
+    (local.set $at (i32.const 1100))
+    (loop $digits
+      (local.set $at (i32.sub (local.get $at) (i32.const 1)))
+      (i32.store8 (local.get $at) (i32.add (i32.const 48) (i32.rem_u (local.get $n) (i32.const 10))))
+      (local.set $n (i32.div_u (local.get $n) (i32.const 10)))
+      (br_if $digits (local.get $n)))
+    (drop (call $log (i32.const 2) (local.get $at) (i32.sub (i32.const 1100) (local.get $at)))))
+  (func $tell (param $at i32) (param $n i32)
+    (drop (call $log (i32.const 2) (local.get $at) (local.get $n))))
+  (func $tell_result
+    (call $tell (i32.load (global.get $got)) (i32.load (global.get $len))))
+"#;
+
+/// An allocator that goes through the second page and grows when that is full.
+const ALLOCATOR: &str = r#"
+  (func (export "proxy_on_memory_allocate") (param $n i32) (result i32) (local $at i32)
+    (local.set $at (global.get $heap))
+    (global.set $heap (i32.add (global.get $heap) (i32.and (i32.add (local.get $n) (i32.const 7)) (i32.const -8))))
+    (if (i32.gt_u (global.get $heap) (i32.shl (memory.size) (i32.const 16)))
+      (then (drop (memory.grow (i32.add (i32.shr_u (local.get $n) (i32.const 16)) (i32.const 1))))))
+    (local.get $at))
+"#;
+
+/// A guest of ABI 0.2.1 around the given functions and data.
+pub(crate) fn guest(items: &str) -> Vec<u8> {
+    bare(&format!(
+        "{PREAMBLE} {ALLOCATOR} (func (export \"proxy_abi_version_0_2_1\")) {items}"
+    ))
+}
+
+/// As [`guest`], with an allocator of its own.
+pub(crate) fn guest_allocating(items: &str) -> Vec<u8> {
+    bare(&format!(
+        "{PREAMBLE} (func (export \"proxy_abi_version_0_2_1\")) {items}"
+    ))
+}
+
+/// A module of exactly these items.
+pub(crate) fn bare(items: &str) -> Vec<u8> {
+    wat::parse_str(format!("(module {items})")).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A guest whose `proxy_on_request_headers` does this and continues.
+pub(crate) fn on_request_headers(body: &str, data: &str) -> Vec<u8> {
+    guest(&format!(
+        "{data} (func (export \"proxy_on_request_headers\") (param $id i32) (param i32 i32) (result i32)
+           {body} (i32.const 0))"
+    ))
+}
+
+/// A plugin that is being put together.
+pub(crate) struct TestPlugin {
+    pub(crate) spec: PluginSpec,
+}
+
+/// Starts from a guest that compiles.
+pub(crate) fn plugin(wasm: &[u8]) -> TestPlugin {
+    let module = ENGINE.compile(wasm).unwrap_or_else(|error| panic!("{error}"));
+    TestPlugin {
+        spec: configured_plugin_spec("tested", module),
+    }
+}
+
+impl TestPlugin {
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut PluginSpec)) -> Self {
+        change(&mut self.spec);
+        self
+    }
+
+    pub(crate) fn link(self) -> Result<Plugin, LoadError> {
+        Plugin::link(&ENGINE, self.spec)
+    }
+
+    /// A VM of it that has started.
+    pub(crate) fn start(self) -> TestVm {
+        let test = self.unstarted();
+        test.vm.start().unwrap_or_else(|failure| panic!("{failure}"));
+        test
+    }
+
+    pub(crate) fn unstarted(self) -> TestVm {
+        self.on(&ENGINE)
+    }
+
+    /// A VM of it on another engine than the tests' own, not started.
+    pub(crate) fn on(self, engine: &Engine) -> TestVm {
+        let plugin = Plugin::link(engine, self.spec).unwrap_or_else(|error| panic!("{error}"));
+        let host = Rc::new(MemoryHost::default());
+        TestVm {
+            vm: Vm::new(plugin, host.clone()),
+            host,
+        }
+    }
+}
+
+/// A VM and its scripted world.
+pub(crate) struct TestVm {
+    pub(crate) vm: Rc<Vm>,
+    pub(crate) host: Rc<MemoryHost>,
+}
+
+impl TestVm {
+    pub(crate) fn open(&self, exchange: &SharedExchange) -> Stream {
+        self.vm.open(exchange).unwrap_or_else(|failure| panic!("{failure}"))
+    }
+
+    /// Runs one request's headers through a fresh stream, and answers what was logged meanwhile.
+    pub(crate) fn request(&self, exchange: &SharedExchange) -> Vec<String> {
+        let stream = self.open(exchange);
+        self.host.lines.borrow_mut().clear();
+        stream
+            .request_headers(true)
+            .unwrap_or_else(|failure| panic!("{failure}"));
+        self.host.text_lines()
+    }
+}
+
+/// Starts a guest, sends it one plain request, and answers what it logged.
+pub(crate) fn log_of_request(wasm: &[u8]) -> Vec<String> {
+    plugin(wasm).start().request(&exchange())
+}
