@@ -9,9 +9,10 @@ use lockgate_abi::{Status, UnknownKind};
 
 use crate::calls::trace::CallLine;
 use crate::calls::{CallSet, HostCall};
-pub(crate) use crate::memory::{SCRATCH, Span, bytes, bytes_mut, text, write_u32, write_u64};
 use crate::report::Refusal;
 use crate::state::State;
+
+pub(crate) use crate::memory::{SCRATCH, Span, bytes, bytes_mut, text, write_u32, write_u64};
 
 /// A guest in the middle of a host call.
 pub(crate) type Caller<'a> = wasmtime::Caller<'a, State>;

@@ -19,8 +19,7 @@ use lockgate_exchange::{PendingActions, SharedExchange};
 use rustc_hash::FxHashMap;
 use wasmtime::{Memory, TypedFunc};
 
-use id_map::IdMap;
-
+use self::id_map::IdMap;
 use self::limits::{LogLimiter, Verdict};
 use crate::calls::CallSet;
 use crate::calls::trace::{ActiveTrace, CallTrace};
@@ -102,10 +101,10 @@ pub(crate) struct State {
     /// Contexts that had said "not done yet" and now are.
     pub(crate) completed: Vec<u32>,
     pub(crate) started_at: Instant,
-    log_limiter: LogLimiter,
-    tail: Option<VecDeque<String>>,
     /// The descriptors that WASI shows.
     pub(crate) descriptors: Descriptors,
+    log_limiter: LogLimiter,
+    tail: Option<VecDeque<String>>,
 }
 
 /// A stream context.
@@ -191,8 +190,8 @@ impl State {
             is_root_done_early: false,
             declared: Declared::default(),
             completed: Vec::new(),
-            tail: Some(VecDeque::new()),
             descriptors: Descriptors::default(),
+            tail: Some(VecDeque::new()),
         }
     }
 

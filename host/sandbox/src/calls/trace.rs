@@ -12,8 +12,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use self::line::CallLine;
 use crate::calls::CallSet;
+
+pub(crate) use self::line::CallLine;
 
 /// Lines for one request; more calls are only counted.
 const MAX_LINES: u32 = 1000;
@@ -91,7 +92,7 @@ impl CallTrace {
                 target: "trace", plugin, phase, context, request_id, status, us = took.as_micros() as u64, "{call}"
             ),
             MAX_LINES => tracing::info!(
-                target: "trace", plugin, phase, context, request_id, "the request makes more than {MAX_LINES} calls; the others are not shown"
+                target: "trace", plugin, phase, context, request_id, "more than {MAX_LINES} calls in this request; the rest is not shown"
             ),
             _ => {}
         }

@@ -18,13 +18,14 @@ use std::time::{Duration, Instant};
 use wasmtime::{Store, TypedFunc, WasmParams, WasmResults};
 
 use self::deferred::DeferredCalls;
-pub(crate) use self::handle::InstanceHandle;
 use crate::diagnostics::trap;
 use crate::guest::exports::Exports;
 use crate::host::{Host, TickTarget};
 use crate::plugin::{Plugin, PoisonRequests};
 use crate::report::{Failure, FailureKind, HostCallStats, RequestLimit, TrapReport, VmEvent};
 use crate::state::State;
+
+pub(crate) use self::handle::InstanceHandle;
 
 /// What all instances of one VM add up to, for its operator.
 #[derive(Default)]
