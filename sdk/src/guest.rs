@@ -179,7 +179,7 @@ impl<P: Hooks> Guest<P> {
     }
 }
 
-const UNCONFIGURED: Error = Error::Malformed("a stream without a configured plugin");
+const UNCONFIGURED: Error = Error::Malformed("the order of callbacks (a stream without a configured plugin)");
 
 /// Logs why the configuration is refused.
 #[cold]

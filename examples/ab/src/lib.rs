@@ -1,4 +1,5 @@
-//! Splits users into two groups for an A/B test. The upstream gets `x-variant: a` or `b`; a cookie stores the group of a user.
+//! Splits users into two groups for an A/B test. The upstream gets `x-variant: a` or `b`; a cookie stores the group of
+//! a user.
 
 use lockgate_sdk::prelude::*;
 use lockgate_sdk::random;

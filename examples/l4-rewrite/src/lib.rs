@@ -1,5 +1,5 @@
-//! Replaces words in the bytes of TCP connections, in both directions. It uses the `proxy-wasm` crate without the SDK. The same
-//! module runs in Envoy's network Wasm filter.
+//! Replaces words in the bytes of TCP connections, in both directions. It uses the `proxy-wasm` crate without the SDK.
+//! The same module runs in Envoy's network Wasm filter.
 
 mod words;
 

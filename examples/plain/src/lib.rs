@@ -1,5 +1,5 @@
-//! A plugin with the `proxy-wasm` crate, without this project's SDK: it calls the upstream `auth` before a request passes.
-//! `examples/enrich` is a similar plugin with the SDK.
+//! A plugin with the `proxy-wasm` crate, without this project's SDK: it calls the upstream `auth` before a request
+//! passes. `examples/enrich` is a similar plugin with the SDK.
 
 use std::time::Duration;
 

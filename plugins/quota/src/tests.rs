@@ -11,13 +11,15 @@ const CONFIG: &str = r#"{ "rules": [ { "limit": 100, "window": "60s", "burst": 2
 
 /// A counter that returns `answer` for every call, and records its arguments.
 fn counter(answer: Value) -> Rc<RefCell<Vec<Value>>> {
-    let asked = Rc::new(RefCell::new(Vec::new()));
-    let calls = asked.clone();
+    let calls = Rc::new(RefCell::new(Vec::new()));
+    let recorded = calls.clone();
     testing::define_foreign_function("lockgate.counter", move |argument| {
-        calls.borrow_mut().push(serde_json::from_slice(argument).expect("JSON"));
+        recorded
+            .borrow_mut()
+            .push(serde_json::from_slice(argument).expect("JSON"));
         Ok(answer.to_string().into_bytes())
     });
-    asked
+    calls
 }
 
 fn allowed() -> Value {
@@ -33,7 +35,7 @@ fn refused() -> Value {
 #[test]
 fn within_the_quota_the_request_passes_and_the_response_has_the_remaining_quota() {
     let gateway = Gateway::<Quota>::configured(CONFIG).expect("a good configuration");
-    let asked = counter(allowed());
+    let calls = counter(allowed());
     let exchange = gateway.get("/").property("lockgate.consumer.name", "alice").send();
     assert!(!exchange.is_paused());
     let answer = exchange.respond(200, &[("ratelimit", "\"upstream\";r=1")]);
@@ -44,7 +46,7 @@ fn within_the_quota_the_request_passes_and_the_response_has_the_remaining_quota(
     assert_eq!(answer.header("ratelimit").as_deref(), Some(r#""default";r=19;t=1"#));
     let expected = json!({ "op": "take", "rules": [ { "key": "default/60000/alice", "algorithm": "token_bucket",
         "limit": 100, "window_ms": 60_000, "burst": 20, "cost": 1 } ] });
-    assert_eq!(*asked.borrow(), [expected]);
+    assert_eq!(*calls.borrow(), [expected]);
 }
 
 #[test]
@@ -69,9 +71,9 @@ fn over_the_quota_the_reply_is_429_with_retry_after() {
 #[test]
 fn an_anonymous_request_is_counted_by_address() {
     let gateway = Gateway::<Quota>::configured(CONFIG).expect("a good configuration");
-    let asked = counter(allowed());
+    let calls = counter(allowed());
     drop(gateway.get("/").client("2001:db8::1").send());
-    assert_eq!(asked.borrow()[0]["rules"][0]["key"], "default/60000/2001:db8::1");
+    assert_eq!(calls.borrow()[0]["rules"][0]["key"], "default/60000/2001:db8::1");
 }
 
 #[test]
@@ -80,7 +82,7 @@ fn several_rules_are_charged_in_one_call_with_separate_keys() {
         { "name": "tenant", "key": "{header:x-tenant}", "limit": 1000, "window": "1h", "cost": 5 },
         { "name": "route", "key": "{consumer}@{route}", "limit": 10, "window": "1s" } ] }"#;
     let gateway = Gateway::<Quota>::configured(config).expect("a good configuration");
-    let asked = counter(json!({ "allowed": true, "rules": [
+    let calls = counter(json!({ "allowed": true, "rules": [
         { "allowed": true, "limit": 1000, "remaining": 995, "reset_ms": 18_000, "retry_after_ms": 0 },
         { "allowed": true, "limit": 10, "remaining": 9, "reset_ms": 100, "retry_after_ms": 0 } ] }));
     let request = gateway
@@ -88,10 +90,10 @@ fn several_rules_are_charged_in_one_call_with_separate_keys() {
         .header("x-tenant", "acme")
         .property("lockgate.consumer.name", "alice");
     let exchange = request.property("route_name", "orders").send();
-    assert_eq!(asked.borrow().len(), 1);
-    assert_eq!(asked.borrow()[0]["rules"][0]["key"], "tenant/3600000/acme");
-    assert_eq!(asked.borrow()[0]["rules"][0]["cost"], 5);
-    assert_eq!(asked.borrow()[0]["rules"][1]["key"], "route/1000/alice@orders");
+    assert_eq!(calls.borrow().len(), 1);
+    assert_eq!(calls.borrow()[0]["rules"][0]["key"], "tenant/3600000/acme");
+    assert_eq!(calls.borrow()[0]["rules"][0]["cost"], 5);
+    assert_eq!(calls.borrow()[0]["rules"][1]["key"], "route/1000/alice@orders");
     let answer = exchange.respond(200, &[]);
     assert_eq!(
         answer.header("ratelimit").as_deref(),

@@ -49,7 +49,7 @@ impl<T: Clone> Single<T> {
     /// Those of `fetch`, and of the host's clock.
     pub async fn get(&self, fetch: impl AsyncFnOnce() -> Result<(T, Duration)>) -> Result<T> {
         loop {
-            if let Some(value) = self.held()? {
+            if let Some(value) = self.cached()? {
                 return Ok(value);
             }
             if !self.fetching.replace(true) {
@@ -69,7 +69,7 @@ impl<T: Clone> Single<T> {
     ///
     /// # Errors
     /// Those of the host's clock.
-    pub fn held(&self) -> Result<Option<T>> {
+    pub fn cached(&self) -> Result<Option<T>> {
         match &*self.value.borrow() {
             Some((value, until)) if now()? < *until => Ok(Some(value.clone())),
             _ => Ok(None),

@@ -160,8 +160,8 @@ impl Timers {
         self.entries.push(entry);
         let wanted = milliseconds_until(due, now);
         // If the host ticks soon enough, nothing changes; after that tick, the period is set again.
-        let set = self.host_timers.iter().find(|period| period.root == root);
-        match set.map_or(0, |period| period.milliseconds) {
+        let set = self.host_timers.iter().find(|timer| timer.root == root);
+        match set.map_or(0, |timer| timer.milliseconds) {
             0 => self.set_host_timer(root, wanted),
             known if known > wanted => self.set_host_timer(root, wanted),
             _ => Ok(()),
@@ -171,7 +171,7 @@ impl Timers {
     /// Sets the tick period of the host, unless it is set already.
     fn set_host_timer(&mut self, root: u32, milliseconds: u32) -> Result<()> {
         TICK.set(Some(TICK_HANDLER));
-        let known = self.host_timers.iter().position(|period| period.root == root);
+        let known = self.host_timers.iter().position(|timer| timer.root == root);
         if known.is_some_and(|at| self.host_timers[at].milliseconds == milliseconds) {
             return Ok(());
         }
@@ -229,7 +229,7 @@ fn set_interval(every: u32) -> Result<()> {
         if every != 0 {
             timers.intervals.push(TickInterval { root, every, due });
         }
-        timers.host_timers.retain(|period| period.root != root);
+        timers.host_timers.retain(|timer| timer.root != root);
         timers.set_host_timer(root, every)
     })
 }

@@ -305,8 +305,8 @@ impl<P: Hooks> Guest<P> {
         {
             return;
         }
-        let has_piece = message.has_body_paused.get() && message.body_mode.get() == BodyMode::Untouched;
-        if has_piece && Self::chunk(self, id, direction, message.buffered.get(), message.ended.get()) != continues {
+        let has_chunk = message.has_body_paused.get() && message.body_mode.get() == BodyMode::Untouched;
+        if has_chunk && Self::chunk(self, id, direction, message.buffered.get(), message.ended.get()) != continues {
             return;
         }
         let has_trailers = message.trailers.get() || matches!(message.deferred.get(), Deferred::Trailers);

@@ -88,9 +88,8 @@ mod tests {
         let (mut table, mut map) = (IdTable::new(), HashMap::new());
         assert_eq!(table.find(3), None::<&u32>);
         assert_eq!(table.remove(3), None);
-        let mut random = 1u32;
         for value in 0..20_000 {
-            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let random = crate::host::random().expect("the host in memory has random numbers") as u32;
             let id = random >> 22;
             if random & 4 == 0 {
                 assert_eq!(table.remove(id), map.remove(&id));

@@ -234,7 +234,7 @@ mod tests {
     use std::alloc::System;
     use std::cell::RefCell;
 
-    /// Pages of the test's own allocator, at addresses that follow each other until `jumps` says otherwise.
+    /// Pages from one large allocation. They are contiguous, except for the gaps in `jumps`.
     struct Arena {
         base: *mut u8,
         size: usize,
@@ -245,7 +245,7 @@ mod tests {
     impl Arena {
         fn new(size: usize) -> Arena {
             let layout = Layout::from_size_align(size, 64).expect("a layout");
-            // SAFETY: its size is not zero. It is never given back: the test is short.
+            // SAFETY: its size is not zero. It is never freed, as the test is short.
             let base = unsafe { System.alloc(layout) };
             Arena {
                 base,
@@ -281,23 +281,22 @@ mod tests {
         }
     }
 
-    /// A thousand live blocks that come, grow, shrink and go at random, with a pattern in each.
+    /// A thousand live blocks, allocated, resized and freed at random, with a pattern in each.
     #[test]
     fn blocks_keep_their_bytes_and_never_overlap() {
         let heap = Heap::new(Arena::new(64 << 20));
         heap.pages.jumps.borrow_mut().extend([64, 0, 4096, 16, 0, 320, 64]);
-        let mut random = 7u64;
-        let mut next = |below: usize| {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let next = |below: usize| {
+            let random = crate::host::random().expect("the host in memory has random numbers");
             (random >> 33) as usize % below
         };
         let mut live: Vec<(*mut u8, Layout, u8)> = Vec::new();
-        // SAFETY: as the contract of an allocator wants it: each block with the layout it was made for.
+        // SAFETY: as `GlobalAlloc` requires, each block is used with its layout.
         unsafe {
             for round in 0..60_000u32 {
                 let mark = round as u8;
-                let most = if next(50) == 0 { 40_000 } else { 300 };
-                let size = 1 + next(most);
+                let max = if next(50) == 0 { 40_000 } else { 300 };
+                let size = 1 + next(max);
                 match next(3) {
                     0 if live.len() < 1000 => {
                         let layout = Layout::from_size_align(size, 1 << next(7)).expect("a layout");
@@ -310,9 +309,13 @@ mod tests {
                     1 if !live.is_empty() => {
                         let at = next(live.len());
                         let (block, layout, mark) = live[at];
-                        let kept = size.min(layout.size());
+                        let copied = size.min(layout.size());
                         let block = heap.realloc(block, layout, size);
-                        assert!(std::slice::from_raw_parts(block, kept).iter().all(|byte| *byte == mark));
+                        assert!(
+                            std::slice::from_raw_parts(block, copied)
+                                .iter()
+                                .all(|byte| *byte == mark)
+                        );
                         block.write_bytes(mark, size);
                         live[at] = (
                             block,
