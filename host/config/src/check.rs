@@ -17,10 +17,10 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use lockgate_foreign::settings::CacheSettings;
 use lockgate_json::pointer::Pointer;
 use lockgate_json::problem::{Problem, Problems};
 use lockgate_json::tree::Node;
-use lockgate_store::settings::CacheSettings;
 use lockgate_telemetry::settings::{AccessLogPath, AccessLogSettings};
 use lockgate_units::Period;
 

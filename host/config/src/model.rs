@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use lockgate_foreign::CacheSettings;
 use lockgate_http::settings::{EscapedSlashes, ListenerLimits};
-use lockgate_store::CacheSettings;
 use lockgate_telemetry::AccessLogSettings;
 use lockgate_tls::TlsSettings;
 use lockgate_units::Period;

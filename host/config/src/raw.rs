@@ -8,8 +8,8 @@ mod routes;
 
 use std::collections::BTreeMap;
 
+use lockgate_foreign::settings::CacheSettings;
 use lockgate_http::settings::{EscapedSlashes, ListenerLimits};
-use lockgate_store::settings::CacheSettings;
 use lockgate_tls::settings::ClientCertificates;
 use lockgate_units::Period;
 use lockgate_upstream::UpstreamSettings;
