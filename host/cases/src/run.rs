@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use lockgate_config::FORMATS;
 use lockgate_control::Staging;
 use lockgate_json::{Document, Report, typed};
 use lockgate_sandbox::EngineError;
@@ -93,7 +94,7 @@ impl Runner {
     /// What is wrong with the file, all of it at its place; nothing was run then.
     pub fn file(&mut self, path: &Path) -> Result<FileResult, Report> {
         let begun = Instant::now();
-        let (cases, document) = typed::read::<Cases>(path)?;
+        let (cases, document) = typed::read::<Cases>(path, FORMATS)?;
         let told = crate::check::check(&cases, &document);
         if !told.is_empty() {
             return Err(Report { diagnostics: told });

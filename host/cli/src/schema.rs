@@ -29,11 +29,11 @@ fn folder(options: &SchemaOptions) -> Result<Option<PathBuf>> {
     let Some(config) = &options.config else {
         return Ok(options.plugin_dir.clone());
     };
-    let found = match lockgate_config::load_or_sketch(config) {
+    let found = match lockgate_config::load(config) {
         Ok(loaded) => loaded.model.plugin_dir,
-        Err(refused) => match refused.sketch {
-            Some(sketch) => sketch.plugin_dir,
-            None => bail!("{}", refused.report),
+        Err(error) => match error.partial {
+            Some(partial) => partial.plugin_dir,
+            None => bail!("{}", error.report),
         },
     };
     Ok(found)

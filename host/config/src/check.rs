@@ -1,6 +1,6 @@
-//! From a tree whose shape is right to the model: gives texts their meaning and names their targets.
+//! From a tree that is valid by the schema to the model: parses texts, and resolves names.
 //!
-//! Every pass goes on after a mistake, and works with what is left. The model is handed out only if nothing was told.
+//! Every step continues after a mistake, without the faulty part. The model is returned only if there is no mistake.
 
 mod addresses;
 mod chains;
@@ -17,48 +17,47 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use lockgate_foreign::settings::CacheSettings;
+use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
-use lockgate_json::problem::{Problem, Problems};
 use lockgate_json::tree::Node;
-use lockgate_store::settings::CacheSettings;
 use lockgate_telemetry::settings::{AccessLogPath, AccessLogSettings};
 use lockgate_units::Period;
 
-use self::listeners::Targets;
+use self::listeners::References;
 use crate::model::Model;
 use crate::raw;
 use crate::settings::DEFAULT_DRAIN_TIMEOUT;
-use crate::substitute::Surroundings;
+use crate::substitute::LoadContext;
 
-/// Reads the model from `root`; none if something is wrong, now or before.
-pub(crate) fn check(root: &Node, surroundings: &Surroundings<'_>, problems: &mut Problems) -> Option<Model> {
+/// The model of `root`; none if there is a mistake, here or in an earlier pass.
+pub(crate) fn check(root: &Node, context: &LoadContext<'_>, mistakes: &mut Mistakes) -> Option<Model> {
     let top = Pointer::root();
-    let upstreams = upstreams::read(root, problems);
-    let signatures = signatures::read(root, problems);
-    let mut plugins = plugins::Plugins::named(root, &upstreams, &signatures, problems);
-    let (global_chain, chains) = chains::read(root, &mut plugins, problems);
-    let routes = routes::read(root, &upstreams, &chains, &mut plugins, problems);
-    let mut targets = Targets {
+    let upstreams = upstreams::read(root, mistakes);
+    let signatures = signatures::read(root, mistakes);
+    let mut plugins = plugins::Plugins::named(root, &upstreams, &signatures, mistakes);
+    let (global_chain, chains) = chains::read(root, &mut plugins, mistakes);
+    let routes = routes::read(root, &upstreams, &chains, &mut plugins, mistakes);
+    let mut references = References {
         upstreams: &upstreams,
         chains: &chains,
         plugins: &mut plugins,
     };
-    let (admin, listeners) = listeners::read(root, surroundings, &mut targets, problems);
-    let plugin_dir = plugin_dir(root, surroundings, problems);
+    let (admin, listeners) = listeners::read(root, context, &mut references, mistakes);
+    let plugin_dir = plugin_dir(root, context, mistakes);
     if let Some(first) = plugins.models.first().filter(|_| root.find("/plugin_dir").is_none()) {
-        problems.push(
-            Problem::told(Pointer::root(), "the key \"plugin_dir\" is missing")
+        mistakes.push(
+            Mistake::missing_key(Pointer::root(), "plugin_dir")
                 .expected("the folder that holds the plugins' modules")
-                .hint(format!("{} needs it: \"plugin_dir\": \"plugins\"", first.pointer))
-                .around(),
+                .hint(format!("{} needs it: \"plugin_dir\": \"plugins\"", first.pointer)),
         );
     }
-    let access_log = access_log(root, surroundings, problems);
-    let cache = entry::part::<CacheSettings>(root, &top, "cache", problems).unwrap_or_default();
-    let workers = entry::part::<NonZeroUsize>(root, &top, "workers", problems);
-    let drain_timeout = entry::part::<Period>(root, &top, "drain_timeout", problems).unwrap_or(DEFAULT_DRAIN_TIMEOUT);
+    let access_log = access_log(root, context, mistakes);
+    let cache = entry::part::<CacheSettings>(root, &top, "cache", mistakes).unwrap_or_default();
+    let workers = entry::part::<NonZeroUsize>(root, &top, "workers", mistakes);
+    let drain_timeout = entry::part::<Period>(root, &top, "drain_timeout", mistakes).unwrap_or(DEFAULT_DRAIN_TIMEOUT);
     let plugins = plugins.models;
-    problems.0.is_empty().then_some(Model {
+    mistakes.0.is_empty().then_some(Model {
         workers,
         plugin_dir,
         admin,
@@ -75,32 +74,32 @@ pub(crate) fn check(root: &Node, surroundings: &Surroundings<'_>, problems: &mut
     })
 }
 
-fn plugin_dir(root: &Node, surroundings: &Surroundings<'_>, problems: &mut Problems) -> Option<PathBuf> {
-    let folder = surroundings.path(root.member("plugin_dir")?.text()?);
+fn plugin_dir(root: &Node, context: &LoadContext<'_>, mistakes: &mut Mistakes) -> Option<PathBuf> {
+    let folder = context.path(root.member("plugin_dir")?.text()?);
     match fs::metadata(&folder) {
         Ok(found) if found.is_dir() => {}
-        Ok(_) => problems.push(Problem::unfit(
+        Ok(_) => mistakes.push(Mistake::invalid(
             Pointer::root().key("plugin_dir"),
             "a folder, not a file",
         )),
-        Err(error) => problems.push(
-            Problem::unfit(Pointer::root().key("plugin_dir"), format!("a readable folder: {error}"))
+        Err(error) => mistakes.push(
+            Mistake::invalid(Pointer::root().key("plugin_dir"), format!("a readable folder: {error}"))
                 .hint("relative paths start at the folder of the configuration file"),
         ),
     }
     Some(folder)
 }
 
-fn access_log(root: &Node, surroundings: &Surroundings<'_>, problems: &mut Problems) -> Option<AccessLogSettings> {
-    let log = entry::part::<raw::AccessLog>(root, &Pointer::root(), "access_log", problems)?;
+fn access_log(root: &Node, context: &LoadContext<'_>, mistakes: &mut Mistakes) -> Option<AccessLogSettings> {
+    let log = entry::part::<raw::AccessLog>(root, &Pointer::root(), "access_log", mistakes)?;
     let path = match log.path?.as_str() {
         "stdout" => AccessLogPath::Stdout,
         "stderr" => AccessLogPath::Stderr,
         file => {
-            let file = surroundings.path(file);
+            let file = context.path(file);
             if file.is_dir() || !file.parent().is_some_and(|folder| folder.is_dir()) {
                 let here = Pointer::root().key("access_log").key("path");
-                problems.push(Problem::unfit(
+                mistakes.push(Mistake::invalid(
                     here,
                     "\"stdout\", \"stderr\" or a file in a folder that exists",
                 ));

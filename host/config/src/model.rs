@@ -1,7 +1,7 @@
-//! The checked model: what a gateway.json means once every name in it is known to exist and every value is in its type.
+//! The checked model of a gateway.json: every name in it exists, and every value has its type.
 //!
-//! Nothing here refers to JSON any more, except [`PluginModel::pointer`], by which a failure that shows only later
-//! (the plugin's own configure) is told at its place. The raw, as-written types are in `raw`.
+//! The model has no JSON, except [`PluginModel::pointer`], which gives a failure that shows only later (when the plugin is
+//! configured) its position. The types of the file as it is written are in `raw`.
 
 mod plugins;
 mod routes;
@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use lockgate_foreign::CacheSettings;
 use lockgate_http::settings::{EscapedSlashes, ListenerLimits};
-use lockgate_store::CacheSettings;
 use lockgate_telemetry::AccessLogSettings;
 use lockgate_tls::TlsSettings;
 use lockgate_units::Period;
@@ -29,9 +29,9 @@ pub use upstreams::{NamedUpstream, UpstreamIndex};
 pub struct Model {
     /// Number of data workers; none: one per core.
     pub workers: Option<NonZeroUsize>,
-    /// The folder of `.wasm` files; absolute. Always there when a plugin is.
+    /// The folder of `.wasm` files; absolute. Never none when there is a plugin.
     pub plugin_dir: Option<PathBuf>,
-    /// Where the admin API listens; none: nowhere.
+    /// The admin listener, if there is one.
     pub admin: Option<Admin>,
     /// In the order of the file; at least one.
     pub listeners: Vec<Listener>,
@@ -41,63 +41,63 @@ pub struct Model {
     pub plugins: Vec<PluginModel>,
     /// Runs before every route's chain, also for requests that match no route.
     pub global_chain: Vec<PluginIndex>,
-    /// In the order of the file, which is the last word of precedence.
+    /// In the order of the file, which decides between routes of equal precedence.
     pub routes: Vec<Route>,
-    /// Where the access log goes; none: there is none.
+    /// The access log, if there is one.
     pub access_log: Option<AccessLogSettings>,
-    /// Longest wait for open requests after SIGTERM.
+    /// Maximum time that open requests have to end after SIGTERM.
     pub drain_timeout: Period,
-    /// Bounds of the response cache.
+    /// Limits of the response cache.
     pub cache: CacheSettings,
-    /// Keys that modules may be signed with.
+    /// Public keys for the signatures of modules.
     pub signing_keys: Vec<SigningKey>,
-    /// Whether every plugin's module must be signed with one of them, unless it names its own.
+    /// Whether a plugin without `signed_by` also needs a module that is signed with one of them.
     pub requires_signatures: bool,
 }
 
 /// The admin listener.
 #[derive(Clone)]
 pub struct Admin {
-    /// Address of the endpoint.
+    /// IP address and port.
     pub listen: SocketAddr,
-    /// What `Authorization: Bearer` must carry; never empty. None: only loopback peers are answered.
+    /// Bearer token that requests must carry; never empty. None: the API answers loopback peers only.
     pub token: Option<String>,
 }
 
-/// A socket that takes requests, or connections.
+/// A socket that accepts clients.
 #[derive(Debug, Clone)]
 pub struct Listener {
     /// Its key in the file.
     pub name: Arc<str>,
-    /// Address of the endpoint. Port 0 asks the system for a free one.
+    /// IP address and port. Port 0: a free port that the system chooses.
     pub listen: SocketAddr,
     /// Protocol of the clients.
-    pub protocol: Protocol,
-    /// None: in the clear.
+    pub protocol: ListenerProtocol,
+    /// None: no TLS.
     pub tls: Option<TlsSettings>,
-    /// Peers whose `X-Forwarded-*` and `X-Request-Id` are believed.
+    /// Networks of trusted proxies, whose `X-Forwarded-*` and `X-Request-Id` are used.
     pub trusted_proxies: Vec<IpNet>,
-    /// What happens to paths with escaped slashes and the like.
+    /// Handling of paths with escaped slashes and the like.
     pub escaped_slashes: EscapedSlashes,
-    /// Limits for clients of this listener.
+    /// Limits for clients.
     pub limits: ListenerLimits,
 }
 
 /// Protocol of a listener's clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Protocol {
-    /// HTTP/1.1 and HTTP/2; routes say what becomes of a request.
+pub enum ListenerProtocol {
+    /// HTTP/1.1 and HTTP/2. Requests go by the routes.
     Http,
-    /// Any bytes.
+    /// A byte stream to an upstream.
     Tcp(Forwarding),
 }
 
-/// What becomes of a TCP connection.
+/// Destination and chain of TCP connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forwarding {
-    /// Where its bytes go, unless a plugin says otherwise.
+    /// The upstream, unless a plugin chooses another.
     pub upstream: UpstreamIndex,
-    /// Who sees them: in this order from the client to the upstream, in reverse on the way back.
+    /// Plugins in the order from the client to the upstream. Bytes to the client pass them in reverse.
     pub chain: Vec<PluginIndex>,
 }
 
@@ -107,7 +107,7 @@ impl Model {
         &self.plugins[index.0]
     }
 
-    /// Every file that a listener's `tls` names.
+    /// Files that the listeners' `tls` names.
     pub fn tls_files(&self) -> impl Iterator<Item = &Path> {
         let of_listeners = self.listeners.iter().filter_map(|listener| listener.tls.as_ref());
         of_listeners.flat_map(TlsSettings::files)

@@ -8,8 +8,8 @@ mod routes;
 
 use std::collections::BTreeMap;
 
+use lockgate_foreign::settings::CacheSettings;
 use lockgate_http::settings::{EscapedSlashes, ListenerLimits};
-use lockgate_store::settings::CacheSettings;
 use lockgate_tls::settings::ClientCertificates;
 use lockgate_units::Period;
 use lockgate_upstream::UpstreamSettings;
@@ -55,7 +55,7 @@ pub(crate) struct Gateway {
     plugins: BTreeMap<String, Plugin>,
     /// Lists of plugins, by the name that routes use.
     #[serde(default)]
-    chains: BTreeMap<String, Vec<plugins::Step>>,
+    chains: BTreeMap<String, Vec<plugins::ChainItem>>,
     /// Chain that runs before the route's chain, also for requests that match no route: a chain's name, or a list of plugins.
     global_chain: Option<Chain>,
     /// Which requests go to which upstream. May be absent with a single upstream, which then gets every request.
@@ -96,9 +96,9 @@ pub(crate) struct Listener {
     /// IP address and port to listen on. Port 0: a free port that the system chooses.
     #[schemars(required, example = &"0.0.0.0:8080", example = &"[::]:8080")]
     pub(crate) listen: Option<String>,
-    /// Protocol of the clients.
+    /// ListenerProtocol of the clients.
     #[serde(default)]
-    pub(crate) protocol: Protocol,
+    pub(crate) protocol: ListenerProtocol,
     /// TLS settings. Absent: no TLS.
     pub(crate) tls: Option<Tls>,
     /// Networks of trusted proxies, as CIDRs. Only their `X-Forwarded-*` and `X-Request-Id` headers are used.
@@ -118,10 +118,10 @@ pub(crate) struct Listener {
     pub(crate) chain: Option<Chain>,
 }
 
-/// Protocol of a listener's clients.
+/// ListenerProtocol of a listener's clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Protocol {
+pub(crate) enum ListenerProtocol {
     /// HTTP/1.1 and HTTP/2, distinguished by ALPN or the first bytes.
     #[default]
     Http,

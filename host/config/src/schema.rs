@@ -1,4 +1,4 @@
-//! The JSON Schema of gateway.json, made from the types that read it.
+//! The JSON Schema of gateway.json, generated from the types that read it.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,23 @@ use serde_json::{Value, json};
 
 use crate::raw;
 
-/// A text with one of these in it has its shape only when the file is loaded.
+/// A substitution. A text with one gets its final form only when the file is loaded.
 const SUBSTITUTION: &str = r"\$\{(env|file):";
 
-/// The JSON Schema (draft 2020-12) of gateway.json, with descriptions for editors. It judges the file as it is written:
-/// where a pattern is asked for, a substitution will do.
+/// The JSON Schema (draft 2020-12) of gateway.json for editors. It is for the file as it is written: a text with a pattern may also be
+/// a substitution.
 pub fn schema() -> Value {
     let mut schema = strict();
     widen(&mut schema);
     schema
 }
 
-/// The same, with what is known of modules: in a plugin whose `module` is one of these names, `config` is as the schema
-/// that comes with it says.
+/// The same, with the schemas of modules: `config` of a plugin whose `module` is one of these names has the module's schema.
 pub fn schema_with(modules: &BTreeMap<String, Value>) -> Value {
     let mut schema = strict();
     let mut rules = Vec::new();
     for (name, config) in modules {
-        let place = format!("config of {name}");
+        let definition = format!("config of {name}");
         let pointer = format!("#/$defs/config%20of%20{name}");
         let mut config = config.clone();
         if let Value::Object(members) = &mut config {
@@ -32,7 +31,7 @@ pub fn schema_with(modules: &BTreeMap<String, Value>) -> Value {
             members.remove("$id");
         }
         move_references(&mut config, &pointer);
-        schema["$defs"][place] = config;
+        schema["$defs"][definition] = config;
         rules.push(json!({
             "if": { "properties": { "module": { "const": name } }, "required": ["module"] },
             "then": { "properties": { "config": { "$ref": pointer } } },
@@ -45,23 +44,23 @@ pub fn schema_with(modules: &BTreeMap<String, Value>) -> Value {
     schema
 }
 
-/// Makes the references of a document right for its new place in another.
-fn move_references(schema: &mut Value, place: &str) {
+/// Moves the references of a schema to `base`, where it now is in another.
+fn move_references(schema: &mut Value, base: &str) {
     match schema {
         Value::Object(members) => {
             if let Some(Value::String(reference)) = members.get_mut("$ref")
                 && let Some(inside) = reference.strip_prefix('#')
             {
-                *reference = format!("{place}{inside}");
+                *reference = format!("{base}{inside}");
             }
-            members.values_mut().for_each(|inner| move_references(inner, place));
+            members.values_mut().for_each(|inner| move_references(inner, base));
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| move_references(item, place)),
+        Value::Array(items) => items.iter_mut().for_each(|item| move_references(item, base)),
         _ => {}
     }
 }
 
-/// The schema of a file whose substitutions have been made.
+/// The schema of a file after substitution.
 pub(crate) fn strict() -> Value {
     let settings = SchemaSettings::draft2020_12();
     settings
@@ -70,7 +69,7 @@ pub(crate) fn strict() -> Value {
         .to_value()
 }
 
-/// Lets every pattern accept a substitution, too.
+/// Extends every pattern by a substitution.
 fn widen(schema: &mut Value) {
     match schema {
         Value::Object(members) => {

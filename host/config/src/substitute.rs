@@ -1,68 +1,69 @@
-//! Puts `${env:NAME}` and `${file:PATH}` into the strings of a document. `$${` stands for a plain `${`.
+//! Substitutes `${env:NAME}` and `${file:PATH}` in the strings of a document. `$${` stands for a plain `${`.
 //!
-//! The tree keeps what was written beside what was put in, so that no message can show a secret. Keys are left alone.
+//! The tree keeps the written text beside the substituted one, so that no message can show a secret. Keys are not substituted.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
+use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
-use lockgate_json::problem::{Problem, Problems};
 use lockgate_json::tree::{Node, Text, Value};
 
-/// A larger file is surely not meant to stand inside a string.
+/// Maximum size of an included file.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// What a document is read in: the folder of relative paths, and the environment.
-pub(crate) struct Surroundings<'a> {
-    /// Absolute.
+/// The folder of relative paths, and the environment variables.
+pub(crate) struct LoadContext<'a> {
+    /// The configuration file's folder; absolute.
     pub(crate) folder: PathBuf,
-    /// The environment variable of a name; a parameter, so that tests need not change the process's own.
+    /// Returns the environment variable of a name. A parameter, so that tests do not change the process's own.
     pub(crate) variable: &'a dyn Fn(&str) -> Option<OsString>,
 }
 
-impl Surroundings<'_> {
-    /// `path`, from the configuration's folder if it is relative.
+impl LoadContext<'_> {
+    /// `path`, relative to the configuration's folder.
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.folder.join(path)
     }
 }
 
-/// A file that a string of the configuration wants to hold.
+/// A file that `${file:…}` includes in a string of the configuration.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Inserted {
-    /// Where it is; absolute.
+pub struct IncludedFile {
+    /// Absolute.
     pub path: PathBuf,
-    /// What was put in; none if it cannot be.
+    /// The included text. None: the file cannot be read.
     text: Option<String>,
 }
 
-impl fmt::Debug for Inserted {
+impl fmt::Debug for IncludedFile {
     /// Without the text, which may be a secret.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_tuple("Inserted").field(&self.path).finish()
+        out.debug_tuple("IncludedFile").field(&self.path).finish()
     }
 }
 
-/// Replaces every substitution in `root`; strings where one fails are marked faulty. Returns the files that were looked at.
-pub(crate) fn substitute(root: &mut Node, surroundings: &Surroundings<'_>, problems: &mut Problems) -> Vec<Inserted> {
+/// Makes every substitution in `root`. A string with a failed one is marked as faulty. Returns the files that were read, or should
+/// have been.
+pub(crate) fn substitute(root: &mut Node, context: &LoadContext<'_>, mistakes: &mut Mistakes) -> Vec<IncludedFile> {
     let mut pass = Pass {
-        surroundings,
+        context,
         files: Vec::new(),
-        faults: Vec::new(),
+        mistakes: Vec::new(),
     };
     pass.node(root, &Pointer::root());
-    for fault in pass.faults {
-        root.mark(fault.pointer.as_str());
-        problems.push(fault);
+    for mistake in pass.mistakes {
+        root.mark(mistake.pointer.as_str());
+        mistakes.push(mistake);
     }
     pass.files
 }
 
 struct Pass<'a> {
-    surroundings: &'a Surroundings<'a>,
-    files: Vec<Inserted>,
-    faults: Vec<Problem>,
+    context: &'a LoadContext<'a>,
+    files: Vec<IncludedFile>,
+    mistakes: Vec<Mistake>,
 }
 
 impl Pass<'_> {
@@ -70,7 +71,7 @@ impl Pass<'_> {
         match &mut node.value {
             Value::String(text) if text.value.contains("${") => match self.text(&text.value, here) {
                 Ok(replaced) => *text = replaced,
-                Err(fault) => self.faults.push(fault),
+                Err(mistake) => self.mistakes.push(mistake),
             },
             Value::Array(items) => {
                 items
@@ -87,7 +88,8 @@ impl Pass<'_> {
         }
     }
 
-    fn text(&mut self, written: &str, here: &Pointer) -> Result<Text, Problem> {
+    /// The text after substitution.
+    fn text(&mut self, written: &str, here: &Pointer) -> Result<Text, Mistake> {
         let mut value = String::new();
         let mut replaced = false;
         let mut rest = written;
@@ -100,9 +102,9 @@ impl Pass<'_> {
             }
             value.push_str(&rest[..at]);
             let (inside, after) = rest[at + 2..].split_once('}').ok_or_else(|| {
-                Problem::unfit(here.clone(), "\"}\" after \"${\"").hint("for a literal \"${\", write \"$${\"")
+                Mistake::invalid(here.clone(), "\"}\" after \"${\"").hint("for a literal \"${\", write \"$${\"")
             })?;
-            value.push_str(&self.source(inside, here)?);
+            value.push_str(&self.replacement(inside, here)?);
             replaced = true;
             rest = after;
         }
@@ -113,50 +115,48 @@ impl Pass<'_> {
         })
     }
 
-    /// What stands for `${inside}`.
-    fn source(&mut self, inside: &str, here: &Pointer) -> Result<String, Problem> {
+    /// The replacement for `${inside}`.
+    fn replacement(&mut self, inside: &str, here: &Pointer) -> Result<String, Mistake> {
         match inside.split_once(':') {
             Some(("env", name)) => self.variable(name, here),
             Some(("file", path)) => self.file(path, here),
-            _ => {
-                Err(Problem::unfit(here.clone(), "${env:NAME} or ${file:PATH}")
-                    .hint("for a literal \"${\", write \"$${\""))
-            }
+            _ => Err(Mistake::invalid(here.clone(), "${env:NAME} or ${file:PATH}")
+                .hint("for a literal \"${\", write \"$${\"")),
         }
     }
 
-    fn variable(&self, name: &str, here: &Pointer) -> Result<String, Problem> {
+    fn variable(&self, name: &str, here: &Pointer) -> Result<String, Mistake> {
         let is_name = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !name.is_empty();
         if !is_name(name) {
-            return Err(Problem::unfit(
+            return Err(Mistake::invalid(
                 here.clone(),
                 "the name of an environment variable after \"env:\"",
             ));
         }
-        let value = (self.surroundings.variable)(name).ok_or_else(|| {
-            Problem::told(here.clone(), format!("the environment variable {name} is not set"))
+        let value = (self.context.variable)(name).ok_or_else(|| {
+            Mistake::new(here.clone(), format!("the environment variable {name} is not set"))
                 .hint(format!("set {name} in the gateway's environment"))
         })?;
         value
             .into_string()
-            .map_err(|_| Problem::told(here.clone(), format!("the environment variable {name} is not UTF-8")))
+            .map_err(|_| Mistake::new(here.clone(), format!("the environment variable {name} is not UTF-8")))
     }
 
-    fn file(&mut self, written: &str, here: &Pointer) -> Result<String, Problem> {
+    fn file(&mut self, written: &str, here: &Pointer) -> Result<String, Mistake> {
         if written.is_empty() {
-            return Err(Problem::unfit(here.clone(), "a file path after \"file:\""));
+            return Err(Mistake::invalid(here.clone(), "a file path after \"file:\""));
         }
-        let path = self.surroundings.path(written);
+        let path = self.context.path(written);
         let read = read_small(&path);
-        self.files.push(Inserted {
+        self.files.push(IncludedFile {
             path: path.clone(),
             text: read.as_ref().ok().cloned(),
         });
-        read.map_err(|reason| Problem::told(here.clone(), format!("the file {} {reason}", path.display())))
+        read.map_err(|reason| Mistake::new(here.clone(), format!("the file {} {reason}", path.display())))
     }
 }
 
-/// The file's text without its last line end: tools that write secrets to files like to add one.
+/// The file's text without its last line end, which tools that write secrets often add.
 fn read_small(path: &Path) -> Result<String, String> {
     let cannot = |error: std::io::Error| format!("cannot be read: {error}");
     let size = fs::metadata(path).map_err(cannot)?.len();
@@ -178,28 +178,28 @@ mod tests {
     use super::*;
     use lockgate_json::reader;
 
-    /// The document after substitution, with A=alpha in its environment and `folder` around it.
-    fn run(text: &str, folder: &Path) -> (Node, Problems, Vec<Inserted>) {
-        let mut problems = Problems::default();
-        let mut root = reader::read(text, &mut problems).unwrap();
+    /// The document after substitution, with A=alpha in the environment and files from `folder`.
+    fn run(text: &str, folder: &Path) -> (Node, Mistakes, Vec<IncludedFile>) {
+        let mut mistakes = Mistakes::default();
+        let mut root = reader::read(text, &mut mistakes).unwrap();
         let variable = |name: &str| (name == "A").then(|| OsString::from("alpha"));
-        let surroundings = Surroundings {
+        let context = LoadContext {
             folder: folder.to_owned(),
             variable: &variable,
         };
-        let files = substitute(&mut root, &surroundings, &mut problems);
-        (root, problems, files)
+        let files = substitute(&mut root, &context, &mut mistakes);
+        (root, mistakes, files)
     }
 
     #[test]
-    fn variables_and_files_are_put_in_and_a_doubled_dollar_is_left_plain() {
+    fn variables_and_files_are_substituted_and_a_doubled_dollar_is_not() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("secret"), "s3cret\r\n").unwrap();
-        let (root, problems, files) = run(
+        let (root, mistakes, files) = run(
             r#"["<${env:A}|${file:secret}>", "$${env:A} $5 $$", "$$${env:A}", {"${env:A}": 1}]"#,
             folder.path(),
         );
-        assert!(problems.0.is_empty());
+        assert!(mistakes.0.is_empty());
         assert_eq!(
             root.to_json(),
             r#"["<alpha|s3cret>","${env:A} $5 $$","$${env:A}",{"${env:A}":1}]"#
@@ -214,14 +214,14 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_put_in_is_told_by_name_and_left_out() {
+    fn a_failed_substitution_is_reported_by_name_and_its_member_is_faulty() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("binary"), [0xff, 0xfe]).unwrap();
         let text = r#"{"a":"${env:GONE}","b":"${file:gone.txt}","c":"${vault:x}","d":"${A}","e":"${env:A","f":"${file:binary}","g":"${env:}"}"#;
-        let (root, problems, files) = run(text, folder.path());
-        let told = |index: usize| {
-            let problem: &Problem = &problems.0[index];
-            format!("{} {:?} {:?}", problem.pointer, problem.message, problem.expected)
+        let (root, mistakes, files) = run(text, folder.path());
+        let shown = |index: usize| {
+            let mistake: &Mistake = &mistakes.0[index];
+            format!("{} {:?} {:?}", mistake.pointer, mistake.message, mistake.expected)
         };
         for (index, parts) in [
             (0, ["/a ", "GONE is not set"]),
@@ -232,15 +232,11 @@ mod tests {
             (5, ["/f ", "is not UTF-8"]),
             (6, ["/g ", "the name of an environment variable"]),
         ] {
-            assert!(parts.iter().all(|part| told(index).contains(part)), "{}", told(index));
+            assert!(parts.iter().all(|part| shown(index).contains(part)), "{}", shown(index));
         }
-        assert_eq!(problems.0.len(), 7);
-        let looked_at: Vec<_> = files.iter().filter_map(|file| file.path.file_name()).collect();
-        assert_eq!(
-            looked_at,
-            ["gone.txt", "binary"],
-            "if they were other, so might the problems be"
-        );
+        assert_eq!(mistakes.0.len(), 7);
+        let names: Vec<_> = files.iter().filter_map(|file| file.path.file_name()).collect();
+        assert_eq!(names, ["gone.txt", "binary"], "a change in one may change the mistakes");
         assert!(root.member("a").is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! What a good configuration becomes: every value in its type, every name at its target, every default as documented.
+//! The model of a valid configuration: typed values, resolved names, documented defaults.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use http::{HeaderName, Method};
-use lockgate_config::{Loaded, Model, PluginIndex, Protocol, UpstreamIndex, load, load_text};
+use lockgate_config::{ListenerProtocol, Loaded, Model, PluginIndex, UpstreamIndex, load, load_text};
 use lockgate_http::{EscapedSlashes, ListenerLimits};
 use lockgate_json::Position;
 use lockgate_routing::{HostPattern, PathMatch, ValueMatch};
@@ -290,21 +290,21 @@ fn secrets_from_files_are_put_in_and_the_files_named() {
 }
 
 #[test]
-fn a_later_failure_is_told_at_its_plugin() {
+fn a_later_failure_has_the_position_of_its_plugin() {
     let folder = folder();
     let loaded = load_in(folder.path(), EXAMPLE);
     let plugin = &loaded.model.plugins[2];
-    let told = loaded.document.diagnostic(
+    let later = loaded.document.diagnostic(
         &format!("{}/config", plugin.pointer),
         "the plugin refused its configuration",
         None,
         Some("its last words: no origins".into()),
     );
     assert!(
-        told.to_string().ends_with(
+        later.to_string().ends_with(
             "gateway.json:28:56: /routes/1/chain/1/config: the plugin refused its configuration\n  help: its last words: no origins"
         ),
-        "{told}"
+        "{later}"
     );
 }
 
@@ -318,7 +318,7 @@ fn a_listener_for_bytes_has_a_target_and_an_hour_of_patience_and_needs_no_routes
         )
     };
     let silent = model(&text(""));
-    let Protocol::Tcp(forwarding) = &silent.listeners[0].protocol else {
+    let ListenerProtocol::Tcp(forwarding) = &silent.listeners[0].protocol else {
         panic!("{:?}", silent.listeners[0].protocol);
     };
     assert_eq!(
@@ -328,6 +328,6 @@ fn a_listener_for_bytes_has_a_target_and_an_hour_of_patience_and_needs_no_routes
     assert_eq!(silent.plugins[0].name, "listeners.mqtt/0:watch");
     assert_eq!(silent.listeners[0].limits.idle_timeout, Period::seconds(3600));
     assert!(silent.routes.is_empty());
-    let told = model(&text(r#", "limits": { "idle_timeout": "5m" }"#));
-    assert_eq!(told.listeners[0].limits.idle_timeout, Period::seconds(300));
+    let explicit = model(&text(r#", "limits": { "idle_timeout": "5m" }"#));
+    assert_eq!(explicit.listeners[0].limits.idle_timeout, Period::seconds(300));
 }

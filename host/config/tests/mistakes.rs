@@ -1,5 +1,5 @@
-//! Mistakes that people make, each with the very lines that they get. Every case changes one thing in the example of the
-//! documentation (`gateway.json` beside this file), so nothing else may be told.
+//! Mistakes that people make, each with its exact message. Every case changes one thing in the example of the documentation
+//! (`gateway.json` beside this file), so there must be no other message.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
@@ -16,7 +16,7 @@ mod table;
 /// The documentation's example.
 const EXAMPLE: &str = include_str!("gateway.json");
 
-/// A folder that has what the example names.
+/// A folder with the files that the example names.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("plugins")).unwrap();
@@ -26,18 +26,18 @@ fn folder() -> TempDir {
     folder
 }
 
-/// Loads `text` as gateway.json of such a folder, with `token` in its environment.
+/// Loads `text` as gateway.json of such a folder, with `token` in the environment.
 fn load_with(text: &str, token: &str) -> Result<Loaded, Report> {
     let variable = |name: &str| match name {
         "LOCKGATE_ADMIN_TOKEN" => Some(token.into()),
         "EMPTY" => Some("".into()),
         _ => None,
     };
-    load_text(&folder().path().join("gateway.json"), text.to_owned(), &variable)
+    load_text(&folder().path().join("gateway.json"), text.to_owned(), &variable).map_err(Report::from)
 }
 
-/// What is printed for `text`, the folder left out; nothing if it loads.
-fn told(text: &str) -> String {
+/// The report on `text`, without the folder; empty if it loads.
+fn printed(text: &str) -> String {
     match load_with(text, "hunter2") {
         Ok(_) => String::new(),
         Err(report) => {
@@ -48,8 +48,8 @@ fn told(text: &str) -> String {
 }
 
 #[test]
-fn every_mistake_is_told_at_its_place_and_nothing_else_is() {
-    assert_eq!(told(EXAMPLE), "");
+fn every_mistake_is_reported_at_its_position_and_nothing_else_is() {
+    assert_eq!(printed(EXAMPLE), "");
     for mistake in table::MISTAKES {
         assert_eq!(
             EXAMPLE.matches(mistake.instead_of).count(),
@@ -58,7 +58,7 @@ fn every_mistake_is_told_at_its_place_and_nothing_else_is() {
             mistake.title
         );
         let text = EXAMPLE.replace(mistake.instead_of, mistake.wrote);
-        assert_eq!(told(&text), mistake.told, "{}", mistake.title);
+        assert_eq!(printed(&text), mistake.report, "{}", mistake.title);
     }
 }
 
@@ -84,12 +84,12 @@ gateway.json:7:66: /routes/0/upstream: found "order", expected the name of an up
   help: did you mean "orders"?
 gateway.json:7:86: /routes/0/timeout: found 5, expected a duration with its unit, like "250ms", "5s" or "3m"
   help: write "5s" for seconds, "5ms" for milliseconds"#;
-    assert_eq!(told(text), expected);
+    assert_eq!(printed(text), expected);
 }
 
 #[test]
-fn all_mistakes_at_once_are_all_told() {
-    // Those that stand in different places of the file, each told as it is told alone.
+fn all_mistakes_at_once_are_all_reported() {
+    // Mistakes in different parts of the file: each has the same message as alone.
     let alone = [
         "an unknown key at the top",
         "another such name",
@@ -104,29 +104,29 @@ fn all_mistakes_at_once_are_all_told() {
     let text = chosen.iter().fold(EXAMPLE.to_owned(), |text, mistake| {
         text.replace(mistake.instead_of, mistake.wrote)
     });
-    let told = told(&text);
+    let all = printed(&text);
     for mistake in chosen {
-        for line in mistake.told.lines() {
-            // Earlier changes on the same line move the column, so that is left out.
+        for line in mistake.report.lines() {
+            // Earlier changes on the same line move the column, which is not compared.
             let (_, what) = line.split_once(": ").unwrap();
-            assert!(told.contains(what), "{line} is missing in\n{told}");
+            assert!(all.contains(what), "{line} is missing in\n{all}");
         }
     }
 }
 
 #[test]
-fn several_upstreams_without_routes_are_a_question() {
+fn several_upstreams_need_routes() {
     let text = r#"{ "listeners": { "web": { "listen": "127.0.0.1:0" } },
   "upstreams": { "a": { "endpoints": ["127.0.0.1:1"] }, "b": { "endpoints": ["127.0.0.1:2"] } } }"#;
     assert_eq!(
-        told(text),
+        printed(text),
         "gateway.json:1:1: the key \"routes\" is missing, and there are 2 upstreams, expected routes that assign \
          requests to upstreams\n  help: \"routes\" may be omitted only with a single upstream"
     );
 }
 
 #[test]
-fn a_secret_is_never_told_wherever_it_stands() {
+fn a_secret_is_never_shown_wherever_it_is() {
     let secrets = [
         "hunter2",
         "http://hunter2:80/x",
@@ -139,16 +139,16 @@ fn a_secret_is_never_told_wherever_it_stands() {
     let parts: Vec<&str> = EXAMPLE.split('"').collect();
     let mut mistakes = 0;
     for position in (1..parts.len()).step_by(2) {
-        // Every string in turn, values and keys alike; keys are not substituted, and told as unknown.
+        // Every string in turn, values and keys alike. Keys are not substituted, but reported as unknown.
         let mut changed = parts.clone();
         changed[position] = "${env:LOCKGATE_ADMIN_TOKEN}";
         for secret in secrets {
             if let Err(report) = load_with(&changed.join("\""), secret) {
                 mistakes += 1;
-                let told = format!("{report} {report:?}").to_lowercase();
+                let shown = format!("{report} {report:?}").to_lowercase();
                 assert!(
-                    !told.contains("hunter2"),
-                    "{secret} instead of {:?}: {told}",
+                    !shown.contains("hunter2"),
+                    "{secret} instead of {:?}: {shown}",
                     parts[position]
                 );
             }
@@ -158,31 +158,31 @@ fn a_secret_is_never_told_wherever_it_stands() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_as_text_is_told_by_its_name() {
+fn a_file_that_is_not_text_is_reported_by_its_name() {
     let folder = folder();
     let path = folder.path().join("gateway.json");
-    let told = |path: &Path| load(path).unwrap_err().to_string();
+    let report = |path: &Path| load(path).unwrap_err().to_string();
     assert!(
-        told(&path).contains("gateway.json:1:1: the file cannot be read: No such file"),
+        report(&path).contains("gateway.json:1:1: the file cannot be read: No such file"),
         "{}",
-        told(&path)
+        report(&path)
     );
     fs::write(&path, b"{\n  \"\xff\": 1}").unwrap();
     assert!(
-        told(&path).contains("gateway.json:2:4: found a byte that is not UTF-8"),
+        report(&path).contains("gateway.json:2:4: found a byte that is not UTF-8"),
         "{}",
-        told(&path)
+        report(&path)
     );
     fs::write(&path, "").unwrap();
     assert!(
-        told(&path).ends_with("1:1: not JSON: found the end of the file, expected a value"),
+        report(&path).ends_with("1:1: not JSON: found the end of the file, expected a value"),
         "{}",
-        told(&path)
+        report(&path)
     );
     fs::write(&path, "[]").unwrap();
     assert!(
-        told(&path).ends_with("1:1: found an empty array, expected an object"),
+        report(&path).ends_with("1:1: found an empty array, expected an object"),
         "{}",
-        told(&path)
+        report(&path)
     );
 }

@@ -269,9 +269,9 @@ impl Control {
             return false;
         };
         let (model, awaited) = (&snapshot.model, loader.awaited());
-        let inserted = snapshot.inserted.iter().map(|file| &*file.path);
+        let included = snapshot.included_files.iter().map(|file| &*file.path);
         let files = std::iter::once(self.config.as_path())
-            .chain(inserted)
+            .chain(included)
             .chain(model.tls_files())
             .chain(awaited.files.iter().map(PathBuf::as_path));
         let modules = [&model.plugin_dir, &awaited.modules].into_iter().flatten();

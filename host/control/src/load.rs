@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lockgate_config::model::{Model, PluginIndex, PluginModel};
-use lockgate_config::{Loaded, Refused, Sketch};
+use lockgate_config::{LoadError, Loaded, PartialConfig};
 use lockgate_gateway::{LoadedPlugin, PluginIdentity, Snapshot};
 use lockgate_json::{Diagnostic, Document, Report};
 use lockgate_modules::files::Modules;
@@ -93,7 +93,7 @@ impl Loader {
         self.modules.scan_rest();
         let next = next?;
         let unchanged = next.snapshot.text == current.text
-            && next.snapshot.inserted == current.inserted
+            && next.snapshot.included_files == current.included_files
             && same(&current.plugins, &next.snapshot.plugins);
         Ok((!unchanged).then_some(next))
     }
@@ -102,15 +102,15 @@ impl Loader {
     /// before a mistake is told.
     fn build(&mut self, config: &Path, current: Option<&Snapshot>) -> Result<Outcome, Report> {
         self.awaited = Awaited::default();
-        let loaded = match lockgate_config::load_or_sketch(config) {
+        let loaded = match lockgate_config::load(config) {
             Ok(loaded) => loaded,
-            Err(Refused { report, sketch: None }) => return Err(report),
-            Err(Refused {
+            Err(LoadError { report, partial: None }) => return Err(report),
+            Err(LoadError {
                 report,
-                sketch: Some(sketch),
+                partial: Some(partial),
             }) => {
-                self.awaited = Awaited::of(&sketch.files, sketch.plugin_dir.as_deref());
-                return Err(self.complete(report, &sketch));
+                self.awaited = Awaited::of(&partial.files, partial.plugin_dir.as_deref());
+                return Err(self.complete(report, &partial));
             }
         };
         let model = &loaded.model;
@@ -181,14 +181,14 @@ impl Loader {
 
     /// Adds to what is wrong with a configuration what is wrong with its plugins: modules that are not there, functions that nobody
     /// has, and configurations, as far as modules' schemas tell.
-    fn complete(&mut self, mut report: Report, sketch: &Sketch) -> Report {
-        let document = &sketch.document;
+    fn complete(&mut self, mut report: Report, partial: &PartialConfig) -> Report {
+        let document = &partial.document;
         let unknown = |(pointer, _): &(String, String)| plugin_config::unknown_functions(pointer, document);
-        report.diagnostics.extend(sketch.plugins.iter().flat_map(unknown));
-        let folder = sketch.plugin_dir.as_deref();
-        let wanted = sketch.plugins.iter().map(|(_, module)| &**module).collect();
+        report.diagnostics.extend(partial.plugins.iter().flat_map(unknown));
+        let folder = partial.plugin_dir.as_deref();
+        let wanted = partial.plugins.iter().map(|(_, module)| &**module).collect();
         if folder.is_some_and(|folder| self.modules.scan(folder, &wanted).is_ok()) {
-            for (pointer, name) in &sketch.plugins {
+            for (pointer, name) in &partial.plugins {
                 let file = self.modules.get(name);
                 let reason = match file {
                     None => Some(selection::ABSENT),

@@ -7,6 +7,8 @@ mod conditional;
 mod counter;
 mod envoy;
 mod functions;
+pub mod settings;
 mod wire;
 
 pub use functions::{call, names, status_of_queue, status_of_shared};
+pub use settings::CacheSettings;

@@ -1,9 +1,9 @@
-//! What is told about a mistake: where it is, what was found, what was expected, what was probably meant.
+//! Diagnostics: a mistake with its file, line and column, as the user reads it; and the nearest known name.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// A place in the text. Lines and columns start at 1; columns count characters, as editors do.
+/// A position in the text. Lines and columns start at 1; columns count characters, as editors do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position {
     /// From 1.
@@ -12,26 +12,26 @@ pub struct Position {
     pub column: usize,
 }
 
-/// One mistake at its place. Never holds a value that came from the environment or another file.
+/// One mistake with its position. It never shows a value that came from the environment or another file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// The configuration file, as it was named by the caller.
+    /// The file, as the caller named it.
     pub file: PathBuf,
     /// From 1.
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
-    /// JSON pointer (RFC 6901) of the value; empty for the whole file.
+    /// JSON pointer (RFC 6901) of the value. Empty: the whole file.
     pub pointer: String,
     /// What was found, or what is wrong with it.
     pub message: String,
     /// What would have been right.
     pub expected: Option<String>,
-    /// The way out, often the nearest known name.
+    /// How to correct it, often the nearest known name.
     pub hint: Option<String>,
 }
 
-/// Everything that is wrong with a configuration, in the order of the text. Never empty.
+/// All mistakes of a file, in the order of the text. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Report {
     /// In the order of the text.
@@ -39,7 +39,7 @@ pub struct Report {
 }
 
 impl fmt::Display for Diagnostic {
-    /// `gateway.json:12:7: /upstreams/orders/balance: found "fair", expected …`, and the hint on a line of its own.
+    /// `gateway.json:12:7: /upstreams/orders/balance: found "fair", expected …`, and the hint on its own line.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}:{}:{}: ", self.file.display(), self.line, self.column)?;
         if !self.pointer.is_empty() {
@@ -68,7 +68,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// The known name that `name` was probably meant to be, if one is near enough.
+/// The known name that is nearest to `name`: at most a third of the letters differ.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     known
@@ -89,14 +89,14 @@ pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) ->
     nearest(name, known).map(|candidate| format!("did you mean \"{candidate}\"?"))
 }
 
-/// Names in a sentence: `"a", "b" or "c"`; at most twenty of them.
+/// Names in a sentence: `"a", "b" or "c"`. At most twenty of them.
 pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    const MOST: usize = 20;
+    const MAX_NAMES: usize = 20;
     let names: Vec<String> = names.into_iter().map(|name| format!("\"{name}\"")).collect();
     match names.as_slice() {
         [] => String::new(),
         [only] => only.clone(),
-        all if all.len() > MOST => format!("{} and {} more", all[..MOST].join(", "), all.len() - MOST),
+        all if all.len() > MAX_NAMES => format!("{} and {} more", all[..MAX_NAMES].join(", "), all.len() - MAX_NAMES),
         [rest @ .., last] => format!("{} or {last}", rest.join(", ")),
     }
 }
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_diagnostic_prints_place_finding_expectation_and_hint() {
+    fn a_diagnostic_prints_position_message_expectation_and_hint() {
         let diagnostic = Diagnostic {
             file: "gateway.json".into(),
             line: 12,

@@ -1,5 +1,5 @@
-//! The document that a model came from, kept to tell later mistakes at their place: a plugin that refuses its
-//! configuration, a module that cannot be loaded.
+//! A document that was read, kept so that later mistakes have a position, too: a plugin that refuses its configuration, a
+//! module that cannot be loaded.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,13 @@ use std::{fmt, iter};
 use serde::de::IgnoredAny;
 
 use crate::diagnostic::{Diagnostic, Position};
+use crate::format::Format;
+use crate::mistake::{Anchor, Mistake};
 use crate::pointer::Pointer;
-use crate::problem::{Place, Problem};
 use crate::tree::{Node, Value};
-use crate::validate::judge;
+use crate::validate::{TooMuchWork, validate_at};
 
-/// A configuration file's text and structure. Cheap to clone.
+/// A file's text and its tree. Cheap to clone.
 #[derive(Clone)]
 pub struct Document {
     inner: Arc<Inner>,
@@ -30,7 +31,7 @@ struct Inner {
 }
 
 impl Document {
-    /// The file's text, with what was read from it; none where it is not JSON.
+    /// A document of the file's text and its tree. No tree: the text is not JSON.
     pub fn new(file: &Path, text: String, root: Option<Node>) -> Document {
         let lines = iter::once(0)
             .chain(text.match_indices('\n').map(|(newline, _)| newline + 1))
@@ -44,28 +45,28 @@ impl Document {
         Document { inner: Arc::new(inner) }
     }
 
-    /// The file, as the caller of `load` named it.
+    /// The file, as the caller named it.
     pub fn file(&self) -> &Path {
         &self.inner.file
     }
 
-    /// The text as it was read: substitutions as they are written.
+    /// The text as it was read, before substitution.
     pub fn text(&self) -> &str {
         &self.inner.text
     }
 
-    /// Where the value stands that `pointer` (RFC 6901) leads to; none if there is none.
+    /// The position of the value at `pointer` (RFC 6901); none if there is no such value.
     pub fn locate(&self, pointer: &str) -> Option<Position> {
         let node = self.inner.root.as_ref()?.find(pointer)?;
         Some(self.position(node.at))
     }
 
-    /// The value at `pointer` as JSON text: numbers and the order of members as they are written, on one line.
+    /// The value at `pointer` as JSON text on one line. Numbers and the order of members are as written.
     pub fn json(&self, pointer: &str) -> Option<String> {
         Some(self.inner.root.as_ref()?.find(pointer)?.to_json())
     }
 
-    /// The bytes of the text that the value at `pointer` takes.
+    /// The range of the text, in bytes, that the value at `pointer` takes.
     pub fn span(&self, pointer: &str) -> Option<Range<usize>> {
         let node = self.inner.root.as_ref()?.find(pointer)?;
         let mut values = serde_json::Deserializer::from_str(&self.inner.text[node.at..]).into_iter::<IgnoredAny>();
@@ -73,8 +74,7 @@ impl Document {
         Some(node.at..node.at + values.byte_offset())
     }
 
-    /// Something is wrong with the value at `pointer`. If there is no such value, its nearest surroundings are shown:
-    /// that is where it is missing.
+    /// A diagnostic for the value at `pointer`. If there is no such value, it has the position of the nearest value around it.
     pub fn diagnostic(
         &self,
         pointer: &str,
@@ -82,54 +82,61 @@ impl Document {
         expected: Option<String>,
         hint: Option<String>,
     ) -> Diagnostic {
-        self.place(self.nearest(pointer), pointer, message.into(), expected, hint)
+        self.diagnostic_at(self.nearest(pointer), pointer, message.into(), expected, hint)
     }
 
-    /// What is wrong with the configuration of the plugin at `plugin`, by the schema of its module; none if the schema asks for
-    /// more work than it is worth. A configuration that is written as a string is the plugin's own business.
-    pub fn judge(&self, plugin: &str, schema: &serde_json::Value) -> Option<Vec<Diagnostic>> {
-        let Some(node) = self.inner.root.as_ref().and_then(|root| root.find(plugin)) else {
-            return Some(Vec::new());
+    /// Validates the member `config` of the object at `owner`. A string is not checked: its text may be of any syntax. An absent
+    /// member is checked as an empty object.
+    ///
+    /// # Errors
+    /// The schema takes too much work.
+    pub fn validate_config(
+        &self,
+        owner: &str,
+        schema: &serde_json::Value,
+        formats: &[Format],
+    ) -> Result<Vec<Diagnostic>, TooMuchWork> {
+        let Some(node) = self.inner.root.as_ref().and_then(|root| root.find(owner)) else {
+            return Ok(Vec::new());
         };
-        let here = Pointer::parsed(plugin).key("config");
+        let here = Pointer::parsed(owner).key("config");
         let config = node.members().iter().find(|member| member.name == "config");
-        let problems = match config.map(|member| &member.node) {
-            Some(config) if config.text().is_some() => Some(Vec::new()),
-            Some(config) if config.value != Value::Null => judge(config, schema, &here),
-            // None at all reaches a plugin as nothing, which stands for an empty object.
-            _ => judge(&Node::new(node.at, Value::Object(Vec::new())), schema, &here),
+        let mistakes = match config.map(|member| &member.node) {
+            Some(config) if config.text().is_some() => Vec::new(),
+            Some(config) if config.value != Value::Null => validate_at(config, &here, schema, formats)?,
+            _ => validate_at(&Node::new(node.at, Value::Object(Vec::new())), &here, schema, formats)?,
         };
-        Some(problems?.into_iter().map(|problem| self.diagnose(problem)).collect())
+        Ok(mistakes.into_iter().map(|mistake| self.diagnose(mistake)).collect())
     }
 
-    /// Whether the value at `pointer` was put together with something from the environment or a file.
+    /// Whether the value at `pointer` contains text from the environment or a file.
     pub fn is_secret(&self, pointer: &str) -> bool {
         let node = self.inner.root.as_ref().and_then(|root| root.find(pointer));
         node.is_some_and(Node::is_secret)
     }
 
-    /// The same for what a pass over the document found.
-    pub fn diagnose(&self, problem: Problem) -> Diagnostic {
-        let pointer = problem.pointer.as_str();
+    /// The diagnostic of a mistake in this document.
+    pub fn diagnose(&self, mistake: Mistake) -> Diagnostic {
+        let pointer = mistake.pointer.as_str();
         let node = self.inner.root.as_ref().and_then(|root| root.find(pointer));
-        // A hint may say how the value would be right: not if that is secret.
+        // A hint may repeat the value, which may be secret.
         let is_secret = node.is_some_and(|node| node.text().is_some() && node.is_secret());
-        let hint = problem.hint.filter(|_| !is_secret);
-        let message = problem
+        let hint = mistake.hint.filter(|_| !is_secret);
+        let message = mistake
             .message
             .unwrap_or_else(|| format!("found {}", node.map_or("nothing".to_owned(), Node::shown)));
-        let at = match problem.place {
-            Place::Value | Place::Around => self.nearest(pointer),
-            Place::Name => {
-                let name = self.inner.root.as_ref().and_then(|root| root.find_name(pointer));
-                name.unwrap_or_else(|| self.nearest(pointer))
+        let at = match mistake.anchor {
+            Anchor::Value | Anchor::Owner => self.nearest(pointer),
+            Anchor::Key => {
+                let key = self.inner.root.as_ref().and_then(|root| root.find_key(pointer));
+                key.unwrap_or_else(|| self.nearest(pointer))
             }
-            Place::Byte(at) => at,
+            Anchor::Byte(at) => at,
         };
-        self.place(at, pointer, message, problem.expected, hint)
+        self.diagnostic_at(at, pointer, message, mistake.expected, hint)
     }
 
-    /// Byte offset of the value at `pointer`, or of the nearest one that it would be in.
+    /// Byte offset of the value at `pointer`, or of the nearest value around it.
     fn nearest(&self, pointer: &str) -> usize {
         let Some(root) = self.inner.root.as_ref() else { return 0 };
         let mut pointer = pointer;
@@ -142,7 +149,7 @@ impl Document {
         }
     }
 
-    fn place(
+    fn diagnostic_at(
         &self,
         at: usize,
         pointer: &str,
@@ -164,7 +171,7 @@ impl Document {
 
     fn position(&self, at: usize) -> Position {
         let line = self.inner.lines.partition_point(|start| *start <= at);
-        // Never zero: the first line starts at the first byte.
+        // At least 1, as the first line starts at byte 0.
         let start = self.inner.lines[line.saturating_sub(1)];
         let before = self.inner.text[start..at].trim_start_matches('\u{feff}');
         Position {
@@ -175,7 +182,7 @@ impl Document {
 }
 
 impl fmt::Debug for Document {
-    /// Without its contents: the tree holds what was put in from the environment and files.
+    /// Without its contents: the tree holds values from the environment and files.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Document")
             .field("file", &self.inner.file)
@@ -188,25 +195,28 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::problem::Problems;
+    use crate::mistake::Mistakes;
     use crate::reader;
 
     fn document(text: &str) -> Document {
-        let root = reader::read(text, &mut Problems::default()).unwrap();
+        let root = reader::read(text, &mut Mistakes::default()).unwrap();
         Document::new(Path::new("gateway.json"), text.to_owned(), Some(root))
     }
 
     #[test]
-    fn columns_count_characters_and_a_missing_value_stands_at_its_surroundings() {
+    fn columns_count_characters_and_a_missing_value_has_the_position_of_its_owner() {
         let document = document("{\n  \"ä\": [\"ö\", {\"x\": 1}]\n}");
         assert_eq!(document.locate("/ä/1/x"), Some(Position { line: 2, column: 20 }));
         assert_eq!(document.locate("/ä/1/y"), None);
-        let told = document.diagnostic("/ä/1/y/z", "gone", None, None);
-        assert_eq!((told.line, told.column, told.pointer.as_str()), (2, 14, "/ä/1/y/z"));
+        let missing = document.diagnostic("/ä/1/y/z", "gone", None, None);
+        assert_eq!(
+            (missing.line, missing.column, missing.pointer.as_str()),
+            (2, 14, "/ä/1/y/z")
+        );
         assert_eq!(document.locate("/ä/01"), None);
     }
 
-    /// Every pointer into `value`, with the text that the value must begin with where it stands.
+    /// Every pointer into `value`, with the beginning of the value's text.
     fn pointers(value: &serde_json::Value, here: Pointer, out: &mut Vec<(Pointer, String)>) {
         let begin = match value {
             serde_json::Value::Object(members) => {

@@ -1,8 +1,8 @@
-//! JSON pointers (RFC 6901), built step by step while a document is walked.
+//! JSON pointers (RFC 6901), built while a document is walked.
 
 use std::fmt;
 
-/// A path from the document's root to a value; the root itself is empty.
+/// The path from the document's root to a value. The root's own is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
 pub struct Pointer(String);
 
@@ -12,7 +12,7 @@ impl Pointer {
         Pointer::default()
     }
 
-    /// A pointer that was made into text before.
+    /// The pointer of a text that [`Pointer::as_str`] gave.
     pub fn parsed(text: &str) -> Pointer {
         Pointer(text.to_owned())
     }
@@ -32,7 +32,7 @@ impl Pointer {
         &self.0
     }
 
-    /// Whether `other` is this value or lies inside it.
+    /// Whether `other` is this value or inside it.
     pub fn holds(&self, other: &Pointer) -> bool {
         other
             .0
@@ -47,8 +47,8 @@ impl fmt::Display for Pointer {
     }
 }
 
-/// The steps of a pointer's text, unescaped; none if it is not a pointer.
-pub fn steps(pointer: &str) -> Option<impl Iterator<Item = String> + '_> {
+/// The reference tokens of a pointer's text, unescaped; none if it is not a pointer.
+pub fn tokens(pointer: &str) -> Option<impl Iterator<Item = String> + '_> {
     let rest = match pointer.strip_prefix('/') {
         Some(rest) => Some(rest),
         None if pointer.is_empty() => None,
@@ -57,7 +57,7 @@ pub fn steps(pointer: &str) -> Option<impl Iterator<Item = String> + '_> {
     Some(
         rest.into_iter()
             .flat_map(|rest| rest.split('/'))
-            .map(|step| step.replace("~1", "/").replace("~0", "~")),
+            .map(|token| token.replace("~1", "/").replace("~0", "~")),
     )
 }
 
@@ -66,15 +66,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_undo_what_key_and_index_did() {
+    fn tokens_undo_what_key_and_index_did() {
         let pointer = Pointer::root().key("a/b").key("~1").index(3).key("");
         assert_eq!(pointer.as_str(), "/a~1b/~01/3/");
         assert_eq!(
-            steps(pointer.as_str()).unwrap().collect::<Vec<_>>(),
+            tokens(pointer.as_str()).unwrap().collect::<Vec<_>>(),
             ["a/b", "~1", "3", ""]
         );
-        assert_eq!(steps("").unwrap().count(), 0);
-        assert!(steps("a").is_none());
+        assert_eq!(tokens("").unwrap().count(), 0);
+        assert!(tokens("a").is_none());
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Reads strict JSON (RFC 8259) into a tree with places. A syntax error ends the reading, a duplicate key does not.
+//! Reads strict JSON (RFC 8259) into a tree with positions. A syntax error ends the reading; a duplicate key does not.
 //!
-//! It judges syntax only. Small and our own because the parsers at hand either lose places or accept more than JSON.
+//! It checks syntax only. We have our own because other parsers either lose positions or accept more than JSON.
 
 mod cursor;
 mod scalars;
@@ -9,18 +9,18 @@ use std::collections::HashSet;
 
 use cursor::Cursor;
 
+use crate::mistake::{Mistake, Mistakes};
 use crate::pointer::Pointer;
-use crate::problem::{Problem, Problems};
 use crate::tree::{Member, Node, Value};
 
-/// Deeper nesting is refused: the passes over the tree recurse.
+/// Maximum nesting: the passes over the tree recurse.
 const MAX_DEPTH: usize = 100;
 
-/// Reads `text`. Duplicate keys become `problems`, the first of them stays.
+/// Reads `text`. A duplicate key is added to `mistakes`, and its first value is used.
 ///
 /// # Errors
 /// The first syntax error.
-pub fn read(text: &str, problems: &mut Problems) -> Result<Node, Problem> {
+pub fn read(text: &str, mistakes: &mut Mistakes) -> Result<Node, Mistake> {
     // A byte order mark is not part of the text (RFC 8259, section 8.1).
     let at = if text.starts_with('\u{feff}') {
         '\u{feff}'.len_utf8()
@@ -29,11 +29,11 @@ pub fn read(text: &str, problems: &mut Problems) -> Result<Node, Problem> {
     };
     let mut reader = Reader {
         cursor: Cursor { text, at },
-        problems,
+        mistakes,
     };
-    reader.cursor.blanks();
+    reader.cursor.skip_whitespace();
     let node = reader.value(&Pointer::root(), 0)?;
-    reader.cursor.blanks();
+    reader.cursor.skip_whitespace();
     match reader.cursor.peek() {
         None => Ok(node),
         Some(_) => Err(reader.cursor.unexpected("the end of the file")),
@@ -42,13 +42,13 @@ pub fn read(text: &str, problems: &mut Problems) -> Result<Node, Problem> {
 
 struct Reader<'a> {
     cursor: Cursor<'a>,
-    problems: &'a mut Problems,
+    mistakes: &'a mut Mistakes,
 }
 
 impl Reader<'_> {
-    fn value(&mut self, here: &Pointer, depth: usize) -> Result<Node, Problem> {
+    fn value(&mut self, here: &Pointer, depth: usize) -> Result<Node, Mistake> {
         if depth > MAX_DEPTH {
-            return Err(self.cursor.fault(format!("nested deeper than {MAX_DEPTH} levels")));
+            return Err(self.cursor.error(format!("nested deeper than {MAX_DEPTH} levels")));
         }
         let at = self.cursor.at;
         let value = match self.cursor.peek() {
@@ -61,37 +61,37 @@ impl Reader<'_> {
         Ok(Node::new(at, value))
     }
 
-    fn members(&mut self, here: &Pointer, depth: usize) -> Result<Vec<Member>, Problem> {
+    fn members(&mut self, here: &Pointer, depth: usize) -> Result<Vec<Member>, Mistake> {
         let opened = self.cursor.at;
         let mut members: Vec<Member> = Vec::new();
         let mut names = HashSet::new();
         self.cursor.at += 1;
-        self.cursor.blanks();
+        self.cursor.skip_whitespace();
         if self.cursor.take(b'}') {
             return Ok(members);
         }
         loop {
             let at = self.cursor.at;
             if self.cursor.peek() != Some(b'"') {
-                return Err(self.in_list(opened, b'}', "a key in double quotes", members.is_empty()));
+                return Err(self.in_list(opened, b'}', "a key in double quotes", !members.is_empty()));
             }
             let name = self.cursor.string()?;
-            self.cursor.blanks();
+            self.cursor.skip_whitespace();
             if !self.cursor.take(b':') {
                 return Err(self.cursor.unexpected(&format!("a colon after the key \"{name}\"")));
             }
-            self.cursor.blanks();
+            self.cursor.skip_whitespace();
             let inside = here.key(&name);
             let node = self.value(&inside, depth + 1)?;
             match names.insert(name.clone()) {
-                false => self.problems.push(
-                    Problem::told(inside, format!("duplicate key \"{name}\""))
+                false => self.mistakes.push(
+                    Mistake::new(inside, format!("duplicate key \"{name}\""))
                         .hint("remove one of the two")
                         .at_byte(at),
                 ),
                 true => members.push(Member { name, at, node }),
             }
-            self.cursor.blanks();
+            self.cursor.skip_whitespace();
             if self.cursor.take(b'}') {
                 return Ok(members);
             }
@@ -99,20 +99,20 @@ impl Reader<'_> {
         }
     }
 
-    fn items(&mut self, here: &Pointer, depth: usize) -> Result<Vec<Node>, Problem> {
+    fn items(&mut self, here: &Pointer, depth: usize) -> Result<Vec<Node>, Mistake> {
         let opened = self.cursor.at;
         let mut items = Vec::new();
         self.cursor.at += 1;
-        self.cursor.blanks();
+        self.cursor.skip_whitespace();
         if self.cursor.take(b']') {
             return Ok(items);
         }
         loop {
             if matches!(self.cursor.peek(), None | Some(b']' | b',')) {
-                return Err(self.in_list(opened, b']', "a value", items.is_empty()));
+                return Err(self.in_list(opened, b']', "a value", !items.is_empty()));
             }
             items.push(self.value(&here.index(items.len()), depth + 1)?);
-            self.cursor.blanks();
+            self.cursor.skip_whitespace();
             if self.cursor.take(b']') {
                 return Ok(items);
             }
@@ -120,28 +120,28 @@ impl Reader<'_> {
         }
     }
 
-    /// The comma between two entries of the list that was opened at `opened`.
-    fn comma(&mut self, opened: usize, close: u8) -> Result<(), Problem> {
+    /// Reads the comma between two entries of the list that begins at `opened`.
+    fn comma(&mut self, opened: usize, close: u8) -> Result<(), Mistake> {
         if self.cursor.take(b',') {
-            self.cursor.blanks();
+            self.cursor.skip_whitespace();
             return Ok(());
         }
         let expected = format!("a comma or \"{}\"", char::from(close));
-        Err(self.in_list(opened, close, &expected, true))
+        Err(self.in_list(opened, close, &expected, false))
     }
 
-    /// An error where an entry of a list should be; `fresh` says that no comma stands before it.
-    fn in_list(&self, opened: usize, close: u8, expected: &str, fresh: bool) -> Problem {
-        let problem = self.cursor.unexpected(expected);
-        if self.cursor.peek() == Some(close) && !fresh {
-            return problem.hint("remove the comma before the closing bracket");
+    /// A syntax error in place of a list's entry. `is_after_comma`: a comma precedes it.
+    fn in_list(&self, opened: usize, close: u8, expected: &str, is_after_comma: bool) -> Mistake {
+        let mistake = self.cursor.unexpected(expected);
+        if self.cursor.peek() == Some(close) && is_after_comma {
+            return mistake.hint("remove the comma before the closing bracket");
         }
         if self.cursor.peek().is_none() {
             let line = self.cursor.text[..opened].matches('\n').count() + 1;
             let bracket = char::from(self.cursor.text.as_bytes()[opened]);
-            return problem.hint(format!("the \"{bracket}\" in line {line} is not closed"));
+            return mistake.hint(format!("the \"{bracket}\" in line {line} is not closed"));
         }
-        problem
+        mistake
     }
 }
 

@@ -1,24 +1,24 @@
-//! What is wrong with a whole file, as one report.
+//! All mistakes of a file as one report.
 
 use std::path::Path;
 
 use crate::diagnostic::{Diagnostic, Report};
 use crate::document::Document;
+use crate::mistake::{Mistake, Mistakes};
 use crate::pointer::Pointer;
-use crate::problem::{Problem, Problems};
 
-/// Everything that is wrong with `document`, in the order of its text.
-pub fn report(document: &Document, problems: Problems) -> Report {
-    let mut diagnostics: Vec<Diagnostic> = problems
+/// The report of all `mistakes` in `document`, in the order of the text.
+pub fn report(document: &Document, mistakes: Mistakes) -> Report {
+    let mut diagnostics: Vec<Diagnostic> = mistakes
         .0
         .into_iter()
-        .map(|problem| document.diagnose(problem))
+        .map(|mistake| document.diagnose(mistake))
         .collect();
     diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
     Report { diagnostics }
 }
 
-/// A file that cannot be read, and why.
+/// The report of a file that cannot be read. `reason` continues the sentence "the file …".
 pub fn unreadable(path: &Path, reason: String) -> Report {
     let message = format!("the file {reason}");
     Report {
@@ -26,13 +26,13 @@ pub fn unreadable(path: &Path, reason: String) -> Report {
     }
 }
 
-/// A file that is not UTF-8, told at its first byte that is not.
+/// The report of a file that is not UTF-8, with the position of the first byte that is not.
 pub fn not_text(path: &Path, error: &std::string::FromUtf8Error) -> Report {
-    let good = error.utf8_error().valid_up_to();
-    let text = String::from_utf8_lossy(&error.as_bytes()[..good]).into_owned();
-    let problem = Problem::told(Pointer::root(), "found a byte that is not UTF-8").expected("JSON text");
+    let valid = error.utf8_error().valid_up_to();
+    let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
+    let mistake = Mistake::new(Pointer::root(), "found a byte that is not UTF-8").expected("JSON text");
     let document = Document::new(path, text, None);
     Report {
-        diagnostics: vec![document.diagnose(problem.at_byte(good))],
+        diagnostics: vec![document.diagnose(mistake.at_byte(valid))],
     }
 }

@@ -1,31 +1,31 @@
-//! A JSON document as a tree that remembers where every value stands and, for strings, what was written there.
+//! A JSON document as a tree. Every value has its position, and every string with a substitution also its text before it.
 //!
-//! Why not `serde_json::Value`: errors need places, secrets must not be shown, numbers and the order of members are
-//! passed on to plugins as they were written.
+//! Why not `serde_json::Value`: errors need positions, secrets must not be shown, and plugins get numbers and the order of
+//! members as they were written.
 
 use crate::pointer;
 
-/// A value and where it begins.
+/// A value and its position.
 #[derive(Clone, PartialEq)]
 pub struct Node {
     /// Byte offset of its first character.
     pub at: usize,
     /// The value.
     pub value: Value,
-    /// A mistake in it was already told: whoever reads the object that it is in reads on as if it were not there.
+    /// A mistake in it is already reported. The object that contains it is read as if this member were absent.
     pub faulty: bool,
 }
 
-/// What JSON knows.
+/// A JSON value.
 #[derive(Clone, PartialEq)]
 pub enum Value {
     /// `null`.
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// As it was written; its shape was checked.
+    /// As it was written; its syntax is checked.
     Number(String),
-    /// A text, its escapes undone.
+    /// A text, unescaped.
     String(Text),
     /// The elements, in order.
     Array(Vec<Node>),
@@ -36,9 +36,9 @@ pub enum Value {
 /// A string.
 #[derive(Clone, PartialEq)]
 pub struct Text {
-    /// What it means.
+    /// The text, after substitution.
     pub value: String,
-    /// What was written, if something from the environment or a file was put in: shown instead of the value.
+    /// The text before substitution, which messages show instead of the value. None: nothing was substituted.
     pub written: Option<String>,
 }
 
@@ -53,11 +53,11 @@ pub struct Member {
     pub node: Node,
 }
 
-/// Longer strings are cut in messages.
-const SHOWN_CHARS: usize = 60;
+/// Maximum characters of a value in a message. A longer one is cut.
+const MAX_SHOWN_CHARS: usize = 60;
 
 impl Node {
-    /// A value at `at`.
+    /// A value that begins at byte `at`.
     pub fn new(at: usize, value: Value) -> Node {
         Node {
             at,
@@ -66,7 +66,7 @@ impl Node {
         }
     }
 
-    /// The members of an object; of anything else none.
+    /// The members of an object. Another value has none.
     pub fn members(&self) -> &[Member] {
         match &self.value {
             Value::Object(members) => members,
@@ -74,7 +74,7 @@ impl Node {
         }
     }
 
-    /// The items of an array; of anything else none.
+    /// The items of an array. Another value has none.
     pub fn items(&self) -> &[Node] {
         match &self.value {
             Value::Array(items) => items,
@@ -82,7 +82,7 @@ impl Node {
         }
     }
 
-    /// The member called `name`, unless a mistake in it was already told.
+    /// The member called `name`, unless it is faulty.
     pub fn member(&self, name: &str) -> Option<&Node> {
         self.members()
             .iter()
@@ -98,15 +98,15 @@ impl Node {
         }
     }
 
-    /// The value that `pointer` leads to.
+    /// The value at `pointer`.
     pub fn find(&self, pointer: &str) -> Option<&Node> {
-        pointer::steps(pointer)?.try_fold(self, |node, step| node.step(&step))
+        pointer::tokens(pointer)?.try_fold(self, |node, token| node.child(&token))
     }
 
-    /// Where the name of the member that `pointer` leads to stands.
-    pub fn find_name(&self, pointer: &str) -> Option<usize> {
+    /// Byte offset of the key of the member at `pointer`.
+    pub fn find_key(&self, pointer: &str) -> Option<usize> {
         let (parent, _) = pointer.rsplit_once('/')?;
-        let name = pointer::steps(pointer)?.last()?;
+        let name = pointer::tokens(pointer)?.last()?;
         self.find(parent)?
             .members()
             .iter()
@@ -114,27 +114,27 @@ impl Node {
             .map(|member| member.at)
     }
 
-    fn step(&self, step: &str) -> Option<&Node> {
+    fn child(&self, token: &str) -> Option<&Node> {
         match &self.value {
             Value::Object(members) => members
                 .iter()
-                .find(|member| member.name == step)
+                .find(|member| member.name == token)
                 .map(|member| &member.node),
             // Only the canonical form is an index: no sign, no leading zeros.
-            Value::Array(items) => items.get(step.parse::<usize>().ok().filter(|index| index.to_string() == step)?),
+            Value::Array(items) => items.get(token.parse::<usize>().ok().filter(|index| index.to_string() == token)?),
             _ => None,
         }
     }
 
-    /// Marks the smallest member around the value at `pointer` as faulty; an array's items cannot be left out alone,
-    /// as the ones behind them would change places.
+    /// Marks the innermost member around the value at `pointer` as faulty. An array's item is not marked by itself: without it, the
+    /// items after it would have other indices.
     pub fn mark(&mut self, pointer: &str) {
-        let Some(steps) = pointer::steps(pointer) else { return };
-        let steps: Vec<String> = steps.collect();
-        mark_along(self, &steps);
+        let Some(tokens) = pointer::tokens(pointer) else { return };
+        let tokens: Vec<String> = tokens.collect();
+        mark_along(self, &tokens);
     }
 
-    /// Whether something from the environment or a file was put in anywhere inside.
+    /// Whether it contains text from the environment or a file.
     pub fn is_secret(&self) -> bool {
         match &self.value {
             Value::String(text) => text.written.is_some(),
@@ -144,12 +144,12 @@ impl Node {
         }
     }
 
-    /// The value as a message may show it: as it was written, cut short, on one line.
+    /// The value for a message: as it was written, on one line, cut to a maximum length.
     pub fn shown(&self) -> String {
         match &self.value {
             Value::Null => "null".to_owned(),
             Value::Bool(value) => value.to_string(),
-            Value::Number(number) => number.chars().take(SHOWN_CHARS).collect(),
+            Value::Number(number) => number.chars().take(MAX_SHOWN_CHARS).collect(),
             Value::String(text) => match &text.written {
                 Some(written) => format!("{} (its value is not shown)", quoted(written)),
                 None => quoted(&text.value),
@@ -161,7 +161,7 @@ impl Node {
         }
     }
 
-    /// The value as JSON text, secrets put in: what a plugin gets.
+    /// The value as JSON text, substitutions included: what a plugin gets.
     pub fn to_json(&self) -> String {
         let mut out = String::new();
         write_json(self, &mut out);
@@ -169,14 +169,14 @@ impl Node {
     }
 }
 
-/// Whether the mark found its member.
-fn mark_along(node: &mut Node, steps: &[String]) -> bool {
-    let Some((step, rest)) = steps.split_first() else {
+/// Whether a member was marked.
+fn mark_along(node: &mut Node, tokens: &[String]) -> bool {
+    let Some((token, rest)) = tokens.split_first() else {
         return false;
     };
     match &mut node.value {
         Value::Object(members) => {
-            let Some(member) = members.iter_mut().find(|member| member.name == *step) else {
+            let Some(member) = members.iter_mut().find(|member| member.name == *token) else {
                 return false;
             };
             if !mark_along(&mut member.node, rest) {
@@ -185,7 +185,7 @@ fn mark_along(node: &mut Node, steps: &[String]) -> bool {
             true
         }
         Value::Array(items) => {
-            let item = step.parse::<usize>().ok().and_then(|index| items.get_mut(index));
+            let item = token.parse::<usize>().ok().and_then(|index| items.get_mut(index));
             item.is_some_and(|item| mark_along(item, rest))
         }
         _ => false,
@@ -228,11 +228,11 @@ fn json_string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// `text` in quotes for a message, cut short.
+/// `text` in quotes for a message, cut to a maximum length.
 pub fn quoted(text: &str) -> String {
-    if text.chars().count() <= SHOWN_CHARS {
+    if text.chars().count() <= MAX_SHOWN_CHARS {
         return json_string(text);
     }
-    let short: String = text.chars().take(SHOWN_CHARS).collect();
+    let short: String = text.chars().take(MAX_SHOWN_CHARS).collect();
     json_string(&format!("{short}…"))
 }

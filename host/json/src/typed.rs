@@ -1,6 +1,6 @@
-//! Other JSON files than gateway.json, read with the same care: any type with a JSON Schema, every mistake at its place.
+//! JSON files other than gateway.json: reads any type that has a JSON Schema, and reports every mistake with its position.
 //!
-//! Nothing is substituted in them, and what their texts mean is for the reader to check, with the [`Document`] to tell it by.
+//! Nothing is substituted in them. The meaning of their texts is the caller's to check; the [`Document`] gives its mistakes a position.
 
 use std::fs;
 use std::path::Path;
@@ -13,8 +13,9 @@ use serde_json::Value;
 use crate::decode::decode;
 use crate::diagnostic::Report;
 use crate::document::Document;
+use crate::format::Format;
+use crate::mistake::Mistakes;
 use crate::pointer::Pointer;
-use crate::problem::Problems;
 use crate::reader;
 use crate::report::{not_text, report, unreadable};
 use crate::validate::validate;
@@ -23,27 +24,27 @@ use crate::validate::validate;
 ///
 /// # Errors
 /// All mistakes at once, in the order of the text.
-pub fn read<T: DeserializeOwned + JsonSchema>(path: &Path) -> Result<(T, Document), Report> {
+pub fn read<T: DeserializeOwned + JsonSchema>(path: &Path, formats: &[Format]) -> Result<(T, Document), Report> {
     let text = fs::read(path).map_err(|error| unreadable(path, format!("cannot be read: {error}")))?;
     let text = String::from_utf8(text).map_err(|error| not_text(path, &error))?;
-    let mut problems = Problems::default();
-    let root = match reader::read(&text, &mut problems) {
+    let mut mistakes = Mistakes::default();
+    let root = match reader::read(&text, &mut mistakes) {
         Ok(root) => root,
-        Err(problem) => {
-            problems.push(problem);
-            return Err(report(&Document::new(path, text, None), problems));
+        Err(mistake) => {
+            mistakes.push(mistake);
+            return Err(report(&Document::new(path, text, None), mistakes));
         }
     };
-    for problem in validate(&root, &schema_of::<T>()) {
-        problems.push(problem);
+    for mistake in validate(&root, &schema_of::<T>(), formats) {
+        mistakes.push(mistake);
     }
-    if problems.0.is_empty() {
+    if mistakes.0.is_empty() {
         match decode(&root, &Pointer::root()) {
             Ok(value) => return Ok((value, Document::new(path, text, Some(root)))),
-            Err(problem) => problems.push(problem),
+            Err(mistake) => mistakes.push(mistake),
         }
     }
-    Err(report(&Document::new(path, text, Some(root)), problems))
+    Err(report(&Document::new(path, text, Some(root)), mistakes))
 }
 
 /// The JSON Schema (draft 2020-12) of a file that holds a `T`.
@@ -76,18 +77,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sample.json");
         fs::write(&path, text).unwrap();
-        read(&path)
+        read(&path, &[])
     }
 
     #[test]
-    fn mistakes_are_told_at_their_places_with_the_nearest_name() {
+    fn mistakes_have_their_position_and_the_nearest_name() {
         let report = read_text("{\n  \"wiat\": \"5s\",\n  \"names\": {\"a\": 300}\n}").unwrap_err();
-        let told = report.to_string();
+        let text = report.to_string();
         assert!(
-            told.contains("sample.json:2:3: /wiat: unknown key") && told.contains("did you mean \"wait\"?"),
-            "{told}"
+            text.contains("sample.json:2:3: /wiat: unknown key") && text.contains("did you mean \"wait\"?"),
+            "{text}"
         );
-        assert!(told.contains("sample.json:3:18: /names/a"), "{told}");
+        assert!(text.contains("sample.json:3:18: /names/a"), "{text}");
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! Judges a tree by the JSON Schema that also goes to editors, and finds every mistake, not the first.
+//! Validates a tree against a JSON Schema (2020-12), and finds every mistake, not only the first.
 //!
-//! The schema may be ours, made from the types that read the file, or a plugin's, made by anybody: it knows the keywords
-//! of JSON Schema (2020-12) that people write, leaves others aside, and bounds its own work, so that no schema can keep it
-//! busy. `schema_keywords_are_all_understood` fails when one of our own types brings a keyword that is not obeyed here.
+//! The schema is ours, generated from the types that read the file and also used by editors, or a plugin's, written by anybody. The
+//! work for one validation is bounded, so that no schema can block the gateway.
 //!
-//! Not obeyed: `unevaluatedProperties`, `unevaluatedItems`, `contains`, `dependentSchemas`, references to other documents,
-//! patterns with look-around or back references, and formats other than `ipv4`, `ipv6` and those of durations and sizes.
+//! Ignored: `unevaluatedProperties`, `unevaluatedItems`, `contains`, `dependentSchemas`, references to other documents, patterns with
+//! look-around or back-references, and formats other than `ipv4`, `ipv6` and those that the caller brings. A test of the crate whose
+//! types make our schema fails when one of them uses a keyword that is not in [`KEYWORDS`].
 
 mod branches;
 mod lists;
@@ -23,11 +23,12 @@ use serde_json::{Map, Value as Json};
 use rules::{list, text};
 
 use crate::diagnostic::did_you_mean;
+use crate::format::Format;
+use crate::mistake::Mistake;
 use crate::pointer::Pointer;
-use crate::problem::Problem;
 use crate::tree::{Node, Value};
 
-/// Every keyword of our own schema that is obeyed here or that only informs a reader.
+/// The keywords that our own schema may use: they are checked here, or only inform a reader.
 pub const KEYWORDS: &[&str] = &[
     "$ref",
     "$defs",
@@ -57,51 +58,71 @@ pub const KEYWORDS: &[&str] = &[
     "maximum",
 ];
 
-/// How many schemas are applied to values before a judgement is given up.
-const MOST_STEPS: u32 = 200_000;
+/// Maximum number of schemas applied to values in one validation.
+const MAX_STEPS: u32 = 200_000;
 
-/// How deeply schemas may lie in each other, references included.
-const DEEPEST: u32 = 160;
+/// Maximum nesting of schemas, references included.
+const MAX_DEPTH: u32 = 160;
 
-/// How large a pattern may be, and what it compiles to; in bytes.
-const LONGEST_PATTERN: usize = 4_096;
-const LARGEST_PATTERN: usize = 1 << 18;
+/// Maximum length of a pattern, in bytes.
+const MAX_PATTERN_BYTES: usize = 4_096;
 
-/// All the mistakes in `root`; empty when it is as `schema` says.
-pub fn validate(root: &Node, schema: &Json) -> Vec<Problem> {
-    judge(root, schema, &Pointer::root()).unwrap_or_default()
+/// Maximum size of a compiled pattern, in bytes.
+const MAX_COMPILED_BYTES: usize = 1 << 18;
+
+/// A validation exceeded the bounds of its work.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("validation takes too much work")]
+pub struct TooMuchWork;
+
+/// All mistakes in the document `root`. For our own schemas, which stay within the bounds of work.
+pub fn validate(root: &Node, schema: &Json, formats: &[Format]) -> Vec<Mistake> {
+    validate_at(root, &Pointer::root(), schema, formats).unwrap_or_default()
 }
 
-/// All the mistakes in `node`, which stands at `here`; none if the schema asks for more work than it is worth.
-pub fn judge(node: &Node, schema: &Json, here: &Pointer) -> Option<Vec<Problem>> {
+/// All mistakes in `node`, the value at `here`.
+///
+/// # Errors
+/// The schema takes too much work.
+pub fn validate_at(
+    node: &Node,
+    here: &Pointer,
+    schema: &Json,
+    formats: &[Format],
+) -> Result<Vec<Mistake>, TooMuchWork> {
     let mut validator = Validator {
         schema,
+        formats,
         patterns: HashMap::new(),
         steps: Cell::new(0),
         depth: 0,
     };
-    let mut problems = Vec::new();
-    validator.check(node, schema, here, &mut problems);
-    (validator.steps.get() < MOST_STEPS).then_some(problems)
+    let mut mistakes = Vec::new();
+    validator.check(node, schema, here, &mut mistakes);
+    match validator.steps.get() < MAX_STEPS {
+        true => Ok(mistakes),
+        false => Err(TooMuchWork),
+    }
 }
 
 struct Validator<'a> {
     schema: &'a Json,
-    /// Compiled once each; none if our regex crate does not know the syntax, or it would become too large.
+    formats: &'a [Format],
+    /// Each compiled once. None: the regex crate does not support the pattern, or it is too large.
     patterns: HashMap<&'a str, Option<Regex>>,
-    /// What was done so far. [`MOST_STEPS`]: it was too much.
+    /// Steps so far. [`MAX_STEPS`]: the validation is given up.
     steps: Cell<u32>,
     depth: u32,
 }
 
 impl<'a> Validator<'a> {
-    fn check(&mut self, node: &Node, schema: &'a Json, here: &Pointer, out: &mut Vec<Problem>) {
-        // A string whose substitution failed was told already.
+    fn check(&mut self, node: &Node, schema: &'a Json, here: &Pointer, out: &mut Vec<Mistake>) {
+        // A failed substitution is already reported.
         if node.faulty {
             return;
         }
         match schema {
-            Json::Bool(false) => out.push(Problem::unfit(here.clone(), "no value here")),
+            Json::Bool(false) => out.push(Mistake::invalid(here.clone(), "no value here")),
             Json::Object(rules) if self.spend() => {
                 self.depth += 1;
                 self.apply(node, schema, rules, here, out);
@@ -117,30 +138,30 @@ impl<'a> Validator<'a> {
         schema: &'a Json,
         rules: &'a Map<String, Json>,
         here: &Pointer,
-        out: &mut Vec<Problem>,
+        out: &mut Vec<Mistake>,
     ) {
         if let Some(reference) = text(rules, "$ref") {
-            self.check(node, self.follow(reference), here, out);
+            self.check(node, self.resolve(reference), here, out);
         }
         if !self.is_of_type(node, rules) {
             let expected = self.expectation(schema);
-            return out.push(Problem::unfit(here.clone(), expected).hinted(words::unit_hint(node, rules)));
+            return out.push(Mistake::invalid(here.clone(), expected).optional_hint(self.hint_for_number(node, rules)));
         }
         if let Some(allowed) = rules::allowed(rules)
             && !allowed.iter().any(|value| scalars::equals(node, value))
         {
             let names: Vec<&str> = allowed.iter().filter_map(|value| value.as_str()).collect();
             let hint = node.text().and_then(|text| did_you_mean(text, names.iter().copied()));
-            return out.push(Problem::unfit(here.clone(), words::values(&allowed)).hinted(hint));
+            return out.push(Mistake::invalid(here.clone(), words::one_of_values(&allowed)).optional_hint(hint));
         }
         for schema in list(rules, "allOf").into_iter().flatten() {
             self.check(node, schema, here, out);
         }
         if let Some(branches) = list(rules, "anyOf") {
-            self.one_of(node, branches, false, here, out);
+            self.any_of(node, branches, here, out);
         }
         if let Some(branches) = list(rules, "oneOf") {
-            self.one_of(node, branches, true, here, out);
+            self.one_of(node, branches, here, out);
         }
         self.conditions(node, rules, here, out);
         match &node.value {
@@ -152,26 +173,27 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn string(&mut self, value: &str, rules: &'a Map<String, Json>, here: &Pointer) -> Option<Problem> {
-        if let Some(problem) = scalars::length(value, rules, here) {
-            return Some(problem);
+    /// A text's length, pattern and format.
+    fn string(&mut self, value: &str, rules: &'a Map<String, Json>, here: &Pointer) -> Option<Mistake> {
+        if let Some(mistake) = scalars::length(value, rules, here) {
+            return Some(mistake);
         }
         let fits = text(rules, "pattern").is_none_or(|pattern| self.matches(pattern, value));
         if !fits {
-            return Some(Problem::unfit(here.clone(), scalars::text_like(rules)));
+            return Some(Mistake::invalid(here.clone(), scalars::text_like(rules)));
         }
-        scalars::format(value, rules, here)
+        self.format(value, rules, here)
     }
 
-    /// Whether a pattern is found in `value`. One that cannot be used is found in everything.
+    /// Whether `value` matches a pattern. A pattern that cannot be compiled matches everything.
     fn matches(&mut self, pattern: &'a str, value: &str) -> bool {
         let compiled = self.patterns.entry(pattern).or_insert_with(|| {
             let mut builder = RegexBuilder::new(pattern);
             builder
-                .size_limit(LARGEST_PATTERN)
-                .dfa_size_limit(LARGEST_PATTERN)
+                .size_limit(MAX_COMPILED_BYTES)
+                .dfa_size_limit(MAX_COMPILED_BYTES)
                 .nest_limit(64);
-            (pattern.len() <= LONGEST_PATTERN)
+            (pattern.len() <= MAX_PATTERN_BYTES)
                 .then(|| builder.build().ok())
                 .flatten()
         });
@@ -189,31 +211,31 @@ impl<'a> Validator<'a> {
         }
     }
 
-    /// The rules of `schema`, its references followed.
+    /// The keywords of `schema`, with its references resolved.
     fn rules(&self, schema: &'a Json) -> Option<&'a Map<String, Json>> {
         let mut rules = schema.as_object()?;
         for _ in 0..16 {
             match text(rules, "$ref") {
-                Some(reference) => rules = self.follow(reference).as_object()?,
+                Some(reference) => rules = self.resolve(reference).as_object()?,
                 None => return Some(rules),
             }
         }
         None
     }
 
-    /// Generated references always lead somewhere; one that does not allows everything.
-    fn follow(&self, reference: &str) -> &'a Json {
+    /// The schema that a reference names. A reference to nothing allows everything.
+    fn resolve(&self, reference: &str) -> &'a Json {
         reference
             .strip_prefix('#')
             .and_then(|pointer| self.schema.pointer(pointer))
             .unwrap_or(&Json::Bool(true))
     }
 
-    /// Whether one more step is allowed.
+    /// Takes one step, if the bounds allow it.
     fn spend(&self) -> bool {
         let steps = self.steps.get();
-        let is_allowed = steps < MOST_STEPS && self.depth < DEEPEST;
-        self.steps.set(if is_allowed { steps + 1 } else { MOST_STEPS });
+        let is_allowed = steps < MAX_STEPS && self.depth < MAX_DEPTH;
+        self.steps.set(if is_allowed { steps + 1 } else { MAX_STEPS });
         is_allowed
     }
 }

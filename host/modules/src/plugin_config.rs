@@ -1,6 +1,7 @@
 //! What a module makes of a plugin's configuration: by the schema in its manifest, before any of it runs, and by its own
 //! words when it refuses; both told at their place in the file. And what a module asks for that it is not granted.
 
+use lockgate_config::FORMATS;
 use lockgate_config::model::PluginModel;
 use lockgate_foreign;
 use lockgate_json::{Diagnostic, Document};
@@ -15,10 +16,12 @@ pub fn by_schema(pointer: &str, name: &str, module: &Module, document: &Document
     let Some(schema) = module.manifest().and_then(|manifest| manifest.config_schema.as_ref()) else {
         return Vec::new();
     };
-    document.judge(pointer, schema).unwrap_or_else(|| {
-        tracing::warn!(module = %name, "configuration schema ignored: checking against it takes too much work");
-        Vec::new()
-    })
+    document
+        .validate_config(pointer, schema, FORMATS)
+        .unwrap_or_else(|error| {
+            tracing::warn!(module = %name, "configuration schema ignored: {error}");
+            Vec::new()
+        })
 }
 
 /// Why a plugin could not be made, at the place that it names, if it names one.

@@ -5,7 +5,7 @@
 //! module that has callbacks for neither (one that only logs, or ticks) does its work in every chain. Modules built with the
 //! `proxy-wasm` crate export every callback there is, and pass.
 
-use lockgate_config::model::{Model, PluginIndex, Protocol};
+use lockgate_config::model::{ListenerProtocol, Model, PluginIndex};
 use lockgate_sandbox::{Hooks, Module};
 
 /// The chains that a plugin stands in.
@@ -18,9 +18,9 @@ pub struct Uses {
 impl Uses {
     /// Where the plugin at `index` stands.
     pub fn of(model: &Model, index: PluginIndex) -> Self {
-        let in_listener = |protocol: &Protocol| match protocol {
-            Protocol::Http => false,
-            Protocol::Tcp(forwarding) => forwarding.chain.contains(&index),
+        let in_listener = |protocol: &ListenerProtocol| match protocol {
+            ListenerProtocol::Http => false,
+            ListenerProtocol::Tcp(forwarding) => forwarding.chain.contains(&index),
         };
         let in_routes = model.routes.iter().any(|route| route.chain.contains(&index));
         Self {

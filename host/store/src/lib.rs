@@ -9,7 +9,6 @@ mod counters;
 mod keys;
 mod name;
 mod queues;
-pub mod settings;
 mod shards;
 mod shared_data;
 mod table;
@@ -21,7 +20,6 @@ pub use cache::{Cache, CacheLimits, Filling, Hit, NewEntry, Stored};
 pub use counters::{Counters, Outcome, Rule, RuleError, Taken};
 pub use keys::{KeyError, KeyLimits, Keys};
 pub use queues::{QueueError, QueueLimits, Queues, TooManyQueues};
-pub use settings::CacheSettings;
 pub use shared_data::SharedData;
 
 /// The longest key that is taken, in bytes, its scope included.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use lockgate_config::{Model, Protocol};
+use lockgate_config::{ListenerProtocol, Model};
 use lockgate_routing::PathMatch;
 use serde_json::{Value, json};
 
@@ -73,7 +73,7 @@ impl Source {
             Self::Made { listen, upstream } => make(package, *listen, upstream.as_deref())?,
         };
         // What is wrong with it in a way that running would find is told by running it.
-        let loaded = lockgate_config::load(&config).map_err(|report| anyhow::anyhow!("{report}"))?;
+        let loaded = lockgate_config::load(&config).map_err(|error| anyhow::anyhow!("{error}"))?;
         plan(config, &loaded.model, package)
     }
 }
@@ -95,7 +95,7 @@ fn plan(config: PathBuf, model: &Model, package: &Package) -> Result<Plan> {
     let mut tcp_echoes = Vec::new();
     let mut tcp_listeners = Vec::new();
     for listener in &model.listeners {
-        if let Protocol::Tcp(forwarding) = &listener.protocol {
+        if let ListenerProtocol::Tcp(forwarding) = &listener.protocol {
             tcp_listeners.push(listener.name.to_string());
             tcp_echoes.extend(unattended(model, |name| {
                 name == &*model.upstream(forwarding.upstream).name

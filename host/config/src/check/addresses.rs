@@ -1,21 +1,21 @@
-//! Addresses as text: sockets to listen on, networks, host names. No other file knows their syntax.
+//! Parses addresses: listen addresses, networks, host names.
 
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
+use lockgate_json::mistake::Mistake;
 use lockgate_json::pointer::Pointer;
-use lockgate_json::problem::Problem;
 use lockgate_routing::matches::HostPattern;
 
-/// A socket to listen on: an IP address and a port.
-pub(super) fn listen(text: &str, here: &Pointer) -> Result<SocketAddr, Problem> {
+/// A listen address: an IP address and a port.
+pub(super) fn listen(text: &str, here: &Pointer) -> Result<SocketAddr, Mistake> {
     text.parse().map_err(|_| {
-        let problem = Problem::unfit(
+        let mistake = Mistake::invalid(
             here.clone(),
             "an IP address and port, like \"127.0.0.1:8080\" or \"[::]:8080\"",
         );
         let port = text.rsplit(':').next().filter(|port| port.parse::<u16>().is_ok());
-        problem.hinted(match (text.rsplit_once(':').map(|(host, _)| host), port) {
+        mistake.optional_hint(match (text.rsplit_once(':').map(|(host, _)| host), port) {
             (Some("" | "*"), Some(port)) => {
                 Some(format!("for all addresses of this machine, write \"0.0.0.0:{port}\""))
             }
@@ -29,34 +29,34 @@ pub(super) fn listen(text: &str, here: &Pointer) -> Result<SocketAddr, Problem> 
     })
 }
 
-/// Whether two sockets cannot be listened on at the same time.
+/// Whether two addresses cannot be listened on at the same time.
 pub(super) fn collide(a: SocketAddr, b: SocketAddr) -> bool {
     let covers = |wide: IpAddr, other: IpAddr| wide.is_unspecified() && (wide.is_ipv6() || other.is_ipv4());
     a.port() == b.port() && a.port() != 0 && (a.ip() == b.ip() || covers(a.ip(), b.ip()) || covers(b.ip(), a.ip()))
 }
 
-/// A network as a CIDR; a bare address is the network of itself.
-pub(super) fn network(text: &str, here: &Pointer) -> Result<IpNet, Problem> {
+/// A network in CIDR notation. An address without a prefix length is a network of one address.
+pub(super) fn network(text: &str, here: &Pointer) -> Result<IpNet, Mistake> {
     let network = text
         .parse::<IpNet>()
         .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     network.map(|network| network.trunc()).map_err(|_| {
-        let problem = Problem::unfit(
+        let mistake = Mistake::invalid(
             here.clone(),
             "a network like \"10.0.0.0/8\" or \"fd00::/8\", or an IP address",
         );
         match text.split_once('/') {
             Some((address, _)) if address.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv4()) => {
-                problem.hint("a prefix length is 0 to 32")
+                mistake.hint("a prefix length is 0 to 32")
             }
-            Some((address, _)) if address.parse::<IpAddr>().is_ok() => problem.hint("a prefix length is 0 to 128"),
-            _ => problem,
+            Some((address, _)) if address.parse::<IpAddr>().is_ok() => mistake.hint("a prefix length is 0 to 128"),
+            _ => mistake,
         }
     })
 }
 
 /// A host of a route, in lower case: a name, an IP address, or `*.name`.
-pub(super) fn host(text: &str, here: &Pointer) -> Result<HostPattern, Problem> {
+pub(super) fn host(text: &str, here: &Pointer) -> Result<HostPattern, Mistake> {
     let lower = text.to_ascii_lowercase();
     if let Some(name) = lower.strip_prefix("*.")
         && is_host(name)
@@ -66,30 +66,30 @@ pub(super) fn host(text: &str, here: &Pointer) -> Result<HostPattern, Problem> {
     if is_host(&lower) || is_ip(&lower) {
         return Ok(HostPattern::Exact(lower));
     }
-    let problem = Problem::unfit(
+    let mistake = Mistake::invalid(
         here.clone(),
         "a host name like \"api.example.com\" or \"*.example.com\"",
     );
     let (before, after) = lower.rsplit_once(':').unwrap_or((&lower, ""));
     Err(if text == "*" {
-        problem.hint("a route without \"hosts\" matches every host")
+        mistake.hint("a route without \"hosts\" matches every host")
     } else if let Some((_, rest)) = lower.split_once("://") {
-        problem.hint(format!(
+        mistake.hint(format!(
             "remove the scheme: \"{}\"",
             rest.split(['/', ':']).next().unwrap_or(rest)
         ))
     } else if lower.contains('*') {
-        problem.hint("\"*\" is allowed only as the whole first label: \"*.example.com\"")
+        mistake.hint("\"*\" is allowed only as the whole first label: \"*.example.com\"")
     } else if is_host(before) && after.parse::<u16>().is_ok() {
-        problem.hint(format!("remove the port: \"{before}\""))
+        mistake.hint(format!("remove the port: \"{before}\""))
     } else if !lower.is_ascii() {
-        problem.hint("write international names in their ASCII form, \"xn--…\"")
+        mistake.hint("write international names in their ASCII form, \"xn--…\"")
     } else {
-        problem
+        mistake
     })
 }
 
-/// A host name as it may stand in a `Host` header; `_` is allowed, as names in the wild have it.
+/// Whether it is a host name of a `Host` header. `_` is allowed, as real names have it.
 fn is_host(name: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -102,7 +102,7 @@ fn is_host(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(label)
 }
 
-/// An IP address as it stands in a `Host` header: IPv6 in brackets.
+/// Whether it is an IPv6 address of a `Host` header, in brackets.
 fn is_ip(text: &str) -> bool {
     let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     inner.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())
@@ -151,7 +151,7 @@ mod tests {
             Ok(HostPattern::Wildcard(".example.com".into()))
         );
         assert_eq!(host("[::1]", &here()), Ok(HostPattern::Exact("[::1]".into())));
-        for (text, told) in [
+        for (text, part) in [
             ("*", "every host"),
             ("a.*.com", "only as the whole first label"),
             ("https://a.com:1/b", "\"a.com\""),
@@ -159,7 +159,7 @@ mod tests {
             ("bücher.de", "xn--"),
         ] {
             let hint = host(text, &here()).unwrap_err().hint.unwrap_or_default();
-            assert!(hint.contains(told), "{text}: {hint}");
+            assert!(hint.contains(part), "{text}: {hint}");
         }
         for text in ["", "a..b", "-a", "a b", "*."] {
             assert!(host(text, &here()).is_err(), "{text}");
@@ -168,14 +168,14 @@ mod tests {
 
     #[test]
     fn a_socket_without_an_ip_address_is_explained() {
-        for (text, told) in [
+        for (text, part) in [
             (":80", "0.0.0.0:80"),
             ("localhost:80", "127.0.0.1:80"),
             ("8080", "0.0.0.0:8080"),
             ("1.2.3.4:99999", "65535"),
         ] {
             let hint = listen(text, &here()).unwrap_err().hint.unwrap_or_default();
-            assert!(hint.contains(told), "{text}: {hint}");
+            assert!(hint.contains(part), "{text}: {hint}");
         }
         assert!(listen("example.com:80", &here()).is_err());
     }

@@ -1,8 +1,8 @@
-//! Chains: lists of plugins, by name or in place.
+//! Chains: lists of plugins, by name or inline.
 
 use lockgate_json::diagnostic::listed;
+use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
-use lockgate_json::problem::{Problem, Problems};
 use lockgate_json::tree::{Node, Value};
 
 use super::entry;
@@ -12,53 +12,53 @@ use crate::model::PluginIndex;
 /// The named chains.
 pub(super) struct Chains(Vec<(String, Vec<PluginIndex>)>);
 
-/// The global chain and the named ones.
-pub(super) fn read(root: &Node, plugins: &mut Plugins<'_>, problems: &mut Problems) -> (Vec<PluginIndex>, Chains) {
-    let sections = entry::section(root, "chains", problems);
+/// Reads the global chain and the named ones.
+pub(super) fn read(root: &Node, plugins: &mut Plugins<'_>, mistakes: &mut Mistakes) -> (Vec<PluginIndex>, Chains) {
+    let sections = entry::section(root, "chains", mistakes);
     let names: Vec<&str> = sections.iter().map(|(name, _, _)| *name).collect();
-    // The global chain's inline plugins come first, so its list is read before the named chains are.
+    // The global chain is read first, as its inline plugins come first.
     let global = root.member("global_chain");
     let here = Pointer::root().key("global_chain");
-    let listed = global.map(|node| steps(node, &here, "global_chain", &names, plugins, problems));
+    let listed = global.map(|node| items(node, &here, "global_chain", &names, plugins, mistakes));
     let mut chains = Chains(Vec::new());
     for (name, node, here) in sections.iter().filter(|(_, node, _)| !node.faulty) {
-        let steps = steps(node, here, &format!("chains.{name}"), &names, plugins, problems);
-        chains.0.push(((*name).to_owned(), steps));
+        let chain = items(node, here, &format!("chains.{name}"), &names, plugins, mistakes);
+        chains.0.push(((*name).to_owned(), chain));
     }
-    // Those with a mistake in them are still known by name.
+    // A faulty chain still has its name.
     for (name, _, _) in sections.iter().filter(|(_, node, _)| node.faulty) {
         chains.0.push(((*name).to_owned(), Vec::new()));
     }
     let global = match global {
-        Some(node) if node.text().is_some() => chains.resolve(node, &here, "global_chain", plugins, problems),
+        Some(node) if node.text().is_some() => chains.resolve(node, &here, "global_chain", plugins, mistakes),
         _ => listed.unwrap_or_default(),
     };
     (global, chains)
 }
 
 impl Chains {
-    /// The chain at `here`: a chain's name, or a list of plugins whose inline ones are named after `owner`.
+    /// The chain at `here`: a chain's name, or a list of plugins. Inline plugins are named after `owner`.
     pub(super) fn resolve(
         &self,
         node: &Node,
         here: &Pointer,
         owner: &str,
         plugins: &mut Plugins<'_>,
-        problems: &mut Problems,
+        mistakes: &mut Mistakes,
     ) -> Vec<PluginIndex> {
         let names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();
         let Some(name) = node.text() else {
-            return steps(node, here, owner, &names, plugins, problems);
+            return items(node, here, owner, &names, plugins, mistakes);
         };
         match self.0.iter().find(|(known, _)| known == name) {
             Some((_, chain)) => chain.clone(),
             None => {
-                let told = Problem::unknown_name(here.clone(), "a chain", name, names.iter().copied());
-                problems.push(match plugins.has(name) {
-                    true => told.hint(format!(
+                let mistake = Mistake::unknown_name(here.clone(), "a chain", name, names.iter().copied());
+                mistakes.push(match plugins.has(name) {
+                    true => mistake.hint(format!(
                         "\"{name}\" is a plugin; as a chain of one plugin, write [\"{name}\"]"
                     )),
-                    false => told,
+                    false => mistake,
                 });
                 Vec::new()
             }
@@ -66,14 +66,14 @@ impl Chains {
     }
 }
 
-/// The plugins of a list; of anything else none.
-fn steps(
+/// The plugins of a list. Another value has none.
+fn items(
     node: &Node,
     here: &Pointer,
     owner: &str,
     chains: &[&str],
     plugins: &mut Plugins<'_>,
-    problems: &mut Problems,
+    mistakes: &mut Mistakes,
 ) -> Vec<PluginIndex> {
     let mut found = Vec::new();
     for (index, item) in node.items().iter().enumerate() {
@@ -81,13 +81,14 @@ fn steps(
         match &item.value {
             Value::String(text) => match plugins.find(&text.value, &here) {
                 Ok(plugin) => found.extend(plugin),
-                Err(told) if chains.contains(&text.value.as_str()) => {
+                Err(mistake) if chains.contains(&text.value.as_str()) => {
                     let inside = format!("\"{}\" is a chain, and chains cannot be nested", text.value);
-                    problems.push(told.hint(format!("{inside}: known chains are {}", listed(chains.iter().copied()))));
+                    mistakes
+                        .push(mistake.hint(format!("{inside}: known chains are {}", listed(chains.iter().copied()))));
                 }
-                Err(told) => problems.push(told),
+                Err(mistake) => mistakes.push(mistake),
             },
-            Value::Object(_) => found.extend(plugins.inline(item, &here, owner, index, problems)),
+            Value::Object(_) => found.extend(plugins.inline(item, &here, owner, index, mistakes)),
             _ => {}
         }
     }

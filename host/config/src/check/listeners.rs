@@ -1,13 +1,12 @@
-//! Listeners and the admin listener: addresses of their own, certificates that can be read, and for bytes that are passed on
-//! an upstream and a chain that exist.
+//! Listeners and the admin listener: distinct addresses, readable certificates and, for TCP, upstream and chain.
 
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use lockgate_http::settings::ListenerLimits;
+use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
-use lockgate_json::problem::{Problem, Problems};
 use lockgate_json::tree::{Node, Value};
 use lockgate_tls::settings::{CertificateFiles, ClientAuthority, TlsSettings};
 use lockgate_units::Size;
@@ -16,19 +15,19 @@ use super::chains::Chains;
 use super::plugins::Plugins;
 use super::upstreams::Upstreams;
 use super::{addresses, entry};
-use crate::model::{Admin, Forwarding, Listener, Protocol};
+use crate::model::{Admin, Forwarding, Listener, ListenerProtocol};
 use crate::raw;
 use crate::settings::DEFAULT_TCP_IDLE_TIMEOUT;
-use crate::substitute::Surroundings;
+use crate::substitute::LoadContext;
 
-/// What a listener may refer to.
-pub(super) struct Targets<'a, 'b> {
+/// The parts of the configuration that a listener may refer to.
+pub(super) struct References<'a, 'b> {
     pub(super) upstreams: &'a Upstreams,
     pub(super) chains: &'a Chains,
     pub(super) plugins: &'a mut Plugins<'b>,
 }
 
-/// Whether some listener takes requests, as far as can be seen; else there is nothing to be routed.
+/// Whether a listener is for HTTP. Without one, routes are not required.
 pub(super) fn serve_http(root: &Node) -> bool {
     let listeners = root.members().iter().filter(|member| member.name == "listeners");
     let mut all = listeners.flat_map(|member| member.node.members()).peekable();
@@ -37,52 +36,52 @@ pub(super) fn serve_http(root: &Node) -> bool {
     none || all.any(|listener| is_http(&listener.node))
 }
 
-/// The admin listener, and the others in the order of the file.
+/// Reads the admin listener, and the others in the order of the file.
 pub(super) fn read(
     root: &Node,
-    surroundings: &Surroundings<'_>,
-    targets: &mut Targets<'_, '_>,
-    problems: &mut Problems,
+    context: &LoadContext<'_>,
+    references: &mut References<'_, '_>,
+    mistakes: &mut Mistakes,
 ) -> (Option<Admin>, Vec<Listener>) {
-    let mut taken = Taken::default();
+    let mut used = UsedAddresses::default();
     let top = Pointer::root();
-    let admin = entry::part::<raw::Admin>(root, &top, "admin", problems);
-    let admin = admin.and_then(|admin| read_admin(admin, &top.key("admin"), &mut taken, problems));
+    let admin = entry::part::<raw::Admin>(root, &top, "admin", mistakes);
+    let admin = admin.and_then(|admin| read_admin(admin, &top.key("admin"), &mut used, mistakes));
     let mut listeners = Vec::new();
-    for (name, node, here) in entry::section(root, "listeners", problems) {
-        let Some(raw) = entry::read::<raw::Listener>(node, &here, problems) else {
+    for (name, node, here) in entry::section(root, "listeners", mistakes) {
+        let Some(raw) = entry::read::<raw::Listener>(node, &here, mistakes) else {
             continue;
         };
         let protocol = match raw.protocol {
-            raw::Protocol::Http => {
-                refuse(node, &here, &["upstream", "chain"], only_tcp, problems);
-                Some(Protocol::Http)
+            raw::ListenerProtocol::Http => {
+                refuse(node, &here, &["upstream", "chain"], only_tcp, mistakes);
+                Some(ListenerProtocol::Http)
             }
-            raw::Protocol::Tcp => tcp(name, node, &raw, &here, targets, problems).map(Protocol::Tcp),
+            raw::ListenerProtocol::Tcp => tcp(name, node, &raw, &here, references, mistakes).map(ListenerProtocol::Tcp),
         };
-        let asks_nobody = |tls: &&Node| tls.member("client_ca").is_none_or(|ca| ca.value == Value::Null);
-        if let Some(tls) = node.member("tls").filter(asks_nobody) {
-            refuse(tls, &here.key("tls"), &["client_certificates"], only_with_ca, problems);
+        let is_without_ca = |tls: &&Node| tls.member("client_ca").is_none_or(|ca| ca.value == Value::Null);
+        if let Some(tls) = node.member("tls").filter(is_without_ca) {
+            refuse(tls, &here.key("tls"), &["client_certificates"], only_with_ca, mistakes);
         }
-        let read = listener(name, raw, &here, surroundings, &mut taken, problems);
+        let read = listener(name, raw, &here, context, &mut used, mistakes);
         listeners.extend(
             read.zip(protocol)
-                .map(|(read, protocol)| speaking(read, protocol, node)),
+                .map(|(read, protocol)| with_protocol(read, protocol, node)),
         );
     }
     (admin, listeners)
 }
 
-/// Which sockets are spoken for, and by whom.
+/// The addresses of listeners so far, each with its pointer.
 #[derive(Default)]
-struct Taken(Vec<(SocketAddr, Pointer)>);
+struct UsedAddresses(Vec<(SocketAddr, Pointer)>);
 
-impl Taken {
-    fn take(&mut self, text: &str, here: &Pointer, problems: &mut Problems) -> Option<SocketAddr> {
-        let address = problems.keep(addresses::listen(text, here))?;
+impl UsedAddresses {
+    fn add(&mut self, text: &str, here: &Pointer, mistakes: &mut Mistakes) -> Option<SocketAddr> {
+        let address = mistakes.ok_or_record(addresses::listen(text, here))?;
         if let Some((_, owner)) = self.0.iter().find(|(other, _)| addresses::collide(*other, address)) {
-            problems.push(
-                Problem::unfit(here.clone(), "an address that no other listener uses")
+            mistakes.push(
+                Mistake::invalid(here.clone(), "an address that no other listener uses")
                     .hint(format!("it overlaps with {owner}")),
             );
         }
@@ -91,11 +90,11 @@ impl Taken {
     }
 }
 
-fn read_admin(raw: raw::Admin, here: &Pointer, taken: &mut Taken, problems: &mut Problems) -> Option<Admin> {
-    let listen = taken.take(&raw.listen?, &here.key("listen"), problems);
+fn read_admin(raw: raw::Admin, here: &Pointer, used: &mut UsedAddresses, mistakes: &mut Mistakes) -> Option<Admin> {
+    let listen = used.add(&raw.listen?, &here.key("listen"), mistakes);
     if raw.token.as_ref().is_some_and(|token| token.trim().is_empty()) {
-        problems.push(
-            Problem::told(here.key("token"), "the token is empty")
+        mistakes.push(
+            Mistake::new(here.key("token"), "the token is empty")
                 .expected("a secret")
                 .hint("without \"token\", the admin API answers on loopback only"),
         );
@@ -110,26 +109,24 @@ fn listener(
     name: &str,
     raw: raw::Listener,
     here: &Pointer,
-    surroundings: &Surroundings<'_>,
-    taken: &mut Taken,
-    problems: &mut Problems,
+    context: &LoadContext<'_>,
+    used: &mut UsedAddresses,
+    mistakes: &mut Mistakes,
 ) -> Option<Listener> {
     let listen = raw
         .listen
-        .and_then(|listen| taken.take(&listen, &here.key("listen"), problems));
-    let tls = raw
-        .tls
-        .map(|tls| read_tls(tls, &here.key("tls"), surroundings, problems));
+        .and_then(|listen| used.add(&listen, &here.key("listen"), mistakes));
+    let tls = raw.tls.map(|tls| read_tls(tls, &here.key("tls"), context, mistakes));
     let mut trusted_proxies = Vec::new();
     for (index, text) in raw.trusted_proxies.iter().enumerate() {
         let here = here.key("trusted_proxies").index(index);
-        trusted_proxies.extend(problems.keep(addresses::network(text, &here)));
+        trusted_proxies.extend(mistakes.ok_or_record(addresses::network(text, &here)));
     }
-    check_limits(&raw.limits, &here.key("limits"), problems);
+    check_limits(&raw.limits, &here.key("limits"), mistakes);
     Some(Listener {
         name: name.into(),
         listen: listen?,
-        protocol: Protocol::Http,
+        protocol: ListenerProtocol::Http,
         tls,
         trusted_proxies,
         escaped_slashes: raw.escaped_slashes,
@@ -137,62 +134,60 @@ fn listener(
     })
 }
 
-/// The listener as its protocol makes it.
-fn speaking(mut listener: Listener, protocol: Protocol, node: &Node) -> Listener {
-    let says_idle = node
+/// The listener with its protocol, and with the protocol's default limits.
+fn with_protocol(mut listener: Listener, protocol: ListenerProtocol, node: &Node) -> Listener {
+    let has_idle_timeout = node
         .member("limits")
         .is_some_and(|limits| limits.member("idle_timeout").is_some());
-    if matches!(protocol, Protocol::Tcp(_)) && !says_idle {
+    if matches!(protocol, ListenerProtocol::Tcp(_)) && !has_idle_timeout {
         listener.limits.idle_timeout = DEFAULT_TCP_IDLE_TIMEOUT;
     }
     listener.protocol = protocol;
     listener
 }
 
-/// What only a listener for bytes has, and what such a listener must not have.
+/// Upstream and chain of a TCP listener. Reports keys that are for HTTP only.
 fn tcp(
     name: &str,
     node: &Node,
     raw: &raw::Listener,
     here: &Pointer,
-    targets: &mut Targets<'_, '_>,
-    problems: &mut Problems,
+    references: &mut References<'_, '_>,
+    mistakes: &mut Mistakes,
 ) -> Option<Forwarding> {
-    refuse(node, here, &["trusted_proxies", "escaped_slashes"], only_http, problems);
+    refuse(node, here, &["trusted_proxies", "escaped_slashes"], only_http, mistakes);
     if let Some(limits) = node.member("limits") {
         let only_requests = ["header_bytes", "headers", "header_timeout", "body"];
-        refuse(limits, &here.key("limits"), &only_requests, only_http, problems);
+        refuse(limits, &here.key("limits"), &only_requests, only_http, mistakes);
     }
     let chain = node.member("chain").filter(|chain| chain.value != Value::Null);
     let owner = format!("listeners.{name}");
     let chain = chain.map(|chain| {
-        targets
+        references
             .chains
-            .resolve(chain, &here.key("chain"), &owner, targets.plugins, problems)
+            .resolve(chain, &here.key("chain"), &owner, references.plugins, mistakes)
     });
     let Some(upstream) = &raw.upstream else {
-        if !problems.within(&here.key("upstream")) {
-            problems.push(
-                Problem::told(here.clone(), "the key \"upstream\" is missing")
-                    .expected("the name of the upstream to connect to")
-                    .around(),
+        if !mistakes.within(&here.key("upstream")) {
+            mistakes.push(
+                Mistake::missing_key(here.clone(), "upstream").expected("the name of the upstream to connect to"),
             );
         }
         return None;
     };
-    let upstream = problems.keep(targets.upstreams.find(upstream, &here.key("upstream")))?;
+    let upstream = mistakes.ok_or_record(references.upstreams.find(upstream, &here.key("upstream")))?;
     Some(Forwarding {
         upstream,
         chain: chain.unwrap_or_default(),
     })
 }
 
-/// Tells keys that mean nothing with this listener's protocol.
-fn refuse(node: &Node, here: &Pointer, keys: &[&str], why: fn(&str) -> (String, String), problems: &mut Problems) {
+/// Reports keys that have no meaning here; `why` gives message and hint.
+fn refuse(node: &Node, here: &Pointer, keys: &[&str], why: fn(&str) -> (String, String), mistakes: &mut Mistakes) {
     for key in keys {
         if node.members().iter().any(|member| member.name == *key) {
-            let (told, hint) = why(key);
-            problems.push(Problem::told(here.key(key), told).hint(hint).at_name());
+            let (message, hint) = why(key);
+            mistakes.push(Mistake::new(here.key(key), message).hint(hint).at_key());
         }
     }
 }
@@ -218,20 +213,20 @@ fn only_with_ca(key: &str) -> (String, String) {
     )
 }
 
-fn check_limits(limits: &ListenerLimits, here: &Pointer, problems: &mut Problems) {
-    entry::positive(limits.header_timeout, &here.key("header_timeout"), problems);
-    entry::positive(limits.idle_timeout, &here.key("idle_timeout"), problems);
+fn check_limits(limits: &ListenerLimits, here: &Pointer, mistakes: &mut Mistakes) {
+    entry::positive(limits.header_timeout, &here.key("header_timeout"), mistakes);
+    entry::positive(limits.idle_timeout, &here.key("idle_timeout"), mistakes);
     entry::between(
         limits.header_bytes,
         Size::kib(1),
         Size::mib(16),
         &here.key("header_bytes"),
-        problems,
+        mistakes,
     );
 }
 
-fn read_tls(raw: raw::Tls, here: &Pointer, surroundings: &Surroundings<'_>, problems: &mut Problems) -> TlsSettings {
-    let mut file = |path: Option<String>, here: Pointer| pem(&path?, here, surroundings, problems);
+fn read_tls(raw: raw::Tls, here: &Pointer, context: &LoadContext<'_>, mistakes: &mut Mistakes) -> TlsSettings {
+    let mut file = |path: Option<String>, here: Pointer| pem(&path?, here, context, mistakes);
     let ca = file(raw.client_ca, here.key("client_ca"));
     let here = here.key("certificates");
     let mut certificates = Vec::new();
@@ -240,24 +235,24 @@ fn read_tls(raw: raw::Tls, here: &Pointer, surroundings: &Surroundings<'_>, prob
         let (cert, key) = (file(raw.cert, here.key("cert")), file(raw.key, here.key("key")));
         certificates.extend(cert.zip(key).map(|(cert, key)| CertificateFiles { cert, key }));
     }
-    let wanted = raw.client_certificates;
+    let requirement = raw.client_certificates;
     let clients = ca.map(|ca| ClientAuthority {
         ca,
-        certificates: wanted,
+        certificates: requirement,
     });
     TlsSettings { certificates, clients }
 }
 
-/// A file that is there and can be opened; what is in it is read when it is used.
-fn pem(path: &str, here: Pointer, surroundings: &Surroundings<'_>, problems: &mut Problems) -> Option<PathBuf> {
-    let path = surroundings.path(path);
+/// The absolute path of a file that can be opened. Its content is checked when it is used.
+fn pem(path: &str, here: Pointer, context: &LoadContext<'_>, mistakes: &mut Mistakes) -> Option<PathBuf> {
+    let path = context.path(path);
     let opened = File::open(&path).and_then(|file| file.metadata());
     let reason = match opened {
         Ok(found) if found.is_file() => return Some(path),
         Ok(_) => "not a file".to_owned(),
         Err(error) => error.to_string(),
     };
-    let told = Problem::unfit(here, format!("a readable PEM file: {reason}"));
-    problems.push(told.hint("relative paths start at the folder of the configuration file"));
+    let mistake = Mistake::invalid(here, format!("a readable PEM file: {reason}"));
+    mistakes.push(mistake.hint("relative paths start at the folder of the configuration file"));
     None
 }

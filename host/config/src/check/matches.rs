@@ -1,42 +1,42 @@
-//! A route's conditions: hosts, paths, methods, expressions in their types.
+//! Conditions of a route: parses hosts, paths, methods and regular expressions.
 
 use http::{HeaderName, HeaderValue, Method, header};
 use lockgate_json::diagnostic::did_you_mean;
+use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
-use lockgate_json::problem::{Problem, Problems};
 use lockgate_routing::matches::{Match, PathMatch, ValueMatch};
 use regex::{Regex, RegexBuilder};
 
 use super::{addresses, paths};
 use crate::raw;
 
-/// Compiled expressions stay below this many bytes each.
+/// Maximum size of a compiled expression, in bytes.
 const MAX_REGEX_BYTES: usize = 1 << 20;
 
-/// The conditions at `here`.
-pub(super) fn read(raw: raw::Match, here: &Pointer, problems: &mut Problems) -> Match {
+/// Reads the conditions at `here`.
+pub(super) fn read(raw: raw::Match, here: &Pointer, mistakes: &mut Mistakes) -> Match {
     let mut matches = Match {
-        path: path(&raw, here, problems),
+        path: path(&raw, here, mistakes),
         ..Match::default()
     };
     for (index, text) in raw.hosts.iter().enumerate() {
         matches
             .hosts
-            .extend(problems.keep(addresses::host(text, &here.key("hosts").index(index))));
+            .extend(mistakes.ok_or_record(addresses::host(text, &here.key("hosts").index(index))));
     }
     for (index, text) in raw.methods.iter().enumerate() {
         matches
             .methods
-            .extend(problems.keep(method(text, &here.key("methods").index(index))));
+            .extend(mistakes.ok_or_record(method(text, &here.key("methods").index(index))));
     }
     for (name, value) in raw.headers {
         let here = here.key("headers").key(&name);
-        let name = problems.keep(header_name(&name, &here));
-        let value = value_match(value, &here, problems);
+        let name = mistakes.ok_or_record(header_name(&name, &here));
+        let value = value_match(value, &here, mistakes);
         if let Some(ValueMatch::Exact(text)) = &value
             && (HeaderValue::from_str(text).is_err() || text.trim() != text)
         {
-            problems.push(Problem::unfit(
+            mistakes.push(Mistake::invalid(
                 here,
                 "a header's value: visible characters, no spaces around them",
             ));
@@ -44,13 +44,13 @@ pub(super) fn read(raw: raw::Match, here: &Pointer, problems: &mut Problems) -> 
         matches.headers.extend(name.zip(value));
     }
     for (name, value) in raw.query {
-        let value = value_match(value, &here.key("query").key(&name), problems);
+        let value = value_match(value, &here.key("query").key(&name), mistakes);
         matches.query.extend(value.map(|value| (name, value)));
     }
     matches
 }
 
-fn path(raw: &raw::Match, here: &Pointer, problems: &mut Problems) -> PathMatch {
+fn path(raw: &raw::Match, here: &Pointer, mistakes: &mut Mistakes) -> PathMatch {
     let given = [
         ("path", &raw.path),
         ("path_prefix", &raw.path_prefix),
@@ -63,10 +63,10 @@ fn path(raw: &raw::Match, here: &Pointer, problems: &mut Problems) -> PathMatch 
         return PathMatch::Any;
     };
     for (other, _) in given {
-        problems.push(
-            Problem::told(here.key(other), format!("\"{other}\" excludes \"{key}\""))
+        mistakes.push(
+            Mistake::new(here.key(other), format!("\"{other}\" excludes \"{key}\""))
                 .expected("at most one of \"path\", \"path_prefix\" and \"path_regex\"")
-                .at_name(),
+                .at_key(),
         );
     }
     let here = here.key(key);
@@ -75,10 +75,10 @@ fn path(raw: &raw::Match, here: &Pointer, problems: &mut Problems) -> PathMatch 
         "path_prefix" => paths::prefix(text, &here).map(PathMatch::Prefix),
         _ => regex(text, &here).map(PathMatch::Regex),
     };
-    problems.keep(matched).unwrap_or_default()
+    mistakes.ok_or_record(matched).unwrap_or_default()
 }
 
-fn value_match(raw: raw::ValueMatch, here: &Pointer, problems: &mut Problems) -> Option<ValueMatch> {
+fn value_match(raw: raw::ValueMatch, here: &Pointer, mistakes: &mut Mistakes) -> Option<ValueMatch> {
     let condition = match raw {
         raw::ValueMatch::Exact(text) => return Some(ValueMatch::Exact(text)),
         raw::ValueMatch::Condition(condition) => condition,
@@ -87,15 +87,17 @@ fn value_match(raw: raw::ValueMatch, here: &Pointer, problems: &mut Problems) ->
         raw::ValueCondition {
             regex: Some(text),
             present: None,
-        } => problems.keep(regex(&text, &here.key("regex"))).map(ValueMatch::Regex),
+        } => mistakes
+            .ok_or_record(regex(&text, &here.key("regex")))
+            .map(ValueMatch::Regex),
         raw::ValueCondition {
             regex: None,
             present: Some(true),
         } => Some(ValueMatch::Present),
-        // A mistake in it may have been told, and left it empty.
+        // It may be empty because a faulty member was skipped.
         raw::ValueCondition { .. } => {
-            if !problems.within(here) {
-                problems.push(Problem::unfit(
+            if !mistakes.within(here) {
+                mistakes.push(Mistake::invalid(
                     here.clone(),
                     "a text, { \"regex\": … } or { \"present\": true }",
                 ));
@@ -105,25 +107,25 @@ fn value_match(raw: raw::ValueMatch, here: &Pointer, problems: &mut Problems) ->
     }
 }
 
-/// An expression that must match a whole text.
-fn regex(text: &str, here: &Pointer) -> Result<Regex, Problem> {
+/// An expression that must match the whole text.
+fn regex(text: &str, here: &Pointer) -> Result<Regex, Mistake> {
     let compile = |text: &str| RegexBuilder::new(text).size_limit(MAX_REGEX_BYTES).build();
-    // First by itself, so that it cannot close the group that holds it.
+    // First by itself, so that it cannot close the group around it.
     compile(text)
         .and_then(|_| compile(&format!("^(?:{text})$")))
         .map_err(|error| {
-            let told = Problem::unfit(here.clone(), format!("a regular expression: {}", reason(&error)));
-            let is_foreign = ["(?=", "(?!", "(?<=", "(?<!", "\\1"]
+            let mistake = Mistake::invalid(here.clone(), format!("a regular expression: {}", reason(&error)));
+            let is_unsupported = ["(?=", "(?!", "(?<=", "(?<!", "\\1"]
                 .iter()
                 .any(|mark| text.contains(mark));
-            match is_foreign {
-                true => told.hint("look-around and back-references are not supported"),
-                false => told,
+            match is_unsupported {
+                true => mistake.hint("look-around and back-references are not supported"),
+                false => mistake,
             }
         })
 }
 
-/// What is wrong with an expression, without the expression: it may hold what must not be shown.
+/// The error of an expression without its text, which may be secret.
 fn reason(error: &regex::Error) -> String {
     match error {
         regex::Error::CompiledTooBig(limit) => format!("this one is larger than {limit} bytes when compiled"),
@@ -137,25 +139,30 @@ fn reason(error: &regex::Error) -> String {
     }
 }
 
-fn method(text: &str, here: &Pointer) -> Result<Method, Problem> {
+fn method(text: &str, here: &Pointer) -> Result<Method, Mistake> {
     const KNOWN: [&str; 9] = [
         "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "TRACE",
     ];
-    let told = || Problem::unfit(here.clone(), "an HTTP method like \"GET\"").hinted(did_you_mean(text, KNOWN));
-    let method = Method::from_bytes(text.as_bytes()).map_err(|_| told())?;
-    // Methods are case-sensitive (RFC 9110, section 9.1), so "get" would match nothing that anyone sends.
+    let mistake =
+        || Mistake::invalid(here.clone(), "an HTTP method like \"GET\"").optional_hint(did_you_mean(text, KNOWN));
+    let method = Method::from_bytes(text.as_bytes()).map_err(|_| mistake())?;
+    // Methods are case-sensitive (RFC 9110, section 9.1): no client sends "get".
     match text.bytes().any(|b| b.is_ascii_lowercase()) && KNOWN.contains(&&*text.to_ascii_uppercase()) {
-        true => Err(told()),
+        true => Err(mistake()),
         false => Ok(method),
     }
 }
 
-fn header_name(text: &str, here: &Pointer) -> Result<HeaderName, Problem> {
-    let told = |message: &str| Problem::told(here.clone(), message).at_name();
+fn header_name(text: &str, here: &Pointer) -> Result<HeaderName, Mistake> {
+    let mistake = |message: &str| Mistake::new(here.clone(), message).at_key();
     match HeaderName::from_bytes(text.as_bytes()) {
-        Ok(header::HOST) => Err(told("the Host header cannot be matched here").hint("match the host with \"hosts\"")),
+        Ok(header::HOST) => {
+            Err(mistake("the Host header cannot be matched here").hint("match the host with \"hosts\""))
+        }
         Ok(name) => Ok(name),
-        Err(_) => Err(told("found an invalid header name").expected("letters, digits and \"-\", like \"x-version\"")),
+        Err(_) => {
+            Err(mistake("found an invalid header name").expected("letters, digits and \"-\", like \"x-version\""))
+        }
     }
 }
 
@@ -183,11 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_expression_is_told_without_its_text() {
-        let told = regex("(hunter2", &Pointer::root()).unwrap_err();
-        assert_eq!(told.expected.as_deref(), Some("a regular expression: unclosed group"));
-        let told = regex("(?=a)", &Pointer::root()).unwrap_err();
-        assert!(told.hint.unwrap().contains("look-around"));
+    fn an_invalid_expression_is_reported_without_its_text() {
+        let mistake = regex("(hunter2", &Pointer::root()).unwrap_err();
+        assert_eq!(
+            mistake.expected.as_deref(),
+            Some("a regular expression: unclosed group")
+        );
+        let mistake = regex("(?=a)", &Pointer::root()).unwrap_err();
+        assert!(mistake.hint.unwrap().contains("look-around"));
     }
 
     #[test]

@@ -1,33 +1,33 @@
-//! Paths of routes. What is matched is the normalised path, so a path that is not normal would never match: it is refused,
-//! with its normal form.
+//! Paths of routes. Request paths are normalised before matching, so a path that is not normalised would never match. It is a mistake,
+//! with the normal form as its hint.
 
+use lockgate_json::mistake::Mistake;
 use lockgate_json::pointer::Pointer;
-use lockgate_json::problem::Problem;
 
-/// A path that can be matched.
-pub(super) fn path(text: &str, here: &Pointer) -> Result<String, Problem> {
-    let unfit = || Problem::unfit(here.clone(), "a path that starts with \"/\"");
+/// A path that a request can have.
+pub(super) fn path(text: &str, here: &Pointer) -> Result<String, Mistake> {
+    let invalid = || Mistake::invalid(here.clone(), "a path that starts with \"/\"");
     if !text.starts_with('/') {
-        return Err(unfit().hint(format!("write \"/{text}\"")));
+        return Err(invalid().hint(format!("write \"/{text}\"")));
     }
     if text.contains(['?', '#']) {
-        return Err(unfit().hint("remove the query from the path; match it with \"query\""));
+        return Err(invalid().hint("remove the query from the path; match it with \"query\""));
     }
     match normal(text) {
-        None => Err(unfit().hint("\"%\" needs two hex digits after it; for a literal \"%\", write \"%25\"")),
+        None => Err(invalid().hint("\"%\" needs two hex digits after it; for a literal \"%\", write \"%25\"")),
         Some(normal) if normal == text => Ok(normal),
         Some(normal) => {
-            let told = Problem::unfit(
+            let mistake = Mistake::invalid(
                 here.clone(),
                 "a normalised path: request paths are normalised before matching",
             );
-            Err(told.hint(format!("write \"{normal}\"")))
+            Err(mistake.hint(format!("write \"{normal}\"")))
         }
     }
 }
 
 /// A path prefix: like [`path`], without a slash at its end unless it is `/`.
-pub(super) fn prefix(text: &str, here: &Pointer) -> Result<String, Problem> {
+pub(super) fn prefix(text: &str, here: &Pointer) -> Result<String, Mistake> {
     let path = path(text, here)?;
     let trimmed = path.trim_end_matches('/');
     Ok(if trimmed.is_empty() { path } else { trimmed.to_owned() })
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn normal_paths_are_taken_and_others_told_their_normal_form() {
+    fn a_path_must_be_normal_and_the_hint_has_its_normal_form() {
         for text in ["/", "/a", "/a/b/", "/a%2Fb", "/a:b@c!$&'()*+,;=", "/%25", "/a...b"] {
             assert_eq!(path(text, &Pointer::root()).as_deref(), Ok(text));
         }
@@ -95,8 +95,8 @@ mod tests {
             ("/%4", "%25"),
             ("/%zz", "%25"),
         ] {
-            let told = path(text, &Pointer::root()).unwrap_err().hint.unwrap_or_default();
-            assert!(told.contains(hint), "{text}: {told}");
+            let found = path(text, &Pointer::root()).unwrap_err().hint.unwrap_or_default();
+            assert!(found.contains(hint), "{text}: {found}");
         }
     }
 

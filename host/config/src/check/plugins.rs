@@ -1,10 +1,10 @@
-//! Plugins, named and inline: shapes of names and digests, references to upstreams, configuration as text.
+//! Plugins, named and inline: names, digests, references to upstreams, configuration as text.
 
 use std::collections::{BTreeMap, HashMap};
 
 use http::HeaderName;
+use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
-use lockgate_json::problem::{Problem, Problems};
 use lockgate_json::tree::{Node, Value};
 use lockgate_sandbox::settings::{Capabilities, Limits};
 use lockgate_units::Size;
@@ -19,11 +19,11 @@ use crate::raw;
 pub(super) struct Plugins<'a> {
     signatures: &'a Signatures,
     upstreams: &'a Upstreams,
-    /// Named ones first. Only complete if no problem was found.
+    /// Named ones first. Complete only if there is no mistake.
     pub(super) models: Vec<PluginModel>,
-    /// The keys of `plugins`; none for one that could not be read.
+    /// The keys of `plugins`. No index: the plugin could not be read.
     named: Vec<(String, Option<PluginIndex>)>,
-    /// The names of inline plugins, with the pointer of the first that is called so.
+    /// The names of inline plugins, each with the pointer of the first of that name.
     inline: HashMap<String, String>,
 }
 
@@ -33,7 +33,7 @@ impl<'a> Plugins<'a> {
         root: &Node,
         upstreams: &'a Upstreams,
         signatures: &'a Signatures,
-        problems: &mut Problems,
+        mistakes: &mut Mistakes,
     ) -> Plugins<'a> {
         let mut plugins = Plugins {
             upstreams,
@@ -42,40 +42,40 @@ impl<'a> Plugins<'a> {
             named: Vec::new(),
             inline: HashMap::new(),
         };
-        for (name, node, here) in entry::section(root, "plugins", problems) {
-            let index = plugins.add(node, &here, problems, |_| name.to_owned());
+        for (name, node, here) in entry::section(root, "plugins", mistakes) {
+            let index = plugins.add(node, &here, mistakes, |_| name.to_owned());
             plugins.named.push((name.to_owned(), index));
         }
         plugins
     }
 
-    /// A plugin that stands only at `here`, the item `index` of the chain that `owner` names.
+    /// Reads the inline plugin at `here`, the item `index` of the chain of `owner`.
     pub(super) fn inline(
         &mut self,
         node: &Node,
         here: &Pointer,
         owner: &str,
         index: usize,
-        problems: &mut Problems,
+        mistakes: &mut Mistakes,
     ) -> Option<PluginIndex> {
-        let plugin = self.add(node, here, problems, |module| format!("{owner}/{index}:{module}"))?;
+        let plugin = self.add(node, here, mistakes, |module| format!("{owner}/{index}:{module}"))?;
         let name = self.models[plugin.0].name.clone();
         if let Some(other) = self.inline.insert(name, here.to_string()) {
-            let told = Problem::told(
+            let mistake = Mistake::new(
                 here.clone(),
                 format!("this inline plugin would have the same name as {other}"),
             );
-            let told = told.expected("a unique name");
-            problems.push(told.hint("inline plugins are named after their route: rename the route"));
+            let mistake = mistake.expected("a unique name");
+            mistakes.push(mistake.hint("inline plugins are named after their route: rename the route"));
         }
         Some(plugin)
     }
 
-    /// The plugin that `name`, written at `here`, means; none if that one could not be read.
-    pub(super) fn find(&self, name: &str, here: &Pointer) -> Result<Option<PluginIndex>, Problem> {
+    /// The plugin called `name`, which is written at `here`. No index: that plugin could not be read.
+    pub(super) fn find(&self, name: &str, here: &Pointer) -> Result<Option<PluginIndex>, Mistake> {
         match self.named.iter().find(|(known, _)| known == name) {
             Some((_, index)) => Ok(*index),
-            None => Err(Problem::unknown_name(
+            None => Err(Mistake::unknown_name(
                 here.clone(),
                 "a plugin",
                 name,
@@ -84,7 +84,7 @@ impl<'a> Plugins<'a> {
         }
     }
 
-    /// Whether a named plugin is called so.
+    /// Whether there is a named plugin called `name`.
     pub(super) fn has(&self, name: &str) -> bool {
         self.named.iter().any(|(known, _)| known == name)
     }
@@ -93,22 +93,22 @@ impl<'a> Plugins<'a> {
         &mut self,
         node: &Node,
         here: &Pointer,
-        problems: &mut Problems,
+        mistakes: &mut Mistakes,
         name: impl FnOnce(&str) -> String,
     ) -> Option<PluginIndex> {
-        let raw: raw::Plugin = entry::read(node, here, problems)?;
+        let raw: raw::Plugin = entry::read(node, here, mistakes)?;
         if let Some(module) = &raw.module {
-            problems.keep(check_module(module, &here.key("module")));
+            mistakes.ok_or_record(check_module(module, &here.key("module")));
         }
-        check_env(&raw.env, &here.key("env"), problems);
-        check_limits(&raw.limits, &here.key("limits"), problems);
-        self.check_capabilities(&raw.capabilities, &here.key("capabilities"), problems);
+        check_env(&raw.env, &here.key("env"), mistakes);
+        check_limits(&raw.limits, &here.key("limits"), mistakes);
+        self.check_capabilities(&raw.capabilities, &here.key("capabilities"), mistakes);
         let sha256 = raw
             .sha256
-            .and_then(|digest| problems.keep(digest_of(&digest, &here.key("sha256"))));
+            .and_then(|digest| mistakes.ok_or_record(digest_of(&digest, &here.key("sha256"))));
         let signers = self
             .signatures
-            .of(raw.signed_by.as_deref(), &here.key("signed_by"), problems);
+            .of(raw.signed_by.as_deref(), &here.key("signed_by"), mistakes);
         let module = raw.module?;
         self.models.push(PluginModel {
             name: name(&module),
@@ -129,16 +129,16 @@ impl<'a> Plugins<'a> {
         Some(PluginIndex(self.models.len() - 1))
     }
 
-    fn check_capabilities(&self, capabilities: &Capabilities, here: &Pointer, problems: &mut Problems) {
+    fn check_capabilities(&self, capabilities: &Capabilities, here: &Pointer, mistakes: &mut Mistakes) {
         for (index, name) in capabilities.upstreams.iter().flatten().enumerate() {
-            problems.keep(self.upstreams.find(name, &here.key("upstreams").index(index)));
+            mistakes.ok_or_record(self.upstreams.find(name, &here.key("upstreams").index(index)));
         }
         for (index, name) in capabilities.host_calls.iter().flatten().enumerate() {
             if let Err(nearest) = Capabilities::check_host_call(name) {
-                let unfit = Problem::unfit(here.key("host_calls").index(index), "the name of a host call");
-                problems.push(match nearest {
-                    Some(nearest) => unfit.hint(format!("did you mean \"{nearest}\"?")),
-                    None => unfit,
+                let mistake = Mistake::invalid(here.key("host_calls").index(index), "the name of a host call");
+                mistakes.push(match nearest {
+                    Some(nearest) => mistake.hint(format!("did you mean \"{nearest}\"?")),
+                    None => mistake,
                 });
             }
         }
@@ -146,7 +146,7 @@ impl<'a> Plugins<'a> {
             ("headers", &capabilities.headers),
             ("write_headers", &capabilities.write_headers),
         ] {
-            check_headers(list.as_deref().unwrap_or_default(), &here.key(key), problems);
+            check_headers(list.as_deref().unwrap_or_default(), &here.key(key), mistakes);
         }
         for (key, list) in [
             ("write_properties", &capabilities.write_properties),
@@ -156,32 +156,30 @@ impl<'a> Plugins<'a> {
                 let bare = name.strip_suffix('*').unwrap_or(name);
                 if name.is_empty() || bare.contains('*') || bare.contains(char::is_whitespace) {
                     let here = here.key(key).index(index);
-                    problems.push(Problem::unfit(here, "a dotted name, or a prefix followed by \"*\""));
+                    mistakes.push(Mistake::invalid(here, "a dotted name, or a prefix followed by \"*\""));
                 }
             }
         }
     }
 }
 
-fn check_headers(names: &[String], here: &Pointer, problems: &mut Problems) {
-    {
-        for (index, name) in names.iter().enumerate() {
-            let bare = name.strip_suffix('*').unwrap_or(name);
-            let bare = bare.strip_prefix(':').unwrap_or(bare);
-            let fits = HeaderName::from_bytes(bare.as_bytes()).is_ok() || (bare.is_empty() && name.ends_with('*'));
-            if !fits || bare.bytes().any(|b| b.is_ascii_uppercase()) {
-                let here = here.index(index);
-                let told = Problem::unfit(here, "a header name in lower case, or a prefix followed by \"*\"");
-                problems.push(match fits {
-                    true => told.hint(format!("write \"{}\"", name.to_ascii_lowercase())),
-                    false => told,
-                });
-            }
+fn check_headers(names: &[String], here: &Pointer, mistakes: &mut Mistakes) {
+    for (index, name) in names.iter().enumerate() {
+        let bare = name.strip_suffix('*').unwrap_or(name);
+        let bare = bare.strip_prefix(':').unwrap_or(bare);
+        let fits = HeaderName::from_bytes(bare.as_bytes()).is_ok() || (bare.is_empty() && name.ends_with('*'));
+        if !fits || bare.bytes().any(|b| b.is_ascii_uppercase()) {
+            let here = here.index(index);
+            let mistake = Mistake::invalid(here, "a header name in lower case, or a prefix followed by \"*\"");
+            mistakes.push(match fits {
+                true => mistake.hint(format!("write \"{}\"", name.to_ascii_lowercase())),
+                false => mistake,
+            });
         }
     }
 }
 
-/// What a plugin gets for a configuration: a string's own text, anything else as JSON text, nothing for nothing.
+/// The configuration as a plugin gets it: the text of a string, another value as JSON text. Absent or null: empty.
 fn configuration(node: Option<&Node>) -> Vec<u8> {
     match node.map(|node| (node, &node.value)) {
         None | Some((_, Value::Null)) => Vec::new(),
@@ -190,59 +188,60 @@ fn configuration(node: Option<&Node>) -> Vec<u8> {
     }
 }
 
-/// The stem of a file: nothing that could lead out of the folder or hide in it.
-fn check_module(module: &str, here: &Pointer) -> Result<(), Problem> {
-    let problem = || {
-        Problem::unfit(
+/// Checks the stem of a file name: it must not lead out of the folder, and must not be hidden.
+fn check_module(module: &str, here: &Pointer) -> Result<(), Mistake> {
+    let mistake = || {
+        Mistake::invalid(
             here.clone(),
             "the name of a module: a file name in \"plugin_dir\" without \".wasm\"",
         )
     };
     if let Some(stem) = module.strip_suffix(".wasm") {
         let stem = stem.rsplit('/').next().unwrap_or(stem);
-        return Err(problem().hint(format!("write \"{stem}\"")));
+        return Err(mistake().hint(format!("write \"{stem}\"")));
     }
     let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     if !module.bytes().all(fits) || module.starts_with('.') || module.len() > 128 {
-        return Err(problem().hint("1 to 128 letters, digits, \"-\", \"_\" and \".\", no \".\" first"));
+        return Err(mistake().hint("1 to 128 letters, digits, \"-\", \"_\" and \".\", no \".\" first"));
     }
     Ok(())
 }
 
-fn check_env(env: &BTreeMap<String, String>, here: &Pointer, problems: &mut Problems) {
+fn check_env(env: &BTreeMap<String, String>, here: &Pointer, mistakes: &mut Mistakes) {
     for (name, value) in env {
         let here = here.key(name);
         if name.is_empty() || name.contains(['=', '\0']) {
-            problems.push(Problem::told(here, "found an invalid environment variable name").at_name());
+            mistakes.push(Mistake::new(here, "found an invalid environment variable name").at_key());
         } else if value.contains('\0') {
-            problems.push(Problem::told(here, "the value contains a NUL byte").expected("a text without one"));
+            mistakes.push(Mistake::new(here, "the value contains a NUL byte").expected("a text without one"));
         }
     }
 }
 
-fn check_limits(limits: &Limits, here: &Pointer, problems: &mut Problems) {
-    entry::positive(limits.deadline, &here.key("deadline"), problems);
-    entry::positive(limits.request_deadline, &here.key("request_deadline"), problems);
-    entry::positive(limits.tick, &here.key("tick"), problems);
-    entry::positive(limits.start_deadline, &here.key("start_deadline"), problems);
-    // A page of WebAssembly memory, and all that 32-bit addresses reach.
+fn check_limits(limits: &Limits, here: &Pointer, mistakes: &mut Mistakes) {
+    entry::positive(limits.deadline, &here.key("deadline"), mistakes);
+    entry::positive(limits.request_deadline, &here.key("request_deadline"), mistakes);
+    entry::positive(limits.tick, &here.key("tick"), mistakes);
+    entry::positive(limits.start_deadline, &here.key("start_deadline"), mistakes);
+    // From one page of WebAssembly memory to all that 32-bit addresses reach.
     entry::between(
         limits.memory,
         Size::kib(64),
         Size::mib(4096),
         &here.key("memory"),
-        problems,
+        mistakes,
     );
     if let Some(soft) = limits.soft_memory {
-        entry::between(soft, Size::kib(64), limits.memory, &here.key("soft_memory"), problems);
+        entry::between(soft, Size::kib(64), limits.memory, &here.key("soft_memory"), mistakes);
     }
 }
 
-fn digest_of(text: &str, here: &Pointer) -> Result<String, Problem> {
+fn digest_of(text: &str, here: &Pointer) -> Result<String, Mistake> {
     match text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
         true => Ok(text.to_ascii_lowercase()),
         false => {
-            Err(Problem::unfit(here.clone(), "a SHA-256 digest of 64 hex digits").hint("sha256sum NAME.wasm prints it"))
+            Err(Mistake::invalid(here.clone(), "a SHA-256 digest of 64 hex digits")
+                .hint("sha256sum NAME.wasm prints it"))
         }
     }
 }

@@ -1,8 +1,7 @@
-//! The keys that modules may be signed with, and which of them a plugin asks for. Whether a module is signed is for the gateway to
-//! find out.
+//! Signing keys, and the keys that a plugin requires. The signatures themselves are checked by host/modules.
 
+use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
-use lockgate_json::problem::{Problem, Problems};
 use lockgate_json::tree::Node;
 use rustls_pki_types::SubjectPublicKeyInfoDer;
 use rustls_pki_types::pem::PemObject;
@@ -11,35 +10,35 @@ use super::entry;
 use crate::model::SigningKey;
 use crate::settings::SignatureSettings;
 
-/// What stands before the key's 32 bytes in an Ed25519 `SubjectPublicKeyInfo` (RFC 8410).
+/// The bytes before the 32 of the key in an Ed25519 `SubjectPublicKeyInfo` (RFC 8410).
 const PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// The section `signatures`.
 pub(super) struct Signatures {
-    /// Keys that could be read.
+    /// Valid keys.
     pub(super) keys: Vec<SigningKey>,
-    /// Names, those of keys that could not be read among them.
+    /// Names of all keys, invalid ones included.
     names: Vec<String>,
-    /// Every plugin's module is to be signed.
+    /// Whether every plugin's module must be signed.
     pub(super) required: bool,
 }
 
-/// Reads the section at the top.
-pub(super) fn read(root: &Node, problems: &mut Problems) -> Signatures {
+/// Reads the section `signatures`.
+pub(super) fn read(root: &Node, mistakes: &mut Mistakes) -> Signatures {
     let here = Pointer::root().key("signatures");
-    let settings: SignatureSettings = entry::part(root, &Pointer::root(), "signatures", problems).unwrap_or_default();
-    if settings.required && settings.keys.is_empty() && !problems.within(&here) {
-        let told = Problem::unfit(here.key("required"), "false, or at least one key in \"keys\"");
-        problems.push(told.hint("\"keys\": { \"release\": \"${file:release.pub}\" }"));
+    let settings: SignatureSettings = entry::part(root, &Pointer::root(), "signatures", mistakes).unwrap_or_default();
+    if settings.required && settings.keys.is_empty() && !mistakes.within(&here) {
+        let mistake = Mistake::invalid(here.key("required"), "false, or at least one key in \"keys\"");
+        mistakes.push(mistake.hint("\"keys\": { \"release\": \"${file:release.pub}\" }"));
     }
     let here = here.key("keys");
     let names = settings.keys.keys().cloned().collect();
     let keys = settings.keys.into_iter().filter_map(|(name, text)| {
         let key = key_of(&text).ok_or_else(|| {
-            Problem::unfit(here.key(&name), "an Ed25519 public key in PEM")
+            Mistake::invalid(here.key(&name), "an Ed25519 public key in PEM")
                 .hint("openssl genpkey -algorithm ed25519 -out release.key; openssl pkey -in release.key -pubout -out release.pub")
         });
-        problems.keep(key).map(|key| SigningKey { name, key })
+        mistakes.ok_or_record(key).map(|key| SigningKey { name, key })
     });
     Signatures {
         keys: keys.collect(),
@@ -49,18 +48,19 @@ pub(super) fn read(root: &Node, problems: &mut Problems) -> Signatures {
 }
 
 impl Signatures {
-    /// The keys one of which must have signed a plugin's module: those that it names, else all if that is the rule, else none.
+    /// The keys of which one must have signed the plugin's module: those in `named`, else all keys if signatures are required. None: the
+    /// module needs no signature.
     pub(super) fn of(
         &self,
         named: Option<&[String]>,
         here: &Pointer,
-        problems: &mut Problems,
+        mistakes: &mut Mistakes,
     ) -> Option<Vec<SigningKey>> {
         let Some(named) = named else {
             return self.required.then(|| self.keys.clone());
         };
         if named.is_empty() {
-            problems.push(Problem::unfit(here.clone(), "at least one key's name"));
+            mistakes.push(Mistake::invalid(here.clone(), "at least one key's name"));
         }
         let mut signers = Vec::new();
         for (index, name) in named.iter().enumerate() {
@@ -68,7 +68,7 @@ impl Signatures {
                 true => signers.extend(self.keys.iter().find(|key| key.name == *name).cloned()),
                 false => {
                     let known = self.names.iter().map(String::as_str);
-                    problems.push(Problem::unknown_name(
+                    mistakes.push(Mistake::unknown_name(
                         here.index(index),
                         "a key in \"signatures\"",
                         name,

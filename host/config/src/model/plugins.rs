@@ -1,4 +1,4 @@
-//! A plugin as the model knows it. What its module is and whether its configuration pleases it is for the gateway to find out.
+//! Plugins of the model. Whether the module exists and accepts its configuration is checked later, by host/modules and host/control.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use lockgate_sandbox::settings::{Capabilities, Isolation, Limits, OnError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PluginIndex(pub usize);
 
-/// A public key that modules may be signed with.
+/// A public key for the signatures of modules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningKey {
     /// Its key in `signatures.keys`.

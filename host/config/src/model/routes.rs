@@ -1,4 +1,4 @@
-//! Routes as the model knows them: conditions in their types, references resolved. Which route wins is the route table's to say.
+//! Routes of the model: typed conditions and resolved references. The precedence of routes is the route table's, in host/routing.
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use lockgate_units::Period;
 use super::plugins::PluginIndex;
 use super::upstreams::UpstreamIndex;
 
-/// A route: which requests, through which chain, to which upstream.
+/// A route: conditions on requests, a chain and an upstream.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// Unique. `default` for the route that is made when the file has none, `routes/INDEX` for one without a name.
+    /// Unique. `routes/INDEX` for a route without a name; `default` for the route of a file without routes.
     pub name: Arc<str>,
     /// All of these must hold.
     pub matches: Match,
-    /// In the order of the request phase.
+    /// Plugins in the order of the request phase.
     pub chain: Vec<PluginIndex>,
-    /// Where its requests go, unless a plugin says otherwise.
+    /// The upstream, unless a plugin chooses another.
     pub upstream: UpstreamIndex,
-    /// From the request's head to its answer's end; none: as long as it takes (`"0s"` in the file).
+    /// Time from the request's headers to the end of the response. None: no limit (`"0s"` in the file).
     pub timeout: Option<Period>,
     /// Change of the path before the request goes to the upstream.
     pub rewrite: Option<Rewrite>,
@@ -28,7 +28,8 @@ pub struct Route {
 /// A change of the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rewrite {
-    /// Takes the place of the matched prefix (of `/` when the route matches any path): with `path_prefix` `/orders` and
-    /// `/v1` here, `/orders/7` goes on as `/v1/7`, `/orders` as `/v1`. Starts with a slash and ends in one only when it is `/`.
+    /// Replacement for the matched prefix, or for `/` in a route without a condition on the path. With `path_prefix` `/orders` and the
+    /// replacement `/v1`, `/orders/7` becomes `/v1/7`, and `/orders` becomes `/v1`. It starts with a slash, and ends with one only if it
+    /// is `/`.
     pub prefix: String,
 }

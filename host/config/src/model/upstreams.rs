@@ -1,15 +1,15 @@
-//! An upstream as the model knows it: a name, and settings that the upstream crate obeys.
+//! Upstreams of the model: a name, and the settings of host/upstream.
 
 use std::sync::Arc;
 
 use lockgate_upstream::UpstreamSettings;
 
-/// An upstream with the name that routes and plugins know it by.
+/// An upstream, with the name that routes and plugins use.
 #[derive(Debug, Clone)]
 pub struct NamedUpstream {
     /// Its key in the file.
     pub name: Arc<str>,
-    /// What the upstream crate obeys.
+    /// Endpoints, balancing, health and timeouts.
     pub settings: UpstreamSettings,
 }
 

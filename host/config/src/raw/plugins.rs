@@ -59,14 +59,14 @@ pub(crate) enum Chain {
     /// A name in `chains`.
     Name(String),
     /// Plugins, in the order of the request.
-    Steps(Vec<Step>),
+    Items(Vec<ChainItem>),
 }
 
 /// A plugin's name, or an inline plugin.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "chains are read from the tree, item by item")]
-pub(crate) enum Step {
+pub(crate) enum ChainItem {
     /// A name in `plugins`.
     Name(String),
     /// An inline plugin, which belongs to this chain alone.

@@ -1,33 +1,34 @@
-//! The schema of gateway.json, judged by the validator that judges gateway.json.
+//! The schema of gateway.json, by the validator that checks gateway.json with it.
 
-use lockgate_json::problem::{Problem, Problems};
+use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::reader;
 use lockgate_json::validate::{KEYWORDS, validate};
 use regex::Regex;
 use serde_json::Value as Json;
 
 use super::{schema, strict};
+use crate::FORMATS;
 
-fn problems(text: &str, schema: &Json) -> Vec<String> {
-    let root = reader::read(text, &mut Problems::default()).unwrap();
-    let told = |problem: Problem| {
-        let Problem {
+fn mistakes(text: &str, schema: &Json) -> Vec<String> {
+    let root = reader::read(text, &mut Mistakes::default()).unwrap();
+    let shown = |mistake: Mistake| {
+        let Mistake {
             pointer,
             message,
             expected,
             ..
-        } = problem;
+        } = mistake;
         format!(
             "{pointer}|{}|{}",
             message.unwrap_or_default(),
             expected.unwrap_or_default()
         )
     };
-    validate(&root, schema).into_iter().map(told).collect()
+    validate(&root, schema, FORMATS).into_iter().map(shown).collect()
 }
 
 #[test]
-fn schema_keywords_are_all_understood() {
+fn the_validator_knows_every_keyword_of_the_schema() {
     fn walk(schema: &Json, count: &mut usize) {
         for (key, value) in schema.as_object().into_iter().flatten() {
             assert!(
@@ -49,7 +50,7 @@ fn schema_keywords_are_all_understood() {
 }
 
 #[test]
-fn every_reference_leads_somewhere_and_every_pattern_compiles() {
+fn every_reference_resolves_and_every_pattern_compiles() {
     let schema = schema();
     let text = schema.to_string();
     let references: Vec<&str> = text
@@ -101,32 +102,54 @@ fn every_key_of_the_format_is_described() {
 fn the_documented_example_is_valid_and_a_changed_one_is_not() {
     let schema = strict();
     let example = include_str!("../../tests/gateway.json");
-    assert_eq!(problems(example, &schema), Vec::<String>::new());
+    assert_eq!(mistakes(example, &schema), Vec::<String>::new());
     for key in ["listen", "endpoints", "module", "path_prefix", "deadline", "prefix"] {
         let changed = example.replacen(&format!("\"{key}\""), "\"zzzzzz\"", 1);
         assert!(
-            problems(&changed, &schema)
+            mistakes(&changed, &schema)
                 .iter()
-                .any(|told| told.contains("unknown key")),
+                .any(|mistake| mistake.contains("unknown key")),
             "{key}"
         );
     }
 }
 
 #[test]
-fn editors_accept_a_substitution_where_the_loader_wants_a_shape() {
+fn editors_accept_a_substitution_in_place_of_a_pattern() {
     let text = r#"{ "listeners": { "web": { "listen": "${env:LISTEN}" } }, "drain_timeout": "${env:DRAIN}",
         "upstreams": { "up": { "endpoints": [ "${env:HOST}:80", { "address": "${file:host}" } ] } } }"#;
-    assert_eq!(problems(text, &schema()), Vec::<String>::new());
+    assert_eq!(mistakes(text, &schema()), Vec::<String>::new());
     assert!(
-        problems(text, &strict())
+        mistakes(text, &strict())
             .iter()
-            .any(|told| told.starts_with("/drain_timeout"))
+            .any(|mistake| mistake.starts_with("/drain_timeout"))
     );
     let wrong = text.replace("${env:DRAIN}", "soon");
     assert!(
-        problems(&wrong, &schema())
+        mistakes(&wrong, &schema())
             .iter()
-            .any(|told| told.starts_with("/drain_timeout"))
+            .any(|mistake| mistake.starts_with("/drain_timeout"))
     );
+}
+
+#[test]
+fn the_formats_of_plugins_and_cases_are_checked_with_their_bounds() {
+    for (schema, valid, invalid, mistake) in [
+        (
+            r#"{ "format": "lockgate-duration", "formatMinimum": "1s", "formatMaximum": "1h" }"#,
+            "\"60m\"",
+            "\"2h\"",
+            "||a duration from 1s to 1h",
+        ),
+        (
+            r#"{ "format": "lockgate-size", "formatMaximum": "1MiB" }"#,
+            "\"64KiB\"",
+            "\"2MiB\"",
+            "||a size of at most 1MiB",
+        ),
+    ] {
+        let schema: Json = serde_json::from_str(schema).unwrap();
+        assert_eq!(mistakes(valid, &schema), Vec::<String>::new());
+        assert_eq!(mistakes(invalid, &schema), [mistake]);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lockgate_config::model::{Listener, Model, Protocol};
+use lockgate_config::model::{Listener, ListenerProtocol, Model};
 use lockgate_gateway::Snapshot;
 use lockgate_json::{Diagnostic, Document};
 use lockgate_tls::server::CertificateStore;
@@ -30,7 +30,7 @@ pub(super) fn certificates(
             stores.push(Some(known));
             continue;
         }
-        match CertificateStore::load(tls, listener.protocol == Protocol::Http) {
+        match CertificateStore::load(tls, listener.protocol == ListenerProtocol::Http) {
             Ok(store) => stores.push(Some(Arc::new(store))),
             Err(error) => {
                 let pointer = format!("/listeners/{}/tls/{}", listener.name, error.setting());
@@ -44,7 +44,7 @@ pub(super) fn certificates(
 fn kept(listener: &Listener, current: Option<&Snapshot>) -> Option<Arc<CertificateStore>> {
     let snapshot = current?;
     let index = snapshot.model.listeners.iter().position(|known| {
-        let speaks_http = |listener: &Listener| listener.protocol == Protocol::Http;
+        let speaks_http = |listener: &Listener| listener.protocol == ListenerProtocol::Http;
         known.name == listener.name && known.tls == listener.tls && speaks_http(known) == speaks_http(listener)
     })?;
     snapshot.certificates[index].clone()

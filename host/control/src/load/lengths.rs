@@ -1,6 +1,6 @@
 //! Chains that are too long for one exchange to tell their plugins apart.
 
-use lockgate_config::model::{Listener, Model, Protocol, Route};
+use lockgate_config::model::{Listener, ListenerProtocol, Model, Route};
 use lockgate_exchange::Positions;
 use lockgate_json::{Diagnostic, Document};
 
@@ -28,7 +28,7 @@ pub(super) fn long_chains<'a>(model: &'a Model, document: &'a Document) -> impl 
 /// The same for connections.
 pub(super) fn long_tcp_chains<'a>(model: &'a Model, document: &'a Document) -> impl Iterator<Item = Diagnostic> + 'a {
     let long = |listener: &'a Listener| match &listener.protocol {
-        Protocol::Tcp(forwarding) if forwarding.chain.len() > Positions::MAX => Some((listener, forwarding)),
+        ListenerProtocol::Tcp(forwarding) if forwarding.chain.len() > Positions::MAX => Some((listener, forwarding)),
         _ => None,
     };
     model.listeners.iter().filter_map(long).map(|(listener, forwarding)| {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lockgate_config::Inserted;
+use lockgate_config::IncludedFile;
 use lockgate_config::model::Model;
 
 /// Files and the folder of modules; none after a load that succeeded.
@@ -14,7 +14,7 @@ pub(crate) struct Awaited {
 
 impl Awaited {
     /// Of a configuration of which only so much is known.
-    pub(super) fn of(files: &[Inserted], modules: Option<&Path>) -> Self {
+    pub(super) fn of(files: &[IncludedFile], modules: Option<&Path>) -> Self {
         Self {
             files: files.iter().map(|file| file.path.clone()).collect(),
             modules: modules.map(Path::to_owned),
@@ -22,7 +22,7 @@ impl Awaited {
     }
 
     /// Of a whole one.
-    pub(super) fn of_model(files: &[Inserted], model: &Model) -> Self {
+    pub(super) fn of_model(files: &[IncludedFile], model: &Model) -> Self {
         let mut awaited = Self::of(files, model.plugin_dir.as_deref());
         awaited.files.extend(model.tls_files().map(Path::to_owned));
         awaited

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use lockgate_config::Inserted;
+use lockgate_config::IncludedFile;
 use lockgate_config::model::Model;
 use lockgate_routing::RouteTable;
 use lockgate_sandbox::Plugin;
@@ -38,8 +38,8 @@ pub struct Snapshot {
     pub revision: u64,
     /// The configuration as it was written.
     pub text: Arc<str>,
-    /// The files that were put into it.
-    pub inserted: Vec<Inserted>,
+    /// Files that `${file:…}` included in it.
+    pub included_files: Vec<IncludedFile>,
     /// The checked configuration.
     pub model: Model,
     /// Finds the route.
@@ -58,7 +58,7 @@ impl Snapshot {
     pub fn new(
         revision: u64,
         text: Arc<str>,
-        inserted: Vec<Inserted>,
+        included_files: Vec<IncludedFile>,
         model: Model,
         plugins: Vec<Arc<LoadedPlugin>>,
         upstreams: Vec<Arc<Upstream>>,
@@ -73,7 +73,7 @@ impl Snapshot {
         Self {
             revision,
             text,
-            inserted,
+            included_files,
             model,
             routes,
             plugins,

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockgate_config::model::{Listener, PluginIndex, Protocol, Route};
+use lockgate_config::model::{Listener, ListenerProtocol, PluginIndex, Route};
 use lockgate_exchange::{Exchange, RequestHead};
 use lockgate_sandbox::{Host, Vm};
 use lockgate_telemetry::metrics::{RequestSeries, TcpSeries, UpstreamSeries, WorkerMetrics};
@@ -231,8 +231,8 @@ fn forwarding(
     metrics: &WorkerMetrics,
 ) -> Option<ForwardingView> {
     match &settings.protocol {
-        Protocol::Http => None,
-        Protocol::Tcp(forwarding) => Some(ForwardingView {
+        ListenerProtocol::Http => None,
+        ListenerProtocol::Tcp(forwarding) => Some(ForwardingView {
             upstream: forwarding.upstream.0,
             chain: pick(&mut forwarding.chain.iter()),
             series: metrics.tcp(&settings.name),

@@ -1,9 +1,9 @@
-//! A place in the text, and the errors that are told there.
+//! [`Cursor`]: how far the text has been read, and the syntax errors there.
 
+use crate::mistake::Mistake;
 use crate::pointer::Pointer;
-use crate::problem::Problem;
 
-/// How far the text has been read.
+/// A position in the text.
 pub(super) struct Cursor<'a> {
     pub(super) text: &'a str,
     /// In bytes; always between two characters.
@@ -16,22 +16,22 @@ impl Cursor<'_> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// Goes past what JSON calls whitespace.
-    pub(super) fn blanks(&mut self) {
+    /// Skips whitespace as JSON defines it.
+    pub(super) fn skip_whitespace(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
     }
 
-    /// Goes past `byte`, if it stands here.
+    /// Reads `byte`, if it is next.
     pub(super) fn take(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);
         found
     }
 
-    /// What stands here is not what should.
-    pub(super) fn unexpected(&self, expected: &str) -> Problem {
+    /// The syntax error that something else than `expected` is next.
+    pub(super) fn unexpected(&self, expected: &str) -> Mistake {
         let found = match self.text[self.at..].chars().next() {
             None => "the end of the file".to_owned(),
             Some(c) if c.is_control() => format!("the character {}", c.escape_default()),
@@ -42,13 +42,13 @@ impl Cursor<'_> {
             Some(b'\'') => Some("JSON knows only double quotes".to_owned()),
             _ => None,
         };
-        self.fault(format!("not JSON: found {found}"))
+        self.error(format!("not JSON: found {found}"))
             .expected(expected)
-            .hinted(hint)
+            .optional_hint(hint)
     }
 
     /// A syntax error here.
-    pub(super) fn fault(&self, message: impl Into<String>) -> Problem {
-        Problem::told(Pointer::root(), message).at_byte(self.at)
+    pub(super) fn error(&self, message: impl Into<String>) -> Mistake {
+        Mistake::new(Pointer::root(), message).at_byte(self.at)
     }
 }

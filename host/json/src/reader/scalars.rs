@@ -1,11 +1,11 @@
-//! The parts of JSON without parts: strings with their escapes, numbers, words.
+//! Scalars: strings with their escapes, numbers, `true`, `false` and `null`.
 
 use super::cursor::Cursor;
-use crate::problem::Problem;
+use crate::mistake::Mistake;
 use crate::tree::{Text, Value};
 
 impl Cursor<'_> {
-    pub(super) fn string_value(&mut self) -> Result<Value, Problem> {
+    pub(super) fn string_value(&mut self) -> Result<Value, Mistake> {
         Ok(Value::String(Text {
             value: self.string()?,
             written: None,
@@ -13,7 +13,7 @@ impl Cursor<'_> {
     }
 
     /// A string, from its opening quote.
-    pub(super) fn string(&mut self) -> Result<String, Problem> {
+    pub(super) fn string(&mut self) -> Result<String, Mistake> {
         let opened = self.at;
         let mut out = String::new();
         self.at += 1;
@@ -33,7 +33,7 @@ impl Cursor<'_> {
                 Some(b'\n' | b'\r') | None => {
                     self.at = opened;
                     return Err(self
-                        .fault("not JSON: found an unclosed string")
+                        .error("not JSON: found an unclosed string")
                         .expected("a closing quote"));
                 }
                 Some(_) => return Err(self.unexpected("the escape \\u00XX for a control character")),
@@ -41,7 +41,7 @@ impl Cursor<'_> {
         }
     }
 
-    fn escape(&mut self) -> Result<char, Problem> {
+    fn escape(&mut self) -> Result<char, Mistake> {
         const KNOWN: &str = "one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX";
         let escape = self.text.as_bytes().get(self.at + 1).copied();
         let plain = match escape {
@@ -52,14 +52,14 @@ impl Cursor<'_> {
             Some(b'r') => '\r',
             Some(b't') => '\t',
             Some(b'u') => return self.unicode(),
-            _ => return Err(self.fault("not JSON: found an unknown escape").expected(KNOWN)),
+            _ => return Err(self.error("not JSON: found an unknown escape").expected(KNOWN)),
         };
         self.at += 2;
         Ok(plain)
     }
 
     /// `\uXXXX`, or two of them where they are a surrogate pair.
-    fn unicode(&mut self) -> Result<char, Problem> {
+    fn unicode(&mut self) -> Result<char, Mistake> {
         let at = self.at;
         let mut units = Vec::with_capacity(2);
         while units.len() < 2
@@ -73,7 +73,7 @@ impl Cursor<'_> {
         }
         self.at = at;
         Err(self
-            .fault("not JSON: found an invalid \\u escape")
+            .error("not JSON: found an invalid \\u escape")
             .expected("four hex digits, surrogates in pairs"))
     }
 
@@ -85,8 +85,8 @@ impl Cursor<'_> {
             .then(|| u16::from_str_radix(digits, 16).ok())?
     }
 
-    /// A number; kept as it is written.
-    pub(super) fn number(&mut self) -> Result<Value, Problem> {
+    /// A number, as it is written.
+    pub(super) fn number(&mut self) -> Result<Value, Mistake> {
         let at = self.at;
         self.take(b'-');
         let leading_zero = self.peek() == Some(b'0');
@@ -94,7 +94,7 @@ impl Cursor<'_> {
         if whole == 0 || (leading_zero && whole > 1) {
             self.at = at;
             return Err(self
-                .fault("not JSON: found an invalid number")
+                .error("not JSON: found an invalid number")
                 .expected("digits without a leading zero"));
         }
         if self.take(b'.') && self.digits() == 0 {
@@ -109,7 +109,7 @@ impl Cursor<'_> {
         let written = &self.text[at..self.at];
         if !written.parse::<f64>().is_ok_and(f64::is_finite) {
             self.at = at;
-            return Err(self.fault("found a number that is too large"));
+            return Err(self.error("found a number that is too large"));
         }
         Ok(Value::Number(written.to_owned()))
     }
@@ -123,7 +123,7 @@ impl Cursor<'_> {
     }
 
     /// `true`, `false` or `null`.
-    pub(super) fn word(&mut self) -> Result<Value, Problem> {
+    pub(super) fn word(&mut self) -> Result<Value, Mistake> {
         let rest = &self.text[self.at..];
         let word = &rest[..rest
             .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
@@ -137,7 +137,7 @@ impl Cursor<'_> {
                 let short: String = word.chars().take(20).collect();
                 let hint = "put text in double quotes";
                 return Err(self
-                    .fault(format!("not JSON: found {short}"))
+                    .error(format!("not JSON: found {short}"))
                     .expected("a value")
                     .hint(hint));
             }

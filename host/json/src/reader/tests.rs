@@ -3,20 +3,21 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::mistake::Anchor;
 
-fn fault(text: &str) -> (usize, String) {
-    let problem = read(text, &mut Problems::default())
+fn syntax_error(text: &str) -> (usize, String) {
+    let mistake = read(text, &mut Mistakes::default())
         .err()
         .unwrap_or_else(|| panic!("accepted: {text}"));
-    let Problem {
-        place,
+    let Mistake {
+        anchor,
         message,
         expected,
         hint,
         ..
-    } = problem;
-    let crate::problem::Place::Byte(at) = place else {
-        panic!("no place: {place:?}")
+    } = mistake;
+    let Anchor::Byte(at) = anchor else {
+        panic!("no byte: {anchor:?}")
     };
     (
         at,
@@ -29,8 +30,8 @@ fn fault(text: &str) -> (usize, String) {
 }
 
 #[test]
-fn a_syntax_error_stands_at_its_place_and_says_what_was_expected() {
-    for (text, at, told) in [
+fn a_syntax_error_has_its_position_and_says_what_was_expected() {
+    for (text, at, expected) in [
         ("", 0, "found the end of the file | a value"),
         ("{\"a\": 1,}", 8, "remove the comma before the closing bracket"),
         ("[1,]", 3, "remove the comma before the closing bracket"),
@@ -53,42 +54,39 @@ fn a_syntax_error_stands_at_its_place_and_says_what_was_expected() {
         ("1 2", 2, "the end of the file"),
         ("[,1]", 1, "a value"),
     ] {
-        let (found, message) = fault(text);
-        assert!(found == at && message.contains(told), "{text:?}: {found}: {message}");
+        let (found, message) = syntax_error(text);
+        assert!(
+            found == at && message.contains(expected),
+            "{text:?}: {found}: {message}"
+        );
     }
 }
 
 #[test]
-fn a_key_that_stands_twice_is_told_at_its_second_place_and_reading_goes_on() {
-    let mut problems = Problems::default();
-    let node = read(r#"{"a": {"b": 1, "b": 2, "c": 3}, "a": 0}"#, &mut problems).unwrap();
+fn a_duplicate_key_is_reported_at_its_second_position_and_reading_goes_on() {
+    let mut mistakes = Mistakes::default();
+    let node = read(r#"{"a": {"b": 1, "b": 2, "c": 3}, "a": 0}"#, &mut mistakes).unwrap();
     assert_eq!(node.to_json(), r#"{"a":{"b":1,"c":3}}"#);
-    let told: Vec<_> = problems
+    let found: Vec<_> = mistakes
         .0
         .iter()
-        .map(|problem| (problem.pointer.as_str(), problem.place))
+        .map(|mistake| (mistake.pointer.as_str(), mistake.anchor))
         .collect();
-    assert_eq!(
-        told,
-        [
-            ("/a/b", crate::problem::Place::Byte(15)),
-            ("/a", crate::problem::Place::Byte(32))
-        ]
-    );
+    assert_eq!(found, [("/a/b", Anchor::Byte(15)), ("/a", Anchor::Byte(32))]);
 }
 
 #[test]
 fn nesting_has_a_limit() {
-    assert!(fault(&"[".repeat(100_000)).1.contains("nested deeper"));
+    assert!(syntax_error(&"[".repeat(100_000)).1.contains("nested deeper"));
     let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
-    assert!(read(&deep, &mut Problems::default()).is_ok());
+    assert!(read(&deep, &mut Mistakes::default()).is_ok());
 }
 
 #[test]
 fn a_byte_order_mark_is_skipped_and_numbers_stay_as_they_are_written() {
     let node = read(
         "\u{feff} [1.0, 1E2, 18446744073709551616, -0]",
-        &mut Problems::default(),
+        &mut Mistakes::default(),
     )
     .unwrap();
     assert_eq!(node.to_json(), "[1.0,1E2,18446744073709551616,-0]");
@@ -116,16 +114,16 @@ proptest! {
     #[test]
     fn what_serde_json_writes_is_read_and_written_the_same(value in json()) {
         for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
-            let mut problems = Problems::default();
-            let node = read(&text, &mut problems).unwrap();
-            prop_assert!(problems.0.is_empty());
+            let mut mistakes = Mistakes::default();
+            let node = read(&text, &mut mistakes).unwrap();
+            prop_assert!(mistakes.0.is_empty());
             prop_assert_eq!(node.to_json(), value.to_string());
         }
     }
 
     #[test]
     fn reader_and_serde_json_agree_on_what_is_json(text in r#"[\[\]{}",:0-9eE.+\-tfn\\u a\n]{0,12}"#) {
-        let ours = read(&text, &mut Problems::default()).map(|node| node.to_json());
+        let ours = read(&text, &mut Mistakes::default()).map(|node| node.to_json());
         let theirs = serde_json::from_str::<serde_json::Value>(&text);
         prop_assert_eq!(ours.is_ok(), theirs.is_ok(), "{:?} / {:?}", ours, theirs);
     }

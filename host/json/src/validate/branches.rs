@@ -1,17 +1,17 @@
-//! Schemas that put others together: alternatives, conditions, negations; and which alternative was meant.
+//! Keywords that combine schemas: `anyOf`, `oneOf`, `not`, `if`. Of several alternatives, they find the intended one.
 
 use serde_json::{Map, Value as Json};
 
 use super::rules::{list, names, text};
-use super::words::{one_of, unit_hint};
+use super::words::one_of_names;
 use super::{Validator, scalars};
 use crate::diagnostic::did_you_mean;
+use crate::mistake::Mistake;
 use crate::pointer::Pointer;
-use crate::problem::Problem;
 use crate::tree::{Node, Value};
 
-/// An alternative that does not hold, and why.
-type Failed<'a> = (&'a Json, Vec<Problem>);
+/// An alternative that the value does not match, and its mistakes.
+type FailedBranch<'a> = (&'a Json, Vec<Mistake>);
 
 impl<'a> Validator<'a> {
     /// `not`, and `if` with `then` and `else`.
@@ -20,12 +20,12 @@ impl<'a> Validator<'a> {
         node: &Node,
         rules: &'a Map<String, Json>,
         here: &Pointer,
-        out: &mut Vec<Problem>,
+        out: &mut Vec<Mistake>,
     ) {
         if let Some(schema) = rules.get("not")
             && self.holds(node, schema, here)
         {
-            out.push(Problem::unfit(
+            out.push(Mistake::invalid(
                 here.clone(),
                 "another value: the schema excludes this one",
             ));
@@ -42,65 +42,81 @@ impl<'a> Validator<'a> {
         }
     }
 
+    /// Whether `node` is valid against `schema`.
     fn holds(&mut self, node: &Node, schema: &'a Json, here: &Pointer) -> bool {
-        let mut problems = Vec::new();
-        self.check(node, schema, here, &mut problems);
-        problems.is_empty()
+        let mut mistakes = Vec::new();
+        self.check(node, schema, here, &mut mistakes);
+        mistakes.is_empty()
     }
 
-    /// One branch must hold, and with `is_exclusive` no other. If only one is meant, its mistakes are the ones to tell.
-    pub(super) fn one_of(
-        &mut self,
-        node: &Node,
-        branches: &'a [Json],
-        is_exclusive: bool,
-        here: &Pointer,
-        out: &mut Vec<Problem>,
-    ) {
-        let mut failed: Vec<Failed<'a>> = Vec::new();
+    /// `anyOf`: at least one branch must hold.
+    pub(super) fn any_of(&mut self, node: &Node, branches: &'a [Json], here: &Pointer, out: &mut Vec<Mistake>) {
+        let mut failed: Vec<FailedBranch<'a>> = Vec::new();
         for branch in branches {
-            let mut problems = Vec::new();
-            self.check(node, branch, here, &mut problems);
-            if problems.is_empty() && !is_exclusive {
+            let mut mistakes = Vec::new();
+            self.check(node, branch, here, &mut mistakes);
+            if mistakes.is_empty() {
                 return;
             }
-            if !problems.is_empty() {
-                failed.push((branch, problems));
+            failed.push((branch, mistakes));
+        }
+        self.no_branch_holds(node, branches, failed, here, out);
+    }
+
+    /// `oneOf`: exactly one branch must hold.
+    pub(super) fn one_of(&mut self, node: &Node, branches: &'a [Json], here: &Pointer, out: &mut Vec<Mistake>) {
+        let mut failed: Vec<FailedBranch<'a>> = Vec::new();
+        for branch in branches {
+            let mut mistakes = Vec::new();
+            self.check(node, branch, here, &mut mistakes);
+            if !mistakes.is_empty() {
+                failed.push((branch, mistakes));
             }
         }
         match branches.len() - failed.len() {
-            0 => {}
-            1 => return,
-            _ => {
-                return out.push(Problem::unfit(
-                    here.clone(),
-                    "a value that fits exactly one alternative",
-                ));
-            }
+            0 => self.no_branch_holds(node, branches, failed, here, out),
+            1 => {}
+            _ => out.push(Mistake::invalid(
+                here.clone(),
+                "a value that fits exactly one alternative",
+            )),
         }
+    }
+
+    /// Reports the mistakes of the intended branch; without one, that the value is none of the alternatives.
+    fn no_branch_holds(
+        &self,
+        node: &Node,
+        branches: &'a [Json],
+        failed: Vec<FailedBranch<'a>>,
+        here: &Pointer,
+        out: &mut Vec<Mistake>,
+    ) {
         if let Some(tag) = self.tag(branches)
             && let Value::Object(_) = &node.value
         {
             return self.by_tag(node, tag, failed, here, out);
         }
-        let (meant, others): (Vec<Failed<'a>>, Vec<Failed<'a>>) = failed
+        let intended = failed
             .into_iter()
-            .partition(|(branch, _)| self.is_meant(node, branch, 0));
-        match self.likeliest(node, meant) {
-            Some(problems) => out.extend(problems),
+            .filter(|(branch, _)| self.is_intended(node, branch, 0))
+            .collect();
+        match self.most_likely(node, intended) {
+            Some(mistakes) => out.extend(mistakes),
             None => {
-                drop(others);
                 let names: Vec<&str> = branches.iter().flat_map(|branch| self.names_of(branch, 0)).collect();
                 let hint = node.text().and_then(|text| did_you_mean(text, names.iter().copied()));
-                let number = branches.iter().find_map(|branch| unit_hint(node, self.rules(branch)?));
+                let number = branches
+                    .iter()
+                    .find_map(|branch| self.hint_for_number(node, self.rules(branch)?));
                 let expected = self.expectations(branches, 0);
-                out.push(Problem::unfit(here.clone(), expected).hinted(hint.or(number)));
+                out.push(Mistake::invalid(here.clone(), expected).optional_hint(hint.or(number)));
             }
         }
     }
 
-    /// Of several alternatives for this kind of value, the one that knows most of its members.
-    fn likeliest(&self, node: &Node, mut meant: Vec<Failed<'a>>) -> Option<Vec<Problem>> {
+    /// The mistakes of the alternative that has most of the value's members, if there is a single one.
+    fn most_likely(&self, node: &Node, mut intended: Vec<FailedBranch<'a>>) -> Option<Vec<Mistake>> {
         let known = |branch: &'a Json| {
             let properties = self
                 .rules(branch)
@@ -108,17 +124,17 @@ impl<'a> Validator<'a> {
             let is_known = |name: &str| properties.is_some_and(|properties| properties.contains_key(name));
             node.members().iter().filter(|member| is_known(&member.name)).count()
         };
-        if meant.len() > 1 {
-            let most = meant.iter().map(|(branch, _)| known(branch)).max().unwrap_or(0);
-            meant.retain(|(branch, _)| most > 0 && known(branch) == most);
+        if intended.len() > 1 {
+            let most = intended.iter().map(|(branch, _)| known(branch)).max().unwrap_or(0);
+            intended.retain(|(branch, _)| most > 0 && known(branch) == most);
         }
-        match meant.len() {
-            1 => meant.pop().map(|(_, problems)| problems),
+        match intended.len() {
+            1 => intended.pop().map(|(_, mistakes)| mistakes),
             _ => None,
         }
     }
 
-    /// The member whose only value says which alternative an object is, if all of them have one.
+    /// The member whose constant value tells the alternatives apart, if all of them have one.
     fn tag(&self, branches: &'a [Json]) -> Option<&'a str> {
         let mut objects = branches
             .iter()
@@ -134,36 +150,36 @@ impl<'a> Validator<'a> {
         names.find(|name| is_tag(first, name) && !others.is_empty() && others.iter().all(|other| is_tag(other, name)))
     }
 
-    fn by_tag(&self, node: &Node, tag: &str, failed: Vec<Failed<'a>>, here: &Pointer, out: &mut Vec<Problem>) {
+    /// Reports the mistakes of the alternative that the tag names.
+    fn by_tag(&self, node: &Node, tag: &str, failed: Vec<FailedBranch<'a>>, here: &Pointer, out: &mut Vec<Mistake>) {
         let value = |branch: &'a Json| self.rules(branch)?.get("properties")?.get(tag)?.get("const")?.as_str();
         let values: Vec<&str> = failed.iter().filter_map(|(branch, _)| value(branch)).collect();
         let found = node.members().iter().find(|member| member.name == tag);
         let Some(found) = found else {
-            let problem = Problem::told(here.clone(), format!("the key \"{tag}\" is missing")).around();
-            return out.push(problem.expected(one_of(&values)));
+            return out.push(Mistake::missing_key(here.clone(), tag).expected(one_of_names(&values)));
         };
-        let meant = found.node.text();
+        let written = found.node.text();
         match failed
             .into_iter()
-            .find(|(branch, _)| value(branch).is_some() && value(branch) == meant)
+            .find(|(branch, _)| value(branch).is_some() && value(branch) == written)
         {
-            Some((_, problems)) => out.extend(problems),
+            Some((_, mistakes)) => out.extend(mistakes),
             None => {
-                let hint = meant.and_then(|text| did_you_mean(text, values.iter().copied()));
-                out.push(Problem::unfit(here.key(tag), one_of(&values)).hinted(hint));
+                let hint = written.and_then(|text| did_you_mean(text, values.iter().copied()));
+                out.push(Mistake::invalid(here.key(tag), one_of_names(&values)).optional_hint(hint));
             }
         }
     }
 
-    /// Whether `branch` is about values like `node`, right or wrong; a single allowed word is not.
-    fn is_meant(&self, node: &Node, branch: &'a Json, depth: u32) -> bool {
+    /// Whether `branch` is about values of the type of `node`, valid or not. A branch with a single allowed value is not.
+    fn is_intended(&self, node: &Node, branch: &'a Json, depth: u32) -> bool {
         if depth > 8 || !self.spend() {
             return false;
         }
         match self.rules(branch) {
             Some(rules) => match list(rules, "anyOf").or_else(|| list(rules, "oneOf")) {
-                Some(inner) => inner.iter().any(|branch| self.is_meant(node, branch, depth + 1)),
-                // Words without a type are about texts.
+                Some(inner) => inner.iter().any(|branch| self.is_intended(node, branch, depth + 1)),
+                // Names without a type are about texts.
                 None if !rules.contains_key("type") && names(rules).is_some() => {
                     node.text().is_some() && !rules.contains_key("const")
                 }
@@ -173,7 +189,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    /// What `schema` wants, in words.
+    /// What `schema` expects, in words.
     pub(super) fn expectation(&self, schema: &'a Json) -> String {
         self.expected(schema, 0)
     }
@@ -193,7 +209,7 @@ impl<'a> Validator<'a> {
             return self.expectations(branches, depth + 1);
         }
         match names(rules) {
-            Some(names) if !names.is_empty() => one_of(&names),
+            Some(names) if !names.is_empty() => one_of_names(&names),
             _ if rules.contains_key("pattern") => scalars::text_like(rules),
             _ => scalars::type_names(rules),
         }
@@ -206,7 +222,7 @@ impl<'a> Validator<'a> {
             .flat_map(|branch| self.names_of(branch, depth))
             .collect();
         if !names.is_empty() {
-            words.push(one_of(&names));
+            words.push(one_of_names(&names));
         }
         for branch in branches {
             let is_null = self
@@ -220,7 +236,7 @@ impl<'a> Validator<'a> {
         words.join(" or ")
     }
 
-    /// The words that `branch` allows, if it allows only words.
+    /// The names that `branch` allows, if it allows only names.
     fn names_of(&self, branch: &'a Json, depth: u32) -> Vec<&'a str> {
         if depth > 8 || !self.spend() {
             return Vec::new();

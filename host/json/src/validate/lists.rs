@@ -1,4 +1,4 @@
-//! The rules for arrays.
+//! Keywords for arrays.
 
 use std::collections::HashSet;
 
@@ -7,8 +7,8 @@ use serde_json::{Map, Value as Json};
 use super::Validator;
 use super::rules::{bound, list};
 use super::words::counted;
+use crate::mistake::Mistake;
 use crate::pointer::Pointer;
-use crate::problem::Problem;
 use crate::tree::Node;
 
 impl<'a> Validator<'a> {
@@ -17,17 +17,17 @@ impl<'a> Validator<'a> {
         items: &[Node],
         rules: &'a Map<String, Json>,
         here: &Pointer,
-        out: &mut Vec<Problem>,
+        out: &mut Vec<Mistake>,
     ) {
         let count = items.len() as u64;
         if let Some(least) = bound(rules, "minItems").filter(|least| count < *least) {
-            out.push(Problem::unfit(
+            out.push(Mistake::invalid(
                 here.clone(),
                 format!("at least {}", counted(least, "item", "items")),
             ));
         }
         if let Some(most) = bound(rules, "maxItems").filter(|most| count > *most) {
-            out.push(Problem::unfit(
+            out.push(Mistake::invalid(
                 here.clone(),
                 format!("at most {}", counted(most, "item", "items")),
             ));
@@ -43,7 +43,7 @@ impl<'a> Validator<'a> {
             let mut seen = HashSet::new();
             for (index, item) in items.iter().enumerate() {
                 if !seen.insert(item.to_json()) {
-                    out.push(Problem::unfit(
+                    out.push(Mistake::invalid(
                         here.index(index),
                         "a value that is not in the list already",
                     ));

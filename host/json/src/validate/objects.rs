@@ -1,4 +1,4 @@
-//! The rules for objects: which members there may be, which there must be, and what they are.
+//! Keywords for objects: allowed members, required members, and their values.
 
 use std::sync::LazyLock;
 
@@ -8,8 +8,8 @@ use super::Validator;
 use super::rules::{bound, list};
 use super::words::{counted, purpose, unknown_key};
 use crate::diagnostic::nearest;
+use crate::mistake::Mistake;
 use crate::pointer::Pointer;
-use crate::problem::Problem;
 use crate::tree::{Node, Value};
 
 impl<'a> Validator<'a> {
@@ -18,14 +18,14 @@ impl<'a> Validator<'a> {
         node: &Node,
         rules: &'a Map<String, Json>,
         here: &Pointer,
-        out: &mut Vec<Problem>,
+        out: &mut Vec<Mistake>,
     ) {
         static NONE: LazyLock<Map<String, Json>> = LazyLock::new(Map::new);
         let map = |key: &str| rules.get(key).and_then(Json::as_object).unwrap_or(&NONE);
         let (known, by_pattern): (&'a Map<String, Json>, &'a Map<String, Json>) =
             (map("properties"), map("patternProperties"));
         let rest = rules.get("additionalProperties");
-        let mut meant = Vec::new();
+        let mut misspelt = Vec::new();
         for member in node.members() {
             let inside = here.key(&member.name);
             let mut is_known = false;
@@ -44,7 +44,7 @@ impl<'a> Validator<'a> {
                 Some(Json::Bool(false)) => {
                     let names = known.keys().map(String::as_str);
                     let free = names.filter(|name| node.members().iter().all(|member| member.name != *name));
-                    meant.extend(nearest(&member.name, free.clone()));
+                    misspelt.extend(nearest(&member.name, free.clone()));
                     out.push(unknown_key(&member.name, inside, known, free));
                 }
                 Some(schema) => self.check(&member.node, schema, &inside, out),
@@ -54,49 +54,49 @@ impl<'a> Validator<'a> {
                 self.name(&member.name, member.at, names, &here.key(&member.name), out);
             }
         }
-        self.required(node, rules, known, &meant, here, out);
+        self.required(node, rules, known, &misspelt, here, out);
         let count = node.members().len() as u64;
         if let Some(least) = bound(rules, "minProperties").filter(|least| count < *least) {
-            out.push(Problem::unfit(
+            out.push(Mistake::invalid(
                 here.clone(),
                 format!("at least {}", counted(least, "entry", "entries")),
             ));
         }
         if let Some(most) = bound(rules, "maxProperties").filter(|most| count > *most) {
-            out.push(Problem::unfit(
+            out.push(Mistake::invalid(
                 here.clone(),
                 format!("at most {}", counted(most, "entry", "entries")),
             ));
         }
     }
 
-    /// A member's name, judged like a text.
-    fn name(&mut self, name: &str, at: usize, schema: &'a Json, here: &Pointer, out: &mut Vec<Problem>) {
+    /// `propertyNames`: validates a member's name as a text.
+    fn name(&mut self, name: &str, at: usize, schema: &'a Json, here: &Pointer, out: &mut Vec<Mistake>) {
         let text = crate::tree::Text {
             value: name.to_owned(),
             written: None,
         };
-        let mut problems = Vec::new();
-        self.check(&Node::new(at, Value::String(text)), schema, here, &mut problems);
-        out.extend(problems.into_iter().map(|problem| {
-            let message = problem.message.unwrap_or_else(|| format!("found the name \"{name}\""));
-            Problem {
+        let mut mistakes = Vec::new();
+        self.check(&Node::new(at, Value::String(text)), schema, here, &mut mistakes);
+        out.extend(mistakes.into_iter().map(|mistake| {
+            let message = mistake.message.unwrap_or_else(|| format!("found the name \"{name}\""));
+            Mistake {
                 message: Some(message),
-                ..problem
+                ..mistake
             }
-            .at_name()
+            .at_key()
         }));
     }
 
-    /// What must be there: always, or because something else is. `meant` was told with an unknown key already.
+    /// `required` and `dependentRequired`. Keys in `misspelt` are already reported, as the hint of an unknown key.
     fn required(
         &mut self,
         node: &Node,
         rules: &'a Map<String, Json>,
         known: &'a Map<String, Json>,
-        meant: &[&str],
+        misspelt: &[&str],
         here: &Pointer,
-        out: &mut Vec<Problem>,
+        out: &mut Vec<Mistake>,
     ) {
         let is_there = |name: &str| node.members().iter().any(|member| member.name == name);
         let always = list(rules, "required").into_iter().flatten().filter_map(Json::as_str);
@@ -107,13 +107,15 @@ impl<'a> Validator<'a> {
             .flatten()
             .filter_map(Json::as_str);
         for name in always.chain(because) {
-            if is_there(name) || meant.contains(&name) {
+            if is_there(name) || misspelt.contains(&name) {
                 continue;
             }
-            let problem = Problem::told(here.clone(), format!("the key \"{name}\" is missing")).around();
+            let mistake = Mistake::missing_key(here.clone(), name);
             out.push(match known.get(name) {
-                Some(schema) => problem.expected(self.expectation(schema)).hinted(purpose(name, schema)),
-                None => problem,
+                Some(schema) => mistake
+                    .expected(self.expectation(schema))
+                    .optional_hint(purpose(name, schema)),
+                None => mistake,
             });
         }
     }

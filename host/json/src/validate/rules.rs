@@ -2,22 +2,22 @@
 
 use serde_json::{Map, Value as Json};
 
-/// A count that the rules set.
+/// The count that a keyword has.
 pub(super) fn bound(rules: &Map<String, Json>, key: &str) -> Option<u64> {
     rules.get(key)?.as_u64()
 }
 
-/// The text that a keyword carries.
+/// The text that a keyword has.
 pub(super) fn text<'a>(rules: &'a Map<String, Json>, key: &str) -> Option<&'a str> {
     rules.get(key)?.as_str()
 }
 
-/// The list that a keyword carries.
+/// The list that a keyword has.
 pub(super) fn list<'a>(rules: &'a Map<String, Json>, key: &str) -> Option<&'a [Json]> {
     rules.get(key)?.as_array().map(Vec::as_slice)
 }
 
-/// The values that are allowed here, if only some are.
+/// The values that `const` or `enum` allows.
 pub(super) fn allowed(rules: &Map<String, Json>) -> Option<Vec<&Json>> {
     match (rules.get("const"), list(rules, "enum")) {
         (Some(only), _) => Some(vec![only]),
@@ -26,7 +26,7 @@ pub(super) fn allowed(rules: &Map<String, Json>) -> Option<Vec<&Json>> {
     }
 }
 
-/// The words that are allowed here, if only words are, or nothing.
+/// The names that `const` or `enum` allows, if all its values are texts or null.
 pub(super) fn names(rules: &Map<String, Json>) -> Option<Vec<&str>> {
     let allowed = allowed(rules)?;
     let is_name = |value: &&Json| value.is_string() || value.is_null();

@@ -1,11 +1,14 @@
-//! The rules for single values, and what types are called in a sentence.
+//! Keywords for scalars, and the names of types in a sentence.
 
-use lockgate_units::{Period, Size};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use serde_json::{Map, Value as Json};
 
+use super::Validator;
 use super::rules::{bound, list, text};
+use crate::format::Format;
+use crate::mistake::Mistake;
 use crate::pointer::Pointer;
-use crate::problem::Problem;
 use crate::tree::{Node, Value};
 
 /// Whether `node` is of the JSON Schema type `name`.
@@ -17,14 +20,14 @@ pub(super) fn is_a(node: &Node, name: &str) -> bool {
         | (Value::Array(_), "array")
         | (Value::Object(_), "object")
         | (Value::Number(_), "number") => true,
-        // `1.0` is an integer to JSON Schema, but not to the types that read it.
+        // JSON Schema accepts `1.0` as an integer; the types that read it do not.
         (Value::Number(written), "integer") => written.bytes().all(|b| b.is_ascii_digit() || b == b'-'),
         _ => false,
     }
 }
 
-/// A number outside of its range.
-pub(super) fn number(written: &str, rules: &Map<String, Json>, here: &Pointer) -> Option<Problem> {
+/// The range of a number, and `multipleOf`.
+pub(super) fn number(written: &str, rules: &Map<String, Json>, here: &Pointer) -> Option<Mistake> {
     let value: f64 = written.parse().ok()?;
     let limit = |key: &str| rules.get(key).and_then(Json::as_f64);
     let fits = limit("minimum").is_none_or(|least| value >= least)
@@ -32,64 +35,76 @@ pub(super) fn number(written: &str, rules: &Map<String, Json>, here: &Pointer) -
         && limit("exclusiveMinimum").is_none_or(|least| value > least)
         && limit("exclusiveMaximum").is_none_or(|most| value < most);
     if !fits {
-        return Some(Problem::unfit(here.clone(), type_names(rules)));
+        return Some(Mistake::invalid(here.clone(), type_names(rules)));
     }
     let step = limit("multipleOf").filter(|step| *step > 0.0)?;
     let steps = value / step;
-    // 0.3 is no multiple of 0.1 in binary; what is meant is.
+    // In binary, 0.3 is not quite a multiple of 0.1.
     ((steps - steps.round()).abs() > 1e-9 * steps.abs().max(1.0))
-        .then(|| Problem::unfit(here.clone(), format!("a multiple of {step}")))
+        .then(|| Mistake::invalid(here.clone(), format!("a multiple of {step}")))
 }
 
-/// A text of the wrong length.
-pub(super) fn length(value: &str, rules: &Map<String, Json>, here: &Pointer) -> Option<Problem> {
+/// `minLength` and `maxLength`.
+pub(super) fn length(value: &str, rules: &Map<String, Json>, here: &Pointer) -> Option<Mistake> {
     let length = value.chars().count() as u64;
     if let Some(least) = bound(rules, "minLength").filter(|least| length < *least) {
         let expected = match least {
             1 => "a text that is not empty".to_owned(),
             least => format!("at least {least} characters"),
         };
-        return Some(Problem::unfit(here.clone(), expected));
+        return Some(Mistake::invalid(here.clone(), expected));
     }
     let most = bound(rules, "maxLength").filter(|most| length > *most)?;
-    Some(Problem::unfit(here.clone(), format!("at most {most} characters")))
+    Some(Mistake::invalid(here.clone(), format!("at most {most} characters")))
 }
 
-/// A text that is not of its format, or beyond the bounds that are set for it.
-pub(super) fn format(value: &str, rules: &Map<String, Json>, here: &Pointer) -> Option<Problem> {
-    let bounds = (text(rules, "formatMinimum"), text(rules, "formatMaximum"));
-    let unfit = |expected: &str| Some(Problem::unfit(here.clone(), expected));
-    match text(rules, "format")? {
-        "ipv4" if value.parse::<std::net::Ipv4Addr>().is_err() => unfit("an IPv4 address"),
-        "ipv6" if value.parse::<std::net::Ipv6Addr>().is_err() => unfit("an IPv6 address"),
-        "lockgate-duration" => within::<Period>(value, Period::EXPECTED, bounds, "a duration", here),
-        "lockgate-size" => within::<Size>(value, Size::EXPECTED, bounds, "a size", here),
-        _ => None,
+impl Validator<'_> {
+    /// `format`, with `formatMinimum` and `formatMaximum`.
+    pub(super) fn format(&self, value: &str, rules: &Map<String, Json>, here: &Pointer) -> Option<Mistake> {
+        let invalid = |expected: &str| Some(Mistake::invalid(here.clone(), expected));
+        match text(rules, "format")? {
+            "ipv4" if value.parse::<Ipv4Addr>().is_err() => invalid("an IPv4 address"),
+            "ipv6" if value.parse::<Ipv6Addr>().is_err() => invalid("an IPv6 address"),
+            name => {
+                let format = self.formats.iter().find(|format| format.name == name)?;
+                match (format.parse)(value) {
+                    None => invalid(format.expected),
+                    Some(amount) => out_of_range(amount, format, rules).and_then(|range| invalid(&range)),
+                }
+            }
+        }
+    }
+
+    /// The hint for a bare number in place of a text that stands for an amount.
+    pub(super) fn hint_for_number(&self, node: &Node, rules: &Map<String, Json>) -> Option<String> {
+        let Value::Number(number) = &node.value else {
+            return None;
+        };
+        let title = text(rules, "title")?;
+        let format = self.formats.iter().find(|format| format.expected == title)?;
+        Some((format.hint_for_number)(number))
     }
 }
 
-fn within<T: std::str::FromStr + PartialOrd>(
-    value: &str,
-    expected: &str,
-    (least, most): (Option<&str>, Option<&str>),
-    what: &str,
-    here: &Pointer,
-) -> Option<Problem> {
-    let Ok(value) = value.parse::<T>() else {
-        return Some(Problem::unfit(here.clone(), expected));
-    };
-    let read = |bound: Option<&str>| bound.and_then(|bound| bound.parse::<T>().ok());
-    let fits = read(least).is_none_or(|least| value >= least) && read(most).is_none_or(|most| value <= most);
-    let range = match (least, most) {
-        (Some(least), Some(most)) => format!("{what} from {least} to {most}"),
-        (Some(least), None) => format!("{what} of at least {least}"),
-        (None, Some(most)) => format!("{what} of at most {most}"),
-        (None, None) => what.to_owned(),
-    };
-    (!fits).then(|| Problem::unfit(here.clone(), range))
+/// The range of a format's amounts in words, if `amount` is outside.
+fn out_of_range(amount: u128, format: &Format, rules: &Map<String, Json>) -> Option<String> {
+    let (minimum, maximum) = (text(rules, "formatMinimum"), text(rules, "formatMaximum"));
+    let parse = |bound: Option<&str>| bound.and_then(format.parse);
+    let is_within = parse(minimum).is_none_or(|minimum| amount >= minimum)
+        && parse(maximum).is_none_or(|maximum| amount <= maximum);
+    if is_within {
+        return None;
+    }
+    let noun = format.noun;
+    Some(match (minimum, maximum) {
+        (Some(minimum), Some(maximum)) => format!("{noun} from {minimum} to {maximum}"),
+        (Some(minimum), None) => format!("{noun} of at least {minimum}"),
+        (None, Some(maximum)) => format!("{noun} of at most {maximum}"),
+        (None, None) => noun.to_owned(),
+    })
 }
 
-/// Whether a value is the same as one in a schema. Numbers are compared as floats.
+/// Whether a value equals one in a schema. Numbers are compared as floats.
 pub(super) fn equals(node: &Node, json: &Json) -> bool {
     match (&node.value, json) {
         (Value::Null, Json::Null) => true,
@@ -114,7 +129,7 @@ pub(super) fn equals(node: &Node, json: &Json) -> bool {
     }
 }
 
-/// What a text with a pattern should look like.
+/// What a text with a pattern should look like, in words.
 pub(super) fn text_like(rules: &Map<String, Json>) -> String {
     if let Some(title) = text(rules, "title") {
         return title.to_owned();
@@ -130,7 +145,7 @@ pub(super) fn text_like(rules: &Map<String, Json>) -> String {
     }
 }
 
-/// What the rules' type is called, with its range.
+/// The types that the keywords allow, in words, with the range of numbers.
 pub(super) fn type_names(rules: &Map<String, Json>) -> String {
     let types: Vec<&str> = match rules.get("type") {
         Some(Json::Array(types)) => types

@@ -1,29 +1,48 @@
-//! The validator against schemas of all kinds. Against that of gateway.json it is tested where that is made.
+//! The validator against schemas of all kinds. The crate that makes the schema of gateway.json tests it with that one.
+
+use lockgate_units::{Period, Size};
 
 use super::*;
-use crate::problem::Problems;
+use crate::mistake::Mistakes;
 use crate::reader;
 
-fn problems(text: &str, schema: &Json) -> Vec<String> {
-    let root = reader::read(text, &mut Problems::default()).unwrap();
-    let told = |problem: Problem| {
-        let Problem {
+const FORMATS: &[Format] = &[
+    Format {
+        name: "lockgate-duration",
+        noun: "a duration",
+        expected: Period::EXPECTED,
+        parse: |text| text.parse::<Period>().ok().map(|period| period.0.as_nanos()),
+        hint_for_number: |number| format!("write \"{number}s\""),
+    },
+    Format {
+        name: "lockgate-size",
+        noun: "a size",
+        expected: Size::EXPECTED,
+        parse: |text| text.parse::<Size>().ok().map(|size| size.bytes().into()),
+        hint_for_number: |number| format!("write \"{number}B\""),
+    },
+];
+
+fn mistakes(text: &str, schema: &Json) -> Vec<String> {
+    let root = reader::read(text, &mut Mistakes::default()).unwrap();
+    let shown = |mistake: Mistake| {
+        let Mistake {
             pointer,
             message,
             expected,
             ..
-        } = problem;
+        } = mistake;
         format!(
             "{pointer}|{}|{}",
             message.unwrap_or_default(),
             expected.unwrap_or_default()
         )
     };
-    validate(&root, schema).into_iter().map(told).collect()
+    validate(&root, schema, FORMATS).into_iter().map(shown).collect()
 }
 
 #[test]
-fn of_several_branches_the_one_that_was_meant_is_judged() {
+fn of_several_branches_the_intended_one_is_reported() {
     let schema = serde_json::json!({ "anyOf": [
         { "type": "string", "enum": ["on", "off"] },
         { "type": "object", "properties": { "n": { "type": "integer", "minimum": 1 } }, "additionalProperties": false },
@@ -38,17 +57,17 @@ fn of_several_branches_the_one_that_was_meant_is_judged() {
         ("\"of\"", Some("||one of \"on\", \"off\"")),
         ("7", Some("||one of \"on\", \"off\" or an object")),
     ] {
-        assert_eq!(problems(text, &schema).first().map(String::as_str), told, "{text}");
+        assert_eq!(mistakes(text, &schema).first().map(String::as_str), told, "{text}");
     }
 }
 
-/// What is told first about `text`, as `pointer|message|expected`.
+/// The first mistake in `text`, as `pointer|message|expected`.
 fn first(text: &str, schema: &Json) -> Option<String> {
-    problems(text, schema).into_iter().next()
+    mistakes(text, schema).into_iter().next()
 }
 
 #[test]
-fn the_keywords_of_other_peoples_schemas_are_obeyed() {
+fn keywords_beyond_those_of_our_own_schema_are_checked() {
     let cases = [
         (r#"{ "allOf": [ { "minimum": 2 }, { "maximum": 4 } ] }"#, "3", "5"),
         (r#"{ "oneOf": [ { "type": "integer" }, { "minimum": 2 } ] }"#, "1", "3"),
@@ -136,7 +155,29 @@ fn the_keywords_of_other_peoples_schemas_are_obeyed() {
 }
 
 #[test]
-fn of_tagged_objects_the_one_that_is_named_is_judged() {
+fn a_format_bounds_its_amounts_and_hints_at_the_unit_of_a_bare_number() {
+    let bounded = serde_json::json!({ "format": "lockgate-duration", "formatMinimum": "1s", "formatMaximum": "1h" });
+    for (text, mistake) in [
+        ("\"60m\"", None),
+        ("\"61m\"", Some("||a duration from 1s to 1h")),
+        (
+            "\"5\"",
+            Some("||a duration with its unit, like \"250ms\", \"5s\" or \"3m\""),
+        ),
+    ] {
+        assert_eq!(first(text, &bounded).as_deref(), mistake, "{text}");
+    }
+    let titled = serde_json::json!({ "type": "string", "title": Period::EXPECTED });
+    let root = reader::read("5", &mut Mistakes::default()).unwrap();
+    let hints: Vec<_> = validate(&root, &titled, FORMATS)
+        .into_iter()
+        .map(|mistake| mistake.hint)
+        .collect();
+    assert_eq!(hints, [Some("write \"5s\"".to_owned())]);
+}
+
+#[test]
+fn of_tagged_objects_the_named_one_is_reported() {
     let tagged = |name: &str, key: &str| {
         serde_json::json!({ "type": "object", "required": ["kind", key], "additionalProperties": false,
             "properties": { "kind": { "const": name }, key: { "type": "integer" } } })
@@ -165,7 +206,7 @@ fn of_tagged_objects_the_one_that_is_named_is_judged() {
 }
 
 #[test]
-fn of_objects_with_one_name_each_the_one_that_is_there_is_judged() {
+fn of_objects_with_one_key_each_the_one_with_that_key_is_reported() {
     let named = |name: &str| {
         serde_json::json!({ "type": "object", "required": [name], "additionalProperties": false,
             "properties": { name: { "type": "string" } } })
@@ -181,19 +222,23 @@ fn of_objects_with_one_name_each_the_one_that_is_there_is_judged() {
 }
 
 #[test]
-fn a_schema_that_asks_for_too_much_is_given_up() {
-    let node = reader::read("{\"a\": [1, 2, 3]}", &mut Problems::default()).unwrap();
+fn a_schema_that_takes_too_much_work_is_given_up() {
+    let node = reader::read("{\"a\": [1, 2, 3]}", &mut Mistakes::default()).unwrap();
     for schema in [
         serde_json::json!({ "$ref": "#" }),
         serde_json::json!({ "anyOf": [{ "$ref": "#" }, { "$ref": "#" }] }),
     ] {
-        assert_eq!(judge(&node, &schema, &Pointer::root()), None, "{schema}");
+        assert_eq!(
+            validate_at(&node, &Pointer::root(), &schema, &[]),
+            Err(TooMuchWork),
+            "{schema}"
+        );
     }
     let nested = (0..30).fold("a".to_owned(), |pattern, _| format!("({pattern}){{1,50}}"));
     let schema = serde_json::json!({ "properties": { "a": { "items": { "pattern": nested } } } });
     assert_eq!(
-        judge(&node, &schema, &Pointer::root()),
-        Some(Vec::new()),
-        "a pattern that is too large is left aside"
+        validate_at(&node, &Pointer::root(), &schema, &[]),
+        Ok(Vec::new()),
+        "a pattern that is too large is ignored"
     );
 }

@@ -1,48 +1,30 @@
-//! What is told about a mistake, in words.
+//! The words of mistakes: unknown keys, lists of allowed values, counts.
 
-use lockgate_units::{Period, Size};
 use serde_json::{Map, Value as Json};
 
 use super::rules::text;
 use crate::diagnostic::{did_you_mean, listed};
+use crate::mistake::Mistake;
 use crate::pointer::Pointer;
-use crate::problem::Problem;
-use crate::tree::{Node, Value};
 
-/// A key that is none of those `known`; `free` are the ones that are not there yet.
+/// The mistake of a key that is none of those `known`. The hint is one of those `free`, which the object does not have yet.
 pub(super) fn unknown_key<'a>(
     name: &str,
     inside: Pointer,
     known: &Map<String, Json>,
     free: impl Iterator<Item = &'a str> + Clone,
-) -> Problem {
-    let problem = Problem::told(inside, format!("unknown key \"{name}\"")).at_name();
+) -> Mistake {
+    let mistake = Mistake::new(inside, format!("unknown key \"{name}\"")).at_key();
     match known.is_empty() {
-        true => problem,
+        true => mistake,
         false => {
             let all = listed(known.keys().map(String::as_str).filter(|key| !key.starts_with('$')));
-            problem.expected(all).hinted(did_you_mean(name, free))
+            mistake.expected(all).optional_hint(did_you_mean(name, free))
         }
     }
 }
 
-/// A bare number where a unit is needed: what it may have been meant to be.
-pub(super) fn unit_hint(node: &Node, rules: &Map<String, Json>) -> Option<String> {
-    let Value::Number(number) = &node.value else {
-        return None;
-    };
-    match text(rules, "title") {
-        Some(Period::EXPECTED) => Some(format!(
-            "write \"{number}s\" for seconds, \"{number}ms\" for milliseconds"
-        )),
-        Some(Size::EXPECTED) => Some(format!(
-            "write \"{number}B\" for bytes, \"{number}KiB\" for units of 1024 bytes"
-        )),
-        _ => None,
-    }
-}
-
-/// What a missing key is for, by the first sentence of its description.
+/// The purpose of a missing key: the first sentence of its description.
 pub(super) fn purpose(name: &str, schema: &Json) -> Option<String> {
     let description = text(schema.as_object()?, "description")?;
     let text = description.replace('\n', " ");
@@ -51,24 +33,24 @@ pub(super) fn purpose(name: &str, schema: &Json) -> Option<String> {
 }
 
 /// `one of "a", "b"`, or the only one.
-pub(super) fn one_of(names: &[&str]) -> String {
+pub(super) fn one_of_names(names: &[&str]) -> String {
     match names {
         [only] => format!("\"{only}\""),
         names => format!("one of {}", listed(names.iter().copied()).replace(" or ", ", ")),
     }
 }
 
-/// The values that are allowed: texts as a list of names, others as JSON.
-pub(super) fn values(allowed: &[&Json]) -> String {
+/// The allowed values: texts as a list of names, others as JSON.
+pub(super) fn one_of_values(allowed: &[&Json]) -> String {
     let names: Vec<&str> = allowed.iter().filter_map(|value| value.as_str()).collect();
     if names.len() == allowed.iter().filter(|value| !value.is_null()).count() {
-        return one_of(&names);
+        return one_of_names(&names);
     }
     let shown: Vec<String> = allowed.iter().take(20).map(|value| value.to_string()).collect();
     format!("one of {}", shown.join(", "))
 }
 
-/// `1 item`, `2 items`.
+/// `one item`, `2 items`.
 pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
     match count {
         1 => format!("one {one}"),

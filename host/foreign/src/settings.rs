@@ -1,10 +1,11 @@
-//! What the settings say of the response cache.
+//! Settings of what the functions of this crate share between plugins: the response cache.
+//!
+//! The cache itself is host/store's, which knows neither JSON nor units.
 
+use lockgate_store::{CacheLimits, StoreSettings};
 use lockgate_units::Size;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::{CacheLimits, StoreSettings};
 
 /// The response cache that plugins share: one store for all workers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,13 +27,12 @@ impl Default for CacheSettings {
 }
 
 impl From<&CacheSettings> for StoreSettings {
-    /// What the configuration bounds of the store, its own defaults for the rest.
+    /// The store's settings: the configured limits of the cache, and the store's defaults for all else.
     fn from(settings: &CacheSettings) -> StoreSettings {
-        let bytes = |size: Size| usize::try_from(size.0).unwrap_or(usize::MAX);
         StoreSettings {
             cache: CacheLimits {
-                bytes: bytes(settings.bytes),
-                max_entry: bytes(settings.max_entry),
+                bytes: settings.bytes.as_usize(),
+                max_entry: settings.max_entry.as_usize(),
             },
             ..StoreSettings::default()
         }
