@@ -105,7 +105,7 @@ impl EndpointSettings {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct EndpointObject {
-    /// Address of the endpoint: HOST:PORT.
+    /// Address of the endpoint.
     address: Address,
     /// Weight of the endpoint, relative to the others. 0: no requests.
     #[serde(default)]

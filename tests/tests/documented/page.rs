@@ -8,11 +8,13 @@ use serde_json::{Map, Value};
 const HEAD: &str = "\
 # gateway.json, setting by setting
 
-Made from `lockgate schema` by `make docs`; a test keeps it true. Unknown keys are errors. `lockgate check` tells every mistake with
-its line; `lockgate schema --config gateway.json > lockgate.schema.json` gives editors the same, with the settings of your plugins.
-`${env:NAME}` and `${file:PATH}` inside a string are replaced when the file is loaded (`$${` is a plain `${`); relative paths start at
-the file's folder. A *duration* has a unit (`\"250ms\"`, `\"5s\"`, `\"3m\"`, also `us`, `h`, `d`), and so has a *size* (`\"64KiB\"`,
-`\"1MiB\"`, `\"10MB\"`).
+Generated from `lockgate schema` by `make docs`; a test compares both.
+
+- Unknown keys are errors. `lockgate check` reports every mistake with its line.
+- `lockgate schema --config gateway.json > lockgate.schema.json` gives editors the same, with the settings of your plugins.
+- `${env:NAME}` and `${file:PATH}` in a string are replaced when the file is loaded. A literal `${` is written `$${`.
+- Relative paths are relative to the file's folder.
+- A *duration* has a unit: `\"250ms\"`, `\"5s\"`, `\"3m\"`, also `us`, `h`, `d`. So has a *size*: `\"64KiB\"`, `\"1MiB\"`, `\"10MB\"`.
 ";
 
 /// What is told first, where it is written in full; then the rest, by name.

@@ -38,7 +38,7 @@ fn requests(out: &mut Text, workers: &[Arc<WorkerCells>]) {
     out.family(
         "lockgate_requests_total",
         "counter",
-        "Requests answered, by listener, route and status.",
+        "Responses, by listener, route and status.",
     );
     for ((listener, route), sum) in &sums {
         for (status, count) in &sum.statuses {
@@ -52,7 +52,7 @@ fn requests(out: &mut Text, workers: &[Arc<WorkerCells>]) {
     out.family(
         "lockgate_request_duration_seconds",
         "histogram",
-        "From a request's head to its answer's end.",
+        "Time from a request's headers to the end of its response.",
     );
     for ((listener, route), sum) in &sums {
         let labels = [("listener", &**listener), ("route", &**route)];
@@ -97,19 +97,19 @@ fn failures(out: &mut Text, counters: &Counters) {
         (
             "lockgate_plugin_failures_total",
             "kind",
-            "Failures of plugins: traps, spent budgets, and the like.",
+            "Failures of plugins, by kind: traps, exceeded budgets and others.",
             &counters.failures,
         ),
         (
             "lockgate_plugin_refusals_total",
             "what",
-            "What plugins asked for and did not get, by the limit or capability that was in the way.",
+            "Host calls of plugins that were refused, by the limit or capability that refused them.",
             &counters.refusals,
         ),
         (
             "lockgate_plugin_events_total",
             "event",
-            "Turns in the life of plugins' VMs: recycled, quarantined, released, and requests that were cut off or shunned.",
+            "Events of plugins: VMs recycled, quarantined and released; requests blocked, or ended by a limit.",
             &counters.events,
         ),
     ];
@@ -124,7 +124,7 @@ fn failures(out: &mut Text, counters: &Counters) {
     out.family(
         "lockgate_plugin_quarantined",
         "gauge",
-        "VMs of a plugin that are in quarantine, over all workers.",
+        "VMs of a plugin in quarantine, over all workers.",
     );
     for (plugin, _) in events
         .keys()
@@ -144,7 +144,7 @@ fn upstreams(out: &mut Text, workers: &[Arc<WorkerCells>]) {
     out.family(
         "lockgate_upstream_requests_total",
         "counter",
-        "Requests sent to an upstream; status none: it gave no answer.",
+        "Requests sent to an upstream, by status; none: no response.",
     );
     for (upstream, sum) in &sums {
         for (status, count) in &sum.statuses {
@@ -158,7 +158,7 @@ fn upstreams(out: &mut Text, workers: &[Arc<WorkerCells>]) {
     out.family(
         "lockgate_upstream_duration_seconds",
         "histogram",
-        "From sending a request to its answer's head.",
+        "Time from sending a request to the response headers.",
     );
     for (upstream, sum) in &sums {
         out.histogram(
@@ -182,7 +182,7 @@ fn tcp(out: &mut Text, workers: &[Arc<WorkerCells>]) {
     out.family(
         "lockgate_tcp_connections_total",
         "counter",
-        "TCP connections that ended, by listener and how.",
+        "Ended TCP connections, by listener and result.",
     );
     for (listener, sum) in &sums {
         for (how, count) in Ending::ALL.iter().zip(&sum.endings).filter(|(_, count)| **count != 0) {
@@ -193,7 +193,7 @@ fn tcp(out: &mut Text, workers: &[Arc<WorkerCells>]) {
     out.family(
         "lockgate_tcp_bytes_total",
         "counter",
-        "Bytes of TCP connections, received from clients and sent to them.",
+        "Bytes of TCP connections, by direction: received from clients, sent to clients.",
     );
     for (listener, sum) in &sums {
         for (direction, bytes) in [("received", sum.received), ("sent", sum.sent)] {
@@ -207,18 +207,18 @@ fn process(out: &mut Text, counters: &Counters, workers: &[Arc<WorkerCells>]) {
     // Closed before opened: a connection that comes and goes in between must not make the difference negative.
     let closed: u64 = workers.iter().map(|worker| worker.closed.value()).sum();
     let opened: u64 = workers.iter().map(|worker| worker.opened.value()).sum();
-    out.family("lockgate_connections", "gauge", "Open connections of clients.");
+    out.family("lockgate_connections", "gauge", "Open client connections.");
     out.sample("lockgate_connections", &[], &opened.saturating_sub(closed));
     out.family(
         "lockgate_connections_total",
         "counter",
-        "Connections of clients since the start.",
+        "Client connections since the start.",
     );
     out.sample("lockgate_connections_total", &[], &opened);
     out.family(
         "lockgate_reloads_total",
         "counter",
-        "Reloads of configuration or plugins, by how they ended.",
+        "Reloads of configuration or modules, by result.",
     );
     let (done, failed) = (&counters.reloads_done, &counters.reloads_failed);
     out.sample(
@@ -234,7 +234,7 @@ fn process(out: &mut Text, counters: &Counters, workers: &[Arc<WorkerCells>]) {
     out.family(
         "lockgate_access_log_dropped_total",
         "counter",
-        "Lines of the access log that were lost.",
+        "Lost lines of the access log.",
     );
     out.sample(
         "lockgate_access_log_dropped_total",
