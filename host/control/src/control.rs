@@ -172,7 +172,7 @@ impl Control {
         self.loader = Some(loader);
         if refused > 0 {
             // Held back alone: what else there is to reload is reloaded.
-            self.registry.reloads(ReloadResult::Failure);
+            self.registry.record_reload(ReloadResult::Failure);
         }
         let outcome = match outcome {
             Ok(Some(outcome)) => self.adopt(outcome).await.map_err(|error| error.to_string()),
@@ -184,11 +184,11 @@ impl Control {
             Ok(()) => {
                 let revision = self.current.as_ref().map_or(0, |snapshot| snapshot.revision);
                 tracing::info!(revision, took_ms = began.elapsed().as_millis() as u64, "reloaded");
-                self.registry.reloads(ReloadResult::Success);
+                self.registry.record_reload(ReloadResult::Success);
             }
             Err(reason) => {
                 tracing::error!("reload refused, the previous configuration stays in use:\n{reason}");
-                self.registry.reloads(ReloadResult::Failure);
+                self.registry.record_reload(ReloadResult::Failure);
             }
         }
         self.publish(outcome.err());
@@ -331,7 +331,7 @@ fn bind(listener: &Listener, is_ours: bool, sockets: &mut [Vec<NewSocket>]) -> R
 fn warn_of_fixed(before: Option<&Snapshot>, next: &Snapshot) {
     let Some(before) = before else { return };
     if before.model.workers != next.model.workers {
-        tracing::warn!("change of change of change of \"workers\" takes effect at the next start");
+        tracing::warn!("change of \"workers\" takes effect at the next start");
     }
     let admin = |snapshot: &Snapshot| {
         snapshot
@@ -341,12 +341,12 @@ fn warn_of_fixed(before: Option<&Snapshot>, next: &Snapshot) {
             .map(|admin| (admin.listen, admin.token.clone()))
     };
     if admin(before) != admin(next) {
-        tracing::warn!("change of change of change of \"admin\" takes effect at the next start");
+        tracing::warn!("change of \"admin\" takes effect at the next start");
     }
     if before.model.access_log != next.model.access_log {
-        tracing::warn!("change of change of change of \"access_log\" takes effect at the next start");
+        tracing::warn!("change of \"access_log\" takes effect at the next start");
     }
     if before.model.cache != next.model.cache {
-        tracing::warn!("change of change of change of \"cache\" takes effect at the next start");
+        tracing::warn!("change of \"cache\" takes effect at the next start");
     }
 }

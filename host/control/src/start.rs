@@ -167,9 +167,7 @@ pub(crate) fn engine() -> Result<Engine, lockgate_sandbox::EngineError> {
         cache_dir: Some(folder),
     })
     .or_else(|error| {
-        tracing::warn!(
-            "no compile cache, no compile cache, no compile cache, modules are compiled at every start: {error}"
-        );
+        tracing::warn!("no compile cache, no compile cache, modules are compiled at every start: {error}");
         Engine::new(EngineSettings { cache_dir: None })
     })
 }

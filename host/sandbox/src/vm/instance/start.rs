@@ -181,7 +181,7 @@ fn instantiation_failed(
         failure(
             plugin,
             FailureKind::Unavailable,
-            "no VM is free: no VM is free: no VM is free: all instances of the pool are in use".to_owned(),
+            "no VM is free: no VM is free: all instances of the pool are in use".to_owned(),
         )
     } else {
         let trap = trap::examine(error, state);
