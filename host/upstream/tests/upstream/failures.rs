@@ -122,7 +122,7 @@ fn a_get_is_repeated_only_once() {
 }
 
 #[test]
-fn a_refused_connection_is_told_and_can_be_tried_elsewhere() {
+fn a_refused_connection_is_an_error_of_its_own() {
     on_a_worker(async {
         let error = TestClient::new()
             .send(&upstream(&[vacant().await]), get())
@@ -420,7 +420,7 @@ fn names_are_looked_up_and_the_host_follows_the_policy() {
 }
 
 #[test]
-fn an_upstream_without_weight_is_told() {
+fn an_upstream_without_weight_has_no_endpoint() {
     on_a_worker(async {
         let error = TestClient::new()
             .send(&upstream(&[]), get())

@@ -1,4 +1,4 @@
-//! A raw TCP peer that plays the upstream: it counts connections and answers with the bytes it is told.
+//! A raw TCP peer that plays the upstream: it counts connections and answers with the bytes of its script.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
