@@ -1,7 +1,6 @@
-//! An endpoint's address as it is written: `HOST:PORT`, where the host is an IP address or a name.
+//! [`Address`]: the address of an endpoint as it is written, `HOST:PORT`. The host is an IP address or a name.
 //!
-//! Names are kept as names and resolved when a connection is made (`connect`), so that a changed DNS record is followed
-//! by the next connection.
+//! A name is resolved when a connection is made, so that the next connection follows a changed DNS record.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,25 +12,25 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Where an endpoint listens.
+/// The address that an endpoint listens on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
-    /// A literal IP address and port: nothing needs to be looked up.
+    /// An IP address and a port: nothing is looked up.
     Socket(SocketAddr),
-    /// A host name (lower-case) and port, looked up for every new connection.
+    /// A host name in lower case and a port, looked up for every new connection.
     Name(Arc<str>, u16),
 }
 
-/// Why a text is no endpoint address.
+/// Why a text is not the address of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// There is a scheme or a path.
+    /// It has a scheme or a path.
     #[error("{0:?} is a URL; an endpoint is HOST:PORT, such as \"127.0.0.1:9001\"")]
     Url(String),
-    /// No port, or one that is not within 1–65535.
+    /// It has no port from 1 to 65535.
     #[error("{0:?} has no port from 1 to 65535; an endpoint is HOST:PORT, such as \"127.0.0.1:9001\"")]
     Port(String),
-    /// The host is neither an IP address nor a host name (RFC 1123).
+    /// Its host is neither an IP address nor a host name (RFC 1123).
     #[error("{0:?} has no valid host; an endpoint is HOST:PORT, such as \"127.0.0.1:9001\" or \"[::1]:9001\"")]
     Host(String),
 }
@@ -144,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_told_apart() {
+    fn what_is_not_an_address_is_refused_with_its_reason() {
         for (text, expected) in [
             ("http://a:80", AddressError::Url("http://a:80".into())),
             ("orders", AddressError::Port("orders".into())),

@@ -38,13 +38,13 @@ pub(crate) fn run<A: Attempt>(
     async move {
         loop {
             tries.attempts += 1;
-            let target = pick.endpoint().target();
-            let outcome = attempt.attempt(target, &pick.upstream().pool, tries.is_repeat()).await;
-            let failure = match outcome {
+            let (upstream, endpoint) = (pick.upstream(), pick.endpoint());
+            let outcome = attempt.attempt(&endpoint.target, &upstream.pool, tries.is_repeat());
+            let failure = match outcome.await {
                 Ok(output) => return Ok((output, tries.attempts)),
                 Err(failure) => failure,
             };
-            let endpoints = pick.upstream().endpoints().len();
+            let (endpoints, address) = (pick.upstream().endpoints.count(), &pick.endpoint().target.address);
             match RETRY_POLICY.next(&mut tries, failure.progress, repeatable, endpoints) {
                 Some(Next::SameEndpoint) => {}
                 Some(Next::NextEndpoint) => {
@@ -53,7 +53,7 @@ pub(crate) fn run<A: Attempt>(
                         attempt.set_host(host);
                     }
                 }
-                None => return Err(SendError::new(failure.error, pick.endpoint().address(), tries.attempts)),
+                None => return Err(SendError::new(failure.error, address, tries.attempts)),
             }
         }
     }

@@ -1,14 +1,14 @@
-//! The order in which endpoints take turns: one cycle of smooth weighted round robin, laid out once.
+//! The order in which endpoints are picked: one cycle of smooth weighted round robin, computed once.
 //!
-//! Choosing for a request is then one atomic step and an array access, whatever the number of endpoints; picking a random
-//! place of the same cycle honours the same weights.
+//! A pick is then one atomic step and an array access, whatever the number of endpoints. Picking at random from the same cycle uses
+//! the same weights.
 
-/// The longest cycle. Weights whose sum, after division by their greatest common divisor, is larger are scaled down to
-/// fit; every weight above zero keeps at least one place.
+/// The longest cycle. Weights whose sum is larger, after division by their greatest common divisor, are scaled down to fit; every
+/// weight above zero keeps at least one position.
 const MAX_CYCLE: u64 = 1 << 16;
 
-/// Endpoint indexes in the order of one cycle: endpoint `i` stands in it as often as its weight says (relative to the
-/// others), as evenly spread as can be (nginx's algorithm). Empty when there is no weight at all.
+/// The indexes of endpoints in the order of one cycle: each as often as its weight says, relative to the others, and as evenly spread
+/// as possible (nginx's algorithm). Empty when no endpoint has any weight.
 pub(crate) fn cycle(weights: &[u16]) -> Box<[u32]> {
     let weights = reduced(weights);
     let total: u64 = weights.iter().sum();
@@ -19,18 +19,18 @@ pub(crate) fn cycle(weights: &[u16]) -> Box<[u32]> {
             .map(|(index, _)| index)
             .collect();
     }
-    let mut credits = vec![0i64; weights.len()];
+    let mut current = vec![0i64; weights.len()];
     (0..total)
         .map(|_| {
-            let mut richest = 0;
+            let mut best = 0;
             for (index, weight) in weights.iter().enumerate() {
-                credits[index] += *weight as i64;
-                if credits[index] > credits[richest] {
-                    richest = index;
+                current[index] += *weight as i64;
+                if current[index] > current[best] {
+                    best = index;
                 }
             }
-            credits[richest] -= total as i64;
-            richest as u32
+            current[best] -= total as i64;
+            best as u32
         })
         .collect()
 }

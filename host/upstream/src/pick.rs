@@ -2,8 +2,9 @@
 
 use http::HeaderValue;
 
+use crate::endpoints::Endpoint;
 use crate::settings::HostPolicy;
-use crate::upstream::{Endpoint, Upstream};
+use crate::upstream::Upstream;
 
 /// The endpoint that was picked for an attempt. An attempt holds it until its outcome is known.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ impl<'a> Pick<'a> {
     /// Picks the endpoint for a first attempt; `None` when no endpoint has any weight. `random` is called only when the balance
     /// needs it.
     pub(crate) fn first(upstream: &'a Upstream, random: impl FnOnce() -> usize) -> Option<Self> {
-        let index = upstream.first(random)?;
+        let index = upstream.endpoints.first(random)?;
         Some(Self { upstream, index })
     }
 
@@ -25,7 +26,7 @@ impl<'a> Pick<'a> {
     }
 
     pub(crate) fn endpoint(&self) -> &'a Endpoint {
-        &self.upstream.endpoints()[self.index]
+        self.upstream.endpoints.at(self.index)
     }
 
     /// The host that the endpoint is asked for; `None` if it is the request's own.
@@ -40,7 +41,7 @@ impl<'a> Pick<'a> {
     /// Picks the endpoint to try when this one could not be connected to: the next one that takes part in balancing.
     pub(crate) fn next(self) -> Self {
         Self {
-            index: self.upstream.after(self.index),
+            index: self.upstream.endpoints.after(self.index),
             ..self
         }
     }

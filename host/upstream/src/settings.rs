@@ -1,6 +1,6 @@
-//! The knobs of an upstream, as they stand in gateway.json under `upstreams.NAME`.
+//! The settings of an upstream, as they are written in gateway.json under `upstreams.NAME`.
 //!
-//! Only text and numbers that are already known to be well-formed; [`crate::Upstream`] is what they become.
+//! Each value is known to be well-formed. An [`Upstream`](crate::Upstream) is made of them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -64,7 +64,7 @@ fn max_streams() -> NonZeroUsize {
 }
 
 impl UpstreamSettings {
-    /// Settings for these endpoints, with every other knob at its default.
+    /// Settings for these endpoints, with the defaults for all others.
     pub fn of(endpoints: impl IntoIterator<Item = Address>) -> Self {
         Self {
             endpoints: endpoints.into_iter().map(EndpointSettings::at).collect(),
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told_where_they_stand() {
+    fn mistakes_are_reported_with_their_place() {
         let weight = read(json!({ "endpoints": [{ "address": "a:1", "weight": 1001 }] })).expect_err("weight too high");
         assert!(weight.contains("1001 is not a weight"), "{weight}");
         let unknown = read(json!({ "endpoints": [{ "address": "a:1", "wieght": 1 }] })).expect_err("unknown key");

@@ -1,10 +1,16 @@
-//! The client against real sockets: raw TCP peers play the upstream.
+//! Requests to groups of endpoints, over real sockets: raw TCP peers play the endpoints.
 
+#[path = "upstream/connections.rs"]
+mod connections;
 #[path = "upstream/failures.rs"]
 mod failures;
-#[path = "upstream/peer.rs"]
+#[path = "../../client/tests/client/peer.rs"]
+#[allow(
+    dead_code,
+    reason = "the peer is shared with the tests of host/client, which use all of it"
+)]
 mod peer;
-#[path = "upstream/pooling.rs"]
-mod pooling;
+#[path = "upstream/request.rs"]
+mod request;
 #[path = "upstream/size.rs"]
 mod size;

@@ -1,4 +1,4 @@
-//! What happens when an upstream is dead, closes, lies or is slow; and when the request itself is at fault.
+//! Endpoints that are dead, close or are slow: what is tried again, and what is not.
 
 use std::time::Duration;
 
@@ -9,9 +9,8 @@ use lockgate_units::Period;
 use lockgate_upstream::{HostPolicy, SendError, Upstream, UpstreamSettings};
 use tokio::net::TcpListener;
 
-use crate::peer::{
-    Act, Broken, OK, Peer, TestClient, fetch, get, on_a_worker, post, read, settings, upstream, with_body,
-};
+use crate::peer::{Act, OK, Peer, get, on_a_worker, post, with_body};
+use crate::request::{TestClient, fetch, settings, upstream};
 
 /// An address that nobody listens on.
 async fn vacant() -> std::net::SocketAddr {
@@ -26,7 +25,7 @@ async fn vacant() -> std::net::SocketAddr {
 fn a_kept_connection_that_was_closed_meanwhile_costs_no_request() {
     on_a_worker(async {
         let peer = Peer::new(&[&[Act::AnswerAndClose(OK)], &[Act::Answer(OK)]]).await;
-        let (client, upstream) = (TestClient::new(), peer.upstream());
+        let (client, upstream) = (TestClient::new(), upstream(&[peer.address]));
         fetch(&client, &upstream, get()).await.expect("an answer");
         tokio::time::sleep(Duration::from_millis(20)).await;
         let sent = client
@@ -43,7 +42,7 @@ fn a_get_that_a_kept_connection_answers_with_nothing_is_repeated_as_it_was() {
     on_a_worker(async {
         for end in [Act::Close, Act::Reset] {
             let peer = Peer::new(&[&[Act::Answer(OK), end], &[Act::Answer(OK)]]).await;
-            let (client, upstream) = (TestClient::new(), peer.upstream());
+            let (client, upstream) = (TestClient::new(), upstream(&[peer.address]));
             fetch(&client, &upstream, get()).await.expect("an answer");
             let sent = client
                 .send(&upstream, get())
@@ -67,7 +66,7 @@ fn a_post_that_was_written_is_never_repeated() {
             with_body(Method::PATCH, Either::Left("x".into())),
         ] {
             let peer = Peer::new(&[&[Act::Answer(OK), Act::Close], &[Act::Answer(OK)]]).await;
-            let (client, upstream) = (TestClient::new(), peer.upstream());
+            let (client, upstream) = (TestClient::new(), upstream(&[peer.address]));
             fetch(&client, &upstream, get()).await.expect("an answer");
             let error = client
                 .send(&upstream, request)
@@ -83,7 +82,7 @@ fn a_post_that_was_written_is_never_repeated() {
 fn a_put_with_a_body_is_not_repeated() {
     on_a_worker(async {
         let peer = Peer::new(&[&[Act::Answer(OK), Act::Close], &[Act::Answer(OK)]]).await;
-        let (client, upstream) = (TestClient::new(), peer.upstream());
+        let (client, upstream) = (TestClient::new(), upstream(&[peer.address]));
         fetch(&client, &upstream, get()).await.expect("an answer");
         let put = with_body(Method::PUT, Either::Left("x".into()));
         assert!(matches!(
@@ -99,7 +98,7 @@ fn a_fresh_connection_that_answers_with_nothing_is_an_error() {
     on_a_worker(async {
         let peer = Peer::new(&[&[Act::Close]]).await;
         let error = TestClient::new()
-            .send(&peer.upstream(), get())
+            .send(&upstream(&[peer.address]), get())
             .await
             .expect_err("there is no answer");
         assert!(matches!(error, SendError::Closed { .. }), "{error}");
@@ -111,7 +110,7 @@ fn a_fresh_connection_that_answers_with_nothing_is_an_error() {
 fn a_get_is_repeated_only_once() {
     on_a_worker(async {
         let peer = Peer::new(&[&[Act::Answer(OK), Act::Close], &[Act::Close]]).await;
-        let (client, upstream) = (TestClient::new(), peer.upstream());
+        let (client, upstream) = (TestClient::new(), upstream(&[peer.address]));
         fetch(&client, &upstream, get()).await.expect("an answer");
         assert!(matches!(
             client.send(&upstream, get()).await,
@@ -122,7 +121,7 @@ fn a_get_is_repeated_only_once() {
 }
 
 #[test]
-fn a_refused_connection_is_told_and_can_be_tried_elsewhere() {
+fn a_refused_connection_is_an_error_of_its_own() {
     on_a_worker(async {
         let error = TestClient::new()
             .send(&upstream(&[vacant().await]), get())
@@ -174,85 +173,6 @@ fn connecting_takes_no_longer_than_the_connect_timeout() {
 }
 
 #[test]
-fn a_body_that_is_cut_short_ends_with_an_error() {
-    on_a_worker(async {
-        for answer in [
-            "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nhalf",
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n",
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n8\r\nhalf",
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\n",
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nhalf\r\n0\r\n\r\n",
-        ] {
-            let peer = Peer::new(&[&[Act::AnswerAndClose(answer)]]).await;
-            let sent = TestClient::new().send(&peer.upstream(), get()).await.expect("a head");
-            assert!(read(sent).await.is_err(), "{answer}");
-        }
-    });
-}
-
-#[test]
-fn a_reset_in_the_middle_of_a_body_ends_it_with_an_error() {
-    on_a_worker(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let upstream = upstream(&[listener.local_addr().expect("bound")]);
-        let peer = async {
-            use tokio::io::{AsyncReadExt, AsyncWriteExt};
-            let (mut stream, _) = listener.accept().await.expect("accept");
-            let _ = stream.read(&mut [0; 1024]).await;
-            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nhalf").await.expect("written");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            stream.set_zero_linger().expect("linger");
-        };
-        let client = TestClient::new();
-        let exchange = async { read(client.send(&upstream, get()).await.expect("a head")).await };
-        let ((), result) = tokio::join!(peer, exchange);
-        assert!(
-            result.is_err(),
-            "a close-delimited body must not end cleanly by a reset"
-        );
-    });
-}
-
-#[test]
-fn a_body_may_end_with_the_connection_when_it_says_no_length() {
-    on_a_worker(async {
-        let peer = Peer::new(&[&[Act::AnswerAndClose("HTTP/1.1 200 OK\r\n\r\nall of it")]]).await;
-        assert_eq!(
-            fetch(&TestClient::new(), &peer.upstream(), get())
-                .await
-                .expect("an answer"),
-            "all of it"
-        );
-    });
-}
-
-#[test]
-fn malformed_and_ambiguous_answers_are_refused() {
-    on_a_worker(async {
-        for answer in [
-            "nonsense\r\n\r\n",
-            "HTTP/1.1 999999 OK\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
-            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok",
-            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\nok",
-            "HTTP/1.1 200 OK\r\ncontent-length: two\r\n\r\nok",
-            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\n\r\nok",
-            "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-            "HTTP/1.1 200 OK\r\na: b\r\n folded\r\n\r\nok",
-            "HTTP/1.1 200 OK\r\ncontent-length : 2\r\n\r\nok",
-            "HTTP/1.1 200 OK\r\na: b\rc\r\n\r\nok",
-            "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
-        ] {
-            let peer = Peer::new(&[&[Act::AnswerAndClose(answer)]]).await;
-            let error = TestClient::new().send(&peer.upstream(), get()).await.expect_err(answer);
-            assert!(matches!(error, SendError::Protocol { .. }), "{answer}: {error}");
-        }
-    });
-}
-
-#[test]
 fn what_comes_on_an_idle_connection_never_answers_the_next_request() {
     on_a_worker(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -278,115 +198,6 @@ fn what_comes_on_an_idle_connection_never_answers_the_next_request() {
         };
         tokio::join!(peer, exchange);
     });
-}
-
-#[test]
-fn provisional_answers_without_end_are_refused() {
-    on_a_worker(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let upstream = upstream(&[listener.local_addr().expect("bound")]);
-        tokio::task::spawn_local(async move {
-            use tokio::io::AsyncWriteExt;
-            let (mut stream, _) = listener.accept().await.expect("accept");
-            crate::peer::skip_head(&mut stream).await;
-            while stream.write_all(b"HTTP/1.1 103 Early Hints\r\n\r\n").await.is_ok() {}
-        });
-        let error = TestClient::new().send(&upstream, get()).await.expect_err("no answer");
-        assert!(matches!(error, SendError::Protocol { .. }), "{error}");
-    });
-}
-
-#[test]
-fn a_head_that_never_ends_is_refused() {
-    on_a_worker(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let upstream = upstream(&[listener.local_addr().expect("bound")]);
-        tokio::task::spawn_local(async move {
-            use tokio::io::AsyncWriteExt;
-            let (mut stream, _) = listener.accept().await.expect("accept");
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nx: ").await;
-            while stream.write_all(&[b'a'; 4096]).await.is_ok() {}
-        });
-        let error = TestClient::new()
-            .send(&upstream, get())
-            .await
-            .expect_err("the head is endless");
-        assert!(matches!(error, SendError::Protocol { .. }), "{error}");
-    });
-}
-
-#[test]
-fn a_request_body_that_ends_early_is_the_senders_fault() {
-    on_a_worker(async {
-        let peer = Peer::new(&[&[Act::Silence]]).await;
-        let request = with_body(Method::POST, Either::Right(Either::Right(Broken(false))));
-        let error = TestClient::new()
-            .send(&peer.upstream(), request)
-            .await
-            .expect_err("the body is short");
-        assert!(matches!(error, SendError::RequestBody(_)), "{error}");
-    });
-}
-
-#[test]
-fn a_content_length_without_a_body_cannot_swallow_the_next_request() {
-    on_a_worker(async {
-        let peer = Peer::new(&[&[Act::Answer(OK)]]).await;
-        let (client, upstream) = (TestClient::new(), peer.upstream());
-        let mut request = get();
-        request
-            .headers_mut()
-            .insert("content-length", "50".parse().expect("a number"));
-        fetch(&client, &upstream, request).await.expect("an answer");
-        fetch(&client, &upstream, get()).await.expect("an answer");
-        assert!(peer.requests.borrow()[0].contains("content-length: 0\r\n"));
-        assert!(peer.requests.borrow()[1].starts_with("GET "));
-    });
-}
-
-#[test]
-fn an_early_answer_to_an_unfinished_upload_is_passed_on_and_the_connection_closed() {
-    on_a_worker(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let upstream = upstream(&[listener.local_addr().expect("bound")]);
-        let peer = async {
-            use tokio::io::{AsyncReadExt, AsyncWriteExt};
-            let (mut stream, _) = listener.accept().await.expect("accept");
-            let _ = stream.read(&mut [0; 1024]).await;
-            stream
-                .write_all(b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 2\r\n\r\nno")
-                .await
-                .expect("written");
-            let mut rest = Vec::new();
-            let _ = stream.read_to_end(&mut rest).await;
-        };
-        let exchange = async {
-            let client = lockgate_upstream::Client::<Endless>::new();
-            let request = http::Request::post("/")
-                .header("host", "test")
-                .body(Endless)
-                .expect("valid");
-            let sent = client.send(&upstream, request).await.expect("the early answer");
-            assert_eq!(sent.response.status(), 413);
-            assert_eq!(read(sent).await.expect("complete"), "no");
-        };
-        tokio::join!(peer, exchange);
-    });
-}
-
-/// A body whose next chunk never comes.
-struct Endless;
-
-impl http_body::Body for Endless {
-    type Data = bytes::Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
-        std::task::Poll::Pending
-    }
 }
 
 #[test]
@@ -420,29 +231,12 @@ fn names_are_looked_up_and_the_host_follows_the_policy() {
 }
 
 #[test]
-fn an_upstream_without_weight_is_told() {
+fn an_upstream_without_weight_has_no_endpoint() {
     on_a_worker(async {
         let error = TestClient::new()
             .send(&upstream(&[]), get())
             .await
             .expect_err("there is no endpoint");
         assert!(matches!(error, SendError::NoEndpoint));
-    });
-}
-
-#[test]
-fn a_request_that_came_over_http2_goes_out_as_http1() {
-    on_a_worker(async {
-        let peer = Peer::new(&[&[Act::Answer(OK)]]).await;
-        let mut request = get();
-        *request.version_mut() = http::Version::HTTP_2;
-        fetch(
-            &TestClient::new(),
-            &Upstream::new("test", &settings(&[peer.address])),
-            request,
-        )
-        .await
-        .expect("an answer");
-        assert!(peer.requests.borrow()[0].starts_with("GET /a?b=c HTTP/1.1\r\n"));
     });
 }

@@ -3,11 +3,11 @@
 use http_body_util::Either;
 use lockgate_client::OutgoingHead;
 
-use crate::peer::{TestClient, settings};
+use crate::request::{TestClient, upstream};
 
 #[test]
 fn the_future_of_a_request_stays_small() {
-    let upstream = lockgate_upstream::Upstream::new("test", &settings(&[([127, 0, 0, 1], 1).into()]));
+    let upstream = upstream(&[([127, 0, 0, 1], 1).into()]);
     let (client, headers, host) = (
         TestClient::new(),
         http::HeaderMap::new(),

@@ -1,4 +1,4 @@
-//! A raw TCP peer that plays the upstream: it counts connections and answers with the bytes it is told.
+//! A raw TCP peer that plays the endpoint: it counts connections and answers with the bytes of its script.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -11,15 +11,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, Either, Empty, Full};
-use lockgate_client::{Address, ConnectionError};
-use lockgate_upstream::{Client, SendError, Upstream, UpstreamResponse, UpstreamSettings};
+use http_body_util::{Either, Empty, Full};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// What test requests carry.
 pub(crate) type TestBody = Either<Full<Bytes>, Either<Empty<Bytes>, Broken>>;
-pub(crate) type TestClient = Client<TestBody>;
 
 /// How the peer deals with the n-th request on a connection.
 #[derive(Clone)]
@@ -75,10 +72,6 @@ impl Peer {
         });
         peer
     }
-
-    pub(crate) fn upstream(&self) -> Upstream {
-        upstream(&[self.address])
-    }
 }
 
 async fn play(mut stream: TcpStream, script: Vec<Act>, requests: Rc<RefCell<Vec<String>>>) {
@@ -128,14 +121,6 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<St
     }
 }
 
-pub(crate) fn settings(addresses: &[SocketAddr]) -> UpstreamSettings {
-    UpstreamSettings::of(addresses.iter().copied().map(Address::Socket))
-}
-
-pub(crate) fn upstream(addresses: &[SocketAddr]) -> Upstream {
-    Upstream::new("test", &settings(addresses))
-}
-
 pub(crate) fn get() -> Request<TestBody> {
     with_body(Method::GET, Either::Right(Either::Left(Empty::new())))
 }
@@ -175,21 +160,6 @@ impl Body for Broken {
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(100)
     }
-}
-
-/// Sends, reads the whole answer, and says what it was.
-pub(crate) async fn fetch(
-    client: &TestClient,
-    upstream: &Upstream,
-    request: Request<TestBody>,
-) -> Result<String, SendError> {
-    let sent = client.send(upstream, request).await?;
-    Ok(read(sent).await.expect("a complete body"))
-}
-
-pub(crate) async fn read(sent: UpstreamResponse) -> Result<String, ConnectionError> {
-    let bytes = sent.response.into_body().collect().await?.to_bytes();
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Waits, for at most five seconds, until something has become true.

@@ -1,0 +1,82 @@
+//! Attempts in HTTP/1.1, as tests make them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::{HeaderValue, Request};
+use http_body::Body;
+use http_body_util::BodyExt;
+use lockgate_client::{
+    Address, AttemptError, BodyFailure, ConnectionError, ConnectionPools, H1Request, KeepAlive, OutgoingHead,
+    PoolSettings, Received, Target,
+};
+
+use crate::peer::TestBody;
+
+/// One worker's pools.
+pub(crate) struct TestClient<B = TestBody>(ConnectionPools<B>)
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>;
+
+/// A peer's address, and how connections to it are kept.
+pub(crate) struct Endpoint {
+    target: Target,
+    pub(crate) settings: PoolSettings,
+}
+
+pub(crate) fn endpoint(address: SocketAddr) -> Endpoint {
+    Endpoint {
+        target: Target::clear_text(Address::Socket(address)),
+        settings: PoolSettings {
+            connect_timeout: Duration::from_secs(5),
+            max_streams: 100,
+            keep_alive: KeepAlive {
+                idle_timeout: Duration::from_secs(60),
+                max_idle: 256,
+            },
+        },
+    }
+}
+
+impl<B> TestClient<B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    pub(crate) fn new() -> Self {
+        Self(ConnectionPools::new())
+    }
+
+    /// Makes one attempt.
+    pub(crate) async fn send(&self, to: &Endpoint, request: Request<B>) -> Result<Received, AttemptError> {
+        let (parts, body) = request.into_parts();
+        let no_host = HeaderValue::from_static("");
+        let head = OutgoingHead {
+            method: &parts.method,
+            target: parts.uri.path_and_query().map_or("/", |target| target.as_str()),
+            host: parts.headers.get(HOST).unwrap_or(&no_host),
+            headers: &parts.headers,
+        };
+        let mut request = Some(Box::new(H1Request::new(head, body)));
+        let response = self.0.send_h1(&to.target, &to.settings, &mut request, false).await?;
+        Ok(response.receive())
+    }
+}
+
+/// Sends, reads the whole response, and gives its text.
+pub(crate) async fn fetch(
+    client: &TestClient,
+    to: &Endpoint,
+    request: Request<TestBody>,
+) -> Result<String, AttemptError> {
+    let received = client.send(to, request).await?;
+    Ok(read(received).await.expect("a complete body"))
+}
+
+pub(crate) async fn read(received: Received) -> Result<String, ConnectionError> {
+    let bytes = received.response.into_body().collect().await?.to_bytes();
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
