@@ -226,7 +226,7 @@ fn who_breaks_a_connection_off_is_a_reset_for_the_other_side_and_no_end() {
     let folder = folder_with_connections(
         r#"{ "name": "by the client", "connection": { "steps": [
       { "client": "QUIT", "expect": { "upstream": "" } },
-      { "upstream": "x\n", "reset": "client", "expect": { "upstream": "", "upstream_end": "reset", "client": "x\n", "client_end": false, "result": "client_gone" } }
+      { "upstream": "x\n", "reset": "client", "expect": { "upstream": "", "upstream_end": "reset", "client": "x\n", "client_end": false, "result": "client_reset" } }
     ] } },
     { "name": "by the upstream, after its end", "connection": { "steps": [
       { "upstream": "last", "end": "upstream", "expect": { "client": "lbst", "client_end": true } },
@@ -241,7 +241,7 @@ fn who_breaks_a_connection_off_is_a_reset_for_the_other_side_and_no_end() {
     assert_eq!(code, Some(1));
     for told in [
         "end of stream at the client\n    expected nothing more comes (true)\n    found    the connection was reset (\"reset\")",
-        "result\n    expected \"complete\"\n    found    \"upstream_gone\"",
+        "result\n    expected \"complete\"\n    found    \"upstream_reset\"",
         "end of stream at the upstream\n    expected the connection was reset (\"reset\")\n    found    nothing more comes (true)",
         "2 passed, 2 failed",
     ] {
@@ -291,7 +291,7 @@ fn an_update_gives_steps_of_connections_what_came_of_them() {
         r#"          { "upstream": { "base64": "/wo=" }, "expect": { "client": { "base64": "/wo=" }, "client_end": false } }"#,
         r#"{ "upstream": "x\n", "end": "client", "expect": { "client": "x\n", "connected": "upstream", "upstream_end": true } }"#,
         r#"{ "advance": "1s", "expect": { "client": "", "upstream": "" } }"#,
-        r#"{ "reset": "upstream", "expect": { "client": "", "client_end": "reset", "result": "upstream_gone", "upstream": "" } }"#,
+        r#"{ "reset": "upstream", "expect": { "client": "", "client_end": "reset", "result": "upstream_reset", "upstream": "" } }"#,
     ] {
         assert!(text.contains(written), "{written} is in {text}");
     }

@@ -222,7 +222,7 @@ fn a_poison_request_is_blocked_and_the_operator_sees_all() {
         (&json!("request_headers"), &json!("trap"))
     );
     assert!(traps[0]["request_id"].is_string(), "{seen}");
-    assert!(seen["work"][0]["host_calls"].as_u64() > Some(0), "{seen}");
+    assert!(seen["host_calls"][0]["calls"].as_u64() > Some(0), "{seen}");
     assert!(
         seen["phases"].as_array().is_some_and(|phases| !phases.is_empty()),
         "{seen}"

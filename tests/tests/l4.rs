@@ -283,7 +283,7 @@ fn a_reset_is_passed_on_as_a_reset_and_never_looks_like_an_end() {
         reset(server);
         let (bytes, end) = rest(&mut client);
         assert_eq!((bytes.len(), end), (12, Err(ErrorKind::ConnectionReset)));
-        wait_for_end(&gateway, "upstream_gone", 1.0);
+        wait_for_end(&gateway, "upstream_reset", 1.0);
 
         let mut client = connect(&gateway);
         client.write_all(b"half a questi").expect("taken");
@@ -292,7 +292,7 @@ fn a_reset_is_passed_on_as_a_reset_and_never_looks_like_an_end() {
         reset(client);
         let (_, end) = rest(&mut server);
         assert_eq!(end, Err(ErrorKind::ConnectionReset));
-        wait_for_end(&gateway, "client_gone", 1.0);
+        wait_for_end(&gateway, "client_reset", 1.0);
     });
 }
 
@@ -328,7 +328,7 @@ fn over_tls_the_upstream_gets_plain_bytes_and_a_cut_is_no_end() {
     assert_eq!(&answer, b"hello\n");
     // Killed, it says no goodbye: what stops there was not whole.
     openssl.kill().and_then(|()| openssl.wait()).expect("it ends");
-    wait_for_end(&gateway, "client_gone", 1.0);
+    wait_for_end(&gateway, "client_reset", 1.0);
     let line = last_line(&gateway);
     assert_eq!(
         (&line["tls"], &line["server_name"]),
@@ -338,7 +338,7 @@ fn over_tls_the_upstream_gets_plain_bytes_and_a_cut_is_no_end() {
     let mut plain = connect(&gateway);
     plain.write_all(b"this is no handshake\r\n\r\n").expect("taken");
     drop(rest(&mut plain));
-    wait_for_end(&gateway, "tls_failed", 1.0);
+    wait_for_end(&gateway, "tls_handshake_failed", 1.0);
 }
 
 #[test]
@@ -552,7 +552,7 @@ fn a_plugin_that_holds_more_than_it_may_loses_the_connection_and_no_other() {
     let (bytes, end) = rest(&mut greedy);
     assert!(bytes.is_empty());
     assert!([sent, end].iter().any(Result::is_err), "it ended as if all were well");
-    wait_for_end(&gateway, "held_too_much", 1.0);
+    wait_for_end(&gateway, "buffer_limit", 1.0);
     assert_eq!(exchange(&mut other, "a line\n"), "a line\n");
 }
 

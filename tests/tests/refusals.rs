@@ -158,7 +158,7 @@ fn refused_requests_are_counted_and_logged() {
     assert_eq!(line["request_id"], id);
     assert_eq!((&line["method"], &line["path"]), (&json!("PUT"), &json!("/there")));
     assert_eq!(
-        (&line["status"], &line["details"]),
+        (&line["status"], &line["code_details"]),
         (&json!(400), &json!("malformed_line_end"))
     );
 }

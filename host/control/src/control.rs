@@ -172,7 +172,7 @@ impl Control {
         self.loader = Some(loader);
         if refused > 0 {
             // Held back alone: what else there is to reload is reloaded.
-            self.registry.reloads(ReloadResult::Failure);
+            self.registry.record_reload(ReloadResult::Failure);
         }
         let outcome = match outcome {
             Ok(Some(outcome)) => self.adopt(outcome).await.map_err(|error| error.to_string()),
@@ -184,11 +184,11 @@ impl Control {
             Ok(()) => {
                 let revision = self.current.as_ref().map_or(0, |snapshot| snapshot.revision);
                 tracing::info!(revision, took_ms = began.elapsed().as_millis() as u64, "reloaded");
-                self.registry.reloads(ReloadResult::Success);
+                self.registry.record_reload(ReloadResult::Success);
             }
             Err(reason) => {
                 tracing::error!("reload refused, the previous configuration stays in use:\n{reason}");
-                self.registry.reloads(ReloadResult::Failure);
+                self.registry.record_reload(ReloadResult::Failure);
             }
         }
         self.publish(outcome.err());

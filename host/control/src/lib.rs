@@ -16,8 +16,8 @@ mod watch;
 pub use control::RunError;
 pub use handle::{Handle, PluginSource};
 pub use report::{
-    Bucket, CpuReport, ModuleReport, PhaseReport, PluginDetail, PluginReport, PluginsReport, TrapLine, VmLine,
-    WorkReport,
+    Bucket, CpuReport, HostCallsReport, ModuleReport, PhaseReport, PluginDetail, PluginReport, PluginTrap, PluginVm,
+    PluginsReport,
 };
 pub use staging::{Prepared, Staging};
 pub use start::{CheckSummary, RunOptions, check, run};

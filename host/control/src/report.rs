@@ -9,8 +9,8 @@ use serde::Serialize;
 pub struct PluginsReport {
     /// The number of the snapshot that serves.
     pub revision: u64,
-    /// Why the last reload was refused; none when it was not.
-    pub refused: Option<String>,
+    /// Why the last reload was refused; none if it was not.
+    pub last_reload_error: Option<String>,
     /// Every plugin of the configuration, in its order.
     pub plugins: Vec<PluginReport>,
     /// Every module of the plugin folder, by name.
@@ -35,14 +35,14 @@ pub struct PluginReport {
     /// `running` when every VM is, else the state of the worst.
     pub state: String,
     /// One VM for each worker.
-    pub vms: Vec<VmLine>,
+    pub vms: Vec<PluginVm>,
     /// The latest failure's message.
     pub last_error: Option<String>,
 }
 
 /// A VM on one worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct VmLine {
+pub struct PluginVm {
     /// The worker's number, from 0.
     pub worker: usize,
     /// What it is doing.
@@ -87,7 +87,7 @@ pub struct PluginDetail {
     /// What it took of the process.
     pub cpu: CpuReport,
     /// What its VMs had the host do, one for each worker.
-    pub work: Vec<WorkReport>,
+    pub host_calls: Vec<HostCallsReport>,
     /// What it was refused since the start, by what was in the way.
     pub refusals: BTreeMap<&'static str, u64>,
     /// Turns in the life of its VMs since the start.
@@ -95,7 +95,7 @@ pub struct PluginDetail {
     /// Failures since the start, by kind.
     pub failures: BTreeMap<&'static str, u64>,
     /// The latest traps of every VM, the latest first.
-    pub last_traps: Vec<TrapLine>,
+    pub last_traps: Vec<PluginTrap>,
 }
 
 /// How long callbacks of one phase took, on all workers since the start.
@@ -115,7 +115,7 @@ pub struct PhaseReport {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Bucket {
     /// The bucket's upper bound; none for the last.
-    pub up_to_seconds: Option<f64>,
+    pub upper_bound_seconds: Option<f64>,
     /// Callbacks that fell into it.
     pub count: u64,
 }
@@ -131,18 +131,18 @@ pub struct CpuReport {
 
 /// What one VM had the host do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct WorkReport {
+pub struct HostCallsReport {
     /// The worker's number, from 0.
     pub worker: usize,
     /// Host calls.
-    pub host_calls: u64,
+    pub calls: u64,
     /// Bytes that the host copied into guests' memory.
     pub copied_bytes: u64,
 }
 
 /// How an instance died.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TrapLine {
+pub struct PluginTrap {
     /// Seconds since 1970.
     pub time: u64,
     /// The worker's number, from 0.
@@ -156,7 +156,7 @@ pub struct TrapLine {
     /// Guest functions, the innermost first.
     pub backtrace: String,
     /// The last host call before.
-    pub last_call: &'static str,
+    pub last_host_call: &'static str,
     /// The request that the guest was working for.
     pub request_id: Option<String>,
 }

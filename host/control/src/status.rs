@@ -14,8 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::handle::PluginSource;
 use crate::report::{
-    Bucket, CpuReport, ModuleReport, PhaseReport, PluginDetail, PluginReport, PluginsReport, TrapLine, VmLine,
-    WorkReport,
+    Bucket, CpuReport, HostCallsReport, ModuleReport, PhaseReport, PluginDetail, PluginReport, PluginTrap, PluginVm,
+    PluginsReport,
 };
 
 /// How long a worker has to tell of its VMs; one that is busy for longer is left out.
@@ -82,10 +82,10 @@ impl Roster {
         let loaded = &self.snapshot.plugins[index];
         let spec = loaded.plugin.spec();
         let manifest = spec.module.manifest();
-        let vms: Vec<VmLine> = answers
+        let vms: Vec<PluginVm> = answers
             .iter()
             .enumerate()
-            .filter_map(|(worker, reports)| Some(vm_line(worker, reports.as_ref()?.get(index)?)))
+            .filter_map(|(worker, reports)| Some(plugin_vm(worker, reports.as_ref()?.get(index)?)))
             .collect();
         let trapped = vms.iter().find_map(|vm| vm.last_error.clone());
         let worst = ["quarantined", "backing_off"]
@@ -109,7 +109,7 @@ impl Roster {
         let plugins = (0..self.snapshot.plugins.len()).map(|index| self.plugin_report(index, &answers));
         PluginsReport {
             revision: self.snapshot.revision,
-            refused: self.refused.clone(),
+            last_reload_error: self.refused.clone(),
             plugins: plugins.collect(),
             modules: self.modules.clone(),
         }
@@ -129,17 +129,17 @@ impl Roster {
             numbered.filter_map(|(worker, reports)| Some((worker, reports.as_ref()?.get(index)?)))
         };
         let mut last_traps: Vec<_> = vms()
-            .flat_map(|(worker, vm)| vm.last_traps.iter().map(move |trap| trap_line(worker, trap)))
+            .flat_map(|(worker, vm)| vm.last_traps.iter().map(move |trap| plugin_trap(worker, trap)))
             .collect();
         last_traps.sort_by_key(|trap| std::cmp::Reverse(trap.time));
-        let work = vms().map(|(worker, vm)| WorkReport {
+        let host_calls = vms().map(|(worker, vm)| HostCallsReport {
             worker,
-            host_calls: vm.host_calls.calls,
+            calls: vm.host_calls.calls,
             copied_bytes: vm.host_calls.copied_bytes,
         });
         let phases = self.registry.phases(name);
         let seconds: f64 = phases.iter().map(|phase| phase.sum.as_secs_f64()).sum();
-        let [refusals, events, failures] = self.registry.incidents(name);
+        let totals = self.registry.plugin_totals(name);
         Some(PluginDetail {
             plugin: self.plugin_report(index, &answers),
             phases: phases.iter().map(phase_report).collect(),
@@ -149,10 +149,10 @@ impl Roster {
                     .filter(|whole| !whole.is_zero())
                     .map_or(0.0, |whole| seconds / whole.as_secs_f64()),
             },
-            work: work.collect(),
-            refusals,
-            events,
-            failures,
+            host_calls: host_calls.collect(),
+            refusals: totals.refusals,
+            events: totals.events,
+            failures: totals.failures,
             last_traps,
         })
     }
@@ -207,8 +207,8 @@ fn module_report(name: &str, file: &ModuleFile) -> ModuleReport {
     }
 }
 
-fn vm_line(worker: usize, vm: &VmReport) -> VmLine {
-    VmLine {
+fn plugin_vm(worker: usize, vm: &VmReport) -> PluginVm {
+    PluginVm {
         worker,
         state: vm.state.as_str().to_owned(),
         age_seconds: vm.age.as_secs(),
@@ -219,16 +219,16 @@ fn vm_line(worker: usize, vm: &VmReport) -> VmLine {
     }
 }
 
-fn trap_line(worker: usize, trap: &TrapReport) -> TrapLine {
+fn plugin_trap(worker: usize, trap: &TrapReport) -> PluginTrap {
     let since = trap.time.duration_since(std::time::SystemTime::UNIX_EPOCH);
-    TrapLine {
+    PluginTrap {
         time: since.map_or(0, |since| since.as_secs()),
         worker,
         kind: trap.kind.as_str(),
         phase: trap.phase,
         message: trap.message.clone(),
         backtrace: trap.backtrace.clone(),
-        last_call: trap.last_call,
+        last_host_call: trap.last_call,
         request_id: trap.request_id.clone(),
     }
 }
@@ -242,7 +242,7 @@ fn phase_report(phase: &PhaseTimes) -> PhaseReport {
             .buckets
             .iter()
             .map(|(bound, count)| Bucket {
-                up_to_seconds: bound.map(|bound| bound.as_secs_f64()),
+                upper_bound_seconds: bound.map(|bound| bound.as_secs_f64()),
                 count: *count,
             })
             .collect(),

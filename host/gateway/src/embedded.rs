@@ -16,7 +16,7 @@ use lockgate_exchange::{ConnectionInfo, TlsInfo};
 use lockgate_http::inbound::RequestIds;
 use lockgate_sandbox::Host;
 use lockgate_store::{Store, StoreSettings};
-use lockgate_telemetry::ending::Ending;
+use lockgate_telemetry::close_reason::CloseReason;
 use lockgate_telemetry::metrics::Registry;
 use lockgate_upstream::Client;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -122,7 +122,7 @@ impl EmbeddedWorker {
         let (downstream, info) = self.accept(listener, &client)?;
         let view = self.worker.view();
         let ending = tcp::serve_stream(&downstream, &view, info, stream).await;
-        ending.map(Ending::as_str)
+        ending.map(CloseReason::as_str)
     }
 
     fn accept(&self, listener: &str, client: &ClientInfo) -> Option<(DownstreamConnection, ConnectionInfo)> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use lockgate_telemetry::ending::Ending;
+use lockgate_telemetry::close_reason::CloseReason;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -99,7 +99,7 @@ fn admit(worker: &Rc<WorkerContext>, name: &Arc<str>, stream: TcpStream, peer: S
             "connection limit reached; closed a new connection"
         );
         if let Some(forwarding) = &listener.forwarding {
-            forwarding.series.ended(Ending::OverLimit);
+            forwarding.series.record_close(CloseReason::ConnectionLimit);
         }
         return;
     };

@@ -20,7 +20,7 @@ use lockgate_client::{Duplex, Socket};
 use lockgate_exchange::{ConnectionInfo, Direction, Exchange, StreamInfo, TlsInfo, clock};
 use lockgate_http::problem::Problem;
 use lockgate_sandbox::PeerType;
-use lockgate_telemetry::ending::Ending;
+use lockgate_telemetry::close_reason::CloseReason;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -70,7 +70,7 @@ pub(crate) async fn serve_stream(
     view: &Rc<View>,
     info: ConnectionInfo,
     stream: Pin<Box<dyn Duplex>>,
-) -> Option<Ending> {
+) -> Option<CloseReason> {
     let forwarding = downstream.listener.forwarding.as_ref()?;
     let connection = TcpConnection {
         downstream,
@@ -92,7 +92,7 @@ pub(crate) async fn serve(
     let Some(forwarding) = &listener.forwarding else { return };
     let downstream = DownstreamConnection::new(&worker, &listener);
     let Ok(local) = stream.set_nodelay(true).and_then(|()| stream.local_addr()) else {
-        return forwarding.series.ended(Ending::ClientGone);
+        return forwarding.series.record_close(CloseReason::ClientReset);
     };
     let accepted = |tls: Option<TlsInfo>| TcpConnection {
         downstream: &downstream,
@@ -109,7 +109,7 @@ pub(crate) async fn serve(
             }
             Ok(None) | Err(_) => {
                 tracing::debug!(listener = &*listener.settings.name, %peer, "no TLS handshake");
-                forwarding.series.ended(Ending::NoHandshake);
+                forwarding.series.record_close(CloseReason::TlsHandshakeFailed);
             }
         },
     }
@@ -125,20 +125,20 @@ struct TcpConnection<'a> {
 
 impl TcpConnection<'_> {
     /// Carries the connection to its end, and closes it.
-    async fn carry<C: Peer>(self, mut client: C) -> Ending {
+    async fn carry<C: Peer>(self, mut client: C) -> CloseReason {
         let chain = self.chain();
         let series = self.forwarding.series.clone();
         let recorder = ConnectionRecorder::start(chain, self.downstream, self.view.clone(), series);
         let ending = self.pass(&recorder, &mut client).await;
         recorder.ending.set(ending);
         match ending {
-            Ending::ClientGone => recorder.closed_by.set(PeerType::Remote),
-            Ending::Complete => {}
+            CloseReason::ClientReset => recorder.closed_by.set(PeerType::Remote),
+            CloseReason::Complete => {}
             _ => recorder.closed_by.set(PeerType::Local),
         }
         if ending.is_abrupt() {
             client.abort();
-        } else if ending != Ending::Complete && ending != Ending::Drained {
+        } else if ending != CloseReason::Complete && ending != CloseReason::Drained {
             // Bytes that nobody read would make a reset of the closing, and take away what the client has not read yet.
             let _: io::Result<()> = lingering_close::close(&mut client, None).await;
         }
@@ -158,7 +158,7 @@ impl TcpConnection<'_> {
     }
 
     /// The way of the bytes, until it ends.
-    async fn pass<C: Peer>(&self, recorder: &Rc<ConnectionRecorder>, client: &mut C) -> Ending {
+    async fn pass<C: Peer>(&self, recorder: &Rc<ConnectionRecorder>, client: &mut C) -> CloseReason {
         if let Err(ending) = admission::meet(recorder).await {
             return ending;
         }
@@ -170,7 +170,7 @@ impl TcpConnection<'_> {
     }
 
     /// A connection to the upstream that a plugin chose, or to the listener's own.
-    async fn dial(&self, recorder: &ConnectionRecorder) -> Result<Socket, Ending> {
+    async fn dial(&self, recorder: &ConnectionRecorder) -> Result<Socket, CloseReason> {
         let exchange = &recorder.chain.exchange;
         let index = self
             .view
@@ -197,33 +197,48 @@ impl TcpConnection<'_> {
                     upstream = &**upstream.name(),
                     "connection closed: {error}"
                 );
-                Err(Ending::of_dialling(&error))
+                Err(CloseReason::of_connect_error(&error))
             }
         }
     }
 }
 
 /// Passes bytes on between both ends, until it is over.
-async fn relay<C: Peer, U: Peer>(recorder: &Rc<ConnectionRecorder>, client: &mut C, mut upstream: U) -> Ending {
+async fn relay<C: Peer, U: Peer>(recorder: &Rc<ConnectionRecorder>, client: &mut C, mut upstream: U) -> CloseReason {
     let flow = |direction| Flow::new(&recorder.chain, direction, &recorder.close_notified);
     let mut relay = Relay::new(flow(Direction::Request), flow(Direction::Response), recorder.clone());
     let ending = relay.run(client, &mut upstream).await;
     if ending.is_abrupt() {
         upstream.abort();
-    } else if ending == Ending::PluginClosed {
+    } else if ending == CloseReason::PluginClosed {
         // What had passed the plugins before is the client's, if it takes it now.
         let _ = tokio::time::timeout(FLUSH, relay.flush_to_client(client)).await;
     }
     ending
 }
 
-impl From<Stop> for Ending {
+impl From<Stop> for CloseReason {
     fn from(stop: Stop) -> Self {
         match stop {
-            Stop::Problem(Problem::PluginFailed) => Self::PluginFailed,
-            Stop::Problem(_) => Self::HeldTooMuch,
+            Stop::Problem(problem) => close_reason(problem),
             // There is no reply on a TCP connection: the sandbox refuses it.
             Stop::Close | Stop::Reply(_) => Self::PluginClosed,
         }
+    }
+}
+
+/// The close reason that stands for a problem. Every problem is named, so that a new one gets its reason here.
+fn close_reason(problem: Problem) -> CloseReason {
+    match problem {
+        Problem::PluginFailed => CloseReason::PluginFailed,
+        Problem::BodyTooLarge | Problem::ResponseTooLarge => CloseReason::BufferLimit,
+        Problem::NoEndpoint => CloseReason::NoEndpoint,
+        Problem::UpstreamFailed | Problem::UpstreamMalformed => CloseReason::UpstreamFailed,
+        Problem::UpstreamTimeout => CloseReason::UpstreamTimeout,
+        // The rest need a request, and a TCP connection has none; each has the nearest reason.
+        Problem::RequestTimeout => CloseReason::IdleTimeout,
+        Problem::NoRoute => CloseReason::NoEndpoint,
+        Problem::TargetTooLong | Problem::HeadersTooLarge => CloseReason::BufferLimit,
+        Problem::Malformed(_) => CloseReason::ClientReset,
     }
 }

@@ -6,7 +6,7 @@
 
 pub mod access_log;
 pub mod call_trace;
-pub mod ending;
+pub mod close_reason;
 pub mod metrics;
 pub mod plugin_log;
 pub mod settings;

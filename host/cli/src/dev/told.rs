@@ -20,8 +20,8 @@ pub(super) struct Access {
     duration_us: u64,
     upstream: Option<String>,
     upstream_us: Option<u64>,
-    details: Option<String>,
-    broken: Option<String>,
+    code_details: Option<String>,
+    abort_reason: Option<String>,
     plugins: Vec<Times>,
 }
 
@@ -63,7 +63,7 @@ impl Access {
         if let (Some(upstream), Some(took)) = (&self.upstream, self.upstream_us) {
             let _ = write!(told, ", {upstream} responded in {}", time(took));
         }
-        let remarks = [&self.details, &self.broken].into_iter().flatten();
+        let remarks = [&self.code_details, &self.abort_reason].into_iter().flatten();
         for remark in remarks.filter(|remark| !remark.is_empty()) {
             let _ = write!(told, "; {remark}");
         }
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_request_is_told_with_what_each_plugin_took() {
-        let line = r#"{"time":"2026-01-31T23:59:59.000001Z","request_id":"1","listener":"web","client":"127.0.0.1","method":"GET","host":"a","path":"/orders","protocol":"HTTP/1.1","status":200,"route":"all","upstream":"demo","endpoint":"127.0.0.1:9000","attempts":1,"bytes_in":0,"bytes_out":9,"duration_us":812,"upstream_us":301,"details":null,"broken":null,"plugins":[{"name":"demo","request_us":24,"response_us":11}]}"#;
+        let line = r#"{"time":"2026-01-31T23:59:59.000001Z","request_id":"1","listener":"web","client":"127.0.0.1","method":"GET","host":"a","path":"/orders","protocol":"HTTP/1.1","status":200,"route":"all","upstream":"demo","endpoint":"127.0.0.1:9000","attempts":1,"bytes_in":0,"bytes_out":9,"duration_us":812,"upstream_us":301,"code_details":null,"abort_reason":null,"plugins":[{"name":"demo","request_us":24,"response_us":11}]}"#;
         let access = super::access(line).expect("a request");
         assert_eq!(access.headline(), "GET /orders  200, 812 µs, demo answered in 301 µs");
         let plugins: Vec<_> = access.plugins().collect();

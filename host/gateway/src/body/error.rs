@@ -21,14 +21,14 @@ pub(crate) enum BodyError {
 }
 
 impl BodyError {
-    /// The word that metrics and logs use for it.
+    /// The value of the access log's field `abort_reason`.
     pub(crate) fn fault(&self) -> &'static str {
         match self {
-            Self::Client(_) => "client_gone",
+            Self::Client(_) => "client_reset",
             Self::TooLarge => "body_too_large",
-            Self::Upstream(_) => "upstream_broke_off",
-            Self::Stopped => "stopped_by_plugin",
-            Self::TimedOut => "timeout",
+            Self::Upstream(_) => "upstream_reset",
+            Self::Stopped => "plugin_closed",
+            Self::TimedOut => "route_timeout",
         }
     }
 }

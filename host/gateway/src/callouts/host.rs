@@ -215,19 +215,19 @@ impl Host for WorkerHost {
 
     fn failed(&self, plugin: &Plugin, failure: &Failure, _phase: &str) {
         if let Ok(worker) = self.worker() {
-            worker.metrics.failures(plugin.name(), failure.kind.as_str());
+            worker.metrics.record_failure(plugin.name(), failure.kind);
         }
     }
 
     fn refused(&self, plugin: &Plugin, what: Refusal, times: u64) {
         if let Ok(worker) = self.worker() {
-            worker.metrics.refusals(plugin.name(), what.as_str(), times);
+            worker.metrics.record_refusals(plugin.name(), what, times);
         }
     }
 
     fn vm_event(&self, plugin: &Plugin, event: VmEvent) {
         if let Ok(worker) = self.worker() {
-            worker.metrics.vm_event(plugin.name(), event);
+            worker.metrics.record_vm_event(plugin.name(), event);
         }
     }
 }

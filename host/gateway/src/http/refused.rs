@@ -41,8 +41,8 @@ pub(super) fn answer(connection: &ConnectionContext, problem: Problem, line: &[u
             bytes_out: body.len() as u64,
             duration: Duration::ZERO,
             upstream_latency: None,
-            details: Some(problem.code()),
-            broken: None,
+            code_details: Some(problem.code()),
+            abort_reason: None,
             plugins: Vec::new(),
         });
     }

@@ -135,12 +135,12 @@ impl RequestRecorder {
             bytes_out: self.sent,
             duration: took,
             upstream_latency: info.upstream_latency,
-            details: info
+            code_details: info
                 .code_details
                 .as_deref()
                 .filter(|details| *details != "via_upstream"),
-            broken: match self.ending {
-                ResponseEnd::Open => Some("client_gone"),
+            abort_reason: match self.ending {
+                ResponseEnd::Open => Some("client_reset"),
                 ResponseEnd::Complete => None,
                 ResponseEnd::Broken(fault) => Some(fault),
             },

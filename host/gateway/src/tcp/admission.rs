@@ -8,12 +8,12 @@ use std::task::Poll;
 
 use lockgate_exchange::Direction;
 use lockgate_sandbox::{Action, Phase};
-use lockgate_telemetry::ending::Ending;
+use lockgate_telemetry::close_reason::CloseReason;
 
 use crate::tcp::recorder::ConnectionRecorder;
 
 /// Takes the connection through all plugins.
-pub(super) async fn meet(recorder: &ConnectionRecorder) -> Result<(), Ending> {
+pub(super) async fn meet(recorder: &ConnectionRecorder) -> Result<(), CloseReason> {
     let chain = &recorder.chain;
     for index in 0..chain.filters().len() {
         chain.start_clock();
@@ -29,7 +29,7 @@ pub(super) async fn meet(recorder: &ConnectionRecorder) -> Result<(), Ending> {
 }
 
 /// Waits until the plugin at `index` lets the connection go.
-async fn released(recorder: &ConnectionRecorder, index: usize) -> Result<(), Ending> {
+async fn released(recorder: &ConnectionRecorder, index: usize) -> Result<(), CloseReason> {
     poll_fn(|cx| {
         if let Some(ending) = recorder.poll_directed(cx) {
             return Poll::Ready(Err(ending));

@@ -12,7 +12,7 @@ use std::time::Duration;
 use lockgate_exchange::{Direction, clock};
 use lockgate_sandbox::{Hooks, PeerType, Phase};
 use lockgate_telemetry::access_log::{AccessLog, ConnectionRecord, PluginTimes};
-use lockgate_telemetry::ending::Ending;
+use lockgate_telemetry::close_reason::CloseReason;
 use lockgate_telemetry::metrics::TcpSeries;
 
 use super::flow::CloseNotified;
@@ -27,7 +27,7 @@ pub(super) struct ConnectionRecorder {
     pub(super) chain: Rc<Chain>,
     pub(super) close_notified: CloseNotified,
     /// How it ended; unless somebody says otherwise, because the worker ended.
-    pub(super) ending: Cell<Ending>,
+    pub(super) ending: Cell<CloseReason>,
     /// Who said the last word, for the plugins.
     pub(super) closed_by: Cell<PeerType>,
     /// How long connecting took, once that is done.
@@ -53,7 +53,7 @@ impl ConnectionRecorder {
         Rc::new(Self {
             chain,
             close_notified: CloseNotified::default(),
-            ending: Cell::new(Ending::Drained),
+            ending: Cell::new(CloseReason::Drained),
             closed_by: Cell::new(PeerType::Local),
             connected: Cell::new(None),
             access_log: worker.shared.access_log.load_full(),
@@ -106,17 +106,17 @@ impl ConnectionRecorder {
     }
 
     /// Ready when the connection is to be closed: because it was silent for too long, or because the process ends.
-    pub(super) fn poll_directed(&self, cx: &mut Context<'_>) -> Option<Ending> {
+    pub(super) fn poll_directed(&self, cx: &mut Context<'_>) -> Option<CloseReason> {
         match (self.activity.poll_directive(cx), self.worker.draining.get()) {
             // Bytes have no end of a request at which the connection could be given up; it has the whole time.
             (Directive::Continue, _) | (Directive::Retire | Directive::HeadTimeout, true) => None,
-            (_, false) => Some(Ending::Idle),
-            (Directive::Close, true) => Some(Ending::Drained),
+            (_, false) => Some(CloseReason::IdleTimeout),
+            (Directive::Close, true) => Some(CloseReason::Drained),
         }
     }
 
     /// What `step` comes to, unless the connection is to be closed before that, or a plugin closes it.
-    pub(super) async fn bound<T>(&self, step: impl Future<Output = Result<T, Ending>>) -> Result<T, Ending> {
+    pub(super) async fn bound<T>(&self, step: impl Future<Output = Result<T, CloseReason>>) -> Result<T, CloseReason> {
         let mut step = pin!(step);
         poll_fn(|cx| {
             if let Some(ending) = self.poll_directed(cx) {
@@ -154,7 +154,7 @@ impl ConnectionRecorder {
         }
         if hooks.upstream_close && self.connected.get().is_some() && !self.close_notified.get().take(index) {
             let by = match self.ending.get() {
-                Ending::UpstreamGone => PeerType::Remote,
+                CloseReason::UpstreamReset => PeerType::Remote,
                 _ => PeerType::Local,
             };
             let _ = self
@@ -214,7 +214,7 @@ impl Drop for ConnectionRecorder {
             took
         };
         self.end();
-        self.series.ended(self.ending.get());
+        self.series.record_close(self.ending.get());
         if let Some(log) = &self.access_log {
             self.record(log, took);
         }

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use lockgate_telemetry::ending::Ending;
+use lockgate_telemetry::close_reason::CloseReason;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::flow::Flow;
@@ -90,7 +90,7 @@ impl Relay {
     }
 
     /// Carries on until both sides are done, or one breaks off, or somebody ends it.
-    pub(super) async fn run<C, U>(&mut self, client: &mut C, upstream: &mut U) -> Ending
+    pub(super) async fn run<C, U>(&mut self, client: &mut C, upstream: &mut U) -> CloseReason
     where
         C: AsyncRead + AsyncWrite + Unpin,
         U: AsyncRead + AsyncWrite + Unpin,
@@ -104,7 +104,7 @@ impl Relay {
         poll_fn(|cx| up.poll_out(cx, client, recorder)).await
     }
 
-    fn poll<C, U>(&mut self, cx: &mut Context<'_>, client: &mut C, upstream: &mut U) -> Poll<Ending>
+    fn poll<C, U>(&mut self, cx: &mut Context<'_>, client: &mut C, upstream: &mut U) -> Poll<CloseReason>
     where
         C: AsyncRead + AsyncWrite + Unpin,
         U: AsyncRead + AsyncWrite + Unpin,
@@ -125,11 +125,11 @@ impl Relay {
             }
         }
         match (self.down.sink, self.up.sink) {
-            (Sink::Shut, Sink::Shut) => Poll::Ready(Ending::Complete),
+            (Sink::Shut, Sink::Shut) => Poll::Ready(CloseReason::Complete),
             // The other direction went on as long as it could.
-            (Sink::Broken, Sink::Shut) => Poll::Ready(Ending::UpstreamClosed),
-            (Sink::Broken, Sink::Broken) => Poll::Ready(Ending::UpstreamGone),
-            (Sink::Shut, Sink::Broken) => Poll::Ready(Ending::ClientGone),
+            (Sink::Broken, Sink::Shut) => Poll::Ready(CloseReason::UpstreamClosed),
+            (Sink::Broken, Sink::Broken) => Poll::Ready(CloseReason::UpstreamReset),
+            (Sink::Shut, Sink::Broken) => Poll::Ready(CloseReason::ClientReset),
             _ => Poll::Pending,
         }
     }
@@ -141,7 +141,7 @@ impl Relay {
         client: &mut C,
         upstream: &mut U,
         recorder: &ConnectionRecorder,
-    ) -> Result<bool, Ending>
+    ) -> Result<bool, CloseReason>
     where
         C: AsyncRead + AsyncWrite + Unpin,
         U: AsyncRead + AsyncWrite + Unpin,
@@ -150,14 +150,14 @@ impl Relay {
             .down
             .advance(cx, client, upstream, recorder)
             .map_err(|broken| match broken {
-                Break::BodySource => Ending::ClientGone,
+                Break::BodySource => CloseReason::ClientReset,
                 Break::Stopped(stop) => stop.into(),
             })?;
         let up = self
             .up
             .advance(cx, upstream, client, recorder)
             .map_err(|broken| match broken {
-                Break::BodySource => Ending::UpstreamGone,
+                Break::BodySource => CloseReason::UpstreamReset,
                 Break::Stopped(stop) => stop.into(),
             })?;
         Ok(down || up)

@@ -50,9 +50,9 @@ pub struct Record<'a> {
     #[serde(rename = "upstream_us", serialize_with = "some_microseconds")]
     pub upstream_latency: Option<Duration>,
     /// Why it was answered as it was, when the upstream did not decide that.
-    pub details: Option<&'a str>,
+    pub code_details: Option<&'a str>,
     /// Why the answer is not whole, if so.
-    pub broken: Option<&'a str>,
+    pub abort_reason: Option<&'a str>,
     /// What each plugin took, in the chain's order.
     pub plugins: Vec<PluginTimes<'a>>,
 }

@@ -19,7 +19,7 @@ impl Count {
     }
 }
 
-/// Upper bounds of a histogram's buckets, rising; what is above the last one goes to one more bucket.
+/// Number of a histogram's bounds. They rise; values above the last one are in one more bucket.
 pub(super) const BOUNDS: usize = 15;
 const MICROSECOND: u64 = 1_000;
 const MILLISECOND: u64 = 1_000_000;
@@ -33,22 +33,22 @@ const fn times<const N: usize>(unit: u64, mut bounds: [u64; N]) -> [u64; N] {
     bounds
 }
 
-/// For requests: half a millisecond to half a minute, in nanoseconds.
-pub(super) const REQUEST_BOUNDS: [u64; BOUNDS] = times(
+/// Bucket bounds of requests, in nanoseconds: half a millisecond to half a minute.
+pub const REQUEST_BOUNDS: [u64; BOUNDS] = times(
     MILLISECOND / 10,
     [
         5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 300_000,
     ],
 );
-/// For guest callbacks: a microsecond to 50 milliseconds, in nanoseconds.
-pub(super) const CALLBACK_BOUNDS: [u64; BOUNDS] = times(
+/// Bucket bounds of guest callbacks, in nanoseconds: a microsecond to 50 milliseconds.
+pub const CALLBACK_BOUNDS: [u64; BOUNDS] = times(
     MICROSECOND / 10,
     [
         10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
     ],
 );
 
-/// How many durations fell between which bounds.
+/// Durations by bucket.
 #[derive(Debug, Default)]
 pub(super) struct Histogram {
     buckets: [Count; BOUNDS + 1],
@@ -82,7 +82,7 @@ pub(super) struct Distribution {
     pub(super) sum: u64,
 }
 
-/// Statuses that a series tells apart; more are counted together.
+/// Maximum different statuses of a series; further ones are counted together.
 const STATUSES: usize = 16;
 const COUNT_BITS: u32 = 48;
 
@@ -110,7 +110,7 @@ impl Statuses {
         self.others.add(1);
     }
 
-    /// Calls `each` with every status and its count; `None` stands for those that found no slot.
+    /// Calls `each` with every status and its count; `None` stands for those without a slot.
     pub(super) fn each(&self, mut each: impl FnMut(Option<u16>, u64)) {
         for slot in &self.slots {
             let held = slot.load(Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Cells by name: what is counted for a listener and route, a plugin, an upstream.
+//! Cells by name: the counts of a listener and route, a plugin, an upstream, a TCP listener.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,14 +7,14 @@ use std::time::Duration;
 use lockgate_sandbox::Phase;
 
 use super::cells::{CALLBACK_BOUNDS, Count, Distribution, Histogram, REQUEST_BOUNDS, Statuses};
-use crate::ending::Ending;
+use crate::close_reason::CloseReason;
 
-/// Series of one family and worker; what comes after is counted together. More than any one configuration needs, so only
-/// names that changed again and again reach it.
-pub(super) const MOST: usize = 20_000;
-/// The name of what is counted together.
+/// Maximum series of one family and worker; further names are counted together. More than one configuration needs: only names that
+/// change with every reload reach it.
+pub const MAX_SERIES: usize = 20_000;
+/// The label value of names above [`MAX_SERIES`].
 pub(super) const OTHER: &str = "_other";
-/// The status of an upstream that did not answer.
+/// The status of an upstream that did not respond.
 const NO_STATUS: u16 = 0;
 
 /// Cells by key. Found under a lock, written without one.
@@ -34,7 +34,7 @@ impl<K: Ord + Clone, C: Default> Series<K, C> {
         if let Some(found) = cells.get(&key) {
             return found.clone();
         }
-        let key = if cells.len() < MOST { key } else { other() };
+        let key = if cells.len() < MAX_SERIES { key } else { other() };
         cells.entry(key).or_default().clone()
     }
 
@@ -45,7 +45,7 @@ impl<K: Ord + Clone, C: Default> Series<K, C> {
     }
 }
 
-/// Requests by status, and how long they took. On cache lines of its own, as its writer is never another's.
+/// Requests by status, and their durations. On its own cache lines, as every worker writes its own cells.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(super) struct RequestCells {
@@ -59,7 +59,7 @@ impl RequestCells {
         self.durations.record(&REQUEST_BOUNDS, took);
     }
 
-    pub(super) fn add_to(&self, sum: &mut Answers) {
+    pub(super) fn add_to(&self, sum: &mut ResponseTotals) {
         self.statuses.each(|status, count| {
             *sum.statuses
                 .entry(status.map_or("other".to_owned(), |status| status.to_string()))
@@ -69,7 +69,7 @@ impl RequestCells {
     }
 }
 
-/// The same towards an upstream.
+/// Requests to an upstream by status, and their durations.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(super) struct UpstreamCells {
@@ -83,7 +83,7 @@ impl UpstreamCells {
         self.durations.record(&REQUEST_BOUNDS, took);
     }
 
-    pub(super) fn add_to(&self, sum: &mut Answers) {
+    pub(super) fn add_to(&self, sum: &mut ResponseTotals) {
         self.statuses.each(|status, count| {
             let status = match status {
                 None => "other".to_owned(),
@@ -96,7 +96,7 @@ impl UpstreamCells {
     }
 }
 
-/// A plugin's time by phase.
+/// Durations of a plugin's callbacks by phase.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(super) struct PluginCells([Histogram; Phase::TIMED.len()]);
@@ -115,26 +115,26 @@ impl PluginCells {
     }
 }
 
-/// TCP connections by how they ended, and their bytes.
+/// TCP connections by close reason, and their bytes.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(super) struct TcpCells {
-    pub(super) endings: [Count; Ending::COUNT],
+    pub(super) closed: [Count; CloseReason::COUNT],
     pub(super) received: Count,
     pub(super) sent: Count,
 }
 
-/// The same, added up.
+/// The TCP counts of all workers.
 #[derive(Debug, Default)]
-pub(super) struct Carried {
-    pub(super) endings: [u64; Ending::COUNT],
+pub(super) struct TcpTotals {
+    pub(super) closed: [u64; CloseReason::COUNT],
     pub(super) received: u64,
     pub(super) sent: u64,
 }
 
 impl TcpCells {
-    pub(super) fn add_to(&self, sum: &mut Carried) {
-        for (total, count) in sum.endings.iter_mut().zip(&self.endings) {
+    pub(super) fn add_to(&self, sum: &mut TcpTotals) {
+        for (total, count) in sum.closed.iter_mut().zip(&self.closed) {
             *total += count.value();
         }
         sum.received += self.received.value();
@@ -142,9 +142,9 @@ impl TcpCells {
     }
 }
 
-/// What the workers counted for one series, added up.
+/// The counts of all workers for one series of requests.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
+pub(super) struct ResponseTotals {
     pub(super) statuses: BTreeMap<String, u64>,
     pub(super) durations: Distribution,
 }

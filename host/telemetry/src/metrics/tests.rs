@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use lockgate_sandbox::{MetricKind, Phase, Status};
+use lockgate_sandbox::{FailureKind, MetricKind, Phase, Refusal, Status, VmEvent};
 use proptest::prelude::*;
 
+use super::families::{self, Values};
 use super::{Registry, ReloadResult};
+use crate::close_reason::CloseReason;
 
 /// Samples by name and labels.
 fn samples(page: &str) -> BTreeMap<String, f64> {
@@ -89,8 +91,8 @@ fn plugins_are_told_apart_by_phase_and_silent_phases_are_not_shown() {
     series.record(Phase::RequestHeaders, Duration::from_nanos(900));
     series.record(Phase::RequestHeaders, Duration::from_micros(80));
     series.record(Phase::Finish, Duration::from_secs(1));
-    worker.failures("auth", "trap");
-    registry.failures("auth", "trap");
+    worker.record_failure("auth", FailureKind::Trap);
+    registry.worker().record_failure("auth", FailureKind::Trap);
     let page = registry.render();
     let got = samples(&page);
     let bucket = |phase: &str, le: &str| {
@@ -127,9 +129,9 @@ fn connections_are_open_until_their_guard_is_dropped() {
 #[test]
 fn reloads_and_lost_lines_are_counted() {
     let registry = Registry::new();
-    registry.reloads(ReloadResult::Success);
-    registry.reloads(ReloadResult::Failure);
-    registry.reloads(ReloadResult::Failure);
+    registry.record_reload(ReloadResult::Success);
+    registry.record_reload(ReloadResult::Failure);
+    registry.record_reload(ReloadResult::Failure);
     registry
         .access_log_dropped()
         .fetch_add(5, std::sync::atomic::Ordering::Relaxed);
@@ -245,7 +247,7 @@ fn a_flood_of_definitions_is_capped_for_its_plugin_and_leaves_room_for_others() 
 fn series_past_the_bound_are_counted_together() {
     let registry = Registry::new();
     let worker = registry.worker();
-    (0..super::series::MOST + 5).for_each(|i| worker.upstream(&format!("u{i}")).record(Some(200), MS));
+    (0..super::MAX_SERIES + 5).for_each(|i| worker.upstream(&format!("u{i}")).record(Some(200), MS));
     let got = samples(&registry.render());
     assert_eq!(
         got[r#"lockgate_upstream_requests_total{upstream="_other",status="200"}"#],
@@ -260,7 +262,7 @@ fn every_sample_has_its_family_and_no_sample_comes_twice() {
     worker.requests("web", "r").record(200, MS);
     worker.upstream("u").record(Some(200), MS);
     worker.plugin("p").record(Phase::RequestBody, MS);
-    worker.failures("p", "trap");
+    worker.record_failure("p", FailureKind::Trap);
     for (kind, name) in [
         (MetricKind::Counter, "c"),
         (MetricKind::Gauge, "g"),
@@ -284,6 +286,54 @@ fn every_sample_has_its_family_and_no_sample_comes_twice() {
                 .unwrap_or(name);
             assert!(families.contains(name) || families.contains(base), "{line}");
         }
+    }
+}
+
+/// The table and the page agree: what `docs/metrics.md` shows is what operators scrape.
+#[test]
+fn every_family_of_the_table_is_rendered_with_its_type_labels_and_values() {
+    let registry = Registry::new();
+    let worker = registry.worker();
+    worker.requests("web", "r").record(200, MS);
+    worker.upstream("u").record(Some(200), MS);
+    worker.plugin("p").record(Phase::RequestBody, MS);
+    worker.record_failure("p", FailureKind::Trap);
+    worker.record_refusals("p", Refusal::Log, 1);
+    worker.record_vm_event("p", VmEvent::Quarantined);
+    let tcp = worker.tcp("tcp");
+    CloseReason::ALL.into_iter().for_each(|reason| tcp.record_close(reason));
+    let page = registry.render();
+    let types: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    let table: Vec<String> = families::ALL
+        .iter()
+        .map(|family| format!("{} {:?}", family.name, family.kind).to_lowercase())
+        .collect();
+    assert_eq!(types, table);
+    for family in families::ALL {
+        let sample = |line: &&str| {
+            let ending = line.strip_prefix(family.name).unwrap_or_default();
+            ["{", " ", "_sum{", "_sum "]
+                .iter()
+                .any(|start| ending.starts_with(start))
+        };
+        let mut seen = 0;
+        for line in page.lines().filter(sample) {
+            seen += 1;
+            let labels = line
+                .split_once('{')
+                .map_or("", |(_, rest)| rest.rsplit_once('}').unwrap().0);
+            let mut labels = labels.split(',').filter(|label| !label.is_empty());
+            for label in family.labels {
+                let (name, value) = labels.next().unwrap().split_once('=').unwrap();
+                assert_eq!(name, label.name, "{line}");
+                if let Values::OneOf(values) = &label.values {
+                    let value = value.trim_matches('"');
+                    assert!(values.iter().any(|known| known.name == value), "{line}");
+                }
+            }
+            assert_eq!(labels.next(), None, "{line}");
+        }
+        assert!(seen > 0, "{}", family.name);
     }
 }
 

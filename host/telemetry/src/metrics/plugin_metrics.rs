@@ -10,40 +10,33 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lockgate_sandbox::{MetricKind, Status};
 
 use super::cells::{BOUNDS, Distribution, bucket};
+use super::families::{self, PLUGIN_PREFIX};
 
-/// The id of the first metric. 0 is none, as in Envoy: it is what a guest's variable holds that has not been set.
+/// The id of the first metric. 0 is no id, as in Envoy: a guest's variable holds it before it is set.
 const FIRST: u32 = 1;
-/// Metrics that one plugin may be the first to define.
-const MOST_PER_PLUGIN: usize = 200;
-/// Metrics that all plugins together may define.
-const MOST: usize = 2_000;
-/// Bytes in a name.
-const LONGEST_NAME: usize = 256;
+/// Maximum metrics that one plugin is the first to define.
+pub const MAX_METRICS_PER_PLUGIN: usize = 200;
+/// Maximum metrics that all plugins together define.
+pub const MAX_METRICS: usize = 2_000;
+/// Maximum bytes of a name.
+pub const MAX_NAME: usize = 256;
 /// Cells of a counter.
 const STRIPES: usize = 8;
-/// Names that the gateway's own families take: `lockgate_plugin_` and one of these.
-const TAKEN: [&str; 5] = [
-    "duration_seconds",
-    "failures_total",
-    "refusals_total",
-    "events_total",
-    "quarantined",
-];
-/// What a histogram's samples end in.
+/// Endings of a histogram's sample names.
 const SUFFIXES: [&str; 3] = ["_bucket", "_sum", "_count"];
-/// Values have no unit that is known here; the bounds suit milliseconds as well as bytes.
-pub(super) const BOUNDS_OF_VALUES: [u64; BOUNDS] = [
+/// Bucket bounds of plugins' histograms. The unit of their values is unknown; the bounds suit milliseconds as well as bytes.
+pub const VALUE_BOUNDS: [u64; BOUNDS] = [
     1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000,
 ];
 
 /// All metrics that plugins defined. They are never removed: a counter that disappears on a reload would look like a reset.
 #[derive(Debug, Default)]
-pub(super) struct Defined(Mutex<Index>);
+pub(super) struct PluginMetrics(Mutex<Index>);
 
 #[derive(Debug, Default)]
 struct Index {
     /// By id.
-    metrics: Vec<Arc<Metric>>,
+    metrics: Vec<Arc<PluginMetric>>,
     by_name: BTreeMap<String, u32>,
     by_plugin: HashMap<String, Quota>,
 }
@@ -51,12 +44,13 @@ struct Index {
 #[derive(Debug, Default)]
 struct Quota {
     defined: usize,
-    told: bool,
+    /// The log names a plugin that reached its maximum once.
+    logged: bool,
 }
 
 /// A metric, with the values of all workers.
 #[derive(Debug)]
-pub(super) struct Metric {
+pub(super) struct PluginMetric {
     pub(super) name: String,
     pub(super) cells: Cells,
 }
@@ -76,7 +70,7 @@ pub(super) enum Cells {
 #[repr(align(64))]
 pub(super) struct Stripe(AtomicU64);
 
-impl Defined {
+impl PluginMetrics {
     /// See [`super::WorkerMetrics::define`].
     pub(super) fn define(&self, plugin: &str, kind: MetricKind, name: &str) -> Result<u32, Status> {
         let name = sanitise(name).ok_or(Status::BadArgument)?;
@@ -93,12 +87,12 @@ impl Defined {
         }
         index.charge(plugin)?;
         let id = u32::try_from(index.metrics.len()).map_err(|_| Status::InternalFailure)?;
-        index.metrics.push(Arc::new(Metric::new(name.clone(), kind)));
+        index.metrics.push(Arc::new(PluginMetric::new(name.clone(), kind)));
         index.by_name.insert(name, id);
         Ok(FIRST + id)
     }
 
-    pub(super) fn metric(&self, id: u32) -> Option<Arc<Metric>> {
+    pub(super) fn metric(&self, id: u32) -> Option<Arc<PluginMetric>> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -108,7 +102,7 @@ impl Defined {
     }
 
     /// By name.
-    pub(super) fn all(&self) -> Vec<Arc<Metric>> {
+    pub(super) fn all(&self) -> Vec<Arc<PluginMetric>> {
         let index = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         index
             .by_name
@@ -119,7 +113,7 @@ impl Defined {
 }
 
 impl Index {
-    /// Whether samples of this metric would bear the name of another one's.
+    /// Whether samples of this metric would have the names of another metric's.
     fn collides(&self, name: &str, kind: MetricKind) -> bool {
         let is_histogram = |name: &str| {
             self.by_name
@@ -127,25 +121,25 @@ impl Index {
                 .is_some_and(|&id| self.metrics[id as usize].kind() == MetricKind::Histogram)
         };
         let base = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix));
-        TAKEN.contains(&name)
-            || base.is_some_and(|base| TAKEN.contains(&base) || is_histogram(base))
+        is_reserved(name)
+            || base.is_some_and(|base| is_reserved(base) || is_histogram(base))
             || (kind == MetricKind::Histogram
                 && SUFFIXES
                     .iter()
                     .any(|suffix| self.by_name.contains_key(&format!("{name}{suffix}"))))
     }
 
-    /// Takes one from what the plugin may define, and tells the operator, once, when there is nothing left.
+    /// Counts one more metric of the plugin. Logs once when it has reached the maximum.
     fn charge(&mut self, plugin: &str) -> Result<(), Status> {
-        let full = self.metrics.len() >= MOST;
+        let full = self.metrics.len() >= MAX_METRICS;
         let quota = self.by_plugin.entry(plugin.to_owned()).or_default();
-        if full || quota.defined >= MOST_PER_PLUGIN {
-            if !quota.told {
-                quota.told = true;
+        if full || quota.defined >= MAX_METRICS_PER_PLUGIN {
+            if !quota.logged {
+                quota.logged = true;
                 tracing::warn!(
                     plugin,
-                    most_per_plugin = MOST_PER_PLUGIN,
-                    most = MOST,
+                    max_per_plugin = MAX_METRICS_PER_PLUGIN,
+                    max = MAX_METRICS,
                     "plugin has defined the maximum of metrics; further ones are refused"
                 );
             }
@@ -156,7 +150,7 @@ impl Index {
     }
 }
 
-impl Metric {
+impl PluginMetric {
     fn new(name: String, kind: MetricKind) -> Self {
         let cells = match kind {
             MetricKind::Counter => Cells::Counter(Default::default()),
@@ -200,7 +194,7 @@ impl Metric {
             }
             Cells::Gauge(cell) => cell.store(value, Ordering::Relaxed),
             Cells::Histogram { buckets, sum } => {
-                buckets[bucket(&BOUNDS_OF_VALUES, value)].fetch_add(1, Ordering::Relaxed);
+                buckets[bucket(&VALUE_BOUNDS, value)].fetch_add(1, Ordering::Relaxed);
                 sum.fetch_add(value, Ordering::Relaxed);
             }
         }
@@ -230,10 +224,18 @@ impl Metric {
     }
 }
 
-/// What stands behind `lockgate_plugin_`; none for a name that is empty or too long.
+/// The part after `lockgate_plugin_`; none for a name that is empty or too long.
 fn sanitise(name: &str) -> Option<String> {
     let keep = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' };
-    (1..=LONGEST_NAME)
+    (1..=MAX_NAME)
         .contains(&name.len())
         .then(|| name.chars().map(keep).collect())
+}
+
+/// Whether one of the gateway's own families has this name.
+fn is_reserved(name: &str) -> bool {
+    let mut own = families::ALL
+        .iter()
+        .filter_map(|family| family.name.strip_prefix(PLUGIN_PREFIX));
+    own.any(|own| own == name)
 }

@@ -1,0 +1,388 @@
+//! The gateway's metric families: names, types, units, labels and meanings in one table. Rendering takes them from here, and so does
+//! `docs/metrics.md`. Families that plugins define are in `defined`.
+
+use lockgate_sandbox::{FailureKind, MetricKind, Phase, Refusal, VmEvent};
+
+use crate::close_reason::CloseReason;
+
+/// What the names of plugin families start with: the gateway's own ones about plugins, and those that plugins define.
+pub const PLUGIN_PREFIX: &str = "lockgate_plugin_";
+
+/// A metric family.
+#[derive(Debug)]
+pub struct Family {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: MetricKind,
+    /// Its base unit; empty for plain numbers.
+    pub unit: &'static str,
+    /// Its labels, in the order of rendering.
+    pub labels: &'static [Label],
+    /// The help text: one sentence, noun first.
+    pub help: &'static str,
+}
+
+/// A label of a family.
+#[derive(Debug)]
+pub struct Label {
+    /// Its name.
+    pub name: &'static str,
+    /// The values that it can have.
+    pub values: Values,
+}
+
+/// The values of a label.
+#[derive(Debug)]
+pub enum Values {
+    /// Names from the configuration, or numbers, in words.
+    Open(&'static str),
+    /// A fixed set.
+    OneOf(&'static [Value]),
+}
+
+/// A value of a label with a fixed set.
+#[derive(Clone, Copy, Debug)]
+pub struct Value {
+    /// The value.
+    pub name: &'static str,
+    /// Its meaning.
+    pub meaning: &'static str,
+}
+
+/// How a reload ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReloadResult {
+    /// The new snapshot is in use.
+    Success,
+    /// The previous snapshot, or the previous module, stays in use.
+    Failure,
+}
+
+impl ReloadResult {
+    /// The value of the label `result`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+        }
+    }
+}
+
+impl Family {
+    const fn counter(name: &'static str, labels: &'static [Label], help: &'static str) -> Self {
+        Self {
+            name,
+            kind: MetricKind::Counter,
+            unit: "",
+            labels,
+            help,
+        }
+    }
+
+    const fn gauge(name: &'static str, labels: &'static [Label], help: &'static str) -> Self {
+        Self {
+            name,
+            kind: MetricKind::Gauge,
+            unit: "",
+            labels,
+            help,
+        }
+    }
+
+    const fn durations(name: &'static str, labels: &'static [Label], help: &'static str) -> Self {
+        Self {
+            name,
+            kind: MetricKind::Histogram,
+            unit: "seconds",
+            labels,
+            help,
+        }
+    }
+}
+
+/// The values of an enum. A variant that is not listed does not compile.
+macro_rules! values {
+    ($type:ident: $($variant:ident => $meaning:literal,)*) => {{
+        const fn _is_complete(value: $type) {
+            match value {
+                $($type::$variant => (),)*
+            }
+        }
+        Values::OneOf(&[$(Value { name: $type::$variant.as_str(), meaning: $meaning }),*])
+    }};
+}
+
+const LISTENER: Label = Label {
+    name: "listener",
+    values: Values::Open("a listener"),
+};
+const ROUTE: Label = Label {
+    name: "route",
+    values: Values::Open("a route; empty: no route matched"),
+};
+const UPSTREAM: Label = Label {
+    name: "upstream",
+    values: Values::Open("an upstream"),
+};
+const PLUGIN: Label = Label {
+    name: "plugin",
+    values: Values::Open("a plugin"),
+};
+
+const TIMED_PHASES: [Value; Phase::TIMED.len()] = {
+    let mut values = [Value { name: "", meaning: "" }; Phase::TIMED.len()];
+    let mut at = 0;
+    while at < values.len() {
+        values[at] = Value {
+            name: Phase::TIMED[at].as_str(),
+            meaning: match Phase::TIMED[at] {
+                Phase::RequestHeaders => "`proxy_on_request_headers`",
+                Phase::RequestBody => "`proxy_on_request_body`",
+                Phase::RequestTrailers => "`proxy_on_request_trailers`",
+                Phase::ResponseHeaders => "`proxy_on_response_headers`",
+                Phase::ResponseBody => "`proxy_on_response_body`",
+                Phase::ResponseTrailers => "`proxy_on_response_trailers`",
+                Phase::NewConnection => "`proxy_on_new_connection`",
+                Phase::DownstreamData => "`proxy_on_downstream_data`",
+                Phase::UpstreamData => "`proxy_on_upstream_data`",
+                Phase::DownstreamClose => "`proxy_on_downstream_connection_close`",
+                Phase::UpstreamClose => "`proxy_on_upstream_connection_close`",
+                Phase::Finish => "`proxy_on_done`, `proxy_on_log` and `proxy_on_delete` of a stream, together",
+                _ => panic!("a timed phase has its meaning here"),
+            },
+        };
+        at += 1;
+    }
+    values
+};
+
+pub(super) const REQUESTS: Family = Family::counter(
+    "lockgate_requests_total",
+    &[
+        LISTENER,
+        ROUTE,
+        Label {
+            name: "status",
+            values: Values::Open(
+                "the status of the response; 499: the client left before the response; `other`: a listener and \
+                 route had more than 16 different statuses",
+            ),
+        },
+    ],
+    "Requests that ended, by listener, route and response status.",
+);
+
+pub(super) const REQUEST_DURATION: Family = Family::durations(
+    "lockgate_request_duration_seconds",
+    &[LISTENER, ROUTE],
+    "Time from a request's headers to the end of its response.",
+);
+
+pub(super) const PLUGIN_DURATION: Family = Family::durations(
+    "lockgate_plugin_duration_seconds",
+    &[
+        PLUGIN,
+        Label {
+            name: "phase",
+            values: Values::OneOf(&TIMED_PHASES),
+        },
+    ],
+    "Time in a plugin's callbacks, by phase.",
+);
+
+pub(super) const PLUGIN_FAILURES: Family = Family::counter(
+    "lockgate_plugin_failures_total",
+    &[
+        PLUGIN,
+        Label {
+            name: "kind",
+            values: values!(FailureKind:
+                Trap => "The module trapped.",
+                Deadline => "A callback exceeded `limits.deadline`, or a start exceeded `limits.start_deadline`.",
+                Memory => "The module trapped after `limits.memory` was reached.",
+                Exit => "The module ended itself (`proc_exit`).",
+                Start => "The VM could not be instantiated, or `vm_start` or `configure` returned false.",
+                Unavailable => "The plugin had no VM for the request: its VM waited to be restarted or was in quarantine.",
+                LimitExceeded => "The plugin exceeded a limit of the request: CPU time, header growth, body growth or local response.",
+                PoisonRequest => "The request had ended several VMs and is blocked for a while.",
+                VmFailed => "The VM failed in another stream while this one waited in it.",
+            ),
+        },
+    ],
+    "Failures of a plugin, by kind.",
+);
+
+pub(super) const PLUGIN_REFUSALS: Family = Family::counter(
+    "lockgate_plugin_refusals_total",
+    &[
+        PLUGIN,
+        Label {
+            name: "reason",
+            values: values!(Refusal:
+                Log => "A log line above `limits.log_lines` or `limits.log_bytes`.",
+                Metric => "A metric above the maximum number, or with an invalid name.",
+                SharedData => "A shared value above the maximum number or size.",
+                Queue => "A queue above the maximum number, or a message for a full queue.",
+                Tick => "A tick period below `limits.tick`.",
+                Callout => "A callout above `limits.callouts` or `limits.callouts_per_request`.",
+                Headers => "A header write above `limits.header_growth` or the maximum number of headers.",
+                Body => "A body write above `limits.body_growth`.",
+                Property => "A property above the maximum number or size.",
+                LocalResponse => "A local response above `limits.local_response`.",
+                CapabilityHostCall => "A host call outside `capabilities.host_calls`.",
+                CapabilityUpstream => "A callout to an upstream outside `capabilities.upstreams`.",
+                CapabilityHeader => "A header write outside `capabilities.headers` or `capabilities.write_headers`.",
+                CapabilityProperty => "A property write outside `capabilities.write_properties`.",
+                CapabilityForeignFunction => "A foreign function outside `capabilities.foreign_functions`.",
+            ),
+        },
+    ],
+    "Host calls of a plugin that a limit or a capability refused, by reason.",
+);
+
+pub(super) const PLUGIN_EVENTS: Family = Family::counter(
+    "lockgate_plugin_events_total",
+    &[
+        PLUGIN,
+        Label {
+            name: "event",
+            values: values!(VmEvent:
+                Recycled => "A VM grew above `limits.soft_memory`; a new VM takes the new requests.",
+                Quarantined => "A VM failed repeatedly and takes one request at a time.",
+                Released => "A VM left quarantine, because a request succeeded.",
+                RequestBlocked => "A request that had ended several VMs was not given to the plugin.",
+                LimitExceeded => "The plugin exceeded a limit of one request. Its VM stays in use.",
+            ),
+        },
+    ],
+    "Events of a plugin's VMs, by event.",
+);
+
+pub(super) const PLUGIN_QUARANTINED: Family = Family::gauge(
+    "lockgate_plugin_quarantined",
+    &[PLUGIN],
+    "VMs of a plugin in quarantine, on all workers together.",
+);
+
+pub(super) const UPSTREAM_REQUESTS: Family = Family::counter(
+    "lockgate_upstream_requests_total",
+    &[
+        UPSTREAM,
+        Label {
+            name: "status",
+            values: Values::Open(
+                "the status of the upstream's response; `none`: no response; `other`: the upstream had more than 16 \
+                 different statuses",
+            ),
+        },
+    ],
+    "Requests sent to an upstream, by response status.",
+);
+
+pub(super) const UPSTREAM_DURATION: Family = Family::durations(
+    "lockgate_upstream_duration_seconds",
+    &[UPSTREAM],
+    "Time from sending a request to the headers of its response.",
+);
+
+pub(super) const TCP_CONNECTIONS: Family = Family::counter(
+    "lockgate_tcp_connections_total",
+    &[
+        LISTENER,
+        Label {
+            name: "result",
+            values: values!(CloseReason:
+                Complete => "Both sides ended their data, and all of it was forwarded.",
+                ClientReset => "The client reset the connection.",
+                UpstreamReset => "The upstream reset the connection.",
+                UpstreamClosed => "The upstream ended its data and accepted no more.",
+                UpstreamFailed => "The connection to the upstream failed.",
+                UpstreamTimeout => "The connection to the upstream took longer than its `connect_timeout`.",
+                NoEndpoint => "The upstream has no endpoint.",
+                PluginClosed => "A plugin closed the connection.",
+                PluginFailed => "A plugin failed, and its `on_error` is `deny`.",
+                BufferLimit => "A plugin buffered more bytes than its `limits.body`.",
+                IdleTimeout => "Neither side sent anything within the listener's `limits.idle_timeout`.",
+                Drained => "The gateway shut down, and `drain_timeout` passed.",
+                TlsHandshakeFailed => "The client's TLS handshake failed or took too long.",
+                ConnectionLimit => "The listener had its maximum number of connections.",
+            ),
+        },
+    ],
+    "TCP connections that ended, by listener and result.",
+);
+
+pub(super) const TCP_BYTES: Family = Family {
+    unit: "bytes",
+    ..Family::counter(
+        "lockgate_tcp_bytes_total",
+        &[
+            LISTENER,
+            Label {
+                name: "direction",
+                values: Values::OneOf(&[
+                    Value {
+                        name: RECEIVED,
+                        meaning: "From the client.",
+                    },
+                    Value {
+                        name: SENT,
+                        meaning: "To the client.",
+                    },
+                ]),
+            },
+        ],
+        "Bytes of TCP connections, by listener and direction.",
+    )
+};
+
+/// Bytes from clients, as a value of `direction`.
+pub(super) const RECEIVED: &str = "received";
+/// Bytes to clients, as a value of `direction`.
+pub(super) const SENT: &str = "sent";
+
+pub(super) const CONNECTIONS: Family = Family::gauge("lockgate_connections", &[], "Open connections of clients.");
+
+pub(super) const CONNECTIONS_TOTAL: Family = Family::counter(
+    "lockgate_connections_total",
+    &[],
+    "Connections of clients since the start.",
+);
+
+pub(super) const RELOADS: Family = Family::counter(
+    "lockgate_reloads_total",
+    &[Label {
+        name: "result",
+        values: values!(ReloadResult:
+            Success => "The new configuration, or the new modules, are in use.",
+            Failure => "The configuration or a module was refused. The previous one stays in use.",
+        ),
+    }],
+    "Reloads of the configuration, modules or certificates, by result.",
+);
+
+pub(super) const ACCESS_LOG_DROPPED: Family = Family::counter(
+    "lockgate_access_log_dropped_total",
+    &[],
+    "Lines of the access log that were lost, because the disk was too slow or could not be written.",
+);
+
+/// Every family of the gateway, in the order of rendering.
+pub const ALL: [&Family; 15] = [
+    &REQUESTS,
+    &REQUEST_DURATION,
+    &PLUGIN_DURATION,
+    &PLUGIN_FAILURES,
+    &PLUGIN_REFUSALS,
+    &PLUGIN_EVENTS,
+    &PLUGIN_QUARANTINED,
+    &UPSTREAM_REQUESTS,
+    &UPSTREAM_DURATION,
+    &TCP_CONNECTIONS,
+    &TCP_BYTES,
+    &CONNECTIONS,
+    &CONNECTIONS_TOTAL,
+    &RELOADS,
+    &ACCESS_LOG_DROPPED,
+];

@@ -1,0 +1,104 @@
+//! The registry: all metrics of the process, for workers, the control thread and the admin API.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use lockgate_sandbox::Phase;
+
+use super::cells::{CALLBACK_BOUNDS, Distribution};
+use super::counters::Counters;
+use super::families::ReloadResult;
+use super::render;
+use super::worker::WorkerMetrics;
+
+/// All metrics of the process. A clone is the same registry.
+#[derive(Debug, Clone, Default)]
+pub struct Registry(Arc<Counters>);
+
+/// Durations of a plugin's callbacks in one phase.
+pub struct PhaseTimes {
+    /// The phase.
+    pub phase: Phase,
+    /// Upper bounds and the number of durations in each bucket; the last one has no bound.
+    pub buckets: Vec<(Option<Duration>, u64)>,
+    /// The sum of all durations.
+    pub sum: Duration,
+}
+
+/// Counts of a plugin, each by the value of its label.
+pub struct PluginTotals {
+    /// Failures by kind.
+    pub failures: BTreeMap<&'static str, u64>,
+    /// Refused host calls by reason.
+    pub refusals: BTreeMap<&'static str, u64>,
+    /// Events of its VMs.
+    pub events: BTreeMap<&'static str, u64>,
+}
+
+impl Registry {
+    /// A registry without counts.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Counters for one more worker.
+    pub fn worker(&self) -> WorkerMetrics {
+        WorkerMetrics::new(&self.0)
+    }
+
+    /// Counts a reload.
+    pub fn record_reload(&self, result: ReloadResult) {
+        let count = match result {
+            ReloadResult::Success => &self.0.reloads_succeeded,
+            ReloadResult::Failure => &self.0.reloads_failed,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The count of access log lines that were lost.
+    pub fn access_log_dropped(&self) -> Arc<AtomicU64> {
+        self.0.access_log_dropped.clone()
+    }
+
+    /// Durations of a plugin's callbacks by phase. Phases that never ran are left out.
+    pub fn phases(&self, plugin: &str) -> Vec<PhaseTimes> {
+        let workers = self.0.workers();
+        let mut sums: [Distribution; Phase::TIMED.len()] = Default::default();
+        for (_, cells) in workers
+            .iter()
+            .flat_map(|worker| worker.plugins.all())
+            .filter(|(name, _)| &**name == plugin)
+        {
+            cells.add_to(&mut sums);
+        }
+        let ran = Phase::TIMED.into_iter().zip(sums);
+        ran.filter(|(_, sum)| sum.buckets.iter().any(|count| *count != 0))
+            .map(|(phase, sum)| PhaseTimes {
+                phase,
+                buckets: sum
+                    .buckets
+                    .into_iter()
+                    .enumerate()
+                    .map(|(at, count)| (CALLBACK_BOUNDS.get(at).copied().map(Duration::from_nanos), count))
+                    .collect(),
+                sum: Duration::from_nanos(sum.sum),
+            })
+            .collect()
+    }
+
+    /// Failures, refusals and events of a plugin.
+    pub fn plugin_totals(&self, plugin: &str) -> PluginTotals {
+        PluginTotals {
+            failures: self.0.failures.of(plugin),
+            refusals: self.0.refusals.of(plugin),
+            events: self.0.events.of(plugin),
+        }
+    }
+
+    /// Everything in Prometheus' text format, version 0.0.4.
+    pub fn render(&self) -> String {
+        render::render(&self.0)
+    }
+}
