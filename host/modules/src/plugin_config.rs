@@ -56,7 +56,7 @@ mod tests {
         let reason = format!("{said}at /rules/0/cost: 3 is not: that");
         assert_eq!(sdk_refusal(&reason), Some(("rules/0/cost", "3 is not: that")));
         assert_eq!(
-            refusal("proxy_on_configure answered false; the plugin logged nothing"),
+            sdk_refusal("proxy_on_configure answered false; the plugin logged nothing"),
             None
         );
         assert_eq!(sdk_refusal(&format!("{said}there is nothing to check")), None);
