@@ -23,7 +23,7 @@ run: setup ## serve examples/quickstart and print requests to try
 test: setup ## everything that CI runs: format, lints, unit and end-to-end tests
 	@scripts/test
 
-docs: setup plugins ## write docs/configuration.md anew, from the schema
+docs: setup plugins ## write docs/configuration.md, docs/metrics.md and docs/admin-api.md anew, from the code
 	@scripts/build-gateway
 	@RECORD=1 cargo test --profile fast --workspace --test documented
 

@@ -1,4 +1,4 @@
-//! Who may see what: a bearer token, or, where none is configured, a peer on this machine.
+//! Access to the API: by a bearer token; without a configured token, from loopback only.
 
 use std::net::IpAddr;
 
@@ -6,11 +6,11 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, HOST};
 use sha2::{Digest, Sha256};
 
-use crate::problem::ApiError;
+use crate::error::ApiError;
 
-/// The rule in force.
+/// The rule of this process.
 pub(crate) enum Access {
-    /// The token's SHA-256. Digests are compared, so that the time it takes tells nothing about the token.
+    /// The token's SHA-256. Digests are compared, so that the duration reveals nothing about the token.
     Token([u8; 32]),
     Loopback,
 }
@@ -20,7 +20,7 @@ impl Access {
         token.map_or(Self::Loopback, |token| Self::Token(digest(token.as_bytes())))
     }
 
-    /// Whether a peer that sent these headers may see everything.
+    /// Checks a request by its peer address and headers.
     pub(crate) fn check(&self, peer: IpAddr, headers: &HeaderMap) -> Result<(), ApiError> {
         match self {
             Self::Token(expected) => match bearer(headers) {
@@ -47,13 +47,13 @@ fn digest(token: &[u8]) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
-/// Looks at every byte, whichever differs.
+/// Compares in constant time.
 fn is_same(one: &[u8; 32], other: &[u8; 32]) -> bool {
     one.iter().zip(other).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }
 
-/// Whether the request was meant for an address or for `localhost`. A web page whose name was made to resolve to this machine
-/// (DNS rebinding) brings its own name.
+/// Whether the `Host` is an address or `localhost`. A web page whose name was made to resolve to this machine (DNS rebinding) sends its
+/// own name.
 fn is_host_local(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(HOST).and_then(|host| host.to_str().ok()) else {
         return false;

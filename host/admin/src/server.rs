@@ -1,8 +1,7 @@
-//! The admin API: health, readiness, metrics and what is live, on a listener of its own. It reads, and sets the trace of host
-//! calls; it changes nothing of what is served.
+//! The server of the admin API: connections, access, dispatch by the table of `routes`.
 //!
-//! It runs on the control thread and knows nothing of snapshots and workers: what it shows is given to it. Health, readiness and
-//! metrics are for everybody; the rest wants a token, or a loopback peer where no token is configured (`access`).
+//! It runs on the control thread and knows nothing of snapshots and workers. Open routes need no token; all other paths, unknown ones
+//! included, do (`access`).
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -10,10 +9,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -25,81 +23,82 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use crate::access::Access;
-use crate::problem::ApiError;
-use crate::respond::{CLIENT_TIMEOUT, json, text};
-use crate::trace;
+use crate::api::Call;
+use crate::error::ApiError;
+use crate::response::ApiResponse;
+use crate::routes::Route;
 
-/// Connections that are served at a time; more wait.
-const MOST_CONNECTIONS: usize = 64;
-/// How long nothing is accepted when the system has run out of something.
-const RECOVERY: Duration = Duration::from_millis(100);
-/// Seconds that a profile may take at most.
-const LONGEST_PROFILE: u64 = 60;
+/// Maximum connections at a time; more wait.
+const MAX_CONNECTIONS: usize = 64;
+/// Pause after a failed accept: the system may have run out of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Maximum time for a request's head, and for an idle connection.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What every connection needs.
+/// What all connections share.
 struct Api {
     handle: Handle,
     access: Access,
 }
 
-/// Serves until `ended` changes or loses its sender; answers that are under way are finished.
-pub async fn serve(listener: TcpListener, handle: Handle, mut ended: watch::Receiver<()>) {
+/// Serves until `shutdown` changes or loses its sender; requests in progress are finished.
+pub async fn serve(listener: TcpListener, handle: Handle, mut shutdown: watch::Receiver<()>) {
     let api = Arc::new(Api {
         access: Access::new(handle.token()),
         handle,
     });
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let accepted = async {
-            let place = places.clone().acquire_owned().await;
-            (place, listener.accept().await)
+            let permit = permits.clone().acquire_owned().await;
+            (permit, listener.accept().await)
         };
-        let (place, accepted) = tokio::select! {
-            _ = ended.changed() => return,
+        let (permit, accepted) = tokio::select! {
+            _ = shutdown.changed() => return,
             accepted = accepted => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
-                let served = connection(stream, peer, api.clone(), ended.clone());
+                let connection = serve_connection(stream, peer, api.clone(), shutdown.clone());
                 tokio::spawn(async move {
-                    served.await;
-                    drop(place);
+                    connection.await;
+                    drop(permit);
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "admin API: accept failed");
-                tokio::time::sleep(RECOVERY).await;
+                tracing::warn!(%error, "admin API: accept failed; the listener tries again");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, api: Arc<Api>, mut ended: watch::Receiver<()>) {
+async fn serve_connection(stream: TcpStream, peer: SocketAddr, api: Arc<Api>, mut shutdown: watch::Receiver<()>) {
     let ids = RequestIds::new();
     let service = service_fn(move |request: Request<Incoming>| {
         let id = ids.next();
         let api = api.clone();
-        async move { Ok::<_, Infallible>(answer(&api, peer, id, request).await) }
+        async move { Ok::<_, Infallible>(respond(&api, peer, id, request).await) }
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(CLIENT_TIMEOUT);
-    let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let outcome = tokio::select! {
-        outcome = served.as_mut() => outcome,
-        _ = ended.changed() => {
-            served.as_mut().graceful_shutdown();
-            served.await
+        outcome = connection.as_mut() => outcome,
+        _ = shutdown.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
         }
     };
     if let Err(error) = outcome {
-        tracing::debug!(%peer, %error, "admin connection ended");
+        tracing::debug!(%peer, %error, "admin API: connection ended");
     }
 }
 
-/// The request's answer. A body that no page wants is never read: hyper closes the connection if there is one.
-async fn answer(api: &Api, peer: SocketAddr, id: HeaderValue, request: Request<Incoming>) -> Response<Full<Bytes>> {
+/// The response to a request. A body that no handler reads is never read: hyper closes the connection if there is one.
+async fn respond(api: &Api, peer: SocketAddr, id: HeaderValue, request: Request<Incoming>) -> ApiResponse {
     let (parts, body) = request.into_parts();
-    let mut response = page(api, peer, &parts, body).await.unwrap_or_else(|error| {
+    let mut response = dispatch(api, peer, parts, body).await.unwrap_or_else(|error| {
         let (head, body) = error.respond(&id);
         let mut response = Response::new(Full::new(body));
         *response.status_mut() = head.status;
@@ -113,59 +112,18 @@ async fn answer(api: &Api, peer: SocketAddr, id: HeaderValue, request: Request<I
     response
 }
 
-async fn page(api: &Api, peer: SocketAddr, parts: &Parts, body: Incoming) -> Result<Response<Full<Bytes>>, ApiError> {
-    inbound::check_framing(parts)?;
-    let path = parts.uri.path();
-    if !matches!(path, "/healthz" | "/readyz" | "/metrics") {
+/// Checks the request, finds its operation in the table of routes, and runs it.
+async fn dispatch(api: &Api, peer: SocketAddr, parts: Parts, body: Incoming) -> Result<ApiResponse, ApiError> {
+    inbound::check_framing(&parts)?;
+    let found = Route::find(parts.uri.path());
+    // What is behind an unknown path is nobody's business either.
+    if !found.as_ref().is_some_and(|(route, _)| route.is_open) {
         api.access.check(peer.ip(), &parts.headers)?;
     }
-    if path == "/api/trace" {
-        return trace::page(api.handle.trace(), &parts.method, body).await;
-    }
-    if parts.method != Method::GET && parts.method != Method::HEAD {
-        return Err(ApiError::MethodNotAllowed("GET, HEAD"));
-    }
-    match path {
-        "/healthz" => Ok(json(&serde_json::json!({ "status": "ok" }))),
-        "/readyz" if api.handle.is_ready() => Ok(json(&serde_json::json!({ "status": "ready" }))),
-        "/readyz" => Err(ApiError::NotReady),
-        "/metrics" => Ok(text("text/plain; version=0.0.4; charset=utf-8", api.handle.metrics())),
-        "/api/plugins" => {
-            let live = api.handle.live().ok_or(ApiError::NotReady)?;
-            Ok(json(&live.plugins().await))
-        }
-        _ => match path.strip_prefix("/api/plugins/") {
-            Some(rest) => Ok(plugin_page(api, rest, parts.uri.query().unwrap_or_default()).await?),
-            None => Err(ApiError::NotFound),
-        },
-    }
-}
-
-/// `/api/plugins/NAME` and what is below. Names are those of the configuration; `%2F` stands for a slash in one.
-async fn plugin_page(api: &Api, rest: &str, query: &str) -> Result<Response<Full<Bytes>>, ApiError> {
-    let live = api.handle.live().ok_or(ApiError::NotReady)?;
-    let (name, below) = rest
-        .split_once('/')
-        .map_or((rest, None), |(name, below)| (name, Some(below)));
-    let name = name.replace("%2F", "/").replace("%3A", ":");
-    match below {
-        None => live
-            .plugin(&name)
-            .await
-            .map(|detail| json(&detail))
-            .ok_or(ApiError::NotFound),
-        Some("profile") => {
-            let seconds = query
-                .split('&')
-                .find_map(|pair| pair.strip_prefix("seconds="))
-                .map_or(Ok(5), str::parse::<u64>)
-                .map_err(|_| ApiError::NotFound)?;
-            let duration = Duration::from_secs(seconds.clamp(1, LONGEST_PROFILE));
-            let folded = live.profile(&name, duration).await.ok_or(ApiError::NotFound)?;
-            Ok(text("text/plain; charset=utf-8", folded))
-        }
-        Some(_) => Err(ApiError::NotFound),
-    }
+    let (route, name) = found.ok_or(ApiError::NotFound)?;
+    let operation = route.operation(&parts.method)?;
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    operation.run(&api.handle, Call { name, query, body }).await
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use lockgate_control::Prepared;
+use lockgate_control::PreparedSnapshot;
 use lockgate_gateway::embedded::{EmbeddedWorker, Environment};
 use tokio::runtime::{Builder, LocalOptions};
 
@@ -25,7 +25,7 @@ const TURNS: u32 = 256;
 
 /// What a case needs besides itself.
 pub(crate) struct Setup<'a> {
-    pub(crate) scene: &'a Prepared,
+    pub(crate) scene: &'a PreparedSnapshot,
     /// The plugin whose shared data are looked at.
     pub(crate) tested: &'a str,
     pub(crate) endpoints: BTreeMap<String, Endpoint>,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use lockgate_config::FORMATS;
-use lockgate_control::Staging;
+use lockgate_control::EmbeddedLoader;
 use lockgate_json::{Document, Report, typed};
 use lockgate_sandbox::EngineError;
 
@@ -26,7 +26,7 @@ pub struct Options {
 
 /// Runs cases files one after the other; modules are compiled once.
 pub struct Runner {
-    stage: Staging,
+    loader: EmbeddedLoader,
     options: Options,
 }
 
@@ -83,7 +83,7 @@ impl Runner {
     /// The WebAssembly engine cannot be set up.
     pub fn new(options: Options) -> Result<Self, EngineError> {
         Ok(Self {
-            stage: Staging::new()?,
+            loader: EmbeddedLoader::new()?,
             options,
         })
     }
@@ -134,11 +134,11 @@ impl Runner {
             },
         )?;
         for (name, path) in &composition.modules {
-            self.stage.module(name, path);
+            self.loader.add_module(name, path);
         }
         let logbook = Logbook::default();
         let written = logbook.open();
-        match self.stage.prepare(document.file(), composition.text.clone()) {
+        match self.loader.prepare(document.file(), composition.text.clone()) {
             Err(report) => result.mismatches = refusal(case, &here, &composition.translate(&report, document)),
             Ok(_) if case.refused.is_some() => result.mismatches.push((None, accepted(&here))),
             Ok(scene) => {

@@ -1,4 +1,7 @@
-//! [`Handle`]: what others see of the control thread.
+//! [`Handle`]: the control thread as its clients see it. The admin API, signals and tests go through it.
+//!
+//! Two ways lead to the control thread. What only reads is answered from state that the control thread publishes, so that a reload in
+//! progress delays no one. What changes the gateway is a [`Command`] with a reply.
 
 use std::fmt;
 use std::pin::Pin;
@@ -10,18 +13,19 @@ use arc_swap::ArcSwapOption;
 use lockgate_telemetry::access_log::AccessLog;
 use lockgate_telemetry::call_trace::TraceSwitch;
 use lockgate_telemetry::metrics::Registry;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::report::{PluginDetail, PluginsReport};
 
-/// Says what is live. Asked anew for each request that wants to know.
-pub trait PluginSource: Send + Sync {
-    /// Every plugin and module as it is now.
+/// Reports on the live snapshot. Asks the workers at each call.
+pub trait StatusSource: Send + Sync {
+    /// Every plugin and module.
     fn plugins(&self) -> Pin<Box<dyn Future<Output = PluginsReport> + Send + '_>>;
 
-    /// One plugin from inside; none of that name.
+    /// One plugin in detail; none if no plugin has this name.
     fn plugin<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = Option<PluginDetail>> + Send + 'a>>;
 
-    /// Samples where a plugin's guests are, for so long: folded stacks. None of that name, or somebody else is at it.
+    /// A CPU profile of a plugin, as folded stacks; takes this time. None if no plugin has this name, or another profile of it is running.
     fn profile<'a>(
         &'a self,
         name: &'a str,
@@ -29,43 +33,88 @@ pub trait PluginSource: Send + Sync {
     ) -> Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>>;
 }
 
-/// The control thread as the admin API sees it. A clone is the same one.
+/// A request to the control thread. What has a result has a reply.
+pub(crate) enum Command {
+    /// Reload the configuration and the modules.
+    Reload {
+        /// The live revision, or why the configuration was refused.
+        reply: oneshot::Sender<Result<u64, String>>,
+    },
+    /// Drain, and end the process.
+    ShutDown,
+}
+
+/// The control thread's end of a [`Handle`].
+pub struct Commands(mpsc::UnboundedReceiver<Command>);
+
+impl Commands {
+    /// The next command; none when every handle is gone.
+    pub(crate) async fn next(&mut self) -> Option<Command> {
+        self.0.recv().await
+    }
+}
+
+/// The control thread as its clients see it. A clone is the same one.
 #[derive(Clone)]
 pub struct Handle(Arc<State>);
 
 struct State {
+    commands: mpsc::UnboundedSender<Command>,
     token: Option<String>,
     registry: Registry,
     access_log: Option<Arc<AccessLog>>,
-    live: ArcSwapOption<Box<dyn PluginSource>>,
+    status: ArcSwapOption<Box<dyn StatusSource>>,
     trace: Arc<TraceSwitch>,
     ready: AtomicBool,
 }
 
 impl Handle {
-    /// Not ready, with nothing live. Without a token only loopback peers learn more than health and metrics.
-    pub fn new(token: Option<String>, registry: Registry, access_log: Option<Arc<AccessLog>>) -> Self {
-        Self(Arc::new(State {
+    /// A handle that is not ready and has no status yet, with the control thread's end of it. Without a token only loopback clients see
+    /// more than health and metrics.
+    pub fn new(token: Option<String>, registry: Registry, access_log: Option<Arc<AccessLog>>) -> (Self, Commands) {
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let handle = Self(Arc::new(State {
+            commands,
             token,
             registry,
             access_log,
-            live: ArcSwapOption::empty(),
+            status: ArcSwapOption::empty(),
             trace: Arc::default(),
             ready: AtomicBool::new(false),
-        }))
+        }));
+        (handle, Commands(receiver))
     }
 
-    /// The bearer token that a client of the admin API must have; none: loopback peers need none.
+    /// Reloads the configuration and the modules, and returns the revision that is live then.
+    ///
+    /// # Errors
+    /// Why the configuration was refused; the previous one stays in use.
+    pub async fn reload(&self) -> Result<u64, String> {
+        let (reply, result) = oneshot::channel();
+        // A control thread that has ended drops the reply.
+        let _ = self.0.commands.send(Command::Reload { reply });
+        result
+            .await
+            .unwrap_or_else(|_| Err("the gateway is shutting down".to_owned()))
+    }
+
+    /// Drains the gateway and ends the process.
+    pub fn shut_down(&self) {
+        // One that has ended has shut down.
+        let _ = self.0.commands.send(Command::ShutDown);
+    }
+
+    /// The bearer token of the admin API; none: loopback clients need none.
     pub fn token(&self) -> Option<&str> {
         self.0.token.as_deref()
     }
 
-    /// Whether requests are taken.
+    /// Whether the gateway accepts requests.
     pub fn is_ready(&self) -> bool {
         self.0.ready.load(Ordering::Acquire)
     }
 
-    /// Says whether requests are taken.
+    /// Sets whether the gateway accepts requests.
     pub fn set_ready(&self, ready: bool) {
         self.0.ready.store(ready, Ordering::Release);
     }
@@ -75,22 +124,22 @@ impl Handle {
         self.0.registry.render()
     }
 
-    /// The switch that has host calls of chosen requests logged.
+    /// The switch of the host call trace.
     pub fn trace(&self) -> &Arc<TraceSwitch> {
         &self.0.trace
     }
 
-    /// What is live; none before the first snapshot.
-    pub fn live(&self) -> Option<Arc<Box<dyn PluginSource>>> {
-        self.0.live.load_full()
+    /// The status of the live snapshot; none before the first one.
+    pub fn status(&self) -> Option<Arc<Box<dyn StatusSource>>> {
+        self.0.status.load_full()
     }
 
-    /// What is live from now on.
-    pub fn publish(&self, live: impl PluginSource + 'static) {
-        self.0.live.store(Some(Arc::new(Box::new(live))));
+    /// Publishes the status of a new live snapshot.
+    pub fn publish(&self, status: impl StatusSource + 'static) {
+        self.0.status.store(Some(Arc::new(Box::new(status))));
     }
 
-    /// Follows a log rotation.
+    /// Reopens the access log, after a log rotation.
     pub fn reopen_logs(&self) {
         if let Some(log) = &self.0.access_log {
             log.reopen();

@@ -1,23 +1,31 @@
-//! The control thread: makes snapshots of the configuration, hands them to the workers, watches files, listens to signals, drains.
+//! The control thread: loads snapshots of the configuration, activates them on the workers, watches files, handles signals, drains.
 //!
-//! [`Handle`] is what others (the admin API) see of it.
+//! [`Handle`] is what the admin API sees of it. From below: `error`, `report`; `load` makes a snapshot, `activate` hands it to the workers,
+//! `watch` reports changed files, `status` reports on the live snapshot; `handle` and `signals` bring commands; `control` is the loop over
+//! all of these; `start`, `check` and `embedded` are the ways in.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 
+mod activate;
+mod check;
 mod control;
+mod embedded;
+mod engine;
+mod error;
 mod handle;
 mod load;
 mod report;
-mod staging;
+mod signals;
 mod start;
 mod status;
 mod watch;
 
-pub use control::RunError;
-pub use handle::{Handle, PluginSource};
+pub use check::{CheckSummary, check};
+pub use embedded::{EmbeddedLoader, PreparedSnapshot};
+pub use error::RunError;
+pub use handle::{Commands, Handle, StatusSource};
 pub use report::{
     Bucket, CpuReport, HostCallsReport, ModuleReport, PhaseReport, PluginDetail, PluginReport, PluginTrap, PluginVm,
     PluginsReport,
 };
-pub use staging::{Prepared, Staging};
-pub use start::{CheckSummary, RunOptions, check, run};
+pub use start::{RunOptions, run};

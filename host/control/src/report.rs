@@ -1,162 +1,163 @@
-//! What `/api/plugins` answers. Plain data: whoever knows what is live fills it in.
+//! The reports of `/api/plugins`: plain data. Field names and comments are the documentation in docs/admin-api.md.
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-/// The answer of `/api/plugins`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+/// Every plugin and module.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PluginsReport {
-    /// The number of the snapshot that serves.
+    /// Number of the live snapshot.
     pub revision: u64,
     /// Why the last reload was refused; none if it was not.
     pub last_reload_error: Option<String>,
     /// Every plugin of the configuration, in its order.
     pub plugins: Vec<PluginReport>,
-    /// Every module of the plugin folder, by name.
+    /// Every module file of `plugin_dir`, by name.
     pub modules: Vec<ModuleReport>,
 }
 
-/// A plugin: a module with a configuration and a name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PluginReport {
-    /// Its name.
+    /// Name of the plugin.
     pub name: String,
-    /// The module's name.
+    /// Name of its module.
     pub module: String,
-    /// SHA-256 of the module that it runs, in hex.
+    /// SHA-256 of its module, in hex.
     pub sha256: String,
-    /// Counts up, from 1, each time that the plugin changes.
+    /// Number that grows with each change of the plugin, from 1.
     pub version: String,
-    /// What the module says of its own version.
+    /// Version in the module's manifest.
     pub module_version: Option<String>,
-    /// What the module says that it does.
+    /// Description in the module's manifest.
     pub description: Option<String>,
-    /// `running` when every VM is, else the state of the worst.
+    /// `running`, or the worst state of its VMs: `backing_off`, `quarantined`.
     pub state: String,
-    /// One VM for each worker.
+    /// Its VMs, one for each worker that replied.
     pub vms: Vec<PluginVm>,
-    /// The latest failure's message.
+    /// Why its module file is not used, or message of the last failure.
     pub last_error: Option<String>,
 }
 
 /// A VM on one worker.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PluginVm {
-    /// The worker's number, from 0.
+    /// Number of the worker, from 0.
     pub worker: usize,
-    /// What it is doing.
+    /// `idle`, `running`, `backing_off` or `quarantined`.
     pub state: String,
-    /// Since its instance was started.
+    /// Seconds since its start.
     pub age_seconds: u64,
-    /// Linear memory.
+    /// Bytes of linear memory.
     pub memory_bytes: u64,
-    /// Requests that are in it.
+    /// Open streams.
     pub streams: usize,
-    /// Failures that ended an instance.
+    /// Failures that ended the VM.
     pub traps: u64,
-    /// The latest failure's message.
+    /// Message of the last failure.
     pub last_error: Option<String>,
 }
 
-/// A file of the plugin folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A module file of `plugin_dir`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ModuleReport {
-    /// The file's stem.
+    /// File name without `.wasm`.
     pub name: String,
-    /// SHA-256 of what serves, in hex; none when nothing of it ever could.
+    /// SHA-256 of the usable module, in hex; `null` if the file was never valid.
     pub sha256: Option<String>,
-    /// What it says of its own version.
+    /// Version in its manifest.
     pub version: Option<String>,
-    /// What it says that it does.
+    /// Description in its manifest.
     pub description: Option<String>,
     /// `ready`, `refused` or `removed`.
     pub state: String,
-    /// Why the file's content is not used.
+    /// Why the file is not used.
     pub error: Option<String>,
 }
 
-/// The answer of `/api/plugins/NAME`: one plugin, seen from inside.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// One plugin in detail.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PluginDetail {
-    /// What `/api/plugins` tells of it.
+    /// The fields of `/api/plugins`.
     #[serde(flatten)]
     pub plugin: PluginReport,
-    /// Time in its callbacks, by phase; phases that never ran are left out.
+    /// Time in its callbacks by phase; phases that never ran are absent.
     pub phases: Vec<PhaseReport>,
-    /// What it took of the process.
+    /// CPU time.
     pub cpu: CpuReport,
-    /// What its VMs had the host do, one for each worker.
+    /// Host calls of its VMs, one entry for each worker that replied.
     pub host_calls: Vec<HostCallsReport>,
-    /// What it was refused since the start, by what was in the way.
+    /// Refused host calls since the start, by the metric's `reason`.
     pub refusals: BTreeMap<&'static str, u64>,
-    /// Turns in the life of its VMs since the start.
+    /// Events of its VMs since the start, by the metric's `event`.
     pub events: BTreeMap<&'static str, u64>,
-    /// Failures since the start, by kind.
+    /// Failures since the start, by the metric's `kind`.
     pub failures: BTreeMap<&'static str, u64>,
-    /// The latest traps of every VM, the latest first.
+    /// Last traps of every VM, the newest first.
     pub last_traps: Vec<PluginTrap>,
 }
 
-/// How long callbacks of one phase took, on all workers since the start.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// Durations of the callbacks of one phase, on all workers since the start.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PhaseReport {
-    /// The phase, as the metrics' label has it.
+    /// Phase, as in the metric's label `phase`.
     pub phase: &'static str,
-    /// Callbacks.
+    /// Number of callbacks.
     pub count: u64,
-    /// All of their time.
+    /// Sum of their durations.
     pub seconds: f64,
-    /// How many took at most so long; each bucket for itself.
+    /// Histogram of the durations; a bucket does not include the lower ones.
     pub buckets: Vec<Bucket>,
 }
 
 /// A bucket of a histogram.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Bucket {
-    /// The bucket's upper bound; none for the last.
+    /// Upper bound; `null` for the last bucket.
     pub upper_bound_seconds: Option<f64>,
-    /// Callbacks that fell into it.
+    /// Number of callbacks in it.
     pub count: u64,
 }
 
-/// What a plugin took of the process since the start.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// CPU time of a plugin since the start.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct CpuReport {
-    /// Time in its callbacks.
+    /// Seconds in its callbacks.
     pub seconds: f64,
-    /// The same as a share of the process's CPU time.
+    /// Share of the process's CPU time, from 0 to 1.
     pub share_of_process: f64,
 }
 
-/// What one VM had the host do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// Host calls of one VM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HostCallsReport {
-    /// The worker's number, from 0.
+    /// Number of the worker, from 0.
     pub worker: usize,
-    /// Host calls.
+    /// Number of host calls.
     pub calls: u64,
-    /// Bytes that the host copied into guests' memory.
+    /// Bytes copied into the VM's memory.
     pub copied_bytes: u64,
 }
 
-/// How an instance died.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A trap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PluginTrap {
-    /// Seconds since 1970.
+    /// Time in seconds since 1970.
     pub time: u64,
-    /// The worker's number, from 0.
+    /// Number of the worker, from 0.
     pub worker: usize,
-    /// What kind of failure it was.
+    /// Kind, as in the metric's label `kind`.
     pub kind: &'static str,
-    /// In which callback.
+    /// Callback.
     pub phase: &'static str,
-    /// What went wrong, in a sentence.
+    /// Message.
     pub message: String,
     /// Guest functions, the innermost first.
     pub backtrace: String,
-    /// The last host call before.
+    /// Last host call before the trap.
     pub last_host_call: &'static str,
-    /// The request that the guest was working for.
+    /// Request during which it trapped.
     pub request_id: Option<String>,
 }

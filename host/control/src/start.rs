@@ -1,13 +1,10 @@
-//! The two things that a command line wants of a gateway: to run it, and to check what running would refuse.
+//! The start of a gateway: loads the first snapshot, opens logs and listeners, spawns the workers, runs the control loop.
 
-use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use lockgate_gateway::{SharedState, worker};
-use lockgate_json::{Diagnostic, Report};
-use lockgate_sandbox::{Engine, EngineSettings};
 use lockgate_store::{Store, StoreSettings};
 use lockgate_telemetry::access_log::AccessLog;
 use lockgate_telemetry::call_trace::TraceRule;
@@ -16,55 +13,29 @@ use lockgate_telemetry::settings::{AccessLogPath, AccessLogSettings};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::control::{Control, RunError, Signals};
+use crate::control::Control;
+use crate::engine::engine;
+use crate::error::RunError;
 use crate::handle::Handle;
 use crate::load::Loader;
+use crate::signals::Signals;
 
-/// How to run.
+/// Options of a run.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
     /// The configuration file.
     pub config: PathBuf,
-    /// Where the access log goes, whatever the file says.
+    /// The path of the access log, in place of the file's.
     pub access_log: Option<AccessLogPath>,
-    /// Whose host calls are logged from the start.
+    /// A host call trace from the start.
     pub trace: Option<TraceRule>,
 }
 
-/// What a configuration that is in order holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CheckSummary {
-    /// Listeners.
-    pub listeners: usize,
-    /// Routes.
-    pub routes: usize,
-    /// Upstreams.
-    pub upstreams: usize,
-    /// Plugins, each of which took its configuration in a VM.
-    pub plugins: usize,
-    /// What the operator should know though nothing is wrong: what modules ask for and are not granted.
-    pub remarks: Vec<Diagnostic>,
-}
-
-impl fmt::Display for CheckSummary {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
-        write!(
-            out,
-            "{}, {}, {}, {}",
-            count(self.listeners, "listener"),
-            count(self.routes, "route"),
-            count(self.upstreams, "upstream"),
-            count(self.plugins, "plugin")
-        )
-    }
-}
-
-/// Serves until SIGTERM or SIGINT, then drains. Blocks; takes the signals of the process. `serve_admin` serves the admin API on its
-/// listener, until the receiver changes or loses its sender.
+/// Runs the gateway until SIGTERM or SIGINT, then drains it. Blocks; handles the signals of the process. `serve_admin` serves the admin
+/// API on its listener, until the receiver changes or loses its sender.
 ///
 /// # Errors
-/// Why it could not start. Once it serves, nothing but a signal ends it.
+/// Why it cannot start. Once it runs, only a signal ends it.
 pub fn run<S, F>(options: RunOptions, serve_admin: S) -> Result<(), RunError>
 where
     S: FnOnce(TcpListener, Handle, watch::Receiver<()>) -> F,
@@ -77,53 +48,20 @@ where
     runtime.block_on(serve(options, serve_admin))
 }
 
-/// Everything that [`run`] would refuse, every plugin configured in a real VM.
-///
-/// # Errors
-/// All that is wrong, each at its place.
-pub fn check(config: &Path) -> Result<CheckSummary, Report> {
-    let engine = match engine() {
-        Ok(engine) => engine,
-        Err(error) => {
-            let diagnostic = Diagnostic {
-                file: config.to_owned(),
-                line: 1,
-                column: 1,
-                pointer: String::new(),
-                message: error.to_string(),
-                expected: None,
-                hint: None,
-            };
-            return Err(Report {
-                diagnostics: vec![diagnostic],
-            });
-        }
-    };
-    let outcome = Loader::new(engine).load(config)?;
-    let model = &outcome.snapshot.model;
-    Ok(CheckSummary {
-        listeners: model.listeners.len(),
-        routes: model.routes.len(),
-        upstreams: model.upstreams.len(),
-        plugins: model.plugins.len(),
-        remarks: outcome.remarks,
-    })
-}
-
 async fn serve<S, F>(options: RunOptions, serve_admin: S) -> Result<(), RunError>
 where
     S: FnOnce(TcpListener, Handle, watch::Receiver<()>) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
-    let signals = Signals::new().map_err(RunError::system("signal handlers cannot be installed"))?;
+    let signals = Signals::install().map_err(RunError::system("signal handlers cannot be installed"))?;
     let mut loader = Loader::new(engine()?);
-    let outcome = loader.load(&options.config).map_err(RunError::Config)?;
-    let model = &outcome.snapshot.model;
+    let first = loader.load(&options.config).map_err(RunError::Config)?;
+    let model = &first.snapshot.model;
     let registry = Registry::new();
-    let asked = options.access_log.map(|path| AccessLogSettings { path });
-    let access_log = access_log(asked.as_ref().or(model.access_log.as_ref()), &registry)?;
+    let overridden = options.access_log.map(|path| AccessLogSettings { path });
+    let access_log = access_log(overridden.as_ref().or(model.access_log.as_ref()), &registry)?;
     let token = model.admin.as_ref().and_then(|admin| admin.token.clone());
-    let handle = Handle::new(token, registry.clone(), access_log.clone());
+    let (handle, commands) = Handle::new(token, registry.clone(), access_log.clone());
     if let Some(rule) = options.trace {
         handle.trace().begin(rule);
     }
@@ -136,7 +74,7 @@ where
                 address: admin.listen,
                 reason,
             })?;
-        tracing::info!(address = %admin.listen, "admin API");
+        tracing::info!(address = %admin.listen, "admin API listening");
         tokio::spawn(serve_admin(socket, handle.clone(), admin_ended));
     }
     let store = Store::new(StoreSettings::from(&model.cache));
@@ -148,41 +86,18 @@ where
     let workers = (0..count)
         .map(|index| worker::spawn(index, &registry, shared.clone()))
         .collect::<Result<Vec<_>, _>>()
-        .map_err(RunError::system("worker failed to start"))?;
-    let mut control = Control::new(options.config, loader, workers, registry, handle);
-    control.start(outcome).await?;
+        .map_err(RunError::system("a worker thread cannot start"))?;
+    let mut control = Control::new(options.config, loader, workers, registry, handle.clone());
+    control.start(first).await?;
+    tokio::spawn(signals.forward(handle));
     tracing::info!(workers = count, "ready");
-    control.run(signals).await;
+    control.run(commands).await;
     drop(end_admin);
     tracing::info!("drained");
     Ok(())
 }
 
-/// The WebAssembly engine, with a compile cache if there is a place for one.
-pub(crate) fn engine() -> Result<Engine, lockgate_sandbox::EngineError> {
-    let Some(folder) = cache_folder() else {
-        return Engine::new(EngineSettings { cache_dir: None });
-    };
-    Engine::new(EngineSettings {
-        cache_dir: Some(folder),
-    })
-    .or_else(|error| {
-        tracing::warn!("no compile cache, no compile cache, modules are compiled at every start: {error}");
-        Engine::new(EngineSettings { cache_dir: None })
-    })
-}
-
-/// `$LOCKGATE_CACHE_DIR`, else `lockgate` in the user's cache folder. An empty variable switches the cache off.
-fn cache_folder() -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    if let Some(folder) = variable("LOCKGATE_CACHE_DIR") {
-        return Some(folder).filter(|folder| !folder.as_os_str().is_empty());
-    }
-    let caches = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")))?;
-    caches.is_absolute().then(|| caches.join("lockgate"))
-}
-
-/// The access log, open, if one is wanted.
+/// Opens the access log, if there is one.
 fn access_log(settings: Option<&AccessLogSettings>, registry: &Registry) -> Result<Option<Arc<AccessLog>>, RunError> {
     let Some(settings) = settings else {
         return Ok(None);

@@ -1,5 +1,5 @@
-//! What is live, as the admin API shows it: every plugin with its VMs on all workers, every module file with why it is
-//! not used. Asks the workers when it is asked; keeps nothing up to date in between.
+//! The status of the live snapshot: every plugin with its VMs on all workers, every module file and why it is not used. Each call asks the
+//! workers; nothing is kept up to date in between.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,82 +12,82 @@ use lockgate_sandbox::{Module, TrapReport, VmReport};
 use lockgate_telemetry::metrics::{PhaseTimes, Registry};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::handle::PluginSource;
+use crate::handle::StatusSource;
 use crate::report::{
     Bucket, CpuReport, HostCallsReport, ModuleReport, PhaseReport, PluginDetail, PluginReport, PluginTrap, PluginVm,
     PluginsReport,
 };
 
-/// How long a worker has to tell of its VMs; one that is busy for longer is left out.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// Maximum time for a worker to report its VMs; a busier one is left out.
+const REPORT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A snapshot and whom to ask about it.
-pub(crate) struct Roster {
+/// The live snapshot, and the workers that run it.
+pub(crate) struct SnapshotStatus {
     snapshot: Arc<Snapshot>,
     modules: Vec<ModuleReport>,
     /// Why a plugin's module file is not used, in the snapshot's order.
-    held_back: Vec<Option<String>>,
+    module_errors: Vec<Option<String>>,
     workers: Vec<mpsc::UnboundedSender<Command>>,
-    refused: Option<String>,
+    last_reload_error: Option<String>,
     registry: Registry,
 }
 
-impl Roster {
-    /// What is live now. `refused` is why the last reload was not taken.
+impl SnapshotStatus {
+    /// The status of a snapshot. `last_reload_error` is why a later one was refused.
     pub(crate) fn new(
         snapshot: &Arc<Snapshot>,
         modules: &Modules,
         workers: Vec<mpsc::UnboundedSender<Command>>,
-        refused: Option<String>,
+        last_reload_error: Option<String>,
         registry: Registry,
     ) -> Self {
-        let held_back = |module: &str| modules.get(module).and_then(|file| file.error.clone());
+        let module_error = |module: &str| modules.get(module).and_then(|file| file.error.clone());
         Self {
-            held_back: snapshot
+            module_errors: snapshot
                 .plugins
                 .iter()
-                .map(|loaded| held_back(&loaded.plugin.spec().module_name))
+                .map(|loaded| module_error(&loaded.plugin.spec().module_name))
                 .collect(),
             modules: modules.iter().map(|(name, file)| module_report(name, file)).collect(),
             snapshot: snapshot.clone(),
             workers,
-            refused,
+            last_reload_error,
             registry,
         }
     }
 
-    /// What each worker says of its VMs; `None` from one that does not answer in time.
+    /// Each worker's report of its VMs; `None` from one that does not reply in time.
     async fn ask(&self) -> Vec<Option<Vec<VmReport>>> {
         let mut asked = Vec::with_capacity(self.workers.len());
         for worker in &self.workers {
-            let (reply, answer) = oneshot::channel();
+            let (reply, report) = oneshot::channel();
             let sent = worker.send(Command::Report {
                 revision: self.snapshot.revision,
                 reply,
             });
-            asked.push(sent.is_ok().then_some(answer));
+            asked.push(sent.is_ok().then_some(report));
         }
-        let end = tokio::time::Instant::now() + PATIENCE;
-        let mut answers = Vec::with_capacity(asked.len());
-        for answer in asked {
-            answers.push(match answer {
-                Some(answer) => tokio::time::timeout_at(end, answer).await.ok().and_then(Result::ok),
+        let end = tokio::time::Instant::now() + REPORT_TIMEOUT;
+        let mut reports = Vec::with_capacity(asked.len());
+        for report in asked {
+            reports.push(match report {
+                Some(report) => tokio::time::timeout_at(end, report).await.ok().and_then(Result::ok),
                 None => None,
             });
         }
-        answers
+        reports
     }
 
-    fn plugin_report(&self, index: usize, answers: &[Option<Vec<VmReport>>]) -> PluginReport {
+    fn plugin_report(&self, index: usize, reports: &[Option<Vec<VmReport>>]) -> PluginReport {
         let loaded = &self.snapshot.plugins[index];
         let spec = loaded.plugin.spec();
         let manifest = spec.module.manifest();
-        let vms: Vec<PluginVm> = answers
+        let vms: Vec<PluginVm> = reports
             .iter()
             .enumerate()
-            .filter_map(|(worker, reports)| Some(plugin_vm(worker, reports.as_ref()?.get(index)?)))
+            .filter_map(|(worker, vms)| Some(plugin_vm(worker, vms.as_ref()?.get(index)?)))
             .collect();
-        let trapped = vms.iter().find_map(|vm| vm.last_error.clone());
+        let last_failure = vms.iter().find_map(|vm| vm.last_error.clone());
         let worst = ["quarantined", "backing_off"]
             .into_iter()
             .find(|state| vms.iter().any(|vm| vm.state == *state));
@@ -100,33 +100,33 @@ impl Roster {
             description: manifest.and_then(|manifest| manifest.description.clone()),
             state: worst.unwrap_or("running").to_owned(),
             vms,
-            last_error: self.held_back[index].clone().or(trapped),
+            last_error: self.module_errors[index].clone().or(last_failure),
         }
     }
 
     async fn report(&self) -> PluginsReport {
-        let answers = self.ask().await;
-        let plugins = (0..self.snapshot.plugins.len()).map(|index| self.plugin_report(index, &answers));
+        let reports = self.ask().await;
+        let plugins = (0..self.snapshot.plugins.len()).map(|index| self.plugin_report(index, &reports));
         PluginsReport {
             revision: self.snapshot.revision,
-            last_reload_error: self.refused.clone(),
+            last_reload_error: self.last_reload_error.clone(),
             plugins: plugins.collect(),
             modules: self.modules.clone(),
         }
     }
 }
 
-impl Roster {
+impl SnapshotStatus {
     async fn detail(&self, name: &str) -> Option<PluginDetail> {
         let index = self
             .snapshot
             .plugins
             .iter()
             .position(|loaded| &**loaded.plugin.name() == name)?;
-        let answers = self.ask().await;
+        let reports = self.ask().await;
         let vms = || {
-            let numbered = answers.iter().enumerate();
-            numbered.filter_map(|(worker, reports)| Some((worker, reports.as_ref()?.get(index)?)))
+            let numbered = reports.iter().enumerate();
+            numbered.filter_map(|(worker, vms)| Some((worker, vms.as_ref()?.get(index)?)))
         };
         let mut last_traps: Vec<_> = vms()
             .flat_map(|(worker, vm)| vm.last_traps.iter().map(move |trap| plugin_trap(worker, trap)))
@@ -141,7 +141,7 @@ impl Roster {
         let seconds: f64 = phases.iter().map(|phase| phase.sum.as_secs_f64()).sum();
         let totals = self.registry.plugin_totals(name);
         Some(PluginDetail {
-            plugin: self.plugin_report(index, &answers),
+            plugin: self.plugin_report(index, &reports),
             phases: phases.iter().map(phase_report).collect(),
             cpu: CpuReport {
                 seconds,
@@ -157,8 +157,8 @@ impl Roster {
         })
     }
 
-    /// Samples are taken where guests run; here is only waited, and what they add up to is told.
-    async fn sampled(&self, name: &str, duration: Duration) -> Option<String> {
+    /// The samples are taken on the workers; here they are only waited for.
+    async fn sample(&self, name: &str, duration: Duration) -> Option<String> {
         let loaded = self
             .snapshot
             .plugins
@@ -170,7 +170,7 @@ impl Roster {
     }
 }
 
-impl PluginSource for Roster {
+impl StatusSource for SnapshotStatus {
     fn plugin<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = Option<PluginDetail>> + Send + 'a>> {
         Box::pin(self.detail(name))
     }
@@ -180,7 +180,7 @@ impl PluginSource for Roster {
         name: &'a str,
         duration: Duration,
     ) -> Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>> {
-        Box::pin(self.sampled(name, duration))
+        Box::pin(self.sample(name, duration))
     }
 
     fn plugins(&self) -> Pin<Box<dyn Future<Output = PluginsReport> + Send + '_>> {
@@ -194,8 +194,8 @@ fn module_report(name: &str, file: &ModuleFile) -> ModuleReport {
         (Some(_), false) => "refused",
         (None, false) => "ready",
     };
-    let module = file.newest.as_ref().or(file.proven.as_ref());
-    let module = module.map(|candidate| &candidate.module);
+    let module = file.latest.as_ref().or(file.last_good.as_ref());
+    let module = module.map(|compiled| &compiled.module);
     let manifest = module.and_then(Module::manifest);
     ModuleReport {
         name: name.to_owned(),

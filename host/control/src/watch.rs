@@ -1,74 +1,75 @@
-//! Tells when files that a snapshot was made of may have changed, once they are quiet and nobody is writing them.
+//! The file watch: reports that files of a snapshot may have changed, once no more changes follow and no file is half-written.
 //!
-//! Folders are watched, not files: editors and orchestrators replace files and swap links. An event says only "look
-//! again"; what really changed is seen by whoever looks.
+//! Folders are watched, not files: editors and orchestrators replace files and swap links. An event only starts a reload; the reload finds
+//! out what has changed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use lockgate_exchange::clock;
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
-/// Quiet time after the last event.
-const QUIET: Duration = Duration::from_millis(25);
+/// Time without events after which a change is reported.
+const DEBOUNCE: Duration = Duration::from_millis(25);
 
-/// The longest that a stream of events can put off the look.
-const PATIENCE: Duration = Duration::from_millis(600);
+/// Maximum time that further events delay the report.
+const MAX_DEBOUNCE: Duration = Duration::from_millis(600);
 
-/// A file that was written to and not closed counts as half-written for this long after the last write.
-const WRITING: Duration = Duration::from_secs(2);
+/// Time after the last write for which a file that is not closed counts as half-written.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// More links on the way to a file are not followed, which a circle of them would be for ever.
+/// Maximum links followed on the path to a file; a circle of links ends there.
 const MAX_LINKS: usize = 8;
 
-/// Watches folders.
+/// Watches the folders of files and modules.
 pub(crate) struct Watch {
     watcher: RecommendedWatcher,
     events: mpsc::UnboundedReceiver<Event>,
-    /// What is watched under each name; none where there is no such folder.
+    /// The folder watched under each name; none where no folder has the name.
     folders: BTreeMap<PathBuf, Option<Identity>>,
-    /// Files that matter by name, in folders that matter for them alone.
+    /// Names of the files to report.
     names: BTreeSet<PathBuf>,
-    /// Files that are being written, and when they last were.
-    writing: HashMap<PathBuf, Instant>,
+    /// Half-written files, with the time of the last write.
+    half_written: HashMap<PathBuf, Instant>,
 }
 
-/// What tells a folder from another that has its name later: device and inode.
+/// Device and inode of a folder: another folder may have its name later.
 type Identity = (u64, u64);
 
-/// Where something may change.
+/// Folders to watch, and names to report in them.
 #[derive(Default)]
-struct Places {
+struct Targets {
     folders: BTreeSet<PathBuf>,
     names: BTreeSet<PathBuf>,
 }
 
-impl Places {
-    /// A folder, whatever changes in it, and itself.
-    fn folder(&mut self, folder: &Path) {
+impl Targets {
+    /// Adds a folder with all that is in it.
+    fn add_folder(&mut self, folder: &Path) {
         self.folders.insert(folder.to_owned());
-        self.file(folder, 0);
+        self.add_file(folder, 0);
     }
 
-    /// A file, and every link on the way to it: one that is made to lead elsewhere changes the file. `depth` is the number of links that
-    /// were followed so far.
-    fn file(&mut self, path: &Path, depth: usize) {
+    /// Adds a file, and every link on the path to it: a link with a new target changes the file. `depth` is the number of links followed
+    /// so far.
+    fn add_file(&mut self, path: &Path, depth: usize) {
         let Some(name) = path.file_name() else { return };
         self.folders.insert(parent(path).to_owned());
         self.names.insert(name.into());
         if !parent(path).exists() {
-            // It will be seen where it comes to be.
-            self.file(parent(path), depth);
+            // Its creation is an event in the nearest folder that exists.
+            self.add_file(parent(path), depth);
         }
-        for on_the_way in path.ancestors().filter(|_| depth < MAX_LINKS) {
-            let Ok(target) = on_the_way.read_link() else { continue };
-            if on_the_way != path {
-                self.file(on_the_way, MAX_LINKS);
+        for link in path.ancestors().filter(|_| depth < MAX_LINKS) {
+            let Ok(target) = link.read_link() else { continue };
+            if link != path {
+                self.add_file(link, MAX_LINKS);
             }
-            self.file(&parent(on_the_way).join(target), depth + 1);
+            self.add_file(&parent(link).join(target), depth + 1);
         }
     }
 }
@@ -90,27 +91,27 @@ impl Watch {
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| match event {
             // The receiver is gone when the process is ending.
             Ok(event) => drop(sender.send(event)),
-            Err(error) => tracing::warn!(%error, "file watcher failed"),
+            Err(error) => tracing::warn!(%error, "file watch failed; changes may need a SIGHUP"),
         })?;
         Ok(Self {
             watcher,
             events,
             folders: BTreeMap::new(),
             names: BTreeSet::new(),
-            writing: HashMap::new(),
+            half_written: HashMap::new(),
         })
     }
 
-    /// From now on watches `files`, and the modules in the folders `modules`, and nothing else. True if a folder is watched that was not
-    /// before, be it that another one has its name now.
+    /// Watches `files`, and the modules in the folders `modules`, and nothing else. True if a folder is watched that was not before, even
+    /// under the same name.
     pub(crate) fn set<'a>(
         &mut self,
         files: impl IntoIterator<Item = &'a Path>,
         modules: impl IntoIterator<Item = &'a Path>,
     ) -> bool {
-        let mut wanted = Places::default();
-        modules.into_iter().for_each(|folder| wanted.folder(folder));
-        files.into_iter().for_each(|file| wanted.file(file, 0));
+        let mut wanted = Targets::default();
+        modules.into_iter().for_each(|folder| wanted.add_folder(folder));
+        files.into_iter().for_each(|file| wanted.add_file(file, 0));
         self.names = wanted.names;
         self.folders.retain(|folder, _| {
             let stays = wanted.folders.contains(folder);
@@ -140,30 +141,31 @@ impl Watch {
         is_new
     }
 
-    /// Waits until something has changed and is quiet. Cancelling loses no event that matters: a later one follows or
-    /// the next call sees what is still being written.
+    /// Waits until files have changed and are no longer being written. Cancel-safe: a later event follows, or the next call sees what is
+    /// half-written.
     pub(crate) async fn changed(&mut self) {
         loop {
             match self.events.recv().await {
-                Some(event) if self.note(&event) => break,
+                Some(event) if self.record(&event) => break,
                 Some(_) => {}
                 None => std::future::pending().await,
             }
         }
-        let first = Instant::now();
+        let since = |time: Instant| clock::now().saturating_duration_since(time);
+        let first = clock::now();
         loop {
-            let wait = if first.elapsed() >= PATIENCE && self.writing.is_empty() {
+            let wait = if since(first) >= MAX_DEBOUNCE && self.half_written.is_empty() {
                 Duration::ZERO
             } else {
-                QUIET
+                DEBOUNCE
             };
             match tokio::time::timeout(wait, self.events.recv()).await {
                 Ok(Some(event)) => {
-                    self.note(&event);
+                    self.record(&event);
                 }
                 Ok(None) | Err(_) => {
-                    self.writing.retain(|_, written| written.elapsed() < WRITING);
-                    if self.writing.is_empty() {
+                    self.half_written.retain(|_, written| since(*written) < WRITE_TIMEOUT);
+                    if self.half_written.is_empty() {
                         return;
                     }
                 }
@@ -171,9 +173,9 @@ impl Watch {
         }
     }
 
-    /// Whether a path is one that snapshots are made of. Names that begin with two dots are links that an orchestrator swaps
-    /// to change many files at once.
-    fn matters(&self, path: &Path) -> bool {
+    /// Whether a path belongs to a snapshot. Names that begin with two dots are links that an orchestrator swaps to change many files at
+    /// once.
+    fn is_relevant(&self, path: &Path) -> bool {
         let Some(name) = path.file_name() else { return true };
         let text = name.to_string_lossy();
         self.names.contains(Path::new(name))
@@ -182,27 +184,27 @@ impl Watch {
             || text.starts_with("..")
     }
 
-    /// Takes an event in; true when it means that something has changed.
-    fn note(&mut self, event: &Event) -> bool {
-        if !event.paths.is_empty() && !event.paths.iter().any(|path| self.matters(path)) {
+    /// Records an event; true if it reports a change.
+    fn record(&mut self, event: &Event) -> bool {
+        if !event.paths.is_empty() && !event.paths.iter().any(|path| self.is_relevant(path)) {
             return false;
         }
         match event.kind {
             EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
-                self.writing.retain(|path, _| !event.paths.contains(path));
+                self.half_written.retain(|path, _| !event.paths.contains(path));
                 true
             }
             EventKind::Access(_) => false,
             EventKind::Modify(ModifyKind::Data(_)) | EventKind::Create(CreateKind::File) => {
-                // A link or a rename creates without a close; then the file is whole, and older than the event.
+                // A link or a rename creates without a close: the file is complete then.
                 if matches!(event.kind, EventKind::Modify(_)) {
-                    self.writing
-                        .extend(event.paths.iter().map(|path| (path.clone(), Instant::now())));
+                    self.half_written
+                        .extend(event.paths.iter().map(|path| (path.clone(), clock::now())));
                 }
                 true
             }
             EventKind::Modify(ModifyKind::Name(_)) | EventKind::Remove(_) => {
-                self.writing.retain(|path, _| !event.paths.contains(path));
+                self.half_written.retain(|path, _| !event.paths.contains(path));
                 true
             }
             _ => true,
@@ -222,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_change_is_told_once_it_is_quiet_and_reading_is_none() {
+    async fn a_change_is_reported_after_the_debounce_and_reading_is_none() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut watch = Watch::new().expect("inotify");
         watch.set([], [folder.path()]);
@@ -252,7 +254,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_folder_or_a_link_on_the_way_that_is_replaced_is_watched_anew() {
+    async fn a_folder_or_a_link_link_that_is_replaced_is_watched_anew() {
         let folder = tempfile::tempdir().expect("a folder");
         let place = |name: &str| folder.path().join(name);
         for version in ["v1", "v2"] {

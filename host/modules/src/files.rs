@@ -1,5 +1,5 @@
-//! The `.wasm` files of `plugin_dir`, compiled: what each file holds now, what served before, and why a new one was
-//! not taken. Knows files and modules; what a plugin makes of a module is `load`'s matter.
+//! The `.wasm` files of `plugin_dir`, compiled: the latest content of each, the last good one, and why the latest was refused. Knows files
+//! and modules, not plugins.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -9,123 +9,122 @@ use std::{fs, io};
 use lockgate_config::model::SigningKey;
 use lockgate_sandbox::{Engine, Module};
 
-use crate::signature::{self, Signed};
+use crate::signature::{self, SignatureState};
 
-/// Larger files are not read: nothing of that size is a plugin.
+/// Maximum bytes of a module file. Larger files are not read.
 pub const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
-/// What tells one state of a module's file, and of the signature beside it, from the next without reading them.
+/// Fingerprint of a module's file and of the signature beside it: differs when one of them was written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamps {
-    module: Stamp,
-    signature: Option<Stamp>,
+struct Fingerprint {
+    module: FileFingerprint,
+    signature: Option<FileFingerprint>,
 }
 
-/// The same of one file.
+/// Fingerprint of one file.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+struct FileFingerprint {
     modified: Option<SystemTime>,
     bytes: u64,
     inode: u64,
 }
 
-/// What a file holds, or held.
+/// The content of a module file.
 #[derive(Clone)]
-pub struct Candidate {
-    /// Compiled.
+pub struct CompiledModule {
+    /// The module.
     pub module: Module,
-    /// Who has signed the bytes that were compiled.
-    pub signed: Signed,
+    /// The signature of the bytes that were compiled.
+    pub signature: SignatureState,
 }
 
-/// One module's file.
+/// A module file.
 #[derive(Default)]
 pub struct ModuleFile {
-    stamps: Option<Stamps>,
-    /// What the file holds.
-    pub newest: Option<Candidate>,
-    /// What served last, while that is another.
-    pub proven: Option<Candidate>,
-    /// Why the file's content is not used.
+    fingerprint: Option<Fingerprint>,
+    /// The content of the file; none if it is invalid.
+    pub latest: Option<CompiledModule>,
+    /// The content that plugins last started with.
+    pub last_good: Option<CompiledModule>,
+    /// Why the latest content is not used.
     pub error: Option<String>,
-    /// The file is gone; a module that is in use lives on.
+    /// The file was removed. A module in use stays loaded.
     pub removed: bool,
 }
 
-/// All modules by name.
+/// All module files, by name.
 pub struct Modules {
     engine: Engine,
     files: BTreeMap<String, ModuleFile>,
-    /// What the folder held at the last look, read or not.
+    /// The files of the folder at the last scan, compiled or not.
     present: BTreeMap<String, PathBuf>,
-    refusals: u64,
+    refused: u64,
     keys: Vec<SigningKey>,
-    /// What none of the keys has signed is not even compiled.
+    /// Unsigned modules are refused before they are compiled.
     only_signed: bool,
 }
 
 impl Modules {
-    /// No modules yet.
+    /// No modules.
     pub fn new(engine: Engine) -> Self {
         Self {
             engine,
             files: BTreeMap::new(),
             present: BTreeMap::new(),
-            refusals: 0,
+            refused: 0,
             keys: Vec::new(),
             only_signed: false,
         }
     }
 
-    /// From now on signatures are looked for that these keys have made. If they are others than before, so is what every file
-    /// may be signed with.
-    pub fn trust(&mut self, keys: &[SigningKey], only_signed: bool) {
+    /// Sets the keys that signatures are verified with. After a change, every file is verified again.
+    pub fn set_signing_keys(&mut self, keys: &[SigningKey], only_signed: bool) {
         if self.keys != keys || self.only_signed != only_signed {
             self.keys = keys.to_vec();
             self.only_signed = only_signed;
-            self.files.values_mut().for_each(|file| file.stamps = None);
+            self.files.values_mut().for_each(|file| file.fingerprint = None);
         }
     }
 
-    /// What compiles them.
+    /// The engine that compiles them.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// Sees what the folder holds, and compiles what has changed of the modules that are `wanted`. Blocks for as long as compiling takes.
-    /// What else is there waits for [`Modules::scan_rest`].
+    /// Lists the folder, and compiles the changed ones of the modules in `wanted`. Blocks while it compiles. The other modules are left to
+    /// [`Modules::compile_rest`].
     pub fn scan(&mut self, folder: &Path, wanted: &BTreeSet<&str>) -> io::Result<()> {
         self.present = present(folder)?;
-        self.look_at(|name| wanted.contains(name));
+        self.refresh_all(|name| wanted.contains(name));
         for (name, file) in &mut self.files {
             if !self.present.contains_key(name) && !file.removed {
                 file.removed = true;
-                file.stamps = None;
-                tracing::warn!(module = %name, "module file removed; plugins keep using the loaded module");
+                file.fingerprint = None;
+                tracing::warn!(module = %name, "module file removed; its plugins keep the loaded module until the next start");
             }
         }
         Ok(())
     }
 
-    /// Compiles what has changed of all that the last scan saw.
-    pub fn scan_rest(&mut self) {
-        self.look_at(|_| true);
+    /// Compiles all changed modules of the last scan.
+    pub fn compile_rest(&mut self) {
+        self.refresh_all(|_| true);
     }
 
-    fn look_at(&mut self, is_wanted: impl Fn(&str) -> bool) {
+    fn refresh_all(&mut self, is_wanted: impl Fn(&str) -> bool) {
         let files = std::mem::take(&mut self.present);
         for (name, path) in files.iter().filter(|(name, _)| is_wanted(name)) {
-            self.look(name, path);
+            self.refresh(name, path);
         }
         self.present = files;
     }
 
-    /// Looks at the file at `path`, as the module called `name`; whatever the file is called.
+    /// Compiles the file at `path` as the module `name`, unless it is unchanged. The file may have any name.
     pub fn add(&mut self, name: &str, path: &Path) {
-        self.look(name, path);
+        self.refresh(name, path);
     }
 
-    /// The module called `name`.
+    /// The file of the module `name`.
     pub fn get(&self, name: &str) -> Option<&ModuleFile> {
         self.files.get(name)
     }
@@ -141,78 +140,78 @@ impl Modules {
         names.into_iter().map(String::as_str)
     }
 
-    /// Every module.
+    /// Every module with its name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &ModuleFile)> {
         self.files.iter().map(|(name, file)| (name.as_str(), file))
     }
 
-    /// How often a file's content was not taken so far.
-    pub fn refusals(&self) -> u64 {
-        self.refusals
+    /// Number of refused contents so far.
+    pub fn refused_count(&self) -> u64 {
+        self.refused
     }
 
-    /// A plugin could not work with what the file holds now.
-    pub fn reject(&mut self, name: &str, reason: String) {
-        self.refusals += 1;
+    /// Refuses the latest content of a file, because a plugin cannot run with it.
+    pub fn refuse(&mut self, name: &str, reason: String) {
+        self.refused += 1;
         if let Some(file) = self.files.get_mut(name) {
             file.error = Some(reason);
         }
     }
 
-    /// Plugins that serve from now on use `module`.
-    pub fn prove(&mut self, name: &str, module: &Module) {
+    /// Makes `module` the last good content: plugins have started with it.
+    pub fn set_last_good(&mut self, name: &str, module: &Module) {
         let Some(file) = self.files.get_mut(name) else { return };
-        let known = [&file.newest, &file.proven].into_iter().flatten();
+        let known = [&file.latest, &file.last_good].into_iter().flatten();
         let same = known
             .filter(|known| known.module.sha256() == module.sha256())
-            .max_by_key(|known| known.signed);
-        file.proven = Some(same.cloned().unwrap_or_else(|| Candidate {
+            .max_by_key(|known| known.signature);
+        file.last_good = Some(same.cloned().unwrap_or_else(|| CompiledModule {
             module: module.clone(),
-            signed: Signed::Not,
+            signature: SignatureState::Unsigned,
         }));
     }
 
-    fn look(&mut self, name: &str, path: &Path) {
+    fn refresh(&mut self, name: &str, path: &Path) {
         let file = self.files.entry(name.to_owned()).or_default();
-        let stamps = stamps(path, !self.keys.is_empty());
-        if file.stamps.is_some() && stamps.as_ref().ok() == file.stamps.as_ref() {
+        let fingerprint = fingerprint(path, !self.keys.is_empty());
+        if file.fingerprint.is_some() && fingerprint.as_ref().ok() == file.fingerprint.as_ref() {
             return;
         }
         file.removed = false;
-        file.stamps = stamps.as_ref().ok().copied();
-        let compiled = read(path, &stamps).and_then(|bytes| {
-            let signed = signature::verify(path, &bytes, &self.keys)
+        file.fingerprint = fingerprint.as_ref().ok().copied();
+        let compiled = read(path, &fingerprint).and_then(|bytes| {
+            let signature = signature::verify(path, &bytes, &self.keys)
                 .map_err(|error| format!("its signature cannot be read: {error}"))?;
             if self.only_signed {
-                signed.check(&self.keys)?;
+                signature.check(&self.keys)?;
             }
             let module = self.engine.compile(&bytes).map_err(|error| error.to_string())?;
-            Ok(Candidate { module, signed })
+            Ok(CompiledModule { module, signature })
         });
         match compiled {
-            Ok(candidate) => {
+            Ok(compiled) => {
                 file.error = None;
                 let known = file
-                    .newest
+                    .latest
                     .as_ref()
-                    .is_some_and(|before| before.module.sha256() == candidate.module.sha256());
+                    .is_some_and(|before| before.module.sha256() == compiled.module.sha256());
                 if !known {
-                    tell(name, &candidate.module);
+                    log_compiled(name, &compiled.module);
                 }
-                file.newest = Some(candidate);
+                file.latest = Some(compiled);
             }
             Err(error) => {
                 tracing::error!(module = name, file = %path.display(), "module refused: {error}");
-                self.refusals += 1;
+                self.refused += 1;
                 file.error = Some(error);
-                file.newest = None;
+                file.latest = None;
             }
         }
     }
 }
 
-/// A module that was compiled, and what it says about itself.
-fn tell(name: &str, module: &Module) {
+/// Logs a new module with its manifest.
+fn log_compiled(name: &str, module: &Module) {
     let manifest = module.manifest();
     let version = manifest.and_then(|manifest| manifest.version.as_deref());
     tracing::info!(
@@ -225,13 +224,13 @@ fn tell(name: &str, module: &Module) {
     if let Some(error) = module.manifest_error() {
         tracing::warn!(
             module = name,
-            "its section {} is ignored: {error}",
+            "manifest ignored, the section {} is invalid: {error}",
             lockgate_sandbox::manifest::SECTION
         );
     }
 }
 
-/// The modules in a folder, by name.
+/// The module files of a folder, by module name.
 fn present(folder: &Path) -> io::Result<BTreeMap<String, PathBuf>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
@@ -243,35 +242,37 @@ fn present(folder: &Path) -> io::Result<BTreeMap<String, PathBuf>> {
     Ok(found)
 }
 
-/// The module that a file holds, by its name: what stands before `.wasm`, unless it is hidden.
+/// The module name of a file: the part before `.wasm`. None for hidden and other files.
 pub fn module_name(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     let stem = name.strip_suffix(".wasm")?;
     (!stem.is_empty() && !stem.starts_with('.')).then(|| stem.to_owned())
 }
 
-fn stamps(module: &Path, with_signature: bool) -> io::Result<Stamps> {
-    Ok(Stamps {
-        module: stamp(module)?,
-        signature: with_signature.then(|| stamp(&signature::place(module)).ok()).flatten(),
+fn fingerprint(module: &Path, with_signature: bool) -> io::Result<Fingerprint> {
+    Ok(Fingerprint {
+        module: file_fingerprint(module)?,
+        signature: with_signature
+            .then(|| file_fingerprint(&signature::path_of(module)).ok())
+            .flatten(),
     })
 }
 
-fn stamp(path: &Path) -> io::Result<Stamp> {
+fn file_fingerprint(path: &Path) -> io::Result<FileFingerprint> {
     use std::os::unix::fs::MetadataExt;
     let meta = fs::metadata(path)?;
-    Ok(Stamp {
+    Ok(FileFingerprint {
         modified: meta.modified().ok(),
         bytes: meta.len(),
         inode: meta.ino(),
     })
 }
 
-fn read(path: &Path, stamps: &io::Result<Stamps>) -> Result<Vec<u8>, String> {
-    let stamps = stamps
+fn read(path: &Path, fingerprint: &io::Result<Fingerprint>) -> Result<Vec<u8>, String> {
+    let fingerprint = fingerprint
         .as_ref()
         .map_err(|error| format!("the file cannot be read: {error}"))?;
-    let bytes = stamps.module.bytes;
+    let bytes = fingerprint.module.bytes;
     if bytes > MAX_BYTES {
         return Err(format!(
             "the file has {bytes} bytes, more than the maximum of {MAX_BYTES}"

@@ -1,4 +1,4 @@
-//! What there is to know of a module's file without running it, for the command line.
+//! Inspection of a module file without running it, for the command line.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,23 +11,23 @@ use serde_json::{Map, Value};
 
 use crate::files::{MAX_BYTES, module_name};
 
-/// Why a module's file cannot be looked into.
+/// Why a module file cannot be inspected.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("{}: {source}", .file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// It holds no module that could be loaded.
+    /// The file is not a loadable module.
     #[error("{}: {source}", .file.display())]
     Module {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// The mistake in it.
         source: LoadError,
     },
     /// This machine cannot run WebAssembly.
@@ -35,47 +35,47 @@ pub enum InspectError {
     Engine(#[from] EngineError),
 }
 
-/// A module, looked into.
+/// An inspected module.
 #[derive(Debug, Clone, Serialize)]
 pub struct Inspection {
     /// The file.
     pub file: PathBuf,
     /// Its size in bytes.
     pub bytes: u64,
-    /// Its SHA-256 in hex, as the plugin setting `sha256` wants it.
+    /// Its SHA-256 in hex, as in the plugin setting `sha256`.
     pub sha256: String,
-    /// The edition of the proxy-wasm ABI that it speaks.
+    /// Its version of the proxy-wasm ABI.
     pub abi: String,
-    /// Linear memory that it starts with, in bytes.
+    /// Its initial linear memory, in bytes.
     pub initial_memory: u64,
-    /// The callbacks that it exports.
+    /// Its exported callbacks.
     pub callbacks: Vec<String>,
-    /// What it imports, as `module.name`.
+    /// Its imports, as `module.name`.
     pub imports: Vec<String>,
-    /// What it says about itself; none if it says nothing that can be read.
+    /// Its manifest; none if it has no valid one.
     pub manifest: Option<ManifestReport>,
-    /// Why what it says about itself cannot be used.
+    /// Why its manifest is invalid.
     pub manifest_error: Option<String>,
 }
 
-/// What a module says about itself.
+/// The manifest of a module.
 #[derive(Debug, Clone, Serialize)]
 pub struct ManifestReport {
     /// Its name.
     pub name: Option<String>,
     /// Its version.
     pub version: Option<String>,
-    /// What it does.
+    /// Its description.
     pub description: Option<String>,
-    /// The hooks that it has, by the names of its SDK.
+    /// Its hooks, by their SDK names.
     pub hooks: Vec<String>,
-    /// What it needs, in the shape of the plugin setting `capabilities`.
+    /// The capabilities that it needs, in the form of the plugin setting `capabilities`.
     pub capabilities: Map<String, Value>,
     /// The JSON Schema of its configuration.
     pub config_schema: Option<Value>,
 }
 
-/// Looks into a module's file. Compiles it, and runs nothing of it.
+/// Inspects a module file. Compiles it, and runs nothing of it.
 ///
 /// # Errors
 /// [`InspectError`]
@@ -116,8 +116,8 @@ impl From<Manifest> for ManifestReport {
     }
 }
 
-/// The schemas of the modules' configurations in a plugin folder, by the modules' names. Nothing is compiled; files that are
-/// no modules, and modules that say nothing, are left out.
+/// The configuration schemas of the modules in a folder, by module name. Nothing is compiled. Files that are not modules, and modules
+/// without a schema, are left out.
 ///
 /// # Errors
 /// The folder cannot be read.

@@ -1,10 +1,11 @@
-//! The `.wasm` files of `plugin_dir`: compiled, with which state of each file serves, who has signed it, what a plugin's configuration
-//! means to it, and a trial VM that proves it before it goes live.
+//! Modules: the `.wasm` files of `plugin_dir`, their signatures, the selection of a plugin's module, the check of a plugin's configuration
+//! and capabilities by its module, and the trial VM.
 //!
-//! Knows files, modules and plugins as they are configured; not snapshots, workers or traffic.
+//! Knows files, modules and configured plugins; not snapshots, workers or traffic.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 
+pub mod capabilities;
 pub mod files;
 pub mod inspect;
 pub mod plugin_config;

@@ -1,47 +1,47 @@
-//! Which state of a module's file a plugin runs: what the file holds, or what served before while the file is gone, bad, or not what
-//! the plugin's pin and signers allow.
+//! Which content of a module file a plugin runs: the latest, or the last good one while the latest is missing, invalid, or not allowed by the
+//! plugin's pin and signers.
 
 use lockgate_config::model::PluginModel;
 use lockgate_sandbox::Module;
 
-use crate::files::{Candidate, Modules};
+use crate::files::{CompiledModule, Modules};
 
-/// Why there is no module where there is no file of its name.
-pub const ABSENT: &str = "the file does not exist";
+/// The reason when there is no file of the module's name.
+pub const NO_FILE: &str = "the file does not exist";
 
-/// The module that a plugin should run. If that is not what the file holds, the reason is told and kept.
+/// Selects the module of a plugin. If that is not the latest content, the reason is logged and recorded at the file.
 ///
 /// # Errors
-/// There is none, and why.
-pub fn choose(modules: &mut Modules, model: &PluginModel) -> Result<Module, String> {
-    let file = modules.get(&model.module).ok_or(ABSENT)?;
-    let refused = match &file.newest {
+/// Why there is no module.
+pub fn select(modules: &mut Modules, model: &PluginModel) -> Result<Module, String> {
+    let file = modules.get(&model.module).ok_or(NO_FILE)?;
+    let refused = match &file.latest {
         None => None,
-        Some(newest) => match accepts(model, newest) {
-            Ok(()) => return Ok(newest.module.clone()),
+        Some(latest) => match accepts(model, latest) {
+            Ok(()) => return Ok(latest.module.clone()),
             Err(reason) => Some(reason),
         },
     };
-    let proven = file.proven.as_ref().filter(|proven| accepts(model, proven).is_ok());
-    let Some(proven) = proven.map(|proven| proven.module.clone()) else {
+    let last_good = file.last_good.as_ref().filter(|module| accepts(model, module).is_ok());
+    let Some(last_good) = last_good.map(|compiled| compiled.module.clone()) else {
         let reason = refused.or_else(|| file.error.clone());
-        return Err(reason.unwrap_or_else(|| ABSENT.to_owned()));
+        return Err(reason.unwrap_or_else(|| NO_FILE.to_owned()));
     };
-    let untold = refused.filter(|reason| file.error.as_ref() != Some(reason));
-    if let Some(reason) = untold {
+    let new_reason = refused.filter(|reason| file.error.as_ref() != Some(reason));
+    if let Some(reason) = new_reason {
         tracing::error!(plugin = %model.name, module = %model.module, "new module refused, the previous one stays in use: {reason}");
-        modules.reject(&model.module, reason);
+        modules.refuse(&model.module, reason);
     }
-    Ok(proven)
+    Ok(last_good)
 }
 
-fn accepts(model: &PluginModel, candidate: &Candidate) -> Result<(), String> {
-    let sha256 = candidate.module.sha256();
+fn accepts(model: &PluginModel, compiled: &CompiledModule) -> Result<(), String> {
+    let sha256 = compiled.module.sha256();
     if model.sha256.as_deref().is_some_and(|pinned| pinned != sha256) {
         return Err(format!(
             "its SHA-256 is {sha256}, which differs from the pinned \"sha256\""
         ));
     }
     let signers = model.signers.as_deref();
-    signers.map_or(Ok(()), |signers| candidate.signed.check(signers))
+    signers.map_or(Ok(()), |signers| compiled.signature.check(signers))
 }

@@ -1,5 +1,5 @@
-//! Signatures beside modules: `NAME.wasm.sig` holds an Ed25519 signature (RFC 8032) over exactly the bytes of `NAME.wasm`, as they are
-//! compiled. Who must have signed is a plugin's matter (`load`).
+//! Signatures of modules: `NAME.wasm.sig` has an Ed25519 signature (RFC 8032) of exactly the bytes of `NAME.wasm` that are compiled. Which
+//! keys a plugin accepts is decided in `selection`.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,66 +10,66 @@ use base64::engine::general_purpose::STANDARD;
 use lockgate_config::model::SigningKey;
 use ring::signature::{ED25519, UnparsedPublicKey};
 
-/// A signature's bytes.
+/// Bytes of a signature.
 const LENGTH: usize = 64;
-/// The same in Base64, with a line end after it, and some room.
-const LONGEST: u64 = 128;
+/// Maximum bytes of a signature file: Base64 with a line end, and some room.
+const MAX_FILE: u64 = 128;
 
-/// What a module's file is signed with.
+/// The signature of a module file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Signed {
-    /// There is no signature.
-    Not,
-    /// There is one that none of the keys has made, or nothing that could be one.
-    Wrong,
-    /// By this key.
-    By([u8; 32]),
+pub enum SignatureState {
+    /// No signature.
+    Unsigned,
+    /// A signature that verifies with none of the keys, or is malformed.
+    Invalid,
+    /// A signature by this key.
+    SignedBy([u8; 32]),
 }
 
-/// Where the signature of the module at `module` lies.
-pub(crate) fn place(module: &Path) -> PathBuf {
-    let mut place = module.as_os_str().to_owned();
-    place.push(".sig");
-    place.into()
+/// The signature file of the module file `module`.
+pub(crate) fn path_of(module: &Path) -> PathBuf {
+    let mut path = module.as_os_str().to_owned();
+    path.push(".sig");
+    path.into()
 }
 
-/// Who has signed these bytes, which are those of the file at `module`.
+/// Verifies the signature of `bytes`, the content of the file `module`.
 ///
 /// # Errors
-/// There is a signature that cannot be read.
-pub(crate) fn verify(module: &Path, bytes: &[u8], keys: &[SigningKey]) -> io::Result<Signed> {
+/// The signature file cannot be read.
+pub(crate) fn verify(module: &Path, bytes: &[u8], keys: &[SigningKey]) -> io::Result<SignatureState> {
     if keys.is_empty() {
-        return Ok(Signed::Not);
+        return Ok(SignatureState::Unsigned);
     }
-    let Some(written) = read(&place(module))? else {
-        return Ok(Signed::Not);
+    let Some(written) = read(&path_of(module))? else {
+        return Ok(SignatureState::Unsigned);
     };
     let Some(signature) = decode(&written) else {
-        return Ok(Signed::Wrong);
+        return Ok(SignatureState::Invalid);
     };
-    let made_by = |key: &&SigningKey| {
+    let verifies = |key: &&SigningKey| {
         UnparsedPublicKey::new(&ED25519, &key.key)
             .verify(bytes, &signature)
             .is_ok()
     };
     Ok(keys
         .iter()
-        .find(made_by)
-        .map_or(Signed::Wrong, |key| Signed::By(key.key)))
+        .find(verifies)
+        .map_or(SignatureState::Invalid, |key| SignatureState::SignedBy(key.key)))
 }
 
-impl Signed {
-    /// Whether one of these has signed.
+impl SignatureState {
+    /// Checks that one of these keys has signed.
     ///
     /// # Errors
-    /// Why not, for an operator.
+    /// The reason, for the operator.
     pub fn check(&self, signers: &[SigningKey]) -> Result<(), String> {
         let names = || signers.iter().map(|key| &*key.name).collect::<Vec<_>>().join(", ");
         match self {
-            Self::By(key) if signers.iter().any(|signer| signer.key == *key) => Ok(()),
-            Self::By(_) => Err(format!("it is signed with a key other than {}", names())),
-            Self::Wrong => Err(format!("its signature (.wasm.sig) does not verify with {}", names())),
-            Self::Not => Err(format!(
+            Self::SignedBy(key) if signers.iter().any(|signer| signer.key == *key) => Ok(()),
+            Self::SignedBy(_) => Err(format!("it is signed with a key other than {}", names())),
+            Self::Invalid => Err(format!("its signature (.wasm.sig) does not verify with {}", names())),
+            Self::Unsigned => Err(format!(
                 "it is not signed: the file .wasm.sig beside it is missing; accepted keys: {}",
                 names()
             )),
@@ -77,18 +77,18 @@ impl Signed {
     }
 }
 
-fn read(place: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(place) {
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
     let mut written = Vec::new();
-    file.take(LONGEST + 1).read_to_end(&mut written)?;
+    file.take(MAX_FILE + 1).read_to_end(&mut written)?;
     Ok(Some(written))
 }
 
-/// Raw, or in Base64.
+/// Decodes a signature, raw or in Base64.
 fn decode(written: &[u8]) -> Option<[u8; LENGTH]> {
     let raw = written.try_into().ok();
     raw.or_else(|| STANDARD.decode(written.trim_ascii()).ok()?.try_into().ok())

@@ -1,22 +1,22 @@
-//! What a plugin is used for, and whether its module can do anything there.
+//! The chains that use a plugin, and whether its module has callbacks for them.
 //!
-//! A plugin whose callbacks are never called lets everything pass, unseen, and an operator who put it there to keep somebody out
-//! would not know. So that is an error, told when the configuration is checked and again whenever the module's file changes. A
-//! module that has callbacks for neither (one that only logs, or ticks) does its work in every chain. Modules built with the
-//! `proxy-wasm` crate export every callback there is, and pass.
+//! A plugin whose callbacks are never called lets everything pass, and an operator who relies on it would not notice. That is an error,
+//! reported when the configuration is checked and whenever the module changes. A module with callbacks for neither requests nor
+//! connections (one that only logs, or ticks) works in every chain. Modules built with the `proxy-wasm` crate export every callback, and
+//! pass.
 
 use lockgate_config::model::{ListenerProtocol, Model, PluginIndex};
 use lockgate_sandbox::{Hooks, Module};
 
-/// The chains that a plugin stands in.
+/// The kinds of chains that use a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Uses {
+pub struct Usage {
     requests: bool,
     connections: bool,
 }
 
-impl Uses {
-    /// Where the plugin at `index` stands.
+impl Usage {
+    /// The usage of the plugin at `index`.
     pub fn of(model: &Model, index: PluginIndex) -> Self {
         let in_listener = |protocol: &ListenerProtocol| match protocol {
             ListenerProtocol::Http => false,
@@ -29,15 +29,15 @@ impl Uses {
         }
     }
 
-    /// Whether the module has something to do wherever it stands.
+    /// Checks that the module has callbacks for every kind of chain that uses it.
     ///
     /// # Errors
-    /// Where it has not, for people.
-    pub fn suit(self, module: &Module) -> Result<(), String> {
-        self.suit_hooks(module.hooks())
+    /// The kind of chain that it has no callbacks for, in words.
+    pub fn check(self, module: &Module) -> Result<(), String> {
+        self.check_hooks(module.hooks())
     }
 
-    fn suit_hooks(self, hooks: Hooks) -> Result<(), String> {
+    fn check_hooks(self, hooks: Hooks) -> Result<(), String> {
         if self.connections && hooks.speaks_http() && !hooks.speaks_tcp() {
             return Err(
                 "it is in the chain of a TCP listener and has callbacks for HTTP requests only: it would let \
@@ -79,18 +79,18 @@ mod tests {
             delete: true,
             ..Hooks::default()
         };
-        let requests = Uses {
+        let requests = Usage {
             requests: true,
             connections: false,
         };
-        let connections = Uses {
+        let connections = Usage {
             requests: false,
             connections: true,
         };
-        assert!(requests.suit_hooks(tcp).is_err() && connections.suit_hooks(http).is_err());
-        assert!(requests.suit_hooks(http).is_ok() && connections.suit_hooks(tcp).is_ok());
+        assert!(requests.check_hooks(tcp).is_err() && connections.check_hooks(http).is_err());
+        assert!(requests.check_hooks(http).is_ok() && connections.check_hooks(tcp).is_ok());
         for hooks in [both, logger] {
-            assert!(requests.suit_hooks(hooks).is_ok() && connections.suit_hooks(hooks).is_ok());
+            assert!(requests.check_hooks(hooks).is_ok() && connections.check_hooks(hooks).is_ok());
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The switch that has host calls logged: which requests are chosen, how many, for how long. It goes off by itself. What a line
-//! looks like is the sandbox's business.
+//! The switch of the host call trace: which requests are traced, how many, for how long. It goes off by itself. The sandbox formats the
+//! lines.
 //!
-//! While it is off a request costs one look at a flag.
+//! While it is off, a request costs one look at a flag.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -13,33 +13,34 @@ use arc_swap::ArcSwapOption;
 use lockgate_exchange::{Exchange, clock};
 use lockgate_sandbox::{CallTrace, Payloads};
 use lockgate_units::Period;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Requests that one rule may choose at most.
-const MOST_REQUESTS: u64 = 1000;
-/// How long a rule may be in force.
-const LONGEST: Period = Period::seconds(3600);
+/// Maximum requests of one rule.
+const MAX_REQUESTS: u64 = 1000;
+/// Maximum duration of a rule.
+const MAX_DURATION: Period = Period::seconds(3600);
 
-/// Whose host calls are logged. All conditions that are given hold together; without any, the next requests are chosen.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+/// A rule of the host call trace. A request is traced if it meets all conditions; without conditions, the next requests are traced.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TraceRule {
-    /// Headers as the client sent them, each with exactly this value; `null` for any value.
+    /// Condition: request headers, each with exactly this value; `null` for any value.
     pub headers: BTreeMap<String, Option<String>>,
-    /// The path, or whole segments that it begins with.
+    /// Condition: the path, or whole segments at its beginning.
     pub path_prefix: Option<String>,
-    /// The listener's name. Connections of a TCP listener are chosen by this alone, and by nothing if others are given.
+    /// Condition: the listener's name. Connections of a TCP listener match by this alone; a rule with other conditions traces none.
     pub listener: Option<String>,
-    /// The share of these that is chosen, more than 0 and at most 1.
+    /// Share of the matching requests that is traced: more than 0, at most 1.
     pub share: f64,
-    /// Plugins whose calls are logged; all if absent.
+    /// Plugins whose host calls are logged. Absent: all.
     pub plugins: Option<Vec<String>>,
-    /// How many are chosen before it goes off, 1 to 1000.
+    /// Number of traced requests after which the trace goes off: 1 to 1000.
     pub requests: u64,
-    /// How long until it goes off, at most an hour.
+    /// Duration after which the trace goes off: at most one hour.
     pub duration: Period,
-    /// Whether the beginning of bodies, configurations, shared values, queued messages and arguments of foreign functions is
-    /// shown. They may hold secrets that nobody can tell from anything else.
+    /// Whether the first bytes of bodies, configurations, shared values, queue messages and arguments of foreign functions are shown.
+    /// They may contain secrets that cannot be recognised.
     pub payloads: bool,
 }
 
@@ -58,16 +59,16 @@ impl Default for TraceRule {
     }
 }
 
-/// What the switch is doing.
-#[derive(Clone, Debug, Serialize)]
+/// State of the host call trace.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct TraceReport {
-    /// Whether requests are being chosen.
+    /// Whether the trace is on.
     pub on: bool,
-    /// How many were chosen by the rule, which may have gone off since.
+    /// Number of requests that the last rule traced.
     pub chosen: u64,
-    /// Seconds until it goes off.
+    /// Seconds until the trace goes off.
     pub seconds_left: f64,
-    /// The rule; none if there has been none.
+    /// The last rule; `null` before the first.
     pub rule: Option<TraceRule>,
 }
 
@@ -90,7 +91,7 @@ struct Active {
 }
 
 impl TraceRule {
-    /// Every request of the next hundred years, for development: a log without bounds.
+    /// Every request for a hundred years, for development: a trace without bounds.
     pub fn every() -> Self {
         Self {
             requests: u64::MAX,
@@ -102,17 +103,17 @@ impl TraceRule {
     /// A rule from JSON.
     ///
     /// # Errors
-    /// What is wrong with it, for whoever wrote it.
+    /// The mistake in it, for the client.
     pub fn read(json: &[u8]) -> Result<Self, String> {
         let rule: Self = serde_json::from_slice(json).map_err(|error| error.to_string())?;
         if !(rule.share > 0.0 && rule.share <= 1.0) {
             return Err("\"share\" is more than 0 and at most 1".to_owned());
         }
-        if !(1..=MOST_REQUESTS).contains(&rule.requests) {
-            return Err(format!("\"requests\" is a number from 1 to {MOST_REQUESTS}"));
+        if !(1..=MAX_REQUESTS).contains(&rule.requests) {
+            return Err(format!("\"requests\" is a number from 1 to {MAX_REQUESTS}"));
         }
-        if rule.duration.is_zero() || rule.duration > LONGEST {
-            return Err(format!("\"duration\" is more than nothing and at most {LONGEST}"));
+        if rule.duration.is_zero() || rule.duration > MAX_DURATION {
+            return Err(format!("\"duration\" is more than nothing and at most {MAX_DURATION}"));
         }
         match &rule.path_prefix {
             Some(prefix) if !prefix.starts_with('/') => Err("\"path_prefix\" begins with a slash".to_owned()),
@@ -120,7 +121,7 @@ impl TraceRule {
         }
     }
 
-    fn fits(&self, exchange: &Exchange) -> bool {
+    fn matches(&self, exchange: &Exchange) -> bool {
         let is_here = |listener: &String| **listener == *exchange.info.connection.listener;
         if !self.listener.as_ref().is_none_or(is_here) {
             return false;
@@ -142,7 +143,7 @@ impl TraceRule {
 }
 
 impl TraceSwitch {
-    /// Chooses by this rule from now on, and by no other.
+    /// Starts a trace; it replaces a running one.
     pub fn begin(&self, rule: TraceRule) {
         let active = Active {
             plugins: rule.plugins.as_deref().map(Into::into),
@@ -155,12 +156,12 @@ impl TraceSwitch {
         self.on.store(true, Ordering::Release);
     }
 
-    /// Chooses no more. Requests that were chosen are told to their end.
+    /// Stops the trace. Requests that are being traced are traced to their end.
     pub fn end(&self) {
         self.on.store(false, Ordering::Release);
     }
 
-    /// What it is doing.
+    /// Its state.
     pub fn report(&self) -> TraceReport {
         let active = self.latest.load();
         let active = active.as_deref();
@@ -176,7 +177,7 @@ impl TraceSwitch {
         }
     }
 
-    /// Chooses a request that has just come, or does not.
+    /// The trace of a new request, if the rule chooses it.
     pub fn choose(&self, exchange: &Exchange) -> Option<Rc<CallTrace>> {
         if self.on.load(Ordering::Relaxed) {
             self.consider(exchange)
@@ -190,11 +191,11 @@ impl TraceSwitch {
         let active = self.latest.load();
         let active = active.as_deref()?;
         if clock::now() >= active.ends {
-            tracing::info!("host call trace off: its duration has passed");
+            tracing::info!("host call trace off: its duration is over");
             self.end();
             return None;
         }
-        if !active.rule.fits(exchange) || !active.takes_the_next() {
+        if !active.rule.matches(exchange) || !active.is_next_in_share() {
             return None;
         }
         let nth = active.chosen.fetch_add(1, Ordering::Relaxed) + 1;
@@ -214,8 +215,8 @@ impl TraceSwitch {
 }
 
 impl Active {
-    /// Of every so many that fit, one: evenly spread, without a die.
-    fn takes_the_next(&self) -> bool {
+    /// Whether the next matching request is in the share: evenly spread, without random numbers.
+    fn is_next_in_share(&self) -> bool {
         let before = self.seen.fetch_add(1, Ordering::Relaxed) as f64;
         ((before + 1.0) * self.rule.share).floor() > (before * self.rule.share).floor()
     }
@@ -257,7 +258,7 @@ mod tests {
             seen: AtomicU64::new(0),
             chosen: AtomicU64::new(0),
         };
-        let taken: Vec<_> = (0..12).filter(|_| active.takes_the_next()).collect();
+        let taken: Vec<_> = (0..12).filter(|_| active.is_next_in_share()).collect();
         assert_eq!(taken, [3, 7, 11]);
     }
 }

@@ -1,4 +1,4 @@
-//! What operators see of the data path: metrics, the access log, plugins' log lines, and the log of host calls of chosen requests.
+//! Telemetry of the data path: metrics, the access log, plugins' log lines, the switch of the host call trace.
 //!
 //! Nothing here waits: a worker counts in cells of its own and appends to buffers in memory.
 

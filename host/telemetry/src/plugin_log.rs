@@ -1,9 +1,9 @@
-//! What plugins log, as events of this process: target `plugin`, at the level that the guest named.
+//! Log lines of plugins: events of this process with the target `plugin`, at the guest's level.
 
 use lockgate_sandbox::LogLevel;
 use tracing::level_filters::LevelFilter;
 
-/// Writes a guest's line. `critical` is an error here; the level is told in the line.
+/// Writes a guest's line. `critical` is an error with the field `critical`.
 pub fn write(plugin: &str, level: LogLevel, message: &str) {
     match level {
         LogLevel::Trace => tracing::trace!(target: "plugin", plugin, "{message}"),
@@ -15,7 +15,7 @@ pub fn write(plugin: &str, level: LogLevel, message: &str) {
     }
 }
 
-/// The least level that is written at all.
+/// The lowest level that is written.
 pub fn level() -> LogLevel {
     match LevelFilter::current() {
         LevelFilter::TRACE => LogLevel::Trace,

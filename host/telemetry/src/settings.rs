@@ -1,10 +1,10 @@
-//! What the settings say of the access log.
+//! Settings of the access log.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Where the access log goes.
+/// Settings of the access log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessLogSettings {
     /// A stream or a file.
@@ -25,7 +25,7 @@ pub enum AccessLogPath {
 impl FromStr for AccessLogPath {
     type Err = Infallible;
 
-    /// A file's path is taken as it is: it starts where the process is.
+    /// Text other than a stream's name is a file's path, relative to the working directory.
     fn from_str(text: &str) -> Result<Self, Infallible> {
         Ok(match text {
             "stdout" => Self::Stdout,

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use http::HeaderMap;
-use lockgate_control::{Handle, PluginDetail, PluginReport, PluginSource, PluginsReport};
+use lockgate_control::{Handle, PluginDetail, PluginReport, PluginsReport, StatusSource};
 use lockgate_telemetry::metrics::Registry;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::serve;
 use crate::access::Access;
-use crate::problem::ApiError;
+use crate::error::ApiError;
 
 struct Served {
     address: SocketAddr,
@@ -27,7 +27,7 @@ struct Served {
 async fn start(token: Option<&str>) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let handle = Handle::new(token.map(str::to_owned), Registry::new(), None);
+    let (handle, _) = Handle::new(token.map(str::to_owned), Registry::new(), None);
     let (end, ended) = watch::channel(());
     let task = tokio::spawn(serve(listener, handle.clone(), ended));
     Served {
@@ -79,7 +79,7 @@ impl Served {
 
 struct Live(u64);
 
-impl PluginSource for Live {
+impl StatusSource for Live {
     fn plugin<'a>(&'a self, _: &'a str) -> Pin<Box<dyn Future<Output = Option<PluginDetail>> + Send + 'a>> {
         Box::pin(std::future::ready(None))
     }

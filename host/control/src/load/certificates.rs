@@ -1,4 +1,4 @@
-//! The certificates that TLS listeners serve with in the next snapshot.
+//! The certificates of TLS listeners in the next snapshot.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use lockgate_gateway::Snapshot;
 use lockgate_json::{Diagnostic, Document};
 use lockgate_tls::server::CertificateStore;
 
-/// Certificates of the TLS listeners. A listener whose files are the same keeps its store, read anew.
+/// The certificates of every listener. A listener with unchanged TLS settings keeps its store, and reads its files again.
 pub(super) fn certificates(
     model: &Model,
     document: &Document,
@@ -20,7 +20,7 @@ pub(super) fn certificates(
             stores.push(None);
             continue;
         };
-        if let Some(known) = kept(listener, current) {
+        if let Some(known) = current_store(listener, current) {
             if let Err(error) = known.reload() {
                 tracing::error!(
                     listener = &*listener.name,
@@ -41,7 +41,8 @@ pub(super) fn certificates(
     stores
 }
 
-fn kept(listener: &Listener, current: Option<&Snapshot>) -> Option<Arc<CertificateStore>> {
+/// The store of a listener whose TLS settings did not change.
+fn current_store(listener: &Listener, current: Option<&Snapshot>) -> Option<Arc<CertificateStore>> {
     let snapshot = current?;
     let index = snapshot.model.listeners.iter().position(|known| {
         let speaks_http = |listener: &Listener| listener.protocol == ListenerProtocol::Http;

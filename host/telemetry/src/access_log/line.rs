@@ -1,4 +1,4 @@
-//! A line: what is logged of a request or of a TCP connection, and how it is written.
+//! A line of the access log: its fields, for a request and for a TCP connection, and their format.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -7,79 +7,79 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::{Method, Version};
 use serde::{Serialize, Serializer};
 
-/// A request that ended. Durations are logged in whole microseconds, times in UTC.
+/// A request that ended. Durations are in whole microseconds, times in UTC.
 #[derive(Debug, Clone, Serialize)]
 pub struct Record<'a> {
-    /// When its head had come in.
+    /// Arrival of its headers.
     #[serde(serialize_with = "time")]
     pub time: SystemTime,
-    /// The name that plugins and upstream know it by.
+    /// Its id, as plugins and the upstream see it.
     pub request_id: Cow<'a, str>,
-    /// The listener that it came in by.
+    /// Its listener.
     pub listener: &'a str,
-    /// The real client.
+    /// The client's address, behind trusted proxies as these report it.
     pub client: IpAddr,
     /// Its method.
     #[serde(serialize_with = "method")]
     pub method: &'a Method,
-    /// The host that it asked for.
+    /// Its host.
     pub host: Cow<'a, str>,
-    /// The normal path, without the query.
+    /// The normalised path, without the query.
     pub path: &'a str,
-    /// The protocol that the client spoke.
+    /// The client's protocol.
     #[serde(serialize_with = "version")]
     pub protocol: Version,
-    /// The answer's status; none when the client left before there was one.
+    /// The response status; none if the client left before the response.
     pub status: Option<u16>,
     /// The route's name.
     pub route: Option<&'a str>,
     /// The upstream's name.
     pub upstream: Option<&'a str>,
-    /// The endpoint that answered, or that did not.
+    /// The endpoint of the last attempt.
     pub endpoint: Option<SocketAddr>,
-    /// How often it was sent to the upstream.
+    /// Number of attempts at the upstream.
     pub attempts: u32,
-    /// Bytes of its body.
+    /// Bytes of the request body.
     pub bytes_in: u64,
-    /// Bytes of the answer's body.
+    /// Bytes of the response body.
     pub bytes_out: u64,
-    /// From its head to its end.
+    /// From its headers to the end of the response.
     #[serde(rename = "duration_us", serialize_with = "microseconds")]
     pub duration: Duration,
-    /// From sending it to the answer's head.
+    /// From sending it to the response headers.
     #[serde(rename = "upstream_us", serialize_with = "some_microseconds")]
     pub upstream_latency: Option<Duration>,
-    /// Why it was answered as it was, when the upstream did not decide that.
+    /// The reason for the response when it is not the upstream's.
     pub code_details: Option<&'a str>,
-    /// Why the answer is not whole, if so.
+    /// The reason why the response is incomplete.
     pub abort_reason: Option<&'a str>,
-    /// What each plugin took, in the chain's order.
+    /// Time in each plugin, in the order of the chain.
     pub plugins: Vec<PluginTimes<'a>>,
 }
 
-/// A TCP connection that ended. Durations are logged in whole microseconds, times in UTC.
+/// A TCP connection that ended. Durations are in whole microseconds, times in UTC.
 #[derive(Debug, Clone, Serialize)]
 pub struct ConnectionRecord<'a> {
-    /// When it was accepted.
+    /// Its acceptance.
     #[serde(serialize_with = "time")]
     pub time: SystemTime,
     /// Its number, unique in the process.
     pub connection: u64,
-    /// The listener that it came in by.
+    /// Its listener.
     pub listener: &'a str,
     /// The client.
     pub client: IpAddr,
-    /// What was spoken, as the listener says.
+    /// The listener's protocol.
     pub protocol: &'static str,
-    /// The version of TLS; none in the clear.
+    /// The TLS version; none without TLS.
     pub tls: Option<&'a str>,
-    /// The name that the client asked for in its handshake.
+    /// The server name of the client's handshake.
     pub server_name: Option<&'a str>,
-    /// The upstream's name; none if it ended before there was one.
+    /// The upstream's name; none if it ended before one was chosen.
     pub upstream: Option<&'a str>,
     /// The endpoint that it was connected to.
     pub endpoint: Option<SocketAddr>,
-    /// How many endpoints were tried.
+    /// Number of attempts to connect.
     pub attempts: u32,
     /// Bytes from the client.
     pub bytes_in: u64,
@@ -88,31 +88,31 @@ pub struct ConnectionRecord<'a> {
     /// From its acceptance to its end.
     #[serde(rename = "duration_us", serialize_with = "microseconds")]
     pub duration: Duration,
-    /// How long connecting to the upstream took.
+    /// Time to connect to the upstream.
     #[serde(rename = "connect_us", serialize_with = "some_microseconds")]
     pub connect: Option<Duration>,
-    /// How it ended: the value of the label `result`.
+    /// Its close reason: the value of the metric's label `result`.
     pub result: &'static str,
-    /// What each plugin took, in the chain's order: for bytes from the client, and for those from the upstream.
+    /// Time in each plugin, in the order of the chain.
     pub plugins: Vec<PluginTimes<'a>>,
 }
 
-/// What can be written as a line.
+/// A record that is written as a line.
 pub trait Line: Serialize {}
 
 impl Line for Record<'_> {}
 
 impl Line for ConnectionRecord<'_> {}
 
-/// What a plugin took for one request or connection.
+/// Time in a plugin for one request or connection.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct PluginTimes<'a> {
     /// Its name.
     pub name: &'a str,
-    /// In the callbacks of the request phase; for bytes from the client.
+    /// Callbacks of the request; for a connection, of bytes from the client.
     #[serde(serialize_with = "microseconds")]
     pub request_us: Duration,
-    /// In the callbacks of the response phase; for bytes from the upstream.
+    /// Callbacks of the response; for a connection, of bytes from the upstream.
     #[serde(serialize_with = "microseconds")]
     pub response_us: Duration,
 }
@@ -122,7 +122,7 @@ pub(super) fn append(record: &impl Line, out: &mut Vec<u8>) {
     let start = out.len();
     match serde_json::to_writer(&mut *out, record) {
         Ok(()) => out.push(b'\n'),
-        // Cannot be, as nothing in a record fails to serialise; half a line would spoil the next one all the same.
+        // Nothing in a record fails to serialise; half a line would still spoil the next one.
         Err(_) => out.truncate(start),
     }
 }
@@ -151,7 +151,7 @@ fn version<S: Serializer>(version: &Version, serializer: S) -> Result<S::Ok, S::
     })
 }
 
-/// RFC 3339 with microseconds: `2026-01-31T23:59:59.000001Z`. What is before 1970 is written as 1970.
+/// RFC 3339 with microseconds: `2026-01-31T23:59:59.000001Z`. Times before 1970 are written as 1970.
 fn time<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (year, month, day) = date(since.as_secs() / 86_400);

@@ -1,4 +1,4 @@
-//! The writer's thread: takes what waits, a few times a second at most, and writes it in one piece.
+//! The writer's thread: takes the waiting lines, at most 20 times a second, and writes them in one piece.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use crate::settings::AccessLogPath;
 
-/// How long lines are gathered before they are written.
-const GATHER: Duration = Duration::from_millis(50);
+/// Time for which lines are collected before they are written.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
 
-/// What workers and writer share.
+/// State shared by workers and writer.
 #[derive(Debug)]
 pub(super) struct Inbox {
-    /// Lines that wait, each with its end.
+    /// Waiting lines, each with its line end.
     pub(super) shards: Vec<Mutex<Vec<u8>>>,
-    /// The writer knows that there is something to do.
-    told: AtomicBool,
+    /// The writer has been notified of new lines.
+    notified: AtomicBool,
     reopen: AtomicBool,
     end: AtomicBool,
 }
@@ -28,26 +28,26 @@ impl Inbox {
     pub(super) fn new(shards: usize) -> Self {
         Self {
             shards: (0..shards).map(|_| Mutex::default()).collect(),
-            told: AtomicBool::new(false),
+            notified: AtomicBool::new(false),
             reopen: AtomicBool::new(false),
             end: AtomicBool::new(false),
         }
     }
 
-    /// Wakes the writer unless it knows already.
-    pub(super) fn tell(&self, writer: &Thread) {
-        // First a read: it leaves the cache line shared, and nearly always the writer knows.
-        if !self.told.load(Ordering::SeqCst) && !self.told.swap(true, Ordering::SeqCst) {
+    /// Notifies the writer of new lines, unless it is notified already.
+    pub(super) fn notify(&self, writer: &Thread) {
+        // First a read: it leaves the cache line shared, and nearly always the writer is notified.
+        if !self.notified.load(Ordering::SeqCst) && !self.notified.swap(true, Ordering::SeqCst) {
             writer.unpark();
         }
     }
 
-    pub(super) fn ask_reopen(&self, writer: &Thread) {
+    pub(super) fn request_reopen(&self, writer: &Thread) {
         self.reopen.store(true, Ordering::SeqCst);
         writer.unpark();
     }
 
-    pub(super) fn ask_end(&self, writer: &Thread) {
+    pub(super) fn request_end(&self, writer: &Thread) {
         self.end.store(true, Ordering::SeqCst);
         writer.unpark();
     }
@@ -57,25 +57,25 @@ impl Inbox {
     }
 
     fn wait(&self) {
-        while !self.told.load(Ordering::SeqCst) && !self.reopen.load(Ordering::SeqCst) && !self.is_ending() {
+        while !self.notified.load(Ordering::SeqCst) && !self.reopen.load(Ordering::SeqCst) && !self.is_ending() {
             std::thread::park();
         }
         if !self.is_ending() {
-            // An end that is asked for meanwhile cuts this short.
-            std::thread::park_timeout(GATHER);
+            // A request to end cuts this short.
+            std::thread::park_timeout(FLUSH_INTERVAL);
         }
     }
 }
 
-/// Writes until the end is asked for and nothing waits. Lines that cannot be written are counted in `lost`.
+/// Writes until the end is requested and nothing waits. Lines that cannot be written are counted in `lost`.
 pub(super) fn run(inbox: &Inbox, mut sink: Sink, lost: &AtomicU64) {
     let mut failing = false;
     let mut lines = Vec::new();
     loop {
         inbox.wait();
-        // Read before the shards are: what is appended after that tells again, or was appended before the end was asked for.
+        // Read before the shards: a line appended later notifies again, or was appended before the end was requested.
         let ending = inbox.is_ending();
-        inbox.told.store(false, Ordering::SeqCst);
+        inbox.notified.store(false, Ordering::SeqCst);
         if inbox.reopen.swap(false, Ordering::SeqCst) {
             sink.reopen();
         }
@@ -91,7 +91,7 @@ pub(super) fn run(inbox: &Inbox, mut sink: Sink, lost: &AtomicU64) {
                         Ordering::Relaxed,
                     );
                     if !failing {
-                        tracing::error!(%error, "access log cannot be written; lines are lost");
+                        tracing::error!(%error, "access log cannot be written, its lines are lost until it can; lockgate_access_log_dropped_total counts them");
                     }
                     failing = true;
                 }
@@ -103,7 +103,7 @@ pub(super) fn run(inbox: &Inbox, mut sink: Sink, lost: &AtomicU64) {
     }
 }
 
-/// Where lines end up.
+/// The destination of lines.
 #[derive(Debug)]
 pub(super) enum Sink {
     Stdout,
@@ -123,12 +123,14 @@ impl Sink {
         })
     }
 
-    /// When the file cannot be opened anew, the old one is kept.
+    /// If the file cannot be reopened, the old one stays in use.
     fn reopen(&mut self) {
         if let Self::File { path, file } = self {
             match open(path) {
                 Ok(opened) => *file = opened,
-                Err(error) => tracing::error!(%error, path = %path.display(), "access log cannot be reopened"),
+                Err(error) => {
+                    tracing::error!(%error, path = %path.display(), "access log cannot be reopened; lines still go to the old file, the next SIGHUP tries again")
+                }
             }
         }
     }

@@ -1,11 +1,11 @@
-//! Chains that are too long for one exchange to tell their plugins apart.
+//! The maximum length of a chain: an exchange numbers the plugins that it passes.
 
 use lockgate_config::model::{Listener, ListenerProtocol, Model, Route};
 use lockgate_exchange::Positions;
 use lockgate_json::{Diagnostic, Document};
 
-/// Chains with more plugins than one request can tell apart.
-pub(super) fn long_chains<'a>(model: &'a Model, document: &'a Document) -> impl Iterator<Item = Diagnostic> + 'a {
+/// Routes whose chain is too long.
+pub(super) fn long_route_chains<'a>(model: &'a Model, document: &'a Document) -> impl Iterator<Item = Diagnostic> + 'a {
     let length = |route: &Route| model.global_chain.len() + route.chain.len();
     model
         .routes
@@ -25,7 +25,7 @@ pub(super) fn long_chains<'a>(model: &'a Model, document: &'a Document) -> impl 
         })
 }
 
-/// The same for connections.
+/// TCP listeners whose chain is too long.
 pub(super) fn long_tcp_chains<'a>(model: &'a Model, document: &'a Document) -> impl Iterator<Item = Diagnostic> + 'a {
     let long = |listener: &'a Listener| match &listener.protocol {
         ListenerProtocol::Tcp(forwarding) if forwarding.chain.len() > Positions::MAX => Some((listener, forwarding)),

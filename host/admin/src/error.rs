@@ -1,4 +1,4 @@
-//! What the admin API answers when it does not do what it was asked, in the form of RFC 9457.
+//! Errors of the admin API: status, code and body (RFC 9457) of each.
 
 use bytes::Bytes;
 use http::header::{ALLOW, WWW_AUTHENTICATE};
@@ -6,47 +6,54 @@ use http::{HeaderValue, StatusCode};
 use lockgate_exchange::ResponseHead;
 use lockgate_http::problem::{Malformed, document};
 
-/// Why a call is refused.
+/// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ApiError {
-    /// 400: the request is ambiguous or breaks its protocol.
+pub enum ApiError {
+    /// 400: the request is malformed or ambiguous.
     Malformed(Malformed),
-    /// 400: the body is not what the call takes, and why.
+    /// 400: the query is invalid, and why.
+    InvalidQuery(String),
+    /// 400: the body is invalid, and why.
     InvalidBody(String),
-    /// 401: a token is wanted.
+    /// 401: the bearer token is missing or wrong.
     Unauthorized,
-    /// 403: without a configured token only loopback is answered.
+    /// 403: no token is configured, and the client is not on loopback.
     Forbidden,
-    /// 404: there is no such path, or nothing of that name.
+    /// 404: the path, or the name in it, is unknown.
     NotFound,
-    /// 405: the path takes these methods only.
-    MethodNotAllowed(&'static str),
+    /// 405: the path has only these methods.
+    MethodNotAllowed(String),
     /// 408: the body took too long to arrive.
     RequestTimeout,
-    /// 413: the body is larger than the call takes.
+    /// 413: the body is larger than the call accepts.
     BodyTooLarge,
-    /// 503: there is no configuration yet, or the process is going down.
+    /// 500: the response could not be written as JSON.
+    Internal,
+    /// 503: the gateway starts or drains.
     NotReady,
 }
 
 impl ApiError {
-    fn status(&self) -> StatusCode {
+    /// The status of the response.
+    pub fn status(&self) -> StatusCode {
         match self {
-            Self::Malformed(_) | Self::InvalidBody(_) => StatusCode::BAD_REQUEST,
+            Self::Malformed(_) | Self::InvalidQuery(_) | Self::InvalidBody(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
-    /// A word that names the error in the body's `type`. Stable.
-    fn code(&self) -> &'static str {
+    /// The last part of the body's `type`. Stable.
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Malformed(what) => what.code(),
+            Self::InvalidQuery(_) => "invalid_query",
             Self::InvalidBody(_) => "invalid_body",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
@@ -54,33 +61,37 @@ impl ApiError {
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::RequestTimeout => "request_timeout",
             Self::BodyTooLarge => "body_too_large",
+            Self::Internal => "internal",
             Self::NotReady => "not_ready",
         }
     }
 
-    /// One sentence for whoever sent the request.
-    fn detail(&self) -> String {
+    /// One sentence for the client.
+    pub fn detail(&self) -> String {
         match self {
             Self::Malformed(what) => what.detail().to_owned(),
-            Self::InvalidBody(reason) => reason.clone(),
+            Self::InvalidQuery(reason) | Self::InvalidBody(reason) => reason.clone(),
             Self::Unauthorized => "A valid bearer token is required.".to_owned(),
             Self::Forbidden => "No token is configured, so only loopback clients are answered.".to_owned(),
-            Self::NotFound => "There is nothing at this path.".to_owned(),
-            Self::MethodNotAllowed(methods) => format!("This path takes {methods}."),
+            Self::NotFound => "This path is unknown.".to_owned(),
+            Self::MethodNotAllowed(methods) => format!("This path has the methods {methods}."),
             Self::RequestTimeout => "The request did not arrive in time.".to_owned(),
             Self::BodyTooLarge => "The request body is larger than allowed.".to_owned(),
+            Self::Internal => "The response could not be written.".to_owned(),
             Self::NotReady => "The gateway is starting or shutting down.".to_owned(),
         }
     }
 
-    /// The answer, with the fields that its status needs by definition.
+    /// The response, with the headers that its status requires.
     pub(crate) fn respond(&self, request_id: &HeaderValue) -> (ResponseHead, Bytes) {
         let (mut head, body) = document(self.status(), self.code(), &self.detail(), Some(request_id));
         match self {
             Self::Unauthorized => head
                 .headers
                 .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
-            Self::MethodNotAllowed(methods) => head.headers.insert(ALLOW, HeaderValue::from_static(methods)),
+            Self::MethodNotAllowed(methods) => HeaderValue::from_str(methods)
+                .ok()
+                .and_then(|methods| head.headers.insert(ALLOW, methods)),
             _ => None,
         };
         (head, body)

@@ -1,0 +1,16 @@
+//! The handlers of the API, by subject. Each takes a call's parts and returns its response.
+
+pub(crate) mod health;
+pub(crate) mod plugins;
+pub(crate) mod trace;
+
+use hyper::body::Incoming;
+
+/// The parts of a request that handlers read.
+pub(crate) struct Call {
+    /// The value of `{name}` in the route's path; empty if the path has none.
+    pub(crate) name: String,
+    /// The query, without the question mark.
+    pub(crate) query: String,
+    pub(crate) body: Incoming,
+}

@@ -1,0 +1,212 @@
+//! `docs/admin-api.md` says what the table of routes says. `make docs` writes it anew.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::{env, fs};
+
+use lockgate_admin::error::ApiError;
+use lockgate_admin::routes::{Content, Operation, ROUTES, Route};
+use lockgate_http::problem::Malformed;
+use schemars::Schema;
+use serde_json::{Map, Value};
+
+const HEAD: &str = "\
+# Admin API
+
+Generated from the code by `make docs`; a test keeps it current. The setting `admin.listen` opens the API on an address of its own. Responses
+are JSON unless noted, with the headers `cache-control: no-store` and `x-request-id`. Where there is `GET`, there is `HEAD`.
+
+**Access.** Open paths need no token. All other paths need `Authorization: Bearer TOKEN` with the token of `admin.token`. Without a configured
+token they answer loopback clients only, and only requests whose `Host` is an IP address or `localhost`.
+
+";
+
+#[test]
+fn the_page_of_the_admin_api_has_every_path() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/admin-api.md");
+    let page = page();
+    if env::var_os("RECORD").is_some() {
+        fs::write(file, page).expect("the page is writable");
+        return;
+    }
+    let recorded = fs::read_to_string(file).unwrap_or_default();
+    for (line, (recorded, generated)) in recorded.lines().zip(page.lines()).enumerate() {
+        assert_eq!(
+            recorded,
+            generated,
+            "line {}: `make docs` writes the page anew",
+            line + 1
+        );
+    }
+    assert_eq!(recorded.len(), page.len(), "`make docs` writes the page anew");
+}
+
+fn page() -> String {
+    let mut page = HEAD.to_owned();
+    page.push_str("| path | methods | access |\n|---|---|---|\n");
+    for route in &ROUTES {
+        let methods: Vec<_> = route
+            .operations
+            .iter()
+            .map(|operation| operation.method.as_str())
+            .collect();
+        let access = if route.is_open { "open" } else { "token" };
+        row(&mut page, &[&code(route.path), &methods.join(", "), access]);
+    }
+    for route in &ROUTES {
+        for operation in route.operations {
+            operation_section(&mut page, route, operation);
+        }
+    }
+    errors(&mut page);
+    page
+}
+
+fn operation_section(page: &mut String, route: &Route, operation: &Operation) {
+    let _ = write!(
+        page,
+        "\n## `{} {}`\n\n{}\n",
+        operation.method, route.path, operation.summary
+    );
+    if !operation.query.is_empty() {
+        page.push_str("\n| query | meaning |\n|---|---|\n");
+        for parameter in operation.query {
+            row(page, &[&code(parameter.name), parameter.meaning]);
+        }
+    }
+    if let Some(body) = operation.body {
+        page.push_str("\nBody, JSON; every field may be absent:\n");
+        object(page, body().as_value(), true);
+    }
+    match &operation.response {
+        Content::Text(text) => {
+            let _ = write!(page, "\nResponse: {text}.\n");
+        }
+        Content::Json(schema) => {
+            let schema: Schema = schema();
+            page.push_str("\nResponse:\n");
+            object(page, schema.as_value(), false);
+        }
+    }
+    let failures = (operation.errors)();
+    if !failures.is_empty() {
+        page.push_str("\n| error | when |\n|---|---|\n");
+        for (error, reason) in failures {
+            row(
+                page,
+                &[&format!("{} `{}`", error.status().as_u16(), error.code()), reason],
+            );
+        }
+    }
+}
+
+/// Tables of a schema: its own fields, then those of each object in it.
+fn object(page: &mut String, schema: &Value, is_input: bool) {
+    let definitions = schema["$defs"].as_object().cloned().unwrap_or_default();
+    fields(page, schema, &definitions, is_input);
+    for (name, definition) in &definitions {
+        if definition["properties"].is_object() {
+            let _ = write!(page, "\n`{name}`: {}\n", description(definition));
+            fields(page, definition, &definitions, is_input);
+        }
+    }
+}
+
+fn fields(page: &mut String, schema: &Value, definitions: &Map<String, Value>, is_input: bool) {
+    let default = if is_input { " default |" } else { "" };
+    let line = if is_input { "---|" } else { "" };
+    let _ = write!(page, "\n| field | type |{default} meaning |\n|---|---|{line}---|\n");
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let mut cells = vec![code(name), kind(field, definitions)];
+        if is_input {
+            cells.push(code(&field["default"].to_string()));
+        }
+        cells.push(description(field));
+        row(page, &cells.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+}
+
+/// The type of a field, in words.
+fn kind(schema: &Value, definitions: &Map<String, Value>) -> String {
+    if let Some(path) = schema["$ref"].as_str() {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        return match definitions.get(name) {
+            Some(definition) if definition["properties"].is_object() => code(name),
+            Some(definition) => kind(definition, definitions),
+            None => name.to_owned(),
+        };
+    }
+    if let Some(choices) = schema["anyOf"].as_array() {
+        let kinds: Vec<_> = choices.iter().map(|choice| kind(choice, definitions)).collect();
+        return kinds.join(" or ");
+    }
+    if schema["title"] == "Period" || schema["pattern"].is_string() {
+        return "duration".to_owned();
+    }
+    let names: Vec<&str> = match &schema["type"] {
+        Value::String(name) => vec![name],
+        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
+        _ => vec!["any"],
+    };
+    let names = names.into_iter().map(|name| match name {
+        "array" => format!("array of {}", kind(&schema["items"], definitions)),
+        "object" if schema["additionalProperties"].is_object() => {
+            format!("object of {}", kind(&schema["additionalProperties"], definitions))
+        }
+        "integer" => "integer".to_owned(),
+        name => name.to_owned(),
+    });
+    names.collect::<Vec<_>>().join(" or ")
+}
+
+fn errors(page: &mut String) {
+    page.push_str(
+        "\n## Errors\n\nErrors are `application/problem+json` (RFC 9457) with `type` (`urn:lockgate:problem:CODE`), `title`, `status`, \
+         `detail` and\n`request_id`.\n\n| status | code | detail |\n|---|---|---|\n",
+    );
+    let in_detail = || "the reason".to_owned();
+    let all = [
+        ApiError::Malformed(Malformed::HostMissing),
+        ApiError::InvalidQuery(in_detail()),
+        ApiError::InvalidBody(in_detail()),
+        ApiError::Unauthorized,
+        ApiError::Forbidden,
+        ApiError::NotFound,
+        ApiError::MethodNotAllowed("GET, HEAD".to_owned()),
+        ApiError::RequestTimeout,
+        ApiError::BodyTooLarge,
+        ApiError::Internal,
+        ApiError::NotReady,
+    ];
+    for error in all {
+        // A new error does not compile here until it is listed above.
+        let example = match error {
+            ApiError::Malformed(_) => ", and the other codes of a [malformed request](operating.md#error-responses)",
+            ApiError::InvalidQuery(_)
+            | ApiError::InvalidBody(_)
+            | ApiError::Unauthorized
+            | ApiError::Forbidden
+            | ApiError::NotFound
+            | ApiError::MethodNotAllowed(_)
+            | ApiError::RequestTimeout
+            | ApiError::BodyTooLarge
+            | ApiError::Internal
+            | ApiError::NotReady => "",
+        };
+        let name = code(error.code()) + example;
+        row(page, &[error.status().as_str(), &name, &error.detail()]);
+    }
+}
+
+fn description(schema: &Value) -> String {
+    let text = schema["description"].as_str().unwrap_or_default();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn code(text: &str) -> String {
+    format!("`{text}`")
+}
+
+fn row(page: &mut String, cells: &[&str]) {
+    let _ = writeln!(page, "| {} |", cells.join(" | "));
+}
