@@ -1,7 +1,7 @@
 # `make` says what there is. Every target gets first what it needs and this machine lacks.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build plugins run test docs conformance fuzz bench clean
+.PHONY: help setup build dist plugins run test docs conformance fuzz bench clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -10,7 +10,11 @@ setup: ## get what is missing: a C compiler, the wasm target
 	@scripts/setup
 
 build: setup plugins ## what ships: target/release/lockgate, optimised, and target/plugins/NAME.wasm
-	@cargo build --release -p lockgate
+	@scripts/build-release
+
+# make dist PROFILE=fast: with the binary of the tests, to try the packaging.
+dist: setup ## what is installed without cargo, to target/dist: a tarball, a .deb, a container's folder
+	@scripts/dist $(PROFILE)
 
 plugins: setup ## target/plugins/NAME.wasm alone
 	@scripts/build-plugins

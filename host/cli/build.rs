@@ -1,8 +1,9 @@
 //! Puts the SDK's sources into the binary, so that `lockgate new plugin` needs no clone: a list of paths and contents, its
-//! manifests freed from the workspace that they stand in here.
+//! manifests freed from the workspace that they stand in here. And the version with the commit, for `lockgate --version`.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs};
 
 fn main() {
@@ -31,6 +32,29 @@ fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo says where to write"));
     fs::write(out.join("sdk.rs"), list).expect("cargo's folder is writable");
     println!("cargo::rerun-if-changed={}", root.join("Cargo.toml").display());
+    println!("cargo::rustc-env=LOCKGATE_VERSION={}", version(&root));
+}
+
+/// `0.1.0 (0123456789ab)`; without the commit where the sources are in no clone. Who builds such sources can name it in LOCKGATE_COMMIT.
+fn version(root: &Path) -> String {
+    println!("cargo::rerun-if-env-changed=LOCKGATE_COMMIT");
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").arg("-C").arg(root).args(arguments).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        (output.status.success() && !text.trim().is_empty()).then(|| text.trim().to_owned())
+    };
+    // Each commit and each change of branch is a line there. A path that there is not would have this run at every build.
+    if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]).map(|path| root.join(path))
+        && log.exists()
+    {
+        println!("cargo::rerun-if-changed={}", log.display());
+    }
+    let commit = env::var("LOCKGATE_COMMIT").ok().filter(|commit| !commit.is_empty());
+    let version = env::var("CARGO_PKG_VERSION").expect("cargo says which version the crate has");
+    match commit.or_else(|| git(&["rev-parse", "--short=12", "HEAD"])) {
+        Some(commit) => format!("{version} ({commit})"),
+        None => version,
+    }
 }
 
 fn collect(folder: &Path, out: &mut Vec<PathBuf>) {

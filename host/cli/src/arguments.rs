@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use lockgate_telemetry::AccessLogPath;
 
 /// An API gateway whose behaviour is proxy-wasm plugins.
 #[derive(Debug, Parser)]
 #[command(
     name = "lockgate",
-    version,
+    version = env!("LOCKGATE_VERSION"),
     after_help = "Example:\n  lockgate run --config gateway.json"
 )]
 pub(crate) struct Arguments {
@@ -71,7 +72,25 @@ pub(crate) enum Command {
     /// Run a demo upstream that responds with each request as JSON
     #[command(after_help = ECHO_HELP)]
     Echo(EchoOptions),
+
+    /// Print the completion script of a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions(CompletionsOptions),
+
+    /// Write the manual pages, one per command, into a folder
+    #[command(
+        hide = true,
+        after_help = "Example:\n  lockgate man target/man && man target/man/lockgate-run.1"
+    )]
+    Man(ManOptions),
 }
+
+const COMPLETIONS_HELP: &str = "\
+Packages install the scripts of bash, zsh and fish.
+
+Example:
+  lockgate completions bash > ~/.local/share/bash-completion/completions/lockgate
+  lockgate completions fish > ~/.config/fish/completions/lockgate.fish";
 
 const ECHO_HELP: &str = "\
 A request's query can ask for another response:
@@ -273,6 +292,22 @@ pub(crate) struct EchoOptions {
     /// The name in its responses, to tell two of them apart
     #[arg(long, default_value = "echo")]
     pub(crate) name: String,
+}
+
+/// Which shell is completed.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsOptions {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+/// Where the manual pages are written.
+#[derive(Debug, Args)]
+pub(crate) struct ManOptions {
+    /// The folder; it is made where it is missing
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
 }
 
 #[cfg(test)]

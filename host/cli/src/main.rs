@@ -12,6 +12,7 @@ mod logs;
 mod new;
 mod outcome;
 mod output;
+mod reference;
 mod run;
 mod schema;
 mod test;
@@ -62,5 +63,7 @@ fn dispatch(arguments: Arguments) -> Result<Outcome> {
         Command::Schema(options) => schema::schema(&options),
         Command::Inspect(options) => inspect::inspect(&options),
         Command::Echo(options) => echo::echo(options),
+        Command::Completions(options) => reference::completions(&options),
+        Command::Man(options) => reference::man(&options),
     }
 }
