@@ -103,7 +103,8 @@ fn look(state: &State, layout: &Layout, subscription: &[u8]) -> Result<Event, Er
     let kind = subscription[8];
     let stream = || state.descriptors.get(u32_at(subscription, 16).cast_signed());
     let (error, bytes) = match kind {
-        CLOCK => (is_over(state, layout, subscription)?.err(), 0),
+        CLOCK if is_over(state, layout, subscription)? => (None, 0),
+        CLOCK => (Some(Errno::NotSupported), 0),
         READ if stream() == Some(StandardStream::Input) => (None, 1),
         WRITE if matches!(stream(), Some(StandardStream::Output | StandardStream::Error)) => (None, 1),
         READ | WRITE => return Err(Errno::BadDescriptor),
@@ -120,16 +121,15 @@ fn look(state: &State, layout: &Layout, subscription: &[u8]) -> Result<Event, Er
 }
 
 /// Whether a clock's time is over: a time of the clock that has come, or a duration of nothing.
-fn is_over(state: &State, layout: &Layout, subscription: &[u8]) -> Result<Result<(), Errno>, Errno> {
+fn is_over(state: &State, layout: &Layout, subscription: &[u8]) -> Result<bool, Errno> {
     const ABSOLUTE: u16 = 1;
     let flags = u16::from_le_bytes([subscription[layout.flags], subscription[layout.flags + 1]]);
     if flags & !ABSOLUTE != 0 {
         return Err(Errno::Invalid);
     }
     let now = clocks::now(state, u32_at(subscription, layout.clock).cast_signed())?;
-    let begun = if flags == ABSOLUTE { now } else { 0 };
-    let is_over = u64_at(subscription, layout.timeout) <= begun;
-    Ok(is_over.then_some(()).ok_or(Errno::NotSupported))
+    let reached = if flags == ABSOLUTE { now } else { 0 };
+    Ok(u64_at(subscription, layout.timeout) <= reached)
 }
 
 fn write(event: &Event, target: &mut [u8]) {
