@@ -1,4 +1,4 @@
-//! What the sandbox asks of its worker, requests of the plugins' own above all.
+//! The sandbox's host on a worker, with the callouts that plugins make.
 
 pub(crate) mod host;
 

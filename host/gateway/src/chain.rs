@@ -1,4 +1,4 @@
-//! The plugins that one request passes, and what each asked for.
+//! The plugins that one request passes, with their stream contexts and pending actions.
 //! Knows the order, the failure policy and the time each plugin took; not bodies (`filter`) and not the network.
 
 pub(crate) mod filter;
@@ -16,18 +16,18 @@ use lockgate_sandbox::settings::OnError;
 use lockgate_sandbox::{Action, CallTrace, Failure, Hooks, Phase, Stream, Vm};
 use lockgate_telemetry::metrics::PluginSeries;
 
-/// What ends a message's way through the chain before its end.
+/// What ends a message before it has passed the chain.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// A plugin answers itself.
+    /// A plugin's local response.
     Reply(Box<LocalResponse>),
-    /// The gateway answers, because something failed.
+    /// The gateway's own response, because something failed.
     Problem(Problem),
-    /// A plugin wants the stream to be reset.
+    /// A reset of the stream, asked for by a plugin.
     Close,
 }
 
-/// A plugin of a chain, ready on this worker: what every request that passes it shares.
+/// A plugin of a chain on this worker: what all requests that pass it share.
 pub(crate) struct PluginHandle {
     /// The plugin's VM on this worker.
     pub(crate) vm: Rc<Vm>,
@@ -37,7 +37,7 @@ pub(crate) struct PluginHandle {
     pub(crate) name: Arc<str>,
 }
 
-/// One request's place in one plugin.
+/// One request in one plugin.
 pub(crate) struct FilterState {
     handle: Rc<PluginHandle>,
     stream: OnceCell<Stream>,
@@ -79,7 +79,7 @@ impl FilterState {
         }
     }
 
-    /// Bytes of a body that may be kept while the plugin pauses, in each direction.
+    /// Maximum bytes of a body that are kept while the plugin pauses, in each direction.
     pub(crate) fn body_limit(&self) -> u64 {
         self.handle.vm.plugin().spec().limits.body.0
     }
@@ -97,7 +97,7 @@ pub(crate) struct Chain {
     filters: Box<[FilterState]>,
     /// Set if an operator wants to see the host calls that are made for it.
     trace: Option<Rc<CallTrace>>,
-    /// When the plugin that is called next began to have its time.
+    /// Start of the time that is counted for the next plugin.
     mark: Cell<Instant>,
     stopped: Cell<Option<Stop>>,
 }
@@ -120,7 +120,7 @@ impl Chain {
         })
     }
 
-    /// The places in the chain's order.
+    /// Every plugin's state, in the chain's order.
     pub(crate) fn filters(&self) -> &[FilterState] {
         &self.filters
     }
@@ -135,7 +135,7 @@ impl Chain {
         self.filters.iter().rposition(FilterState::was_reached)
     }
 
-    /// Plugins are called one after the other from now on: one look at the clock ends the time of one and begins the next's.
+    /// Starts the time of the next plugin. Plugins are called in a row: one reading of the clock ends one's time and starts the next's.
     pub(crate) fn start_clock(&self) {
         self.mark.set(clock::now());
     }
@@ -146,7 +146,7 @@ impl Chain {
         self.exchange.borrow_mut().position = index;
         match link.handle.vm.open_traced(&self.exchange, self.trace.as_ref()) {
             Ok(stream) => {
-                // Each place is opened once, in the request's headers phase.
+                // Each plugin is opened once, in the request's headers phase.
                 let _ = link.stream.set(stream);
                 Ok(())
             }
@@ -154,8 +154,8 @@ impl Chain {
         }
     }
 
-    /// Calls the plugin at `index`, if it takes part, and reads what it asked for.
-    /// A local answer, a reset or a failure with `deny` comes back as [`Stop`].
+    /// Calls the plugin at `index`, if it takes part, and reads its pending actions.
+    /// A local response, a reset or a failure with `deny` comes back as [`Stop`].
     pub(crate) fn call(
         &self,
         index: usize,
@@ -170,7 +170,7 @@ impl Chain {
         {
             let mut exchange = self.exchange.borrow_mut();
             exchange.position = index;
-            // A resume from before this callback cannot mean the pause that the callback may ask for.
+            // A resume from before this callback does not apply to a pause that the callback may ask for.
             resumed(&mut exchange.pending, index, direction);
         }
         let outcome = call(stream);
@@ -193,27 +193,27 @@ impl Chain {
         }
     }
 
-    /// What any plugin asked for since the last look that ends this message's way.
+    /// A pending action of any plugin that ends this message.
     pub(crate) fn asked(&self) -> Result<(), Stop> {
         ends(&mut self.exchange.borrow_mut().pending)
     }
 
-    /// True when a plugin asked for the route to be looked for again.
+    /// True when a plugin has cleared the route cache.
     pub(crate) fn wants_another_route(&self) -> bool {
         !self.is_empty() && self.exchange.borrow().pending.reroute
     }
 
-    /// True, once, when the plugin at `index` asked that the paused message goes on.
+    /// True, once, when the plugin at `index` has resumed the paused message.
     pub(crate) fn resumed(&self, index: usize, direction: Direction) -> bool {
         resumed(&mut self.exchange.borrow_mut().pending, index, direction)
     }
 
-    /// True while the plugin at `index` waits for the answer to a request of its own.
+    /// True while the plugin at `index` has a callout open.
     pub(crate) fn has_open_callout(&self, index: usize) -> bool {
         self.filters[index].running().is_some_and(Stream::has_open_callout)
     }
 
-    /// Applies `on_error` when a plugin was lost while the message waited in it.
+    /// Applies `on_error` when a plugin's VM was lost while the message waited in it.
     pub(crate) fn lost(&self, index: usize) -> Result<bool, Stop> {
         let link = &self.filters[index];
         match link.stream.get() {
@@ -230,7 +230,7 @@ impl Chain {
 
     fn failed(&self, index: usize, failure: &Failure) -> Result<(), Stop> {
         self.filters[index].bypassed.set(true);
-        // What the plugin asked for before it failed is void.
+        // Pending actions from before the failure are void.
         self.exchange.borrow_mut().pending = Default::default();
         match failure.on_error {
             OnError::Deny => Err(Stop::Problem(Problem::PluginFailed)),
@@ -238,7 +238,7 @@ impl Chain {
         }
     }
 
-    /// True when a plugin may still look at the heads after they were sent: in body, trailers or log callbacks.
+    /// True when a plugin may still read the heads after they were sent: in body, trailers or log callbacks.
     pub(crate) fn looks_back(&self) -> bool {
         self.filters.iter().filter(|link| link.running().is_some()).any(|link| {
             let hooks = link.hooks();
@@ -246,18 +246,18 @@ impl Chain {
         })
     }
 
-    /// Tells the pipeline that the request's body cannot go on; it is waiting for the upstream meanwhile.
+    /// Stops the request while its body is on the way: wakes the pipeline, which waits for the upstream.
     pub(crate) fn stop(&self, stop: Stop) {
         self.stopped.set(Some(stop));
         self.exchange.borrow_mut().wake();
     }
 
-    /// What has ended the request while its body was on the way, if anything has.
+    /// What stopped the request while its body was on the way.
     pub(crate) fn take_stopped(&self) -> Option<Stop> {
         self.stopped.take().or_else(|| self.asked().err())
     }
 
-    /// Ready when something in the chain ends the request while its body is on the way.
+    /// Ready when something in the chain stops the request while its body is on the way.
     pub(crate) fn poll_stopped(&self, cx: &mut Context<'_>) -> Poll<Stop> {
         if let Some(stop) = self.take_stopped() {
             return Poll::Ready(stop);
@@ -282,7 +282,7 @@ impl Chain {
     }
 }
 
-/// What of the open wishes ends the message's way.
+/// The pending action that ends the message, if there is one.
 fn ends(asked: &mut PendingActions) -> Result<(), Stop> {
     if let Some(response) = asked.local_response.take() {
         return Err(Stop::Reply(Box::new(response)));
@@ -293,7 +293,7 @@ fn ends(asked: &mut PendingActions) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Whether the plugin at `index` wants the message to go on; true once.
+/// Whether the plugin at `index` has resumed the message; true once.
 fn resumed(asked: &mut PendingActions, index: usize, direction: Direction) -> bool {
     match direction {
         Direction::Request => asked.resume_request.take(index),

@@ -1,4 +1,4 @@
-//! What everything on one worker can reach: the current view, the client towards upstreams, the counters.
+//! What all connections of one worker share: the current view, the client towards upstreams, the counters.
 //! Not what makes a worker run; that is `worker`.
 
 pub(crate) mod connection_limiter;
@@ -36,7 +36,7 @@ use crate::context::view::View;
 pub struct SharedState {
     /// Counters, keys, queues, the response cache.
     pub(crate) store: Arc<Store>,
-    /// Where finished requests are written, if anywhere.
+    /// The access log, if there is one.
     pub(crate) access_log: Arc<arc_swap::ArcSwapOption<AccessLog>>,
     /// Whose host calls are logged.
     pub(crate) trace: Arc<TraceSwitch>,
@@ -49,7 +49,7 @@ pub struct SharedState {
 }
 
 impl SharedState {
-    /// For a process that begins: no connection is open, and no queue has a listener.
+    /// The state of a new process: no connection is open, and no queue has a listener.
     pub fn new(store: Store, access_log: Option<Arc<AccessLog>>, trace: Arc<TraceSwitch>) -> Self {
         Self {
             store: Arc::new(store),
@@ -64,20 +64,20 @@ impl SharedState {
 
 /// What a worker uses of the world. An embedded worker has substitutes.
 pub(crate) struct WorkerResources {
-    /// The way to upstreams.
+    /// The client towards upstreams.
     pub(crate) client: Client<MessageBody>,
-    /// The way to upstreams for requests that plugins make.
+    /// The client for callouts.
     pub(crate) callouts: Client<MessageBody>,
     /// The time of day.
     pub(crate) wall_clock: WallClock,
     /// Random bytes.
     pub(crate) random: Rng,
-    /// Where new requests get their ids.
+    /// The source of request ids.
     pub(crate) request_ids: RequestIds,
 }
 
 impl Default for WorkerResources {
-    /// The world as it is. Callouts share the connections of forwarded requests.
+    /// The system's. Callouts share the connections of forwarded requests.
     fn default() -> Self {
         let client = Client::new();
         Self {
@@ -90,7 +90,7 @@ impl Default for WorkerResources {
     }
 }
 
-/// One worker's surroundings.
+/// The context of one worker.
 pub(crate) struct WorkerContext {
     view: RefCell<Option<Rc<View>>>,
     /// Connections to upstreams; they outlive reloads.
@@ -103,22 +103,22 @@ pub(crate) struct WorkerContext {
     pub(crate) random: Rng,
     /// This worker's counters.
     pub(crate) metrics: WorkerMetrics,
-    /// Where new requests get their ids.
+    /// The source of request ids.
     pub(crate) request_ids: RequestIds,
-    /// Rings when something is put in a queue that this worker listens to.
+    /// Notifies this worker of entries in shared queues that it listens to.
     pub(crate) queue_sender: QueueSender,
     /// What the workers share.
     pub(crate) shared: SharedState,
-    /// VMs that nobody needs any more, until their plugins are done.
+    /// VMs out of service whose plugins are not done yet.
     pub(crate) draining_vms: DrainingVms,
-    /// Watches the connections for silence.
+    /// Watches the connections for idle timeouts.
     pub(crate) idle_monitor: IdleMonitor,
-    /// The process is ending: connections close after the answer that they are at.
+    /// The process is ending: connections close after their current response.
     pub(crate) draining: Cell<bool>,
 }
 
 impl WorkerContext {
-    /// A worker's surroundings, before it has a view.
+    /// The context of a worker that has no view yet.
     pub(crate) fn new(
         metrics: WorkerMetrics,
         shared: SharedState,
@@ -165,7 +165,7 @@ impl WorkerContext {
         drop(last);
     }
 
-    /// A number for a connection that no other connection has had.
+    /// A new connection's number, unique in the process.
     pub(crate) fn connection_id(&self) -> u64 {
         self.shared.connections.fetch_add(1, Ordering::Relaxed)
     }

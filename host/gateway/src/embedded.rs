@@ -36,13 +36,13 @@ pub use lockgate_client::{Address, Connect, Connecting, Duplex, Stream};
 
 /// What an embedded worker has of the world.
 pub struct Environment {
-    /// The way of forwarded requests to upstreams.
+    /// Connections of forwarded requests.
     pub upstreams: Rc<dyn Connect>,
-    /// The way of requests that plugins make.
+    /// Connections of callouts.
     pub callouts: Rc<dyn Connect>,
     /// The time of day at the start.
     pub time: SystemTime,
-    /// Decides everything that would be random.
+    /// The seed of everything that would be random.
     pub seed: u64,
 }
 
@@ -65,7 +65,7 @@ pub struct EmbeddedWorker {
 }
 
 impl EmbeddedWorker {
-    /// Begins: plugins start in VMs of their own, on an empty store. Must be called within a local runtime, whose clock is the
+    /// Starts plugins in VMs of their own, on an empty store. Must be called within a local runtime, whose clock is the
     /// worker's.
     pub fn start(snapshot: &Arc<Snapshot>, environment: Environment) -> Self {
         let registry = Registry::new();

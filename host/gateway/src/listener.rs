@@ -16,16 +16,16 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::context::WorkerContext;
 use crate::{http, tcp};
 
-/// Connections that the kernel keeps until they are accepted.
+/// Length of the kernel's accept queue.
 const BACKLOG: i32 = 4096;
 
-/// How long accepting rests after the system refused it, as when file descriptors have run out.
+/// Pause after a failed accept, as when file descriptors have run out.
 const REST: Duration = Duration::from_millis(100);
 
-/// Whether an address can be had for oneself.
+/// Checks that nobody else listens on an address.
 ///
 /// # Errors
-/// Somebody listens there, though they may be willing to share; or the system refuses it.
+/// Another process listens there, even if it would share the port; or the system refuses it.
 pub fn claim(address: SocketAddr) -> io::Result<()> {
     unbound(address)?.bind(&address.into())
 }
@@ -46,7 +46,7 @@ fn unbound(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Accepts connections for the listener called `name` until `stop`; then takes what the kernel has already accepted.
+/// Accepts connections for the listener called `name` until `stop`; then those that the kernel has already accepted.
 pub(crate) async fn accept(
     worker: Rc<WorkerContext>,
     name: Arc<str>,
@@ -75,7 +75,7 @@ pub(crate) async fn accept(
             }
         }
     }
-    // Their handshake is done: to their clients these are connections that the gateway has taken.
+    // Their TCP handshake is done: to their clients they are open.
     poll_fn(|cx| {
         while let Poll::Ready(Ok((stream, peer))) = socket.poll_accept(cx) {
             admit(&worker, &name, stream, peer);
@@ -118,7 +118,7 @@ fn admit(worker: &Rc<WorkerContext>, name: &Arc<str>, stream: TcpStream, peer: S
     }
 }
 
-/// Errors that concern only the connection that was to be accepted.
+/// True for errors of the one connection that was to be accepted.
 fn is_of_the_peer(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(

@@ -1,7 +1,7 @@
 //! The life of a request: admitted, routed, through the chain, to the upstream, back through the chain, answered.
 //!
-//! Every way out of here is one answer. What fails on the way is a [`Stop`], and the chain's plugins that saw the
-//! request also see the answer to it, whoever made it.
+//! Every path ends in one response. A failure on the way is a [`Stop`], and the chain's plugins that saw the
+//! request also see the response to it, whoever made it.
 
 pub(crate) mod admission;
 pub(crate) mod client_body;
@@ -33,7 +33,7 @@ use crate::pipeline::connection_context::ConnectionContext;
 use crate::pipeline::deadline::Deadline;
 use crate::pipeline::recorder::RequestRecorder;
 
-/// The plugin or the gateway wants the connection (HTTP/1) or stream (HTTP/2) to end without an answer.
+/// A reset of the connection (HTTP/1) or stream (HTTP/2) instead of a response.
 #[derive(Debug, thiserror::Error)]
 #[error("the exchange was reset")]
 pub(crate) struct Reset;
@@ -135,7 +135,7 @@ async fn attempt(
         }
         match send.as_mut().poll(cx) {
             Poll::Ready(Ok(sent)) => Poll::Ready(Ok(sent)),
-            // Sending may have failed because a plugin ended the request's body; then the plugin's word counts.
+            // The attempt may have failed because a plugin stopped the request's body; then the plugin's decision counts.
             Poll::Ready(Err(error)) => Poll::Ready(Err(chain.take_stopped().unwrap_or_else(|| {
                 tracing::debug!(%error, "no answer from the upstream");
                 outbound::failed(&mut chain.exchange.borrow_mut().info, &error);
@@ -149,8 +149,8 @@ async fn attempt(
     .await
 }
 
-/// Makes an answer of what the request's way came to: its head into the exchange, its body as a source, and the plugin
-/// at which its way back begins.
+/// Makes the response: its head goes into the exchange, its body is a source; returned with the position of the plugin
+/// at which the response phase begins.
 fn respond(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result<(Option<usize>, BodySource), Reset> {
     let mut exchange = chain.exchange.borrow_mut();
     let (head, first, source) = match outcome {
@@ -198,7 +198,7 @@ fn respond(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result
     Ok((first, source))
 }
 
-/// The answer's head as the client gets it.
+/// The response's head as the client gets it.
 fn head(chain: &Chain, body: &MessageBody, close: bool) -> Response<()> {
     let mut exchange = chain.exchange.borrow_mut();
     let head = if chain.looks_back() {

@@ -1,7 +1,7 @@
 //! The life of a TCP connection: accepted, shown to the chain, connected to the upstream, bytes passed on both ways, closed.
 //!
 //! It reads like `pipeline`, which is the same for a request. A connection lives and dies with the snapshot that it was accepted
-//! by. There is no answer that could tell a client what went wrong: what must not look like a regular end is reset.
+//! by. No response could report a failure to the client: what must not look like a regular end is reset.
 
 mod admission;
 mod flow;
@@ -36,12 +36,12 @@ use crate::downstream::connection::DownstreamConnection;
 use crate::downstream::lingering_close;
 use crate::pipeline::outbound;
 
-/// How long a client may take for what was on its way when a plugin closed the connection.
+/// How long a client may take for bytes that were on their way when a plugin closed the connection.
 const FLUSH: Duration = Duration::from_secs(2);
 
 /// One end of a connection.
 trait Peer: AsyncRead + AsyncWrite + Unpin {
-    /// Its closing will be a reset, where there is such a thing.
+    /// Makes its close a reset, where there is such a thing.
     fn abort(&self);
 }
 
@@ -139,7 +139,7 @@ impl TcpConnection<'_> {
         if ending.is_abrupt() {
             client.abort();
         } else if ending != CloseReason::Complete && ending != CloseReason::Drained {
-            // Bytes that nobody read would make a reset of the closing, and take away what the client has not read yet.
+            // Unread bytes would turn the close into a reset, and take from the client what it has not read yet.
             let _: io::Result<()> = lingering_close::close(&mut client, None).await;
         }
         ending
@@ -157,7 +157,7 @@ impl TcpConnection<'_> {
         Chain::new(Rc::new(RefCell::new(exchange)), handles, trace)
     }
 
-    /// The way of the bytes, until it ends.
+    /// Admits the connection, connects to the upstream and relays bytes; the close reason.
     async fn pass<C: Peer>(&self, recorder: &Rc<ConnectionRecorder>, client: &mut C) -> CloseReason {
         if let Err(ending) = admission::meet(recorder).await {
             return ending;
@@ -211,7 +211,7 @@ async fn relay<C: Peer, U: Peer>(recorder: &Rc<ConnectionRecorder>, client: &mut
     if ending.is_abrupt() {
         upstream.abort();
     } else if ending == CloseReason::PluginClosed {
-        // What had passed the plugins before is the client's, if it takes it now.
+        // Bytes that had passed the plugins go to the client, if it takes them now.
         let _ = tokio::time::timeout(FLUSH, relay.flush_to_client(client)).await;
     }
     ending

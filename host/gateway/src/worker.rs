@@ -1,5 +1,5 @@
-//! A data worker: one thread with its own runtime, sockets, VMs and upstream connections. It takes orders from the
-//! control thread and otherwise talks to nobody.
+//! A data worker: one thread with its own runtime, sockets, VMs and upstream connections. It takes commands from the
+//! control thread and from nobody else.
 
 use std::io;
 use std::net::TcpListener;
@@ -24,7 +24,7 @@ use crate::context::{SharedState, WorkerContext, WorkerResources};
 use crate::listener;
 
 /// How long idle connections may still send a request after the end was announced. Their clients may be sending right
-/// now; the answer then tells them to close.
+/// now; the response then announces the close.
 const IDLE_GRACE: Duration = Duration::from_millis(750);
 
 /// A listening socket for one worker.
@@ -35,11 +35,11 @@ pub struct NewSocket {
     pub socket: TcpListener,
 }
 
-/// What the control thread tells a worker.
+/// A command of the control thread.
 pub enum Command {
     /// Answer new requests by this snapshot, accept on these sockets too, and stop accepting for `closed` listeners.
     Adopt {
-        /// What answers from now on.
+        /// The snapshot that answers from now on.
         snapshot: Arc<Snapshot>,
         /// Listeners that are new or moved.
         sockets: Vec<NewSocket>,
@@ -48,7 +48,7 @@ pub enum Command {
         /// Answered when it is done.
         done: oneshot::Sender<()>,
     },
-    /// Tell how the plugins' VMs are, in the snapshot's order, while this revision is live.
+    /// Report the plugins' VMs, in the snapshot's order, while this revision is live.
     Report {
         /// The snapshot that is asked about.
         revision: u64,
@@ -59,7 +59,7 @@ pub enum Command {
     Drain(Duration),
 }
 
-/// The control thread's hold on a worker.
+/// The control thread's handle on a worker.
 pub struct Worker {
     /// Takes commands; closed once the worker has ended.
     pub commands: mpsc::UnboundedSender<Command>,
@@ -121,7 +121,7 @@ async fn run(mut orders: mpsc::UnboundedReceiver<Command>, registry: &Registry, 
             }
             Some(Command::Report { revision, reply }) => {
                 if let Some(view) = worker.current().filter(|view| view.snapshot.revision == revision) {
-                    // Whoever asked may have lost patience.
+                    // The control thread may have timed out.
                     let _ = reply.send(view.handles().map(|handle| handle.vm.report()).collect());
                 }
             }
@@ -132,7 +132,7 @@ async fn run(mut orders: mpsc::UnboundedReceiver<Command>, registry: &Registry, 
     sweeper.abort();
 }
 
-/// Looks after silent connections for as long as the worker lives.
+/// Sweeps over connections, timers and draining VMs for as long as the worker lives.
 pub(crate) async fn sweep(worker: Rc<WorkerContext>) {
     let mut interval = tokio::time::interval(SWEEP);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -143,7 +143,7 @@ pub(crate) async fn sweep(worker: Rc<WorkerContext>) {
     }
 }
 
-/// Finishes what is open: requests run to their end, and connections close behind them.
+/// Drains: requests run to their end, and connections close behind them.
 async fn drain(worker: &Rc<WorkerContext>, acceptors: Acceptors, limit: Duration) {
     let end = Instant::now() + limit;
     worker.draining.set(true);
@@ -166,7 +166,7 @@ async fn drain(worker: &Rc<WorkerContext>, acceptors: Acceptors, limit: Duration
         worker.idle_monitor.direct_all(Directive::Close);
         tokio::task::yield_now().await;
     }
-    // A plugin that is not done yet has what is left of the time.
+    // A plugin that is not done yet has the rest of the drain time.
     worker.retire();
     while worker.draining_vms.count() > 0 && Instant::now() < end {
         tokio::time::sleep(Duration::from_millis(10)).await;

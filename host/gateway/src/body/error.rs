@@ -3,13 +3,13 @@
 /// Why a body ended before its end.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
-    /// The client went away, or sent what is not HTTP.
+    /// The client closed the connection, or sent what is not HTTP.
     #[error("the request body ended early: {0}")]
     Client(#[source] hyper::Error),
     /// The client sent more than the listener allows.
     #[error("the request body is larger than the listener's limit")]
     TooLarge,
-    /// The upstream went away in the middle, or lied about the length.
+    /// The upstream closed the connection in the middle, or sent another length than it announced.
     #[error("the response body ended early: {0}")]
     Upstream(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A plugin ended the exchange after its head had been sent.

@@ -18,7 +18,7 @@ use lockgate_http::inbound;
 use crate::body::error::BodyError;
 use crate::body::writer::BodyWriter;
 
-/// Counts the bytes of a client's body; shared with whoever reports them. One that is empty from the start needs no count.
+/// The byte count of a client's body, shared with the recorder. A body that is empty from the start has no count.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ByteCounter(Option<Rc<Cell<u64>>>);
 
@@ -39,7 +39,7 @@ impl ByteCounter {
     }
 }
 
-/// A body before any plugin saw it.
+/// A body before the chain.
 pub(crate) struct BodySource {
     origin: Origin,
     counter: ByteCounter,
@@ -80,7 +80,7 @@ impl BodySource {
         }
     }
 
-    /// The way back of an answer to HEAD that was made here: the plugins see the head alone, which tells the body's length.
+    /// The source of a response to HEAD that was made here: the head with the body's length, and no body.
     pub(crate) fn head_alone(mut self, head: Option<&mut ResponseHead>) -> Self {
         if let Origin::Whole(body) = &mut self.origin
             && let Some(body) = body.take()
@@ -91,7 +91,7 @@ impl BodySource {
         self
     }
 
-    /// A body that is all there.
+    /// A body that is complete.
     pub(crate) fn whole(body: Bytes) -> Self {
         let body = (!body.is_empty()).then_some(body);
         Self {
@@ -101,7 +101,7 @@ impl BodySource {
         }
     }
 
-    /// A body that somebody is writing.
+    /// A body that a plugin is writing.
     pub(crate) fn written(writer: BodyWriter) -> Self {
         Self {
             origin: Origin::Writer(writer),
@@ -110,7 +110,7 @@ impl BodySource {
         }
     }
 
-    /// The count of what has passed, which outlives the source.
+    /// The byte count, which outlives the source.
     pub(crate) fn counter(&self) -> ByteCounter {
         self.counter.clone()
     }

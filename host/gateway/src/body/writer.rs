@@ -11,7 +11,7 @@ use http_body::Frame;
 
 use crate::body::error::BodyError;
 
-/// Most bytes that wait to be sent.
+/// Maximum bytes that wait to be sent.
 const MAX: usize = 4 * 1024 * 1024;
 
 /// There is no room for it.

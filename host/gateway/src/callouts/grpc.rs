@@ -1,6 +1,6 @@
 //! gRPC calls and streams that plugins make (gRPC over HTTP/2): framed, sent like any other request, and read message by message.
 //!
-//! What becomes of an answer follows Envoy: metadata, messages, trailing metadata, end; a call tells one message or how it failed.
+//! The response is delivered as in Envoy: metadata, messages, trailing metadata, end; a call delivers one message or its failure.
 
 mod frames;
 
@@ -47,7 +47,7 @@ impl End {
         }
     }
 
-    /// What headers or trailers say; UNKNOWN if they say nothing.
+    /// The status in headers or trailers; UNKNOWN if there is none.
     fn told_by(fields: &HeaderMap) -> Self {
         let status = status_in(fields).unwrap_or(code::UNKNOWN);
         let message = fields.get("grpc-message").map(HeaderValue::as_bytes);
@@ -146,7 +146,7 @@ async fn make_call(
     }
 }
 
-/// Sends the request and tells what comes, but for the end, which it answers.
+/// Sends the request and delivers what comes; the end is the result.
 async fn converse(
     client: Client<MessageBody>,
     upstream: &Upstream,
@@ -183,7 +183,7 @@ async fn converse(
     hear(upstream, body, &mut tell).await
 }
 
-/// Tells the messages of an answer and its trailing metadata.
+/// Delivers the messages of a response and its trailing metadata.
 async fn hear(upstream: &Upstream, mut body: PooledBody, tell: &mut impl FnMut(GrpcEvent)) -> End {
     let mut frames = Frames::default();
     loop {
@@ -216,7 +216,7 @@ async fn hear(upstream: &Upstream, mut body: PooledBody, tell: &mut impl FnMut(G
     }
 }
 
-/// There are no trailing metadata, and the end is what the host makes of it.
+/// Delivers empty trailing metadata and an end that the host decides.
 fn failed(tell: &mut impl FnMut(GrpcEvent), status: u32, message: &str) -> End {
     tell(GrpcEvent::Trailing(HeaderMap::new()));
     End::new(status, message)

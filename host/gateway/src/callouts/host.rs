@@ -1,4 +1,4 @@
-//! What the sandbox needs from outside, on one worker: callouts through the upstreams, timers, the shared store,
+//! The sandbox's [`Host`] on one worker: callouts through the upstreams, timers, the shared store,
 //! metrics, the `lockgate.*` functions and the log. Each call decodes nothing and decides nothing; it hands on.
 
 use std::cell::RefCell;
@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 use crate::callouts::{grpc, http};
 use crate::context::WorkerContext;
 
-/// The world around one worker's VMs.
+/// The host of one worker's VMs.
 pub(crate) struct WorkerHost {
     worker: Weak<WorkerContext>,
     timers: RefCell<FxHashMap<u64, AbortHandle>>,

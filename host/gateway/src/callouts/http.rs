@@ -1,4 +1,4 @@
-//! Requests that plugins make themselves: sent like any other, answered whole, once, within their time.
+//! HTTP callouts: sent like any request, answered whole, once, within their timeout.
 
 use http::{Request, Uri, Version, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -7,10 +7,10 @@ use lockgate_upstream::{Client, Upstream};
 
 use crate::chain::message_body::MessageBody;
 
-/// Most bytes of an answer's body; more is a failure. A guest keeps all of it in its own, bounded memory.
+/// Maximum bytes of a response's body; more is a failure. A guest keeps all of it in its own, bounded memory.
 const MAX_BODY: usize = 4 * 1024 * 1024;
 
-/// Makes the request and delivers what comes of it. Given up early when nobody waits for it any more.
+/// Makes the request and delivers the result.
 pub(crate) async fn make(client: Client<MessageBody>, upstream: &Upstream, callout: Callout, reply: CalloutReply) {
     let timeout = callout.timeout;
     let result = match tokio::time::timeout(timeout, exchange(client, upstream, callout)).await {

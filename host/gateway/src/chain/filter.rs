@@ -1,8 +1,8 @@
 //! One message on its way through the chain, in one direction: head first, then the body as it comes.
 //!
-//! A chunk goes through and on; it is kept only while a plugin pauses for it, and then under the plugin's limit.
+//! A chunk passes the plugins and goes on; it is kept only while a plugin pauses for it, and then under the plugin's limit.
 //! A filtered message is itself a body: whoever sends it pulls its pieces through the plugins, and backpressure reaches its source.
-//! It knows no network and makes no answer: what ends a message early is handed up as [`Stop`].
+//! It knows no network and makes no response: what ends a message early is returned as [`Stop`].
 
 mod body_filter;
 mod flow;
@@ -31,20 +31,20 @@ use crate::chain::{Chain, Stop};
 pub(crate) struct FilteredMessage {
     chain: Rc<Chain>,
     direction: Direction,
-    /// How many plugins the message meets.
+    /// Number of plugins that the message passes.
     length: usize,
-    /// Those plugins in their order, as the body meets them; empty while only the head has, which may be all that ever does.
+    /// Those plugins' state for the body, in order; empty until the body concerns one of them.
     body_filters: Vec<BodyFilter>,
     source: BodySource,
     /// The source has nothing more to give.
     drained: bool,
-    /// Body that passed the stages before `onward` while a later one still held the head.
+    /// Body that passed the plugins before `onward` while a later one still held the head.
     pending: Part,
     onward: usize,
-    /// Frames that are through.
+    /// Frames that have passed every plugin.
     out: VecDeque<Frame<Bytes>>,
     finished: bool,
-    /// The body is taken from the source piece by piece, and what is through lies in `out`.
+    /// The body is pulled from the source piece by piece, and what has passed lies in `out`.
     flows: bool,
     /// A plugin holds the head, and is waited for.
     holds_head: bool,
@@ -82,7 +82,7 @@ impl FilteredMessage {
         }
     }
 
-    /// The place in the chain of the plugin that the message meets as the `index`th.
+    /// The position in the chain of the plugin that the message passes as the `index`th.
     fn position(&self, index: usize) -> usize {
         match self.direction {
             Direction::Request => index,
@@ -90,7 +90,7 @@ impl FilteredMessage {
         }
     }
 
-    /// The body is about to be moved, or to be held.
+    /// Makes the plugins' state for the body, before any of it moves.
     fn set_up(&mut self) {
         if self.body_filters.is_empty() {
             let body_filter =
@@ -128,7 +128,7 @@ impl FilteredMessage {
         self.source
     }
 
-    /// The next piece from the source; `None` when what came is of no concern.
+    /// The next piece from the source; `None` for a frame of another kind.
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Part>, BodyError>> {
         let frame = ready!(Pin::new(&mut self.source).poll_frame(cx));
         let part = match frame {
@@ -167,7 +167,7 @@ impl FilteredMessage {
         Poll::Ready(Ok(part))
     }
 
-    /// Takes a piece through the stages `from..upto`; `None` when one of them keeps it.
+    /// Takes a piece through the plugins `from..upto`; `None` when one of them keeps it.
     fn pass(&mut self, from: usize, mut part: Part, upto: usize) -> Result<Option<Part>, Stop> {
         self.chain.start_clock();
         for index in from..upto {
@@ -243,7 +243,7 @@ impl FilteredMessage {
         Ok(None)
     }
 
-    /// Keeps what a plugin has paused at, if it is not more than that may hold.
+    /// Keeps what a plugin has paused at, up to its limit.
     fn hold(&mut self, index: usize) -> Result<(), Stop> {
         let body_filter = &mut self.body_filters[index];
         body_filter.paused = true;
@@ -266,7 +266,7 @@ impl FilteredMessage {
         }
     }
 
-    /// Whether a plugin has just given trailers to a message that came without: those behind it meet them as if they had come.
+    /// Whether a plugin has just given trailers to a message that came without. Plugins behind it see them as received.
     fn has_new_trailers(&self) -> bool {
         let mut exchange = self.chain.exchange.borrow_mut();
         let trailers = match self.direction {
@@ -289,7 +289,7 @@ impl FilteredMessage {
         }
     }
 
-    /// Those who asked to see the body behind a plugin get their place; an empty body is complete at once.
+    /// Attaches taps that were asked for behind a plugin; an empty body is complete at once.
     fn place_taps(&mut self) {
         let taps = std::mem::take(&mut self.chain.exchange.borrow_mut().taps);
         for tap in taps {

@@ -1,4 +1,4 @@
-//! The bodies that the gateway sends: to an upstream, and to the client.
+//! [`MessageBody`]: a body on its way to an upstream or to the client.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -21,7 +21,7 @@ pub(crate) enum MessageBody {
 }
 
 impl MessageBody {
-    /// A body that is all there.
+    /// A body that is complete.
     pub(crate) fn whole(body: Bytes) -> Self {
         Self::Direct(BodySource::whole(body))
     }

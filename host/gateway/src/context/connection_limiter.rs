@@ -13,7 +13,7 @@ pub(crate) struct ConnectionLimiter(Arc<Mutex<FxHashMap<Arc<str>, Arc<AtomicUsiz
 pub(crate) struct Permit(Arc<AtomicUsize>);
 
 impl ConnectionLimiter {
-    /// A place at the listener called `name`, if fewer than `limit` are taken.
+    /// A permit of the listener called `name`, if fewer than `limit` are taken.
     pub(crate) fn acquire(&self, name: &Arc<str>, limit: usize) -> Option<Permit> {
         let count = {
             let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,13 +1,13 @@
-//! VMs that serve nothing any more and are kept until their plugins are done, as after a reload: for a while, and a few of them.
+//! VMs out of service that are kept until their plugins are done, as after a reload: bounded in time and number.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use lockgate_sandbox::DrainingVm;
 
-/// How long a plugin may say "not yet".
+/// How long a VM is kept.
 const MAX_DURATION: Duration = Duration::from_secs(60);
-/// How many VMs a worker keeps; the oldest goes when there is another.
+/// Maximum VMs that a worker keeps; the oldest goes when there is another.
 const MAX: usize = 64;
 
 /// The VMs of one worker that are kept.
@@ -25,7 +25,7 @@ impl DrainingVms {
         drop(oldest);
     }
 
-    /// Lets go of those that are done, or have had their time.
+    /// Drops those that are done or have exceeded their time.
     pub(crate) fn sweep(&self, now: Instant) {
         let mut kept = self.0.borrow_mut();
         if kept.is_empty() {

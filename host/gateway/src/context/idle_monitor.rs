@@ -1,4 +1,4 @@
-//! Watches a connection for silence: a head that does not arrive, a connection that nobody uses.
+//! Idle timeouts: a head that does not arrive, a connection without requests.
 //!
 //! Costs a request no timer and no clock: the worker sweeps over its connections a few times a second and compares
 //! coarse times. A deadline is therefore kept to within [`SWEEP`].
@@ -15,20 +15,20 @@ use crate::context::timers::Timers;
 /// How often connections are looked at.
 pub(crate) const SWEEP: Duration = Duration::from_millis(250);
 
-/// What a connection should do.
+/// What a connection is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Directive {
     /// Nothing special.
     Continue,
     /// Finish what is open, take nothing new.
     Retire,
-    /// A head is not coming to its end: say so, and close.
+    /// The head did not arrive in time: answer 408, and close.
     HeadTimeout,
     /// Close now.
     Close,
 }
 
-/// How long a connection may be silent.
+/// The timeouts of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IdleTimeouts {
     /// From the first byte of a request's head to its last; none on HTTP/2, where heads are not waited for one by one.
@@ -37,7 +37,7 @@ pub(crate) struct IdleTimeouts {
     pub(crate) idle: Duration,
 }
 
-/// One connection's signs of life.
+/// The activity of one connection.
 pub(crate) struct ActivityMonitor {
     clock: Rc<Cell<Instant>>,
     timeouts: Cell<IdleTimeouts>,
@@ -80,12 +80,12 @@ impl ActivityMonitor {
         self.started_requests.get() - u64::from(self.busy.get())
     }
 
-    /// How silent it may be from now on.
+    /// The timeouts from now on.
     pub(crate) fn set_timeouts(&self, timeouts: IdleTimeouts) {
         self.timeouts.set(timeouts);
     }
 
-    /// The standing order; the task is woken when it changes.
+    /// The current directive; the task is woken when it changes.
     pub(crate) fn poll_directive(&self, cx: &mut Context<'_>) -> Directive {
         let mut waker = self.waker.borrow_mut();
         if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
@@ -110,7 +110,7 @@ impl ActivityMonitor {
         {
             self.direct(Directive::HeadTimeout);
         } else if self.busy.get() == 0 && over(self.quiet_since.get(), timeouts.idle) {
-            // Twice the patience: the peer does not even take the goodbye.
+            // Twice the timeout: the peer does not take the close.
             let order = if over(self.quiet_since.get(), timeouts.idle * 2) {
                 Directive::Close
             } else {
@@ -149,7 +149,7 @@ impl IdleMonitor {
         }
     }
 
-    /// Wakes tasks by the same sweeps.
+    /// Timers that are kept by the same sweeps.
     pub(crate) fn timers(&self) -> &Rc<Timers> {
         &self.timers
     }
@@ -171,7 +171,7 @@ impl IdleMonitor {
         activity
     }
 
-    /// Looks at everybody; those that were silent for too long get their order.
+    /// Checks every connection; those past a timeout get their directive.
     pub(crate) fn sweep(&self, now: Instant) {
         self.clock.set(now);
         self.timers.sweep(now);
@@ -188,7 +188,7 @@ impl IdleMonitor {
         }
     }
 
-    /// Gives everybody an order.
+    /// Gives every connection a directive.
     pub(crate) fn direct_all(&self, order: Directive) {
         for activity in self.monitors.borrow().iter().filter_map(Weak::upgrade) {
             activity.direct(order);

@@ -1,4 +1,4 @@
-//! Tells the one worker whose plugin listens to a shared queue that something was put in, from whichever thread.
+//! Notifies the worker whose plugin listens to a shared queue of a new entry, from any thread.
 //!
 //! Many may register one queue: VMs of one plugin on every worker, or several plugins. As in Envoy the last one is notified. The others
 //! are remembered, so that a queue keeps a listener when the last one ends.
@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc::UnboundedSender;
 
-/// A worker's ear: it gets the queues' ids.
+/// The sender of queue ids to one worker.
 pub(crate) type QueueSender = UnboundedSender<u32>;
 
-/// Who listens to which queue, the last to come last; shared by all workers.
+/// The listeners of every queue, in the order of registration; shared by all workers.
 #[derive(Clone, Default)]
 pub(crate) struct QueueNotify(Arc<Mutex<FxHashMap<u32, Vec<QueueSender>>>>);
 
@@ -32,7 +32,7 @@ impl QueueNotify {
         }
     }
 
-    /// Tells the last listener of `queue` that is left, if there is one.
+    /// Notifies the last listener of `queue` that is left, if there is one.
     pub(crate) fn notify(&self, queue: u32) {
         let mut queue_notify = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(queue_notify) = queue_notify.get_mut(&queue) else {

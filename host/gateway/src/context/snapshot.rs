@@ -1,5 +1,5 @@
-//! What a request is answered by: configuration, routes, chains, compiled plugins and upstreams, frozen together.
-//! Made by `load`, never changed; a worker looks at it through its own `view`.
+//! The snapshot: configuration, routes, chains, compiled plugins and upstreams, frozen together. A request is answered by one.
+//! Made by the control thread, never changed; a worker sees it through its own `view`.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use lockgate_tls::server::CertificateStore;
 use lockgate_upstream::Upstream;
 use rustc_hash::FxHashMap;
 
-/// A plugin that was linked and has once configured itself in a VM.
+/// A plugin that is linked and whose configuration a trial VM has accepted.
 ///
 /// Later snapshots share the `Arc` while nothing about the plugin changes, so its VMs live on.
 pub struct LoadedPlugin {
@@ -19,11 +19,11 @@ pub struct LoadedPlugin {
     pub plugin: Plugin,
     /// Counts up, from 1, each time that the plugin of this name changes.
     pub version: u64,
-    /// Says whether a later configuration means the same plugin.
+    /// Decides whether a later configuration means the same plugin.
     pub identity: PluginIdentity,
 }
 
-/// Everything that makes a plugin what it is: equal identities may share VMs.
+/// The identity of a plugin: equal identities share VMs.
 #[derive(Clone, PartialEq)]
 pub struct PluginIdentity {
     /// The plugin as configured.
@@ -54,7 +54,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Freezes the parts. `plugins`, `upstreams` and `certificates` are in the model's order.
+    /// A snapshot of these parts. `plugins`, `upstreams` and `certificates` are in the model's order.
     pub fn new(
         revision: u64,
         text: Arc<str>,

@@ -1,6 +1,6 @@
 //! Wakes tasks at a time that need not be exact: timeouts of seconds, kept by sweeping over them a few times a second.
 //!
-//! An alarm costs a slot in a list, where a timer of the runtime would cost its wheel on every request.
+//! Such a timer costs a slot in a list; a timer of the runtime would cost its wheel on every request.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -9,14 +9,14 @@ use std::time::Instant;
 
 use slab::Slab;
 
-/// The alarms of one worker, and its coarse clock.
+/// The coarse timers of one worker, and its coarse clock.
 pub(crate) struct Timers {
     clock: Rc<Cell<Instant>>,
     slots: RefCell<Slab<(Instant, Waker)>>,
 }
 
 impl Timers {
-    /// No alarms, on a clock that somebody else moves.
+    /// No timers, on a clock that the idle monitor moves.
     pub(crate) fn new(clock: Rc<Cell<Instant>>) -> Rc<Self> {
         Rc::new(Self {
             clock,
@@ -29,7 +29,7 @@ impl Timers {
         self.clock.get()
     }
 
-    /// Sets an alarm; it is off when the guard is dropped.
+    /// Sets a timer; dropping the guard clears it.
     pub(crate) fn set(self: &Rc<Self>, at: Instant, waker: &Waker) -> Timer {
         let slot = self.slots.borrow_mut().insert((at, waker.clone()));
         Timer {
@@ -48,7 +48,7 @@ impl Timers {
     }
 }
 
-/// An alarm that is set.
+/// A timer that is set.
 pub(crate) struct Timer {
     timers: Rc<Timers>,
     slot: usize,

@@ -22,11 +22,11 @@ pub(crate) struct ListenerView {
     pub(crate) settings: Listener,
     /// What it serves over TLS with; none in the clear.
     pub(crate) certificates: Option<Arc<CertificateStore>>,
-    /// What becomes of its connections; none if it takes requests.
+    /// Where its TCP connections go; none if it takes requests.
     pub(crate) forwarding: Option<ForwardingView>,
 }
 
-/// What becomes of TCP connections.
+/// Where TCP connections go.
 pub(crate) struct ForwardingView {
     /// The upstream's place in the snapshot.
     pub(crate) upstream: usize,
@@ -91,7 +91,7 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Looks at `snapshot`; VMs of plugins that did not change are taken over from `before`.
+    /// A view of `snapshot`. VMs of plugins that did not change are taken over from `before`.
     /// New ones are started here, which runs guest code: a failure leaves the VM to its back-off.
     pub(crate) fn new(
         snapshot: Arc<Snapshot>,
@@ -172,8 +172,8 @@ impl View {
             .expect("the entry for no route is made with the view")
     }
 
-    /// The place of the upstream that a plugin chose by `lockgate.upstream`, else `default`; noted as the stream's. A name that a reload
-    /// has taken away counts as not chosen.
+    /// The index of the upstream that a plugin chose by `lockgate.upstream`, else `default`; noted in the exchange. A name that a reload
+    /// has removed counts as not chosen.
     pub(crate) fn choose_upstream(&self, exchange: &mut Exchange, default: usize) -> usize {
         let chosen = exchange.properties.get("lockgate.upstream");
         let chosen = chosen.and_then(|name| std::str::from_utf8(name).ok());
@@ -194,7 +194,7 @@ impl View {
         let (name, place) = (&listener.settings.name, listener.index);
         let known = self.listeners.get(place);
         if known.is_none_or(|known| known.settings.name != *name) {
-            // The connection came in by a listener that a reload has taken away since.
+            // The connection came in by a listener that a reload has removed since.
             return metrics.requests(name, route.name());
         }
         let mut series = route.series.borrow_mut();
@@ -224,7 +224,7 @@ impl View {
     }
 }
 
-/// What becomes of the listener's connections, if it takes any. `pick` finds plugins.
+/// Where the listener's TCP connections go, if it takes any. `pick` finds plugins.
 fn forwarding(
     settings: &Listener,
     pick: &impl Fn(&mut dyn Iterator<Item = &PluginIndex>) -> Rc<[Rc<PluginHandle>]>,

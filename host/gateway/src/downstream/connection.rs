@@ -54,7 +54,7 @@ impl DownstreamConnection {
         }
     }
 
-    /// What a step of the handshake comes to. `None` when it takes longer than the listener's `header_timeout`, or when the connection
+    /// The result of a step of the handshake. `None` when it takes longer than the listener's `header_timeout`, or when the connection
     /// is to be closed meanwhile.
     pub(crate) async fn handshake<T>(&self, step: impl Future<Output = io::Result<T>>) -> io::Result<Option<T>> {
         let step = async {

@@ -1,6 +1,6 @@
-//! The end of a connection on which something is left unsaid or unread.
+//! The close of a connection on which bytes are left unwritten or unread.
 //!
-//! A socket that is closed with unread bytes in it is reset, and a reset can take away from the client what it was answered; so the
+//! A socket that is closed with unread bytes in it is reset, and a reset can take the response away from the client; so the
 //! sending side is closed first, and what still comes is read and thrown away, for a while (RFC 9112, section 9.6).
 
 use std::io;
@@ -12,10 +12,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// How long a close may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// The most that is read and thrown away, in bytes.
+/// Maximum bytes that are read and discarded.
 const MAX_DISCARDED: usize = 1 << 20;
 
-/// Says `answer`, if there is one, closes the sending side and waits for the other to be closed, within bounds.
+/// Writes `answer`, if there is one, closes the sending side and waits for the client to close, within bounds.
 pub(crate) async fn close<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, answer: Option<&[u8]>) -> io::Result<()> {
     close_within(TIMEOUT, stream, answer).await
 }
@@ -42,7 +42,7 @@ where
     tokio::time::timeout(timeouts, closing).await.unwrap_or(Ok(()))
 }
 
-/// An answer as it is written on a connection that ends with it.
+/// A response as it is written on a connection that ends with it.
 pub(crate) fn encode(head: &ResponseHead, body: &Bytes) -> Vec<u8> {
     let status = head.status;
     let mut answer = format!(

@@ -12,10 +12,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::context::idle_monitor::ActivityMonitor;
 
-/// Bytes of a request line that are kept of a request that is refused.
+/// Maximum bytes of a refused request's line that are kept for the log.
 const MAX_LINE: usize = 1024;
 
-/// A write of up to so many bytes goes out in one piece.
+/// Writes of up to so many bytes are copied together.
 const SMALL: usize = 1024;
 
 /// A stream whose arrivals count as activity, behind a guard on HTTP/1.
@@ -39,13 +39,13 @@ pub(super) struct GuardState {
     stuck: Cell<bool>,
 }
 
-/// What has come from the stream and its reader has not got yet.
+/// Bytes that have arrived and that the reader has not got yet.
 struct GuardBuffer {
     guard: Guard,
     guard_state: Rc<GuardState>,
     /// What came and is not handed on yet. Empty as long as heads arrive in one piece.
     held: Vec<u8>,
-    /// So much of it may be.
+    /// Bytes of it that may be handed on.
     open: usize,
     /// The peer sends nothing more.
     ended: bool,
@@ -62,12 +62,12 @@ impl GuardState {
         self.inside_head.get()
     }
 
-    /// What was refused, as long as the reader does not know.
+    /// The refusal, until it is shown to the reader.
     pub(super) fn pending_refusal(&self) -> Option<Refusal> {
         self.refusal.get().filter(|_| !self.shown.get())
     }
 
-    /// What is to be answered to the head at which the reader saw the end of the stream.
+    /// The problem of the refused head, once the reader has seen the end of the stream.
     pub(super) fn shown_problem(&self) -> Option<Problem> {
         match self.refusal.get() {
             Some(Refusal::Head(problem)) if self.shown.get() => Some(problem),
@@ -75,19 +75,19 @@ impl GuardState {
         }
     }
 
-    /// The reader may know: after a refused head it sees the end of the stream, in a refused body an error.
+    /// Shows the refusal to the reader: the end of the stream after a refused head, an error in a refused body.
     pub(super) fn show_refusal(&self) {
         self.shown.set(true);
     }
 
-    /// What was written last has not all left this process.
+    /// True when the last write did not complete.
     pub(super) fn is_stuck(&self) -> bool {
         self.stuck.get()
     }
 }
 
 impl<S> GuardedStream<S> {
-    /// Everything is handed on.
+    /// A stream without a guard.
     pub(super) fn new(stream: S, activity: Rc<ActivityMonitor>) -> Self {
         Self {
             stream,
@@ -96,7 +96,7 @@ impl<S> GuardedStream<S> {
         }
     }
 
-    /// Only what the guard lets pass is.
+    /// A stream behind a guard.
     pub(super) fn guarded(stream: S, activity: Rc<ActivityMonitor>, guard: Guard) -> (Self, Rc<GuardState>) {
         let guard_state = Rc::new(GuardState::default());
         let gate = GuardBuffer {
@@ -116,14 +116,14 @@ impl<S> GuardedStream<S> {
         )
     }
 
-    /// The peer has sent, or may yet send, what nobody is going to read.
+    /// True when the peer has sent, or may yet send, bytes that nobody reads.
     pub(super) fn has_leftovers(&self) -> bool {
         self.gate
             .as_ref()
             .is_some_and(|gate| !gate.ended && (!gate.held.is_empty() || gate.guard.is_amid_body()))
     }
 
-    /// What came of the line that the request begins with which was not handed on.
+    /// The beginning of the refused request's line.
     pub(super) fn first_line(&self) -> &[u8] {
         let held = self.gate.as_ref().map_or(&[][..], |gate| &gate.held[gate.open..]);
         let begin = held
@@ -153,7 +153,7 @@ impl<S> GuardedStream<S> {
 }
 
 impl GuardBuffer {
-    /// What the reader sees of what was let pass before, if anything.
+    /// Hands on bytes that the guard has released before.
     fn poll_held(&mut self, buffer: &mut ReadBuf<'_>) -> Poll<()> {
         if self.open == 0 {
             return Poll::Pending;
@@ -168,7 +168,7 @@ impl GuardBuffer {
         Poll::Ready(())
     }
 
-    /// What came since `buffer` was filled to `before` is judged; what may not pass yet is taken out again.
+    /// Shows the guard what arrived behind `before` in `buffer`, and takes out again what may not pass yet.
     fn judge(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
         let fresh = &buffer.filled()[before..];
         let refusal = if self.held.is_empty() {
@@ -190,7 +190,7 @@ impl GuardBuffer {
         }
     }
 
-    /// What the reader gets in place of what was refused.
+    /// What the reader gets in place of refused bytes.
     fn poll_refusal(&self, refusal: Refusal) -> Poll<io::Result<()>> {
         match refusal {
             _ if !self.guard_state.shown.get() => Poll::Pending,

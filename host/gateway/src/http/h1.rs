@@ -26,13 +26,13 @@ use crate::http::guarded_stream::{GuardState, GuardedStream};
 use crate::pipeline;
 use crate::pipeline::connection_context::ConnectionContext;
 
-/// Why the connection is not carried any further.
+/// Why the connection's loop ended.
 enum LoopEnd {
     /// The library is done with it.
     Library(hyper::Result<()>),
     /// A head did not come to its end.
     HeadTimeout,
-    /// It was to be closed.
+    /// The worker closed it.
     Directed,
 }
 
@@ -106,7 +106,7 @@ enum AfterPoll {
     Retire,
 }
 
-/// A connection under its worker's orders and its guard's.
+/// The state of the loop: the worker's directive and the guard's state.
 struct LoopState<'a> {
     activity: &'a ActivityMonitor,
     guard_state: &'a GuardState,
@@ -118,7 +118,7 @@ impl LoopState<'_> {
         match self.activity.poll_directive(cx) {
             Directive::Close => BeforePoll::End(LoopEnd::Directed),
             Directive::HeadTimeout => BeforePoll::End(LoopEnd::HeadTimeout),
-            // A request of which a part is there is taken to its end; the library does not know of it yet.
+            // A request that has begun to arrive is served to its end; the library does not know of it yet.
             Directive::Retire if !self.retired && !self.guard_state.is_inside_head() => {
                 self.retired = true;
                 BeforePoll::Retire
@@ -130,7 +130,7 @@ impl LoopState<'_> {
     fn after(&mut self) -> AfterPoll {
         let all_answered = self.activity.ended_requests() == self.guard_state.heads();
         match self.guard_state.pending_refusal() {
-            // Shown only now: at the end of the stream the library drops what it has not answered.
+            // Not shown before: at the end of the stream the library drops what it has not answered.
             Some(Refusal::Head(_)) if all_answered && !self.guard_state.is_stuck() => {
                 self.guard_state.show_refusal();
                 AfterPoll::Again
@@ -151,7 +151,7 @@ impl LoopState<'_> {
     }
 }
 
-/// Says what is left to say, and closes.
+/// Writes the last response, if there is one, and closes.
 async fn end<S>(
     connection: &ConnectionContext,
     guard_state: &GuardState,
@@ -168,7 +168,7 @@ where
         LoopEnd::Library(Err(error)) => return Err(io::Error::other(error)),
         LoopEnd::Library(Ok(())) => (guard_state.shown_problem(), Ok(())),
     };
-    // Behind half an answer another one would be taken for the rest of it.
+    // Behind half a response another one would be read as the rest of it.
     let problem = problem.filter(|_| !guard_state.is_stuck());
     let answer = problem.map(|problem| refused::answer(connection, problem, stream.first_line()));
     if answer.is_some() || unread || stream.has_leftovers() {

@@ -19,7 +19,7 @@ use crate::http::guarded_stream::GuardedStream;
 use crate::pipeline;
 use crate::pipeline::connection_context::ConnectionContext;
 
-/// What clients may have open at once on one connection.
+/// Maximum streams that a client may have open at once on one connection.
 const MAX_STREAMS: u32 = 250;
 
 /// Serves the connection to its end.

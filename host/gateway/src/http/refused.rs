@@ -1,4 +1,4 @@
-//! The account of a request that was refused before it was one: answered, counted and logged like others, with what is known of it.
+//! A request that the guard refused: answered, counted and logged like others, with what is known of it.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -10,10 +10,10 @@ use lockgate_telemetry::access_log::Record;
 use crate::downstream::lingering_close;
 use crate::pipeline::connection_context::ConnectionContext;
 
-/// What a log says of what is not known, as is the custom.
+/// The log's value for what is not known, as in the common log format.
 const UNKNOWN: &str = "-";
 
-/// The answer to a request that began with `line`, as it is to be written. The request is counted and logged.
+/// The response to a request that began with `line`, as bytes to write. Counts and logs the request.
 pub(super) fn answer(connection: &ConnectionContext, problem: Problem, line: &[u8]) -> Vec<u8> {
     let worker = &connection.worker;
     let id = worker.request_ids.next();
@@ -49,7 +49,7 @@ pub(super) fn answer(connection: &ConnectionContext, problem: Problem, line: &[u
     lingering_close::encode(&head, &body)
 }
 
-/// What can be made of a request line that may be none: method and path, without a query.
+/// Method and path of what may not be a request line, without the query.
 fn sketch(line: &[u8]) -> (Method, Cow<'_, str>) {
     let mut words = line.split(|byte| byte.is_ascii_whitespace());
     let method = words.next().and_then(|word| Method::from_bytes(word).ok());

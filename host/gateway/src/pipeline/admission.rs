@@ -1,4 +1,4 @@
-//! From what hyper read to an exchange: what comes in is checked, normalised, numbered and routed, or refused.
+//! From what hyper read to an exchange: the request is checked, normalised, numbered and routed, or refused.
 
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -15,25 +15,25 @@ use crate::body::source::BodySource;
 use crate::context::view::{RouteView, View};
 use crate::pipeline::connection_context::ConnectionContext;
 
-/// A request at the gate.
+/// A request that was admitted, or refused with a problem.
 pub(crate) struct Admission {
     /// What the chain may read and change.
     pub(crate) exchange: SharedExchange,
     /// Set if an operator wants to see the host calls that are made for it.
     pub(crate) trace: Option<Rc<CallTrace>>,
-    /// When its head was there.
+    /// When its head was complete.
     pub(crate) started: Instant,
     /// Its route, or the entry for requests that match none.
     pub(crate) route: Rc<RouteView>,
     /// Its body.
     pub(crate) body: BodySource,
-    /// Why it goes no further, if so.
+    /// The problem, if it is refused.
     pub(crate) refused: Option<Problem>,
-    /// Nobody can say where this request ends, so nothing behind it on its connection is believed.
+    /// The end of this request cannot be known, so the connection is closed behind it.
     pub(crate) ambiguous: bool,
 }
 
-/// Takes a request in. A refused one is an exchange too, so that it is answered, counted and logged like any other.
+/// Admits a request. A refused one is an exchange too, so that it is answered, counted and logged like any other.
 pub(crate) fn admit(connection: &ConnectionContext, view: &View, request: Request<BodySource>) -> Admission {
     let (parts, body) = request.into_parts();
     let settings = &connection.listener(view).settings;
@@ -67,7 +67,7 @@ pub(crate) fn admit(connection: &ConnectionContext, view: &View, request: Reques
     }
 }
 
-/// A request that can be understood: its route is looked for.
+/// A well-formed request: its route is looked up.
 fn take_in(
     connection: &ConnectionContext,
     view: &View,
@@ -95,7 +95,7 @@ fn take_in(
     }
 }
 
-/// A request that nobody can say anything certain about.
+/// A malformed request.
 fn turn_away(
     connection: &ConnectionContext,
     view: &View,

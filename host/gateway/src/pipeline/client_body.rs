@@ -1,4 +1,4 @@
-//! The response's body as the client gets it, with the recorder that closes the request's account.
+//! The response's body as the client gets it, with the recorder that ends with it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -19,7 +19,7 @@ pub(crate) struct ClientBody {
 }
 
 impl ClientBody {
-    /// Binds a body to the account of its request.
+    /// Binds a body to the record of its request.
     pub(crate) fn new(body: MessageBody, recorder: RequestRecorder) -> Self {
         Self {
             body,

@@ -1,4 +1,4 @@
-//! A connection as its requests see it: whom it belongs to, how it came in, on which worker.
+//! A client connection as its requests see it.
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -18,15 +18,15 @@ use crate::pipeline::recorder::RequestRecorder;
 
 /// What all requests of a connection share.
 pub(crate) struct ConnectionContext {
-    /// The worker's surroundings.
+    /// The worker that it lives on.
     pub(crate) worker: Rc<WorkerContext>,
     /// What plugins may know of the connection.
     pub(crate) info: Rc<ConnectionInfo>,
-    /// Its other end.
+    /// The client's end of the connection.
     pub(crate) peer: Peer,
     /// How the client reached us.
     pub(crate) scheme: Scheme,
-    /// Its signs of life.
+    /// When something last happened on it, and what it is to do.
     pub(crate) activity: Rc<ActivityMonitor>,
     /// The listener as it was when the connection came in.
     pub(crate) listener: Rc<ListenerView>,

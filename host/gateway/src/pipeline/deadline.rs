@@ -1,4 +1,4 @@
-//! The time that a route gives a request, from its head to the last byte of its answer.
+//! A route's timeout: the time from a request's head to the last byte of its response.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -12,10 +12,10 @@ use tokio::time::Sleep;
 use crate::chain::Stop;
 use crate::context::timers::{Timer, Timers};
 
-/// Timeouts from here on are kept by alarms, up to a sweep too late; shorter ones by exact timers.
+/// Timeouts of this length or more use coarse timers, up to a sweep too late; shorter ones use exact timers.
 const COARSE: Duration = Duration::from_secs(4);
 
-/// A moment after which an exchange is given up. Nothing runs before something has to wait.
+/// The time at which an exchange is given up. No timer runs before something has to wait.
 pub(crate) struct Deadline(Option<Pending>);
 
 struct Pending {
@@ -73,7 +73,7 @@ impl Deadline {
         }
     }
 
-    /// What `step` comes to, or a timeout.
+    /// The result of `step`, or a timeout.
     pub(crate) async fn bound<T>(&mut self, step: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
         let mut step = pin!(step);
         poll_fn(|cx| match step.as_mut().poll(cx) {

@@ -1,4 +1,4 @@
-//! The request as the upstream gets it, and what its failure means for the client.
+//! The request as the upstream gets it, and the problem that a failed attempt is to the client.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -30,7 +30,7 @@ pub(crate) fn send<'a>(
         Some(rewrite) => path::replace_prefix(&request.path, matched_prefix(&route.matches.path), &rewrite.prefix),
         None => None,
     };
-    // Plugins may have added what is for one hop only.
+    // Plugins may have added hop-by-hop headers.
     let mut headers = match chain.is_empty() {
         true => Cow::Borrowed(&request.headers),
         false => inbound::without_hop_by_hop(&request.headers),
@@ -57,14 +57,14 @@ fn matched_prefix(path: &PathMatch) -> &str {
     }
 }
 
-/// Notes what is known of an upstream that gave no answer.
+/// Notes what is known of a failed attempt.
 pub(crate) fn failed(info: &mut StreamInfo, error: &SendError) {
     info.flags |= flags(error);
     info.upstream_address = error.endpoint();
     info.attempts = error.attempts();
 }
 
-/// What Envoy's response flags tell of the failure (`CoreResponseFlag`, as bits).
+/// Envoy's response flags of a failed attempt (`CoreResponseFlag`, as bits).
 fn flags(error: &SendError) -> u64 {
     match error {
         SendError::NoEndpoint => response_flags::NO_HEALTHY_UPSTREAM,
@@ -75,7 +75,7 @@ fn flags(error: &SendError) -> u64 {
     }
 }
 
-/// Whose fault it is that there is no answer.
+/// The problem that a failed attempt is to the client.
 pub(crate) fn problem(error: &SendError) -> Problem {
     match error {
         SendError::NoEndpoint => Problem::NoEndpoint,
@@ -89,7 +89,7 @@ pub(crate) fn problem(error: &SendError) -> Problem {
     }
 }
 
-/// What the request's body itself said, below what the connection made of it.
+/// The error of the request's body, inside of the connection's error.
 fn body_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a BodyError> {
     let mut next = Some(error);
     while let Some(error) = next {

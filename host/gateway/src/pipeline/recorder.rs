@@ -1,5 +1,5 @@
-//! One request's account: opened when its head is in, closed when the last byte of its answer is out, or when
-//! either side has gone. Closing it ends the request in every plugin, counts it and writes its line in the access log.
+//! The record of one request: started when its head has arrived, ended when the last byte of its response is out, or when
+//! either side has gone. Its end ends the request in every plugin, counts it and writes its line in the access log.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,18 +17,18 @@ use crate::context::idle_monitor::InUse;
 use crate::context::view::View;
 use crate::pipeline::deadline::Deadline;
 
-/// How the answer ended.
+/// How the response ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ResponseEnd {
-    /// Not yet; if it stays so, the client went away.
+    /// Not yet; if it stays so, the client closed the connection.
     Open,
     /// The last byte was handed to the connection.
     Complete,
-    /// It broke off; the word says whose fault it was.
+    /// It broke off; the word is the access log's `abort_reason`.
     Broken(&'static str),
 }
 
-/// One request's account.
+/// The record of one request.
 pub(crate) struct RequestRecorder {
     chain: Rc<Chain>,
     /// Keeps the VMs of the snapshot that answers alive.
@@ -39,13 +39,13 @@ pub(crate) struct RequestRecorder {
     sent: u64,
     status: Option<StatusCode>,
     ending: ResponseEnd,
-    /// The connection is in use as long as the account is open.
+    /// The connection is in use as long as the record is open.
     _busy: InUse,
     deadline: Deadline,
 }
 
 impl RequestRecorder {
-    /// Opens the account of a request that is answered by `view`.
+    /// Starts the record of a request that is answered by `view`.
     pub(crate) fn start(
         chain: Rc<Chain>,
         view: Rc<View>,
@@ -68,12 +68,12 @@ impl RequestRecorder {
         }
     }
 
-    /// The request goes another way than it came by, and is counted there.
+    /// Counts the request under another route from now on.
     pub(crate) fn count_by(&mut self, series: RequestSeries) {
         self.series = series;
     }
 
-    /// The answer's head is about to be sent; the rest has what is left of the route's time.
+    /// The response's head is about to be sent; the body has what is left of the route's time.
     pub(crate) fn answered(&mut self, status: StatusCode, deadline: Deadline) {
         self.status = Some(status);
         self.deadline = deadline;
@@ -84,19 +84,19 @@ impl RequestRecorder {
         self.deadline.poll_passed(cx).is_ready()
     }
 
-    /// Bytes of the answer's body were handed to the connection.
+    /// Counts bytes of the response's body that were handed to the connection.
     pub(crate) fn sent(&mut self, bytes: usize) {
         self.sent += bytes as u64;
     }
 
-    /// The answer's last byte was handed to the connection.
+    /// The response's last byte was handed to the connection.
     pub(crate) fn complete(&mut self) {
         if self.ending == ResponseEnd::Open {
             self.ending = ResponseEnd::Complete;
         }
     }
 
-    /// The answer broke off after its head.
+    /// The response broke off after its head.
     pub(crate) fn broken(&mut self, fault: &'static str) {
         self.ending = ResponseEnd::Broken(fault);
     }

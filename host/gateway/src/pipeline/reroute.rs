@@ -1,7 +1,7 @@
-//! `clear_route_cache`: a plugin has changed the request, and wants its route looked for again.
+//! `clear_route_cache`: a plugin has changed the request, and its route is looked up again.
 //!
-//! That is done once, when the request leaves the chain: the upstream, its rewriting, the time and the name are then those of the
-//! route that the changed request matches, or there is none and it is a 404. The plugins were those of the first route, and a
+//! That happens once, when the request leaves the chain: upstream, rewrite, timeout and name are then those of the
+//! route that the changed request matches; without a match it is a 404. The plugins were those of the first route, and a
 //! request must not reach what a plugin guards without having passed it: a route whose chain has a plugin that this request has not
 //! passed is not taken, and the log says so.
 
@@ -10,7 +10,7 @@ use std::rc::Rc;
 use crate::chain::{Chain, PluginHandle};
 use crate::context::view::{RouteView, View};
 
-/// The route that the request takes, which came by `route`.
+/// The route of the changed request, whose first route was `route`.
 pub(crate) fn again(view: &View, chain: &Chain, route: Rc<RouteView>) -> Rc<RouteView> {
     let mut exchange = chain.exchange.borrow_mut();
     exchange.pending.reroute = false;

@@ -1,7 +1,7 @@
-//! A new connection meets the plugins of its chain, one after the other. Each may hold it.
+//! A new connection passes `proxy_on_new_connection` of every plugin of its chain, in order. Each may hold it.
 //!
 //! Nothing is read from the client meanwhile, as in Envoy. Many plugins let bytes go because they have never thought of them; a
-//! connection that somebody is being asked about must not slip out behind its first bytes.
+//! connection that a plugin still asks about must not be released by its first bytes.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -28,7 +28,7 @@ pub(super) async fn meet(recorder: &ConnectionRecorder) -> Result<(), CloseReaso
     Ok(())
 }
 
-/// Waits until the plugin at `index` lets the connection go.
+/// Waits until the plugin at `index` releases the connection.
 async fn released(recorder: &ConnectionRecorder, index: usize) -> Result<(), CloseReason> {
     poll_fn(|cx| {
         if let Some(ending) = recorder.poll_directed(cx) {

@@ -1,7 +1,7 @@
-//! The bytes of one direction on their way through the plugins. Knows no sockets: whoever reads pushes, and what is through
+//! The bytes of one direction on their way through the plugins. Knows no sockets: the relay pushes, and what has passed
 //! lies in `out`.
 //!
-//! A plugin that pauses keeps what it was shown, up to its `limits.body`, and is shown all of it again with whatever comes.
+//! A plugin that pauses keeps what it has seen, up to its `limits.body`, and sees all of it again with what follows.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -14,19 +14,19 @@ use lockgate_sandbox::{Action, PeerType, Phase};
 
 use crate::chain::{Chain, FilterState, Stop};
 
-/// Plugins that know already that the upstream sends nothing more.
+/// Positions of the plugins that have been called for the upstream's close.
 pub(super) type CloseNotified = Rc<Cell<Positions>>;
 
 /// One direction.
 pub(super) struct Flow {
     chain: Rc<Chain>,
     direction: Direction,
-    /// The plugins that see these bytes, in the order in which they do.
+    /// The plugins that see these bytes, in order.
     filters: Vec<FlowFilter>,
     close_notified: CloseNotified,
     /// What has passed all of them.
     pub(super) out: VecDeque<Bytes>,
-    /// The end has, too.
+    /// The end has passed them, too.
     pub(super) ended: bool,
 }
 
@@ -34,12 +34,12 @@ pub(super) struct Flow {
 struct FlowFilter {
     position: usize,
     paused: bool,
-    /// The end has come as far as this.
+    /// The end has reached this plugin.
     ended: bool,
 }
 
 impl Flow {
-    /// The way through the chain's plugins, all of which have met the connection.
+    /// The direction through the chain's plugins, all of which have accepted the connection.
     pub(super) fn new(chain: &Rc<Chain>, direction: Direction, close_notified: &CloseNotified) -> Self {
         let sees = |position: &FilterState| {
             let hooks = position.hooks();
@@ -78,12 +78,12 @@ impl Flow {
         self.filters.is_empty()
     }
 
-    /// Bytes have come in, or the end.
+    /// Takes bytes that have come in, or the end.
     pub(super) fn push(&mut self, data: Bytes, end: bool) -> Result<(), Stop> {
         self.pass(0, BodyBuffer::from(data), end)
     }
 
-    /// Lets go what plugins let go of since the last look; says whether there was anything.
+    /// Moves on what plugins have released since the last call; true if there was anything.
     pub(super) fn resume(&mut self) -> Result<bool, Stop> {
         let mut moved = false;
         for at in (0..self.filters.len()).rev() {
@@ -92,7 +92,7 @@ impl Flow {
                 paused,
                 ended,
             } = self.filters[at];
-            // Who has yet to see bytes is not over with the plugin, whether it waits in it or not.
+            // The plugin has yet to see bytes, so `on_error` applies to its loss, whether it paused or not.
             let lost = self.chain.lost(position)?;
             if paused && (lost || self.chain.resumed(position, self.direction)) {
                 self.filters[at].paused = false;
@@ -104,7 +104,7 @@ impl Flow {
         Ok(moved)
     }
 
-    /// True while a plugin that holds bytes waits for an answer to a request of its own: what follows is left in the socket.
+    /// True while a plugin that holds bytes has a callout open: what follows is left in the socket.
     pub(super) fn waits(&self) -> bool {
         self.filters
             .iter()
@@ -127,7 +127,7 @@ impl Flow {
         Ok(())
     }
 
-    /// Shows one plugin what has come to it; none if it keeps that.
+    /// Calls one plugin with what has come to it; none if it keeps that.
     fn show(&mut self, at: usize, data: BodyBuffer, end: bool) -> Result<Option<BodyBuffer>, Stop> {
         let position = self.filters[at].position;
         if self.chain.lost(position)? {
@@ -166,7 +166,7 @@ impl Flow {
         Ok(None)
     }
 
-    /// The upstream sends nothing more, and the plugin has seen all that it sent.
+    /// Calls the plugin for the upstream's close, once it has seen all bytes.
     fn notify_end(&self, position: usize) -> Result<(), Stop> {
         let mut notified = self.close_notified.get();
         notified.set(position);

@@ -1,5 +1,5 @@
-//! One TCP connection's account: opened when it is accepted, closed when it is over, whatever happened. Closing it tells the
-//! plugins that both sides are closed, ends them, counts the connection and writes its line in the access log.
+//! The record of one TCP connection: started when it is accepted, ended when it is over, whatever happened. Its end reports to the
+//! plugins that both sides are closed, ends their streams, counts the connection and writes its line in the access log.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -22,15 +22,15 @@ use crate::context::idle_monitor::{ActivityMonitor, Directive};
 use crate::context::view::View;
 use crate::downstream::connection::DownstreamConnection;
 
-/// One connection's account.
+/// The record of one connection.
 pub(super) struct ConnectionRecorder {
     pub(super) chain: Rc<Chain>,
     pub(super) close_notified: CloseNotified,
-    /// How it ended; unless somebody says otherwise, because the worker ended.
+    /// The close reason. Until it is set: the worker ended.
     pub(super) ending: Cell<CloseReason>,
-    /// Who said the last word, for the plugins.
+    /// The side that closed last, for the plugins.
     pub(super) closed_by: Cell<PeerType>,
-    /// How long connecting took, once that is done.
+    /// Duration of the connect to the upstream, once it is done.
     pub(super) connected: Cell<Option<Duration>>,
     worker: Rc<WorkerContext>,
     /// Keeps the VMs of the snapshot alive.
@@ -66,7 +66,7 @@ impl ConnectionRecorder {
         })
     }
 
-    /// Bytes have come, from the client or from the upstream.
+    /// Counts bytes that arrived from the client or from the upstream.
     pub(super) fn received(&self, from_client: bool, count: usize) {
         self.activity.touch();
         if from_client {
@@ -80,7 +80,7 @@ impl ConnectionRecorder {
         }
     }
 
-    /// Bytes were taken, by the client or by the upstream.
+    /// Counts bytes that the client or the upstream took.
     pub(super) fn wrote(&self, to_client: bool, count: usize) {
         self.activity.touch();
         if to_client {
@@ -89,7 +89,7 @@ impl ConnectionRecorder {
         }
     }
 
-    /// What any plugin asked for that ends the connection.
+    /// A pending action of a plugin that ends the connection.
     pub(super) fn asked(&self) -> Result<(), Stop> {
         if self.chain.is_empty() {
             Ok(())
@@ -105,17 +105,17 @@ impl ConnectionRecorder {
         }
     }
 
-    /// Ready when the connection is to be closed: because it was silent for too long, or because the process ends.
+    /// The close reason, if the connection is to be closed: idle for too long, or the process ends.
     pub(super) fn poll_directed(&self, cx: &mut Context<'_>) -> Option<CloseReason> {
         match (self.activity.poll_directive(cx), self.worker.draining.get()) {
-            // Bytes have no end of a request at which the connection could be given up; it has the whole time.
+            // Bytes have no end of a request at which the connection could be closed; it has the whole drain time.
             (Directive::Continue, _) | (Directive::Retire | Directive::HeadTimeout, true) => None,
             (_, false) => Some(CloseReason::IdleTimeout),
             (Directive::Close, true) => Some(CloseReason::Drained),
         }
     }
 
-    /// What `step` comes to, unless the connection is to be closed before that, or a plugin closes it.
+    /// The result of `step`, unless the connection is to be closed before that, or a plugin closes it.
     pub(super) async fn bound<T>(&self, step: impl Future<Output = Result<T, CloseReason>>) -> Result<T, CloseReason> {
         let mut step = pin!(step);
         poll_fn(|cx| {

@@ -1,4 +1,4 @@
-//! Bytes between two sockets, both ways at once: read, through the plugins, written; half-closed where the peer half-closed.
+//! Bytes between two sockets, in both directions at once: read, through the plugins, written; half-closed where the peer half-closed.
 //!
 //! Nothing is read while something waits to be written, so a slow reader slows its sender and memory stays flat. A connection
 //! that is idle has no buffer: all of a worker's read into the same one.
@@ -18,15 +18,15 @@ use super::flow::Flow;
 use crate::chain::Stop;
 use crate::tcp::recorder::ConnectionRecorder;
 
-/// Bytes that are read at once.
+/// Size of the read buffer, in bytes.
 const SCRATCH: usize = 64 * 1024;
 
 thread_local! {
-    /// What is read, until it is written or copied. Never borrowed across a guest call.
+    /// The read buffer of all connections of a worker. Never borrowed across a guest call.
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
 }
 
-/// Which way a pipe goes; for its account.
+/// The side that a pipe reads from; for the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
     Client,
@@ -40,7 +40,7 @@ pub(super) struct Relay {
     recorder: Rc<ConnectionRecorder>,
 }
 
-/// One direction: how far its two ends are.
+/// One direction, and the state of its two ends.
 struct Pipe {
     flow: Flow,
     source: Side,
@@ -56,7 +56,7 @@ enum Sink {
     Open,
     /// It has got the end of the bytes.
     Shut,
-    /// It takes nothing more. What it still has to say is listened to.
+    /// It takes nothing more. What it still sends is read.
     Broken,
 }
 
@@ -73,7 +73,7 @@ impl From<Stop> for Break {
 }
 
 impl Relay {
-    /// A relay before its first byte.
+    /// A relay that has moved no byte yet.
     pub(super) fn new(down: Flow, up: Flow, recorder: Rc<ConnectionRecorder>) -> Self {
         let pipe = |flow, source| Pipe {
             flow,
@@ -89,7 +89,7 @@ impl Relay {
         }
     }
 
-    /// Carries on until both sides are done, or one breaks off, or somebody ends it.
+    /// Runs until both sides are done, one breaks off, or the connection is closed.
     pub(super) async fn run<C, U>(&mut self, client: &mut C, upstream: &mut U) -> CloseReason
     where
         C: AsyncRead + AsyncWrite + Unpin,
@@ -98,7 +98,7 @@ impl Relay {
         poll_fn(|cx| self.poll(cx, client, upstream)).await
     }
 
-    /// Hands on what has passed the plugins already; used when one of them has ended the connection.
+    /// Writes what has passed the plugins already; used when one of them has closed the connection.
     pub(super) async fn flush_to_client<C: AsyncWrite + Unpin>(&mut self, client: &mut C) -> io::Result<()> {
         let Self { up, recorder, .. } = self;
         poll_fn(|cx| up.poll_out(cx, client, recorder)).await
@@ -192,14 +192,14 @@ impl Pipe {
                 return Ok(called);
             };
             match read.map_err(|_| Break::BodySource)? {
-                // It went straight through.
+                // It is written already.
                 None => {}
                 Some(data) => {
                     let end = data.is_empty();
                     self.drained |= end;
                     called |= !self.flow.is_bare();
                     self.flow.push(data, end)?;
-                    // Whoever was called may have asked for anything.
+                    // The plugin may have left a pending action.
                     if called {
                         self.flow.resume()?;
                         recorder.asked()?;
@@ -214,7 +214,7 @@ impl Pipe {
         self.flow.out.clear();
     }
 
-    /// Writes what is through, and the end behind it.
+    /// Writes what has passed the plugins, and the end behind it.
     fn poll_out<W: AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
@@ -247,7 +247,7 @@ impl Pipe {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads; none if what came is written already. Nothing at all is the end.
+    /// Reads. None: what came is written already. Empty: the end.
     fn poll_in<R, W>(
         &mut self,
         cx: &mut Context<'_>,
@@ -277,7 +277,7 @@ impl Pipe {
                     break;
                 }
             }
-            // The rest waits for its turn; an error shows itself again there.
+            // The rest is written later; an error shows itself again then.
             Poll::Ready(Ok(Some(Bytes::copy_from_slice(came))))
         })
     }

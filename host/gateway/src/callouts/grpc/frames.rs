@@ -18,7 +18,7 @@ pub(super) enum Wrong {
 }
 
 impl Wrong {
-    /// As gRPC's libraries tell it: INTERNAL, RESOURCE_EXHAUSTED.
+    /// The status that gRPC's libraries give it: INTERNAL, RESOURCE_EXHAUSTED.
     pub(super) fn status(self) -> u32 {
         match self {
             Self::Compressed => 13,

@@ -1,4 +1,4 @@
-//! One plugin as one message meets it: what of the body it holds, and who listens behind it.
+//! One plugin's state for one message's body: what it holds, and the tap behind it.
 
 use lockgate_exchange::{BodyBuffer, BodySink};
 
@@ -22,13 +22,13 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// True when passing it on would tell nobody anything.
+    /// True when it carries neither bytes nor an end.
     pub(super) fn is_nothing(&self) -> bool {
         self.data.is_empty() && self.end == PartEnd::Open
     }
 }
 
-/// One plugin, as this message meets it.
+/// One plugin's state for this message's body.
 pub(super) struct BodyFilter {
     /// Its place in the chain.
     pub(super) position: usize,
@@ -38,7 +38,7 @@ pub(super) struct BodyFilter {
     pub(super) paused: bool,
     /// What it holds while it waits.
     pub(super) held: Part,
-    /// Who sees the body behind it.
+    /// A copy of the body behind it goes here.
     pub(super) tap: Option<Box<dyn BodySink>>,
 }
 

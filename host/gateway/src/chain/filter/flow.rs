@@ -12,7 +12,7 @@ use crate::body::error::BodyError;
 use crate::chain::Stop;
 
 impl FilteredMessage {
-    /// Moves something forward; ready when frames are there or the end is reached.
+    /// Moves a piece forward; ready when frames are there or the end is reached.
     fn poll_flow(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
         let all = self.body_filters.len();
         if !self.pending.is_nothing() {
@@ -50,7 +50,7 @@ impl FilteredMessage {
         }
     }
 
-    /// Ready when something is through, the end is known, or nobody holds anything back.
+    /// Ready when a piece has passed, the end is known, or no plugin holds anything back.
     pub(super) fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
         while !self.finished && (self.out.is_empty() || self.source.is_end_stream()) {
             match self.poll_flow(cx) {
@@ -64,7 +64,7 @@ impl FilteredMessage {
         Poll::Ready(Ok(()))
     }
 
-    /// Puts what has passed every plugin where the sender takes it.
+    /// Puts what has passed every plugin into `out`.
     fn emit(&mut self, part: Option<Part>) {
         let Some(mut part) = part else { return };
         self.out.extend(
@@ -83,7 +83,7 @@ impl FilteredMessage {
         self.finished |= part.end != PartEnd::Open;
     }
 
-    /// Remembers why the source broke, for the one who reports it.
+    /// Keeps the source's error until it is reported.
     fn broken(&mut self, error: BodyError) -> Stop {
         let stop = self.stop_of(&error);
         self.failure = Some(error);

@@ -57,7 +57,7 @@ impl FilteredMessage {
                 || (0..self.length).any(reads_body))
     }
 
-    /// Waits while the plugin at `index` holds the head, until it says itself that it lets go.
+    /// Waits while the plugin at `index` holds the head, until the plugin resumes it.
     ///
     /// Meanwhile a plugin that reads bodies gets what comes, unless it waits for a callout: then, as in Envoy, the body comes
     /// after it. Only a plugin that has paused for the body can release the head by continuing in a body callback; many

@@ -34,7 +34,7 @@ impl FilteredMessage {
         })
     }
 
-    /// Leaves what a plugin holds where its plugin can read and change it between its body callbacks.
+    /// Leaves what a plugin holds in the exchange, where the plugin can read and change it between its body callbacks.
     pub(super) fn leave(&mut self, index: usize) {
         let body_filter = &mut self.body_filters[index];
         let held = std::mem::take(&mut body_filter.held.data);
@@ -42,14 +42,14 @@ impl FilteredMessage {
         exchange.held.put(body_filter.position, self.direction, held);
     }
 
-    /// Gives a plugin back what was left for its plugin.
+    /// Takes back from the exchange what was left there.
     pub(super) fn take_back(&mut self, index: usize) {
         let body_filter = &mut self.body_filters[index];
         let mut exchange = self.chain.exchange.borrow_mut();
         body_filter.held.data = exchange.held.take(body_filter.position, self.direction);
     }
 
-    /// Lets go of what a plugin holds.
+    /// Releases what a plugin holds.
     pub(super) fn release(&mut self, index: usize) -> Part {
         if self.body_filters[index].paused {
             self.take_back(index);
