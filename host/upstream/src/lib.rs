@@ -1,10 +1,12 @@
-//! Where requests go: groups of endpoints, balancing, and further attempts.
+//! Groups of endpoints: which endpoint a request goes to, and whether there is another attempt when one fails.
 //!
-//! An [`Upstream`] is the frozen description of one named group of endpoints; it is shared by all workers. A [`Client`] is
-//! one worker's own set of keep-alive connections: it lives on that worker's thread, takes no lock, and survives reloads.
-//! It sends requests ([`Client::send`]) or hands out a bare connection ([`Client::dial`]) to whoever speaks something else than HTTP.
-//! It knows no routes, no plugins and no time limits of its own beyond connecting; whoever calls
-//! [`Client::send`] bounds the whole exchange by dropping the future or the body.
+//! An [`Upstream`] is a named group of endpoints, shared by all workers. A [`Client`] is one worker's set of connections: it lives on
+//! that worker's thread, takes no lock, and survives reloads. It sends requests ([`Client::forward`], `send`) or makes a bare connection
+//! for other protocols than HTTP (`dial`). All of them pick an endpoint (`pick`, `endpoints`, `balance`) and walk the same loop
+//! (`attempts`), under one policy (`retry_policy`). A single attempt is made by `lockgate_client`.
+//!
+//! This crate knows no routes and no plugins. The only time limit is that for connecting; the caller bounds the whole exchange by
+//! dropping the future or the body.
 
 mod attempts;
 mod balance;
