@@ -75,12 +75,15 @@ fn the_documented_example_becomes_what_it_says() {
             ("rest/1:cors", "/routes/1/chain/1")
         ]
     );
-    assert_eq!(model.plugins[0].config, br#"{"kind":"key"}"#);
-    assert_eq!(model.plugins[0].on_error, OnError::Deny);
+    assert_eq!(model.plugins[0].settings.config, br#"{"kind":"key"}"#);
+    assert_eq!(model.plugins[0].settings.on_error, OnError::Deny);
     let rate = &model.plugins[1];
-    assert_eq!((rate.on_error, rate.isolation), (OnError::Bypass, Isolation::Shared));
     assert_eq!(
-        (rate.limits.deadline, rate.limits.memory),
+        (rate.settings.on_error, rate.settings.isolation),
+        (OnError::Bypass, Isolation::Shared)
+    );
+    assert_eq!(
+        (rate.settings.limits.deadline, rate.settings.limits.memory),
         (Period::millis(20), Size::mib(32))
     );
 
@@ -158,7 +161,7 @@ fn a_plugins_configuration_reaches_it_as_it_is_written() {
             r#", "plugin_dir": "plugins", "plugins": {{ "p": {{ "module": "m", {config} }} }}"#
         ));
         assert_eq!(
-            String::from_utf8(model(&text).plugins[0].config.clone()).unwrap(),
+            String::from_utf8(model(&text).plugins[0].settings.config.clone()).unwrap(),
             bytes
         );
     }
@@ -258,13 +261,20 @@ fn the_rest_of_the_knobs_arrive() {
     );
     let plugin = &model.plugins[0];
     assert_eq!(
-        (&*plugin.root_id, &*plugin.vm_id, &*plugin.vm_config),
+        (
+            &*plugin.settings.root_id,
+            &*plugin.settings.vm_id,
+            &*plugin.settings.vm_config
+        ),
         ("r", "v", br#"{"a":1}"#.as_slice())
     );
-    assert_eq!(plugin.env, [("A".into(), "1".into()), ("B".into(), "2".into())]);
+    assert_eq!(
+        plugin.settings.env,
+        [("A".into(), "1".into()), ("B".into(), "2".into())]
+    );
     assert!(plugin.sha256.as_ref().unwrap().starts_with("abcdef00"));
-    assert_eq!(plugin.isolation, Isolation::Stream);
-    assert_eq!(plugin.capabilities.host_calls.as_deref(), Some([].as_slice()));
+    assert_eq!(plugin.settings.isolation, Isolation::Stream);
+    assert_eq!(plugin.settings.capabilities.host_calls.as_deref(), Some([].as_slice()));
     assert_eq!(
         model.access_log.unwrap().path,
         AccessLogPath::File(folder.path().join("access.log"))

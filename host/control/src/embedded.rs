@@ -70,6 +70,6 @@ impl PreparedSnapshot {
         let mut plugins = self.snapshot.model.plugins.iter();
         plugins
             .find(|known| known.name == plugin)
-            .map(|known| known.vm_id.as_str())
+            .map(|known| known.settings.vm_id.as_str())
     }
 }

@@ -33,7 +33,7 @@ pub fn call(
     argument: &[u8],
     exchange: Option<&SharedExchange>,
 ) -> Result<Vec<u8>, Status> {
-    let limit = plugin.spec().limits.memory.as_usize();
+    let limit = plugin.settings().limits.memory.as_usize();
     let plugin = plugin.name();
     match name {
         "lockgate.counter" => counter::call(store, plugin, argument),

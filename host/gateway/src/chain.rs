@@ -81,7 +81,7 @@ impl FilterState {
 
     /// Maximum bytes of a body that are kept while the plugin pauses, in each direction.
     pub(crate) fn body_limit(&self) -> u64 {
-        self.handle.vm.plugin().spec().limits.body.0
+        self.handle.vm.plugin().settings().limits.body.0
     }
 
     /// The plugin's name and the time it took in the request and the response phase.
@@ -219,7 +219,7 @@ impl Chain {
         match link.stream.get() {
             Some(stream) if stream.is_lost() && !link.bypassed.get() => {
                 link.bypassed.set(true);
-                match link.handle.vm.plugin().spec().on_error {
+                match link.handle.vm.plugin().settings().on_error {
                     OnError::Deny => Err(Stop::Problem(Problem::PluginFailed)),
                     OnError::Bypass => Ok(true),
                 }

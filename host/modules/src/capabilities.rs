@@ -7,7 +7,7 @@ use lockgate_sandbox::Module;
 
 /// Remarks on the capabilities that a module declares in its manifest and its plugin is not granted.
 pub fn not_granted(model: &PluginModel, module: &Module, document: &Document) -> Vec<Diagnostic> {
-    let (Some(manifest), Ok(granted)) = (module.manifest(), serde_json::to_value(&model.capabilities)) else {
+    let (Some(manifest), Ok(granted)) = (module.manifest(), serde_json::to_value(&model.settings.capabilities)) else {
         return Vec::new();
     };
     let remark = |lacking: String| {

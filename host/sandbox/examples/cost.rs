@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use lockgate_exchange::{ResponseHead, SharedExchange};
 use lockgate_sandbox::settings::Isolation;
 use lockgate_sandbox::testing::{exchange, plugin_spec};
-use lockgate_sandbox::{Engine, EngineSettings, LogLevel, NoEffectHost, Plugin, PluginSpec, Vm};
+use lockgate_sandbox::{Engine, EngineSettings, LogLevel, NoEffectHost, Plugin, Vm};
 
 const ROUNDS: usize = 7;
 const STREAMS: u32 = 200_000;
@@ -90,10 +90,8 @@ fn cpu_time() -> Duration {
 
 fn vm(engine: &Engine, text: &str, isolation: Isolation) -> Rc<Vm> {
     let module = engine.compile(&wat::parse_str(text).unwrap()).unwrap();
-    let spec = PluginSpec {
-        isolation,
-        ..plugin_spec("measured", module)
-    };
+    let mut spec = plugin_spec("measured", module);
+    spec.settings.isolation = isolation;
     let host = NoEffectHost::new(LogLevel::Critical, |_, _, _| {});
     Vm::new(Plugin::link(engine, spec).unwrap(), Rc::new(host))
 }

@@ -36,17 +36,17 @@ impl Plugin {
     /// [`LoadError`]: every import that is missing, by name; memory beyond the limit; an unknown host call in the
     /// capabilities.
     pub fn link(engine: &Engine, spec: PluginSpec) -> Result<Self, LoadError> {
-        let permitted = match &spec.capabilities.host_calls {
+        let permitted = match &spec.settings.capabilities.host_calls {
             None => CallSet::ALL,
             Some(names) => {
                 CallSet::parse(names).map_err(|(name, nearest)| LoadError::UnknownHostCall { name, nearest })?
             }
         };
-        let (needed, limit) = (spec.module.initial_memory(), spec.limits.memory.bytes());
+        let (needed, limit) = (spec.module.initial_memory(), spec.settings.limits.memory.bytes());
         if needed > limit {
             return Err(LoadError::Memory { needed, limit });
         }
-        let code = match spec.isolation {
+        let code = match spec.settings.isolation {
             Isolation::Shared => spec.module.code().clone(),
             Isolation::Stream => engine.pooled(&spec.module)?,
         };

@@ -6,7 +6,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use crate::module::{Hooks, Module};
-use crate::settings::{Capabilities, Isolation, Limits, OnError};
+use crate::settings::PluginSettings;
 
 pub(crate) use self::poison_requests::{Fingerprint, PoisonRequests};
 
@@ -19,24 +19,8 @@ pub struct PluginSpec {
     pub module_name: String,
     /// The code.
     pub module: Module,
-    /// What `proxy_on_configure` gets.
-    pub config: Vec<u8>,
-    /// The property `plugin_root_id`.
-    pub root_id: String,
-    /// Whose shared data and queues are seen.
-    pub vm_id: String,
-    /// What `proxy_on_vm_start` gets.
-    pub vm_config: Vec<u8>,
-    /// The environment that WASI shows.
-    pub env: Vec<(String, String)>,
-    /// What it may use up.
-    pub limits: Limits,
-    /// What its failure costs.
-    pub on_error: OnError,
-    /// Which streams share a VM.
-    pub isolation: Isolation,
-    /// What it may call.
-    pub capabilities: Capabilities,
+    /// Configuration, limits and capabilities.
+    pub settings: PluginSettings,
 }
 
 /// A plugin that is ready to be run on any worker.
@@ -71,6 +55,12 @@ impl Plugin {
     #[must_use]
     pub fn spec(&self) -> &PluginSpec {
         &self.0.spec
+    }
+
+    /// Its configuration, limits and capabilities.
+    #[must_use]
+    pub fn settings(&self) -> &PluginSettings {
+        &self.0.spec.settings
     }
 
     /// Which callbacks it has.

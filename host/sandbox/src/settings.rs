@@ -1,12 +1,51 @@
-//! The knobs of a plugin that the sandbox obeys: limits, isolation, what a failure costs, what it may call.
+//! Settings of a plugin: configuration, limits, isolation, handling of failures, capabilities.
 //!
 //! Declared here, read from JSON by whoever owns the configuration file. Nothing here opens a file.
+
+use std::fmt;
 
 use lockgate_units::{Period, Size};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::calls::CallSet;
+
+/// Everything that makes a plugin what it is, besides its name and its module.
+#[derive(Clone, Default, PartialEq)]
+pub struct PluginSettings {
+    /// Configuration that the plugin reads in `proxy_on_configure`.
+    pub config: Vec<u8>,
+    /// Root context to use: the property `plugin_root_id`.
+    pub root_id: String,
+    /// Namespace of shared data and queues.
+    pub vm_id: String,
+    /// Configuration that the plugin reads in `proxy_on_vm_start`.
+    pub vm_config: Vec<u8>,
+    /// Environment variables, which the module reads through WASI.
+    pub env: Vec<(String, String)>,
+    /// Limits.
+    pub limits: Limits,
+    /// Handling of a request whose plugin failed.
+    pub on_error: OnError,
+    /// Which streams share a VM.
+    pub isolation: Isolation,
+    /// Allow-lists.
+    pub capabilities: Capabilities,
+}
+
+impl fmt::Debug for PluginSettings {
+    /// Without `config`, `vm_config` and `env`, which may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginSettings")
+            .field("root_id", &self.root_id)
+            .field("vm_id", &self.vm_id)
+            .field("limits", &self.limits)
+            .field("on_error", &self.on_error)
+            .field("isolation", &self.isolation)
+            .field("capabilities", &self.capabilities)
+            .finish_non_exhaustive()
+    }
+}
 
 /// Limits of a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

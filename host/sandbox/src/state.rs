@@ -151,8 +151,8 @@ pub(crate) struct EffectiveContext {
 
 impl State {
     pub(crate) fn new(plugin: Plugin, host: Rc<dyn Host>, key: u64, permitted: CallSet) -> Self {
-        let spec = plugin.spec();
-        let (limits, capabilities) = (&spec.limits, &spec.capabilities);
+        let settings = plugin.settings();
+        let (limits, capabilities) = (&settings.limits, &settings.capabilities);
         Self {
             memory_limit: MemoryLimit::new(limits.memory.as_usize(), limits.soft_bytes()),
             budget: CpuBudget::new(limits.start_deadline.duration()),
@@ -236,7 +236,7 @@ impl State {
     pub(crate) fn epoch_ended(&mut self, cpu_time: Duration) -> bool {
         let used = self.budget.charge(cpu_time);
         let (limit, id) = (
-            self.plugin.spec().limits.request_deadline.duration(),
+            self.plugin.settings().limits.request_deadline.duration(),
             self.charged_context(),
         );
         if let Some(context) = self.contexts.get_mut(id) {
@@ -319,7 +319,7 @@ impl State {
     pub(crate) fn started(&mut self, memory: usize) {
         self.tail = None;
         self.memory_limit.started(memory);
-        self.budget.set_limit(self.plugin.spec().limits.deadline.duration());
+        self.budget.set_limit(self.plugin.settings().limits.deadline.duration());
     }
 
     /// Notes a wish on the exchange in effect, and wakes its pipeline if that is not what is calling right now.

@@ -13,7 +13,7 @@ use lockgate_exchange::SharedExchange;
 
 use crate::module::Module;
 use crate::plugin::PluginSpec;
-use crate::settings::{Capabilities, Isolation, Limits, OnError};
+use crate::settings::PluginSettings;
 
 pub use exchange::{exchange, headers};
 pub use host::{MemoryHost, OpenGrpc, RecordedFailure};
@@ -25,27 +25,23 @@ pub fn plugin_spec(name: &str, module: Module) -> PluginSpec {
         name: name.to_owned(),
         module_name: name.to_owned(),
         module,
-        config: Vec::new(),
-        root_id: String::new(),
-        vm_id: String::new(),
-        vm_config: Vec::new(),
-        env: Vec::new(),
-        limits: Limits::default(),
-        on_error: OnError::Deny,
-        isolation: Isolation::Shared,
-        capabilities: Capabilities::default(),
+        settings: PluginSettings::default(),
     }
 }
 
 /// [`plugin_spec`] with a value in every field that a guest can read.
 #[must_use]
 pub fn configured_plugin_spec(name: &str, module: Module) -> PluginSpec {
-    PluginSpec {
+    let settings = PluginSettings {
         config: b"the config".to_vec(),
         root_id: "root".to_owned(),
         vm_id: "vm".to_owned(),
         vm_config: b"vm config".to_vec(),
         env: vec![("NAME".to_owned(), "value".to_owned())],
+        ..PluginSettings::default()
+    };
+    PluginSpec {
+        settings,
         ..plugin_spec(name, module)
     }
 }

@@ -122,7 +122,7 @@ impl Vm {
     /// The guest failed, or its `vm_start` or `configure` said no; then its last log lines are in the message.
     pub fn start(self: &Rc<Self>) -> Result<(), Failure> {
         let instance = Instance::start(&self.plugin, &self.host, &self.counters)?;
-        if self.plugin.spec().isolation == Isolation::Shared {
+        if self.plugin.settings().isolation == Isolation::Shared {
             let old = self.current.replace(Some(InstanceHandle::new(instance)));
             // Ending an instance runs its guest, and that may come back here: nothing is borrowed any more.
             drop(old);
@@ -152,7 +152,7 @@ impl Vm {
         } else {
             None
         };
-        let instance = match self.plugin.spec().isolation {
+        let instance = match self.plugin.settings().isolation {
             Isolation::Shared => self.shared()?,
             Isolation::Stream => InstanceHandle::new(Instance::start(&self.plugin, &self.host, &self.counters)?),
         };

@@ -6,9 +6,8 @@ use std::rc::Rc;
 use http::StatusCode;
 use lockgate_exchange::{ResponseHead, SharedExchange};
 use lockgate_sandbox::interface::{self, HostFunction, Parameter};
-use lockgate_sandbox::settings::Limits;
 use lockgate_sandbox::testing::{MemoryHost, RecordedFailure, configured_plugin_spec};
-use lockgate_sandbox::{CalloutFailure, Engine, EngineSettings, Host, Plugin, PluginSpec, Stream, Vm};
+use lockgate_sandbox::{CalloutFailure, Engine, EngineSettings, Host, Plugin, Stream, Vm};
 use lockgate_units::Period;
 
 use crate::bytes::Bytes;
@@ -284,13 +283,8 @@ fn body(exchange: &SharedExchange, which: fn(&mut lockgate_exchange::Exchange) -
 fn plugin(engine: &Engine, text: &str) -> Plugin {
     let wasm = wat::parse_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let module = engine.compile(&wasm).unwrap_or_else(|error| panic!("{error}"));
-    let spec = PluginSpec {
-        limits: Limits {
-            deadline: Period::seconds(5),
-            ..Limits::default()
-        },
-        ..configured_plugin_spec("fuzzed", module)
-    };
+    let mut spec = configured_plugin_spec("fuzzed", module);
+    spec.settings.limits.deadline = Period::seconds(5);
     Plugin::link(engine, spec).unwrap_or_else(|error| panic!("{error}"))
 }
 

@@ -4,7 +4,7 @@
 use crate::host::{exchange, host};
 use lockgate_sandbox::settings::Limits;
 use lockgate_sandbox::testing::{MemoryHost, plugin_spec};
-use lockgate_sandbox::{Engine, EngineSettings, Module, Plugin, PluginSpec, Vm};
+use lockgate_sandbox::{Engine, EngineSettings, Module, Plugin, Vm};
 use lockgate_units::{Period, Size};
 use std::rc::Rc;
 
@@ -41,14 +41,12 @@ impl Modules {
     }
 
     fn start(&self, module: Module) {
-        let spec = PluginSpec {
-            limits: Limits {
-                memory: Size::mib(1),
-                deadline: Period::millis(5),
-                start_deadline: Period::millis(5),
-                ..Limits::default()
-            },
-            ..plugin_spec("generated", module)
+        let mut spec = plugin_spec("generated", module);
+        spec.settings.limits = Limits {
+            memory: Size::mib(1),
+            deadline: Period::millis(5),
+            start_deadline: Period::millis(5),
+            ..Limits::default()
         };
         let Ok(plugin) = Plugin::link(&self.engine, spec) else {
             return;

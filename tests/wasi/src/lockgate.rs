@@ -3,7 +3,7 @@
 use crate::{ENVIRONMENT, Outcome, Preview, RESULT_LEVEL, SCRIPT};
 use bytes::Bytes;
 use lockgate_exchange::SharedExchange;
-use lockgate_sandbox::settings::{Capabilities, Isolation, Limits, OnError};
+use lockgate_sandbox::settings::PluginSettings;
 use lockgate_sandbox::{
     Callout, CalloutReply, Engine, EngineSettings, Failure, FailureKind, Host, LogLevel, MetricKind, Module, Plugin,
     PluginSpec, QueueTarget, Status, TickTarget, Vm,
@@ -47,15 +47,10 @@ pub(crate) fn link(module: Module, env: Vec<(String, String)>) -> Plugin {
         name: "wasi".to_owned(),
         module_name: "wasi".to_owned(),
         module,
-        config: Vec::new(),
-        root_id: String::new(),
-        vm_id: String::new(),
-        vm_config: Vec::new(),
-        env,
-        limits: Limits::default(),
-        on_error: OnError::Deny,
-        isolation: Isolation::Shared,
-        capabilities: Capabilities::default(),
+        settings: PluginSettings {
+            env,
+            ..PluginSettings::default()
+        },
     };
     Plugin::link(&ENGINE, spec).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -6,7 +6,7 @@ use http::HeaderName;
 use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
 use lockgate_json::tree::{Node, Value};
-use lockgate_sandbox::settings::{Capabilities, Limits};
+use lockgate_sandbox::settings::{Capabilities, Limits, PluginSettings};
 use lockgate_units::Size;
 
 use super::entry;
@@ -113,17 +113,19 @@ impl<'a> Plugins<'a> {
         self.models.push(PluginModel {
             name: name(&module),
             module,
-            config: configuration(node.member("config")),
-            root_id: raw.root_id,
-            vm_id: raw.vm_id,
-            vm_config: configuration(node.member("vm_config")),
-            env: raw.env.into_iter().collect(),
             sha256,
             signers,
-            on_error: raw.on_error,
-            isolation: raw.isolation,
-            limits: raw.limits,
-            capabilities: raw.capabilities,
+            settings: PluginSettings {
+                config: configuration(node.member("config")),
+                root_id: raw.root_id,
+                vm_id: raw.vm_id,
+                vm_config: configuration(node.member("vm_config")),
+                env: raw.env.into_iter().collect(),
+                limits: raw.limits,
+                on_error: raw.on_error,
+                isolation: raw.isolation,
+                capabilities: raw.capabilities,
+            },
             pointer: here.to_string(),
         });
         Some(PluginIndex(self.models.len() - 1))

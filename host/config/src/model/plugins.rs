@@ -1,8 +1,6 @@
 //! Plugins of the model. Whether the module exists and accepts its configuration is checked later, by host/modules and host/control.
 
-use std::fmt;
-
-use lockgate_sandbox::settings::{Capabilities, Isolation, Limits, OnError};
+use lockgate_sandbox::settings::PluginSettings;
 
 /// Position in [`Model::plugins`](super::Model::plugins).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,51 +15,39 @@ pub struct SigningKey {
     pub key: [u8; 32],
 }
 
-/// A plugin: a module with its configuration, limits and name.
-#[derive(Clone, PartialEq)]
+/// A plugin: a name, a module and settings.
+#[derive(Clone, Debug)]
 pub struct PluginModel {
-    /// Unique: its key in `plugins`; for inline ones `ROUTE/INDEX:MODULE`, `chains.NAME/INDEX:MODULE`,
+    /// Unique: its key in `plugins`. An inline plugin is called `ROUTE/INDEX:MODULE`, `chains.NAME/INDEX:MODULE`,
     /// `global_chain/INDEX:MODULE` or `listeners.NAME/INDEX:MODULE`.
     pub name: String,
-    /// Stem of its file in the plugin folder: no slash, no leading dot.
+    /// Stem of the module's file in the plugin folder: no slash, no leading dot.
     pub module: String,
-    /// What `proxy_on_configure` gets: JSON text, a JSON string's own text, or nothing.
-    pub config: Vec<u8>,
-    /// Which of the module's root contexts is meant.
-    pub root_id: String,
-    /// The name space of its shared data and queues.
-    pub vm_id: String,
-    /// What `proxy_on_vm_start` gets; written like `config`.
-    pub vm_config: Vec<u8>,
-    /// Environment variables that the module sees, sorted by name.
-    pub env: Vec<(String, String)>,
-    /// The only file that is accepted: 64 lower-case hex digits.
+    /// SHA-256 of the only file that is accepted: 64 lower-case hex digits. None: any file.
     pub sha256: Option<String>,
-    /// The only signers whose modules are accepted; none: no signature is asked for.
+    /// The keys of which one must have signed the module. None: no signature is required.
     pub signers: Option<Vec<SigningKey>>,
-    /// What its failure means for the request.
-    pub on_error: OnError,
-    /// Which streams share a VM.
-    pub isolation: Isolation,
-    /// What it may use up.
-    pub limits: Limits,
-    /// What it may call.
-    pub capabilities: Capabilities,
-    /// JSON pointer of the plugin in the file.
+    /// What the sandbox runs it with.
+    pub settings: PluginSettings,
+    /// JSON pointer of the plugin in the file. It may change while the plugin stays the same.
     pub pointer: String,
 }
 
-impl fmt::Debug for PluginModel {
-    /// Without `config`, `vm_config` and `env`: they may hold secrets.
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("PluginModel")
-            .field("name", &self.name)
-            .field("module", &self.module)
-            .field("root_id", &self.root_id)
-            .field("on_error", &self.on_error)
-            .field("isolation", &self.isolation)
-            .field("limits", &self.limits)
-            .field("pointer", &self.pointer)
-            .finish_non_exhaustive()
+impl PartialEq for PluginModel {
+    /// Compares everything but `pointer`: a plugin that only moved in the file is still the same.
+    fn eq(&self, other: &PluginModel) -> bool {
+        let PluginModel {
+            name,
+            module,
+            sha256,
+            signers,
+            settings,
+            pointer: _,
+        } = self;
+        *name == other.name
+            && *module == other.module
+            && *sha256 == other.sha256
+            && *signers == other.signers
+            && *settings == other.settings
     }
 }

@@ -78,15 +78,7 @@ fn start(modules: &Modules, model: &PluginModel, module: Module) -> Result<Plugi
         name: model.name.clone(),
         module_name: model.module.clone(),
         module,
-        config: model.config.clone(),
-        root_id: model.root_id.clone(),
-        vm_id: model.vm_id.clone(),
-        vm_config: model.vm_config.clone(),
-        env: model.env.clone(),
-        limits: model.limits.clone(),
-        on_error: model.on_error,
-        isolation: model.isolation,
-        capabilities: model.capabilities.clone(),
+        settings: model.settings.clone(),
     };
     let plugin = Plugin::link(modules.engine(), spec).map_err(|error| error.to_string())?;
     trial_vm::start(&plugin).map_err(|failure| failure.message)?;

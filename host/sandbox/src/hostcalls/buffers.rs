@@ -76,7 +76,7 @@ fn write(caller: &mut Caller<'_>, kind: i32, start: i32, size: i32, data: Span) 
     if plain(state, kind).is_some() {
         return Err(Status::BadArgument.into());
     }
-    let limit = state.plugin.spec().limits.body_growth.as_usize();
+    let limit = state.plugin.settings().limits.body_growth.as_usize();
     let exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?;
     let mut exchange = exchange.borrow_mut();
     let body = body_mut(&mut exchange, kind, state.effective.position, state.phase).ok_or(Status::NotFound)?;
@@ -131,8 +131,8 @@ fn plain(state: &State, kind: BufferType) -> Option<&[u8]> {
             GrpcEvent::Message(message) => Some(message),
             _ => None,
         },
-        BufferType::VmConfiguration => Some(&state.plugin.spec().vm_config),
-        BufferType::PluginConfiguration => Some(&state.plugin.spec().config),
+        BufferType::VmConfiguration => Some(&state.plugin.settings().vm_config),
+        BufferType::PluginConfiguration => Some(&state.plugin.settings().config),
         _ => None,
     }
 }

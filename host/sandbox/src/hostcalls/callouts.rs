@@ -91,8 +91,8 @@ fn http_call(caller: &mut Caller<'_>, request: &Request, out: i32) -> HostCallRe
             return Err(Status::BadArgument.into());
         }
     };
-    let spec = state.plugin.spec();
-    if spec
+    let settings = state.plugin.settings();
+    if settings
         .capabilities
         .upstreams
         .as_ref()
@@ -139,7 +139,7 @@ fn decode(memory: &[u8], request: &Request) -> Result<Result<Callout, HeaderErro
 
 /// The limit on callouts under way that has been reached, if one has.
 pub(super) fn too_many(state: &State) -> Option<&'static str> {
-    let limits = &state.plugin.spec().limits;
+    let limits = &state.plugin.settings().limits;
     let under_way = state.callouts.len() + state.grpc.len();
     if under_way >= limits.callouts as usize {
         return Some("limits.callouts");

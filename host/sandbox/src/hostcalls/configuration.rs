@@ -45,6 +45,14 @@ fn configuration(caller: &mut Caller<'_>, out: ResultSlot) -> HostCallResult {
         Phase::ContextCreate => state.running == ROOT,
         _ => false,
     };
-    let spec = plugin.spec();
-    guest::write_result_bytes(caller, out, if is_configured { &spec.config } else { &spec.vm_config })
+    let settings = plugin.settings();
+    guest::write_result_bytes(
+        caller,
+        out,
+        if is_configured {
+            &settings.config
+        } else {
+            &settings.vm_config
+        },
+    )
 }

@@ -44,7 +44,7 @@ fn call(caller: &mut Caller<'_>, name: Span, argument: Span, out: ResultSlot) ->
     let (memory, state) = guest::parts(caller)?;
     // A name that is no text names no function.
     let name = std::str::from_utf8(guest::bytes(memory, name)?).map_err(|_| Status::NotFound)?;
-    if !is_allowed(state.plugin.spec().capabilities.foreign_functions.as_deref(), name) {
+    if !is_allowed(state.plugin.settings().capabilities.foreign_functions.as_deref(), name) {
         state.warn(format_args!("capabilities.foreign_functions does not allow {name:?}"));
         state.refuse(Refusal::CapabilityForeignFunction);
         return Err(Status::NotFound.into());

@@ -139,8 +139,7 @@ fn call(caller: &mut Caller<'_>, target: &Target, message: Span, milliseconds: i
 fn open(caller: &mut Caller<'_>, target: &Target, kind: GrpcKind, out: i32) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
     let call = decode(memory, state, target, kind)?;
-    let spec = state.plugin.spec();
-    let allowed = spec.capabilities.upstreams.as_ref();
+    let allowed = state.plugin.settings().capabilities.upstreams.as_ref();
     if allowed.is_some_and(|allowed| !allowed.contains(&call.upstream)) {
         state.warn(format_args!(
             "capabilities.upstreams does not allow {:?}",

@@ -258,7 +258,7 @@ fn write(
     let changed = {
         let mut exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?.borrow_mut();
         exchange.header_growth += growth as u64;
-        if exchange.header_growth > state.plugin.spec().limits.header_growth.bytes() {
+        if exchange.header_growth > state.plugin.settings().limits.header_growth.bytes() {
             drop(exchange);
             state.exceed_limit(RequestLimit::HeaderGrowth, Refusal::Headers);
             return Ok(());

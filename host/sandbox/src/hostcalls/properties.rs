@@ -55,7 +55,7 @@ fn write(caller: &mut Caller<'_>, path: Span, value: Span) -> HostCallResult {
     let name = PropertyPath::parse(guest::bytes(memory, path)?)
         .ok_or(Status::BadArgument)?
         .dotted();
-    if !is_allowed(state.plugin.spec().capabilities.write_properties.as_deref(), &name) {
+    if !is_allowed(state.plugin.settings().capabilities.write_properties.as_deref(), &name) {
         // Only OK keeps a Rust guest alive here, so the write is dropped and told, as other refused calls are.
         state.warn(format_args!("capabilities.write_properties does not allow {name}"));
         state.refuse(Refusal::CapabilityProperty);

@@ -71,7 +71,7 @@ fn register(caller: &mut Caller<'_>, name: Span, out: i32) -> HostCallResult {
     let name = guest::text(memory, name)?;
     let registered = state
         .host
-        .register_queue(&state.plugin.spec().vm_id, name, QueueTarget::new(callbacks));
+        .register_queue(&state.plugin.settings().vm_id, name, QueueTarget::new(callbacks));
     let queue = match registered {
         Err(Status::InternalFailure) => {
             state.warn(format_args!("queue refused: too many queues"));
@@ -87,7 +87,11 @@ fn resolve(caller: &mut Caller<'_>, vm: Span, name: Span, out: i32) -> HostCallR
     let (memory, state) = guest::parts(caller)?;
     let (vm, name) = (guest::text(memory, vm)?, guest::text(memory, name)?);
     // As in Envoy, no id means this plugin's own.
-    let vm = if vm.is_empty() { &state.plugin.spec().vm_id } else { vm };
+    let vm = if vm.is_empty() {
+        &state.plugin.settings().vm_id
+    } else {
+        vm
+    };
     let queue = state.host.resolve_queue(vm, name).ok_or(Status::NotFound)?;
     Ok(guest::write_u32(memory, out, queue)?)
 }

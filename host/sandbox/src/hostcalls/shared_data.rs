@@ -44,7 +44,7 @@ fn read(caller: &mut Caller<'_>, key: Span, out: ResultSlot, cas_out: i32) -> Ho
     let key = spelled(guest::bytes(memory, key)?);
     let (value, cas) = state
         .host
-        .shared_data(&state.plugin.spec().vm_id, &key)
+        .shared_data(&state.plugin.settings().vm_id, &key)
         .ok_or(Status::NotFound)?;
     guest::write_u32(memory, cas_out, cas)?;
     guest::write_result_bytes(caller, out, &value)
@@ -56,7 +56,7 @@ fn write(caller: &mut Caller<'_>, key: Span, value: Span, cas: i32) -> HostCallR
     let value = guest::bytes(memory, value)?;
     let set = state
         .host
-        .set_shared_data(&state.plugin.spec().vm_id, &key, value, cas.cast_unsigned());
+        .set_shared_data(&state.plugin.settings().vm_id, &key, value, cas.cast_unsigned());
     match set {
         Err(Status::InternalFailure) => {
             // A bound is reached. A mismatch would make guests try again and again, so the value is dropped and that is told.

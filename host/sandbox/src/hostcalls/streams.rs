@@ -165,7 +165,7 @@ fn respond(
     let details = String::from_utf8_lossy(guest::bytes(memory, details)?);
     let details = details[..details.floor_char_boundary(MAX_DETAILS)].to_owned();
     let body = guest::bytes(memory, body)?;
-    if body.len() as u64 > state.plugin.spec().limits.local_response.bytes() {
+    if body.len() as u64 > state.plugin.settings().limits.local_response.bytes() {
         state.exceed_limit(RequestLimit::LocalResponse, Refusal::LocalResponse);
         return Ok(());
     }

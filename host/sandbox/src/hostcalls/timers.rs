@@ -33,7 +33,7 @@ fn set_period(caller: &mut Caller<'_>, milliseconds: i32) -> HostCallResult {
     let state = caller.data_mut();
     let callbacks = state.callbacks.clone().ok_or(Status::InternalFailure)?;
     let mut period = Duration::from_millis(u64::from(milliseconds.cast_unsigned()));
-    let shortest = state.plugin.spec().limits.tick.duration();
+    let shortest = state.plugin.settings().limits.tick.duration();
     if !period.is_zero() && period < shortest {
         state.refuse(Refusal::Tick);
         period = shortest;

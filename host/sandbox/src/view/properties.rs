@@ -60,11 +60,11 @@ fn builtin(plugin: &Plugin, exchange: Option<&Exchange>, parts: &[&str]) -> Opti
 
 /// What Envoy serves both at the top and under `xds`. Messages that have nothing in them here are no bytes, as on the wire.
 fn general(plugin: &Plugin, exchange: Option<&Exchange>, parts: &[&str]) -> Option<Bytes> {
-    let spec = plugin.spec();
+    let settings = plugin.settings();
     match parts {
-        ["plugin_name"] => Some(text(&spec.name)),
-        ["plugin_root_id"] => Some(text(&spec.root_id)),
-        ["plugin_vm_id"] => Some(text(&spec.vm_id)),
+        ["plugin_name"] => Some(text(plugin.name())),
+        ["plugin_root_id"] => Some(text(&settings.root_id)),
+        ["plugin_vm_id"] => Some(text(&settings.vm_id)),
         ["cluster_name"] => exchange?.info.upstream.as_deref().map(text),
         ["route_name"] => exchange?.info.route.as_deref().map(text),
         ["listener_direction"] => Some(int(1)),

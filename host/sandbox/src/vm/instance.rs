@@ -138,7 +138,7 @@ impl Instance {
     }
 
     fn limit_failure(&self, why: RequestLimit) -> Failure {
-        let limits = &self.plugin.spec().limits;
+        let limits = &self.plugin.settings().limits;
         let (kind, message) = match why {
             RequestLimit::CpuTime => {
                 let milliseconds = limits.request_deadline.duration().as_millis();
@@ -376,7 +376,7 @@ pub(crate) fn failure(plugin: &Plugin, kind: FailureKind, message: String) -> Fa
     Failure {
         plugin: plugin.name().clone(),
         kind,
-        on_error: plugin.spec().on_error,
+        on_error: plugin.settings().on_error,
         message,
     }
 }

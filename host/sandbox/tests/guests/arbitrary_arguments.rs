@@ -1,6 +1,7 @@
 //! Arbitrary integers at every host call: whatever a guest passes, it gets a status and the host lives.
 
 use lockgate_exchange::ResponseHead;
+use lockgate_sandbox::settings::PluginSettings;
 use lockgate_units::{Period, Size};
 
 use super::test_vm::{exchange, guest, plugin};
@@ -74,12 +75,12 @@ fn arbitrary_arguments_get_a_status_from_every_host_call() {
              (call $say (i32.const 4711))
              (i32.const 0))"#
     ));
-    let change = |spec: &mut lockgate_sandbox::PluginSpec| {
-        spec.limits.deadline = Period::seconds(60);
-        spec.limits.request_deadline = Period::seconds(60);
-        spec.limits.log_lines = u32::MAX;
-        spec.limits.log_bytes = Size::mib(1024);
-        spec.limits.header_growth = Size::mib(1024);
+    let change = |settings: &mut PluginSettings| {
+        settings.limits.deadline = Period::seconds(60);
+        settings.limits.request_deadline = Period::seconds(60);
+        settings.limits.log_lines = u32::MAX;
+        settings.limits.log_bytes = Size::mib(1024);
+        settings.limits.header_growth = Size::mib(1024);
     };
     let test = plugin(&wasm).with(change).start();
     let exchange = exchange();

@@ -135,7 +135,7 @@ fn a_body_cannot_be_blown_up_past_its_limit_and_who_tries_is_through_with_the_re
              (i32.const 0))"#,
     );
     let test = plugin(&wasm)
-        .with(|spec| spec.limits.body_growth = lockgate_units::Size::mib(1))
+        .with(|settings| settings.limits.body_growth = lockgate_units::Size::mib(1))
         .start();
     let exchange = exchange();
     let failure = test.open(&exchange).request_body(true).unwrap_err();

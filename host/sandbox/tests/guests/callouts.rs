@@ -195,7 +195,7 @@ fn unknown_upstreams_and_incomplete_or_smuggling_heads_are_bad_arguments() {
 #[test]
 fn callouts_under_way_are_bounded_and_the_bound_is_told() {
     let test = plugin(&calling("known", &HEAD))
-        .with(|spec| spec.limits.callouts = 2)
+        .with(|settings| settings.limits.callouts = 2)
         .start();
     let streams: Vec<_> = (0..3).map(|_| test.open(&exchange())).collect();
     for stream in &streams {

@@ -25,7 +25,7 @@ fn refused_calls_answer_what_the_rust_sdk_survives_and_do_nothing() {
     let wasm = on_request_headers(body, "(data (i32.const 0) \"x-user\")");
     let exchange = exchange();
     let test = plugin(&wasm)
-        .with(|spec| spec.capabilities = only(&["get_header_map_size"]))
+        .with(|settings| settings.capabilities = only(&["get_header_map_size"]))
         .start();
     assert_eq!(test.request(&exchange), ["1", "0", "0", "1", "1", "0", "0"]);
     assert_eq!(exchange.borrow().request.headers["x-user"], "anna");
@@ -35,7 +35,7 @@ fn refused_calls_answer_what_the_rust_sdk_survives_and_do_nothing() {
 #[test]
 fn an_unknown_host_call_is_refused_with_its_nearest_name() {
     let error = plugin(&guest(""))
-        .with(|spec| spec.capabilities = only(&["proxy_http_cal"]))
+        .with(|settings| settings.capabilities = only(&["proxy_http_cal"]))
         .link()
         .err()
         .unwrap();
@@ -71,7 +71,7 @@ fn callouts_go_only_to_the_upstreams_that_are_named() {
             ..Capabilities::default()
         };
         let test = plugin(&on_request_headers(&body, &data))
-            .with(|spec| spec.capabilities = capabilities)
+            .with(|settings| settings.capabilities = capabilities)
             .start();
         assert_eq!(test.request(&exchange()), [status]);
     }
@@ -104,10 +104,10 @@ fn what_may_be_written_is_less_than_what_may_be_seen() {
         (data (i32.const 50) "auth.x") (data (i32.const 60) "fine") (data (i32.const 100) "!")"#;
     let list = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
     let test = plugin(&on_request_headers(body, data))
-        .with(|spec| {
-            spec.capabilities.write_headers = list(&["x-app*"]);
-            spec.capabilities.write_properties = list(&["auth.*"]);
-            spec.capabilities.foreign_functions = list(&[]);
+        .with(|settings| {
+            settings.capabilities.write_headers = list(&["x-app*"]);
+            settings.capabilities.write_properties = list(&["auth.*"]);
+            settings.capabilities.foreign_functions = list(&[]);
         })
         .start();
     let exchange = exchange();

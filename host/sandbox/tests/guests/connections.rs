@@ -143,7 +143,7 @@ fn bytes_do_not_grow_past_their_limit_and_who_tries_has_failed() {
              (i32.const 0))"#,
     );
     let test = plugin(&wasm)
-        .with(|spec| spec.limits.body_growth = lockgate_units::Size::mib(1))
+        .with(|settings| settings.limits.body_growth = lockgate_units::Size::mib(1))
         .start();
     let exchange = connection();
     let stream = test.open(&exchange);

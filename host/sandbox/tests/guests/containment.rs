@@ -29,9 +29,9 @@ fn working() -> Vec<u8> {
 #[test]
 fn a_request_that_spends_its_budget_in_many_callbacks_is_cut_off_and_its_vm_lives() {
     let test = plugin(&working())
-        .with(|spec| {
-            spec.limits.deadline = Period::seconds(5);
-            spec.limits.request_deadline = Period::millis(100);
+        .with(|settings| {
+            settings.limits.deadline = Period::seconds(5);
+            settings.limits.request_deadline = Period::millis(100);
         })
         .start();
     let other = test.open(&exchange());
@@ -60,9 +60,9 @@ fn a_request_that_spends_its_budget_in_many_callbacks_is_cut_off_and_its_vm_live
 #[test]
 fn what_the_root_context_does_for_a_stream_is_charged_to_it_and_it_is_woken() {
     let test = plugin(&working())
-        .with(|spec| {
-            spec.limits.deadline = Period::seconds(5);
-            spec.limits.request_deadline = Period::millis(20);
+        .with(|settings| {
+            settings.limits.deadline = Period::seconds(5);
+            settings.limits.request_deadline = Period::millis(20);
         })
         .start();
     let held = exchange();
@@ -93,9 +93,9 @@ fn growing() -> Vec<u8> {
 
 fn growing_stage() -> TestVm {
     plugin(&growing())
-        .with(|spec| {
-            spec.limits.memory = Size::mib(4);
-            spec.limits.soft_memory = Some(Size::kib(512));
+        .with(|settings| {
+            settings.limits.memory = Size::mib(4);
+            settings.limits.soft_memory = Some(Size::kib(512));
         })
         .start()
 }
@@ -156,9 +156,9 @@ fn a_plugin_that_needs_more_than_the_soft_limit_to_start_is_not_relieved_for_tha
              (drop (memory.grow (i32.const 1))) (i32.const 0))"#,
     );
     let test = plugin(&wasm)
-        .with(|spec| {
-            spec.limits.memory = Size::mib(4);
-            spec.limits.soft_memory = Some(Size::kib(512));
+        .with(|settings| {
+            settings.limits.memory = Size::mib(4);
+            settings.limits.soft_memory = Some(Size::kib(512));
         })
         .start();
     std::thread::sleep(Duration::from_millis(1050));
@@ -225,7 +225,9 @@ fn a_plugin_that_keeps_failing_is_tried_by_one_request_at_a_time_until_one_comes
 
 #[test]
 fn a_request_that_ends_two_vms_is_kept_away_and_others_are_served() {
-    let test = plugin(&trapping()).with(|spec| spec.on_error = OnError::Bypass).start();
+    let test = plugin(&trapping())
+        .with(|settings| settings.on_error = OnError::Bypass)
+        .start();
     for _ in 0..2 {
         when_there_is_one(&test, || poisoned("q"))
             .request_headers(true)

@@ -116,7 +116,9 @@ fn a_configure_that_says_no_tells_what_the_guest_had_logged() {
            (func (export "proxy_on_configure") (param i32 i32) (result i32)
              (call $tell (i32.const 0) (i32.const 12)) (i32.const 0))"#,
     );
-    let test = plugin(&wasm).with(|spec| spec.on_error = OnError::Bypass).unstarted();
+    let test = plugin(&wasm)
+        .with(|settings| settings.on_error = OnError::Bypass)
+        .unstarted();
     let failure = test.vm.start().unwrap_err();
     assert_eq!((failure.kind, failure.on_error), (FailureKind::Start, OnError::Bypass));
     assert!(

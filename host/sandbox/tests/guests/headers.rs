@@ -344,7 +344,9 @@ fn a_plugin_sees_and_changes_only_the_headers_that_its_operator_names() {
             headers: Some(vec!["x-u*".to_owned()]),
             ..Capabilities::default()
         };
-        plugin(wasm).with(|spec| spec.capabilities = capabilities).start()
+        plugin(wasm)
+            .with(|settings| settings.capabilities = capabilities)
+            .start()
     };
     assert_eq!(allowed(&reading("x-user")).request(&exchange()), ["0", "anna"]);
     assert_eq!(allowed(&reading("x-twice")).request(&exchange()), ["1", ""]);

@@ -6,7 +6,7 @@ use lockgate_sandbox::{Engine, EngineSettings, FailureKind};
 use super::test_vm::{TestPlugin, exchange, guest, plugin};
 
 fn isolated(wasm: &[u8]) -> TestPlugin {
-    plugin(wasm).with(|spec| spec.isolation = Isolation::Stream)
+    plugin(wasm).with(|settings| settings.isolation = Isolation::Stream)
 }
 
 /// Counts its requests in a global and in memory, and says both.
@@ -63,7 +63,7 @@ fn a_used_up_pool_is_told_and_recovers() {
     // An engine of its own, so that no other test finds the pool empty.
     let engine = Engine::new(EngineSettings::default()).unwrap();
     let module = engine.compile(&guest("")).unwrap();
-    let test = isolated(&guest("")).with(|spec| spec.module = module).on(&engine);
+    let test = isolated(&guest("")).with_module(module).on(&engine);
     let mut streams = Vec::new();
     let failure = loop {
         match test.vm.open(&exchange()) {

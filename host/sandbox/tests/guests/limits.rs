@@ -42,7 +42,7 @@ fn every_callback_has_the_whole_budget_for_itself() {
         r#"(func (export "proxy_on_request_body") (param i32 i32 i32) (result i32) {work} (i32.const 0))"#
     ));
     let test = plugin(&wasm)
-        .with(|spec| spec.limits.deadline = Period::millis(60))
+        .with(|settings| settings.limits.deadline = Period::millis(60))
         .start();
     let stream = test.open(&exchange());
     let before = cpu_time();
@@ -61,7 +61,7 @@ fn starting_has_a_budget_of_its_own() {
         r#"(func (export "proxy_on_configure") (param i32 i32) (result i32) {LOOP} (i32.const 1))"#
     ));
     let test = plugin(&wasm)
-        .with(|spec| spec.limits.start_deadline = Period::millis(40))
+        .with(|settings| settings.limits.start_deadline = Period::millis(40))
         .unstarted();
     let failure = test.vm.start().unwrap_err();
     assert_eq!(failure.kind, FailureKind::Deadline);
@@ -75,7 +75,7 @@ fn starting_has_a_budget_of_its_own() {
 fn a_loop_in_a_start_section_is_stopped_too() {
     let wasm = guest(&format!("(func $begin {LOOP}) (start $begin)"));
     let test = plugin(&wasm)
-        .with(|spec| spec.limits.start_deadline = Period::millis(20))
+        .with(|settings| settings.limits.start_deadline = Period::millis(20))
         .unstarted();
     assert_eq!(test.vm.start().unwrap_err().kind, FailureKind::Deadline);
 }
@@ -89,7 +89,9 @@ fn memory_grows_up_to_its_cap_and_not_past_it() {
     let wasm = guest(&format!(
         r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) {body} (i32.const 0))"#
     ));
-    let test = plugin(&wasm).with(|spec| spec.limits.memory = Size::mib(1)).start();
+    let test = plugin(&wasm)
+        .with(|settings| settings.limits.memory = Size::mib(1))
+        .start();
     assert_eq!(test.request(&exchange()), ["16"]);
     assert_eq!(test.vm.report().memory, 1 << 20);
 }
@@ -130,7 +132,7 @@ fn a_flood_of_log_lines_is_cut_and_a_long_line_too() {
                   (global.set $lines (i32.add (global.get $lines) (i32.const 1)))
                   (br_if $flood (i32.lt_u (global.get $lines) (i32.const 1000))))";
     let wasm = on_request_headers(body, "(global $lines (mut i32) (i32.const 0))");
-    let test = plugin(&wasm).with(|spec| spec.limits.log_lines = 50).start();
+    let test = plugin(&wasm).with(|settings| settings.limits.log_lines = 50).start();
     let said = test.request(&exchange());
     assert!(said.len() >= 50 && said.len() < 200, "{} lines", said.len());
     assert_eq!(

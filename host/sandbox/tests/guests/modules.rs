@@ -121,7 +121,7 @@ fn an_import_of_a_wrong_type_is_named() {
 fn a_module_that_starts_with_more_memory_than_it_may_have_is_refused() {
     let wasm = bare("(memory (export \"memory\") 32) (func (export \"proxy_abi_version_0_2_1\"))");
     let error = plugin(&wasm)
-        .with(|spec| spec.limits.memory = Size::mib(1))
+        .with(|settings| settings.limits.memory = Size::mib(1))
         .link()
         .err()
         .unwrap();

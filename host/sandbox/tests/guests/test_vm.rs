@@ -4,8 +4,9 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 use lockgate_exchange::SharedExchange;
+use lockgate_sandbox::settings::PluginSettings;
 use lockgate_sandbox::testing::{MemoryHost, configured_plugin_spec};
-use lockgate_sandbox::{Engine, EngineSettings, LoadError, Plugin, PluginSpec, Stream, Vm};
+use lockgate_sandbox::{Engine, EngineSettings, LoadError, Module, Plugin, PluginSpec, Stream, Vm};
 
 pub(crate) use lockgate_sandbox::testing::{WakeCounter, exchange};
 
@@ -128,8 +129,13 @@ pub(crate) fn plugin(wasm: &[u8]) -> TestPlugin {
 }
 
 impl TestPlugin {
-    pub(crate) fn with(mut self, change: impl FnOnce(&mut PluginSpec)) -> Self {
-        change(&mut self.spec);
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut PluginSettings)) -> Self {
+        change(&mut self.spec.settings);
+        self
+    }
+
+    pub(crate) fn with_module(mut self, module: Module) -> Self {
+        self.spec.module = module;
         self
     }
 

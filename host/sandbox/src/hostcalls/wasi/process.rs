@@ -79,7 +79,7 @@ fn entry_size((name, value): &(String, String)) -> usize {
 
 fn environment_sizes(caller: &mut Caller<'_>, count: i32, bytes: i32) -> Result<(), Errno> {
     let (memory, state) = guest::parts(caller)?;
-    let env = &state.plugin.spec().env;
+    let env = &state.plugin.settings().env;
     let size = env.iter().map(entry_size).sum::<usize>();
     guest::write_u32(memory, count, u32::try_from(env.len()).map_err(|_| Errno::Invalid)?)?;
     Ok(guest::write_u32(
@@ -96,7 +96,7 @@ fn environment(caller: &mut Caller<'_>, pointers: i32, bytes: i32) -> Result<(),
         let by = i32::try_from(by).ok()?;
         at.checked_add(by)
     };
-    for entry in &state.plugin.spec().env {
+    for entry in &state.plugin.settings().env {
         let text = format!("{}={}\0", entry.0, entry.1);
         let len = i32::try_from(text.len()).map_err(|_| Errno::Invalid)?;
         guest::write_u32(memory, pointer, at.cast_unsigned())?;

@@ -68,7 +68,7 @@ impl Instance {
             any_over_limit: Cell::new(false),
             deferred: DeferredCalls::default(),
             counters: Rc::clone(counters),
-            poison_requests: (plugin.spec().isolation == Isolation::Shared)
+            poison_requests: (plugin.settings().isolation == Isolation::Shared)
                 .then(|| Arc::clone(&prepared.poison_requests)),
             started_at: host.now(),
             failed_after: Cell::new(None),
@@ -92,13 +92,13 @@ impl Instance {
         if let Some(create) = &self.exports.context_create {
             self.run(root(Phase::ContextCreate), create, (ROOT, 0))?;
         }
-        let spec = self.plugin.spec();
+        let settings = self.plugin.settings();
         if let Some(start) = &self.exports.vm_start {
-            let accepted = self.run(root(Phase::VmStart), start, (ROOT, size(&spec.vm_config)))?;
+            let accepted = self.run(root(Phase::VmStart), start, (ROOT, size(&settings.vm_config)))?;
             self.accept(accepted, Phase::VmStart)?;
         }
         if let Some(configure) = &self.exports.configure {
-            let accepted = self.run(root(Phase::Configure), configure, (ROOT, size(&spec.config)))?;
+            let accepted = self.run(root(Phase::Configure), configure, (ROOT, size(&settings.config)))?;
             self.accept(accepted, Phase::Configure)?;
         }
         let memory = usize::try_from(self.memory_bytes()).unwrap_or(usize::MAX);
