@@ -116,7 +116,7 @@ async fn respond(api: &Api, peer: SocketAddr, id: HeaderValue, request: Request<
 async fn dispatch(api: &Api, peer: SocketAddr, parts: Parts, body: Incoming) -> Result<ApiResponse, ApiError> {
     inbound::check_framing(&parts)?;
     let found = Route::find(parts.uri.path());
-    // What is behind an unknown path is nobody's business either.
+    // Unknown paths need a token too: without one, no client learns which paths exist.
     if !found.as_ref().is_some_and(|(route, _)| route.is_open) {
         api.access.check(peer.ip(), &parts.headers)?;
     }

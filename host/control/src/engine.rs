@@ -13,7 +13,7 @@ pub(crate) fn engine() -> Result<Engine, EngineError> {
         cache_dir: Some(folder),
     })
     .or_else(|error| {
-        tracing::warn!("no compile cache, modules are compiled at every start: {error}");
+        tracing::warn!("compile cache unavailable, modules are compiled at every start; LOCKGATE_CACHE_DIR sets its folder: {error}");
         Engine::new(EngineSettings { cache_dir: None })
     })
 }

@@ -17,41 +17,41 @@ use super::serve;
 use crate::access::Access;
 use crate::error::ApiError;
 
-struct Served {
+struct TestServer {
     address: SocketAddr,
     handle: Handle,
-    end: watch::Sender<()>,
+    shutdown: watch::Sender<()>,
     task: JoinHandle<()>,
 }
 
-async fn start(token: Option<&str>) -> Served {
+async fn start(token: Option<&str>) -> TestServer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (handle, _) = Handle::new(token.map(str::to_owned), Registry::new(), None);
-    let (end, ended) = watch::channel(());
-    let task = tokio::spawn(serve(listener, handle.clone(), ended));
-    Served {
+    let (shutdown, receiver) = watch::channel(());
+    let task = tokio::spawn(serve(listener, handle.clone(), receiver));
+    TestServer {
         address,
         handle,
-        end,
+        shutdown,
         task,
     }
 }
 
-struct Answer {
+struct Reply {
     status: u16,
     head: String,
     body: String,
 }
 
-impl Answer {
+impl Reply {
     fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 }
 
-impl Served {
-    async fn ask(&self, line: &str, fields: &str) -> Answer {
+impl TestServer {
+    async fn ask(&self, line: &str, fields: &str) -> Reply {
         let request = format!(
             "{line} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{fields}\r\n",
             self.address
@@ -59,7 +59,7 @@ impl Served {
         self.raw(&request).await
     }
 
-    async fn raw(&self, request: &str) -> Answer {
+    async fn raw(&self, request: &str) -> Reply {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
@@ -69,7 +69,7 @@ impl Served {
             .unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer {
+        Reply {
             status,
             head: head.to_lowercase(),
             body: body.to_owned(),
@@ -77,9 +77,9 @@ impl Served {
     }
 }
 
-struct Live(u64);
+struct FakeStatus(u64);
 
-impl StatusSource for Live {
+impl StatusSource for FakeStatus {
     fn plugin<'a>(&'a self, _: &'a str) -> Pin<Box<dyn Future<Output = Option<PluginDetail>> + Send + 'a>> {
         Box::pin(std::future::ready(None))
     }
@@ -112,21 +112,21 @@ impl StatusSource for Live {
 
 #[tokio::test]
 async fn health_readiness_and_metrics_are_for_everybody() {
-    let served = start(Some("secret")).await;
-    assert_eq!(served.ask("GET /healthz", "").await.json()["status"], "ok");
-    let not_ready = served.ask("GET /readyz", "").await;
+    let server = start(Some("secret")).await;
+    assert_eq!(server.ask("GET /healthz", "").await.json()["status"], "ok");
+    let not_ready = server.ask("GET /readyz", "").await;
     assert_eq!((not_ready.status, &not_ready.json()["status"]), (503, &503.into()));
-    served.handle.set_ready(true);
-    assert_eq!(served.ask("GET /readyz", "").await.status, 200);
-    let metrics = served.ask("GET /metrics", "").await;
+    server.handle.set_ready(true);
+    assert_eq!(server.ask("GET /readyz", "").await.status, 200);
+    let metrics = server.ask("GET /metrics", "").await;
     assert!(metrics.head.contains("content-type: text/plain; version=0.0.4"));
     assert!(metrics.body.contains("\nlockgate_connections 0\n"));
 }
 
 #[tokio::test]
 async fn the_rest_wants_the_token() {
-    let served = start(Some("secret")).await;
-    served.handle.publish(Live(7));
+    let server = start(Some("secret")).await;
+    server.handle.publish(FakeStatus(7));
     for fields in [
         "",
         "authorization: secret\r\n",
@@ -137,22 +137,22 @@ async fn the_rest_wants_the_token() {
         "authorization: Bearer secret\r\nauthorization: Bearer secret\r\n",
     ] {
         for path in ["/api/plugins", "/nowhere", "/metrics/"] {
-            let refused = served.ask(&format!("GET {path}"), fields).await;
+            let refused = server.ask(&format!("GET {path}"), fields).await;
             assert_eq!(refused.status, 401, "{path} {fields}");
             assert!(refused.head.contains("www-authenticate: bearer"));
             assert!(refused.head.contains("content-type: application/problem+json"));
         }
     }
-    let plugins = served.ask("GET /api/plugins", "authorization: bearer secret\r\n").await;
+    let plugins = server.ask("GET /api/plugins", "authorization: bearer secret\r\n").await;
     assert_eq!((plugins.status, &plugins.json()["revision"]), (200, &7.into()));
     assert_eq!(plugins.json()["plugins"][0]["last_error"], "it \"trapped\"");
 }
 
 #[tokio::test]
 async fn without_a_token_this_machine_is_answered_unless_a_name_was_bent_to_it() {
-    let served = start(None).await;
-    served.handle.publish(Live(1));
-    assert_eq!(served.ask("GET /api/plugins", "").await.status, 200);
+    let server = start(None).await;
+    server.handle.publish(FakeStatus(1));
+    assert_eq!(server.ask("GET /api/plugins", "").await.status, 200);
     for (host, expected) in [
         ("localhost:9900", 200),
         ("[::1]", 200),
@@ -160,7 +160,7 @@ async fn without_a_token_this_machine_is_answered_unless_a_name_was_bent_to_it()
         ("evil.example", 403),
     ] {
         let request = format!("GET /api/plugins HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-        assert_eq!(served.raw(&request).await.status, expected, "{host}");
+        assert_eq!(server.raw(&request).await.status, expected, "{host}");
     }
 }
 
@@ -177,26 +177,26 @@ fn without_a_token_other_machines_are_not() {
 }
 
 #[tokio::test]
-async fn what_is_live_is_what_was_published_last() {
-    let served = start(None).await;
-    assert_eq!(served.ask("GET /api/plugins", "").await.status, 503);
-    served.handle.publish(Live(1));
-    served.handle.publish(Live(2));
-    assert_eq!(served.ask("GET /api/plugins", "").await.json()["revision"], 2);
+async fn the_status_is_the_one_published_last() {
+    let server = start(None).await;
+    assert_eq!(server.ask("GET /api/plugins", "").await.status, 503);
+    server.handle.publish(FakeStatus(1));
+    server.handle.publish(FakeStatus(2));
+    assert_eq!(server.ask("GET /api/plugins", "").await.json()["revision"], 2);
 }
 
 #[tokio::test]
 async fn errors_are_problems_with_the_id_of_their_request() {
-    let served = start(None).await;
-    let missing = served.ask("GET /nowhere", "").await;
+    let server = start(None).await;
+    let missing = server.ask("GET /nowhere", "").await;
     assert_eq!((missing.status, &missing.json()["title"]), (404, &"Not Found".into()));
     let id = missing.json()["request_id"].as_str().unwrap().to_owned();
     assert!(missing.head.contains(&format!("x-request-id: {id}")));
-    let wrong = served.ask("DELETE /api/plugins", "").await;
+    let wrong = server.ask("DELETE /api/plugins", "").await;
     assert_eq!(wrong.status, 405);
     assert!(wrong.head.contains("allow: get, head"));
     assert_eq!(
-        served
+        server
             .raw("GET /healthz HTTP/1.1\r\nconnection: close\r\n\r\n")
             .await
             .status,
@@ -206,30 +206,30 @@ async fn errors_are_problems_with_the_id_of_their_request() {
 
 #[tokio::test]
 async fn head_has_no_body_and_a_body_is_not_read_as_a_request() {
-    let served = start(None).await;
-    let head = served.ask("HEAD /healthz", "").await;
+    let server = start(None).await;
+    let head = server.ask("HEAD /healthz", "").await;
     assert_eq!((head.status, head.body.as_str()), (200, ""));
     let inner = "GET /api/plugins HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n";
     let request = format!(
         "POST /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{inner}",
         inner.len()
     );
-    let answer = served.raw(&request).await;
+    let answer = server.raw(&request).await;
     assert_eq!(answer.status, 405);
     assert!(!answer.body.contains("HTTP/1.1"), "{}", answer.body);
 }
 
 #[tokio::test]
-async fn it_ends_when_it_is_told_to_and_lets_go_of_idle_connections() {
-    let served = start(None).await;
-    let mut idle = TcpStream::connect(served.address).await.unwrap();
-    idle.write_all(format!("GET /healthz HTTP/1.1\r\nhost: {}\r\n\r\n", served.address).as_bytes())
+async fn it_ends_on_shutdown_and_closes_idle_connections() {
+    let server = start(None).await;
+    let mut idle = TcpStream::connect(server.address).await.unwrap();
+    idle.write_all(format!("GET /healthz HTTP/1.1\r\nhost: {}\r\n\r\n", server.address).as_bytes())
         .await
         .unwrap();
     let mut answer = [0; 1024];
     assert!(idle.read(&mut answer).await.unwrap() > 0);
-    drop(served.end);
-    tokio::time::timeout(Duration::from_secs(10), served.task)
+    drop(server.shutdown);
+    tokio::time::timeout(Duration::from_secs(10), server.task)
         .await
         .unwrap()
         .unwrap();
@@ -237,5 +237,5 @@ async fn it_ends_when_it_is_told_to_and_lets_go_of_idle_connections() {
         .await
         .unwrap();
     assert_eq!(rest.unwrap_or(0), 0);
-    assert!(TcpStream::connect(served.address).await.is_err());
+    assert!(TcpStream::connect(server.address).await.is_err());
 }
