@@ -121,7 +121,7 @@ fn scripts_that_are_not_met_fail_their_case() {
     );
     let (code, said) = run(&["test", "cases.json"], folder.path());
     assert_eq!(code, Some(1));
-    assert!(said.contains("never asked") && said.contains("cases.json:2:"));
+    assert!(said.contains("never used") && said.contains("cases.json:2:"));
     assert!(said.contains("none for GET / to upstream \"upstream\""));
 }
 
@@ -158,7 +158,7 @@ fn a_new_plugin_builds_and_passes_its_tests_and_nothing_is_overwritten() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     assert_eq!(run(&["new", "plugin", "demo"], folder.path()).0, Some(0));
     let (code, said) = run(&["new", "plugin", "demo"], folder.path());
-    assert_eq!((code, said.contains("is there already")), (Some(1), true));
+    assert_eq!((code, said.contains("exists already")), (Some(1), true));
     let (code, said) = run(&["new", "plugin", "Not/a name"], folder.path());
     assert_eq!((code, said.contains("is not a plugin name")), (Some(1), true));
     let demo = folder.path().join("demo");
@@ -417,7 +417,7 @@ fn what_plugins_ask_by_grpc_is_judged_message_by_message() {
             "{}",
             "none for POST /test.Echo/Unary",
         ),
-        ("/ask", r#"[ { "grpc": {} } ]"#, "{}", "never asked"),
+        ("/ask", r#"[ { "grpc": {} } ]"#, "{}", "never used"),
     ] {
         let (code, said) = grpc_cases(path, script, &expect(grpc));
         assert!(
@@ -437,7 +437,7 @@ fn an_answer_to_grpc_in_the_wrong_shape_is_told_with_its_place() {
         ),
         (
             r#"{ "grpc": {}, "body": "x" }"#,
-            "/grpc/body: an answer with \"grpc\" has",
+            "/grpc/body: a response with \"grpc\" has",
         ),
         (
             r#"{ "grpc": { "message": "x", "messages": [] } }"#,

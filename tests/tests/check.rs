@@ -185,7 +185,7 @@ fn certificates_that_are_of_no_use_are_told_with_what_is_wanted() {
     for (cert, told) in [
         (
             "none.pem",
-            "none.pem: it holds nothing of the kind, expected PEM: -----BEGIN CERTIFICATE-----",
+            "none.pem: no certificate or key found, expected PEM: -----BEGIN CERTIFICATE-----",
         ),
         ("two.pem", "the key does not match the certificate"),
         ("absent.pem", "found \"absent.pem\", expected a readable PEM file"),

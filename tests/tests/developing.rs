@@ -206,7 +206,7 @@ fn a_folder_without_a_plugin_is_told_and_a_module_is_copied_into_anothers_folder
     let output = lockgate(&["dev"], folder.path());
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said.contains("Cargo.toml: a plugin's folder is wanted"), "{said}");
+    assert!(said.contains("Cargo.toml is not a plugin's folder"), "{said}");
 
     let Some((_folder, demo)) = plugin("filter") else {
         return;

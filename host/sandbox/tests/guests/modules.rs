@@ -58,7 +58,7 @@ fn a_module_without_an_abi_version_is_told_what_is_missing() {
         .err();
     let text = error.unwrap().to_string();
     assert!(
-        text.contains("proxy_abi_version_0_2_1") && text.contains("but proxy_abi_version_0_3_0"),
+        text.contains("proxy_abi_version_0_2_1") && text.contains("it exports proxy_abi_version_0_3_0"),
         "{text}"
     );
 }
