@@ -1,4 +1,4 @@
-//! The client of a case: sends a request over a connection of its own and keeps what comes back.
+//! The client of a case: each request has its own connection.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,36 +15,36 @@ use lockgate_gateway::embedded::{self, ClientInfo, EmbeddedWorker};
 use tokio::io::DuplexStream;
 use tokio::time::Instant;
 
-use crate::bodies::{Paced, Parts};
-use crate::cases::{Protocol, Request};
+use crate::bodies::{BodyParts, PacedBody};
+use crate::cases::{ClientProtocol, Request};
 use crate::handshake;
-use crate::pipe::CAPACITY;
+use crate::memory_stream::CAPACITY;
 
-/// The listener that requests come in by.
+/// Name of the listener for requests.
 pub(crate) const LISTENER: &str = "test";
 
-/// Longer than any exchange takes, in the worker's time.
-const PATIENCE: Duration = Duration::from_secs(3600);
+/// Maximum time of an exchange, in the worker's time.
+const MAX_EXCHANGE: Duration = Duration::from_secs(3600);
 
-/// What the client got.
+/// What the client received.
 #[derive(Debug, Default)]
 pub(crate) struct Reply {
-    /// None: no answer came.
+    /// None: no response.
     pub(crate) status: Option<u16>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) trailers: HeaderMap,
-    /// Why there is no answer, or no whole one.
+    /// Why there is no response, or an incomplete one.
     pub(crate) broken: Option<String>,
     pub(crate) took: Duration,
 }
 
-/// Sends a request and waits for the last byte of its answer, or for the end of the client's patience.
+/// Sends a request and waits for the last byte of its response, or until the client disconnects.
 pub(crate) async fn send(worker: &Rc<EmbeddedWorker>, request: &Request) -> Reply {
     let begun = Instant::now();
     let mut reply = Reply::default();
-    let patience = request.leave_after.map_or(PATIENCE, |period| period.duration());
-    let outcome = tokio::time::timeout(patience, exchange(worker, request, &mut reply)).await;
+    let limit = request.leave_after.map_or(MAX_EXCHANGE, |period| period.duration());
+    let outcome = tokio::time::timeout(limit, exchange(worker, request, &mut reply)).await;
     reply.broken = match outcome {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(error.to_string()),
@@ -59,33 +59,33 @@ async fn exchange(worker: &Rc<EmbeddedWorker>, request: &Request, reply: &mut Re
     let stream = connect(worker, request);
     let message = message(request)?;
     match request.protocol {
-        Protocol::Http1 => {
+        ClientProtocol::Http1 => {
             let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-            let _carried = Carried::spawn(async move { drop(connection.await) });
+            let _task = AbortOnDrop::spawn(async move { drop(connection.await) });
             let response = sender.send_request(message).await.map_err(io::Error::other)?;
             receive(response, reply).await
         }
-        Protocol::Http2 => {
+        ClientProtocol::Http2 => {
             let (mut sender, connection) = http2::handshake(LocalExecutor, TokioIo::new(stream))
                 .await
                 .map_err(io::Error::other)?;
-            let _carried = Carried::spawn(async move { drop(connection.await) });
+            let _task = AbortOnDrop::spawn(async move { drop(connection.await) });
             let response = sender.send_request(message).await.map_err(io::Error::other)?;
             receive(response, reply).await
         }
     }
 }
 
-/// A task that ends with whoever wanted it.
-struct Carried(tokio::task::AbortHandle);
+/// A task that is aborted when this is dropped.
+struct AbortOnDrop(tokio::task::AbortHandle);
 
-impl Carried {
+impl AbortOnDrop {
     fn spawn(future: impl Future<Output = ()> + 'static) -> Self {
         Self(tokio::task::spawn_local(future).abort_handle())
     }
 }
 
-impl Drop for Carried {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -97,8 +97,8 @@ fn connect(worker: &Rc<EmbeddedWorker>, request: &Request) -> DuplexStream {
     let host = request.host.as_deref().unwrap_or("example.com");
     let tls = request.is_over_tls().then(|| {
         let alpn = match request.protocol {
-            Protocol::Http1 => "http/1.1",
-            Protocol::Http2 => "h2",
+            ClientProtocol::Http1 => "http/1.1",
+            ClientProtocol::Http2 => "h2",
         };
         let name = host.split(':').next();
         handshake::info(name, Some(alpn), request.client_certificate.as_ref())
@@ -107,8 +107,8 @@ fn connect(worker: &Rc<EmbeddedWorker>, request: &Request) -> DuplexStream {
         peer: SocketAddr::new(address, 40_000),
         tls,
         version: match request.protocol {
-            Protocol::Http1 => embedded::HttpVersion::Http1,
-            Protocol::Http2 => embedded::HttpVersion::Http2,
+            ClientProtocol::Http1 => embedded::HttpVersion::Http1,
+            ClientProtocol::Http2 => embedded::HttpVersion::Http2,
         },
     };
     let worker = worker.clone();
@@ -116,18 +116,18 @@ fn connect(worker: &Rc<EmbeddedWorker>, request: &Request) -> DuplexStream {
     near
 }
 
-/// The request that is sent.
+/// The request as an HTTP message.
 ///
 /// # Errors
-/// What cannot be sent; the check of the file has told it before.
-pub(crate) fn message(request: &Request) -> io::Result<http::Request<Paced>> {
-    let parts = Parts::of(request.body.as_ref()).map_err(|(_, reason)| io::Error::other(reason))?;
+/// The request cannot be sent. The check of the file refuses such requests.
+pub(crate) fn message(request: &Request) -> io::Result<http::Request<PacedBody>> {
+    let parts = BodyParts::of(request.body.as_ref()).map_err(|(_, reason)| io::Error::other(reason))?;
     let host = request.host.as_deref().unwrap_or("example.com");
     let path = request.path.as_deref().unwrap_or("/");
     let usual = if request.body.is_some() { "POST" } else { "GET" };
     let method = Method::from_bytes(request.method.as_deref().unwrap_or(usual).as_bytes()).map_err(io::Error::other)?;
     let mut headers = HeaderMap::new();
-    if request.protocol == Protocol::Http1 {
+    if request.protocol == ClientProtocol::Http1 {
         headers.insert(HOST, HeaderValue::from_str(host).map_err(io::Error::other)?);
     }
     for (name, values) in &request.headers {
@@ -140,8 +140,8 @@ pub(crate) fn message(request: &Request) -> io::Result<http::Request<Paced>> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     }
     let uri = match request.protocol {
-        Protocol::Http1 => path.parse::<Uri>().map_err(io::Error::other)?,
-        Protocol::Http2 => {
+        ClientProtocol::Http1 => path.parse::<Uri>().map_err(io::Error::other)?,
+        ClientProtocol::Http2 => {
             let scheme = if request.is_over_tls() { "https" } else { "http" };
             format!("{scheme}://{host}{path}")
                 .parse::<Uri>()
@@ -176,7 +176,7 @@ async fn receive(response: http::Response<hyper::body::Incoming>, reply: &mut Re
     Ok(())
 }
 
-/// Runs hyper's tasks in the worker's runtime.
+/// Executor of hyper's tasks on the worker's runtime.
 #[derive(Clone, Copy)]
 pub(crate) struct LocalExecutor;
 

@@ -1,30 +1,29 @@
-//! Fixtures: cases in JSON, run against a plugin's `.wasm` in the gateway's own data path.
+//! Cases: tests in JSON, run against a plugin's `.wasm` in the gateway's own data path.
 //!
-//! A cases file (`cases`) says how plugins are configured, what clients send, what upstreams answer and what must come of it. Each
-//! case is a worker of its own (`lockgate_gateway::embedded`): fresh VMs, an empty store, scripted upstreams (`script`), a clock that
-//! stands still while anything happens and jumps when nothing does. What was seen is judged (`judge`) and told (`report`,
-//! `junit`), or written back (`update`). It parses no command line and prints nothing.
+//! A cases file (`cases`) contains the configuration of plugins, the requests of clients, the responses of upstreams and the expected
+//! results. Each case runs in a worker of its own (`run`, on `lockgate_gateway::embedded`): new VMs, an empty store, scripted upstreams
+//! (`script`, `upstreams`), and a clock that stops while anything happens and jumps when nothing does. Results are compared with the
+//! expectations (`assert`), then reported (`report`, `junit`) or written back (`update`). No command line and no output here.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 
+mod assert;
 mod bodies;
 pub mod cases;
 mod check;
 mod client;
-mod compose;
+mod gateway_config;
 mod handshake;
-mod judge;
 mod junit;
-mod logbook;
-mod pipe;
-mod play;
+mod log_capture;
+mod memory_stream;
 mod report;
 mod run;
 mod script;
+mod tcp_end;
 mod times;
 mod update;
 mod upstreams;
-mod wire;
 
 pub use junit::junit;
 pub use run::{CaseResult, FileResult, Options, Runner};

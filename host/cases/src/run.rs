@@ -1,4 +1,7 @@
-//! Runs cases files: reads, checks, plays every case that is asked for, and keeps what came of each.
+//! The runner of cases files: it reads and checks a file, runs the selected cases, and collects their results.
+
+mod case;
+mod connection;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -8,17 +11,17 @@ use lockgate_control::EmbeddedLoader;
 use lockgate_json::{Document, Report, typed};
 use lockgate_sandbox::EngineError;
 
+use crate::assert::Mismatch;
 use crate::cases::{Case, Cases, TextMatch};
-use crate::compose;
-use crate::judge::Mismatch;
-use crate::logbook::{Line, Logbook};
-use crate::play::{self, Setup};
-use crate::times::{NEW_YEAR, time_of};
+use crate::gateway_config;
+use crate::log_capture::{LogCapture, LogLine};
+use crate::times::{DEFAULT_START, time_of};
+use case::CaseSetup;
 
-/// What is run.
+/// Options of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The module to test, instead of the one that a cases file names.
+    /// Module under test, instead of the one that a cases file names.
     pub module: Option<PathBuf>,
     /// Only cases whose name contains this.
     pub filter: Option<String>,
@@ -30,45 +33,45 @@ pub struct Runner {
     options: Options,
 }
 
-/// What came of a file.
+/// Results of a file.
 #[derive(Debug)]
 pub struct FileResult {
-    /// The file, to tell places in it.
+    /// The file, for line and column numbers.
     pub document: Document,
-    /// Cases that were asked for, in the order of the file.
+    /// Results of the selected cases, in the order of the file.
     pub cases: Vec<CaseResult>,
-    /// How long it took.
+    /// Duration of the run.
     pub took: Duration,
 }
 
-/// What came of a case.
+/// Result of a case.
 #[derive(Debug)]
 pub struct CaseResult {
-    /// Its name.
+    /// Name of the case.
     pub name: String,
-    /// JSON pointer to it.
+    /// JSON pointer to the case.
     pub pointer: String,
-    /// Why it was left out.
+    /// Reason for skipping the case. None: it ran.
     pub skipped: Option<String>,
-    /// What is not as it must be, each with the number of its step.
+    /// Differences, each with the number of its step.
     pub mismatches: Vec<(Option<usize>, Mismatch)>,
-    /// Steps without expectations: where their request stands, and what came of it.
-    pub unjudged: Vec<(String, serde_json::Value)>,
-    /// What was logged.
-    pub logs: Vec<Line>,
-    /// How long it took.
+    /// For each step without expectations: JSON pointer to its request, and an expectation that its result meets.
+    pub recorded: Vec<(String, serde_json::Value)>,
+    /// Captured log lines.
+    pub logs: Vec<LogLine>,
+    /// Duration of the run.
     pub took: Duration,
 }
 
 impl CaseResult {
-    /// Nothing is other than it must be.
+    /// Whether there is no difference.
     pub fn passed(&self) -> bool {
         self.mismatches.is_empty()
     }
 }
 
 impl FileResult {
-    /// Passed, failed and left out.
+    /// ConnectionExpect, failed and left out.
     pub fn counts(&self) -> (usize, usize, usize) {
         let skipped = self.cases.iter().filter(|case| case.skipped.is_some()).count();
         let failed = self.cases.iter().filter(|case| !case.passed()).count();
@@ -91,13 +94,13 @@ impl Runner {
     /// Runs the cases in the file at `path`. Blocks.
     ///
     /// # Errors
-    /// What is wrong with the file, all of it at its place; nothing was run then.
+    /// All mistakes in the file, each at its place. Nothing was run.
     pub fn file(&mut self, path: &Path) -> Result<FileResult, Report> {
         let begun = Instant::now();
         let (cases, document) = typed::read::<Cases>(path, FORMATS)?;
-        let told = crate::check::check(&cases, &document);
-        if !told.is_empty() {
-            return Err(Report { diagnostics: told });
+        let diagnostics = crate::check::check(&cases, &document);
+        if !diagnostics.is_empty() {
+            return Err(Report { diagnostics });
         }
         let mut results = Vec::with_capacity(cases.cases.len());
         for (index, case) in cases.cases.iter().enumerate() {
@@ -121,57 +124,57 @@ impl Runner {
             pointer: here.clone(),
             skipped: case.skip.clone(),
             mismatches: Vec::new(),
-            unjudged: Vec::new(),
+            recorded: Vec::new(),
             logs: Vec::new(),
             took: Duration::ZERO,
         };
         if case.skip.is_some() {
             return Ok(result);
         }
-        let composition = compose::compose(cases, document, index, self.options.module.as_deref()).map_err(
+        let config = gateway_config::generate(cases, document, index, self.options.module.as_deref()).map_err(
             |(pointer, message)| Report {
                 diagnostics: vec![document.diagnostic(&pointer, message, None, None)],
             },
         )?;
-        for (name, path) in &composition.modules {
+        for (name, path) in &config.modules {
             self.loader.add_module(name, path);
         }
-        let logbook = Logbook::default();
-        let written = logbook.open();
-        match self.loader.prepare(document.file(), composition.text.clone()) {
-            Err(report) => result.mismatches = refusal(case, &here, &composition.translate(&report, document)),
+        let log_capture = LogCapture::default();
+        let capture = log_capture.start();
+        match self.loader.prepare(document.file(), config.text.clone()) {
+            Err(report) => result.mismatches = refusal(case, &here, &config.translate(&report, document)),
             Ok(_) if case.refused.is_some() => result.mismatches.push((None, accepted(&here))),
-            Ok(scene) => {
+            Ok(prepared) => {
                 let now = case.now.as_ref().or(cases.defaults.now.as_ref());
-                let setup = Setup {
-                    scene: &scene,
-                    tested: &composition.tested,
-                    endpoints: composition.endpoints.clone(),
-                    scripts: compose::scripts(cases, case, &here),
-                    time: time_of(now.map_or(NEW_YEAR, String::as_str)).unwrap_or(SystemTime::UNIX_EPOCH),
+                let setup = CaseSetup {
+                    prepared: &prepared,
+                    tested: &config.tested,
+                    endpoints: config.endpoints.clone(),
+                    scripts: gateway_config::scripts(cases, case, &here),
+                    time: time_of(now.map_or(DEFAULT_START, String::as_str)).unwrap_or(SystemTime::UNIX_EPOCH),
                     seed: case.seed.or(cases.defaults.seed).unwrap_or(1),
-                    logbook: &logbook,
+                    log_capture: &log_capture,
                 };
-                let played = play::play(case, &here, setup).map_err(|error| Report {
+                let outcome = case::run(case, &here, setup).map_err(|error| Report {
                     diagnostics: vec![document.diagnostic(&here, error.to_string(), None, None)],
                 })?;
-                result.mismatches = played.mismatches;
-                result.unjudged = played.unjudged;
-                result.logs = played.logs;
+                result.mismatches = outcome.mismatches;
+                result.recorded = outcome.recorded;
+                result.logs = outcome.logs;
             }
         }
-        result.logs.extend(logbook.take());
-        drop(written);
+        result.logs.extend(log_capture.take());
+        drop(capture);
         result.took = begun.elapsed();
         Ok(result)
     }
 }
 
-/// The plugins' configuration was refused: what of that is not as the case wants it.
+/// Compares a refused configuration with the case's `refused`.
 fn refusal(case: &Case, here: &str, report: &Report) -> Vec<(Option<usize>, Mismatch)> {
-    let told = report.to_string();
+    let text = report.to_string();
     match &case.refused {
-        Some(wanted) if is_told(wanted, &told) => Vec::new(),
+        Some(wanted) if matches(wanted, &text) => Vec::new(),
         wanted => vec![(
             None,
             Mismatch {
@@ -185,8 +188,8 @@ fn refusal(case: &Case, here: &str, report: &Report) -> Vec<(Option<usize>, Mism
                     None => "to be accepted".to_owned(),
                 },
                 found: "it is refused".to_owned(),
-                differences: told.lines().map(str::to_owned).collect(),
-                right: None,
+                differences: text.lines().map(str::to_owned).collect(),
+                correction: None,
             },
         )],
     }
@@ -202,17 +205,17 @@ fn accepted(here: &str) -> Mismatch {
     }
 }
 
-/// A refusal is told in many words: a text is looked for among them.
-fn is_told(wanted: &TextMatch, told: &str) -> bool {
+/// Whether a report matches. An exact text is searched for in it, because a report has more lines.
+fn matches(wanted: &TextMatch, report: &str) -> bool {
     match wanted {
-        TextMatch::Exact(text) => told.contains(text),
+        TextMatch::Exact(text) => report.contains(text),
         TextMatch::Like(like) => {
-            like.contains.as_ref().is_none_or(|text| told.contains(text))
-                && like.lacks.as_ref().is_none_or(|text| !told.contains(text))
+            like.contains.as_ref().is_none_or(|text| report.contains(text))
+                && like.lacks.as_ref().is_none_or(|text| !report.contains(text))
                 && like
                     .regex
                     .as_ref()
-                    .is_none_or(|regex| regex::Regex::new(regex).is_ok_and(|regex| regex.is_match(told)))
+                    .is_none_or(|regex| regex::Regex::new(regex).is_ok_and(|regex| regex.is_match(report)))
         }
     }
 }

@@ -1,74 +1,76 @@
-//! What upstreams answer in a case, and what is left of it.
+//! The scripts of a case's upstreams, and which of their responses are left.
 
 use std::collections::BTreeMap;
 
-use crate::cases::{Answer, Fault, Script, Times, When};
-use crate::judge::{self, Observed};
+use crate::assert::{self, ReceivedRequest};
+use crate::cases::{Fault, Script, ScriptedResponse, Times, When};
 
-/// The scripts of all upstreams, as far as they have been played.
+/// The scripts of all upstreams, with their state.
 pub(crate) struct Scripts {
-    parts: BTreeMap<String, Part>,
+    by_upstream: BTreeMap<String, UpstreamScript>,
 }
 
-struct Part {
-    /// Where it stands in the cases file.
+struct UpstreamScript {
+    /// JSON pointer to the script.
     pointer: String,
-    lines: Lines,
+    responses: ResponseList,
 }
 
-enum Lines {
+enum ResponseList {
     Echo,
-    Always(Box<Answer>),
-    InTurn(Vec<Line>),
+    Always(Box<ScriptedResponse>),
+    InTurn(Vec<ScriptEntry>),
 }
 
-struct Line {
-    answer: Answer,
-    /// None: however often.
+struct ScriptEntry {
+    response: ScriptedResponse,
+    /// None: any number of times.
     times: Option<u32>,
-    given: u32,
+    used: u32,
 }
 
-/// What a request gets.
-pub(crate) enum Cue {
+/// A script's reply to a request.
+pub(crate) enum ScriptedReply {
     /// The request itself.
     Echo,
-    /// What the script says.
-    Answer(Box<Answer>),
-    /// The script has nothing for it.
+    /// A response or failure of the script.
+    Response(Box<ScriptedResponse>),
+    /// No response of the script fits.
     Nothing,
 }
 
-/// An answer that was not asked for as often as it should have been.
-pub(crate) struct Unmet {
+/// A response that was not used as often as required.
+pub(crate) struct UnusedResponse {
     pub(crate) pointer: String,
     pub(crate) upstream: String,
     pub(crate) times: u32,
-    pub(crate) given: u32,
+    pub(crate) used: u32,
 }
 
 impl Scripts {
-    /// Scripts by upstream, each with the pointer to where it stands.
+    /// Scripts by upstream, each with its JSON pointer.
     pub(crate) fn new<'a>(scripts: impl IntoIterator<Item = (&'a String, (String, &'a Script))>) -> Self {
-        let parts = scripts.into_iter().map(|(name, (pointer, script))| {
-            let lines = match script {
-                Script::Word(_) => Lines::Echo,
-                Script::Always(answer) => Lines::Always(answer.clone()),
-                Script::InTurn(answers) => Lines::InTurn(answers.iter().map(Line::new).collect()),
+        let by_upstream = scripts.into_iter().map(|(name, (pointer, script))| {
+            let responses = match script {
+                Script::Word(_) => ResponseList::Echo,
+                Script::Always(response) => ResponseList::Always(response.clone()),
+                Script::InTurn(responses) => ResponseList::InTurn(responses.iter().map(ScriptEntry::new).collect()),
             };
-            (name.clone(), Part { pointer, lines })
+            (name.clone(), UpstreamScript { pointer, responses })
         });
-        Self { parts: parts.collect() }
+        Self {
+            by_upstream: by_upstream.collect(),
+        }
     }
 
-    /// What the next connection to `upstream` comes to, if that is nothing.
+    /// Whether the next connection to `upstream` is refused.
     pub(crate) fn refuses(&mut self, upstream: &str) -> bool {
-        let is_refusal = |answer: &Answer| answer.fault == Some(Fault::Refused);
-        match self.parts.get_mut(upstream).map(|part| &mut part.lines) {
-            Some(Lines::Always(answer)) => is_refusal(answer),
-            Some(Lines::InTurn(lines)) => match lines.iter_mut().find(|line| line.is_left()) {
-                Some(line) if is_refusal(&line.answer) => {
-                    line.given += 1;
+        let is_refusal = |response: &ScriptedResponse| response.fault == Some(Fault::Refused);
+        match self.by_upstream.get_mut(upstream).map(|script| &mut script.responses) {
+            Some(ResponseList::Always(response)) => is_refusal(response),
+            Some(ResponseList::InTurn(entries)) => match entries.iter_mut().find(|entry| entry.is_left()) {
+                Some(entry) if is_refusal(&entry.response) => {
+                    entry.used += 1;
                     true
                 }
                 _ => false,
@@ -77,68 +79,72 @@ impl Scripts {
         }
     }
 
-    /// What a request to `upstream` gets.
-    pub(crate) fn cue(&mut self, upstream: &str, request: &Observed) -> Cue {
-        match self.parts.get_mut(upstream).map(|part| &mut part.lines) {
-            None | Some(Lines::Echo) => Cue::Echo,
-            Some(Lines::Always(answer)) if is_meant(answer.when.as_ref(), request) => Cue::Answer(answer.clone()),
-            Some(Lines::Always(_)) => Cue::Nothing,
-            Some(Lines::InTurn(lines)) => {
-                let fits = |line: &&mut Line| {
-                    line.is_left()
-                        && line.answer.fault != Some(Fault::Refused)
-                        && is_meant(line.answer.when.as_ref(), request)
+    /// The reply to a request to `upstream`.
+    pub(crate) fn reply(&mut self, upstream: &str, request: &ReceivedRequest) -> ScriptedReply {
+        match self.by_upstream.get_mut(upstream).map(|script| &mut script.responses) {
+            None | Some(ResponseList::Echo) => ScriptedReply::Echo,
+            Some(ResponseList::Always(response)) if is_for(response.when.as_ref(), request) => {
+                ScriptedReply::Response(response.clone())
+            }
+            Some(ResponseList::Always(_)) => ScriptedReply::Nothing,
+            Some(ResponseList::InTurn(entries)) => {
+                let matches_request = |entry: &&mut ScriptEntry| {
+                    entry.is_left()
+                        && entry.response.fault != Some(Fault::Refused)
+                        && is_for(entry.response.when.as_ref(), request)
                 };
-                match lines.iter_mut().find(fits) {
-                    Some(line) => {
-                        line.given += 1;
-                        Cue::Answer(Box::new(line.answer.clone()))
+                match entries.iter_mut().find(matches_request) {
+                    Some(entry) => {
+                        entry.used += 1;
+                        ScriptedReply::Response(Box::new(entry.response.clone()))
                     }
-                    None => Cue::Nothing,
+                    None => ScriptedReply::Nothing,
                 }
             }
         }
     }
 
-    /// What should have been asked for and was not.
-    pub(crate) fn unmet(&self) -> Vec<Unmet> {
-        let mut unmet = Vec::new();
-        for (name, part) in &self.parts {
-            let Lines::InTurn(lines) = &part.lines else { continue };
-            for (index, line) in lines.iter().enumerate() {
-                let Some(times) = line.times.filter(|times| *times > line.given) else {
+    /// Responses that were not used as often as required.
+    pub(crate) fn unused(&self) -> Vec<UnusedResponse> {
+        let mut unused = Vec::new();
+        for (name, script) in &self.by_upstream {
+            let ResponseList::InTurn(entries) = &script.responses else {
+                continue;
+            };
+            for (index, entry) in entries.iter().enumerate() {
+                let Some(times) = entry.times.filter(|times| *times > entry.used) else {
                     continue;
                 };
-                unmet.push(Unmet {
-                    pointer: format!("{}/{index}", part.pointer),
+                unused.push(UnusedResponse {
+                    pointer: format!("{}/{index}", script.pointer),
                     upstream: name.clone(),
                     times,
-                    given: line.given,
+                    used: entry.used,
                 });
             }
         }
-        unmet
+        unused
     }
 }
 
-impl Line {
-    fn new(answer: &Answer) -> Self {
+impl ScriptEntry {
+    fn new(response: &ScriptedResponse) -> Self {
         Self {
-            times: match answer.times {
+            times: match response.times {
                 None => Some(1),
                 Some(Times::Exactly(times)) => Some(times),
                 Some(Times::Any(_)) => None,
             },
-            answer: answer.clone(),
-            given: 0,
+            response: response.clone(),
+            used: 0,
         }
     }
 
     fn is_left(&self) -> bool {
-        self.times.is_none_or(|times| self.given < times)
+        self.times.is_none_or(|times| self.used < times)
     }
 }
 
-fn is_meant(when: Option<&When>, request: &Observed) -> bool {
-    when.is_none_or(|when| judge::fits(when, request))
+fn is_for(when: Option<&When>, request: &ReceivedRequest) -> bool {
+    when.is_none_or(|when| assert::matches_request(when, request))
 }

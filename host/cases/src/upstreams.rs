@@ -1,18 +1,16 @@
-//! The scripted upstreams of a case: connections that are no sockets, what came in by them, and who answers.
+//! The scripted upstreams of a case: connections in memory, the requests that arrive by them, and the script's responses.
 
 mod grpc;
+mod respond;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http::{HeaderMap, Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -21,125 +19,123 @@ use hyper_util::rt::TokioIo;
 use lockgate_gateway::embedded::{Connect, Connecting, Stream};
 use tokio::sync::Notify;
 
-use grpc::{Fed, Question};
-
-use crate::bodies::{Paced, Parts};
-use crate::cases::{Answer, Body, Fault};
+use crate::assert::ReceivedRequest;
+use crate::cases::Body;
 use crate::client::LocalExecutor;
-use crate::compose::{Endpoint, Version};
-use crate::judge::Observed;
-use crate::pipe::{self, Pipe};
-use crate::script::{Cue, Scripts, Unmet};
+use crate::gateway_config::{Endpoint, Version};
+use crate::memory_stream::{self, MemoryStream};
+use crate::script::{ScriptedReply, Scripts, UnusedResponse};
+use grpc::GrpcRequest;
+use respond::{ResponseBody, plain};
 
-/// Who sends a request to an upstream.
+/// Sender of a request to an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sender {
-    /// The gateway, on a client's behalf.
+    /// The gateway, for a client.
     Gateway,
     /// A plugin.
     Plugin,
 }
 
-/// All upstreams of a case. A clone is the same ones.
+/// Protocol between gateway and upstreams. Plugins always use HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UpstreamTraffic {
+    /// Requests. The script has the responses.
+    Http,
+    /// Any bytes. The case's steps send and receive them.
+    Bytes,
+}
+
+/// All upstreams of a case. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Upstreams(Rc<Inner>);
 
 struct Inner {
-    /// Who is behind an endpoint's address.
+    /// Endpoints by address.
     endpoints: BTreeMap<String, Endpoint>,
     scripts: RefCell<Scripts>,
-    seen: RefCell<Vec<Seen>>,
-    /// Requests that the script has no answer for, in words.
+    received: RefCell<Vec<Received>>,
+    /// Descriptions of requests without a response in the script.
     unexpected: RefCell<Vec<String>>,
-    /// What the gateway speaks with them.
-    spoken: Spoken,
-    /// The far ends of TCP connections that have come, each with the upstream that it came to.
-    lines: RefCell<Vec<(String, Pipe)>>,
+    traffic: UpstreamTraffic,
+    /// Upstream ends of TCP connections, each with the upstream's name.
+    connections: RefCell<Vec<(String, MemoryStream)>>,
 }
 
-/// A request, and what of its gRPC messages has come by the time that it is looked at.
-type Seen = (Sender, Observed, Option<Rc<Question>>);
-
-/// What the gateway speaks with upstreams; plugins speak HTTP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Spoken {
-    /// Requests, answered by the script.
-    Http,
-    /// Any bytes, for whoever takes the line.
-    Bytes,
-}
+/// A request, with its gRPC messages as far as they have arrived.
+type Received = (Sender, ReceivedRequest, Option<Rc<GrpcRequest>>);
 
 impl Upstreams {
-    pub(crate) fn new(endpoints: BTreeMap<String, Endpoint>, scripts: Scripts, spoken: Spoken) -> Self {
+    pub(crate) fn new(endpoints: BTreeMap<String, Endpoint>, scripts: Scripts, traffic: UpstreamTraffic) -> Self {
         Self(Rc::new(Inner {
             endpoints,
             scripts: RefCell::new(scripts),
-            seen: RefCell::default(),
+            received: RefCell::default(),
             unexpected: RefCell::default(),
-            spoken,
-            lines: RefCell::default(),
+            traffic,
+            connections: RefCell::default(),
         }))
     }
 
-    /// The way to them for requests from `sender`.
-    pub(crate) fn way(&self, sender: Sender) -> Rc<dyn Connect> {
-        Rc::new(Way {
+    /// The connector for requests from `sender`.
+    pub(crate) fn connector(&self, sender: Sender) -> Rc<dyn Connect> {
+        Rc::new(UpstreamConnector {
             upstreams: self.clone(),
             sender,
         })
     }
 
-    /// What came in since the last time.
-    pub(crate) fn take_seen(&self) -> Vec<(Sender, Observed)> {
-        let told = |(sender, mut observed, question): Seen| {
-            if let Some(question) = question {
-                observed.messages = Some(question.messages.borrow().clone());
-                observed.body = question.messages.borrow().concat().into();
+    /// Requests since the last call.
+    pub(crate) fn take_received(&self) -> Vec<(Sender, ReceivedRequest)> {
+        let complete = |(sender, mut request, grpc_request): Received| {
+            if let Some(grpc_request) = grpc_request {
+                request.messages = Some(grpc_request.messages.borrow().clone());
+                request.body = grpc_request.messages.borrow().concat().into();
             }
-            (sender, observed)
+            (sender, request)
         };
-        self.0.seen.take().into_iter().map(told).collect()
+        self.0.received.take().into_iter().map(complete).collect()
     }
 
-    /// The far end of the next TCP connection that has come, and whose it is.
-    pub(crate) fn take_line(&self) -> Option<(String, Pipe)> {
-        let mut lines = self.0.lines.borrow_mut();
-        (!lines.is_empty()).then(|| lines.remove(0))
+    /// The upstream end of the next TCP connection, with the upstream's name.
+    pub(crate) fn take_connection(&self) -> Option<(String, MemoryStream)> {
+        let mut connections = self.0.connections.borrow_mut();
+        (!connections.is_empty()).then(|| connections.remove(0))
     }
 
-    /// Requests that nobody had an answer for, since the last time.
+    /// Descriptions of requests without a response in the script, since the last call.
     pub(crate) fn take_unexpected(&self) -> Vec<String> {
         self.0.unexpected.take()
     }
 
-    /// What the scripts still hold.
-    pub(crate) fn unmet(&self) -> Vec<Unmet> {
-        self.0.scripts.borrow().unmet()
+    /// Responses that were not used as often as required.
+    pub(crate) fn unused(&self) -> Vec<UnusedResponse> {
+        self.0.scripts.borrow().unused()
     }
 
-    async fn answer(
+    async fn respond(
         self,
-        place: Place,
+        destination: Destination,
         sender: Sender,
         request: http::Request<Incoming>,
-    ) -> io::Result<Response<Outgoing>> {
+    ) -> io::Result<Response<ResponseBody>> {
         let (parts, body) = request.into_parts();
-        let (mut question, mut bytes) = (None, Bytes::new());
+        let (mut grpc_request, mut bytes) = (None, Bytes::new());
         if grpc::is_grpc(&parts.headers) && parts.version == http::Version::HTTP_2 {
-            question = Some(Question::heard_in(body));
+            grpc_request = Some(GrpcRequest::receive(body));
         } else {
             bytes = body.collect().await.map_err(io::Error::other)?.to_bytes();
         }
         let mut headers = parts.headers;
         let host = headers.remove(header::HOST);
-        let mut observed = Observed {
-            upstream: place.upstream.upstream,
-            endpoint: place.endpoint,
+        let mut received = ReceivedRequest {
+            upstream: destination.endpoint.upstream,
+            endpoint: destination.address,
             method: parts.method.to_string(),
             path: parts.uri.path_and_query().map_or_else(String::new, ToString::to_string),
             host: match (host, parts.uri.authority()) {
                 (Some(host), _) => String::from_utf8_lossy(host.as_bytes()).into_owned(),
-                // As HTTP/2 has it.
+                // HTTP/2 has an authority instead.
                 (None, authority) => authority.map_or_else(String::new, ToString::to_string),
             },
             headers,
@@ -147,98 +143,75 @@ impl Upstreams {
             messages: None,
         };
         self.0
-            .seen
+            .received
             .borrow_mut()
-            .push((sender, observed.clone(), question.clone()));
-        if let Some(question) = &question {
-            question.until(1).await;
-            observed.messages = Some(question.messages.borrow().clone());
+            .push((sender, received.clone(), grpc_request.clone()));
+        if let Some(grpc_request) = &grpc_request {
+            grpc_request.wait_for(1).await;
+            received.messages = Some(grpc_request.messages.borrow().clone());
         }
-        let cue = self.0.scripts.borrow_mut().cue(&observed.upstream, &observed);
-        match cue {
-            Cue::Answer(answer) => play(&answer, question).await,
-            Cue::Echo if question.is_none() => echo(&observed).map(plain),
-            Cue::Echo | Cue::Nothing => self.nothing(&observed, question),
+        let reply = self.0.scripts.borrow_mut().reply(&received.upstream, &received);
+        match reply {
+            ScriptedReply::Response(response) => respond::scripted(&response, grpc_request).await,
+            ScriptedReply::Echo if grpc_request.is_none() => respond::echo(&received).map(plain),
+            ScriptedReply::Echo | ScriptedReply::Nothing => self.unexpected(&received, grpc_request),
         }
     }
 
-    /// The script has nothing for a request, which is told.
-    fn nothing(&self, observed: &Observed, question: Option<Rc<Question>>) -> io::Result<Response<Outgoing>> {
-        let told = format!(
+    /// Notes a request without a response in the script, and returns an error for it.
+    fn unexpected(
+        &self,
+        request: &ReceivedRequest,
+        grpc_request: Option<Rc<GrpcRequest>>,
+    ) -> io::Result<Response<ResponseBody>> {
+        let description = format!(
             "{} {} to upstream \"{}\"",
-            observed.method, observed.path, observed.upstream
+            request.method, request.path, request.upstream
         );
-        self.0.unexpected.borrow_mut().push(told);
-        let sorry = "the script has no response for this request";
-        match question {
+        self.0.unexpected.borrow_mut().push(description);
+        let text = "the script has no response for this request";
+        match grpc_request {
             // gRPC's UNKNOWN.
-            Some(_) => grpc::failure(2, sorry).map(|response| response.map(Outgoing::Fed)),
-            None => respond(500, HeaderMap::new(), Some(&Body::Text(sorry.to_owned())), false).map(plain),
+            Some(_) => grpc::failure(2, text).map(|response| response.map(ResponseBody::Grpc)),
+            None => respond::respond(500, HeaderMap::new(), Some(&Body::Text(text.to_owned())), false).map(plain),
         }
     }
 }
 
-/// An answer's body.
-enum Outgoing {
-    Paced(Paced),
-    Fed(Fed),
-}
-
-impl HttpBody for Outgoing {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        match &mut *self {
-            Self::Paced(body) => Pin::new(body).poll_frame(cx),
-            Self::Fed(body) => Pin::new(body).poll_frame(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Paced(body) => body.is_end_stream(),
-            Self::Fed(body) => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Paced(body) => body.size_hint(),
-            Self::Fed(body) => body.size_hint(),
-        }
-    }
-}
-
+/// Destination of a connection.
 #[derive(Clone)]
-struct Place {
-    upstream: Endpoint,
-    endpoint: String,
+struct Destination {
+    endpoint: Endpoint,
+    address: String,
 }
 
-struct Way {
+/// Connects to the upstreams of a case for one sender.
+struct UpstreamConnector {
     upstreams: Upstreams,
     sender: Sender,
 }
 
-impl Connect for Way {
+impl Connect for UpstreamConnector {
     fn connect<'a>(&'a self, address: &'a lockgate_gateway::embedded::Address) -> Connecting<'a> {
         Box::pin(async move {
-            let endpoint = address.to_string();
+            let address = address.to_string();
             let inner = &self.upstreams.0;
-            let upstream = inner.endpoints.get(&endpoint).cloned().unwrap_or_default();
-            if inner.scripts.borrow_mut().refuses(&upstream.upstream) {
+            let endpoint = inner.endpoints.get(&address).cloned().unwrap_or_default();
+            if inner.scripts.borrow_mut().refuses(&endpoint.upstream) {
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }
-            let (near, far) = pipe::pair();
-            let peer = endpoint
+            let (near, far) = memory_stream::pair();
+            let peer = address
                 .parse()
                 .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 254)), 80));
-            let place = Place { upstream, endpoint };
-            if inner.spoken == Spoken::Bytes && self.sender == Sender::Gateway {
-                inner.lines.borrow_mut().push((place.upstream.upstream, far));
+            let destination = Destination { endpoint, address };
+            if inner.traffic == UpstreamTraffic::Bytes && self.sender == Sender::Gateway {
+                inner
+                    .connections
+                    .borrow_mut()
+                    .push((destination.endpoint.upstream, far));
             } else {
-                tokio::task::spawn_local(serve(self.upstreams.clone(), place, self.sender, far));
+                tokio::task::spawn_local(serve(self.upstreams.clone(), destination, self.sender, far));
             }
             Ok(Stream {
                 bytes: Box::pin(near),
@@ -249,90 +222,28 @@ impl Connect for Way {
     }
 }
 
-/// Takes one request: each connection asks the script anew.
-async fn serve(upstreams: Upstreams, place: Place, sender: Sender, stream: Pipe) {
-    let (version, asked) = (place.upstream.version, Rc::new(Notify::new()));
-    let told = asked.clone();
+/// Serves one request of a connection. Each request has a connection of its own.
+async fn serve(upstreams: Upstreams, destination: Destination, sender: Sender, stream: MemoryStream) {
+    let (version, received) = (destination.endpoint.version, Rc::new(Notify::new()));
+    let on_request = received.clone();
     let service = service_fn(move |request| {
-        told.notify_one();
-        upstreams.clone().answer(place.clone(), sender, request)
+        on_request.notify_one();
+        upstreams.clone().respond(destination.clone(), sender, request)
     });
     if version == Version::Http2 {
         let connection = http2::Builder::new(LocalExecutor).serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = asked.notified() => connection.as_mut().graceful_shutdown(),
+            () = received.notified() => connection.as_mut().graceful_shutdown(),
         }
         let _ = connection.await;
         return;
     }
-    // A connection that breaks is what the script wants, or the gateway's own business.
+    // A broken connection is scripted, or the gateway's decision.
     let _ = http1::Builder::new()
         .keep_alive(false)
         .auto_date_header(false)
         .serve_connection(TokioIo::new(stream), service)
         .await;
-}
-
-async fn play(answer: &Answer, question: Option<Rc<Question>>) -> io::Result<Response<Outgoing>> {
-    if let Some(delay) = answer.delay {
-        tokio::time::sleep(delay.duration()).await;
-    }
-    match answer.fault {
-        Some(Fault::Reset | Fault::Refused) => return Err(io::Error::other("connection reset by the script")),
-        Some(Fault::Timeout) => return std::future::pending().await,
-        Some(Fault::Truncated) | None => {}
-    }
-    if let Some(told) = &answer.grpc {
-        let response = grpc::answer(answer, told, question.unwrap_or_default())?;
-        return Ok(response.map(Outgoing::Fed));
-    }
-    let headers = grpc::fields(&answer.headers)?;
-    let truncated = answer.fault == Some(Fault::Truncated);
-    respond(answer.status.unwrap_or(200), headers, answer.body.as_ref(), truncated).map(plain)
-}
-
-fn plain(response: Response<Paced>) -> Response<Outgoing> {
-    response.map(Outgoing::Paced)
-}
-
-fn respond(status: u16, mut headers: HeaderMap, body: Option<&Body>, truncated: bool) -> io::Result<Response<Paced>> {
-    let parts = Parts::of(body).map_err(|(_, reason)| io::Error::other(reason))?;
-    if let Some(kind) = parts.kind.filter(|_| !headers.contains_key(header::CONTENT_TYPE)) {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    }
-    let mut response = Response::new(parts.body(truncated));
-    *response.status_mut() = StatusCode::from_u16(status).map_err(io::Error::other)?;
-    *response.headers_mut() = headers;
-    Ok(response)
-}
-
-/// 200, with the request as JSON.
-fn echo(request: &Observed) -> io::Result<Response<Paced>> {
-    let mut headers = serde_json::Map::new();
-    for name in request.headers.keys() {
-        let values = request.headers.get_all(name).iter();
-        let values: Vec<_> = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
-        headers.insert(name.to_string(), values.join(", ").into());
-    }
-    let json = serde_json::json!({
-        "upstream": request.upstream,
-        "method": request.method,
-        "path": request.path,
-        "host": request.host,
-        "headers": headers,
-        "body": String::from_utf8_lossy(&request.body),
-    });
-    let mut response = Response::new(
-        Parts {
-            pieces: vec![Bytes::from(json.to_string())],
-            ..Parts::default()
-        }
-        .body(false),
-    );
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(response)
 }

@@ -17,7 +17,7 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use lockgate_foreign::settings::CacheSettings;
+use lockgate_foreign::CacheSettings;
 use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
 use lockgate_json::tree::Node;

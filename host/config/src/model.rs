@@ -15,9 +15,9 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use lockgate_foreign::CacheSettings;
-use lockgate_http::settings::{EscapedSlashes, ListenerLimits};
+use lockgate_http::{EscapedSlashes, ListenerLimits};
 use lockgate_telemetry::AccessLogSettings;
-use lockgate_tls::TlsSettings;
+use lockgate_tls::ServerTlsSettings;
 use lockgate_units::Period;
 
 pub use plugins::{PluginIndex, PluginModel, SigningKey};
@@ -74,7 +74,7 @@ pub struct Listener {
     /// Protocol of the clients.
     pub protocol: ListenerProtocol,
     /// None: no TLS.
-    pub tls: Option<TlsSettings>,
+    pub tls: Option<ServerTlsSettings>,
     /// Networks of trusted proxies, whose `X-Forwarded-*` and `X-Request-Id` are used.
     pub trusted_proxies: Vec<IpNet>,
     /// Handling of paths with escaped slashes and the like.
@@ -110,7 +110,7 @@ impl Model {
     /// Files that the listeners' `tls` names.
     pub fn tls_files(&self) -> impl Iterator<Item = &Path> {
         let of_listeners = self.listeners.iter().filter_map(|listener| listener.tls.as_ref());
-        of_listeners.flat_map(TlsSettings::files)
+        of_listeners.flat_map(ServerTlsSettings::files)
     }
 
     /// The upstream at `index`.

@@ -8,9 +8,9 @@ mod routes;
 
 use std::collections::BTreeMap;
 
-use lockgate_foreign::settings::CacheSettings;
-use lockgate_http::settings::{EscapedSlashes, ListenerLimits};
-use lockgate_tls::settings::ClientCertificates;
+use lockgate_foreign::CacheSettings;
+use lockgate_http::{EscapedSlashes, ListenerLimits};
+use lockgate_tls::ClientCertificates;
 use lockgate_units::Period;
 use lockgate_upstream::UpstreamSettings;
 use schemars::JsonSchema;

@@ -1,11 +1,11 @@
-//! `lockgate.cache`: the response cache, as plugins see it. They decide; a body never passes through them.
+//! `lockgate.cache`: the response cache. Plugins decide; bodies never pass through them.
 //!
 //! - `{"op":"lookup","key":K}` -> `{"found":false}` or `{"found":true,"status":200,"age_ms":5000,"ttl_ms":55000}`, for the
-//!   variant that the current request's headers choose; a `ttl_ms` below zero says for how long it has been stale.
-//! - `{"op":"serve","key":K,"headers":[[N,V]…]}` -> `{"served":true}`: the host answers from the store, with these headers
-//!   set and `age` added; 304 if the request's conditions say so. The plugin then pauses.
-//! - `{"op":"store","key":K,"ttl_ms":60000,"vary":[N…]}` -> `{"storing":true}`: from the response headers phase. Keeps the
-//!   response as it is at this plugin, once its body has come through whole. Only complete answers to GET are kept.
+//!   variant that the current request's headers select. A `ttl_ms` below zero: stale for that long.
+//! - `{"op":"serve","key":K,"headers":[[N,V]…]}` -> `{"served":true}`: the host responds from the cache, with these headers
+//!   set and `age` added; with 304 if the request's conditions allow it. The plugin then pauses.
+//! - `{"op":"store","key":K,"ttl_ms":60000,"vary":[N…]}` -> `{"storing":true}`: from the response headers phase. Stores
+//!   the response in its form at this plugin, once its body is complete. Only complete responses to GET are stored.
 //! - `{"op":"purge","key":K}` -> `{"purged":n}`.
 
 use std::borrow::Cow;
@@ -25,11 +25,11 @@ use lockgate_store::{Filling, Hit, NewEntry, Store};
 use serde::{Deserialize, Serialize};
 
 use super::conditional;
-use crate::wire::{bad, read, write};
+use crate::json::{bad_argument, parse_argument, to_result};
 
 const NAME: &str = "lockgate.cache";
 
-/// What of a stored response goes with 304 (RFC 9110, section 15.4.5).
+/// Headers of a stored response that 304 repeats (RFC 9110, section 15.4.5).
 const WITH_NOT_MODIFIED: [HeaderName; 7] = [
     CACHE_CONTROL,
     CONTENT_LOCATION,
@@ -42,7 +42,7 @@ const WITH_NOT_MODIFIED: [HeaderName; 7] = [
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Call<'a> {
+struct CacheCall<'a> {
     op: Op,
     #[serde(borrow)]
     key: Cow<'a, str>,
@@ -63,7 +63,7 @@ enum Op {
 }
 
 #[derive(Serialize)]
-struct Found {
+struct LookupResult {
     found: bool,
     #[serde(flatten)]
     entry: Option<Entry>,
@@ -77,17 +77,17 @@ struct Entry {
 }
 
 #[derive(Serialize)]
-struct Served {
+struct ServeResult {
     served: bool,
 }
 
 #[derive(Serialize)]
-struct Storing {
+struct StoreResult {
     storing: bool,
 }
 
 #[derive(Serialize)]
-struct Purged {
+struct PurgeResult {
     purged: usize,
 }
 
@@ -98,21 +98,21 @@ pub(super) fn call(
     argument: &[u8],
     exchange: Option<&SharedExchange>,
 ) -> Result<Vec<u8>, Status> {
-    let call: Call<'_> = read(NAME, argument)?;
+    let call: CacheCall<'_> = parse_argument(NAME, argument)?;
     let now = clock::now();
     if let Op::Purge = call.op {
-        return write(&Purged {
+        return to_result(&PurgeResult {
             purged: store.cache().purge(plugin, &call.key),
         });
     }
     let mut exchange = exchange
-        .ok_or_else(|| bad(NAME, &"there is no request here"))?
+        .ok_or_else(|| bad_argument(NAME, &"there is no request here"))?
         .borrow_mut();
     match call.op {
         Op::Lookup => {
             let hit = store.cache().find(plugin, &call.key, &exchange.request.headers, now);
             let entry = hit.as_ref().map(Entry::of);
-            write(&Found {
+            to_result(&LookupResult {
                 found: entry.is_some(),
                 entry,
             })
@@ -122,24 +122,24 @@ pub(super) fn call(
             let hit = store.cache().find(plugin, &call.key, &exchange.request.headers, now);
             let served = hit.is_some();
             if let Some(hit) = hit {
-                exchange.pending.local_response = Some(answer(&hit, extra, &exchange));
+                exchange.pending.local_response = Some(response(&hit, extra, &exchange));
             }
-            write(&Served { served })
+            to_result(&ServeResult { served })
         }
         Op::Store => {
-            let ttl = call.ttl_ms.ok_or_else(|| bad(NAME, &"ttl_ms is missing"))?;
+            let ttl = call.ttl_ms.ok_or_else(|| bad_argument(NAME, &"ttl_ms is missing"))?;
             let filling = fill(store, plugin, &call, Duration::from_millis(ttl), &exchange, now)?;
             let storing = filling.is_some();
             if let Some(filling) = filling {
                 let position = exchange.position;
                 exchange.taps.push(Tap {
                     position,
-                    sink: Box::new(Sink(Some(filling))),
+                    sink: Box::new(CacheWriter(Some(filling))),
                 });
             }
-            write(&Storing { storing })
+            to_result(&StoreResult { storing })
         }
-        Op::Purge => unreachable!("purging was done above, as it needs no request"),
+        Op::Purge => unreachable!("a purge returns above: it needs no request"),
     }
 }
 
@@ -159,12 +159,12 @@ impl Entry {
     }
 }
 
-/// Headers that a plugin gives; hop-by-hop ones have no place in a stored answer.
+/// A plugin's headers, without hop-by-hop fields.
 fn headers(pairs: &[(Cow<'_, str>, Cow<'_, str>)]) -> Result<HeaderMap, Status> {
     let mut headers = HeaderMap::with_capacity(pairs.len());
     for (name, value) in pairs {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| bad(NAME, &error))?;
-        let value = HeaderValue::from_str(value).map_err(|error| bad(NAME, &error))?;
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| bad_argument(NAME, &error))?;
+        let value = HeaderValue::from_str(value).map_err(|error| bad_argument(NAME, &error))?;
         headers.append(name, value);
     }
     inbound::strip_response(&mut headers);
@@ -172,8 +172,8 @@ fn headers(pairs: &[(Cow<'_, str>, Cow<'_, str>)]) -> Result<HeaderMap, Status> 
     Ok(headers)
 }
 
-/// The answer from what is stored: whole, without its body for HEAD, or 304.
-fn answer(hit: &Hit, extra: HeaderMap, exchange: &Exchange) -> LocalResponse {
+/// The response from the cache: complete, without its body for HEAD, or 304.
+fn response(hit: &Hit, extra: HeaderMap, exchange: &Exchange) -> LocalResponse {
     let stored = &hit.stored;
     let is_head = exchange.request.method == Method::HEAD;
     let may_be_304 = stored.status == StatusCode::OK && (is_head || exchange.request.method == Method::GET);
@@ -196,7 +196,7 @@ fn answer(hit: &Hit, extra: HeaderMap, exchange: &Exchange) -> LocalResponse {
         )
     };
     headers.insert(AGE, HeaderValue::from(hit.age.as_secs()));
-    // A name's first value replaces what was stored, the further ones come with it.
+    // A name's first value replaces the stored ones, further ones are added.
     headers.extend(extra);
     LocalResponse {
         status,
@@ -222,11 +222,11 @@ fn may_have_length(status: StatusCode) -> bool {
     status != StatusCode::NO_CONTENT && !status.is_informational()
 }
 
-/// Begins to keep the current response; `None` when it is not one that can be kept.
+/// Begins to store the current response. None: it cannot be stored.
 fn fill(
     store: &Arc<Store>,
     plugin: &str,
-    call: &Call<'_>,
+    call: &CacheCall<'_>,
     ttl: Duration,
     exchange: &Exchange,
     now: Instant,
@@ -239,11 +239,11 @@ fn fill(
         .iter()
         .map(|name| HeaderName::from_bytes(name.trim().as_bytes()))
         .collect::<Result<Vec<_>, _>>();
-    let vary = vary.map_err(|error| bad(NAME, &error))?;
+    let vary = vary.map_err(|error| bad_argument(NAME, &error))?;
     let response = exchange
         .response
         .as_ref()
-        .ok_or_else(|| bad(NAME, &"there is no response yet"))?;
+        .ok_or_else(|| bad_argument(NAME, &"there is no response yet"))?;
     let is_part = response.status == StatusCode::PARTIAL_CONTENT || response.headers.contains_key(CONTENT_RANGE);
     if exchange.request.method != Method::GET || is_part || response.status == StatusCode::NOT_MODIFIED {
         return Ok(None);
@@ -260,10 +260,10 @@ fn fill(
     Ok(store.cache().fill(plugin, &call.key, entry))
 }
 
-/// Feeds a passing body to the cache, as long as the cache wants it.
-struct Sink(Option<Filling>);
+/// Writes a passing body to the cache, until the cache refuses more.
+struct CacheWriter(Option<Filling>);
 
-impl BodySink for Sink {
+impl BodySink for CacheWriter {
     fn chunk(&mut self, data: &Bytes) {
         if self.0.as_mut().is_some_and(|filling| !filling.push(data)) {
             self.0 = None;

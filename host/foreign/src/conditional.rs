@@ -1,10 +1,10 @@
-//! Conditional requests against a stored response (RFC 9110, section 13): has the client got it already?
+//! Conditional requests against a stored response (RFC 9110, section 13).
 
 use http::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue};
 
-/// Whether the request's conditions say that the client has what is stored, so that 304 is the answer. `If-None-Match`,
-/// where given, decides alone.
+/// Whether the client has the stored response already, by the request's conditions, and 304 is enough. If there is `If-None-Match`,
+/// it decides alone.
 pub(super) fn is_not_modified(request: &HeaderMap, stored: &HeaderMap) -> bool {
     if request.contains_key(IF_NONE_MATCH) {
         let Some(etag) = stored.get(ETAG) else {
@@ -48,7 +48,7 @@ fn lists(list: &HeaderValue, etag: &[u8]) -> bool {
     false
 }
 
-/// A tag without its mark of weakness.
+/// An entity tag without its `W/`.
 fn opaque(etag: &[u8]) -> &[u8] {
     let etag = etag.trim_ascii();
     etag.strip_prefix(b"W/").unwrap_or(etag)

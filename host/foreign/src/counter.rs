@@ -1,8 +1,8 @@
-//! `lockgate.counter`: limits on rates, taken in one atomic step.
+//! `lockgate.counter`: rate limits, several of them taken in one atomic step.
 //!
 //! In: `{"op":"take","rules":[{"key":"alice","algorithm":"token_bucket","limit":100,"window_ms":60000,"cost":1}]}`, with
 //! an optional `burst` (else `limit`). Out: `{"allowed":true,"rules":[{"allowed":true,"limit":100,"remaining":99,
-//! "reset_ms":600,"retry_after_ms":0}]}`. Times are rounded up, so that waiting that long is always enough.
+//! "reset_ms":600,"retry_after_ms":0}]}`. Times are rounded up: waiting that long is always enough.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -13,17 +13,17 @@ use lockgate_store::{Outcome, Rule, Store};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::wire::{bad, read, write};
+use crate::json::{bad_argument, parse_argument, to_result};
 
 const NAME: &str = "lockgate.counter";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Call<'a> {
+struct CounterCall<'a> {
     #[serde(rename = "op")]
     _op: Op,
     #[serde(borrow)]
-    rules: Vec<RuleIn<'a>>,
+    rules: Vec<RuleArgument<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -34,7 +34,7 @@ enum Op {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RuleIn<'a> {
+struct RuleArgument<'a> {
     #[serde(borrow)]
     key: Cow<'a, str>,
     #[serde(rename = "algorithm")]
@@ -57,13 +57,13 @@ enum Algorithm {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct CounterResult {
     allowed: bool,
-    rules: Vec<RuleOut>,
+    rules: Vec<RuleResult>,
 }
 
 #[derive(Serialize)]
-struct RuleOut {
+struct RuleResult {
     allowed: bool,
     limit: u64,
     remaining: u64,
@@ -71,26 +71,26 @@ struct RuleOut {
     retry_after_ms: u64,
 }
 
-/// Takes the rules' costs, or nothing.
+/// Takes the costs of all rules, or of none.
 pub(super) fn call(store: &Store, plugin: &str, argument: &[u8]) -> Result<Vec<u8>, Status> {
-    let call: Call<'_> = read(NAME, argument)?;
-    let rules: SmallVec<[Rule<'_>; 2]> = call.rules.iter().map(RuleIn::rule).collect();
+    let call: CounterCall<'_> = parse_argument(NAME, argument)?;
+    let rules: SmallVec<[Rule<'_>; 2]> = call.rules.iter().map(RuleArgument::rule).collect();
     let taken = store
         .counters()
         .take(plugin, &rules, clock::now())
-        .map_err(|error| bad(NAME, &error))?;
+        .map_err(|error| bad_argument(NAME, &error))?;
     let rules = rules
         .iter()
         .zip(&taken.rules)
-        .map(|(rule, outcome)| RuleOut::new(rule, outcome))
+        .map(|(rule, outcome)| RuleResult::new(rule, outcome))
         .collect();
-    write(&Answer {
+    to_result(&CounterResult {
         allowed: taken.allowed,
         rules,
     })
 }
 
-impl RuleIn<'_> {
+impl RuleArgument<'_> {
     fn rule(&self) -> Rule<'_> {
         Rule {
             key: &self.key,
@@ -102,7 +102,7 @@ impl RuleIn<'_> {
     }
 }
 
-impl RuleOut {
+impl RuleResult {
     fn new(rule: &Rule<'_>, outcome: &Outcome) -> Self {
         Self {
             allowed: outcome.allowed,
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_counts_down_and_then_says_when_to_come_back() {
+    fn a_limit_counts_down_and_then_gives_a_time_to_retry() {
         let store = Store::new(StoreSettings::default());
         for remaining in [1, 0] {
             let answer = take(&store, "quota", &alice(2)).expect("well-formed");
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn plugins_count_apart() {
+    fn plugins_have_separate_counters() {
         let store = Store::new(StoreSettings::default());
         for plugin in ["one", "two"] {
             assert_eq!(take(&store, plugin, &alice(1)).expect("well-formed")["allowed"], true);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_a_bad_argument() {
+    fn a_malformed_call_is_a_bad_argument() {
         let store = Store::new(StoreSettings::default());
         for argument in [
             json!({}),

@@ -1,5 +1,5 @@
-//! The functions that Envoy 1.40 registers and that mean something outside of it: `verify_signature`, `sign`, `compress` and
-//! `uncompress`. Arguments and answers are Envoy's own: bytes, or protocol buffers.
+//! Functions of Envoy 1.40 that make sense in other hosts too: `verify_signature`, `sign`, `compress` and `uncompress`. Arguments and
+//! results are Envoy's: bytes, or protocol buffers.
 //!
 //! `clear_route_cache` and `declare_property` concern the stream and the VM, so the sandbox has them. Envoy's expression
 //! functions (`expr_create` and its relatives) and `set_envoy_filter_state` reach into things that only Envoy has.
@@ -9,10 +9,10 @@ mod signature;
 
 use lockgate_abi::Status;
 
-/// Their names.
+/// Names of these functions.
 pub(super) const NAMES: [&str; 4] = ["verify_signature", "sign", "compress", "uncompress"];
 
-/// Calls one of Envoy's functions; `None` if it is none of them. `limit` bounds what an answer may hold, in bytes.
+/// Calls one of Envoy's functions; `None` if it is none of them. `limit` is the maximum size of a result, in bytes.
 pub(super) fn call(name: &str, argument: &[u8], limit: usize) -> Option<Result<Vec<u8>, Status>> {
     Some(match name {
         "verify_signature" => signature::verify(argument),

@@ -5,10 +5,10 @@
 mod cache;
 mod conditional;
 mod counter;
+mod dispatch;
 mod envoy;
-mod functions;
-pub mod settings;
-mod wire;
+mod json;
+mod settings;
 
-pub use functions::{call, names, status_of_queue, status_of_shared};
+pub use dispatch::{call, names, status_of_queue, status_of_shared};
 pub use settings::CacheSettings;

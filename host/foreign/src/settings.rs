@@ -1,6 +1,4 @@
-//! Settings of what the functions of this crate share between plugins: the response cache.
-//!
-//! The cache itself is host/store's, which knows neither JSON nor units.
+//! Settings of the response cache. The cache itself is in `lockgate-store`, which knows neither JSON nor units.
 
 use lockgate_store::{CacheLimits, StoreSettings};
 use lockgate_units::Size;

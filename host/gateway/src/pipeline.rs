@@ -178,7 +178,8 @@ fn respond(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result
                 position,
             } = *reply;
             exchange.info.code_details = Some(details.into());
-            let (head, body) = grpc::in_form(&exchange.request, ResponseHead { status, headers }, body, grpc_status);
+            let (head, body) =
+                grpc::into_grpc_response(&exchange.request, ResponseHead { status, headers }, body, grpc_status);
             (
                 head,
                 chain.reached().map(|reached| reached.min(position)),
@@ -189,7 +190,7 @@ fn respond(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result
             exchange.info.code_details = Some(problem.code().into());
             exchange.info.flags |= response_flags::of(problem);
             let (head, body) = problem::respond(problem, Some(&exchange.info.request_id));
-            let (head, body) = grpc::in_form(&exchange.request, head, body, None);
+            let (head, body) = grpc::into_grpc_response(&exchange.request, head, body, None);
             (head, chain.reached(), BodySource::whole(body))
         }
         Err(Stop::Close) => return Err(Reset),

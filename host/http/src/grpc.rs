@@ -1,5 +1,5 @@
-//! An answer that the gateway or a plugin makes itself, in the form that a gRPC client reads: status 200, no body, what
-//! happened in `grpc-status` and `grpc-message` (gRPC over HTTP/2, "Responses", "Trailers-Only").
+//! Local responses for gRPC clients: status 200, no body, and the outcome in `grpc-status` and `grpc-message` (gRPC over HTTP/2,
+//! "Responses", "Trailers-Only").
 
 use std::fmt::Write;
 
@@ -8,15 +8,15 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use lockgate_exchange::{RequestHead, ResponseHead};
 
-/// Longest message that is told, in bytes before escaping.
+/// Maximum length of a `grpc-message`, in bytes before encoding.
 const MAX_MESSAGE: usize = 1024;
 
-/// The last status that gRPC has, `UNAUTHENTICATED`.
-const LARGEST_STATUS: u32 = 16;
+/// The largest status of gRPC, `UNAUTHENTICATED`.
+const MAX_STATUS: u32 = 16;
 
-/// The answer as it is, or in gRPC's form if the request was gRPC. `grpc_status` is what a plugin named, if it did;
-/// a number that gRPC does not have counts as none.
-pub fn in_form(
+/// The response in gRPC's form if the request was gRPC, else unchanged. `grpc_status` is the status that a plugin named, if any;
+/// a number unknown to gRPC counts as none.
+pub fn into_grpc_response(
     request: &RequestHead,
     head: ResponseHead,
     body: Bytes,
@@ -25,7 +25,7 @@ pub fn in_form(
     if !is_grpc(&request.headers) {
         return (head, body);
     }
-    let named = grpc_status.filter(|status| *status <= LARGEST_STATUS);
+    let named = grpc_status.filter(|status| *status <= MAX_STATUS);
     let status = named.unwrap_or_else(|| head.grpc_status());
     let mut headers = head.headers;
     let is_problem = headers
@@ -40,7 +40,10 @@ pub fn in_form(
         &body
     };
     if !message.is_empty() {
-        headers.insert("grpc-message", escaped(&message[..message.len().min(MAX_MESSAGE)]));
+        headers.insert(
+            "grpc-message",
+            encode_message(&message[..message.len().min(MAX_MESSAGE)]),
+        );
     }
     (
         ResponseHead {
@@ -58,8 +61,8 @@ fn is_grpc(headers: &HeaderMap) -> bool {
         .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
-/// Percent-encoded as `grpc-message` wants it: everything but visible ASCII and space, and the percent sign.
-fn escaped(message: &[u8]) -> HeaderValue {
+/// Percent-encodes a `grpc-message`: the percent sign, and every byte but visible ASCII and space.
+fn encode_message(message: &[u8]) -> HeaderValue {
     let mut text = String::with_capacity(message.len());
     for &byte in message {
         match byte {
@@ -71,8 +74,8 @@ fn escaped(message: &[u8]) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// What a `grpc-message` says. What is not well escaped is told as it stands.
-pub fn unescaped(message: &[u8]) -> String {
+/// Decodes a `grpc-message`. Malformed escapes stay as they are.
+pub fn decode_message(message: &[u8]) -> String {
     let digit = |at: usize| message.get(at).and_then(|&byte| char::from(byte).to_digit(16));
     let (mut bytes, mut at) = (Vec::with_capacity(message.len()), 0);
     while let Some(&byte) = message.get(at) {
@@ -113,7 +116,7 @@ mod tests {
             status: StatusCode::from_u16(status).expect("a status"),
             headers: HeaderMap::new(),
         };
-        in_form(&request, head, Bytes::from_static(body.as_bytes()), named)
+        into_grpc_response(&request, head, Bytes::from_static(body.as_bytes()), named)
     }
 
     #[test]
@@ -129,7 +132,7 @@ mod tests {
             assert_eq!((head.status.as_u16(), body.len()), (200, 0));
             assert_eq!(head.headers["grpc-status"], expected);
             assert_eq!(head.headers["grpc-message"], "50%25 of%C3%A4");
-            assert_eq!(unescaped(head.headers["grpc-message"].as_bytes()), "50% of\u{e4}");
+            assert_eq!(decode_message(head.headers["grpc-message"].as_bytes()), "50% of\u{e4}");
         }
     }
 

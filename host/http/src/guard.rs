@@ -1,58 +1,58 @@
-//! Follows the raw bytes of an HTTP/1 connection from request to request, and refuses what two readers could read differently
-//! (RFC 9112, sections 2.2, 3, 5, 6 and 7.1) before the HTTP library sees it: that one mends some of it in silence.
+//! The guard of an HTTP/1 connection: a check of its raw bytes, request by request, before the HTTP library sees them. It refuses what
+//! two readers could read differently (RFC 9112, sections 2.2, 3, 5, 6 and 7.1). The library would repair some of that in silence.
 //!
-//! A head is handed on when all of it is there and good, so that of a refused one not a byte is. Bodies go on as they come; what is
-//! wrong in their chunks stops them. It does no input or output, keeps no bytes and knows nothing of hosts and paths: what can be
-//! judged after parsing is judged in [`crate::inbound`].
+//! A head passes when it is complete and valid; of a refused head, no byte passes. Body bytes pass as they arrive, up to the first
+//! malformed byte of a chunked body. The guard does no input or output, stores no bytes and knows no hosts and paths. What can be
+//! checked after parsing is checked in [`crate::inbound`].
 
-mod chunks;
-mod head;
+mod chunk_parser;
+mod head_parser;
 mod scan;
 
-use chunks::Chunks;
-use head::{Head, Length, Step};
+use chunk_parser::{ChunkParser, ChunkProgress};
+use head_parser::{BodyLength, HeadParser, HeadProgress};
 
 use crate::problem::Problem;
 
-/// How large a head may be.
+/// Limits of a request's head.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Request line, fields and line ends together, in bytes.
+    /// Maximum size of request line, fields and line ends together, in bytes.
     pub bytes: usize,
-    /// Fields.
+    /// Maximum number of fields.
     pub fields: usize,
 }
 
-/// What is not handed on, and why.
+/// Why bytes do not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// A whole request, to be answered with this.
+pub enum GuardRefusal {
+    /// The request's head is refused; the client gets this problem.
     Head(Problem),
-    /// The rest of a body whose request is under way. Its end is not known, nor what follows.
+    /// The body of a request under way is malformed. Its end is unknown, and so is what follows.
     Body,
 }
 
-/// How far a stream may go on.
+/// How much of a stream passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Passage {
-    /// This many of the bytes may be handed on; the others are to be shown again, with what comes after them.
+pub struct GuardProgress {
+    /// Number of bytes that pass. The caller shows the others again, together with what arrives after them.
     pub end: usize,
-    /// Why nothing after them ever may be.
-    pub refusal: Option<Refusal>,
+    /// Why nothing after these bytes will ever pass.
+    pub refusal: Option<GuardRefusal>,
 }
 
-/// Where the stream is.
+/// The part of a message that comes next.
 #[derive(Debug)]
 enum State {
     /// Before or in a head.
-    Head(Head),
-    /// In a body with this many bytes to come.
+    Head(HeadParser),
+    /// In a body, with this many bytes left.
     Length(u64),
-    Chunked(Chunks),
-    Refused(Refusal),
+    Chunked(ChunkParser),
+    Refused(GuardRefusal),
 }
 
-/// The reader of one connection.
+/// The guard of one connection.
 #[derive(Debug)]
 pub struct Guard {
     limits: Limits,
@@ -61,86 +61,86 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Before a connection's first byte.
+    /// A guard for a new connection.
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            state: State::Head(Head::default()),
+            state: State::Head(HeadParser::default()),
             heads: 0,
         }
     }
 
-    /// Reads on. `data` begins where the last passage ended.
-    pub fn advance(&mut self, data: &[u8]) -> Passage {
+    /// Checks more bytes. `data` begins where the last call's `end` was.
+    pub fn advance(&mut self, data: &[u8]) -> GuardProgress {
         let mut end = 0;
         loop {
             let rest = &data[end..];
             let refusal = match &mut self.state {
                 State::Head(head) => match head.read(rest, self.limits) {
-                    Ok(Step::Partial) => return Passage { end, refusal: None },
-                    Ok(Step::Complete { end: length, body }) => {
+                    Ok(HeadProgress::Partial) => return GuardProgress { end, refusal: None },
+                    Ok(HeadProgress::Complete { end: length, body }) => {
                         end += length;
                         self.heads += 1;
                         self.state = match body {
-                            Length::Known(0) => State::Head(Head::default()),
-                            Length::Known(length) => State::Length(length),
-                            Length::Chunked => State::Chunked(Chunks::default()),
+                            BodyLength::Known(0) => State::Head(HeadParser::default()),
+                            BodyLength::Known(length) => State::Length(length),
+                            BodyLength::Chunked => State::Chunked(ChunkParser::default()),
                         };
                         None
                     }
-                    Err(problem) => Some(Refusal::Head(problem)),
+                    Err(problem) => Some(GuardRefusal::Head(problem)),
                 },
                 State::Length(left) => {
                     let part = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
                     end += part;
                     *left -= part as u64;
                     if *left == 0 {
-                        self.state = State::Head(Head::default());
+                        self.state = State::Head(HeadParser::default());
                     }
                     None
                 }
                 State::Chunked(chunks) => match chunks.read(rest) {
-                    chunks::Step::Partial => {
+                    ChunkProgress::Partial => {
                         end = data.len();
                         None
                     }
-                    chunks::Step::Complete { end: length } => {
+                    ChunkProgress::Complete { end: length } => {
                         end += length;
-                        self.state = State::Head(Head::default());
+                        self.state = State::Head(HeadParser::default());
                         None
                     }
-                    chunks::Step::Malformed { at } => {
+                    ChunkProgress::Malformed { at } => {
                         end += at;
-                        Some(Refusal::Body)
+                        Some(GuardRefusal::Body)
                     }
                 },
                 State::Refused(refusal) => Some(*refusal),
             };
             if let Some(refusal) = refusal {
                 self.state = State::Refused(refusal);
-                return Passage {
+                return GuardProgress {
                     end,
                     refusal: Some(refusal),
                 };
             }
             if end == data.len() {
-                return Passage { end, refusal: None };
+                return GuardProgress { end, refusal: None };
             }
         }
     }
 
-    /// How many heads were good.
+    /// Number of heads that have passed.
     pub fn heads(&self) -> u64 {
         self.heads
     }
 
-    /// The stream is in a head of which something has come; empty lines before it are nothing.
-    pub fn is_amid_head(&self) -> bool {
+    /// Whether the stream is within a head. Empty lines before a head do not count.
+    pub fn is_in_head(&self) -> bool {
         matches!(&self.state, State::Head(head) if head.has_begun())
     }
 
-    /// The stream is in a body.
-    pub fn is_amid_body(&self) -> bool {
+    /// Whether the stream is within a body.
+    pub fn is_in_body(&self) -> bool {
         matches!(self.state, State::Length(_) | State::Chunked(_))
     }
 }

@@ -1,8 +1,8 @@
-//! From what hyper hands over to a request that the rest of the gateway may trust: framing checked, path normal, host in one place,
-//! hop-by-hop fields gone, proxy headers and request id set.
+//! Admission of a request that hyper has parsed. The result is one that the rest of the gateway can trust: framing checked, path normal,
+//! host in one place, hop-by-hop fields removed, proxy headers and request id set.
 //!
-//! It sees a request only after hyper has parsed it; what hyper accepts or mends in silence (a bare LF, a `Content-Length` beside
-//! `Transfer-Encoding`, a fragment) the connection's guard has refused before. Limits on sizes and times belong there too.
+//! hyper accepts or repairs some malformed requests in silence (a bare LF, a `Content-Length` beside `Transfer-Encoding`, a fragment).
+//! Those were refused before, by the connection's guard. Limits on sizes and times belong there too.
 
 mod fields;
 mod forwarded;
@@ -18,7 +18,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Version};
 use ipnet::IpNet;
-use lockgate_exchange::{RequestHead, Scheme};
+use lockgate_exchange::{Direction, RequestHead, Scheme};
 
 use fields::Present;
 
@@ -31,7 +31,7 @@ pub use framing::check_framing;
 pub use hop_by_hop::{strip_response, strip_trailers, without_hop_by_hop};
 pub use request_id::RequestIds;
 
-/// Who is at the other end of a connection, in the forms that every request of it needs.
+/// The other end of a connection, in the forms that each of its requests needs.
 #[derive(Debug, Clone)]
 pub struct Peer {
     address: IpAddr,
@@ -41,7 +41,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Once per connection. An IPv4 address in IPv6 clothes is taken as what it is.
+    /// The peer of a new connection. An IPv4-mapped IPv6 address becomes the IPv4 address.
     pub fn new(peer: SocketAddr, local: SocketAddr, scheme: Scheme) -> Self {
         let address = peer.ip().to_canonical();
         Self {
@@ -58,30 +58,30 @@ impl Peer {
     }
 }
 
-/// What a listener says about the requests that it takes.
+/// A listener's rules for requests.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules<'a> {
-    /// Peers whose `X-Forwarded-*` and `X-Request-Id` are believed.
+    /// Peers whose `X-Forwarded-*` and `X-Request-Id` are trusted.
     pub trusted_proxies: &'a [IpNet],
-    /// What happens to paths that upstreams read in different ways.
+    /// Handling of paths that upstreams read in different ways.
     pub escaped_slashes: EscapedSlashes,
 }
 
-/// A request that was let in.
+/// An admitted request.
 #[derive(Debug)]
 pub struct Admitted {
-    /// As plugins see it and as it will be forwarded.
+    /// The head that plugins see and that is forwarded.
     pub head: RequestHead,
-    /// The real client: the peer, or what trusted proxies say.
+    /// Address of the client: the peer's, or the one that trusted proxies name.
     pub client: IpAddr,
-    /// Also in the head, as `x-request-id`.
+    /// The request id, also in the head as `x-request-id`.
     pub request_id: HeaderValue,
 }
 
 /// Checks `parts` and makes them a request head.
 ///
 /// # Errors
-/// What is ambiguous or breaks its protocol; it must be answered with 400, and its connection closed.
+/// The request is ambiguous or breaks its protocol. It must get 400, and its connection must close.
 pub fn admit(parts: Parts, peer: &Peer, rules: Rules<'_>, ids: &RequestIds) -> Result<Admitted, Malformed> {
     let present = Present::of(&parts.headers);
     framing::check(&parts, present)?;
@@ -98,7 +98,7 @@ pub fn admit(parts: Parts, peer: &Peer, rules: Rules<'_>, ids: &RequestIds) -> R
         _ => PathAndQuery::from_static("/"),
     };
     let path = path::normalise(&path, rules.escaped_slashes)?.unwrap_or(path);
-    // Where the target names the host, that counts (RFC 9112, section 3.2.2); the check saw to it that `host` agrees.
+    // The target's host takes precedence (RFC 9112, section 3.2.2). The check has made sure that `host` agrees.
     let host = if present.any(fields::HOST) {
         headers.remove(HOST)
     } else {
@@ -112,7 +112,7 @@ pub fn admit(parts: Parts, peer: &Peer, rules: Rules<'_>, ids: &RequestIds) -> R
     if version == Version::HTTP_2 {
         join_cookies(&mut headers);
     }
-    hop_by_hop::strip(&mut headers, present, hop_by_hop::Direction::Request);
+    hop_by_hop::strip(&mut headers, present, Direction::Request);
     let (client, request_id) = forwarded::set(&mut headers, present, &hop(peer, &authority, rules), ids);
     Ok(Admitted {
         head: RequestHead {
@@ -127,7 +127,7 @@ pub fn admit(parts: Parts, peer: &Peer, rules: Rules<'_>, ids: &RequestIds) -> R
     })
 }
 
-/// What an HTTP/1.0 request without `Host` is taken to mean: the address that it came to.
+/// The host of an HTTP/1.0 request without `Host`: the address on which it arrived.
 fn own_address(version: Version, peer: &Peer) -> Result<HeaderValue, Malformed> {
     if version != Version::HTTP_10 {
         return Err(Malformed::HostMissing);
@@ -140,8 +140,8 @@ fn join_cookies(headers: &mut HeaderMap) {
     if headers.get_all(COOKIE).iter().nth(1).is_none() {
         return;
     }
-    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    let joined = HeaderValue::try_from(crumbs.join(&b"; "[..]))
+    let cookies: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let joined = HeaderValue::try_from(cookies.join(&b"; "[..]))
         .expect("header values joined by a semicolon make a header value");
     headers.insert(COOKIE, joined);
 }

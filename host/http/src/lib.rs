@@ -1,7 +1,7 @@
-//! HTTP towards clients, by the letter: what a request must be to be let in (framing, path, host, proxy headers), and what the gateway
-//! answers itself (problems, gRPC's form of them).
+//! HTTP towards clients: the checks of a request before it is admitted (framing, path, host, proxy headers), and the gateway's own
+//! responses (problems, and their form for gRPC).
 //!
-//! No sockets and no runtime: bytes and heads in, verdicts out. Who reads and writes them is the gateway.
+//! No sockets and no runtime: bytes and heads in, results out. The gateway reads and writes them.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 
@@ -11,6 +11,6 @@ pub mod inbound;
 pub mod path;
 pub mod problem;
 pub mod response_flags;
-pub mod settings;
+mod settings;
 
 pub use settings::{EscapedSlashes, ListenerLimits};

@@ -1,15 +1,15 @@
-//! Path normalisation: one spelling for one path, before anything decides by it (RFC 3986, section 6.2.2).
+//! Path normalisation: one spelling for each path, before anything depends on it (RFC 3986, section 6.2.2).
 //!
-//! Dot segments go, slashes in a row become one, escapes of unreserved bytes are decoded, the others get upper-case digits, and
-//! bytes outside ASCII are escaped. What upstreams read in different ways is refused. The query is left as it is. A path that
-//! is already normal, as nearly all are, is only looked at: no allocation.
+//! Dot segments are removed, and repeated slashes are merged. Escapes of unreserved bytes are decoded; the others get upper-case digits.
+//! Bytes outside ASCII are escaped. Paths that upstreams read in different ways are refused. The query stays as it is. Nearly all paths
+//! are normal already; for these nothing is allocated.
 
 use http::uri::PathAndQuery;
 
 use crate::problem::Malformed;
 use crate::settings::EscapedSlashes;
 
-/// The normal form of `target`'s path with the query as it was; `None` when it is normal already.
+/// The normal form of `target`'s path, with the query unchanged. None: the path is normal already.
 ///
 /// Slashes are merged before dot segments are removed, as nginx does: `/a//../b` is `/b`. A `..` at the root stays there.
 ///
@@ -38,10 +38,10 @@ pub fn normalise(target: &PathAndQuery, escaped: EscapedSlashes) -> Result<Optio
     PathAndQuery::try_from(decoded).map(Some).map_err(|_| Malformed::Target)
 }
 
-/// `target` with the matched `prefix` of its path replaced, the query kept: what a route's `rewrite` asks for.
+/// `target` with the matched `prefix` of its path replaced and the query unchanged: a route's `rewrite`.
 ///
-/// `prefix` and `replacement` start with a slash and end in one only when they are `/`. The answer is `None` when the path does
-/// not start with `prefix` in whole segments, or when the result would be no path.
+/// `prefix` and `replacement` start with a slash and end in one only when they are `/`. None: the path does not start with `prefix` in
+/// whole segments, or the result would be no path.
 pub fn replace_prefix(target: &PathAndQuery, prefix: &str, replacement: &str) -> Option<PathAndQuery> {
     let rest = target.as_str().strip_prefix(prefix.trim_end_matches('/'))?;
     if !(rest.is_empty() || rest.starts_with(['/', '?'])) {
@@ -73,7 +73,7 @@ fn is_plain(path: &[u8]) -> bool {
 /// The segment that starts at `at`.
 fn segment_at(path: &[u8], at: usize) -> &[u8] {
     let rest = &path[at..];
-    // Dot segments are at most two bytes long, so three bytes tell.
+    // Dot segments are at most two bytes long, so three bytes decide.
     let end = rest.iter().take(3).position(|&byte| byte == b'/').unwrap_or(rest.len());
     &rest[..end]
 }

@@ -1,7 +1,7 @@
-//! The one place where something that went wrong becomes an answer: a status and an `application/problem+json` body (RFC 9457).
+//! Problems: failures as responses, each with a status and an `application/problem+json` body (RFC 9457). No other place makes them.
 //!
-//! Texts are constants: no address, path or configured value can reach a client through
-//! them. Local replies that a plugin makes are not problems and never pass here.
+//! Texts are constants, so that no address, path or configured value reaches a client through them. A plugin's local responses are not
+//! problems.
 
 mod malformed;
 
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 pub use malformed::Malformed;
 
-/// Why the gateway, and not a plugin or an upstream, answers a request.
+/// Why the gateway, and not a plugin or an upstream, responds to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Problem {
     /// 400: the request is ambiguous or breaks its protocol.
@@ -28,22 +28,22 @@ pub enum Problem {
     TargetTooLong,
     /// 431: the header section is larger than the listener allows.
     HeadersTooLarge,
-    /// 502: no connection, or one that broke before its answer.
+    /// 502: no connection, or one that broke before the response.
     UpstreamFailed,
-    /// 502: an answer that is ambiguous or breaks its protocol.
+    /// 502: a response that is ambiguous or breaks its protocol.
     UpstreamMalformed,
-    /// 502: an answer larger than a plugin that waits for all of it may keep.
+    /// 502: a response larger than the buffer of a plugin that waits for all of it.
     ResponseTooLarge,
     /// 503: the upstream has no endpoint to send to.
     NoEndpoint,
     /// 503: a plugin failed, and its `on_error` is `deny`.
     PluginFailed,
-    /// 504: the upstream's answer did not come in the route's time.
+    /// 504: the upstream's response did not arrive within the route's timeout.
     UpstreamTimeout,
 }
 
 impl Problem {
-    /// The status of the answer.
+    /// The status of the response.
     pub fn status(self) -> StatusCode {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
@@ -58,7 +58,7 @@ impl Problem {
         }
     }
 
-    /// A word that names the problem in logs, in `response.code_details` and in the body's `type`. Stable.
+    /// The problem's name in logs, in `response.code_details` and in the body's `type`. Stable.
     pub fn code(self) -> &'static str {
         match self {
             Self::Malformed(what) => what.code(),
@@ -76,7 +76,7 @@ impl Problem {
         }
     }
 
-    /// One sentence for whoever sent the request.
+    /// One sentence for the sender of the request.
     pub fn detail(self) -> &'static str {
         match self {
             Self::Malformed(what) => what.detail(),
@@ -118,8 +118,8 @@ pub fn respond(problem: Problem, request_id: Option<&HeaderValue>) -> (ResponseH
     document(problem.status(), problem.code(), problem.detail(), request_id)
 }
 
-/// An answer in the form of RFC 9457, whoever makes it: `code` is a stable word that names the problem, `detail` one sentence for whoever
-/// sent the request. The length is not in the head; whoever sends the body knows it.
+/// A response in the form of RFC 9457. `code` is the problem's stable name, `detail` one sentence for the sender of the request. The head
+/// has no length; the sender of the body adds it.
 pub fn document(
     status: StatusCode,
     code: &str,

@@ -1,23 +1,23 @@
-//! `response.flags`: why an answer is what it is, in the bits that Envoy gives it (`CoreResponseFlag`), for plugins that log them.
+//! `response.flags`: the cause of a response in the bits of Envoy's `CoreResponseFlag`, for plugins that log them.
 
 use crate::problem::Problem;
 
 /// No endpoint could be chosen.
 pub const NO_HEALTHY_UPSTREAM: u64 = 1 << 1;
-/// The answer did not come in time.
+/// The response did not arrive in time.
 pub const UPSTREAM_REQUEST_TIMEOUT: u64 = 1 << 2;
 /// No connection could be made.
 pub const UPSTREAM_CONNECTION_FAILURE: u64 = 1 << 5;
-/// The connection broke before the answer.
+/// The connection broke before the response.
 pub const UPSTREAM_CONNECTION_TERMINATION: u64 = 1 << 6;
 /// No route matched.
 pub const NO_ROUTE: u64 = 1 << 8;
 /// The client went away.
 pub const DOWNSTREAM_CONNECTION_TERMINATION: u64 = 1 << 14;
-/// The answer was malformed.
+/// The response was malformed.
 pub const UPSTREAM_PROTOCOL_ERROR: u64 = 1 << 23;
 
-/// What a problem alone tells. Why a connection failed is known where it was made.
+/// The flags that follow from a problem alone. The cause of a failed connection is known only where it was made.
 pub fn of(problem: Problem) -> u64 {
     match problem {
         Problem::NoRoute => NO_ROUTE,

@@ -1,4 +1,4 @@
-//! What a listener's settings say of HTTP: how much a client may use up, and how paths are read.
+//! A listener's settings of HTTP: limits for clients, and the handling of paths.
 
 use lockgate_units::{Period, Size};
 use schemars::JsonSchema;

@@ -1,4 +1,4 @@
-//! The third step: routes that share host and path are tried in the order of their remaining conditions.
+//! Step three: routes with the same host and path are tried in the order of their remaining conditions.
 
 use std::cmp::Reverse;
 
@@ -13,7 +13,7 @@ pub(crate) type Rank = (Reverse<bool>, Reverse<usize>, Reverse<usize>, RouteInde
 /// Routes with the same host and path.
 #[derive(Debug, Default)]
 pub(crate) struct Candidates {
-    /// Best first, once arranged.
+    /// Best first, once sorted.
     routes: Vec<(Rank, Conditions)>,
 }
 
@@ -28,7 +28,7 @@ impl Candidates {
         self.routes.push((rank, Conditions::of(matches)));
     }
 
-    pub(crate) fn arrange(&mut self) {
+    pub(crate) fn sort(&mut self) {
         self.routes.sort_by_key(|(rank, _)| *rank);
     }
 

@@ -1,4 +1,4 @@
-//! What a route asks of a request beside host and path: method, headers, query parameters.
+//! A route's conditions besides host and path: method, headers, query parameters.
 
 use std::borrow::Cow;
 
@@ -37,13 +37,13 @@ impl Conditions {
     }
 }
 
-/// One of the field's lines has the value.
+/// Whether one of the field's lines has the value.
 fn header_holds(request: &RequestHead, name: &HeaderName, expected: &ValueMatch) -> bool {
     let mut values = request.headers.get_all(name).iter();
     values.any(|value| value_holds(value.as_bytes(), expected))
 }
 
-/// The first parameter of that name has the value: of two, most readers take the first.
+/// Whether the first parameter of that name has the value. Of two, most readers take the first.
 fn parameter_holds(request: &RequestHead, name: &str, expected: &ValueMatch) -> bool {
     let Some(query) = request.path.query() else {
         return false;
@@ -53,7 +53,7 @@ fn parameter_holds(request: &RequestHead, name: &str, expected: &ValueMatch) -> 
     found.is_some_and(|(_, value)| value_holds(&decode(value), expected))
 }
 
-/// A value that is not UTF-8 satisfies no expression.
+/// Whether a value meets a condition. A value that is not UTF-8 matches no expression.
 fn value_holds(value: &[u8], expected: &ValueMatch) -> bool {
     match expected {
         ValueMatch::Exact(text) => value == text.as_bytes(),
@@ -62,7 +62,7 @@ fn value_holds(value: &[u8], expected: &ValueMatch) -> bool {
     }
 }
 
-/// A query's name or value without its escapes, as forms write them: `+` is a space. An escape that is none stays as it is.
+/// Decodes a query's name or value as forms encode it: `+` is a space. Malformed escapes stay as they are.
 fn decode(text: &str) -> Cow<'_, [u8]> {
     let text = text.as_bytes();
     if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {

@@ -1,4 +1,4 @@
-//! The first step: the request's host picks tables of paths, the most specific one first.
+//! Step one: the request's host selects path tables, the most specific one first.
 
 use lockgate_exchange::RequestHead;
 use rustc_hash::FxHashMap;
@@ -6,17 +6,17 @@ use rustc_hash::FxHashMap;
 use super::paths::PathTable;
 use crate::matches::{HostPattern, Match, RouteIndex};
 
-/// The longest host that DNS allows, with a dot at its end. Longer ones match only routes for any host.
-const LONGEST: usize = 254;
+/// Maximum length of a host in DNS, with a final dot. Longer ones match only routes for any host.
+const MAX_HOST: usize = 254;
 
 /// Tables of paths by host.
 #[derive(Debug, Default)]
 pub(crate) struct HostTable {
     exact: FxHashMap<Box<[u8]>, PathTable>,
-    /// By what stands behind the `*`, the dot included.
+    /// By the part after the `*`, the dot included.
     wildcard: FxHashMap<Box<[u8]>, PathTable>,
-    /// Length of the longest key above; longer suffixes need no look-up.
-    longest_wildcard: usize,
+    /// Length of the longest key of `wildcard`. Longer suffixes need no look-up.
+    max_wildcard_bytes: usize,
     any: PathTable,
 }
 
@@ -30,7 +30,7 @@ impl HostTable {
             let table = match host {
                 HostPattern::Exact(name) => self.exact.entry(key(name)).or_default(),
                 HostPattern::Wildcard(suffix) => {
-                    self.longest_wildcard = self.longest_wildcard.max(suffix.len());
+                    self.max_wildcard_bytes = self.max_wildcard_bytes.max(suffix.len());
                     self.wildcard.entry(key(suffix)).or_default()
                 }
             };
@@ -38,13 +38,13 @@ impl HostTable {
         }
     }
 
-    /// Puts everything in the order of precedence. To be called once, after the last `insert`.
-    pub(crate) fn arrange(&mut self) {
+    /// Sorts by precedence. To be called once, after the last `insert`.
+    pub(crate) fn sort(&mut self) {
         let named = self.exact.values_mut().chain(self.wildcard.values_mut());
-        named.chain([&mut self.any]).for_each(PathTable::arrange);
+        named.chain([&mut self.any]).for_each(PathTable::sort);
     }
 
-    /// See [`crate::table::RouteTable::find`].
+    /// The best match of a request.
     pub(crate) fn find(&self, request: &RequestHead) -> Option<RouteIndex> {
         self.find_named(request).or_else(|| self.any.find(request))
     }
@@ -53,7 +53,7 @@ impl HostTable {
         if self.exact.is_empty() && self.wildcard.is_empty() {
             return None;
         }
-        let mut lower = [0; LONGEST];
+        let mut lower = [0; MAX_HOST];
         let host = lower_case(without_port(request.authority.as_bytes()), &mut lower)?;
         let exact = self.exact.get(host).and_then(|table| table.find(request));
         exact.or_else(|| self.find_wildcard(host, request))
@@ -64,7 +64,7 @@ impl HostTable {
         if self.wildcard.is_empty() {
             return None;
         }
-        let first = host.len().saturating_sub(self.longest_wildcard).max(1);
+        let first = host.len().saturating_sub(self.max_wildcard_bytes).max(1);
         (first..host.len())
             .filter(|&at| host[at] == b'.')
             .find_map(|at| self.wildcard.get(&host[at..]).and_then(|table| table.find(request)))
@@ -84,9 +84,9 @@ fn without_port(authority: &[u8]) -> &[u8] {
     host.strip_suffix(b".").unwrap_or(host)
 }
 
-/// `host` in lower case: itself where it is so already. None when it is longer than any host.
-fn lower_case<'a>(host: &'a [u8], buffer: &'a mut [u8; LONGEST]) -> Option<&'a [u8]> {
-    if host.len() > LONGEST {
+/// `host` in lower case; unchanged if it already is. None: longer than any host.
+fn lower_case<'a>(host: &'a [u8], buffer: &'a mut [u8; MAX_HOST]) -> Option<&'a [u8]> {
+    if host.len() > MAX_HOST {
         return None;
     }
     if !host.iter().any(u8::is_ascii_uppercase) {

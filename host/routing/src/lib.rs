@@ -1,11 +1,11 @@
-//! Finds the route of a request by its host, path, method, headers and query. What a route leads to is not known here.
+//! The route table: it finds a request's route by host, path, method, headers and query. What a route leads to is unknown here.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 
 mod candidates;
 mod conditions;
 mod hosts;
-pub mod matches;
+mod matches;
 mod paths;
 mod table;
 

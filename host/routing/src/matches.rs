@@ -27,7 +27,7 @@ pub struct Match {
 pub enum HostPattern {
     /// The host itself.
     Exact(String),
-    /// What stands behind the `*` of `*.name`, its dot included: `.name`. Matches any depth below `name`, not `name` itself.
+    /// The part after the `*` of `*.name`, its dot included: `.name`. Matches any depth below `name`, not `name` itself.
     Wildcard(String),
 }
 
@@ -52,6 +52,6 @@ pub enum ValueMatch {
     Exact(String),
     /// The whole value must match: the expression is anchored at both ends.
     Regex(Regex),
-    /// Any value, the empty one too.
+    /// Any value, including the empty one.
     Present,
 }

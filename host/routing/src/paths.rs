@@ -1,4 +1,4 @@
-//! The second step: the path picks lists of candidates, the most specific one first.
+//! Step two: the path selects lists of candidates, the most specific one first.
 
 use lockgate_exchange::RequestHead;
 use regex::Regex;
@@ -14,10 +14,10 @@ pub(crate) struct PathTable {
     exact: FxHashMap<Box<str>, Candidates>,
     /// Without the slash at the end; `/` is the empty string.
     prefix: FxHashMap<Box<str>, Candidates>,
-    /// Lengths of the longest prefix in bytes and in segments: what is longer needs no look-up.
-    longest_prefix: usize,
-    deepest_prefix: usize,
-    /// Each expression with its routes, in the order of the best of them.
+    /// The longest prefix, in bytes and in segments. Longer ones need no look-up.
+    max_prefix_bytes: usize,
+    max_prefix_segments: usize,
+    /// Each expression with its routes, by the rank of the best one.
     regex: Vec<(Regex, Candidates)>,
     any: Candidates,
 }
@@ -29,8 +29,8 @@ impl PathTable {
             PathMatch::Exact(path) => self.exact.entry(path.as_str().into()).or_default(),
             PathMatch::Prefix(prefix) => {
                 let prefix = prefix.trim_end_matches('/');
-                self.longest_prefix = self.longest_prefix.max(prefix.len());
-                self.deepest_prefix = self.deepest_prefix.max(prefix.matches('/').count());
+                self.max_prefix_bytes = self.max_prefix_bytes.max(prefix.len());
+                self.max_prefix_segments = self.max_prefix_segments.max(prefix.matches('/').count());
                 self.prefix.entry(prefix.into()).or_default()
             }
             PathMatch::Regex(regex) => {
@@ -41,9 +41,9 @@ impl PathTable {
         candidates.insert(index, matches);
     }
 
-    pub(crate) fn arrange(&mut self) {
+    pub(crate) fn sort(&mut self) {
         let hashed = self.exact.values_mut().chain(self.prefix.values_mut());
-        hashed.chain([&mut self.any]).for_each(Candidates::arrange);
+        hashed.chain([&mut self.any]).for_each(Candidates::sort);
         self.regex.sort_by_key(|(_, candidates)| candidates.rank());
     }
 
@@ -63,21 +63,21 @@ impl PathTable {
             .or_else(|| self.any.find(request))
     }
 
-    /// Longest prefix first, out of those that end where a segment ends.
+    /// Longest prefix first, among those that end where a segment ends.
     fn find_prefix(&self, path: &str, request: &RequestHead) -> Option<RouteIndex> {
         if self.prefix.is_empty() {
             return None;
         }
         let mut ends: SmallVec<[usize; 16]> = SmallVec::new();
-        let reach = &path.as_bytes()[..path.len().min(self.longest_prefix + 1)];
-        let slashes = reach
+        let head = &path.as_bytes()[..path.len().min(self.max_prefix_bytes + 1)];
+        let slashes = head
             .iter()
             .enumerate()
             .filter(|(_, byte)| **byte == b'/')
             .map(|(at, _)| at);
         // The slash at n ends n segments, and the first one ends none.
-        ends.extend(slashes.take(self.deepest_prefix + 1));
-        if path.len() <= self.longest_prefix && ends.len() <= self.deepest_prefix {
+        ends.extend(slashes.take(self.max_prefix_segments + 1));
+        if path.len() <= self.max_prefix_bytes && ends.len() <= self.max_prefix_segments {
             ends.push(path.len());
         }
         ends.iter().rev().find_map(|&end| {

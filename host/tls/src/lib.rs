@@ -1,11 +1,14 @@
-//! TLS towards clients: certificates from files, chosen by the name that the client asks for, replaced without a restart; and
-//! certificates of clients, where a listener asks for them.
+//! TLS. `server`: the side towards clients. The rest (settings, PEM files, facts of certificates, DER) is independent of the side.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 
+mod certificate_info;
 pub mod der;
-pub mod server;
-pub mod settings;
+mod error;
+mod pem_files;
+mod server;
+mod settings;
 
-pub use server::{CertificateStore, TlsError};
-pub use settings::{CertificateFiles, ClientAuthority, ClientCertificates, TlsSettings};
+pub use error::TlsError;
+pub use server::ServerTls;
+pub use settings::{CertificateFiles, ClientAuthority, ClientCertificates, ServerTlsSettings};

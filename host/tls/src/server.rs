@@ -1,14 +1,10 @@
-//! TLS towards clients: certificates from files, chosen by the name that the client asks for, replaced without a restart; and
-//! certificates of clients, where a listener asks for them.
-//!
-//! Connections to upstreams are not this module's.
+//! TLS towards clients: the server side of handshakes. Certificates come from files, are selected by server name, and are replaced
+//! without a restart. Client certificates are verified where a listener asks for them.
 
-mod certificate;
-mod clients;
-mod names;
+mod client_verifier;
+mod sni;
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -18,149 +14,88 @@ use rustls::crypto::ring::{self, Ticketer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection};
-use rustls_pki_types::pem::{self, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use clients::Clients;
-use names::{ByName, Served};
+use client_verifier::ClientVerifier;
+use sni::{CertificatesByName, ServerCertificate};
 
-use crate::settings::{CertificateFiles, TlsSettings};
+use crate::settings::ServerTlsSettings;
+use crate::{TlsError, certificate_info, pem_files};
 
-/// Why certificates are not taken. Names files, so it is for operators and never for clients.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// The file cannot be read, or it holds no such PEM section.
-    #[error("{}: {}", .0.display(), unread(.1))]
-    File(PathBuf, pem::Error),
-    /// The key is not the certificate's, or one of them is of no use.
-    #[error("{} with {}: {}", .cert.display(), .key.display(), unfit(.source))]
-    Pair {
-        /// The certificate chain's file.
-        cert: PathBuf,
-        /// The key's file.
-        key: PathBuf,
-        /// What is wrong.
-        source: rustls::Error,
-    },
-    /// The file of the authorities of clients cannot be read, or it holds no certificate.
-    #[error("{}: {}", .0.display(), unread(.1))]
-    ClientCa(PathBuf, pem::Error),
-    /// A certificate in it cannot be an authority's.
-    #[error("{}: {}", .0.display(), .1)]
-    Authority(PathBuf, String),
-    /// No certificate at all.
-    #[error("no certificate is given")]
-    Empty,
-    /// The library has no random numbers or no protocol version.
-    #[error("TLS cannot be set up: {0}")]
-    Setup(#[from] rustls::Error),
-}
-
-impl TlsError {
-    /// The setting of a listener's `tls` that is to blame.
-    #[must_use]
-    pub fn setting(&self) -> &'static str {
-        match self {
-            Self::ClientCa(..) | Self::Authority(..) => "client_ca",
-            Self::File(..) | Self::Pair { .. } | Self::Empty | Self::Setup(_) => "certificates",
-        }
-    }
-}
-
-fn unread(error: &pem::Error) -> String {
-    match error {
-        pem::Error::NoItemsFound => {
-            "no certificate or key found, expected PEM: -----BEGIN CERTIFICATE----- or -----BEGIN PRIVATE KEY-----"
-                .to_owned()
-        }
-        other => other.to_string(),
-    }
-}
-
-fn unfit(error: &rustls::Error) -> String {
-    match error {
-        rustls::Error::InconsistentKeys(_) => {
-            "the key does not match the certificate; the server's own certificate must come first in the file"
-                .to_owned()
-        }
-        other => other.to_string(),
-    }
-}
-
-/// A listener's certificates. All workers share one.
+/// TLS of one listener. All workers share it.
 #[derive(Debug)]
-pub struct CertificateStore {
-    settings: TlsSettings,
+pub struct ServerTls {
+    settings: ServerTlsSettings,
     speaks_http: bool,
     provider: Arc<CryptoProvider>,
-    current: Arc<Current>,
-    doorman: ArcSwap<Doorman>,
+    resolver: Arc<CertificateResolver>,
+    handshake: ArcSwap<HandshakeConfig>,
 }
 
-/// What handshakes choose from, replaced as a whole.
+/// The current certificates, replaced as a whole.
 #[derive(Debug)]
-struct Current(ArcSwap<ByName>);
+struct CertificateResolver(ArcSwap<CertificatesByName>);
 
-/// Does handshakes; replaced when other clients are to be believed.
+/// Configuration of handshakes, replaced when the authorities for clients change.
 #[derive(Debug)]
-struct Doorman {
+struct HandshakeConfig {
     config: Arc<ServerConfig>,
-    clients: Option<Clients>,
+    verifier: Option<ClientVerifier>,
 }
 
-impl CertificateStore {
-    /// Reads the certificates; the first one serves clients that ask for no name or for an unknown one. Offers TLS 1.2 and 1.3, and
-    /// by ALPN what is to be spoken: HTTP/2 and HTTP/1.1, or, for bytes, nothing.
+impl ServerTls {
+    /// Reads the certificates. The first one is for clients that ask for no name or for an unknown one. Offers TLS 1.2 and 1.3 and, if
+    /// the listener speaks HTTP, HTTP/2 and HTTP/1.1 by ALPN.
     ///
     /// # Errors
     /// A file is missing or broken, or a key does not belong to its certificate.
-    pub fn load(settings: &TlsSettings, speaks_http: bool) -> Result<Self, TlsError> {
+    pub fn load(settings: &ServerTlsSettings, speaks_http: bool) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
-        let current = Arc::new(Current(ArcSwap::from_pointee(read_all(settings, &provider)?)));
-        let clients = clients_of(settings, &provider)?;
-        let doorman = Doorman::new(clients, speaks_http, &provider, &current)?;
+        let resolver = Arc::new(CertificateResolver(ArcSwap::from_pointee(read_certificates(
+            settings, &provider,
+        )?)));
+        let verifier = client_verifier(settings, &provider)?;
+        let handshake = HandshakeConfig::new(verifier, speaks_http, &provider, &resolver)?;
         Ok(Self {
             settings: settings.clone(),
             speaks_http,
             provider,
-            current,
-            doorman: ArcSwap::from_pointee(doorman),
+            resolver,
+            handshake: ArcSwap::from_pointee(handshake),
         })
     }
 
-    /// Reads all files anew. Handshakes that begin from now on get the new certificates, and must show one that is good by the
-    /// new authorities.
+    /// Reads all files again. Later handshakes use the new certificates, and clients must show one of the new authorities.
     ///
     /// # Errors
-    /// As for [`CertificateStore::load`]; then nothing has changed.
+    /// As for [`ServerTls::load`]; then nothing has changed.
     pub fn reload(&self) -> Result<(), TlsError> {
-        let read = read_all(&self.settings, &self.provider)?;
-        let clients = clients_of(&self.settings, &self.provider)?;
-        if clients != self.doorman.load().clients {
-            let doorman = Doorman::new(clients, self.speaks_http, &self.provider, &self.current)?;
-            self.doorman.store(Arc::new(doorman));
+        let read = read_certificates(&self.settings, &self.provider)?;
+        let verifier = client_verifier(&self.settings, &self.provider)?;
+        if verifier != self.handshake.load().verifier {
+            let handshake = HandshakeConfig::new(verifier, self.speaks_http, &self.provider, &self.resolver)?;
+            self.handshake.store(Arc::new(handshake));
         }
-        self.current.0.store(Arc::new(read));
+        self.resolver.0.store(Arc::new(read));
         Ok(())
     }
 
-    /// Does the handshake on a fresh connection. Sets no limit of time.
+    /// Does the handshake of a new connection, without a time limit.
     ///
     /// # Errors
-    /// The client broke off, wants what is not offered, or has not shown a certificate that it must.
+    /// The client disconnected, asked for something that is not offered, or has not shown a required certificate.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
-        let doorman = self.doorman.load_full();
-        let stream = TlsAcceptor::from(doorman.config.clone()).accept(stream).await?;
-        if let Some(clients) = &doorman.clients {
-            clients.look_again(stream.get_ref().1).map_err(io::Error::other)?;
+        let handshake = self.handshake.load_full();
+        let stream = TlsAcceptor::from(handshake.config.clone()).accept(stream).await?;
+        if let Some(verifier) = &handshake.verifier {
+            verifier.verify_resumed(stream.get_ref().1).map_err(io::Error::other)?;
         }
         Ok(stream)
     }
 
-    /// What plugins may know of a handshake.
+    /// The facts of a handshake that plugins can read.
     #[must_use]
     pub fn info(&self, session: &ServerConnection) -> TlsInfo {
         let peer = session.peer_certificates().and_then(<[_]>::first);
@@ -174,79 +109,64 @@ impl CertificateStore {
             alpn: session
                 .alpn_protocol()
                 .map(|name| String::from_utf8_lossy(name).into_owned()),
-            local: Some(self.current.0.load().choose(session.server_name()).info.clone()),
-            peer: peer.map(|peer| Arc::new(certificate::info(peer))),
+            local: Some(self.resolver.0.load().select(session.server_name()).info.clone()),
+            peer: peer.map(|peer| Arc::new(certificate_info::read(peer))),
         }
     }
 }
 
-impl Doorman {
-    /// Tickets of another one are not taken: whoever was let in by other authorities shows a certificate anew.
+impl HandshakeConfig {
+    /// A configuration with its own ticket keys: after a change of authorities, clients must show a certificate again.
     fn new(
-        clients: Option<Clients>,
+        verifier: Option<ClientVerifier>,
         speaks_http: bool,
         provider: &Arc<CryptoProvider>,
-        current: &Arc<Current>,
+        resolver: &Arc<CertificateResolver>,
     ) -> Result<Self, TlsError> {
         let builder = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
-        let builder = match &clients {
-            Some(clients) => builder.with_client_cert_verifier(clients.verifier()),
+        let builder = match &verifier {
+            Some(verifier) => builder.with_client_cert_verifier(verifier.verifier()),
             None => builder.with_no_client_auth(),
         };
-        let mut config = builder.with_cert_resolver(current.clone());
+        let mut config = builder.with_cert_resolver(resolver.clone());
         if speaks_http {
             config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         }
-        // A ticket takes no memory here, unlike the session cache, and it resumes on every worker.
+        // Unlike a session cache, tickets take no memory here and resume on every worker.
         config.ticketer = Ticketer::new()?;
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         let config = Arc::new(config);
-        Ok(Self { config, clients })
+        Ok(Self { config, verifier })
     }
 }
 
-impl ResolvesServerCert for Current {
+impl ResolvesServerCert for CertificateResolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load().choose(hello.server_name()).key.clone())
+        Some(self.0.load().select(hello.server_name()).key.clone())
     }
 }
 
-fn clients_of(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Option<Clients>, TlsError> {
+fn client_verifier(
+    settings: &ServerTlsSettings,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Option<ClientVerifier>, TlsError> {
     let clients = settings.clients.as_ref();
-    clients.map(|authority| Clients::read(authority, provider)).transpose()
+    clients
+        .map(|authority| ClientVerifier::read(authority, provider))
+        .transpose()
 }
 
-/// All certificates or none: a listener never serves half of a change.
-fn read_all(settings: &TlsSettings, provider: &CryptoProvider) -> Result<ByName, TlsError> {
+/// Reads all certificates, or none: a listener never uses half of a change.
+fn read_certificates(settings: &ServerTlsSettings, provider: &CryptoProvider) -> Result<CertificatesByName, TlsError> {
     let mut names = None;
     for pair in &settings.certificates {
-        let served = Arc::new(Served::new(read(pair, provider)?));
+        let certificate = Arc::new(ServerCertificate::new(pem_files::key_pair(pair, provider)?));
         match &mut names {
-            None => names = Some(ByName::new(served)),
-            Some(names) => names.add(served),
+            None => names = Some(CertificatesByName::new(certificate)),
+            Some(names) => names.add(certificate),
         }
     }
     names.ok_or(TlsError::Empty)
-}
-
-fn read(pair: &CertificateFiles, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
-    let chain = certificates_in(&pair.cert).map_err(|error| TlsError::File(pair.cert.clone(), error))?;
-    let key = PrivateKeyDer::from_pem_file(&pair.key).map_err(|error| TlsError::File(pair.key.clone(), error))?;
-    let mismatch = |source| TlsError::Pair {
-        cert: pair.cert.clone(),
-        key: pair.key.clone(),
-        source,
-    };
-    CertifiedKey::from_der(chain, key, provider).map_err(mismatch)
-}
-
-/// The certificates in a PEM file, at least one.
-fn certificates_in(file: &Path) -> Result<Vec<CertificateDer<'static>>, pem::Error> {
-    let certificates = CertificateDer::pem_file_iter(file)?.collect::<Result<Vec<_>, _>>()?;
-    if certificates.is_empty() {
-        return Err(pem::Error::NoItemsFound);
-    }
-    Ok(certificates)
 }
 
 #[cfg(test)]

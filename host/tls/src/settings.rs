@@ -1,33 +1,33 @@
-//! What a listener's settings say of TLS.
+//! A listener's settings of TLS.
 
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// TLS on a listener.
+/// TLS of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsSettings {
-    /// At least one. The first serves clients that ask for no name or an unknown one.
+pub struct ServerTlsSettings {
+    /// At least one. The first is for clients that ask for no name or for an unknown one.
     pub certificates: Vec<CertificateFiles>,
     /// None: clients are not asked for a certificate.
     pub clients: Option<ClientAuthority>,
 }
 
-impl TlsSettings {
-    /// Every file that it names: what to watch.
+impl ServerTlsSettings {
+    /// All files in these settings, for watching.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let pairs = self.certificates.iter().flat_map(|pair| [&*pair.cert, &*pair.key]);
         pairs.chain(self.clients.iter().map(|clients| &*clients.ca))
     }
 }
 
-/// Whose certificates clients must show.
+/// The authorities for client certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientAuthority {
-    /// PEM, at least one certificate of an authority; readable at load. An absolute path.
+    /// PEM file with at least one authority's certificate, readable at load. An absolute path.
     pub ca: PathBuf,
-    /// Whether a client may do without.
+    /// Whether a client needs a certificate.
     pub certificates: ClientCertificates,
 }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 use lockgate_json::mistake::Mistake;
 use lockgate_json::pointer::Pointer;
-use lockgate_routing::matches::HostPattern;
+use lockgate_routing::HostPattern;
 
 /// A listen address: an IP address and a port.
 pub(super) fn listen(text: &str, here: &Pointer) -> Result<SocketAddr, Mistake> {

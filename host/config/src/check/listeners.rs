@@ -4,11 +4,11 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use lockgate_http::settings::ListenerLimits;
+use lockgate_http::ListenerLimits;
 use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
 use lockgate_json::tree::{Node, Value};
-use lockgate_tls::settings::{CertificateFiles, ClientAuthority, TlsSettings};
+use lockgate_tls::{CertificateFiles, ClientAuthority, ServerTlsSettings};
 use lockgate_units::Size;
 
 use super::chains::Chains;
@@ -225,7 +225,7 @@ fn check_limits(limits: &ListenerLimits, here: &Pointer, mistakes: &mut Mistakes
     );
 }
 
-fn read_tls(raw: raw::Tls, here: &Pointer, context: &LoadContext<'_>, mistakes: &mut Mistakes) -> TlsSettings {
+fn read_tls(raw: raw::Tls, here: &Pointer, context: &LoadContext<'_>, mistakes: &mut Mistakes) -> ServerTlsSettings {
     let mut file = |path: Option<String>, here: Pointer| pem(&path?, here, context, mistakes);
     let ca = file(raw.client_ca, here.key("client_ca"));
     let here = here.key("certificates");
@@ -240,7 +240,7 @@ fn read_tls(raw: raw::Tls, here: &Pointer, context: &LoadContext<'_>, mistakes: 
         ca,
         certificates: requirement,
     });
-    TlsSettings { certificates, clients }
+    ServerTlsSettings { certificates, clients }
 }
 
 /// The absolute path of a file that can be opened. Its content is checked when it is used.

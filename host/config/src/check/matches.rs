@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue, Method, header};
 use lockgate_json::diagnostic::did_you_mean;
 use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
-use lockgate_routing::matches::{Match, PathMatch, ValueMatch};
+use lockgate_routing::{Match, PathMatch, ValueMatch};
 use regex::{Regex, RegexBuilder};
 
 use super::{addresses, paths};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
 use lockgate_json::tree::{Node, Value};
-use lockgate_routing::matches::{Match, PathMatch};
+use lockgate_routing::{Match, PathMatch};
 use lockgate_units::Period;
 
 use super::chains::Chains;

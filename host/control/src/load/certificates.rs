@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lockgate_config::model::{Listener, ListenerProtocol, Model};
 use lockgate_gateway::Snapshot;
 use lockgate_json::{Diagnostic, Document};
-use lockgate_tls::server::CertificateStore;
+use lockgate_tls::ServerTls;
 
 /// The certificates of every listener. A listener with unchanged TLS settings keeps its store, and reads its files again.
 pub(super) fn certificates(
@@ -13,7 +13,7 @@ pub(super) fn certificates(
     document: &Document,
     current: Option<&Snapshot>,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Vec<Option<Arc<CertificateStore>>> {
+) -> Vec<Option<Arc<ServerTls>>> {
     let mut stores = Vec::with_capacity(model.listeners.len());
     for listener in &model.listeners {
         let Some(tls) = &listener.tls else {
@@ -30,7 +30,7 @@ pub(super) fn certificates(
             stores.push(Some(known));
             continue;
         }
-        match CertificateStore::load(tls, listener.protocol == ListenerProtocol::Http) {
+        match ServerTls::load(tls, listener.protocol == ListenerProtocol::Http) {
             Ok(store) => stores.push(Some(Arc::new(store))),
             Err(error) => {
                 let pointer = format!("/listeners/{}/tls/{}", listener.name, error.setting());
@@ -42,7 +42,7 @@ pub(super) fn certificates(
 }
 
 /// The store of a listener whose TLS settings did not change.
-fn current_store(listener: &Listener, current: Option<&Snapshot>) -> Option<Arc<CertificateStore>> {
+fn current_store(listener: &Listener, current: Option<&Snapshot>) -> Option<Arc<ServerTls>> {
     let snapshot = current?;
     let index = snapshot.model.listeners.iter().position(|known| {
         let speaks_http = |listener: &Listener| listener.protocol == ListenerProtocol::Http;

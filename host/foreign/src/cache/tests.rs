@@ -54,7 +54,7 @@ fn respond(exchange: &SharedExchange, status: StatusCode, headers: &[(HeaderName
     exchange.borrow_mut().response = Some(ResponseHead { status, headers });
 }
 
-fn ask(store: &Arc<Store>, exchange: &SharedExchange, argument: Value) -> Value {
+fn call_cache(store: &Arc<Store>, exchange: &SharedExchange, argument: Value) -> Value {
     let answer = call(store, "cache", argument.to_string().as_bytes(), Some(exchange)).expect("well-formed");
     serde_json::from_slice(&answer).expect("an answer is JSON")
 }
@@ -75,20 +75,20 @@ fn store() -> Arc<Store> {
     Arc::new(Store::new(StoreSettings::default()))
 }
 
-fn keep(store: &Arc<Store>, headers: &[(HeaderName, &'static str)], body: &'static str) {
+fn store_response(store: &Arc<Store>, headers: &[(HeaderName, &'static str)], body: &'static str) {
     let exchange = request(Method::GET, &[]);
     respond(&exchange, StatusCode::OK, headers);
     assert_eq!(
-        ask(store, &exchange, json!({ "op": "store", "key": "K", "ttl_ms": 60_000 })),
+        call_cache(store, &exchange, json!({ "op": "store", "key": "K", "ttl_ms": 60_000 })),
         json!({ "storing": true })
     );
     pass(&exchange, body, true);
 }
 
-/// What `serve` has made the answer.
+/// The response after `serve`.
 fn serve(store: &Arc<Store>, exchange: &SharedExchange) -> LocalResponse {
     let call = json!({ "op": "serve", "key": "K", "headers": [["cache-status", "lockgate; hit"]] });
-    assert_eq!(ask(store, exchange, call), json!({ "served": true }));
+    assert_eq!(call_cache(store, exchange, call), json!({ "served": true }));
     exchange
         .borrow_mut()
         .pending
@@ -98,26 +98,26 @@ fn serve(store: &Arc<Store>, exchange: &SharedExchange) -> LocalResponse {
 }
 
 #[test]
-fn a_response_that_came_through_whole_is_served_from_then_on() {
+fn a_complete_response_comes_from_the_cache_afterwards() {
     let store = store();
     let miss = request(Method::GET, &[]);
     assert_eq!(
-        ask(&store, &miss, json!({ "op": "lookup", "key": "K" })),
+        call_cache(&store, &miss, json!({ "op": "lookup", "key": "K" })),
         json!({ "found": false })
     );
     assert_eq!(
-        ask(&store, &miss, json!({ "op": "serve", "key": "K" })),
+        call_cache(&store, &miss, json!({ "op": "serve", "key": "K" })),
         json!({ "served": false })
     );
     assert!(miss.borrow().pending.local_response.is_none());
-    keep(
+    store_response(
         &store,
         &[(ETAG, "\"1\""), (CONNECTION, "close"), (SET_COOKIE, "a=b"), (AGE, "5")],
         "the body",
     );
 
     let hit = request(Method::GET, &[]);
-    let found = ask(&store, &hit, json!({ "op": "lookup", "key": "K" }));
+    let found = call_cache(&store, &hit, json!({ "op": "lookup", "key": "K" }));
     assert_eq!((&found["found"], &found["status"]), (&json!(true), &json!(200)));
     assert!(
         (5_000..10_000).contains(&found["age_ms"].as_u64().expect("a number")),
@@ -146,9 +146,9 @@ fn a_response_that_came_through_whole_is_served_from_then_on() {
 }
 
 #[test]
-fn head_is_answered_from_what_get_stored() {
+fn head_gets_what_get_stored() {
     let store = store();
-    keep(&store, &[], "the body");
+    store_response(&store, &[], "the body");
     let answer = serve(&store, &request(Method::HEAD, &[]));
     assert_eq!(
         (answer.status, answer.body.len(), &answer.headers[CONTENT_LENGTH]),
@@ -157,9 +157,9 @@ fn head_is_answered_from_what_get_stored() {
 }
 
 #[test]
-fn a_client_that_has_it_already_is_told_so() {
+fn a_client_with_a_current_copy_gets_304() {
     let store = store();
-    keep(
+    store_response(
         &store,
         &[(ETAG, "\"1\""), (HeaderName::from_static("x-large"), "y")],
         "the body",
@@ -175,25 +175,25 @@ fn a_client_that_has_it_already_is_told_so() {
 }
 
 #[test]
-fn a_body_that_is_cut_short_is_not_kept() {
+fn a_truncated_body_is_not_stored() {
     let store = store();
     let exchange = request(Method::GET, &[]);
     respond(&exchange, StatusCode::OK, &[]);
-    ask(
+    call_cache(
         &store,
         &exchange,
         json!({ "op": "store", "key": "K", "ttl_ms": 60_000 }),
     );
     pass(&exchange, "half", false);
     assert_eq!(
-        ask(&store, &exchange, json!({ "op": "lookup", "key": "K" })),
+        call_cache(&store, &exchange, json!({ "op": "lookup", "key": "K" })),
         json!({ "found": false })
     );
     assert_eq!(store.cache().used(), 0);
 }
 
 #[test]
-fn a_body_that_is_too_large_is_not_kept() {
+fn a_body_over_the_limit_is_not_stored() {
     let limits = CacheLimits {
         bytes: 1 << 20,
         max_entry: 1024,
@@ -205,23 +205,23 @@ fn a_body_that_is_too_large_is_not_kept() {
     let exchange = request(Method::GET, &[]);
     respond(&exchange, StatusCode::OK, &[]);
     assert_eq!(
-        ask(&store, &exchange, json!({ "op": "store", "key": "K", "ttl_ms": 1 })),
+        call_cache(&store, &exchange, json!({ "op": "store", "key": "K", "ttl_ms": 1 })),
         json!({ "storing": true })
     );
     pass(&exchange, "0123456789".repeat(100).leak(), true);
     assert_eq!(
-        ask(&store, &exchange, json!({ "op": "lookup", "key": "K" })),
+        call_cache(&store, &exchange, json!({ "op": "lookup", "key": "K" })),
         json!({ "found": false })
     );
     respond(&exchange, StatusCode::OK, &[(CONTENT_LENGTH, "1000")]);
     assert_eq!(
-        ask(&store, &exchange, json!({ "op": "store", "key": "K", "ttl_ms": 1 })),
+        call_cache(&store, &exchange, json!({ "op": "store", "key": "K", "ttl_ms": 1 })),
         json!({ "storing": false })
     );
 }
 
 #[test]
-fn only_complete_answers_to_get_are_kept() {
+fn only_complete_responses_to_get_are_stored() {
     let store = store();
     let part = [(CONTENT_RANGE, "bytes 0-1/4")];
     for (method, status, headers) in [
@@ -234,23 +234,23 @@ fn only_complete_answers_to_get_are_kept() {
         let exchange = request(method, &[]);
         respond(&exchange, status, headers);
         assert_eq!(
-            ask(&store, &exchange, json!({ "op": "store", "key": "K", "ttl_ms": 1 })),
+            call_cache(&store, &exchange, json!({ "op": "store", "key": "K", "ttl_ms": 1 })),
             json!({ "storing": false })
         );
     }
     let exchange = request(Method::GET, &[]);
     respond(&exchange, StatusCode::OK, &[]);
     let star = json!({ "op": "store", "key": "K", "ttl_ms": 1, "vary": ["accept", "*"] });
-    assert_eq!(ask(&store, &exchange, star), json!({ "storing": false }));
+    assert_eq!(call_cache(&store, &exchange, star), json!({ "storing": false }));
 }
 
 #[test]
-fn variants_are_chosen_by_the_current_request() {
+fn the_current_request_selects_the_variant() {
     let store = store();
     for (encoding, body) in [("gzip", "small"), ("identity", "large")] {
         let exchange = request(Method::GET, &[(ACCEPT_ENCODING, encoding)]);
         respond(&exchange, StatusCode::OK, &[]);
-        ask(
+        call_cache(
             &store,
             &exchange,
             json!({ "op": "store", "key": "K", "ttl_ms": 60_000, "vary": ["Accept-Encoding"] }),
@@ -267,11 +267,11 @@ fn variants_are_chosen_by_the_current_request() {
     );
     let other = request(Method::GET, &[(ACCEPT_ENCODING, "br")]);
     assert_eq!(
-        ask(&store, &other, json!({ "op": "lookup", "key": "K" })),
+        call_cache(&store, &other, json!({ "op": "lookup", "key": "K" })),
         json!({ "found": false })
     );
     assert_eq!(
-        ask(&store, &other, json!({ "op": "purge", "key": "K" })),
+        call_cache(&store, &other, json!({ "op": "purge", "key": "K" })),
         json!({ "purged": 2 })
     );
 }
@@ -281,17 +281,17 @@ fn a_stale_response_is_found_with_a_ttl_below_zero() {
     let store = store();
     let exchange = request(Method::GET, &[]);
     respond(&exchange, StatusCode::OK, &[]);
-    ask(&store, &exchange, json!({ "op": "store", "key": "K", "ttl_ms": 0 }));
+    call_cache(&store, &exchange, json!({ "op": "store", "key": "K", "ttl_ms": 0 }));
     pass(&exchange, "x", true);
     std::thread::sleep(Duration::from_millis(2));
-    let found = ask(&store, &exchange, json!({ "op": "lookup", "key": "K" }));
+    let found = call_cache(&store, &exchange, json!({ "op": "lookup", "key": "K" }));
     assert!(found["ttl_ms"].as_i64().is_some_and(|ttl| ttl < 0), "{found}");
 }
 
 #[test]
 fn another_plugin_finds_nothing() {
     let store = store();
-    keep(&store, &[], "the body");
+    store_response(&store, &[], "the body");
     let exchange = request(Method::GET, &[]);
     for op in ["lookup", "serve"] {
         let answer = call(
@@ -309,7 +309,7 @@ fn another_plugin_finds_nothing() {
 }
 
 #[test]
-fn what_cannot_be_done_here_or_is_not_understood_is_a_bad_argument() {
+fn a_call_in_the_wrong_phase_or_malformed_is_a_bad_argument() {
     let store = store();
     let exchange = request(Method::GET, &[]);
     for (argument, exchange) in [
@@ -319,7 +319,7 @@ fn what_cannot_be_done_here_or_is_not_understood_is_a_bad_argument() {
         (json!({ "op": "store", "key": "K", "ttl_ms": 1 }), Some(&exchange)),
         (json!({ "op": "lookup", "key": "K" }), None),
         (
-            json!({ "op": "serve", "key": "K", "headers": [["bad name", "x"]] }),
+            json!({ "op": "serve", "key": "K", "headers": [["bad_argument name", "x"]] }),
             Some(&exchange),
         ),
         (

@@ -1,18 +1,18 @@
-//! `compress` and `uncompress`: zlib's format (RFC 1950) over bytes that are all there.
+//! `compress` and `uncompress`: zlib's format (RFC 1950), in one call.
 
 use lockgate_abi::Status;
 use miniz_oxide::deflate::{CompressionLevel, compress_to_vec_zlib};
 use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 
-/// Most bytes that go in or come out: the worker does nothing else meanwhile.
-const MOST: usize = 8 * 1024 * 1024;
+/// Maximum number of bytes in or out: the worker does nothing else meanwhile.
+const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// Bytes in zlib's format, at its usual effort.
 ///
 /// # Errors
-/// [`Status::SerializationFailure`] for more than [`MOST`] bytes.
+/// [`Status::SerializationFailure`] for more than [`MAX_BYTES`] bytes.
 pub(super) fn compress(bytes: &[u8]) -> Result<Vec<u8>, Status> {
-    if bytes.len() > MOST {
+    if bytes.len() > MAX_BYTES {
         return Err(Status::SerializationFailure);
     }
     Ok(compress_to_vec_zlib(bytes, CompressionLevel::DefaultLevel as u8))
@@ -23,7 +23,7 @@ pub(super) fn compress(bytes: &[u8]) -> Result<Vec<u8>, Status> {
 /// # Errors
 /// [`Status::SerializationFailure`] for what is not in that format, is cut short, or would be too large.
 pub(super) fn uncompress(bytes: &[u8], limit: usize) -> Result<Vec<u8>, Status> {
-    decompress_to_vec_zlib_with_limit(bytes, limit.min(MOST)).map_err(|_| Status::SerializationFailure)
+    decompress_to_vec_zlib_with_limit(bytes, limit.min(MAX_BYTES)).map_err(|_| Status::SerializationFailure)
 }
 
 #[cfg(test)]
@@ -34,14 +34,14 @@ mod tests {
     fn what_was_compressed_comes_back() {
         for bytes in [&b""[..], b"a", &[7; 100_000]] {
             let small = compress(bytes).expect("not too large");
-            assert_eq!(uncompress(&small, MOST).as_deref(), Ok(bytes));
+            assert_eq!(uncompress(&small, MAX_BYTES).as_deref(), Ok(bytes));
         }
     }
 
     #[test]
     fn zlibs_own_bytes_are_understood() {
         let zlibs = [120, 156, 203, 72, 205, 201, 201, 7, 0, 6, 44, 2, 21];
-        assert_eq!(uncompress(&zlibs, MOST).as_deref(), Ok(&b"hello"[..]));
+        assert_eq!(uncompress(&zlibs, MAX_BYTES).as_deref(), Ok(&b"hello"[..]));
     }
 
     #[test]
@@ -50,10 +50,10 @@ mod tests {
         assert!(bomb.len() < 20_000);
         assert_eq!(uncompress(&bomb, 1_000_000), Err(Status::SerializationFailure));
         assert_eq!(
-            uncompress(&bomb[..bomb.len() - 5], MOST),
+            uncompress(&bomb[..bomb.len() - 5], MAX_BYTES),
             Err(Status::SerializationFailure)
         );
-        assert_eq!(uncompress(b"nonsense", MOST), Err(Status::SerializationFailure));
-        assert_eq!(compress(&vec![0; MOST + 1]), Err(Status::SerializationFailure));
+        assert_eq!(uncompress(b"nonsense", MAX_BYTES), Err(Status::SerializationFailure));
+        assert_eq!(compress(&vec![0; MAX_BYTES + 1]), Err(Status::SerializationFailure));
     }
 }

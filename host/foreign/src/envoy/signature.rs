@@ -1,7 +1,7 @@
 //! `verify_signature` and `sign`, with Envoy's messages (`verify_signature.proto`, `sign.proto`).
 //!
-//! RSA (PKCS #1 v1.5) and ECDSA over P-256 and P-384. No key, or two, are BAD_ARGUMENT; whatever else is wrong is told in the
-//! answer, as Envoy does. Hashes and curves that the TLS library has not are "not supported".
+//! RSA (PKCS #1 v1.5) and ECDSA over P-256 and P-384. No key, or two, are BAD_ARGUMENT. Other errors are in the
+//! result, as in Envoy. Hashes and curves that the TLS library has not are "not supported".
 
 use lockgate_abi::Status;
 use lockgate_abi::protobuf::{Fields, Malformed, Message};
@@ -12,7 +12,7 @@ use rustls::{SignatureAlgorithm, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
 
-/// Whether a signature is true.
+/// Verifies a signature.
 ///
 /// # Errors
 /// [`Status::BadArgument`] for what is no such message, or does not hold exactly one key.
@@ -287,8 +287,8 @@ mod tests {
         let good = Message::default().number(1, 1).finish();
         assert_eq!(verifying("SHA256", &pem, b"", &signature, b"text"), Ok(good.clone()));
         assert_eq!(verifying("sha256", "", &der, &signature, b"text"), Ok(good));
-        let bad = verifying("sha256", &pem, b"", &signature, b"texts").expect("an answer");
-        assert_eq!(field(&bad, 2), b"Failed to verify digest. Error code: 0");
+        let bad_argument = verifying("sha256", &pem, b"", &signature, b"texts").expect("an answer");
+        assert_eq!(field(&bad_argument, 2), b"Failed to verify digest. Error code: 0");
     }
 
     #[test]

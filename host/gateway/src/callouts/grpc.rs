@@ -51,7 +51,7 @@ impl End {
     fn told_by(fields: &HeaderMap) -> Self {
         let status = status_in(fields).unwrap_or(code::UNKNOWN);
         let message = fields.get("grpc-message").map(HeaderValue::as_bytes);
-        Self::new(status, message.map(grpc::unescaped).unwrap_or_default())
+        Self::new(status, message.map(grpc::decode_message).unwrap_or_default())
     }
 
     fn event(self) -> GrpcEvent {

@@ -7,7 +7,7 @@ use lockgate_config::IncludedFile;
 use lockgate_config::model::Model;
 use lockgate_routing::RouteTable;
 use lockgate_sandbox::Plugin;
-use lockgate_tls::server::CertificateStore;
+use lockgate_tls::ServerTls;
 use lockgate_upstream::Upstream;
 use rustc_hash::FxHashMap;
 
@@ -49,7 +49,7 @@ pub struct Snapshot {
     /// In the order of `model.upstreams`.
     pub upstreams: Vec<Arc<Upstream>>,
     /// In the order of `model.listeners`.
-    pub certificates: Vec<Option<Arc<CertificateStore>>>,
+    pub certificates: Vec<Option<Arc<ServerTls>>>,
     upstream_by_name: FxHashMap<Arc<str>, usize>,
 }
 
@@ -62,7 +62,7 @@ impl Snapshot {
         model: Model,
         plugins: Vec<Arc<LoadedPlugin>>,
         upstreams: Vec<Arc<Upstream>>,
-        certificates: Vec<Option<Arc<CertificateStore>>>,
+        certificates: Vec<Option<Arc<ServerTls>>>,
     ) -> Self {
         let routes = RouteTable::new(model.routes.iter().map(|route| &route.matches));
         let upstream_by_name = upstreams

@@ -9,7 +9,7 @@ use lockgate_config::model::{Listener, ListenerProtocol, PluginIndex, Route};
 use lockgate_exchange::{Exchange, RequestHead};
 use lockgate_sandbox::{Host, Vm};
 use lockgate_telemetry::metrics::{RequestSeries, TcpSeries, UpstreamSeries, WorkerMetrics};
-use lockgate_tls::server::CertificateStore;
+use lockgate_tls::ServerTls;
 
 use crate::chain::PluginHandle;
 use crate::context::snapshot::{LoadedPlugin, Snapshot};
@@ -21,7 +21,7 @@ pub(crate) struct ListenerView {
     /// Its settings.
     pub(crate) settings: Listener,
     /// What it serves over TLS with; none in the clear.
-    pub(crate) certificates: Option<Arc<CertificateStore>>,
+    pub(crate) certificates: Option<Arc<ServerTls>>,
     /// Where its TCP connections go; none if it takes requests.
     pub(crate) forwarding: Option<ForwardingView>,
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use lockgate_http::guard::{Guard, Refusal};
+use lockgate_http::guard::{Guard, GuardRefusal};
 use lockgate_http::problem::Problem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -32,7 +32,7 @@ pub(super) struct GuardState {
     heads: Cell<u64>,
     /// A head has begun that is not handed on.
     inside_head: Cell<bool>,
-    refusal: Cell<Option<Refusal>>,
+    refusal: Cell<Option<GuardRefusal>>,
     /// The reader may see the refusal; until then it waits.
     shown: Cell<bool>,
     /// The writer could not write all that it has.
@@ -63,14 +63,14 @@ impl GuardState {
     }
 
     /// The refusal, until it is shown to the reader.
-    pub(super) fn pending_refusal(&self) -> Option<Refusal> {
+    pub(super) fn pending_refusal(&self) -> Option<GuardRefusal> {
         self.refusal.get().filter(|_| !self.shown.get())
     }
 
     /// The problem of the refused head, once the reader has seen the end of the stream.
     pub(super) fn shown_problem(&self) -> Option<Problem> {
         match self.refusal.get() {
-            Some(Refusal::Head(problem)) if self.shown.get() => Some(problem),
+            Some(GuardRefusal::Head(problem)) if self.shown.get() => Some(problem),
             _ => None,
         }
     }
@@ -120,7 +120,7 @@ impl<S> GuardedStream<S> {
     pub(super) fn has_leftovers(&self) -> bool {
         self.gate
             .as_ref()
-            .is_some_and(|gate| !gate.ended && (!gate.held.is_empty() || gate.guard.is_amid_body()))
+            .is_some_and(|gate| !gate.ended && (!gate.held.is_empty() || gate.guard.is_in_body()))
     }
 
     /// The beginning of the refused request's line.
@@ -172,30 +172,30 @@ impl GuardBuffer {
     fn judge(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
         let fresh = &buffer.filled()[before..];
         let refusal = if self.held.is_empty() {
-            let passage = self.guard.advance(fresh);
-            self.held.extend_from_slice(&fresh[passage.end..]);
-            buffer.set_filled(before + passage.end);
-            passage.refusal
+            let progress = self.guard.advance(fresh);
+            self.held.extend_from_slice(&fresh[progress.end..]);
+            buffer.set_filled(before + progress.end);
+            progress.refusal
         } else {
             self.held.extend_from_slice(fresh);
             buffer.set_filled(before);
-            let passage = self.guard.advance(&self.held);
-            self.open = passage.end;
-            passage.refusal
+            let progress = self.guard.advance(&self.held);
+            self.open = progress.end;
+            progress.refusal
         };
         self.guard_state.heads.set(self.guard.heads());
-        self.guard_state.inside_head.set(self.guard.is_amid_head());
+        self.guard_state.inside_head.set(self.guard.is_in_head());
         if let Some(refusal) = refusal {
             self.guard_state.refusal.set(Some(refusal));
         }
     }
 
     /// What the reader gets in place of refused bytes.
-    fn poll_refusal(&self, refusal: Refusal) -> Poll<io::Result<()>> {
+    fn poll_refusal(&self, refusal: GuardRefusal) -> Poll<io::Result<()>> {
         match refusal {
             _ if !self.guard_state.shown.get() => Poll::Pending,
-            Refusal::Head(_) => Poll::Ready(Ok(())),
-            Refusal::Body => Poll::Ready(Err(io::Error::new(
+            GuardRefusal::Head(_) => Poll::Ready(Ok(())),
+            GuardRefusal::Body => Poll::Ready(Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "malformed chunked body",
             ))),
@@ -251,8 +251,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedStream<S> {
     /// After a refused head the stream stays open: its answer is still to be written.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.gate.as_ref().and_then(|gate| gate.guard_state.refusal.get()) {
-            Some(Refusal::Head(_)) => Poll::Ready(Ok(())),
-            Some(Refusal::Body) | None => Pin::new(&mut self.stream).poll_shutdown(cx),
+            Some(GuardRefusal::Head(_)) => Poll::Ready(Ok(())),
+            Some(GuardRefusal::Body) | None => Pin::new(&mut self.stream).poll_shutdown(cx),
         }
     }
 

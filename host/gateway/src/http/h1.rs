@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use lockgate_http::guard::{Guard, Limits, Refusal};
+use lockgate_http::guard::{Guard, Limits, GuardRefusal};
 use lockgate_http::problem::Problem;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -131,12 +131,12 @@ impl LoopState<'_> {
         let all_answered = self.activity.ended_requests() == self.guard_state.heads();
         match self.guard_state.pending_refusal() {
             // Not shown before: at the end of the stream the library drops what it has not answered.
-            Some(Refusal::Head(_)) if all_answered && !self.guard_state.is_stuck() => {
+            Some(GuardRefusal::Head(_)) if all_answered && !self.guard_state.is_stuck() => {
                 self.guard_state.show_refusal();
                 AfterPoll::Again
             }
             // First the library learns that its answer is the last one.
-            Some(Refusal::Body) if self.activity.started_requests() == self.guard_state.heads() => {
+            Some(GuardRefusal::Body) if self.activity.started_requests() == self.guard_state.heads() => {
                 self.guard_state.show_refusal();
                 AfterPoll::Retire
             }

@@ -9,7 +9,7 @@ use lockgate_config::model::Route;
 use lockgate_exchange::StreamInfo;
 use lockgate_http::problem::{Malformed, Problem};
 use lockgate_http::{inbound, path, response_flags};
-use lockgate_routing::matches::PathMatch;
+use lockgate_routing::PathMatch;
 use lockgate_upstream::{Client, SendError, Upstream, UpstreamResponse};
 
 use crate::body::error::BodyError;

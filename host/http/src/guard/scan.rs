@@ -1,13 +1,13 @@
-//! What kind a byte is, and where the next one is that ends a line or may not be there.
+//! Classes of bytes, and the search for the next control character.
 
 /// The bytes of methods and field names (RFC 9110, section 5.6.2).
 static TOKEN: [bool; 256] = table(b"!#$%&'*+-.^_`|~", true);
-/// What a path is taken with. Not all of it is allowed (RFC 3986, section 3.3), but all of it is in use, and read by everyone alike.
+/// The bytes of an accepted path. RFC 3986, section 3.3, does not allow all of them, but all are in use and every reader agrees on them.
 static PATH: [bool; 256] = table(b"!$%&'()*+,-./:;=@[\\]^_|~\"{}", false);
-/// The same for a query.
+/// The bytes of an accepted query.
 static QUERY: [bool; 256] = table(b"!$%&'()*+,-./:;=@[\\]^_|~`{}?", false);
 
-/// Letters, digits and `others`; for what is not ASCII-only, also every byte beyond.
+/// Letters, digits and `others`; unless `ascii`, also every byte above ASCII.
 const fn table(others: &[u8], ascii: bool) -> [bool; 256] {
     let mut table = [false; 256];
     let mut byte = 0;
@@ -23,8 +23,8 @@ const fn table(others: &[u8], ascii: bool) -> [bool; 256] {
     table
 }
 
-/// Where the first control character other than a tab is in `data`, looking from `from` on; its length if there is none.
-/// Among them are the bytes of a line's end. Eight bytes a step: this is what looks at every byte of a head.
+/// Offset of the first control character other than a tab in `data`, from `from` on; the length of `data` if there is none.
+/// Line ends are control characters too. Takes eight bytes at a time, because every byte of a head passes here.
 #[inline]
 pub(super) fn control(data: &[u8], from: usize) -> usize {
     let mut at = from;
@@ -46,8 +46,8 @@ pub(super) fn control(data: &[u8], from: usize) -> usize {
         .map_or(data.len(), |offset| at + offset)
 }
 
-/// The highest bit of each byte that is a control character, tabs included. Bytes above the first one that is may have it wrongly:
-/// the subtractions borrow from them.
+/// The highest bit of each byte that is a control character, tabs included. Only the first one is reliable: the subtractions borrow
+/// from the bytes above it.
 #[inline]
 fn controls(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 255;

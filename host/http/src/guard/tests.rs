@@ -5,26 +5,26 @@ use crate::problem::{Malformed, Problem};
 
 const LIMITS: Limits = Limits { bytes: 1024, fields: 8 };
 
-/// What is handed on of a stream that comes in these pieces, and why no more of it is.
-fn feed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: Limits) -> (Vec<u8>, Option<Refusal>) {
+/// What passes of a stream that arrives in these pieces, and why no more of it does.
+fn guard_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: Limits) -> (Vec<u8>, Option<GuardRefusal>) {
     let mut guard = Guard::new(limits);
     let (mut passed, mut held) = (Vec::new(), Vec::new());
     for piece in pieces {
         held.extend_from_slice(piece);
-        let passage = guard.advance(&held);
-        passed.extend(held.drain(..passage.end));
-        if passage.refusal.is_some() {
-            return (passed, passage.refusal);
+        let progress = guard.advance(&held);
+        passed.extend(held.drain(..progress.end));
+        if progress.refusal.is_some() {
+            return (passed, progress.refusal);
         }
     }
     (passed, None)
 }
 
-/// The same for whole, for byte by byte and for cut in two at every place.
-fn feed_in_every_way(stream: &[u8]) -> (Vec<u8>, Option<Refusal>) {
-    let whole = feed([stream], LIMITS);
+/// The same for the whole stream, byte by byte, and split in two at every place.
+fn guard_in_every_split(stream: &[u8]) -> (Vec<u8>, Option<GuardRefusal>) {
+    let whole = guard_pieces([stream], LIMITS);
     assert_eq!(
-        feed(stream.chunks(1), LIMITS),
+        guard_pieces(stream.chunks(1), LIMITS),
         whole,
         "byte by byte: {:?}",
         stream.escape_ascii().to_string()
@@ -32,7 +32,7 @@ fn feed_in_every_way(stream: &[u8]) -> (Vec<u8>, Option<Refusal>) {
     for cut in 0..stream.len() {
         let (one, other) = stream.split_at(cut);
         assert_eq!(
-            feed([one, other], LIMITS),
+            guard_pieces([one, other], LIMITS),
             whole,
             "cut at {cut}: {:?}",
             stream.escape_ascii().to_string()
@@ -64,7 +64,7 @@ const GOOD: &[&[u8]] = &[
 fn what_is_good_passes_unchanged() {
     for stream in GOOD {
         let stream = [PLAIN, stream, PLAIN].concat();
-        let (passed, refusal) = feed_in_every_way(&stream);
+        let (passed, refusal) = guard_in_every_split(&stream);
         assert_eq!(
             (passed.escape_ascii().to_string(), refusal),
             (stream.escape_ascii().to_string(), None)
@@ -183,12 +183,12 @@ fn no_byte_of_a_bad_head_passes_and_all_before_it_does() {
     for (head, what) in BAD {
         for before in [&b""[..], PLAIN, GOOD[8], GOOD[13]] {
             let stream = [before, head, PLAIN].concat();
-            let (passed, refusal) = feed_in_every_way(&stream);
+            let (passed, refusal) = guard_in_every_split(&stream);
             assert_eq!(
                 (passed.escape_ascii().to_string(), refusal),
                 (
                     before.escape_ascii().to_string(),
-                    Some(Refusal::Head(Problem::Malformed(*what)))
+                    Some(GuardRefusal::Head(Problem::Malformed(*what)))
                 ),
                 "{:?}",
                 head.escape_ascii().to_string()
@@ -243,10 +243,10 @@ fn a_broken_body_passes_up_to_the_byte_that_breaks_it() {
             *good,
         ]
         .concat();
-        let (passed, refusal) = feed_in_every_way(&[&good, *bad, PLAIN].concat());
+        let (passed, refusal) = guard_in_every_split(&[&good, *bad, PLAIN].concat());
         assert_eq!(
             (passed.escape_ascii().to_string(), refusal),
-            (good.escape_ascii().to_string(), Some(Refusal::Body)),
+            (good.escape_ascii().to_string(), Some(GuardRefusal::Body)),
             "{:?}",
             bad.escape_ascii().to_string()
         );
@@ -255,8 +255,8 @@ fn a_broken_body_passes_up_to_the_byte_that_breaks_it() {
 
 /// The answer to a head that is too large, which has to be the same however it comes.
 fn too_large(head: &[u8], limits: Limits) -> Option<Problem> {
-    let refusals = [head.len(), 1, 700].map(|size| match feed(head.chunks(size), limits) {
-        (passed, Some(Refusal::Head(problem))) if passed.is_empty() => Some(problem),
+    let refusals = [head.len(), 1, 700].map(|size| match guard_pieces(head.chunks(size), limits) {
+        (passed, Some(GuardRefusal::Head(problem))) if passed.is_empty() => Some(problem),
         (_, refusal) => {
             assert_eq!(refusal, None);
             None
@@ -306,11 +306,11 @@ fn a_target_that_alone_is_too_long_is_said_to_be() {
 
 #[test]
 fn who_speaks_another_protocol_is_refused_at_once() {
-    let refusal = Some(Refusal::Head(Malformed::RequestLine.into()));
-    assert_eq!(feed([&b"\x80"[..]], LIMITS).1, refusal);
+    let refusal = Some(GuardRefusal::Head(Malformed::RequestLine.into()));
+    assert_eq!(guard_pieces([&b"\x80"[..]], LIMITS).1, refusal);
     assert_eq!(
-        feed([&b"\x16\x03"[..]], LIMITS).1,
-        Some(Refusal::Head(Malformed::ControlCharacter.into()))
+        guard_pieces([&b"\x16\x03"[..]], LIMITS).1,
+        Some(GuardRefusal::Head(Malformed::ControlCharacter.into()))
     );
 }
 
@@ -319,14 +319,14 @@ fn a_head_has_begun_with_its_first_byte_that_is_no_empty_line() {
     let mut guard = Guard::new(LIMITS);
     for (shown, begun) in [(&b""[..], false), (b"\r", false), (b"\r\n", false), (b"\r\nG", true)] {
         guard.advance(shown);
-        assert_eq!(guard.is_amid_head(), begun);
+        assert_eq!(guard.is_in_head(), begun);
     }
     assert_eq!(
         guard.advance(b"\r\nGET / HTTP/1.1\r\ncontent-length: 1\r\n\r\n").end,
         39
     );
     assert_eq!(
-        (guard.is_amid_head(), guard.is_amid_body(), guard.heads()),
+        (guard.is_in_head(), guard.is_in_body(), guard.heads()),
         (false, true, 1)
     );
 }

@@ -1,4 +1,4 @@
-//! Which of the fields that the gateway itself cares about a message has: one walk over its names instead of a search for each.
+//! The set of fields in a message that matter to the gateway itself: one walk over its names instead of a search for each.
 
 use http::{HeaderMap, HeaderName};
 
@@ -17,7 +17,7 @@ pub(super) const EXPECT: u32 = 1 << 11;
 pub(super) const REQUEST_ID: u32 = 1 << 12;
 /// `x-forwarded-` and anything.
 pub(super) const X_FORWARDED: u32 = 1 << 13;
-/// RFC 7239's successor of the former.
+/// The standard form of the same (RFC 7239).
 pub(super) const FORWARDED: u32 = 1 << 14;
 
 /// A set of the fields above.
@@ -25,7 +25,7 @@ pub(super) const FORWARDED: u32 = 1 << 14;
 pub(super) struct Present(u32);
 
 impl Present {
-    /// Those that `headers` has.
+    /// The set of fields in `headers`.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         Self(headers.keys().fold(0, |found, name| found | field(name)))
     }
@@ -36,7 +36,7 @@ impl Present {
     }
 }
 
-/// The field's bit; none for what the gateway only passes on. The length tells most names apart already.
+/// The field's bit; 0 for a field that is only forwarded. Most names differ in length already.
 fn field(name: &HeaderName) -> u32 {
     let name = name.as_str();
     match name.len() {

@@ -1,7 +1,7 @@
-//! `X-Forwarded-For`, `-Proto`, `-Host` and `X-Request-Id`: what the upstream is told about the hop in front of the gateway.
+//! `X-Forwarded-For`, `-Proto`, `-Host` and `X-Request-Id`: what the upstream learns about the hop before the gateway.
 //!
-//! From a peer that is not trusted, nothing of it is believed: its values are replaced, and other `x-forwarded-*` fields and
-//! `forwarded` are removed. A trusted peer's values are kept, and its address is added to the list.
+//! Values of an untrusted peer are replaced; its other `x-forwarded-*` fields and `forwarded` are removed. A trusted peer's values
+//! stay, and its address is appended to the list.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use super::fields::{self, Present};
 use super::request_id::{RequestIds, is_acceptable};
 
-/// The client and the proxies behind it, nearest last.
+/// Addresses of the client and of the proxies after it, the nearest last.
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The host that the client asked for.
 pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -22,7 +22,7 @@ pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-p
 /// The request's name in every log.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The hop that a request came over.
+/// The hop between the peer and the gateway.
 pub(super) struct Hop<'a> {
     pub(super) peer: IpAddr,
     pub(super) peer_text: &'a HeaderValue,
@@ -34,10 +34,10 @@ pub(super) struct Hop<'a> {
 /// Sets the four fields and returns the real client and the request's id.
 pub(super) fn set(headers: &mut HeaderMap, present: Present, hop: &Hop<'_>, ids: &RequestIds) -> (IpAddr, HeaderValue) {
     if is_trusted(hop.peer, hop.trusted) {
-        return keep(headers, hop, ids);
+        return set_trusted(headers, hop, ids);
     }
     if present.any(fields::X_FORWARDED | fields::FORWARDED) {
-        remove_foreign(headers);
+        remove_forwarded(headers);
     }
     let id = ids.next();
     // hyper makes the map just large enough: without this, it would grow several times.
@@ -49,8 +49,8 @@ pub(super) fn set(headers: &mut HeaderMap, present: Present, hop: &Hop<'_>, ids:
     (hop.peer, id)
 }
 
-/// The same for a peer that is believed.
-fn keep(headers: &mut HeaderMap, hop: &Hop<'_>, ids: &RequestIds) -> (IpAddr, HeaderValue) {
+/// Completes the four fields of a trusted peer.
+fn set_trusted(headers: &mut HeaderMap, hop: &Hop<'_>, ids: &RequestIds) -> (IpAddr, HeaderValue) {
     let client = client(headers, hop);
     let list = append(headers, hop.peer_text);
     headers.insert(X_FORWARDED_FOR, list);
@@ -69,8 +69,8 @@ fn keep(headers: &mut HeaderMap, hop: &Hop<'_>, ids: &RequestIds) -> (IpAddr, He
     (client, id)
 }
 
-/// The nearest address that is not a trusted proxy's, from right to left; the farthest trusted one when all are, or when what
-/// stands left of it is no address.
+/// The client's address: from right to left, the first one that is not a trusted proxy's. If all are trusted, or if the text to the
+/// left is no address, the leftmost trusted one.
 fn client(headers: &HeaderMap, hop: &Hop<'_>) -> IpAddr {
     let mut client = hop.peer;
     for value in headers.get_all(X_FORWARDED_FOR).iter().rev() {
@@ -86,7 +86,7 @@ fn client(headers: &HeaderMap, hop: &Hop<'_>) -> IpAddr {
     client
 }
 
-/// An address as proxies write them: bare, in brackets, or with a port.
+/// An address as proxies write it: bare, in brackets, or with a port.
 pub(super) fn address(text: &str) -> Option<IpAddr> {
     let bare = text
         .strip_prefix('[')
@@ -103,7 +103,7 @@ fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|net| net.contains(&address))
 }
 
-/// The list as it came, on one line, with the peer behind it.
+/// The received list on one line, with the peer's address appended.
 fn append(headers: &HeaderMap, peer: &HeaderValue) -> HeaderValue {
     let mut list = Vec::new();
     for value in headers.get_all(X_FORWARDED_FOR) {
@@ -114,7 +114,7 @@ fn append(headers: &HeaderMap, peer: &HeaderValue) -> HeaderValue {
     HeaderValue::try_from(list).expect("header values joined by a comma make a header value")
 }
 
-/// The field's value when it has exactly one.
+/// The field's value if it has exactly one.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -130,10 +130,11 @@ fn proto(scheme: Scheme) -> HeaderValue {
     })
 }
 
-/// Removes what an untrusted peer says about hops before it.
-fn remove_foreign(headers: &mut HeaderMap) {
-    let is_foreign = |name: &&HeaderName| name.as_str().starts_with("x-forwarded-") || *name == http::header::FORWARDED;
-    let names: SmallVec<[HeaderName; 4]> = headers.keys().filter(is_foreign).cloned().collect();
+/// Removes an untrusted peer's statements about the hops before it.
+fn remove_forwarded(headers: &mut HeaderMap) {
+    let is_forwarded =
+        |name: &&HeaderName| name.as_str().starts_with("x-forwarded-") || *name == http::header::FORWARDED;
+    let names: SmallVec<[HeaderName; 4]> = headers.keys().filter(is_forwarded).cloned().collect();
     for name in names {
         headers.remove(name);
     }

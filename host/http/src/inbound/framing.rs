@@ -1,4 +1,4 @@
-//! Refuses messages whose end, length or host two readers could see differently (RFC 9112, sections 3.2 and 6.3; RFC 9113, 8.2.2).
+//! The check of framing: it refuses messages whose end, length or host two readers could see differently (RFC 9112, sections 3.2 and 6.3; RFC 9113, 8.2.2).
 
 use http::header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
 use http::request::Parts;
@@ -11,7 +11,7 @@ use crate::problem::Malformed;
 /// Checks a request as hyper handed it over. [`super::admit`] does this too.
 ///
 /// # Errors
-/// The first thing that is wrong with it.
+/// The first mistake.
 pub fn check_framing(parts: &Parts) -> Result<(), Malformed> {
     check(parts, Present::of(&parts.headers))
 }
@@ -27,7 +27,7 @@ pub(super) fn check(parts: &Parts, present: Present) -> Result<(), Malformed> {
     }
 }
 
-/// Origin form, absolute form with a scheme that is served here, or `*` for OPTIONS.
+/// Origin form, absolute form with `http` or `https`, or `*` for OPTIONS.
 fn check_target(method: &Method, uri: &Uri) -> Result<(), Malformed> {
     if method == Method::CONNECT {
         return Err(Malformed::Connect);
@@ -44,7 +44,7 @@ fn check_target(method: &Method, uri: &Uri) -> Result<(), Malformed> {
     }
 }
 
-/// Exactly one valid host, wherever it stands; HTTP/1.0 may do without.
+/// Exactly one valid host, in the target or in `Host`. HTTP/1.0 needs none.
 fn check_host(parts: &Parts, present: Present) -> Result<(), Malformed> {
     let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
     if let Some(authority) = authority {
@@ -93,7 +93,7 @@ fn check_lengths(version: Version, headers: &HeaderMap, present: Present) -> Res
     Ok(())
 }
 
-/// Digits and nothing else, no more than a `u64` surely holds.
+/// Digits only, at most as many as always fit in a `u64`.
 fn is_length(value: &[u8]) -> bool {
     (1..=19).contains(&value.len()) && value.iter().all(u8::is_ascii_digit)
 }

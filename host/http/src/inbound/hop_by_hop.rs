@@ -1,4 +1,4 @@
-//! Fields that speak to the next hop only (RFC 9110, section 7.6.1): removed from requests, answers and trailers.
+//! Hop-by-hop fields (RFC 9110, section 7.6.1): removed from requests, responses and trailers.
 
 use std::borrow::Cow;
 
@@ -7,6 +7,7 @@ use http::header::{
     UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
+use lockgate_exchange::Direction;
 use smallvec::SmallVec;
 
 use super::fields::{self, Present};
@@ -16,7 +17,7 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const PROXY_AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("proxy-authentication-info");
 
-/// Every field that goes, with its bit. `te` is not among them, as a part of it may stay, nor `connection`, which is read first.
+/// The removed fields, each with its bit. Not among them: `te`, of which a part may stay, and `connection`, which is read first.
 const HOP_BY_HOP: [(u32, HeaderName); 7] = [
     (fields::KEEP_ALIVE, KEEP_ALIVE),
     (fields::PROXY_CONNECTION, PROXY_CONNECTION),
@@ -37,16 +38,9 @@ const ANY_BIT: u32 = fields::CONNECTION
     | fields::UPGRADE
     | fields::EXPECT;
 
-/// Which way a message goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
-    Request,
-    Response,
-}
-
-/// A request's headers without what is for this hop only; a copy only if there is such a thing. [`super::admit`] removes it too;
-/// once more before forwarding takes away what plugins added. `te: trailers` stays; `expect` goes, as hyper has answered it.
-/// `trailer` is no business of one hop only (RFC 9110, section 6.6.2), and without it an upstream is sent no trailers.
+/// A request's headers without hop-by-hop fields; a copy only if there are any. [`super::admit`] removes them too; this second removal,
+/// before forwarding, is for fields that plugins have added. `te: trailers` stays. `expect` is removed, because hyper has answered it.
+/// `trailer` stays: it is end-to-end (RFC 9110, section 6.6.2), and without it no trailers would be sent to the upstream.
 pub fn without_hop_by_hop(headers: &HeaderMap) -> Cow<'_, HeaderMap> {
     let present = Present::of(headers);
     if !present.any(ANY_BIT) {
@@ -57,12 +51,12 @@ pub fn without_hop_by_hop(headers: &HeaderMap) -> Cow<'_, HeaderMap> {
     Cow::Owned(copy)
 }
 
-/// Removes from an answer what is for this hop only.
+/// Removes a response's hop-by-hop fields.
 pub fn strip_response(headers: &mut HeaderMap) {
     strip(headers, Present::of(headers), Direction::Response);
 }
 
-/// Removes from trailers what must not come after a body: hop-by-hop fields, and those that frame, route or authenticate a message
+/// Removes fields that are not allowed in trailers: hop-by-hop fields, and those that frame, route or authenticate a message
 /// (RFC 9110, section 6.5.1).
 pub fn strip_trailers(trailers: &mut HeaderMap) {
     strip_response(trailers);
@@ -112,7 +106,7 @@ pub(super) fn strip(headers: &mut HeaderMap, present: Present, direction: Direct
     }
 }
 
-/// Removes `connection` and every field that it lists, except the ones that say how long the message is and where it goes.
+/// Removes `connection` and every field that it lists, except the message's length and its host.
 fn strip_listed(headers: &mut HeaderMap) {
     let lists: SmallVec<[HeaderValue; 2]> = headers
         .get_all(CONNECTION)
@@ -131,13 +125,13 @@ fn strip_listed(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether it lists no field: nearly always it says just this.
+/// Whether the value lists no field, as nearly always.
 fn is_bare(list: &HeaderValue) -> bool {
     let list = list.as_bytes();
     list.eq_ignore_ascii_case(b"keep-alive") || list.eq_ignore_ascii_case(b"close")
 }
 
-/// Whether `te` lists `trailers`, in whatever company.
+/// Whether `te` lists `trailers`, alone or among others.
 fn accepts_trailers(headers: &HeaderMap) -> bool {
     headers.get_all(TE).iter().any(|value| {
         let mut items = value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);

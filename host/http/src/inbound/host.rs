@@ -1,4 +1,4 @@
-//! What may stand in `Host` and `:authority`: a name or an IP literal, with or without a port. No user, no escapes.
+//! The check of `Host` and `:authority`: a name or an IP literal, with or without a port. No user, no escapes.
 //!
 //! Narrower than RFC 3986 on purpose: its sub-delimiters and escapes occur in no real host, and a comma or an `@` is read
 //! differently by others.
@@ -7,8 +7,8 @@ use std::net::Ipv6Addr;
 
 use crate::problem::Malformed;
 
-/// The longest name that DNS knows, a dot at its end and a port.
-const LONGEST: usize = 254 + ":65535".len();
+/// Maximum length: a name of DNS, a final dot and a port.
+const MAX_LENGTH: usize = 254 + ":65535".len();
 
 /// # Errors
 /// [`Malformed::HostInvalid`].
@@ -21,7 +21,7 @@ pub(super) fn check(authority: &[u8]) -> Result<(), Malformed> {
 }
 
 fn is_valid(authority: &[u8]) -> bool {
-    if authority.len() > LONGEST {
+    if authority.len() > MAX_LENGTH {
         return false;
     }
     if let Some(rest) = authority.strip_prefix(b"[") {

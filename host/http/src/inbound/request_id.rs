@@ -15,12 +15,12 @@ const BATCH: usize = 64;
 pub struct RequestIds {
     /// xoshiro256++ (Blackman and Vigna, 2019).
     state: Cell<[u64; 4]>,
-    /// Ids that are written already.
+    /// Ids that are ready for use.
     ready: RefCell<Bytes>,
 }
 
 impl RequestIds {
-    /// Seeded by the system; no two sources are alike.
+    /// A source seeded by the system; no two are alike.
     pub fn new() -> Self {
         let mut seed = [0; 32];
         if rustls::crypto::ring::default_provider()
@@ -28,14 +28,14 @@ impl RequestIds {
             .fill(&mut seed)
             .is_err()
         {
-            // The system gave none, which Linux does not do once it is up. The standard library's keys and the time
-            // still tell sources apart.
+            // The system had no random bytes, which does not happen on a running Linux. The standard library's keys and the
+            // time still make sources differ.
             seed = weak_seed();
         }
         Self::seeded(seed)
     }
 
-    /// Two sources with the same seed tell the same ids.
+    /// A source with this seed. Equal seeds give equal ids.
     pub fn seeded(seed: [u8; 32]) -> Self {
         let mut state = [0; 4];
         for (word, bytes) in state.iter_mut().zip(seed.chunks_exact(8)) {
@@ -47,7 +47,7 @@ impl RequestIds {
         }
     }
 
-    /// A new id. One allocation serves many.
+    /// A new id. Ids share allocations.
     pub fn next(&self) -> HeaderValue {
         let mut ready = self.ready.borrow_mut();
         if ready.is_empty() {
@@ -91,7 +91,7 @@ impl Default for RequestIds {
     }
 }
 
-/// Whether an id from outside may stand in logs, answers and headers as it is.
+/// Whether a received id may be used in logs, responses and headers unchanged.
 pub(super) fn is_acceptable(id: &[u8]) -> bool {
     let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~:+/=@".contains(byte);
     (1..=128).contains(&id.len()) && id.iter().all(is_allowed)

@@ -1,6 +1,6 @@
-//! What can be wrong with a message, and how that is told.
+//! The ways in which a message can be malformed, each with its code and its text.
 
-/// What is wrong with a request, or with an upstream's answer.
+/// Why a request, or an upstream's response, is malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Malformed {
     /// A request line that is not method, target and version with single spaces.
@@ -9,7 +9,7 @@ pub enum Malformed {
     Target,
     /// A fragment in the request target, which is for clients alone.
     Fragment,
-    /// `%` without two hexadecimal digits behind it.
+    /// `%` without two hexadecimal digits after it.
     Escape,
     /// `%2F`, `%5C`, `%00`, a double encoding or a backslash on a listener that rejects them.
     AmbiguousPath,
@@ -19,7 +19,7 @@ pub enum Malformed {
     ControlCharacter,
     /// A line of the head that begins with a blank.
     Folding,
-    /// A field without a name that is a token with a colon right behind it.
+    /// A field whose name is no token, or has no colon directly after it.
     FieldName,
     /// HTTP/1.1 without `Host`, HTTP/2 without `:authority`.
     HostMissing,
@@ -35,7 +35,7 @@ pub enum Malformed {
     TwoLengths,
     /// HTTP/2 with a field that belongs to an HTTP/1 connection.
     ConnectionField,
-    /// `CONNECT`, which is no business of a gateway.
+    /// `CONNECT`, which a gateway does not support.
     Connect,
     /// A body that broke off or whose chunks are malformed.
     Body,

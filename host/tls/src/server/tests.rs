@@ -12,8 +12,9 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tempfile::TempDir;
 use tokio_rustls::TlsConnector;
 
-use super::{CertificateStore, TlsError};
-use crate::settings::{CertificateFiles, TlsSettings};
+use super::ServerTls;
+use crate::TlsError;
+use crate::settings::{CertificateFiles, ServerTlsSettings};
 
 /// Writes a new certificate for `names` to `NAME.pem` and `NAME.key` and returns it.
 fn issue(folder: &Path, name: &str, names: &[&str]) -> (CertificateFiles, CertificateDer<'static>) {
@@ -28,12 +29,12 @@ fn issue(folder: &Path, name: &str, names: &[&str]) -> (CertificateFiles, Certif
     (files, made.cert.der().clone())
 }
 
-fn store(certificates: &[CertificateFiles]) -> Result<CertificateStore, TlsError> {
-    let settings = TlsSettings {
+fn store(certificates: &[CertificateFiles]) -> Result<ServerTls, TlsError> {
+    let settings = ServerTlsSettings {
         certificates: certificates.to_vec(),
         clients: None,
     };
-    CertificateStore::load(&settings, true)
+    ServerTls::load(&settings, true)
 }
 
 /// Takes any certificate: which one came is what the tests look at.
@@ -78,7 +79,7 @@ impl ServerCertVerifier for Anything {
 }
 
 /// What a client saw: the certificate and the protocol.
-async fn handshake(store: &CertificateStore, name: &str, alpn: &[&str]) -> (CertificateDer<'static>, Option<String>) {
+async fn handshake(store: &ServerTls, name: &str, alpn: &[&str]) -> (CertificateDer<'static>, Option<String>) {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let builder = builder.with_safe_default_protocol_versions().unwrap();
     let mut config = builder
@@ -103,12 +104,12 @@ async fn handshake(store: &CertificateStore, name: &str, alpn: &[&str]) -> (Cert
     )
 }
 
-async fn served(store: &CertificateStore, name: &str) -> CertificateDer<'static> {
+async fn server_certificate(store: &ServerTls, name: &str) -> CertificateDer<'static> {
     handshake(store, name, &["http/1.1"]).await.0
 }
 
 #[tokio::test]
-async fn the_name_that_the_client_asks_for_picks_the_certificate() {
+async fn the_server_name_selects_the_certificate() {
     let folder = TempDir::new().unwrap();
     let (first, default) = issue(folder.path(), "first", &["default.example"]);
     let (second, wildcard) = issue(folder.path(), "second", &["*.shop.example", "shop.example"]);
@@ -124,7 +125,7 @@ async fn the_name_that_the_client_asks_for_picks_the_certificate() {
         ("unknown.example", &default),
         ("127.0.0.1", &default),
     ] {
-        assert_eq!(&served(&store, name).await, expected, "{name}");
+        assert_eq!(&server_certificate(&store, name).await, expected, "{name}");
     }
 }
 
@@ -145,19 +146,19 @@ async fn alpn_prefers_http2_and_falls_back() {
 }
 
 #[tokio::test]
-async fn a_replaced_certificate_is_served_to_the_next_handshake() {
+async fn the_next_handshake_gets_a_replaced_certificate() {
     let folder = TempDir::new().unwrap();
     let (files, before) = issue(folder.path(), "a", &["a.example"]);
     let store = store(&[files]).unwrap();
-    assert_eq!(served(&store, "a.example").await, before);
+    assert_eq!(server_certificate(&store, "a.example").await, before);
     let (_, after) = issue(folder.path(), "a", &["b.example"]);
     store.reload().unwrap();
     assert_ne!(before, after);
-    assert_eq!(served(&store, "a.example").await, after);
+    assert_eq!(server_certificate(&store, "a.example").await, after);
 }
 
 #[tokio::test]
-async fn a_broken_replacement_keeps_the_old_ones() {
+async fn a_broken_replacement_changes_nothing() {
     let folder = TempDir::new().unwrap();
     let (one, first) = issue(folder.path(), "one", &["one.example"]);
     let (two, second) = issue(folder.path(), "two", &["two.example"]);
@@ -174,19 +175,19 @@ async fn a_broken_replacement_keeps_the_old_ones() {
     ] {
         std::fs::write(&two.cert, broken).unwrap();
         store.reload().unwrap_err();
-        assert_eq!(served(&store, "one.example").await, first);
-        assert_eq!(served(&store, "two.example").await, second);
+        assert_eq!(server_certificate(&store, "one.example").await, first);
+        assert_eq!(server_certificate(&store, "two.example").await, second);
     }
     std::fs::remove_file(&two.cert).unwrap();
     assert!(matches!(store.reload(), Err(TlsError::File(path, _)) if path == two.cert));
     std::fs::write(&two.cert, good).unwrap();
     store.reload().unwrap();
-    assert_ne!(served(&store, "one.example").await, first);
-    assert_eq!(served(&store, "two.example").await, second);
+    assert_ne!(server_certificate(&store, "one.example").await, first);
+    assert_eq!(server_certificate(&store, "two.example").await, second);
 }
 
 #[test]
-fn a_key_that_is_another_certificates_is_told_with_both_files() {
+fn a_key_of_another_certificate_is_refused_with_both_files_named() {
     let folder = TempDir::new().unwrap();
     let (one, _) = issue(folder.path(), "one", &["one.example"]);
     let (two, _) = issue(folder.path(), "two", &["two.example"]);

@@ -154,7 +154,7 @@ proptest! {
         let (_ward, activity) = activity();
         let (mut watched, guard_state) = guarded(pieces, true, &activity);
         prop_assert_eq!(read_all(&mut watched), stream);
-        prop_assert_eq!(guard_state.pending_refusal(), Some(Refusal::Head(Malformed::LineEnd.into())));
+        prop_assert_eq!(guard_state.pending_refusal(), Some(GuardRefusal::Head(Malformed::LineEnd.into())));
         prop_assert_eq!(watched.first_line(), b"GET /bad HTTP/1.1");
         prop_assert!(watched.has_leftovers());
         guard_state.show_refusal();
@@ -198,7 +198,7 @@ fn a_broken_body_is_an_error_once_the_reader_may_know() {
     let stream = b"PUT / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\nGET / HTTP/1.1\r\n\r\n".to_vec();
     let (mut watched, guard_state) = guarded(vec![stream.clone()], false, &activity);
     assert_eq!(read_all(&mut watched), stream[..stream.len() - 19]);
-    assert_eq!(guard_state.pending_refusal(), Some(Refusal::Body));
+    assert_eq!(guard_state.pending_refusal(), Some(GuardRefusal::Body));
     guard_state.show_refusal();
     assert_eq!(
         read(&mut watched, 64).unwrap().unwrap_err().kind(),

@@ -13,10 +13,11 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 
-use super::super::clients::Clients;
-use super::super::{CertificateStore, Doorman, TlsError, certificate};
+use super::super::client_verifier::ClientVerifier;
+use super::super::{HandshakeConfig, ServerTls};
 use super::{Anything, issue};
-use crate::settings::{ClientAuthority, ClientCertificates, TlsSettings};
+use crate::settings::{ClientAuthority, ClientCertificates, ServerTlsSettings};
+use crate::{TlsError, certificate_info};
 
 type Authority = Issuer<'static, KeyPair>;
 
@@ -55,20 +56,20 @@ fn client_of(authority: Option<&Authority>) -> Arc<ClientConfig> {
     )
 }
 
-fn store(folder: &Path, certificates: ClientCertificates) -> Result<CertificateStore, TlsError> {
+fn store(folder: &Path, certificates: ClientCertificates) -> Result<ServerTls, TlsError> {
     let (files, _) = issue(folder, "gateway", &["gateway.example"]);
-    let settings = TlsSettings {
+    let settings = ServerTlsSettings {
         certificates: vec![files],
         clients: Some(ClientAuthority {
             ca: folder.join("clients.pem"),
             certificates,
         }),
     };
-    CertificateStore::load(&settings, true)
+    ServerTls::load(&settings, true)
 }
 
 /// A handshake, a byte to the client and back; what the gateway knows then, and whether the session was resumed.
-async fn met(store: &CertificateStore, client: &Arc<ClientConfig>) -> io::Result<(TlsInfo, bool)> {
+async fn met(store: &ServerTls, client: &Arc<ClientConfig>) -> io::Result<(TlsInfo, bool)> {
     let (near, far) = tokio::io::duplex(64 * 1024);
     let name = ServerName::try_from("gateway.example").unwrap();
     let connector = TlsConnector::from(client.clone());
@@ -138,10 +139,10 @@ async fn a_resumed_sessions_certificate_is_judged_anew() {
     met(&store, &client).await.unwrap();
     // As if the certificate had run out: the tickets are still good, and what judges says no.
     authority(folder.path());
-    let stricter = Clients::read(store.settings.clients.as_ref().unwrap(), &store.provider).unwrap();
-    store.doorman.store(Arc::new(Doorman {
-        config: store.doorman.load().config.clone(),
-        clients: Some(stricter),
+    let stricter = ClientVerifier::read(store.settings.clients.as_ref().unwrap(), &store.provider).unwrap();
+    store.handshake.store(Arc::new(HandshakeConfig {
+        config: store.handshake.load().config.clone(),
+        verifier: Some(stricter),
     }));
     met(&store, &client).await.unwrap_err();
 }
@@ -171,9 +172,9 @@ async fn a_broken_replacement_of_the_authority_changes_nothing() {
 fn bytes_that_are_no_certificate_have_no_names() {
     let (_, der) = issue(TempDir::new().unwrap().path(), "a", &["a.example"]);
     for end in 0..der.len() {
-        let info = certificate::info(&der[..end]);
+        let info = certificate_info::read(&der[..end]);
         assert_eq!(info.sha256.len(), 64);
     }
-    assert_eq!(certificate::info(b"").subject, "");
-    assert_eq!(certificate::info(&der).dns_san.as_deref(), Some("a.example"));
+    assert_eq!(certificate_info::read(b"").subject, "");
+    assert_eq!(certificate_info::read(&der).dns_san.as_deref(), Some("a.example"));
 }

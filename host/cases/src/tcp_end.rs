@@ -1,4 +1,4 @@
-//! The two ends of a case's TCP connection: what is sent by them, and what has come in.
+//! The two ends of a case's TCP connection: they send, and collect what arrives.
 
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -9,45 +9,45 @@ use lockgate_gateway::embedded::{self, ClientInfo, EmbeddedWorker};
 use tokio::io::{self, AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::task::AbortHandle;
 
-use crate::cases::{Connection, Ended, Reset};
+use crate::cases::{Connection, Reset, StreamEnd};
 use crate::client::LISTENER;
 use crate::handshake;
-use crate::pipe::{self, Breaker, Pipe};
+use crate::memory_stream::{self, MemoryStream, ResetSwitch};
 
-/// One end.
-pub(crate) struct End {
-    /// None when it has broken off.
-    sender: Option<WriteHalf<Pipe>>,
+/// One end of the connection.
+pub(crate) struct TcpEnd {
+    /// None: reset.
+    sender: Option<WriteHalf<MemoryStream>>,
     reading: AbortHandle,
-    breaker: Breaker,
+    reset_switch: ResetSwitch,
     received: Rc<RefCell<Received>>,
 }
 
-/// What has come in at an end.
+/// What an end has received.
 struct Received {
     bytes: Vec<u8>,
-    ended: Ended,
+    ended: StreamEnd,
 }
 
-impl End {
-    /// An end of a pipe, read from at once.
-    pub(crate) fn of(pipe: Pipe) -> Self {
-        let breaker = pipe.breaker();
-        let (reader, sender) = io::split(pipe);
+impl TcpEnd {
+    /// An end over a stream, which reads from now on.
+    pub(crate) fn new(memory_stream: MemoryStream) -> Self {
+        let reset_switch = memory_stream.reset_switch();
+        let (reader, sender) = io::split(memory_stream);
         let received = Rc::new(RefCell::new(Received {
             bytes: Vec::new(),
-            ended: Ended::default(),
+            ended: StreamEnd::default(),
         }));
         let reading = tokio::task::spawn_local(receive(reader, received.clone())).abort_handle();
         Self {
             sender: Some(sender),
             reading,
-            breaker,
+            reset_switch,
             received,
         }
     }
 
-    /// Sends a piece. Where the other side is gone it is lost, as on a wire.
+    /// Sends a piece. It is lost if the other side has disconnected.
     pub(crate) async fn send(&mut self, piece: &[u8]) -> io::Result<()> {
         match &mut self.sender {
             Some(sender) => {
@@ -58,51 +58,51 @@ impl End {
         }
     }
 
-    /// Says that nothing more comes.
-    pub(crate) async fn end(&mut self) {
+    /// Closes its sending direction.
+    pub(crate) async fn shutdown(&mut self) {
         if let Some(sender) = &mut self.sender {
-            // Nobody is there any more who could be told.
+            // The other side may have disconnected.
             let _ = sender.shutdown().await;
         }
     }
 
-    /// Breaks off. The other side is told when everything else has had its turn.
+    /// Resets the connection. The other side sees it once the task runs.
     pub(crate) fn reset(&mut self) {
-        self.breaker.arm();
+        self.reset_switch.set();
         self.reading.abort();
         self.sender = None;
     }
 
-    /// What has come in since the last time.
+    /// Bytes since the last call.
     pub(crate) fn take(&self) -> Bytes {
         std::mem::take(&mut self.received.borrow_mut().bytes).into()
     }
 
-    /// Whether nothing more comes, and why.
-    pub(crate) fn ended(&self) -> Ended {
+    /// Whether the other side has closed or reset.
+    pub(crate) fn stream_end(&self) -> StreamEnd {
         self.received.borrow().ended
     }
 }
 
-async fn receive(mut reader: ReadHalf<Pipe>, received: Rc<RefCell<Received>>) {
+async fn receive(mut reader: ReadHalf<MemoryStream>, received: Rc<RefCell<Received>>) {
     let mut piece = vec![0; 16 * 1024];
     loop {
         let read = reader.read(&mut piece).await;
         let mut received = received.borrow_mut();
         match read {
-            Ok(0) => return received.ended = Ended::InOrder(true),
+            Ok(0) => return received.ended = StreamEnd::Eof(true),
             Ok(count) => received.bytes.extend_from_slice(&piece[..count]),
-            Err(_) => return received.ended = Ended::Broken(Reset::Reset),
+            Err(_) => return received.ended = StreamEnd::Reset(Reset::Reset),
         }
     }
 }
 
-/// Connects a client. Answers its end, and how the connection ends, once it has.
+/// Connects a client. Returns its end, and a place for the connection's result.
 pub(crate) fn connect(
     worker: &Rc<EmbeddedWorker>,
     connection: &Connection,
-) -> (End, Rc<RefCell<Option<&'static str>>>) {
-    let (near, far) = pipe::pair();
+) -> (TcpEnd, Rc<RefCell<Option<&'static str>>>) {
+    let (near, far) = memory_stream::pair();
     let address = connection.client.unwrap_or(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
     let (name, shown) = (
         connection.server_name.as_deref(),
@@ -115,10 +115,10 @@ pub(crate) fn connect(
         version: embedded::HttpVersion::Http1,
     };
     let result = Rc::<RefCell<Option<&'static str>>>::default();
-    let (worker, told) = (worker.clone(), result.clone());
+    let (worker, outcome) = (worker.clone(), result.clone());
     tokio::task::spawn_local(async move {
         let ending = worker.carry(LISTENER, Box::pin(far), caller).await;
-        *told.borrow_mut() = ending;
+        *outcome.borrow_mut() = ending;
     });
-    (End::of(near), result)
+    (TcpEnd::new(near), result)
 }

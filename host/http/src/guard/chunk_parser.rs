@@ -1,22 +1,22 @@
-//! One chunked body (RFC 9112, section 7.1): its data is skipped by count, everything else is read byte by byte and by the letter.
+//! The parser of one chunked body (RFC 9112, section 7.1). Data is skipped by count; everything else is checked byte by byte.
 
 use super::scan;
 
-/// Hexadecimal digits of a size, leading zeros included: what a `u64` holds.
-const MOST_DIGITS: u8 = 16;
+/// Maximum number of hexadecimal digits in a size, leading zeros included: those of a `u64`.
+const MAX_DIGITS: u8 = 16;
 
-/// How far the body is.
+/// What a read has led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// All that was shown belongs to it, and there is more to come.
+pub(super) enum ChunkProgress {
+    /// All of the data belongs to the body, which is incomplete.
     Partial,
-    /// It ends before `end`.
+    /// The body ends before `end`.
     Complete { end: usize },
-    /// The byte at `at` cannot be where it is.
+    /// The byte at `at` is not allowed there.
     Malformed { at: usize },
 }
 
-/// What was read last.
+/// What the parser has read last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
     /// The line end before a size, or nothing yet.
@@ -52,17 +52,17 @@ enum State {
     End,
 }
 
-/// A chunked body in the reading.
+/// State of the parser.
 #[derive(Debug, Default)]
-pub(super) struct Chunks {
+pub(super) struct ChunkParser {
     state: State,
     size: u64,
     digits: u8,
 }
 
-impl Chunks {
+impl ChunkParser {
     /// Reads on. `data` begins where the last one ended.
-    pub(super) fn read(&mut self, data: &[u8]) -> Step {
+    pub(super) fn read(&mut self, data: &[u8]) -> ChunkProgress {
         let mut at = 0;
         while at < data.len() {
             if let State::Data(left) = self.state {
@@ -73,16 +73,16 @@ impl Chunks {
                 continue;
             }
             match self.after(data[at]) {
-                Some(State::End) => return Step::Complete { end: at + 1 },
+                Some(State::End) => return ChunkProgress::Complete { end: at + 1 },
                 Some(state) => self.state = state,
-                None => return Step::Malformed { at },
+                None => return ChunkProgress::Malformed { at },
             }
             at += 1;
         }
-        Step::Partial
+        ChunkProgress::Partial
     }
 
-    /// The state that `byte` leads to; none if it may not be here.
+    /// The state after `byte`. None: the byte is not allowed here.
     fn after(&mut self, byte: u8) -> Option<State> {
         let state = match (self.state, byte) {
             (State::Size | State::Name | State::Word | State::Unquoted, b'\r') => State::SizeReturn,
@@ -117,7 +117,7 @@ impl Chunks {
 
     fn add(&mut self, digit: u8) -> Option<State> {
         let value = char::from(digit).to_digit(16)?;
-        if self.digits == MOST_DIGITS {
+        if self.digits == MAX_DIGITS {
             return None;
         }
         self.digits += 1;

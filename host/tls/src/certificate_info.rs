@@ -1,6 +1,6 @@
-//! What plugins are told of a certificate, read from its DER (RFC 5280): subject, names and fingerprint, as Envoy writes them.
+//! The facts of a certificate that plugins can read: subject, names and fingerprint, as Envoy writes them, from its DER (RFC 5280).
 //!
-//! Nothing is verified here. What cannot be read is empty or absent.
+//! Nothing is verified here. Unreadable parts are empty or absent.
 
 use std::fmt::Write;
 
@@ -33,9 +33,8 @@ const BMP_STRING: u8 = 0x1e;
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 
 /// Reads a certificate.
-pub(super) fn info(der: &[u8]) -> CertificateInfo {
-    let read = fields(der);
-    let (subject, names) = read.unwrap_or_default();
+pub(crate) fn read(der: &[u8]) -> CertificateInfo {
+    let (subject, names) = fields(der).unwrap_or_default();
     let first = |tag| {
         let mut names = Reader::of(names).filter(|(found, _)| *found == tag);
         names.next().map(|(_, name)| String::from_utf8_lossy(name).into_owned())
@@ -48,7 +47,7 @@ pub(super) fn info(der: &[u8]) -> CertificateInfo {
     }
 }
 
-/// The contents of the subject and of the alternative names, which are empty where there are none.
+/// The contents of the subject and of the alternative names; empty if absent.
 fn fields(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut certificate = Reader::of(Reader::of(der).content(SEQUENCE)?);
     let mut body = Reader::of(certificate.content(SEQUENCE)?);
@@ -109,7 +108,7 @@ fn attribute(attribute: &[u8], text: &mut String) {
     }
 }
 
-/// The names that attributes have in OpenSSL.
+/// OpenSSL's name of an attribute.
 fn short_name(kind: &[u8]) -> Option<&'static str> {
     Some(match kind {
         [0x55, 0x04, last] => match last {
@@ -155,7 +154,7 @@ fn short_name(kind: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// An object identifier in numbers.
+/// An object identifier in dotted form.
 fn dotted(kind: &[u8]) -> String {
     let mut text = String::new();
     let mut number = 0_u64;
@@ -177,7 +176,7 @@ fn dotted(kind: &[u8]) -> String {
     text
 }
 
-/// A value of a type that holds text; none for others.
+/// The text of a value. None: its type holds no text.
 fn characters(tag: u8, value: &[u8]) -> Option<String> {
     Some(match tag {
         UTF8_STRING => String::from_utf8_lossy(value).into_owned(),
@@ -216,7 +215,7 @@ fn escape(value: &str, text: &mut String) {
     }
 }
 
-/// A value that is not read, as the bytes of its DER.
+/// An unreadable value, as its DER in hexadecimal digits.
 fn dump(tag: u8, value: &[u8], text: &mut String) {
     text.push('#');
     text.push_str(&hex(&[tag], true));

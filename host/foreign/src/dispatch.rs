@@ -1,8 +1,8 @@
-//! The functions of the host's own that plugins call by `proxy_call_foreign_function`: `lockgate.counter` and
-//! `lockgate.cache`, JSON in, JSON out, which are done in `lockgate-store`; and those of Envoy.
+//! Dispatch of `proxy_call_foreign_function` by name: to `lockgate.counter` and `lockgate.cache`, which `lockgate-store` does, and to
+//! Envoy's functions.
 //!
-//! Names are scoped by the plugin's name, so plugins cannot reach into each other's. Malformed calls answer
-//! BAD_ARGUMENT, unknown functions NOT_FOUND: a plugin can tell from that what this host offers.
+//! Keys are scoped by the plugin's name, so that no plugin reaches another's. A malformed call gets BAD_ARGUMENT, an unknown function
+//! NOT_FOUND: from these a plugin learns what the host offers.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use lockgate_store::{KeyError, QueueError, Store};
 
 use crate::{cache, counter, envoy};
 
-/// Every function that a plugin can call, those of the sandbox included.
+/// Names of all functions that a plugin can call, including the sandbox's.
 pub fn names() -> impl Iterator<Item = &'static str> {
     ["lockgate.counter", "lockgate.cache"]
         .into_iter()
@@ -21,7 +21,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
         .chain(lockgate_sandbox::FOREIGN_FUNCTIONS)
 }
 
-/// Calls the function `name` for a plugin, on behalf of the stream with this exchange, if there is one.
+/// Calls the function `name` for a plugin, and for the stream with this exchange, if any.
 ///
 /// # Errors
 /// [`Status::NotFound`] for an unknown function, [`Status::BadArgument`] for an argument that it does not take or a phase in
@@ -42,7 +42,7 @@ pub fn call(
     }
 }
 
-/// What a guest is told when shared data cannot be written.
+/// Status for a guest whose shared data cannot be written.
 pub fn status_of_shared(error: KeyError) -> Status {
     match error {
         KeyError::CasMismatch => Status::CasMismatch,
@@ -50,7 +50,7 @@ pub fn status_of_shared(error: KeyError) -> Status {
     }
 }
 
-/// What a guest is told when a queue does not do what it wants.
+/// Status for a guest whose queue call has failed.
 pub fn status_of_queue(error: QueueError) -> Status {
     match error {
         QueueError::Unknown => Status::NotFound,

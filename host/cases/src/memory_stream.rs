@@ -1,4 +1,4 @@
-//! A pair of pipe ends that can break off like a TCP connection: the other end is told of a reset, and what was under way is lost.
+//! Streams in memory that can be reset like TCP connections: the peer sees a reset, and bytes in flight are lost.
 
 use std::cell::Cell;
 use std::io;
@@ -9,84 +9,84 @@ use std::task::{Context, Poll};
 use lockgate_gateway::embedded::Duplex;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
-/// Bytes that a pipe holds between its ends.
+/// Bytes that a stream buffers in each direction.
 pub(crate) const CAPACITY: usize = 256 * 1024;
 
-/// One end. It ends in order when it is dropped, unless its breaker is armed.
-pub(crate) struct Pipe {
+/// One end. Dropping it closes the stream, or resets it if the switch is set.
+pub(crate) struct MemoryStream {
     stream: DuplexStream,
-    breaker: Breaker,
-    /// The other end is gone, and has broken off.
-    reset: Rc<Cell<bool>>,
-    /// The same of this one, for the other.
-    tells: Rc<Cell<bool>>,
+    reset_switch: ResetSwitch,
+    /// Whether the peer has reset the connection.
+    peer_reset: Rc<Cell<bool>>,
+    /// Whether this end has, as the peer sees it.
+    own_reset: Rc<Cell<bool>>,
 }
 
-/// Decides how an end ends.
+/// Whether a stream that is dropped is reset instead of closed.
 #[derive(Clone, Default)]
-pub(crate) struct Breaker(Rc<Cell<bool>>);
+pub(crate) struct ResetSwitch(Rc<Cell<bool>>);
 
-impl Breaker {
-    /// Its end will be a reset.
-    pub(crate) fn arm(&self) {
+impl ResetSwitch {
+    /// From now on, dropping the stream resets it.
+    pub(crate) fn set(&self) {
         self.0.set(true);
     }
 }
 
-/// Two ends of one pipe.
-pub(crate) fn pair() -> (Pipe, Pipe) {
+/// Two connected streams.
+pub(crate) fn pair() -> (MemoryStream, MemoryStream) {
     let (near, far) = tokio::io::duplex(CAPACITY);
-    let (left, right) = (Rc::<Cell<bool>>::default(), Rc::<Cell<bool>>::default());
-    let end = |stream, reset: &Rc<Cell<bool>>, tells: &Rc<Cell<bool>>| Pipe {
+    let (left, correction) = (Rc::<Cell<bool>>::default(), Rc::<Cell<bool>>::default());
+    let end = |stream, peer_reset: &Rc<Cell<bool>>, own_reset: &Rc<Cell<bool>>| MemoryStream {
         stream,
-        breaker: Breaker::default(),
-        reset: reset.clone(),
-        tells: tells.clone(),
+        reset_switch: ResetSwitch::default(),
+        peer_reset: peer_reset.clone(),
+        own_reset: own_reset.clone(),
     };
-    (end(near, &left, &right), end(far, &right, &left))
+    (end(near, &left, &correction), end(far, &correction, &left))
 }
 
-impl Pipe {
-    /// What decides how it ends.
-    pub(crate) fn breaker(&self) -> Breaker {
-        self.breaker.clone()
+impl MemoryStream {
+    /// The switch between close and reset.
+    pub(crate) fn reset_switch(&self) -> ResetSwitch {
+        self.reset_switch.clone()
     }
 
-    fn whole(&self) -> io::Result<()> {
-        if self.reset.get() {
+    fn check_reset(&self) -> io::Result<()> {
+        if self.peer_reset.get() {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
         Ok(())
     }
 }
 
-impl Drop for Pipe {
+impl Drop for MemoryStream {
     fn drop(&mut self) {
-        // The stream goes after this, and wakes the other end.
-        self.tells.set(self.breaker.0.get());
+        // The inner stream is dropped after this and wakes the peer.
+        self.own_reset.set(self.reset_switch.0.get());
     }
 }
 
-impl Duplex for Pipe {
+impl Duplex for MemoryStream {
     fn abort(&self) {
-        self.breaker.arm();
+        self.reset_switch.set();
     }
 }
 
-impl AsyncRead for Pipe {
+impl AsyncRead for MemoryStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.whole()?;
+        self.check_reset()?;
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
-impl AsyncWrite for Pipe {
+impl AsyncWrite for MemoryStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        self.whole()?;
+        self.check_reset()?;
         Pin::new(&mut self.stream).poll_write(context, buffer)
     }
 
@@ -95,7 +95,7 @@ impl AsyncWrite for Pipe {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.whole()?;
+        self.check_reset()?;
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_end_that_is_dropped_ends_in_order_and_one_that_breaks_off_takes_away_what_was_under_way() {
+    async fn a_dropped_end_closes_and_a_reset_end_loses_bytes_in_flight() {
         let (mut near, mut far) = pair();
         far.write_all(b"all of it").await.expect("it is open");
         drop(far);

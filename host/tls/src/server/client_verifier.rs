@@ -1,6 +1,6 @@
-//! Which certificates of clients are good: those that an authority of a file has issued for clients and that have not run out.
+//! Verification of client certificates: issued for clients by an authority of the file, and not expired.
 //!
-//! Revocation is not looked up: an authority that is no longer to be believed is taken out of the file.
+//! Revocation is not looked up. To distrust an authority, operators remove it from the file.
 
 use std::sync::Arc;
 
@@ -10,31 +10,31 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::{HandshakeKind, RootCertStore, ServerConnection};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use super::{TlsError, certificates_in};
 use crate::settings::{ClientAuthority, ClientCertificates};
+use crate::{TlsError, pem_files};
 
-/// The authorities as they were read, and what judges by them.
+/// The authorities of a file, and rustls' verifier for them.
 #[derive(Debug)]
-pub(super) struct Clients {
+pub(super) struct ClientVerifier {
     authorities: Vec<CertificateDer<'static>>,
     verifier: Arc<dyn ClientCertVerifier>,
 }
 
-/// By the authorities: two of one listener differ in nothing else.
-impl PartialEq for Clients {
+/// Compares the authorities: two verifiers of one listener differ in nothing else.
+impl PartialEq for ClientVerifier {
     fn eq(&self, other: &Self) -> bool {
         self.authorities == other.authorities
     }
 }
 
-impl Clients {
+impl ClientVerifier {
     /// Reads the authorities.
     ///
     /// # Errors
-    /// The file is missing, broken or empty, or holds what cannot be an authority.
+    /// The file is missing, broken or empty, or a certificate in it is not an authority's.
     pub(super) fn read(authority: &ClientAuthority, provider: &Arc<CryptoProvider>) -> Result<Self, TlsError> {
         let file = || authority.ca.clone();
-        let authorities = certificates_in(&authority.ca).map_err(|error| TlsError::ClientCa(file(), error))?;
+        let authorities = pem_files::certificates(&authority.ca).map_err(|error| TlsError::ClientCa(file(), error))?;
         let mut roots = RootCertStore::empty();
         for certificate in &authorities {
             let added = roots.add(certificate.clone());
@@ -50,17 +50,16 @@ impl Clients {
         Ok(Self { authorities, verifier })
     }
 
-    /// What judges during handshakes.
+    /// The verifier for handshakes.
     pub(super) fn verifier(&self) -> Arc<dyn ClientCertVerifier> {
         self.verifier.clone()
     }
 
-    /// Judges the certificate of a session that was resumed, which the handshake took from the ticket as it stood in there: by now it
-    /// may have run out.
+    /// Verifies the certificate of a resumed session. The handshake took it from the ticket, unverified, and it may have expired since.
     ///
     /// # Errors
-    /// It is not good any more.
-    pub(super) fn look_again(&self, session: &ServerConnection) -> Result<(), rustls::Error> {
+    /// The certificate is no longer valid.
+    pub(super) fn verify_resumed(&self, session: &ServerConnection) -> Result<(), rustls::Error> {
         let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
         match session.peer_certificates() {
             Some([own, intermediates @ ..]) if resumed => {

@@ -1,6 +1,4 @@
-//! Plays one case: a worker in a runtime of its own, whose clock stands still while anything happens.
-
-mod connection;
+//! The run of one case: a worker in a runtime of its own, whose clock stops while anything happens.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,44 +10,44 @@ use lockgate_control::PreparedSnapshot;
 use lockgate_gateway::embedded::{EmbeddedWorker, Environment};
 use tokio::runtime::{Builder, LocalOptions};
 
-use crate::cases::{Case, Effects, Expect, Request, Script, Step};
+use crate::assert::{self, Mismatch, ReceivedRequest, StepOutcome};
+use crate::cases::{Case, CaseStep, Effects, Expect, Request, Script};
 use crate::client::{self, Reply};
-use crate::compose::Endpoint;
-use crate::judge::{self, Mismatch, Observed, Witnessed};
-use crate::logbook::{Line, Logbook};
+use crate::gateway_config::Endpoint;
+use crate::log_capture::{LogCapture, LogLine};
 use crate::script::Scripts;
-use crate::upstreams::{Sender, Spoken, Upstreams};
+use crate::upstreams::{Sender, UpstreamTraffic, Upstreams};
 
-/// How often everything else has its turn before a step is judged: enough for whatever a finished exchange leaves to do.
-const TURNS: u32 = 256;
+/// Yields to other tasks before a step is compared: enough for all work that a finished exchange leaves.
+const YIELDS: u32 = 256;
 
-/// What a case needs besides itself.
-pub(crate) struct Setup<'a> {
-    pub(crate) scene: &'a PreparedSnapshot,
-    /// The plugin whose shared data are looked at.
+/// What a case runs with.
+pub(crate) struct CaseSetup<'a> {
+    pub(crate) prepared: &'a PreparedSnapshot,
+    /// The plugin whose shared data are compared.
     pub(crate) tested: &'a str,
     pub(crate) endpoints: BTreeMap<String, Endpoint>,
     pub(crate) scripts: BTreeMap<String, (String, &'a Script)>,
     pub(crate) time: SystemTime,
     pub(crate) seed: u64,
-    pub(crate) logbook: &'a Logbook,
+    pub(crate) log_capture: &'a LogCapture,
 }
 
-/// What came of a case.
+/// Result of a case.
 #[derive(Debug, Default)]
-pub(crate) struct Played {
-    /// Each with the number of its step, from 1; none for a case of one request, or for the whole.
+pub(crate) struct CaseOutcome {
+    /// Differences, each with the number of its step from 1. None: a case of one request, or the whole case.
     pub(crate) mismatches: Vec<(Option<usize>, Mismatch)>,
-    pub(crate) logs: Vec<Line>,
-    /// For steps that expect nothing: where the request stands, and what came of it.
-    pub(crate) unjudged: Vec<(String, serde_json::Value)>,
+    pub(crate) logs: Vec<LogLine>,
+    /// For each step without expectations: JSON pointer to its request, and an expectation that its result meets.
+    pub(crate) recorded: Vec<(String, serde_json::Value)>,
 }
 
-/// Plays the case that stands at `here`.
+/// Runs the case whose JSON pointer is `here`.
 ///
 /// # Errors
-/// The system has no room for a runtime.
-pub(crate) fn play(case: &Case, here: &str, setup: Setup<'_>) -> io::Result<Played> {
+/// The system has no resources for a runtime.
+pub(crate) fn run(case: &Case, here: &str, setup: CaseSetup<'_>) -> io::Result<CaseOutcome> {
     let runtime = Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -64,42 +62,43 @@ pub(crate) fn play(case: &Case, here: &str, setup: Setup<'_>) -> io::Result<Play
                     .map(|(name, (at, script))| (name, (at.clone(), *script))),
             ),
             match case.connection {
-                Some(_) => Spoken::Bytes,
-                None => Spoken::Http,
+                Some(_) => UpstreamTraffic::Bytes,
+                None => UpstreamTraffic::Http,
             },
         );
-        let props = Environment {
-            upstreams: upstreams.way(Sender::Gateway),
-            callouts: upstreams.way(Sender::Plugin),
+        let environment = Environment {
+            upstreams: upstreams.connector(Sender::Gateway),
+            callouts: upstreams.connector(Sender::Plugin),
             time: setup.time,
             seed: setup.seed,
         };
-        let mut player = Player {
-            worker: Rc::new(EmbeddedWorker::start(setup.scene.snapshot(), props)),
+        let mut run = CaseRun {
+            worker: Rc::new(EmbeddedWorker::start(setup.prepared.snapshot(), environment)),
             upstreams,
-            vm_id: setup.scene.vm_id(setup.tested).unwrap_or_default().to_owned(),
-            logbook: setup.logbook,
-            played: Played::default(),
+            vm_id: setup.prepared.vm_id(setup.tested).unwrap_or_default().to_owned(),
+            log_capture: setup.log_capture,
+            outcome: CaseOutcome::default(),
         };
-        // What plugins do at their start belongs to no step.
+        // The start of plugins belongs to no step.
         settle().await;
-        player.case(case, here).await;
-        player.played
+        run.case(case, here).await;
+        run.outcome
     }))
 }
 
-struct Player<'a> {
-    worker: Rc<EmbeddedWorker>,
-    upstreams: Upstreams,
+pub(super) struct CaseRun<'a> {
+    pub(super) worker: Rc<EmbeddedWorker>,
+    pub(super) upstreams: Upstreams,
     vm_id: String,
-    logbook: &'a Logbook,
-    played: Played,
+    log_capture: &'a LogCapture,
+    pub(super) outcome: CaseOutcome,
 }
 
-impl Player<'_> {
+impl CaseRun<'_> {
+    /// Runs the steps, or the one request, or the connection.
     async fn case(&mut self, case: &Case, here: &str) {
-        let before = self.logbook.take();
-        self.played.logs.extend(before);
+        let before = self.log_capture.take();
+        self.outcome.logs.extend(before);
         match (&case.steps, &case.connection) {
             (_, Some(connection)) => self.connection(connection, &format!("{here}/connection")).await,
             (Some(steps), None) => {
@@ -108,7 +107,7 @@ impl Player<'_> {
                 }
             }
             (None, None) => {
-                let step = Step {
+                let step = CaseStep {
                     advance: None,
                     request: case.request.clone(),
                     repeat: None,
@@ -118,7 +117,7 @@ impl Player<'_> {
                 self.step(&step, here, None).await;
             }
         }
-        for unmet in self.upstreams.unmet() {
+        for unused in self.upstreams.unused() {
             let times = |count: u32| {
                 if count == 1 {
                     "once".to_owned()
@@ -129,12 +128,12 @@ impl Player<'_> {
             self.mismatch(
                 None,
                 Mismatch {
-                    pointer: unmet.pointer,
-                    what: format!("script of upstream \"{}\"", unmet.upstream),
-                    expected: format!("this response used {}", times(unmet.times)),
-                    found: match unmet.given {
+                    pointer: unused.pointer,
+                    what: format!("script of upstream \"{}\"", unused.upstream),
+                    expected: format!("this response used {}", times(unused.times)),
+                    found: match unused.used {
                         0 => "never used".to_owned(),
-                        given => format!("asked {}", times(given)),
+                        count => format!("used {}", times(count)),
                     },
                     ..Mismatch::default()
                 },
@@ -142,7 +141,7 @@ impl Player<'_> {
         }
     }
 
-    async fn step(&mut self, step: &Step, here: &str, number: Option<usize>) {
+    async fn step(&mut self, step: &CaseStep, here: &str, number: Option<usize>) {
         if let Some(period) = step.advance {
             tokio::time::sleep(period.duration()).await;
             settle().await;
@@ -150,21 +149,21 @@ impl Player<'_> {
         let nothing = Expect::default();
         let expect = step.expect.as_ref().unwrap_or(&nothing);
         let Some(request) = &step.request else {
-            return self.judge(expect, here, number, &[None]);
+            return self.assert(expect, here, number, &[None]);
         };
         let rounds = step.repeat.unwrap_or(1);
         for _ in 0..rounds {
             let replies = self.send(request, step.at_once.unwrap_or(1)).await;
             settle().await;
             let replies: Vec<Option<&Reply>> = replies.iter().map(Some).collect();
-            self.judge(expect, here, number, &replies);
+            self.assert(expect, here, number, &replies);
             if let (None, Some(Some(reply))) = (&step.expect, replies.first()) {
-                self.played
-                    .unjudged
-                    .push((format!("{here}/request"), judge::record(reply)));
+                self.outcome
+                    .recorded
+                    .push((format!("{here}/request"), assert::record_response(reply)));
             }
-            if !self.played.mismatches.is_empty() {
-                // What comes after the first difference is told by the next step, if it matters.
+            if !self.outcome.mismatches.is_empty() {
+                // Further rounds would only repeat the first difference.
                 break;
             }
         }
@@ -187,33 +186,33 @@ impl Player<'_> {
         replies
     }
 
-    /// Judges every reply alike, and what else the step has brought about once.
-    fn judge(&mut self, expect: &Expect, here: &str, number: Option<usize>, replies: &[Option<&Reply>]) {
-        let (mut forwarded, mut callouts): (Vec<Observed>, Vec<Observed>) = (Vec::new(), Vec::new());
-        for (sender, observed) in self.upstreams.take_seen() {
+    /// Compares each response with the expectations, and the step's other results once.
+    pub(super) fn assert(&mut self, expect: &Expect, here: &str, number: Option<usize>, replies: &[Option<&Reply>]) {
+        let (mut forwarded, mut callouts): (Vec<ReceivedRequest>, Vec<ReceivedRequest>) = (Vec::new(), Vec::new());
+        for (sender, request) in self.upstreams.take_received() {
             match sender {
-                Sender::Gateway => forwarded.push(observed),
-                Sender::Plugin => callouts.push(observed),
+                Sender::Gateway => forwarded.push(request),
+                Sender::Plugin => callouts.push(request),
             }
         }
-        for told in self.upstreams.take_unexpected() {
+        for request in self.upstreams.take_unexpected() {
             self.mismatch(
                 number,
                 Mismatch {
                     pointer: here.to_owned(),
                     what: "script".to_owned(),
                     expected: "a response for every request".to_owned(),
-                    found: format!("none for {told}"),
+                    found: format!("none for {request}"),
                     ..Mismatch::default()
                 },
             );
         }
-        let logs = self.logbook.take();
+        let logs = self.log_capture.take();
         let at = format!("{here}/expect");
         let mut found = Vec::new();
         for (index, reply) in replies.iter().enumerate() {
             let worker = &self.worker;
-            let seen = Witnessed {
+            let outcome = StepOutcome {
                 reply: *reply,
                 forwarded: &forwarded,
                 callouts: &callouts,
@@ -221,13 +220,13 @@ impl Player<'_> {
                 metrics: &|| worker.metrics(),
                 shared_data: &|key| self.shared_data(key),
             };
-            let judged = match index {
-                0 => judge::judge(expect, &at, &seen),
-                _ => judge::judge(&answer_only(expect), &at, &seen),
+            let mismatches = match index {
+                0 => assert::assert_step(expect, &at, &outcome),
+                _ => assert::assert_step(&response_only(expect), &at, &outcome),
             };
-            found.extend(judged);
+            found.extend(mismatches);
         }
-        self.played.logs.extend(logs);
+        self.outcome.logs.extend(logs);
         for mismatch in found {
             self.mismatch(number, mismatch);
         }
@@ -238,13 +237,13 @@ impl Player<'_> {
         store.shared_data().get(&self.vm_id, key).map(|(value, _)| value)
     }
 
-    fn mismatch(&mut self, number: Option<usize>, mismatch: Mismatch) {
-        self.played.mismatches.push((number, mismatch));
+    pub(super) fn mismatch(&mut self, number: Option<usize>, mismatch: Mismatch) {
+        self.outcome.mismatches.push((number, mismatch));
     }
 }
 
-/// What is expected of an answer alone.
-fn answer_only(expect: &Expect) -> Expect {
+/// The expectations of a response, without the step's other results.
+fn response_only(expect: &Expect) -> Expect {
     Expect {
         forwarded: None,
         effects: Effects::default(),
@@ -252,9 +251,9 @@ fn answer_only(expect: &Expect) -> Expect {
     }
 }
 
-/// Lets everything go on until it waits for time to pass, without letting any pass.
-async fn settle() {
-    for _ in 0..TURNS {
+/// Runs all tasks until they wait for time to pass, without letting time pass.
+pub(super) async fn settle() {
+    for _ in 0..YIELDS {
         tokio::task::yield_now().await;
     }
 }

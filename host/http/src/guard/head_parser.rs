@@ -1,28 +1,28 @@
-//! One request's head, line by line as it comes. A line is judged once, when all of it is there.
+//! The parser of one request's head. It takes the head line by line; a line is checked once, when it is complete.
 
 use super::{Limits, scan};
 use crate::problem::{Malformed, Problem};
 
-/// The longest request target that the HTTP library can hold, in bytes.
-const LONGEST_TARGET: usize = u16::MAX as usize - 1;
-/// The longest field name that it can.
-const LONGEST_NAME: usize = u16::MAX as usize;
+/// Maximum length of a request target in the HTTP library, in bytes.
+const MAX_TARGET: usize = u16::MAX as usize - 1;
+/// Maximum length of a field name in the HTTP library, in bytes.
+const MAX_NAME: usize = u16::MAX as usize;
 
-/// What comes after a head.
+/// The length of the body after a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Length {
+pub(super) enum BodyLength {
     /// This many bytes.
     Known(u64),
     Chunked,
 }
 
-/// How far the head is.
+/// What a read has led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// There is more to come.
+pub(super) enum HeadProgress {
+    /// The head is incomplete.
     Partial,
-    /// It ends before `end`.
-    Complete { end: usize, body: Length },
+    /// The head ends before `end`.
+    Complete { end: usize, body: BodyLength },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,26 +31,26 @@ enum Version {
     Http11,
 }
 
-/// A head in the reading. Its places count from its first byte.
+/// State of the parser. Offsets count from the head's first byte.
 #[derive(Debug, Default)]
-pub(super) struct Head {
-    /// Up to here nothing ends the line that is being read.
+pub(super) struct HeadParser {
+    /// No line end before this offset of the current line.
     seen: usize,
-    /// Where that line begins.
+    /// Start of the current line.
     line: usize,
     begun: bool,
-    /// Told by the request line; none before it.
+    /// Version of the request line. None: not read yet.
     version: Option<Version>,
     fields: usize,
-    body: Option<Length>,
+    body: Option<BodyLength>,
 }
 
-impl Head {
+impl HeadParser {
     /// Reads on in `data`, which begins with the head.
     ///
     /// # Errors
-    /// Why the request cannot be taken.
-    pub(super) fn read(&mut self, data: &[u8], limits: Limits) -> Result<Step, Problem> {
+    /// The request is refused with this problem.
+    pub(super) fn read(&mut self, data: &[u8], limits: Limits) -> Result<HeadProgress, Problem> {
         loop {
             let at = scan::control(data, self.seen);
             self.seen = at;
@@ -61,16 +61,16 @@ impl Head {
                         return Err(self.too_large(data));
                     }
                     if self.end_line(&data[self.line..at], limits)? {
-                        return Ok(Step::Complete {
+                        return Ok(HeadProgress::Complete {
                             end,
-                            body: self.body.unwrap_or(Length::Known(0)),
+                            body: self.body.unwrap_or(BodyLength::Known(0)),
                         });
                     }
                     (self.seen, self.line) = (end, end);
                 }
                 (None, _) | (Some(b'\r'), None) => {
                     self.check_partial(data, limits)?;
-                    return Ok(Step::Partial);
+                    return Ok(HeadProgress::Partial);
                 }
                 (Some(b'\r' | b'\n'), _) => return Err(Malformed::LineEnd.into()),
                 (Some(_), _) => return Err(Malformed::ControlCharacter.into()),
@@ -78,15 +78,15 @@ impl Head {
         }
     }
 
-    /// Something other than empty lines has come.
+    /// Whether anything other than empty lines has arrived.
     pub(super) fn has_begun(&self) -> bool {
         self.begun
     }
 
-    /// A line is all there. True when it ends the head.
+    /// Checks a complete line. True: it ends the head.
     fn end_line(&mut self, line: &[u8], limits: Limits) -> Result<bool, Problem> {
         let Some(version) = self.version else {
-            // An empty line before a request is let pass (RFC 9112, section 2.2).
+            // Empty lines before a request are ignored (RFC 9112, section 2.2).
             if !line.is_empty() {
                 self.begun = true;
                 self.version = Some(request_line(line)?);
@@ -107,31 +107,31 @@ impl Head {
         let length = scan::token(line);
         let (name, value) = match line.split_at(length) {
             ([], [b' ' | b'\t', ..]) => return Err(Malformed::Folding.into()),
-            ([_, ..], [b':', ..]) if length > LONGEST_NAME => return Err(Problem::HeadersTooLarge),
+            ([_, ..], [b':', ..]) if length > MAX_NAME => return Err(Problem::HeadersTooLarge),
             (name @ [_, ..], [b':', value @ ..]) => (name, value),
             _ => return Err(Malformed::FieldName.into()),
         };
         let body = match length {
-            14 if name.eq_ignore_ascii_case(b"content-length") => Length::Known(content_length(value)?),
+            14 if name.eq_ignore_ascii_case(b"content-length") => BodyLength::Known(content_length(value)?),
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => transfer_encoding(value, version)?,
             _ => return Ok(()),
         };
         match (self.body.replace(body), body) {
             (None, _) => Ok(()),
-            (Some(Length::Known(_)), Length::Known(_)) => Err(Malformed::ContentLength.into()),
-            (Some(Length::Chunked), Length::Chunked) => Err(Malformed::TransferEncoding.into()),
+            (Some(BodyLength::Known(_)), BodyLength::Known(_)) => Err(Malformed::ContentLength.into()),
+            (Some(BodyLength::Chunked), BodyLength::Chunked) => Err(Malformed::TransferEncoding.into()),
             _ => Err(Malformed::TwoLengths.into()),
         }
     }
 
-    /// What need not wait for the rest of the line.
+    /// Checks what an incomplete line shows already.
     fn check_partial(&mut self, data: &[u8], limits: Limits) -> Result<(), Problem> {
         if data.len() > limits.bytes {
             return Err(self.too_large(data));
         }
         match data.get(self.line) {
             None | Some(b'\r') => Ok(()),
-            // No request, and perhaps no HTTP either: who speaks another protocol does not wait for a time limit.
+            // No request, and perhaps no HTTP: a client of another protocol does not have to wait for a time limit.
             Some(&first) if self.version.is_none() && !scan::is_token(first) => Err(Malformed::RequestLine.into()),
             Some(_) => {
                 self.begun = true;
@@ -140,7 +140,7 @@ impl Head {
         }
     }
 
-    /// Who has not come to the end of the target by now has too long a target.
+    /// The problem of a head over the limit: in its request target, the target's length; else the header section's.
     fn too_large(&self, data: &[u8]) -> Problem {
         let line = &data[self.line..];
         let is_target = |method: usize| line.get(method) == Some(&b' ');
@@ -163,13 +163,13 @@ fn request_line(line: &[u8]) -> Result<Version, Problem> {
         Some((target, b" HTTP/1.0")) => (target, Version::Http10),
         _ => return Err(Malformed::RequestLine.into()),
     };
-    if target.len() > LONGEST_TARGET {
+    if target.len() > MAX_TARGET {
         return Err(Problem::TargetTooLong);
     }
     let fits = match target {
         [] => false,
         [b'/', ..] => scan::is_path_and_query(target),
-        // Rare enough to be parsed twice. What it means is judged later.
+        // Rare enough to be parsed twice. Its meaning is checked after parsing.
         _ => !target.contains(&b'#') && http::Uri::try_from(target).is_ok(),
     };
     match fits {
@@ -179,7 +179,7 @@ fn request_line(line: &[u8]) -> Result<Version, Problem> {
     }
 }
 
-/// Digits and nothing else, no more than a `u64` surely holds.
+/// Digits only, at most as many as always fit in a `u64`.
 fn content_length(value: &[u8]) -> Result<u64, Problem> {
     let digits = value.trim_ascii();
     if !(1..=19).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
@@ -191,9 +191,9 @@ fn content_length(value: &[u8]) -> Result<u64, Problem> {
 }
 
 /// Exactly `chunked`, on HTTP/1.1.
-fn transfer_encoding(value: &[u8], version: Version) -> Result<Length, Problem> {
+fn transfer_encoding(value: &[u8], version: Version) -> Result<BodyLength, Problem> {
     if version == Version::Http11 && value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
-        Ok(Length::Chunked)
+        Ok(BodyLength::Chunked)
     } else {
         Err(Malformed::TransferEncoding.into())
     }

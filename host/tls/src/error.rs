@@ -1,0 +1,66 @@
+//! Errors of TLS settings.
+
+use std::path::PathBuf;
+
+use rustls_pki_types::pem;
+
+/// Why certificates are refused. The texts name files: they are for operators, never for clients.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The file cannot be read, or it holds no such PEM section.
+    #[error("{}: {}", .0.display(), pem_reason(.1))]
+    File(PathBuf, pem::Error),
+    /// The key is not the certificate's, or one of them is unusable.
+    #[error("{} with {}: {}", .cert.display(), .key.display(), pair_reason(.source))]
+    Pair {
+        /// The certificate chain's file.
+        cert: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+        /// What is wrong.
+        source: rustls::Error,
+    },
+    /// The file of authorities for clients cannot be read, or it holds no certificate.
+    #[error("{}: {}", .0.display(), pem_reason(.1))]
+    ClientCa(PathBuf, pem::Error),
+    /// A certificate in that file is not an authority's.
+    #[error("{}: {}", .0.display(), .1)]
+    Authority(PathBuf, String),
+    /// No certificate is configured.
+    #[error("no certificate is given")]
+    Empty,
+    /// The library has no random numbers, or no protocol version.
+    #[error("TLS cannot be set up: {0}")]
+    Setup(#[from] rustls::Error),
+}
+
+impl TlsError {
+    /// The setting of a listener's `tls` that caused the error.
+    #[must_use]
+    pub fn setting(&self) -> &'static str {
+        match self {
+            Self::ClientCa(..) | Self::Authority(..) => "client_ca",
+            Self::File(..) | Self::Pair { .. } | Self::Empty | Self::Setup(_) => "certificates",
+        }
+    }
+}
+
+fn pem_reason(error: &pem::Error) -> String {
+    match error {
+        pem::Error::NoItemsFound => {
+            "no certificate or key found, expected PEM: -----BEGIN CERTIFICATE----- or -----BEGIN PRIVATE KEY-----"
+                .to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
+fn pair_reason(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InconsistentKeys(_) => {
+            "the key does not match the certificate; the server's own certificate must come first in the file"
+                .to_owned()
+        }
+        other => other.to_string(),
+    }
+}
