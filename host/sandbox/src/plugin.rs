@@ -1,4 +1,4 @@
-//! A plugin: a module with a name, a configuration and limits, its imports resolved. Not a running one: that is a VM.
+//! A plugin: a module with a name, a configuration and limits, its imports resolved. A running plugin is a VM.
 
 mod poison_requests;
 
@@ -10,7 +10,7 @@ use crate::settings::{Capabilities, Isolation, Limits, OnError};
 
 pub(crate) use self::poison_requests::{Fingerprint, PoisonRequests};
 
-/// Everything that makes a plugin out of a module.
+/// What makes a plugin out of a module.
 #[derive(Clone)]
 pub struct PluginSpec {
     /// Unique among the plugins of a configuration.
@@ -19,27 +19,27 @@ pub struct PluginSpec {
     pub module_name: String,
     /// The code.
     pub module: Module,
-    /// What `proxy_on_configure` gets.
+    /// The configuration for `proxy_on_configure`.
     pub config: Vec<u8>,
     /// The property `plugin_root_id`.
     pub root_id: String,
-    /// Whose shared data and queues are seen.
+    /// Plugins with the same value share data and queues.
     pub vm_id: String,
-    /// What `proxy_on_vm_start` gets.
+    /// The configuration for `proxy_on_vm_start`.
     pub vm_config: Vec<u8>,
-    /// The environment that WASI shows.
+    /// Environment variables that WASI shows.
     pub env: Vec<(String, String)>,
-    /// What it may use up.
+    /// Its limits.
     pub limits: Limits,
-    /// What its failure costs.
+    /// What happens to a request when it fails.
     pub on_error: OnError,
     /// Which streams share a VM.
     pub isolation: Isolation,
-    /// What it may call.
+    /// What it may call, read and write.
     pub capabilities: Capabilities,
 }
 
-/// A plugin that is ready to be run on any worker.
+/// A linked plugin, for any worker.
 #[derive(Clone)]
 pub struct Plugin(Arc<Inner>);
 
@@ -49,7 +49,7 @@ struct Inner {
     linked: Linked,
 }
 
-/// What linking has prepared, kept opaque: it holds the state type of a running VM, which stands on floors above this one.
+/// The result of linking. It is opaque here because it holds the state type of a VM, which is defined on a higher floor.
 pub(crate) type Linked = Box<dyn Any + Send + Sync>;
 
 impl Plugin {
@@ -67,19 +67,19 @@ impl Plugin {
         &self.0.name
     }
 
-    /// What it was made of.
+    /// Its settings and module.
     #[must_use]
     pub fn spec(&self) -> &PluginSpec {
         &self.0.spec
     }
 
-    /// Which callbacks it has.
+    /// The callbacks that it has.
     #[must_use]
     pub fn hooks(&self) -> Hooks {
         self.0.spec.module.hooks()
     }
 
-    /// Whether both are the very same linked plugin.
+    /// Whether both are the same linked plugin.
     #[must_use]
     pub fn same(&self, other: &Plugin) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

@@ -1,6 +1,6 @@
-//! The knobs of a plugin that the sandbox obeys: limits, isolation, what a failure costs, what it may call.
+//! Settings of a plugin that the sandbox applies: limits, isolation, error handling, capabilities.
 //!
-//! Declared here, read from JSON by whoever owns the configuration file. Nothing here opens a file.
+//! They are read from JSON by the crate `config`.
 
 use lockgate_units::{Period, Size};
 use schemars::JsonSchema;
@@ -68,7 +68,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The soft limit on memory in bytes, whether it is written down or not; never above the hard one.
+    /// The soft memory limit in bytes, configured or default. At most `memory`.
     #[must_use]
     pub fn soft_bytes(&self) -> usize {
         let hard = self.memory.as_usize();
@@ -122,7 +122,7 @@ impl Capabilities {
     /// Checks the name of a host call, with or without `proxy_`.
     ///
     /// # Errors
-    /// There is none of that name; with the nearest that there is.
+    /// There is no such host call; the most similar one.
     pub fn check_host_call(name: &str) -> Result<(), Option<&'static str>> {
         CallSet::parse(std::slice::from_ref(&name.to_owned()))
             .map(drop)
@@ -130,7 +130,7 @@ impl Capabilities {
     }
 }
 
-/// Whether a name is on an allow-list, whose entries may end in `*`; without a list every name is.
+/// Whether a name is on an allow-list, whose entries may end in `*`. An absent list allows all names.
 pub(crate) fn is_allowed(list: Option<&[String]>, name: &str) -> bool {
     let fits = |entry: &String| match entry.strip_suffix('*') {
         Some(start) => name.starts_with(start),
