@@ -1,5 +1,5 @@
-//! Every host function and every export has a conformance case. What there is is asked of the sandbox; what was called is read from
-//! the record of the cases, in which every guest tells its callbacks and calls.
+//! Every host function and every export has a conformance case. The sandbox lists them; the record of the cases has the callbacks
+//! and calls of every guest.
 
 use lockgate_fuzz::host_calls::HostCalls;
 use lockgate_sandbox::interface;
@@ -8,13 +8,13 @@ use std::fs;
 use std::path::Path;
 
 /// Why a module that imports it cannot be loaded by both hosts, and where it is called all the same.
-const TYPES: &str = "Envoy does not have it with these parameters: host/sandbox/tests/guests/storm.rs";
+const TYPES: &str = "Envoy does not have it with these parameters: host/sandbox/tests/guests/arbitrary_arguments.rs";
 
 /// Functions that no case can call in both hosts, and where they are tested instead.
 const FUNCTIONS_ELSEWHERE: &[(&str, &str)] = &[
     (
         "pthread_equal",
-        "Emscripten's modules alone import it: host/sandbox/tests/guests/editions.rs",
+        "Emscripten's modules alone import it: host/sandbox/tests/guests/abi_versions.rs",
     ),
     ("fd_filestat_set_times", TYPES),
     ("path_filestat_set_times", TYPES),
@@ -45,13 +45,13 @@ const EXPORTS_IMPLIED: &[(&str, &str)] = &[
         "no other host knows it; every module on the SDK has it",
     ),
     ("_initialize", "the guest c is a reactor"),
-    ("main", "host/sandbox/tests/guests/editions.rs"),
-    ("_start", "host/sandbox/tests/guests/editions.rs"),
+    ("main", "host/sandbox/tests/guests/abi_versions.rs"),
+    ("_start", "host/sandbox/tests/guests/abi_versions.rs"),
     ("proxy_on_context_create", "the guests know their streams from it alone"),
 ];
 
 /// The words of the record: callbacks, and calls within them.
-fn told() -> BTreeSet<String> {
+fn recorded() -> BTreeSet<String> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/conformance/envoy-1.40.txt");
     let text = fs::read_to_string(file).expect("the record is readable");
     text.lines()
@@ -65,7 +65,11 @@ fn told() -> BTreeSet<String> {
         .collect()
 }
 
-fn without(names: impl Iterator<Item = String>, elsewhere: &[(&str, &str)], told: &BTreeSet<String>) -> Vec<String> {
+fn without(
+    names: impl Iterator<Item = String>,
+    elsewhere: &[(&str, &str)],
+    recorded: &BTreeSet<String>,
+) -> Vec<String> {
     names
         .filter(|name| !elsewhere.iter().any(|(known, _)| known == name))
         .filter(|name| {
@@ -74,7 +78,7 @@ fn without(names: impl Iterator<Item = String>, elsewhere: &[(&str, &str)], told
                 .strip_prefix("on_")
                 .unwrap_or(bare)
                 .replace("_connection_close", "_close");
-            !told.contains(&bare)
+            !recorded.contains(&bare)
         })
         .collect()
 }
@@ -83,13 +87,13 @@ fn without(names: impl Iterator<Item = String>, elsewhere: &[(&str, &str)], told
 fn every_host_function_has_a_case() {
     let functions = HostCalls::new();
     let names = functions.functions().iter().map(|function| function.name.clone());
-    let missing = without(names, FUNCTIONS_ELSEWHERE, &told());
+    let missing = without(names, FUNCTIONS_ELSEWHERE, &recorded());
     assert!(missing.is_empty(), "no conformance case calls {missing:?}");
 }
 
 #[test]
 fn every_export_has_a_case() {
     let names = interface::guest_exports().map(String::from);
-    let missing = without(names, EXPORTS_IMPLIED, &told());
+    let missing = without(names, EXPORTS_IMPLIED, &recorded());
     assert!(missing.is_empty(), "no conformance case is called through {missing:?}");
 }
