@@ -143,7 +143,7 @@ fn what_only_the_plugin_knows_is_told_at_its_place_in_the_file_too() {
     for told in [
         "gateway.json:9:47: /plugins/rate/config/rules/1/cost: module \"quota\" refuses this value: found 2, expected a number from 1 to 1, the size of the bucket",
         "gateway.json:15:1: /plugins/rules/config/deny/0: module \"acl\" refuses this value: a rule without a condition",
-        "/routes/0/chain/1/config/request/remove/1: module \"headers\" refuses this value: \"host\" belongs to the connection",
+        "/routes/0/chain/1/config/request/remove/1: module \"headers\" refuses this value: \"host\" belongs to the message's framing or the connection",
     ] {
         assert!(said.contains(told), "{told}");
     }
@@ -220,7 +220,7 @@ fn a_manifest_that_makes_no_sense_is_told_and_the_module_runs() {
         }),
     );
     assert_eq!(gateway.get("/").header("x-tag"), Some("x"));
-    let _ = gateway.logged(&["WARN", "lockgate.manifest is left aside"]);
+    let _ = gateway.logged(&["WARN", "the section lockgate.manifest is invalid"]);
 }
 
 #[test]

@@ -141,7 +141,7 @@ fn only_bytes_that_the_right_key_has_signed_are_run() {
 
     // A key that is no longer trusted: the configuration is refused, and what serves goes on.
     gateway.reconfigure(|config| config["signatures"]["keys"] = json!({ "release": "${file:other.pub}" }));
-    let _ = gateway.logged(&["reload refused", "/plugins/keys/module", "release made"]);
+    let _ = gateway.logged(&["reload refused", "/plugins/keys/module", "does not verify with release"]);
     in_force(&gateway, "v6");
     drop_in(&here, &tag("v7"), Some(&signature(&here, &tag("v7"), "other")));
     in_force(&gateway, "v7");

@@ -23,7 +23,7 @@ pub(crate) fn inspect(options: &InspectOptions) -> Result<Outcome> {
     Ok(Outcome::Right)
 }
 
-/// One readable line per event.
+/// The report for people.
 struct Readable<'a>(&'a Inspection);
 
 impl Display for Readable<'_> {
