@@ -2,7 +2,7 @@
 
 use crate::{ENVIRONMENT, Outcome, Preview, RESULT_LEVEL, SCRIPT};
 use lockgate_sandbox::testing::{MemoryHost, plugin_spec};
-use lockgate_sandbox::{Engine, EngineSettings, Failure, FailureKind, LogLevel, Module, Plugin, PluginSpec, Vm};
+use lockgate_sandbox::{Engine, EngineSettings, Failure, FailureKind, LogLevel, Module, Plugin, Vm};
 use std::rc::Rc;
 use std::sync::LazyLock;
 
@@ -23,10 +23,20 @@ impl Guest {
         let plugin = link(self.0.clone(), environment.to_vec());
         let host = Rc::new(MemoryHost::default());
         let started = Vm::new(plugin, host.clone()).start();
-        Outcome {
+        let mut outcome = Outcome {
             end: started.err().map(|failure| end(&failure)),
-            ..outcome(&host)
+            ..Outcome::default()
+        };
+        for (level, line) in host.lines.take() {
+            let lines = match level {
+                LogLevel::Critical => &mut outcome.results,
+                LogLevel::Info => &mut outcome.output,
+                LogLevel::Error => &mut outcome.errors,
+                other => panic!("{other:?}: {line}"),
+            };
+            lines.push(line);
         }
+        outcome
     }
 }
 
@@ -37,10 +47,8 @@ pub(crate) fn compile(wasm: &[u8]) -> Module {
 
 /// Links a module, which fails if it imports anything that is not there with just that type.
 pub(crate) fn link(module: Module, env: Vec<(String, String)>) -> Plugin {
-    let spec = PluginSpec {
-        env,
-        ..plugin_spec("wasi", module)
-    };
+    let mut spec = plugin_spec("wasi", module);
+    spec.settings.env = env;
     Plugin::link(&ENGINE, spec).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -54,21 +62,6 @@ fn end(failure: &Failure) -> String {
         // The sandbox's WASI answers everything with a number: any other end is the guest's, which cannot run the script.
         _ => panic!("{failure}"),
     }
-}
-
-/// The guest's results, output and errors by the level of its log lines.
-fn outcome(host: &MemoryHost) -> Outcome {
-    let mut outcome = Outcome::default();
-    for (level, line) in host.lines.take() {
-        let lines = match level {
-            LogLevel::Critical => &mut outcome.results,
-            LogLevel::Info => &mut outcome.output,
-            LogLevel::Error => &mut outcome.errors,
-            other => panic!("{other:?}: {line}"),
-        };
-        lines.push(line);
-    }
-    outcome
 }
 
 const _: () = assert!(RESULT_LEVEL == LogLevel::Critical as i32);
