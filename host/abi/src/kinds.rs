@@ -1,9 +1,9 @@
-//! The small enumerations of the ABI: which buffer, which map, which stream, which metric.
+//! The enumerations of the ABI: buffers, maps, streams, metrics, log levels, peers, actions.
 //!
-//! Each is read from an untrusted `i32` by `TryFrom`; a number that the specification does not know is an
-//! [`UnknownKind`], never a default.
+//! Each is read from an untrusted `i32` by `TryFrom`. A number that the specification does not define is an [`UnknownKind`],
+//! never a default.
 
-/// A number from a guest that names none of the kinds it should.
+/// A number from a guest that the specification does not define.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownKind(pub i32);
 
@@ -37,7 +37,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// A byte buffer that `get_buffer_bytes` and its relatives name (`proxy_buffer_type_t`).
+    /// A buffer (`proxy_buffer_type_t`).
     BufferType {
         /// The request body that the current callback sees.
         HttpRequestBody = 0,
@@ -47,7 +47,7 @@ kinds! {
         DownstreamData = 2,
         /// Bytes from the upstream of a TCP stream.
         UpstreamData = 3,
-        /// The body that answers an HTTP callout.
+        /// The body of the response to an HTTP callout.
         HttpCallResponseBody = 4,
         /// A gRPC message.
         GrpcReceiveBuffer = 5,
@@ -75,33 +75,33 @@ kinds! {
         GrpcReceiveInitialMetadata = 4,
         /// Trailing metadata of a gRPC callout.
         GrpcReceiveTrailingMetadata = 5,
-        /// Headers that answer an HTTP callout, with `:status`.
+        /// Headers of the response to an HTTP callout, with `:status`.
         HttpCallResponseHeaders = 6,
-        /// Trailers that answer an HTTP callout.
+        /// Trailers of the response to an HTTP callout.
         HttpCallResponseTrailers = 7,
     }
 }
 
 kinds! {
-    /// The half of a stream that `continue_stream` and `close_stream` name (`proxy_stream_type_t`).
+    /// A direction of a stream (`proxy_stream_type_t`).
     StreamType {
         /// The request.
         HttpRequest = 0,
         /// The response.
         HttpResponse = 1,
-        /// A TCP stream, from the client.
+        /// A TCP stream, data from the client.
         Downstream = 2,
-        /// A TCP stream, from the upstream.
+        /// A TCP stream, data from the upstream.
         Upstream = 3,
     }
 }
 
 kinds! {
-    /// What a metric counts (`proxy_metric_type_t`).
+    /// The type of a metric (`proxy_metric_type_t`).
     MetricKind {
-        /// Only rises.
+        /// A value that only rises.
         Counter = 0,
-        /// Goes up and down.
+        /// A value that rises and falls.
         Gauge = 1,
         /// A distribution of recorded values.
         Histogram = 2,
@@ -109,25 +109,25 @@ kinds! {
 }
 
 kinds! {
-    /// How loud a line is (`proxy_log_level_t`).
+    /// The level of a log line (`proxy_log_level_t`).
     LogLevel {
-        /// Finest.
+        /// The most detailed level.
         Trace = 0,
-        /// For debugging.
+        /// Details for debugging.
         Debug = 1,
-        /// Worth knowing.
+        /// Normal operation.
         Info = 2,
-        /// Something is odd.
+        /// Something unexpected.
         Warn = 3,
         /// Something failed.
         Error = 4,
-        /// The plugin cannot go on.
+        /// The plugin cannot continue.
         Critical = 5,
     }
 }
 
 kinds! {
-    /// Who closed a connection (`proxy_peer_type_t`).
+    /// The side that closed a connection (`proxy_peer_type_t`).
     PeerType {
         /// Not known.
         Unknown = 0,
@@ -138,19 +138,19 @@ kinds! {
     }
 }
 
-/// What a stream callback wants to happen next (`proxy_action_t`).
+/// The action that a stream callback returns (`proxy_action_t`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Go on with the next plugin.
+    /// Continue with the next plugin.
     Continue,
-    /// Hold what was seen until `continue_stream` or a local response.
+    /// Pause until `continue_stream` or a local response.
     Pause,
 }
 
 impl Action {
-    /// The action behind the number that a callback returned.
+    /// The action of the number that a callback returned.
     ///
-    /// 0 continues; every other number holds the stream, as an unknown wish is safer held than passed on.
+    /// 0 continues. Every other number pauses, because an unknown action is safer paused than passed on.
     #[must_use]
     pub const fn from_code(code: i32) -> Self {
         if code == 0 { Self::Continue } else { Self::Pause }

@@ -1,8 +1,8 @@
 //! The proxy-wasm wire format: statuses, kinds, header-map pairs, property paths.
 //!
-//! Pure data and codecs, as the specification's v0.1.0, v0.2.0 and v0.2.1 pages lay them down. Nothing here knows
-//! a WebAssembly engine, a socket or a request; whatever comes from a guest is untrusted and decoded without panics.
-//! Source: <https://github.com/proxy-wasm/spec>.
+//! Pure data and codecs, as the specification's pages v0.1.0, v0.2.0 and v0.2.1 define them. Nothing here knows a WebAssembly
+//! engine, a socket or a request. Bytes from a guest are untrusted and decoded without panics. Source:
+//! <https://github.com/proxy-wasm/spec>.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 

@@ -7,7 +7,7 @@
 //! Encoding goes straight into the caller's buffer (the guest's memory). Decoding takes untrusted bytes and borrows
 //! from them. Whether a name or a value may stand in a header is not decided here.
 
-/// More pairs than this in one map are refused: a count is untrusted, and no honest map comes near it.
+/// Maximum pairs of a map. A count is untrusted, and no real map comes near this one.
 pub const MAX_PAIRS: usize = 4096;
 
 /// Why bytes are not a header map.
@@ -17,7 +17,7 @@ pub enum PairsError {
     Truncated,
     /// More than [`MAX_PAIRS`] pairs are announced.
     TooMany,
-    /// A name or a value is not closed by a NUL.
+    /// A name or a value does not end with a NUL.
     Unterminated,
 }
 
@@ -33,16 +33,16 @@ impl std::fmt::Display for PairsError {
 
 impl std::error::Error for PairsError {}
 
-/// How many bytes [`encode_pairs`] needs for these pairs.
+/// The number of bytes that [`encode_pairs`] needs for these pairs.
 pub fn encoded_len<'a>(pairs: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> usize {
     pairs
         .into_iter()
         .fold(4, |sum, (name, value)| sum + 10 + name.len() + value.len())
 }
 
-/// Writes a map into `buffer`, which must be exactly [`encoded_len`] long; `None` if it is not.
+/// Writes a map to `buffer`. `None` unless its length is exactly [`encoded_len`].
 ///
-/// `pairs` is walked once for the lengths and once for the bytes, so it has to be cheap to clone.
+/// `pairs` is iterated once for the lengths and once for the bytes, so it has to be cheap to clone.
 pub fn encode_pairs<'a, I>(pairs: I, buffer: &mut [u8]) -> Option<()>
 where
     I: IntoIterator<Item = (&'a [u8], &'a [u8])> + Clone,
@@ -55,7 +55,7 @@ where
     writer.finish()
 }
 
-/// Writes a map pair by pair into a buffer of known size, for callers whose pairs come from several places.
+/// Writes a map pair by pair, for callers whose pairs come from several sources.
 pub struct PairsWriter<'b> {
     buffer: &'b mut [u8],
     lengths: usize,
@@ -64,7 +64,7 @@ pub struct PairsWriter<'b> {
 }
 
 impl<'b> PairsWriter<'b> {
-    /// Starts a map of exactly `count` pairs; `None` if the buffer cannot even hold their lengths.
+    /// Starts a map of exactly `count` pairs. `None` if the buffer is too small for their lengths.
     pub fn new(buffer: &'b mut [u8], count: usize) -> Option<Self> {
         let end_of_lengths = count.checked_mul(8)?.checked_add(4)?;
         let announced = u32::try_from(count).ok()?;
@@ -80,7 +80,7 @@ impl<'b> PairsWriter<'b> {
         })
     }
 
-    /// Adds a pair; `None` if it does not fit or is one too many.
+    /// Adds a pair. `None` if it does not fit, or is one too many.
     pub fn push(&mut self, name: &[u8], value: &[u8]) -> Option<()> {
         if self.lengths >= self.end_of_lengths {
             return None;
@@ -104,19 +104,19 @@ impl<'b> PairsWriter<'b> {
         Some(())
     }
 
-    /// Ends the map; `None` if pairs are missing or the buffer was larger than they need.
+    /// Ends the map. `None` if pairs are missing, or the buffer is larger than the map.
     pub fn finish(self) -> Option<()> {
         (self.lengths == self.end_of_lengths && self.bytes == self.buffer.len()).then_some(())
     }
 }
 
-/// Reads a map from untrusted bytes. No bytes at all are the empty map.
+/// Decodes a map from untrusted bytes. No bytes are the empty map.
 ///
-/// The frame is checked here as a whole, so that walking the result cannot fail. Bytes behind the last pair are ignored, as
-/// Envoy does.
+/// All lengths are checked here, so that iterating over the result cannot fail. Bytes after the last pair are ignored, as in
+/// Envoy.
 ///
 /// # Errors
-/// [`PairsError`] says what is wrong with the frame.
+/// [`PairsError`]
 pub fn decode_pairs(bytes: &[u8]) -> Result<Pairs<'_>, PairsError> {
     if bytes.is_empty() {
         return Ok(Pairs {
@@ -160,7 +160,7 @@ impl<'a> Iterator for Pairs<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let name = u32_at(self.lengths, 0)? as usize;
         let value = u32_at(self.lengths, 4)? as usize;
-        // `decode_pairs` has walked these very lengths; should they not fit after all, the walk just ends.
+        // `decode_pairs` has checked these lengths. If they do not fit after all, the iteration ends.
         let pair = (self.bytes.get(..name)?, self.bytes.get(name + 1..name + 1 + value)?);
         self.bytes = self.bytes.get(name + value + 2..)?;
         self.lengths = &self.lengths[8..];

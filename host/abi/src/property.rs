@@ -1,19 +1,19 @@
-//! Property paths (names divided by NULs) and how a property's value stands on the wire.
+//! Property paths (names separated by NULs) and the encoding of property values.
 //!
-//! Which properties exist is the sandbox's business; this is only their grammar. Types have no tag on the wire: an
-//! integer is 8 bytes, little endian, and the guest knows what it asked for.
+//! Which properties exist is defined in the sandbox. Values have no type tag: an integer is 8 bytes, little endian, and the guest
+//! knows what it has asked for.
 
 /// A path such as `request\0headers\0x-user`, untrusted.
 ///
-/// Plugins also write `.` where they mean NUL, so a path has one dotted spelling, which names it.
+/// Plugins may also write `.` for NUL. So each path has one dotted spelling, which is its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PropertyPath<'a>(&'a str);
 
 impl<'a> PropertyPath<'a> {
-    /// Longer paths are refused.
+    /// Maximum length. Longer paths are refused.
     pub const MAX_LEN: usize = 1024;
 
-    /// Reads a path; `None` if it is empty, too long or not UTF-8. A NUL at the end is tolerated, as C++ guests send one.
+    /// Parses a path. `None` if it is empty, too long or not UTF-8. A NUL at the end is ignored, because C++ guests send one.
     #[must_use]
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         if bytes.len() > Self::MAX_LEN {
@@ -24,18 +24,18 @@ impl<'a> PropertyPath<'a> {
         (!text.is_empty()).then_some(Self(text))
     }
 
-    /// The parts between the NULs. A path without any NUL is one part, dots and all.
+    /// The parts between NULs. A path without NULs is one part, with its dots.
     pub fn parts(self) -> impl Iterator<Item = &'a str> + Clone {
         self.0.split('\0')
     }
 
-    /// The path's name with dots between its parts, whichever separator the guest used.
+    /// The dotted spelling, whichever separator the guest used.
     #[must_use]
     pub fn dotted(self) -> String {
         self.0.replace('\0', ".")
     }
 
-    /// Whether `dotted` is this path's dotted spelling, without building it.
+    /// Whether `dotted` is the dotted spelling. Nothing is allocated.
     #[must_use]
     pub fn is(self, dotted: &str) -> bool {
         let same = |(ours, theirs): (u8, u8)| ours == theirs || (ours == 0 && theirs == b'.');
@@ -43,7 +43,7 @@ impl<'a> PropertyPath<'a> {
     }
 }
 
-/// A property's value before it becomes bytes.
+/// The value of a property before encoding.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PropertyValue {
     /// 8 bytes, little endian.
@@ -52,12 +52,12 @@ pub enum PropertyValue {
     Uint(u64),
     /// One byte, 0 or 1.
     Bool(bool),
-    /// Nanoseconds (a duration, or a time since 1970), 8 bytes, little endian.
+    /// A duration, or a time since 1970: 8 bytes, little endian.
     Nanoseconds(i64),
 }
 
 impl PropertyValue {
-    /// The bytes that the guest gets. At most 8.
+    /// The encoded value. At most 8 bytes.
     #[must_use]
     pub fn to_bytes(self) -> Vec<u8> {
         match self {

@@ -1,22 +1,22 @@
-//! Just enough of protocol buffers' wire format to read and write the few messages that guests and hosts exchange: the
-//! arguments of Envoy's foreign functions, and the service that a gRPC callout names. No descriptors, no groups.
+//! The wire format of protocol buffers, as far as guests and hosts exchange messages: the arguments of Envoy's foreign functions,
+//! and the service of a gRPC callout. No descriptors, no groups.
 //!
 //! Source: <https://protobuf.dev/programming-guides/encoding/>.
 
-/// The bytes are no message.
+/// The bytes are not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
-/// A field's value as it stands on the wire.
+/// The value of a field on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
     /// Integers, enumerations, booleans.
     Varint(u64),
     /// Strings, bytes, messages.
     Bytes(&'a [u8]),
-    /// Numbers of a fixed width of 8 bytes.
+    /// Numbers of 8 bytes.
     Fixed64(u64),
-    /// Numbers of a fixed width of 4 bytes.
+    /// Numbers of 4 bytes.
     Fixed32(u32),
 }
 
@@ -24,7 +24,7 @@ impl<'a> Value<'a> {
     /// The bytes of a string, of bytes or of a message.
     ///
     /// # Errors
-    /// It is something else.
+    /// The value has another type.
     pub fn bytes(self) -> Result<&'a [u8], Malformed> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
@@ -35,7 +35,7 @@ impl<'a> Value<'a> {
     /// The text of a string.
     ///
     /// # Errors
-    /// It is something else, or not UTF-8.
+    /// The value has another type, or is not UTF-8.
     pub fn text(self) -> Result<&'a str, Malformed> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Malformed)
     }
@@ -43,7 +43,7 @@ impl<'a> Value<'a> {
     /// The number of an integer, an enumeration or a boolean.
     ///
     /// # Errors
-    /// It is something else.
+    /// The value has another type.
     pub fn number(self) -> Result<u64, Malformed> {
         match self {
             Self::Varint(number) => Ok(number),
@@ -52,7 +52,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Walks the fields of an untrusted message in their order: numbers and values. Ends behind the first thing that is no field.
+/// Iterates over the fields of an untrusted message: numbers and values. Ends after the first error.
 #[derive(Clone, Debug)]
 pub struct Fields<'a>(&'a [u8]);
 
@@ -82,7 +82,7 @@ impl<'a> Fields<'a> {
         Ok((number, value))
     }
 
-    /// At most ten bytes of seven bits each, the lowest first.
+    /// At most ten bytes of seven bits each, lowest first.
     fn varint(&mut self) -> Result<u64, Malformed> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
@@ -121,7 +121,7 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// A message that is being written. A value that equals its type's default leaves no trace, as in proto3.
+/// A message to be written. Default values are left out, as in proto3.
 #[derive(Clone, Debug, Default)]
 pub struct Message(Vec<u8>);
 

@@ -1,31 +1,31 @@
-//! What a host call answers, and which answers a Rust guest survives.
+//! Statuses of host calls, and which of them a Rust guest survives.
 //!
-//! The numbers are the specification's (`proxy_status_t`). The Rust SDK panics on a status that a wrapper does not
-//! expect, so [`Accepted`] writes down, per kind of call, what `proxy-wasm` 0.2.5 takes.
+//! The numbers are the specification's (`proxy_status_t`). The Rust SDK panics on a status that a wrapper does not expect.
+//! [`Accepted`] lists, per kind of call, what `proxy-wasm` 0.2.5 accepts.
 
-/// The result of a host call, as the guest sees it.
+/// The status of a host call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i32)]
 pub enum Status {
-    /// Done.
+    /// Success.
     Ok = 0,
-    /// The thing asked for does not exist, or not in this phase.
+    /// It does not exist, or not in this phase.
     NotFound = 1,
     /// An argument is malformed or not allowed.
     BadArgument = 2,
-    /// The result cannot be put into bytes.
+    /// The result cannot be serialised.
     SerializationFailure = 3,
-    /// The argument's bytes cannot be read.
+    /// The argument cannot be parsed.
     ParseFailure = 4,
-    /// A pointer or length lies outside of the guest's memory. Unknown to the Rust SDK.
+    /// A pointer or length is outside of the guest's memory. Unknown to the Rust SDK.
     InvalidMemoryAccess = 6,
-    /// The queue holds nothing now.
+    /// The queue is empty.
     Empty = 7,
-    /// The value was changed by somebody else meanwhile.
+    /// Another writer has changed the value.
     CasMismatch = 8,
-    /// The host could not do it; the guest is not to blame.
+    /// The host failed, or a limit is reached.
     InternalFailure = 10,
-    /// The host does not offer this. Unknown to the Rust SDK.
+    /// The host does not implement the call. Unknown to the Rust SDK.
     Unimplemented = 12,
 }
 
@@ -53,7 +53,7 @@ impl Status {
         }
     }
 
-    /// The status behind a number, if it is one that this host ever answers.
+    /// The status of a number, if the host ever returns it.
     #[must_use]
     pub const fn from_code(code: i32) -> Option<Self> {
         Some(match code {
@@ -72,15 +72,15 @@ impl Status {
     }
 }
 
-/// What the Rust SDK (`proxy-wasm` 0.2.5) takes from a group of host calls without panicking.
+/// The statuses of a group of host calls that the Rust SDK (`proxy-wasm` 0.2.5) accepts without panicking.
 ///
-/// A host that has a choice (an absent thing, a refused call) picks a status from here. Outright misuse, such as
-/// a wild pointer or a header that would split a request, may still be answered by something else.
+/// Where the host has a choice (something absent, a refused call) it returns one of these. Misuse, such as a wild pointer or a
+/// header that would split a request, may get another status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Accepted {
-    /// Calls that may only succeed: log, clock, header writes, continue, local response, define metric and so on.
+    /// Only success: log, clock, header writes, continue, local response, define metric and others.
     OnlyOk,
-    /// Buffers, single header values, shared data reads, queue look-ups: absent is fine.
+    /// Success or absence: buffers, single header values, shared data reads, queue look-ups.
     Absent,
     /// `get_property`.
     Property,
@@ -105,7 +105,7 @@ pub enum Accepted {
 }
 
 impl Accepted {
-    /// All statuses that the SDK takes, [`Status::Ok`] first.
+    /// All accepted statuses, [`Status::Ok`] first.
     #[must_use]
     pub const fn statuses(self) -> &'static [Status] {
         use Status::{
@@ -125,7 +125,7 @@ impl Accepted {
         }
     }
 
-    /// What a call that the operator did not allow answers: a refusal where the SDK knows one, else a silent `Ok`.
+    /// The status of a call that the capabilities do not allow: an error that the SDK accepts, otherwise `Ok`.
     #[must_use]
     pub const fn refusal(self) -> Status {
         match self {

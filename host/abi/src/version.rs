@@ -1,21 +1,21 @@
-//! Which edition of the ABI a module speaks, told by an export that does nothing.
+//! ABI versions. A module declares its version by an export.
 
-/// An edition of the proxy-wasm ABI.
+/// A version of the proxy-wasm ABI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AbiVersion {
-    /// Header callbacks without `end_of_stream`, and a few host calls of its own.
+    /// Header callbacks have no `end_of_stream`. There are some host calls of its own.
     V0_1_0,
-    /// As 0.2.1 without `get_log_level` and foreign-function callbacks.
+    /// 0.2.1 without `get_log_level` and foreign-function callbacks.
     V0_2_0,
-    /// The current edition.
+    /// The current version.
     V0_2_1,
 }
 
 impl AbiVersion {
-    /// Every edition, newest first.
+    /// All versions, newest first.
     pub const ALL: [Self; 3] = [Self::V0_2_1, Self::V0_2_0, Self::V0_1_0];
 
-    /// The export by which a module says that it speaks this edition.
+    /// The export that declares this version.
     #[must_use]
     pub const fn export(self) -> &'static str {
         match self {
@@ -25,7 +25,7 @@ impl AbiVersion {
         }
     }
 
-    /// `"0.2.1"` and the like.
+    /// The version as text, such as `"0.2.1"`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,9 +1,9 @@
-//! Body bytes as a rope of shared chunks: passing a body on copies nothing, only writing into it does.
+//! [`BodyBuffer`]: body bytes as a list of shared chunks. Passing a body on copies nothing; only writing to it does.
 
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
-/// The part of a body that a callback sees.
+/// The body bytes that a callback sees.
 #[derive(Clone, Debug, Default)]
 pub struct BodyBuffer {
     chunks: SmallVec<[Bytes; 1]>,
@@ -11,7 +11,7 @@ pub struct BodyBuffer {
 }
 
 impl BodyBuffer {
-    /// Adds a chunk at the end. Empty chunks leave no trace.
+    /// Appends a chunk. Empty chunks are left out.
     pub fn push(&mut self, chunk: Bytes) {
         if !chunk.is_empty() {
             self.len += chunk.len();
@@ -19,7 +19,7 @@ impl BodyBuffer {
         }
     }
 
-    /// Adds all that `other` holds at the end.
+    /// Appends all bytes of `other`.
     pub fn append(&mut self, mut other: BodyBuffer) {
         if self.is_empty() {
             *self = other;
@@ -29,30 +29,30 @@ impl BodyBuffer {
         }
     }
 
-    /// What is held, in order.
+    /// The chunks, in order.
     pub fn chunks(&self) -> impl Iterator<Item = &Bytes> {
         self.chunks.iter()
     }
 
-    /// Bytes held.
+    /// The number of bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nothing is held.
+    /// Whether there are no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Takes all chunks out, in order.
+    /// Removes and returns all chunks, in order.
     pub fn take(&mut self) -> SmallVec<[Bytes; 1]> {
         self.len = 0;
         std::mem::take(&mut self.chunks)
     }
 
-    /// Copies what lies at `start` into `target`, as much as there is; says how much that was.
+    /// Copies bytes from `start` on to `target`. Returns how many there were.
     pub fn read(&self, start: usize, target: &mut [u8]) -> usize {
         let mut skip = start;
         let mut done = 0;
@@ -73,8 +73,8 @@ impl BodyBuffer {
         done
     }
 
-    /// Replaces `size` bytes at `start` with `data`. Beyond the end is the end: `start >= len` appends, `start = size = 0`
-    /// prepends. Only chunks that are cut in the middle are divided, and none is copied.
+    /// Replaces `size` bytes at `start` with `data`. Positions beyond the end mean the end: `start >= len` appends, `start = size
+    /// = 0` prepends. Only the chunks at the cuts are split, and none is copied.
     pub fn replace(&mut self, start: usize, size: usize, data: &[u8]) {
         let start = start.min(self.len);
         let end = start.saturating_add(size).min(self.len);
@@ -108,19 +108,19 @@ impl From<Bytes> for BodyBuffer {
     }
 }
 
-/// Somebody else who wants to see the response body, behind the plugin at `position` on its way to the client.
+/// A copy of the response body, taken after the plugin at `position` on its way to the client.
 pub struct Tap {
     /// Index in the chain.
     pub position: usize,
-    /// Where the bytes go.
+    /// The receiver of the copy.
     pub sink: Box<dyn BodySink>,
 }
 
-/// Takes a copy of a body as it streams by.
+/// Receives a copy of a body while it is streamed.
 pub trait BodySink {
     /// The next bytes.
     fn chunk(&mut self, data: &Bytes);
-    /// The body is over; `complete` is false when it was cut short.
+    /// The body has ended. `complete` is false if it was truncated.
     fn end(self: Box<Self>, complete: bool);
 }
 

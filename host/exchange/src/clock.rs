@@ -1,32 +1,33 @@
-//! The time as a worker has it: that of its runtime, which a rehearsal's runtime can hold and move, and the day that goes with it.
+//! The clock of a worker: durations by the runtime's clock, which tests and cases can hold and move, and the time of day that
+//! goes with it.
 //!
-//! For everybody else this is the system's clock, at the price of one look at a flag that never changes.
+//! In production this is the system's clock, at the price of one check of a flag that never changes.
 
 use std::time::{Instant, SystemTime};
 
 use crate::info::Timestamp;
 
-/// The clock that durations are measured by.
+/// The clock for durations. Use it instead of `Instant::now()` and `Instant::elapsed()`, which ignore a clock that is held.
 pub fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// Tells the time of day.
+/// The time of day.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WallClock {
-    /// When the runtime's clock stood there it was this time; none where the system knows better.
+    /// A time of day and the runtime's clock at that time. `None` for the system's time.
     anchor: Option<Timestamp>,
 }
 
 impl WallClock {
-    /// A wall_clock on which it is now `time`, and which goes as the runtime's clock goes.
+    /// A clock that shows `time` now, and moves with the runtime's clock.
     pub fn from(time: SystemTime) -> Self {
         Self {
             anchor: Some(Timestamp { instant: now(), time }),
         }
     }
 
-    /// The time of day.
+    /// The time of day now.
     pub fn time(&self) -> SystemTime {
         match &self.anchor {
             None => SystemTime::now(),
@@ -34,8 +35,8 @@ impl WallClock {
         }
     }
 
-    /// Both at once.
-    pub fn moment(&self) -> Timestamp {
+    /// Both clocks now.
+    pub fn timestamp(&self) -> Timestamp {
         Timestamp {
             instant: now(),
             time: self.time(),

@@ -1,8 +1,8 @@
 //! The exchange: the request and the response that a chain of plugins may read and change.
 //!
-//! The pipeline and the stream contexts share one per request, on one thread. It is never borrowed across a guest call,
-//! so a host call always finds it free. It holds no I/O: what a plugin asks for is noted in [`PendingActions`], and the pipeline
-//! does it when the callback has returned.
+//! The pipeline and the stream contexts of a request share one, on one thread. It is never borrowed across a guest call, so every
+//! host call can borrow it. It does no I/O: what plugins ask for is in [`PendingActions`], and the pipeline does it when the
+//! callback has returned.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -19,15 +19,15 @@ use crate::pending::PendingActions;
 use crate::properties::Properties;
 use crate::tcp_buffers::TcpBuffers;
 
-/// An exchange as it is handed around on its worker.
+/// An exchange, shared on its worker.
 pub type SharedExchange = Rc<RefCell<Exchange>>;
 
-/// How the client reached the gateway.
+/// The scheme of the client's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
-    /// In the clear.
+    /// Without TLS.
     Http,
-    /// Over TLS.
+    /// With TLS.
     Https,
 }
 
@@ -47,13 +47,13 @@ impl Scheme {
 pub struct RequestHead {
     /// `:method`.
     pub method: Method,
-    /// `:path`, always starting with a slash (or `*`).
+    /// `:path`. It starts with a slash, or is `*`.
     pub path: PathAndQuery,
     /// `:authority`.
     pub authority: HeaderValue,
     /// `:scheme`.
     pub scheme: Scheme,
-    /// Everything else.
+    /// The other headers.
     pub headers: HeaderMap,
 }
 
@@ -62,19 +62,19 @@ pub struct RequestHead {
 pub struct ResponseHead {
     /// `:status`.
     pub status: StatusCode,
-    /// Everything else.
+    /// The other headers.
     pub headers: HeaderMap,
 }
 
 impl ResponseHead {
-    /// What its status means to a gRPC client.
+    /// The gRPC status of its HTTP status.
     #[must_use]
     pub fn grpc_status(&self) -> u32 {
         grpc_status(self.status)
     }
 }
 
-/// What an HTTP status means to a gRPC client (gRPC, "HTTP to gRPC Status Code Mapping").
+/// The gRPC status of an HTTP status (gRPC, "HTTP to gRPC Status Code Mapping").
 #[must_use]
 pub fn grpc_status(status: StatusCode) -> u32 {
     match status.as_u16() {
@@ -87,42 +87,41 @@ pub fn grpc_status(status: StatusCode) -> u32 {
     }
 }
 
-/// What the pipeline and the plugins of a chain share for one request.
+/// What the pipeline and the plugins of a chain share for one request or TCP connection.
 pub struct Exchange {
     /// The request's head.
     pub request: RequestHead,
-    /// The response's head, once there is one.
+    /// The response's head, if there is one yet.
     pub response: Option<ResponseHead>,
-    /// The request's trailers, once they have come.
+    /// The request's trailers, if they have arrived.
     pub request_trailers: Option<HeaderMap>,
-    /// The response's trailers, once they have come.
+    /// The response's trailers, if they have arrived.
     pub response_trailers: Option<HeaderMap>,
-    /// What buffer calls see of the request body: put there before a body callback, taken after it.
+    /// The request body that buffer calls see. It is filled for a body callback only.
     pub request_body: BodyBuffer,
-    /// What buffer calls see of the response body: put there before a body callback, taken after it.
+    /// The response body that buffer calls see. It is filled for a body callback only.
     pub response_body: BodyBuffer,
-    /// What plugins hold of bodies between their body callbacks.
+    /// The bodies that plugins hold between their body callbacks.
     pub held: HeldBodies,
-    /// The bytes of a TCP connection that each plugin sees, by its place in the chain; none for a request, which has a head
-    /// and bodies instead.
+    /// The bytes of a TCP connection, by the plugin's place in the chain. `None` for a request, which has a head and bodies.
     pub tcp: Option<Box<[TcpBuffers]>>,
     /// What is known of the request besides its bytes.
     pub info: StreamInfo,
-    /// What plugins have set.
+    /// The properties that plugins have set.
     pub properties: Properties,
-    /// Where in the chain the plugin stands that is being called; the chain sets it.
+    /// The place in the chain of the plugin that is being called. The chain sets it.
     pub position: usize,
-    /// What plugins have asked for and nobody has done yet.
+    /// What plugins have asked for, and the pipeline has not done yet.
     pub pending: PendingActions,
-    /// Who else wants the response body.
+    /// The receivers of copies of the response body.
     pub taps: Vec<Tap>,
-    /// Bytes of names and values that plugins have written into its header maps.
+    /// Bytes of names and values that plugins have written to its header maps.
     pub header_growth: u64,
     wakers: SmallVec<[Waker; 1]>,
 }
 
 impl Exchange {
-    /// An exchange at its very start: a request head and nothing else.
+    /// An exchange with a request head and nothing else.
     #[must_use]
     pub fn new(request: RequestHead, info: StreamInfo) -> Self {
         Self {
@@ -144,7 +143,7 @@ impl Exchange {
         }
     }
 
-    /// A TCP connection that passes so many plugins. Nobody sees its head: there is none.
+    /// A TCP connection through this number of plugins. Its head is a placeholder that nobody sees.
     #[must_use]
     pub fn connection(plugins: usize, info: StreamInfo) -> Self {
         let nothing = RequestHead {
@@ -159,15 +158,15 @@ impl Exchange {
         exchange
     }
 
-    /// Remembers whom to wake when something was asked for from outside of the pipeline's own calls. Each task counts once:
-    /// the request's body, the response and the pipeline may be waited for by different ones.
+    /// Registers a task to be woken when an action is requested while the pipeline is waiting. A task is registered once: request
+    /// body, response and pipeline may be polled by different tasks.
     pub fn register(&mut self, waker: &Waker) {
         if !self.wakers.iter().any(|known| known.will_wake(waker)) {
             self.wakers.push(waker.clone());
         }
     }
 
-    /// Wakes whoever waits; nobody is woken twice for one registration.
+    /// Wakes the registered tasks, and removes them.
     pub fn wake(&mut self) {
         for waker in self.wakers.drain(..) {
             waker.wake();

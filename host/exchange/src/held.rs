@@ -1,12 +1,12 @@
-//! [`HeldBodies`]: what plugins hold of a message's body between their callbacks, so that they can read and change it in
-//! others: when the answer to a callout comes, or at a tick.
+//! [`HeldBodies`]: the body bytes that plugins hold between their body callbacks. Other callbacks can read and change them: the
+//! response to a callout, a tick.
 
 use smallvec::SmallVec;
 
 use crate::body::BodyBuffer;
 use crate::direction::Direction;
 
-/// What each plugin of a chain holds. It sees its own, and nobody else does.
+/// The body bytes that each plugin of a chain holds. A plugin sees only its own.
 #[derive(Debug, Default)]
 pub struct HeldBodies(SmallVec<[Held; 1]>);
 
@@ -19,7 +19,7 @@ struct Held {
 }
 
 impl HeldBodies {
-    /// The plugin at `position` holds this until it is taken back.
+    /// Stores the bytes that the plugin at `position` holds.
     pub fn put(&mut self, position: usize, direction: Direction, body: BodyBuffer) {
         self.0.push(Held {
             position,
@@ -28,19 +28,19 @@ impl HeldBodies {
         });
     }
 
-    /// What the plugin at `position` has made of it; nothing if it holds nothing.
+    /// Removes the bytes that the plugin at `position` holds. Empty if there are none.
     pub fn take(&mut self, position: usize, direction: Direction) -> BodyBuffer {
         let at = self.0.iter().position(|held| held.is_of(position, direction));
         at.map_or_else(BodyBuffer::default, |at| self.0.swap_remove(at).body)
     }
 
-    /// What the plugin at `position` holds, if it holds anything.
+    /// The bytes that the plugin at `position` holds, if any.
     pub fn find(&self, position: usize, direction: Direction) -> Option<&BodyBuffer> {
         let held = self.0.iter().find(|held| held.is_of(position, direction));
         held.map(|held| &held.body)
     }
 
-    /// The same, to be changed.
+    /// The bytes that the plugin at `position` holds, to be changed.
     pub fn find_mut(&mut self, position: usize, direction: Direction) -> Option<&mut BodyBuffer> {
         let held = self.0.iter_mut().find(|held| held.is_of(position, direction));
         held.map(|held| &mut held.body)

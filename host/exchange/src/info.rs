@@ -1,4 +1,4 @@
-//! What is known of a request besides its bytes: where it came from, which way it goes, how far it has got.
+//! What is known of a request besides its bytes: connection, TLS, route, upstream, times, sizes.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -11,48 +11,48 @@ use http::HeaderValue;
 
 use crate::properties::Properties;
 
-/// One client connection; its requests share it.
+/// A client connection. Its requests share it.
 #[derive(Clone, Debug)]
 pub struct ConnectionInfo {
     /// Unique in this process.
     pub id: u64,
     /// The listener's name.
     pub listener: Arc<str>,
-    /// The other end, as the kernel knows it.
+    /// The peer's address, as the kernel knows it.
     pub peer: SocketAddr,
-    /// Our end.
+    /// The local address.
     pub local: SocketAddr,
-    /// What the handshake told, if there was one.
+    /// The TLS session, with TLS.
     pub tls: Option<TlsInfo>,
-    /// What plugins have set for all of the connection's requests.
+    /// The properties that plugins have set for all requests of the connection.
     pub properties: RefCell<Properties>,
 }
 
-/// What a TLS handshake told.
+/// A TLS session.
 #[derive(Clone, Debug)]
 pub struct TlsInfo {
-    /// `"TLSv1.2"`, `"TLSv1.3"`.
+    /// `"TLSv1.2"` or `"TLSv1.3"`.
     pub version: &'static str,
-    /// SNI.
+    /// The server name of the client (SNI).
     pub server_name: Option<String>,
-    /// The protocol agreed on.
+    /// The negotiated protocol.
     pub alpn: Option<String>,
-    /// Our certificate; none where nothing is known of it.
+    /// The gateway's certificate, if it is known.
     pub local: Option<Arc<CertificateInfo>>,
-    /// The client's, which has been verified; none if it has shown none.
+    /// The client's verified certificate, if it has sent one.
     pub peer: Option<Arc<CertificateInfo>>,
 }
 
-/// What is known of a certificate, written as Envoy does.
+/// A certificate, in Envoy's notation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CertificateInfo {
-    /// The subject's distinguished name, by RFC 2253.
+    /// The subject's distinguished name (RFC 2253).
     pub subject: String,
-    /// The first DNS name among its alternative names.
+    /// The first DNS name of the subject alternative names.
     pub dns_san: Option<String>,
-    /// The first URI among them.
+    /// The first URI of the subject alternative names.
     pub uri_san: Option<String>,
-    /// SHA-256 of its DER, in lower-case hexadecimal digits.
+    /// SHA-256 of the DER encoding, in lower-case hexadecimal digits.
     pub sha256: String,
 }
 
@@ -61,12 +61,12 @@ pub struct CertificateInfo {
 pub struct Timestamp {
     /// For durations.
     pub instant: Instant,
-    /// One readable line per event.
+    /// The time of day.
     pub time: SystemTime,
 }
 
 impl Timestamp {
-    /// What the system's clocks say.
+    /// The system's clocks now.
     #[must_use]
     pub fn now() -> Self {
         Self {
@@ -76,47 +76,47 @@ impl Timestamp {
     }
 }
 
-/// What plugins may ask about a request through properties. The pipeline fills it in as it learns.
+/// What properties show of a request or a TCP connection. The pipeline fills it in.
 #[derive(Clone, Debug)]
 pub struct StreamInfo {
-    /// The connection that the request came on.
+    /// The client's connection.
     pub connection: Rc<ConnectionInfo>,
-    /// The real client, past trusted proxies.
+    /// The client's address, past trusted proxies.
     pub client: IpAddr,
     /// `x-request-id`.
     pub request_id: HeaderValue,
-    /// How the client speaks.
+    /// The HTTP version of the client.
     pub version: http::Version,
-    /// When the request's head was there, for durations.
+    /// When the request's head had been read, for durations.
     pub started: Instant,
-    /// When the request's head was there, for people.
+    /// When the request's head had been read, as time of day.
     pub started_at: SystemTime,
     /// The route's name.
     pub route: Option<Arc<str>>,
     /// Name of the upstream.
     pub upstream: Option<Arc<str>>,
-    /// The endpoint that got the request.
+    /// The endpoint that the request was sent to.
     pub upstream_address: Option<SocketAddr>,
-    /// Our end of the connection to it.
+    /// The local address of the connection to the endpoint.
     pub upstream_local: Option<SocketAddr>,
-    /// How often the request was sent.
+    /// The number of attempts.
     pub attempts: u32,
-    /// Body bytes from the client so far.
+    /// Body bytes from the client.
     pub request_bytes: u64,
-    /// Body bytes to the client so far.
+    /// Body bytes to the client.
     pub response_bytes: u64,
-    /// Why the response is what it is.
+    /// The reason for the response, for the access log.
     pub code_details: Option<Cow<'static, str>>,
     /// Envoy's response flags, as bits.
     pub flags: u64,
     /// From sending the request to the response's head.
     pub upstream_latency: Option<Duration>,
-    /// How long the whole took, once it is over.
+    /// The duration of the whole request, after its end.
     pub ended: Option<Duration>,
 }
 
 impl StreamInfo {
-    /// What is known when a request's head has just been read.
+    /// A request whose head has just been read.
     #[must_use]
     pub fn new(
         connection: Rc<ConnectionInfo>,
@@ -127,7 +127,7 @@ impl StreamInfo {
         Self::since(connection, client, request_id, version, Timestamp::now())
     }
 
-    /// The same for a head that was there at `start`.
+    /// A request whose head had been read at `start`.
     #[must_use]
     pub fn since(
         connection: Rc<ConnectionInfo>,

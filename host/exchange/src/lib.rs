@@ -1,6 +1,6 @@
 //! The exchange: the request and the response that a chain of plugins may read and change, and what is known of them.
 //!
-//! Plain data and no I/O. The sandbox reads and changes it for guests, the gateway fills it in and does what plugins asked for.
+//! Plain data, without I/O. The sandbox reads and changes it for guests. The gateway fills it in, and does what plugins ask for.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 

@@ -1,25 +1,25 @@
-//! What plugins ask the pipeline to do. Asking is noting; the pipeline acts when the callback has returned.
+//! [`PendingActions`]: what plugins ask the pipeline to do. It acts when the callback has returned.
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-/// Open wishes of the plugins of one exchange. The pipeline takes them.
+/// The actions that plugins of one exchange have requested. The pipeline takes them.
 #[derive(Debug, Default)]
 pub struct PendingActions {
-    /// Answer the client with this instead of asking the upstream.
+    /// Send this response to the client, instead of the upstream's.
     pub local_response: Option<LocalResponse>,
-    /// Plugins that let the request go on that they hold; on a TCP connection, the bytes from the client.
+    /// Plugins that resume the request they had paused. On a TCP connection: the bytes from the client.
     pub resume_request: Positions,
-    /// Plugins that let the response go on that they hold; on a TCP connection, the bytes from the upstream.
+    /// Plugins that resume the response they had paused. On a TCP connection: the bytes from the upstream.
     pub resume_response: Positions,
-    /// End the stream.
+    /// Reset the stream.
     pub close: bool,
-    /// Look for the request's route again, as it may match another one by now. Counts until the upstream is chosen.
+    /// Match the request to a route again. Without effect after the upstream was chosen.
     pub reroute: bool,
 }
 
 impl PendingActions {
-    /// Whether there is anything to do.
+    /// Whether no action is requested.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.local_response.is_none()
@@ -29,23 +29,23 @@ impl PendingActions {
     }
 }
 
-/// Places in the chain. The place of a stream context is the exchange's `position` at the moment it was opened: a callout or
-/// tick may ask on behalf of one plugin while another is being called.
+/// A set of places in the chain. The place of a stream context is the exchange's `position` when it was opened: a callout or a
+/// tick may request something for one plugin while another is being called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Positions(u64);
 
 impl Positions {
-    /// Longest chain that can be told apart.
+    /// The maximum length of a chain.
     pub const MAX: usize = 64;
 
-    /// Adds a place; one beyond [`Positions::MAX`] is none of a chain's.
+    /// Adds a place. One beyond [`Positions::MAX`] is ignored.
     pub fn set(&mut self, position: usize) {
         if position < Self::MAX {
             self.0 |= 1 << position;
         }
     }
 
-    /// Takes a place out; true if it was in.
+    /// Removes a place. True if it was in the set.
     pub fn take(&mut self, position: usize) -> bool {
         let bit = if position < Self::MAX { 1 << position } else { 0 };
         let was = self.0 & bit != 0;
@@ -53,26 +53,26 @@ impl Positions {
         was
     }
 
-    /// Whether no place is in.
+    /// Whether the set is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 }
 
-/// An answer that a plugin gives itself.
+/// A response that a plugin sends itself.
 #[derive(Clone, Debug)]
 pub struct LocalResponse {
     /// 200 to 599.
     pub status: StatusCode,
-    /// For the access log (`response.code_details`); may be empty.
+    /// For the access log and `response.code_details`; may be empty.
     pub details: String,
-    /// Headers, checked as every header write is.
+    /// The headers. They were checked as header writes are.
     pub headers: HeaderMap,
     /// The body; its length becomes `content-length`.
     pub body: Bytes,
-    /// A gRPC status for a gRPC client; `None` if it was not set (-1).
+    /// The gRPC status for a gRPC client. `None` if the plugin gave none (-1).
     pub grpc_status: Option<u32>,
-    /// Where in the chain the plugin stands that answered: its stream context's place.
+    /// The place in the chain of the plugin that responds.
     pub position: usize,
 }

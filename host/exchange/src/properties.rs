@@ -1,10 +1,10 @@
-//! Properties that plugins have set on an exchange: a short list under dotted names, bounded in number and bytes.
+//! [`Properties`]: values that plugins have set, under dotted names, bounded in number and bytes.
 
 use bytes::Bytes;
 use lockgate_abi::PropertyPath;
 use smallvec::SmallVec;
 
-/// The list is full, so nothing was set.
+/// A limit is reached, so nothing was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "an exchange holds at most {} properties of {} bytes together",
@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 )]
 pub struct PropertiesFull;
 
-/// What plugins have set, readable by the plugins after them under the same path.
+/// The properties that plugins have set. Plugins after them can read them.
 #[derive(Clone, Debug, Default)]
 pub struct Properties {
     entries: SmallVec<[(Box<str>, Bytes); 2]>,
@@ -21,12 +21,12 @@ pub struct Properties {
 }
 
 impl Properties {
-    /// More are refused.
+    /// Maximum number of properties.
     pub const MAX_COUNT: usize = 128;
-    /// Names and values together; more are refused.
+    /// Maximum bytes of names and values together.
     pub const MAX_BYTES: usize = 256 * 1024;
 
-    /// The value under a dotted name.
+    /// The value of a dotted name.
     #[must_use]
     pub fn get(&self, dotted: &str) -> Option<&Bytes> {
         self.entries
@@ -35,7 +35,7 @@ impl Properties {
             .map(|(_, value)| value)
     }
 
-    /// The value under a path, whichever separator the guest used.
+    /// The value of a path, whichever separator the guest used.
     #[must_use]
     pub fn find(&self, path: PropertyPath<'_>) -> Option<&Bytes> {
         self.entries
@@ -47,7 +47,7 @@ impl Properties {
     /// Sets or replaces a value.
     ///
     /// # Errors
-    /// [`PropertiesFull`] when a bound would be passed; nothing has changed then.
+    /// [`PropertiesFull`] if a limit would be exceeded. Nothing has changed then.
     pub fn set(&mut self, dotted: &str, value: Bytes) -> Result<(), PropertiesFull> {
         let old = self.entries.iter().position(|(name, _)| **name == *dotted);
         let freed = old.map_or(0, |at| dotted.len() + self.entries[at].1.len());
@@ -63,7 +63,7 @@ impl Properties {
         Ok(())
     }
 
-    /// Forgets a value; nothing happens if it is not there.
+    /// Removes a value, if there is one.
     pub fn remove(&mut self, dotted: &str) {
         if let Some(at) = self.entries.iter().position(|(name, _)| **name == *dotted) {
             let (name, value) = self.entries.remove(at);
@@ -71,7 +71,7 @@ impl Properties {
         }
     }
 
-    /// All of them, in the order in which they were first set.
+    /// All properties, in the order in which they were first set.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Bytes)> {
         self.entries.iter().map(|(name, value)| (&**name, value))
     }

@@ -150,7 +150,7 @@ impl TcpConnection<'_> {
         let connection = Rc::new(self.info.clone());
         let client = connection.peer.ip().to_canonical();
         let id = worker.request_ids.next();
-        let info = StreamInfo::since(connection, client, id, Version::HTTP_11, worker.wall_clock.moment());
+        let info = StreamInfo::since(connection, client, id, Version::HTTP_11, worker.wall_clock.timestamp());
         let handles = &self.forwarding.chain;
         let exchange = Exchange::connection(handles.len(), info);
         let trace = worker.shared.trace.choose(&exchange);

@@ -1,12 +1,12 @@
-//! The host calls by name: which there are, what a refused one answers, and sets of them.
+//! Host calls as data: their names, the statuses of refused calls, sets of calls.
 //!
-//! One table. Their meaning is elsewhere; WASI is not among them, as nobody restricts it.
+//! One table lists them. What a call does is in `hostcalls`. WASI is not in the table: no capability restricts it.
 
 pub(crate) mod trace;
 
 use lockgate_abi::Accepted;
 
-/// Declares the calls: variant, name without `proxy_`, and what the Rust SDK accepts from it.
+/// Declares the calls: variant, name, and the statuses that the Rust SDK accepts from it.
 macro_rules! calls {
     ($($call:ident $name:literal $accepted:ident,)+) => {
         /// A host call.
@@ -70,12 +70,12 @@ impl HostCall {
         TABLE[self as usize].1
     }
 
-    /// Whether some host call is imported under this name.
+    /// Whether a host call has this name.
     pub(crate) fn exists(name: &str) -> bool {
         TABLE.iter().any(|entry| entry.1 == name)
     }
 
-    /// What the Rust SDK accepts from it.
+    /// The statuses that the Rust SDK accepts from it.
     pub(crate) fn accepted(self) -> Accepted {
         TABLE[self as usize].2
     }
@@ -86,13 +86,14 @@ impl HostCall {
 pub(crate) struct CallSet(u64);
 
 impl CallSet {
-    /// All of them.
+    /// All calls.
     pub(crate) const ALL: Self = Self(u64::MAX);
-    /// None of them.
+    /// No call.
     pub(crate) const NONE: Self = Self(0);
-    /// While a module initialises itself.
+    /// The calls that a module may make while it initialises itself.
     pub(crate) const INITIALISING: Self = Self::of(&[HostCall::Log, HostCall::GetLogLevel]);
-    /// While a guest allocates memory for the host: nothing that could touch what the host is about to copy.
+    /// The calls that a guest may make while it allocates memory for the host. None of them can change what the host is about to
+    /// copy.
     pub(crate) const ALLOCATING: Self = Self::of(&[HostCall::Log, HostCall::GetLogLevel, HostCall::GetTime]);
 
     const fn of(calls: &[HostCall]) -> Self {
@@ -110,20 +111,20 @@ impl CallSet {
         self.0 & (1 << call as u8) != 0
     }
 
-    /// The set and one more.
+    /// The set and one more call.
     pub(crate) const fn with(self, call: HostCall) -> Self {
         Self(self.0 | 1 << call as u8)
     }
 
-    /// What is in both.
+    /// The calls of both sets.
     pub(crate) const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// Reads an operator's allow-list. Logging and the clock are always in.
+    /// Parses an allow-list of a plugin's capabilities. Logging and the clock are always in the set.
     ///
     /// # Errors
-    /// A name that is no host call, with the nearest that is.
+    /// A name that is not a host call, with the most similar one.
     pub(crate) fn parse(names: &[String]) -> Result<Self, (String, Option<&'static str>)> {
         let mut set = Self::ALLOCATING;
         for name in names {
@@ -137,7 +138,7 @@ impl CallSet {
     }
 }
 
-/// The call whose name differs in the fewest letters, if that is few enough to be meant.
+/// The call with the most similar name, if at most four letters differ.
 fn nearest(bare: &str) -> Option<&'static str> {
     let candidates = TABLE
         .iter()
@@ -148,7 +149,7 @@ fn nearest(bare: &str) -> Option<&'static str> {
         .map(|(_, name)| name)
 }
 
-/// How many letters have to be changed, added or removed (Levenshtein), over bytes.
+/// Levenshtein distance over bytes.
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_name_is_told_with_its_nearest() {
+    fn a_misspelt_name_is_an_error_with_the_most_similar_name() {
         let error = CallSet::parse(&["get_propery".to_owned()]).unwrap_err();
         assert_eq!(error, ("get_propery".to_owned(), Some("proxy_get_property")));
         assert_eq!(CallSet::parse(&["something else".to_owned()]).unwrap_err().1, None);

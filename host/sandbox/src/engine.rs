@@ -1,6 +1,6 @@
-//! Compiling: the one wasmtime engine of the process, its epochs, and the cache of what it has compiled.
+//! The engine: compiles modules, caches them, and ends epochs.
 //!
-//! Nothing here runs a guest. Compiling takes long and happens on control threads, never on a worker.
+//! There is one per process. Compiling is slow and happens on control threads, never on a worker. No guest runs here.
 
 mod cache;
 pub(crate) mod epoch;
@@ -22,13 +22,13 @@ use self::cache::Cache;
 use crate::module::{Module, inspect};
 use crate::report::{EngineError, LoadError};
 
-/// What every WebAssembly module begins with.
+/// The magic number of WebAssembly modules.
 const MAGIC: &[u8] = b"\0asm";
 
-/// How an engine is set up.
+/// Settings of an engine.
 #[derive(Clone, Debug, Default)]
 pub struct EngineSettings {
-    /// Where compiled modules are kept; `None` keeps nothing.
+    /// The folder of the compile cache. `None` disables it.
     pub cache_dir: Option<PathBuf>,
 }
 
@@ -38,18 +38,18 @@ pub struct Engine(Arc<Inner>);
 
 struct Inner {
     on_demand: wasmtime::Engine,
-    /// For plugins with a VM per stream; made when the first one is linked, as it reserves much address space.
+    /// For plugins with a VM per stream. It is created when the first of them is linked, because it reserves much address space.
     pooled: OnceLock<Result<wasmtime::Engine, String>>,
     cache: Option<Cache>,
 }
 
-/// Native stack that a guest may use. Worker threads have at least 2 MiB.
+/// Maximum native stack of a guest. Worker threads have at least 2 MiB.
 const MAX_WASM_STACK: usize = 512 * 1024;
-/// Instances that streams may have of their own at a time, over all workers.
-const POOL: u32 = 1000;
+/// Instances of the pool, over all workers.
+const POOL_INSTANCES: u32 = 1000;
 
 impl Engine {
-    /// Sets up compiling and starts the epochs, by which runaway guests are stopped.
+    /// Creates an engine and starts its epochs, which interrupt guests that run too long.
     ///
     /// # Errors
     /// [`EngineError`]: this machine cannot run WebAssembly, or the cache folder cannot be used.
@@ -70,7 +70,7 @@ impl Engine {
         })))
     }
 
-    /// Compiles a module, or takes it from the cache. Blocks, for as long as a second with a large module.
+    /// Compiles a module, or loads it from the cache. Blocks; a large module takes up to a second.
     ///
     /// # Errors
     /// [`LoadError`]: not a module, or not a proxy-wasm module.
@@ -92,7 +92,7 @@ impl Engine {
     }
 
     fn compile_and_store(&self, bytes: &[u8], key: &str) -> Result<wasmtime::Module, LoadError> {
-        // A compiler is a large program fed with untrusted bytes: should it panic, the module is refused, nothing else.
+        // The compiler is a large program, and its input is untrusted. If it panics, only the module is refused.
         let compiled = catch_unwind(AssertUnwindSafe(|| {
             wasmtime::Module::from_binary(&self.0.on_demand, bytes)
         }));
@@ -110,7 +110,7 @@ impl Engine {
         Ok(code)
     }
 
-    /// The module's code for instances that come from the pool.
+    /// The module's code for instances of the pool.
     pub(crate) fn pooled(&self, module: &Module) -> Result<wasmtime::Module, LoadError> {
         let pooled = self
             .0
@@ -126,14 +126,14 @@ impl Engine {
 
 fn pooled_engine() -> Result<wasmtime::Engine, String> {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_core_instances(POOL)
-        .total_memories(POOL)
-        .total_tables(POOL)
+    pool.total_core_instances(POOL_INSTANCES)
+        .total_memories(POOL_INSTANCES)
+        .total_tables(POOL_INSTANCES)
         .max_memories_per_module(1)
         .max_tables_per_module(1)
         .table_elements(100_000)
-        // What a stream has dirtied is written over rather than given back, up to this size: cheaper than a page fault each.
-        // The kernel tells which pages those are, where it can; a Rust guest's lie behind a megabyte of untouched stack.
+        // Up to this size, dirty pages are overwritten instead of unmapped, which is cheaper than a page fault each. The kernel
+        // reports which pages are dirty, where it can: a Rust guest's lie behind a megabyte of untouched stack.
         .linear_memory_keep_resident(4 * 1024 * 1024)
         .pagemap_scan(Enabled::Auto)
         .table_keep_resident(16 * 1024);
@@ -144,7 +144,7 @@ fn pooled_engine() -> Result<wasmtime::Engine, String> {
     Ok(engine)
 }
 
-/// What both engines share, so that code compiled for one runs in the other.
+/// Common to both engines, so that code compiled for one runs in the other.
 fn config() -> Config {
     let mut config = Config::new();
     config
@@ -155,7 +155,7 @@ fn config() -> Config {
         .memory_init_cow(true)
         .wasm_backtrace_max_frames(NonZeroUsize::new(32))
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
-        // The ABI's pointers are 32 bits wide and mean the one memory.
+        // The ABI's pointers are 32 bits wide and refer to the one memory.
         .wasm_memory64(false)
         .wasm_multi_memory(false);
     config

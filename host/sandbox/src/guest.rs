@@ -1,7 +1,6 @@
-//! The guest's memory, and the frame around every host call: nothing here knows what a call means.
+//! The frame of every host call: permission, statistics, trace, results in guest memory. It does not know what a call does.
 //!
-//! Memory is fetched anew after the guest has run, as it may have grown and moved. What may be read and written there is checked
-//! in `memory`.
+//! Memory is fetched again whenever the guest has run, because it may have grown and moved. `memory` checks all accesses.
 
 pub(crate) mod exports;
 
@@ -14,17 +13,17 @@ use crate::state::State;
 
 pub(crate) use crate::memory::{SCRATCH, Span, bytes, bytes_mut, text, write_u32, write_u64};
 
-/// A guest in the middle of a host call.
+/// A guest in a host call.
 pub(crate) type Caller<'a> = wasmtime::Caller<'a, State>;
 
-/// What a host call comes to.
+/// The result of a host call.
 pub(crate) type HostCallResult = Result<(), HostCallError>;
 
-/// Why a host call did not do what it was asked.
+/// Why a host call failed.
 pub(crate) enum HostCallError {
-    /// The guest is told, and goes on.
+    /// The guest gets the status and continues.
     Status(Status),
-    /// The guest has trapped while it allocated memory for the answer; it is over.
+    /// The guest trapped while it allocated memory for the result.
     Trap(wasmtime::Error),
 }
 
@@ -40,7 +39,7 @@ impl From<UnknownKind> for HostCallError {
     }
 }
 
-/// Where the guest wants the pointer to, and the length of, a result.
+/// Out-pointers for the address and length of a result.
 #[derive(Clone, Copy)]
 pub(crate) struct ResultSlot {
     pub(crate) at: i32,
@@ -48,7 +47,7 @@ pub(crate) struct ResultSlot {
 }
 
 impl ResultSlot {
-    /// The guest wants no result.
+    /// Whether the guest wants no result.
     pub(crate) const fn is_null(self) -> bool {
         self.at == 0 && self.len == 0
     }
@@ -58,8 +57,8 @@ impl ResultSlot {
     }
 }
 
-/// Runs a host call, unless it is not to be had now. `arguments` are its numbers, for whoever wants to see them; 64 bits count
-/// as two of them, the low half first.
+/// Runs a host call, unless it is not callable now. `arguments` are its `i32` arguments, for traces. A 64-bit argument counts as
+/// two, low half first.
 pub(crate) fn host_call<const N: usize>(
     mut caller: Caller<'_>,
     call: HostCall,
@@ -83,7 +82,7 @@ fn code(answer: HostCallResult) -> wasmtime::Result<i32> {
     }
 }
 
-/// The call is not simply made: it is refused, or somebody wants to see it.
+/// The slow path: the call is refused, or traced.
 #[cold]
 #[inline(never)]
 fn host_call_slow(
@@ -131,11 +130,11 @@ fn refuse(state: &mut State, call: HostCall) -> Status {
     call.accepted().refusal()
 }
 
-/// The guest's memory and the VM's state, side by side.
+/// The guest's memory and the VM's state.
 pub(crate) fn parts<'a>(caller: &'a mut Caller<'_>) -> Result<(&'a mut [u8], &'a mut State), Status> {
     let memory = match caller.data().memory {
         Some(memory) => memory,
-        // Only while the module's own start function runs: its exports have not been looked up yet.
+        // During the module's start function: exports have not been looked up yet.
         None => caller
             .get_export("memory")
             .and_then(wasmtime::Extern::into_memory)
@@ -144,11 +143,11 @@ pub(crate) fn parts<'a>(caller: &'a mut Caller<'_>) -> Result<(&'a mut [u8], &'a
     Ok(memory.data_and_store_mut(caller))
 }
 
-/// Gives the guest a result of `length` bytes: has it allocate memory, lets `fill` write there, and tells it where that is.
-/// Nothing is allocated for an empty result.
+/// Returns a result of `length` bytes to the guest: allocates guest memory, lets `fill` write to it, and writes the out-pointers.
+/// An empty result allocates nothing.
 ///
-/// `fill` gets the state too, and looks up again what it copies: while the guest allocates it can change nothing there, but no
-/// borrow may last that long.
+/// `fill` gets the state and looks up again what it copies, because no borrow can last while the guest allocates. The guest
+/// cannot change it meanwhile.
 pub(crate) fn write_result(
     caller: &mut Caller<'_>,
     out: ResultSlot,
@@ -156,7 +155,7 @@ pub(crate) fn write_result(
     fill: impl FnOnce(&mut [u8], &State) -> Option<()>,
 ) -> HostCallResult {
     let (memory, state) = parts(caller)?;
-    // A wild out-pointer is told before anything is allocated, which the guest would leak.
+    // A wild out-pointer is reported before the allocation, which would leak in the guest.
     write_u32(memory, out.at, 0)?;
     write_u32(memory, out.len, 0)?;
     if length == 0 {
@@ -172,7 +171,7 @@ pub(crate) fn write_result(
     write_at(memory, state, out, (at, size), fill)
 }
 
-/// Has a result of `size` bytes written at `at`, and tells the guest.
+/// Lets `fill` write a result of `size` bytes to `at`, and writes the out-pointers.
 fn write_at(
     memory: &mut [u8],
     state: &mut State,
@@ -188,7 +187,7 @@ fn write_at(
     Ok(())
 }
 
-/// Gives the guest bytes that the host holds.
+/// Returns bytes to the guest.
 pub(crate) fn write_result_bytes(caller: &mut Caller<'_>, out: ResultSlot, bytes: &[u8]) -> HostCallResult {
     write_result(caller, out, bytes.len(), |target, _| {
         target.copy_from_slice(bytes);

@@ -1,9 +1,10 @@
-//! What the sandbox needs from outside, as one trait: logs, callouts, timers, shared data, queues, metrics, foreign
-//! functions. The gateway implements it once per worker; this crate has no sockets and no clocks that fire.
-//! Clocks and random bytes are the system's unless the outside has others, as where plugins are rehearsed.
+//! [`Host`]: what the sandbox needs from its embedder. Logs, callouts, timers, shared data, queues, metrics, foreign functions.
 //!
-//! Also the handles by which the outside answers: [`CalloutReply`], [`TickTarget`], [`QueueTarget`]. They hold a VM
-//! weakly: a VM that is gone answers nothing. Only [`DrainingVm`] keeps one alive.
+//! The gateway implements it once per worker. This crate has no sockets and no timers. Clock and random bytes are the system's by
+//! default.
+//!
+//! Handles lead back into a VM: [`CalloutReply`], [`GrpcReply`], [`TickTarget`], [`QueueTarget`]. They hold it weakly, so that
+//! none of them keeps a VM in memory. Only [`DrainingVm`] does.
 
 mod grpc;
 mod no_effect;
@@ -23,111 +24,110 @@ use crate::report::{Failure, Refusal, VmEvent};
 pub use grpc::{GrpcCall, GrpcEvent, GrpcKind, GrpcReply, GrpcStream};
 pub use no_effect::NoEffectHost;
 
-/// The world around the VMs of one worker.
+/// The embedder of the VMs of one worker.
 ///
-/// Every method is called from inside of a host call or callback, so none may block. None needs to be reentrant: a VM that
-/// is called while it runs puts the call off.
+/// Methods are called from within host calls and callbacks, so they must not block. They need not be reentrant: a callback into a
+/// VM that is running is deferred.
 pub trait Host {
-    /// The time of day that guests are told.
+    /// The time of day for guests.
     fn time(&self) -> SystemTime {
         SystemTime::now()
     }
 
-    /// The clock that durations are measured by, but for CPU time.
+    /// The clock for durations, except CPU time.
     fn now(&self) -> Instant {
         Instant::now()
     }
 
-    /// Fills a buffer with the random bytes that guests get; false if there are none to be had.
+    /// Fills a buffer with random bytes for guests. False if none are available.
     fn random(&self, buffer: &mut [u8]) -> bool {
         os::random(buffer)
     }
 
-    /// A line that a guest wrote, already cut to a bounded length and rate.
+    /// Writes a guest's log line. Its length and the rate of lines are limited already.
     fn log(&self, plugin: &Plugin, level: LogLevel, message: &str);
 
-    /// The least level that [`Host::log`] wants; guests ask for it.
+    /// The minimum level that [`Host::log`] writes. Guests can read it.
     fn log_level(&self) -> LogLevel;
 
-    /// Starts an HTTP callout and returns at once. `reply` is delivered later, or dropped when nobody wants it any more.
+    /// Starts an HTTP callout and returns at once. `reply` is delivered later, or dropped when the callout is no longer wanted.
     ///
     /// # Errors
     /// [`Status::BadArgument`] for an unknown upstream; [`Status::InternalFailure`] if it cannot be started.
     fn callout(&self, plugin: &Plugin, callout: Callout, reply: CalloutReply) -> Result<(), Status>;
 
-    /// Opens a gRPC call or stream and returns at once. Its events go to `reply`, never from within this call.
+    /// Opens a gRPC call or stream and returns at once. Its events go to `reply`, never from within this method.
     ///
     /// # Errors
-    /// [`Status::ParseFailure`] for an unknown upstream; [`Status::InternalFailure`] if it cannot be opened, as where there is no
-    /// network at all.
+    /// [`Status::ParseFailure`] for an unknown upstream; [`Status::InternalFailure`] if it cannot be opened, as in a host without
+    /// network.
     fn grpc(&self, plugin: &Plugin, call: GrpcCall, reply: GrpcReply) -> Result<Box<dyn GrpcStream>, Status> {
         let _ = (plugin, call, reply);
         Err(Status::InternalFailure)
     }
 
-    /// Calls `target.tick()` each `period`, until it answers false or another period is set for the same target.
-    /// `None` stops it.
+    /// Calls `target.tick()` every `period`, until it returns false or another period is set for the same target. `None` stops
+    /// the timer.
     fn set_tick(&self, target: TickTarget, period: Option<Duration>);
 
-    /// A value and its version, from the space that plugins of one `vm_id` share.
+    /// A value and its version. Plugins with the same `vm_id` share their data.
     fn shared_data(&self, vm_id: &str, key: &str) -> Option<(Bytes, u32)>;
 
-    /// Writes a value; `cas` 0 writes always, another one only over that version.
+    /// Writes a value. With a `cas` other than 0 it is written only if that is the current version.
     ///
     /// # Errors
-    /// [`Status::CasMismatch`] when the version is another; [`Status::InternalFailure`] when a bound is reached.
+    /// [`Status::CasMismatch`] if the version differs; [`Status::InternalFailure`] if a limit is reached.
     fn set_shared_data(&self, vm_id: &str, key: &str, value: &[u8], cas: u32) -> Result<(), Status>;
 
-    /// Makes a queue, or finds it, and has `ready` told when something was put in.
+    /// Creates a queue, or finds it by name. `ready` is notified when a value is enqueued.
     ///
     /// # Errors
-    /// [`Status::InternalFailure`] when a bound is reached.
+    /// [`Status::InternalFailure`] if a limit is reached.
     fn register_queue(&self, vm_id: &str, name: &str, ready: QueueTarget) -> Result<u32, Status>;
 
-    /// The id of a queue that somebody has registered.
+    /// The id of a registered queue.
     fn resolve_queue(&self, vm_id: &str, name: &str) -> Option<u32>;
 
-    /// Puts bytes at the end of a queue.
+    /// Appends a value to a queue.
     ///
     /// # Errors
-    /// [`Status::NotFound`] for an unknown queue; [`Status::InternalFailure`] when it is full.
+    /// [`Status::NotFound`] for an unknown queue; [`Status::InternalFailure`] if it is full.
     fn enqueue(&self, queue: u32, value: &[u8]) -> Result<(), Status>;
 
-    /// Takes bytes from the front of a queue.
+    /// Takes the first value of a queue.
     ///
     /// # Errors
-    /// [`Status::NotFound`] for an unknown queue, [`Status::Empty`] for an empty one.
+    /// [`Status::NotFound`] for an unknown queue; [`Status::Empty`] for an empty one.
     fn dequeue(&self, queue: u32) -> Result<Bytes, Status>;
 
-    /// Makes a metric, or finds it.
+    /// Creates a metric, or finds it by name.
     ///
     /// # Errors
-    /// [`Status::BadArgument`] for another kind than it has or a name it cannot have; [`Status::InternalFailure`] when
-    /// there are too many.
+    /// [`Status::BadArgument`] if it has another kind, or for an invalid name; [`Status::InternalFailure`] if there are too many.
     fn define_metric(&self, plugin: &Plugin, kind: MetricKind, name: &str) -> Result<u32, Status>;
 
     /// Adds to a counter or a gauge.
     ///
     /// # Errors
-    /// [`Status::NotFound`] for an unknown metric, [`Status::BadArgument`] for a falling counter or a histogram.
+    /// [`Status::NotFound`] for an unknown metric; [`Status::BadArgument`] for a histogram, or a negative offset of a counter.
     fn increment_metric(&self, metric: u32, offset: i64) -> Result<(), Status>;
 
-    /// Adds to a counter, sets a gauge, records in a histogram.
+    /// Adds to a counter, sets a gauge, or records in a histogram.
     ///
     /// # Errors
     /// [`Status::NotFound`] for an unknown metric.
     fn record_metric(&self, metric: u32, value: u64) -> Result<(), Status>;
 
-    /// Reads a counter or a gauge.
+    /// The value of a counter or a gauge.
     ///
     /// # Errors
-    /// [`Status::NotFound`] for an unknown metric, [`Status::BadArgument`] for a histogram.
+    /// [`Status::NotFound`] for an unknown metric; [`Status::BadArgument`] for a histogram.
     fn metric(&self, metric: u32) -> Result<u64, Status>;
 
-    /// Calls one of the host's own functions. `exchange` is that of the stream on whose behalf the guest runs.
+    /// Calls a foreign function of the host. `exchange` is that of the stream that the guest works for.
     ///
     /// # Errors
-    /// [`Status::NotFound`] for an unknown function, else what the function says.
+    /// [`Status::NotFound`] for an unknown function, otherwise the function's own status.
     fn foreign(
         &self,
         plugin: &Plugin,
@@ -136,70 +136,70 @@ pub trait Host {
         exchange: Option<&SharedExchange>,
     ) -> Result<Vec<u8>, Status>;
 
-    /// Whether a property whose name starts with `lockgate.` may get this value.
+    /// Checks a value for a property whose name starts with `lockgate.`.
     ///
     /// # Errors
-    /// [`Status::BadArgument`] if not.
+    /// [`Status::BadArgument`] for an invalid value.
     fn check_property(&self, plugin: &Plugin, name: &str, value: &[u8]) -> Result<(), Status>;
 
-    /// A VM that nobody needs any more has a context that is not done yet: it is to be kept for a while. Here it ends at once.
+    /// Takes over a VM that is no longer used and has a context that is not done. By default the VM ends at once.
     fn drain(&self, vm: DrainingVm) {
         drop(vm);
     }
 
-    /// A plugin has failed. For counting: the sandbox has already logged where and why.
+    /// Counts a failure of a plugin. The sandbox has logged it already.
     fn failed(&self, plugin: &Plugin, failure: &Failure, phase: &str);
 
-    /// A plugin was refused something so many times. For counting: the sandbox has already logged what, at a bounded rate.
+    /// Counts refusals of a plugin. The sandbox has logged them already, at a limited rate.
     fn refused(&self, _plugin: &Plugin, _what: Refusal, _times: u64) {}
 
-    /// A plugin's VM has come to a turn. For counting.
+    /// Counts an event of a plugin's VM.
     fn vm_event(&self, _plugin: &Plugin, _event: VmEvent) {}
 }
 
-/// An HTTP request that a plugin wants to be made.
+/// An HTTP request of a plugin.
 #[derive(Clone, Debug)]
 pub struct Callout {
     /// The upstream's name.
     pub upstream: String,
-    /// What the plugin gave, pseudo-headers split off and everything checked as header writes are.
+    /// The request's head. It was checked as header writes are.
     pub head: RequestHead,
     /// The whole body.
     pub body: Bytes,
-    /// Trailers, if it gave any.
+    /// The trailers, if the plugin gave any.
     pub trailers: Option<HeaderMap>,
-    /// From the start to the last byte of the answer.
+    /// From the start to the last byte of the response.
     pub timeout: Duration,
 }
 
-/// What came of a callout.
+/// The outcome of a callout.
 pub type CalloutResult = Result<CalloutResponse, CalloutFailure>;
 
-/// The answer to a callout, whole.
+/// The complete response to a callout.
 #[derive(Clone, Debug)]
 pub struct CalloutResponse {
     /// The status.
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The whole body. Its bound is the caller's.
+    /// The whole body. The host limits its size.
     pub body: Bytes,
-    /// Trailers, if any came.
+    /// The trailers, if there were any.
     pub trailers: Option<HeaderMap>,
 }
 
-/// Why there is no answer.
+/// Why a callout has no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CalloutFailure {
-    /// It took too long.
+    /// It exceeded its timeout.
     Timeout,
-    /// The upstream could not be reached, or broke off.
+    /// The upstream could not be reached, or the connection was lost.
     Failed,
 }
 
-/// Where a callout's answer goes: to one callback, once. Dropped without an answer, it tells that the callout failed.
+/// Delivers the outcome of a callout to one callback, once. Dropped without an outcome, it delivers [`CalloutFailure::Failed`].
 pub struct CalloutReply {
-    /// Taken by the answer.
+    /// `None` after the delivery.
     callbacks: Option<Weak<dyn Callbacks>>,
     id: u32,
 }
@@ -212,12 +212,12 @@ impl CalloutReply {
         }
     }
 
-    /// Runs the guest's callback, now or when its VM is free. Nothing happens if nobody wants it any more.
+    /// Runs the guest's callback, now or as soon as its VM is free. Without effect if the outcome is no longer wanted.
     pub fn deliver(mut self, result: CalloutResult) {
         self.answer(result);
     }
 
-    /// False once the stream that asked, or its VM, is gone.
+    /// Whether the stream that made the callout, and its VM, still exist.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
         self.callbacks
@@ -239,7 +239,7 @@ impl Drop for CalloutReply {
     }
 }
 
-/// Whose `proxy_on_tick` to call: the one root context of a VM.
+/// Calls `proxy_on_tick` in the root context of a VM.
 #[derive(Clone)]
 pub struct TickTarget {
     callbacks: Weak<dyn Callbacks>,
@@ -251,20 +251,20 @@ impl TickTarget {
         Self { callbacks, key }
     }
 
-    /// Names the target: a target with the same key replaces this one's timer. Unique in the process.
+    /// Identifies the target in this process. A timer for the same key replaces the former one.
     #[must_use]
     pub fn key(&self) -> u64 {
         self.key
     }
 
-    /// Runs the guest's callback, now or when its VM is free. False when the VM is gone: stop the timer.
+    /// Runs the guest's callback, now or as soon as its VM is free. Returns false if the VM is gone, so that the timer can stop.
     #[must_use]
     pub fn tick(&self) -> bool {
         self.callbacks.upgrade().is_some_and(|callbacks| callbacks.tick())
     }
 }
 
-/// Whose `proxy_on_queue_ready` to call.
+/// Calls `proxy_on_queue_ready` in a VM.
 #[derive(Clone)]
 pub struct QueueTarget {
     callbacks: Weak<dyn Callbacks>,
@@ -275,7 +275,8 @@ impl QueueTarget {
         Self { callbacks }
     }
 
-    /// Runs the guest's callback, now or when its VM is free. False when the VM is gone: forget the target.
+    /// Runs the guest's callback, now or as soon as its VM is free. Returns false if the VM is gone, so that the target can be
+    /// dropped.
     #[must_use]
     pub fn ready(&self, queue: u32) -> bool {
         self.callbacks
@@ -284,8 +285,8 @@ impl QueueTarget {
     }
 }
 
-/// A VM that serves nothing any more, but has a context whose `done` said "not yet". Its ticks and callouts go on. Dropped, it ends
-/// at once, whatever it waits for.
+/// A VM that gets no more streams, and has a context whose `done` returned false. Its ticks and callouts continue. Dropping it
+/// ends it at once.
 pub struct DrainingVm(Rc<dyn Draining>);
 
 impl DrainingVm {
@@ -293,7 +294,7 @@ impl DrainingVm {
         Self(vm)
     }
 
-    /// Whether it has said meanwhile that it is done, or has died.
+    /// Whether all its contexts are done by now, or the VM has failed.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.0.is_over()
@@ -306,13 +307,13 @@ impl DrainingVm {
     }
 }
 
-/// The side of a VM that [`DrainingVm`] looks at.
+/// What [`DrainingVm`] needs of a VM.
 pub(crate) trait Draining {
     fn is_over(&self) -> bool;
     fn plugin(&self) -> &str;
 }
 
-/// The side of a VM that the handles above talk to.
+/// What the handles above need of a VM.
 pub(crate) trait Callbacks {
     fn callout(&self, id: u32, result: CalloutResult);
     fn grpc(&self, id: u32, event: GrpcEvent);

@@ -1,4 +1,5 @@
-//! The host calls, one file per noun. Each only decodes, delegates, encodes: meaning lives in the modules that they call.
+//! The host calls, one file per subject. A host call only decodes, delegates and encodes. What it means is defined in the modules
+//! that it calls.
 
 mod buffers;
 mod callouts;
@@ -25,10 +26,10 @@ use crate::state::State;
 pub use foreign::FOREIGN_FUNCTIONS;
 pub(crate) use wasi::Exit;
 
-/// Offers every host call to modules.
+/// Adds all host calls to a linker.
 ///
 /// # Errors
-/// A name is offered twice, which is a fault of ours.
+/// A name is added twice, which is a fault of the host.
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     log::link(linker)?;
     clock::link(linker)?;
@@ -48,10 +49,10 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasi::link(linker)
 }
 
-/// The module that the ABI's own calls are imported from.
+/// The module from which the ABI's own calls are imported.
 const ENV: &str = "env";
 
-/// Whether a function of this name can be imported from this module.
+/// Whether there is a function of this name in this module.
 pub(crate) fn offers(module: &str, name: &str) -> bool {
     match module {
         ENV => HostCall::exists(name) || configuration::offers(name),

@@ -1,8 +1,8 @@
 //! Runs proxy-wasm modules: engine, modules, VMs, contexts, host calls, limits.
 //!
-//! A [`Module`] is compiled code; a [`Plugin`] is a module with a configuration, linked and ready; a [`Vm`] is one running
-//! instance of a plugin on one worker; a [`Stream`] is one request's context in it. What a guest needs from the world
-//! comes through [`Host`]. There are no sockets, no configuration files and no HTTP implementation here.
+//! A [`Module`] is compiled code. A [`Plugin`] is a module with a configuration and limits, linked. A [`Vm`] runs a plugin on one
+//! worker. A [`Stream`] is the context of one request in a VM. [`Host`] is what the embedder provides. There are no sockets, no
+//! configuration files and no HTTP implementation here.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 

@@ -1,4 +1,4 @@
-//! From a module and its settings to a plugin that is ready to run: imports are resolved once, before any worker sees it.
+//! Linking: resolves a module's imports once per plugin, on a control thread.
 
 pub mod interface;
 
@@ -20,21 +20,20 @@ use crate::state::State;
 pub(crate) struct Prepared {
     pub(crate) instance: InstancePre<State>,
     pub(crate) exports: ExportIndices,
-    /// The host calls that the operator allows.
+    /// The host calls that the capabilities allow.
     pub(crate) permitted: CallSet,
-    /// Requests that ended VMs of this plugin, on whichever worker.
+    /// Requests that made VMs of this plugin trap, on all workers.
     pub(crate) poison_requests: Arc<PoisonRequests>,
-    /// Where its guests spend their time, if somebody wants to know.
+    /// The plugin's CPU profile.
     pub(crate) profile: Profile,
 }
 
 impl Plugin {
-    /// Resolves a module's imports under a plugin's settings. Takes some hundred microseconds; the first plugin with a VM per
-    /// stream takes longer, as it reserves their pool.
+    /// Resolves a module's imports under a plugin's settings. It takes some hundred microseconds. The first plugin with a VM per
+    /// stream takes longer, because it reserves the pool of instances.
     ///
     /// # Errors
-    /// [`LoadError`]: every import that is missing, by name; memory beyond the limit; an unknown host call in the
-    /// capabilities.
+    /// [`LoadError`]: all missing imports by name; initial memory beyond the limit; an unknown host call in the capabilities.
     pub fn link(engine: &Engine, spec: PluginSpec) -> Result<Self, LoadError> {
         let permitted = match &spec.settings.capabilities.host_calls {
             None => CallSet::ALL,
@@ -64,7 +63,7 @@ impl Plugin {
         ))
     }
 
-    /// Begins a CPU profile of all its VMs; `None` while another one is being taken. Samples are taken until it is dropped.
+    /// Starts a CPU profile of all VMs of the plugin. `None` while another one is in progress. Dropping it ends the sampling.
     #[must_use]
     pub fn profile(&self) -> Option<Profiling<'_>> {
         self.prepared().profile.begin()
@@ -88,7 +87,7 @@ fn resolve(code: &wasmtime::Module) -> Result<InstancePre<State>, LoadError> {
     }
     let mut linker = Linker::new(code.engine());
     hostcalls::link(&mut linker).map_err(|error| LoadError::Host(format!("{error:#}")))?;
-    // Every name exists, so what is wrong now is a type.
+    // Every name exists, so a failure is about a type.
     linker
         .instantiate_pre(code)
         .map_err(|error| LoadError::Imports(vec![format!("{error:#}")]))

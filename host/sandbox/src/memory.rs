@@ -1,13 +1,12 @@
-//! A guest's memory as bytes: pointers and lengths from a guest are checked here and nowhere else.
+//! Guest memory as bytes: the only place that checks pointers and lengths from a guest.
 
 use lockgate_abi::Status;
 
-/// Results of at most so many bytes need no memory of their own in a guest that exports `lockgate_scratch`. They lie where
-/// that function says until the next host call: long enough for a guest that copies them at once, and cheaper than a call
-/// back into it.
+/// Maximum size of a result that goes to the scratch memory of a guest which exports `lockgate_scratch`. It stays there until the
+/// next host call. That is cheaper than a call into the guest's allocator.
 pub(crate) const SCRATCH: usize = 256;
 
-/// A pointer and a length as the guest gave them.
+/// A pointer and a length from a guest.
 #[derive(Clone, Copy)]
 pub(crate) struct Span {
     pub(crate) at: i32,
@@ -20,7 +19,7 @@ impl Span {
     }
 }
 
-/// The bytes that a span names.
+/// The bytes of a span.
 pub(crate) fn bytes(memory: &[u8], span: Span) -> Result<&[u8], Status> {
     let start = span.at.cast_unsigned() as usize;
     let end = start
@@ -29,7 +28,7 @@ pub(crate) fn bytes(memory: &[u8], span: Span) -> Result<&[u8], Status> {
     memory.get(start..end).ok_or(Status::InvalidMemoryAccess)
 }
 
-/// The same, to be written to.
+/// The bytes of a span, to be written to.
 pub(crate) fn bytes_mut(memory: &mut [u8], span: Span) -> Result<&mut [u8], Status> {
     let start = span.at.cast_unsigned() as usize;
     let end = start
@@ -38,18 +37,18 @@ pub(crate) fn bytes_mut(memory: &mut [u8], span: Span) -> Result<&mut [u8], Stat
     memory.get_mut(start..end).ok_or(Status::InvalidMemoryAccess)
 }
 
-/// The text that a span names.
+/// The text of a span.
 pub(crate) fn text(memory: &[u8], span: Span) -> Result<&str, Status> {
     std::str::from_utf8(bytes(memory, span)?).map_err(|_| Status::BadArgument)
 }
 
-/// Writes a `u32` where an out-pointer points.
+/// Writes a `u32` to an out-pointer.
 pub(crate) fn write_u32(memory: &mut [u8], at: i32, value: u32) -> Result<(), Status> {
     bytes_mut(memory, Span::new(at, 4))?.copy_from_slice(&value.to_le_bytes());
     Ok(())
 }
 
-/// Writes a `u64` where an out-pointer points.
+/// Writes a `u64` to an out-pointer.
 pub(crate) fn write_u64(memory: &mut [u8], at: i32, value: u64) -> Result<(), Status> {
     bytes_mut(memory, Span::new(at, 8))?.copy_from_slice(&value.to_le_bytes());
     Ok(())

@@ -1,4 +1,4 @@
-//! A compiled module: native code, and what its exports say. Shared by every plugin made of the same file.
+//! A compiled module: its code, exports and manifest. All plugins of the same file share it.
 
 mod inspect;
 pub mod manifest;
@@ -40,13 +40,13 @@ impl Module {
         }))
     }
 
-    /// What it says about itself, if it says something that can be read.
+    /// Its manifest, if it has a usable one.
     #[must_use]
     pub fn manifest(&self) -> Option<&Manifest> {
         self.0.manifest.as_ref().ok().and_then(Option::as_ref)
     }
 
-    /// Why what it says about itself is left aside.
+    /// Why its manifest cannot be used.
     #[must_use]
     pub fn manifest_error(&self) -> Option<&ManifestError> {
         self.0.manifest.as_ref().err()
@@ -77,19 +77,19 @@ impl Module {
         self.0.size
     }
 
-    /// The newest ABI edition that it says it speaks.
+    /// The newest ABI version that it exports.
     #[must_use]
     pub fn abi(&self) -> AbiVersion {
         self.0.inspected.abi
     }
 
-    /// Which callbacks it exports.
+    /// The callbacks that it exports.
     #[must_use]
     pub fn hooks(&self) -> Hooks {
         self.0.inspected.hooks
     }
 
-    /// Bytes of linear memory that an instance starts with.
+    /// Linear memory of a new instance, in bytes.
     #[must_use]
     pub fn initial_memory(&self) -> u64 {
         self.0.inspected.initial_memory

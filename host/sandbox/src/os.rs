@@ -1,10 +1,8 @@
-//! The few things that only the operating system knows: CPU time of a thread, who we are, random bytes.
-//!
-//! Each is one system call that std does not offer, with its proof.
+//! System calls that std does not offer: CPU times, user id, random bytes.
 
 use std::time::Duration;
 
-/// CPU time that the calling thread has used so far.
+/// CPU time of the calling thread.
 pub(crate) fn thread_cpu_time() -> Duration {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     #[expect(unsafe_code, reason = "std has no thread clock")]
@@ -15,7 +13,7 @@ pub(crate) fn thread_cpu_time() -> Duration {
     Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
 }
 
-/// CPU time that the whole process has used so far; none where the kernel does not tell.
+/// CPU time of the whole process. `None` if the kernel does not provide it.
 #[must_use]
 pub fn process_cpu_time() -> Option<Duration> {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -25,7 +23,7 @@ pub fn process_cpu_time() -> Option<Duration> {
     (failed == 0).then(|| Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32))
 }
 
-/// The user that this process acts as.
+/// The effective user id of this process.
 pub(crate) fn effective_user() -> u32 {
     #[expect(unsafe_code, reason = "std has no user id of the process")]
     // SAFETY: takes nothing, touches no memory, cannot fail.
@@ -34,7 +32,7 @@ pub(crate) fn effective_user() -> u32 {
     }
 }
 
-/// Fills `buffer` with random bytes from the kernel; false if the kernel has none to give.
+/// Fills `buffer` with random bytes from the kernel. False if the kernel has none.
 pub fn random(buffer: &mut [u8]) -> bool {
     let mut done = 0;
     while done < buffer.len() {

@@ -1,4 +1,4 @@
-//! What callers and operators learn from the sandbox: errors, refusals, events of VMs, traps. Plain data.
+//! What callers and operators learn from the sandbox: errors, refusals, events, traps. Plain data.
 
 mod error;
 mod incident;

@@ -1,6 +1,6 @@
 //! Settings of a plugin: configuration, limits, isolation, handling of failures, capabilities.
 //!
-//! Declared here, read from JSON by whoever owns the configuration file. Nothing here opens a file.
+//! They are read from JSON by the crate `config`.
 
 use std::fmt;
 
@@ -107,7 +107,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The soft limit on memory in bytes, whether it is written down or not; never above the hard one.
+    /// The soft memory limit in bytes, configured or default. At most `memory`.
     #[must_use]
     pub fn soft_bytes(&self) -> usize {
         let hard = self.memory.as_usize();
@@ -161,7 +161,7 @@ impl Capabilities {
     /// Checks the name of a host call, with or without `proxy_`.
     ///
     /// # Errors
-    /// There is none of that name; with the nearest that there is.
+    /// There is no such host call; the most similar one.
     pub fn check_host_call(name: &str) -> Result<(), Option<&'static str>> {
         CallSet::parse(std::slice::from_ref(&name.to_owned()))
             .map(drop)
@@ -169,7 +169,7 @@ impl Capabilities {
     }
 }
 
-/// Whether a name is on an allow-list, whose entries may end in `*`; without a list every name is.
+/// Whether a name is on an allow-list, whose entries may end in `*`. An absent list allows all names.
 pub(crate) fn is_allowed(list: Option<&[String]>, name: &str) -> bool {
     let fits = |entry: &String| match entry.strip_suffix('*') {
         Some(start) => name.starts_with(start),

@@ -1,6 +1,6 @@
-//! What a running VM carries with it: whose context is in effect, what it may call, what it has asked for.
+//! The state of a running VM: contexts, what the guest may call, what it has asked for.
 //!
-//! This is the data of a wasmtime store; host calls read and change it, and nothing here runs a guest.
+//! It is the data of a wasmtime store. Host calls read and change it; nothing here runs a guest.
 
 mod declared;
 mod descriptors;
@@ -33,75 +33,75 @@ pub(crate) use descriptors::{Descriptors, StandardStream};
 pub(crate) use limits::{CpuBudget, MemoryLimit};
 pub use phase::Phase;
 
-/// The id of the one root context of a VM. Streams count up from here.
+/// The id of the root context. Stream contexts have higher ids.
 pub(crate) const ROOT: u32 = 1;
 
-/// Log lines kept while a VM starts, to be told if it fails to.
-const TAIL: usize = 5;
+/// Log lines of a start that are repeated in the message of its failure.
+const MAX_TAIL_LINES: usize = 5;
 
-/// The state of one VM instance.
+/// The state of one instance.
 pub(crate) struct State {
     pub(crate) plugin: Plugin,
     pub(crate) host: Rc<dyn Host>,
-    /// The instance itself, for answers that come later.
+    /// The instance, for callbacks that come later.
     pub(crate) callbacks: Option<Weak<dyn Callbacks>>,
-    /// Names this instance among all of the process.
+    /// Identifies the instance in this process.
     pub(crate) key: u64,
     pub(crate) memory_limit: MemoryLimit,
     pub(crate) budget: CpuBudget,
     pub(crate) memory: Option<Memory>,
-    /// Shared, because it is taken along for each call, and wasmtime counts its clones across threads.
+    /// In an `Rc`, because it is cloned for each call, and wasmtime's own clones count across threads.
     pub(crate) allocate: Option<Rc<TypedFunc<u32, u32>>>,
-    /// Where results of at most [`memory::SCRATCH`](crate::memory::SCRATCH) bytes go, if the guest lends room for them.
+    /// Where results of at most [`memory::SCRATCH`](crate::memory::SCRATCH) bytes go, if the guest provides scratch memory.
     pub(crate) scratch: Option<NonZeroU32>,
     pub(crate) contexts: IdMap<Context>,
     pub(crate) phase: Phase,
-    /// The body callback that is running sees the last byte of a message without trailers.
+    /// The running body callback sees the end of a message without trailers.
     pub(crate) is_last: bool,
     /// The context whose callback is running.
     pub(crate) running: u32,
     pub(crate) effective: EffectiveContext,
-    /// What the operator allows.
+    /// The calls that the capabilities allow.
     pub(crate) permitted: CallSet,
-    /// What is callable now: less than `permitted` while the guest initialises itself or allocates.
+    /// The calls that can be made now: fewer than `permitted` while the guest initialises itself or allocates.
     ///
-    /// Nothing while the guest works for a request whose calls are told: so calls come by the way of those that are refused.
+    /// Empty while the guest works for a traced request, so that every call takes the slow path.
     pub(crate) callable: CallSet,
-    /// The trace in force, and what is callable then.
+    /// The active trace.
     traced: Option<ActiveTrace>,
-    /// Open streams whose calls are told.
+    /// Open streams with a trace.
     pub(crate) traces: usize,
-    /// Refused calls that the log has been told of.
+    /// Refused calls that were logged. Each is logged once.
     pub(crate) logged_refusals: CallSet,
     pub(crate) filter: Option<HeaderFilter>,
     pub(crate) last_call: &'static str,
-    /// What the guest had the host do.
+    /// Statistics of host calls.
     pub(crate) host_calls: HostCallStats,
-    /// Callouts under way, and the context that each belongs to.
+    /// HTTP callouts in progress, with their contexts.
     pub(crate) callouts: FxHashMap<u32, u32>,
-    /// gRPC calls and streams that are open.
+    /// gRPC calls and streams in progress.
     pub(crate) grpc: FxHashMap<u32, OpenGrpcCall>,
     pub(crate) next_callout: u32,
-    /// What the running callback may read: the answer to its callout.
+    /// The response that the running callback can read.
     pub(crate) callout_response: Option<CalloutResult>,
-    /// The stream that an answer belongs to while the root context's callback runs for it.
+    /// The stream whose callout the running callback of the root context is about.
     pub(crate) callout_owner: u32,
-    /// Streams that the guest is through with, as it went past a limit in them.
+    /// Streams in which the guest has exceeded a limit.
     pub(crate) over_limit: Vec<(u32, RequestLimit)>,
-    /// What the guest was refused since that was last counted.
+    /// Refusals that were not counted yet.
     pub(crate) refusals: Vec<(Refusal, u64)>,
-    /// The same for what happened on a gRPC call or stream.
+    /// The gRPC event that the running callback can read.
     pub(crate) grpc_event: Option<GrpcEvent>,
-    /// The root context's `done` has said "not yet".
+    /// The root context's `done` returned false.
     pub(crate) is_root_waiting: bool,
     /// `proxy_done` was called before the root context's `done` had returned.
     pub(crate) is_root_done_early: bool,
-    /// What was declared of properties.
+    /// Declarations of properties.
     pub(crate) declared: Declared,
-    /// Contexts that had said "not done yet" and now are.
+    /// Contexts that were waiting for `proxy_done`, and are done now.
     pub(crate) completed: Vec<u32>,
     pub(crate) started_at: Instant,
-    /// The descriptors that WASI shows.
+    /// The file descriptors of WASI.
     pub(crate) descriptors: Descriptors,
     log_limiter: LogLimiter,
     tail: Option<VecDeque<String>>,
@@ -112,36 +112,36 @@ pub(crate) struct Context {
     pub(crate) exchange: SharedExchange,
     pub(crate) position: usize,
     pub(crate) done: DoneState,
-    /// CPU time that its callbacks have taken, as far as it was noticed.
+    /// CPU time of its callbacks, as charged at the ends of epochs.
     pub(crate) spent: Duration,
-    /// What its request is known by, if anybody has to know.
+    /// The fingerprint of its request, while requests are fingerprinted.
     pub(crate) fingerprint: Option<Fingerprint>,
-    /// Tells its host calls, if somebody wants to see them.
+    /// The trace of its host calls, if its request is traced.
     pub(crate) trace: Option<Rc<CallTrace>>,
 }
 
-/// A gRPC call or stream that is open.
+/// A gRPC call or stream in progress.
 pub(crate) struct OpenGrpcCall {
-    /// The context that opened it, with which it goes.
+    /// The context that opened it, and with which it ends.
     pub(crate) owner: u32,
     pub(crate) is_stream: bool,
-    /// The guest sends nothing more.
+    /// The guest has closed its sending direction.
     pub(crate) is_closed: bool,
     pub(crate) stream: Box<dyn GrpcStream>,
 }
 
-/// How far the end of a context has got.
+/// The progress of a context's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DoneState {
-    /// The stream is under way, or its `done` is running.
+    /// The stream is open, or its `done` is running.
     Open,
     /// `proxy_done` was called before `done` had returned.
     DoneEarly,
-    /// `done` answered "not yet".
+    /// `done` returned false: the context waits for `proxy_done`.
     Waiting,
 }
 
-/// On whose behalf the guest runs.
+/// The effective context: whose exchange host calls work on.
 #[derive(Default)]
 pub(crate) struct EffectiveContext {
     pub(crate) id: u32,
@@ -195,7 +195,7 @@ impl State {
         }
     }
 
-    /// A callback of the root context begins.
+    /// Starts a callback of the root context.
     pub(crate) fn enter_root(&mut self, phase: Phase) {
         self.enter(ROOT, phase);
         self.callout_owner = ROOT;
@@ -207,13 +207,13 @@ impl State {
         self.update_trace();
     }
 
-    /// The root context's callback that has just begun is about a stream's callout.
+    /// The callback of the root context is about a stream's callout.
     pub(crate) fn set_callout_owner(&mut self, callout_owner: u32) {
         self.callout_owner = callout_owner;
         self.update_trace();
     }
 
-    /// A callback of a stream begins.
+    /// Starts a callback of a stream context.
     pub(crate) fn enter_stream(&mut self, id: u32, exchange: &SharedExchange, position: usize, phase: Phase) {
         self.enter(id, phase);
         self.effective.position = position;
@@ -232,7 +232,7 @@ impl State {
         self.memory_limit.refused = false;
     }
 
-    /// An epoch has ended while the guest was running; says whether it may go on.
+    /// Charges the end of an epoch. Returns whether the guest may continue.
     pub(crate) fn epoch_ended(&mut self, cpu_time: Duration) -> bool {
         let used = self.budget.charge(cpu_time);
         let (limit, id) = (
@@ -242,7 +242,7 @@ impl State {
         if let Some(context) = self.contexts.get_mut(id) {
             let before = context.spent;
             context.spent += used;
-            // A TCP connection may last for months.
+            // TCP connections have no budget per stream: they may last for months.
             let counts = context.exchange.borrow().tcp.is_none();
             if counts && before < limit && context.spent >= limit {
                 self.over_limit.push((id, RequestLimit::CpuTime));
@@ -252,13 +252,13 @@ impl State {
         self.budget.allows(cpu_time)
     }
 
-    /// Whose request the guest is working for: the running context, or the one that a callback of the root context is about.
+    /// The context whose request the guest works for: the running one, or the one that a callback of the root context is about.
     pub(crate) fn charged_context(&self) -> u32 {
         let candidates = [self.running, self.effective.id, self.callout_owner];
         candidates.into_iter().find(|id| *id > ROOT).unwrap_or(ROOT)
     }
 
-    /// The guest does not get what it asked for, which is to be counted.
+    /// Counts a refusal.
     pub(crate) fn refuse(&mut self, what: Refusal) {
         match self.refusals.iter_mut().find(|(known, _)| *known == what) {
             Some((_, times)) => *times += 1,
@@ -267,8 +267,8 @@ impl State {
         self.memory_limit.follow_up = true;
     }
 
-    /// The guest went past a limit in the stream in effect: it may finish its callback, and is then through with that request.
-    /// It is told OK, the one status that every SDK survives; what it wanted is not done, and what comes of it goes nowhere.
+    /// Ends the plugin's part in the stream in effect, because the guest has exceeded a limit. The guest may finish its callback.
+    /// The host call returns OK, the one status that every SDK survives, and has no effect.
     pub(crate) fn exceed_limit(&mut self, why: RequestLimit, what: Refusal) {
         self.refuse(what);
         let id = self.effective.id;
@@ -277,13 +277,12 @@ impl State {
         }
     }
 
-    /// Whether there is something to look after when the guest has returned.
+    /// Whether the instance has to follow up on the callback that has returned.
     pub(crate) fn needs_follow_up(&self) -> bool {
         !self.completed.is_empty() | self.memory_limit.follow_up
     }
 
-    /// An id for a callout of whichever kind. After four thousand million the numbers start over; one that is still under way
-    /// keeps its own.
+    /// A new id for a callout of any kind. Ids start over after 2³²; one in use is skipped.
     pub(crate) fn free_call_id(&mut self) -> u32 {
         loop {
             self.next_callout = self.next_callout.wrapping_add(1).max(1);
@@ -293,13 +292,13 @@ impl State {
         }
     }
 
-    /// How many callouts of whichever kind a context has under way.
+    /// The number of a context's callouts in progress, of any kind.
     pub(crate) fn callouts_of(&self, id: u32) -> usize {
         let http = self.callouts.values().filter(|owner| **owner == id).count();
         http + self.grpc.values().filter(|open| open.owner == id).count()
     }
 
-    /// Whether the guest sees, in this very callback, the end of the message whose trailers are this map.
+    /// Whether the running callback sees the end of the message whose trailers are this map.
     pub(crate) fn sees_end_of(&self, map: MapType) -> bool {
         let fits = matches!(
             (self.phase, map),
@@ -308,54 +307,54 @@ impl State {
         fits && self.is_last && self.effective.id == self.running
     }
 
-    /// Nothing runs on behalf of a context that is over.
-    pub(crate) fn leave(&mut self, id: u32) {
+    /// Clears the effective context if it is this one, which has ended.
+    pub(crate) fn clear_effective(&mut self, id: u32) {
         if self.effective.id == id {
             self.effective = EffectiveContext::default();
         }
     }
 
-    /// The VM has started: from now on it is told less, and callbacks have their usual budget.
+    /// The VM has started: callbacks get their usual budget, and log lines are no longer collected.
     pub(crate) fn started(&mut self, memory: usize) {
         self.tail = None;
         self.memory_limit.started(memory);
         self.budget.set_limit(self.plugin.settings().limits.deadline.duration());
     }
 
-    /// Notes a wish on the exchange in effect, and wakes its pipeline if that is not what is calling right now.
+    /// Requests an action on the exchange in effect. Wakes its pipeline, unless the pipeline is what called the guest.
     ///
     /// # Errors
     /// [`Status::NotFound`] without an exchange.
-    pub(crate) fn request(&mut self, wish: impl FnOnce(&mut PendingActions, usize)) -> Result<(), Status> {
+    pub(crate) fn request(&mut self, action: impl FnOnce(&mut PendingActions, usize)) -> Result<(), Status> {
         let exchange = self.effective.exchange.as_ref().ok_or(Status::NotFound)?;
         let mut exchange = exchange.borrow_mut();
-        wish(&mut exchange.pending, self.effective.position);
+        action(&mut exchange.pending, self.effective.position);
         if self.effective.id != self.running {
             exchange.wake();
         }
         Ok(())
     }
 
-    /// The request's route is to be looked for again. A root context has none, which is no fault, as in Envoy.
+    /// Requests a new route. Without effect in the root context, as in Envoy.
     pub(crate) fn request_reroute(&mut self) {
         let _ = self.request(|pending, _| pending.reroute = true);
     }
 
-    /// A line that the guest writes.
+    /// Logs a line of the guest.
     pub(crate) fn log_guest_line(&mut self, level: LogLevel, message: &str) {
-        /// Longer lines are cut.
-        const LONGEST: usize = 8 * 1024;
-        let message = &message[..message.floor_char_boundary(LONGEST)];
+        /// Maximum bytes of a line. The rest is cut off.
+        const MAX_BYTES: usize = 8 * 1024;
+        let message = &message[..message.floor_char_boundary(MAX_BYTES)];
         match self.log_limiter.line(self.host.now(), message.len()) {
             Verdict::Drop => return self.refuse(Refusal::Log),
             Verdict::Pass { dropped: 0 } => {}
             Verdict::Pass { dropped } => {
-                let told = format!("{dropped} log lines dropped: limits.log_lines or limits.log_bytes exceeded");
-                self.host.log(&self.plugin, LogLevel::Warn, &told);
+                let notice = format!("{dropped} log lines dropped: limits.log_lines or limits.log_bytes exceeded");
+                self.host.log(&self.plugin, LogLevel::Warn, &notice);
             }
         }
         if let Some(tail) = &mut self.tail {
-            if tail.len() == TAIL {
+            if tail.len() == MAX_TAIL_LINES {
                 tail.pop_front();
             }
             tail.push_back(message.to_owned());
@@ -363,7 +362,7 @@ impl State {
         self.host.log(&self.plugin, level, message);
     }
 
-    /// A line that the host writes about what the guest tried; it counts as one of the guest's, so that it cannot flood.
+    /// Logs a warning of the host about the guest. It counts as one of the guest's lines, so that it cannot flood the log.
     pub(crate) fn warn(&mut self, what: std::fmt::Arguments<'_>) {
         if self.log_limiter.line(self.host.now(), 0) != Verdict::Drop {
             let (plugin, phase, call) = (self.plugin.name(), self.phase.as_str(), self.last_call);
@@ -371,7 +370,7 @@ impl State {
         }
     }
 
-    /// What the guest last wrote while it started.
+    /// The last lines that the guest logged while it started.
     pub(crate) fn tail(&self) -> String {
         self.tail
             .iter()

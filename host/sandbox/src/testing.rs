@@ -3,6 +3,7 @@
 //! Nothing that serves traffic uses it.
 
 mod exchange;
+mod grpc;
 mod host;
 
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use crate::plugin::PluginSpec;
 use crate::settings::PluginSettings;
 
 pub use exchange::{exchange, headers};
-pub use host::{MemoryHost, OpenGrpc, RecordedFailure};
+pub use grpc::OpenGrpc;
+pub use host::{MemoryHost, RecordedFailure};
 
 /// Settings of a plugin with default limits, no restrictions and no configuration.
 #[must_use]

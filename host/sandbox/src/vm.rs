@@ -1,4 +1,4 @@
-//! A plugin on one worker: the instance that runs now, and its replacement when it fails.
+//! [`Vm`]: a plugin on one worker. It starts instances, and replaces one that failed or has outgrown its memory.
 
 mod backoff;
 mod instance;
@@ -22,46 +22,46 @@ use crate::report::{Failure, FailureKind, HostCallStats, TrapReport, VmEvent};
 use crate::settings::Isolation;
 use crate::state::Phase;
 
-/// An instance younger than this is not relieved, however fast it grows: starting one costs milliseconds.
+/// Minimum age of an instance to be recycled, because a start costs milliseconds.
 const MIN_RECYCLE_AGE: Duration = Duration::from_secs(1);
-/// A stream that is open for so long without a failure has come through its probation.
+/// A probe passes when its stream has been open for this long without a failure.
 const PROBE_TIME: Duration = Duration::from_secs(1);
 
 /// A plugin on one worker.
 ///
-/// An instance that traps is never run again. The next stream starts another one, after a pause if they keep trapping;
-/// meanwhile streams get [`FailureKind::Unavailable`]. After three such pauses the VM is in quarantine: the next instance gets one
-/// stream, and all others only when that one has come through. An instance that has outgrown `limits.soft_memory` keeps the
-/// streams that it has, and a fresh one takes those that come. With [`Isolation::Stream`] every stream has an instance of its own.
+/// An instance that has trapped never runs again. The next stream starts a new one. If instances fail repeatedly, the next start
+/// is delayed, and streams get [`FailureKind::Unavailable`]. After three delays the VM is quarantined: a new instance gets one
+/// stream, and the others only after that one has passed. An instance beyond `limits.soft_memory` is recycled: it keeps its
+/// streams, and a new instance takes new streams. With [`Isolation::Stream`], every stream has its own instance.
 pub struct Vm {
     plugin: Plugin,
     host: Rc<dyn Host>,
-    /// The shared instance, alive or dead; none before the start and with an instance per stream.
+    /// The shared instance, usable or not. `None` before the start, and with an instance per stream.
     current: RefCell<Option<InstanceHandle>>,
     backoff: RefCell<Backoff>,
-    /// When the one stream of an instance on probation was let in.
+    /// When the probing instance got its one stream.
     probe_started: Cell<Option<Instant>>,
-    /// Whether the operator was told of a quarantine that has not ended yet.
+    /// Whether a quarantine was reported that has not ended yet.
     quarantined: Cell<bool>,
     poison_requests: Arc<PoisonRequests>,
     counters: Rc<VmCounters>,
 }
 
-/// What a VM is doing.
+/// The state of a VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VmState {
     /// Not started yet, or waiting for a stream to start it.
     Idle,
-    /// Serving.
+    /// An instance takes streams.
     Running,
-    /// It keeps failing, and is not tried again before some time has gone by.
+    /// It failed repeatedly. The next start is delayed.
     BackingOff,
-    /// It has failed so often that one request at a time tries it.
+    /// It failed so often that one request at a time tries it.
     Quarantined,
 }
 
 impl VmState {
-    /// A label.
+    /// The value of the field `state`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -73,29 +73,29 @@ impl VmState {
     }
 }
 
-/// How a VM is, for an operator.
+/// The report of a VM for operators.
 #[derive(Clone, Debug)]
 pub struct VmReport {
-    /// What it is doing.
+    /// Its state.
     pub state: VmState,
-    /// How long the current instance has been running.
+    /// The age of the current instance.
     pub age: Duration,
-    /// The current instance's linear memory, in bytes.
+    /// Linear memory of the current instance, in bytes.
     pub memory: u64,
     /// Open stream contexts.
     pub streams: usize,
-    /// Failures that ended an instance, or kept one from starting, since the VM was made.
+    /// Failures that ended an instance or prevented its start, since the VM was created.
     pub traps: u64,
-    /// The last of them.
+    /// The message of the last failure.
     pub last_failure: Option<String>,
-    /// What its instances had the host do, those that are gone included.
+    /// Host calls of all its instances, past ones included.
     pub host_calls: HostCallStats,
-    /// The latest traps, oldest first; at most 16.
+    /// The last traps, oldest first; at most 16.
     pub last_traps: Vec<TrapReport>,
 }
 
 impl Vm {
-    /// A VM that is not started yet.
+    /// Creates a VM, which is not started yet.
     #[must_use]
     pub fn new(plugin: Plugin, host: Rc<dyn Host>) -> Rc<Self> {
         Rc::new(Self {
@@ -116,15 +116,15 @@ impl Vm {
         &self.plugin
     }
 
-    /// Starts it, whatever had happened before. With an instance per stream this is a trial, whose instance is gone afterwards.
+    /// Starts an instance. With an instance per stream this is a trial: the instance ends at once.
     ///
     /// # Errors
-    /// The guest failed, or its `vm_start` or `configure` said no; then its last log lines are in the message.
+    /// The guest failed, or `vm_start` or `configure` returned false. The message has its last log lines.
     pub fn start(self: &Rc<Self>) -> Result<(), Failure> {
         let instance = Instance::start(&self.plugin, &self.host, &self.counters)?;
         if self.plugin.settings().isolation == Isolation::Shared {
             let old = self.current.replace(Some(InstanceHandle::new(instance)));
-            // Ending an instance runs its guest, and that may come back here: nothing is borrowed any more.
+            // Ending an instance runs its guest, which may call this VM: nothing is borrowed any more.
             drop(old);
         }
         Ok(())
@@ -133,15 +133,15 @@ impl Vm {
     /// Opens a stream context for an exchange, whose `position` is the plugin's place in the chain.
     ///
     /// # Errors
-    /// There is no VM now, or the guest failed, or this request has ended too many VMs.
+    /// No instance is usable, the guest failed, or the request is blocked.
     pub fn open(self: &Rc<Self>, exchange: &SharedExchange) -> Result<Stream, Failure> {
         self.open_traced(exchange, None)
     }
 
-    /// The same for a request whose host calls may be logged.
+    /// [`Vm::open`] for a request whose host calls may be traced.
     ///
     /// # Errors
-    /// As [`Vm::open`].
+    /// Those of [`Vm::open`].
     pub fn open_traced(
         self: &Rc<Self>,
         exchange: &SharedExchange,
@@ -159,11 +159,11 @@ impl Vm {
         Stream::open(instance, exchange, trace.cloned(), fingerprint)
     }
 
-    /// There was a trap of late: takes down what the request is known by, and keeps it away if it has ended too many VMs.
+    /// The fingerprint of a request, after a recent trap; an error if the request is blocked.
     #[cold]
     fn check_poison(&self, exchange: &SharedExchange) -> Result<Option<Fingerprint>, Failure> {
         if exchange.borrow().tcp.is_some() {
-            // Connections have nothing to be told apart by before their first byte.
+            // Connections cannot be distinguished before their first byte.
             return Ok(None);
         }
         let fingerprint = self.poison_requests.fingerprint(&exchange.borrow().request);
@@ -174,7 +174,7 @@ impl Vm {
         Ok(Some(fingerprint))
     }
 
-    /// How it is.
+    /// The VM's report.
     #[must_use]
     pub fn report(&self) -> VmReport {
         let current = self.current.borrow();
@@ -200,7 +200,7 @@ impl Vm {
         }
     }
 
-    /// The instance that all streams share, replaced if it has died and may be.
+    /// The shared instance. One that has failed is replaced, unless the start is delayed.
     fn shared(&self) -> Result<InstanceHandle, Failure> {
         match &*self.current.borrow() {
             Some(instance) if instance.is_active() => return Ok(instance.clone()),
@@ -209,7 +209,7 @@ impl Vm {
         self.other_instance()
     }
 
-    /// The instance does not simply serve.
+    /// The instance for a new stream if the current one does not simply take it.
     #[cold]
     fn other_instance(&self) -> Result<InstanceHandle, Failure> {
         let current = self.current.borrow().clone();
@@ -220,8 +220,8 @@ impl Vm {
         }
     }
 
-    /// A fresh instance for new streams; the old one ends with its last stream. If none can be had, or the last one was had only
-    /// just now, the old one goes on: it still has room up to its hard limit.
+    /// A new instance for new streams. The old one ends with its last stream. If the old one is young, or the new one cannot be
+    /// started, the old one goes on: it may grow up to its hard limit.
     fn recycle(&self, old: InstanceHandle) -> InstanceHandle {
         if old.age() < MIN_RECYCLE_AGE {
             return old;
@@ -232,7 +232,7 @@ impl Vm {
                 let (streams, memory) = (self.counters.streams.get(), old.memory_bytes());
                 tracing::info!(plugin = %self.plugin.name(), memory, streams, "VM above limits.soft_memory; new requests get a new VM");
                 self.host.vm_event(&self.plugin, VmEvent::Recycled);
-                // Ending an instance runs its guest, and that may come back here: nothing is borrowed any more.
+                // Ending an instance runs its guest, which may call this VM: nothing is borrowed any more.
                 let before = self.current.replace(Some(fresh.clone()));
                 drop(before);
                 fresh
@@ -244,7 +244,7 @@ impl Vm {
         }
     }
 
-    /// One stream has been let into an instance on probation; the next one waits for how it fared.
+    /// The probing instance has its one stream. Other streams get it after the probe has passed.
     fn probe(&self, instance: InstanceHandle) -> Result<InstanceHandle, Failure> {
         let begun = self.probe_started.get();
         let passed = instance.finished() > 0
@@ -263,11 +263,11 @@ impl Vm {
 
     fn replace(&self) -> Result<InstanceHandle, Failure> {
         if let Some(dead) = self.current.take() {
-            let life = backoff::Life {
+            let run = backoff::Run {
                 age: dead.age(),
                 streams: dead.finished(),
             };
-            self.backoff.borrow_mut().died(life, self.host.now(), chance());
+            self.backoff.borrow_mut().failed(run, self.host.now(), jitter());
         }
         let quarantined = self.backoff.borrow().is_quarantined();
         if quarantined && !self.quarantined.replace(true) {
@@ -295,13 +295,13 @@ impl Vm {
                 Ok(instance)
             }
             Err(failure) => {
-                self.backoff.borrow_mut().failed(self.host.now(), chance());
+                self.backoff.borrow_mut().delay(self.host.now(), jitter());
                 Err(failure)
             }
         }
     }
 
-    /// A stream that is not let in. Counted, as the operator should see what a plugin's failures cost.
+    /// The failure of a stream that gets no instance. It is counted as a failure of the plugin.
     fn refused(&self, kind: FailureKind, message: String) -> Failure {
         let failure = failure(&self.plugin, kind, message);
         self.host.failed(&self.plugin, &failure, Phase::ContextCreate.as_str());
@@ -310,7 +310,7 @@ impl Vm {
 }
 
 impl Drop for Vm {
-    /// A quarantine ends with the plugin.
+    /// A quarantine ends with the VM.
     fn drop(&mut self) {
         if self.quarantined.get() {
             self.host.vm_event(&self.plugin, VmEvent::Released);
@@ -318,8 +318,8 @@ impl Drop for Vm {
     }
 }
 
-/// A number from 0 to 1, so that workers do not start VMs in step.
-fn chance() -> f64 {
+/// A number from 0 to 1, so that workers do not start instances at the same time.
+fn jitter() -> f64 {
     let mut byte = [0];
     // Without randomness there is no jitter, which is no harm.
     let _ = os::random(&mut byte);

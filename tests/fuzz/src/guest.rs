@@ -83,14 +83,14 @@ pub(crate) fn text(functions: &[HostFunction]) -> String {
     let mut arms = String::new();
     for (nth, function) in functions.iter().enumerate() {
         let kinds: String = function.parameters.iter().map(|kind| kind_name(*kind)).collect();
-        let result = if function.answers { "(result i32)" } else { "" };
+        let result = if function.returns { "(result i32)" } else { "" };
         let _ = writeln!(
             imports,
             "(import {:?} {:?} (func $f{nth} (param{kinds}) {result}))",
             function.module, function.name
         );
         let arguments: String = function.parameters.iter().enumerate().map(argument).collect();
-        let zero = if function.answers { "" } else { "(i32.const 0)" };
+        let zero = if function.returns { "" } else { "(i32.const 0)" };
         let _ = writeln!(arms, "(return (call $f{nth} {arguments}) {zero}))");
     }
     let labels: String = (0..functions.len()).map(|nth| format!(" $l{nth}")).collect();

@@ -8,13 +8,13 @@ use std::fs;
 use std::path::Path;
 
 /// Why a module that imports it cannot be loaded by both hosts, and where it is called all the same.
-const TYPES: &str = "Envoy does not have it with these parameters: host/sandbox/tests/guests/storm.rs";
+const TYPES: &str = "Envoy does not have it with these parameters: host/sandbox/tests/guests/arbitrary_arguments.rs";
 
 /// Functions that no case can call in both hosts, and where they are tested instead.
 const FUNCTIONS_ELSEWHERE: &[(&str, &str)] = &[
     (
         "pthread_equal",
-        "Emscripten's modules alone import it: host/sandbox/tests/guests/editions.rs",
+        "Emscripten's modules alone import it: host/sandbox/tests/guests/abi_versions.rs",
     ),
     ("fd_filestat_set_times", TYPES),
     ("path_filestat_set_times", TYPES),
@@ -45,8 +45,8 @@ const EXPORTS_IMPLIED: &[(&str, &str)] = &[
         "no other host knows it; every module on the SDK has it",
     ),
     ("_initialize", "the guest c is a reactor"),
-    ("main", "host/sandbox/tests/guests/editions.rs"),
-    ("_start", "host/sandbox/tests/guests/editions.rs"),
+    ("main", "host/sandbox/tests/guests/abi_versions.rs"),
+    ("_start", "host/sandbox/tests/guests/abi_versions.rs"),
     ("proxy_on_context_create", "the guests know their streams from it alone"),
 ];
 

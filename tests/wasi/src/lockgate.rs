@@ -1,14 +1,9 @@
 //! The sandbox, as it runs the guest: as a plugin that comes up.
 
 use crate::{ENVIRONMENT, Outcome, Preview, RESULT_LEVEL, SCRIPT};
-use bytes::Bytes;
-use lockgate_exchange::SharedExchange;
 use lockgate_sandbox::settings::PluginSettings;
-use lockgate_sandbox::{
-    Callout, CalloutReply, Engine, EngineSettings, Failure, FailureKind, Host, LogLevel, MetricKind, Module, Plugin,
-    PluginSpec, QueueTarget, Status, TickTarget, Vm,
-};
-use std::cell::RefCell;
+use lockgate_sandbox::testing::{MemoryHost, plugin_spec};
+use lockgate_sandbox::{Engine, EngineSettings, Failure, FailureKind, LogLevel, Module, Plugin, PluginSpec, Vm};
 use std::rc::Rc;
 use std::sync::LazyLock;
 
@@ -27,11 +22,11 @@ impl Guest {
     pub(crate) fn run(&self, script: &str) -> Outcome {
         let environment = [ENVIRONMENT, (SCRIPT, script)].map(|(name, value)| (name.to_owned(), value.to_owned()));
         let plugin = link(self.0.clone(), environment.to_vec());
-        let host = Rc::new(LogHost::default());
+        let host = Rc::new(MemoryHost::default());
         let started = Vm::new(plugin, host.clone()).start();
         Outcome {
             end: started.err().map(|failure| end(&failure)),
-            ..host.outcome.take()
+            ..outcome(&host)
         }
     }
 }
@@ -44,13 +39,11 @@ pub(crate) fn compile(wasm: &[u8]) -> Module {
 /// Links a module, which fails if it imports anything that is not there with just that type.
 pub(crate) fn link(module: Module, env: Vec<(String, String)>) -> Plugin {
     let spec = PluginSpec {
-        name: "wasi".to_owned(),
-        module_name: "wasi".to_owned(),
-        module,
         settings: PluginSettings {
             env,
             ..PluginSettings::default()
         },
+        ..plugin_spec("wasi", module)
     };
     Plugin::link(&ENGINE, spec).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -67,83 +60,19 @@ fn end(failure: &Failure) -> String {
     }
 }
 
-/// What the guest finds around it: a log, and nothing else.
-#[derive(Default)]
-pub(crate) struct LogHost {
-    outcome: RefCell<Outcome>,
-}
-
-impl Host for LogHost {
-    fn log(&self, _: &Plugin, level: LogLevel, message: &str) {
-        let mut outcome = self.outcome.borrow_mut();
+/// The guest's results, output and errors by the level of its log lines.
+fn outcome(host: &MemoryHost) -> Outcome {
+    let mut outcome = Outcome::default();
+    for (level, line) in host.lines.take() {
         let lines = match level {
             LogLevel::Critical => &mut outcome.results,
             LogLevel::Info => &mut outcome.output,
             LogLevel::Error => &mut outcome.errors,
-            other => panic!("{other:?}: {message}"),
+            other => panic!("{other:?}: {line}"),
         };
-        lines.push(message.to_owned());
+        lines.push(line);
     }
-
-    fn log_level(&self) -> LogLevel {
-        LogLevel::Trace
-    }
-
-    fn callout(&self, _: &Plugin, _: Callout, _: CalloutReply) -> Result<(), Status> {
-        Err(Status::BadArgument)
-    }
-
-    fn set_tick(&self, _: TickTarget, _: Option<std::time::Duration>) {}
-
-    fn shared_data(&self, _: &str, _: &str) -> Option<(Bytes, u32)> {
-        None
-    }
-
-    fn set_shared_data(&self, _: &str, _: &str, _: &[u8], _: u32) -> Result<(), Status> {
-        Err(Status::InternalFailure)
-    }
-
-    fn register_queue(&self, _: &str, _: &str, _: QueueTarget) -> Result<u32, Status> {
-        Err(Status::InternalFailure)
-    }
-
-    fn resolve_queue(&self, _: &str, _: &str) -> Option<u32> {
-        None
-    }
-
-    fn enqueue(&self, _: u32, _: &[u8]) -> Result<(), Status> {
-        Err(Status::NotFound)
-    }
-
-    fn dequeue(&self, _: u32) -> Result<Bytes, Status> {
-        Err(Status::NotFound)
-    }
-
-    fn define_metric(&self, _: &Plugin, _: MetricKind, _: &str) -> Result<u32, Status> {
-        Err(Status::InternalFailure)
-    }
-
-    fn increment_metric(&self, _: u32, _: i64) -> Result<(), Status> {
-        Err(Status::NotFound)
-    }
-
-    fn record_metric(&self, _: u32, _: u64) -> Result<(), Status> {
-        Err(Status::NotFound)
-    }
-
-    fn metric(&self, _: u32) -> Result<u64, Status> {
-        Err(Status::NotFound)
-    }
-
-    fn foreign(&self, _: &Plugin, _: &str, _: &[u8], _: Option<&SharedExchange>) -> Result<Vec<u8>, Status> {
-        Err(Status::NotFound)
-    }
-
-    fn check_property(&self, _: &Plugin, _: &str, _: &[u8]) -> Result<(), Status> {
-        Err(Status::BadArgument)
-    }
-
-    fn failed(&self, _: &Plugin, _: &Failure, _: &str) {}
+    outcome
 }
 
 const _: () = assert!(RESULT_LEVEL == LogLevel::Critical as i32);

@@ -118,6 +118,6 @@ fn turn_away(
 }
 
 fn info(connection: &ConnectionContext, client: IpAddr, id: HeaderValue, version: Version) -> StreamInfo {
-    let (connection, now) = (connection.info.clone(), connection.worker.wall_clock.moment());
+    let (connection, now) = (connection.info.clone(), connection.worker.wall_clock.timestamp());
     StreamInfo::since(connection, client, id, version, now)
 }

@@ -1,8 +1,8 @@
-//! Host calls as log lines: for the requests that an operator has chosen, each call of each plugin with its arguments, its
-//! results, its status and the time it took. Not which requests those are: whoever makes the exchange chooses.
+//! Traces of host calls: one log line per call of a traced request, with arguments, results, status and duration. Which requests
+//! are traced is decided by whoever opens their streams.
 //!
-//! While nobody is chosen this costs nothing. A guest that works for a chosen request finds no call callable, and comes here by
-//! the way that refused calls take.
+//! Untraced requests pay nothing. While a guest works for a traced request its set of callable calls is empty, so that every call
+//! takes the slow path of refused calls, which comes here.
 
 mod arguments;
 mod line;
@@ -16,10 +16,10 @@ use crate::calls::CallSet;
 
 pub(crate) use self::line::CallLine;
 
-/// Lines for one request; more calls are only counted.
+/// Log lines per request. Further calls are not logged.
 const MAX_LINES: u32 = 1000;
 
-/// A request whose host calls are logged. The chain carries it.
+/// A request whose host calls are logged.
 #[derive(Debug)]
 pub struct CallTrace {
     plugins: Option<Arc<[String]>>,
@@ -27,19 +27,19 @@ pub struct CallTrace {
     lines: Cell<u32>,
 }
 
-/// What is shown of bytes that have no name by which a secret among them could be told: bodies, configurations, shared values,
+/// How payloads are logged. Payloads are bytes without a name that could mark a secret: bodies, configurations, shared values,
 /// queued messages, arguments of foreign functions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Payloads {
-    /// How many there are.
+    /// By their length.
     #[default]
     Counted,
-    /// How they begin, too.
+    /// By their length and their beginning.
     Shown,
 }
 
 impl CallTrace {
-    /// Tells the calls of these plugins, or of all.
+    /// A trace of these plugins' calls, or of all plugins' calls.
     #[must_use]
     pub fn new(plugins: Option<Arc<[String]>>, payloads: Payloads) -> Self {
         Self {
@@ -49,19 +49,19 @@ impl CallTrace {
         }
     }
 
-    /// Whether this plugin's calls are told.
+    /// Whether the calls of this plugin are logged.
     pub(crate) fn covers(&self, plugin: &str) -> bool {
         let named = self.plugins.as_ref();
         named.is_none_or(|plugins| plugins.iter().any(|known| known == plugin))
     }
 
-    /// What is shown of bytes without a name.
+    /// How payloads are logged.
     pub(crate) fn payloads(&self) -> Payloads {
         self.payloads
     }
 }
 
-/// On whose behalf, and in which callback, a call is made.
+/// Plugin, callback, context and request of a call.
 pub(crate) struct CallSite<'a> {
     pub(crate) plugin: &'a str,
     pub(crate) phase: &'static str,
@@ -69,15 +69,15 @@ pub(crate) struct CallSite<'a> {
     pub(crate) request_id: &'a str,
 }
 
-/// A trace in force in a VM, while the guest works for its request.
+/// The trace that is active in a VM while its guest works for a traced request.
 pub(crate) struct ActiveTrace {
     pub(crate) trace: Rc<CallTrace>,
-    /// What the guest may really call.
+    /// The calls that the guest may make.
     pub(crate) callable: CallSet,
 }
 
 impl CallTrace {
-    /// Logs one call, unless the request has had its share of lines.
+    /// Logs one call, up to the maximum number of lines.
     pub(crate) fn log(&self, place: &CallSite<'_>, call: &str, status: &str, took: Duration) {
         let told = self.lines.get();
         self.lines.set(told.saturating_add(1));

@@ -1,13 +1,13 @@
-//! Guest functions of a backtrace, by names that people can read.
+//! The guest functions of a backtrace, by readable names.
 
 use wasmtime::WasmBacktrace;
 
-/// Frames that are named at most; the outermost of a deeper stack are left out.
-const MOST: usize = 128;
+/// Frames that are named. The outermost frames of a deeper stack are left out.
+const MAX_NAMED: usize = 128;
 
-/// The functions from the innermost outwards; one without a name by its index.
+/// The functions, innermost first. A function without a name is shown by its index.
 pub(crate) fn names(backtrace: &WasmBacktrace) -> Vec<String> {
-    let frames = backtrace.frames().iter().take(MOST);
+    let frames = backtrace.frames().iter().take(MAX_NAMED);
     frames
         .map(|frame| match frame.func_name() {
             Some(name) => readable(name),
@@ -16,12 +16,12 @@ pub(crate) fn names(backtrace: &WasmBacktrace) -> Vec<String> {
         .collect()
 }
 
-/// How many of the innermost functions only carry out a panic: who looks for what went wrong begins behind them.
+/// The number of innermost functions that only carry out a panic. The cause is found after them.
 pub(crate) fn of_a_panic(names: &[String]) -> usize {
     names.iter().position(|name| !is_of_a_panic(name)).unwrap_or(0)
 }
 
-/// Rust's way from `panic!` to `abort`. Its names are no contract; what is not known here is merely shown.
+/// Whether a function belongs to Rust's way from `panic!` to `abort`. Those names are no contract: an unknown one is shown.
 fn is_of_a_panic(name: &str) -> bool {
     const PARTS: [&str; 6] = [
         "std::",
@@ -31,12 +31,12 @@ fn is_of_a_panic(name: &str) -> bool {
         "__rustc",
         "rust_begin_unwind",
     ];
-    // "<std::… as core::…>::call" too.
+    // Also `<std::… as core::…>::call`.
     let name = name.trim_start_matches('<');
     name == "abort" || PARTS.iter().any(|part| name.starts_with(part))
 }
 
-/// Mangled names of Rust and C++ as they were written, without the hash that says nothing to anyone.
+/// Demangles names of Rust and C++, without the hash.
 fn readable(name: &str) -> String {
     if let Ok(symbol) = rustc_demangle::try_demangle(name) {
         return format!("{symbol:#}");
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_of_a_panic_is_told_from_what_panicked() {
+    fn the_frames_of_a_panic_are_skipped() {
         let stack = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let panic = stack(&[
             "abort",

@@ -1,5 +1,7 @@
-//! A CPU profile of one plugin: where its guests are when an epoch of the engine ends. While nobody profiles, a sample costs one
-//! look at a flag, once per epoch and running guest; a callback that ends within its epoch costs nothing at all.
+//! CPU profiles: the stacks of a plugin's guests at the end of each epoch of the engine.
+//!
+//! Without a profile, the end of an epoch costs one look at a flag per running guest. A callback that ends within its epoch costs
+//! nothing.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,24 +13,24 @@ use crate::diagnostics::frames;
 use crate::engine::epoch::ShortEpochs;
 use crate::state::{Phase, State};
 
-/// Stacks that are told apart; what comes after is counted under one name.
+/// Distinct stacks of a profile. Further stacks are counted as `_other`.
 const MAX_STACKS: usize = 10_000;
 
-/// The samples of one plugin, from all its VMs.
+/// The samples of all VMs of one plugin.
 #[derive(Default)]
 pub(crate) struct Profile {
     on: AtomicBool,
     stacks: Mutex<HashMap<String, u64>>,
 }
 
-/// A profile that is being taken. Dropping it stops the sampling.
+/// A profile in progress. Dropping it ends the sampling.
 pub struct Profiling<'a> {
     profile: &'a Profile,
     _short_epochs: ShortEpochs,
 }
 
 impl Profile {
-    /// Begins sampling; `None` while somebody else does.
+    /// Starts sampling. `None` while another profile is in progress.
     pub(crate) fn begin(&self) -> Option<Profiling<'_>> {
         if self.on.swap(true, Ordering::Relaxed) {
             return None;
@@ -40,7 +42,7 @@ impl Profile {
         })
     }
 
-    /// An epoch has ended while a guest was running.
+    /// Takes a sample: an epoch has ended while a guest was running.
     pub(crate) fn sample(&self, context: impl AsContext<Data = State>) {
         if self.on.load(Ordering::Relaxed) {
             self.note(context);
@@ -66,7 +68,7 @@ impl Profile {
 }
 
 impl Profiling<'_> {
-    /// Folded stacks, one a line, the outermost function first and the number of samples last, as flame graph tools take them.
+    /// Folded stacks for flame graph tools: one per line, outermost function first, number of samples last.
     #[must_use]
     pub fn folded(&self) -> String {
         let stacks = self.profile.stacks.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! What an error of wasmtime means for people: what kind of failure, where in the guest, after which host call.
+//! Descriptions of traps: kind of failure, guest function, last host call.
 
 use wasmtime::{Error, Trap, WasmBacktrace};
 
@@ -7,22 +7,22 @@ use crate::hostcalls::Exit;
 use crate::report::FailureKind;
 use crate::state::State;
 
-/// How a guest died.
+/// A trap in words.
 pub(crate) struct TrapInfo {
     pub(crate) kind: FailureKind,
-    /// In a sentence.
+    /// One sentence.
     pub(crate) message: String,
-    /// The innermost guest function, less those that only carry out a panic.
+    /// The innermost guest function that does not merely carry out a panic.
     pub(crate) function: String,
-    /// Guest functions from that one outwards.
+    /// Guest functions from `function` outwards.
     pub(crate) backtrace: String,
 }
 
-/// More frames are left out of the log line.
+/// Frames of a backtrace in the log.
 const MAX_FRAMES: usize = 16;
 
-/// Looks at an error that a call into the guest ended with.
-pub(crate) fn examine(error: &Error, state: &State) -> TrapInfo {
+/// Describes the error of a call into the guest.
+pub(crate) fn describe(error: &Error, state: &State) -> TrapInfo {
     let mut frames = error
         .downcast_ref::<WasmBacktrace>()
         .map(frames::names)

@@ -1,9 +1,9 @@
-//! Compiled modules on disk, so that a start or a reload need not compile what was compiled before.
+//! The compile cache: compiled modules on disk, so that a start or a reload need not compile them again.
 //!
-//! An artefact is native code, and loading one is trusting it. So the folder is private to this user, files are opened only
-//! if this user owns them, and every file begins with the SHA-256 of the rest, checked before anything is mapped. A
-//! file that fails any of this is as good as none: the module is compiled again. Files come to be by temp file, fsync and
-//! rename, so that a crash leaves an old file, a new one or none.
+//! An artefact is native code, so loading one means trusting it. The folder is private to this user. A file is opened only if
+//! this user owns it, and begins with the SHA-256 of its content, which is checked before use. A file that fails a check is
+//! ignored, and the module is compiled again. Files are written by temporary file, fsync and rename, so that a crash leaves an
+//! old file, a new one or none.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
@@ -18,9 +18,9 @@ use crate::os;
 
 const MAGIC: &[u8; 8] = b"lockgat1";
 const HEADER: usize = MAGIC.len() + 32;
-/// Artefacts kept; the longest unused go first.
+/// Files in the cache. The least recently used are removed.
 const MAX_ARTEFACTS: usize = 128;
-/// A temp file this old belongs to nobody any more.
+/// The age after which a temporary file is removed.
 const MAX_TEMP_AGE: Duration = Duration::from_secs(3600);
 
 /// The folder of compiled modules.
@@ -29,10 +29,10 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// Takes a folder, which is made if it does not exist, and made private if it is not.
+    /// Opens a folder. A missing one is created; one that others can access is made private.
     ///
     /// # Errors
-    /// It cannot be made, is no folder, or belongs to somebody else.
+    /// It cannot be created, is not a folder, or belongs to another user.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let found = fs::metadata(folder)?;
@@ -47,7 +47,7 @@ impl Cache {
         })
     }
 
-    /// The artefact under a key, if there is an undamaged one of ours.
+    /// The artefact of a key, if there is an intact one of this user.
     pub(super) fn load(&self, key: &str) -> Option<Vec<u8>> {
         let path = self.folder.join(key);
         match read_checked(&path) {
@@ -60,7 +60,7 @@ impl Cache {
         }
     }
 
-    /// Keeps an artefact. A failure (a full disk, say) costs only the next compilation, so it is told and no more.
+    /// Stores an artefact. A failure costs only another compilation, so it is only logged.
     pub(super) fn store(&self, key: &str, artefact: &[u8]) {
         if let Err(error) = self.try_store(key, artefact) {
             tracing::warn!(folder = %self.folder.display(), %error, "compiled module not cached");
@@ -74,7 +74,7 @@ impl Cache {
         let temp = self.folder.join(format!("{key}.{}-{serial}.tmp", std::process::id()));
         let written = write_synced(&temp, artefact).and_then(|()| fs::rename(&temp, self.folder.join(key)));
         if written.is_err() {
-            // It may not even exist; what is left over is pruned one day.
+            // The file may not exist. What remains is pruned later.
             let _ = fs::remove_file(&temp);
         }
         written?;
@@ -130,7 +130,7 @@ fn read_checked(path: &Path) -> io::Result<Vec<u8>> {
     if magic != MAGIC || digest != Sha256::digest(&artefact).as_slice() {
         return Err(io::Error::other("it is damaged"));
     }
-    // The time of last use decides what is pruned; not being able to tell it is no harm.
+    // Pruning is by time of last use. Failing to set it does no harm.
     let _ = file.set_modified(SystemTime::now());
     Ok(artefact)
 }

@@ -1,37 +1,37 @@
-//! How long an epoch of the engine lasts: the clock tick by which running guests look up from their work.
+//! The duration of the engine's epochs. At the end of an epoch, running guests are interrupted and their budgets checked.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// How late at most a guest notices that its budget may be gone.
+/// The maximum delay until a guest is interrupted whose budget is used up.
 const EPOCH: Duration = Duration::from_millis(4);
-/// The same while a profile is taken, which has a sample per epoch.
-const HURRIED: Duration = Duration::from_millis(1);
+/// The duration during a CPU profile, which takes a sample per epoch.
+const SHORT_EPOCH: Duration = Duration::from_millis(1);
 
-/// Profiles that are being taken.
-static HURRIES: AtomicU32 = AtomicU32::new(0);
+/// The number of [`ShortEpochs`] that exist.
+static SHORT_EPOCHS: AtomicU32 = AtomicU32::new(0);
 
-/// How long an epoch lasts now.
+/// The duration of an epoch now.
 pub(crate) fn length() -> Duration {
-    if HURRIES.load(Ordering::Relaxed) == 0 {
+    if SHORT_EPOCHS.load(Ordering::Relaxed) == 0 {
         EPOCH
     } else {
-        HURRIED
+        SHORT_EPOCH
     }
 }
 
-/// Epochs are short as long as one of these lives.
+/// Epochs are short while a value of this type exists.
 pub(crate) struct ShortEpochs(());
 
 impl ShortEpochs {
     pub(crate) fn begin() -> Self {
-        HURRIES.fetch_add(1, Ordering::Relaxed);
+        SHORT_EPOCHS.fetch_add(1, Ordering::Relaxed);
         Self(())
     }
 }
 
 impl Drop for ShortEpochs {
     fn drop(&mut self) {
-        HURRIES.fetch_sub(1, Ordering::Relaxed);
+        SHORT_EPOCHS.fetch_sub(1, Ordering::Relaxed);
     }
 }

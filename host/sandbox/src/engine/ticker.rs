@@ -1,4 +1,4 @@
-//! The thread that makes an engine's epochs pass, by which running guests look up from their work now and then.
+//! The thread that ends an engine's epochs.
 //!
 //! It holds the engine weakly and ends with it, so nobody has to stop it.
 

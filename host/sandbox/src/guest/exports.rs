@@ -1,6 +1,6 @@
-//! The guest's side of the ABI as typed functions, looked up once per instance.
+//! The guest's exports as typed functions, looked up once per instance.
 //!
-//! Types were checked when the module was compiled, so a look-up finds the function or its absence, never a surprise.
+//! Their types were checked when the module was compiled.
 
 use std::rc::Rc;
 
@@ -8,65 +8,65 @@ use wasmtime::{Instance, Memory, Module, ModuleExport, Store, TypedFunc, WasmPar
 
 use crate::state::State;
 
-/// A header callback: 0.1.0 has no `end_of_stream`.
+/// A header callback. In ABI 0.1.0 it has no `end_of_stream`.
 pub(crate) enum HeadersHook {
     Short(TypedFunc<(u32, u32), u32>),
     Full(TypedFunc<(u32, u32, u32), u32>),
 }
 
-/// Root, call, and the numbers of headers, body bytes and trailers.
-type Answered = TypedFunc<(u32, u32, u32, u32, u32), ()>;
-/// Root, call, and a number of entries or bytes, or a status.
-type OfGrpc = TypedFunc<(u32, u32, u32), ()>;
-type Event = TypedFunc<u32, ()>;
-type Counted = TypedFunc<(u32, u32), u32>;
-type Body = TypedFunc<(u32, u32, u32), u32>;
-type Close = TypedFunc<(u32, u32), ()>;
+/// Root context, callout, number of headers, body bytes, number of trailers.
+type HttpCallResponse = TypedFunc<(u32, u32, u32, u32, u32), ()>;
+/// Root context, call, and a number of entries or bytes, or a status.
+type GrpcCallback = TypedFunc<(u32, u32, u32), ()>;
+type Notification = TypedFunc<u32, ()>;
+type SizedCallback = TypedFunc<(u32, u32), u32>;
+type DataCallback = TypedFunc<(u32, u32, u32), u32>;
+type CloseCallback = TypedFunc<(u32, u32), ()>;
 
-/// The callbacks of an instance. What is absent costs a look at an `Option`.
+/// The exports of an instance. An absent callback costs one check of an `Option`.
 pub(crate) struct Exports {
     pub(crate) context_create: Option<TypedFunc<(u32, u32), ()>>,
-    pub(crate) vm_start: Option<Counted>,
-    pub(crate) configure: Option<Counted>,
-    pub(crate) tick: Option<Event>,
+    pub(crate) vm_start: Option<SizedCallback>,
+    pub(crate) configure: Option<SizedCallback>,
+    pub(crate) tick: Option<Notification>,
     pub(crate) done: Option<TypedFunc<u32, u32>>,
-    pub(crate) log: Option<Event>,
-    pub(crate) delete: Option<Event>,
+    pub(crate) log: Option<Notification>,
+    pub(crate) delete: Option<Notification>,
     pub(crate) request_headers: Option<HeadersHook>,
-    pub(crate) request_body: Option<Body>,
-    pub(crate) request_trailers: Option<Counted>,
+    pub(crate) request_body: Option<DataCallback>,
+    pub(crate) request_trailers: Option<SizedCallback>,
     pub(crate) response_headers: Option<HeadersHook>,
-    pub(crate) response_body: Option<Body>,
-    pub(crate) response_trailers: Option<Counted>,
+    pub(crate) response_body: Option<DataCallback>,
+    pub(crate) response_trailers: Option<SizedCallback>,
     pub(crate) new_connection: Option<TypedFunc<u32, u32>>,
-    pub(crate) downstream_data: Option<Body>,
-    pub(crate) upstream_data: Option<Body>,
-    pub(crate) downstream_close: Option<Close>,
-    pub(crate) upstream_close: Option<Close>,
-    pub(crate) http_call_response: Option<Answered>,
-    pub(crate) grpc_initial_metadata: Option<OfGrpc>,
-    pub(crate) grpc_receive: Option<OfGrpc>,
-    pub(crate) grpc_trailing_metadata: Option<OfGrpc>,
-    pub(crate) grpc_close: Option<OfGrpc>,
+    pub(crate) downstream_data: Option<DataCallback>,
+    pub(crate) upstream_data: Option<DataCallback>,
+    pub(crate) downstream_close: Option<CloseCallback>,
+    pub(crate) upstream_close: Option<CloseCallback>,
+    pub(crate) http_call_response: Option<HttpCallResponse>,
+    pub(crate) grpc_initial_metadata: Option<GrpcCallback>,
+    pub(crate) grpc_receive: Option<GrpcCallback>,
+    pub(crate) grpc_trailing_metadata: Option<GrpcCallback>,
+    pub(crate) grpc_close: Option<GrpcCallback>,
     pub(crate) queue_ready: Option<TypedFunc<(u32, u32), ()>>,
     pub(crate) initialise: Initialise,
     pub(crate) memory: Option<Memory>,
     pub(crate) allocate: Option<Rc<TypedFunc<u32, u32>>>,
-    /// Where the guest takes small results without having to allocate.
+    /// The address for small results, which need no allocation then.
     pub(crate) scratch: Option<TypedFunc<(), u32>>,
 }
 
-/// How a guest comes up.
+/// The initialisation of a guest.
 pub(crate) enum Initialise {
-    /// `_initialize`, and then `main` if there is one.
+    /// `_initialize`, then `main` if it is exported.
     Reactor(TypedFunc<(), ()>, Option<TypedFunc<(u32, u32), u32>>),
     /// `_start`.
     Command(TypedFunc<(), ()>),
-    /// Nothing to be called.
+    /// None.
     Nothing,
 }
 
-/// Where a module keeps its exports: found by name once per plugin, by position for every instance.
+/// The exports of a module: found by name once per plugin, by index in every instance.
 pub(crate) struct ExportIndices(Vec<(&'static str, ModuleExport)>);
 
 pub(crate) const NAMES: &[&str] = &[
@@ -113,61 +113,61 @@ impl ExportIndices {
         )
     }
 
-    /// Looks everything up in a fresh instance.
+    /// Looks up the exports of a new instance.
     pub(crate) fn exports(&self, instance: &Instance, store: &mut Store<State>) -> Exports {
-        let mut found = Found {
+        let mut lookup = Lookup {
             indices: &self.0,
             instance,
             store,
         };
-        let initialise = match (found.function("_initialize"), found.function("_start")) {
-            (Some(initialise), _) => Initialise::Reactor(initialise, found.function("main")),
+        let initialise = match (lookup.function("_initialize"), lookup.function("_start")) {
+            (Some(initialise), _) => Initialise::Reactor(initialise, lookup.function("main")),
             (None, Some(start)) => Initialise::Command(start),
             (None, None) => Initialise::Nothing,
         };
         Exports {
-            context_create: found.function("proxy_on_context_create"),
-            vm_start: found.function("proxy_on_vm_start"),
-            configure: found.function("proxy_on_configure"),
-            tick: found.function("proxy_on_tick"),
-            done: found.function("proxy_on_done"),
-            log: found.function("proxy_on_log"),
-            delete: found.function("proxy_on_delete"),
-            request_headers: found.headers("proxy_on_request_headers"),
-            request_body: found.function("proxy_on_request_body"),
-            request_trailers: found.function("proxy_on_request_trailers"),
-            response_headers: found.headers("proxy_on_response_headers"),
-            response_body: found.function("proxy_on_response_body"),
-            response_trailers: found.function("proxy_on_response_trailers"),
-            new_connection: found.function("proxy_on_new_connection"),
-            downstream_data: found.function("proxy_on_downstream_data"),
-            upstream_data: found.function("proxy_on_upstream_data"),
-            downstream_close: found.function("proxy_on_downstream_connection_close"),
-            upstream_close: found.function("proxy_on_upstream_connection_close"),
-            http_call_response: found.function("proxy_on_http_call_response"),
-            grpc_initial_metadata: found.function("proxy_on_grpc_receive_initial_metadata"),
-            grpc_receive: found.function("proxy_on_grpc_receive"),
-            grpc_trailing_metadata: found.function("proxy_on_grpc_receive_trailing_metadata"),
-            grpc_close: found.function("proxy_on_grpc_close"),
-            queue_ready: found.function("proxy_on_queue_ready"),
+            context_create: lookup.function("proxy_on_context_create"),
+            vm_start: lookup.function("proxy_on_vm_start"),
+            configure: lookup.function("proxy_on_configure"),
+            tick: lookup.function("proxy_on_tick"),
+            done: lookup.function("proxy_on_done"),
+            log: lookup.function("proxy_on_log"),
+            delete: lookup.function("proxy_on_delete"),
+            request_headers: lookup.headers("proxy_on_request_headers"),
+            request_body: lookup.function("proxy_on_request_body"),
+            request_trailers: lookup.function("proxy_on_request_trailers"),
+            response_headers: lookup.headers("proxy_on_response_headers"),
+            response_body: lookup.function("proxy_on_response_body"),
+            response_trailers: lookup.function("proxy_on_response_trailers"),
+            new_connection: lookup.function("proxy_on_new_connection"),
+            downstream_data: lookup.function("proxy_on_downstream_data"),
+            upstream_data: lookup.function("proxy_on_upstream_data"),
+            downstream_close: lookup.function("proxy_on_downstream_connection_close"),
+            upstream_close: lookup.function("proxy_on_upstream_connection_close"),
+            http_call_response: lookup.function("proxy_on_http_call_response"),
+            grpc_initial_metadata: lookup.function("proxy_on_grpc_receive_initial_metadata"),
+            grpc_receive: lookup.function("proxy_on_grpc_receive"),
+            grpc_trailing_metadata: lookup.function("proxy_on_grpc_receive_trailing_metadata"),
+            grpc_close: lookup.function("proxy_on_grpc_close"),
+            queue_ready: lookup.function("proxy_on_queue_ready"),
             initialise,
-            memory: found.memory(),
-            allocate: found
+            memory: lookup.memory(),
+            allocate: lookup
                 .function("proxy_on_memory_allocate")
-                .or_else(|| found.function("malloc"))
+                .or_else(|| lookup.function("malloc"))
                 .map(Rc::new),
-            scratch: found.function("lockgate_scratch"),
+            scratch: lookup.function("lockgate_scratch"),
         }
     }
 }
 
-struct Found<'a> {
+struct Lookup<'a> {
     indices: &'a [(&'static str, ModuleExport)],
     instance: &'a Instance,
     store: &'a mut Store<State>,
 }
 
-impl Found<'_> {
+impl Lookup<'_> {
     fn export(&mut self, name: &str) -> Option<wasmtime::Extern> {
         let (_, index) = self.indices.iter().find(|entry| entry.0 == name)?;
         self.instance.get_module_export(&mut *self.store, index)

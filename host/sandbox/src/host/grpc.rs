@@ -1,4 +1,4 @@
-//! gRPC callouts as the outside sees them: what is opened, what happens on it, and where that is told.
+//! gRPC callouts: the call, its events, and the handles of both ends.
 
 use std::rc::Weak;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use lockgate_exchange::ResponseHead;
 
 use super::Callbacks;
 
-/// A gRPC call or stream that a plugin wants to be opened.
+/// A gRPC call or stream of a plugin.
 #[derive(Clone, Debug)]
 pub struct GrpcCall {
     /// The upstream's name.
@@ -20,57 +20,57 @@ pub struct GrpcCall {
     pub authority: Option<HeaderValue>,
     /// `/SERVICE/METHOD`.
     pub path: PathAndQuery,
-    /// Initial metadata, checked as header writes are.
+    /// Initial metadata. It was checked as header writes are.
     pub metadata: HeaderMap,
-    /// One message or many.
+    /// A call or a stream.
     pub kind: GrpcKind,
 }
 
-/// What of gRPC a plugin uses.
+/// The kind of a gRPC callout.
 #[derive(Clone, Debug)]
 pub enum GrpcKind {
-    /// One message each way. Its outcome is told by one event: [`GrpcEvent::Message`] or [`GrpcEvent::Closed`].
+    /// One message in each direction. One event ends it: [`GrpcEvent::Message`] or [`GrpcEvent::Closed`].
     Call {
         /// The message.
         message: Bytes,
-        /// From the start to the answer; none has no limit.
+        /// From the start to the response. `None` is no limit.
         timeout: Option<Duration>,
     },
-    /// As many messages as they like; its events end with [`GrpcEvent::Closed`].
+    /// Any number of messages in each direction. [`GrpcEvent::Closed`] ends it.
     Stream,
 }
 
-/// What happens on a gRPC call or stream.
+/// An event of a gRPC call or stream.
 #[derive(Clone, Debug)]
 pub enum GrpcEvent {
-    /// The head of the answer; none if there is nothing but an end.
+    /// The response's head. `None` for a trailers-only response.
     Initial(Option<ResponseHead>),
     /// A message, without its frame.
     Message(Bytes),
-    /// What came behind the last message.
+    /// Trailing metadata.
     Trailing(HeaderMap),
-    /// The end, as a gRPC status and what was said about it.
+    /// The end of the call or stream.
     Closed {
         /// The gRPC status code.
         status: u32,
-        /// For people; may be empty.
+        /// The status message; may be empty.
         message: String,
     },
 }
 
-/// The plugin's end of an open call or stream. Dropped, it cancels what is open.
+/// The plugin's end of an open call or stream. Dropping it cancels the call.
 pub trait GrpcStream {
-    /// Sends a message, and closes this direction behind it if `end`.
+    /// Sends a message. With `end`, closes the sending direction after it.
     ///
     /// # Errors
-    /// [`Status::BadArgument`] when more waits to be sent than may.
+    /// [`Status::BadArgument`] if the maximum number of messages waits to be sent.
     fn send(&self, message: Bytes, end: bool) -> Result<(), Status>;
 
-    /// Sends nothing more.
+    /// Closes the sending direction.
     fn close(&self);
 }
 
-/// Where the events of a call or stream go. Dropped before its end, it tells that the upstream was lost.
+/// Delivers the events of a call or stream. Dropped before the end, it delivers UNAVAILABLE.
 pub struct GrpcReply {
     callbacks: Weak<dyn Callbacks>,
     id: u32,
@@ -86,7 +86,7 @@ impl GrpcReply {
         }
     }
 
-    /// Runs the guest's callback, now or when its VM is free. Nothing happens if nobody wants it any more.
+    /// Runs the guest's callback, now or as soon as its VM is free. Without effect if the events are no longer wanted.
     pub fn deliver(&mut self, event: GrpcEvent) {
         if self.is_over {
             return;
@@ -97,7 +97,7 @@ impl GrpcReply {
         }
     }
 
-    /// The last event of a call that went well.
+    /// Delivers the response of a call that succeeded.
     pub fn finish(mut self, message: Bytes) {
         self.deliver(GrpcEvent::Message(message));
         self.is_over = true;
@@ -106,7 +106,7 @@ impl GrpcReply {
 
 impl Drop for GrpcReply {
     fn drop(&mut self) {
-        /// gRPC's UNAVAILABLE.
+        /// The status UNAVAILABLE of gRPC.
         const UNAVAILABLE: u32 = 14;
         self.deliver(GrpcEvent::Closed {
             status: UNAVAILABLE,

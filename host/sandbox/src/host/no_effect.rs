@@ -10,10 +10,9 @@ use super::{Callout, CalloutReply, Host, QueueTarget, TickTarget};
 use crate::plugin::Plugin;
 use crate::report::Failure;
 
-/// A host in which nothing that a plugin does has an effect, except for its log.
+/// A host for trials: nothing that a plugin does has an effect, except for its log.
 ///
-/// Writes succeed and store nothing. Callouts are accepted and fail; timers never fire. It serves to try whether a plugin starts
-/// and accepts its configuration.
+/// Writes succeed and store nothing. Callouts are accepted and fail. Timers never fire.
 pub struct NoEffectHost {
     log: fn(&Plugin, LogLevel, &str),
     log_level: LogLevel,

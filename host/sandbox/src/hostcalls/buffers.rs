@@ -51,7 +51,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// As much as there is of what was asked for; past the end, nothing.
+/// Reads as many of the bytes as there are.
 fn read(caller: &mut Caller<'_>, kind: i32, start: i32, max: i32, out: ResultSlot) -> HostCallResult {
     let kind = BufferType::try_from(kind)?;
     let start = start.cast_unsigned() as usize;
@@ -82,7 +82,7 @@ fn write(caller: &mut Caller<'_>, kind: i32, start: i32, size: i32, data: Span) 
     let body = body_mut(&mut exchange, kind, state.effective.position, state.phase).ok_or(Status::NotFound)?;
     let replaced = (size.cast_unsigned() as usize).min(body.len());
     if data.len() > replaced && (body.len() - replaced).saturating_add(data.len()) > limit {
-        // What a plugin makes of a body lives in the host's memory, but is the plugin's doing.
+        // The larger body would be in the host's memory, because of the plugin.
         drop(exchange);
         state.exceed_limit(RequestLimit::BodyGrowth, Refusal::Body);
         return Ok(());
@@ -123,7 +123,7 @@ fn copy(state: &State, kind: BufferType, start: usize, target: &mut [u8]) -> Opt
     }
 }
 
-/// Buffers that are simply bytes, to be read only.
+/// Read-only buffers.
 fn plain(state: &State, kind: BufferType) -> Option<&[u8]> {
     match kind {
         BufferType::HttpCallResponseBody => Some(&state.callout_response.as_ref()?.as_ref().ok()?.body),
@@ -137,37 +137,37 @@ fn plain(state: &State, kind: BufferType) -> Option<&[u8]> {
     }
 }
 
-/// The bytes behind a kind of buffer. A request has bodies: what its plugin holds of them, or, in a body callback, what lies
-/// there for it. A TCP connection has halves, one for each plugin.
+/// The bytes of a buffer. A request has bodies: those that its plugin holds, or that of the running body callback. A TCP
+/// connection has buffers per plugin.
 fn body(exchange: &Exchange, kind: BufferType, position: usize, phase: Phase) -> Option<&BodyBuffer> {
-    let (side, current) = match (kind, &exchange.tcp) {
+    let (direction, current) = match (kind, &exchange.tcp) {
         (BufferType::HttpRequestBody, None) => (Direction::Request, &exchange.request_body),
         (BufferType::HttpResponseBody, None) => (Direction::Response, &exchange.response_body),
-        (kind, Some(halves)) => {
-            let half = halves.get(position)?.of(way(kind)?);
-            return is_there(phase, kind, half.is_empty()).then_some(half);
+        (kind, Some(plugins)) => {
+            let buffer = plugins.get(position)?.of(tcp_direction(kind)?);
+            return is_there(phase, kind, buffer.is_empty()).then_some(buffer);
         }
         _ => return None,
     };
-    let held = exchange.held.find(position, side);
+    let held = exchange.held.find(position, direction);
     held.or_else(|| is_there(phase, kind, current.is_empty()).then_some(current))
 }
 
 fn body_mut(exchange: &mut Exchange, kind: BufferType, position: usize, phase: Phase) -> Option<&mut BodyBuffer> {
-    let (side, current) = match (kind, &mut exchange.tcp) {
+    let (direction, current) = match (kind, &mut exchange.tcp) {
         (BufferType::HttpRequestBody, None) => (Direction::Request, &mut exchange.request_body),
         (BufferType::HttpResponseBody, None) => (Direction::Response, &mut exchange.response_body),
-        (kind, Some(halves)) => {
-            let half = halves.get_mut(position)?.of_mut(way(kind)?);
-            return is_there(phase, kind, half.is_empty()).then_some(half);
+        (kind, Some(plugins)) => {
+            let buffer = plugins.get_mut(position)?.of_mut(tcp_direction(kind)?);
+            return is_there(phase, kind, buffer.is_empty()).then_some(buffer);
         }
         _ => return None,
     };
-    let held = exchange.held.find_mut(position, side);
+    let held = exchange.held.find_mut(position, direction);
     held.or_else(|| is_there(phase, kind, current.is_empty()).then_some(current))
 }
 
-fn way(kind: BufferType) -> Option<Direction> {
+fn tcp_direction(kind: BufferType) -> Option<Direction> {
     match kind {
         BufferType::DownstreamData => Some(Direction::Request),
         BufferType::UpstreamData => Some(Direction::Response),
@@ -175,7 +175,7 @@ fn way(kind: BufferType) -> Option<Direction> {
     }
 }
 
-/// A body is there in its own callback, even an empty one, and wherever else the chain has left some of it.
+/// Whether a body exists: it has bytes, or the running callback is its own.
 fn is_there(phase: Phase, kind: BufferType, empty: bool) -> bool {
     !empty
         || matches!(

@@ -137,7 +137,7 @@ fn decode(memory: &[u8], request: &Request) -> Result<Result<Callout, HeaderErro
     }))
 }
 
-/// The limit on callouts under way that has been reached, if one has.
+/// The limit on callouts in progress that is reached, if one is.
 pub(super) fn too_many(state: &State) -> Option<&'static str> {
     let limits = &state.plugin.settings().limits;
     let under_way = state.callouts.len() + state.grpc.len();
@@ -150,13 +150,13 @@ pub(super) fn too_many(state: &State) -> Option<&'static str> {
     (owner > ROOT && under_way >= most && own() >= most).then_some("limits.callouts_per_request")
 }
 
-/// A callout without a limit of its own, which 0 means, has this one: what it holds is given back some day.
-const LONGEST: Duration = Duration::from_secs(60 * 60);
+/// The timeout of callouts without one of their own, which is 0. So what they hold is released eventually.
+const MAX_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
-/// How long a callout may take. Negative times are refused, as in Envoy.
+/// The timeout of a callout. Negative ones are refused, as in Envoy.
 pub(super) fn timeout(milliseconds: i32) -> Result<Duration, Status> {
     match u64::try_from(milliseconds).map_err(|_| Status::BadArgument)? {
-        0 => Ok(LONGEST),
+        0 => Ok(MAX_TIMEOUT),
         milliseconds => Ok(Duration::from_millis(milliseconds)),
     }
 }
@@ -174,8 +174,8 @@ fn start(state: &mut State, callout: Callout) -> Result<u32, Status> {
     started.map(|()| id)
 }
 
-/// How the callout ended whose answer is being looked at: 0, or the gRPC code for a timeout or for an unreachable upstream; and how
-/// a gRPC call or stream has closed.
+/// The status of the callout whose response is being handled: 0, or the gRPC code for a timeout or an unreachable upstream. After
+/// a gRPC call or stream, the status it has closed with.
 fn status(caller: &mut Caller<'_>, code_out: i32, out: ResultSlot) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
     let (code, message) = match (&state.callout_response, &state.grpc_event) {

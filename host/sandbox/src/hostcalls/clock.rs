@@ -21,7 +21,7 @@ fn now(caller: &mut Caller<'_>, out: i32) -> HostCallResult {
     Ok(guest::write_u64(memory, out, since_1970(state.host.time()))?)
 }
 
-/// Nanoseconds since 1970. A clock that stands before that is taken for 1970.
+/// Nanoseconds since 1970. An earlier time counts as 1970.
 pub(super) fn since_1970(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)

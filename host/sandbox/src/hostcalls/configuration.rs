@@ -1,4 +1,4 @@
-//! `proxy_get_configuration` of ABI 0.1.0, and two calls that C++ guests import beside the ABI's.
+//! `proxy_get_configuration` of ABI 0.1.0, and two functions that C++ guests import besides the ABI.
 
 use wasmtime::Linker;
 
@@ -7,12 +7,12 @@ use crate::calls::HostCall;
 use crate::guest::{self, Caller, HostCallResult, ResultSlot, host_call};
 use crate::state::{Phase, ROOT, State};
 
-/// What Emscripten calls when it has grown its memory.
+/// Emscripten calls it after its memory has grown.
 const GROWTH_NOTICE: &str = "emscripten_notify_memory_growth";
 /// Whether two threads are the same.
 const SAME_THREAD: &str = "pthread_equal";
 
-/// Whether a call beside the ABI's has this name.
+/// Whether a function besides the ABI has this name.
 pub(super) fn offers(name: &str) -> bool {
     name == GROWTH_NOTICE || name == SAME_THREAD
 }
@@ -30,13 +30,13 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             )
         },
     )?;
-    // It needs no answer: memory is fetched anew anyway.
+    // There is nothing to do: memory is fetched again after every call anyway.
     linker.func_wrap(ENV, GROWTH_NOTICE, |_: i32| {})?;
     linker.func_wrap(ENV, SAME_THREAD, |left: i32, right: i32| i32::from(left == right))?;
     Ok(())
 }
 
-/// The plugin's own while it is being configured or made, else its VM's, as in Envoy.
+/// The plugin's configuration during `configure` and the root context's creation, otherwise the VM's, as in Envoy.
 fn configuration(caller: &mut Caller<'_>, out: ResultSlot) -> HostCallResult {
     let state = caller.data();
     let plugin = state.plugin.clone();

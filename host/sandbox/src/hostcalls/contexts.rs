@@ -31,7 +31,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 fn set_effective(caller: &mut Caller<'_>, id: i32) -> HostCallResult {
     let state = caller.data_mut();
-    // In Envoy 0 is the VM itself: from then on the guest acts for the context whose callback runs.
+    // In Envoy, 0 is the VM itself: from then on the guest works for the context whose callback is running.
     let id = match id.cast_unsigned() {
         0 => state.running,
         id => id,
@@ -53,14 +53,15 @@ fn set_effective(caller: &mut Caller<'_>, id: i32) -> HostCallResult {
     Ok(())
 }
 
-/// The context in effect had said "not done yet", and now it is. Its log and delete follow when this callback has returned.
+/// The context in effect is done, after its `done` had returned false. Its `log` and `delete` follow when this callback has
+/// returned.
 fn done(caller: &mut Caller<'_>) -> HostCallResult {
     let state = caller.data_mut();
     let id = state.effective.id;
     let in_done = state.phase == Phase::Done && state.running == id;
     match state.contexts.get_mut(id) {
         Some(context) if context.done == DoneState::Waiting => {
-            // Once: a second call finds a context whose end has begun.
+            // A second call finds a context whose end has begun.
             context.done = DoneState::DoneEarly;
             state.completed.push(id);
             Ok(())
@@ -75,7 +76,7 @@ fn done(caller: &mut Caller<'_>) -> HostCallResult {
             } else if std::mem::take(&mut state.is_root_waiting) {
                 state.completed.push(ROOT);
             }
-            // Nobody waits for one that serves, which is no fault: the Rust SDK would panic on a refusal.
+            // The root context is still in use. This is no error: the Rust SDK would panic on one.
             Ok(())
         }
         _ => Err(Status::NotFound.into()),

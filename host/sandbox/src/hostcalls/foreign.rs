@@ -1,7 +1,7 @@
-//! `proxy_call_foreign_function`: the door to what the standard lacks.
+//! `proxy_call_foreign_function`.
 //!
-//! Functions that concern the stream or the VM itself are here (`clear_route_cache` and `declare_property`, which Envoy has);
-//! all others are the outside's.
+//! Functions about the stream or the VM itself are here: `clear_route_cache` and `declare_property`, which Envoy has. All others
+//! belong to the host.
 
 use lockgate_abi::{PropertyPath, Status, protobuf};
 use wasmtime::Linker;
@@ -42,7 +42,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 fn call(caller: &mut Caller<'_>, name: Span, argument: Span, out: ResultSlot) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
-    // A name that is no text names no function.
+    // A name that is not UTF-8 names no function.
     let name = std::str::from_utf8(guest::bytes(memory, name)?).map_err(|_| Status::NotFound)?;
     if !is_allowed(state.plugin.settings().capabilities.foreign_functions.as_deref(), name) {
         state.warn(format_args!("capabilities.foreign_functions does not allow {name:?}"));
@@ -64,14 +64,14 @@ fn call(caller: &mut Caller<'_>, name: Span, argument: Span, out: ResultSlot) ->
             .foreign(&state.plugin, name, argument, state.effective.exchange.as_ref())?,
     };
     if out.is_null() {
-        // As in Envoy: who gives no place for the answer does not want it.
+        // As in Envoy, null out-pointers mean that the result is not wanted.
         return Ok(());
     }
     guest::write_result_bytes(caller, out, &result)
 }
 
-/// Reads Envoy's `DeclarePropertyArguments`: name, whether it is set once only, and how long its values live. Types and schemas
-/// are for Envoy's own expressions. As in Envoy, only what the root context declares counts.
+/// Reads Envoy's `DeclarePropertyArguments`: name, whether it can be set only once, how long its values last. Types and schemas
+/// are for Envoy's own expressions. As in Envoy, only declarations of the root context count.
 fn declare(state: &mut State, argument: &[u8]) -> Result<(), Status> {
     let mut name = "";
     let mut declaration = Declaration::default();

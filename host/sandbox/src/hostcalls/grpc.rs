@@ -55,7 +55,7 @@ fn link_call(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
         ENV,
         HostCall::GrpcCall.name(),
-        // From a to h: the target's parts.
+        // `a` to `h` are the parts of the target.
         |caller: Caller<'_>,
          a: i32,
          b: i32,
@@ -83,7 +83,7 @@ fn link_stream(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
         ENV,
         HostCall::GrpcStream.name(),
-        // From a to h: the target's parts.
+        // `a` to `h` are the parts of the target.
         |caller: Caller<'_>, a: i32, b: i32, c: i32, d: i32, e: i32, f: i32, g: i32, h: i32, out: i32| {
             let all = || [a, b, c, d, e, f, g, h, out];
             host_call(caller, HostCall::GrpcStream, all, |caller| {
@@ -95,7 +95,7 @@ fn link_stream(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Whom to call, as the guest gave it.
+/// Upstream, service, method and metadata, as the guest gave them.
 struct Target {
     upstream: Span,
     service: Span,
@@ -126,7 +126,7 @@ impl Target {
     }
 }
 
-/// One message there, and one back.
+/// A unary call.
 fn call(caller: &mut Caller<'_>, target: &Target, message: Span, milliseconds: i32, out: i32) -> HostCallResult {
     let (memory, _) = guest::parts(caller)?;
     let message = Bytes::copy_from_slice(guest::bytes(memory, message)?);
@@ -135,7 +135,7 @@ fn call(caller: &mut Caller<'_>, target: &Target, message: Span, milliseconds: i
     open(caller, target, GrpcKind::Call { message, timeout }, out)
 }
 
-/// What cannot be understood, an upstream that is unknown among it, is a parse failure, as in Envoy.
+/// As in Envoy, an invalid argument is a parse failure, also an unknown upstream.
 fn open(caller: &mut Caller<'_>, target: &Target, kind: GrpcKind, out: i32) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
     let call = decode(memory, state, target, kind)?;
@@ -193,8 +193,8 @@ fn decode(memory: &[u8], state: &mut State, target: &Target, kind: GrpcKind) -> 
     })
 }
 
-/// The upstream's name, and the authority that goes with it: from Envoy's `GrpcService { envoy_grpc { cluster_name, authority } }`,
-/// or the plain name, which is no such message.
+/// The upstream's name and the authority of Envoy's `GrpcService { envoy_grpc { cluster_name, authority } }`. Bytes that are no
+/// such message are the plain name.
 fn named(bytes: &[u8]) -> Option<(String, Option<String>)> {
     match envoy_grpc(bytes) {
         Ok(Some(named)) => Some(named),
@@ -249,13 +249,13 @@ fn send(caller: &mut Caller<'_>, id: u32, message: Span, end: bool) -> HostCallR
     Ok(())
 }
 
-/// Nothing of it is told any more.
+/// Cancels a call or stream. No events follow.
 fn cancel(caller: &mut Caller<'_>, id: u32) -> HostCallResult {
     let gone = caller.data_mut().grpc.remove(&id);
     gone.map(drop).ok_or(Status::NotFound.into())
 }
 
-/// A stream has said all that it will; a call is given up.
+/// Closes the sending direction of a stream. Cancels a call.
 fn close(caller: &mut Caller<'_>, id: u32) -> HostCallResult {
     let state = caller.data_mut();
     match state.grpc.get_mut(&id) {

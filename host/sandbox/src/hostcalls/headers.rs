@@ -12,10 +12,10 @@ use crate::report::{Refusal, RequestLimit};
 use crate::state::{Phase, State};
 use crate::view::headers::{HeaderError, MapMut, MapView};
 
-/// A whole map that takes more bytes than this counts as written anew.
+/// A whole map above this size counts as header growth.
 const LARGE_MAP: usize = 32 * 1024;
 
-/// A value while the guest allocates room for it. Most are short, and copying them costs less than sharing them.
+/// A value while the guest allocates memory for it. Most are short, and copying them costs less than sharing them.
 type Copied = SmallVec<[u8; 64]>;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -23,7 +23,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     link_entries(linker)
 }
 
-/// The calls that mean a whole map.
+/// The calls about a whole map.
 fn link_maps(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
         ENV,
@@ -64,7 +64,7 @@ fn link_maps(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// The calls that mean one name.
+/// The calls about one name.
 fn link_entries(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
         ENV,
@@ -126,7 +126,7 @@ fn link_entries(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Looks at a map of the exchange in effect, or of the callout's answer.
+/// Reads a map of the exchange in effect, or of a callout's response.
 fn see<R>(state: &State, map: MapType, look: impl FnOnce(MapView<'_>) -> R) -> Result<R, Status> {
     match map {
         MapType::HttpCallResponseHeaders | MapType::HttpCallResponseTrailers => {
@@ -135,7 +135,7 @@ fn see<R>(state: &State, map: MapType, look: impl FnOnce(MapView<'_>) -> R) -> R
                 .as_ref()
                 .and_then(|answer| answer.as_ref().ok())
                 .ok_or(Status::NotFound)?;
-            MapView::of_answer(answer, map).map(look).ok_or(Status::NotFound)
+            MapView::of_callout(answer, map).map(look).ok_or(Status::NotFound)
         }
         MapType::GrpcReceiveInitialMetadata | MapType::GrpcReceiveTrailingMetadata => {
             let event = state.grpc_event.as_ref().ok_or(Status::NotFound)?;
@@ -163,12 +163,12 @@ fn size(caller: &mut Caller<'_>, map: i32, out: i32) -> HostCallResult {
 
 fn pairs(caller: &mut Caller<'_>, map: i32, out: ResultSlot) -> HostCallResult {
     let map = MapType::try_from(map)?;
-    // A map that this phase lacks reads as an empty one, as in Envoy: Rust's SDK takes anything but OK for a broken host.
+    // A map that does not exist in this phase reads as an empty one, as in Envoy. The Rust SDK panics on anything but OK.
     let (count, bytes) = match see(caller.data(), map, |view| (view.len(), view.bytes())) {
         Err(Status::NotFound) => (0, 0),
         seen => seen?,
     };
-    // An empty map is no bytes at all; otherwise a count, two lengths and two NULs a pair, and the bytes.
+    // An empty map has no bytes. Otherwise there are a count, two lengths and two NULs per pair, and the bytes.
     let length = if count == 0 { 0 } else { 4 + 10 * count + bytes };
     guest::write_result(caller, out, length, |target, state| {
         let mut writer = PairsWriter::new(target, count)?;
@@ -187,7 +187,7 @@ fn value(caller: &mut Caller<'_>, map: i32, name: Span, out: ResultSlot) -> Host
     let name = guest::bytes(memory, name)?;
     match see(state, map, |view| view.get(name, Copied::from_slice))? {
         Some(found) => guest::write_result_bytes(caller, out, &found),
-        // The first edition knew no absence.
+        // ABI 0.1.0 has no status for an absent value.
         None if state.plugin.spec().module.abi() == AbiVersion::V0_1_0 => guest::write_result_bytes(caller, out, &[]),
         None => Err(Status::NotFound.into()),
     }
@@ -198,7 +198,7 @@ fn set_pairs(caller: &mut Caller<'_>, map: i32, pairs: Span) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
     let bytes = guest::bytes(memory, pairs)?;
     let pairs = decode_pairs(bytes).map_err(|_| Status::BadArgument)?;
-    // A map that is given back as it was read does not grow, so only the largest maps count here.
+    // A map that is written back as it was read does not grow, so only the largest maps count here.
     let growth = if bytes.len() > LARGE_MAP { bytes.len() } else { 0 };
     write(state, map, b"the map", growth, |map| map.set_all(pairs))
 }
@@ -218,7 +218,7 @@ fn change(
     write(state, map, name, growth, |map| how(map, name, value))
 }
 
-/// A message without trailers gets some from a plugin that writes them while it sees the message's end.
+/// Creates trailers for a message without them, while the plugin sees the message's end.
 fn begin_trailers(exchange: &mut Exchange, map: MapType) {
     let trailers = match map {
         MapType::HttpRequestTrailers => &mut exchange.request_trailers,
@@ -227,7 +227,7 @@ fn begin_trailers(exchange: &mut Exchange, map: MapType) {
     trailers.get_or_insert_default();
 }
 
-/// Whether a map belongs to what a callout was answered.
+/// Whether a map belongs to the response to a callout.
 fn is_received(map: MapType) -> bool {
     matches!(
         map,
@@ -238,7 +238,7 @@ fn is_received(map: MapType) -> bool {
     )
 }
 
-/// Changes a map of the exchange in effect; a refusal is told to the guest and to the log.
+/// Changes a map of the exchange in effect. A refused write is logged, and the guest gets its status.
 fn write(
     state: &mut State,
     map: MapType,
@@ -251,7 +251,7 @@ fn write(
         return Err(Status::BadArgument.into());
     }
     if is_received(map) {
-        // What a callout was answered is read, not written.
+        // The response to a callout is read-only.
         see(state, map, |_| ())?;
         return Err(Status::BadArgument.into());
     }
@@ -273,7 +273,7 @@ fn write(
     let what = String::from_utf8_lossy(what);
     match refused {
         HeaderError::NotPermitted => {
-            // Only OK keeps a Rust guest alive here, so the write is dropped and told, as other refused calls are.
+            // The Rust SDK survives only OK here, so the write is dropped and logged, like other refused calls.
             state.warn(format_args!("write of {what:?} dropped: {refused}"));
             state.refuse(Refusal::CapabilityHeader);
             Ok(())

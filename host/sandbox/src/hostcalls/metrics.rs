@@ -9,7 +9,7 @@ use crate::guest::{self, Caller, HostCallResult, Span, host_call};
 use crate::report::Refusal;
 use crate::state::State;
 
-/// What a guest gets for a metric too many: writing it is NOT_FOUND, which every SDK survives.
+/// The id for a guest when there are too many metrics. Writes to it return NOT_FOUND, which every SDK survives.
 const NO_METRIC: u32 = u32::MAX;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {

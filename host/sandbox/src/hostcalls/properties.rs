@@ -49,14 +49,14 @@ fn read(caller: &mut Caller<'_>, path: Span, out: ResultSlot) -> HostCallResult 
     guest::write_result_bytes(caller, out, &value)
 }
 
-/// A null value takes the property away.
+/// A null value removes the property.
 fn write(caller: &mut Caller<'_>, path: Span, value: Span) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
     let name = PropertyPath::parse(guest::bytes(memory, path)?)
         .ok_or(Status::BadArgument)?
         .dotted();
     if !is_allowed(state.plugin.settings().capabilities.write_properties.as_deref(), &name) {
-        // Only OK keeps a Rust guest alive here, so the write is dropped and told, as other refused calls are.
+        // The Rust SDK survives only OK here, so the write is dropped and logged, like other refused calls.
         state.warn(format_args!("capabilities.write_properties does not allow {name}"));
         state.refuse(Refusal::CapabilityProperty);
         return Ok(());

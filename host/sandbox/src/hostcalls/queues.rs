@@ -10,7 +10,7 @@ use crate::host::QueueTarget;
 use crate::report::Refusal;
 use crate::state::State;
 
-/// What a guest gets for a queue that cannot be made: nothing can be put in or taken out.
+/// The id for a guest when there are too many queues. Such a queue does not exist.
 const NO_QUEUE: u32 = u32::MAX;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -86,7 +86,7 @@ fn register(caller: &mut Caller<'_>, name: Span, out: i32) -> HostCallResult {
 fn resolve(caller: &mut Caller<'_>, vm: Span, name: Span, out: i32) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
     let (vm, name) = (guest::text(memory, vm)?, guest::text(memory, name)?);
-    // As in Envoy, no id means this plugin's own.
+    // As in Envoy, an empty `vm_id` is the plugin's own.
     let vm = if vm.is_empty() {
         &state.plugin.settings().vm_id
     } else {

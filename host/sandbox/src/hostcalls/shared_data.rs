@@ -59,7 +59,8 @@ fn write(caller: &mut Caller<'_>, key: Span, value: Span, cas: i32) -> HostCallR
         .set_shared_data(&state.plugin.settings().vm_id, &key, value, cas.cast_unsigned());
     match set {
         Err(Status::InternalFailure) => {
-            // A bound is reached. A mismatch would make guests try again and again, so the value is dropped and that is told.
+            // A limit is reached. CAS_MISMATCH would make guests try again and again, so the value is dropped and the refusal
+            // logged.
             state.warn(format_args!("shared value refused: too many values, or too large"));
             state.refuse(Refusal::SharedData);
             Ok(())
@@ -68,8 +69,8 @@ fn write(caller: &mut Caller<'_>, key: Span, value: Span, cas: i32) -> HostCallR
     }
 }
 
-/// A key as text. Guests may use any bytes; those that are no text are spelled in a way that no text key of a guest begins with.
-/// A key may be as large as the guest's memory, and no deadline runs here: a byte costs two pushes and no allocation.
+/// A key as text. Guests may use any bytes. Those that are not UTF-8 are spelled with a prefix that no text key of a guest has. A
+/// key may be as large as the guest's memory, and no deadline applies here: a byte costs two pushes and no allocation.
 fn spelled(key: &[u8]) -> Cow<'_, str> {
     const OTHERWISE: &str = "\0bytes:";
     const DIGITS: &[u8; 16] = b"0123456789abcdef";

@@ -1,4 +1,4 @@
-//! `proxy_continue_stream`, `proxy_close_stream`, `proxy_send_local_response`, and their relatives in ABI 0.1.0.
+//! `proxy_continue_stream`, `proxy_close_stream`, `proxy_send_local_response`, and the calls that ABI 0.1.0 has instead.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -35,12 +35,12 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             |caller| close(caller, StreamType::try_from(stream)?),
         )
     })?;
-    link_relatives(linker)?;
+    link_0_1_0(linker)?;
     link_local_response(linker)
 }
 
-/// What stands for `proxy_continue_stream` in ABI 0.1.0, and what that has besides.
-fn link_relatives(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+/// The calls of ABI 0.1.0.
+fn link_0_1_0(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(ENV, HostCall::ContinueRequest.name(), |caller: Caller<'_>| {
         host_call(
             caller,
@@ -124,8 +124,8 @@ fn resume(caller: &mut Caller<'_>, stream: StreamType) -> HostCallResult {
     }
 }
 
-/// Whether this is a half of what the stream in effect is: a request, or a TCP connection. What it has none of can be let go
-/// and closed, to no effect, as in Envoy.
+/// Whether the stream in effect is of this type: a request or a TCP connection. Continuing and closing the other type has no
+/// effect, as in Envoy.
 fn is_of(state: &State, stream: StreamType) -> bool {
     let exchange = state.effective.exchange.as_ref();
     let is_tcp = exchange.is_some_and(|exchange| exchange.borrow().tcp.is_some());
@@ -140,7 +140,7 @@ fn close(caller: &mut Caller<'_>, stream: StreamType) -> HostCallResult {
     Ok(state.request(|pending, _| pending.close = true)?)
 }
 
-/// The first answer of a stream counts; later ones are taken for the same wish.
+/// Sends a local response. Only the first one of a stream counts.
 fn respond(
     caller: &mut Caller<'_>,
     code: i32,
@@ -149,7 +149,7 @@ fn respond(
     headers: Span,
     grpc_status: i32,
 ) -> HostCallResult {
-    /// Longer details are cut; they end up in a log line.
+    /// Maximum bytes of the details, which end up in a log line. The rest is cut off.
     const MAX_DETAILS: usize = 1024;
     let (memory, state) = guest::parts(caller)?;
     if !is_of(state, StreamType::HttpRequest) {

@@ -28,7 +28,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// One timer per VM; zero stops it.
+/// Sets the timer of the VM. Zero stops it.
 fn set_period(caller: &mut Caller<'_>, milliseconds: i32) -> HostCallResult {
     let state = caller.data_mut();
     let callbacks = state.callbacks.clone().ok_or(Status::InternalFailure)?;

@@ -1,5 +1,4 @@
-//! All that host and guest can call of each other, by name: for tests that must not forget one. Nothing here is called while
-//! requests are served.
+//! The interface between host and guest, by name: for tests that must cover all of it.
 
 use std::rc::Rc;
 
@@ -29,16 +28,16 @@ pub struct HostFunction {
     pub module: String,
     /// Its name.
     pub name: String,
-    /// What it takes.
+    /// The types of its parameters.
     pub parameters: Vec<Parameter>,
-    /// Whether it answers with an `i32`.
-    pub answers: bool,
+    /// Whether it returns an `i32`.
+    pub returns: bool,
 }
 
-/// Every function that the linker offers, as it is linked to this plugin.
+/// Every host function that this plugin can import.
 ///
 /// # Errors
-/// [`LoadError::Host`]: linking failed, which is a fault of ours.
+/// [`LoadError::Host`]: linking failed, which is a fault of the host.
 pub fn host_functions(plugin: &Plugin, host: &Rc<dyn Host>) -> Result<Vec<HostFunction>, LoadError> {
     let engine = plugin.spec().module.code().engine();
     let mut linker = Linker::new(engine);
@@ -62,11 +61,11 @@ fn described(module: String, name: String, item: &Extern, store: &Store<State>) 
         module,
         name,
         parameters: kind.params().map(parameter).collect(),
-        answers: kind.results().len() == 1,
+        returns: kind.results().len() == 1,
     })
 }
 
-/// Every export of a guest that is ever looked for.
+/// Every export of a guest that the host looks up.
 pub fn guest_exports() -> impl Iterator<Item = &'static str> {
     exports::NAMES.iter().copied()
 }

@@ -1,13 +1,13 @@
-//! What a module's exports say about it: which ABI it speaks, which callbacks it has, whether their types are right.
+//! The exports of a module: ABI version, callbacks, types.
 //!
-//! Looked at once, when a module is compiled. An export that is absent costs nothing later.
+//! They are read once, when the module is compiled. An absent callback costs nothing later.
 
 use lockgate_abi::AbiVersion;
 use wasmtime::{ExternType, FuncType, ValType};
 
 use crate::report::LoadError;
 
-/// Which callbacks a module exports. The chain skips a plugin in phases that it has no hook for.
+/// The callbacks that a module exports. The chain skips a plugin in phases for which it has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hooks {
     /// `proxy_on_request_headers`.
@@ -39,7 +39,7 @@ pub struct Hooks {
 }
 
 impl Hooks {
-    /// Whether there is a callback that only requests and responses are told by.
+    /// Whether there is a callback for requests and responses.
     #[must_use]
     pub fn speaks_http(&self) -> bool {
         self.request_headers
@@ -50,7 +50,7 @@ impl Hooks {
             || self.response_trailers
     }
 
-    /// Whether there is a callback that only TCP connections are told by.
+    /// Whether there is a callback for TCP connections.
     #[must_use]
     pub fn speaks_tcp(&self) -> bool {
         self.new_connection
@@ -61,15 +61,15 @@ impl Hooks {
     }
 }
 
-/// What [`inspect`] found.
+/// The result of [`inspect`].
 pub(crate) struct ModuleInfo {
     pub(crate) abi: AbiVersion,
     pub(crate) hooks: Hooks,
-    /// Bytes of linear memory that the module starts with.
+    /// Initial linear memory, in bytes.
     pub(crate) initial_memory: u64,
 }
 
-/// Callbacks and what else of the ABI a guest exports: name, number of `i32` parameters, whether it returns an `i32`.
+/// Exports of the ABI: name, number of `i32` parameters, whether it returns an `i32`.
 const SIGNATURES: &[(&str, usize, bool)] = &[
     ("_initialize", 0, false),
     ("_start", 0, false),
@@ -150,7 +150,7 @@ fn abi_version(module: &wasmtime::Module) -> Result<AbiVersion, LoadError> {
     })
 }
 
-/// In 0.1.0, header callbacks have no `end_of_stream`.
+/// In ABI 0.1.0, header callbacks have no `end_of_stream`.
 fn expected_params(abi: AbiVersion, name: &str, params: usize) -> usize {
     let short = abi == AbiVersion::V0_1_0 && name.ends_with("_headers");
     if short { params - 1 } else { params }

@@ -1,65 +1,65 @@
-//! What a module says about itself: the JSON in its custom section `lockgate.manifest`.
+//! Plugin manifests: the JSON in a module's custom section `lockgate.manifest`.
 //!
-//! Any module may carry one, whoever made it, so everything about it is bounded and nothing of it is trusted: a manifest
-//! that makes no sense is told and left aside, and the module runs all the same. Pure: bytes in, values out.
+//! Any module may carry one, so its size is bounded and its content is not trusted. A module with an unusable manifest runs all
+//! the same. Pure functions of bytes.
 
 mod section;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// The custom section that a manifest stands in.
+/// The custom section of a manifest.
 pub const SECTION: &str = "lockgate.manifest";
 
-/// The longest manifest, in bytes.
+/// Maximum size of a manifest, in bytes.
 pub const MAX_BYTES: usize = 256 * 1024;
 
-/// The longest name, version or description, in characters.
+/// Maximum characters of a name, version or description. Longer ones are cut.
 const MAX_CHARS: usize = 1024;
 
-/// Most hooks that are read.
+/// Hooks that are read. Further ones are left out.
 const MAX_HOOKS: usize = 64;
 
-/// The deepest nesting of a schema or of capabilities.
+/// Maximum nesting of a schema or of capabilities.
 const MAX_DEPTH: usize = 64;
 
-/// What a module says about itself. Texts hold no control characters but line feeds.
+/// A plugin's description of itself. Its texts hold no control characters except line feeds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Manifest {
-    /// The plugin's own name; what it is called in a configuration is another matter.
+    /// The plugin's own name. Its name in a configuration may differ.
     pub name: Option<String>,
-    /// Its version, as its author counts.
+    /// The plugin's version.
     pub version: Option<String>,
-    /// One sentence for people.
+    /// One sentence.
     pub description: Option<String>,
-    /// The hooks that it has, by the names of the SDK that it is written with.
+    /// Its hooks, by their names in its SDK.
     pub hooks: Vec<String>,
-    /// It keeps nothing of a stream between its callbacks: it need not be told that one begins or ends.
+    /// It holds no state of a stream between callbacks, so streams need no `proxy_on_context_create` and `proxy_on_delete`.
     pub stateless: bool,
     /// The JSON Schema of its configuration: an object, `true` or `false`.
     pub config_schema: Option<Value>,
-    /// What it needs, in the shape of the plugin setting `capabilities`.
+    /// The capabilities that it needs, in the form of the plugin setting `capabilities`.
     pub capabilities: Map<String, Value>,
 }
 
-/// Why a manifest is left aside.
+/// Why a manifest cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
-    /// The section is there more than once.
+    /// There is more than one section.
     #[error("the section appears {0} times")]
     Repeated(usize),
     /// It is longer than [`MAX_BYTES`].
     #[error("it has {0} bytes, more than the maximum of {MAX_BYTES}")]
     Large(usize),
-    /// It is not the JSON that it should be.
+    /// It is not JSON, or has other members than a manifest.
     #[error("{0}")]
     Malformed(String),
-    /// A part of it is nested deeper than is read.
+    /// A part is nested deeper than the maximum.
     #[error("its {0} is nested too deeply")]
     Deep(&'static str),
 }
 
-/// The manifest as it is written. Members that are not known belong to later versions.
+/// The manifest's JSON. Unknown members belong to later versions.
 #[derive(Deserialize)]
 struct Written {
     name: Option<String>,
@@ -88,7 +88,7 @@ impl Manifest {
         }
     }
 
-    /// Reads the section's content.
+    /// Parses the content of the section.
     ///
     /// # Errors
     /// [`ManifestError`]
@@ -126,8 +126,8 @@ impl Manifest {
         })
     }
 
-    /// What the module needs and `granted` (the plugin setting `capabilities`, as JSON) does not allow, each as
-    /// `name: value`. What a setting does not name is not restricted.
+    /// The needed capabilities that `granted` (the plugin setting `capabilities`, as JSON) does not allow, each as `name: value`.
+    /// A capability that the setting does not name is not restricted.
     #[must_use]
     pub fn lacking(&self, granted: &Value) -> Vec<String> {
         let mut lacking = Vec::new();
@@ -141,7 +141,7 @@ impl Manifest {
 /// Compares one capability.
 fn lack(name: &str, needed: &Value, granted: &Value, out: &mut Vec<String>) {
     match (needed, granted) {
-        // Not restricted, or not asked for.
+        // Not restricted, or not needed.
         (_, Value::Null | Value::Bool(true)) | (Value::Null | Value::Bool(false), _) => {}
         (Value::Array(needed), Value::Array(granted)) => {
             let is_granted = |one: &Value| granted.iter().any(|grant| covers(grant, one));
@@ -162,7 +162,7 @@ fn lack(name: &str, needed: &Value, granted: &Value, out: &mut Vec<String>) {
     }
 }
 
-/// Whether a grant, which may end in `*`, allows what is needed. Host calls may be written with or without `proxy_`.
+/// Whether a grant, which may end in `*`, allows a need. `proxy_` before a host call is optional.
 fn covers(grant: &Value, needed: &Value) -> bool {
     let (Value::String(grant), Value::String(needed)) = (grant, needed) else {
         return grant == needed;
@@ -174,7 +174,7 @@ fn covers(grant: &Value, needed: &Value) -> bool {
     }
 }
 
-/// Cuts a text short and takes out what a terminal would obey.
+/// Cuts a text to the maximum length and replaces control characters.
 fn short(text: String) -> String {
     let plain = text.chars().take(MAX_CHARS).map(printable);
     plain.collect()
@@ -188,7 +188,7 @@ fn printable(character: char) -> char {
     }
 }
 
-/// Takes control characters out of every text; false for what is nested more than `depth` deep.
+/// Replaces the control characters of all texts. False for a value that is nested more than `depth` deep.
 fn clean(value: &mut Value, depth: usize) -> bool {
     let Some(depth) = depth.checked_sub(1) else {
         return false;
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_manifest_is_told_and_never_a_panic() {
+    fn what_is_no_manifest_is_an_error_and_never_a_panic() {
         for text in [
             "",
             "[]",

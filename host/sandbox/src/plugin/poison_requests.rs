@@ -1,12 +1,12 @@
-//! Queries of death: requests that end one fresh VM after the other. After the second time such a request is remembered for a
-//! while and kept from the plugin, so that it cannot hold the VM down for all others.
+//! Poison requests: requests that make one VM after another trap. After the second trap a request is blocked from the plugin for
+//! a while, so that it cannot take the plugin away from all other requests.
 //!
-//! A request is known by a fingerprint of its method, authority, path with query, and headers with values, less those that differ
-//! from one try to the next whoever sends it (request id, trace, date, addresses of the way). Its body is not looked at: it
-//! has not come yet when the decision is due. Two requests that are alike but for their bodies are told apart as soon as one of
-//! them passes the plugin unharmed, which clears both.
+//! A request is identified by a fingerprint of its method, authority, path with query, and headers. Headers that differ between
+//! attempts of the same client are left out (request id, trace, date, forwarded addresses). The body is left out as well: it has
+//! not arrived when the decision is made. When a request passes the plugin without a trap, its fingerprint is cleared. So
+//! requests that differ only in their bodies do not block each other for long.
 //!
-//! Nothing of this costs anything before the first trap, and ten minutes after the last one.
+//! There is no cost before the first trap, nor ten minutes after the last one.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -17,17 +17,17 @@ use std::time::{Duration, Instant};
 use lockgate_exchange::RequestHead;
 use rustc_hash::FxHashMap;
 
-/// Fingerprints that one plugin's suspects take at most.
-const MOST: usize = 1024;
-/// VMs that a request may end before it is kept away.
-const PATIENCE: u32 = 2;
-/// How long it is kept away; then it may try once more.
-const SHUNNED: Duration = Duration::from_secs(5 * 60);
-/// How long requests are watched after a trap.
-const WATCH: Duration = Duration::from_secs(10 * 60);
+/// Fingerprints of one plugin. The oldest entry is replaced.
+const MAX_ENTRIES: usize = 1024;
+/// Traps of a request before it is blocked.
+const MAX_TRAPS: u32 = 2;
+/// How long it is blocked. After that it may try once more.
+const BLOCK_TIME: Duration = Duration::from_secs(5 * 60);
+/// How long requests are fingerprinted after a trap.
+const WATCH_TIME: Duration = Duration::from_secs(10 * 60);
 
-/// Headers that say nothing about what a request does to a plugin.
-const FLEETING: &[&str] = &[
+/// Headers that do not matter for what a request does to a plugin.
+const VOLATILE_HEADERS: &[&str] = &[
     "x-request-id",
     "x-correlation-id",
     "traceparent",
@@ -43,28 +43,28 @@ const FLEETING: &[&str] = &[
     "x-real-ip",
 ];
 
-/// What a request is known by. Keyed by chance, so that nobody can make another's request look like theirs.
+/// Identifies a request. The hash has a random key, so that nobody can craft a request with another one's fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Fingerprint(u64);
 
-/// The suspects of one plugin, shared by its VMs on all workers; forgotten when the plugin changes.
+/// The poison requests of one plugin, shared by its VMs on all workers. A changed plugin starts with none.
 pub(crate) struct PoisonRequests {
-    /// Whether there was a trap at all of late.
+    /// Whether there was a trap within [`WATCH_TIME`].
     watching: AtomicBool,
-    chance: RandomState,
-    known: Mutex<Known>,
+    hash_key: RandomState,
+    table: Mutex<Table>,
 }
 
 #[derive(Default)]
-struct Known {
+struct Table {
     until: Option<Instant>,
-    by_print: FxHashMap<Fingerprint, Suspect>,
+    entries: FxHashMap<Fingerprint, Entry>,
 }
 
-struct Suspect {
-    /// VMs that it has ended since it last passed unharmed.
-    ended: u32,
-    /// When it last did.
+struct Entry {
+    /// Traps since it last passed without one.
+    traps: u32,
+    /// The time of its last trap.
     at: Instant,
 }
 
@@ -72,28 +72,28 @@ impl PoisonRequests {
     pub(crate) fn new() -> Self {
         Self {
             watching: AtomicBool::new(false),
-            chance: RandomState::new(),
-            known: Mutex::default(),
+            hash_key: RandomState::new(),
+            table: Mutex::default(),
         }
     }
 
-    /// Whether requests have to be looked at.
+    /// Whether requests have to be fingerprinted.
     pub(crate) fn is_watching(&self) -> bool {
         self.watching.load(Ordering::Relaxed)
     }
 
-    /// What a request is known by.
+    /// The fingerprint of a request.
     pub(crate) fn fingerprint(&self, request: &RequestHead) -> Fingerprint {
         let one = |hash: &dyn Fn(&mut dyn Hasher)| {
-            let mut hasher = self.chance.build_hasher();
+            let mut hasher = self.hash_key.build_hasher();
             hash(&mut hasher);
             hasher.finish()
         };
-        // Headers are added up, so that their order does not count.
+        // A sum does not depend on the order of headers.
         let headers = request
             .headers
             .iter()
-            .filter(|(name, _)| !FLEETING.contains(&name.as_str()));
+            .filter(|(name, _)| !VOLATILE_HEADERS.contains(&name.as_str()));
         let headers = headers.fold(0u64, |sum, (name, value)| {
             sum.wrapping_add(one(&|mut hasher| {
                 name.as_str().hash(&mut hasher);
@@ -108,43 +108,40 @@ impl PoisonRequests {
         }))
     }
 
-    /// A request has ended a VM. True if that was once too often: from now on it is kept away.
+    /// Records that a request has made a VM trap. True if it is blocked from now on.
     pub(crate) fn record_trap(&self, fingerprint: Fingerprint, now: Instant) -> bool {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.until = Some(now + WATCH);
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.until = Some(now + WATCH_TIME);
         self.watching.store(true, Ordering::Relaxed);
-        if known.by_print.len() >= MOST && !known.by_print.contains_key(&fingerprint) {
-            let oldest = known.by_print.iter().min_by_key(|(_, suspect)| suspect.at);
+        if table.entries.len() >= MAX_ENTRIES && !table.entries.contains_key(&fingerprint) {
+            let oldest = table.entries.iter().min_by_key(|(_, entry)| entry.at);
             let oldest = oldest.map(|(fingerprint, _)| *fingerprint);
-            oldest.map(|fingerprint| known.by_print.remove(&fingerprint));
+            oldest.map(|fingerprint| table.entries.remove(&fingerprint));
         }
-        let suspect = known
-            .by_print
-            .entry(fingerprint)
-            .or_insert(Suspect { ended: 0, at: now });
-        suspect.ended = suspect.ended.saturating_add(1);
-        suspect.at = now;
-        suspect.ended >= PATIENCE
+        let entry = table.entries.entry(fingerprint).or_insert(Entry { traps: 0, at: now });
+        entry.traps = entry.traps.saturating_add(1);
+        entry.at = now;
+        entry.traps >= MAX_TRAPS
     }
 
-    /// Whether a request is kept away now.
+    /// Whether a request is blocked now.
     pub(crate) fn blocks(&self, fingerprint: Fingerprint, now: Instant) -> bool {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.until.is_none_or(|until| now >= until) {
-            *known = Known::default();
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if table.until.is_none_or(|until| now >= until) {
+            *table = Table::default();
             self.watching.store(false, Ordering::Relaxed);
             return false;
         }
-        known
-            .by_print
+        table
+            .entries
             .get(&fingerprint)
-            .is_some_and(|suspect| suspect.ended >= PATIENCE && now < suspect.at + SHUNNED)
+            .is_some_and(|entry| entry.traps >= MAX_TRAPS && now < entry.at + BLOCK_TIME)
     }
 
-    /// A request that was looked at has passed the plugin unharmed.
+    /// Clears a request that has passed the plugin without a trap.
     pub(crate) fn clear(&self, fingerprint: Fingerprint) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.by_print.remove(&fingerprint);
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.entries.remove(&fingerprint);
     }
 }
 
@@ -170,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fingerprint_tells_requests_apart_and_knows_them_again() {
+    fn a_fingerprint_identifies_a_request_whatever_its_volatile_headers() {
         let poison_requests = PoisonRequests::new();
         let fingerprint = |headers: &[(&'static str, &'static str)]| poison_requests.fingerprint(&request(headers));
         let known = fingerprint(&[("a", "1"), ("b", "2"), ("x-request-id", "7")]);
@@ -183,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_vm_that_a_request_ends_is_the_last_for_a_while() {
+    fn a_request_is_blocked_for_a_while_after_its_second_trap() {
         let (poison_requests, now) = (PoisonRequests::new(), Instant::now());
         let fingerprint = poison_requests.fingerprint(&request(&[]));
         assert!(!poison_requests.is_watching());
@@ -194,18 +191,18 @@ mod tests {
         );
         assert!(poison_requests.record_trap(fingerprint, now) && poison_requests.blocks(fingerprint, now));
         assert!(
-            !poison_requests.blocks(fingerprint, now + SHUNNED),
+            !poison_requests.blocks(fingerprint, now + BLOCK_TIME),
             "it may try once more"
         );
         assert!(
-            poison_requests.record_trap(fingerprint, now + SHUNNED)
-                && poison_requests.blocks(fingerprint, now + SHUNNED)
+            poison_requests.record_trap(fingerprint, now + BLOCK_TIME)
+                && poison_requests.blocks(fingerprint, now + BLOCK_TIME)
         );
-        assert!(!poison_requests.blocks(fingerprint, now + SHUNNED + WATCH) && !poison_requests.is_watching());
+        assert!(!poison_requests.blocks(fingerprint, now + BLOCK_TIME + WATCH_TIME) && !poison_requests.is_watching());
     }
 
     #[test]
-    fn who_passes_unharmed_is_acquitted_and_the_list_has_an_end() {
+    fn a_request_that_passes_is_cleared_and_the_table_is_bounded() {
         let (poison_requests, now) = (PoisonRequests::new(), Instant::now());
         let fingerprint = poison_requests.fingerprint(&request(&[]));
         poison_requests.record_trap(fingerprint, now);
@@ -214,6 +211,6 @@ mod tests {
         for other in 0..5000 {
             poison_requests.record_trap(Fingerprint(other), now + Duration::from_secs(1));
         }
-        assert_eq!(poison_requests.known.lock().unwrap().by_print.len(), MOST);
+        assert_eq!(poison_requests.table.lock().unwrap().entries.len(), MAX_ENTRIES);
     }
 }

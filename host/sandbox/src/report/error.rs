@@ -1,48 +1,48 @@
-//! How running a plugin fails, and how loading one fails. Each error says whose fault it was by its type.
+//! Errors of running and loading plugins. The type of an error says whose fault it is.
 
 use std::sync::Arc;
 
 use crate::settings::OnError;
 
-/// A plugin that could not do its part of a request.
+/// A plugin's failure in a request.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("plugin {plugin}: {message}")]
 pub struct Failure {
     /// The plugin's name.
     pub plugin: Arc<str>,
-    /// What went wrong, as a bounded label.
+    /// The kind of failure, as a bounded label.
     pub kind: FailureKind,
-    /// What the operator wants to happen to the request.
+    /// What the configuration wants to happen to the request.
     pub on_error: OnError,
-    /// For the log, never for a client: it may name guest functions.
+    /// For the log, not for clients: it may name guest functions.
     pub message: String,
 }
 
 /// The kinds of [`Failure`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
-    /// The guest trapped: unreachable code, a wild pointer, a full stack.
+    /// The guest trapped: unreachable code, a wild pointer, a stack overflow.
     Trap,
-    /// The guest used more CPU time than its budget.
+    /// The guest exceeded its CPU time.
     Deadline,
-    /// The guest trapped after it had been refused memory.
+    /// The guest trapped after a refused request for memory.
     Memory,
-    /// The guest ended itself (`proc_exit`).
+    /// The guest called `proc_exit`.
     Exit,
-    /// The VM could not be instantiated, or `vm_start` or `configure` said no.
+    /// The VM could not be instantiated, or `vm_start` or `configure` returned false.
     Start,
-    /// No VM now: it is being backed off from, the pool is empty, or it is busy.
+    /// There is no usable VM now: it backs off, the pool is exhausted, or it is busy.
     Unavailable,
-    /// The plugin wanted to write more than `limits.header_growth`, `limits.body_growth` or `limits.local_response` allow.
+    /// The plugin exceeded `limits.header_growth`, `limits.body_growth` or `limits.local_response`.
     LimitExceeded,
-    /// The request has ended one fresh VM after the other, and is not given to the plugin for a while.
+    /// The request made one VM after another trap, and is blocked from the plugin for a while.
     PoisonRequest,
-    /// The VM died of another stream while this one waited in it.
+    /// The VM failed in another stream while this one was paused in it.
     VmFailed,
 }
 
 impl FailureKind {
-    /// A label for metrics.
+    /// The value of the label `kind`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -65,29 +65,29 @@ impl std::fmt::Display for FailureKind {
     }
 }
 
-/// The engine cannot be set up: the machine's fault, or the cache folder's.
+/// The engine cannot be set up: a fault of the machine or of the cache folder.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// WebAssembly cannot run here.
+    /// This machine cannot run WebAssembly.
     #[error("the WebAssembly engine cannot be set up: {0}")]
     Engine(String),
     /// The compile cache's folder cannot be used.
     #[error("the compile cache {folder} cannot be used: {reason}")]
     Cache {
-        /// The folder as it was configured.
+        /// The configured folder.
         folder: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
-    /// The thread that measures budgets cannot be started.
+    /// The thread that ends epochs cannot be started.
     #[error("the epoch thread cannot be started: {0}")]
     Ticker(std::io::Error),
 }
 
-/// A module or a plugin that cannot be loaded: the module's fault, or the configuration's.
+/// A module or plugin cannot be loaded: a fault of the module or of the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// Not WebAssembly, cut short, or using features that are off.
+    /// Not WebAssembly, truncated, or with features that are disabled.
     #[error("not a valid WebAssembly module: {0}")]
     Invalid(String),
     /// No `proxy_abi_version_*` is exported.
@@ -96,16 +96,16 @@ pub enum LoadError {
          proxy_abi_version_0_1_0{}", seen(.exports)
     )]
     NoAbiVersion {
-        /// ABI versions that it exports and that this host does not speak.
+        /// Unsupported ABI versions that it exports.
         exports: Vec<String>,
     },
     /// Exports of the ABI that have the wrong type.
     #[error("the module exports {}", .0.join("; "))]
     Signatures(Vec<String>),
-    /// Imports that this host does not offer, each as `module.name`, or with the wrong type.
+    /// Imports that are not available, or that have the wrong type, as `module.name`.
     #[error("the module imports functions that this gateway does not have: {}", .0.join(", "))]
     Imports(Vec<String>),
-    /// The module needs more memory at its start than it may have.
+    /// The initial memory is above the limit.
     #[error("the module's initial memory is {needed} bytes, more than limits.memory, {limit}")]
     Memory {
         /// Bytes that the module declares.
@@ -113,15 +113,15 @@ pub enum LoadError {
         /// Bytes that `limits.memory` allows.
         limit: u64,
     },
-    /// `capabilities.host_calls` names something that is no host call.
+    /// `capabilities.host_calls` has an unknown name.
     #[error("capabilities.host_calls: {name:?} is not a host call{}", hint(.nearest))]
     UnknownHostCall {
-        /// As configured.
+        /// The configured name.
         name: String,
-        /// The nearest that exists.
+        /// The most similar host call.
         nearest: Option<&'static str>,
     },
-    /// The engine refused, which is a fault of the host.
+    /// The engine failed, which is a fault of the host.
     #[error("the module cannot be prepared: {0}")]
     Host(String),
 }

@@ -1,28 +1,28 @@
-//! What an operator wants to see counted of a plugin besides its failures: what it was refused, and how its VMs fare.
-//! Labels only; their number is fixed, whatever a guest does.
+//! What is counted of a plugin besides its failures: refusals, and events of its VMs. Labels only, whose number no guest can
+//! raise.
 
-/// Something that a guest asked for and did not get.
+/// What a guest was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Refusal {
     /// A log line beyond `limits.log_lines` or `limits.log_bytes`.
     Log,
-    /// A metric too many, or one under a name that cannot be.
+    /// One metric too many, or an invalid name.
     Metric,
-    /// A shared value too many or too large.
+    /// One shared value too many, or one that is too large.
     SharedData,
-    /// A queue too many, or one that is full.
+    /// One queue too many, or a full queue.
     Queue,
-    /// A shorter tick than `limits.tick`.
+    /// A tick period below `limits.tick`.
     Tick,
     /// A callout beyond `limits.callouts` or `limits.callouts_per_request`.
     Callout,
-    /// A header write that would grow a map past `limits.header_growth`, or with too many fields.
+    /// A header write beyond `limits.header_growth`, or one field too many.
     Headers,
-    /// A body write that would grow a body past `limits.body_growth`.
+    /// A body write beyond `limits.body_growth`.
     Body,
-    /// A property too many or too large.
+    /// One property too many, or one that is too large.
     Property,
-    /// A local response larger than `limits.local_response`.
+    /// A local response beyond `limits.local_response`.
     LocalResponse,
     /// A host call that `capabilities.host_calls` does not name.
     CapabilityHostCall,
@@ -32,15 +32,15 @@ pub enum Refusal {
     CapabilityHeader,
     /// A property write that `capabilities.write_properties` does not allow.
     CapabilityProperty,
-    /// A function that `capabilities.foreign_functions` does not name.
+    /// A foreign function that `capabilities.foreign_functions` does not name.
     CapabilityForeignFunction,
 }
 
 impl Refusal {
-    /// How many there are.
+    /// The number of variants.
     pub const COUNT: usize = 15;
 
-    /// A label for metrics.
+    /// The value of the label `what`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl Refusal {
     }
 }
 
-/// Why a plugin is through with one request although its VM has not failed.
+/// The limit that a plugin exceeded in one request. The request is lost to the plugin; the VM stays usable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestLimit {
     /// `limits.request_deadline`.
@@ -76,23 +76,23 @@ pub(crate) enum RequestLimit {
     LocalResponse,
 }
 
-/// A turn in the life of a plugin's VM.
+/// An event of a plugin's VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum VmEvent {
-    /// It had outgrown `limits.soft_memory`, and a fresh one takes the new requests.
+    /// It has grown beyond `limits.soft_memory`. A new VM takes new requests.
     Recycled,
-    /// It has failed again and again: from now on one request at a time tries it.
+    /// It has failed repeatedly. From now on one request at a time tries it.
     Quarantined,
-    /// The request that tried it came through: it serves all again.
+    /// A request has passed the quarantined plugin. It takes all requests again.
     Released,
-    /// A request that keeps ending fresh VMs is not given to it any more.
+    /// A request that makes one VM after another trap is blocked.
     RequestBlocked,
-    /// A plugin went past a limit on what it may do to one request, and is through with it; its VM lives on.
+    /// The plugin exceeded a limit in one request. The VM stays usable.
     LimitExceeded,
 }
 
 impl VmEvent {
-    /// A label for metrics.
+    /// The value of the label `event`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,15 +1,15 @@
-//! What a VM remembers for its operator: how its instances died, and how much they had the host do. Plain data.
+//! Traps and statistics of a VM.
 
 use std::time::SystemTime;
 
 use crate::report::FailureKind;
 
-/// What guests had the host do.
+/// Host calls of guests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HostCallStats {
-    /// Host calls.
+    /// Number of calls.
     pub calls: u64,
-    /// Bytes that were copied into the guests' memory for them.
+    /// Bytes copied into guest memory.
     pub copied_bytes: u64,
 }
 
@@ -22,21 +22,21 @@ impl HostCallStats {
     }
 }
 
-/// How an instance died.
+/// A trap of an instance.
 #[derive(Clone, Debug)]
 pub struct TrapReport {
-    /// When.
+    /// The time of the trap.
     pub time: SystemTime,
-    /// What kind of failure it was.
+    /// The kind of failure.
     pub kind: FailureKind,
-    /// In which callback.
+    /// The callback that trapped.
     pub phase: &'static str,
-    /// What went wrong, in a sentence.
+    /// One sentence.
     pub message: String,
-    /// Guest functions, the innermost first.
+    /// Guest functions, innermost first.
     pub backtrace: String,
-    /// The last host call before.
+    /// The last host call before the trap.
     pub last_call: &'static str,
-    /// The request that the guest was working for.
+    /// The request that the guest worked for.
     pub request_id: Option<String>,
 }

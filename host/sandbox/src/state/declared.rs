@@ -1,45 +1,45 @@
-//! What a plugin has declared of the properties that it sets: once or again, for one request or for all of a connection.
+//! Declarations of properties: whether they can be set again, and how long their values last.
 
-/// More declarations are refused.
-const MOST: usize = 128;
+/// Declarations of one VM. Further ones are refused.
+const MAX_DECLARATIONS: usize = 128;
 
-/// How a property that plugins set behaves.
+/// The declaration of a property.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Declaration {
-    /// It may be set once.
+    /// It can be set only once.
     pub(crate) is_read_only: bool,
     pub(crate) scope: PropertyScope,
 }
 
-/// How long a value is there.
+/// How long a value lasts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum PropertyScope {
-    /// To the end of the request.
+    /// Until the end of the request.
     #[default]
     Request,
-    /// For all requests of the client's connection.
+    /// Until the end of the client's connection, for all its requests.
     Connection,
 }
 
-/// The declarations of one VM, under dotted names.
+/// The declarations of one VM, by dotted name.
 #[derive(Debug, Default)]
 pub(crate) struct Declared(Vec<(Box<str>, Declaration)>);
 
-/// It was declared before, or there are too many.
+/// The property was declared before, or there are too many declarations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HeaderError;
 
 impl Declared {
-    /// Adds one; none is ever replaced.
+    /// Adds a declaration. An existing one is never replaced.
     pub(crate) fn add(&mut self, dotted: &str, declaration: Declaration) -> Result<(), HeaderError> {
-        if self.0.len() >= MOST || self.0.iter().any(|(name, _)| **name == *dotted) {
+        if self.0.len() >= MAX_DECLARATIONS || self.0.iter().any(|(name, _)| **name == *dotted) {
             return Err(HeaderError);
         }
         self.0.push((dotted.into(), declaration));
         Ok(())
     }
 
-    /// What holds for a property.
+    /// The declaration of a property, or the default.
     pub(crate) fn of(&self, dotted: &str) -> Declaration {
         let found = self.0.iter().find(|(name, _)| **name == *dotted);
         found.map_or_else(Declaration::default, |(_, declaration)| *declaration)

@@ -1,103 +1,102 @@
-//! [`IdMap`]: values that get numbers, counted up, and are found by them: the stream contexts of a VM.
+//! [`IdMap`]: values under ascending ids, for the stream contexts of a VM.
 //!
-//! A value lies in the slot that the lowest bits of its number name. As the numbers are given here, one whose slot is taken is
-//! passed over, and a look goes to one place and nowhere else.
+//! A value is in the slot that the lowest bits of its id select. An id whose slot is taken is skipped, so that every look-up
+//! reads one slot.
 
-/// So many slots at first; always a power of two.
-const FEWEST: usize = 16;
+/// Initial number of slots, a power of two.
+const MIN_SLOTS: usize = 16;
 
-/// Values by number.
+/// Values by id.
 #[derive(Debug)]
 pub(crate) struct IdMap<T> {
     slots: Vec<Option<(u32, T)>>,
-    held: usize,
-    /// Numbers up to this one are given to nobody.
+    len: usize,
+    /// Ids up to this one are not used.
     reserved: u32,
-    /// The number that was given last.
+    /// The last id that was used.
     last: u32,
 }
 
 impl<T> IdMap<T> {
-    /// Without values; the first number is the one after `reserved`.
+    /// An empty map. Its first id is the one after `reserved`.
     pub(crate) const fn after(reserved: u32) -> Self {
         Self {
             slots: Vec::new(),
-            held: 0,
+            len: 0,
             reserved,
             last: reserved,
         }
     }
 
-    /// Takes a value in, and says its number: the next one up, but for those whose slot is taken. After four thousand million
-    /// they start over.
+    /// Inserts a value and returns its id: the next one whose slot is free. Ids start over after 2³².
     pub(crate) fn insert(&mut self, value: T) -> u32 {
-        if self.held * 2 >= self.slots.len() {
-            self.spread();
+        if self.len * 2 >= self.slots.len() {
+            self.grow();
         }
         loop {
             self.last = self.last.wrapping_add(1).max(self.reserved + 1);
             let slot = self.slot(self.last);
             if self.slots[slot].is_none() {
                 self.slots[slot] = Some((self.last, value));
-                self.held += 1;
+                self.len += 1;
                 return self.last;
             }
         }
     }
 
-    /// The value of this number.
-    pub(crate) fn get(&self, number: u32) -> Option<&T> {
-        match self.slots.get(self.slot(number)) {
-            Some(Some((known, value))) if *known == number => Some(value),
+    /// The value of an id.
+    pub(crate) fn get(&self, id: u32) -> Option<&T> {
+        match self.slots.get(self.slot(id)) {
+            Some(Some((known, value))) if *known == id => Some(value),
             _ => None,
         }
     }
 
-    /// The value of this number, to be changed.
-    pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
-        let slot = self.slot(number);
+    /// The value of an id, to be changed.
+    pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut T> {
+        let slot = self.slot(id);
         match self.slots.get_mut(slot) {
-            Some(Some((known, value))) if *known == number => Some(value),
+            Some(Some((known, value))) if *known == id => Some(value),
             _ => None,
         }
     }
 
-    /// Gives the value of this number back.
-    pub(crate) fn remove(&mut self, number: u32) -> Option<T> {
-        let slot = self.slot(number);
+    /// Removes the value of an id.
+    pub(crate) fn remove(&mut self, id: u32) -> Option<T> {
+        let slot = self.slot(id);
         let found = self.slots.get_mut(slot)?;
-        if !matches!(found, Some((known, _)) if *known == number) {
+        if !matches!(found, Some((known, _)) if *known == id) {
             return None;
         }
-        self.held -= 1;
+        self.len -= 1;
         found.take().map(|(_, value)| value)
     }
 
-    /// All of them, in no order.
+    /// All values, in no particular order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        self.slots.iter().flatten().map(|(number, value)| (*number, value))
+        self.slots.iter().flatten().map(|(id, value)| (*id, value))
     }
 
-    /// Takes all of them out.
+    /// Removes all values.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = (u32, T)> + use<T> {
-        self.held = 0;
+        self.len = 0;
         std::mem::take(&mut self.slots).into_iter().flatten()
     }
 
-    /// Without slots it is one that is not there.
-    fn slot(&self, number: u32) -> usize {
-        number as usize & self.slots.len().wrapping_sub(1)
+    /// In an empty map, the slot does not exist.
+    fn slot(&self, id: u32) -> usize {
+        id as usize & self.slots.len().wrapping_sub(1)
     }
 
-    /// Makes room. Numbers that differ in their lowest bits go on to do so when there are more of these.
+    /// Doubles the number of slots. Ids that differ in the lowest bits still do with more bits.
     #[cold]
-    fn spread(&mut self) {
-        let wanted = (self.slots.len() * 2).max(FEWEST);
+    fn grow(&mut self) {
+        let wanted = (self.slots.len() * 2).max(MIN_SLOTS);
         let old = std::mem::take(&mut self.slots);
         self.slots.resize_with(wanted, || None);
-        for held in old.into_iter().flatten() {
-            let slot = self.slot(held.0);
-            self.slots[slot] = Some(held);
+        for len in old.into_iter().flatten() {
+            let slot = self.slot(len.0);
+            self.slots[slot] = Some(len);
         }
     }
 }
@@ -116,7 +115,7 @@ mod tests {
         let given: Vec<u32> = (0..5).map(|value| numbered.insert(value)).collect();
         assert_eq!(given, [2, 3, 4, 5, 6]);
         numbered.remove(6);
-        assert_eq!(numbered.insert(9), 7, "a number is not given again");
+        assert_eq!(numbered.insert(9), 7, "a id is not given again");
     }
 
     #[test]
@@ -125,18 +124,14 @@ mod tests {
         let mut random = 1_u32;
         for value in 0..50_000_u32 {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            // It grows, and then holds some hundreds, of which one stays for ever.
+            // It grows to some hundreds, one of which stays for ever.
             if map.len() < 4 || (random >> 20) % 1000 > map.len() as u32 {
-                let number = numbered.insert(value);
-                assert_eq!(map.insert(number, value), None, "{number} was in use");
+                let id = numbered.insert(value);
+                assert_eq!(map.insert(id, value), None, "{id} was in use");
             } else {
-                let number = *map
-                    .keys()
-                    .filter(|number| **number != 2)
-                    .nth(random as usize % 3)
-                    .unwrap();
-                assert_eq!(numbered.remove(number), map.remove(&number));
-                assert_eq!(numbered.remove(number), None);
+                let id = *map.keys().filter(|id| **id != 2).nth(random as usize % 3).unwrap();
+                assert_eq!(numbered.remove(id), map.remove(&id));
+                assert_eq!(numbered.remove(id), None);
             }
             let any = random >> 16;
             assert_eq!(numbered.get(any), map.get(&any));
@@ -147,7 +142,7 @@ mod tests {
         assert_eq!(
             numbered
                 .iter()
-                .map(|(number, value)| (number, *value))
+                .map(|(id, value)| (id, *value))
                 .collect::<HashMap<_, _>>(),
             map
         );

@@ -1,4 +1,4 @@
-//! What a running VM is held to: linear memory, CPU time, log lines. Pure bookkeeping; the clocks are passed in.
+//! Limits of a running VM: linear memory, CPU time, log lines. Pure bookkeeping: the time is passed in.
 
 use std::time::{Duration, Instant};
 
@@ -6,21 +6,21 @@ use wasmtime::ResourceLimiter;
 
 use crate::engine::epoch;
 
-/// Tables are refused beyond this many elements (8 bytes each).
+/// Maximum elements of a table, 8 bytes each.
 const MAX_TABLE_ELEMENTS: usize = 1_000_000;
 
-/// The caps on linear memory.
+/// The limits on linear memory.
 pub(crate) struct MemoryLimit {
     bytes: usize,
-    /// Passed with attention, but not refused; not watched before the guest has started.
+    /// The soft limit. Exceeding it is allowed and noticed. `usize::MAX` until the guest has started.
     soft: usize,
     wanted_soft: usize,
-    /// Whether the guest was refused memory in the current callback.
+    /// Whether memory was refused in the running callback.
     pub(crate) refused: bool,
-    /// Whether the guest has grown past the soft cap.
+    /// Whether the guest has exceeded the soft limit.
     pub(crate) outgrown: bool,
-    /// Whether the instance has something to look after when the guest has returned: memory that was outgrown, a stream that
-    /// has spent its budget, refusals to be counted. It stands here because growing memory sees nothing else of the state.
+    /// Whether the instance has to follow up when the guest has returned: outgrown memory, an exceeded limit, refusals to count.
+    /// It is here because nothing else of the state is accessible when memory grows.
     pub(crate) follow_up: bool,
 }
 
@@ -36,8 +36,8 @@ impl MemoryLimit {
         }
     }
 
-    /// The guest has started with so much: if that is past the soft cap already, recycling would never end, so the cap moves
-    /// half of the way to the hard one.
+    /// The guest has started with `bytes` of memory. If that is beyond the soft limit already, recycling would never end, so the
+    /// soft limit moves half of the way to the hard limit.
     pub(crate) fn started(&mut self, bytes: usize) {
         self.soft = if bytes > self.wanted_soft {
             bytes + self.bytes.saturating_sub(bytes) / 2
@@ -64,15 +64,15 @@ impl ResourceLimiter for MemoryLimit {
     }
 }
 
-/// The CPU budget of one callback, looked at only when an epoch ends: a callback shorter than that reads no clock.
+/// The CPU budget of one callback. It is checked only at the end of an epoch: a shorter callback reads no clock.
 #[derive(Debug)]
 pub(crate) struct CpuBudget {
     limit: Duration,
-    /// The thread's CPU time at the first epoch's end.
+    /// The thread's CPU time at the end of the callback's first epoch.
     since: Option<Duration>,
-    /// The same at the last one's.
+    /// The thread's CPU time at the end of its last epoch.
     last: Duration,
-    /// Whether the budget was what ended the callback.
+    /// Whether the budget ended the callback.
     pub(crate) exceeded: bool,
 }
 
@@ -86,12 +86,12 @@ impl CpuBudget {
         }
     }
 
-    /// A callback begins.
+    /// Starts a callback.
     pub(crate) fn restart(&mut self) {
         self.since = None;
     }
 
-    /// From now on callbacks have this much.
+    /// Sets the budget of the callbacks from now on.
     pub(crate) fn set_limit(&mut self, limit: Duration) {
         *self = Self::new(limit);
     }
@@ -100,9 +100,9 @@ impl CpuBudget {
         self.limit
     }
 
-    /// An epoch has ended: CPU time that the callback is charged with for it. At its first epoch's end that is one whole epoch.
-    /// A callback sees an epoch's end with a chance of its time over an epoch's, so what many short callbacks are charged with is
-    /// what they take, though none of them reads a clock.
+    /// The CPU time to charge for the epoch that has ended. The first one is charged whole. A callback sees the end of an epoch
+    /// with a probability of its duration over the epoch's. So many short callbacks are charged what they take on average, and
+    /// none of them reads a clock.
     pub(crate) fn charge(&self, cpu_time: Duration) -> Duration {
         match self.since {
             None => epoch::length(),
@@ -110,7 +110,7 @@ impl CpuBudget {
         }
     }
 
-    /// An epoch has ended; says whether the callback may go on.
+    /// Checks the budget at the end of an epoch. Returns whether the callback may continue.
     pub(crate) fn allows(&mut self, cpu_time: Duration) -> bool {
         let since = *self.since.get_or_insert(cpu_time);
         self.last = cpu_time;
@@ -119,7 +119,7 @@ impl CpuBudget {
     }
 }
 
-/// Lets so many lines through per second, and counts the others.
+/// Limits log lines per second, and counts the dropped ones.
 #[derive(Debug)]
 pub(crate) struct LogLimiter {
     per_second: u32,
@@ -130,12 +130,12 @@ pub(crate) struct LogLimiter {
     dropped: u64,
 }
 
-/// What becomes of a line.
+/// What happens to a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Write it; so many were dropped since the last one that was written.
+    /// It is written. `dropped` lines were dropped since the last one that was written.
     Pass { dropped: u64 },
-    /// Do not.
+    /// It is dropped.
     Drop,
 }
 
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_budget_counts_from_the_first_epochs_end_and_starts_over_with_each_callback() {
+    fn the_budget_counts_from_the_end_of_the_first_epoch_and_restarts_with_each_callback() {
         let ms = Duration::from_millis;
         let mut budget = CpuBudget::new(ms(20));
         assert!(budget.allows(ms(500)) && budget.allows(ms(519)));
@@ -197,49 +197,49 @@ mod tests {
     }
 
     #[test]
-    fn memory_past_the_soft_cap_is_allowed_and_told_once_started() {
-        let mut cap = MemoryLimit::new(1 << 20, 1 << 19);
-        assert!(cap.memory_growing(0, 1 << 19, None).unwrap() && !cap.outgrown);
-        cap.started(1 << 19);
-        assert!(cap.memory_growing(1 << 19, (1 << 19) + 1, None).unwrap() && cap.outgrown && cap.follow_up);
-        let mut cap = MemoryLimit::new(1 << 20, 1 << 19);
-        cap.started(3 << 18);
+    fn memory_beyond_the_soft_limit_is_allowed_and_noticed_after_the_start() {
+        let mut limit = MemoryLimit::new(1 << 20, 1 << 19);
+        assert!(limit.memory_growing(0, 1 << 19, None).unwrap() && !limit.outgrown);
+        limit.started(1 << 19);
+        assert!(limit.memory_growing(1 << 19, (1 << 19) + 1, None).unwrap() && limit.outgrown && limit.follow_up);
+        let mut limit = MemoryLimit::new(1 << 20, 1 << 19);
+        limit.started(3 << 18);
         assert!(
-            cap.memory_growing(0, 7 << 17, None).unwrap() && !cap.outgrown,
-            "half of the way to the hard cap"
+            limit.memory_growing(0, 7 << 17, None).unwrap() && !limit.outgrown,
+            "half of the way to the hard limit"
         );
     }
 
     #[test]
-    fn lines_beyond_the_rate_are_dropped_and_their_number_is_told_later() {
+    fn lines_beyond_the_rate_are_dropped_and_their_number_is_reported_later() {
         let now = Instant::now();
-        let mut gate = LogLimiter::new(2, 100);
+        let mut limiter = LogLimiter::new(2, 100);
         assert_eq!(
-            [gate.line(now, 10), gate.line(now, 10)],
+            [limiter.line(now, 10), limiter.line(now, 10)],
             [Verdict::Pass { dropped: 0 }; 2]
         );
         assert_eq!(
-            [gate.line(now, 10), gate.line(now, 10), gate.line(now, 10)],
+            [limiter.line(now, 10), limiter.line(now, 10), limiter.line(now, 10)],
             [Verdict::Drop; 3]
         );
         assert_eq!(
-            gate.line(now + Duration::from_secs(1), 10),
+            limiter.line(now + Duration::from_secs(1), 10),
             Verdict::Pass { dropped: 3 }
         );
         assert_eq!(
-            gate.line(now + Duration::from_secs(1), 10),
+            limiter.line(now + Duration::from_secs(1), 10),
             Verdict::Pass { dropped: 0 }
         );
         let later = now + Duration::from_secs(3);
-        assert_eq!(gate.line(later, 101), Verdict::Drop, "one line can be too much");
-        assert_eq!(gate.line(later, 100), Verdict::Pass { dropped: 1 });
+        assert_eq!(limiter.line(later, 101), Verdict::Drop, "one line can be too much");
+        assert_eq!(limiter.line(later, 100), Verdict::Pass { dropped: 1 });
     }
 
     #[test]
-    fn growth_past_the_cap_is_refused_and_remembered() {
-        let mut cap = MemoryLimit::new(128 * 1024, 128 * 1024);
-        assert!(cap.memory_growing(65_536, 131_072, None).unwrap() && !cap.refused);
-        assert!(!cap.memory_growing(131_072, 196_608, None).unwrap() && cap.refused);
-        assert!(!cap.table_growing(0, MAX_TABLE_ELEMENTS + 1, None).unwrap());
+    fn growth_beyond_the_limit_is_refused_and_noticed() {
+        let mut limit = MemoryLimit::new(128 * 1024, 128 * 1024);
+        assert!(limit.memory_growing(65_536, 131_072, None).unwrap() && !limit.refused);
+        assert!(!limit.memory_growing(131_072, 196_608, None).unwrap() && limit.refused);
+        assert!(!limit.table_growing(0, MAX_TABLE_ELEMENTS + 1, None).unwrap());
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the host calls of whom the guest works for are told, and telling them. What they look like is `trace`.
+//! The active trace of a VM: which request the guest works for, and whether its calls are logged.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::calls::CallSet;
 use crate::calls::trace::{ActiveTrace, CallSite, CallTrace};
 
 impl State {
-    /// Whom the guest works for has changed, and so may whether its calls are told.
+    /// The guest works for another context now, so the trace may change.
     pub(crate) fn update_trace(&mut self) {
         if self.traces > 0 || self.traced.is_some() {
             self.switch_trace();
@@ -28,13 +28,13 @@ impl State {
         }
     }
 
-    /// The trace in force and what the guest may call, while nothing is callable because of it.
+    /// The active trace and the calls that the guest may make, while a trace is active.
     pub(crate) fn traced(&self) -> Option<(Rc<CallTrace>, CallSet)> {
         let traced = self.traced.as_ref().filter(|_| self.callable == CallSet::NONE)?;
         Some((Rc::clone(&traced.trace), traced.callable))
     }
 
-    /// Tells a host call that was made for a request whose calls are told.
+    /// Logs a host call of a traced request.
     pub(crate) fn log_call(&self, trace: &CallTrace, call: &str, status: &str, took: Duration) {
         let id = self.charged_context();
         let exchange = self.contexts.get(id).map(|context| context.exchange.borrow());

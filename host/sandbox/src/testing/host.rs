@@ -2,13 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
-use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use lockgate_abi::{LogLevel, MetricKind, Status};
 use lockgate_exchange::SharedExchange;
 
+use super::grpc::OpenGrpc;
 use crate::host::{
     Callout, CalloutFailure, CalloutReply, DrainingVm, GrpcCall, GrpcReply, GrpcStream, Host, QueueTarget, TickTarget,
 };
@@ -72,16 +72,6 @@ pub struct RecordedFailure {
     pub phase: String,
     /// Its message.
     pub message: String,
-}
-
-/// A gRPC call or stream that a guest has opened.
-pub struct OpenGrpc {
-    /// What was opened.
-    pub call: GrpcCall,
-    /// Where its events go.
-    pub reply: GrpcReply,
-    /// The messages that the guest has sent; then `closed` and `cancelled` when that happens.
-    pub sent: Rc<RefCell<Vec<String>>>,
 }
 
 struct Queue {
@@ -235,13 +225,9 @@ impl Host for MemoryHost {
         if call.upstream != "known" {
             return Err(Status::ParseFailure);
         }
-        let sent = Rc::<RefCell<Vec<String>>>::default();
-        self.grpc.borrow_mut().push(OpenGrpc {
-            call,
-            reply,
-            sent: sent.clone(),
-        });
-        Ok(Box::new(RecordingStream(sent)))
+        let (open, stream) = OpenGrpc::new(call, reply);
+        self.grpc.borrow_mut().push(open);
+        Ok(Box::new(stream))
     }
 
     fn set_tick(&self, target: TickTarget, period: Option<Duration>) {
@@ -391,25 +377,5 @@ impl Host for MemoryHost {
         if self.drains.get() {
             self.draining.borrow_mut().push(vm);
         }
-    }
-}
-
-/// The guest's end of a gRPC call or stream.
-struct RecordingStream(Rc<RefCell<Vec<String>>>);
-
-impl GrpcStream for RecordingStream {
-    fn send(&self, message: Bytes, _: bool) -> Result<(), Status> {
-        self.0.borrow_mut().push(String::from_utf8_lossy(&message).into_owned());
-        Ok(())
-    }
-
-    fn close(&self) {
-        self.0.borrow_mut().push("closed".to_owned());
-    }
-}
-
-impl Drop for RecordingStream {
-    fn drop(&mut self) {
-        self.0.borrow_mut().push("cancelled".to_owned());
     }
 }

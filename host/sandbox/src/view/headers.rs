@@ -1,7 +1,5 @@
-//! Header maps as guests see them: pseudo-headers are ordinary entries, names are lower case, writes that would break
-//! the framing of a message are refused.
-//!
-//! Works on exchanges, not on guest memory: decoding and encoding is the host calls' part.
+//! Header maps as guests see them. Pseudo-headers are ordinary entries, and names are lower case. Writes that would break the
+//! framing of a message are refused.
 
 mod checks;
 mod filter;

@@ -1,10 +1,10 @@
-//! The properties that the host knows: what `get_property` answers before it looks at what plugins have set.
+//! The properties that the host knows. `get_property` looks here first, then at the properties that plugins have set.
 //!
-//! Names follow Envoy's attributes, so that plugins written for it find what they expect; `lockgate.*` are ours. Reading
-//! needs no guest memory, so it is plain functions over an exchange.
+//! Names follow Envoy's attributes, so that plugins for Envoy find them; `lockgate.*` are Lockgate's own. Plain functions of an
+//! exchange, without guest memory.
 
+mod connection;
 mod message;
-mod place;
 
 use lockgate_abi::protobuf::Message;
 use lockgate_abi::{PropertyPath, PropertyValue};
@@ -13,19 +13,19 @@ use smallvec::SmallVec;
 
 use crate::plugin::Plugin;
 
-/// A value as the guest gets it. Most are short.
+/// A value for the guest. Most are short.
 pub(crate) type Bytes = SmallVec<[u8; 64]>;
 
 /// The parts of a path, whichever separator the guest used.
 type Parts<'a> = SmallVec<[&'a str; 4]>;
 
-/// Reads a property. `exchange` is that of the stream in effect, if any.
+/// Reads a property. `exchange` is that of the stream in effect, if there is one.
 pub(crate) fn read(plugin: &Plugin, exchange: Option<&Exchange>, path: PropertyPath<'_>) -> Option<Bytes> {
     let mut parts: Parts<'_> = path.parts().collect();
     if parts.len() == 1 && parts[0].contains('.') {
         parts = parts[0].split('.').collect();
     }
-    // What the request's upstream is may have been decided by a plugin; that is the one thing where a plugin's word goes first.
+    // A plugin may have chosen the upstream. This is the only property whose set value takes precedence.
     if parts[..] == ["lockgate", "upstream"]
         && let Some(set) = exchange.and_then(|exchange| exchange.properties.find(path))
     {
@@ -40,7 +40,7 @@ fn set_by_plugins(exchange: &Exchange, path: PropertyPath<'_>) -> Option<Bytes> 
     of(&exchange.properties).or_else(|| of(&exchange.info.connection.properties.borrow()))
 }
 
-/// Whether a property may be set at all: facts of ours cannot.
+/// Whether a property cannot be set.
 pub(crate) fn is_read_only(dotted: &str) -> bool {
     matches!(dotted, "lockgate.client.address" | "lockgate.route")
 }
@@ -51,14 +51,16 @@ fn builtin(plugin: &Plugin, exchange: Option<&Exchange>, parts: &[&str]) -> Opti
         ("request" | "response", rest) if exchange?.tcp.is_some() => message::of_connection(exchange?, first, rest),
         ("request", rest) => message::request(exchange?, rest),
         ("response", rest) => message::response(exchange?, rest),
-        ("source" | "destination" | "connection" | "upstream" | "lockgate", rest) => place::of(exchange?, first, rest),
-        ("connection_id", []) => place::of(exchange?, "connection", &["id"]),
+        ("source" | "destination" | "connection" | "upstream" | "lockgate", rest) => {
+            connection::of(exchange?, first, rest)
+        }
+        ("connection_id", []) => connection::of(exchange?, "connection", &["id"]),
         ("xds", rest) => general(plugin, exchange, rest),
         (_, _) => general(plugin, exchange, parts),
     }
 }
 
-/// What Envoy serves both at the top and under `xds`. Messages that have nothing in them here are no bytes, as on the wire.
+/// The properties that Envoy has at the top and under `xds`. Messages without content are empty, as on the wire.
 fn general(plugin: &Plugin, exchange: Option<&Exchange>, parts: &[&str]) -> Option<Bytes> {
     let settings = plugin.settings();
     match parts {
@@ -69,7 +71,7 @@ fn general(plugin: &Plugin, exchange: Option<&Exchange>, parts: &[&str]) -> Opti
         ["route_name"] => exchange?.info.route.as_deref().map(text),
         ["listener_direction"] => Some(int(1)),
         ["node", rest @ ..] => node(rest),
-        // Route, upstream and listener carry no metadata here.
+        // Routes, upstreams and listeners have no metadata.
         [
             "metadata" | "cluster_metadata" | "route_metadata" | "listener_metadata" | "upstream_host_metadata",
             rest @ ..,
@@ -78,7 +80,7 @@ fn general(plugin: &Plugin, exchange: Option<&Exchange>, parts: &[&str]) -> Opti
     }
 }
 
-/// This gateway, as Envoy tells of itself.
+/// The node: this gateway, in Envoy's form.
 fn node(parts: &[&str]) -> Option<Bytes> {
     const ID: &str = "lockgate";
     match parts {

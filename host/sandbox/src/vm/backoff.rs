@@ -1,73 +1,73 @@
-//! When a VM that died may be replaced: at once while deaths are few, else after a pause that doubles.
+//! When a failed instance may be replaced: at once while failures are few, then after a delay that doubles.
 //!
-//! A VM that starts is sound but for the request that ended it, so nobody else is to wait for its successor. Only one that keeps
-//! dying is paused, so that starting it does not take the machine, nor what its start asks of others. Pure: time and chance are passed
-//! in.
+//! A new instance is sound, except for the request that ended the last one. So other requests should not wait for it. The delay
+//! is for instances that keep failing: their starts would use up the machine, and whatever a start asks of others. Pure: time and
+//! jitter are passed in.
 
 use std::time::{Duration, Instant};
 
-const FIRST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(60);
-/// A VM that got this old had lived well.
-const GOOD_AGE: Duration = Duration::from_secs(10);
-/// So had one that saw this many streams to their end.
-const GOOD_STREAMS: u64 = 256;
-/// Deaths that may come at once without a pause,
-const ALLOWED: u32 = 10;
-/// and after how long there may be another one.
-const AGAIN: Duration = Duration::from_secs(1);
-/// After so many pauses in a row a VM is let back to one request only, to see whether it is sound again.
-const QUARANTINE: u32 = 3;
+const MIN_DELAY: Duration = Duration::from_secs(1);
+const MAX_DELAY: Duration = Duration::from_secs(60);
+/// An instance of this age was stable.
+const STABLE_AGE: Duration = Duration::from_secs(10);
+/// An instance that has finished this many streams was stable.
+const STABLE_STREAMS: u64 = 256;
+/// Failures that are replaced at once, as a burst.
+const BURST: u32 = 10;
+/// The interval after which another failure is replaced at once.
+const REFILL: Duration = Duration::from_secs(1);
+/// Delays in a row after which the next instance is on probation: it gets one request.
+const QUARANTINE_AFTER: u32 = 3;
 
-/// The memory of recent deaths of one VM.
+/// The recent failures of one VM.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
-    /// Pauses in a row, without a good life in between.
+    /// Delays in a row, without a stable instance in between.
     failures: u32,
-    /// When all deaths so far are forgotten: one every [`AGAIN`].
-    forgotten: Option<Instant>,
+    /// When the burst is full again: each failure takes one [`REFILL`].
+    refilled_at: Option<Instant>,
     not_before: Option<Instant>,
 }
 
-/// How long a VM had lived when it died.
+/// What an instance did before it failed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Life {
+pub(crate) struct Run {
     pub(crate) age: Duration,
-    /// Streams that it saw to their end.
+    /// Streams that it finished.
     pub(crate) streams: u64,
 }
 
 impl Backoff {
-    /// A running VM died.
-    pub(crate) fn died(&mut self, life: Life, now: Instant, chance: f64) {
-        if life.age >= GOOD_AGE || life.streams >= GOOD_STREAMS {
+    /// Records the failure of a running instance.
+    pub(crate) fn failed(&mut self, run: Run, now: Instant, jitter: f64) {
+        if run.age >= STABLE_AGE || run.streams >= STABLE_STREAMS {
             *self = Self::default();
         }
-        let forgotten = self.forgotten.map_or(now, |at| at.max(now)) + AGAIN;
-        if forgotten > now + AGAIN * ALLOWED || self.is_quarantined() {
-            self.failed(now, chance);
+        let refilled_at = self.refilled_at.map_or(now, |at| at.max(now)) + REFILL;
+        if refilled_at > now + REFILL * BURST || self.is_quarantined() {
+            self.delay(now, jitter);
         } else {
-            self.forgotten = Some(forgotten);
+            self.refilled_at = Some(refilled_at);
         }
     }
 
-    /// A VM could not even be started, or died once more than is allowed.
-    pub(crate) fn failed(&mut self, now: Instant, chance: f64) {
-        let pause = FIRST.saturating_mul(1 << self.failures.min(6)).min(LONGEST);
+    /// Delays the next start: an instance could not be started, or the burst is used up.
+    pub(crate) fn delay(&mut self, now: Instant, jitter: f64) {
+        let delay = MIN_DELAY.saturating_mul(1 << self.failures.min(6)).min(MAX_DELAY);
         self.failures = self.failures.saturating_add(1);
-        // Jitter takes away up to a quarter, so that workers do not try again in step.
-        let end = now + pause.mul_f64(1.0 - 0.25 * chance.clamp(0.0, 1.0));
+        // Jitter shortens a delay by up to a quarter, so that workers do not start at the same time.
+        let end = now + delay.mul_f64(1.0 - 0.25 * jitter.clamp(0.0, 1.0));
         self.not_before = Some(end);
-        // A pause makes no deaths forgotten; only time that a VM lives does.
-        self.forgotten = Some(end + AGAIN * ALLOWED);
+        // The burst refills only while an instance runs, not during a delay.
+        self.refilled_at = Some(end + REFILL * BURST);
     }
 
-    /// Whether the next replacement has to prove itself with one request before it gets all.
+    /// Whether the next instance is on probation.
     pub(crate) fn is_quarantined(&self) -> bool {
-        self.failures >= QUARANTINE
+        self.failures >= QUARANTINE_AFTER
     }
 
-    /// How long a replacement has to wait yet; `None` if it need not.
+    /// The remaining delay. `None` if the next start is not delayed.
     pub(crate) fn wait(&self, now: Instant) -> Option<Duration> {
         self.not_before
             .and_then(|at| at.checked_duration_since(now))
@@ -79,88 +79,88 @@ impl Backoff {
 mod tests {
     use super::*;
 
-    const SHORT: Life = Life {
+    const SHORT: Run = Run {
         age: Duration::from_millis(5),
         streams: 3,
     };
-    const LONG: Life = Life {
-        age: GOOD_AGE,
+    const LONG: Run = Run {
+        age: STABLE_AGE,
         streams: 3,
     };
-    const BUSY: Life = Life {
+    const BUSY: Run = Run {
         age: Duration::from_millis(5),
-        streams: GOOD_STREAMS,
+        streams: STABLE_STREAMS,
     };
 
-    fn after(deaths: u32, now: Instant) -> Backoff {
+    fn after(failures: u32, now: Instant) -> Backoff {
         let mut backoff = Backoff::default();
-        (0..deaths).for_each(|_| backoff.died(SHORT, now, 0.0));
+        (0..failures).for_each(|_| backoff.failed(SHORT, now, 0.0));
         backoff
     }
 
     #[test]
-    fn a_few_deaths_are_replaced_at_once_and_more_after_doubling_pauses() {
+    fn a_burst_of_failures_is_replaced_at_once_and_more_after_doubling_delays() {
         let now = Instant::now();
-        let mut backoff = after(ALLOWED, now);
+        let mut backoff = after(BURST, now);
         assert_eq!(backoff.wait(now), None);
-        let mut pauses = Vec::new();
+        let mut delays = Vec::new();
         for _ in 0..8 {
-            backoff.died(SHORT, now, 0.0);
-            pauses.push(backoff.wait(now).unwrap().as_secs());
-            assert_eq!(backoff.is_quarantined(), pauses.len() >= 3);
+            backoff.failed(SHORT, now, 0.0);
+            delays.push(backoff.wait(now).unwrap().as_secs());
+            assert_eq!(backoff.is_quarantined(), delays.len() >= 3);
         }
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(delays, [1, 2, 4, 8, 16, 32, 60, 60]);
     }
 
     #[test]
-    fn deaths_that_come_slowly_never_lead_to_a_pause() {
+    fn failures_that_come_slowly_never_lead_to_a_delay() {
         let mut now = Instant::now();
-        let mut backoff = after(ALLOWED, now);
+        let mut backoff = after(BURST, now);
         for _ in 0..100 {
-            now += AGAIN;
-            backoff.died(SHORT, now, 0.0);
+            now += REFILL;
+            backoff.failed(SHORT, now, 0.0);
             assert_eq!(backoff.wait(now), None);
         }
-        backoff.died(SHORT, now, 0.0);
-        assert_eq!(backoff.wait(now), Some(FIRST), "one more at once is too many");
+        backoff.failed(SHORT, now, 0.0);
+        assert_eq!(backoff.wait(now), Some(MIN_DELAY), "one more at once is too many");
     }
 
     #[test]
-    fn a_pause_makes_no_deaths_forgotten() {
+    fn a_delay_refills_no_burst() {
         let now = Instant::now();
-        let mut backoff = after(ALLOWED + 1, now);
-        let end = now + FIRST;
-        backoff.died(SHORT, end, 0.0);
-        assert_eq!(backoff.wait(end), Some(FIRST * 2));
+        let mut backoff = after(BURST + 1, now);
+        let end = now + MIN_DELAY;
+        backoff.failed(SHORT, end, 0.0);
+        assert_eq!(backoff.wait(end), Some(MIN_DELAY * 2));
     }
 
     #[test]
-    fn a_death_in_quarantine_is_never_forgiven() {
+    fn a_failure_in_quarantine_always_delays() {
         let now = Instant::now();
-        let mut backoff = after(ALLOWED + QUARANTINE, now);
+        let mut backoff = after(BURST + QUARANTINE_AFTER, now);
         let later = now + Duration::from_secs(3600);
         assert_eq!(backoff.wait(later), None);
-        backoff.died(SHORT, later, 0.0);
-        assert_eq!(backoff.wait(later), Some(FIRST * 8));
+        backoff.failed(SHORT, later, 0.0);
+        assert_eq!(backoff.wait(later), Some(MIN_DELAY * 8));
     }
 
     #[test]
-    fn a_good_life_is_rewarded_with_an_immediate_replacement() {
-        for life in [LONG, BUSY] {
+    fn a_stable_instance_is_replaced_at_once() {
+        for run in [LONG, BUSY] {
             let now = Instant::now();
-            let mut backoff = after(ALLOWED + 5, now);
-            backoff.died(life, now, 0.0);
+            let mut backoff = after(BURST + 5, now);
+            backoff.failed(run, now, 0.0);
             assert_eq!(backoff.wait(now), None);
-            (0..ALLOWED).for_each(|_| backoff.died(SHORT, now, 0.0));
-            assert_eq!(backoff.wait(now), Some(FIRST), "the pauses start over");
+            (0..BURST).for_each(|_| backoff.failed(SHORT, now, 0.0));
+            assert_eq!(backoff.wait(now), Some(MIN_DELAY), "the delays start over");
         }
     }
 
     #[test]
-    fn jitter_shortens_a_pause_by_a_quarter_at_most_and_waiting_ends() {
+    fn jitter_shortens_a_delay_by_a_quarter_at_most_and_the_delay_ends() {
         let now = Instant::now();
         let mut backoff = Backoff::default();
-        backoff.failed(now, 1.0);
+        backoff.delay(now, 1.0);
         assert_eq!(backoff.wait(now), Some(Duration::from_millis(750)));
         assert_eq!(backoff.wait(now + Duration::from_millis(750)), None);
     }

@@ -1,8 +1,8 @@
-//! One living guest: its store, its callbacks, and what becomes of both when it traps.
+//! [`Instance`]: one guest, its store, its callbacks, and its end when it traps.
 //!
-//! Every call into a guest goes through [`Instance::run`], which gives it its budget and, if it fails, buries the whole
-//! instance: it never runs again, its memory is given back at once, and whoever waits in it is woken. Calls that come while
-//! the guest is running (an answer delivered from within a host call, say) are put off until it has returned.
+//! Every call into a guest goes through [`Instance::run`], which sets its budget. A call that traps ends the instance: it never
+//! runs again, its memory is released at once, and streams that are paused in it are woken. Callbacks that arrive while the guest
+//! is running are deferred until it has returned.
 
 mod contexts;
 mod deferred;
@@ -27,31 +27,31 @@ use crate::state::State;
 
 pub(crate) use self::handle::InstanceHandle;
 
-/// What all instances of one VM add up to, for its operator.
+/// Counters of all instances of one VM.
 #[derive(Default)]
 pub(crate) struct VmCounters {
-    /// Failures that ended an instance, or kept one from starting.
+    /// Failures that ended an instance or prevented its start.
     pub(crate) failures: Cell<u64>,
-    /// Stream contexts that are open.
+    /// Open stream contexts.
     pub(crate) streams: Cell<usize>,
     pub(crate) last_failure: RefCell<Option<String>>,
-    /// The latest traps, oldest first.
+    /// The last traps, oldest first.
     pub(crate) traps: RefCell<VecDeque<TrapReport>>,
-    /// What instances that are gone have done.
+    /// Host calls of past instances.
     pub(crate) host_calls: Cell<HostCallStats>,
 }
 
-/// Traps that are remembered of one VM.
+/// Traps that a VM's report lists.
 const MAX_TRAPS: usize = 16;
 
-/// How an instance stands.
+/// The status of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InstanceStatus {
-    /// Takes every stream.
+    /// It takes all streams.
     Active,
-    /// One stream tries whether it is sound.
+    /// It has one stream, which probes it.
     Probing,
-    /// It has outgrown its memory: another one is to take the next streams.
+    /// It has exceeded its soft memory limit. Another instance takes new streams.
     Outgrown,
     /// It has trapped and never runs again.
     Failed,
@@ -61,40 +61,40 @@ pub(crate) enum InstanceStatus {
 pub(crate) struct Instance {
     plugin: Plugin,
     host: Rc<dyn Host>,
-    /// Gone once the guest has died.
+    /// `None` after a trap.
     store: RefCell<Option<Store<State>>>,
     exports: Exports,
-    /// Streams begin and end without `context_create` and `delete`: the module has said that it keeps nothing of them.
+    /// Streams begin and end without `context_create` and `delete`, because the manifest says that the module is stateless.
     is_stateless: bool,
     status: Cell<InstanceStatus>,
-    /// Open streams that the guest is through with, and why.
+    /// Open streams in which the guest has exceeded a limit.
     over_limit: RefCell<Vec<(u32, RequestLimit)>>,
     any_over_limit: Cell<bool>,
     deferred: DeferredCalls,
     counters: Rc<VmCounters>,
-    /// Requests that end VMs; none where every stream has its own.
+    /// Poison requests of the plugin. `None` with an instance per stream.
     poison_requests: Option<Arc<PoisonRequests>>,
     started_at: Instant,
     failed_after: Cell<Option<Duration>>,
-    /// Streams that it saw to their end.
+    /// Streams that it finished.
     finished: Cell<u64>,
-    /// Contexts whose `done` said "not yet".
+    /// Contexts that wait for `proxy_done`.
     waiting: Cell<usize>,
-    /// How far the end of the root context has got.
+    /// The progress of the root context's end.
     root: Cell<RootState>,
 }
 
-/// How far the end of the root context has got.
+/// The progress of the root context's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RootState {
-    /// It serves.
+    /// It is in use.
     Open,
-    /// Its `done` said "not yet".
+    /// Its `done` returned false: it waits for `proxy_done`.
     Waiting,
-    /// It is done, and waits for its streams to be.
+    /// It is done, and waits for its streams.
     Done,
-    /// It is deleted.
-    Over,
+    /// It was deleted.
+    Deleted,
 }
 
 impl Instance {
@@ -110,7 +110,7 @@ impl Instance {
         self.status.get() != InstanceStatus::Failed
     }
 
-    /// Whether it takes new streams without further ado.
+    /// Whether it takes all streams.
     pub(crate) fn is_active(&self) -> bool {
         self.status.get() == InstanceStatus::Active
     }
@@ -119,19 +119,19 @@ impl Instance {
         self.status.get()
     }
 
-    /// From now on it stands so; the dead stay dead.
+    /// Sets the status, unless the instance has failed.
     pub(crate) fn set_status(&self, status: InstanceStatus) {
         if self.is_usable() {
             self.status.set(status);
         }
     }
 
-    /// Whether the guest is through with a stream.
+    /// Whether the guest has exceeded a limit in a stream.
     pub(crate) fn is_over_limit(&self, id: u32) -> bool {
         self.any_over_limit.get() && self.over_limit.borrow().iter().any(|(known, _)| *known == id)
     }
 
-    /// What a stream that the guest is through with is told.
+    /// The failure of a stream in which the guest has exceeded a limit.
     pub(crate) fn limit_failure_of(&self, id: u32) -> Failure {
         let known = self.over_limit.borrow().iter().find(|(known, _)| *known == id).copied();
         self.limit_failure(known.map_or(RequestLimit::CpuTime, |(_, why)| why))
@@ -172,7 +172,7 @@ impl Instance {
         self.failure(kind, message)
     }
 
-    /// How long it lived, or has lived so far.
+    /// The age of the instance, or the age at which it failed.
     pub(crate) fn age(&self) -> Duration {
         self.failed_after.get().unwrap_or_else(|| self.uptime())
     }
@@ -185,7 +185,7 @@ impl Instance {
         self.finished.get()
     }
 
-    /// Bytes of linear memory; 0 when it is dead, or running right now.
+    /// Linear memory in bytes. 0 if it has failed, or is running now.
     pub(crate) fn memory_bytes(&self) -> u64 {
         let store = self.store.try_borrow().ok();
         let size = store
@@ -194,7 +194,7 @@ impl Instance {
         size.unwrap_or(0) as u64
     }
 
-    /// Runs a callback. `enter` says on whose behalf.
+    /// Runs a callback. `enter` sets the context.
     pub(crate) fn run<P: WasmParams, R: WasmResults>(
         &self,
         enter: impl FnOnce(&mut State),
@@ -222,12 +222,12 @@ impl Instance {
         }
     }
 
-    /// What it had the host do so far; nothing when it is dead, or running right now.
+    /// Its host calls so far. None if it has failed, or is running now.
     pub(crate) fn host_calls(&self) -> HostCallStats {
         self.with_state(|state| state.host_calls).unwrap_or_default()
     }
 
-    /// Looks at the state between two callbacks; `None` when it is dead or busy.
+    /// Accesses the state between two callbacks. `None` if it has failed, or is running now.
     pub(crate) fn with_state<R>(&self, look: impl FnOnce(&mut State) -> R) -> Option<R> {
         let mut slot = self.store.try_borrow_mut().ok()?;
         slot.as_mut().map(|store| look(store.data_mut()))
@@ -237,10 +237,10 @@ impl Instance {
         self.store.try_borrow_mut().is_err()
     }
 
-    /// The guest has returned and left something to look after.
+    /// Handles what the callback that has returned left in the state.
     #[cold]
     fn follow_up(&self, state: &mut State) {
-        self.deferred.note();
+        self.deferred.set_pending();
         state.memory_limit.follow_up = false;
         if std::mem::take(&mut state.memory_limit.outgrown) && self.is_active() {
             self.status.set(InstanceStatus::Outgrown);
@@ -268,7 +268,7 @@ impl Instance {
         }
     }
 
-    /// Whom a trap is to be blamed on: the request that the guest was working for.
+    /// Records the request that caused a trap: the one that the guest was working for.
     fn record_poison_request(&self, state: &State) {
         let Some(context) = state.contexts.get(state.charged_context()) else {
             return;
@@ -288,14 +288,14 @@ impl Instance {
         }
     }
 
-    /// The guest has trapped. Tells it, gives everything back, and wakes those that wait in vain.
+    /// Ends the instance after a trap: logs it, releases its memory, and wakes the streams that are paused in it.
     #[cold]
     fn fail(&self, store: Option<Store<State>>, error: &wasmtime::Error) -> Failure {
         self.status.set(InstanceStatus::Failed);
         self.failed_after.set(Some(self.uptime()));
         let Some(mut store) = store else { return self.lost() };
         let state = store.data_mut();
-        let trap = trap::examine(error, state);
+        let trap = trap::describe(error, state);
         let (phase, last_call, running) = (state.phase.as_str(), state.last_call, state.running);
         let failure = self.failure(trap.kind, trap.message);
         tracing::error!(
@@ -348,7 +348,7 @@ impl Instance {
         failure
     }
 
-    /// Counts a failure that is the end of this instance.
+    /// Counts the failure that ends this instance.
     fn record_failure(&self, failure: &Failure, phase: &str) {
         self.counters.failures.set(self.counters.failures.get() + 1);
         *self.counters.last_failure.borrow_mut() = Some(failure.message.clone());
@@ -371,7 +371,7 @@ impl Instance {
     }
 }
 
-/// A failure of a plugin, with what its operator wants done about it.
+/// A failure of a plugin, with its configured error handling.
 pub(crate) fn failure(plugin: &Plugin, kind: FailureKind, message: String) -> Failure {
     Failure {
         plugin: plugin.name().clone(),
@@ -382,7 +382,7 @@ pub(crate) fn failure(plugin: &Plugin, kind: FailureKind, message: String) -> Fa
 }
 
 impl Drop for Instance {
-    /// Nobody holds it any more: what is left of its contexts ends now.
+    /// The last handle is gone: the contexts that remain end now.
     fn drop(&mut self) {
         self.end_all();
         if let Some(calls) = self.with_state(|state| state.host_calls) {

@@ -1,4 +1,4 @@
-//! One stream context: the callbacks of one request, or of one TCP connection, in one plugin.
+//! [`Stream`]: one stream context, with the callbacks of a request or a TCP connection in one plugin.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -15,14 +15,14 @@ use crate::state::{Phase, State};
 use crate::view::headers::MapView;
 use crate::vm::instance::InstanceHandle;
 
-/// A request, or a TCP connection, in a plugin. Dropping it ends its context, as [`Stream::finish`] does.
+/// A request or a TCP connection in a plugin. Dropping it ends the context, as [`Stream::finish`] does.
 ///
-/// A callback that the plugin does not have continues at once. So does every callback after its VM was lost: a request that
-/// had passed the plugin goes on without it.
+/// A callback that the plugin does not have returns [`Action::Continue`]. So does every callback after the VM has failed: a
+/// request that had passed the plugin continues without it.
 pub struct Stream {
     instance: InstanceHandle,
     id: u32,
-    /// Where in the chain it was opened.
+    /// Its place in the chain.
     position: usize,
     exchange: SharedExchange,
     finished: Cell<bool>,
@@ -55,16 +55,16 @@ impl Stream {
     /// `proxy_on_request_headers`.
     ///
     /// # Errors
-    /// The plugin has failed, here and now.
+    /// The plugin failed in this callback.
     pub fn request_headers(&self, end_of_stream: bool) -> Result<Action, Failure> {
         let hook = self.instance.exports().request_headers.as_ref();
         self.headers(hook, MapType::HttpRequestHeaders, Phase::RequestHeaders, end_of_stream)
     }
 
-    /// `proxy_on_request_body`; what it sees is the exchange's `request_body`.
+    /// `proxy_on_request_body`. The plugin sees the exchange's `request_body`.
     ///
     /// # Errors
-    /// The plugin has failed, here and now.
+    /// The plugin failed in this callback.
     pub fn request_body(&self, end_of_stream: bool) -> Result<Action, Failure> {
         let Some(hook) = &self.instance.exports().request_body else {
             return Ok(Action::Continue);
@@ -76,7 +76,7 @@ impl Stream {
     /// `proxy_on_request_trailers`.
     ///
     /// # Errors
-    /// The plugin has failed, here and now.
+    /// The plugin failed in this callback.
     pub fn request_trailers(&self) -> Result<Action, Failure> {
         let hook = self.instance.exports().request_trailers.as_ref();
         self.trailers(hook, MapType::HttpRequestTrailers, Phase::RequestTrailers)
@@ -85,7 +85,7 @@ impl Stream {
     /// `proxy_on_response_headers`.
     ///
     /// # Errors
-    /// The plugin has failed, here and now.
+    /// The plugin failed in this callback.
     pub fn response_headers(&self, end_of_stream: bool) -> Result<Action, Failure> {
         let hook = self.instance.exports().response_headers.as_ref();
         self.headers(
@@ -96,10 +96,10 @@ impl Stream {
         )
     }
 
-    /// `proxy_on_response_body`; what it sees is the exchange's `response_body`.
+    /// `proxy_on_response_body`. The plugin sees the exchange's `response_body`.
     ///
     /// # Errors
-    /// The plugin has failed, here and now.
+    /// The plugin failed in this callback.
     pub fn response_body(&self, end_of_stream: bool) -> Result<Action, Failure> {
         let Some(hook) = &self.instance.exports().response_body else {
             return Ok(Action::Continue);
@@ -111,7 +111,7 @@ impl Stream {
     /// `proxy_on_response_trailers`.
     ///
     /// # Errors
-    /// The plugin has failed, here and now.
+    /// The plugin failed in this callback.
     pub fn response_trailers(&self) -> Result<Action, Failure> {
         let hook = self.instance.exports().response_trailers.as_ref();
         self.trailers(hook, MapType::HttpResponseTrailers, Phase::ResponseTrailers)
@@ -120,7 +120,7 @@ impl Stream {
     /// `proxy_on_new_connection`.
     ///
     /// # Errors
-    /// The plugin has failed, here and now.
+    /// The plugin failed in this callback.
     pub fn new_connection(&self) -> Result<Action, Failure> {
         let Some(hook) = &self.instance.exports().new_connection else {
             return Ok(Action::Continue);
@@ -128,13 +128,14 @@ impl Stream {
         self.call(hook, Phase::NewConnection, self.id)
     }
 
-    /// `proxy_on_downstream_data` or `proxy_on_upstream_data`; what it sees is the exchange's half at the plugin's place.
+    /// `proxy_on_downstream_data` (request direction) or `proxy_on_upstream_data` (response direction). The plugin sees its
+    /// buffer of that direction in the exchange.
     ///
     /// # Errors
-    /// The plugin has failed, here and now.
-    pub fn data(&self, way: Direction, end_of_stream: bool) -> Result<Action, Failure> {
+    /// The plugin failed in this callback.
+    pub fn data(&self, direction: Direction, end_of_stream: bool) -> Result<Action, Failure> {
         let exports = self.instance.exports();
-        let (hook, phase) = match way {
+        let (hook, phase) = match direction {
             Direction::Request => (&exports.downstream_data, Phase::DownstreamData),
             Direction::Response => (&exports.upstream_data, Phase::UpstreamData),
         };
@@ -144,19 +145,19 @@ impl Stream {
         let size = {
             let exchange = self.exchange.borrow();
             let halves = exchange.tcp.as_ref().and_then(|halves| halves.get(self.position));
-            saturated(halves.map_or(0, |halves| halves.of(way).len()))
+            saturated(halves.map_or(0, |halves| halves.of(direction).len()))
         };
         self.call(hook, phase, (self.id, size, u32::from(end_of_stream)))
     }
 
-    /// `proxy_on_downstream_connection_close` or `proxy_on_upstream_connection_close`: the connection on that side is closed,
-    /// or its peer sends nothing more.
+    /// `proxy_on_downstream_connection_close` (request direction) or `proxy_on_upstream_connection_close` (response direction):
+    /// the connection that data of this direction come from is closed, or its peer sends no more.
     ///
     /// # Errors
-    /// The plugin has failed, here and now.
-    pub fn closed(&self, way: Direction, by: PeerType) -> Result<Action, Failure> {
+    /// The plugin failed in this callback.
+    pub fn closed(&self, direction: Direction, by: PeerType) -> Result<Action, Failure> {
         let exports = self.instance.exports();
-        let (hook, phase) = match way {
+        let (hook, phase) = match direction {
             Direction::Request => (&exports.downstream_close, Phase::DownstreamClose),
             Direction::Response => (&exports.upstream_close, Phase::UpstreamClose),
         };
@@ -167,14 +168,14 @@ impl Stream {
         Ok(Action::Continue)
     }
 
-    /// Whether its VM has failed meanwhile, by this stream's doing or another's, or the plugin is through with it, having gone
-    /// past a limit. Whoever waits for this stream to resume is woken when that happens, and waits in vain.
+    /// Whether the plugin no longer takes part: its VM has failed, or it has exceeded a limit in this stream. A pipeline that
+    /// waits for the stream to resume is woken then.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         !self.instance.is_usable() || self.instance.is_over_limit(self.id)
     }
 
-    /// Whether a callout is under way that this stream asked for.
+    /// Whether a callout of this stream is in progress.
     #[must_use]
     pub fn has_open_callout(&self) -> bool {
         let awaits = |state: &mut State| {
@@ -184,7 +185,7 @@ impl Stream {
         self.instance.with_state(awaits) == Some(true)
     }
 
-    /// Ends the context: done, log, delete, once. Calling it again does nothing.
+    /// Ends the context: done, log, delete. Further calls have no effect.
     pub fn finish(&self) {
         if !self.finished.replace(true) {
             self.instance.finish(self.id);
@@ -248,7 +249,7 @@ impl Stream {
         Ok(answer.map_or(Action::Continue, |code| Action::from_code(code.cast_signed())))
     }
 
-    /// Calls the guest, unless it is gone or done with this stream.
+    /// Calls the guest, unless it no longer takes part in this stream.
     fn run<P: wasmtime::WasmParams, R: wasmtime::WasmResults>(
         &self,
         hook: &TypedFunc<P, R>,
@@ -273,7 +274,7 @@ impl Drop for Stream {
     }
 }
 
-/// A size as the guest is told it. Nothing here ever comes near 4 GiB.
+/// A size for the guest. Nothing here comes near 4 GiB.
 fn saturated(size: usize) -> u32 {
     u32::try_from(size).unwrap_or(u32::MAX)
 }

@@ -1,59 +1,59 @@
-//! What the arguments of each host call are, one table. Not what the call does.
+//! The arguments of each host call, in one table: what a trace needs to decode them.
 
 use crate::calls::HostCall;
 
-/// One argument, as the call takes it: a number, a pointer and a length, or a place for a result.
+/// One argument: a number, a pointer with a length, or a place for a result.
 #[derive(Clone, Copy)]
-pub(super) enum Part {
+pub(super) enum Argument {
     /// A header map.
     Map,
     /// A buffer.
     Buffer,
-    /// A stream's half.
+    /// A stream type.
     Stream,
     /// A log level.
     Level,
-    /// What a metric counts.
+    /// A metric type.
     Metric,
-    /// A number without a sign.
+    /// An unsigned number.
     Number(&'static str),
-    /// A number with a sign.
+    /// A signed number.
     Signed(&'static str),
-    /// 64 bits, handed in as two halves.
+    /// 64 bits, as two halves.
     Long(&'static str),
-    /// Text that is no secret.
+    /// Text that is never a secret.
     Text(&'static str),
-    /// Text that says whether what follows is a secret.
+    /// A name that says whether the value is a secret.
     Name(&'static str),
-    /// A property's path, which says so too.
+    /// A property path that says whether the value is a secret.
     Path,
-    /// Bytes that the name before says something about.
+    /// The value of the name or path before it.
     Value(&'static str),
-    /// Bytes that nothing is known about.
+    /// Bytes of unknown meaning.
     Payload(&'static str),
-    /// A header map in bytes.
+    /// A serialised header map.
     Pairs(&'static str),
-    /// A place for 4 bytes.
+    /// A pointer to 4 bytes for a result.
     NumberOut(&'static str),
-    /// A place for 8 bytes.
+    /// A pointer to 8 bytes for a result.
     LongOut(&'static str),
-    /// Places for a pointer and a length of text that is no secret.
+    /// Pointers for the address and length of text that is never a secret.
     TextOut(&'static str),
-    /// The same for bytes that the name before says something about.
+    /// Pointers for the address and length of the value of the name or path before it.
     ValueOut(&'static str),
-    /// The same for bytes that nothing is known about.
+    /// Pointers for the address and length of bytes of unknown meaning.
     PayloadOut(&'static str),
-    /// The same for a header map.
+    /// Pointers for the address and length of a serialised header map.
     PairsOut,
 }
 
-use Part::{
+use Argument::{
     Buffer, Level, Long, LongOut, Map, Metric, Name, Number, NumberOut, Pairs, PairsOut, Path, Payload, PayloadOut,
     Signed, Stream, Text, TextOut, Value, ValueOut,
 };
 
-impl Part {
-    /// How many of the call's numbers it takes.
+impl Argument {
+    /// How many `i32` arguments it takes.
     pub(super) const fn width(self) -> usize {
         match self {
             Map | Buffer | Stream | Level | Metric | Number(_) | Signed(_) | NumberOut(_) | LongOut(_) => 1,
@@ -62,7 +62,7 @@ impl Part {
     }
 }
 
-const LOCAL_RESPONSE: &[Part] = &[
+const LOCAL_RESPONSE: &[Argument] = &[
     Number("status"),
     Text("details"),
     Payload("body"),
@@ -70,7 +70,7 @@ const LOCAL_RESPONSE: &[Part] = &[
     Signed("grpc_status"),
 ];
 
-const HTTP_CALL: &[Part] = &[
+const HTTP_CALL: &[Argument] = &[
     Text("upstream"),
     Pairs("headers"),
     Payload("body"),
@@ -79,7 +79,7 @@ const HTTP_CALL: &[Part] = &[
     NumberOut("call"),
 ];
 
-const GRPC_CALL: &[Part] = &[
+const GRPC_CALL: &[Argument] = &[
     Text("upstream"),
     Text("service"),
     Text("method"),
@@ -89,7 +89,7 @@ const GRPC_CALL: &[Part] = &[
     NumberOut("call"),
 ];
 
-const GRPC_STREAM: &[Part] = &[
+const GRPC_STREAM: &[Argument] = &[
     Text("upstream"),
     Text("service"),
     Text("method"),
@@ -98,7 +98,7 @@ const GRPC_STREAM: &[Part] = &[
 ];
 
 /// The call's arguments, in order.
-pub(super) const fn of(call: HostCall) -> &'static [Part] {
+pub(super) const fn of(call: HostCall) -> &'static [Argument] {
     match call {
         HostCall::Log => &[Level, Text("message")],
         HostCall::GetLogLevel => &[NumberOut("level")],

@@ -1,21 +1,21 @@
-//! One host call as text: numbers by their names, pointers by what they point at, bounded, and without secrets.
+//! One host call as text: kinds by their names, pointers by what they point to. The text is bounded and holds no secrets.
 
 use std::fmt::Write;
 
 use lockgate_abi::{BufferType, LogLevel, MapType, MetricKind, PropertyPath, StreamType, decode_pairs};
 
 use super::Payloads;
-use super::arguments::{self, Part};
+use super::arguments::{self, Argument};
 use crate::calls::HostCall;
 use crate::memory::{Span, bytes};
 
-/// Of a text or value, so many bytes are shown.
-const LONGEST: usize = 128;
-/// Of a header map, so many pairs.
+/// Bytes of a text or value that are shown.
+const MAX_VALUE_BYTES: usize = 128;
+/// Pairs of a header map that are shown.
 const MAX_PAIRS: usize = 48;
-/// What stands for a secret.
+/// The replacement of a secret.
 const REDACTED: &str = "<redacted>";
-/// Parts of names, in small letters, whose values are nobody's business.
+/// Parts of names, in lower case, whose values are secrets.
 const SECRETS: [&str; 13] = [
     "authorization",
     "authenticat",
@@ -32,19 +32,19 @@ const SECRETS: [&str; 13] = [
     "jwt",
 ];
 
-/// A call that is under way: its arguments are told before it is made, its results after it.
+/// The line of a call in progress. Its arguments are decoded before the call, its results after it.
 pub(crate) struct CallLine {
     text: String,
     call: HostCall,
     payloads: Payloads,
-    /// What the call was said to be about is a secret.
+    /// The value is a secret.
     is_secret: bool,
-    /// What it was said to be about is a request's target, whose query may hold some.
+    /// The value is a request target, whose query may hold secrets.
     is_path: bool,
 }
 
 impl CallLine {
-    /// The call's name and what the guest gave it.
+    /// The call's name and arguments.
     pub(crate) fn begin(memory: &[u8], call: HostCall, arguments: &[i32], payloads: Payloads) -> Self {
         let mut line = Self {
             text: format!("{}(", call.name()),
@@ -63,7 +63,7 @@ impl CallLine {
         line
     }
 
-    /// The whole, with what a call that succeeded has given.
+    /// The whole line, with the results of a call that succeeded.
     pub(crate) fn end(mut self, memory: &[u8], arguments: &[i32], succeeded: bool) -> String {
         if succeeded {
             let mut sign = " -> ";
@@ -83,7 +83,7 @@ impl CallLine {
             .expect("a string takes whatever is written into it");
     }
 
-    fn each(&mut self, mut arguments: &[i32], mut look: impl FnMut(&mut Self, Part, [i32; 2])) {
+    fn each(&mut self, mut arguments: &[i32], mut look: impl FnMut(&mut Self, Argument, [i32; 2])) {
         for part in arguments::of(self.call) {
             let Some((own, rest)) = arguments.split_at_checked(part.width()) else {
                 return;
@@ -93,59 +93,59 @@ impl CallLine {
         }
     }
 
-    /// What the guest gave; none for a place that it wants a result in.
-    fn argument(&mut self, memory: &[u8], part: Part, [one, two]: [i32; 2]) -> Option<String> {
+    /// An argument as text. `None` for a place for a result.
+    fn argument(&mut self, memory: &[u8], part: Argument, [one, two]: [i32; 2]) -> Option<String> {
         let span = Span::new(one, two);
         Some(match part {
-            Part::Map => named::<MapType>(one),
-            Part::Buffer => named::<BufferType>(one),
-            Part::Stream => named::<StreamType>(one),
-            Part::Level => named::<LogLevel>(one),
-            Part::Metric => named::<MetricKind>(one),
-            Part::Number(name) => format!("{name}={}", one.cast_unsigned()),
-            Part::Signed(name) => format!("{name}={one}"),
-            Part::Long(name) => format!("{name}={}", i64::from(two) << 32 | i64::from(one.cast_unsigned())),
-            Part::Text(name) => format!("{name}={}", at(memory, span, text)),
-            Part::Name(name) => {
-                self.know(bytes(memory, span).unwrap_or_default());
+            Argument::Map => named::<MapType>(one),
+            Argument::Buffer => named::<BufferType>(one),
+            Argument::Stream => named::<StreamType>(one),
+            Argument::Level => named::<LogLevel>(one),
+            Argument::Metric => named::<MetricKind>(one),
+            Argument::Number(name) => format!("{name}={}", one.cast_unsigned()),
+            Argument::Signed(name) => format!("{name}={one}"),
+            Argument::Long(name) => format!("{name}={}", i64::from(two) << 32 | i64::from(one.cast_unsigned())),
+            Argument::Text(name) => format!("{name}={}", at(memory, span, text)),
+            Argument::Name(name) => {
+                self.set_subject(bytes(memory, span).unwrap_or_default());
                 format!("{name}={}", at(memory, span, text))
             }
-            Part::Path => {
+            Argument::Path => {
                 let path = bytes(memory, span).ok().and_then(PropertyPath::parse);
                 let path = path.map(PropertyPath::dotted).unwrap_or_default();
-                self.know(path.as_bytes());
+                self.set_subject(path.as_bytes());
                 format!("path={}", text(path.as_bytes()))
             }
-            Part::Value(name) => format!("{name}={}", at(memory, span, |value| self.value(value))),
-            Part::Payload(name) => format!("{name}={}", at(memory, span, |value| self.payload(value))),
-            Part::Pairs(name) => format!("{name}={}", at(memory, span, pairs)),
+            Argument::Value(name) => format!("{name}={}", at(memory, span, |value| self.value(value))),
+            Argument::Payload(name) => format!("{name}={}", at(memory, span, |value| self.payload(value))),
+            Argument::Pairs(name) => format!("{name}={}", at(memory, span, pairs)),
             _ => return None,
         })
     }
 
-    /// What the host has put where the guest wanted it.
-    fn result(&self, memory: &[u8], part: Part, [one, two]: [i32; 2]) -> Option<String> {
+    /// A result as text. `None` for an argument.
+    fn result(&self, memory: &[u8], part: Argument, [one, two]: [i32; 2]) -> Option<String> {
         let word = |at: i32| {
             let four = bytes(memory, Span::new(at, 4)).ok()?;
             Some(i32::from_le_bytes(four.try_into().ok()?))
         };
         let given = || Some(Span::new(word(one)?, word(two)?));
         Some(match part {
-            Part::NumberOut(name) => format!("{name}={}", word(one)?.cast_unsigned()),
-            Part::LongOut(name) => {
+            Argument::NumberOut(name) => format!("{name}={}", word(one)?.cast_unsigned()),
+            Argument::LongOut(name) => {
                 let eight = bytes(memory, Span::new(one, 8)).ok()?;
                 format!("{name}={}", u64::from_le_bytes(eight.try_into().ok()?))
             }
-            Part::TextOut(name) => format!("{name}={}", at(memory, given()?, text)),
-            Part::ValueOut(name) => format!("{name}={}", at(memory, given()?, |value| self.value(value))),
-            Part::PayloadOut(name) => format!("{name}={}", at(memory, given()?, |value| self.payload(value))),
-            Part::PairsOut => format!("pairs={}", at(memory, given()?, pairs)),
+            Argument::TextOut(name) => format!("{name}={}", at(memory, given()?, text)),
+            Argument::ValueOut(name) => format!("{name}={}", at(memory, given()?, |value| self.value(value))),
+            Argument::PayloadOut(name) => format!("{name}={}", at(memory, given()?, |value| self.payload(value))),
+            Argument::PairsOut => format!("pairs={}", at(memory, given()?, pairs)),
             _ => return None,
         })
     }
 
-    /// What the values of this call belong to.
-    fn know(&mut self, name: &[u8]) {
+    /// Sets the name or path that the call's value belongs to.
+    fn set_subject(&mut self, name: &[u8]) {
         self.is_secret = is_secret(name);
         self.is_path = is_target(name);
     }
@@ -169,7 +169,7 @@ impl CallLine {
     }
 }
 
-/// A number that names something, by its name.
+/// A number by the name of its kind.
 fn named<K: TryFrom<i32> + std::fmt::Debug>(number: i32) -> String {
     K::try_from(number).map_or_else(|_| format!("unknown({number})"), |kind| format!("{kind:?}"))
 }
@@ -178,9 +178,9 @@ fn at(memory: &[u8], span: Span, show: impl FnOnce(&[u8]) -> String) -> String {
     bytes(memory, span).map_or_else(|_| format!("<{} bytes host of memory>", span.len.cast_unsigned()), show)
 }
 
-/// In quotes, on one line, cut where it is too long.
+/// Text in quotes, on one line, cut to its maximum length.
 fn text(value: &[u8]) -> String {
-    let shown = &value[..value.len().min(LONGEST)];
+    let shown = &value[..value.len().min(MAX_VALUE_BYTES)];
     let more = value.len() - shown.len();
     let shown = String::from_utf8_lossy(shown);
     if more == 0 {
@@ -190,7 +190,7 @@ fn text(value: &[u8]) -> String {
     }
 }
 
-/// A header map: every name, and the values that are no secrets.
+/// A header map: all names, and the values that are not secrets.
 fn pairs(value: &[u8]) -> String {
     let Ok(pairs) = decode_pairs(value) else {
         return format!("<{} bytes that are no header map>", value.len());
@@ -219,7 +219,7 @@ fn pairs(value: &[u8]) -> String {
     shown + "]"
 }
 
-/// A request's target: in its query only values whose names tell of no secret.
+/// A request target without the secrets in its query.
 fn target(value: &[u8]) -> String {
     let Some(mark) = value.iter().position(|byte| *byte == b'?') else {
         return text(value);
@@ -260,7 +260,7 @@ mod tests {
 
     use super::*;
 
-    /// A guest's memory with these bytes one after the other, and where each is.
+    /// A guest's memory with these bytes one after another, and their places.
     fn memory(pieces: &[&[u8]]) -> (Vec<u8>, Vec<[i32; 2]>) {
         let mut memory = vec![0; 16];
         let mut places = Vec::new();
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn wild_pointers_and_unknown_numbers_are_told_as_such_and_long_values_are_cut() {
+    fn wild_pointers_and_unknown_numbers_are_shown_as_such_and_long_values_are_cut() {
         let long = [b'a'; 1000];
         let (memory, at) = memory(&[&long]);
         let wild = shown(HostCall::Log, &memory, &[77, -1, -1]);

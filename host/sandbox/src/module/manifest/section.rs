@@ -1,10 +1,10 @@
-//! Finds custom sections in the bytes of a module (WebAssembly core specification, section 5.5.3), without decoding the
-//! rest. Whatever the bytes are, it ends.
+//! Finds custom sections in the bytes of a module (WebAssembly core specification, section 5.5.3) without decoding the other
+//! sections. It terminates for any bytes.
 
 /// Magic number and version.
 const HEADER: usize = 8;
 
-/// The contents of all custom sections called `name`, up to the first thing that makes no sense.
+/// The contents of all custom sections called `name`, up to the first malformed byte.
 pub(super) fn named<'a>(module: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
     let mut rest = module.get(HEADER..).unwrap_or_default();
     std::iter::from_fn(move || {

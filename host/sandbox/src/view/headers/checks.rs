@@ -1,10 +1,10 @@
-//! What a plugin may write into a header, and what not.
+//! Checks of header writes.
 
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use lockgate_exchange::Scheme;
 
-/// Why a header write is refused. The plugin gets BAD_ARGUMENT, the log gets this.
+/// Why a header write is refused. The plugin gets BAD_ARGUMENT, the log this message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HeaderError {
     #[error("invalid header name")]
@@ -21,10 +21,10 @@ pub(crate) enum HeaderError {
     NotPermitted,
 }
 
-/// More fields in one map are refused.
+/// Maximum fields of a map.
 pub(super) const MAX_FIELDS: usize = 1000;
 
-/// Headers that say where a message ends, or that are meant for the next hop only (RFC 9110, section 7.6.1).
+/// Whether a header belongs to the framing of messages or to one hop (RFC 9110, section 7.6.1).
 pub(super) fn is_framing(name: &[u8]) -> bool {
     let names: &[&str] = match name.len() {
         2 => &["te"],
@@ -49,14 +49,14 @@ pub(super) fn value(bytes: &[u8]) -> Result<HeaderValue, HeaderError> {
 }
 
 pub(super) fn method(bytes: &[u8]) -> Result<Method, HeaderError> {
-    // CONNECT makes a tunnel of the connection, which nobody here expects.
+    // CONNECT would make a tunnel of the connection.
     Method::from_bytes(bytes)
         .ok()
         .filter(|method| method != Method::CONNECT)
         .ok_or(HeaderError::Value)
 }
 
-/// A path starts with a slash (or is `*`) and has no fragment; `PathAndQuery` itself would drop one silently.
+/// A path starts with a slash, or is `*`. It has no fragment, which `PathAndQuery` would drop silently.
 pub(crate) fn path(bytes: &[u8]) -> Result<PathAndQuery, HeaderError> {
     let rooted = bytes.first() == Some(&b'/') || bytes == b"*";
     if !rooted || bytes.contains(&b'#') {
@@ -67,7 +67,7 @@ pub(crate) fn path(bytes: &[u8]) -> Result<PathAndQuery, HeaderError> {
 
 pub(super) fn authority(bytes: &[u8]) -> Result<HeaderValue, HeaderError> {
     let parsed = Authority::try_from(bytes).map_err(|_| HeaderError::Value)?;
-    // Credentials in an authority are never sent in HTTP.
+    // An authority in HTTP has no credentials.
     if parsed.as_str().contains('@') {
         return Err(HeaderError::Value);
     }
@@ -110,7 +110,7 @@ mod tests {
         ] {
             assert!(is_framing(name.as_bytes()), "{name}");
         }
-        // Which trailers come is a plugin's to tell.
+        // Plugins may announce trailers.
         assert!(!is_framing(b"trailer"));
         assert!(!is_framing(b"content-lengths") && !is_framing(b"te ") && !is_framing(b"x-bench"));
     }

@@ -1,19 +1,19 @@
-//! Which headers a plugin may see and change, if its operator has restricted that.
+//! [`HeaderFilter`]: the capabilities `headers` and `write_headers`.
 
-/// What may be seen, and what of that may be changed.
+/// The headers that a plugin may read, and those that it may change.
 pub(crate) struct HeaderFilter {
     seen: Option<List>,
     written: Option<List>,
 }
 
-/// An allow-list of names and of beginnings of names.
+/// An allow-list of names and prefixes.
 struct List {
     names: Vec<String>,
     prefixes: Vec<String>,
 }
 
 impl HeaderFilter {
-    /// Entries as configured; `"x-*"` stands for all names that start with `x-`. `None` if nothing is restricted.
+    /// A filter of allow-lists; `"x-*"` allows all names that start with `x-`. `None` without allow-lists.
     pub(crate) fn new(seen: Option<&[String]>, written: Option<&[String]>) -> Option<Self> {
         (seen.is_some() || written.is_some()).then(|| Self {
             seen: seen.map(List::new),
@@ -21,12 +21,12 @@ impl HeaderFilter {
         })
     }
 
-    /// Whether a name, in whatever case, may be seen.
+    /// Whether a name, in any case, may be read.
     pub(crate) fn allows(&self, name: &[u8]) -> bool {
         self.seen.as_ref().is_none_or(|list| list.has(name))
     }
 
-    /// Whether it may be changed.
+    /// Whether a name, in any case, may be changed.
     pub(crate) fn allows_writing(&self, name: &[u8]) -> bool {
         self.allows(name) && self.written.as_ref().is_none_or(|list| list.has(name))
     }
@@ -49,7 +49,7 @@ impl List {
     }
 }
 
-/// Whether a name is this one, which is in lower case. Nearly all names are too, and comparing those takes a tenth of the time.
+/// Whether a name equals one in lower case. Nearly all names are in lower case, and comparing those takes a tenth of the time.
 fn is(known: &str, name: &[u8]) -> bool {
     known.len() == name.len() && (known.as_bytes() == name || known.as_bytes().eq_ignore_ascii_case(name))
 }

@@ -1,14 +1,14 @@
-//! Finding the values of a name in a header map.
+//! Look-ups of a name in a header map.
 //!
-//! Most messages have a handful of fields. Comparing a name with each of them costs less than parsing and hashing it, as
-//! the map itself would.
+//! Most messages have a handful of fields. Comparing a name with each of them costs less than the map's own look-up, which parses
+//! and hashes it.
 
 use http::{HeaderMap, HeaderValue};
 
-/// Maps with more values than this are asked in their own way.
+/// Maps with more values use their own look-up.
 const FEW: usize = 16;
 
-/// The first value under a name, in whichever case it is written.
+/// The first value of a name, in any case.
 pub(super) fn first<'a>(fields: &'a HeaderMap, name: &[u8]) -> Option<&'a HeaderValue> {
     if fields.len() > FEW {
         return fields.get(std::str::from_utf8(name).ok()?);
@@ -19,7 +19,7 @@ pub(super) fn first<'a>(fields: &'a HeaderMap, name: &[u8]) -> Option<&'a Header
         .map(|(_, value)| value)
 }
 
-/// The value of a name that has one alone; always `None` in a large map.
+/// The value of a name that has only one. `None` in a large map.
 pub(super) fn only_mut<'a>(fields: &'a mut HeaderMap, name: &[u8]) -> Option<&'a mut HeaderValue> {
     if fields.len() > FEW {
         return None;

@@ -1,4 +1,4 @@
-//! Reading a header map, pseudo-headers first.
+//! [`MapView`]: reading header maps, pseudo-headers first.
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use lockgate_abi::MapType;
@@ -24,7 +24,7 @@ enum Pseudo<'a> {
 }
 
 impl<'a> MapView<'a> {
-    /// A map of an exchange; `None` while there is no such map.
+    /// A map of an exchange, if it exists in this phase.
     pub(crate) fn of(exchange: &'a Exchange, map: MapType, filter: Option<&'a HeaderFilter>) -> Option<Self> {
         let plain = |fields| Self {
             pseudo: Pseudo::None,
@@ -54,8 +54,8 @@ impl<'a> MapView<'a> {
         }
     }
 
-    /// A map of a callout's answer; `None` for a map that is not one.
-    pub(crate) fn of_answer(answer: &'a CalloutResponse, map: MapType) -> Option<Self> {
+    /// A map of the response to a callout. `None` for any other map.
+    pub(crate) fn of_callout(answer: &'a CalloutResponse, map: MapType) -> Option<Self> {
         match map {
             MapType::HttpCallResponseHeaders => Some(Self {
                 pseudo: Pseudo::Response(answer.status),
@@ -74,7 +74,7 @@ impl<'a> MapView<'a> {
         }
     }
 
-    /// The metadata that came with an event of a gRPC call; `None` for any other map.
+    /// The metadata of a gRPC event. `None` for any other map.
     pub(crate) fn of_grpc(event: &'a GrpcEvent, map: MapType) -> Option<Self> {
         let (pseudo, fields) = match (event, map) {
             (GrpcEvent::Initial(head), MapType::GrpcReceiveInitialMetadata) => {
@@ -91,7 +91,7 @@ impl<'a> MapView<'a> {
         })
     }
 
-    /// What `take` makes of the first value under a name, as in Envoy.
+    /// Calls `take` with the first value of a name, as in Envoy.
     pub(crate) fn get<R>(self, name: &[u8], take: impl FnOnce(&[u8]) -> R) -> Option<R> {
         if self.filter.is_some_and(|filter| !filter.allows(name)) {
             return None;
@@ -110,7 +110,7 @@ impl<'a> MapView<'a> {
         find::first(self.fields, name).map(|value| take(value.as_bytes()))
     }
 
-    /// What `take` makes of all values under a name, which commas part: as Envoy's properties tell a repeated header.
+    /// Calls `take` with all values of a name, separated by commas, as Envoy's properties show a repeated header.
     pub(crate) fn get_joined<R>(self, name: &[u8], take: impl FnOnce(&[u8]) -> R) -> Option<R> {
         let is_allowed = self.filter.is_none_or(|filter| filter.allows(name));
         let named = std::str::from_utf8(name).ok().filter(|_| is_allowed);
@@ -145,7 +145,7 @@ impl<'a> MapView<'a> {
         }
     }
 
-    /// How many entries there are, for the callbacks that are told.
+    /// The number of entries, for callbacks.
     pub(crate) fn len(self) -> usize {
         let pseudo = match self.pseudo {
             Pseudo::Request(_) => 4,
@@ -162,7 +162,7 @@ impl<'a> MapView<'a> {
         }
     }
 
-    /// Bytes of all names and values, which is what Envoy calls the size of a map.
+    /// Bytes of all names and values: Envoy's size of a map.
     pub(crate) fn bytes(self) -> usize {
         let mut sum = 0;
         self.each(|name, value| sum += name.len() + value.len());

@@ -1,4 +1,4 @@
-//! Writing header maps: one entry at a time, or whole.
+//! [`MapMut`]: writing header maps, one entry or the whole map.
 
 use http::header::{CONTENT_LENGTH, Entry};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -9,7 +9,7 @@ use super::checks::{self, HeaderError, MAX_FIELDS};
 use super::filter::HeaderFilter;
 use super::find;
 
-/// A header map as a guest changes it.
+/// A header map that a guest changes.
 pub(crate) struct MapMut<'a> {
     target: Target<'a>,
     filter: Option<&'a HeaderFilter>,
@@ -22,7 +22,7 @@ enum Target<'a> {
 }
 
 impl<'a> MapMut<'a> {
-    /// A map of an exchange; `None` while there is no such map, or if it is nobody's to change.
+    /// A map of an exchange. `None` if it does not exist in this phase, or is read-only.
     pub(crate) fn of(exchange: &'a mut Exchange, map: MapType, filter: Option<&'a HeaderFilter>) -> Option<Self> {
         let target = match map {
             MapType::HttpRequestHeaders if exchange.tcp.is_none() => Target::Request(&mut exchange.request),
@@ -37,7 +37,7 @@ impl<'a> MapMut<'a> {
         Some(Self { target, filter })
     }
 
-    /// Adds a value beside those that are there. A pseudo-header has one value, so it is replaced.
+    /// Adds a value. A pseudo-header has one value, so it is replaced.
     pub(crate) fn add(mut self, name: &[u8], value: &[u8]) -> Result<(), HeaderError> {
         if self.pseudo(name, value)? {
             return Ok(());
@@ -50,7 +50,7 @@ impl<'a> MapMut<'a> {
         append(self.fields(), name, value)
     }
 
-    /// Puts a value in the place of all that are there.
+    /// Replaces all values of a name.
     pub(crate) fn replace(mut self, name: &[u8], value: &[u8]) -> Result<(), HeaderError> {
         if self.pseudo(name, value)? {
             return Ok(());
@@ -58,7 +58,7 @@ impl<'a> MapMut<'a> {
         let value = checks::value(value)?;
         let fields = self.fields();
         if checks::is_framing(name) {
-            // Writing back what is there changes nothing.
+            // Writing the same value changes nothing.
             return if find::first(fields, name) == Some(&value) {
                 Ok(())
             } else {
@@ -69,7 +69,7 @@ impl<'a> MapMut<'a> {
             *known = value;
             return Ok(());
         }
-        // As text, so that a name which is there already is found without being copied.
+        // As text, so that an existing name is found without being copied.
         let text = std::str::from_utf8(name).map_err(|_| HeaderError::Name)?;
         let full = fields.len() >= MAX_FIELDS;
         match fields.try_entry(text) {
@@ -83,8 +83,8 @@ impl<'a> MapMut<'a> {
         }
     }
 
-    /// Takes all values away. Removing `content-length` leaves the framing to the gateway, and is what plugins do before
-    /// they change a body.
+    /// Removes all values of a name. Removing `content-length` leaves the framing to the gateway; plugins do so before they
+    /// change a body.
     pub(crate) fn remove(mut self, name: &[u8]) -> Result<(), HeaderError> {
         self.permit(name)?;
         if name.first() == Some(&b':') {
@@ -93,15 +93,15 @@ impl<'a> MapMut<'a> {
         if matches!(self.target, Target::Request(_)) && name.eq_ignore_ascii_case(b"host") {
             return Err(HeaderError::Pseudo);
         }
-        // Nothing has a name that no header can have; taking nothing away is no error.
+        // A name that is invalid is never there, so removing it is no error.
         if let Ok(name) = checks::name(name) {
             self.fields().remove(name);
         }
         Ok(())
     }
 
-    /// Replaces the whole map, or nothing if any entry is refused. Pseudo-headers that are not given stay as they are, and so
-    /// does what the plugin is not permitted to see.
+    /// Replaces the whole map, or nothing if an entry is refused. Pseudo-headers that are missing stay, and so do headers that
+    /// the plugin may not read.
     pub(crate) fn set_all<'p>(
         mut self,
         pairs: impl Iterator<Item = (&'p [u8], &'p [u8])> + Clone,
@@ -116,7 +116,7 @@ impl<'a> MapMut<'a> {
             let name = checks::name(name)?;
             let value = checks::value(value)?;
             if !is_written {
-                // Given back as it was read: it stays as it is. Anything else is a change.
+                // Written back as it was read: it stays. Anything else is a change.
                 if self
                     .filter
                     .is_some_and(|filter| filter.allows(name.as_str().as_bytes()))
@@ -162,7 +162,7 @@ impl<'a> MapMut<'a> {
         }
     }
 
-    /// Whether a pseudo-header could be written; says nothing about other names.
+    /// Checks a pseudo-header. Other names pass.
     fn check_pseudo(&self, name: &[u8], value: &[u8]) -> Result<(), HeaderError> {
         self.permit(name)?;
         match (&self.target, name) {
@@ -175,7 +175,7 @@ impl<'a> MapMut<'a> {
         }
     }
 
-    /// Whether a pseudo-header has this value already; only asked where writing is restricted, as it saves nothing else.
+    /// Whether a pseudo-header has this value already. It is only used where writing is restricted.
     fn holds_pseudo(&self, name: &[u8], value: &[u8]) -> bool {
         if !self.filter.is_some_and(|filter| filter.allows(name)) {
             return false;
@@ -190,7 +190,7 @@ impl<'a> MapMut<'a> {
         }
     }
 
-    /// Writes a pseudo-header; false if the name is none.
+    /// Writes a pseudo-header. False for any other name.
     fn pseudo(&mut self, name: &[u8], value: &[u8]) -> Result<bool, HeaderError> {
         self.permit(name)?;
         match &mut self.target {
@@ -224,7 +224,7 @@ impl<'a> MapMut<'a> {
     }
 }
 
-/// Envoy takes `host` for `:authority`, and so do plugins.
+/// `:authority` or `host`, which means the same to plugins, as in Envoy.
 fn is_authority(name: &[u8]) -> bool {
     name == b":authority" || name.eq_ignore_ascii_case(b"host")
 }
@@ -239,8 +239,8 @@ fn append(fields: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Resul
         .map_err(|_| HeaderError::TooMany)
 }
 
-/// The headers of a local response. Its `:status` is given elsewhere, and its framing is the gateway's: what says something of
-/// either is left out, as Envoy does, for a plugin that forbids a request must not fail to over a wrong length.
+/// The headers of a local response. `:status` and framing headers are left out, as in Envoy: a plugin that denies a request must
+/// not fail to because of a wrong length.
 pub(crate) fn local_headers<'p>(pairs: impl Iterator<Item = (&'p [u8], &'p [u8])>) -> Result<HeaderMap, HeaderError> {
     plain(
         pairs.filter(|(name, _)| *name != b":status" && !checks::is_framing(name)),
@@ -248,7 +248,7 @@ pub(crate) fn local_headers<'p>(pairs: impl Iterator<Item = (&'p [u8], &'p [u8])
     )
 }
 
-/// Trailers that a plugin gives to a callout.
+/// The trailers of a callout.
 pub(crate) fn trailers<'p>(pairs: impl Iterator<Item = (&'p [u8], &'p [u8])>) -> Result<HeaderMap, HeaderError> {
     let mut fields = HeaderMap::new();
     for (name, value) in pairs {
@@ -261,7 +261,7 @@ pub(crate) fn trailers<'p>(pairs: impl Iterator<Item = (&'p [u8], &'p [u8])>) ->
     Ok(fields)
 }
 
-/// The head of a callout whose body has `length` bytes. `:method`, `:path` and `:authority` (or `host`) have to be there.
+/// The head of a callout whose body has `length` bytes. `:method`, `:path` and `:authority` (or `host`) are mandatory.
 pub(crate) fn callout_head<'p>(
     pairs: impl Iterator<Item = (&'p [u8], &'p [u8])> + Clone,
     length: usize,
@@ -290,7 +290,8 @@ pub(crate) fn callout_head<'p>(
     })
 }
 
-/// Fields of a message whose body has `length` bytes: framing is the gateway's, but a true `content-length` does no harm.
+/// The fields of a message whose body has `length` bytes. The gateway does the framing, but a correct `content-length` is
+/// accepted.
 fn plain<'p>(pairs: impl Iterator<Item = (&'p [u8], &'p [u8])>, length: usize) -> Result<HeaderMap, HeaderError> {
     let mut fields = HeaderMap::new();
     for (name, value) in pairs {

@@ -1,4 +1,4 @@
-//! Properties of the request's and the response's own bytes and times.
+//! Properties of the request and the response: heads, sizes, times.
 
 use std::time::{Duration, SystemTime};
 
@@ -60,7 +60,7 @@ pub(super) fn response(exchange: &Exchange, parts: &[&str]) -> Option<Bytes> {
     }
 }
 
-/// `request.*` and `response.*` of a TCP connection, which carries no messages but has a beginning, a size and an end.
+/// `request.*` and `response.*` of a TCP connection: times and sizes, but no messages.
 pub(super) fn of_connection(exchange: &Exchange, first: &str, parts: &[&str]) -> Option<Bytes> {
     match (first, parts) {
         (_, ["headers"]) => Some(nothing()),
@@ -75,7 +75,7 @@ fn nothing() -> Bytes {
     bytes(&0u32.to_le_bytes())
 }
 
-/// The status that an answer tells, in its trailers or its head; else what its HTTP status means to a gRPC client, as in Envoy.
+/// The gRPC status in the trailers or the head, otherwise that of the HTTP status, as in Envoy.
 fn grpc_status(exchange: &Exchange) -> Option<u64> {
     let head = exchange.response.as_ref()?;
     let trailers = exchange.response_trailers.as_ref();
@@ -91,7 +91,7 @@ fn map(exchange: &Exchange, map: MapType) -> Option<Bytes> {
     let mut encoded = vec![0; 4 + 10 * view.len() + view.bytes()];
     let mut writer = PairsWriter::new(&mut encoded, view.len())?;
     view.each(|name, value| {
-        // The buffer was measured by the same walk.
+        // The buffer was measured by the same iteration.
         let _ = writer.push(name, value);
     });
     writer.finish()?;

@@ -1,4 +1,4 @@
-//! Stream contexts and the root context: how they begin, and how each ends exactly once.
+//! Contexts: how stream contexts and the root context begin, and how each of them ends exactly once.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use crate::plugin::Fingerprint;
 use crate::report::Failure;
 use crate::state::{Context, DoneState, Phase, ROOT, State};
 
-/// More contexts whose `done` said "not yet" are not kept: the next one is ended at once.
+/// Contexts that may wait for `proxy_done`. Further ones end at once.
 const MAX_WAITING: usize = 1024;
 
 impl Instance {
-    /// Makes a stream context for an exchange and answers its id.
+    /// Creates a stream context for an exchange and returns its id.
     ///
     /// # Errors
-    /// The guest has failed to make its part of it.
+    /// The guest failed in `context_create`.
     pub(crate) fn open(
         &self,
         exchange: &SharedExchange,
@@ -57,7 +57,7 @@ impl Instance {
         made.map(|()| id)
     }
 
-    /// A stream is over: done, log, delete. Put off while the guest is running. To be called once.
+    /// Ends a stream context: done, log, delete. Deferred while the guest is running. To be called once.
     pub(crate) fn finish(&self, id: u32) {
         self.counters.streams.set(self.counters.streams.get() - 1);
         self.finished.set(self.finished.get() + 1);
@@ -87,7 +87,7 @@ impl Instance {
         self.close(id);
     }
 
-    /// `done` said "not yet": is the context to be kept until `proxy_done`?
+    /// `done` returned false: whether the context may wait for `proxy_done`.
     fn defer_end(&self, id: u32) -> bool {
         let full = self.waiting.get() >= MAX_WAITING;
         let kept = self.with_state(|state| match state.contexts.get_mut(id) {
@@ -102,7 +102,7 @@ impl Instance {
         kept
     }
 
-    /// Ends the contexts that were kept waiting and have said that they are done now.
+    /// Ends the contexts that have called `proxy_done`.
     pub(super) fn end_completed(&self) {
         let completed = self
             .with_state(|state| std::mem::take(&mut state.completed))
@@ -118,7 +118,7 @@ impl Instance {
         self.delete_root();
     }
 
-    /// The last two callbacks of a context. Its callouts go with it.
+    /// Runs `log` and `delete` of a context, and removes it with its callouts.
     fn close(&self, id: u32) {
         let delete = self.exports.delete.as_ref().filter(|_| !self.is_stateless);
         let last = [(self.exports.log.as_ref(), Phase::Log), (delete, Phase::Delete)];
@@ -131,7 +131,7 @@ impl Instance {
         }
         self.with_state(|state| {
             let context = state.contexts.remove(id);
-            state.leave(id);
+            state.clear_effective(id);
             if let Some(context) = context {
                 state.traces -= usize::from(context.trace.is_some());
                 if let Some(fingerprint) = context.fingerprint {
@@ -147,7 +147,7 @@ impl Instance {
         });
     }
 
-    /// A stream that was watched has ended, and its VM lives.
+    /// A fingerprinted stream has ended without a trap.
     #[cold]
     fn clear_poison_request(&self, fingerprint: Fingerprint) {
         if let Some(poison_requests) = &self.poison_requests {
@@ -155,22 +155,22 @@ impl Instance {
         }
     }
 
-    /// Nobody needs it any more: asks the root context whether it is done. True when it is not, or one of its streams is not.
+    /// The VM is no longer used: runs `done` of the root context. Returns whether a context is not done.
     pub(super) fn begin_drain(&self) -> bool {
         if self.is_usable() {
-            self.ask_root();
+            self.run_root_done();
             self.delete_root();
             self.run_deferred();
         }
         self.is_usable() && self.is_draining()
     }
 
-    /// Whether a context has said "not yet", and nothing else since.
+    /// Whether a context waits for `proxy_done`.
     pub(super) fn is_draining(&self) -> bool {
         self.waiting.get() > 0 || self.root.get() == RootState::Waiting
     }
 
-    /// The instance goes: every context that is left ends, whatever it waits for.
+    /// The instance ends: all remaining contexts end, done or not.
     pub(super) fn end_all(&self) {
         if !self.is_usable() {
             return;
@@ -184,17 +184,17 @@ impl Instance {
             self.close(id);
         }
         self.waiting.set(0);
-        self.ask_root();
-        self.root.set(if self.root.get() == RootState::Over {
-            RootState::Over
+        self.run_root_done();
+        self.root.set(if self.root.get() == RootState::Deleted {
+            RootState::Deleted
         } else {
             RootState::Done
         });
         self.delete_root();
     }
 
-    /// `done` of the root context, once.
-    fn ask_root(&self) {
+    /// Runs `done` of the root context, once.
+    fn run_root_done(&self) {
         if self.root.get() != RootState::Open {
             return;
         }
@@ -213,20 +213,20 @@ impl Instance {
         }
     }
 
-    /// `delete` of the root context, once, when it and its streams are done.
+    /// Runs `delete` of the root context, once, when it and its streams are done.
     fn delete_root(&self) {
         if self.root.get() != RootState::Done || self.waiting.get() > 0 || !self.is_usable() {
             return;
         }
-        self.root.set(RootState::Over);
+        self.root.set(RootState::Deleted);
         if let Some(delete) = &self.exports.delete {
-            // Should it fail, that was told, and there is nothing left to be lost.
+            // A failure is logged where it happens, and nothing depends on this result.
             let _ = self.run(|state| state.enter_root(Phase::Delete), delete, ROOT);
         }
     }
 }
 
-/// A callback on behalf of a stream that is known by its id only.
+/// Starts a callback of a stream context that is known by its id only.
 fn enter(state: &mut State, id: u32, phase: Phase) {
     match state.contexts.get(id) {
         Some(context) => {

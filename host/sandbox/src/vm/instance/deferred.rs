@@ -1,5 +1,4 @@
-//! What has to wait until the guest has returned, and the callbacks that come from outside of any stream: answers to
-//! callouts, ticks, queues.
+//! Callbacks outside of streams (callout responses, gRPC events, ticks, queues), and their deferral while the guest is running.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -11,7 +10,7 @@ use crate::host::{Callbacks, CalloutResult, GrpcEvent};
 use crate::state::{Phase, ROOT, State};
 use crate::view::headers::MapView;
 
-/// A call that came while the guest was running.
+/// A callback that arrived while the guest was running.
 pub(super) enum DeferredCall {
     Callout(u32, Box<CalloutResult>),
     Grpc(u32, Box<GrpcEvent>),
@@ -20,7 +19,7 @@ pub(super) enum DeferredCall {
     Finish(u32),
 }
 
-/// Calls that were put off, and whether there is anything to look after at all.
+/// Deferred callbacks, and whether there is anything to do after the running one.
 #[derive(Default)]
 pub(super) struct DeferredCalls {
     jobs: RefCell<VecDeque<DeferredCall>>,
@@ -31,17 +30,17 @@ pub(super) struct DeferredCalls {
 impl DeferredCalls {
     pub(super) fn push(&self, job: DeferredCall) {
         self.jobs.borrow_mut().push_back(job);
-        self.note();
+        self.set_pending();
     }
 
-    /// There is something to look after once the guest has returned.
-    pub(super) fn note(&self) {
+    /// Sets that there is something to do after the running callback.
+    pub(super) fn set_pending(&self) {
         self.pending.set(true);
     }
 }
 
 impl Instance {
-    /// Does what was put off. To be called whenever a callback has returned; costs nothing if there is nothing.
+    /// Runs what was deferred. To be called after every callback; it costs one check if there is nothing.
     pub(crate) fn run_deferred(&self) {
         if !self.deferred.pending.get() || self.deferred.is_running.replace(true) {
             return;
@@ -66,7 +65,7 @@ impl Instance {
     fn run_callout_response(&self, id: u32, result: CalloutResult) {
         let sizes = match &result {
             Ok(response) => {
-                let headers = MapView::of_answer(response, MapType::HttpCallResponseHeaders).map_or(0, MapView::len);
+                let headers = MapView::of_callout(response, MapType::HttpCallResponseHeaders).map_or(0, MapView::len);
                 let trailers = response.trailers.as_ref().map_or(0, http::HeaderMap::len);
                 (headers as u32, response.body.len() as u32, trailers as u32)
             }
@@ -81,12 +80,12 @@ impl Instance {
             state.set_callout_owner(owner);
             state.callout_response = Some(result);
         };
-        // A failure was told where it happened; nobody waits for this call's result.
+        // A failure is logged where it happens, and nothing depends on this result.
         let _ = self.run(enter, function, (ROOT, id, sizes.0, sizes.1, sizes.2));
         self.with_state(|state| state.callout_response = None);
     }
 
-    /// Something has happened on a gRPC call or stream. A call is over with its first event, a stream when it is closed.
+    /// Runs the callback of a gRPC event. The first event ends a call, [`GrpcEvent::Closed`] a stream.
     fn run_grpc_event(&self, id: u32, event: GrpcEvent) {
         let exports = &self.exports;
         let (function, phase, number) = match &event {
@@ -120,7 +119,7 @@ impl Instance {
             state.set_callout_owner(owner);
             state.grpc_event = Some(event);
         };
-        // A failure was told where it happened; nobody waits for this call's result.
+        // A failure is logged where it happens, and nothing depends on this result.
         let _ = self.run(enter, function, (ROOT, id, number));
         self.with_state(|state| state.grpc_event = None);
     }
@@ -164,7 +163,7 @@ impl Callbacks for Instance {
     }
 
     fn waits_for(&self, id: u32) -> bool {
-        // A guest that is running has not finished anything yet.
+        // While the guest is running, no callout has ended.
         self.is_usable()
             && self
                 .with_state(|state| state.callouts.contains_key(&id))

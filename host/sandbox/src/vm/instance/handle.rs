@@ -1,4 +1,4 @@
-//! Who holds an instance, and what becomes of it when nobody does any more: a plugin that is not done yet lives on for a while.
+//! [`InstanceHandle`]: shared ownership of an instance. When the last handle is dropped, an instance that is not done drains.
 
 use std::ops::Deref;
 use std::rc::Rc;
@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::Instance;
 use crate::host::{Draining, DrainingVm};
 
-/// A share in an instance. The last one to go ends it, or has the outside keep it until the guest says that it is done.
+/// Shared ownership of an instance. Dropping the last handle ends the instance, or gives it to the host to drain.
 pub(crate) struct InstanceHandle(Option<Rc<Instance>>);
 
 impl InstanceHandle {

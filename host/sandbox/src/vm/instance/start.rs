@@ -1,4 +1,4 @@
-//! How an instance comes up: instantiated, initialised, given its root context, started and configured.
+//! The start of an instance: instantiation, initialisation, root context, `vm_start`, `configure`.
 
 use std::cell::{Cell, RefCell};
 use std::num::NonZeroU32;
@@ -21,16 +21,16 @@ use crate::settings::Isolation;
 use crate::state::{Phase, ROOT, State};
 
 impl Instance {
-    /// Makes an instance and starts it.
+    /// Creates and starts an instance.
     ///
     /// # Errors
-    /// What the guest did, or that it said no; an instance that failed here is gone already.
+    /// The guest failed, or `vm_start` or `configure` returned false. The instance is gone already.
     pub(crate) fn start(plugin: &Plugin, host: &Rc<dyn Host>, counters: &Rc<VmCounters>) -> Result<Rc<Self>, Failure> {
         let instance = Self::instantiate(plugin, host, counters)?;
         match instance.run_start_callbacks() {
             Ok(()) => Ok(instance),
             Err(failure) => {
-                // Its root context may never have come to be, so nothing of it is ended.
+                // The root context may not exist, so nothing of it ends.
                 instance.status.set(InstanceStatus::Failed);
                 Err(failure)
             }
@@ -120,7 +120,7 @@ impl Instance {
         }
     }
 
-    /// A command may end itself with success, and goes on to be called all the same.
+    /// A command may call `proc_exit(0)`, and its callbacks are called all the same.
     fn run_command(&self, start: &wasmtime::TypedFunc<(), ()>) -> Result<(), Failure> {
         let ended = {
             let mut slot = self.store.borrow_mut();
@@ -136,7 +136,7 @@ impl Instance {
         Err(self.fail(ended.0, &ended.1))
     }
 
-    /// `vm_start` and `configure` may say no. Why is told best by what the guest has logged.
+    /// Checks the result of `vm_start` or `configure`. The reason for false is in the guest's log lines.
     fn accept(&self, accepted: u32, phase: Phase) -> Result<(), Failure> {
         if accepted != 0 {
             return Ok(());
@@ -157,7 +157,7 @@ impl Instance {
     }
 }
 
-/// An epoch has ended while the guest was running: may it go on?
+/// An epoch has ended while the guest was running: whether it may continue.
 fn on_epoch_deadline(mut context: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
     let plugin = context.data().plugin.clone();
     plugin.prepared().profile.sample(&context);
@@ -169,7 +169,7 @@ fn on_epoch_deadline(mut context: StoreContextMut<'_, State>) -> wasmtime::Resul
     })
 }
 
-/// There is not even an instance.
+/// The failure of an instantiation.
 fn instantiation_failed(
     plugin: &Plugin,
     host: &Rc<dyn Host>,
@@ -181,10 +181,10 @@ fn instantiation_failed(
         failure(
             plugin,
             FailureKind::Unavailable,
-            "no VM is free: no VM is free: all instances of the pool are in use".to_owned(),
+            "no VM is free: all instances of the pool are in use".to_owned(),
         )
     } else {
-        let trap = trap::examine(error, state);
+        let trap = trap::describe(error, state);
         let kind = if trap.kind == FailureKind::Trap {
             FailureKind::Start
         } else {
@@ -199,7 +199,7 @@ fn instantiation_failed(
     failure
 }
 
-/// A configuration's size as the guest is told it. No file of 4 GiB is ever read.
+/// A configuration's size for the guest. Nothing of 4 GiB is ever loaded.
 fn size(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! Properties of where a request comes from and where it goes.
+//! Properties of the connections to client and upstream, and `lockgate.*`.
 
 use std::net::SocketAddr;
 
@@ -45,7 +45,7 @@ fn connection(exchange: &Exchange, rest: &[&str]) -> Option<Bytes> {
     }
 }
 
-/// As in Envoy, a subject is empty where there is no certificate, and everything else is not found.
+/// As in Envoy, a missing certificate has an empty subject, and its other properties are not found.
 fn of_certificate(tls: &TlsInfo, name: &str) -> Option<Bytes> {
     let peer = tls.peer.as_deref();
     if name == "sha256_peer_certificate_digest" {
