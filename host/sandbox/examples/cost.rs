@@ -1,7 +1,7 @@
-//! What a plugin costs: nanoseconds per stream of one that does nothing, and per header read and written.
+//! The cost of a plugin: nanoseconds per stream of an idle one, and per header read and written.
 //!
-//! Run it on an otherwise quiet core: `taskset -c 0 cargo run --release -p lockgate-sandbox --example cost`.
-//! Figures are the best of several rounds, in thread CPU time as the kernel counts it.
+//! Run it on a quiet core: `taskset -c 0 cargo run --release -p lockgate-sandbox --example cost`. Figures are the best of several
+//! rounds, in the kernel's CPU time of the thread.
 
 #![allow(clippy::unwrap_used, reason = "an example that measures stops at the first surprise")]
 
@@ -17,7 +17,7 @@ use lockgate_sandbox::{Engine, EngineSettings, LogLevel, NoEffectHost, Plugin, V
 const ROUNDS: usize = 7;
 const STREAMS: u32 = 200_000;
 
-/// Every lifecycle and header callback, and nothing in them.
+/// Every lifecycle and header callback, all empty.
 const IDLE: &str = r#"(module
   (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1"))
   (func (export "proxy_on_context_create") (param i32 i32))
@@ -27,7 +27,7 @@ const IDLE: &str = r#"(module
   (func (export "proxy_on_log") (param i32))
   (func (export "proxy_on_delete") (param i32)))"#;
 
-/// Reads one header and sets another, a hundred times per stream, so that the stream's own cost disappears.
+/// Reads one header and sets another, a hundred times per stream, so that the cost of the stream itself does not matter.
 const HEADERS: &str = r#"(module
   (import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_replace_header_map_value" (func $set (param i32 i32 i32 i32 i32) (result i32)))
@@ -73,7 +73,7 @@ fn main() {
     );
 }
 
-/// Nanoseconds per run, in the best of some rounds.
+/// Nanoseconds per run in the best round.
 fn best(runs: u32, mut what: impl FnMut()) -> f64 {
     let round = |what: &mut dyn FnMut()| {
         let before = cpu_time();

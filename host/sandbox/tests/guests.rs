@@ -1,4 +1,4 @@
-//! The sandbox against guests that are written for one promise each, in WebAssembly's text format.
+//! The sandbox against guests in WebAssembly's text format. Each guest is written for one promise.
 //!
 //! The host is `lockgate_sandbox::testing::MemoryHost`. A test reads as guest, calls, assertion.
 

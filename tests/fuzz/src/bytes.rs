@@ -1,6 +1,6 @@
-//! Input bytes, read from the front; past their end there are zeros, so that every input means something.
+//! Input bytes, read from the front. After the end there are zeros, so that every input has a meaning.
 
-/// What is left of an input.
+/// The rest of an input.
 #[derive(Clone, Debug)]
 pub struct Bytes<'a>(&'a [u8]);
 
@@ -11,7 +11,7 @@ impl<'a> Bytes<'a> {
         Self(bytes)
     }
 
-    /// Whether all is read.
+    /// Whether the input has been read to its end.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -31,7 +31,7 @@ impl<'a> Bytes<'a> {
         u32::from_le_bytes([self.byte(), self.byte(), self.byte(), self.byte()])
     }
 
-    /// As many bytes, or as many as there are.
+    /// The next `count` bytes, or the rest.
     pub fn take(&mut self, count: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(count.min(self.0.len()));
         self.0 = rest;

@@ -1,20 +1,20 @@
-//! Makes inputs from a seed: fresh ones, and changed ones of a corpus. The same seed makes the same inputs in the same order.
+//! Inputs from a seed: generated ones, and mutations of a corpus. The same seed gives the same inputs in the same order.
 
 use std::path::Path;
 use std::{fs, io};
 
-/// Numbers from a seed (splitmix64, by Steele, Lea and Flood).
+/// Pseudo-random numbers (splitmix64, by Steele, Lea and Flood).
 #[derive(Debug)]
 pub struct Numbers(u64);
 
 impl Numbers {
-    /// Starts at a seed.
+    /// The sequence of a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next one.
+    /// The next number.
     pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -22,16 +22,16 @@ impl Numbers {
         mixed ^ (mixed >> 31)
     }
 
-    /// One below a bound, which must not be 0.
+    /// A number below `bound`, which must not be 0.
     pub fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.draw() % bound as u64).expect("it is below a usize")
     }
 }
 
-/// The seeds of a target, in the order of their files' names.
+/// The seeds of a target, in the order of their file names.
 ///
 /// # Panics
-/// When a file is there and cannot be read.
+/// A file cannot be read.
 #[must_use]
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
@@ -46,7 +46,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Reads modules from where the smith has written them: each behind its length.
+/// Reads the modules that `smith` has written, each after its length.
 ///
 /// # Errors
 /// The file cannot be read.
@@ -63,7 +63,7 @@ pub fn modules(file: &Path) -> io::Result<Vec<Vec<u8>>> {
     Ok(modules)
 }
 
-/// Inputs without an end.
+/// An endless sequence of inputs.
 #[derive(Debug)]
 pub struct Inputs {
     corpus: Vec<Vec<u8>>,
@@ -72,7 +72,7 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Inputs for a target, from its seeds.
+    /// Inputs for a target: its seeds, then mutations.
     #[must_use]
     pub fn new(target: &str) -> Self {
         Self {
@@ -82,7 +82,7 @@ impl Inputs {
         }
     }
 
-    /// As [`Inputs::new`], with these beside the seeds.
+    /// Inputs for a target: its seeds and these, then mutations.
     #[must_use]
     pub fn with(target: &str, made: Vec<Vec<u8>>) -> Self {
         let mut inputs = Self::new(target);
@@ -90,13 +90,13 @@ impl Inputs {
         inputs
     }
 
-    /// How many inputs are given, before others are made of them.
+    /// The number of inputs before the mutations.
     #[must_use]
     pub fn given(&self) -> u64 {
         self.corpus.len() as u64
     }
 
-    /// The input of that number. Each has its own state, so that one alone can be made again.
+    /// The input of a number. Each has its own random state, so that it can be made alone.
     pub fn input(&mut self, seed: u64, nth: u64) -> &[u8] {
         let mut numbers = Numbers::new(seed ^ nth.wrapping_mul(0xD134_2543_DE82_EF95));
         self.buffer.clear();
@@ -121,7 +121,7 @@ impl Inputs {
         self.buffer.truncate(length);
     }
 
-    /// A few changes: a byte, a cut, a piece of another input, more bytes.
+    /// A few mutations: a byte, a cut, a piece of another input, more bytes.
     fn change(&mut self, numbers: &mut Numbers) {
         for _ in 0..=numbers.below(6) {
             let at = numbers.below(self.buffer.len() + 1);

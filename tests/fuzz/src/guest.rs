@@ -1,26 +1,26 @@
-//! The guest that calls every import with what its script says.
+//! The guest: it makes the host calls of a script, with the script's arguments.
 //!
-//! Its memory: results below 64 KiB, the script from there, the dictionary and the input's own bytes behind it, and from 512 KiB on
-//! what the host allocates. A record of the script is 104 bytes: the number of a call (u32), then from byte 8 on twelve arguments
-//! of 8 bytes. The number [`END`] ends a callback, whose answer is the first argument.
+//! Memory: results below 64 KiB; then the script, the dictionary and the input's bytes; from 512 KiB on what the host allocates.
+//! A record of the script has 104 bytes: the number of a call (u32), then from byte 8 on twelve arguments of 8 bytes. The number
+//! [`END`] ends a callback, which returns the first argument.
 
 use lockgate_sandbox::interface::{HostFunction, Parameter};
 use std::fmt::Write as _;
 
 /// Bytes of a record.
 pub(crate) const RECORD: usize = 104;
-/// Where the script lies.
+/// The address of the script.
 pub(crate) const SCRIPT: u32 = 64 * 1024;
-/// Records that a script has at most.
+/// Maximum records of a script.
 pub(crate) const RECORDS: usize = 96;
-/// Where the dictionary lies, behind the longest script.
+/// The address of the dictionary, after the longest script.
 pub(crate) const DICTIONARY: u32 = SCRIPT + 16 * 1024;
 /// Bytes of memory.
 pub(crate) const MEMORY: u32 = 1024 * 1024;
 /// Ends a callback.
 pub(crate) const END: u32 = u32::MAX;
 
-/// Callbacks with the number of their parameters; all but the last ones answer.
+/// Callbacks with the number of their parameters, and whether they return a value.
 const CALLBACKS: &[(&str, usize, bool)] = &[
     ("proxy_on_done", 1, true),
     ("proxy_on_request_headers", 3, true),
@@ -77,7 +77,7 @@ const FRAME: &str = r#"
     (unreachable))
 "#;
 
-/// The guest as text, for these host functions in this order.
+/// The guest's text for these host functions, in this order.
 pub(crate) fn text(functions: &[HostFunction]) -> String {
     let mut imports = String::new();
     let mut arms = String::new();

@@ -8,7 +8,7 @@ use lockgate_exchange::SharedExchange;
 use lockgate_sandbox::testing::{self, MemoryHost};
 use lockgate_sandbox::{CalloutResponse, CalloutResult};
 
-/// A host without network for gRPC, which notifies of queues between callbacks.
+/// A host without gRPC, whose queue notifications are sent between callbacks.
 pub(crate) fn host() -> Rc<MemoryHost> {
     let host = MemoryHost::default();
     host.refuses_grpc.set(true);

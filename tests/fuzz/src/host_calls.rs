@@ -1,5 +1,5 @@
-//! Every host call with arbitrary numbers, in every callback of a stream: whatever a guest passes, it gets a status, the VM lives,
-//! and no context outlives its stream.
+//! Every host call with arbitrary arguments, in every callback of a stream. The guest gets a status, the VM survives, and no
+//! context outlives its stream.
 
 use std::rc::Rc;
 
@@ -14,10 +14,10 @@ use crate::bytes::Bytes;
 use crate::guest::{self, DICTIONARY, END, MEMORY, RECORD, RECORDS, SCRIPT};
 use crate::host::{callout_response, exchange, headers, host};
 
-/// A VM is replaced after so many inputs: what went before an input is known from its number.
+/// Inputs per VM. A new VM after this number makes an input reproducible from its number.
 const INPUTS_OF_A_VM: u64 = 4096;
 
-/// Words that mean something to some call. Each is found by its number, as a pointer and a length.
+/// Words with a meaning for some call. An input selects one by its number, as a pointer and a length.
 const WORDS: &[&[u8]] = &[
     b"x-a",
     b"X-Twice",
@@ -43,7 +43,7 @@ const WORDS: &[&[u8]] = &[
     b"my\0own\0property",
     b"vm",
     b"queue",
-    // One pair; `:method`, `:path` and `:authority`, as a callout needs; counts that lie.
+    // One pair; `:method`, `:path` and `:authority` of a callout; wrong counts.
     b"\x01\0\0\0\x03\0\0\0\x01\0\0\0x-b\0v\0",
     b"\x03\0\0\0\x07\0\0\0\x03\0\0\0\x05\0\0\0\x02\0\0\0\x0a\0\0\0\x01\0\0\0:method\0GET\0:path\0/x\0:authority\0a\0",
     b"\0\0\0\0",
@@ -59,7 +59,7 @@ pub struct HostCalls {
     host: Rc<MemoryHost>,
     vm: Rc<Vm>,
     dictionary: Vec<u8>,
-    /// Where each word lies, and how long it is.
+    /// Address and length of each word.
     words: Vec<(u32, u32)>,
     inputs: u64,
 }
@@ -71,10 +71,10 @@ impl Default for HostCalls {
 }
 
 impl HostCalls {
-    /// Compiles the guest and starts it.
+    /// Compiles and starts the guest.
     ///
     /// # Panics
-    /// When it does not start.
+    /// It does not start.
     #[must_use]
     pub fn new() -> Self {
         let engine = Engine::new(EngineSettings::default()).expect("this machine runs WebAssembly");
@@ -85,7 +85,7 @@ impl HostCalls {
             "(module (memory (export \"memory\") 1) (func (export \"proxy_abi_version_0_2_1\")))",
         );
         let mut functions = interface::host_functions(&bare, &vm_host).expect("host functions are linkable");
-        // One that ends the VM, as it should.
+        // It ends the VM, as it should.
         functions.retain(|function| function.name != "proc_exit");
         functions.sort_by(|one, other| (&one.module, &one.name).cmp(&(&other.module, &other.name)));
         let plugin = plugin(&engine, &guest::text(&functions));
@@ -107,7 +107,7 @@ impl HostCalls {
         }
     }
 
-    /// The functions that are called.
+    /// The host functions that are called.
     #[must_use]
     pub fn functions(&self) -> &[HostFunction] {
         &self.functions
@@ -116,7 +116,7 @@ impl HostCalls {
     /// Runs one input: a stream from its first callback to its last.
     ///
     /// # Panics
-    /// The guest has failed, which only the host can have made it do; or a context has outlived its stream.
+    /// The guest has failed, which is a fault of the host; or a context has outlived its stream.
     pub fn run(&mut self, input: &[u8]) {
         if self.inputs % INPUTS_OF_A_VM == INPUTS_OF_A_VM - 1 {
             self.renew();
@@ -132,7 +132,7 @@ impl HostCalls {
         let failure = self.host.failures.take().pop();
         if let Some(RecordedFailure { kind, phase, message }) = failure {
             let failure = format!("{kind} in {phase}: {message}");
-            // A guest that goes past a limit is ended, and on a busy machine a callback may lose its time; everything else is a fault.
+            // Exceeding a limit is allowed, and on a busy machine a callback may exceed its CPU time. Everything else is a fault.
             let is_bounded = failure.contains("deadline") || failure.starts_with("limit_exceeded in");
             assert!(is_bounded, "the guest failed: {failure}");
             self.renew();
@@ -145,7 +145,7 @@ impl HostCalls {
         assert_eq!(self.vm.report().streams, 0, "no context outlives its VM");
     }
 
-    /// Which callbacks there are is told by the bits of `course`.
+    /// Runs a stream. The bits of `course` select its callbacks.
     fn stream(&self, course: u8) {
         let exchange = exchange();
         let bit = |nth: u8| course >> nth & 1 == 1;
@@ -187,7 +187,7 @@ impl HostCalls {
         }
     }
 
-    /// What comes from outside: answers, ticks, queues.
+    /// Callbacks outside of the stream: callout responses, ticks, queues.
     fn between(&self, good: bool) {
         for (_, reply) in self.host.callouts.take() {
             let Some(reply) = reply else { continue };
@@ -204,7 +204,7 @@ impl HostCalls {
         self.host.notify_queues();
     }
 
-    /// Turns the bytes of an input into the guest's script, followed by the dictionary and by those bytes themselves.
+    /// Turns an input into the guest's script, followed by the dictionary and the input's own bytes.
     fn script(&self, mut bytes: Bytes<'_>) -> Vec<u8> {
         let own = bytes.clone().take(256).to_vec();
         let mut script = Vec::with_capacity(20 * 1024);
@@ -221,7 +221,7 @@ impl HostCalls {
             }
             script.extend_from_slice(&record);
         }
-        // What is left of the script's place ends callbacks.
+        // The unused part of the script ends callbacks.
         script.resize((DICTIONARY - SCRIPT) as usize, 0xFF);
         script.extend_from_slice(&self.dictionary);
         script.extend_from_slice(&own);
@@ -249,7 +249,7 @@ impl HostCalls {
         }
     }
 
-    /// A number: small ones, pointers to everything that lies somewhere, ends of ranges, anything.
+    /// A number: a small one, a pointer to a known place, the end of a range, or any.
     fn number(&self, kind: u8, bytes: &mut Bytes<'_>) -> u64 {
         const ODD: [u32; 8] = [
             u32::MAX,
@@ -264,7 +264,7 @@ impl HostCalls {
         match kind % 8 {
             0 => (kind >> 3).into(),
             1 => bytes.byte().into(),
-            // Where results are kept.
+            // Addresses of results.
             2 | 3 => 4096 + 8 * u64::from(bytes.byte()),
             4 => (DICTIONARY + u32::from(bytes.byte())).into(),
             5 => ODD[usize::from(bytes.byte()) % ODD.len()].into(),

@@ -1,5 +1,5 @@
-//! Arbitrary bytes at everything that parses what a guest says: the header-map codec, property paths, every host call, whole
-//! modules. A target is a function of bytes that panics when something is wrong; the driver makes the bytes, from a seed.
+//! Fuzzing of everything that parses a guest's bytes: the header-map codec, property paths, every host call, whole modules. A
+//! target is a function of bytes that panics on a fault. The driver makes the bytes, from a seed.
 
 pub mod bytes;
 pub mod codec;
@@ -10,13 +10,13 @@ pub mod modules;
 mod guest;
 mod host;
 
-/// A target by its name.
+/// A target.
 pub type Target = Box<dyn FnMut(&[u8])>;
 
 /// The names of the targets.
 pub const TARGETS: [&str; 4] = ["pairs", "properties", "host_calls", "modules"];
 
-/// Makes a target ready to be run again and again.
+/// Creates a target.
 ///
 /// # Errors
 /// No target has this name.

@@ -1,5 +1,5 @@
-//! `lockgate-fuzz TARGET [--seed N] [--from N] [--runs N | --seconds N] [--modules FILE]`: runs a target, tells how it goes, and ends with an error
-//! at the first input that something is wrong with. That input lies in the file that is named then.
+//! `lockgate-fuzz TARGET [--seed N] [--from N] [--runs N | --seconds N] [--modules FILE]`: runs a target and prints its progress.
+//! It ends with an error at the first fault, and names the file of that input.
 
 use lockgate_fuzz::driver::{Inputs, modules};
 use lockgate_fuzz::target;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
-/// An input that takes longer is a hang.
+/// The duration after which an input counts as a hang.
 const HANG: Duration = Duration::from_secs(20);
 
 struct Order {
@@ -20,7 +20,7 @@ struct Order {
     from: u64,
     runs: u64,
     seconds: u64,
-    /// Inputs that the smith has made.
+    /// The file of modules that `smith` has written.
     modules: Option<PathBuf>,
 }
 
@@ -57,7 +57,7 @@ fn order(mut args: impl Iterator<Item = String>) -> Result<Order, String> {
             "--from" => &mut order.from,
             "--runs" => &mut order.runs,
             "--seconds" => &mut order.seconds,
-            _ => return Err(format!("what is {name}?")),
+            _ => return Err(format!("unknown option {name}")),
         } = number;
     }
     Ok(order)
@@ -82,10 +82,10 @@ fn run(order: &Order) -> ExitCode {
     };
     let mut inputs = Inputs::with(&order.target, made);
     let started = Instant::now();
-    let mut told = started;
+    let mut reported = started;
     let mut done = 0;
     while done < order.runs && started.elapsed().as_secs() < order.seconds {
-        // The clock is looked at seldom: it would cost more than some inputs.
+        // The clock is read rarely, because it costs more than some inputs.
         for _ in 0..1000.min(order.runs - done) {
             let nth = order.from + done;
             current.store(nth, Relaxed);
@@ -93,21 +93,21 @@ fn run(order: &Order) -> ExitCode {
             if catch_unwind(AssertUnwindSafe(|| target(input))).is_err() {
                 let file = format!("fuzz-{}-{}-{nth}.bin", order.target, order.seed);
                 drop(fs::write(&file, input));
-                eprintln!("input {nth} of seed {} is wrong; it lies in {file}", order.seed);
+                eprintln!("input {nth} of seed {} is a fault; it is in {file}", order.seed);
                 return ExitCode::FAILURE;
             }
             done += 1;
         }
-        if told.elapsed() > Duration::from_secs(60) {
-            told = Instant::now();
-            tell(order, done, started);
+        if reported.elapsed() > Duration::from_secs(60) {
+            reported = Instant::now();
+            print_progress(order, done, started);
         }
     }
-    tell(order, done, started);
+    print_progress(order, done, started);
     ExitCode::SUCCESS
 }
 
-fn tell(order: &Order, done: u64, started: Instant) {
+fn print_progress(order: &Order, done: u64, started: Instant) {
     let seconds = started.elapsed().as_secs_f64();
     let memory = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let memory = memory

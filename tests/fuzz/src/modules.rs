@@ -1,5 +1,5 @@
-//! Bytes as a whole module: loading answers; it neither panics nor hangs, and what loads can be started and called. Where the bytes
-//! come from is another matter: `smith` beside this crate makes well-formed modules of any content.
+//! Bytes as a module. Loading returns without a panic or a hang, and what loads can be started and called. `smith` beside this
+//! crate generates well-formed modules.
 
 use crate::host::{exchange, host};
 use lockgate_sandbox::settings::Limits;
@@ -21,10 +21,10 @@ impl Default for Modules {
 }
 
 impl Modules {
-    /// Gets an engine.
+    /// Creates an engine.
     ///
     /// # Panics
-    /// When there is none to be had.
+    /// This machine cannot run WebAssembly.
     #[must_use]
     pub fn new() -> Self {
         Self {

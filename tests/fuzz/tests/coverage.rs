@@ -1,5 +1,5 @@
-//! Every host function and every export has a conformance case. What there is is asked of the sandbox; what was called is read from
-//! the record of the cases, in which every guest tells its callbacks and calls.
+//! Every host function and every export has a conformance case. The sandbox lists them; the record of the cases has the callbacks
+//! and calls of every guest.
 
 use lockgate_fuzz::host_calls::HostCalls;
 use lockgate_sandbox::interface;
@@ -51,7 +51,7 @@ const EXPORTS_IMPLIED: &[(&str, &str)] = &[
 ];
 
 /// The words of the record: callbacks, and calls within them.
-fn told() -> BTreeSet<String> {
+fn recorded() -> BTreeSet<String> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/conformance/envoy-1.40.txt");
     let text = fs::read_to_string(file).expect("the record is readable");
     text.lines()
@@ -65,7 +65,11 @@ fn told() -> BTreeSet<String> {
         .collect()
 }
 
-fn without(names: impl Iterator<Item = String>, elsewhere: &[(&str, &str)], told: &BTreeSet<String>) -> Vec<String> {
+fn without(
+    names: impl Iterator<Item = String>,
+    elsewhere: &[(&str, &str)],
+    recorded: &BTreeSet<String>,
+) -> Vec<String> {
     names
         .filter(|name| !elsewhere.iter().any(|(known, _)| known == name))
         .filter(|name| {
@@ -74,7 +78,7 @@ fn without(names: impl Iterator<Item = String>, elsewhere: &[(&str, &str)], told
                 .strip_prefix("on_")
                 .unwrap_or(bare)
                 .replace("_connection_close", "_close");
-            !told.contains(&bare)
+            !recorded.contains(&bare)
         })
         .collect()
 }
@@ -83,13 +87,13 @@ fn without(names: impl Iterator<Item = String>, elsewhere: &[(&str, &str)], told
 fn every_host_function_has_a_case() {
     let functions = HostCalls::new();
     let names = functions.functions().iter().map(|function| function.name.clone());
-    let missing = without(names, FUNCTIONS_ELSEWHERE, &told());
+    let missing = without(names, FUNCTIONS_ELSEWHERE, &recorded());
     assert!(missing.is_empty(), "no conformance case calls {missing:?}");
 }
 
 #[test]
 fn every_export_has_a_case() {
     let names = interface::guest_exports().map(String::from);
-    let missing = without(names, EXPORTS_IMPLIED, &told());
+    let missing = without(names, EXPORTS_IMPLIED, &recorded());
     assert!(missing.is_empty(), "no conformance case is called through {missing:?}");
 }

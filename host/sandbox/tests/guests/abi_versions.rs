@@ -1,4 +1,4 @@
-//! The editions of the ABI, and ways to come up.
+//! ABI versions, and the ways to initialise a guest.
 
 use lockgate_sandbox::{AbiVersion, Action};
 
@@ -43,7 +43,7 @@ fn in_0_1_0_header_callbacks_have_no_end_of_stream_and_there_are_calls_of_its_ow
         Action::Pause,
         "it answered the number of headers, 7"
     );
-    // An absent header is an empty one, with status OK: that and the length would have been added.
+    // An absent header is an empty one, with status OK. The status and the length would have been logged.
 
     let asked = &mut exchange.borrow_mut().pending;
     assert!(asked.resume_request.take(0) && asked.resume_response.take(0) && asked.reroute);
@@ -67,7 +67,7 @@ fn after_0_1_0_an_absent_header_is_not_found() {
 }
 
 #[test]
-fn the_newest_edition_that_a_module_names_counts() {
+fn the_newest_version_that_a_module_exports_counts() {
     let wasm = bare(
         r#"(memory (export "memory") 1)
            (func (export "proxy_abi_version_0_2_0")) (func (export "proxy_abi_version_0_2_1"))"#,
@@ -78,9 +78,9 @@ fn the_newest_edition_that_a_module_names_counts() {
 #[test]
 fn initialize_runs_before_main_and_start_is_left_alone_then() {
     let wasm = guest(
-        r#"(func (export "_initialize") (call $say (i32.const 1)))
-           (func (export "main") (param i32 i32) (result i32) (call $say (i32.const 2)) (i32.const 0))
-           (func (export "_start") (call $say (i32.const 3)))"#,
+        r#"(func (export "_initialize") (call $log_number (i32.const 1)))
+           (func (export "main") (param i32 i32) (result i32) (call $log_number (i32.const 2)) (i32.const 0))
+           (func (export "_start") (call $log_number (i32.const 3)))"#,
     );
     assert_eq!(plugin(&wasm).start().host.text_lines(), ["1", "2"]);
 }
@@ -106,17 +106,17 @@ fn start_runs_where_there_is_no_initialize_and_may_exit_with_success() {
 fn while_a_guest_initialises_itself_only_log_and_wasi_are_callable() {
     let wasm = guest(
         r#"(func (export "_initialize")
-             (call $say (call $log_level (global.get $got)))
-             (call $say (i32.load (global.get $got)))
-             (call $say (call $now (global.get $got)))
-             (call $say (call $set_tick (i32.const 5)))
-             (call $say (call $get_buffer (i32.const 7) (i32.const 0) (i32.const 1) (global.get $got) (global.get $len))))"#,
+             (call $log_number (call $log_level (global.get $got)))
+             (call $log_number (i32.load (global.get $got)))
+             (call $log_number (call $now (global.get $got)))
+             (call $log_number (call $set_tick (i32.const 5)))
+             (call $log_number (call $get_buffer (i32.const 7) (i32.const 0) (i32.const 1) (global.get $got) (global.get $len))))"#,
     );
     assert_eq!(plugin(&wasm).start().host.text_lines(), ["0", "3", "10", "10", "10"]);
 }
 
 #[test]
 fn a_start_section_may_already_log() {
-    let wasm = guest("(func $begin (call $say (i32.const 42))) (start $begin)");
+    let wasm = guest("(func $begin (call $log_number (i32.const 42))) (start $begin)");
     assert_eq!(plugin(&wasm).start().host.text_lines(), ["42"]);
 }

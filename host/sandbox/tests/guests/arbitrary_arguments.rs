@@ -1,4 +1,4 @@
-//! Arbitrary integers at every host call: whatever a guest passes, it gets a status and the host lives.
+//! Arbitrary integers at every host call: the guest gets a status, and the host survives.
 
 use lockgate_exchange::ResponseHead;
 use lockgate_sandbox::settings::PluginSettings;
@@ -72,7 +72,7 @@ fn arbitrary_arguments_get_a_status_from_every_host_call() {
                {body}
                (local.set $n (i32.add (local.get $n) (i32.const 1)))
                (br_if $again (i32.lt_u (local.get $n) (i32.const 3000))))
-             (call $say (i32.const 4711))
+             (call $log_number (i32.const 4711))
              (i32.const 0))"#
     ));
     let change = |settings: &mut PluginSettings| {

@@ -1,4 +1,4 @@
-//! Buffers: bodies in their own callbacks, configurations, and odd ranges.
+//! Buffers: bodies in their own callbacks, configurations, unusual ranges.
 
 use bytes::Bytes;
 use lockgate_sandbox::Action;
@@ -10,8 +10,8 @@ fn bodies_are_absent_outside_of_their_callbacks_and_unknown_buffers_are_bad_argu
     let mut body = String::new();
     for kind in [0, 1, 2, 3, 4, 5, 8, 9, -1] {
         body += &format!(
-            "(call $say (call $get_buffer (i32.const {kind}) (i32.const 0) (i32.const 9) (global.get $got) (global.get $len)))
-             (call $say (call $set_buffer (i32.const {kind}) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 1)))"
+            "(call $log_number (call $get_buffer (i32.const {kind}) (i32.const 0) (i32.const 9) (global.get $got) (global.get $len)))
+             (call $log_number (call $set_buffer (i32.const {kind}) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 1)))"
         );
     }
     let said = log_of_request(&on_request_headers(&body, ""));
@@ -23,13 +23,13 @@ fn bodies_are_absent_outside_of_their_callbacks_and_unknown_buffers_are_bad_argu
 fn configurations_are_buffers() {
     let read = |kind: i32| {
         format!(
-            "(call $say (call $get_buffer (i32.const {kind}) (i32.const 0) (i32.const -1) (global.get $got) (global.get $len)))
-             (call $tell_result)"
+            "(call $log_number (call $get_buffer (i32.const {kind}) (i32.const 0) (i32.const -1) (global.get $got) (global.get $len)))
+             (call $log_result)"
         )
     };
     let wasm = guest(&format!(
-        "(func (export \"proxy_on_configure\") (param i32 i32) (result i32) (call $say (local.get 1)) {} (i32.const 1))
-         (func (export \"proxy_on_vm_start\") (param i32 i32) (result i32) (call $say (local.get 1)) {} (i32.const 1))",
+        "(func (export \"proxy_on_configure\") (param i32 i32) (result i32) (call $log_number (local.get 1)) {} (i32.const 1))
+         (func (export \"proxy_on_vm_start\") (param i32 i32) (result i32) (call $log_number (local.get 1)) {} (i32.const 1))",
         read(7),
         read(6)
     ));
@@ -43,10 +43,10 @@ fn configurations_are_buffers() {
 fn reading(start: i64, max: i64) -> Vec<String> {
     let wasm = guest(&format!(
         r#"(func (export "proxy_on_request_body") (param i32 i32 i32) (result i32)
-             (call $say (local.get 1))
-             (call $say (call $get_buffer (i32.const 0) (i32.const {start}) (i32.const {max})
+             (call $log_number (local.get 1))
+             (call $log_number (call $get_buffer (i32.const 0) (i32.const {start}) (i32.const {max})
                           (global.get $got) (global.get $len)))
-             (call $tell_result)
+             (call $log_result)
              (i32.const 0))"#
     ));
     let test = plugin(&wasm).start();
@@ -75,10 +75,10 @@ fn a_body_is_read_across_its_chunks_and_never_past_its_end() {
 fn an_empty_last_chunk_is_there_and_empty() {
     let wasm = guest(
         r#"(func (export "proxy_on_request_body") (param i32 i32 i32) (result i32)
-             (call $say (local.get 2))
-             (call $say (call $buffer_status (i32.const 0) (global.get $got) (global.get $len)))
-             (call $say (i32.load (global.get $got)))
-             (call $say (call $set_buffer (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 2)))
+             (call $log_number (local.get 2))
+             (call $log_number (call $buffer_status (i32.const 0) (global.get $got) (global.get $len)))
+             (call $log_number (i32.load (global.get $got)))
+             (call $log_number (call $set_buffer (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 2)))
              (i32.const 0))
            (data (i32.const 0) "hi")"#,
     );
@@ -101,7 +101,7 @@ fn replacing_prepends_appends_and_cuts_anywhere() {
     for (start, size, expected) in cases {
         let wasm = guest(&format!(
             r#"(func (export "proxy_on_response_body") (param i32 i32 i32) (result i32)
-                 (call $say (call $set_buffer (i32.const 1) (i32.const {start}) (i32.const {size})
+                 (call $log_number (call $set_buffer (i32.const 1) (i32.const {start}) (i32.const {size})
                               (i32.const 0) (i32.const 2)))
                  (i32.const 0))
                (data (i32.const 0) "XY")"#
@@ -131,7 +131,7 @@ fn a_body_cannot_be_blown_up_past_its_limit_and_who_tries_is_through_with_the_re
                  (then
                    (local.set $n (i32.add (local.get $n) (i32.const 1)))
                    (br_if $again (i32.lt_u (local.get $n) (i32.const 100))))))
-             (call $say (local.get $n))
+             (call $log_number (local.get $n))
              (i32.const 0))"#,
     );
     let test = plugin(&wasm)

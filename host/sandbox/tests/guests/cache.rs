@@ -1,4 +1,4 @@
-//! The compile cache: it saves work, and is never trusted.
+//! The compile cache: it saves compilations, and is never trusted.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -27,7 +27,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn a_compiled_module_is_kept_privately_and_used_again() {
+fn a_compiled_module_is_cached_privately_and_used_again() {
     let temp = tempfile::tempdir().unwrap();
     let folder = temp.path().join("deep/cache");
     let wasm = guest("(func (export \"proxy_on_log\") (param i32))");

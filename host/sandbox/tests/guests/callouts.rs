@@ -1,4 +1,4 @@
-//! HTTP callouts: what is sent, what comes back, and to whom.
+//! Callouts: the request, the response, and the stream that gets it.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -7,7 +7,7 @@ use lockgate_sandbox::{Action, CalloutFailure, CalloutResponse, GrpcEvent, Strea
 
 use super::test_vm::{TestVm, WakeCounter, exchange, guest, plugin};
 
-/// Appends a header map to linear memory at 4096 and answers its length.
+/// Appends a header map to linear memory at 4096 and returns its length.
 fn map(pairs: &[(&str, &str)]) -> (String, usize) {
     let borrowed = pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     let mut bytes = vec![0; lockgate_abi::encoded_len(borrowed.clone())];
@@ -23,8 +23,8 @@ const HEAD: [(&str, &str); 4] = [
     ("x-a", "b"),
 ];
 
-/// Calls out from the request headers callback and pauses; on the answer says ids and sizes, tells the body and a header,
-/// and resumes the stream that had asked.
+/// A guest that makes a callout in its request headers callback and pauses. On the response it logs ids, sizes, the body and a
+/// header, and resumes the stream of the callout.
 fn calling(upstream: &str, head: &[(&str, &str)]) -> Vec<u8> {
     let (data, length) = map(head);
     guest(&format!(
@@ -33,23 +33,23 @@ fn calling(upstream: &str, head: &[(&str, &str)]) -> Vec<u8> {
            (global $asking (mut i32) (i32.const 0))
            (func (export "proxy_on_request_headers") (param $id i32) (param i32 i32) (result i32)
              (global.set $asking (local.get $id))
-             (call $say (call $http_call (i32.const 0) (i32.const {}) (i32.const 4096) (i32.const {length})
+             (call $log_number (call $http_call (i32.const 0) (i32.const {}) (i32.const 4096) (i32.const {length})
                           (i32.const 64) (i32.const 4) (i32.const 0) (i32.const 0) (i32.const 1500) (i32.const 3000)))
-             (call $say (i32.load (i32.const 3000)))
+             (call $log_number (i32.load (i32.const 3000)))
              (i32.const 1))
            (func (export "proxy_on_http_call_response") (param $root i32) (param $call i32) (param i32 i32 i32)
-             (call $say (local.get $root)) (call $say (local.get $call))
-             (call $say (local.get 2)) (call $say (local.get 3)) (call $say (local.get 4))
-             (call $say (call $get_status (i32.const 3000) (global.get $got) (global.get $len)))
-             (call $say (i32.load (i32.const 3000))) (call $tell_result)
+             (call $log_number (local.get $root)) (call $log_number (local.get $call))
+             (call $log_number (local.get 2)) (call $log_number (local.get 3)) (call $log_number (local.get 4))
+             (call $log_number (call $get_status (i32.const 3000) (global.get $got) (global.get $len)))
+             (call $log_number (i32.load (i32.const 3000))) (call $log_result)
              (drop (call $set_effective (global.get $asking)))
-             (call $say (call $get_buffer (i32.const 4) (i32.const 0) (i32.const -1) (global.get $got) (global.get $len)))
-             (call $tell_result)
-             (call $say (call $get (i32.const 6) (i32.const 80) (i32.const 9) (global.get $got) (global.get $len)))
-             (call $tell_result)
-             (call $say (call $get (i32.const 6) (i32.const 96) (i32.const 7) (global.get $got) (global.get $len)))
-             (call $tell_result)
-             (call $say (call $continue (i32.const 0))))"#,
+             (call $log_number (call $get_buffer (i32.const 4) (i32.const 0) (i32.const -1) (global.get $got) (global.get $len)))
+             (call $log_result)
+             (call $log_number (call $get (i32.const 6) (i32.const 80) (i32.const 9) (global.get $got) (global.get $len)))
+             (call $log_result)
+             (call $log_number (call $get (i32.const 6) (i32.const 96) (i32.const 7) (global.get $got) (global.get $len)))
+             (call $log_result)
+             (call $log_number (call $continue (i32.const 0))))"#,
         upstream.len()
     ))
 }
@@ -102,7 +102,7 @@ fn a_callout_is_sent_whole_and_its_answer_resumes_the_stream_that_asked() {
 }
 
 #[test]
-fn failure_and_timeout_come_back_as_zeros_and_their_status_tells_which() {
+fn failure_and_timeout_have_empty_responses_and_different_statuses() {
     for (failure, code, message) in [
         (CalloutFailure::Timeout, "4", "timeout"),
         (CalloutFailure::Failed, "14", "upstream failed"),
@@ -122,7 +122,7 @@ fn failure_and_timeout_come_back_as_zeros_and_their_status_tells_which() {
 }
 
 #[test]
-fn a_reply_that_is_dropped_tells_that_the_callout_failed() {
+fn a_dropped_reply_fails_the_callout() {
     let TestVm { vm, host } = plugin(&calling("known", &HEAD)).start();
     let stream = vm.open(&exchange()).unwrap();
     stream.request_headers(true).unwrap();
@@ -141,7 +141,7 @@ fn an_answer_that_comes_at_once_is_delivered_after_http_call_has_returned() {
 }
 
 #[test]
-fn a_stream_that_is_gone_takes_its_callouts_with_it() {
+fn a_stream_that_ends_cancels_its_callouts() {
     let TestVm { vm, host } = plugin(&calling("known", &HEAD)).start();
     let stream = vm.open(&exchange()).unwrap();
     stream.request_headers(true).unwrap();
@@ -153,7 +153,7 @@ fn a_stream_that_is_gone_takes_its_callouts_with_it() {
 }
 
 #[test]
-fn an_answer_for_a_vm_that_is_gone_is_dropped() {
+fn a_response_for_a_vm_that_is_gone_is_dropped() {
     let TestVm { vm, host } = plugin(&calling("known", &HEAD)).start();
     let stream = vm.open(&exchange()).unwrap();
     stream.request_headers(true).unwrap();
@@ -193,7 +193,7 @@ fn unknown_upstreams_and_incomplete_or_smuggling_heads_are_bad_arguments() {
 }
 
 #[test]
-fn callouts_under_way_are_bounded_and_the_bound_is_told() {
+fn callouts_in_progress_are_limited_and_the_limit_is_logged() {
     let test = plugin(&calling("known", &HEAD))
         .with(|settings| settings.limits.callouts = 2)
         .start();
@@ -211,12 +211,12 @@ fn callouts_under_way_are_bounded_and_the_bound_is_told() {
 }
 
 #[test]
-fn a_wild_out_pointer_is_told_before_anything_is_sent() {
+fn a_wild_out_pointer_is_an_error_before_anything_is_sent() {
     let (data, length) = map(&HEAD);
     let wasm = guest(&format!(
         r#"{data} (data (i32.const 0) "known")
            (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-             (call $say (call $http_call (i32.const 0) (i32.const 5) (i32.const 4096) (i32.const {length})
+             (call $log_number (call $http_call (i32.const 0) (i32.const 5) (i32.const 4096) (i32.const {length})
                           (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const -1)))
              (i32.const 0))"#
     ));
@@ -225,12 +225,12 @@ fn a_wild_out_pointer_is_told_before_anything_is_sent() {
     assert!(test.host.callouts.borrow().is_empty());
 }
 
-/// Opens a call or a stream to `known` and tells every event that comes of it.
+/// A guest that opens a call or a stream to `known` and logs every event.
 fn grpc(open: &str) -> Vec<u8> {
     let event = |name: &str, body: &str| {
         format!(
             "(func (export \"proxy_on_grpc_{name}\") (param $root i32) (param $id i32) (param $n i32)
-               (call $say (local.get $root)) (call $say (local.get $id)) (call $say (local.get $n)) {body})"
+               (call $log_number (local.get $root)) (call $log_number (local.get $id)) (call $log_number (local.get $n)) {body})"
         )
     };
     guest(&format!(
@@ -239,28 +239,28 @@ fn grpc(open: &str) -> Vec<u8> {
            (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) {open} (i32.const 1))"#,
         event(
             "receive_initial_metadata",
-            "(drop (call $get (i32.const 4) (i32.const 80) (i32.const 6) (global.get $got) (global.get $len))) (call $tell_result)"
+            "(drop (call $get (i32.const 4) (i32.const 80) (i32.const 6) (global.get $got) (global.get $len))) (call $log_result)"
         ),
         event(
             "receive",
-            "(drop (call $get_buffer (i32.const 5) (i32.const 0) (i32.const -1) (global.get $got) (global.get $len))) (call $tell_result)"
+            "(drop (call $get_buffer (i32.const 5) (i32.const 0) (i32.const -1) (global.get $got) (global.get $len))) (call $log_result)"
         ),
         event(
             "receive_trailing_metadata",
-            "(drop (call $get (i32.const 5) (i32.const 80) (i32.const 6) (global.get $got) (global.get $len))) (call $tell_result)"
+            "(drop (call $get (i32.const 5) (i32.const 80) (i32.const 6) (global.get $got) (global.get $len))) (call $log_result)"
         ),
         event(
             "close",
-            "(drop (call $get_status (i32.const 3000) (global.get $got) (global.get $len))) (call $say (i32.load (i32.const 3000))) (call $tell_result)"
+            "(drop (call $get_status (i32.const 3000) (global.get $got) (global.get $len))) (call $log_number (i32.load (i32.const 3000))) (call $log_result)"
         ),
     ))
 }
 
 const CALL: &str =
-    "(call $say (call $grpc_call (i32.const 0) (i32.const 5) (i32.const 5) (i32.const 7) (i32.const 12) (i32.const 6)
+    "(call $log_number (call $grpc_call (i32.const 0) (i32.const 5) (i32.const 5) (i32.const 7) (i32.const 12) (i32.const 6)
     (i32.const 0) (i32.const 0) (i32.const 64) (i32.const 7) (i32.const 1500) (i32.const 3000)))";
 const STREAM: &str =
-    "(call $say (call $grpc_stream (i32.const 0) (i32.const 5) (i32.const 5) (i32.const 7) (i32.const 12) (i32.const 6)
+    "(call $log_number (call $grpc_stream (i32.const 0) (i32.const 5) (i32.const 5) (i32.const 7) (i32.const 12) (i32.const 6)
     (i32.const 0) (i32.const 0) (i32.const 3000)))";
 
 fn metadata() -> HeaderMap {
@@ -271,7 +271,7 @@ fn metadata() -> HeaderMap {
 }
 
 #[test]
-fn a_grpc_call_tells_its_message_or_its_failure_once() {
+fn a_grpc_call_delivers_its_message_or_its_failure_once() {
     let test = plugin(&grpc(CALL)).start();
     let streams = [test.open(&exchange()), test.open(&exchange())];
     streams.iter().for_each(|stream| {
@@ -292,12 +292,12 @@ fn a_grpc_call_tells_its_message_or_its_failure_once() {
 }
 
 #[test]
-fn a_grpc_stream_tells_all_that_happens_and_takes_messages_until_it_is_closed() {
-    let steps = "(call $say (call $grpc_send (i32.const 1) (i32.const 64) (i32.const 7) (i32.const 0)))
-        (call $say (call $grpc_close (i32.const 1)))
-        (call $say (call $grpc_send (i32.const 1) (i32.const 64) (i32.const 7) (i32.const 0)))
-        (call $say (call $grpc_send (i32.const 9) (i32.const 64) (i32.const 7) (i32.const 0)))
-        (call $say (call $grpc_cancel (i32.const 9)))";
+fn a_grpc_stream_delivers_all_events_and_accepts_messages_until_it_is_closed() {
+    let steps = "(call $log_number (call $grpc_send (i32.const 1) (i32.const 64) (i32.const 7) (i32.const 0)))
+        (call $log_number (call $grpc_close (i32.const 1)))
+        (call $log_number (call $grpc_send (i32.const 1) (i32.const 64) (i32.const 7) (i32.const 0)))
+        (call $log_number (call $grpc_send (i32.const 9) (i32.const 64) (i32.const 7) (i32.const 0)))
+        (call $log_number (call $grpc_cancel (i32.const 9)))";
     let test = plugin(&grpc(&format!("{STREAM} {steps}"))).start();
     let stream = test.open(&exchange());
     stream.request_headers(true).unwrap();
@@ -339,7 +339,7 @@ fn what_a_context_has_opened_goes_with_it() {
 fn an_upstream_that_is_not_known_is_a_parse_failure() {
     let zeros = "(i32.const 0) ".repeat(12);
     let wasm = grpc(&format!(
-        "(call $say (call $grpc_call {zeros})) {}",
+        "(call $log_number (call $grpc_call {zeros})) {}",
         STREAM.replacen("(i32.const 5)", "(i32.const 4)", 1)
     ));
     assert_eq!(plugin(&wasm).start().request(&exchange()), ["4", "4"]);

@@ -1,4 +1,4 @@
-//! Allow-lists: refused calls answer as if the thing were absent, and the guest lives on.
+//! Allow-lists: a refused call returns the status of something absent, and the guest survives.
 
 use lockgate_sandbox::LoadError;
 use lockgate_sandbox::settings::Capabilities;
@@ -15,13 +15,13 @@ fn only(calls: &[&str]) -> Capabilities {
 #[test]
 fn refused_calls_answer_what_the_rust_sdk_survives_and_do_nothing() {
     let body = r#"
-        (call $say (call $get (i32.const 0) (i32.const 0) (i32.const 6) (global.get $got) (global.get $len)))
-        (call $say (call $replace (i32.const 0) (i32.const 0) (i32.const 6) (i32.const 0) (i32.const 1)))
-        (call $say (call $set_shared (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 0)))
-        (call $say (call $get_property (i32.const 0) (i32.const 1) (global.get $got) (global.get $len)))
-        (call $say (call $foreign (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 0) (global.get $got) (global.get $len)))
-        (call $say (call $now (global.get $got)))
-        (call $say (call $map_size (i32.const 0) (global.get $got)))"#;
+        (call $log_number (call $get (i32.const 0) (i32.const 0) (i32.const 6) (global.get $got) (global.get $len)))
+        (call $log_number (call $replace (i32.const 0) (i32.const 0) (i32.const 6) (i32.const 0) (i32.const 1)))
+        (call $log_number (call $set_shared (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 0)))
+        (call $log_number (call $get_property (i32.const 0) (i32.const 1) (global.get $got) (global.get $len)))
+        (call $log_number (call $foreign (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 0) (global.get $got) (global.get $len)))
+        (call $log_number (call $now (global.get $got)))
+        (call $log_number (call $map_size (i32.const 0) (global.get $got)))"#;
     let wasm = on_request_headers(body, "(data (i32.const 0) \"x-user\")");
     let exchange = exchange();
     let test = plugin(&wasm)
@@ -60,7 +60,7 @@ fn callouts_go_only_to_the_upstreams_that_are_named() {
     lockgate_abi::encode_pairs(borrowed, &mut bytes).unwrap();
     let text: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
     let body = format!(
-        "(call $say (call $http_call (i32.const 0) (i32.const 5) (i32.const 4096) (i32.const {})
+        "(call $log_number (call $http_call (i32.const 0) (i32.const 5) (i32.const 4096) (i32.const {})
            (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 3000)))",
         bytes.len()
     );
@@ -91,15 +91,15 @@ fn the_settings_are_strict_about_their_keys_and_units() {
 #[test]
 fn what_may_be_written_is_less_than_what_may_be_seen() {
     let body = r#"
-        (call $say (call $replace (i32.const 0) (i32.const 0) (i32.const 6) (i32.const 100) (i32.const 1)))
-        (call $say (call $replace (i32.const 0) (i32.const 20) (i32.const 5) (i32.const 100) (i32.const 1)))
-        (call $say (call $get (i32.const 0) (i32.const 0) (i32.const 6) (global.get $got) (global.get $len)))
-        (call $say (call $set_property (i32.const 40) (i32.const 4) (i32.const 100) (i32.const 1)))
-        (call $say (call $set_property (i32.const 50) (i32.const 6) (i32.const 100) (i32.const 1)))
-        (call $say (call $foreign (i32.const 60) (i32.const 4) (i32.const 0) (i32.const 0) (global.get $got) (global.get $len)))
+        (call $log_number (call $replace (i32.const 0) (i32.const 0) (i32.const 6) (i32.const 100) (i32.const 1)))
+        (call $log_number (call $replace (i32.const 0) (i32.const 20) (i32.const 5) (i32.const 100) (i32.const 1)))
+        (call $log_number (call $get (i32.const 0) (i32.const 0) (i32.const 6) (global.get $got) (global.get $len)))
+        (call $log_number (call $set_property (i32.const 40) (i32.const 4) (i32.const 100) (i32.const 1)))
+        (call $log_number (call $set_property (i32.const 50) (i32.const 6) (i32.const 100) (i32.const 1)))
+        (call $log_number (call $foreign (i32.const 60) (i32.const 4) (i32.const 0) (i32.const 0) (global.get $got) (global.get $len)))
         ;; All headers as they were read, given back.
         (drop (call $get_pairs (i32.const 0) (global.get $got) (global.get $len)))
-        (call $say (call $set_pairs (i32.const 0) (i32.load (global.get $got)) (i32.load (global.get $len))))"#;
+        (call $log_number (call $set_pairs (i32.const 0) (i32.load (global.get $got)) (i32.load (global.get $len))))"#;
     let data = r#"(data (i32.const 0) "x-user") (data (i32.const 20) "x-app") (data (i32.const 40) "mine")
         (data (i32.const 50) "auth.x") (data (i32.const 60) "fine") (data (i32.const 100) "!")"#;
     let list = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());

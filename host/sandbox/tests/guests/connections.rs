@@ -1,4 +1,4 @@
-//! TCP connections: callbacks, the bytes of both directions, each plugin's own half of them, and what a connection has none of.
+//! TCP connections: callbacks, buffers per plugin and direction, and what a connection does not have.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use lockgate_sandbox::{Action, PeerType};
 
 use super::test_vm::{WakeCounter, exchange, guest, plugin};
 
-/// A connection that passes two plugins.
+/// A connection through two plugins.
 fn connection() -> SharedExchange {
     let info = exchange().borrow().info.clone();
     Rc::new(RefCell::new(Exchange::connection(2, info)))
@@ -30,15 +30,15 @@ fn held(exchange: &SharedExchange, position: usize, way: Direction) -> String {
 }
 
 #[test]
-fn every_callback_is_called_with_its_arguments_and_its_answer_is_heard() {
+fn every_callback_gets_its_arguments_and_its_action_counts() {
     let wasm = guest(
-        r#"(func (export "proxy_on_new_connection") (param i32) (result i32) (call $say (i32.const 7)) (i32.const 1))
+        r#"(func (export "proxy_on_new_connection") (param i32) (result i32) (call $log_number (i32.const 7)) (i32.const 1))
            (func (export "proxy_on_downstream_data") (param i32 i32 i32) (result i32)
-             (call $say (local.get 1)) (call $say (local.get 2)) (i32.const 0))
+             (call $log_number (local.get 1)) (call $log_number (local.get 2)) (i32.const 0))
            (func (export "proxy_on_upstream_data") (param i32 i32 i32) (result i32)
-             (call $say (local.get 1)) (call $say (local.get 2)) (i32.const 1))
-           (func (export "proxy_on_downstream_connection_close") (param i32 i32) (call $say (local.get 1)))
-           (func (export "proxy_on_upstream_connection_close") (param i32 i32) (call $say (local.get 1)))"#,
+             (call $log_number (local.get 1)) (call $log_number (local.get 2)) (i32.const 1))
+           (func (export "proxy_on_downstream_connection_close") (param i32 i32) (call $log_number (local.get 1)))
+           (func (export "proxy_on_upstream_connection_close") (param i32 i32) (call $log_number (local.get 1)))"#,
     );
     let test = plugin(&wasm).start();
     let exchange = connection();
@@ -56,9 +56,9 @@ fn every_callback_is_called_with_its_arguments_and_its_answer_is_heard() {
 fn each_plugin_reads_and_writes_the_bytes_at_its_own_place_only() {
     let wasm = guest(
         r#"(func (export "proxy_on_downstream_data") (param i32 i32 i32) (result i32)
-             (call $say (call $get_buffer (i32.const 2) (i32.const 1) (i32.const 3) (global.get $got) (global.get $len)))
-             (call $tell_result)
-             (call $say (call $set_buffer (i32.const 2) (i32.const 1) (i32.const 3) (i32.const 0) (i32.const 2)))
+             (call $log_number (call $get_buffer (i32.const 2) (i32.const 1) (i32.const 3) (global.get $got) (global.get $len)))
+             (call $log_result)
+             (call $log_number (call $set_buffer (i32.const 2) (i32.const 1) (i32.const 3) (i32.const 0) (i32.const 2)))
              (i32.const 0))
            (data (i32.const 0) "XY")"#,
     );
@@ -83,11 +83,11 @@ fn what_is_held_can_be_read_and_written_and_let_go_from_a_tick() {
            (func (export "proxy_on_downstream_data") (param i32 i32 i32) (result i32) (i32.const 1))
            (func (export "proxy_on_tick") (param i32)
              (drop (call $set_effective (i32.const 2)))
-             (call $say (call $set_buffer (i32.const 2) (i32.const 0) (i32.const -1) (i32.const 0) (i32.const 2)))
-             (call $say (call $get_buffer (i32.const 3) (i32.const 0) (i32.const 9) (global.get $got) (global.get $len)))
-             (call $say (call $continue (i32.const 2)))
-             (call $say (call $continue (i32.const 3)))
-             (call $say (call $close (i32.const 3))))
+             (call $log_number (call $set_buffer (i32.const 2) (i32.const 0) (i32.const -1) (i32.const 0) (i32.const 2)))
+             (call $log_number (call $get_buffer (i32.const 3) (i32.const 0) (i32.const 9) (global.get $got) (global.get $len)))
+             (call $log_number (call $continue (i32.const 2)))
+             (call $log_number (call $continue (i32.const 3)))
+             (call $log_number (call $close (i32.const 3))))
            (data (i32.const 0) "XY")"#,
     );
     let test = plugin(&wasm).start();
@@ -110,13 +110,13 @@ fn what_is_held_can_be_read_and_written_and_let_go_from_a_tick() {
 #[test]
 fn a_connection_has_no_messages_and_a_request_no_halves() {
     let calls = r#"
-      (call $say (call $get (i32.const 0) (i32.const 0) (i32.const 1) (global.get $got) (global.get $len)))
-      (call $say (call $add (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 1)))
-      (call $say (call $get_buffer (i32.const 0) (i32.const 0) (i32.const 9) (global.get $got) (global.get $len)))
-      (call $say (call $get_buffer (i32.const 2) (i32.const 0) (i32.const 9) (global.get $got) (global.get $len)))
-      (call $say (call $continue (i32.const 0)))
-      (call $say (call $continue (i32.const 2)))
-      (call $say (call $respond (i32.const 200) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+      (call $log_number (call $get (i32.const 0) (i32.const 0) (i32.const 1) (global.get $got) (global.get $len)))
+      (call $log_number (call $add (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 1)))
+      (call $log_number (call $get_buffer (i32.const 0) (i32.const 0) (i32.const 9) (global.get $got) (global.get $len)))
+      (call $log_number (call $get_buffer (i32.const 2) (i32.const 0) (i32.const 9) (global.get $got) (global.get $len)))
+      (call $log_number (call $continue (i32.const 0)))
+      (call $log_number (call $continue (i32.const 2)))
+      (call $log_number (call $respond (i32.const 200) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
                    (i32.const 0) (i32.const -1)))"#;
     let wasm = guest(&format!(
         r#"(func (export "proxy_on_new_connection") (param i32) (result i32) {calls} (i32.const 0))

@@ -1,5 +1,4 @@
-//! What keeps one request from hurting the others: a budget for each request, memory that is relieved before it is full,
-//! quarantine, and requests that are kept away because they end every VM they meet.
+//! Protection of requests from each other: budgets per request, recycling before memory is full, quarantine, poison requests.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use lockgate_units::{Period, Size};
 
 use super::test_vm::{TestVm, WakeCounter, exchange, guest, plugin};
 
-/// Works for some milliseconds of CPU time in each body callback.
+/// A guest that uses some milliseconds of CPU time in each body callback.
 fn working() -> Vec<u8> {
     guest(
         r#"(func $work (param $times i64) (local $n i64)
@@ -22,12 +21,12 @@ fn working() -> Vec<u8> {
              (drop (call $set_tick (i32.const 1000))) (i32.const 1))
            (func (export "proxy_on_tick") (param i32)
              (drop (call $set_effective (i32.const 2))) (call $work (i64.const 300000000)))
-           (func (export "proxy_on_log") (param i32) (call $say (local.get 0)))"#,
+           (func (export "proxy_on_log") (param i32) (call $log_number (local.get 0)))"#,
     )
 }
 
 #[test]
-fn a_request_that_spends_its_budget_in_many_callbacks_is_cut_off_and_its_vm_lives() {
+fn a_request_that_exceeds_its_budget_in_many_callbacks_fails_and_its_vm_stays_usable() {
     let test = plugin(&working())
         .with(|settings| {
             settings.limits.deadline = Period::seconds(5);
@@ -58,7 +57,7 @@ fn a_request_that_spends_its_budget_in_many_callbacks_is_cut_off_and_its_vm_live
 }
 
 #[test]
-fn what_the_root_context_does_for_a_stream_is_charged_to_it_and_it_is_woken() {
+fn callbacks_of_the_root_context_are_charged_to_their_stream_which_is_woken() {
     let test = plugin(&working())
         .with(|settings| {
             settings.limits.deadline = Period::seconds(5);
@@ -76,22 +75,22 @@ fn what_the_root_context_does_for_a_stream_is_charged_to_it_and_it_is_woken() {
     assert_eq!(test.vm.report().state, VmState::Running);
 }
 
-/// Grows by four pages with every request, and says how many requests it has seen.
+/// A guest that grows by four pages with every request, and logs the number of requests.
 fn growing() -> Vec<u8> {
     guest(
         r#"(global $seen (mut i32) (i32.const 0))
-           (func (export "proxy_on_configure") (param i32 i32) (result i32) (call $say (i32.const 77)) (i32.const 1))
+           (func (export "proxy_on_configure") (param i32 i32) (result i32) (call $log_number (i32.const 77)) (i32.const 1))
            (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
              (global.set $seen (i32.add (global.get $seen) (i32.const 1)))
-             (call $say (global.get $seen))
+             (call $log_number (global.get $seen))
              (drop (memory.grow (i32.const 4))) (i32.const 0))
            (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32)
-             (call $say (i32.add (i32.const 100) (global.get $seen))) (i32.const 0))
-           (func (export "proxy_on_delete") (param $id i32) (call $say (i32.add (i32.const 1000) (local.get $id))))"#,
+             (call $log_number (i32.add (i32.const 100) (global.get $seen))) (i32.const 0))
+           (func (export "proxy_on_delete") (param $id i32) (call $log_number (i32.add (i32.const 1000) (local.get $id))))"#,
     )
 }
 
-fn growing_stage() -> TestVm {
+fn growing_vm() -> TestVm {
     plugin(&growing())
         .with(|settings| {
             settings.limits.memory = Size::mib(4);
@@ -101,8 +100,8 @@ fn growing_stage() -> TestVm {
 }
 
 #[test]
-fn a_vm_that_outgrows_its_soft_limit_is_relieved_and_finishes_what_it_has() {
-    let test = growing_stage();
+fn a_vm_beyond_its_soft_limit_is_recycled_and_finishes_its_streams() {
+    let test = growing_vm();
     let first = test.open(&exchange());
     first.request_headers(true).unwrap();
     std::thread::sleep(Duration::from_millis(1050));
@@ -139,8 +138,8 @@ fn a_vm_that_outgrows_its_soft_limit_is_relieved_and_finishes_what_it_has() {
 }
 
 #[test]
-fn a_vm_is_not_relieved_more_than_once_a_second() {
-    let test = growing_stage();
+fn a_vm_is_not_recycled_more_than_once_a_second() {
+    let test = growing_vm();
     for _ in 0..20 {
         test.open(&exchange()).request_headers(true).unwrap();
     }
@@ -148,7 +147,7 @@ fn a_vm_is_not_relieved_more_than_once_a_second() {
 }
 
 #[test]
-fn a_plugin_that_needs_more_than_the_soft_limit_to_start_is_not_relieved_for_that() {
+fn a_plugin_that_needs_more_than_the_soft_limit_to_start_is_not_recycled_for_that() {
     let wasm = guest(
         r#"(func (export "proxy_on_configure") (param i32 i32) (result i32)
              (drop (memory.grow (i32.const 16))) (i32.const 1))
@@ -168,7 +167,7 @@ fn a_plugin_that_needs_more_than_the_soft_limit_to_start_is_not_relieved_for_tha
     assert!(test.host.events.borrow().is_empty());
 }
 
-/// Traps in requests with a header `x-trap`, pauses others.
+/// A guest that traps in requests with a header `x-trap`, and pauses others.
 fn trapping() -> Vec<u8> {
     guest(
         r#"(data (i32.const 0) "x-trap")
@@ -186,8 +185,8 @@ fn poisoned(poison: &str) -> lockgate_exchange::SharedExchange {
     exchange
 }
 
-/// Opens a stream as soon as there is a VM.
-fn when_there_is_one(test: &TestVm, request: impl Fn() -> lockgate_exchange::SharedExchange) -> Stream {
+/// Opens a stream as soon as a VM is available.
+fn open_when_available(test: &TestVm, request: impl Fn() -> lockgate_exchange::SharedExchange) -> Stream {
     let end = Instant::now() + Duration::from_secs(10);
     loop {
         match test.vm.open(&request()) {
@@ -200,18 +199,18 @@ fn when_there_is_one(test: &TestVm, request: impl Fn() -> lockgate_exchange::Sha
 }
 
 #[test]
-fn a_plugin_that_keeps_failing_is_tried_by_one_request_at_a_time_until_one_comes_through() {
+fn a_plugin_that_fails_repeatedly_is_quarantined_until_one_request_passes() {
     let test = plugin(&trapping()).start();
-    // Ten are replaced at once; then there are three pauses.
+    // Ten are replaced at once; then there are three delays.
     for poison in 0..13 {
-        when_there_is_one(&test, || poisoned(&poison.to_string()))
+        open_when_available(&test, || poisoned(&poison.to_string()))
             .request_headers(true)
             .unwrap_err();
     }
     let _ = test.vm.open(&exchange()).err().unwrap();
     assert_eq!(test.vm.report().state, VmState::Quarantined);
     assert_eq!(*test.host.events.borrow(), [VmEvent::Quarantined]);
-    let probe = when_there_is_one(&test, exchange);
+    let probe = open_when_available(&test, exchange);
     probe.request_headers(true).unwrap();
     assert_eq!(test.vm.report().state, VmState::Quarantined);
     let failure = test.vm.open(&exchange()).err().unwrap();
@@ -224,12 +223,12 @@ fn a_plugin_that_keeps_failing_is_tried_by_one_request_at_a_time_until_one_comes
 }
 
 #[test]
-fn a_request_that_ends_two_vms_is_kept_away_and_others_are_served() {
+fn a_request_that_ends_two_vms_is_blocked_and_others_pass() {
     let test = plugin(&trapping())
         .with(|settings| settings.on_error = OnError::Bypass)
         .start();
     for _ in 0..2 {
-        when_there_is_one(&test, || poisoned("q"))
+        open_when_available(&test, || poisoned("q"))
             .request_headers(true)
             .unwrap_err();
     }
@@ -241,7 +240,7 @@ fn a_request_that_ends_two_vms_is_kept_away_and_others_are_served() {
             (FailureKind::PoisonRequest, OnError::Bypass)
         );
     }
-    let other = when_there_is_one(&test, exchange);
+    let other = open_when_available(&test, exchange);
     other.request_headers(true).unwrap();
     for _ in 0..5 {
         assert_eq!(
@@ -254,16 +253,16 @@ fn a_request_that_ends_two_vms_is_kept_away_and_others_are_served() {
 }
 
 #[test]
-fn a_request_that_comes_through_in_between_is_not_kept_away() {
-    // Traps in the body of a request, so that equal heads come through or not.
+fn a_request_that_passes_in_between_is_not_blocked() {
+    // A guest that traps depending on the body, so that equal heads may pass or not.
     let wasm = guest(
         r#"(func (export "proxy_on_request_body") (param i32 i32) (param $last i32) (result i32)
              (if (i32.eqz (local.get $last)) (then unreachable)) (i32.const 0))"#,
     );
     let test = plugin(&wasm).start();
     for _ in 0..3 {
-        when_there_is_one(&test, exchange).request_body(false).unwrap_err();
-        when_there_is_one(&test, exchange).request_body(true).unwrap();
+        open_when_available(&test, exchange).request_body(false).unwrap_err();
+        open_when_available(&test, exchange).request_body(true).unwrap();
     }
     assert!(!test.host.events.borrow().contains(&VmEvent::RequestBlocked));
 }

@@ -1,4 +1,4 @@
-//! Guests that fail: what is told, who suffers, and when there is another VM.
+//! Failures of guests: what is logged, which streams are affected, when there is a new VM.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use lockgate_sandbox::{Action, FailureKind, VmState};
 
 use super::test_vm::{TestVm, WakeCounter, bare, exchange, guest, guest_allocating, on_request_headers, plugin};
 
-/// Traps in `inner`, called by `outer`, when the request has a header `x-trap`; else pauses.
+/// A guest that traps in `inner`, called by `outer`, if the request has a header `x-trap`; otherwise it pauses.
 fn trapping() -> Vec<u8> {
     guest(
         r#"(data (i32.const 0) "x-trap")
@@ -20,7 +20,7 @@ fn trapping() -> Vec<u8> {
     )
 }
 
-/// A request that traps; each `nth` is another one, as one that ends two VMs is kept away.
+/// A request that traps. Each `nth` has its own fingerprint, because a request with two traps is blocked.
 fn poisoned(nth: u32) -> lockgate_exchange::SharedExchange {
     let exchange = exchange();
     exchange.borrow_mut().request.headers.insert("x-trap", nth.into());
@@ -28,7 +28,7 @@ fn poisoned(nth: u32) -> lockgate_exchange::SharedExchange {
 }
 
 #[test]
-fn a_trap_fails_its_own_request_and_tells_where() {
+fn a_trap_fails_its_own_request_and_its_place_is_logged() {
     let TestVm { vm, host } = plugin(&trapping()).start();
     let failure = vm.open(&poisoned(0)).unwrap().request_headers(true).unwrap_err();
     assert_eq!(
@@ -78,7 +78,7 @@ fn streams_of_a_vm_that_trapped_are_lost_and_woken_and_run_no_more() {
 }
 
 #[test]
-fn ten_replacements_are_immediate_and_the_next_ones_are_backed_off_from() {
+fn ten_replacements_are_immediate_and_the_next_ones_are_delayed() {
     let test = plugin(&trapping()).start();
     for nth in 0..11 {
         test.open(&poisoned(nth)).request_headers(true).unwrap_err();
@@ -95,7 +95,7 @@ fn ten_replacements_are_immediate_and_the_next_ones_are_backed_off_from() {
         (VmState::BackingOff, 11, 0)
     );
     assert!(report.last_failure.unwrap().contains("at inner"));
-    // The pause is 0.75 s to 1 s; then there is a VM again.
+    // The delay is 0.75 s to 1 s. Then there is a VM again.
     let end = Instant::now() + Duration::from_secs(3);
     let stream = loop {
         match test.vm.open(&exchange()) {
@@ -110,11 +110,11 @@ fn ten_replacements_are_immediate_and_the_next_ones_are_backed_off_from() {
 }
 
 #[test]
-fn a_configure_that_says_no_tells_what_the_guest_had_logged() {
+fn the_message_of_a_refused_configure_has_the_log_lines_of_the_guest() {
     let wasm = guest(
         r#"(data (i32.const 0) "no key given")
            (func (export "proxy_on_configure") (param i32 i32) (result i32)
-             (call $tell (i32.const 0) (i32.const 12)) (i32.const 0))"#,
+             (call $log_text (i32.const 0) (i32.const 12)) (i32.const 0))"#,
     );
     let test = plugin(&wasm)
         .with(|settings| settings.on_error = OnError::Bypass)
@@ -133,10 +133,10 @@ fn a_configure_that_says_no_tells_what_the_guest_had_logged() {
 }
 
 #[test]
-fn a_vm_start_that_says_no_keeps_configure_from_being_called() {
+fn configure_is_not_called_after_a_refused_vm_start() {
     let wasm = guest(
         r#"(func (export "proxy_on_vm_start") (param i32 i32) (result i32) (i32.const 0))
-           (func (export "proxy_on_configure") (param i32 i32) (result i32) (call $say (i32.const 9)) (i32.const 1))"#,
+           (func (export "proxy_on_configure") (param i32 i32) (result i32) (call $log_number (i32.const 9)) (i32.const 1))"#,
     );
     let test = plugin(&wasm).unstarted();
     assert!(test.vm.start().unwrap_err().message.contains("proxy_on_vm_start"));
@@ -144,7 +144,7 @@ fn a_vm_start_that_says_no_keeps_configure_from_being_called() {
 }
 
 #[test]
-fn a_vm_that_cannot_be_started_is_tried_again_only_after_a_pause() {
+fn a_vm_that_cannot_be_started_is_tried_again_after_a_delay() {
     let wasm = guest(r#"(func (export "proxy_on_configure") (param i32 i32) (result i32) unreachable)"#);
     let test = plugin(&wasm).unstarted();
     assert_eq!(test.vm.open(&exchange()).err().unwrap().kind, FailureKind::Trap);
@@ -175,7 +175,7 @@ fn a_trap_in_the_guests_allocator_is_a_trap_of_the_callback() {
         r#"(data (i32.const 0) "x-user")
            (func $greedy (export "proxy_on_memory_allocate") (param i32) (result i32) unreachable)
            (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-             (call $say (call $get (i32.const 0) (i32.const 0) (i32.const 6) (global.get $got) (global.get $len)))
+             (call $log_number (call $get (i32.const 0) (i32.const 0) (i32.const 6) (global.get $got) (global.get $len)))
              (i32.const 0))"#,
     );
     let failure = plugin(&wasm)
@@ -188,14 +188,14 @@ fn a_trap_in_the_guests_allocator_is_a_trap_of_the_callback() {
 }
 
 #[test]
-fn an_allocator_that_lies_gets_a_status_and_touches_nothing() {
+fn an_allocator_with_a_wrong_address_gets_a_status_without_effect() {
     for (answer, status) in [("0", "6"), ("-8", "6"), ("131071", "6")] {
         let wasm = guest_allocating(&format!(
             r#"(data (i32.const 0) "x-user")
                (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const {answer}))
                (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-                 (call $say (call $get (i32.const 0) (i32.const 0) (i32.const 6) (global.get $got) (global.get $len)))
-                 (call $say (i32.load (global.get $got)))
+                 (call $log_number (call $get (i32.const 0) (i32.const 0) (i32.const 6) (global.get $got) (global.get $len)))
+                 (call $log_number (i32.load (global.get $got)))
                  (i32.const 0))"#
         ));
         assert_eq!(plugin(&wasm).start().request(&exchange()), [status, "0"]);
@@ -207,13 +207,13 @@ fn while_a_guest_allocates_it_may_only_log_and_ask_the_time() {
     let wasm = guest_allocating(
         r#"(data (i32.const 0) "x-user")
            (func (export "proxy_on_memory_allocate") (param i32) (result i32)
-             (call $say (i32.add (i32.const 100) (call $remove (i32.const 0) (i32.const 0) (i32.const 6))))
-             (call $say (i32.add (i32.const 100) (call $now (i32.const 3000))))
+             (call $log_number (i32.add (i32.const 100) (call $remove (i32.const 0) (i32.const 0) (i32.const 6))))
+             (call $log_number (i32.add (i32.const 100) (call $now (i32.const 3000))))
              (i32.const 65536))
            (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-             (call $say (call $get (i32.const 0) (i32.const 0) (i32.const 6) (global.get $got) (global.get $len)))
-             (call $tell_result)
-             (call $say (call $remove (i32.const 0) (i32.const 0) (i32.const 6)))
+             (call $log_number (call $get (i32.const 0) (i32.const 0) (i32.const 6) (global.get $got) (global.get $len)))
+             (call $log_result)
+             (call $log_number (call $remove (i32.const 0) (i32.const 0) (i32.const 6)))
              (i32.const 0))"#,
     );
     let exchange = exchange();
@@ -228,11 +228,11 @@ fn while_a_guest_allocates_it_may_only_log_and_ask_the_time() {
 }
 
 #[test]
-fn a_guest_without_an_allocator_is_told_that_it_cannot_be_given_anything() {
+fn results_for_a_guest_without_an_allocator_are_internal_failures() {
     let wasm = guest_allocating(
         r#"(data (i32.const 0) "x-user")
            (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-             (call $say (call $get (i32.const 0) (i32.const 0) (i32.const 6) (global.get $got) (global.get $len)))
+             (call $log_number (call $get (i32.const 0) (i32.const 0) (i32.const 6) (global.get $got) (global.get $len)))
              (i32.const 0))"#,
     );
     assert_eq!(plugin(&wasm).start().request(&exchange()), ["10"]);
@@ -257,7 +257,7 @@ fn a_tick_that_traps_stops_the_timer_and_the_next_stream_gets_a_new_vm() {
 }
 
 #[test]
-fn a_stream_whose_end_traps_takes_its_vm_with_it_and_nobody_panics() {
+fn a_stream_whose_end_traps_ends_its_vm_without_a_panic() {
     let wasm = guest(r#"(func (export "proxy_on_log") (param i32) unreachable)"#);
     let test = plugin(&wasm).start();
     let (first, second) = (test.open(&exchange()), test.open(&exchange()));

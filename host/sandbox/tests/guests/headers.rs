@@ -1,4 +1,4 @@
-//! Header maps: reading, writing, and writes that must not be.
+//! Header maps: reading, writing, and refused writes.
 
 use http::HeaderValue;
 use lockgate_exchange::ResponseHead;
@@ -6,11 +6,11 @@ use lockgate_sandbox::settings::Capabilities;
 
 use super::test_vm::{TestVm, exchange, guest, log_of_request, on_request_headers, plugin};
 
-/// Reads the header whose name lies at 0 with the given length, says the status, and tells the value.
+/// A guest that reads the header whose name is at 0 with the given length, and logs the status and the value.
 fn reading(name: &str) -> Vec<u8> {
     let body = format!(
-        "(call $say (call $get (i32.const 0) (i32.const 0) (i32.const {}) (global.get $got) (global.get $len)))
-         (call $tell_result)",
+        "(call $log_number (call $get (i32.const 0) (i32.const 0) (i32.const {}) (global.get $got) (global.get $len)))
+         (call $log_result)",
         name.len()
     );
     on_request_headers(&body, &format!("(data (i32.const 0) \"{name}\")"))
@@ -50,12 +50,12 @@ fn maps_that_this_phase_lacks_are_not_found_but_read_whole_as_empty_and_unknown_
     let mut body = String::new();
     for map in [1, 2, 3, 4, 5, 6, 7, 8, -1] {
         body += &format!(
-            "(call $say (call $get (i32.const {map}) (i32.const 0) (i32.const 1) (global.get $got) (global.get $len)))
-             (call $say (call $map_size (i32.const {map}) (global.get $got)))
-             (call $say (call $replace (i32.const {map}) (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 1)))
-             (call $say (call $remove (i32.const {map}) (i32.const 0) (i32.const 1)))
-             (call $say (call $get_pairs (i32.const {map}) (global.get $got) (global.get $len)))
-             (call $say (i32.load (global.get $len)))"
+            "(call $log_number (call $get (i32.const {map}) (i32.const 0) (i32.const 1) (global.get $got) (global.get $len)))
+             (call $log_number (call $map_size (i32.const {map}) (global.get $got)))
+             (call $log_number (call $replace (i32.const {map}) (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 1)))
+             (call $log_number (call $remove (i32.const {map}) (i32.const 0) (i32.const 1)))
+             (call $log_number (call $get_pairs (i32.const {map}) (global.get $got) (global.get $len)))
+             (call $log_number (i32.load (global.get $len)))"
         );
     }
     let said = log_of_request(&on_request_headers(&body, "(data (i32.const 0) \"x\")"));
@@ -73,12 +73,12 @@ fn maps_that_this_phase_lacks_are_not_found_but_read_whole_as_empty_and_unknown_
 
 #[test]
 fn pairs_hold_every_entry_pseudo_headers_first_and_repeated_ones_twice() {
-    // The bytes of the map are kept in a property, where the test reads them.
+    // The bytes of the map go to a property, where the test reads them.
     let body = "(drop (call $get_pairs (i32.const 0) (global.get $got) (global.get $len)))
                 (drop (call $set_property (i32.const 0) (i32.const 4)
                         (i32.load (global.get $got)) (i32.load (global.get $len))))
-                (call $say (call $map_size (i32.const 0) (global.get $got)))
-                (call $say (i32.load (global.get $got)))";
+                (call $log_number (call $map_size (i32.const 0) (global.get $got)))
+                (call $log_number (i32.load (global.get $got)))";
     let exchange = exchange();
     let said = plugin(&on_request_headers(body, "(data (i32.const 0) \"dump\")"))
         .start()
@@ -102,7 +102,7 @@ fn pairs_hold_every_entry_pseudo_headers_first_and_repeated_ones_twice() {
     assert_eq!(said, ["0".to_owned(), bytes.to_string()]);
 }
 
-/// Writes `name` = `value` with the given call, and says the status.
+/// A guest that writes `name` = `value` with the given call, and logs the status.
 fn writing(call: &str, name: &str, value: &str) -> Vec<u8> {
     let arguments = if call == "$remove" {
         format!("(i32.const 0) (i32.const 0) (i32.const {})", name.len())
@@ -119,7 +119,7 @@ fn writing(call: &str, name: &str, value: &str) -> Vec<u8> {
         escaped(name),
         escaped(value)
     );
-    on_request_headers(&format!("(call $say (call {call} {arguments}))"), &data)
+    on_request_headers(&format!("(call $log_number (call {call} {arguments}))"), &data)
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn content_length_may_be_taken_away_but_pseudo_headers_may_not() {
 #[test]
 fn a_map_can_be_read_and_written_back_whole_with_its_framing() {
     let body = "(drop (call $get_pairs (i32.const 0) (global.get $got) (global.get $len)))
-                (call $say (call $set_pairs (i32.const 0) (i32.load (global.get $got)) (i32.load (global.get $len))))";
+                (call $log_number (call $set_pairs (i32.const 0) (i32.load (global.get $got)) (i32.load (global.get $len))))";
     let exchange = exchange();
     exchange
         .borrow_mut()
@@ -266,12 +266,12 @@ fn a_map_can_be_read_and_written_back_whole_with_its_framing() {
 
 #[test]
 fn a_map_with_one_bad_entry_replaces_nothing() {
-    // Two pairs: x-ok, and a content-length that is not the one that is there.
+    // Two pairs: x-ok, and a content-length that differs from the existing one.
     let data = "(data (i32.const 0) \"\\02\\00\\00\\00\\04\\00\\00\\00\\01\\00\\00\\00\\0e\\00\\00\\00\\01\\00\\00\\00\
                 x-ok\\00y\\00content-length\\009\\00\")";
-    let body = "(call $say (call $set_pairs (i32.const 0) (i32.const 0) (i32.const 43)))
-                (call $say (call $set_pairs (i32.const 0) (i32.const 0) (i32.const 20)))
-                (call $say (call $set_pairs (i32.const 0) (i32.const 0) (i32.const 0)))";
+    let body = "(call $log_number (call $set_pairs (i32.const 0) (i32.const 0) (i32.const 43)))
+                (call $log_number (call $set_pairs (i32.const 0) (i32.const 0) (i32.const 20)))
+                (call $log_number (call $set_pairs (i32.const 0) (i32.const 0) (i32.const 0)))";
     let exchange = exchange();
     let said = plugin(&on_request_headers(body, data)).start().request(&exchange);
     assert_eq!(said, ["2", "2", "0"], "bad entry, cut map, empty map");
@@ -284,7 +284,7 @@ fn a_map_with_one_bad_entry_replaces_nothing() {
 }
 
 #[test]
-fn wild_pointers_and_lengths_are_told_and_do_no_harm() {
+fn wild_pointers_and_lengths_are_errors_without_effect() {
     let calls = [
         "(call $get (i32.const 0) (i32.const -1) (i32.const 4) (global.get $got) (global.get $len))",
         "(call $get (i32.const 0) (i32.const 0) (i32.const -1) (global.get $got) (global.get $len))",
@@ -297,9 +297,9 @@ fn wild_pointers_and_lengths_are_told_and_do_no_harm() {
         "(call $set_pairs (i32.const 0) (i32.const 1) (i32.const -1))",
         "(call $log (i32.const 2) (i32.const -1) (i32.const 2))",
     ];
-    let body: String = calls.map(|call| format!("(call $say {call})")).concat();
+    let body: String = calls.map(|call| format!("(call $log_number {call})")).concat();
     let wasm = on_request_headers(
-        &format!("{body} (call $say (global.get $heap))"),
+        &format!("{body} (call $log_number (global.get $heap))"),
         "(data (i32.const 0) \"x-user\")",
     );
     let said = log_of_request(&wasm);
@@ -315,12 +315,12 @@ fn a_status_is_changed_in_the_response_phase() {
     let wasm = guest(
         r#"(data (i32.const 0) ":status404x-user")
            (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32)
-             (call $say (local.get 1))
-             (call $say (call $replace (i32.const 2) (i32.const 0) (i32.const 7) (i32.const 7) (i32.const 3)))
-             (call $say (call $get (i32.const 2) (i32.const 0) (i32.const 7) (global.get $got) (global.get $len)))
-             (call $tell_result)
-             (call $say (call $get (i32.const 0) (i32.const 10) (i32.const 6) (global.get $got) (global.get $len)))
-             (call $tell_result)
+             (call $log_number (local.get 1))
+             (call $log_number (call $replace (i32.const 2) (i32.const 0) (i32.const 7) (i32.const 7) (i32.const 3)))
+             (call $log_number (call $get (i32.const 2) (i32.const 0) (i32.const 7) (global.get $got) (global.get $len)))
+             (call $log_result)
+             (call $log_number (call $get (i32.const 0) (i32.const 10) (i32.const 6) (global.get $got) (global.get $len)))
+             (call $log_result)
              (i32.const 1))"#,
     );
     let TestVm { vm, host } = plugin(&wasm).start();

@@ -1,19 +1,19 @@
-//! What reaches the outside: shared data, queues, metrics, foreign functions, the clock. Statuses pass through.
+//! Services of the host: shared data, queues, metrics, foreign functions, the clock. Their statuses pass through.
 
 use super::test_vm::{exchange, guest, on_request_headers, plugin};
 
 #[test]
-fn shared_data_is_kept_under_the_vm_id_with_its_version() {
+fn shared_data_has_a_version_and_belongs_to_the_vm_id() {
     let body = r#"
-        (call $say (call $get_shared (i32.const 0) (i32.const 3) (global.get $got) (global.get $len) (i32.const 3000)))
-        (call $say (call $set_shared (i32.const 0) (i32.const 3) (i32.const 16) (i32.const 5) (i32.const 0)))
-        (call $say (call $get_shared (i32.const 0) (i32.const 3) (global.get $got) (global.get $len) (i32.const 3000)))
-        (call $say (i32.load (i32.const 3000)))
-        (call $tell_result)
-        (call $say (call $set_shared (i32.const 0) (i32.const 3) (i32.const 16) (i32.const 1) (i32.const 9)))
-        (call $say (call $set_shared (i32.const 0) (i32.const 3) (i32.const 16) (i32.const 0) (i32.const 1)))
-        (call $say (call $get_shared (i32.const 0) (i32.const 3) (global.get $got) (global.get $len) (i32.const 3000)))
-        (call $say (i32.load (global.get $len)))"#;
+        (call $log_number (call $get_shared (i32.const 0) (i32.const 3) (global.get $got) (global.get $len) (i32.const 3000)))
+        (call $log_number (call $set_shared (i32.const 0) (i32.const 3) (i32.const 16) (i32.const 5) (i32.const 0)))
+        (call $log_number (call $get_shared (i32.const 0) (i32.const 3) (global.get $got) (global.get $len) (i32.const 3000)))
+        (call $log_number (i32.load (i32.const 3000)))
+        (call $log_result)
+        (call $log_number (call $set_shared (i32.const 0) (i32.const 3) (i32.const 16) (i32.const 1) (i32.const 9)))
+        (call $log_number (call $set_shared (i32.const 0) (i32.const 3) (i32.const 16) (i32.const 0) (i32.const 1)))
+        (call $log_number (call $get_shared (i32.const 0) (i32.const 3) (global.get $got) (global.get $len) (i32.const 3000)))
+        (call $log_number (i32.load (global.get $len)))"#;
     let test = plugin(&on_request_headers(
         body,
         "(data (i32.const 0) \"key\") (data (i32.const 16) \"value\")",
@@ -32,25 +32,25 @@ fn shared_data_is_kept_under_the_vm_id_with_its_version() {
 }
 
 #[test]
-fn a_queue_tells_its_owner_after_the_guest_that_fills_it_has_returned() {
+fn a_queue_notifies_its_owner_after_the_guest_that_fills_it_has_returned() {
     let wasm = guest(
         r#"(data (i32.const 0) "jobs") (data (i32.const 16) "work") (data (i32.const 32) "vm")
            (func (export "proxy_on_configure") (param i32 i32) (result i32)
-             (call $say (call $register_queue (i32.const 0) (i32.const 4) (i32.const 3000)))
-             (call $say (i32.load (i32.const 3000)))
+             (call $log_number (call $register_queue (i32.const 0) (i32.const 4) (i32.const 3000)))
+             (call $log_number (i32.load (i32.const 3000)))
              (i32.const 1))
            (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-             (call $say (call $resolve_queue (i32.const 32) (i32.const 2) (i32.const 16) (i32.const 4) (i32.const 3000)))
-             (call $say (call $resolve_queue (i32.const 32) (i32.const 2) (i32.const 0) (i32.const 4) (i32.const 3000)))
-             (call $say (call $dequeue (i32.load (i32.const 3000)) (global.get $got) (global.get $len)))
-             (call $say (call $enqueue (i32.load (i32.const 3000)) (i32.const 16) (i32.const 4)))
-             (call $say (call $enqueue (i32.const 99) (i32.const 16) (i32.const 4)))
-             (call $say (i32.const 55))
+             (call $log_number (call $resolve_queue (i32.const 32) (i32.const 2) (i32.const 16) (i32.const 4) (i32.const 3000)))
+             (call $log_number (call $resolve_queue (i32.const 32) (i32.const 2) (i32.const 0) (i32.const 4) (i32.const 3000)))
+             (call $log_number (call $dequeue (i32.load (i32.const 3000)) (global.get $got) (global.get $len)))
+             (call $log_number (call $enqueue (i32.load (i32.const 3000)) (i32.const 16) (i32.const 4)))
+             (call $log_number (call $enqueue (i32.const 99) (i32.const 16) (i32.const 4)))
+             (call $log_number (i32.const 55))
              (i32.const 0))
            (func (export "proxy_on_queue_ready") (param $root i32) (param $queue i32)
-             (call $say (i32.add (i32.const 100) (local.get $root)))
-             (call $say (call $dequeue (local.get $queue) (global.get $got) (global.get $len)))
-             (call $tell_result))"#,
+             (call $log_number (i32.add (i32.const 100) (local.get $root)))
+             (call $log_number (call $dequeue (local.get $queue) (global.get $got) (global.get $len)))
+             (call $log_result))"#,
     );
     let test = plugin(&wasm).start();
     assert_eq!(test.host.text_lines(), ["0", "1"]);
@@ -65,16 +65,16 @@ fn a_queue_tells_its_owner_after_the_guest_that_fills_it_has_returned() {
 #[test]
 fn metrics_are_defined_counted_and_read() {
     let body = r#"
-        (call $say (call $define_metric (i32.const 0) (i32.const 0) (i32.const 4) (i32.const 3000)))
-        (call $say (call $increment_metric (i32.load (i32.const 3000)) (i64.const 3)))
-        (call $say (call $record_metric (i32.load (i32.const 3000)) (i64.const 40)))
-        (call $say (call $increment_metric (i32.load (i32.const 3000)) (i64.const -50)))
-        (call $say (call $get_metric (i32.load (i32.const 3000)) (i32.const 3008)))
-        (call $say (i32.load (i32.const 3008)))
-        (call $say (call $get_metric (i32.const 99) (i32.const 3008)))
-        (call $say (call $record_metric (i32.const 0) (i64.const 1)))
-        (call $say (call $define_metric (i32.const 3) (i32.const 0) (i32.const 4) (i32.const 3000)))
-        (call $say (call $get_metric (i32.load (i32.const 3000)) (i32.const -4)))"#;
+        (call $log_number (call $define_metric (i32.const 0) (i32.const 0) (i32.const 4) (i32.const 3000)))
+        (call $log_number (call $increment_metric (i32.load (i32.const 3000)) (i64.const 3)))
+        (call $log_number (call $record_metric (i32.load (i32.const 3000)) (i64.const 40)))
+        (call $log_number (call $increment_metric (i32.load (i32.const 3000)) (i64.const -50)))
+        (call $log_number (call $get_metric (i32.load (i32.const 3000)) (i32.const 3008)))
+        (call $log_number (i32.load (i32.const 3008)))
+        (call $log_number (call $get_metric (i32.const 99) (i32.const 3008)))
+        (call $log_number (call $record_metric (i32.const 0) (i64.const 1)))
+        (call $log_number (call $define_metric (i32.const 3) (i32.const 0) (i32.const 4) (i32.const 3000)))
+        (call $log_number (call $get_metric (i32.load (i32.const 3000)) (i32.const -4)))"#;
     let test = plugin(&on_request_headers(body, "(data (i32.const 0) \"hits\")")).start();
     assert_eq!(
         test.request(&exchange()),
@@ -86,8 +86,8 @@ fn metrics_are_defined_counted_and_read() {
 fn foreign_functions_get_the_argument_and_the_stream_in_effect() {
     let call = |name: i32, length: i32| {
         format!(
-            "(call $say (call $foreign (i32.const {name}) (i32.const {length}) (i32.const 16) (i32.const 5)
-               (global.get $got) (global.get $len))) (call $tell_result)"
+            "(call $log_number (call $foreign (i32.const {name}) (i32.const {length}) (i32.const 16) (i32.const 5)
+               (global.get $got) (global.get $len))) (call $log_result)"
         )
     };
     let body = [call(0, 4), call(4, 4), call(8, 4), call(16, 5)].concat();
@@ -97,10 +97,10 @@ fn foreign_functions_get_the_argument_and_the_stream_in_effect() {
 }
 
 #[test]
-fn log_lines_keep_their_level_and_unknown_levels_are_bad_arguments() {
-    let body = "(call $say (call $log (i32.const 4) (i32.const 0) (i32.const 3)))
-                (call $say (call $log (i32.const 6) (i32.const 0) (i32.const 3)))
-                (call $say (call $log (i32.const 0) (i32.const 8) (i32.const 2)))";
+fn log_lines_have_their_level_and_unknown_levels_are_bad_arguments() {
+    let body = "(call $log_number (call $log (i32.const 4) (i32.const 0) (i32.const 3)))
+                (call $log_number (call $log (i32.const 6) (i32.const 0) (i32.const 3)))
+                (call $log_number (call $log (i32.const 0) (i32.const 8) (i32.const 2)))";
     let test = plugin(&on_request_headers(
         body,
         "(data (i32.const 0) \"bad\") (data (i32.const 8) \"\\ff!\")",
@@ -112,7 +112,7 @@ fn log_lines_keep_their_level_and_unknown_levels_are_bad_arguments() {
 
 #[test]
 fn a_tick_period_of_zero_stops_the_timer() {
-    let body = "(call $say (call $set_tick (i32.const 0)))";
+    let body = "(call $log_number (call $set_tick (i32.const 0)))";
     let test = plugin(&on_request_headers(body, "")).start();
     assert_eq!(test.request(&exchange()), ["0"]);
     assert!(test.host.tick.borrow().as_ref().unwrap().1.is_none());

@@ -1,4 +1,4 @@
-//! A VM for every stream: nothing is left from one request to the next.
+//! A VM per stream: nothing remains from one request to the next.
 
 use lockgate_sandbox::settings::Isolation;
 use lockgate_sandbox::{Engine, EngineSettings, FailureKind};
@@ -9,7 +9,7 @@ fn isolated(wasm: &[u8]) -> TestPlugin {
     plugin(wasm).with(|settings| settings.isolation = Isolation::Stream)
 }
 
-/// Counts its requests in a global and in memory, and says both.
+/// A guest that counts its requests in a global and in memory, and logs both.
 fn counting() -> Vec<u8> {
     guest(
         r#"(global $count (mut i32) (i32.const 0))
@@ -19,7 +19,7 @@ fn counting() -> Vec<u8> {
                (then unreachable))
              (global.set $count (i32.add (global.get $count) (i32.const 1)))
              (i32.store (i32.const 70000) (i32.add (i32.load (i32.const 70000)) (i32.const 1)))
-             (call $say (global.get $count)) (call $say (i32.load (i32.const 70000)))
+             (call $log_number (global.get $count)) (call $log_number (i32.load (i32.const 70000)))
              (i32.const 0))"#,
     )
 }
@@ -59,8 +59,8 @@ fn isolated_streams_live_side_by_side_and_a_trap_is_one_streams_own() {
 }
 
 #[test]
-fn a_used_up_pool_is_told_and_recovers() {
-    // An engine of its own, so that no other test finds the pool empty.
+fn an_exhausted_pool_is_a_failure_and_recovers() {
+    // An engine of its own, so that no other test exhausts the pool.
     let engine = Engine::new(EngineSettings::default()).unwrap();
     let module = engine.compile(&guest("")).unwrap();
     let test = isolated(&guest("")).with_module(module).on(&engine);
@@ -80,8 +80,8 @@ fn a_used_up_pool_is_told_and_recovers() {
 #[test]
 fn configuring_happens_in_every_instance() {
     let wasm = guest(
-        r#"(func (export "proxy_on_configure") (param i32 i32) (result i32) (call $say (local.get 1)) (i32.const 1))
-           (func (export "proxy_on_delete") (param $id i32) (call $say (i32.add (i32.const 100) (local.get $id))))"#,
+        r#"(func (export "proxy_on_configure") (param i32 i32) (result i32) (call $log_number (local.get 1)) (i32.const 1))
+           (func (export "proxy_on_delete") (param $id i32) (call $log_number (i32.add (i32.const 100) (local.get $id))))"#,
     );
     let test = isolated(&wasm).start();
     assert_eq!(

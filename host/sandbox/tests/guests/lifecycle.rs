@@ -1,15 +1,15 @@
-//! Contexts begin once and end once, in order, whatever happens.
+//! Contexts begin once and end once, in order, in all cases.
 
 use super::test_vm::{TestVm, exchange, guest, plugin};
 
-/// Logs every lifecycle callback as a letter and the context's id. `done` answers `$done`.
+/// A guest that logs every lifecycle callback as a letter with the context's id. `done` returns `$done`.
 fn chatty(done: &str) -> Vec<u8> {
     let event = |name: &str, letter: char, params: &str| {
         format!(
             "(func (export \"proxy_on_{name}\") (param $id i32) {params}
                (i32.store8 (i32.const 500) (i32.const {}))
                (i32.store8 (i32.const 501) (i32.add (i32.const 48) (local.get $id)))
-               (call $tell (i32.const 500) (i32.const 2))",
+               (call $log_text (i32.const 500) (i32.const 2))",
             letter as u32
         )
     };
@@ -19,8 +19,8 @@ fn chatty(done: &str) -> Vec<u8> {
          {} (i32.const 1)) {} (i32.const 1)) {} (i32.const 0))
          (func (export \"proxy_on_tick\") (param i32)
            (drop (call $set_effective (i32.const 2)))
-           (call $say (call $proxy_done))
-           (call $say (call $proxy_done)))",
+           (call $log_number (call $proxy_done))
+           (call $log_number (call $proxy_done)))",
         event("context_create", 'c', "(param i32)"),
         event("log", 'l', ""),
         event("delete", 'x', ""),
@@ -69,7 +69,7 @@ fn dropping_a_stream_finishes_it_even_if_the_vm_is_dropped_first() {
 }
 
 #[test]
-fn a_done_that_says_not_yet_keeps_the_context_until_proxy_done() {
+fn a_context_whose_done_returns_false_ends_with_proxy_done() {
     let test = plugin(&chatty("(drop (call $set_tick (i32.const 1))) (i32.const 0)")).start();
     let stream = test.open(&exchange());
     test.host.lines.borrow_mut().clear();
@@ -92,7 +92,7 @@ fn a_done_that_says_not_yet_keeps_the_context_until_proxy_done() {
 
 #[test]
 fn proxy_done_within_done_ends_the_context_at_once() {
-    let test = plugin(&chatty("(call $say (call $proxy_done)) (i32.const 0)")).start();
+    let test = plugin(&chatty("(call $log_number (call $proxy_done)) (i32.const 0)")).start();
     let stream = test.open(&exchange());
     test.host.lines.borrow_mut().clear();
     drop(stream);
@@ -104,11 +104,11 @@ fn a_stream_dropped_from_within_a_host_call_is_finished_after_the_guest_has_retu
     let wasm = guest(
         r#"(data (i32.const 0) "drop")
            (func (export "proxy_on_done") (param $id i32) (result i32)
-             (call $say (i32.add (i32.const 100) (local.get $id))) (i32.const 1))
+             (call $log_number (i32.add (i32.const 100) (local.get $id))) (i32.const 1))
            (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-             (call $say (call $foreign (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 0)
+             (call $log_number (call $foreign (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 0)
                           (global.get $got) (global.get $len)))
-             (call $say (i32.const 1))
+             (call $log_number (i32.const 1))
              (i32.const 0))"#,
     );
     let test = plugin(&wasm).start();
@@ -137,7 +137,7 @@ fn a_plugin_without_callbacks_is_never_called_and_costs_nothing_but_its_context(
 }
 
 #[test]
-fn a_root_that_is_not_done_lives_on_until_it_says_so_or_is_let_go() {
+fn a_root_context_that_is_not_done_drains_until_it_is_done_or_dropped() {
     let chatty = chatty("(drop (call $set_tick (i32.const 1))) (i32.const 0)");
     let TestVm { vm, host } = plugin(&chatty).start();
     host.drains.set(true);

@@ -1,4 +1,4 @@
-//! Budgets: CPU time, memory, stack, log lines.
+//! Limits: CPU time, memory, stack, log lines.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ fn a_loop_is_stopped_near_its_budget() {
     assert!(begun.elapsed() < Duration::from_secs(10));
 }
 
-/// CPU time of this thread, as the kernel counts it for whoever asks.
+/// CPU time of this thread, from the kernel.
 fn cpu_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
@@ -35,7 +35,7 @@ fn cpu_time() -> Duration {
 
 #[test]
 fn every_callback_has_the_whole_budget_for_itself() {
-    // Each callback works for a few milliseconds; together they take far more than one budget.
+    // Each callback uses a few milliseconds; together they use far more than one budget.
     let work = "(local $n i64) (loop $work (local.set $n (i64.add (local.get $n) (i64.const 1)))
                   (br_if $work (i64.lt_u (local.get $n) (i64.const 3000000))))";
     let wasm = guest(&format!(
@@ -81,11 +81,11 @@ fn a_loop_in_a_start_section_is_stopped_too() {
 }
 
 #[test]
-fn memory_grows_up_to_its_cap_and_not_past_it() {
+fn memory_grows_up_to_its_limit() {
     let body = "(local $pages i32)
                 (loop $more
                   (if (i32.ge_s (memory.grow (i32.const 1)) (i32.const 0)) (then (br $more))))
-                (call $say (memory.size))";
+                (call $log_number (memory.size))";
     let wasm = guest(&format!(
         r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) {body} (i32.const 0))"#
     ));
@@ -97,7 +97,7 @@ fn memory_grows_up_to_its_cap_and_not_past_it() {
 }
 
 #[test]
-fn a_trap_after_memory_was_refused_is_told_as_such() {
+fn a_trap_after_refused_memory_has_its_own_kind() {
     let body = "(if (i32.lt_s (memory.grow (i32.const 60000)) (i32.const 0)) (then unreachable))";
     let test = plugin(&on_request_headers(body, "")).start();
     let failure = test.open(&exchange()).request_headers(true).unwrap_err();
@@ -112,7 +112,7 @@ fn deep_recursion_is_a_trap_and_the_thread_survives() {
              (i32.add (i32.const 1) (call $deeper (i32.add (local.get 0) (i32.const 1)))))
            (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) (call $deeper (i32.const 0)))"#,
     );
-    // A worker's thread has 2 MiB of stack; a test's thread too.
+    // A worker's thread has 2 MiB of stack, and so has a test's thread.
     let failure = plugin(&wasm)
         .start()
         .open(&exchange())
@@ -126,9 +126,9 @@ fn deep_recursion_is_a_trap_and_the_thread_survives() {
 }
 
 #[test]
-fn a_flood_of_log_lines_is_cut_and_a_long_line_too() {
+fn log_lines_beyond_the_rate_are_dropped_and_long_ones_are_cut() {
     let body = "(loop $flood
-                  (call $say (global.get $lines))
+                  (call $log_number (global.get $lines))
                   (global.set $lines (i32.add (global.get $lines) (i32.const 1)))
                   (br_if $flood (i32.lt_u (global.get $lines) (i32.const 1000))))";
     let wasm = on_request_headers(body, "(global $lines (mut i32) (i32.const 0))");
@@ -137,7 +137,7 @@ fn a_flood_of_log_lines_is_cut_and_a_long_line_too() {
     assert!(said.len() >= 50 && said.len() < 200, "{} lines", said.len());
     assert_eq!(
         log_of_request(&on_request_headers(
-            "(call $tell (i32.const 65536) (i32.const 65536))",
+            "(call $log_text (i32.const 65536) (i32.const 65536))",
             ""
         ))[0]
             .len(),

@@ -1,4 +1,4 @@
-//! Files that are no plugins: each is refused with a reason, and the process goes on.
+//! Files that are not plugins: each is refused with a reason, and the process goes on.
 
 use lockgate_sandbox::LoadError;
 use lockgate_units::Size;
@@ -30,8 +30,8 @@ fn garbage_is_refused_with_a_reason() {
 
 #[test]
 fn every_cut_and_many_damages_of_a_module_end_in_a_result() {
-    let whole = guest("(func (export \"proxy_on_log\") (param i32) (call $say (local.get 0)))");
-    // Cut before its last section, which only holds names, a module is whole; everywhere else it is not.
+    let whole = guest("(func (export \"proxy_on_log\") (param i32) (call $log_number (local.get 0)))");
+    // Cut before its last section, which holds only names, a module is complete. Cut elsewhere, it is not.
     let whole_enough = (0..whole.len())
         .filter(|&end| ENGINE.compile(&whole[..end]).is_ok())
         .count();
@@ -44,13 +44,13 @@ fn every_cut_and_many_damages_of_a_module_end_in_a_result() {
             let at = state as usize % damaged.len();
             damaged[at] ^= (state >> 24) as u8;
         }
-        // Damage in a name or a constant leaves a module; whatever it is, it is not a panic.
+        // Damage in a name or a constant leaves a module. In any case there is no panic.
         let _ = ENGINE.compile(&damaged);
     }
 }
 
 #[test]
-fn a_module_without_an_abi_version_is_told_what_is_missing() {
+fn the_error_of_a_module_without_an_abi_version_names_what_is_missing() {
     let error = ENGINE
         .compile(&bare(
             "(memory (export \"memory\") 1) (func (export \"proxy_abi_version_0_3_0\"))",
@@ -58,13 +58,13 @@ fn a_module_without_an_abi_version_is_told_what_is_missing() {
         .err();
     let text = error.unwrap().to_string();
     assert!(
-        text.contains("proxy_abi_version_0_2_1") && text.contains("but proxy_abi_version_0_3_0"),
+        text.contains("proxy_abi_version_0_2_1") && text.contains("it exports proxy_abi_version_0_3_0"),
         "{text}"
     );
 }
 
 #[test]
-fn callbacks_of_a_wrong_type_are_all_told() {
+fn the_error_names_all_callbacks_of_a_wrong_type() {
     let wasm = bare(
         r#"(func (export "proxy_abi_version_0_2_1"))
            (func (export "proxy_on_request_headers") (param i32 i32) (result i32) (i32.const 0))

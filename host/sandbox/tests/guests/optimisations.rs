@@ -1,15 +1,14 @@
-//! What a module can offer that the ABI does not know, to be called less often: room for small results, and no wish to hear of
-//! streams that begin and end.
+//! Optimisations that a module can offer: scratch memory for small results, and streams without `context_create` and `delete`.
 
 use super::test_vm::{TestVm, exchange, guest, guest_allocating, plugin};
 
-/// Reads `x-user`, `x-long` (257 bytes) and `x-user` again, and tells each with the address that it was put at.
+/// A guest that reads `x-user`, `x-long` (257 bytes) and `x-user` again, and logs each with its address.
 fn reading(scratch: &str) -> Vec<u8> {
     let read = |at: u32| {
         format!(
-            "(call $say (call $get (i32.const 0) (i32.const {at}) (i32.const 6) (global.get $got) (global.get $len)))
-             (call $say (i32.load (global.get $got)))
-             (call $say (i32.load (global.get $len)))"
+            "(call $log_number (call $get (i32.const 0) (i32.const {at}) (i32.const 6) (global.get $got) (global.get $len)))
+             (call $log_number (i32.load (global.get $got)))
+             (call $log_number (i32.load (global.get $len)))"
         )
     };
     guest_allocating(&format!(
@@ -17,7 +16,7 @@ fn reading(scratch: &str) -> Vec<u8> {
          (func (export \"proxy_on_memory_allocate\") (param i32) (result i32) (i32.const 70000))
          {scratch}
          (func (export \"proxy_on_request_headers\") (param $id i32) (param i32 i32) (result i32)
-           {} (call $tell_result) {} {} (i32.const 0))",
+           {} (call $log_result) {} {} (i32.const 0))",
         read(0),
         read(6),
         read(0)
@@ -33,7 +32,7 @@ fn log_of(wasm: &[u8]) -> Vec<String> {
 }
 
 #[test]
-fn results_that_fit_go_where_the_guest_lends_room_and_others_to_memory_of_their_own() {
+fn small_results_go_to_scratch_memory_and_others_are_allocated() {
     let scratch = "(func (export \"lockgate_scratch\") (result i32) (i32.const 3000))";
     assert_eq!(
         log_of(&reading(scratch)),
@@ -47,7 +46,7 @@ fn results_that_fit_go_where_the_guest_lends_room_and_others_to_memory_of_their_
 }
 
 #[test]
-fn room_that_is_not_there_is_a_wild_pointer_like_any_other() {
+fn a_wild_scratch_address_is_an_error() {
     let scratch = |at: i32| format!("(func (export \"lockgate_scratch\") (result i32) (i32.const {at}))");
     for at in [-1, 131_070, 131_072] {
         assert_eq!(log_of(&reading(&scratch(at)))[0], "6", "{at}");
@@ -55,13 +54,13 @@ fn room_that_is_not_there_is_a_wild_pointer_like_any_other() {
     assert_eq!(log_of(&reading(&scratch(0)))[1], "70000", "no room");
 }
 
-/// Says `c`, `h`, `l` and `x` with the context's id.
+/// A guest that logs `c`, `h`, `l` and `x` with the context's id.
 fn telling(manifest: &str) -> Vec<u8> {
     let say = |letter: char| {
         format!(
             "(i32.store8 (i32.const 500) (i32.const {}))
              (i32.store8 (i32.const 501) (i32.add (i32.const 48) (local.get $id)))
-             (call $tell (i32.const 500) (i32.const 2))",
+             (call $log_text (i32.const 500) (i32.const 2))",
             letter as u32
         )
     };
@@ -79,7 +78,7 @@ fn telling(manifest: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_stateless_module_hears_of_its_root_but_not_of_streams_that_begin_and_end() {
+fn a_stateless_module_gets_context_create_and_delete_for_its_root_only() {
     let lives = |manifest: &str| {
         let TestVm { vm, host } = plugin(&telling(manifest)).start();
         let stream = vm.open(&exchange()).unwrap();

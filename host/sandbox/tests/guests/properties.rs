@@ -1,4 +1,4 @@
-//! Properties: what the host knows, and what plugins set for each other.
+//! Properties: those that the host knows, and those that plugins set.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use lockgate_exchange::{CertificateInfo, ResponseHead, SharedExchange, TlsInfo};
 
 use super::test_vm::{exchange, guest, on_request_headers, plugin};
 
-/// Reads a property, and tells its bytes through a property named `dump` of the exchange.
+/// Reads a property in a guest, and returns its bytes through the property `dump`.
 fn read(exchange: &SharedExchange, path: &str) -> Option<Vec<u8>> {
     let body = format!(
         "(if (i32.eqz (call $get_property (i32.const 0) (i32.const {}) (global.get $got) (global.get $len)))
            (then (drop (call $set_property (i32.const 512) (i32.const 4)
                          (i32.load (global.get $got)) (i32.load (global.get $len)))))
-           (else (call $say (i32.const 1))))",
+           (else (call $log_number (i32.const 1))))",
         path.len()
     );
     let data = format!(
@@ -139,10 +139,10 @@ fn maps_come_as_pairs() {
     assert!(names.contains(&b":path".to_vec()) && names.contains(&b"x-user".to_vec()));
 }
 
-/// Sets a property and says the status.
+/// Sets a property in a guest, and returns the logged status.
 fn set(exchange: &SharedExchange, path: &str, value: &str) -> Vec<String> {
     let body = format!(
-        "(call $say (call $set_property (i32.const 0) (i32.const {}) (i32.const 512) (i32.const {})))",
+        "(call $log_number (call $set_property (i32.const 0) (i32.const {}) (i32.const 512) (i32.const {})))",
         path.len(),
         value.len()
     );
@@ -196,14 +196,14 @@ fn a_null_value_takes_a_property_away_and_a_root_has_no_stream_to_set_one_on() {
     let wasm = guest(
         r#"(data (i32.const 0) "mine")
            (func (export "proxy_on_configure") (param i32 i32) (result i32)
-             (call $say (call $set_property (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 1)))
-             (call $say (call $get_property (i32.const 0) (i32.const 4) (global.get $got) (global.get $len)))
+             (call $log_number (call $set_property (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 1)))
+             (call $log_number (call $get_property (i32.const 0) (i32.const 4) (global.get $got) (global.get $len)))
              (i32.const 1))
            (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-             (call $say (call $set_property (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 1)))
-             (call $say (call $set_property (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 0)))
-             (call $say (call $get_property (i32.const 0) (i32.const 4) (global.get $got) (global.get $len)))
-             (call $say (call $set_property (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 1)))
+             (call $log_number (call $set_property (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 1)))
+             (call $log_number (call $set_property (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 0)))
+             (call $log_number (call $get_property (i32.const 0) (i32.const 4) (global.get $got) (global.get $len)))
+             (call $log_number (call $set_property (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 1)))
              (i32.const 0))"#,
     );
     let test = plugin(&wasm).start();
@@ -213,9 +213,9 @@ fn a_null_value_takes_a_property_away_and_a_root_has_no_stream_to_set_one_on() {
 
 #[test]
 fn properties_cannot_fill_the_hosts_memory() {
-    let body = "(call $say (call $set_property (i32.const 0) (i32.const 4) (i32.const 1) (i32.const 131000)))
-                (call $say (call $set_property (i32.const 0) (i32.const 3) (i32.const 1) (i32.const 131000)))
-                (call $say (call $set_property (i32.const 0) (i32.const 2) (i32.const 1) (i32.const 131000)))";
+    let body = "(call $log_number (call $set_property (i32.const 0) (i32.const 4) (i32.const 1) (i32.const 131000)))
+                (call $log_number (call $set_property (i32.const 0) (i32.const 3) (i32.const 1) (i32.const 131000)))
+                (call $log_number (call $set_property (i32.const 0) (i32.const 2) (i32.const 1) (i32.const 131000)))";
     let test = plugin(&on_request_headers(body, "(data (i32.const 0) \"mine\")")).start();
     let exchange = exchange();
     assert_eq!(
@@ -232,32 +232,32 @@ fn properties_cannot_fill_the_hosts_memory() {
 }
 
 /// `DeclarePropertyArguments` as bytes of WebAssembly text, and their number.
-fn declaration(name: &str, read_only: bool, life: u64) -> (String, usize) {
+fn declaration(name: &str, read_only: bool, scope: u64) -> (String, usize) {
     let message = lockgate_abi::protobuf::Message::default();
     let message = message
         .bytes(1, name.as_bytes())
         .number(2, u64::from(read_only))
-        .number(5, life);
+        .number(5, scope);
     let bytes = message.finish();
     (bytes.iter().map(|byte| format!("\\{byte:02x}")).collect(), bytes.len())
 }
 
-/// Declares `p` in `configure`, twice, and sets it in each request's headers, twice.
-fn declaring(read_only: bool, life: u64) -> Vec<u8> {
-    let (message, length) = declaration("p", read_only, life);
+/// A guest that declares `p` twice in `configure`, and sets it twice in each request's headers.
+fn declaring(read_only: bool, scope: u64) -> Vec<u8> {
+    let (message, length) = declaration("p", read_only, scope);
     guest(&format!(
         r#"(data (i32.const 0) "{message}") (data (i32.const 64) "declare_property") (data (i32.const 96) "p12")
            (func $declare
-             (call $say (call $foreign (i32.const 64) (i32.const 16) (i32.const 0) (i32.const {length})
+             (call $log_number (call $foreign (i32.const 64) (i32.const 16) (i32.const 0) (i32.const {length})
                           (global.get $got) (global.get $len))))
            (func (export "proxy_on_configure") (param i32 i32) (result i32)
              (call $declare) (call $declare) (i32.const 1))
            (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-             (call $say (call $get_property (i32.const 96) (i32.const 1) (global.get $got) (global.get $len)))
-             (call $say (call $set_property (i32.const 96) (i32.const 1) (i32.const 97) (i32.const 1)))
-             (call $say (call $set_property (i32.const 96) (i32.const 1) (i32.const 98) (i32.const 1)))
-             (call $say (call $get_property (i32.const 96) (i32.const 1) (global.get $got) (global.get $len)))
-             (call $tell_result)
+             (call $log_number (call $get_property (i32.const 96) (i32.const 1) (global.get $got) (global.get $len)))
+             (call $log_number (call $set_property (i32.const 96) (i32.const 1) (i32.const 97) (i32.const 1)))
+             (call $log_number (call $set_property (i32.const 96) (i32.const 1) (i32.const 98) (i32.const 1)))
+             (call $log_number (call $get_property (i32.const 96) (i32.const 1) (global.get $got) (global.get $len)))
+             (call $log_result)
              (i32.const 0))"#
     ))
 }
@@ -279,7 +279,7 @@ fn a_declared_property_may_be_set_once_or_live_as_long_as_its_connection() {
     );
 }
 
-/// The exchange, on a connection whose handshake told this.
+/// An exchange on a connection with this TLS session.
 fn over_tls(peer: Option<CertificateInfo>) -> SharedExchange {
     let exchange = exchange();
     let mut connection = (*exchange.borrow().info.connection).clone();
@@ -300,7 +300,7 @@ fn over_tls(peer: Option<CertificateInfo>) -> SharedExchange {
 }
 
 #[test]
-fn certificates_are_told_as_far_as_there_are_any() {
+fn certificates_have_properties_if_they_exist() {
     let peer = CertificateInfo {
         subject: "CN=client".to_owned(),
         dns_san: None,

@@ -17,7 +17,7 @@ fn respond(code: i32, headers_len: i32, grpc: i32) -> String {
 
 #[test]
 fn a_local_response_is_noted_with_all_it_has_and_where_it_comes_from() {
-    let wasm = on_request_headers(&format!("(call $say {})", respond(403, 18, -1)), DATA);
+    let wasm = on_request_headers(&format!("(call $log_number {})", respond(403, 18, -1)), DATA);
     let exchange = exchange();
     exchange.borrow_mut().position = 3;
     let wakes = WakeCounter::register(&exchange);
@@ -43,8 +43,8 @@ fn a_local_response_is_noted_with_all_it_has_and_where_it_comes_from() {
 }
 
 #[test]
-fn a_grpc_status_other_than_minus_one_is_kept() {
-    let wasm = on_request_headers(&format!("(call $say {})", respond(200, 0, 16)), DATA);
+fn a_grpc_status_other_than_minus_one_is_set() {
+    let wasm = on_request_headers(&format!("(call $log_number {})", respond(200, 0, 16)), DATA);
     let exchange = exchange();
     assert_eq!(plugin(&wasm).start().request(&exchange), ["0"]);
     assert_eq!(
@@ -58,26 +58,26 @@ fn answers_that_are_none_are_bad_arguments() {
     for code in [0, -1, 100, 101, 199, 600, 65736] {
         assert_eq!(
             log_of_request(&on_request_headers(
-                &format!("(call $say {})", respond(code, 0, -1)),
+                &format!("(call $log_number {})", respond(code, 0, -1)),
                 DATA
             )),
             ["2"]
         );
     }
-    // A map that ends in the middle, and one with a name that would be two words.
+    // A map that ends in the middle, and one with a space in a name.
     let odd = DATA.replace("x-a\\00b", "x a\\00b");
     for (data, length) in [(DATA, 11), (&*odd, 18)] {
-        let body = format!("(call $say {})", respond(200, length, -1));
+        let body = format!("(call $log_number {})", respond(200, length, -1));
         assert_eq!(log_of_request(&on_request_headers(&body, data)), ["2"]);
     }
 }
 
 #[test]
-fn what_a_local_response_says_of_its_framing_is_left_out() {
+fn framing_headers_of_a_local_response_are_left_out() {
     let data = DATA
         .replace("x-a\\00b", "te\\00bc")
         .replace("\\03\\00\\00\\00\\01", "\\02\\00\\00\\00\\02");
-    let body = format!("(call $say {})", respond(403, 18, -1));
+    let body = format!("(call $log_number {})", respond(403, 18, -1));
     let exchange = exchange();
     let said = plugin(&on_request_headers(&body, &data)).start().request(&exchange);
     assert_eq!(said, ["0"]);
@@ -88,7 +88,7 @@ fn what_a_local_response_says_of_its_framing_is_left_out() {
 #[test]
 fn the_first_local_response_counts() {
     let body = format!(
-        "(call $say {}) (call $say {})",
+        "(call $log_number {}) (call $log_number {})",
         respond(401, 0, -1),
         respond(402, 0, -1)
     );
@@ -102,9 +102,9 @@ fn the_first_local_response_counts() {
 
 #[test]
 fn continuing_and_closing_are_noted_for_the_plugins_own_place() {
-    let body = "(call $say (call $continue (i32.const 0))) (call $say (call $continue (i32.const 1)))
-                (call $say (call $close (i32.const 0))) (call $say (call $continue (i32.const 2)))
-                (call $say (call $continue (i32.const 9))) (call $say (call $close (i32.const 3)))";
+    let body = "(call $log_number (call $continue (i32.const 0))) (call $log_number (call $continue (i32.const 1)))
+                (call $log_number (call $close (i32.const 0))) (call $log_number (call $continue (i32.const 2)))
+                (call $log_number (call $continue (i32.const 9))) (call $log_number (call $close (i32.const 3)))";
     let exchange = exchange();
     exchange.borrow_mut().position = 2;
     assert_eq!(
@@ -121,22 +121,22 @@ fn a_tick_resumes_a_waiting_stream_and_wakes_its_pipeline() {
     let wasm = guest(
         r#"(global $waiting (mut i32) (i32.const 0))
            (func (export "proxy_on_configure") (param i32 i32) (result i32)
-             (call $say (call $set_tick (i32.const 250))) (i32.const 1))
+             (call $log_number (call $set_tick (i32.const 250))) (i32.const 1))
            (func (export "proxy_on_request_headers") (param $id i32) (param i32 i32) (result i32)
              (global.set $waiting (local.get $id)) (i32.const 1))
            (func (export "proxy_on_tick") (param i32)
-             (call $say (call $continue (i32.const 0)))
-             (call $say (call $set_effective (global.get $waiting)))
-             (call $say (call $continue (i32.const 0)))
-             (call $say (call $set_effective (i32.const 77)))
-             (call $say (call $set_effective (i32.const 1))))"#,
+             (call $log_number (call $continue (i32.const 0)))
+             (call $log_number (call $set_effective (global.get $waiting)))
+             (call $log_number (call $continue (i32.const 0)))
+             (call $log_number (call $set_effective (i32.const 77)))
+             (call $log_number (call $set_effective (i32.const 1))))"#,
     );
     let test = plugin(&wasm).start();
     let exchange = exchange();
     exchange.borrow_mut().position = 4;
     let stream = test.open(&exchange);
     assert_eq!(stream.request_headers(true).unwrap(), Action::Pause);
-    // The chain has gone on to call another plugin's callback of the same exchange.
+    // The chain is calling another plugin's callback of the same exchange.
     exchange.borrow_mut().position = 5;
     let wakes = WakeCounter::register(&exchange);
     let (target, period) = test.host.tick.borrow().clone().unwrap();

@@ -1,4 +1,4 @@
-//! A VM under test: guests in WebAssembly's text format with a preamble that spares them their imports, and the host in memory.
+//! [`TestVm`]: a VM with a host in memory, and guests in WebAssembly's text format with a preamble for their imports.
 
 use std::rc::Rc;
 use std::sync::LazyLock;
@@ -10,12 +10,12 @@ use lockgate_sandbox::{Engine, EngineSettings, LoadError, Module, Plugin, Plugin
 
 pub(crate) use lockgate_sandbox::testing::{WakeCounter, exchange};
 
-/// One engine for all tests, as in a process.
+/// One engine for all tests, as in a gateway.
 pub(crate) static ENGINE: LazyLock<Engine> =
     LazyLock::new(|| Engine::new(EngineSettings::default()).expect("this machine runs WebAssembly"));
 
-/// Imports, memory (two pages; strings below 1024, the heap from 65536), an allocator, and two ways to speak: `$say` logs
-/// a number, `$tell` logs text. `$got` and `$len` are out-pointers for results.
+/// Imports, memory (two pages; strings below 1024, the heap from 65536), an allocator, and two ways to log: `$log_number` logs a
+/// number, `$log_text` text. `$got` and `$len` are out-pointers for results.
 const PREAMBLE: &str = r#"
   (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
   (import "env" "proxy_get_log_level" (func $log_level (param i32) (result i32)))
@@ -64,7 +64,7 @@ const PREAMBLE: &str = r#"
   (global $heap (mut i32) (i32.const 65536))
   (global $got i32 (i32.const 2000))
   (global $len i32 (i32.const 2004))
-  (func $say (param $n i32) (local $at i32)
+  (func $log_number (param $n i32) (local $at i32)
     (local.set $at (i32.const 1100))
     (loop $digits
       (local.set $at (i32.sub (local.get $at) (i32.const 1)))
@@ -72,13 +72,13 @@ const PREAMBLE: &str = r#"
       (local.set $n (i32.div_u (local.get $n) (i32.const 10)))
       (br_if $digits (local.get $n)))
     (drop (call $log (i32.const 2) (local.get $at) (i32.sub (i32.const 1100) (local.get $at)))))
-  (func $tell (param $at i32) (param $n i32)
+  (func $log_text (param $at i32) (param $n i32)
     (drop (call $log (i32.const 2) (local.get $at) (local.get $n))))
-  (func $tell_result
-    (call $tell (i32.load (global.get $got)) (i32.load (global.get $len))))
+  (func $log_result
+    (call $log_text (i32.load (global.get $got)) (i32.load (global.get $len))))
 "#;
 
-/// An allocator that goes through the second page and grows when that is full.
+/// An allocator that fills the second page and grows after that.
 const ALLOCATOR: &str = r#"
   (func (export "proxy_on_memory_allocate") (param $n i32) (result i32) (local $at i32)
     (local.set $at (global.get $heap))
@@ -88,14 +88,14 @@ const ALLOCATOR: &str = r#"
     (local.get $at))
 "#;
 
-/// A guest of ABI 0.2.1 around the given functions and data.
+/// A guest of ABI 0.2.1 with these functions and data.
 pub(crate) fn guest(items: &str) -> Vec<u8> {
     bare(&format!(
         "{PREAMBLE} {ALLOCATOR} (func (export \"proxy_abi_version_0_2_1\")) {items}"
     ))
 }
 
-/// As [`guest`], with an allocator of its own.
+/// A guest of ABI 0.2.1 with an allocator of its own.
 pub(crate) fn guest_allocating(items: &str) -> Vec<u8> {
     bare(&format!(
         "{PREAMBLE} (func (export \"proxy_abi_version_0_2_1\")) {items}"
@@ -107,7 +107,7 @@ pub(crate) fn bare(items: &str) -> Vec<u8> {
     wat::parse_str(format!("(module {items})")).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A guest whose `proxy_on_request_headers` does this and continues.
+/// A guest with this body of `proxy_on_request_headers`, which continues.
 pub(crate) fn on_request_headers(body: &str, data: &str) -> Vec<u8> {
     guest(&format!(
         "{data} (func (export \"proxy_on_request_headers\") (param $id i32) (param i32 i32) (result i32)
@@ -115,12 +115,12 @@ pub(crate) fn on_request_headers(body: &str, data: &str) -> Vec<u8> {
     ))
 }
 
-/// A plugin that is being put together.
+/// A plugin under construction.
 pub(crate) struct TestPlugin {
     pub(crate) spec: PluginSpec,
 }
 
-/// Starts from a guest that compiles.
+/// A plugin of a guest, with default limits.
 pub(crate) fn plugin(wasm: &[u8]) -> TestPlugin {
     let module = ENGINE.compile(wasm).unwrap_or_else(|error| panic!("{error}"));
     TestPlugin {
@@ -143,7 +143,7 @@ impl TestPlugin {
         Plugin::link(&ENGINE, self.spec)
     }
 
-    /// A VM of it that has started.
+    /// A started VM.
     pub(crate) fn start(self) -> TestVm {
         let test = self.unstarted();
         test.vm.start().unwrap_or_else(|failure| panic!("{failure}"));
@@ -154,7 +154,7 @@ impl TestPlugin {
         self.on(&ENGINE)
     }
 
-    /// A VM of it on another engine than the tests' own, not started.
+    /// A VM on another engine, not started.
     pub(crate) fn on(self, engine: &Engine) -> TestVm {
         let plugin = Plugin::link(engine, self.spec).unwrap_or_else(|error| panic!("{error}"));
         let host = Rc::new(MemoryHost::default());
@@ -165,7 +165,7 @@ impl TestPlugin {
     }
 }
 
-/// A VM and its scripted world.
+/// A VM and its host.
 pub(crate) struct TestVm {
     pub(crate) vm: Rc<Vm>,
     pub(crate) host: Rc<MemoryHost>,
@@ -176,7 +176,7 @@ impl TestVm {
         self.vm.open(exchange).unwrap_or_else(|failure| panic!("{failure}"))
     }
 
-    /// Runs one request's headers through a fresh stream, and answers what was logged meanwhile.
+    /// Runs the headers of one request through a new stream, and returns the lines that it logged.
     pub(crate) fn request(&self, exchange: &SharedExchange) -> Vec<String> {
         let stream = self.open(exchange);
         self.host.lines.borrow_mut().clear();
@@ -187,7 +187,7 @@ impl TestVm {
     }
 }
 
-/// Starts a guest, sends it one plain request, and answers what it logged.
+/// Starts a guest, sends it one request, and returns the lines that it logged.
 pub(crate) fn log_of_request(wasm: &[u8]) -> Vec<String> {
     plugin(wasm).start().request(&exchange())
 }

@@ -11,7 +11,7 @@ fn wasi(module: &str, body: &str) -> Vec<u8> {
            (import "{module}" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
            (import "{module}" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
            (import "{module}" "fd_seek" (func $seek (param i32 i64 i32 i32) (result i32)))
-           (import "{module}" "fd_tell" (func $tell (param i32 i32) (result i32)))
+           (import "{module}" "fd_tell" (func $log_text (param i32 i32) (result i32)))
            (import "{module}" "fd_close" (func $close (param i32) (result i32)))
            (import "{module}" "fd_renumber" (func $renumber (param i32 i32) (result i32)))
            (import "{module}" "fd_filestat_get" (func $filestat (param i32 i32) (result i32)))
@@ -29,7 +29,7 @@ fn wasi(module: &str, body: &str) -> Vec<u8> {
            (import "{module}" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
            (memory (export "memory") 2)
            (func (export "proxy_abi_version_0_2_1"))
-           (func $say (param $n i32)
+           (func $log_number (param $n i32)
              (i32.store8 (i32.const 900) (i32.add (i32.const 48) (i32.div_u (local.get $n) (i32.const 10))))
              (i32.store8 (i32.const 901) (i32.add (i32.const 48) (i32.rem_u (local.get $n) (i32.const 10))))
              (drop (call $log (i32.const 2) (i32.const 900) (i32.const 2))))
@@ -55,27 +55,27 @@ fn what_is_printed_becomes_log_lines() {
         (i32.store (i32.const 0) (i32.const 100)) (i32.store (i32.const 4) (i32.const 6))
         (i32.store (i32.const 8) (i32.const 106)) (i32.store (i32.const 12) (i32.const 6))
         (i64.store (i32.const 100) (i64.const 0x0a6e656820656e6f)) (i32.store (i32.const 108) (i32.const 0x0a6f7774))
-        (call $say (call $write (i32.const 1) (i32.const 0) (i32.const 2) (i32.const 200)))
-        (call $say (i32.load (i32.const 200)))
-        (call $say (call $write (i32.const 3) (i32.const 0) (i32.const 2) (i32.const 200)))
-        (call $say (call $write (i32.const 1) (i32.const 0) (i32.const 2000) (i32.const 200)))
-        (call $say (call $write (i32.const 1) (i32.const -8) (i32.const 2) (i32.const 200)))"#;
+        (call $log_number (call $write (i32.const 1) (i32.const 0) (i32.const 2) (i32.const 200)))
+        (call $log_number (i32.load (i32.const 200)))
+        (call $log_number (call $write (i32.const 3) (i32.const 0) (i32.const 2) (i32.const 200)))
+        (call $log_number (call $write (i32.const 1) (i32.const 0) (i32.const 2000) (i32.const 200)))
+        (call $log_number (call $write (i32.const 1) (i32.const -8) (i32.const 2) (i32.const 200)))"#;
     assert_eq!(said(body), ["one hen", "two", "00", "12", "08", "28", "21"]);
 }
 
 #[test]
 fn there_are_no_files_and_no_sockets() {
     let body = r#"
-        (call $say (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0) (i64.const -1)
+        (call $log_number (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0) (i64.const -1)
                      (i64.const -1) (i32.const 0) (i32.const 8)))
-        (call $say (call $seek (i32.const 3) (i64.const 0) (i32.const 0) (i32.const 8)))
-        (call $say (call $accept (i32.const 3) (i32.const 0) (i32.const 8)))
-        (call $say (call $accept (i32.const 1) (i32.const 0) (i32.const 8)))
-        (call $say (call $shutdown (i32.const 0) (i32.const 0)))
-        (call $say (call $prestat (i32.const 3) (i32.const 8)))
-        (call $say (call $stat (i32.const 3) (i32.const 8)))
-        (call $say (call $filestat (i32.const 3) (i32.const 8)))
-        (call $say (call $close (i32.const 3)))"#;
+        (call $log_number (call $seek (i32.const 3) (i64.const 0) (i32.const 0) (i32.const 8)))
+        (call $log_number (call $accept (i32.const 3) (i32.const 0) (i32.const 8)))
+        (call $log_number (call $accept (i32.const 1) (i32.const 0) (i32.const 8)))
+        (call $log_number (call $shutdown (i32.const 0) (i32.const 0)))
+        (call $log_number (call $prestat (i32.const 3) (i32.const 8)))
+        (call $log_number (call $stat (i32.const 3) (i32.const 8)))
+        (call $log_number (call $filestat (i32.const 3) (i32.const 8)))
+        (call $log_number (call $close (i32.const 3)))"#;
     assert_eq!(said(body), ["08", "08", "08", "57", "57", "08", "08", "08", "08"]);
 }
 
@@ -84,31 +84,31 @@ fn standard_input_is_at_its_end() {
     let body = r#"
         (i32.store (i32.const 0) (i32.const 100)) (i32.store (i32.const 4) (i32.const 8)) (i32.store (i32.const 8) (i32.const 9))
         (i32.store (i32.const 100) (i32.const 42))
-        (call $say (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
-        (call $say (i32.load (i32.const 8))) (call $say (i32.load (i32.const 100)))
-        (call $say (call $read (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
-        (call $say (call $read (i32.const 3) (i32.const 0) (i32.const 1) (i32.const 8)))
-        (call $say (call $read (i32.const 0) (i32.const -8) (i32.const 2) (i32.const 8)))
-        (call $say (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const -2)))
-        (call $say (call $read (i32.const 0) (i32.const 0) (i32.const 1025) (i32.const 8)))
-        (call $say (call $read (i32.const 0) (i32.const 0) (i32.const -1) (i32.const 8)))"#;
+        (call $log_number (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (call $log_number (i32.load (i32.const 8))) (call $log_number (i32.load (i32.const 100)))
+        (call $log_number (call $read (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (call $log_number (call $read (i32.const 3) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (call $log_number (call $read (i32.const 0) (i32.const -8) (i32.const 2) (i32.const 8)))
+        (call $log_number (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const -2)))
+        (call $log_number (call $read (i32.const 0) (i32.const 0) (i32.const 1025) (i32.const 8)))
+        (call $log_number (call $read (i32.const 0) (i32.const 0) (i32.const -1) (i32.const 8)))"#;
     assert_eq!(said(body), ["00", "00", "42", "08", "08", "21", "21", "28", "28"]);
 }
 
 #[test]
 fn standard_streams_are_no_files() {
     let body = r#"
-        (call $say (call $seek (i32.const 1) (i64.const 0) (i32.const 0) (i32.const 8)))
-        (call $say (call $seek (i32.const 1) (i64.const 0) (i32.const 3) (i32.const 8)))
-        (call $say (call $tell (i32.const 0) (i32.const 8)))
-        (call $say (call $stat (i32.const 0) (i32.const 8)))
-        (call $say (i32.load8_u (i32.const 8))) (call $say (i32.wrap_i64 (i64.load (i32.const 16))))
-        (call $say (call $stat (i32.const 1) (i32.const 8)))
-        (call $say (i32.load8_u (i32.const 8))) (call $say (i32.wrap_i64 (i64.load (i32.const 16))))
-        (call $say (call $stat (i32.const 1) (i32.const -8)))
-        (call $say (call $flags (i32.const 1) (i32.const 4))) (call $say (call $flags (i32.const 1) (i32.const 32)))
-        (call $say (call $flags (i32.const 3) (i32.const 0)))
-        (call $say (call $raise (i32.const 9))) (call $say (call $raise (i32.const 31)))"#;
+        (call $log_number (call $seek (i32.const 1) (i64.const 0) (i32.const 0) (i32.const 8)))
+        (call $log_number (call $seek (i32.const 1) (i64.const 0) (i32.const 3) (i32.const 8)))
+        (call $log_number (call $log_text (i32.const 0) (i32.const 8)))
+        (call $log_number (call $stat (i32.const 0) (i32.const 8)))
+        (call $log_number (i32.load8_u (i32.const 8))) (call $log_number (i32.wrap_i64 (i64.load (i32.const 16))))
+        (call $log_number (call $stat (i32.const 1) (i32.const 8)))
+        (call $log_number (i32.load8_u (i32.const 8))) (call $log_number (i32.wrap_i64 (i64.load (i32.const 16))))
+        (call $log_number (call $stat (i32.const 1) (i32.const -8)))
+        (call $log_number (call $flags (i32.const 1) (i32.const 4))) (call $log_number (call $flags (i32.const 1) (i32.const 32)))
+        (call $log_number (call $flags (i32.const 3) (i32.const 0)))
+        (call $log_number (call $raise (i32.const 9))) (call $log_number (call $raise (i32.const 31)))"#;
     assert_eq!(
         said(body),
         [
@@ -121,10 +121,10 @@ fn standard_streams_are_no_files() {
 fn what_is_told_of_a_stream_as_a_file_has_the_size_that_the_module_knows() {
     let body = r#"
         (memory.fill (i32.const 8) (i32.const 7) (i32.const 72))
-        (call $say (call $filestat (i32.const 1) (i32.const 8)))
-        (call $say (i32.load8_u (i32.const 63))) (call $say (i32.load8_u (i32.const 64)))
-        (call $say (i32.load8_u (i32.const 71))) (call $say (i32.load8_u (i32.const 72)))
-        (call $say (call $filestat (i32.const 1) (i32.const -40)))"#;
+        (call $log_number (call $filestat (i32.const 1) (i32.const 8)))
+        (call $log_number (i32.load8_u (i32.const 63))) (call $log_number (i32.load8_u (i32.const 64)))
+        (call $log_number (i32.load8_u (i32.const 71))) (call $log_number (i32.load8_u (i32.const 72)))
+        (call $log_number (call $filestat (i32.const 1) (i32.const -40)))"#;
     assert_eq!(said_in(MODULES[0], body), ["00", "00", "00", "00", "07", "21"]);
     assert_eq!(said_in(MODULES[1], body), ["00", "00", "07", "07", "07", "21"]);
 }
@@ -134,35 +134,35 @@ fn a_closed_descriptor_is_closed() {
     let body = r#"
         (i32.store (i32.const 0) (i32.const 100)) (i32.store (i32.const 4) (i32.const 3))
         (i32.store (i32.const 100) (i32.const 0x656e6f))
-        (call $say (call $close (i32.const 1)))
-        (call $say (call $close (i32.const 1)))
-        (call $say (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 200)))
-        (call $say (call $stat (i32.const 1) (i32.const 8)))
+        (call $log_number (call $close (i32.const 1)))
+        (call $log_number (call $close (i32.const 1)))
+        (call $log_number (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 200)))
+        (call $log_number (call $stat (i32.const 1) (i32.const 8)))
         (i32.store (i32.const 0) (i32.const 100)) (i32.store (i32.const 4) (i32.const 3))
-        (call $say (call $renumber (i32.const 2) (i32.const 1)))
-        (call $say (call $renumber (i32.const 2) (i32.const 0)))
-        (call $say (call $write (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 200)))
-        (call $say (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 200)))"#;
+        (call $log_number (call $renumber (i32.const 2) (i32.const 1)))
+        (call $log_number (call $renumber (i32.const 2) (i32.const 0)))
+        (call $log_number (call $write (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 200)))
+        (call $log_number (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 200)))"#;
     assert_eq!(said(body), ["00", "08", "08", "08", "08", "00", "one", "00", "08"]);
 }
 
 #[test]
 fn clocks_randomness_and_the_environment_are_there_within_bounds() {
     let body = r#"
-        (call $say (call $random (i32.const 0) (i32.const 64)))
-        (call $say (i64.ne (i64.load (i32.const 0)) (i64.load (i32.const 8))))
-        (call $say (call $random (i32.const 0) (i32.const 65536)))
-        (call $say (call $random (i32.const 0) (i32.const 65537)))
-        (call $say (call $random (i32.const 131000) (i32.const 4096)))
-        (call $say (call $time (i32.const 0) (i64.const 0) (i32.const 0)))
-        (call $say (i64.gt_u (i64.load (i32.const 0)) (i64.const 1700000000000000000)))
-        (call $say (call $time (i32.const 1) (i64.const 0) (i32.const 0)))
-        (call $say (call $time (i32.const 7) (i64.const 0) (i32.const 0)))
-        (call $say (call $args (i32.const 0) (i32.const 4))) (call $say (i32.load (i32.const 0)))
-        (call $say (call $yield))
+        (call $log_number (call $random (i32.const 0) (i32.const 64)))
+        (call $log_number (i64.ne (i64.load (i32.const 0)) (i64.load (i32.const 8))))
+        (call $log_number (call $random (i32.const 0) (i32.const 65536)))
+        (call $log_number (call $random (i32.const 0) (i32.const 65537)))
+        (call $log_number (call $random (i32.const 131000) (i32.const 4096)))
+        (call $log_number (call $time (i32.const 0) (i64.const 0) (i32.const 0)))
+        (call $log_number (i64.gt_u (i64.load (i32.const 0)) (i64.const 1700000000000000000)))
+        (call $log_number (call $time (i32.const 1) (i64.const 0) (i32.const 0)))
+        (call $log_number (call $time (i32.const 7) (i64.const 0) (i32.const 0)))
+        (call $log_number (call $args (i32.const 0) (i32.const 4))) (call $log_number (i32.load (i32.const 0)))
+        (call $log_number (call $yield))
         (i32.store (i32.const 40) (i32.const 9))
-        (call $say (call $poll (i32.const 0) (i32.const 8) (i32.const 0) (i32.const 40)))
-        (call $say (i32.load (i32.const 40)))"#;
+        (call $log_number (call $poll (i32.const 0) (i32.const 8) (i32.const 0) (i32.const 40)))
+        (call $log_number (i32.load (i32.const 40)))"#;
     assert_eq!(
         said(body),
         [
@@ -174,11 +174,11 @@ fn clocks_randomness_and_the_environment_are_there_within_bounds() {
 #[test]
 fn the_environment_is_the_plugins_own() {
     let body = r#"
-        (call $say (call $environ_sizes (i32.const 0) (i32.const 4)))
-        (call $say (i32.load (i32.const 0))) (call $say (i32.load (i32.const 4)))
-        (call $say (call $environ (i32.const 8) (i32.const 100)))
+        (call $log_number (call $environ_sizes (i32.const 0) (i32.const 4)))
+        (call $log_number (i32.load (i32.const 0))) (call $log_number (i32.load (i32.const 4)))
+        (call $log_number (call $environ (i32.const 8) (i32.const 100)))
         (drop (call $log (i32.const 2) (i32.load (i32.const 8)) (i32.const 10)))
-        (call $say (call $environ (i32.const 8) (i32.const -5)))"#;
+        (call $log_number (call $environ (i32.const 8) (i32.const -5)))"#;
     assert_eq!(said(body), ["00", "01", "11", "00", "NAME=value", "21"]);
 }
 
@@ -201,9 +201,9 @@ fn clock(module: &str, at: usize, user_data: u32, clock: u32, time: u64, is_abso
 /// kind of the first.
 fn poll(count: u32) -> String {
     format!(
-        "(call $say (call $poll (i32.const 0) (i32.const 400) (i32.const {count}) (i32.const 600)))
-         (call $say (i32.load (i32.const 600))) (call $say (i32.load (i32.const 400)))
-         (call $say (i32.load16_u (i32.const 408))) (call $say (i32.load8_u (i32.const 410)))"
+        "(call $log_number (call $poll (i32.const 0) (i32.const 400) (i32.const {count}) (i32.const 600)))
+         (call $log_number (i32.load (i32.const 600))) (call $log_number (i32.load (i32.const 400)))
+         (call $log_number (i32.load16_u (i32.const 408))) (call $log_number (i32.load8_u (i32.const 410)))"
     )
 }
 
@@ -257,7 +257,7 @@ fn what_cannot_be_polled_is_an_error_of_the_whole_call() {
         }
         let call = |arguments: [i32; 4]| {
             let arguments = arguments.map(|number| format!("(i32.const {number})")).join(" ");
-            said_in(module, &format!("(call $say (call $poll {arguments}))"))
+            said_in(module, &format!("(call $log_number (call $poll {arguments}))"))
         };
         assert_eq!(call([131_064, 400, 1, 600]), ["21"], "{module}");
         assert_eq!(call([0, 131_064, 1, 600]), ["21"], "{module}");
