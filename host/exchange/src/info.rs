@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderValue;
 
+use crate::clock::{Timestamp, WallClock};
 use crate::properties::Properties;
 
 /// A client connection. Its requests share it.
@@ -54,26 +55,6 @@ pub struct CertificateInfo {
     pub uri_san: Option<String>,
     /// SHA-256 of the DER encoding, in lower-case hexadecimal digits.
     pub sha256: String,
-}
-
-/// A point in time, by both clocks.
-#[derive(Clone, Copy, Debug)]
-pub struct Timestamp {
-    /// For durations.
-    pub instant: Instant,
-    /// The time of day.
-    pub time: SystemTime,
-}
-
-impl Timestamp {
-    /// The system's clocks now.
-    #[must_use]
-    pub fn now() -> Self {
-        Self {
-            instant: Instant::now(),
-            time: SystemTime::now(),
-        }
-    }
 }
 
 /// What properties show of a request or a TCP connection. The pipeline fills it in.
@@ -124,7 +105,13 @@ impl StreamInfo {
         request_id: HeaderValue,
         version: http::Version,
     ) -> Self {
-        Self::since(connection, client, request_id, version, Timestamp::now())
+        Self::since(
+            connection,
+            client,
+            request_id,
+            version,
+            WallClock::default().timestamp(),
+        )
     }
 
     /// A request whose head had been read at `start`.
