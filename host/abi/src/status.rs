@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sdk_never_sees_statuses_it_does_not_know_as_an_accepted_answer() {
+    fn accepted_statuses_are_known_to_the_sdk() {
         for group in GROUPS {
             for status in group.statuses() {
                 assert!(

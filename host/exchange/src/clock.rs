@@ -5,11 +5,18 @@
 
 use std::time::{Instant, SystemTime};
 
-use crate::info::Timestamp;
-
 /// The clock for durations. Use it instead of `Instant::now()` and `Instant::elapsed()`, which ignore a clock that is held.
 pub fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+/// A point in time, by both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Timestamp {
+    /// For durations.
+    pub instant: Instant,
+    /// The time of day.
+    pub time: SystemTime,
 }
 
 /// The time of day.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderValue;
 
+use crate::clock::{Timestamp, WallClock};
 use crate::properties::Properties;
 
 /// A client connection. Its requests share it.
@@ -56,26 +57,6 @@ pub struct CertificateInfo {
     pub sha256: String,
 }
 
-/// A point in time, by both clocks.
-#[derive(Clone, Copy, Debug)]
-pub struct Timestamp {
-    /// For durations.
-    pub instant: Instant,
-    /// The time of day.
-    pub time: SystemTime,
-}
-
-impl Timestamp {
-    /// The system's clocks now.
-    #[must_use]
-    pub fn now() -> Self {
-        Self {
-            instant: Instant::now(),
-            time: SystemTime::now(),
-        }
-    }
-}
-
 /// What properties show of a request or a TCP connection. The pipeline fills it in.
 #[derive(Clone, Debug)]
 pub struct StreamInfo {
@@ -93,7 +74,7 @@ pub struct StreamInfo {
     pub started_at: SystemTime,
     /// The route's name.
     pub route: Option<Arc<str>>,
-    /// The upstream's name.
+    /// Name of the upstream.
     pub upstream: Option<Arc<str>>,
     /// The endpoint that the request was sent to.
     pub upstream_address: Option<SocketAddr>,
@@ -124,7 +105,13 @@ impl StreamInfo {
         request_id: HeaderValue,
         version: http::Version,
     ) -> Self {
-        Self::since(connection, client, request_id, version, Timestamp::now())
+        Self::since(
+            connection,
+            client,
+            request_id,
+            version,
+            WallClock::default().timestamp(),
+        )
     }
 
     /// A request whose head had been read at `start`.

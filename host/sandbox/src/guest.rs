@@ -74,8 +74,8 @@ pub(crate) fn host_call<const N: usize>(
     code(body(&mut caller))
 }
 
-fn code(answer: HostCallResult) -> wasmtime::Result<i32> {
-    match answer {
+fn code(result: HostCallResult) -> wasmtime::Result<i32> {
+    match result {
         Ok(()) => Ok(Status::Ok.code()),
         Err(HostCallError::Status(status)) => Ok(status.code()),
         Err(HostCallError::Trap(trap)) => Err(trap),
@@ -97,21 +97,21 @@ fn host_call_slow(
     let memory = parts(caller).map_or(&[][..], |(memory, _)| memory);
     let line = CallLine::begin(memory, call, arguments, trace.payloads());
     let begun = caller.data().host.now();
-    let answer = if callable.has(call) {
+    let result = if callable.has(call) {
         body(caller)
     } else {
         Err(refuse(caller.data_mut(), call).into())
     };
     let took = caller.data().host.now().saturating_duration_since(begun);
-    let status = match &answer {
+    let status = match &result {
         Ok(()) => Status::Ok.name(),
         Err(HostCallError::Status(status)) => status.name(),
         Err(HostCallError::Trap(_)) => "TRAP",
     };
     let memory = parts(caller).map_or(&[][..], |(memory, _)| memory);
-    let line = line.end(memory, arguments, answer.is_ok());
+    let line = line.end(memory, arguments, result.is_ok());
     caller.data().log_call(&trace, &line, status, took);
-    code(answer)
+    code(result)
 }
 
 #[cold]

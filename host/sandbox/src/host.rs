@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use lockgate_abi::{LogLevel, MetricKind, Status};
-use lockgate_exchange::{RequestHead, SharedExchange};
+use lockgate_exchange::{RequestHead, SharedExchange, clock};
 
 use crate::os;
 use crate::plugin::Plugin;
@@ -36,7 +36,7 @@ pub trait Host {
 
     /// The clock for durations, except CPU time.
     fn now(&self) -> Instant {
-        Instant::now()
+        clock::now()
     }
 
     /// Fills a buffer with random bytes for guests. False if none are available.
@@ -214,7 +214,7 @@ impl CalloutReply {
 
     /// Runs the guest's callback, now or as soon as its VM is free. Without effect if the outcome is no longer wanted.
     pub fn deliver(mut self, result: CalloutResult) {
-        self.answer(result);
+        self.settle(result);
     }
 
     /// Whether the stream that made the callout, and its VM, still exist.
@@ -226,7 +226,7 @@ impl CalloutReply {
             .is_some_and(|callbacks| callbacks.waits_for(self.id))
     }
 
-    fn answer(&mut self, result: CalloutResult) {
+    fn settle(&mut self, result: CalloutResult) {
         if let Some(callbacks) = self.callbacks.take().and_then(|callbacks| callbacks.upgrade()) {
             callbacks.callout(self.id, result);
         }
@@ -235,7 +235,7 @@ impl CalloutReply {
 
 impl Drop for CalloutReply {
     fn drop(&mut self) {
-        self.answer(Err(CalloutFailure::Failed));
+        self.settle(Err(CalloutFailure::Failed));
     }
 }
 

@@ -1,4 +1,4 @@
-//! A plugin: a module with a name, a configuration and limits, its imports resolved. Not a running one: that is a VM.
+//! A plugin: a module with a name, a configuration and limits, its imports resolved. A running plugin is a VM.
 
 mod poison_requests;
 
@@ -10,7 +10,7 @@ use crate::settings::PluginSettings;
 
 pub(crate) use self::poison_requests::{Fingerprint, PoisonRequests};
 
-/// Everything that makes a plugin out of a module.
+/// What makes a plugin out of a module.
 #[derive(Clone)]
 pub struct PluginSpec {
     /// Unique among the plugins of a configuration.
@@ -23,7 +23,7 @@ pub struct PluginSpec {
     pub settings: PluginSettings,
 }
 
-/// A plugin that is ready to be run on any worker.
+/// A linked plugin, for any worker.
 #[derive(Clone)]
 pub struct Plugin(Arc<Inner>);
 
@@ -33,7 +33,7 @@ struct Inner {
     linked: Linked,
 }
 
-/// What linking has prepared, kept opaque: it holds the state type of a running VM, which stands on floors above this one.
+/// The result of linking. It is opaque here because it holds the state type of a VM, which is defined on a higher floor.
 pub(crate) type Linked = Box<dyn Any + Send + Sync>;
 
 impl Plugin {
@@ -51,7 +51,7 @@ impl Plugin {
         &self.0.name
     }
 
-    /// What it was made of.
+    /// Its settings and module.
     #[must_use]
     pub fn spec(&self) -> &PluginSpec {
         &self.0.spec
@@ -63,13 +63,13 @@ impl Plugin {
         &self.0.spec.settings
     }
 
-    /// Which callbacks it has.
+    /// The callbacks that it has.
     #[must_use]
     pub fn hooks(&self) -> Hooks {
         self.0.spec.module.hooks()
     }
 
-    /// Whether both are the very same linked plugin.
+    /// Whether both are the same linked plugin.
     #[must_use]
     pub fn same(&self, other: &Plugin) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

@@ -262,10 +262,10 @@ impl Vm {
     }
 
     fn replace(&self) -> Result<InstanceHandle, Failure> {
-        if let Some(dead) = self.current.take() {
+        if let Some(failed) = self.current.take() {
             let run = backoff::Run {
-                age: dead.age(),
-                streams: dead.finished(),
+                age: failed.age(),
+                streams: failed.finished(),
             };
             self.backoff.borrow_mut().failed(run, self.host.now(), jitter());
         }

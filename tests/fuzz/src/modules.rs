@@ -55,7 +55,7 @@ impl Modules {
         if vm.start().is_ok()
             && let Ok(stream) = vm.open(&exchange())
         {
-            let _answer = stream.request_headers(true);
+            let _action = stream.request_headers(true);
         }
         self.host.clear();
     }

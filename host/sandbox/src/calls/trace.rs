@@ -78,16 +78,16 @@ pub(crate) struct ActiveTrace {
 
 impl CallTrace {
     /// Logs one call, up to the maximum number of lines.
-    pub(crate) fn log(&self, place: &CallSite<'_>, call: &str, status: &str, took: Duration) {
-        let told = self.lines.get();
-        self.lines.set(told.saturating_add(1));
+    pub(crate) fn log(&self, site: &CallSite<'_>, call: &str, status: &str, took: Duration) {
+        let logged = self.lines.get();
+        self.lines.set(logged.saturating_add(1));
         let CallSite {
             plugin,
             phase,
             context,
             request_id,
-        } = place;
-        match told {
+        } = site;
+        match logged {
             ..MAX_LINES => tracing::info!(
                 target: "trace", plugin, phase, context, request_id, status, us = took.as_micros() as u64, "{call}"
             ),

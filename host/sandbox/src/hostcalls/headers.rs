@@ -130,12 +130,12 @@ fn link_entries(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 fn see<R>(state: &State, map: MapType, look: impl FnOnce(MapView<'_>) -> R) -> Result<R, Status> {
     match map {
         MapType::HttpCallResponseHeaders | MapType::HttpCallResponseTrailers => {
-            let answer = state
+            let response = state
                 .callout_response
                 .as_ref()
-                .and_then(|answer| answer.as_ref().ok())
+                .and_then(|response| response.as_ref().ok())
                 .ok_or(Status::NotFound)?;
-            MapView::of_callout(answer, map).map(look).ok_or(Status::NotFound)
+            MapView::of_callout(response, map).map(look).ok_or(Status::NotFound)
         }
         MapType::GrpcReceiveInitialMetadata | MapType::GrpcReceiveTrailingMetadata => {
             let event = state.grpc_event.as_ref().ok_or(Status::NotFound)?;

@@ -40,7 +40,7 @@ impl Refusal {
     /// The number of variants.
     pub const COUNT: usize = 15;
 
-    /// The value of the label `what`.
+    /// The value of the label `reason`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -245,8 +245,8 @@ impl Stream {
         enter: impl FnOnce(&mut State),
         params: P,
     ) -> Result<Action, Failure> {
-        let answer = self.run(hook, enter, params)?;
-        Ok(answer.map_or(Action::Continue, |code| Action::from_code(code.cast_signed())))
+        let result = self.run(hook, enter, params)?;
+        Ok(result.map_or(Action::Continue, |code| Action::from_code(code.cast_signed())))
     }
 
     /// Calls the guest, unless it no longer takes part in this stream.
@@ -259,12 +259,12 @@ impl Stream {
         if self.is_lost() || self.finished.get() {
             return Ok(None);
         }
-        let answer = self.instance.run(enter, hook, params);
+        let result = self.instance.run(enter, hook, params);
         self.instance.run_deferred();
         if self.instance.is_over_limit(self.id) {
-            return answer.and_then(|_| Err(self.instance.limit_failure_of(self.id)));
+            return result.and_then(|_| Err(self.instance.limit_failure_of(self.id)));
         }
-        answer.map(Some)
+        result.map(Some)
     }
 }
 

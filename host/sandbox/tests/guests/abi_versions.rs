@@ -17,13 +17,13 @@ fn in_0_1_0_header_callbacks_have_no_end_of_stream_and_there_are_calls_of_its_ow
            (memory (export "memory") 2) (data (i32.const 16) "x-absent")
            (func (export "proxy_abi_version_0_1_0"))
            (func (export "malloc") (param i32) (result i32) (i32.const 65536))
-           (func $tell_configuration
+           (func $log_configuration
              (drop (call $configuration (i32.const 0) (i32.const 4)))
              (drop (call $log (i32.const 2) (i32.load (i32.const 0)) (i32.load (i32.const 4)))))
            (func (export "proxy_on_vm_start") (param i32 i32) (result i32)
-             (call $tell_configuration) (i32.const 1))
+             (call $log_configuration) (i32.const 1))
            (func (export "proxy_on_configure") (param i32 i32) (result i32)
-             (call $tell_configuration) (call $same (i32.const 7) (i32.const 7)))
+             (call $log_configuration) (call $same (i32.const 7) (i32.const 7)))
            (func (export "proxy_on_request_headers") (param $id i32) (param $n i32) (result i32)
              (drop (call $continue_response))
              (drop (call $clear))

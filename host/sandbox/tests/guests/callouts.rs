@@ -66,7 +66,7 @@ fn response() -> CalloutResponse {
 }
 
 #[test]
-fn a_callout_is_sent_whole_and_its_answer_resumes_the_stream_that_asked() {
+fn a_callout_is_sent_whole_and_its_response_resumes_its_stream() {
     let TestVm { vm, host } = plugin(&calling("known", &HEAD)).start();
     let exchange = exchange();
     let stream = vm.open(&exchange).unwrap();
@@ -132,7 +132,7 @@ fn a_dropped_reply_fails_the_callout() {
 }
 
 #[test]
-fn an_answer_that_comes_at_once_is_delivered_after_http_call_has_returned() {
+fn an_immediate_response_is_delivered_after_http_call_has_returned() {
     let TestVm { vm, host } = plugin(&calling("known", &HEAD)).start();
     host.fails_callouts_at_once.set(true);
     let stream = vm.open(&exchange()).unwrap();

@@ -13,7 +13,7 @@ fn only(calls: &[&str]) -> Capabilities {
 }
 
 #[test]
-fn refused_calls_answer_what_the_rust_sdk_survives_and_do_nothing() {
+fn refused_calls_return_what_the_rust_sdk_survives_and_do_nothing() {
     let body = r#"
         (call $log_number (call $get (i32.const 0) (i32.const 0) (i32.const 6) (global.get $got) (global.get $len)))
         (call $log_number (call $replace (i32.const 0) (i32.const 0) (i32.const 6) (i32.const 0) (i32.const 1)))

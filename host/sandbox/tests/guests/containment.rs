@@ -28,9 +28,9 @@ fn working() -> Vec<u8> {
 #[test]
 fn a_request_that_exceeds_its_budget_in_many_callbacks_fails_and_its_vm_stays_usable() {
     let test = plugin(&working())
-        .with(|spec| {
-            spec.limits.deadline = Period::seconds(5);
-            spec.limits.request_deadline = Period::millis(100);
+        .with(|settings| {
+            settings.limits.deadline = Period::seconds(5);
+            settings.limits.request_deadline = Period::millis(100);
         })
         .start();
     let other = test.open(&exchange());
@@ -59,9 +59,9 @@ fn a_request_that_exceeds_its_budget_in_many_callbacks_fails_and_its_vm_stays_us
 #[test]
 fn callbacks_of_the_root_context_are_charged_to_their_stream_which_is_woken() {
     let test = plugin(&working())
-        .with(|spec| {
-            spec.limits.deadline = Period::seconds(5);
-            spec.limits.request_deadline = Period::millis(20);
+        .with(|settings| {
+            settings.limits.deadline = Period::seconds(5);
+            settings.limits.request_deadline = Period::millis(20);
         })
         .start();
     let held = exchange();
@@ -92,9 +92,9 @@ fn growing() -> Vec<u8> {
 
 fn growing_vm() -> TestVm {
     plugin(&growing())
-        .with(|spec| {
-            spec.limits.memory = Size::mib(4);
-            spec.limits.soft_memory = Some(Size::kib(512));
+        .with(|settings| {
+            settings.limits.memory = Size::mib(4);
+            settings.limits.soft_memory = Some(Size::kib(512));
         })
         .start()
 }
@@ -155,9 +155,9 @@ fn a_plugin_that_needs_more_than_the_soft_limit_to_start_is_not_recycled_for_tha
              (drop (memory.grow (i32.const 1))) (i32.const 0))"#,
     );
     let test = plugin(&wasm)
-        .with(|spec| {
-            spec.limits.memory = Size::mib(4);
-            spec.limits.soft_memory = Some(Size::kib(512));
+        .with(|settings| {
+            settings.limits.memory = Size::mib(4);
+            settings.limits.soft_memory = Some(Size::kib(512));
         })
         .start();
     std::thread::sleep(Duration::from_millis(1050));
@@ -224,7 +224,9 @@ fn a_plugin_that_fails_repeatedly_is_quarantined_until_one_request_passes() {
 
 #[test]
 fn a_request_that_ends_two_vms_is_blocked_and_others_pass() {
-    let test = plugin(&trapping()).with(|spec| spec.on_error = OnError::Bypass).start();
+    let test = plugin(&trapping())
+        .with(|settings| settings.on_error = OnError::Bypass)
+        .start();
     for _ in 0..2 {
         open_when_available(&test, || poisoned("q"))
             .request_headers(true)

@@ -57,13 +57,13 @@ fn streams_of_a_vm_that_trapped_are_lost_and_woken_and_run_no_more() {
     assert_eq!(other.request_headers(true).unwrap(), Action::Pause);
     let wakes = WakeCounter::register(&waiting);
     let exchange = poisoned(0);
-    let own_bell = WakeCounter::register(&exchange);
+    let own_wakes = WakeCounter::register(&exchange);
     let stream = test.open(&exchange);
     assert!(!other.is_lost());
     stream.request_headers(true).unwrap_err();
     assert!(other.is_lost() && stream.is_lost());
     assert_eq!(
-        (wakes.count(), own_bell.count()),
+        (wakes.count(), own_wakes.count()),
         (1, 0),
         "the one that failed was told by its own call"
     );

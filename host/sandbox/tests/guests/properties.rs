@@ -183,7 +183,7 @@ fn facts_of_the_host_cannot_be_forged() {
 }
 
 #[test]
-fn choosing_an_upstream_is_checked_outside_and_read_back() {
+fn a_chosen_upstream_is_checked_by_the_host_and_read_back() {
     let exchange = answered();
     assert_eq!(set(&exchange, "lockgate.upstream", "nowhere"), ["2"]);
     assert_eq!(text(&exchange, "lockgate.upstream").as_deref(), Some("v1"));

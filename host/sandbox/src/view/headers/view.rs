@@ -55,15 +55,15 @@ impl<'a> MapView<'a> {
     }
 
     /// A map of the response to a callout. `None` for any other map.
-    pub(crate) fn of_callout(answer: &'a CalloutResponse, map: MapType) -> Option<Self> {
+    pub(crate) fn of_callout(response: &'a CalloutResponse, map: MapType) -> Option<Self> {
         match map {
             MapType::HttpCallResponseHeaders => Some(Self {
-                pseudo: Pseudo::Response(answer.status),
-                fields: &answer.headers,
+                pseudo: Pseudo::Response(response.status),
+                fields: &response.headers,
                 filter: None,
             }),
             MapType::HttpCallResponseTrailers => {
-                let fields = answer.trailers.as_ref()?;
+                let fields = response.trailers.as_ref()?;
                 Some(Self {
                     pseudo: Pseudo::None,
                     fields,

@@ -200,8 +200,8 @@ impl Instance {
         }
         self.root.set(RootState::Done);
         let Some(done) = &self.exports.done else { return };
-        let answer = self.run(|state| state.enter_root(Phase::Done), done, ROOT);
-        if !answer.is_ok_and(|answer| answer == 0) {
+        let done = self.run(|state| state.enter_root(Phase::Done), done, ROOT);
+        if !done.is_ok_and(|is_done| is_done == 0) {
             return;
         }
         let waits = self.with_state(|state| {
