@@ -62,7 +62,7 @@ pub(crate) struct Gateway {
     routes: Option<Vec<Route>>,
     /// The access log, one JSON line per request. Absent: none.
     access_log: Option<AccessLog>,
-    /// Time that open requests have to end after SIGTERM.
+    /// Time that open requests have to end after SIGTERM. After it, their connections are closed.
     #[serde(default = "drain_timeout")]
     drain_timeout: Period,
     /// Limits of the response cache, which all plugins share.

@@ -1,7 +1,7 @@
-//! The knobs that the gateway itself obeys: plain values with their defaults, the same in JSON and in the model.
+//! Settings that no crate below this one obeys: signatures of modules, and default timeouts.
 //!
-//! The gateway crate stands above this one, so its knobs are declared here; those of plugins, upstreams and stores are
-//! declared in the crates that obey them.
+//! A setting is declared in the crate that obeys it, and composed here. These are obeyed by crates above this one (host/modules,
+//! host/control, host/gateway), from which nothing can be imported here.
 
 use std::collections::BTreeMap;
 
@@ -20,11 +20,11 @@ pub struct SignatureSettings {
     pub required: bool,
 }
 
-/// How long a TCP connection may be open without a byte, unless the listener says otherwise.
+/// Default of `limits.idle_timeout` of a TCP listener: the maximum time without a byte.
 pub(crate) const DEFAULT_TCP_IDLE_TIMEOUT: Period = Period::seconds(3600);
 
-/// The time that open requests get to end in after SIGTERM, unless the file says otherwise.
+/// Default of `drain_timeout`: the time that open requests have to end after SIGTERM.
 pub const DEFAULT_DRAIN_TIMEOUT: Period = Period::seconds(30);
 
-/// The time that a request gets, from its head to its answer's end, unless its route says otherwise.
+/// Default of a route's `timeout`: the time from the request's headers to the end of the response.
 pub const DEFAULT_ROUTE_TIMEOUT: Period = Period::seconds(60);

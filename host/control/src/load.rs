@@ -7,6 +7,7 @@ mod chain_length;
 mod plugins;
 mod refused_files;
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -191,7 +192,13 @@ impl Loader {
         report.diagnostics.extend(partial.plugins.iter().flat_map(unknown));
         let folder = partial.plugin_dir.as_deref();
         let wanted = partial.plugins.iter().map(|(_, module)| &**module).collect();
-        if folder.is_some_and(|folder| self.modules.scan(folder, &wanted).is_ok()) {
+        let is_listed = match folder.map(|folder| self.modules.scan(folder, &wanted)) {
+            Some(Ok(())) => true,
+            // Without the folder there is no file in it.
+            Some(Err(error)) => error.kind() == io::ErrorKind::NotFound,
+            None => false,
+        };
+        if is_listed {
             for (pointer, name) in &partial.plugins {
                 let file = self.modules.get(name);
                 let reason = match file {
@@ -251,3 +258,6 @@ fn upstreams(model: &Model, current: Option<&Snapshot>) -> Vec<Arc<Upstream>> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CacheSettings {
-    /// Maximum size of all entries together, headers included.
+    /// Maximum size of all entries together: bodies, headers and 512 bytes of overhead for each. Entries that were not used
+    /// recently give way to new ones.
     pub bytes: Size,
-    /// Maximum size of a cached body.
+    /// Maximum size of one entry: body, headers and 512 bytes of overhead. A larger response is not cached.
     pub max_entry: Size,
 }
 

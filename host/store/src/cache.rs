@@ -18,7 +18,7 @@ use http::HeaderMap;
 
 use budget::Budget;
 
-use crate::LONGEST_NAME;
+use crate::MAX_NAME_BYTES;
 use crate::name::Name;
 use crate::shards::Shards;
 use crate::table::Table;
@@ -27,7 +27,7 @@ pub use entry::{NewEntry, Stored};
 pub use filling::Filling;
 
 /// The most variants of one key; the oldest gives way.
-const MOST_VARIANTS: usize = 32;
+const MAX_VARIANTS: usize = 32;
 
 /// How much a [`Cache`] may hold.
 #[derive(Clone, Copy, Debug)]
@@ -121,7 +121,7 @@ impl Cache {
         let name = Name::new(scope, key);
         let announced = entry.announced_length();
         let cost = entry.cost(&name);
-        if name.len() > LONGEST_NAME || cost.saturating_add(announced.unwrap_or(0)) > self.limits.max_entry {
+        if name.len() > MAX_NAME_BYTES || cost.saturating_add(announced.unwrap_or(0)) > self.limits.max_entry {
             return None;
         }
         let purges = self.shards.lock(self.shards.locate(&name).1).purges;
@@ -166,7 +166,7 @@ impl Cache {
             };
             let variants = &mut shard.table.at_mut(place).variants;
             replaced.extend(variants.extract_if(.., |old| old.vary == stored.vary));
-            if variants.len() >= MOST_VARIANTS {
+            if variants.len() >= MAX_VARIANTS {
                 replaced.push(variants.remove(0));
             }
             variants.push(Arc::new(stored));

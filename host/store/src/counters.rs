@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use bucket::{Bucket, Shape};
 
-use crate::LONGEST_NAME;
+use crate::MAX_NAME_BYTES;
 use crate::name::Name;
 use crate::shards::Shards;
 use crate::table::Table;
@@ -19,11 +19,11 @@ use crate::table::Table;
 /// How many entries are looked at for the one to throw out.
 const CANDIDATES: usize = 16;
 /// The most rules that are taken at once.
-const MOST_RULES: usize = 64;
+const MAX_RULES: usize = 64;
 /// The largest limit, burst or cost; keeps the arithmetic within 128 bits.
-const LARGEST: u64 = 1 << 40;
+const MAX_AMOUNT: u64 = 1 << 40;
 /// The longest window.
-const LONGEST_WINDOW: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+const MAX_WINDOW: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// Rate counters by name. A counter is made when it is first used; when there are too many, one of those that are full
 /// (and so say nothing) goes, else the one of a few that is full soonest.
@@ -75,26 +75,26 @@ pub struct Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
     /// No rule at all, or more than 64.
-    #[error("between 1 and {MOST_RULES} rules can be taken at once")]
+    #[error("between 1 and {MAX_RULES} rules can be taken at once")]
     Count,
     /// A limit or burst of zero, or a number above 2^40.
-    #[error("limit and burst must be 1 to {LARGEST}, cost at most {LARGEST}")]
+    #[error("limit and burst must be 1 to {MAX_AMOUNT}, cost at most {MAX_AMOUNT}")]
     Number,
     /// A window of zero or longer than 366 days.
     #[error("a window must be longer than nothing and at most 366 days")]
     Window,
-    /// A key longer than [`LONGEST_NAME`].
-    #[error("a key must not be longer than {LONGEST_NAME} bytes")]
+    /// A key longer than [`MAX_NAME_BYTES`].
+    #[error("a key must not be longer than {MAX_NAME_BYTES} bytes")]
     Key,
 }
 
 impl Rule<'_> {
     fn check(&self, scope: &str) -> Result<(), RuleError> {
-        if self.limit == 0 || self.burst == 0 || self.limit.max(self.burst).max(self.cost) > LARGEST {
+        if self.limit == 0 || self.burst == 0 || self.limit.max(self.burst).max(self.cost) > MAX_AMOUNT {
             Err(RuleError::Number)
-        } else if self.window.is_zero() || self.window > LONGEST_WINDOW {
+        } else if self.window.is_zero() || self.window > MAX_WINDOW {
             Err(RuleError::Window)
-        } else if scope.len() + self.key.len() > LONGEST_NAME {
+        } else if scope.len() + self.key.len() > MAX_NAME_BYTES {
             Err(RuleError::Key)
         } else {
             Ok(())
@@ -142,7 +142,7 @@ impl Counters {
     /// # Errors
     /// [`RuleError`] when a rule is not within bounds; nothing was taken.
     pub fn take(&self, scope: &str, rules: &[Rule<'_>], now: Instant) -> Result<Taken, RuleError> {
-        if rules.is_empty() || rules.len() > MOST_RULES {
+        if rules.is_empty() || rules.len() > MAX_RULES {
             return Err(RuleError::Count);
         }
         rules.iter().try_for_each(|rule| rule.check(scope))?;
@@ -405,15 +405,15 @@ mod tests {
     fn rules_out_of_bounds_are_refused() {
         let counters = Counters::new(1000, Instant::now());
         let now = Instant::now();
-        let (long, fine) = ("x".repeat(LONGEST_NAME), rule("a", 1));
+        let (long, fine) = ("x".repeat(MAX_NAME_BYTES), rule("a", 1));
         for (rules, error) in [
             (vec![], RuleError::Count),
-            (vec![fine; MOST_RULES + 1], RuleError::Count),
+            (vec![fine; MAX_RULES + 1], RuleError::Count),
             (vec![fine, Rule { limit: 0, ..fine }], RuleError::Number),
             (vec![Rule { burst: 0, ..fine }], RuleError::Number),
             (
                 vec![Rule {
-                    cost: LARGEST + 1,
+                    cost: MAX_AMOUNT + 1,
                     ..fine
                 }],
                 RuleError::Number,

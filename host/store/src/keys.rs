@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::LONGEST_NAME;
+use crate::MAX_NAME_BYTES;
 use crate::name::Name;
 use crate::shards::Shards;
 use crate::table::Table;
@@ -110,7 +110,7 @@ impl Keys {
         now: Instant,
     ) -> Result<u32, KeyError> {
         let name = Name::new(scope, key);
-        if name.len() > LONGEST_NAME || value.len() > self.limits.value {
+        if name.len() > MAX_NAME_BYTES || value.len() > self.limits.value {
             return Err(KeyError::TooLong);
         }
         let cost = name.len() + value.len() + OVERHEAD;
@@ -293,7 +293,7 @@ mod tests {
         );
         assert_eq!(keys.set("s", "1", &[0; 1001], 0, None, now), Err(KeyError::TooLong));
         assert_eq!(
-            keys.set("s", &"k".repeat(LONGEST_NAME), b"", 0, None, now),
+            keys.set("s", &"k".repeat(MAX_NAME_BYTES), b"", 0, None, now),
             Err(KeyError::TooLong)
         );
     }

@@ -22,8 +22,8 @@ pub use keys::{KeyError, KeyLimits, Keys};
 pub use queues::{QueueError, QueueLimits, Queues, TooManyQueues};
 pub use shared_data::SharedData;
 
-/// The longest key that is taken, in bytes, its scope included.
-pub const LONGEST_NAME: usize = 4096;
+/// Maximum length of a key in bytes, its scope included.
+pub const MAX_NAME_BYTES: usize = 4096;
 
 /// How much a store may hold.
 #[derive(Clone, Debug, Default)]

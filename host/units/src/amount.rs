@@ -1,7 +1,7 @@
-//! What [`Period`](crate::Period) and [`Size`](crate::Size) share: a decimal number followed by the name of a unit,
-//! read exactly, without floating point.
+//! The parser that [`Period`](crate::Period) and [`Size`](crate::Size) share: a decimal number followed by the name of a unit, exact and
+//! without floating point.
 
-/// Nine digits before the point and nine behind it are enough for every knob, and cannot overflow 128 bits.
+/// Maximum digits before the point, and after it. They cannot overflow 128 bits.
 const MAX_DIGITS: usize = 9;
 
 /// A unit's name, and how many of the smallest unit it stands for.
@@ -9,46 +9,49 @@ pub(crate) type Unit = (&'static str, u64);
 
 /// Why a text is not an amount.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum AmountError {
     /// Not digits, optionally a point and digits, then letters.
     Shape,
     /// A number without a unit.
     NoUnit,
-    /// The unit is none of those that are known.
+    /// An unknown unit.
     UnknownUnit,
-    /// More than [`MAX_DIGITS`] before or behind the point.
+    /// More than [`MAX_DIGITS`] digits before or after the point.
     TooLong,
     /// Not a whole number of the smallest unit.
     Fraction,
 }
 
-/// Reads `text` as an amount of the smallest unit (nanoseconds, bytes).
-pub(crate) fn parse(text: &str, units: &[Unit]) -> Result<u128, Fault> {
+/// Parses `text` as an amount of the smallest unit (nanoseconds, bytes).
+pub(crate) fn parse(text: &str, units: &[Unit]) -> Result<u128, AmountError> {
     let split = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let (whole, fraction) = match number.split_once('.') {
-        Some((_, "")) => return Err(Fault::Shape),
+        Some((_, "")) => return Err(AmountError::Shape),
         Some((whole, fraction)) => (whole, fraction),
         None => (number, ""),
     };
     if whole.is_empty() || fraction.contains('.') {
-        return Err(Fault::Shape);
+        return Err(AmountError::Shape);
     }
     if unit.is_empty() {
-        return Err(Fault::NoUnit);
+        return Err(AmountError::NoUnit);
     }
-    let &(_, scale) = units.iter().find(|(name, _)| *name == unit).ok_or(Fault::UnknownUnit)?;
+    let &(_, scale) = units
+        .iter()
+        .find(|(name, _)| *name == unit)
+        .ok_or(AmountError::UnknownUnit)?;
     if whole.len() > MAX_DIGITS || fraction.len() > MAX_DIGITS {
-        return Err(Fault::TooLong);
+        return Err(AmountError::TooLong);
     }
     let power = 10u128.pow(fraction.len() as u32);
     let scaled = (digits(whole) * power + digits(fraction)) * u128::from(scale);
     if scaled.is_multiple_of(power) {
         Ok(scaled / power)
     } else {
-        Err(Fault::Fraction)
+        Err(AmountError::Fraction)
     }
 }
 
@@ -57,7 +60,7 @@ fn digits(text: &str) -> u128 {
     text.bytes().fold(0, |sum, digit| sum * 10 + u128::from(digit - b'0'))
 }
 
-/// The largest unit that `amount` is a whole number of, and that number. Zero is told in the last unit of `units`,
+/// The largest unit that `amount` is a whole number of, and that number. Zero has the last unit of `units`,
 /// which is sorted from large to small.
 pub(crate) fn largest_whole(amount: u128, units: &[Unit]) -> (u128, &'static str) {
     let fitting = units

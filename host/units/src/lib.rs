@@ -1,7 +1,6 @@
 //! Durations and sizes as people write them in gateway.json: `"250ms"`, `"64KiB"`.
 //!
-//! Every crate that declares a knob uses these two types, so that a bare number is an error everywhere and
-//! the unit always stands beside it. This crate is not a general unit library: two types, nothing else.
+//! Every crate that declares a setting uses these two types, so that every duration and size has its unit, and a bare number is an error.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 

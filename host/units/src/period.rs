@@ -8,10 +8,10 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::amount::{self, Fault, Unit};
+use crate::amount::{self, AmountError, Unit};
 
 /// A length of time, written `"250ms"`, `"5s"`, `"1.5s"`, `"3m"`, `"1h"`. Units: `ns`, `us`, `ms`, `s`, `m`, `h`, `d`.
-/// At most nine digits before and behind the point; a bare number is an error.
+/// At most nine digits before and after the point; a bare number is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Period(pub Duration);
 
@@ -33,7 +33,7 @@ const UNITS: [Unit; 7] = [
     ("ns", 1),
 ];
 
-/// What the JSON Schema says of the shape; [`FromStr`] accepts nothing that it refuses.
+/// Pattern for the JSON Schema. [`FromStr`] accepts nothing that it does not match.
 const PATTERN: &str = r"^[0-9]{1,9}(\.[0-9]{1,9})?(ns|us|ms|s|m|h|d)$";
 
 impl Period {
@@ -65,13 +65,13 @@ impl FromStr for Period {
     type Err = PeriodError;
 
     fn from_str(text: &str) -> Result<Period, PeriodError> {
-        let nanos = amount::parse(text, &UNITS).map_err(|fault| PeriodError {
-            reason: match fault {
-                Fault::Shape => "not a duration",
-                Fault::NoUnit => "a duration without a unit",
-                Fault::UnknownUnit => "a duration with an unknown unit",
-                Fault::TooLong => "a duration of too many digits",
-                Fault::Fraction => "a duration finer than a nanosecond",
+        let nanos = amount::parse(text, &UNITS).map_err(|error| PeriodError {
+            reason: match error {
+                AmountError::Shape => "not a duration",
+                AmountError::NoUnit => "a duration without a unit",
+                AmountError::UnknownUnit => "a duration with an unknown unit",
+                AmountError::TooLong => "a duration of too many digits",
+                AmountError::Fraction => "a duration finer than a nanosecond",
             },
         })?;
         // Nine digits of days are 8.64e22 ns, more than u64 holds; seconds always fit.

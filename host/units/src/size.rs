@@ -7,10 +7,10 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::amount::{self, Fault, Unit};
+use crate::amount::{self, AmountError, Unit};
 
 /// A number of bytes, written `"512B"`, `"64KiB"`, `"1MiB"`, `"10MB"`. Units: `B`, `KB`, `MB`, `GB` (powers of 1000)
-/// and `KiB`, `MiB`, `GiB` (powers of 1024). At most nine digits before and behind the point; a bare number is an error.
+/// and `KiB`, `MiB`, `GiB` (powers of 1024). At most nine digits before and after the point; a bare number is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Size(pub u64);
 
@@ -35,7 +35,7 @@ const UNITS: [Unit; 7] = [
 /// What is printed, from large to small.
 const PRINTED: [Unit; 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
-/// What the JSON Schema says of the shape; [`FromStr`] accepts nothing that it refuses.
+/// Pattern for the JSON Schema. [`FromStr`] accepts nothing that it does not match.
 const PATTERN: &str = r"^[0-9]{1,9}(\.[0-9]{1,9})?(B|KB|MB|GB|KiB|MiB|GiB)$";
 
 impl Size {
@@ -67,13 +67,13 @@ impl FromStr for Size {
     type Err = SizeError;
 
     fn from_str(text: &str) -> Result<Size, SizeError> {
-        let bytes = amount::parse(text, &UNITS).map_err(|fault| SizeError {
-            reason: match fault {
-                Fault::Shape => "not a size",
-                Fault::NoUnit => "a size without a unit",
-                Fault::UnknownUnit => "a size with an unknown unit",
-                Fault::TooLong => "a size of too many digits",
-                Fault::Fraction => "a size that is no whole number of bytes",
+        let bytes = amount::parse(text, &UNITS).map_err(|error| SizeError {
+            reason: match error {
+                AmountError::Shape => "not a size",
+                AmountError::NoUnit => "a size without a unit",
+                AmountError::UnknownUnit => "a size with an unknown unit",
+                AmountError::TooLong => "a size of too many digits",
+                AmountError::Fraction => "a size that is no whole number of bytes",
             },
         })?;
         // 999,999,999 GiB are less than 2^60 bytes.

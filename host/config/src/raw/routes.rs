@@ -25,7 +25,7 @@ pub(crate) struct Route {
     /// Name of the upstream.
     #[schemars(required)]
     pub(crate) upstream: Option<String>,
-    /// Time from the request's headers to the end of the response. `"0s"`: no limit.
+    /// Maximum time from the request's headers to the end of the response. Longer without a response: 504. `"0s"`: no limit.
     #[serde(default = "timeout")]
     pub(crate) timeout: Period,
     /// Change of the path before the request goes to the upstream.
