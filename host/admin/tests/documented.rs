@@ -1,5 +1,6 @@
 //! `docs/admin-api.md` says what the table of routes says. `make docs` writes it anew.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs};
@@ -7,7 +8,6 @@ use std::{env, fs};
 use lockgate_admin::error::ApiError;
 use lockgate_admin::routes::{Content, Operation, ROUTES, Route};
 use lockgate_http::problem::Malformed;
-use schemars::Schema;
 use serde_json::{Map, Value};
 
 const HEAD: &str = "\
@@ -53,16 +53,28 @@ fn page() -> String {
         let access = if route.is_open { "open" } else { "token" };
         row(&mut page, &[&code(route.path), &methods.join(", "), access]);
     }
+    let mut objects = BTreeMap::new();
     for route in &ROUTES {
         for operation in route.operations {
-            operation_section(&mut page, route, operation);
+            operation_section(&mut page, &mut objects, route, operation);
         }
+    }
+    page.push_str("\n## Objects\n");
+    for (name, object) in &objects {
+        let _ = write!(page, "\n### `{name}`\n\n{}\n", description(&object.schema));
+        fields(&mut page, object);
     }
     errors(&mut page);
     page
 }
 
-fn operation_section(page: &mut String, route: &Route, operation: &Operation) {
+/// An object of a body, with the definitions that its fields refer to.
+struct Object {
+    schema: Value,
+    definitions: Map<String, Value>,
+}
+
+fn operation_section(page: &mut String, objects: &mut BTreeMap<String, Object>, route: &Route, operation: &Operation) {
     let _ = write!(
         page,
         "\n## `{} {}`\n\n{}\n",
@@ -74,20 +86,16 @@ fn operation_section(page: &mut String, route: &Route, operation: &Operation) {
             row(page, &[&code(parameter.name), parameter.meaning]);
         }
     }
+    page.push('\n');
     if let Some(body) = operation.body {
-        page.push_str("\nBody, JSON; every field may be absent:\n");
-        object(page, body().as_value(), true);
+        let name = add_objects(objects, body().as_value());
+        let _ = writeln!(page, "Body: {name}, every field of which may be absent.\n");
     }
-    match &operation.response {
-        Content::Text(text) => {
-            let _ = write!(page, "\nResponse: {text}.\n");
-        }
-        Content::Json(schema) => {
-            let schema: Schema = schema();
-            page.push_str("\nResponse:\n");
-            object(page, schema.as_value(), false);
-        }
-    }
+    let response = match &operation.response {
+        Content::Text(text) => format!("200, {text}"),
+        Content::Json(schema) => format!("200, {}", add_objects(objects, schema().as_value())),
+    };
+    let _ = writeln!(page, "Response: {response}.");
     let failures = (operation.errors)();
     if !failures.is_empty() {
         page.push_str("\n| error | when |\n|---|---|\n");
@@ -100,25 +108,31 @@ fn operation_section(page: &mut String, route: &Route, operation: &Operation) {
     }
 }
 
-/// Tables of a schema: its own fields, then those of each object in it.
-fn object(page: &mut String, schema: &Value, is_input: bool) {
+/// Adds the object of a schema, and those in it. Returns a link to its own table.
+fn add_objects(objects: &mut BTreeMap<String, Object>, schema: &Value) -> String {
     let definitions = schema["$defs"].as_object().cloned().unwrap_or_default();
-    fields(page, schema, &definitions, is_input);
-    for (name, definition) in &definitions {
-        if definition["properties"].is_object() {
-            let _ = write!(page, "\n`{name}`: {}\n", description(definition));
-            fields(page, definition, &definitions, is_input);
+    let name = schema["title"].as_str().expect("the schema of a type has its name");
+    let named = definitions.iter().map(|(name, definition)| (name.as_str(), definition));
+    for (name, schema) in named.chain([(name, schema)]) {
+        if schema["properties"].is_object() {
+            let object = Object {
+                schema: schema.clone(),
+                definitions: definitions.clone(),
+            };
+            objects.insert(name.to_owned(), object);
         }
     }
+    link(name)
 }
 
-fn fields(page: &mut String, schema: &Value, definitions: &Map<String, Value>, is_input: bool) {
-    let default = if is_input { " default |" } else { "" };
-    let line = if is_input { "---|" } else { "" };
-    let _ = write!(page, "\n| field | type |{default} meaning |\n|---|---|{line}---|\n");
-    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
-        let mut cells = vec![code(name), kind(field, definitions)];
-        if is_input {
+fn fields(page: &mut String, object: &Object) {
+    let fields = || object.schema["properties"].as_object().into_iter().flatten();
+    let has_defaults = fields().any(|(_, field)| !field["default"].is_null());
+    let (head, line) = if has_defaults { (" default |", "---|") } else { ("", "") };
+    let _ = write!(page, "\n| field | type |{head} meaning |\n|---|---|{line}---|\n");
+    for (name, field) in fields() {
+        let mut cells = vec![code(name), kind(field, &object.definitions)];
+        if has_defaults {
             cells.push(code(&field["default"].to_string()));
         }
         cells.push(description(field));
@@ -131,7 +145,7 @@ fn kind(schema: &Value, definitions: &Map<String, Value>) -> String {
     if let Some(path) = schema["$ref"].as_str() {
         let name = path.rsplit('/').next().unwrap_or(path);
         return match definitions.get(name) {
-            Some(definition) if definition["properties"].is_object() => code(name),
+            Some(definition) if definition["properties"].is_object() => link(name),
             Some(definition) => kind(definition, definitions),
             None => name.to_owned(),
         };
@@ -153,7 +167,6 @@ fn kind(schema: &Value, definitions: &Map<String, Value>) -> String {
         "object" if schema["additionalProperties"].is_object() => {
             format!("object of {}", kind(&schema["additionalProperties"], definitions))
         }
-        "integer" => "integer".to_owned(),
         name => name.to_owned(),
     });
     names.collect::<Vec<_>>().join(" or ")
@@ -201,6 +214,10 @@ fn errors(page: &mut String) {
 fn description(schema: &Value) -> String {
     let text = schema["description"].as_str().unwrap_or_default();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn link(object: &str) -> String {
+    format!("[`{object}`](#{})", object.to_lowercase())
 }
 
 fn code(text: &str) -> String {

@@ -154,3 +154,25 @@ impl fmt::Debug for Handle {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_command_gets_its_reply_and_an_error_once_the_control_thread_has_ended() {
+        let (handle, mut commands) = Handle::new(None, Registry::new(), None);
+        let control = async {
+            let Some(Command::Reload { reply }) = commands.next().await else {
+                panic!("a reload was sent");
+            };
+            reply.send(Ok(7)).unwrap();
+        };
+        let (result, ()) = tokio::join!(handle.reload(), control);
+        assert_eq!(result, Ok(7));
+        handle.shut_down();
+        assert!(matches!(commands.next().await, Some(Command::ShutDown)));
+        drop(commands);
+        assert_eq!(handle.reload().await, Err("the gateway is shutting down".to_owned()));
+    }
+}

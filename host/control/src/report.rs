@@ -10,7 +10,7 @@ use serde::Serialize;
 pub struct PluginsReport {
     /// Number of the live snapshot.
     pub revision: u64,
-    /// Why the last reload was refused; none if it was not.
+    /// Why the last reload was refused; `null` if it was not.
     pub last_reload_error: Option<String>,
     /// Every plugin of the configuration, in its order.
     pub plugins: Vec<PluginReport>,

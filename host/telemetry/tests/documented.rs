@@ -1,5 +1,6 @@
 //! `docs/metrics.md` says what the table of metric families says. `make docs` writes it anew.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs};
@@ -74,36 +75,28 @@ fn page() -> String {
 }
 
 fn labels(page: &mut String) {
-    page.push_str("\n## Labels\n");
+    page.push_str("\n## Labels\n\n| label | values |\n|---|---|\n");
+    let mut described = BTreeSet::new();
     for family in families::ALL {
         for label in family.labels {
-            match &label.values {
-                Values::Open(_) if is_known_before(family, label.name) => {}
-                Values::Open(values) => {
-                    let _ = write!(
-                        page,
-                        "\n### `{}` of `{}`\n\n{}.\n",
-                        label.name,
-                        family.name,
-                        sentence(values)
-                    );
-                }
-                Values::OneOf(values) => {
-                    let _ = write!(page, "\n### `{}` of `{}`\n\n", label.name, family.name);
-                    page.push_str("| value | meaning |\n|---|---|\n");
-                    for value in *values {
-                        row(page, &[&format!("`{}`", value.name), value.meaning]);
-                    }
+            if let Values::Open(values) = label.values
+                && described.insert((label.name, values))
+            {
+                row(page, &[&format!("`{}`", label.name), values]);
+            }
+        }
+    }
+    for family in families::ALL {
+        for label in family.labels {
+            if let Values::OneOf(values) = label.values {
+                let _ = write!(page, "\n### `{}` of `{}`\n\n", label.name, family.name);
+                page.push_str("| value | meaning |\n|---|---|\n");
+                for value in values {
+                    row(page, &[&format!("`{}`", value.name), value.meaning]);
                 }
             }
         }
     }
-}
-
-/// Whether an earlier family has the same label with values from the configuration.
-fn is_known_before(family: &Family, label: &str) -> bool {
-    let before = families::ALL.iter().take_while(|known| known.name != family.name);
-    label != "status" && before.flat_map(|known| known.labels).any(|known| known.name == label)
 }
 
 fn buckets(page: &mut String) {
@@ -129,11 +122,4 @@ fn kind(family: &Family) -> String {
         MetricKind::Histogram => "histogram",
     }
     .to_owned()
-}
-
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| {
-        first.to_uppercase().collect::<String>() + letters.as_str()
-    })
 }

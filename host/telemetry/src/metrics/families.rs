@@ -115,19 +115,19 @@ macro_rules! values {
 
 const LISTENER: Label = Label {
     name: "listener",
-    values: Values::Open("a listener"),
+    values: Values::Open("name of a listener"),
 };
 const ROUTE: Label = Label {
     name: "route",
-    values: Values::Open("a route; empty: no route matched"),
+    values: Values::Open("name of a route; empty: no route matched"),
 };
 const UPSTREAM: Label = Label {
     name: "upstream",
-    values: Values::Open("an upstream"),
+    values: Values::Open("name of an upstream"),
 };
 const PLUGIN: Label = Label {
     name: "plugin",
-    values: Values::Open("a plugin"),
+    values: Values::Open("name of a plugin"),
 };
 
 const TIMED_PHASES: [Value; Phase::TIMED.len()] = {
@@ -165,7 +165,7 @@ pub(super) const REQUESTS: Family = Family::counter(
         Label {
             name: "status",
             values: Values::Open(
-                "the status of the response; 499: the client left before the response; `other`: a listener and \
+                "status of the response; 499: the client left before the response; `other`: a listener and \
                  route had more than 16 different statuses",
             ),
         },
@@ -199,12 +199,12 @@ pub(super) const PLUGIN_FAILURES: Family = Family::counter(
             name: "kind",
             values: values!(FailureKind:
                 Trap => "The module trapped.",
-                Deadline => "A callback exceeded `limits.deadline`, or a start exceeded `limits.start_deadline`.",
+                Deadline => "A callback exceeded `limits.deadline`, a request `limits.request_deadline`, or a start `limits.start_deadline`.",
                 Memory => "The module trapped after `limits.memory` was reached.",
                 Exit => "The module ended itself (`proc_exit`).",
                 Start => "The VM could not be instantiated, or `vm_start` or `configure` returned false.",
                 Unavailable => "The plugin had no VM for the request: its VM waited to be restarted or was in quarantine.",
-                LimitExceeded => "The plugin exceeded a limit of the request: CPU time, header growth, body growth or local response.",
+                LimitExceeded => "The plugin exceeded `limits.header_growth`, `limits.body_growth` or `limits.local_response`.",
                 PoisonRequest => "The request had ended several VMs and is blocked for a while.",
                 VmFailed => "The VM failed in another stream while this one waited in it.",
             ),
@@ -272,7 +272,7 @@ pub(super) const UPSTREAM_REQUESTS: Family = Family::counter(
         Label {
             name: "status",
             values: Values::Open(
-                "the status of the upstream's response; `none`: no response; `other`: the upstream had more than 16 \
+                "status of the upstream's response; `none`: no response; `other`: the upstream had more than 16 \
                  different statuses",
             ),
         },
