@@ -21,7 +21,7 @@ fn folder_with(cases: &str) -> tempfile::TempDir {
 }
 
 #[test]
-fn cases_that_hold_pass_and_those_that_do_not_are_told_with_what_was_found() {
+fn failed_cases_are_reported_with_what_was_found() {
     let folder = folder_with(
         r#"{ "module": "tag.wasm", "cases": [
   { "name": "it holds", "request": { "path": "/a" }, "expect": { "status": 200, "forwarded": { "path": "/a" } } },
@@ -76,7 +76,7 @@ fn an_update_writes_what_was_found_and_leaves_the_rest_of_the_file_as_it_is() {
 }
 
 #[test]
-fn wrong_files_are_told_at_their_place_and_nothing_is_run() {
+fn mistakes_in_files_are_located_and_no_case_is_run() {
     for (cases, told) in [
         ("{ \"cases\": [ ", &["cases.json:1:"][..]),
         (
@@ -193,7 +193,7 @@ fn a_new_plugin_for_connections_builds_and_passes_its_tests() {
 }
 
 #[test]
-fn connections_that_do_not_come_out_as_expected_are_told() {
+fn connections_that_fail_their_expectations_are_reported() {
     let folder = folder_with(
         r#"{ "module": "tcp-rewrite.wasm",
   "defaults": { "config": { "from_client": { "find": "QUIT", "put": "BYE" }, "from_upstream": { "find": "a", "put": "b" } } },
@@ -315,7 +315,7 @@ fn an_update_gives_steps_of_connections_what_came_of_them() {
 }
 
 #[test]
-fn steps_of_connections_in_which_nothing_can_happen_are_told() {
+fn steps_of_connections_without_effect_are_refused() {
     for (steps, told) in [
         ("{}", &["/steps/0", "the step does nothing"][..]),
         (
@@ -383,7 +383,7 @@ fn grpc_cases(path: &str, script: &str, expect: &str) -> (Option<i32>, String) {
 }
 
 #[test]
-fn what_plugins_ask_by_grpc_is_judged_message_by_message() {
+fn grpc_calls_of_plugins_are_compared_message_by_message() {
     let echo = r#"{ "grpc": { "messages": [ { "text": "a", "awaits": 1 }, "b" ] } }"#;
     let expect = |grpc: &str| format!(r#"{{ "callouts": {{ "grpc": {grpc} }} }}"#);
     let right = r#"{ "service": "test.Echo", "method": { "regex": "^Str" }, "messages": [ "left" ] }"#;
@@ -428,7 +428,7 @@ fn what_plugins_ask_by_grpc_is_judged_message_by_message() {
 }
 
 #[test]
-fn an_answer_to_grpc_in_the_wrong_shape_is_told_with_its_place() {
+fn mistakes_in_grpc_responses_are_located() {
     for (script, told) in [
         (r#"{ "grpc": { "mesage": "x" } }"#, "did you mean \"message\"?"),
         (
