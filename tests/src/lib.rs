@@ -4,7 +4,6 @@
 
 pub mod answers;
 pub mod binary;
-pub mod calm;
 pub mod certificates;
 pub mod config;
 pub mod curl;
@@ -13,6 +12,7 @@ pub mod gateway;
 pub mod grpc;
 pub mod grpcio;
 pub mod http;
+pub mod interference;
 pub mod load;
 pub mod metrics;
 pub mod modules;

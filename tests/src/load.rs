@@ -1,5 +1,5 @@
 //! A steady load that counts what fails. Bounded in rate and in time; a test changes something while it runs and then asks for the
-//! account.
+//! result.
 
 use crate::gateway::Gateway;
 use crate::http::{Ending, Message, Request, get};
@@ -12,23 +12,23 @@ use std::time::{Duration, Instant};
 
 /// No load runs longer than this, whatever its test does. A test whose load ended by itself has failed: what it did afterwards
 /// was not done under load.
-const LONGEST: Duration = Duration::from_secs(600);
+const MAX_TIME: Duration = Duration::from_secs(600);
 
 /// A running load.
 #[derive(Debug)]
 pub struct Load {
     stop: Arc<AtomicBool>,
-    account: Arc<Mutex<Account>>,
+    result: Arc<Mutex<LoadResult>>,
     threads: Vec<JoinHandle<()>>,
     started: Instant,
 }
 
-/// What became of the requests.
+/// Results of the requests.
 #[derive(Debug, Default, Clone)]
-pub struct Account {
-    /// Answers that were as wanted.
+pub struct LoadResult {
+    /// Number of expected responses.
     pub answered: u64,
-    /// What went wrong, each with its reason.
+    /// Reasons of failed requests.
     pub failures: Vec<String>,
     /// The longest time that an answer took.
     pub slowest: Duration,
@@ -38,7 +38,7 @@ pub struct Account {
     pub times: Vec<Duration>,
 }
 
-impl Account {
+impl LoadResult {
     /// The time within which such a share of the answers came, 0.99 for the 99th percentile; zero without any.
     #[must_use]
     pub fn percentile(&self, share: f64) -> Duration {
@@ -74,28 +74,28 @@ impl Load {
         wanted: impl Fn(&Message) -> bool + Send + Sync + 'static,
     ) -> Self {
         const CONNECTIONS: u32 = 10;
-        let (stop, account) = (
+        let (stop, result) = (
             Arc::new(AtomicBool::new(false)),
-            Arc::new(Mutex::new(Account::default())),
+            Arc::new(Mutex::new(LoadResult::default())),
         );
         let wanted: Arc<dyn Fn(&Message) -> bool + Send + Sync> = Arc::new(wanted);
         let started = Instant::now();
         let threads = (0..CONNECTIONS)
             .map(|nth| {
-                let lane = Lane {
+                let connection = LoadConnection {
                     address,
                     request: request.clone(),
                     wanted: wanted.clone(),
                     stop: stop.clone(),
-                    account: account.clone(),
+                    result: result.clone(),
                 };
                 let pause = Duration::from_secs(1) * CONNECTIONS / rate;
-                thread::spawn(move || lane.run(started + pause * nth / CONNECTIONS, pause))
+                thread::spawn(move || connection.run(started + pause * nth / CONNECTIONS, pause))
             })
             .collect();
         Self {
             stop,
-            account,
+            result,
             threads,
             started,
         }
@@ -104,10 +104,10 @@ impl Load {
     /// How many were answered so far.
     ///
     /// # Panics
-    /// Never: nothing panics while holding the account.
+    /// Never: nothing panics while holding the result.
     #[must_use]
     pub fn answered(&self) -> u64 {
-        self.account.lock().expect("no panic while holding it").answered
+        self.result.lock().expect("no panic while holding it").answered
     }
 
     /// Ends it.
@@ -115,7 +115,7 @@ impl Load {
     /// # Panics
     /// When one of its threads has, or when it had ended before.
     #[must_use]
-    pub fn finish(self) -> Account {
+    pub fn finish(self) -> LoadResult {
         let still_ran = self.threads.iter().all(|thread| !thread.is_finished());
         assert!(
             still_ran,
@@ -127,42 +127,42 @@ impl Load {
         self.threads
             .into_iter()
             .for_each(|thread| thread.join().expect("the load does not panic"));
-        let mut account = self.account.lock().expect("no panic while holding it").clone();
-        account.rate = account.answered as f64 / seconds;
-        account
+        let mut result = self.result.lock().expect("no panic while holding it").clone();
+        result.rate = result.answered as f64 / seconds;
+        result
     }
 }
 
 /// One connection of the load.
-struct Lane {
+struct LoadConnection {
     address: SocketAddr,
     request: Request,
     wanted: Arc<dyn Fn(&Message) -> bool + Send + Sync>,
     stop: Arc<AtomicBool>,
-    account: Arc<Mutex<Account>>,
+    result: Arc<Mutex<LoadResult>>,
 }
 
-impl Lane {
+impl LoadConnection {
     fn run(&self, mut next: Instant, pause: Duration) {
         let mut wire: Option<Wire> = None;
-        let end = Instant::now() + LONGEST;
+        let end = Instant::now() + MAX_TIME;
         while !self.stop.load(Relaxed) && Instant::now() < end {
             thread::sleep(next.saturating_duration_since(Instant::now()));
             next += pause;
             let sent = Instant::now();
             let outcome = self.one(&mut wire);
-            let mut account = self.account.lock().expect("no panic while holding it");
+            let mut result = self.result.lock().expect("no panic while holding it");
             match outcome {
-                Ok(()) => account.answered += 1,
-                Err(reason) => account.failures.push(reason),
+                Ok(()) => result.answered += 1,
+                Err(reason) => result.failures.push(reason),
             }
-            account.times.push(sent.elapsed());
-            account.slowest = account.slowest.max(sent.elapsed());
+            result.times.push(sent.elapsed());
+            result.slowest = result.slowest.max(sent.elapsed());
         }
     }
 
-    fn one(&self, kept: &mut Option<Wire>) -> Result<(), String> {
-        let mut wire = match kept.take() {
+    fn one(&self, idle: &mut Option<Wire>) -> Result<(), String> {
+        let mut wire = match idle.take() {
             Some(wire) => wire,
             None => Wire::of(TcpStream::connect(self.address).map_err(|error| format!("connect: {error}"))?),
         };
@@ -176,7 +176,7 @@ impl Lane {
             .header("connection")
             .is_some_and(|value| value.eq_ignore_ascii_case("close"))
         {
-            *kept = Some(wire);
+            *idle = Some(wire);
         }
         Ok(())
     }

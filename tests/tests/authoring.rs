@@ -21,7 +21,7 @@ fn folder_with(cases: &str) -> tempfile::TempDir {
 }
 
 #[test]
-fn cases_that_hold_pass_and_those_that_do_not_are_told_with_what_was_found() {
+fn failed_cases_are_reported_with_what_was_found() {
     let folder = folder_with(
         r#"{ "module": "tag.wasm", "cases": [
   { "name": "it holds", "request": { "path": "/a" }, "expect": { "status": 200, "forwarded": { "path": "/a" } } },
@@ -39,7 +39,7 @@ fn cases_that_hold_pass_and_those_that_do_not_are_told_with_what_was_found() {
         "/method: expected \"PUT\", found \"POST\"",
         "cases.json: 1 passed, 1 failed",
     ] {
-        assert!(said.contains(told), "{told:?} is told");
+        assert!(said.contains(told), "{told:?} is reported");
     }
     let report = fs::read_to_string(folder.path().join("report.xml")).expect("a report was written");
     assert!(report.contains("tests=\"2\" failures=\"1\""), "{report}");
@@ -50,19 +50,7 @@ fn cases_that_hold_pass_and_those_that_do_not_are_told_with_what_was_found() {
 }
 
 #[test]
-fn the_time_of_an_upstream_is_measured_by_the_clock_of_the_case() {
-    let folder = folder_with(
-        r#"{ "module": "tag.wasm", "cases": [
-  { "name": "slow", "upstreams": { "upstream": { "delay": "3s" } }, "request": {},
-    "expect": { "took": "3s", "metrics": { "lockgate_upstream_duration_seconds_sum{upstream=\"upstream\"}": 3 } } }
-] }"#,
-    );
-    let (code, said) = run(&["test", "cases.json"], folder.path());
-    assert_eq!(code, Some(0), "{said}");
-}
-
-#[test]
-fn an_update_writes_what_was_found_and_leaves_the_rest_of_the_file_as_it_is() {
+fn an_update_writes_results_and_leaves_the_rest_of_the_file_unchanged() {
     let folder = folder_with(
         "{\n  \"module\": \"tag.wasm\",\n  \"cases\": [\n    { \"name\": \"a\",   \"request\": {},\n      \"expect\": { \"status\": 404 } },\n    {\n      \"name\": \"b\",\n      \"request\": { \"method\": \"HEAD\" }\n    }\n  ]\n}\n",
     );
@@ -76,7 +64,7 @@ fn an_update_writes_what_was_found_and_leaves_the_rest_of_the_file_as_it_is() {
 }
 
 #[test]
-fn wrong_files_are_told_at_their_place_and_nothing_is_run() {
+fn mistakes_in_files_are_located_and_no_case_is_run() {
     for (cases, told) in [
         ("{ \"cases\": [ ", &["cases.json:1:"][..]),
         (
@@ -104,7 +92,7 @@ fn wrong_files_are_told_at_their_place_and_nothing_is_run() {
         let (code, said) = run(&["test", "cases.json"], folder.path());
         assert_eq!(code, Some(1), "{cases}");
         told.iter()
-            .for_each(|told| assert!(said.contains(told), "{told:?} is told of {cases}"));
+            .for_each(|told| assert!(said.contains(told), "{told:?} is reported for {cases}"));
     }
     let folder = folder_with("{}");
     assert_eq!(run(&["test", "none.wasm", "cases.json"], folder.path()).0, Some(1));
@@ -112,7 +100,7 @@ fn wrong_files_are_told_at_their_place_and_nothing_is_run() {
 }
 
 #[test]
-fn scripts_that_are_not_met_fail_their_case() {
+fn unused_or_missing_responses_fail_their_case() {
     let folder = folder_with(
         r#"{ "module": "tag.wasm", "cases": [
   { "name": "too many answers", "upstreams": { "upstream": [ {}, {} ] }, "request": {} },
@@ -193,7 +181,7 @@ fn a_new_plugin_for_connections_builds_and_passes_its_tests() {
 }
 
 #[test]
-fn connections_that_do_not_come_out_as_expected_are_told() {
+fn connections_that_fail_their_expectations_are_reported() {
     let folder = folder_with(
         r#"{ "module": "tcp-rewrite.wasm",
   "defaults": { "config": { "from_client": { "find": "QUIT", "put": "BYE" }, "from_upstream": { "find": "a", "put": "b" } } },
@@ -215,7 +203,7 @@ fn connections_that_do_not_come_out_as_expected_are_told() {
         "step 1: result\n    expected \"complete\"\n    found    \"\"",
         "0 passed, 4 failed",
     ] {
-        assert!(said.contains(told), "{told:?} is told");
+        assert!(said.contains(told), "{told:?} is reported");
     }
     let folder = folder_with(
         r#"{ "module": "tag.wasm", "cases": [ { "name": "x", "request": {}, "connection": { "steps": [ { "cleint": "x" } ] } } ] }"#,
@@ -234,7 +222,7 @@ fn folder_with_connections(cases: &str) -> tempfile::TempDir {
 }
 
 #[test]
-fn who_breaks_a_connection_off_is_a_reset_for_the_other_side_and_no_end() {
+fn a_reset_of_one_side_is_a_reset_for_the_other_and_no_end() {
     let folder = folder_with_connections(
         r#"{ "name": "by the client", "connection": { "steps": [
       { "client": "QUIT", "expect": { "upstream": "" } },
@@ -257,7 +245,7 @@ fn who_breaks_a_connection_off_is_a_reset_for_the_other_side_and_no_end() {
         "end of stream at the upstream\n    expected the connection was reset (\"reset\")\n    found    nothing more comes (true)",
         "2 passed, 2 failed",
     ] {
-        assert!(said.contains(told), "{told:?} is told");
+        assert!(said.contains(told), "{told:?} is reported");
     }
 }
 
@@ -277,7 +265,7 @@ fn a_plugin_that_traps_resets_its_connection() {
 }
 
 #[test]
-fn an_update_gives_steps_of_connections_what_came_of_them() {
+fn an_update_gives_steps_of_connections_their_results() {
     let folder = folder_with_connections(
         r#"    {
       "name": "a",
@@ -315,7 +303,7 @@ fn an_update_gives_steps_of_connections_what_came_of_them() {
 }
 
 #[test]
-fn steps_of_connections_in_which_nothing_can_happen_are_told() {
+fn steps_of_connections_without_effect_are_refused() {
     for (steps, told) in [
         ("{}", &["/steps/0", "the step does nothing"][..]),
         (
@@ -348,7 +336,7 @@ fn steps_of_connections_in_which_nothing_can_happen_are_told() {
         let (code, said) = run(&["test", "cases.json"], folder.path());
         assert_eq!(code, Some(1), "{steps}");
         told.iter()
-            .for_each(|told| assert!(said.contains(told), "{told:?} is told of {steps}"));
+            .for_each(|told| assert!(said.contains(told), "{told:?} is reported for {steps}"));
     }
 }
 
@@ -383,7 +371,7 @@ fn grpc_cases(path: &str, script: &str, expect: &str) -> (Option<i32>, String) {
 }
 
 #[test]
-fn what_plugins_ask_by_grpc_is_judged_message_by_message() {
+fn grpc_calls_of_plugins_are_compared_message_by_message() {
     let echo = r#"{ "grpc": { "messages": [ { "text": "a", "awaits": 1 }, "b" ] } }"#;
     let expect = |grpc: &str| format!(r#"{{ "callouts": {{ "grpc": {grpc} }} }}"#);
     let right = r#"{ "service": "test.Echo", "method": { "regex": "^Str" }, "messages": [ "left" ] }"#;
@@ -422,13 +410,13 @@ fn what_plugins_ask_by_grpc_is_judged_message_by_message() {
         let (code, said) = grpc_cases(path, script, &expect(grpc));
         assert!(
             code == Some(1) && said.contains(told),
-            "{path} {grpc}: {told:?} is told"
+            "{path} {grpc}: {told:?} is reported"
         );
     }
 }
 
 #[test]
-fn an_answer_to_grpc_in_the_wrong_shape_is_told_with_its_place() {
+fn mistakes_in_grpc_responses_are_located() {
     for (script, told) in [
         (r#"{ "grpc": { "mesage": "x" } }"#, "did you mean \"message\"?"),
         (
@@ -445,7 +433,7 @@ fn an_answer_to_grpc_in_the_wrong_shape_is_told_with_its_place() {
         ),
         (
             r#"{ "grpc": { "messages": [ { "base64": "%" } ] } }"#,
-            "/messages/0/base64: no base64",
+            "/messages/0/base64: not base64",
         ),
         (r#"{ "grpc": { "trailers": { "a b": "x" } } }"#, "is not a header name"),
         (
@@ -454,6 +442,6 @@ fn an_answer_to_grpc_in_the_wrong_shape_is_told_with_its_place() {
         ),
     ] {
         let (code, said) = grpc_cases("/grpc", script, "{}");
-        assert!(code == Some(1) && said.contains(told), "{script}: {told:?} is told");
+        assert!(code == Some(1) && said.contains(told), "{script}: {told:?} is reported");
     }
 }

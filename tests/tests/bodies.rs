@@ -142,7 +142,7 @@ fn a_client_that_stops_reading_stops_the_upstream() {
     let mut wire = gateway.connect();
     wire.write(get("/").bytes()).expect("the gateway reads");
     head(&mut wire).expect("an answer comes");
-    let standstill = comes_to_a_standstill(&written);
+    let standstill = stops_growing(&written);
     assert!(
         standstill < 32 << 20,
         "{standstill} bytes were taken from the upstream for a client that reads none"
@@ -195,7 +195,7 @@ fn an_upstream_that_stops_reading_stops_the_client() {
             counter.fetch_add(part, Relaxed);
         }
     });
-    let standstill = comes_to_a_standstill(&written);
+    let standstill = stops_growing(&written);
     assert!(
         standstill < 32 << 20,
         "{standstill} bytes were taken from the client for an upstream that reads none"
@@ -206,7 +206,7 @@ fn an_upstream_that_stops_reading_stops_the_client() {
 }
 
 /// The count once it has not moved for a while.
-fn comes_to_a_standstill(count: &AtomicU64) -> u64 {
+fn stops_growing(count: &AtomicU64) -> u64 {
     let mut last = (count.load(Relaxed), Instant::now());
     eventually("it comes to a standstill", Duration::from_secs(10), || {
         let now = count.load(Relaxed);
@@ -228,7 +228,7 @@ fn gathering(upstream: &Upstream) -> Gateway {
 }
 
 #[test]
-fn a_request_body_held_back_over_the_limit_is_413() {
+fn a_buffered_request_body_over_the_limit_is_413() {
     let upstream = Upstream::fixed("the answer");
     let gateway = gathering(&upstream);
     let small = post("/", vec![b'x'; 60 * 1024]).header("x-case", "body.gather");
@@ -248,7 +248,7 @@ fn a_request_body_held_back_over_the_limit_is_413() {
 }
 
 #[test]
-fn a_response_body_held_back_over_the_limit_is_502() {
+fn a_buffered_response_body_over_the_limit_is_502() {
     let upstream = Upstream::scripted(|request, wire| {
         lockgate_tests::upstream::answer(
             wire,
@@ -281,7 +281,7 @@ fn a_response_body_held_back_over_the_limit_is_502() {
 }
 
 #[test]
-fn bodies_that_a_plugin_changes_arrive_whole_with_and_without_length() {
+fn bodies_changed_by_a_plugin_arrive_complete_with_and_without_length() {
     let upstream = Upstream::echo();
     let gateway = gathering(&upstream);
     let by_length = gateway.send(post("/", "0123456789").header("x-case", "body.replace"));
@@ -321,7 +321,7 @@ fn trailers_pass_in_both_directions() {
 }
 
 #[test]
-fn chunks_pass_as_they_come() {
+fn chunks_pass_as_they_arrive() {
     let (release, gate) = std::sync::mpsc::channel::<()>();
     let gate = std::sync::Mutex::new(gate);
     let upstream = Upstream::scripted(move |_, wire| {
@@ -359,7 +359,7 @@ fn expect_100_continue_is_answered() {
 }
 
 #[test]
-fn an_answer_of_a_plugin_s_own_once_the_client_has_the_head_breaks_the_stream_off() {
+fn a_local_response_after_the_head_was_sent_resets_the_stream() {
     let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
     let gate = std::sync::Mutex::new(may_go_on);
     let upstream = Upstream::raw(move |wire| {

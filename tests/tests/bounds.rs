@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 #[test]
-fn floods_are_bounded_and_disturb_nobody() {
+fn floods_are_bounded_and_disturb_no_other_plugin() {
     let (upstream, side) = (Upstream::fixed("the answer"), Upstream::slow(Duration::from_millis(50)));
     for flood in ["log", "metrics", "queue", "shared", "callouts", "headers"] {
         let mut gateway = Gateway::start(json!({
@@ -93,7 +93,7 @@ fn an_isolated_stream_fails_alone() {
 }
 
 #[test]
-fn capabilities_are_kept_to() {
+fn calls_without_their_capability_are_refused() {
     let upstream = Upstream::fixed("the answer");
     let config = |capabilities: Value| {
         json!({
@@ -148,7 +148,7 @@ fn without_file_descriptors_accepting_waits_and_recovers() {
 }
 
 #[test]
-fn more_connections_than_the_listener_allows_are_closed_and_the_others_served() {
+fn connections_over_the_limit_are_closed_and_the_others_work() {
     let upstream = Upstream::fixed("the answer");
     let gateway = Gateway::start(json!({
         "listeners": { "web": { "limits": { "connections": 5 } } },

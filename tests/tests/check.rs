@@ -76,7 +76,7 @@ fn run_refuses_what_check_refuses() {
 }
 
 #[test]
-fn a_sound_configuration_passes() {
+fn a_valid_configuration_passes() {
     let sound = filled(json!({
         "upstreams": { "app": { "endpoints": ["127.0.0.1:1"] } },
         "plugins": { "tag": { "module": "tag" } },
@@ -86,7 +86,7 @@ fn a_sound_configuration_passes() {
 }
 
 #[test]
-fn a_function_that_nobody_has_is_told_where_it_is_allowed() {
+fn an_unknown_foreign_function_is_reported_where_it_is_allowed() {
     let config = filled(json!({
         "upstreams": { "app": { "endpoints": ["127.0.0.1:1"] } },
         "plugins": { "label": { "module": "tag", "capabilities": {
@@ -104,7 +104,7 @@ fn a_function_that_nobody_has_is_told_where_it_is_allowed() {
 }
 
 #[test]
-fn modules_and_functions_that_are_not_there_are_told_beside_other_mistakes() {
+fn missing_modules_and_functions_are_reported_with_other_mistakes() {
     let config = filled(json!({
         "upstreams": { "app": { "endpoints": ["127.0.0.1:1"], "connect_timeout": 5 } },
         "plugins": {
@@ -125,7 +125,7 @@ fn modules_and_functions_that_are_not_there_are_told_beside_other_mistakes() {
 }
 
 #[test]
-fn modules_that_nobody_uses_are_looked_at_when_everything_else_is_right() {
+fn unused_modules_are_checked_when_everything_else_is_valid() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     fs::create_dir(folder.path().join("plugins")).expect("the folder is writable");
     fs::write(folder.path().join("plugins/tag.wasm"), tag("x")).expect("the folder is writable");
@@ -156,7 +156,7 @@ fn modules_that_nobody_uses_are_looked_at_when_everything_else_is_right() {
 }
 
 #[test]
-fn a_broken_module_is_told_beside_other_mistakes() {
+fn a_broken_module_is_reported_with_other_mistakes() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     fs::create_dir(folder.path().join("plugins")).expect("the folder is writable");
     fs::write(folder.path().join("plugins/broken.wasm"), b"no module").expect("the folder is writable");
@@ -177,7 +177,7 @@ fn a_broken_module_is_told_beside_other_mistakes() {
 }
 
 #[test]
-fn certificates_that_are_of_no_use_are_told_with_what_is_wanted() {
+fn unusable_certificates_are_reported_with_what_is_expected() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     certificates::write(folder.path(), "one", "one.example");
     certificates::write(folder.path(), "two", "two.example");
@@ -217,7 +217,7 @@ fn broken_json_is_located() {
 }
 
 #[test]
-fn a_missing_variable_is_told_by_name_and_no_secret_is_shown() {
+fn a_missing_variable_is_named_and_no_secret_is_shown() {
     let config = filled(json!({
         "admin": { "token": "${env:LOCKGATE_NO_SUCH_VARIABLE}" },
         "upstreams": { "app": { "endpoints": ["127.0.0.1:1"] } },
@@ -263,7 +263,7 @@ fn usage_errors_exit_with_2_and_help_has_an_example() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_told() {
+fn a_missing_file_is_reported() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let output = lockgate(&["check", "--config", "nowhere.json"], folder.path());
     let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);

@@ -264,7 +264,7 @@ fn a_replaced_authority_holds_for_the_next_handshake() {
 }
 
 #[test]
-fn envoy_tells_plugins_the_same_of_the_same_certificates() {
+fn envoy_gives_plugins_the_same_facts_of_the_same_certificates() {
     let binary = match envoy::binary() {
         Ok(binary) => binary,
         Err(reason) => {

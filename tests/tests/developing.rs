@@ -141,7 +141,7 @@ fn at_work_in(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_plugin_is_built_served_changed_broken_mended_and_nothing_is_left_behind() {
+fn a_plugin_is_built_changed_broken_and_corrected_and_no_process_remains() {
     let Some((folder, demo)) = plugin("filter") else { return };
     let address = free();
     let source = demo.join("src/lib.rs");
@@ -184,7 +184,7 @@ fn a_plugin_is_built_served_changed_broken_mended_and_nothing_is_left_behind() {
 }
 
 #[test]
-fn a_plugin_for_connections_is_served_in_front_of_an_echo_of_bytes() {
+fn a_plugin_for_connections_runs_in_front_of_an_echo_of_bytes() {
     let Some((_folder, demo)) = plugin("l4") else { return };
     let address = free();
     let mut dev = Dev::start(&demo, &["--listen", &address.to_string()]);
@@ -201,7 +201,7 @@ fn a_plugin_for_connections_is_served_in_front_of_an_echo_of_bytes() {
 }
 
 #[test]
-fn a_folder_without_a_plugin_is_told_and_a_module_is_copied_into_anothers_folder() {
+fn a_folder_without_a_plugin_is_refused_and_into_copies_the_module() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let output = lockgate(&["dev"], folder.path());
     let said = String::from_utf8_lossy(&output.stderr);
@@ -229,7 +229,7 @@ fn crate_at(folder: &Path, manifest: &str, source: &str) {
 }
 
 #[test]
-fn libraries_beside_a_plugin_are_watched_like_itself_also_those_that_it_gets_later() {
+fn path_dependencies_are_watched_like_the_plugin_also_later_ones() {
     if !has_target() {
         return;
     }

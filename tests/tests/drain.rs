@@ -68,7 +68,7 @@ fn accepted_requests_are_answered_and_the_exit_is_clean() {
 }
 
 #[test]
-fn idle_connections_do_not_hold_up_the_end() {
+fn idle_connections_do_not_delay_the_exit() {
     let upstream = Upstream::fixed("the answer");
     let mut gateway = gateway(&upstream, "10s");
     let mut idle: Vec<Wire> = (0..20).map(|_| gateway.connect()).collect();
@@ -84,7 +84,7 @@ fn idle_connections_do_not_hold_up_the_end() {
 }
 
 #[test]
-fn an_answer_that_is_on_its_way_is_finished() {
+fn a_response_under_way_is_completed() {
     let upstream = Upstream::scripted(|_, wire| answer_chunked(wire, &[], &["word "; 40], &[]));
     let mut gateway = gateway(&upstream, "10s");
     let mut wire = gateway.connect();
@@ -99,7 +99,7 @@ fn an_answer_that_is_on_its_way_is_finished() {
 }
 
 #[test]
-fn what_never_ends_is_cut_at_the_drain_limit() {
+fn endless_requests_are_closed_at_the_drain_timeout() {
     let upstream = Upstream::slow(Duration::from_secs(30));
     let mut gateway = gateway(&upstream, "500ms");
     let mut wire = gateway.connect();

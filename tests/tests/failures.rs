@@ -98,7 +98,7 @@ fn an_upstream_that_closes_or_talks_nonsense_is_502() {
 }
 
 #[test]
-fn a_body_that_is_cut_is_never_a_whole_one() {
+fn a_truncated_body_never_looks_complete() {
     let cut: [&[u8]; 4] = [
         b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n",
@@ -138,7 +138,7 @@ fn what_came_before_a_body_was_cut_arrives() {
 }
 
 #[test]
-fn a_body_that_the_end_of_the_connection_ends_is_whole() {
+fn a_body_that_ends_with_the_connection_is_complete() {
     let upstream = Upstream::saying("HTTP/1.0 200 OK\r\n\r\nall of it");
     let response = gateway(&upstream).get("/");
     assert_eq!(

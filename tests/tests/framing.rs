@@ -167,7 +167,7 @@ const AMBIGUOUS: &[(&str, &[u8])] = &[
 ];
 
 #[test]
-fn what_is_ambiguous_is_refused_and_reaches_no_upstream() {
+fn ambiguous_requests_are_refused_and_reach_no_upstream() {
     let upstream = Upstream::fixed("the answer");
     let gateway = gateway(&upstream);
     let mut wrong = Vec::new();
@@ -206,7 +206,7 @@ const BROKEN_CHUNKS: &[(&str, &[u8])] = &[
 ];
 
 #[test]
-fn a_body_that_breaks_off_is_never_followed_by_another_request() {
+fn a_truncated_body_is_never_followed_by_another_request() {
     let upstream = Upstream::fixed("the answer");
     let gateway = gateway(&upstream);
     let mut wrong = Vec::new();
@@ -241,7 +241,7 @@ fn a_body_that_breaks_off_is_never_followed_by_another_request() {
 }
 
 #[test]
-fn trailers_cannot_bring_in_what_a_head_would_not() {
+fn trailers_cannot_add_what_a_head_could_not() {
     let upstream = Upstream::fixed("the answer");
     let gateway = gateway(&upstream);
     for trailer in [
@@ -269,7 +269,7 @@ fn trailers_cannot_bring_in_what_a_head_would_not() {
 }
 
 #[test]
-fn what_is_merely_unusual_is_served() {
+fn unusual_but_valid_requests_are_accepted() {
     let upstream = Upstream::fixed("the answer");
     let gateway = gateway(&upstream);
     let unusual: &[(&str, &[u8])] = &[
@@ -292,7 +292,7 @@ fn what_is_merely_unusual_is_served() {
 }
 
 #[test]
-fn an_answer_with_more_than_it_announced_does_not_spill_over() {
+fn a_response_longer_than_announced_does_not_reach_the_next_request() {
     let upstream = Upstream::scripted(|request, wire| {
         let extra = if request.target() == "/long" {
             "HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\npoisoned"

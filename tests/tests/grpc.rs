@@ -44,7 +44,7 @@ fn a_call_passes_with_its_trailers_and_a_hundred_share_a_connection() {
 }
 
 #[test]
-fn a_connection_that_is_full_is_joined_by_another() {
+fn a_full_connection_is_followed_by_another() {
     let server = GrpcServer::start();
     let gateway = gateway(&server, json!({ "max_streams": 2 }));
     let replies = call(gateway.address(), "/test.Echo/Unary", "hello", 20);
@@ -66,7 +66,7 @@ fn trailers_only_and_streams_pass_as_they_are() {
 }
 
 #[test]
-fn a_goodbye_costs_no_request() {
+fn a_goaway_costs_no_request() {
     let server = GrpcServer::start();
     let gateway = gateway(&server, json!({}));
     for _ in 0..20 {
@@ -77,7 +77,7 @@ fn a_goodbye_costs_no_request() {
 }
 
 #[test]
-fn a_request_whose_time_is_over_resets_its_stream_and_no_other() {
+fn a_timeout_resets_the_stream_of_its_request_and_no_other() {
     let server = GrpcServer::start();
     let gateway = gateway(&server, json!({}));
     let reply = call(gateway.address(), "/test.Echo/Silent", "hello", 1).remove(0);
@@ -100,7 +100,7 @@ fn clients_of_http_1_reach_such_an_upstream_too() {
 }
 
 #[test]
-fn an_upstream_that_speaks_something_else_or_is_not_there_is_a_502() {
+fn an_upstream_of_another_protocol_or_an_absent_one_is_a_502() {
     let plain = Upstream::echo();
     let gateway = Gateway::start(json!({
         "upstreams": {

@@ -62,7 +62,7 @@ impl Between {
 }
 
 #[track_caller]
-fn assert_tells(report: &str, lines: &[&str]) {
+fn assert_reports(report: &str, lines: &[&str]) {
     for line in lines {
         assert!(report.lines().any(|told| told == *line), "{line} is not in\n{report}");
     }
@@ -87,7 +87,7 @@ fn a_plugins_calls_are_answered() {
         let report = between.call(name, &call, RECEIVED);
         let bytes = format!("grpc_receive.get_buffer_bytes 5 0 100 >text = 0 {bytes}");
         let length = format!("grpc_receive.get_buffer_status 5 >u32 >u32 = 0 {length} 0");
-        assert_tells(&report, &[&bytes, &length]);
+        assert_reports(&report, &[&bytes, &length]);
         assert!(!report.contains("grpc_close"), "{report}");
     };
     received("ok", "Unary", "'hello'", "\"hello\"", 5);
@@ -99,7 +99,7 @@ fn a_plugins_calls_are_answered() {
 }
 
 #[test]
-fn a_plugins_calls_fail_as_the_server_says() {
+fn a_plugins_calls_fail_with_the_servers_status() {
     let Some(interpreter) = real() else { return };
     let server = Server::start(&interpreter);
     let between = Between::start(&server);
@@ -108,7 +108,7 @@ fn a_plugins_calls_fail_as_the_server_says() {
         let report = between.call(name, &call, &[RECEIVED, FAILED].concat());
         let closed = format!("grpc_close.called = status {status}");
         let text = format!("grpc_close.get_status >u32 >text = 0 {status} \"{told}\"");
-        assert_tells(&report, &[&closed, &text]);
+        assert_reports(&report, &[&closed, &text]);
         assert!(!report.contains("grpc_receive"), "{report}");
     };
     failed("fails", "Fail", "", 5000, 7, "no way: 50%25 of %c3%a4");
@@ -125,12 +125,12 @@ fn a_plugins_calls_fail_as_the_server_says() {
     // Who says so first, the server or the gateway, is nobody's promise.
     let slow = "grpc_call 'real' 'test.Real' 'Silence' {} 'slow' 300 >call";
     let report = between.call("slow", slow, &[RECEIVED, FAILED].concat());
-    assert_tells(&report, &["grpc_close.called = status 4"]);
+    assert_reports(&report, &["grpc_close.called = status 4"]);
     server.says("over slow");
 }
 
 #[test]
-fn a_plugins_streams_tell_metadata_messages_and_the_end_in_order() {
+fn a_plugins_streams_get_metadata_messages_and_the_end_in_order() {
     let Some(interpreter) = real() else { return };
     let server = Server::start(&interpreter);
     let between = Between::start(&server);
@@ -188,7 +188,7 @@ fn a_plugins_streams_tell_metadata_messages_and_the_end_in_order() {
 }
 
 #[test]
-fn a_stream_that_a_plugin_or_its_client_gives_up_is_over_for_the_server() {
+fn a_stream_cancelled_by_a_plugin_or_its_client_ends_at_the_server() {
     let Some(interpreter) = real() else { return };
     let server = Server::start(&interpreter);
     let between = Between::start(&server);
@@ -204,7 +204,7 @@ fn a_stream_that_a_plugin_or_its_client_gives_up_is_over_for_the_server() {
         "continue_stream 0",
     ];
     let report = between.told("cancelled", &script, "delete.called");
-    assert_tells(
+    assert_reports(
         &report,
         &[
             "grpc_receive.get_buffer_bytes 5 0 100 >text = 0 \"cancelled\"",
@@ -226,7 +226,7 @@ fn a_stream_that_a_plugin_or_its_client_gives_up_is_over_for_the_server() {
 }
 
 #[test]
-fn a_connection_that_dies_ends_its_streams_and_the_next_call_finds_the_server_again() {
+fn a_broken_connection_ends_its_streams_and_the_next_call_reconnects() {
     let Some(interpreter) = real() else { return };
     let server = Server::start(&interpreter);
     let between = Between::start(&server);
@@ -242,7 +242,7 @@ fn a_connection_that_dies_ends_its_streams_and_the_next_call_finds_the_server_ag
         "continue_stream 0",
     ];
     let report = between.told("dies", &script, "delete.called");
-    assert_tells(
+    assert_reports(
         &report,
         &[
             "grpc_receive.get_buffer_bytes 5 0 100 >text = 0 \"last words\"",
@@ -251,14 +251,14 @@ fn a_connection_that_dies_ends_its_streams_and_the_next_call_finds_the_server_ag
     );
     let call = "grpc_call 'real' 'test.Real' 'Unary' {} 'hello' 5000 >call";
     let report = between.call("nobody", call, &[RECEIVED, FAILED].concat());
-    assert_tells(&report, &["grpc_close.called = status 14"]);
+    assert_reports(&report, &["grpc_close.called = status 14"]);
     let _server = Server::start_again(&interpreter, &server);
     let report = between.call("again", call, &[RECEIVED, FAILED].concat());
-    assert_tells(&report, &["grpc_receive.get_buffer_bytes 5 0 100 >text = 0 \"hello\""]);
+    assert_reports(&report, &["grpc_receive.get_buffer_bytes 5 0 100 >text = 0 \"hello\""]);
 }
 
 #[test]
-fn its_client_sees_through_the_gateway_what_it_sees_without_and_so_does_its_server() {
+fn client_and_server_see_the_same_through_the_gateway_as_without_it() {
     let Some(interpreter) = real() else { return };
     let server = Server::start(&interpreter);
     let between = Between::start(&server);

@@ -179,7 +179,7 @@ fn the_failure_says_what_kind_it_was() {
 }
 
 #[test]
-fn a_fault_in_configure_is_told_by_check_and_refused_by_run() {
+fn a_fault_in_configure_is_reported_by_check_and_refused_by_run() {
     for (fault, letter, function) in FAULTS {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         fs::create_dir(folder.path().join("plugins")).expect("the folder is writable");
@@ -212,7 +212,7 @@ fn a_fault_in_configure_is_told_by_check_and_refused_by_run() {
 }
 
 #[test]
-fn a_fault_in_a_tick_is_logged_and_disturbs_nobody() {
+fn a_fault_in_a_tick_is_logged_and_disturbs_no_request() {
     for (fault, letter, function) in FAULTS {
         let upstream = upstream();
         let mut gateway = gateway(&upstream, &format!("{letter}k"), "bypass");
@@ -301,7 +301,7 @@ fn wild_pointers_are_refused_by_every_host_call() {
 }
 
 #[test]
-fn an_allocator_that_lies_is_not_believed() {
+fn addresses_of_a_lying_allocator_are_checked() {
     let upstream = Upstream::fixed("the answer");
     let mut gateway = Gateway::start(json!({
         "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } },

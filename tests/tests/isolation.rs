@@ -1,9 +1,9 @@
 //! No plugin can hurt another request: while one misbehaves in every way that there is, another one's requests are answered, all of
 //! them and about as fast as without, and the gateway's memory stays where it was. And the operator sees what happened.
 
-use lockgate_tests::calm::{Quiet, config, has_misbehaved, upstream};
 use lockgate_tests::gateway::install;
 use lockgate_tests::http::{Ending, Request};
+use lockgate_tests::interference::{Baseline, config, has_misbehaved, upstream};
 use lockgate_tests::load::Load;
 use lockgate_tests::modules::{self, tag};
 use lockgate_tests::upstream::eventually;
@@ -34,10 +34,10 @@ fn gateway_with(module: &[u8], config: Value) -> Gateway {
 }
 
 /// Others are not disturbed while this request is sent again and again, whatever becomes of it: refused, cut, or answered.
-fn disturbs_nobody(quiet: &Quiet, what: &str, gateway: &Gateway, bad: &Request) {
+fn disturbs_no_other(baseline: &Baseline, what: &str, gateway: &Gateway, bad: &Request) {
     // Shared data and queues have room for 64 MiB each, which a flood may fill once.
     let room = if matches!(what, "shared" | "queue") { 96 } else { 24 };
-    quiet.stays(what, gateway, room << 20, || drop(gateway.connect().exchange(bad)));
+    baseline.stays(what, gateway, room << 20, || drop(gateway.connect().exchange(bad)));
 }
 
 fn failing() -> Request {
@@ -47,22 +47,22 @@ fn failing() -> Request {
 }
 
 #[test]
-fn loops_growth_recursion_and_traps_disturb_nobody() {
+fn loops_growth_recursion_and_traps_disturb_no_other_plugin() {
     let _alone = alone();
-    let quiet = Quiet::default();
+    let baseline = Baseline::default();
     for fault in [
         "lh", "gh", "rh", "th", "tb", "tx", "tH", "tB", "tX", "tn", "td", "to", "te", "tk", "lk",
     ] {
         let upstream = upstream();
         let gateway = gateway(&upstream, json!({ "module": "faults", "config": fault }));
-        disturbs_nobody(&quiet, fault, &gateway, &failing());
+        disturbs_no_other(&baseline, fault, &gateway, &failing());
         has_misbehaved(fault, &gateway);
     }
 }
 
 /// A module that in a request's headers does what will be answered later, holds the request for it, and falls over in the
 /// callback for that.
-fn falls_over_in(callback: &str, parameters: usize) -> Vec<u8> {
+fn traps_in(callback: &str, parameters: usize) -> Vec<u8> {
     let pairs = |pairs: &[(&str, &str)]| {
         let lengths = pairs.iter().flat_map(|(name, value)| [name.len(), value.len()]);
         let numbers = std::iter::once(pairs.len()).chain(lengths).map(|number| number as u32);
@@ -104,9 +104,9 @@ fn falls_over_in(callback: &str, parameters: usize) -> Vec<u8> {
 }
 
 #[test]
-fn traps_in_what_comes_later_disturb_nobody() {
+fn traps_in_later_callbacks_disturb_no_other_plugin() {
     let _alone = alone();
-    let quiet = Quiet::default();
+    let baseline = Baseline::default();
     for (callback, parameters, speaks_grpc) in [
         ("proxy_on_http_call_response", 5, false),
         ("proxy_on_queue_ready", 2, false),
@@ -120,26 +120,26 @@ fn traps_in_what_comes_later_disturb_nobody() {
         if speaks_grpc {
             config["upstreams"]["side"] = json!({ "endpoints": [server.address().to_string()], "protocol": "http2" });
         }
-        let gateway = gateway_with(&falls_over_in(callback, parameters), config);
-        disturbs_nobody(&quiet, callback, &gateway, &get("/bad"));
+        let gateway = gateway_with(&traps_in(callback, parameters), config);
+        disturbs_no_other(&baseline, callback, &gateway, &get("/bad"));
         let phase = callback.trim_start_matches("proxy_on_");
         let _ = gateway.logged(&["fall_over", phase]);
     }
 }
 
 #[test]
-fn floods_and_wild_pointers_disturb_nobody() {
+fn floods_and_wild_pointers_disturb_no_other_plugin() {
     let _alone = alone();
-    let quiet = Quiet::default();
+    let baseline = Baseline::default();
     for flood in ["log", "metrics", "queue", "shared", "callouts", "headers"] {
         let upstream = upstream();
         let gateway = gateway(&upstream, json!({ "module": "floods" }));
-        disturbs_nobody(&quiet, flood, &gateway, &get("/bad").header("x-flood", flood));
+        disturbs_no_other(&baseline, flood, &gateway, &get("/bad").header("x-flood", flood));
         has_misbehaved(flood, &gateway);
     }
     let upstream = upstream();
     let gateway = gateway(&upstream, json!({ "module": "wild" }));
-    disturbs_nobody(&quiet, "wild pointers", &gateway, &get("/bad"));
+    disturbs_no_other(&baseline, "wild pointers", &gateway, &get("/bad"));
     assert_eq!(
         gateway.get("/bad").header("x-wild"),
         Some("refused"),
@@ -148,7 +148,7 @@ fn floods_and_wild_pointers_disturb_nobody() {
 }
 
 #[test]
-fn two_hundred_reloads_under_load_fail_nothing_and_leave_the_memory_where_it_was() {
+fn two_hundred_reloads_under_load_fail_no_request_and_leak_no_memory() {
     let _alone = alone();
     let upstream = upstream();
     let gateway = Gateway::start(json!({
@@ -185,7 +185,7 @@ fn two_hundred_reloads_under_load_fail_nothing_and_leave_the_memory_where_it_was
 }
 
 #[test]
-fn a_poison_request_is_blocked_and_the_operator_sees_all() {
+fn a_poison_request_is_blocked_and_reported() {
     let _alone = alone();
     let upstream = upstream();
     let gateway = gateway(&upstream, json!({ "module": "faults", "config": "th" }));

@@ -1,7 +1,7 @@
 //! No plugin of a TCP listener can hurt anybody else: what `isolation` proves for requests, for connections whose bytes plugins see.
 
-use lockgate_tests::calm::{BAD, Quiet, config, has_misbehaved, upstream};
 use lockgate_tests::gateway::install;
+use lockgate_tests::interference::{BAD, Baseline, config, has_misbehaved, upstream};
 use lockgate_tests::modules;
 use lockgate_tests::upstream::answer_chunked;
 use lockgate_tests::{Gateway, Upstream};
@@ -57,7 +57,7 @@ fn sound() -> Vec<u8> {
 #[test]
 fn traps_of_a_plugin_that_reads_tcp_connections_disturb_no_other_one() {
     let _alone = alone();
-    let quiet = Quiet::default();
+    let baseline = Baseline::default();
     for hook in [
         "proxy_on_context_create",
         "proxy_on_new_connection",
@@ -86,7 +86,7 @@ fn traps_of_a_plugin_that_reads_tcp_connections_disturb_no_other_one() {
         });
         let _ = config.as_object_mut().expect("an object").remove("routes");
         let gateway = gateway_with(&[("made", &modules::trapping(hook)), ("sound", &sound())], config);
-        quiet.stays(hook, &gateway, 24 << 20, || {
+        baseline.stays(hook, &gateway, 24 << 20, || {
             provoke(&gateway, b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
         });
         has_misbehaved(hook, &gateway);
@@ -136,9 +136,9 @@ fn floods_when(hook: &str, body: &str) -> Vec<u8> {
 }
 
 #[test]
-fn floods_of_plugins_that_read_tcp_connections_disturb_nobody() {
+fn floods_of_plugins_for_connections_disturb_no_other_plugin() {
     let _alone = alone();
-    let quiet = Quiet::default();
+    let baseline = Baseline::default();
     for (what, hook, body) in [
         ("logs on data", "data", "(call $log_one)"),
         ("callouts on data", "data", "(call $call_one)"),
@@ -174,7 +174,7 @@ fn floods_of_plugins_that_read_tcp_connections_disturb_nobody() {
             assert_eq!(&answer, b"sound", "{what}");
         };
         sound_echo(&mut sound);
-        quiet.stays(what, &gateway, 24 << 20, || provoke(&gateway, b"bytes"));
+        baseline.stays(what, &gateway, 24 << 20, || provoke(&gateway, b"bytes"));
         sound_echo(&mut sound);
         has_misbehaved(what, &gateway);
     }

@@ -143,7 +143,7 @@ fn bytes_pass_both_ways_and_are_accounted_for() {
 
 /// 256 MiB there and back at once, and memory that does not notice.
 #[test]
-fn a_large_stream_passes_whole_and_memory_stays_flat() {
+fn a_large_stream_passes_complete_in_constant_memory() {
     with_and_without(|chain, rewrites| {
         let total = if rewrites { 64 * MIB } else { 256 * MIB };
         let upstream = echo();
@@ -178,7 +178,7 @@ fn a_large_stream_passes_whole_and_memory_stays_flat() {
 }
 
 #[test]
-fn a_reader_that_does_not_read_stops_the_sender_and_nothing_is_kept_for_it() {
+fn a_reader_that_does_not_read_stops_the_sender_and_nothing_is_buffered() {
     with_and_without(|chain, _| {
         let upstream = Upstream::raw(|wire| {
             let chunk = vec![b'x'; 65536];
@@ -209,7 +209,7 @@ fn a_reader_that_does_not_read_stops_the_sender_and_nothing_is_kept_for_it() {
 }
 
 #[test]
-fn each_side_may_be_done_before_the_other() {
+fn each_side_may_close_before_the_other() {
     with_and_without(|chain, rewrites| {
         let upstream = Upstream::raw(|wire| {
             // All of the question first, then the answer.
@@ -248,7 +248,7 @@ fn each_side_may_be_done_before_the_other() {
 }
 
 #[test]
-fn an_upstream_that_refuses_closes_the_client_cleanly_and_is_told() {
+fn a_refused_upstream_connection_closes_the_client_and_is_logged() {
     let gateway = Gateway::start(config(Upstream::nobody(), json!([])));
     let mut stream = connect(&gateway);
     stream.write_all(b"hello").expect("taken");
@@ -270,7 +270,7 @@ fn a_second_endpoint_is_tried_when_the_first_refuses() {
 }
 
 #[test]
-fn a_reset_is_passed_on_as_a_reset_and_never_looks_like_an_end() {
+fn a_reset_is_passed_on_as_a_reset_and_never_as_an_end() {
     with_and_without(|chain, _| {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let gateway = Gateway::start(config(listener.local_addr().expect("bound"), chain));
@@ -303,7 +303,7 @@ fn reset(stream: TcpStream) {
 }
 
 #[test]
-fn over_tls_the_upstream_gets_plain_bytes_and_a_cut_is_no_end() {
+fn over_tls_the_upstream_gets_plain_bytes_and_a_truncation_is_no_end() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     fs::create_dir(folder.path().join("plugins")).expect("the folder is writable");
     certificates::write(folder.path(), "tls", "broker.test");
@@ -342,7 +342,7 @@ fn over_tls_the_upstream_gets_plain_bytes_and_a_cut_is_no_end() {
 }
 
 #[test]
-fn a_silent_connection_is_closed_and_one_with_a_byte_now_and_then_is_not() {
+fn an_idle_connection_is_closed_but_not_an_active_one() {
     let upstream = echo();
     let mut config = config(upstream.address(), rewriting());
     config["listeners"]["tcp"]["limits"] = json!({ "idle_timeout": "1s" });

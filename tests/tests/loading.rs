@@ -74,7 +74,7 @@ fn run(command: &str, folder: &Path) -> (Option<i32>, String) {
 }
 
 #[test]
-fn check_tells_what_is_wrong_with_a_module_and_run_refuses_it() {
+fn check_reports_a_broken_module_and_run_refuses_it() {
     for (what, bytes, told) in broken() {
         let folder = folder_with(&bytes);
         for command in ["check", "run"] {
@@ -95,13 +95,13 @@ fn check_tells_what_is_wrong_with_a_module_and_run_refuses_it() {
 }
 
 #[test]
-fn check_passes_a_module_that_is_well() {
+fn check_passes_a_valid_module() {
     let folder = folder_with(&tag("well"));
     assert_eq!(run("check", folder.path()).0, Some(0));
 }
 
 #[test]
-fn a_module_that_is_not_there_is_told_by_name() {
+fn a_missing_module_is_named() {
     let folder = folder_with(&tag("well"));
     fs::remove_file(folder.path().join("plugins/subject.wasm")).expect("the file is there");
     let (code, said) = run("check", folder.path());
@@ -113,7 +113,7 @@ fn a_module_that_is_not_there_is_told_by_name() {
 }
 
 #[test]
-fn a_broken_module_never_takes_the_place_of_one_that_serves() {
+fn a_broken_module_never_replaces_one_in_use() {
     let upstream = Upstream::fixed("the answer");
     let folder = folder_with(&tag("v1"));
     let mut config = config();

@@ -108,7 +108,7 @@ fn shipped() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
-fn mistakes_in_plugins_configurations_are_told_with_all_others_at_their_places() {
+fn mistakes_in_plugins_configurations_are_located_with_all_others() {
     let (code, said) = check(&shipped(), MISTAKES);
     println!("{said}");
     assert_eq!(code, Some(1));
@@ -123,7 +123,7 @@ fn mistakes_in_plugins_configurations_are_told_with_all_others_at_their_places()
 }
 
 #[test]
-fn what_only_the_plugin_knows_is_told_at_its_place_in_the_file_too() {
+fn mistakes_that_only_the_plugin_finds_are_located_in_the_file_too() {
     let config = MISTAKES
         .replace(", \"connect_timeout\": 5", "")
         .replace(
@@ -150,7 +150,7 @@ fn what_only_the_plugin_knows_is_told_at_its_place_in_the_file_too() {
 }
 
 #[test]
-fn a_value_from_the_environment_is_judged_and_not_shown() {
+fn a_value_from_the_environment_is_checked_and_not_shown() {
     let schema = r#"{ "config_schema": { "type": "object", "properties": {
         "mode": { "enum": ["on", "off"] }, "url": { "type": "string", "pattern": "^https://", "writeOnly": true } } } }"#;
     let folder = folder(&[("tag", described(schema))]);
@@ -168,7 +168,7 @@ fn a_value_from_the_environment_is_judged_and_not_shown() {
 }
 
 #[test]
-fn a_reload_with_such_a_mistake_is_refused_and_what_was_keeps_serving() {
+fn a_reload_with_such_a_mistake_is_refused_and_changes_nothing() {
     let upstream = Upstream::fixed("the answer");
     let schema = r#"{ "version": "3.1.4", "description": "Tags.", "config_schema": { "properties": { "rate": { "type": "integer", "maximum": 9 } } } }"#;
     let folder = folder(&[("tag", described(schema))]);
@@ -208,7 +208,7 @@ fn a_reload_with_such_a_mistake_is_refused_and_what_was_keeps_serving() {
 }
 
 #[test]
-fn a_manifest_that_makes_no_sense_is_told_and_the_module_runs() {
+fn an_invalid_manifest_is_reported_and_the_module_runs() {
     let upstream = Upstream::fixed("the answer");
     let folder = folder(&[("tag", described("{ \"name\": ["))]);
     let gateway = Gateway::start_in(
@@ -224,7 +224,7 @@ fn a_manifest_that_makes_no_sense_is_told_and_the_module_runs() {
 }
 
 #[test]
-fn no_schema_keeps_the_host_busy() {
+fn no_schema_takes_long_to_check() {
     let wide: Vec<Value> = (0..50).map(|_| json!({ "$ref": "#/$defs/a" })).collect();
     let nested = (0..40).fold(String::from("a"), |pattern, _| format!("({pattern}{{1,100}})"));
     let hostile = [
@@ -254,7 +254,7 @@ fn no_schema_keeps_the_host_busy() {
 }
 
 #[test]
-fn what_a_module_asks_for_and_is_not_granted_is_shown() {
+fn requested_capabilities_that_are_not_granted_are_shown() {
     let tag = described(r#"{ "capabilities": { "upstreams": ["tokens"], "headers": ["x-tag"] } }"#);
     let modules = [("tag", tag)];
     let (code, said) = check(
@@ -272,7 +272,7 @@ fn what_a_module_asks_for_and_is_not_granted_is_shown() {
 }
 
 #[test]
-fn the_schema_for_editors_knows_the_modules_that_are_there() {
+fn the_schema_for_editors_includes_the_modules_in_the_folder() {
     let folder = folder(&[("quota", module("quota")), ("tag", tag("x"))]);
     fs::write(folder.path().join("gateway.json"), MISTAKES).expect("the folder is writable");
     let schema = |arguments: &[&str]| -> Value {
@@ -329,7 +329,7 @@ fn every_shipped_plugin_describes_itself() {
 }
 
 #[test]
-fn a_module_is_shown_for_people() {
+fn inspect_shows_a_module_as_text() {
     let folder = folder(&[("quota", module("quota")), ("tag", tag("x"))]);
     let (code, quota) = said(&folder, &["inspect", "plugins/quota.wasm"]);
     assert_eq!(code, Some(0), "{quota}");

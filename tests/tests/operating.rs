@@ -152,7 +152,7 @@ fn connections_are_counted_while_they_are_open() {
 }
 
 #[test]
-fn the_access_log_tells_of_each_request_and_of_each_plugin_s_time() {
+fn the_access_log_has_each_request_with_the_time_of_each_plugin() {
     let upstream = upstream();
     let gateway = gateway(&upstream);
     assert_eq!(
@@ -210,7 +210,7 @@ fn the_access_log_tells_of_each_request_and_of_each_plugin_s_time() {
 }
 
 #[test]
-fn the_access_log_is_opened_anew_on_sighup() {
+fn sighup_reopens_the_access_log() {
     let upstream = upstream();
     let gateway = gateway(&upstream);
     let path = gateway.folder().join("access.log");
@@ -226,7 +226,7 @@ fn the_access_log_is_opened_anew_on_sighup() {
 }
 
 #[test]
-fn the_admin_address_tells_health_and_what_is_loaded() {
+fn the_admin_address_shows_health_and_loaded_plugins() {
     let upstream = upstream();
     let gateway = gateway(&upstream);
     assert_eq!(gateway.ask_admin("/healthz").status(), 200);
@@ -269,7 +269,7 @@ fn a_failing_plugin_is_shown_with_its_last_error() {
 }
 
 #[test]
-fn with_a_token_only_its_bearer_sees_more_than_health() {
+fn with_a_token_only_its_bearer_gets_more_than_health() {
     let upstream = upstream();
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     fs::create_dir(folder.path().join("plugins")).expect("the folder is writable");
@@ -330,7 +330,7 @@ fn a_plugin_s_own_metrics_and_log_lines_appear() {
 
 /// The kernel would let both have it, and give each half of the connections.
 #[test]
-fn a_port_that_another_gateway_has_is_refused_and_its_own_one_is_not() {
+fn a_port_of_another_gateway_is_refused_but_not_its_own() {
     let upstream = upstream();
     let mut first = gateway(&upstream);
     let folder = tempfile::tempdir().expect("a temporary folder can be made");

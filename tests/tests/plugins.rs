@@ -30,7 +30,7 @@ fn keys() -> Value {
 }
 
 #[test]
-fn auth_tells_the_upstream_who_it_is_and_nobody_else_can() {
+fn auth_names_the_consumer_to_the_upstream_and_no_client_can() {
     let upstream = Upstream::fixed("the answer");
     let gateway = alone(&upstream, "auth", keys());
     let forged = |request: Request| {
@@ -66,7 +66,7 @@ fn auth_tells_the_upstream_who_it_is_and_nobody_else_can() {
 }
 
 #[test]
-fn auth_can_let_strangers_pass_as_nobody() {
+fn auth_can_let_anonymous_requests_pass() {
     let upstream = Upstream::fixed("the answer");
     let mut config = keys();
     config["on_missing"] = json!("anonymous");
@@ -211,7 +211,7 @@ fn quota_fills_up_again() {
 }
 
 #[test]
-fn canary_sends_its_share_and_a_raised_weight_moves_nobody_back() {
+fn canary_sends_its_share_and_a_raised_weight_moves_no_client_back() {
     let (stable, canary) = (Upstream::version("stable"), Upstream::version("canary"));
     let mut gateway = Gateway::start(json!({
         "upstreams": { "stable": { "endpoints": [stable.address().to_string()] }, "canary": { "endpoints": [canary.address().to_string()] } },
@@ -264,7 +264,7 @@ fn canary_sends_its_share_and_a_raised_weight_moves_nobody_back() {
 }
 
 #[test]
-fn cache_keeps_what_may_be_kept_and_each_variant_apart() {
+fn cache_stores_what_may_be_stored_and_separates_variants() {
     let upstream = Upstream::version("v1");
     let gateway = alone(&upstream, "cache", json!({}));
     let ask = |request: Request| {
@@ -310,7 +310,7 @@ fn cache_keeps_what_may_be_kept_and_each_variant_apart() {
 }
 
 #[test]
-fn cache_does_not_keep_what_was_cut_short() {
+fn cache_does_not_store_a_truncated_response() {
     let upstream = Upstream::saying("HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: 100\r\n\r\nhalf");
     let gateway = alone(&upstream, "cache", json!({}));
     for _ in 0..3 {
@@ -320,7 +320,7 @@ fn cache_does_not_keep_what_was_cut_short() {
 }
 
 #[test]
-fn a_kept_answer_goes_out_through_the_plugins_before_the_cache() {
+fn a_cached_response_passes_the_plugins_before_the_cache() {
     let upstream = Upstream::version("v1");
     let gateway = Gateway::start(json!({
         "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } },
@@ -375,7 +375,7 @@ fn headers_are_set_added_and_removed_on_both_sides() {
 }
 
 #[test]
-fn a_configuration_that_a_plugin_refuses_is_told_by_check_with_its_reason() {
+fn check_reports_a_configuration_that_a_plugin_refuses_with_the_reason() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     fs::create_dir(folder.path().join("plugins")).expect("the folder is writable");
     let refused = [

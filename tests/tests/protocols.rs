@@ -187,7 +187,7 @@ fn many_streams_of_one_http_2_connection_are_answered() {
 }
 
 #[test]
-fn the_certificate_is_chosen_by_name_and_the_first_serves_the_rest() {
+fn the_server_name_selects_the_certificate_and_the_first_is_the_default() {
     let upstream = upstream();
     let gateway = gateway(&upstream);
     let port = gateway.listener("tls").port();
@@ -215,7 +215,7 @@ fn the_certificate_is_chosen_by_name_and_the_first_serves_the_rest() {
 }
 
 #[test]
-fn a_certificate_replaced_on_disk_is_served_to_the_next_handshake() {
+fn the_next_handshake_gets_a_certificate_replaced_on_disk() {
     let upstream = upstream();
     let gateway = gateway(&upstream);
     let old = gateway.folder().join("old.pem");

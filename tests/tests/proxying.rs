@@ -15,7 +15,7 @@ fn gateway(upstream: &Upstream) -> Gateway {
 }
 
 #[test]
-fn forwarding_headers_are_set_and_those_of_strangers_are_not_believed() {
+fn forwarding_headers_are_set_and_those_of_untrusted_peers_are_replaced() {
     let upstream = Upstream::fixed("the answer");
     let gateway = gateway(&upstream);
     let sent = get("/")
@@ -41,7 +41,7 @@ fn forwarding_headers_are_set_and_those_of_strangers_are_not_believed() {
 }
 
 #[test]
-fn a_trusted_proxy_is_believed() {
+fn forwarding_headers_of_a_trusted_proxy_are_kept() {
     let upstream = Upstream::fixed("the answer");
     let gateway = Gateway::start(json!({
         "listeners": { "web": { "trusted_proxies": ["127.0.0.0/8", "10.0.0.0/8"] } },
@@ -192,7 +192,7 @@ fn head_and_empty_answers_have_no_body() {
 }
 
 #[test]
-fn connections_are_kept_on_both_sides() {
+fn connections_are_reused_on_both_sides() {
     let upstream = Upstream::fixed("the answer");
     let gateway = gateway(&upstream);
     let mut wire = gateway.connect();
@@ -203,7 +203,7 @@ fn connections_are_kept_on_both_sides() {
 }
 
 #[test]
-fn weights_are_kept_exactly() {
+fn requests_are_split_exactly_by_weight() {
     let (light, heavy) = (Upstream::fixed("light"), Upstream::fixed("heavy"));
     let gateway = Gateway::start(json!({ "upstreams": { "app": {
         "balance": "round_robin",
@@ -273,7 +273,7 @@ fn every_problem_bears_the_request_s_id() {
 }
 
 #[test]
-fn a_hundred_connections_at_once_are_served() {
+fn a_hundred_simultaneous_connections_work() {
     let upstream = Upstream::slow(Duration::from_millis(50));
     let gateway = gateway(&upstream);
     let address = gateway.address();

@@ -120,7 +120,7 @@ fn a_head_that_stays_away_is_answered_408_on_a_used_connection_too() {
 }
 
 #[test]
-fn heads_in_single_bytes_are_served() {
+fn heads_in_single_bytes_are_accepted() {
     let upstream = Upstream::echo();
     let gateway = gateway(&upstream);
     let mut wire = gateway.connect();

@@ -104,7 +104,7 @@ fn modules_and_configuration_change_under_load_without_a_failed_request() {
 }
 
 #[test]
-fn a_module_that_is_dropped_in_first_is_there_when_the_configuration_names_it() {
+fn a_module_added_first_is_available_when_the_configuration_names_it() {
     let _alone = alone();
     let upstream = Upstream::fixed("the answer");
     let mut gateway = gateway(&upstream);
@@ -127,7 +127,7 @@ fn a_module_that_is_dropped_in_first_is_there_when_the_configuration_names_it() 
 }
 
 #[test]
-fn what_is_broken_changes_nothing_under_load_and_says_why() {
+fn mistakes_under_load_change_nothing_and_are_reported() {
     let _alone = alone();
     let upstream = Upstream::fixed("the answer");
     let mut gateway = gateway(&upstream);
@@ -185,7 +185,7 @@ fn a_hundred_changes_lose_no_request_and_no_memory() {
 }
 
 #[test]
-fn a_removed_module_goes_on_serving_with_a_warning() {
+fn a_removed_module_stays_in_use_with_a_warning() {
     let _alone = alone();
     let upstream = Upstream::fixed("the answer");
     let gateway = gateway(&upstream);
@@ -216,7 +216,7 @@ fn sighup_reloads_too() {
 }
 
 #[test]
-fn after_a_kill_it_is_ready_at_once_and_a_damaged_compile_cache_is_not_believed() {
+fn after_a_kill_it_is_ready_at_once_and_a_damaged_compile_cache_is_ignored() {
     let _alone = alone();
     let upstream = Upstream::fixed("the answer");
     let mut gateway = gateway(&upstream);
@@ -247,7 +247,7 @@ fn after_a_kill_it_is_ready_at_once_and_a_damaged_compile_cache_is_not_believed(
 }
 
 #[test]
-fn a_module_that_is_written_slowly_is_taken_when_it_is_whole() {
+fn a_slowly_written_module_is_loaded_when_it_is_complete() {
     let _alone = alone();
     let upstream = Upstream::fixed("the answer");
     let gateway = gateway(&upstream);
@@ -329,7 +329,7 @@ fn relink(link: &Path, target: &Path) {
 }
 
 #[test]
-fn a_configuration_that_is_written_anew_in_whatever_way_is_taken_when_it_is_whole() {
+fn a_rewritten_configuration_is_loaded_when_it_is_complete() {
     let _alone = alone();
     let upstream = Upstream::fixed("the answer");
     let gateway = with_a_choice(&upstream);
@@ -410,7 +410,7 @@ fn a_plugin_dir_that_is_a_link_or_comes_back_is_followed() {
 }
 
 #[test]
-fn a_look_at_files_that_say_the_same_is_no_reload() {
+fn unchanged_files_cause_no_reload() {
     let _alone = alone();
     let upstream = Upstream::fixed("the answer");
     let mut gateway = gateway(&upstream);

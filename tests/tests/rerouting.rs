@@ -29,7 +29,7 @@ fn sent(gateway: &Gateway, path: &str, clear: &str) -> (u16, String) {
 const CLEAR: &str = "call_foreign_function 'clear_route_cache' '' >text";
 
 #[test]
-fn a_changed_request_takes_another_route_when_a_plugin_asks_for_it() {
+fn a_changed_request_takes_another_route_on_a_plugins_request() {
     let (one, two) = (Upstream::fixed("one"), Upstream::fixed("two"));
     let gateway = gateway(&one, &two);
     assert_eq!(sent(&gateway, "/two/b", ""), (200, "one".to_string()));

@@ -193,7 +193,7 @@ fn paths_are_normal_before_they_are_matched_and_sent_on() {
 }
 
 #[test]
-fn escaped_slashes_are_kept_where_the_listener_says_so() {
+fn escaped_slashes_stay_where_the_listener_keeps_them() {
     let upstream = Upstream::echo();
     let gateway = Gateway::start(json!({
         "listeners": { "web": { "escaped_slashes": "keep" } },
@@ -264,7 +264,7 @@ fn chains_run_in_order_and_come_back_in_reverse() {
 }
 
 #[test]
-fn thousands_of_routes_are_told_apart() {
+fn thousands_of_routes_are_distinguished() {
     let upstream = Upstream::echo();
     let routes: Vec<_> = (0..5000)
         .map(|nth| json!({ "name": format!("r{nth}"), "match": { "path_prefix": format!("/r{nth}") }, "upstream": "app", "rewrite": { "prefix": format!("/to/{nth}") } }))

@@ -88,7 +88,7 @@ fn is_refused(gateway: &Gateway, reason: &str, serving: &str) {
 }
 
 #[test]
-fn a_pinned_plugin_runs_no_other_bytes_whatever_is_dropped() {
+fn a_pinned_plugin_runs_no_other_module() {
     let upstream = Upstream::fixed("the answer");
     let folder = tempfile::tempdir().expect("a folder");
     fs::create_dir(folder.path().join("plugins")).expect("a folder");
@@ -108,7 +108,7 @@ fn a_pinned_plugin_runs_no_other_bytes_whatever_is_dropped() {
 }
 
 #[test]
-fn only_bytes_that_the_right_key_has_signed_are_run() {
+fn only_modules_signed_by_the_right_key_run() {
     let upstream = Upstream::fixed("the answer");
     let folder = folder_with_keys();
     let here = folder.path().to_owned();
@@ -177,7 +177,7 @@ fn a_plugin_may_name_its_signers_and_others_go_unsigned() {
 }
 
 #[test]
-fn what_is_wrong_with_signatures_is_told_at_its_place() {
+fn mistakes_in_signatures_are_located() {
     let folder = folder_with_keys();
     let here = folder.path();
     drop_in(here, &tag("v1"), None);

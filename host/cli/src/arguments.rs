@@ -1,4 +1,4 @@
-//! The command line as clap reads it: every command, its options and an example of each.
+//! The command line: all commands, with their options and examples.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use lockgate_telemetry::AccessLogPath;
     after_help = "Example:\n  lockgate run --config gateway.json"
 )]
 pub(crate) struct Arguments {
-    /// Format of log lines on stderr; RUST_LOG sets their level (default: info; for check: warn)
+    /// Format of log lines on stderr; RUST_LOG sets their level (default: info; for check, test, schema and inspect: warn)
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub(crate) log_format: LogFormat,
 
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     /// One readable line per event
@@ -32,7 +32,7 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// What there is to do.
+/// A command.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the gateway: reload on file changes and SIGHUP, drain on SIGTERM
@@ -57,7 +57,7 @@ pub(crate) enum Command {
     #[command(after_help = DEV_HELP)]
     Dev(DevOptions),
 
-    /// Print the JSON Schema of gateway.json (with --config: and of each plugin's settings), or of cases files
+    /// Print the JSON Schema of gateway.json or of cases files; with --config, including each plugin's settings
     #[command(
         after_help = "Example:\n  lockgate schema --config gateway.json > lockgate.schema.json\n  lockgate schema cases > cases.schema.json"
     )]
@@ -86,7 +86,7 @@ pub(crate) enum Command {
 }
 
 const COMPLETIONS_HELP: &str = "\
-Packages install the scripts of bash, zsh and fish.
+Packages install the scripts for bash, zsh and fish.
 
 Example:
   lockgate completions bash > ~/.local/share/bash-completion/completions/lockgate
@@ -122,7 +122,7 @@ Example:
   lockgate test target/wasm32-wasip1/release/demo.wasm cases.json
   lockgate test --filter refused --junit report.xml plugins/*/cases.json";
 
-/// What is tested.
+/// Options of `test`.
 #[derive(Debug, Args)]
 pub(crate) struct TestOptions {
     /// The module (unless the cases files name it), then the cases files
@@ -142,7 +142,7 @@ pub(crate) struct TestOptions {
     pub(crate) junit: Option<PathBuf>,
 }
 
-/// What is developed, and where it is served.
+/// Options of `dev`.
 #[derive(Debug, Args)]
 pub(crate) struct DevOptions {
     /// The plugin's folder
@@ -165,7 +165,7 @@ pub(crate) struct DevOptions {
     #[arg(long, value_name = "FOLDER")]
     pub(crate) into: Option<PathBuf>,
 
-    /// Which host calls of each request are shown; with none, times are as in production
+    /// Host calls to show for each request; without any, times are as in production
     #[arg(long, value_enum, default_value = "changes")]
     pub(crate) calls: Calls,
 
@@ -174,7 +174,7 @@ pub(crate) struct DevOptions {
     pub(crate) no_cases: bool,
 }
 
-/// Which calls of a plugin to the host are told.
+/// Host calls that `dev` shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Calls {
     /// No call
@@ -185,14 +185,14 @@ pub(crate) enum Calls {
     All,
 }
 
-/// What is made.
+/// Options of `new`.
 #[derive(Debug, Args)]
 pub(crate) struct NewOptions {
     #[command(subcommand)]
     pub(crate) what: What,
 }
 
-/// What can be made.
+/// A kind of project.
 #[derive(Debug, Subcommand)]
 pub(crate) enum What {
     /// A plugin in Rust, in a new folder of its name
@@ -200,7 +200,7 @@ pub(crate) enum What {
     Plugin(PluginOptions),
 }
 
-/// A new plugin.
+/// Options of `new plugin`.
 #[derive(Debug, Args)]
 pub(crate) struct PluginOptions {
     /// Name of the plugin and its folder: lower-case letters, digits and hyphens
@@ -211,7 +211,7 @@ pub(crate) struct PluginOptions {
     pub(crate) kind: PluginKind,
 }
 
-/// What a new plugin begins as.
+/// Template of a new plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PluginKind {
     /// Refuses requests by a header and marks the others
@@ -222,10 +222,10 @@ pub(crate) enum PluginKind {
     L4,
 }
 
-/// Which schema is printed.
+/// Options of `schema`.
 #[derive(Debug, Args)]
 pub(crate) struct SchemaOptions {
-    /// The kind of file to describe
+    /// Kind of file
     #[arg(value_enum, default_value = "gateway")]
     pub(crate) of: SchemaOf,
 
@@ -247,7 +247,7 @@ pub(crate) enum SchemaOf {
     Cases,
 }
 
-/// Where the configuration is.
+/// The configuration file.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigOptions {
     /// The configuration file; relative paths in it are relative to its folder
@@ -255,7 +255,7 @@ pub(crate) struct ConfigOptions {
     pub(crate) config: PathBuf,
 }
 
-/// What is served, and where it is logged.
+/// Options of `run`.
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
     #[command(flatten)]
@@ -270,7 +270,7 @@ pub(crate) struct ServeOptions {
     pub(crate) trace_calls: bool,
 }
 
-/// Which module, and how it is shown.
+/// Options of `inspect`.
 #[derive(Debug, Args)]
 pub(crate) struct InspectOptions {
     /// The module file
@@ -282,7 +282,7 @@ pub(crate) struct InspectOptions {
     pub(crate) json: bool,
 }
 
-/// How the demo upstream listens and who it says it is.
+/// Options of `echo`.
 #[derive(Debug, Args)]
 pub(crate) struct EchoOptions {
     /// The address to listen on; with port 0, a free port that the log shows
@@ -294,7 +294,7 @@ pub(crate) struct EchoOptions {
     pub(crate) name: String,
 }
 
-/// Which shell is completed.
+/// Options of `completions`.
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsOptions {
     /// The shell
@@ -302,10 +302,10 @@ pub(crate) struct CompletionsOptions {
     pub(crate) shell: Shell,
 }
 
-/// Where the manual pages are written.
+/// Options of `man`.
 #[derive(Debug, Args)]
 pub(crate) struct ManOptions {
-    /// The folder; it is made where it is missing
+    /// The folder, which is created if it does not exist
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
 }
@@ -318,14 +318,16 @@ mod tests {
     #[test]
     fn every_command_has_an_example() {
         let program = Arguments::command();
-        for command in std::iter::once(&program).chain(program.get_subcommands()) {
+        let mut commands = vec![&program];
+        while let Some(command) = commands.pop() {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains("Example:\n  "), "{} has no example", command.get_name());
+            commands.extend(command.get_subcommands());
         }
     }
 
     #[test]
-    fn the_command_line_holds_together() {
+    fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
     }
 

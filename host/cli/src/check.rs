@@ -1,25 +1,24 @@
-//! `lockgate check`: all that `run` would refuse, told at once.
+//! `lockgate check`: all mistakes that `run` would refuse, in one report.
 
 use anyhow::Result;
 
 use crate::arguments::ConfigOptions;
-use crate::outcome::Outcome;
+use crate::command_status::CommandStatus;
 use crate::output::print;
 
-/// Prints what the configuration holds, or everything that is wrong with it. The report is what was asked for, so it
-/// goes to stdout either way.
-pub(crate) fn check(options: ConfigOptions) -> Result<Outcome> {
+/// Prints a summary of the configuration, or all mistakes. Both go to stdout, because the report is the command's result.
+pub(crate) fn check(options: ConfigOptions) -> Result<CommandStatus> {
     match lockgate_control::check(&options.config) {
         Ok(summary) => {
             for remark in &summary.remarks {
                 print(format_args!("{remark}"))?;
             }
             print(format_args!("{}: ok, {summary}", options.config.display()))?;
-            Ok(Outcome::Right)
+            Ok(CommandStatus::Success)
         }
         Err(report) => {
             print(report)?;
-            Ok(Outcome::Wrong)
+            Ok(CommandStatus::Failure)
         }
     }
 }

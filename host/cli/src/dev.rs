@@ -1,18 +1,19 @@
-//! `lockgate dev`: builds a plugin whenever it is saved, serves it in a real gateway, and tells what it does to requests.
+//! `lockgate dev`: builds a plugin at each save, runs it in a gateway, and shows its effect on requests.
 //!
-//! A supervisor and no more: cargo builds, `lockgate run` serves and reloads, `lockgate test` judges, each as a process of its own
-//! that ends with this one. What they say comes to one thread as events; nothing is shared.
+//! Only a supervisor: cargo builds, `lockgate run` serves and reloads, `lockgate test` runs the cases, each as a process that ends with
+//! this one. Their output arrives at one thread as events; nothing is shared.
 
+mod access_line;
 mod cargo;
 mod gateway;
-mod group;
+mod inputs;
+mod log_event;
 mod package;
-mod parts;
 mod plan;
+mod process_group;
 mod session;
-mod source;
-mod told;
 mod traces;
+mod watch;
 
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -24,14 +25,14 @@ use package::Package;
 use session::{Event, Goal, Session};
 
 use crate::arguments::DevOptions;
-use crate::outcome::Outcome;
+use crate::command_status::CommandStatus;
 
-/// Builds, serves and tells until SIGINT, SIGTERM or SIGHUP.
-pub(crate) fn dev(options: DevOptions) -> Result<Outcome> {
+/// Builds, runs and shows until SIGINT, SIGTERM or SIGHUP.
+pub(crate) fn dev(options: DevOptions) -> Result<CommandStatus> {
     let package = Package::find(&options.folder)?;
     let goal = match &options.into {
         Some(folder) => Goal::Copy(folder.canonicalize().with_context(|| folder.display().to_string())?),
-        None => Goal::Serve(plan::Source::of(&options, &package)?),
+        None => Goal::Serve(plan::ConfigSource::of(&options, &package)?),
     };
     let config = match &goal {
         Goal::Copy(_) => package.folder.join("gateway.json"),
@@ -39,15 +40,15 @@ pub(crate) fn dev(options: DevOptions) -> Result<Outcome> {
     };
     let (sender, events) = mpsc::channel();
     watch_signals(sender.clone())?;
-    let tell = sender.clone();
-    source::watch(&package.folder, &config, move |saved| {
-        drop(tell.send(Event::Saved(saved)));
+    let saves = sender.clone();
+    watch::watch(&package.folder, &config, move |saved| {
+        drop(saves.send(Event::Saved(saved)));
     })?;
     Session::new(package, goal, &options, sender).run(&events)?;
-    Ok(Outcome::Right)
+    Ok(CommandStatus::Success)
 }
 
-/// Tells of the first signal that asks the process to end.
+/// Sends an event at the first SIGINT, SIGTERM or SIGHUP.
 fn watch_signals(sender: Sender<Event>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut signals = runtime.block_on(async {
@@ -56,8 +57,8 @@ fn watch_signals(sender: Sender<Event>) -> Result<()> {
     })?;
     thread::spawn(move || {
         runtime.block_on(std::future::poll_fn(|context| {
-            let came = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
-            if came {
+            let has_signal = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+            if has_signal {
                 std::task::Poll::Ready(())
             } else {
                 std::task::Poll::Pending

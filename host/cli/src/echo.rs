@@ -1,11 +1,11 @@
-//! `lockgate echo`: a demo upstream that shows what reached it.
+//! `lockgate echo`: a demo upstream that responds with the request it received.
 //!
-//! It is for trying things out and for tests: one thread, HTTP/1.1 with keep-alive, no TLS, no limits worth the name.
+//! For trying things out and for tests: one thread, HTTP/1.1 with keep-alive, no TLS, no limits.
 
-mod answer;
 mod body;
 mod bytes;
-mod wish;
+mod options;
+mod response;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -23,13 +23,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{debug, info, warn};
 
 use body::EchoBody;
-use wish::Wish;
+use options::ResponseOptions;
 
 use crate::arguments::EchoOptions;
-use crate::outcome::Outcome;
+use crate::command_status::CommandStatus;
 
-/// Serves until SIGINT or SIGTERM.
-pub(crate) fn echo(options: EchoOptions) -> Result<Outcome> {
+/// Runs until SIGINT or SIGTERM.
+pub(crate) fn echo(options: EchoOptions) -> Result<CommandStatus> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind(options.listen)
@@ -37,12 +37,12 @@ pub(crate) fn echo(options: EchoOptions) -> Result<Outcome> {
             .with_context(|| format!("cannot listen on {}", options.listen))?;
         info!("{} listens on http://{}", options.name, listener.local_addr()?);
         serve(listener, options.name.into(), stopped()?).await;
-        Ok(Outcome::Right)
+        Ok(CommandStatus::Success)
     })
 }
 
-/// Serves as a demo upstream as long as the process runs, on a thread of its own: requests here, any bytes there.
-pub(crate) fn beside(addresses: &[SocketAddr], for_bytes: &[SocketAddr]) -> Result<()> {
+/// Starts demo upstreams on a thread of their own, for the life of the process: for requests, and for any bytes.
+pub(crate) fn spawn(addresses: &[SocketAddr], for_bytes: &[SocketAddr]) -> Result<()> {
     if addresses.is_empty() && for_bytes.is_empty() {
         return Ok(());
     }
@@ -61,7 +61,7 @@ pub(crate) fn beside(addresses: &[SocketAddr], for_bytes: &[SocketAddr]) -> Resu
     Ok(())
 }
 
-/// Ends with the first signal that asks the process to stop.
+/// Ends with the first SIGINT or SIGTERM.
 fn stopped() -> Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -73,7 +73,7 @@ fn stopped() -> Result<impl Future<Output = ()>> {
     })
 }
 
-/// Answers on `listener` until `shutdown` ends; connections that are open then are dropped.
+/// Serves `listener` until `shutdown` ends. Open connections are dropped then.
 async fn serve(listener: TcpListener, name: Arc<str>, shutdown: impl Future<Output = ()>) {
     tokio::select! {
         () = shutdown => {}
@@ -86,7 +86,7 @@ async fn accept(listener: TcpListener, name: Arc<str>) {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of descriptors, most likely: the ones in use will come back.
+                // Probably out of descriptors, until connections close.
                 warn!("accept failed: {error}");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
@@ -111,19 +111,19 @@ async fn accept(listener: TcpListener, name: Arc<str>) {
 }
 
 async fn respond(name: Arc<str>, request: Request<Incoming>) -> Result<Response<EchoBody>, Infallible> {
-    let wish = match Wish::parse(request.uri().query().unwrap_or_default()) {
-        Ok(wish) => wish,
-        Err(error) => return Ok(answer::refusal(&error)),
+    let options = match ResponseOptions::parse(request.uri().query().unwrap_or_default()) {
+        Ok(options) => options,
+        Err(error) => return Ok(response::bad_request(&error)),
     };
     let (head, body) = request.into_parts();
     let received = match body::count(body).await {
         Ok(received) => received,
-        Err(error) => return Ok(answer::refusal(&error)),
+        Err(error) => return Ok(response::bad_request(&error)),
     };
-    if !wish.delay.is_zero() {
-        tokio::time::sleep(wish.delay).await;
+    if !options.delay.is_zero() {
+        tokio::time::sleep(options.delay).await;
     }
-    Ok(answer::answer(&name, &head, received, &wish))
+    Ok(response::response(&name, &head, received, &options))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `lockgate inspect`: what a module says about itself, and what its bytes say about it.
+//! `lockgate inspect`: the manifest and the properties of a module.
 
 use std::fmt::{self, Display};
 
@@ -7,23 +7,23 @@ use lockgate_modules::{Inspection, ManifestReport};
 use serde_json::Value;
 
 use crate::arguments::InspectOptions;
-use crate::outcome::Outcome;
+use crate::command_status::CommandStatus;
 use crate::output::print;
 
-/// Prints what there is to know of a module's file. One that cannot be loaded is what is wrong then.
-pub(crate) fn inspect(options: &InspectOptions) -> Result<Outcome> {
+/// Prints a module's properties. A module that cannot be loaded is a failure.
+pub(crate) fn inspect(options: &InspectOptions) -> Result<CommandStatus> {
     match lockgate_modules::inspect(&options.module) {
         Ok(inspection) if options.json => print(serde_json::to_string_pretty(&inspection)?)?,
         Ok(inspection) => print(Readable(&inspection))?,
         Err(error) => {
             print(error)?;
-            return Ok(Outcome::Wrong);
+            return Ok(CommandStatus::Failure);
         }
     }
-    Ok(Outcome::Right)
+    Ok(CommandStatus::Success)
 }
 
-/// The report for people.
+/// A module's properties as text.
 struct Readable<'a>(&'a Inspection);
 
 impl Display for Readable<'_> {
@@ -46,14 +46,14 @@ impl Display for Readable<'_> {
         list(out, "callbacks", &module.callbacks)?;
         list(out, "imports", &module.imports)?;
         match (&module.manifest, &module.manifest_error) {
-            (Some(manifest), _) => described(out, manifest),
+            (Some(manifest), _) => manifest_rows(out, manifest),
             (None, Some(error)) => write!(out, "  {:<13} unusable: {error}", "manifest"),
             (None, None) => write!(out, "  {:<13} none: the module does not describe itself", "manifest"),
         }
     }
 }
 
-fn described(out: &mut fmt::Formatter<'_>, manifest: &ManifestReport) -> fmt::Result {
+fn manifest_rows(out: &mut fmt::Formatter<'_>, manifest: &ManifestReport) -> fmt::Result {
     let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     row(out, "name", or_dash(&manifest.name))?;
     row(out, "version", or_dash(&manifest.version))?;
@@ -70,7 +70,7 @@ fn described(out: &mut fmt::Formatter<'_>, manifest: &ManifestReport) -> fmt::Re
     }
 }
 
-/// The settings at the top of a configuration, a line each.
+/// The top-level settings of a configuration, one a line.
 fn settings(out: &mut fmt::Formatter<'_>, schema: &Value) -> fmt::Result {
     let Some(properties) = schema["properties"]
         .as_object()
@@ -109,7 +109,7 @@ fn row(out: &mut fmt::Formatter<'_>, name: &str, value: impl Display) -> fmt::Re
     writeln!(out, "  {name:<13} {value}")
 }
 
-/// A list, an item a line; a dash for none.
+/// A list, one item a line; a dash if it is empty.
 fn list(out: &mut fmt::Formatter<'_>, name: &str, items: &[String]) -> fmt::Result {
     match items.split_first() {
         None => row(out, name, "-"),

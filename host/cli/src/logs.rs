@@ -1,4 +1,4 @@
-//! Log lines: to stderr, in the format that was asked for, as many as `RUST_LOG` says.
+//! The process's log: to stderr, in the selected format, at the levels of `RUST_LOG`.
 
 use std::io::{self, IsTerminal};
 
@@ -8,12 +8,12 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::arguments::LogFormat;
 
-/// Starts the log of this process. Without `RUST_LOG` it holds what is `usual` or worse.
-pub(crate) fn start(format: LogFormat, usual: LevelFilter) -> Result<()> {
+/// Starts the log. Without `RUST_LOG`, its level is `default`.
+pub(crate) fn start(format: LogFormat, default: LevelFilter) -> Result<()> {
     let filter = EnvFilter::builder()
-        .with_default_directive(usual.into())
+        .with_default_directive(default.into())
         .from_env()
-        // Each level of this error says the same again, so only the first is kept.
+        // The sources of this error repeat its text.
         .map_err(|error| anyhow!("RUST_LOG is invalid: {error}; example: info,lockgate_gateway=debug"))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -1,16 +1,16 @@
 //! The `lockgate` binary: its command line, its logs and its exit codes.
 //!
-//! What a command does lives in the libraries; here is only what a person at a terminal sees of it. Exit codes are
-//! 0, 1 when what was asked about is wrong or went wrong, and 2 for a command line that makes no sense.
+//! Libraries do the work of a command; this crate has the terminal's side. Exit codes: 0, 1 for a failure or a mistake in the checked
+//! files, 2 for an invalid command line.
 
 mod arguments;
 mod check;
+mod command_status;
 mod dev;
 mod echo;
 mod inspect;
 mod logs;
 mod new;
-mod outcome;
 mod output;
 mod reference;
 mod run;
@@ -25,17 +25,17 @@ use clap::Parser;
 use tracing_subscriber::filter::LevelFilter;
 
 use arguments::{Arguments, Command};
-use outcome::Outcome;
+use command_status::CommandStatus;
 
-/// Chosen for small allocations made and freed on one thread, which is what a request costs.
+/// Fast for small allocations that one thread makes and frees, as requests do.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match dispatch(arguments) {
-        Ok(Outcome::Right) => ExitCode::SUCCESS,
-        Ok(Outcome::Wrong) => ExitCode::from(1),
+        Ok(CommandStatus::Success) => ExitCode::SUCCESS,
+        Ok(CommandStatus::Failure) => ExitCode::from(1),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(1)
@@ -43,9 +43,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn dispatch(arguments: Arguments) -> Result<Outcome> {
-    // Who asks for a report wants that; what was done to come to it is of interest only when something is odd.
-    let usual = if matches!(
+fn dispatch(arguments: Arguments) -> Result<CommandStatus> {
+    // These commands print a report; their log matters only if something is wrong.
+    let default_level = if matches!(
         arguments.command,
         Command::Check(_) | Command::Test(_) | Command::Schema(_) | Command::Inspect(_)
     ) {
@@ -53,7 +53,7 @@ fn dispatch(arguments: Arguments) -> Result<Outcome> {
     } else {
         LevelFilter::INFO
     };
-    logs::start(arguments.log_format, usual)?;
+    logs::start(arguments.log_format, default_level)?;
     match arguments.command {
         Command::Run(options) => run::run(options),
         Command::Check(options) => check::check(options),

@@ -1,4 +1,4 @@
-//! `lockgate new plugin NAME`: a folder that builds, tests and loads.
+//! `lockgate new plugin NAME`: a plugin project that builds, tests and loads.
 
 mod sdk;
 mod template;
@@ -9,12 +9,12 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use crate::arguments::{NewOptions, What};
-use crate::outcome::Outcome;
+use crate::command_status::CommandStatus;
 use crate::output::print;
 use crate::wasm::{TARGET, has_target};
 
-/// Makes the folder, whole or not at all, and says what to do next.
-pub(crate) fn new(options: NewOptions) -> Result<Outcome> {
+/// Creates the folder, completely or not at all, and prints the next steps.
+pub(crate) fn new(options: NewOptions) -> Result<CommandStatus> {
     let What::Plugin(plugin) = options.what;
     check_name(&plugin.name)?;
     let parent = Path::new(".");
@@ -25,12 +25,12 @@ pub(crate) fn new(options: NewOptions) -> Result<Outcome> {
             plugin.name
         );
     }
-    // Made aside and renamed: what is there under the name is complete.
-    let aside = parent.join(format!(".{}.new-{}", plugin.name, std::process::id()));
-    let made = fill(&aside, &plugin)
-        .and_then(|()| fs::rename(&aside, &folder).context("the folder cannot be renamed into place"));
-    if let Err(error) = made {
-        let _ = fs::remove_dir_all(&aside);
+    // Created under another name, then renamed: a folder of this name is always complete.
+    let temporary = parent.join(format!(".{}.new-{}", plugin.name, std::process::id()));
+    let created = fill(&temporary, &plugin)
+        .and_then(|()| fs::rename(&temporary, &folder).context("the folder cannot be renamed into place"));
+    if let Err(error) = created {
+        let _ = fs::remove_dir_all(&temporary);
         return Err(error.context(format!("{} cannot be created", plugin.name)));
     }
     let name = &plugin.name;
@@ -44,7 +44,7 @@ pub(crate) fn new(options: NewOptions) -> Result<Outcome> {
              (without rustup, by Debian's packages: see the end of README.md)"
         ))?;
     }
-    Ok(Outcome::Right)
+    Ok(CommandStatus::Success)
 }
 
 fn fill(folder: &Path, plugin: &crate::arguments::PluginOptions) -> Result<()> {
@@ -56,12 +56,12 @@ fn fill(folder: &Path, plugin: &crate::arguments::PluginOptions) -> Result<()> {
     Ok(())
 }
 
-/// Words of Rust, and crates and folders that a plugin has already.
-const TAKEN: &str = "abstract as async await become box break const continue core crate do dyn else enum extern false final fn \
+/// Keywords of Rust, and names of crates and folders in every plugin.
+const RESERVED: &str = "abstract as async await become box break const continue core crate do dyn else enum extern false final fn \
     for gen if impl in let lockgate-sdk loop macro match mod move mut proc-macro pub ref return self serde \
     static std struct super target test trait true try type unsafe use where while yield";
 
-/// The name becomes a crate's, a module's and a header's.
+/// Checks a plugin's name, which becomes the name of a crate, a module and a header.
 fn check_name(name: &str) -> Result<()> {
     let is_shaped = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name
@@ -75,7 +75,7 @@ fn check_name(name: &str) -> Result<()> {
             "\"{name}\" is not a plugin name: use lower-case letters, digits and single hyphens, a letter first, at most 64"
         );
     }
-    if TAKEN.split(' ').any(|word| word == name) {
+    if RESERVED.split(' ').any(|word| word == name) {
         bail!("\"{name}\" is reserved by Rust or cargo; choose another name");
     }
     Ok(())
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_neither_cargo_nor_http_take_are_refused() {
+    fn names_that_cargo_or_http_would_refuse_are_refused() {
         for good in ["demo", "block-by-header", "a1"] {
             assert!(check_name(good).is_ok(), "{good}");
         }

@@ -1,12 +1,12 @@
-//! What a command prints to stdout.
+//! Output of commands on stdout.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 
-/// Prints one thing and a line's end. A reader that has seen enough (`lockgate schema | head`) is no error.
-pub(crate) fn print(what: impl fmt::Display) -> io::Result<()> {
-    match writeln!(io::stdout().lock(), "{what}") {
+/// Prints a text and a line end. A closed pipe (`lockgate schema | head`) is no error.
+pub(crate) fn print(text: impl fmt::Display) -> io::Result<()> {
+    match writeln!(io::stdout().lock(), "{text}") {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        outcome => outcome,
+        result => result,
     }
 }

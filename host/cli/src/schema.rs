@@ -1,16 +1,15 @@
-//! `lockgate schema`: the JSON Schemas of our files, for editors.
+//! `lockgate schema`: JSON Schemas for editors.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
 use crate::arguments::{SchemaOf, SchemaOptions};
-use crate::outcome::Outcome;
+use crate::command_status::CommandStatus;
 use crate::output::print;
 
-/// Prints a schema, which is made from the types that read the file and, where a plugin folder is known, from what the
-/// modules in it say about their configurations.
-pub(crate) fn schema(options: &SchemaOptions) -> Result<Outcome> {
+/// Prints the schema of a file. With a plugin folder, it includes the configuration schemas in the modules' manifests.
+pub(crate) fn schema(options: &SchemaOptions) -> Result<CommandStatus> {
     let schema = match (options.of, folder(options)?) {
         (SchemaOf::Cases, _) => lockgate_cases::schema(),
         (SchemaOf::Gateway, None) => lockgate_config::schema(),
@@ -21,10 +20,10 @@ pub(crate) fn schema(options: &SchemaOptions) -> Result<Outcome> {
         }
     };
     print(serde_json::to_string_pretty(&schema)?)?;
-    Ok(Outcome::Right)
+    Ok(CommandStatus::Success)
 }
 
-/// The plugin folder that is meant. A configuration that is being written may well be wrong elsewhere.
+/// The plugin folder of the options or of the configuration, which may contain mistakes elsewhere.
 fn folder(options: &SchemaOptions) -> Result<Option<PathBuf>> {
     let Some(config) = &options.config else {
         return Ok(options.plugin_dir.clone());

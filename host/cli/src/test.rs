@@ -9,11 +9,11 @@ use clap::error::ErrorKind;
 use lockgate_cases::{FileResult, Options, Runner, junit, update};
 
 use crate::arguments::{Arguments, TestOptions};
-use crate::outcome::Outcome;
+use crate::command_status::CommandStatus;
 use crate::output::print;
 
-/// Runs every file and prints what failed. A file that cannot be read is told, and the others are run all the same.
-pub(crate) fn test(options: TestOptions) -> Result<Outcome> {
+/// Runs all files and prints failed cases. A file with mistakes is reported; the others still run.
+pub(crate) fn test(options: TestOptions) -> Result<CommandStatus> {
     let mut files = options.files.as_slice();
     let mut module = None;
     if let Some((first, rest)) = files.split_first().filter(|(first, _)| is_module(first)) {
@@ -36,37 +36,37 @@ pub(crate) fn test(options: TestOptions) -> Result<Outcome> {
         module,
         filter: options.filter.clone(),
     })?;
-    let mut outcome = Outcome::Right;
+    let mut status = CommandStatus::Success;
     let mut results = Vec::new();
     for file in files {
         match runner.file(file) {
             Ok(result) if options.update => {
                 let again = rewrite(&mut runner, file, result)?;
-                outcome = outcome.and(judged(&again));
+                status = status.and(status_of(&again));
                 results.push(again);
             }
             Ok(result) => {
                 print(&result)?;
-                outcome = outcome.and(judged(&result));
+                status = status.and(status_of(&result));
                 results.push(result);
             }
             Err(report) => {
                 print(report)?;
-                outcome = Outcome::Wrong;
+                status = CommandStatus::Failure;
             }
         }
     }
     if let Some(path) = &options.junit {
         fs::write(path, junit(&results)).with_context(|| format!("{} cannot be written", path.display()))?;
     }
-    if results.iter().all(|result| result.cases.is_empty()) && outcome == Outcome::Right {
+    if results.iter().all(|result| result.cases.is_empty()) && status == CommandStatus::Success {
         print("no case was run: --filter matches no name")?;
-        return Ok(Outcome::Wrong);
+        return Ok(CommandStatus::Failure);
     }
-    Ok(outcome)
+    Ok(status)
 }
 
-/// Writes what was found into the file, and runs it again: what is left is for a person to put right.
+/// Writes results into the file and runs it again. Remaining failures need a person.
 fn rewrite(runner: &mut Runner, file: &Path, result: FileResult) -> Result<FileResult> {
     let (text, changes) = update(&result);
     if changes == 0 {
@@ -81,15 +81,17 @@ fn rewrite(runner: &mut Runner, file: &Path, result: FileResult) -> Result<FileR
     Ok(again)
 }
 
-/// Ends like every command line that makes no sense.
-fn usage(told: impl std::fmt::Display) -> ! {
-    Arguments::command().error(ErrorKind::WrongNumberOfValues, told).exit()
+/// Exits with an error about the command line.
+fn usage(message: impl std::fmt::Display) -> ! {
+    Arguments::command()
+        .error(ErrorKind::WrongNumberOfValues, message)
+        .exit()
 }
 
-fn judged(result: &FileResult) -> Outcome {
+fn status_of(result: &FileResult) -> CommandStatus {
     match result.counts() {
-        (_, 0, _) => Outcome::Right,
-        _ => Outcome::Wrong,
+        (_, 0, _) => CommandStatus::Success,
+        _ => CommandStatus::Failure,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The toolchain that plugins are built with: the target, and the two ways to it.
+//! The toolchain for building plugins: rustup's target, or Debian's packages.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,11 +6,11 @@ use std::process::Command;
 /// The target that plugins are built for.
 pub(crate) const TARGET: &str = "wasm32-wasip1";
 
-/// Debian's rustc, and the C library that its packages have for the target.
+/// Debian's rustc, and the C library of its packages for the target.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_LIBC: &str = "/usr/lib/wasm32-wasi";
 
-/// Whether rustc has a standard library for the target; yes, if rustc cannot be asked.
+/// Whether rustc has a standard library for the target. True if rustc cannot be run.
 pub(crate) fn has_target(folder: &Path) -> bool {
     let Some(sysroot) = sysroot("rustc", folder) else {
         return true;
@@ -18,8 +18,8 @@ pub(crate) fn has_target(folder: &Path) -> bool {
     sysroot.join("lib/rustlib").join(TARGET).is_dir()
 }
 
-/// cargo's build of the plugin in `folder`: `cargo build --release --target wasm32-wasip1`, or, where rustc lacks the target and
-/// Debian's packages are there, the same by them, as a new plugin's README tells.
+/// The build command for the plugin in `folder`: `cargo build --release --target wasm32-wasip1`. If rustc lacks the target and Debian's
+/// packages are installed, the command uses them, as described in a new plugin's README.
 pub(crate) fn build(folder: &Path) -> Command {
     let mut cargo = Command::new("cargo");
     cargo
@@ -45,8 +45,8 @@ fn has_debian(folder: &Path) -> bool {
 }
 
 fn sysroot(rustc: &str, folder: &Path) -> Option<PathBuf> {
-    let mut asked = Command::new(rustc);
-    let said = asked.current_dir(folder).args(["--print", "sysroot"]).output().ok()?;
-    let said = String::from_utf8(said.stdout).ok()?;
-    Some(PathBuf::from(said.trim())).filter(|path| path.is_absolute())
+    let mut command = Command::new(rustc);
+    let output = command.current_dir(folder).args(["--print", "sysroot"]).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    Some(PathBuf::from(text.trim())).filter(|path| path.is_absolute())
 }

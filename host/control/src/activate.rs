@@ -8,6 +8,7 @@ use lockgate_gateway::{Snapshot, listener};
 use tokio::sync::oneshot;
 
 use crate::error::RunError;
+use crate::log_lines;
 
 /// Makes `next` the snapshot of every worker, and waits until all have it. `current` is the one that they have.
 ///
@@ -86,7 +87,7 @@ fn bind(listener: &Listener, is_ours: bool, sockets: &mut [Vec<NewSocket>]) -> R
             socket,
         });
     }
-    tracing::info!(listener = &*listener.name, %address, tls = listener.tls.is_some(), "listening");
+    tracing::info!(listener = &*listener.name, %address, tls = listener.tls.is_some(), "{}", log_lines::LISTENING);
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use crate::activate::activate;
 use crate::error::RunError;
 use crate::handle::{Command, Commands, Handle};
 use crate::load::{LoadedSnapshot, Loader};
+use crate::log_lines;
 use crate::status::SnapshotStatus;
 use crate::watch::Watch;
 
@@ -128,7 +129,7 @@ impl Control {
         match &result {
             Ok(revision) => {
                 let took = clock::now().saturating_duration_since(began);
-                tracing::info!(revision, took_ms = took.as_millis() as u64, "reloaded");
+                tracing::info!(revision, took_ms = took.as_millis() as u64, "{}", log_lines::RELOADED);
                 self.registry.record_reload(ReloadResult::Success);
             }
             Err(reason) => {

@@ -14,6 +14,7 @@ mod engine;
 mod error;
 mod handle;
 mod load;
+pub mod log_lines;
 mod report;
 mod signals;
 mod start;

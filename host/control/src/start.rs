@@ -18,6 +18,7 @@ use crate::engine::engine;
 use crate::error::RunError;
 use crate::handle::Handle;
 use crate::load::Loader;
+use crate::log_lines;
 use crate::signals::Signals;
 
 /// Options of a run.
@@ -90,7 +91,7 @@ where
     let mut control = Control::new(options.config, loader, workers, registry, handle.clone());
     control.start(first).await?;
     tokio::spawn(signals.forward(handle));
-    tracing::info!(workers = count, "ready");
+    tracing::info!(workers = count, "{}", log_lines::READY);
     control.run(commands).await;
     drop(end_admin);
     tracing::info!("drained");

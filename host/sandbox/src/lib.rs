@@ -24,7 +24,7 @@ pub mod testing;
 mod view;
 mod vm;
 
-pub use calls::trace::{CallTrace, Payloads};
+pub use calls::trace::{CALL_TARGET, CallTrace, Payloads};
 pub use diagnostics::Profiling;
 pub use engine::{Engine, EngineSettings};
 pub use host::{

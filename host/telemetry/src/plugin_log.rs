@@ -3,15 +3,18 @@
 use lockgate_sandbox::LogLevel;
 use tracing::level_filters::LevelFilter;
 
+/// Target of these events.
+pub const TARGET: &str = "plugin";
+
 /// Writes a guest's line. `critical` is an error with the field `critical`.
 pub fn write(plugin: &str, level: LogLevel, message: &str) {
     match level {
-        LogLevel::Trace => tracing::trace!(target: "plugin", plugin, "{message}"),
-        LogLevel::Debug => tracing::debug!(target: "plugin", plugin, "{message}"),
-        LogLevel::Info => tracing::info!(target: "plugin", plugin, "{message}"),
-        LogLevel::Warn => tracing::warn!(target: "plugin", plugin, "{message}"),
-        LogLevel::Error => tracing::error!(target: "plugin", plugin, "{message}"),
-        LogLevel::Critical => tracing::error!(target: "plugin", plugin, critical = true, "{message}"),
+        LogLevel::Trace => tracing::trace!(target: TARGET, plugin, "{message}"),
+        LogLevel::Debug => tracing::debug!(target: TARGET, plugin, "{message}"),
+        LogLevel::Info => tracing::info!(target: TARGET, plugin, "{message}"),
+        LogLevel::Warn => tracing::warn!(target: TARGET, plugin, "{message}"),
+        LogLevel::Error => tracing::error!(target: TARGET, plugin, "{message}"),
+        LogLevel::Critical => tracing::error!(target: TARGET, plugin, critical = true, "{message}"),
     }
 }
 

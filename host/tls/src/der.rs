@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_short_or_has_no_length_ends_the_walk() {
+    fn truncated_elements_and_those_without_length_end_the_iteration() {
         for bytes in [
             &[SEQUENCE][..],
             &[SEQUENCE, 2, 0],

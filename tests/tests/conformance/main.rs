@@ -112,7 +112,7 @@ fn document_file() -> PathBuf {
 }
 
 #[test]
-fn the_record_of_envoys_answers_is_true() {
+fn the_record_of_envoys_results_is_current() {
     let lived: Observed = RUNS
         .iter()
         .map(|run| (run.case.run_name(), run.envoys.clone()))
@@ -127,7 +127,7 @@ fn the_record_of_envoys_answers_is_true() {
 }
 
 #[test]
-fn every_module_gets_the_same_answers_as_in_envoy() {
+fn every_module_gets_the_same_results_as_in_envoy() {
     let unexplained: Vec<_> = RUNS
         .iter()
         .flat_map(|run| run.answers.iter().map(move |answer| (&run.case, answer)))
@@ -150,7 +150,7 @@ fn every_reason_for_a_difference_is_still_needed() {
 }
 
 #[test]
-fn the_document_tells_what_the_hosts_answered() {
+fn the_document_shows_the_results_of_both_hosts() {
     let (file, text) = (document_file(), document::document(&RUNS));
     if !case::FROM_NPM.into_iter().all(case::is_built) {
         eprintln!("########## the document is not compared: cases were skipped ##########");

@@ -48,12 +48,12 @@ fn plugin(name: &str) -> Plugin {
     }
 }
 
-/// What stands behind one case.
-struct Stage {
+/// The sockets of one script.
+struct ScriptSetup {
     script: &'static Script,
-    /// Where the host listens.
+    /// The host's listener.
     listener: SocketAddr,
-    /// Where the upstream listens; none if nobody does.
+    /// The upstream's socket. None: it refuses connections.
     upstream: Option<TcpListener>,
     address: SocketAddr,
 }
@@ -62,22 +62,22 @@ struct Stage {
 static ADDRESSES: LazyLock<Vec<SocketAddr>> =
     LazyLock::new(|| (0..2 * SCRIPTS.len()).map(|_| Upstream::nobody()).collect());
 
-fn stages(addresses: &[SocketAddr]) -> Vec<Stage> {
-    let stage = |(script, listener): (&'static Script, &SocketAddr)| {
+fn setups(addresses: &[SocketAddr]) -> Vec<ScriptSetup> {
+    let setup = |(script, listener): (&'static Script, &SocketAddr)| {
         let bind = || TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let upstream = script.upstream_listens().then(bind);
         // Where nobody listens now, nobody may come to listen by accident.
         let address = upstream.as_ref().map_or_else(Upstream::nobody, |upstream| {
             upstream.local_addr().expect("a bound socket has an address")
         });
-        Stage {
+        ScriptSetup {
             script,
             listener: *listener,
             upstream,
             address,
         }
     };
-    SCRIPTS.iter().zip(addresses).map(stage).collect()
+    SCRIPTS.iter().zip(addresses).map(setup).collect()
 }
 
 /// Answers the guests' own requests, after a while: bytes can come meanwhile.
@@ -89,37 +89,37 @@ fn side() -> Upstream {
 }
 
 pub(crate) fn in_envoy(binary: PathBuf) -> Observed {
-    let (stages, side) = (stages(&ADDRESSES[..SCRIPTS.len()]), side());
-    let chains: Vec<_> = stages
+    let (setups, side) = (setups(&ADDRESSES[..SCRIPTS.len()]), side());
+    let chains: Vec<_> = setups
         .iter()
-        .map(|stage| Chain {
-            name: stage.script.name.to_string(),
-            address: stage.listener,
-            plugins: stage.script.plugins().map(plugin).collect(),
-            cluster: stage.script.name.to_string(),
+        .map(|setup| Chain {
+            name: setup.script.name.to_string(),
+            address: setup.listener,
+            plugins: setup.script.plugins().map(plugin).collect(),
+            cluster: setup.script.name.to_string(),
         })
         .collect();
-    let clusters: Vec<_> = stages
+    let clusters: Vec<_> = setups
         .iter()
-        .map(|stage| (stage.script.name, stage.address))
+        .map(|setup| (setup.script.name, setup.address))
         .chain([("side", side.address())])
         .collect();
     let envoy = Envoy::start_streams(binary, &module(GUEST), &chains, &clusters);
     let log = || envoy.log().lines().map(String::from).collect();
-    observed(&stages, log)
+    observed(&setups, log)
 }
 
 pub(crate) fn in_lockgate() -> Observed {
-    let (stages, side) = (stages(&ADDRESSES[SCRIPTS.len()..]), side());
+    let (setups, side) = (setups(&ADDRESSES[SCRIPTS.len()..]), side());
     let (mut listeners, mut upstreams, mut plugins) = (Map::new(), Map::new(), Map::new());
     upstreams.insert("side".into(), json!({ "endpoints": [side.address().to_string()] }));
-    for stage in &stages {
-        let name = stage.script.name;
-        upstreams.insert(name.into(), json!({ "endpoints": [stage.address.to_string()] }));
-        let chain: Vec<_> = stage.script.plugins().collect();
+    for setup in &setups {
+        let name = setup.script.name;
+        upstreams.insert(name.into(), json!({ "endpoints": [setup.address.to_string()] }));
+        let chain: Vec<_> = setup.script.plugins().collect();
         listeners.insert(
             name.into(),
-            json!({ "listen": stage.listener.to_string(), "protocol": "tcp", "upstream": name, "chain": chain }),
+            json!({ "listen": setup.listener.to_string(), "protocol": "tcp", "upstream": name, "chain": chain }),
         );
         for name in chain {
             let Plugin {
@@ -143,14 +143,14 @@ pub(crate) fn in_lockgate() -> Observed {
         Some(line["message"].as_str()?.to_string())
     };
     let log = || gateway.log().iter().filter_map(|line| told(line)).collect();
-    observed(&stages, log)
+    observed(&setups, log)
 }
 
-fn observed(stages: &[Stage], log: impl Fn() -> Vec<String>) -> Observed {
+fn observed(setups: &[ScriptSetup], log: impl Fn() -> Vec<String>) -> Observed {
     let names = cases();
-    let observe = |(stage, case): (&Stage, &Case)| {
-        let lines = drive::drive(stage.script, stage.listener, stage.upstream.as_ref(), &log);
+    let observe = |(setup, case): (&ScriptSetup, &Case)| {
+        let lines = drive::drive(setup.script, setup.listener, setup.upstream.as_ref(), &log);
         (case.run_name(), lines)
     };
-    stages.iter().zip(&names).map(observe).collect()
+    setups.iter().zip(&names).map(observe).collect()
 }

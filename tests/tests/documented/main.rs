@@ -9,7 +9,7 @@ use lockgate_tests::binary::lockgate;
 use lockgate_tests::modules::root;
 
 #[test]
-fn the_page_of_settings_tells_what_the_schema_says() {
+fn the_page_of_settings_follows_the_schema() {
     let output = lockgate(&["schema"], Path::new("."));
     assert!(output.status.success(), "`lockgate schema` answers");
     let schema = serde_json::from_slice(&output.stdout).expect("the schema is JSON");

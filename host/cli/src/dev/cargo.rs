@@ -1,4 +1,4 @@
-//! What cargo says about the crates at a manifest: those of its workspace, without what they come from elsewhere.
+//! cargo's metadata of a workspace: its crates, without dependencies from elsewhere.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -6,69 +6,69 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-/// The crates of a workspace; of one crate, if it is in none.
+/// Metadata of a workspace, or of one crate outside of any.
 #[derive(Debug, Deserialize)]
 pub(super) struct Metadata {
-    pub(super) packages: Vec<Described>,
-    /// Where builds lie.
+    pub(super) packages: Vec<PackageMetadata>,
+    /// The target folder.
     pub(super) target_directory: PathBuf,
-    /// The folder of the manifest that holds for all of them.
+    /// The folder of the workspace's manifest.
     pub(super) workspace_root: PathBuf,
 }
 
 /// A crate.
 #[derive(Debug, Deserialize)]
-pub(super) struct Described {
+pub(super) struct PackageMetadata {
     pub(super) name: String,
     pub(super) manifest_path: PathBuf,
     pub(super) targets: Vec<Target>,
     pub(super) dependencies: Vec<Dependency>,
 }
 
-/// Something that a crate makes.
+/// A target of a crate: a library or a binary.
 #[derive(Debug, Deserialize)]
 pub(super) struct Target {
     pub(super) name: String,
     pub(super) crate_types: Vec<String>,
 }
 
-/// What a crate is made with.
+/// A dependency of a crate.
 #[derive(Debug, Deserialize)]
 pub(super) struct Dependency {
-    /// Its folder, if it is one of this machine.
+    /// Its folder, for a path dependency.
     pub(super) path: Option<PathBuf>,
-    /// `dev`, `build`, or none for what is linked.
+    /// `dev`, `build`, or none for a normal dependency.
     kind: Option<String>,
 }
 
 impl Metadata {
-    /// The crate of this manifest.
-    pub(super) fn package(&self, manifest: &Path) -> Option<&Described> {
+    /// The crate with this manifest.
+    pub(super) fn package(&self, manifest: &Path) -> Option<&PackageMetadata> {
         self.packages.iter().find(|package| package.manifest_path == manifest)
     }
 }
 
 impl Dependency {
-    /// Whether nothing that is served has it in it.
+    /// Whether only tests use it.
     pub(super) fn is_for_tests(&self) -> bool {
         self.kind.as_deref() == Some("dev")
     }
 }
 
-/// Asks cargo. What it complains of goes to `complaints`.
+/// Runs `cargo metadata`. Its messages go to `stderr`.
 ///
 /// # Errors
-/// There is no cargo, or it cannot read the manifest.
-pub(super) fn describe(manifest: &Path, complaints: Stdio) -> Result<Metadata> {
-    let asked = Command::new("cargo")
+/// cargo is missing, or it cannot read the manifest.
+pub(super) fn describe(manifest: &Path, stderr: Stdio) -> Result<Metadata> {
+    let output = Command::new("cargo")
         .args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"])
         .arg(manifest)
         .stdin(Stdio::null())
-        .stderr(complaints)
+        .stderr(stderr)
         .output()
         .context("cargo cannot be run; Rust comes from https://rustup.rs")?;
-    if !asked.status.success() {
+    if !output.status.success() {
         bail!("{}: cargo cannot read it", manifest.display());
     }
-    serde_json::from_slice(&asked.stdout).context("cargo's metadata cannot be read")
+    serde_json::from_slice(&output.stdout).context("cargo's metadata cannot be read")
 }

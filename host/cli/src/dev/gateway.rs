@@ -1,4 +1,4 @@
-//! The gateway that serves the plugin: the real one, as a process of its own, whose log and access log are read.
+//! The gateway that runs the plugin: `lockgate run` as a child process whose log and access log are read.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -8,29 +8,33 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::group::Group;
+use super::process_group::ProcessGroup;
 use crate::arguments::Calls;
 
-/// How long open requests have when the gateway is to end.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Time for open requests when the gateway is stopped.
+const GRACE: Duration = Duration::from_secs(2);
 
-/// What is heard of a gateway.
+/// Output of a gateway.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub(super) enum GatewayOutput {
     /// A line of its access log.
-    Access(String),
+    AccessLog(String),
     /// A line of its log.
     Log(String),
-    /// It has ended.
+    /// The process has exited.
     Ended(std::io::Result<ExitStatus>),
 }
 
 /// A running gateway.
-pub(super) struct Gateway(Group);
+pub(super) struct Gateway(ProcessGroup);
 
 impl Gateway {
-    /// Starts one. All it says is told.
-    pub(super) fn start(config: &Path, calls: Calls, tell: impl Fn(Heard) + Clone + Send + 'static) -> Result<Self> {
+    /// Starts a gateway. `on_output` gets its output.
+    pub(super) fn start(
+        config: &Path,
+        calls: Calls,
+        on_output: impl Fn(GatewayOutput) + Clone + Send + 'static,
+    ) -> Result<Self> {
         let binary = std::env::current_exe().context("the path of this binary cannot be found")?;
         let mut command = Command::new(binary);
         command
@@ -44,29 +48,29 @@ impl Gateway {
         if calls != Calls::None {
             command.arg("--trace-calls");
         }
-        let ended = tell.clone();
-        let (group, pipes) = Group::start(&mut command, move |status| ended(Heard::Ended(status)))
+        let on_exit = on_output.clone();
+        let (group, pipes) = ProcessGroup::start(&mut command, move |status| on_exit(GatewayOutput::Ended(status)))
             .context("the gateway cannot be started")?;
         if let Some(stdout) = pipes.stdout {
-            let tell = tell.clone();
-            follow(stdout, move |line| tell(Heard::Access(line)));
+            let on_output = on_output.clone();
+            follow(stdout, move |line| on_output(GatewayOutput::AccessLog(line)));
         }
         if let Some(stderr) = pipes.stderr {
-            follow(stderr, move |line| tell(Heard::Log(line)));
+            follow(stderr, move |line| on_output(GatewayOutput::Log(line)));
         }
         Ok(Self(group))
     }
 
-    /// Lets it end; requests that are open have a moment.
-    pub(super) fn end(self) {
-        self.0.end(PATIENCE);
+    /// Stops it. Open requests have a moment.
+    pub(super) fn stop(self) {
+        self.0.stop(GRACE);
     }
 }
 
-fn follow(pipe: impl Read + Send + 'static, tell: impl Fn(String) + Send + 'static) {
+fn follow(pipe: impl Read + Send + 'static, on_line: impl Fn(String) + Send + 'static) {
     thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            tell(line);
+            on_line(line);
         }
     });
 }

@@ -1,4 +1,4 @@
-//! The plugin's crate, as cargo describes it: its name, and where its module will lie.
+//! The plugin's crate: its name and the path of its module, from cargo's metadata.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -8,21 +8,21 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::cargo::{self, Metadata};
 use crate::wasm::TARGET;
 
-/// A crate that makes a module.
+/// A crate that builds a module.
 #[derive(Debug)]
 pub(super) struct Package {
-    /// Its folder; absolute.
+    /// Absolute path of its folder.
     pub(super) folder: PathBuf,
-    /// Its name.
+    /// Name of the crate.
     pub(super) name: String,
-    /// The module that a release build leaves.
+    /// Path of the module of a release build.
     pub(super) module: PathBuf,
-    /// Where its builds lie.
+    /// The target folder.
     pub(super) target: PathBuf,
 }
 
 impl Package {
-    /// Asks cargo about the crate in `folder`.
+    /// The crate in `folder`, by cargo's metadata.
     pub(super) fn find(folder: &Path) -> Result<Self> {
         let manifest = folder.join("Cargo.toml");
         let manifest = manifest.canonicalize().with_context(|| {
@@ -58,7 +58,7 @@ impl Package {
         })
     }
 
-    /// The module's stem: its name in `plugins`, if it is served from where it was built.
+    /// The module's file name without `.wasm`.
     pub(super) fn stem(&self) -> &str {
         self.module
             .file_stem()
@@ -66,7 +66,7 @@ impl Package {
             .unwrap_or(&self.name)
     }
 
-    /// Whether a module of this name is the one that this crate makes: named like the file, the package or the folder.
+    /// Whether a module name means this crate's module: the name of the file, of the package or of the folder.
     pub(super) fn is_called(&self, module: &str) -> bool {
         let folder = self.folder.file_name().and_then(|name| name.to_str());
         module == self.stem() || module == self.name || Some(module) == folder

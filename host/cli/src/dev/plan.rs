@@ -1,4 +1,5 @@
-//! What is served: the folder's own gateway.json, another one, or one made for the plugin alone; and where nobody stands behind it.
+//! The plan of a session: the configuration (the folder's gateway.json, another file, or one generated for the plugin alone), and the
+//! endpoints that need an echo upstream.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -12,37 +13,37 @@ use serde_json::{Value, json};
 use super::package::Package;
 use crate::arguments::DevOptions;
 
-/// A configuration to serve, and what goes with it.
+/// A configuration, and what running it needs.
 #[derive(Debug)]
 pub(super) struct Plan {
     /// The configuration.
     pub(super) config: PathBuf,
-    /// Where the module must lie to be served; none: where it was built.
+    /// Paths to copy the module to. Empty: it is used where it was built.
     pub(super) copies: Vec<PathBuf>,
-    /// Endpoints on this machine that nobody listens on, for HTTP.
+    /// Free endpoints on this machine, for HTTP echo upstreams.
     pub(super) echoes: Vec<SocketAddr>,
-    /// The same, for connections of any bytes.
+    /// Free endpoints of TCP listeners, for echo upstreams of bytes.
     pub(super) tcp_echoes: Vec<SocketAddr>,
-    /// Listeners for any bytes.
+    /// Listeners with protocol `tcp`.
     pub(super) tcp_listeners: Vec<String>,
     /// A path that is routed through the plugin.
     pub(super) path: String,
 }
 
-/// Where the configuration comes from.
+/// Source of the configuration.
 #[derive(Debug)]
-pub(super) enum Source {
-    /// A file that somebody wrote.
+pub(super) enum ConfigSource {
+    /// An existing file.
     File(PathBuf),
-    /// This plugin, in front of one upstream.
-    Made {
+    /// A generated file: this plugin in front of one upstream.
+    Generated {
         listen: Option<SocketAddr>,
         upstream: Option<String>,
     },
 }
 
-impl Source {
-    /// What the options and the folder say.
+impl ConfigSource {
+    /// The source for these options.
     pub(super) fn of(options: &DevOptions, package: &Package) -> Result<Self> {
         if let Some(config) = &options.config {
             let found = config.canonicalize().with_context(|| config.display().to_string())?;
@@ -52,27 +53,27 @@ impl Source {
         if own.is_file() && options.listen.is_none() && options.upstream.is_none() {
             return Ok(Self::File(own));
         }
-        Ok(Self::Made {
+        Ok(Self::Generated {
             listen: options.listen,
             upstream: options.upstream.clone(),
         })
     }
 
-    /// The file that changes when the configuration does. A made one follows the folder's own, if there is one.
+    /// The file to watch. A generated configuration follows the folder's own file, if there is one.
     pub(super) fn file(&self, package: &Package) -> PathBuf {
         match self {
             Self::File(file) => file.clone(),
-            Self::Made { .. } => package.folder.join("gateway.json"),
+            Self::Generated { .. } => package.folder.join("gateway.json"),
         }
     }
 
-    /// Reads the configuration, or makes it. The module has been built.
+    /// Reads or generates the configuration. The module must have been built.
     pub(super) fn plan(&self, package: &Package) -> Result<Plan> {
         let config = match self {
             Self::File(file) => file.clone(),
-            Self::Made { listen, upstream } => make(package, *listen, upstream.as_deref())?,
+            Self::Generated { listen, upstream } => generate(package, *listen, upstream.as_deref())?,
         };
-        // What is wrong with it in a way that running would find is told by running it.
+        // Other mistakes are reported when the gateway runs.
         let loaded = lockgate_config::load(&config).map_err(|error| anyhow::anyhow!("{error}"))?;
         plan(config, &loaded.model, package)
     }
@@ -97,12 +98,12 @@ fn plan(config: PathBuf, model: &Model, package: &Package) -> Result<Plan> {
     for listener in &model.listeners {
         if let ListenerProtocol::Tcp(forwarding) = &listener.protocol {
             tcp_listeners.push(listener.name.to_string());
-            tcp_echoes.extend(unattended(model, |name| {
+            tcp_echoes.extend(free_loopback_endpoints(model, |name| {
                 name == &*model.upstream(forwarding.upstream).name
             }));
         }
     }
-    let echoes = unattended(model, |_| true);
+    let echoes = free_loopback_endpoints(model, |_| true);
     let echoes = echoes.into_iter().filter(|address| !tcp_echoes.contains(address));
     Ok(Plan {
         copies,
@@ -114,8 +115,8 @@ fn plan(config: PathBuf, model: &Model, package: &Package) -> Result<Plan> {
     })
 }
 
-/// Endpoints of some upstreams on this machine's loopback that can be listened on: nobody does.
-fn unattended(model: &Model, is_meant: impl Fn(&str) -> bool) -> Vec<SocketAddr> {
+/// Endpoints of upstreams on loopback addresses without a listener.
+fn free_loopback_endpoints(model: &Model, is_meant: impl Fn(&str) -> bool) -> Vec<SocketAddr> {
     let upstreams = model.upstreams.iter().filter(|upstream| is_meant(&upstream.name));
     let endpoints = upstreams.flat_map(|upstream| &upstream.settings.endpoints);
     let addresses = endpoints.filter_map(|endpoint| endpoint.address.to_string().parse::<SocketAddr>().ok());
@@ -127,7 +128,7 @@ fn unattended(model: &Model, is_meant: impl Fn(&str) -> bool) -> Vec<SocketAddr>
     found
 }
 
-/// A path that a route takes through one of the modules.
+/// A path of a route whose chain uses one of the modules.
 fn path(model: &Model, modules: &[&str]) -> String {
     let sees = |route: &&lockgate_config::Route| {
         let mut chain = model.global_chain.iter().chain(&route.chain);
@@ -139,10 +140,10 @@ fn path(model: &Model, modules: &[&str]) -> String {
     }
 }
 
-/// A configuration for the plugin alone, beside what is built of it.
-fn make(package: &Package, listen: Option<SocketAddr>, upstream: Option<&str>) -> Result<PathBuf> {
-    let listen = listen.unwrap_or_else(|| usual(8080));
-    let upstream = upstream.map_or_else(|| usual(9000).to_string(), str::to_owned);
+/// Writes a configuration for the plugin alone into the target folder.
+fn generate(package: &Package, listen: Option<SocketAddr>, upstream: Option<&str>) -> Result<PathBuf> {
+    let listen = listen.unwrap_or_else(|| free_address(8080));
+    let upstream = upstream.map_or_else(|| free_address(9000).to_string(), str::to_owned);
     let mut plugin = json!({ "module": package.stem() });
     if let Some(settings) = settings(package) {
         plugin["config"] = settings;
@@ -170,7 +171,7 @@ fn make(package: &Package, listen: Option<SocketAddr>, upstream: Option<&str>) -
     Ok(file)
 }
 
-/// What the folder's gateway.json configures the plugin with.
+/// The plugin's configuration in the folder's gateway.json.
 fn settings(package: &Package) -> Option<Value> {
     let text = fs::read(package.folder.join("gateway.json")).ok()?;
     let config: Value = serde_json::from_slice(&text).ok()?;
@@ -183,7 +184,7 @@ fn settings(package: &Package) -> Option<Value> {
     own.get("config").cloned()
 }
 
-/// Whether a module looks at connections and not at requests.
+/// Whether a module has callbacks for connections and none for requests.
 fn is_for_connections(module: &Path) -> bool {
     let callbacks = lockgate_modules::inspect(module)
         .map(|seen| seen.callbacks)
@@ -192,8 +193,8 @@ fn is_for_connections(module: &Path) -> bool {
     !has("request") && !has("response") && (has("connection") || has("stream_data") || has("data"))
 }
 
-/// A port of this machine, or any other if that is taken.
-fn usual(port: u16) -> SocketAddr {
+/// A loopback address with this port, or with any other if it is in use.
+fn free_address(port: u16) -> SocketAddr {
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let free = |port| {
         let socket = TcpListener::bind((loopback, port))?;

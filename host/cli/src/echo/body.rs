@@ -1,4 +1,4 @@
-//! Bodies of the demo upstream: counted when they come in, and made up as they go out.
+//! Bodies of the demo upstream: received ones are counted, sent ones are generated.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -8,13 +8,13 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-/// A line of filler; a body made of it can be looked at.
+/// A line of filler, readable in a terminal.
 const FILLER: &str = "lockgate echo: this line is 64 bytes long, and it comes again. \n";
 
-/// 64 KiB of filler, shared by all answers: a frame of it is a reference.
+/// 64 KiB of filler, shared by all responses: each frame is a reference.
 static CHUNK: std::sync::LazyLock<Bytes> = std::sync::LazyLock::new(|| Bytes::from(FILLER.repeat(1024)));
 
-/// Reads a body to its end and says how many bytes it had.
+/// Reads a body to its end and returns its size.
 pub(super) async fn count(mut body: Incoming) -> Result<u64, String> {
     let mut bytes = 0;
     while let Some(frame) = body.frame().await {
@@ -24,12 +24,12 @@ pub(super) async fn count(mut body: Incoming) -> Result<u64, String> {
     Ok(bytes)
 }
 
-/// What the demo upstream answers with. Filler is never held whole, so it may be of any size.
+/// The body of a response. Filler of any size takes no memory.
 #[derive(Debug)]
 pub(super) enum EchoBody {
-    /// This text, until it is sent.
+    /// A text that is not sent yet.
     Text(Option<Bytes>),
-    /// This many more bytes of filler.
+    /// Filler, with this many bytes left.
     Filler(u64),
 }
 

@@ -12,7 +12,7 @@ pub(super) async fn accept(listener: TcpListener) {
         match listener.accept().await {
             Ok((stream, _)) => drop(tokio::spawn(back(stream))),
             Err(error) => {
-                // Out of descriptors, most likely: the ones in use will come back.
+                // Probably out of descriptors, until connections close.
                 warn!("accept failed: {error}");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }

@@ -1,4 +1,4 @@
-//! The SDK for a new plugin: that of the clone which this binary was built from, or the copy that the binary carries.
+//! The SDK for a new plugin: from the clone that this binary was built in, or the copy in the binary.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -7,10 +7,10 @@ use anyhow::Result;
 
 include!(concat!(env!("OUT_DIR"), "/sdk.rs"));
 
-/// Where the SDK stood when this binary was built.
+/// Path of the SDK when this binary was built.
 const CLONE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk");
 
-/// The SDK's path as it is seen from `folder`, whose neighbours see it alike. A copy is put into `folder` where there is no clone.
+/// The SDK's path relative to `folder`. Without a clone, a copy is written into `folder`.
 pub(super) fn provide(folder: &Path) -> Result<String> {
     let clone = fs::canonicalize(CLONE)
         .ok()
@@ -29,7 +29,7 @@ pub(super) fn provide(folder: &Path) -> Result<String> {
     Ok("lockgate-sdk".to_owned())
 }
 
-/// The way from `from` to `to`, both absolute.
+/// The relative path from `from` to `to`, both absolute.
 fn relative(to: &Path, from: &Path) -> PathBuf {
     let common = to
         .components()
@@ -45,14 +45,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_way_goes_up_to_what_both_share_and_down_from_there() {
-        let way = |to, from| relative(Path::new(to), Path::new(from)).display().to_string();
-        assert_eq!(way("/a/b/sdk", "/a/demo"), "../b/sdk");
-        assert_eq!(way("/a/sdk", "/a/b/c"), "../../sdk");
+    fn a_relative_path_goes_up_to_the_common_folder_and_down_from_there() {
+        let path = |to, from| relative(Path::new(to), Path::new(from)).display().to_string();
+        assert_eq!(path("/a/b/sdk", "/a/demo"), "../b/sdk");
+        assert_eq!(path("/a/sdk", "/a/b/c"), "../../sdk");
     }
 
     #[test]
-    fn the_copy_is_whole_and_stands_without_a_workspace() {
+    fn the_copy_is_complete_and_needs_no_workspace() {
         let text = |name: &str| SDK.iter().find(|(path, _)| *path == name).map(|(_, text)| *text);
         let manifest = text("Cargo.toml").expect("the SDK has a manifest");
         assert!(!manifest.contains("workspace"), "{manifest}");

@@ -7,13 +7,13 @@ const README: &str = include_str!("../../templates/README.md.in");
 const GATEWAY: &str = include_str!("../../templates/gateway.json.in");
 const GITIGNORE: &str = include_str!("../../templates/gitignore.in");
 
-/// What sets one kind of plugin apart.
+/// The parts of a template that differ between kinds of plugins.
 struct Kind {
     source: &'static str,
     cases: &'static str,
     about: &'static str,
     table: &'static str,
-    tries: &'static str,
+    commands: &'static str,
     gateway: &'static str,
     upstreams: &'static str,
 }
@@ -23,7 +23,7 @@ const FILTER: Kind = Kind {
     cases: include_str!("../../templates/filter/cases.json.in"),
     about: "Refuses requests that carry a forbidden header, and marks those that pass.",
     table: "| `forbidden` | requests with this header are refused | `\"x-forbidden\"` |",
-    tries: "    curl -i http://127.0.0.1:8080/orders                     # 200, with x-{{name}}: served\n    \
+    commands: "    curl -i http://127.0.0.1:8080/orders                     # 200, with x-{{name}}: served\n    \
             curl -i -H 'x-forbidden: 1' http://127.0.0.1:8080/orders # 403",
     gateway: GATEWAY,
     upstreams: "\"demo\": { \"endpoints\": [ \"127.0.0.1:9000\" ] }",
@@ -34,7 +34,7 @@ const AUTH: Kind = Kind {
     cases: include_str!("../../templates/auth/cases.json.in"),
     about: "Lets in who brings a token that a service says is good, and tells the upstream who it is.",
     table: "| `tokens` | the upstream that is asked: `GET /verify` with the client's `authorization`; 200 and a name means yes | `\"tokens\"` |",
-    tries: "    curl -i http://127.0.0.1:8080/orders                     # 401\n    \
+    commands: "    curl -i http://127.0.0.1:8080/orders                     # 401\n    \
             curl -i -H 'authorization: Bearer x' http://127.0.0.1:8080/orders   # what the service on port 9001 says; 503 while dev's echo stands in",
     gateway: GATEWAY,
     upstreams: "\"demo\": { \"endpoints\": [ \"127.0.0.1:9000\" ] }, \"tokens\": { \"endpoints\": [ \"127.0.0.1:9001\" ] }",
@@ -46,12 +46,12 @@ const L4: Kind = Kind {
     about: "Ends TCP connections whose client sends a forbidden command, and hides a word in what the upstream says.",
     table: "| `forbidden` | a line from the client that begins with this word ends the connection | `\"SHUTDOWN\"` |\n\
             | `hidden` | where the upstream says this word, the client gets asterisks | `\"secret\"` |",
-    tries: "    nc 127.0.0.1 8080       # with `lockgate dev` every byte comes back: \"the secret\" as \"the ******\"; SHUTDOWN ends it",
+    commands: "    nc 127.0.0.1 8080       # with `lockgate dev` every byte comes back: \"the secret\" as \"the ******\"; SHUTDOWN ends it",
     gateway: include_str!("../../templates/l4/gateway.json.in"),
     upstreams: "\"demo\": { \"endpoints\": [ \"127.0.0.1:9000\" ] }",
 };
 
-/// Each file of the folder and what stands in it. `sdk` is the SDK's path.
+/// The files of a new plugin. `sdk` is the SDK's path.
 pub(super) fn files(kind: PluginKind, name: &str, sdk: &str) -> Vec<(&'static str, String)> {
     let kind = match kind {
         PluginKind::Filter => &FILTER,
@@ -62,7 +62,7 @@ pub(super) fn files(kind: PluginKind, name: &str, sdk: &str) -> Vec<(&'static st
     let fill = |text: &str| {
         text.replace("{{about}}", kind.about)
             .replace("{{table}}", kind.table)
-            .replace("{{try}}", kind.tries)
+            .replace("{{try}}", kind.commands)
             .replace("{{upstreams}}", kind.upstreams)
             .replace("{{config}}", "{}")
             .replace("{{sdk}}", &serde_json::Value::from(sdk).to_string())
@@ -80,7 +80,7 @@ pub(super) fn files(kind: PluginKind, name: &str, sdk: &str) -> Vec<(&'static st
     ]
 }
 
-/// `block-by-header` as a type: `BlockByHeader`. Names that the prelude has get a word behind.
+/// The name as a type: `block-by-header` becomes `BlockByHeader`. Names in the prelude get the suffix `Filter`.
 fn type_name(name: &str) -> String {
     let mut out = String::new();
     for word in name.split('-') {
@@ -88,7 +88,7 @@ fn type_name(name: &str) -> String {
         out.extend(letters.next().map(|first| first.to_ascii_uppercase()));
         out.extend(letters);
     }
-    let taken = [
+    let reserved = [
         "Config",
         "ConfigError",
         "Deserialize",
@@ -123,7 +123,7 @@ fn type_name(name: &str) -> String {
         "Into",
         "Iterator",
     ];
-    if taken.contains(&out.as_str()) {
+    if reserved.contains(&out.as_str()) {
         out.push_str("Filter");
     }
     out
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_left_to_be_put_in() {
+    fn no_placeholder_remains() {
         for kind in [PluginKind::Filter, PluginKind::Auth, PluginKind::L4] {
             for (path, text) in files(kind, "block-by-header", "../sdk") {
                 assert!(!text.contains("{{"), "{path}: {text}");
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_is_called_like_the_plugin_unless_rust_has_one_of_that_name() {
+    fn a_type_is_named_like_the_plugin_unless_the_prelude_has_that_name() {
         assert_eq!(type_name("block-by-header"), "BlockByHeader");
         assert_eq!(type_name("request"), "RequestFilter");
     }

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_signed_verifies_with_either_form_of_the_key_and_nothing_else_does() {
+    fn a_signature_verifies_with_either_form_of_its_key_only() {
         let (private, pem, der) = pair();
         let signature = field(&signing("sha256", &private, b"text").expect("an answer"), 2);
         let good = Message::default().number(1, 1).finish();
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn no_key_or_two_are_a_bad_argument_and_everything_else_is_an_answer() {
+    fn no_key_or_two_are_a_bad_argument_and_other_errors_are_results() {
         let (private, pem, der) = pair();
         for (pem, der) in [("", &b""[..]), (&*pem, &der)] {
             assert_eq!(verifying("sha256", pem, der, b"x", b"y"), Err(Status::BadArgument));

@@ -107,7 +107,7 @@ mod tests {
         }
 
         #[test]
-        fn a_path_is_what_the_http_library_takes_for_one(rest in proptest::collection::vec(any::<u8>(), 0..6)) {
+        fn accepted_paths_are_those_of_the_http_library(rest in proptest::collection::vec(any::<u8>(), 0..6)) {
             let target = [b"/".as_slice(), &rest].concat();
             let taken = http::uri::PathAndQuery::try_from(&target[..]).is_ok() && !target.contains(&b'#');
             prop_assert_eq!(is_path_and_query(&target), taken);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_is_of_the_kind_that_the_http_library_takes_it_for() {
+    fn classes_of_bytes_are_those_of_the_http_library() {
         for byte in 0..=255u8 {
             assert_eq!(is_token(byte), http::Method::from_bytes(&[byte]).is_ok(), "{byte:#x}");
             let value = http::HeaderValue::from_bytes(&[byte]).is_ok();

@@ -61,7 +61,7 @@ const GOOD: &[&[u8]] = &[
 ];
 
 #[test]
-fn what_is_good_passes_unchanged() {
+fn valid_streams_pass_unchanged() {
     for stream in GOOD {
         let stream = [PLAIN, stream, PLAIN].concat();
         let (passed, refusal) = guard_in_every_split(&stream);
@@ -179,7 +179,7 @@ const BAD: &[(&[u8], Malformed)] = &[
 ];
 
 #[test]
-fn no_byte_of_a_bad_head_passes_and_all_before_it_does() {
+fn no_byte_of_an_invalid_head_passes_but_all_before_it() {
     for (head, what) in BAD {
         for before in [&b""[..], PLAIN, GOOD[8], GOOD[13]] {
             let stream = [before, head, PLAIN].concat();
@@ -291,7 +291,7 @@ fn a_head_may_have_as_many_fields_as_its_limit_and_no_more() {
 }
 
 #[test]
-fn a_target_that_alone_is_too_long_is_said_to_be() {
+fn a_target_over_the_limit_is_a_problem_of_its_own() {
     let wide = Limits {
         bytes: 1 << 20,
         fields: 8,
@@ -305,7 +305,7 @@ fn a_target_that_alone_is_too_long_is_said_to_be() {
 }
 
 #[test]
-fn who_speaks_another_protocol_is_refused_at_once() {
+fn another_protocol_is_refused_at_once() {
     let refusal = Some(GuardRefusal::Head(Malformed::RequestLine.into()));
     assert_eq!(guard_pieces([&b"\x80"[..]], LIMITS).1, refusal);
     assert_eq!(
@@ -315,7 +315,7 @@ fn who_speaks_another_protocol_is_refused_at_once() {
 }
 
 #[test]
-fn a_head_has_begun_with_its_first_byte_that_is_no_empty_line() {
+fn a_head_begins_with_the_first_byte_after_empty_lines() {
     let mut guard = Guard::new(LIMITS);
     for (shown, begun) in [(&b""[..], false), (b"\r", false), (b"\r\n", false), (b"\r\nG", true)] {
         guard.advance(shown);

@@ -105,7 +105,7 @@ fn what_upstreams_read_differently_is_refused() {
 }
 
 #[test]
-fn a_listener_may_keep_them() {
+fn a_listener_may_accept_escaped_slashes() {
     for (text, expected) in [
         ("/a%2fb", "/a%2Fb"),
         ("/a%5Cb", "/a%5Cb"),
@@ -118,7 +118,7 @@ fn a_listener_may_keep_them() {
 }
 
 #[test]
-fn an_escape_that_is_none_is_refused_everywhere() {
+fn a_malformed_escape_is_refused_everywhere() {
     for text in ["/%", "/%4", "/%4g", "/a%zz", "/%%41"] {
         assert_eq!(normal(text, Reject), Err(Malformed::Escape), "{text}");
         assert_eq!(normal(text, Keep), Err(Malformed::Escape), "{text}");
@@ -162,7 +162,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
     #[test]
-    fn what_is_normal_stays_so_and_holds_nothing_to_argue_about(text in paths(), keep in any::<bool>()) {
+    fn a_normal_path_stays_normal_and_is_unambiguous(text in paths(), keep in any::<bool>()) {
         let escaped = if keep { Keep } else { Reject };
         let Ok(once) = normal(&text, escaped) else { return Ok(()) };
         prop_assert_eq!(normal(&once, escaped), Ok(once.clone()));

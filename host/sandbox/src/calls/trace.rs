@@ -16,6 +16,9 @@ use crate::calls::CallSet;
 
 pub(crate) use self::line::CallLine;
 
+/// Target of these log events.
+pub const CALL_TARGET: &str = "trace";
+
 /// Log lines per request. Further calls are not logged.
 const MAX_LINES: u32 = 1000;
 
@@ -89,10 +92,10 @@ impl CallTrace {
         } = site;
         match logged {
             ..MAX_LINES => tracing::info!(
-                target: "trace", plugin, phase, context, request_id, status, us = took.as_micros() as u64, "{call}"
+                target: CALL_TARGET, plugin, phase, context, request_id, status, us = took.as_micros() as u64, "{call}"
             ),
             MAX_LINES => tracing::info!(
-                target: "trace", plugin, phase, context, request_id, "more than {MAX_LINES} calls in this request; the rest is not shown"
+                target: CALL_TARGET, plugin, phase, context, request_id, "more than {MAX_LINES} calls in this request; the rest is not shown"
             ),
             _ => {}
         }

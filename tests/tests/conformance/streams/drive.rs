@@ -13,7 +13,7 @@ const SETTLE: Duration = Duration::from_millis(60);
 const SILENT: Duration = Duration::from_millis(300);
 
 /// How long the end of a case is waited for.
-const PATIENCE: Duration = Duration::from_millis(700);
+const MAX_WAIT: Duration = Duration::from_millis(700);
 
 /// Goes through the steps, and answers a line `WHO.WHAT = VALUE` for each thing that was seen.
 pub(super) fn drive(
@@ -28,7 +28,7 @@ pub(super) fn drive(
         let listener = upstream?;
         listener.set_nonblocking(true).expect("a fresh socket takes options");
         let started = Instant::now();
-        while started.elapsed() < PATIENCE {
+        while started.elapsed() < MAX_WAIT {
             if let Ok((stream, _)) = listener.accept() {
                 stream.set_nonblocking(false).expect("a fresh socket takes options");
                 return Some(stream);
@@ -170,7 +170,7 @@ fn last_notes(script: &Script, log: &impl Fn() -> Vec<String>) -> Vec<String> {
     loop {
         let notes = notes(script, log);
         let ended = notes.iter().filter(|line| line.ends_with("delete")).count();
-        if ended >= script.plugins().count() || started.elapsed() > PATIENCE {
+        if ended >= script.plugins().count() || started.elapsed() > MAX_WAIT {
             return notes;
         }
         thread::sleep(Duration::from_millis(10));

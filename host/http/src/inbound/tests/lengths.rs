@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_length_is_said_once_and_in_one_way() {
+fn a_message_has_one_length() {
     let with = |fields: &[(&str, &str)]| refusal(http1("/", &[&[("host", "a")], fields].concat()));
     for value in ["", "+5", "-5", "5, 5", "0x5", "5 ", "99999999999999999999"] {
         let expected = if value == "5 " { "5 " } else { value };

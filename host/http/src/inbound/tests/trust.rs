@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn an_untrusted_peers_word_is_replaced() {
+fn forwarding_headers_of_an_untrusted_peer_are_replaced() {
     let got = admitted(http1(
         "/",
         &[
@@ -30,7 +30,7 @@ fn an_untrusted_peers_word_is_replaced() {
 }
 
 #[test]
-fn a_trusted_peers_word_is_kept() {
+fn forwarding_headers_of_a_trusted_peer_are_kept() {
     let got = admitted_from(
         "10.0.0.1:1",
         &["10.0.0.0/8"],
@@ -56,7 +56,7 @@ fn a_trusted_peers_word_is_kept() {
 }
 
 #[test]
-fn a_trusted_peers_nonsense_is_not_kept() {
+fn invalid_forwarding_headers_of_a_trusted_peer_are_replaced() {
     let fields = [("host", "a"), ("x-forwarded-proto", "gopher"), ("x-request-id", "a\"b")];
     let got = admitted_from("10.0.0.1:1", &["10.0.0.0/8"], http1("/", &fields)).unwrap();
     assert_eq!(got.head.headers[X_FORWARDED_PROTO], "http");
@@ -99,7 +99,7 @@ fn ids_are_32_hexadecimal_digits_and_differ() {
 
 proptest! {
     #[test]
-    fn no_list_makes_an_untrusted_address_out_of_thin_air(items in proptest::collection::vec("[0-9a-f:.x, ]{0,12}", 0..6)) {
+    fn no_list_invents_an_untrusted_address(items in proptest::collection::vec("[0-9a-f:.x, ]{0,12}", 0..6)) {
         let list = items.join(",");
         let got = admitted_from("10.0.0.1:1", &["10.0.0.0/8"], http1("/", &[("host", "a"), ("x-forwarded-for", &list)])).unwrap();
         let proxies: IpNet = "10.0.0.0/8".parse().unwrap();

@@ -110,7 +110,7 @@ fn a_host_outweighs_every_path_but_falls_back_when_its_paths_do_not_match() {
 }
 
 #[test]
-fn a_host_longer_than_any_is_only_served_by_routes_for_every_host() {
+fn an_overlong_host_matches_only_routes_for_any_host() {
     let long = format!("{}.example.com", "a.".repeat(500));
     let table = table(vec![on(&["*.example.com"], PathMatch::Any), on(&[], prefix("/"))]);
     assert_eq!(find(&table, &long, "/"), Some(1));
@@ -155,7 +155,7 @@ fn methods_then_headers_then_parameters_then_the_files_order() {
 }
 
 #[test]
-fn values_are_compared_whole_and_parameters_decoded() {
+fn values_are_compared_completely_and_parameters_decoded() {
     let holds = |name: &str, value: ValueMatch, path: &str| {
         find(
             &table(vec![Match {

@@ -93,7 +93,7 @@ async fn met(store: &ServerTls, client: &Arc<ClientConfig>) -> io::Result<(TlsIn
 }
 
 #[tokio::test]
-async fn a_certificate_of_the_authority_is_asked_for_and_read() {
+async fn a_client_certificate_of_the_authority_is_required_and_read() {
     let folder = TempDir::new().unwrap();
     let ours = authority(folder.path());
     let required = store(folder.path(), ClientCertificates::Required).unwrap();
@@ -132,7 +132,7 @@ async fn a_session_is_not_resumed_past_a_replaced_authority() {
 }
 
 #[tokio::test]
-async fn a_resumed_sessions_certificate_is_judged_anew() {
+async fn the_certificate_of_a_resumed_session_is_verified_again() {
     let folder = TempDir::new().unwrap();
     let client = client_of(Some(&authority(folder.path())));
     let store = store(folder.path(), ClientCertificates::Required).unwrap();
@@ -169,7 +169,7 @@ async fn a_broken_replacement_of_the_authority_changes_nothing() {
 }
 
 #[test]
-fn bytes_that_are_no_certificate_have_no_names() {
+fn invalid_certificates_have_no_names() {
     let (_, der) = issue(TempDir::new().unwrap().path(), "a", &["a.example"]);
     for end in 0..der.len() {
         let info = certificate_info::read(&der[..end]);

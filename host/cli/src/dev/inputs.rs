@@ -1,6 +1,6 @@
-//! What a plugin is made of: its own folder, the crates of this machine that it depends on, and the manifests above them.
+//! The inputs of a plugin's build: its folder, its path dependencies, and the manifests of their workspaces.
 //!
-//! Crates from registries do not change, and are not looked at; nor are those that only tests need.
+//! Crates from registries do not change and are left out, as are dependencies of tests.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,17 +8,18 @@ use std::process::Stdio;
 
 use super::cargo::{self, Metadata};
 
-/// Where the files lie whose change asks for a build.
+/// Places of the files whose change requires a build.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Parts {
-    /// Folders of crates: the plugin's own, then each that it depends on.
+pub(super) struct BuildInputs {
+    /// Folders of crates: the plugin's own, then its path dependencies.
     pub(super) folders: Vec<PathBuf>,
     /// Manifests of their workspaces.
     pub(super) manifests: BTreeSet<PathBuf>,
 }
 
-impl Parts {
-    /// Of the plugin in `folder`. While cargo cannot read all of it, what it was made of `before` counts, too: there it is mended.
+impl BuildInputs {
+    /// The inputs of the plugin in `folder`. While cargo cannot read all manifests, the inputs `before` are kept too, so that a correction
+    /// there is noticed.
     pub(super) fn of(folder: &Path, before: Self) -> Self {
         Self::found(folder, before, &mut |folder| {
             cargo::describe(&folder.join("Cargo.toml"), Stdio::null()).ok()
@@ -26,14 +27,14 @@ impl Parts {
     }
 
     fn found(folder: &Path, before: Self, describe: &mut dyn FnMut(&Path) -> Option<Metadata>) -> Self {
-        let mut parts = Self {
+        let mut inputs = Self {
             folders: vec![folder.to_owned()],
             ..Self::default()
         };
         let mut known: Vec<Metadata> = Vec::new();
-        let mut is_whole = true;
+        let mut is_complete = true;
         let mut next = 0;
-        while let Some(folder) = parts.folders.get(next).cloned() {
+        while let Some(folder) = inputs.folders.get(next).cloned() {
             next += 1;
             let manifest = folder.join("Cargo.toml");
             if !known.iter().any(|metadata| metadata.package(&manifest).is_some()) {
@@ -43,21 +44,21 @@ impl Parts {
                 .iter()
                 .find_map(|metadata| Some((metadata, metadata.package(&manifest)?)));
             let Some((metadata, package)) = found else {
-                is_whole = false;
+                is_complete = false;
                 continue;
             };
-            parts.manifests.insert(metadata.workspace_root.join("Cargo.toml"));
+            inputs.manifests.insert(metadata.workspace_root.join("Cargo.toml"));
             let linked = package
                 .dependencies
                 .iter()
                 .filter(|dependency| !dependency.is_for_tests());
-            parts.add(linked.filter_map(|dependency| dependency.path.clone()));
+            inputs.add(linked.filter_map(|dependency| dependency.path.clone()));
         }
-        if !is_whole {
-            parts.add(before.folders);
-            parts.manifests.extend(before.manifests);
+        if !is_complete {
+            inputs.add(before.folders);
+            inputs.manifests.extend(before.manifests);
         }
-        parts
+        inputs
     }
 
     fn add(&mut self, folders: impl IntoIterator<Item = PathBuf>) {
@@ -89,8 +90,8 @@ mod tests {
             })
         });
         let packages: Vec<_> = packages.collect();
-        let whole = json!({ "workspace_root": root, "target_directory": "/target", "packages": packages });
-        serde_json::from_value(whole).expect("it is in cargo's shape")
+        let metadata = json!({ "workspace_root": root, "target_directory": "/target", "packages": packages });
+        serde_json::from_value(metadata).expect("it has cargo's format")
     }
 
     fn workspace() -> Metadata {
@@ -110,13 +111,13 @@ mod tests {
     }
 
     #[test]
-    fn crates_of_this_machine_are_parts_at_any_distance_once_and_those_for_tests_are_none() {
+    fn path_dependencies_are_inputs_once_at_any_distance_but_not_those_of_tests() {
         let mut asked = Vec::new();
-        let before = Parts {
+        let before = BuildInputs {
             folders: paths(&["/w/demo", "/left"]),
-            ..Parts::default()
+            ..BuildInputs::default()
         };
-        let parts = Parts::found(Path::new("/w/demo"), before, &mut |folder| {
+        let inputs = BuildInputs::found(Path::new("/w/demo"), before, &mut |folder| {
             asked.push(folder.to_owned());
             Some(if folder.starts_with("/w") {
                 workspace()
@@ -125,21 +126,21 @@ mod tests {
             })
         });
         assert_eq!(
-            parts.folders,
+            inputs.folders,
             paths::<Vec<_>>(&["/w/demo", "/w/words", "/sdk", "/w/table"])
         );
-        assert_eq!(parts.manifests, paths(&["/w/Cargo.toml", "/sdk/Cargo.toml"]));
+        assert_eq!(inputs.manifests, paths(&["/w/Cargo.toml", "/sdk/Cargo.toml"]));
         assert_eq!(
             asked,
             paths::<Vec<_>>(&["/w/demo", "/sdk"]),
-            "a workspace is asked about once"
+            "a workspace is described once"
         );
     }
 
     #[test]
-    fn while_cargo_cannot_read_a_manifest_what_was_a_part_stays_one() {
-        let before = Parts::found(Path::new("/w/demo"), Parts::default(), &mut |_| Some(workspace()));
-        let broken = Parts::found(Path::new("/w/demo"), before.clone(), &mut |_| None);
+    fn while_cargo_cannot_read_a_manifest_the_inputs_before_are_kept() {
+        let before = BuildInputs::found(Path::new("/w/demo"), BuildInputs::default(), &mut |_| Some(workspace()));
+        let broken = BuildInputs::found(Path::new("/w/demo"), before.clone(), &mut |_| None);
         assert_eq!(broken, before);
     }
 }

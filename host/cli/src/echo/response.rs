@@ -1,4 +1,4 @@
-//! The answers of the demo upstream.
+//! Responses of the demo upstream.
 
 use std::collections::BTreeMap;
 
@@ -8,25 +8,25 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::body::EchoBody;
-use super::wish::Wish;
+use super::options::ResponseOptions;
 
-/// The request that arrived, as its sender may want to see it.
+/// A received request.
 #[derive(Debug, Serialize)]
 struct Received<'a> {
-    /// The name of the upstream that got it.
+    /// Name of this upstream.
     server: &'a str,
     method: &'a str,
     path: &'a str,
     query: &'a str,
     /// By name; the values of a repeated header are joined with commas.
     headers: BTreeMap<&'a str, String>,
-    /// Bytes of its body.
+    /// Size of the body in bytes.
     body_bytes: u64,
 }
 
-/// The request as JSON, or whatever else it wished for.
-pub(super) fn answer(name: &str, head: &Parts, body_bytes: u64, wish: &Wish) -> Response<EchoBody> {
-    let mut response = match wish.size {
+/// The request as JSON, or the response that its options ask for.
+pub(super) fn response(name: &str, head: &Parts, body_bytes: u64, options: &ResponseOptions) -> Response<EchoBody> {
+    let mut response = match options.size {
         Some(size) => {
             let mut response = Response::new(EchoBody::Filler(size));
             response
@@ -43,16 +43,16 @@ pub(super) fn answer(name: &str, head: &Parts, body_bytes: u64, wish: &Wish) -> 
             body_bytes,
         }),
     };
-    *response.status_mut() = wish.status;
-    if let Some(seconds) = wish.cache {
+    *response.status_mut() = options.status;
+    if let Some(seconds) = options.cache {
         let value = HeaderValue::from_str(&format!("max-age={seconds}")).expect("digits are a header value");
         response.headers_mut().insert(CACHE_CONTROL, value);
     }
     response
 }
 
-/// 400: the query, or the body, is not what this server can answer.
-pub(super) fn refusal(error: &str) -> Response<EchoBody> {
+/// Status 400: the query or the body is invalid.
+pub(super) fn bad_request(error: &str) -> Response<EchoBody> {
     let mut response = json(&BTreeMap::from([("error", error)]));
     *response.status_mut() = StatusCode::BAD_REQUEST;
     response

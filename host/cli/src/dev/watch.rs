@@ -1,6 +1,6 @@
-//! Watches what a plugin is made of: tells what kind of file was saved, once it is quiet.
+//! The watch over the inputs of a plugin's build: it reports the kinds of saved files, once no more are saved.
 //!
-//! What cargo itself writes there is not looked at, else each build would begin the next one.
+//! Files that cargo writes are ignored, else each build would begin the next one.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -12,35 +12,35 @@ use anyhow::{Context, Result};
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::parts::Parts;
+use super::inputs::BuildInputs;
 
 /// Quiet time after the last event: an editor that formats on save writes twice.
 const QUIET: Duration = Duration::from_millis(80);
 
-/// What was saved.
+/// Kind of a saved file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Saved {
-    /// Something that the module is made of.
+    /// An input of the build.
     Source,
-    /// Its cases.
+    /// The cases file.
     Cases,
     /// The configuration.
     Config,
 }
 
-/// Watches the plugin in `folder` until the process ends, and tells each time that something was saved.
-pub(super) fn watch(folder: &Path, config: &Path, tell: impl Fn(BTreeSet<Saved>) + Send + 'static) -> Result<()> {
+/// Watches the plugin in `folder` for the life of the process. `on_save` is called after each save.
+pub(super) fn watch(folder: &Path, config: &Path, on_save: impl Fn(BTreeSet<Saved>) + Send + 'static) -> Result<()> {
     let (sender, events) = mpsc::channel();
     let watcher =
         notify::recommended_watcher(move |event| drop(sender.send(event))).context("files cannot be watched")?;
     let mut watch = Watch {
         watcher,
         own: folder.to_owned(),
-        parts: Parts::of(folder, Parts::default()),
+        inputs: BuildInputs::of(folder, BuildInputs::default()),
         config: config.to_owned(),
     };
     watch.begin()?;
-    thread::spawn(move || watch.run(&events, tell));
+    thread::spawn(move || watch.run(&events, on_save));
     Ok(())
 }
 
@@ -48,7 +48,7 @@ struct Watch {
     watcher: RecommendedWatcher,
     /// The plugin's own folder.
     own: PathBuf,
-    parts: Parts,
+    inputs: BuildInputs,
     config: PathBuf,
 }
 
@@ -59,18 +59,18 @@ impl Watch {
         if let Some(elsewhere) = self.config.parent().map(Path::to_owned).filter(|parent| *parent != own) {
             self.watch_alone(&elsewhere)?;
         }
-        self.watch_parts();
+        self.watch_inputs();
         Ok(())
     }
 
-    /// Each part besides the plugin's own folder. One that is not there can be told by cargo alone.
-    fn watch_parts(&mut self) {
-        let Parts { folders, manifests } = self.parts.clone();
+    /// Watches the other inputs. cargo reports missing ones.
+    fn watch_inputs(&mut self) {
+        let BuildInputs { folders, manifests } = self.inputs.clone();
         let is_covered = |path: &Path| {
             let mut around = folders
                 .iter()
                 .filter(|folder| *folder != path && path.starts_with(folder));
-            around.any(|folder| !is_passed_over(path, folder))
+            around.any(|folder| !is_ignored(path, folder))
         };
         for folder in folders.iter().filter(|folder| !is_covered(folder)) {
             let _ = self.watch_folder(folder);
@@ -81,7 +81,7 @@ impl Watch {
         }
     }
 
-    /// The folder itself and, whole, each folder in it but those that are built into.
+    /// Watches a folder, and recursively the folders in it, except target folders.
     fn watch_folder(&mut self, folder: &Path) -> Result<()> {
         self.watch_alone(folder)?;
         let entries = folder.read_dir().with_context(|| unwatched(folder))?;
@@ -98,15 +98,15 @@ impl Watch {
     }
 
     fn watch_within(&mut self, path: &Path, folder: &Path) {
-        if path.is_dir() && !is_passed_over(path, folder) {
-            // A folder that is gone meanwhile has nothing to tell.
+        if path.is_dir() && !is_ignored(path, folder) {
+            // The folder may have been removed meanwhile.
             let _ = self.watcher.watch(path, RecursiveMode::Recursive);
         }
     }
 
-    fn run(mut self, events: &Receiver<notify::Result<Event>>, tell: impl Fn(BTreeSet<Saved>)) {
+    fn run(mut self, events: &Receiver<notify::Result<Event>>, on_save: impl Fn(BTreeSet<Saved>)) {
         let mut saved = BTreeSet::new();
-        let mut is_made_otherwise = false;
+        let mut manifest_changed = false;
         loop {
             let next = if saved.is_empty() {
                 events.recv().map_err(RecvTimeoutError::from)
@@ -116,18 +116,18 @@ impl Watch {
             match next {
                 Ok(Ok(event)) => {
                     let kinds = self.note(&event);
-                    is_made_otherwise |=
+                    manifest_changed |=
                         kinds.contains(&Saved::Source) && event.paths.iter().any(|path| is_manifest(path));
                     saved.extend(kinds);
                 }
                 Ok(Err(error)) => tracing::warn!(%error, "file watcher failed"),
                 Err(RecvTimeoutError::Timeout) => {
-                    if std::mem::take(&mut is_made_otherwise) {
-                        // Before the build begins: what is saved while it runs is not missed.
-                        self.parts = Parts::of(&self.own, std::mem::take(&mut self.parts));
-                        self.watch_parts();
+                    if std::mem::take(&mut manifest_changed) {
+                        // Before the build begins, so that no save during it is missed.
+                        self.inputs = BuildInputs::of(&self.own, std::mem::take(&mut self.inputs));
+                        self.watch_inputs();
                     }
-                    tell(std::mem::take(&mut saved));
+                    on_save(std::mem::take(&mut saved));
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -145,7 +145,7 @@ impl Watch {
             for path in &event.paths {
                 if let Some(folder) = path
                     .parent()
-                    .filter(|parent| self.parts.folders.iter().any(|part| part == parent))
+                    .filter(|parent| self.inputs.folders.iter().any(|folder| folder == parent))
                 {
                     self.watch_within(path, folder);
                 }
@@ -155,15 +155,15 @@ impl Watch {
         kinds.filter_map(|path| self.kind(path)).collect()
     }
 
-    /// What a file is to the plugin; none for what it is not made of.
+    /// Kind of a file. None: it is not an input.
     fn kind(&self, path: &Path) -> Option<Saved> {
         if path == self.config {
             return Some(Saved::Config);
         }
-        if self.parts.manifests.contains(path) {
+        if self.inputs.manifests.contains(path) {
             return Some(Saved::Source);
         }
-        let mut folders = self.parts.folders.iter();
+        let mut folders = self.inputs.folders.iter();
         let kinds = folders.find_map(|folder| kind(path, folder));
         kinds.filter(|kind| *kind == Saved::Source || path.starts_with(&self.own))
     }
@@ -177,7 +177,7 @@ fn is_manifest(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "Cargo.toml")
 }
 
-/// Whether an event may mean other contents. Reading does not, nor do times and permissions.
+/// Whether an event can mean changed contents. Reads, times and permissions do not.
 fn changes(kind: &EventKind) -> bool {
     match kind {
         EventKind::Access(access) => matches!(access, AccessKind::Close(AccessMode::Write)),
@@ -186,24 +186,24 @@ fn changes(kind: &EventKind) -> bool {
     }
 }
 
-/// What a file is to the crate in `folder`; none for what it is not made of.
+/// Kind of a file of the crate in `folder`. None: it is not an input.
 fn kind(path: &Path, folder: &Path) -> Option<Saved> {
     let name = path.file_name()?.to_str()?;
-    if !path.starts_with(folder) || is_passed_over(path, folder) || name == "Cargo.lock" {
+    if !path.starts_with(folder) || is_ignored(path, folder) || name == "Cargo.lock" {
         return None;
     }
-    // What editors leave beside a file while they write it.
-    let is_fleeting = name.ends_with('~') || name.ends_with(".swp") || name.ends_with(".tmp") || name == "4913";
+    // Temporary files of editors.
+    let is_temporary = name.ends_with('~') || name.ends_with(".swp") || name.ends_with(".tmp") || name == "4913";
     match name {
-        _ if is_fleeting => None,
+        _ if is_temporary => None,
         "cases.json" => Some(Saved::Cases),
         _ if name.ends_with(".md") || name == "gateway.json" || name == "lockgate.schema.json" => None,
         _ => Some(Saved::Source),
     }
 }
 
-/// What is built, and what is hidden.
-fn is_passed_over(path: &Path, folder: &Path) -> bool {
+/// Whether a path is in a target folder or hidden.
+fn is_ignored(path: &Path, folder: &Path) -> bool {
     let Ok(inside) = path.strip_prefix(folder) else {
         return false;
     };
@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_told_by_what_it_is_to_the_plugin() {
+    fn the_kind_of_a_file_follows_from_its_name_and_place() {
         let kind = |path: &str| kind(Path::new(path), Path::new("/p"));
         for source in ["/p/src/lib.rs", "/p/Cargo.toml", "/p/src/words.txt", "/p/build.rs"] {
             assert_eq!(kind(source), Some(Saved::Source), "{source}");

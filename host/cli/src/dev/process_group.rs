@@ -1,4 +1,4 @@
-//! A child process with all that it starts: cargo and its compilers end together, and nothing outlives its owner.
+//! A child process with its descendants: cargo and its compilers end together, and nothing outlives its owner.
 
 use std::os::unix::process::CommandExt;
 use std::process::{ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
@@ -7,24 +7,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-/// A process group of our making. Dropping it ends it.
-pub(super) struct Group {
+/// A process group. Dropping it kills it.
+pub(super) struct ProcessGroup {
     id: u32,
     ended: Arc<AtomicBool>,
 }
 
-/// What was piped of a child.
+/// The pipes of a child.
 pub(super) struct Pipes {
     pub(super) stdout: Option<ChildStdout>,
     pub(super) stderr: Option<ChildStderr>,
 }
 
-impl Group {
-    /// Starts a command in a group of its own, so that a terminal's Ctrl-C reaches only us, who end it in order. `told` is called
-    /// when it has ended, on a thread of its own.
+impl ProcessGroup {
+    /// Starts a command in a new group: a terminal's Ctrl-C reaches only this process, which then stops the group. `on_exit` is called
+    /// after the exit, on a thread of its own.
     pub(super) fn start(
         command: &mut Command,
-        told: impl FnOnce(io::Result<ExitStatus>) + Send + 'static,
+        on_exit: impl FnOnce(io::Result<ExitStatus>) + Send + 'static,
     ) -> io::Result<(Self, Pipes)> {
         let mut child = command.stdin(Stdio::null()).process_group(0).spawn()?;
         let pipes = Pipes {
@@ -39,34 +39,34 @@ impl Group {
         thread::spawn(move || {
             let status = child.wait();
             ended.store(true, Ordering::Release);
-            told(status);
+            on_exit(status);
         });
         Ok((group, pipes))
     }
 
-    /// Asks it to end, and after `patience` no longer asks. Returns when it is gone.
-    pub(super) fn end(self, patience: Duration) {
+    /// Sends TERM, and after `grace` KILL. Returns when the child has exited.
+    pub(super) fn stop(self, grace: Duration) {
         self.signal("TERM");
-        self.wait(patience);
+        self.wait(grace);
     }
 
     fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }
 
-    fn wait(&self, patience: Duration) {
+    fn wait(&self, grace: Duration) {
         let begun = Instant::now();
-        while !self.has_ended() && begun.elapsed() < patience {
+        while !self.has_ended() && begun.elapsed() < grace {
             thread::sleep(Duration::from_millis(2));
         }
     }
 
-    /// The standard library knows one signal, KILL, to one process; the shell knows them all, and groups.
+    /// Sends a signal to the group, by a shell: the standard library can only kill one process.
     fn signal(&self, name: &str) {
         if self.has_ended() {
             return;
         }
-        // A group that is gone meanwhile is what was wanted.
+        // The group may have ended meanwhile.
         let _ = Command::new("sh")
             .args(["-c", "kill -s \"$1\" -- \"-$0\"", &self.id.to_string(), name])
             .stdin(Stdio::null())
@@ -76,7 +76,7 @@ impl Group {
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         self.signal("KILL");
         self.wait(Duration::from_secs(2));
@@ -90,11 +90,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_child_has_started_ends_with_it() {
+    fn descendants_end_with_the_child() {
         let (sender, receiver) = mpsc::channel();
         let mut command = Command::new("sh");
         command.args(["-c", "sleep 60 & echo $!; wait"]).stdout(Stdio::piped());
-        let (group, pipes) = Group::start(&mut command, move |_| {
+        let (group, pipes) = ProcessGroup::start(&mut command, move |_| {
             let _ = sender.send(());
         })
         .expect("sh is there");
@@ -105,8 +105,10 @@ mod tests {
             !(state.is_empty() || state.contains(") Z "))
         };
         assert!(running());
-        group.end(Duration::from_secs(5));
-        receiver.recv_timeout(Duration::from_secs(5)).expect("its end is told");
+        group.stop(Duration::from_secs(5));
+        receiver
+            .recv_timeout(Duration::from_secs(5))
+            .expect("the exit is reported");
         let begun = Instant::now();
         while running() && begun.elapsed() < Duration::from_secs(5) {
             thread::sleep(Duration::from_millis(5));

@@ -1,5 +1,5 @@
-//! Measures what one plugin does to the requests of another: how long those take while something misbehaves, against how long they
-//! take when it is quiet, how many fail, and what becomes of the gateway's memory.
+//! Measures the interference of one plugin with the requests of another: their durations while something misbehaves, against a baseline;
+//! failures; and growth of the gateway's memory.
 
 use crate::Gateway;
 use crate::http::{Ending, Message};
@@ -37,31 +37,31 @@ pub fn config(upstream: &Upstream, mut bad: Value) -> Value {
     })
 }
 
-/// How long answers take when nothing misbehaves: measured once, and again where something seems to be slower.
+/// Durations of responses while nothing misbehaves: measured once, and again if something seems slower.
 #[derive(Debug, Default)]
-pub struct Quiet(Cell<Option<Duration>>);
+pub struct Baseline(Cell<Option<Duration>>);
 
-impl Quiet {
-    /// While `meanwhile` is done again and again no other request fails, and their 99th percentile stays within twice the quiet
+impl Baseline {
+    /// While `meanwhile` is done again and again no other request fails, and their 99th percentile stays within twice the baseline
     /// one's. The gateway grows by less than `room` bytes.
     ///
     /// # Panics
     /// Otherwise.
     pub fn stays(&self, what: &str, gateway: &Gateway, room: u64, meanwhile: impl Fn()) {
-        let quiet = self.0.get().unwrap_or_else(|| {
+        let baseline = self.0.get().unwrap_or_else(|| {
             let runs = [(); 3].map(|()| p99(gateway, || ()));
             middle(runs)
         });
-        self.0.set(Some(quiet));
+        self.0.set(Some(baseline));
         let before = gateway.memory().now;
         let runs = [(); 2].map(|()| p99(gateway, &meanwhile));
-        if runs.iter().any(|run| *run > bound(quiet)) {
+        if runs.iter().any(|run| *run > bound(baseline)) {
             // The machine may be busier than it was: both are measured anew, in turn.
             let pairs = [(); 3].map(|()| (p99(gateway, || ()), p99(gateway, &meanwhile)));
-            let (quiet, disturbed) = (middle(pairs.map(|pair| pair.0)), middle(pairs.map(|pair| pair.1)));
+            let (baseline, disturbed) = (middle(pairs.map(|pair| pair.0)), middle(pairs.map(|pair| pair.1)));
             assert!(
-                disturbed <= bound(quiet),
-                "{what}: p99 {disturbed:?}, and {quiet:?} when it is quiet"
+                disturbed <= bound(baseline),
+                "{what}: p99 {disturbed:?}, and {baseline:?} at rest"
             );
         }
         let grown = gateway.memory().now.saturating_sub(before);
@@ -81,8 +81,8 @@ pub fn has_misbehaved(what: &str, gateway: &Gateway) {
 }
 
 /// What p99 may be, and what the machine adds when a thread has to wait for one of two cores.
-fn bound(quiet: Duration) -> Duration {
-    quiet * 2 + Duration::from_millis(30)
+fn bound(baseline: Duration) -> Duration {
+    baseline * 2 + Duration::from_millis(30)
 }
 
 fn middle(mut runs: [Duration; 3]) -> Duration {
