@@ -14,6 +14,7 @@ use lockgate_exchange::{Direction, LocalResponse, PendingActions, SharedExchange
 use lockgate_http::problem::Problem;
 use lockgate_sandbox::settings::OnError;
 use lockgate_sandbox::{Action, CallTrace, Failure, Hooks, Phase, Stream, Vm};
+use lockgate_telemetry::access_log::PluginTimes;
 use lockgate_telemetry::metrics::PluginSeries;
 
 /// What ends a message before it has passed the chain.
@@ -83,11 +84,6 @@ impl FilterState {
     pub(crate) fn body_limit(&self) -> u64 {
         self.handle.vm.plugin().settings().limits.body.0
     }
-
-    /// The plugin's name and the time it took in the request and the response phase.
-    pub(crate) fn spent(&self) -> (&Arc<str>, Duration, Duration) {
-        (&self.handle.name, self.spent[0].get(), self.spent[1].get())
-    }
 }
 
 /// The plugins that one request passes.
@@ -130,6 +126,18 @@ impl Chain {
         self.filters.is_empty()
     }
 
+    /// The time that each plugin took which the exchange has reached, for the access log.
+    pub(crate) fn plugin_times(&self) -> Vec<PluginTimes<'_>> {
+        let reached = self.filters.iter().filter(|filter| filter.was_reached());
+        reached
+            .map(|filter| PluginTimes {
+                name: &filter.handle.name,
+                request_us: filter.spent[0].get(),
+                response_us: filter.spent[1].get(),
+            })
+            .collect()
+    }
+
     /// The last plugin that the request has reached.
     pub(crate) fn reached(&self) -> Option<usize> {
         self.filters.iter().rposition(FilterState::was_reached)
@@ -142,12 +150,12 @@ impl Chain {
 
     /// Opens the plugin at `index` for this request, with a stream context of its own.
     pub(crate) fn open(&self, index: usize) -> Result<(), Stop> {
-        let link = &self.filters[index];
+        let filter = &self.filters[index];
         self.exchange.borrow_mut().position = index;
-        match link.handle.vm.open_traced(&self.exchange, self.trace.as_ref()) {
+        match filter.handle.vm.open_traced(&self.exchange, self.trace.as_ref()) {
             Ok(stream) => {
                 // Each plugin is opened once, in the request's headers phase.
-                let _ = link.stream.set(stream);
+                let _ = filter.stream.set(stream);
                 Ok(())
             }
             Err(failure) => self.failed(index, &failure),
@@ -163,8 +171,8 @@ impl Chain {
         phase: Phase,
         call: impl FnOnce(&Stream) -> Result<Action, Failure>,
     ) -> Result<Action, Stop> {
-        let link = &self.filters[index];
-        let Some(stream) = link.running() else {
+        let filter = &self.filters[index];
+        let Some(stream) = filter.running() else {
             return Ok(Action::Continue);
         };
         {
@@ -176,9 +184,9 @@ impl Chain {
         let outcome = call(stream);
         let ended = clock::now();
         let took = ended.saturating_duration_since(self.mark.replace(ended));
-        let spent = &link.spent[direction as usize];
+        let spent = &filter.spent[direction as usize];
         spent.set(spent.get() + took);
-        link.handle.series.record(phase, took);
+        filter.handle.series.record(phase, took);
         match outcome {
             Ok(action) => {
                 let asked = &mut self.exchange.borrow_mut().pending;
@@ -215,16 +223,16 @@ impl Chain {
 
     /// Applies `on_error` when a plugin's VM was lost while the message waited in it.
     pub(crate) fn lost(&self, index: usize) -> Result<bool, Stop> {
-        let link = &self.filters[index];
-        match link.stream.get() {
-            Some(stream) if stream.is_lost() && !link.bypassed.get() => {
-                link.bypassed.set(true);
-                match link.handle.vm.plugin().settings().on_error {
+        let filter = &self.filters[index];
+        match filter.stream.get() {
+            Some(stream) if stream.is_lost() && !filter.bypassed.get() => {
+                filter.bypassed.set(true);
+                match filter.handle.vm.plugin().settings().on_error {
                     OnError::Deny => Err(Stop::Problem(Problem::PluginFailed)),
                     OnError::Bypass => Ok(true),
                 }
             }
-            _ => Ok(link.bypassed.get()),
+            _ => Ok(filter.bypassed.get()),
         }
     }
 
@@ -240,10 +248,13 @@ impl Chain {
 
     /// True when a plugin may still read the heads after they were sent: in body, trailers or log callbacks.
     pub(crate) fn looks_back(&self) -> bool {
-        self.filters.iter().filter(|link| link.running().is_some()).any(|link| {
-            let hooks = link.hooks();
-            hooks.finish || hooks.delete || hooks.response_body || hooks.response_trailers
-        })
+        self.filters
+            .iter()
+            .filter(|filter| filter.running().is_some())
+            .any(|filter| {
+                let hooks = filter.hooks();
+                hooks.finish || hooks.delete || hooks.response_body || hooks.response_trailers
+            })
     }
 
     /// Stops the request while its body is on the way: wakes the pipeline, which waits for the upstream.

@@ -125,7 +125,7 @@ fn glue_of(block: &Block, function: &Function) -> Result<String, Fault> {
             },
         ),
         (_, false) => called(hook, function),
-        (_, true) => awaited(hook, function),
+        (_, true) => waiting_hook(hook, function),
     };
     let result = if matches!(
         hook.glue,
@@ -211,7 +211,7 @@ fn call_once(hook: &Hook, direction: &str, runner: &str, closure: &str, argument
 }
 
 /// The call of a hook that waits: a future that owns everything that the hook borrows.
-fn awaited(hook: &Hook, function: &Function) -> String {
+fn waiting_hook(hook: &Hook, function: &Function) -> String {
     let has = |parameter| function.parameters.contains(&parameter);
     let (mut owned, mut arguments) = (String::new(), "&plugin".to_owned());
     if has(Parameter::State) {

@@ -8,7 +8,7 @@ use std::task::Context;
 use http::StatusCode;
 use lockgate_exchange::clock;
 use lockgate_http::response_flags;
-use lockgate_telemetry::access_log::{AccessLog, PluginTimes, Record};
+use lockgate_telemetry::access_log::{AccessLog, Record};
 use lockgate_telemetry::metrics::RequestSeries;
 
 use crate::body::source::ByteCounter;
@@ -104,19 +104,6 @@ impl RequestRecorder {
     fn record(&self, log: &AccessLog, took: std::time::Duration) {
         let exchange = self.chain.exchange.borrow();
         let info = &exchange.info;
-        let plugins = self
-            .chain
-            .filters()
-            .iter()
-            .filter(|link| link.was_reached())
-            .map(|link| {
-                let (name, request, response) = link.spent();
-                PluginTimes {
-                    name,
-                    request_us: request,
-                    response_us: response,
-                }
-            });
         log.write(&Record {
             time: info.started_at,
             request_id: info.request_id.to_str().unwrap_or_default().into(),
@@ -144,7 +131,7 @@ impl RequestRecorder {
                 ResponseEnd::Complete => None,
                 ResponseEnd::Broken(fault) => Some(fault),
             },
-            plugins: plugins.collect(),
+            plugins: self.chain.plugin_times(),
         });
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use lockgate_exchange::{Direction, clock};
 use lockgate_sandbox::{Hooks, PeerType, Phase};
-use lockgate_telemetry::access_log::{AccessLog, ConnectionRecord, PluginTimes};
+use lockgate_telemetry::access_log::{AccessLog, ConnectionRecord};
 use lockgate_telemetry::close_reason::CloseReason;
 use lockgate_telemetry::metrics::TcpSeries;
 
@@ -133,9 +133,9 @@ impl ConnectionRecorder {
 
     /// Ends the connection in every plugin that saw it, one after the other: its sides are closed, and then it is done.
     fn end(&self) {
-        for (index, link) in self.chain.filters().iter().enumerate() {
-            if link.running().is_some() {
-                self.notify_closed(index, link.hooks());
+        for (index, filter) in self.chain.filters().iter().enumerate() {
+            if filter.running().is_some() {
+                self.notify_closed(index, filter.hooks());
             }
             self.chain.finish_at(index);
         }
@@ -168,19 +168,6 @@ impl ConnectionRecorder {
     fn record(&self, log: &AccessLog, took: Duration) {
         let exchange = self.chain.exchange.borrow();
         let info = &exchange.info;
-        let plugins = self
-            .chain
-            .filters()
-            .iter()
-            .filter(|link| link.was_reached())
-            .map(|link| {
-                let (name, downstream, upstream) = link.spent();
-                PluginTimes {
-                    name,
-                    request_us: downstream,
-                    response_us: upstream,
-                }
-            });
         let tls = info.connection.tls.as_ref();
         log.write(&ConnectionRecord {
             time: info.started_at,
@@ -198,7 +185,7 @@ impl ConnectionRecorder {
             duration: took,
             connect: self.connected.get(),
             result: self.ending.get().as_str(),
-            plugins: plugins.collect(),
+            plugins: self.chain.plugin_times(),
         });
     }
 }

@@ -52,8 +52,8 @@ exports! {
         }
         let parent = if streams::parent(id) == 0 { "none" } else { "a root" };
         let some = if count > 0 { "some" } else { "no" };
-        let told = format!("{some} headers, end {}, parent {parent}", end != 0);
-        streams::run(id, "request_headers", end != 0, Telling::Always, &told).unwrap_or(CONTINUE)
+        let shown = format!("{some} headers, end {}, parent {parent}", end != 0);
+        streams::run(id, "request_headers", end != 0, Telling::Always, &shown).unwrap_or(CONTINUE)
     }
 
     proxy_on_request_body(id: u32, size: u32, end: u32) -> i32 { streams::run_body(id, 0, size, end != 0) }
@@ -68,8 +68,8 @@ exports! {
 
     proxy_on_response_headers(id: u32, count: u32, end: u32) -> i32 {
         let some = if count > 0 { "some" } else { "no" };
-        let told = format!("{some} headers, end {}", end != 0);
-        streams::run(id, "response_headers", end != 0, Telling::Always, &told).unwrap_or(CONTINUE)
+        let shown = format!("{some} headers, end {}", end != 0);
+        streams::run(id, "response_headers", end != 0, Telling::Always, &shown).unwrap_or(CONTINUE)
     }
 
     proxy_on_response_body(id: u32, size: u32, end: u32) -> i32 { streams::run_body(id, 1, size, end != 0) }
@@ -85,8 +85,8 @@ exports! {
     proxy_on_http_call_response(root: u32, call: u32, headers: u32, body: u32, trailers: u32) {
         let _ = root;
         let some = if headers > 0 { "some" } else { "no" };
-        let told = format!("{some} headers, {body} bytes, {trailers} trailers");
-        for_caller(call, "http_call_response", &told);
+        let shown = format!("{some} headers, {body} bytes, {trailers} trailers");
+        for_caller(call, "http_call_response", &shown);
     }
 
     proxy_on_grpc_receive_initial_metadata(root: u32, call: u32, count: u32) {

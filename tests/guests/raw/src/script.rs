@@ -110,12 +110,12 @@ fn answer(name: &str, rest: &[&str], variables: &mut Variables, calls: &mut Vec<
         Err(Uncallable::Unknown) => "no such call".to_string(),
         Err(Uncallable::Arguments) => format!("not with {} arguments", args.len()),
         Ok(0) => {
-            let mut told = String::from("0");
+            let mut shown = String::from("0");
             for cell in cells {
-                told.push(' ');
-                told.push_str(&result(cell, name, variables, calls));
+                shown.push(' ');
+                shown.push_str(&result(cell, name, variables, calls));
             }
-            told
+            shown
         }
         Ok(status) => status.to_string(),
     }
@@ -142,7 +142,7 @@ fn result(cell: Cell, name: &str, variables: &mut Variables, calls: &mut Vec<i64
             match out {
                 Out::Length => format!("{} bytes", bytes.len()),
                 Out::Pairs => words::told_pairs(&bytes),
-                _ => words::told(&bytes),
+                _ => words::shown(&bytes),
             }
         }
     }

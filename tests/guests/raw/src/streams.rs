@@ -14,7 +14,7 @@ struct Context {
     /// How often each callback was called.
     counts: BTreeMap<&'static str, u32>,
     variables: Variables,
-    /// The bodies that came by: how much, and whether their end was told.
+    /// The bodies that came by: how much, and whether their end was shown.
     flows: [(u32, bool); 2],
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn caller(call: u32) -> Option<u32> {
     CALLS.with_borrow(|calls| calls.get(&call).copied())
 }
 
-/// How a callback is told.
+/// How a callback is shown.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Telling {
     /// Always, with what it was called with.
@@ -115,17 +115,17 @@ pub(crate) fn run(id: u32, callback: &'static str, end: bool, telling: Telling, 
     ran.returns
 }
 
-/// A body callback. Into how many pieces a host cuts a body is its own affair: how much came is told only while all of it is held.
+/// A body callback. Into how many pieces a host cuts a body is its own affair: how much came is shown only while all of it is held.
 pub(crate) fn run_body(id: u32, direction: usize, size: u32, end: bool) -> i32 {
     let callback = ["request_body", "response_body"][direction];
     let gone = CONTEXTS.with_borrow(|contexts| contexts.get(&id).map_or(0, |context| context.flows[direction].0));
-    let told = if gone == 0 {
+    let shown = if gone == 0 {
         format!("{size} bytes, end true")
     } else {
         "the last of them, end true".to_string()
     };
     let telling = if end { Telling::Scripted } else { Telling::Never };
-    let action = run(id, callback, end, telling, &told).unwrap_or(CONTINUE);
+    let action = run(id, callback, end, telling, &shown).unwrap_or(CONTINUE);
     CONTEXTS.with_borrow_mut(|contexts| {
         if let Some(context) = contexts.get_mut(&id) {
             let flow = &mut context.flows[direction];
@@ -140,8 +140,8 @@ pub(crate) fn run_body(id: u32, direction: usize, size: u32, end: bool) -> i32 {
 /// How much of the bodies came by.
 pub(crate) fn flows(id: u32) -> String {
     let flows = CONTEXTS.with_borrow(|contexts| contexts.get(&id).map(|context| context.flows).unwrap_or_default());
-    let told = flows.map(|(bytes, end)| format!("{bytes} bytes, end {end}"));
-    format!("request {}; response {}", told[0], told[1])
+    let shown = flows.map(|(bytes, end)| format!("{bytes} bytes, end {end}"));
+    format!("request {}; response {}", shown[0], shown[1])
 }
 
 /// Runs a callback that the host makes on the root context, on behalf of a context of the guest's own choice.

@@ -1,4 +1,4 @@
-//! The words of a script's line: what is handed to a call, and how its results are told.
+//! The words of a script's line: what is handed to a call, and how its results are shown.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(crate) enum Word {
     Out(Out),
 }
 
-/// How a result is told.
+/// How a result is shown.
 #[derive(Clone, PartialEq)]
 pub(crate) enum Out {
     /// A u32, as it is.
@@ -117,8 +117,8 @@ fn serialized(text: &str) -> Vec<u8> {
     out
 }
 
-/// Bytes as they are told: what is no plain text by its number, what is long cut short.
-pub(crate) fn told(bytes: &[u8]) -> String {
+/// Bytes as they are shown: what is no plain text by its number, what is long cut short.
+pub(crate) fn shown(bytes: &[u8]) -> String {
     const LONGEST: usize = 64;
     let mut out = String::from("\"");
     for &byte in &bytes[..bytes.len().min(LONGEST)] {
@@ -151,7 +151,7 @@ pub(crate) fn told_pairs(map: &[u8]) -> String {
         at += name + value + 2;
         let name = String::from_utf8_lossy(name_bytes).into_owned();
         if name.starts_with("x-c-") || name.starts_with(':') {
-            pairs.push((name, told(value_bytes)));
+            pairs.push((name, shown(value_bytes)));
         }
     }
     pairs.sort_by(|one, other| one.0.cmp(&other.0));
