@@ -96,7 +96,7 @@ pub(crate) struct Listener {
     /// IP address and port to listen on. Port 0: a free port that the system chooses.
     #[schemars(required, example = &"0.0.0.0:8080", example = &"[::]:8080")]
     pub(crate) listen: Option<String>,
-    /// ListenerProtocol of the clients.
+    /// Protocol of the clients.
     #[serde(default)]
     pub(crate) protocol: ListenerProtocol,
     /// TLS settings. Absent: no TLS.
@@ -118,7 +118,7 @@ pub(crate) struct Listener {
     pub(crate) chain: Option<Chain>,
 }
 
-/// ListenerProtocol of a listener's clients.
+/// Protocol of a listener's clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ListenerProtocol {
