@@ -50,6 +50,18 @@ fn failed_cases_are_reported_with_what_was_found() {
 }
 
 #[test]
+fn the_time_of_an_upstream_is_measured_by_the_clock_of_the_case() {
+    let folder = folder_with(
+        r#"{ "module": "tag.wasm", "cases": [
+  { "name": "slow", "upstreams": { "upstream": { "delay": "3s" } }, "request": {},
+    "expect": { "took": "3s", "metrics": { "lockgate_upstream_duration_seconds_sum{upstream=\"upstream\"}": 3 } } }
+] }"#,
+    );
+    let (code, said) = run(&["test", "cases.json"], folder.path());
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
 fn an_update_writes_results_and_leaves_the_rest_of_the_file_unchanged() {
     let folder = folder_with(
         "{\n  \"module\": \"tag.wasm\",\n  \"cases\": [\n    { \"name\": \"a\",   \"request\": {},\n      \"expect\": { \"status\": 404 } },\n    {\n      \"name\": \"b\",\n      \"request\": { \"method\": \"HEAD\" }\n    }\n  ]\n}\n",
