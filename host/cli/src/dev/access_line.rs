@@ -99,7 +99,7 @@ mod tests {
     fn a_request_is_shown_with_the_time_of_each_plugin() {
         let line = r#"{"time":"2026-01-31T23:59:59.000001Z","request_id":"1","listener":"web","client":"127.0.0.1","method":"GET","host":"a","path":"/orders","protocol":"HTTP/1.1","status":200,"route":"all","upstream":"demo","endpoint":"127.0.0.1:9000","attempts":1,"bytes_in":0,"bytes_out":9,"duration_us":812,"upstream_us":301,"code_details":null,"abort_reason":null,"plugins":[{"name":"demo","request_us":24,"response_us":11}]}"#;
         let access = parse(line).expect("a request");
-        assert_eq!(access.headline(), "GET /orders  200, 812 µs, demo answered in 301 µs");
+        assert_eq!(access.headline(), "GET /orders  200, 812 µs, demo responded in 301 µs");
         let plugins: Vec<_> = access.plugins().collect();
         assert_eq!(plugins, [("demo", "request 24 µs, response 11 µs".to_owned())]);
         assert!(parse("{}").is_none());

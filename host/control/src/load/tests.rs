@@ -86,7 +86,7 @@ fn a_missing_module_is_named_when_its_folder_is_missing_too() {
         printed(&report, folder.path()),
         "gateway.json:1:17: /plugin_dir: found \"plugins\", expected a readable folder: No such file or directory (os error 2)\n  \
          help: relative paths start at the folder of the configuration file\n\
-         gateway.json:4:43: /routes/0/chain/0/module: module \"idle\" (idle.wasm in plugin_dir): the file does not exist\n  \
+         gateway.json:4:44: /routes/0/chain/0/module: module \"idle\" (idle.wasm in plugin_dir): the file does not exist\n  \
          help: plugin_dir holds no .wasm file; build the plugin and copy it there"
     );
 }
