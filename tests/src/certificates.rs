@@ -17,7 +17,7 @@ pub fn write(folder: &Path, file: &str, host: &str) -> String {
     pem
 }
 
-/// Who issues certificates.
+/// An authority that issues certificates.
 #[derive(Debug)]
 pub struct Authority(Issuer<'static, KeyPair>);
 

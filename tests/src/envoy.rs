@@ -38,7 +38,7 @@ pub struct Filter {
     pub name: String,
     /// The module.
     pub module: Vec<u8>,
-    /// What it is told about itself.
+    /// Its plugin settings.
     pub plugin: Plugin,
 }
 
@@ -210,7 +210,7 @@ impl Drop for Envoy {
     }
 }
 
-/// What the module is told about itself.
+/// The plugin settings of a module.
 #[derive(Debug, Clone)]
 pub struct Plugin {
     /// The plugin's name.

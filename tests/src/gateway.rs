@@ -153,7 +153,7 @@ impl Gateway {
         Metrics::parse(&self.ask_admin("/metrics").text())
     }
 
-    /// What `/api/plugins` says, as text: its exact form is the admin API's business.
+    /// The body of `/api/plugins` as text: tests of the admin API check its form.
     #[must_use]
     pub fn plugins(&self) -> String {
         self.ask_admin("/api/plugins").text()

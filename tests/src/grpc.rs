@@ -1,4 +1,4 @@
-//! A gRPC server to call: HTTP/2 in the clear, on a thread of its own. What a method does is told by its name. Messages are bytes;
+//! A gRPC server to call: HTTP/2 in the clear, on a thread of its own. A method's name says what it does. Messages are bytes;
 //! nothing here knows protocol buffers.
 
 use bytes::Bytes;

@@ -1,6 +1,6 @@
-//! The harness of the end-to-end tests: it starts the real binary on ephemeral ports, gives it scripted upstreams and modules,
-//! and speaks to it. A test reads as config, request, assertion. Nothing here knows the gateway's insides: it sees the
-//! command line, the wire, the log and the admin address, as an operator does.
+//! The harness of the end-to-end tests: it starts the real binary on ephemeral ports, with scripted upstreams and modules, and sends it
+//! requests. A test reads as config, request, assertion. Like an operator, the harness sees only the command line, the network, the log
+//! and the admin address.
 
 pub mod answers;
 pub mod binary;

@@ -1,5 +1,4 @@
-//! A steady load that counts what fails. Bounded in rate and in time; a test changes something while it runs and then asks for the
-//! result.
+//! A steady load that counts failures, bounded in rate and time. A test changes something while it runs, then takes the result.
 
 use crate::gateway::Gateway;
 use crate::http::{Ending, Message, Request, get};

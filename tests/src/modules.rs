@@ -1,4 +1,4 @@
-//! Where the modules come from that a test puts into `plugin_dir`: the shipped plugins, the guests built from
+//! The modules that tests put into `plugin_dir`: the shipped plugins, the guests built from
 //! `tests/guests/NAME`, and the guests written as `tests/guests/NAME.wat`
 //! or `tests/languages/wat/NAME.wat`.
 
@@ -15,7 +15,7 @@ pub fn root() -> PathBuf {
         .to_path_buf()
 }
 
-/// A build product: its place can be told by a variable.
+/// Path of a build product, which an environment variable can override.
 #[must_use]
 pub fn built(variable: &str, default: &str) -> PathBuf {
     env::var_os(variable).map_or_else(|| root().join("target").join(default), PathBuf::from)

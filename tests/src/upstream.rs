@@ -1,4 +1,4 @@
-//! Upstreams that do as they are told: each is a thread in the test's own process that keeps every request it has seen.
+//! Scripted upstreams: each is a thread in the test's own process that records its requests.
 
 use crate::http::Message;
 use crate::wire::Wire;
@@ -83,7 +83,7 @@ impl Upstream {
         Self::scripted(move |_, wire| answer(wire, status, headers, body))
     }
 
-    /// One with a name, that tells what it was asked for, and lets its answers be kept when it is asked to.
+    /// A named upstream that responds with the request's facts, cacheable if the request asks for it.
     #[must_use]
     pub fn version(name: &'static str) -> Self {
         Self::scripted(move |request, wire| {
@@ -252,7 +252,7 @@ pub fn answer_chunked(
 /// Waits until something holds.
 ///
 /// # Panics
-/// When it does not within the time; `what` is told.
+/// When it does not within the time, with `what`.
 pub fn eventually(what: &str, within: Duration, mut holds: impl FnMut() -> bool) -> Duration {
     let started = Instant::now();
     loop {

@@ -289,7 +289,7 @@ pub(crate) struct EchoOptions {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
     pub(crate) listen: SocketAddr,
 
-    /// The name in its responses, to tell two of them apart
+    /// The name in its responses, to distinguish several
     #[arg(long, default_value = "echo")]
     pub(crate) name: String,
 }

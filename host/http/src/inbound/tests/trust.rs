@@ -1,4 +1,4 @@
-//! Who is believed about the client.
+//! Trust in forwarding headers.
 
 use super::*;
 
