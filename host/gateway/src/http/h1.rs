@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use lockgate_http::guard::{Guard, Limits, GuardRefusal};
+use lockgate_http::guard::{Guard, GuardRefusal, Limits};
 use lockgate_http::problem::Problem;
 use tokio::io::{AsyncRead, AsyncWrite};
 
