@@ -1,9 +1,8 @@
 //! [`Cache`]: responses in memory, under a bound in bytes.
 //!
-//! It keeps and hands out; what may be stored, for how long and for whom, is decided by whoever asks. A key holds one
-//! entry per variant (the request headers that a response's `Vary` names). When there is no room, entries go by CLOCK: the
-//! hand passes over those that were used since its last round and takes the first that was not. Bytes of responses that
-//! are only just coming in count as well, and may be at most a quarter of the bound.
+//! The caller decides what is stored, for how long and for whom. A key has one entry per variant (the request headers that a response's
+//! `Vary` names). Without room, the CLOCK algorithm evicts: it skips entries that were used since its last round, and evicts the first that
+//! was not. Responses that are still being received count as well, and may take at most a quarter of the limit.
 
 mod budget;
 mod entry;
@@ -26,15 +25,15 @@ use crate::table::Table;
 pub use entry::{NewEntry, Stored};
 pub use filling::Filling;
 
-/// The most variants of one key; the oldest gives way.
+/// Maximum variants of one key. Beyond it, the oldest is removed.
 const MAX_VARIANTS: usize = 32;
 
-/// How much a [`Cache`] may hold.
+/// Limits of a [`Cache`].
 #[derive(Clone, Copy, Debug)]
 pub struct CacheLimits {
-    /// All entries together, in bytes: bodies, headers, keys, and 512 bytes more for each.
+    /// Maximum bytes of all entries together: bodies, headers, keys, and 512 bytes of overhead for each.
     pub bytes: usize,
-    /// The largest entry, counted in the same way.
+    /// Maximum bytes of one entry, counted in the same way.
     pub max_entry: usize,
 }
 
@@ -54,18 +53,18 @@ pub struct Cache {
     shards: Shards<Shard>,
     limits: CacheLimits,
     budget: Budget,
-    /// The part in which room is made next.
+    /// The part that is evicted from next.
     broom: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Shard {
     table: Table<Resource>,
-    /// Counts purges. A response that was on its way during one may be older than it, and is not kept.
+    /// Number of purges. A response that was being received during a purge may be older than it, and is not stored.
     purges: u64,
 }
 
-/// All that is stored under one key, the latest last.
+/// The variants of one key, the latest last.
 #[derive(Debug, Default)]
 struct Resource {
     variants: Vec<Arc<Stored>>,
@@ -77,11 +76,11 @@ struct Resource {
 pub struct Hit {
     /// The response. Its body is shared, not copied.
     pub stored: Arc<Stored>,
-    /// Its age: what it had when it came, and the time since.
+    /// Its age: the age when it was received, and the time since.
     pub age: Duration,
-    /// For how long it is still fresh; zero when it is not.
+    /// Time that it is still fresh; zero if it is stale.
     pub fresh_for: Duration,
-    /// For how long it has been stale; zero when it is not.
+    /// Time that it has been stale; zero if it is fresh.
     pub stale_for: Duration,
 }
 
@@ -115,8 +114,8 @@ impl Cache {
         Some(stored.hit(now))
     }
 
-    /// Begins to store a response. `None` when it cannot be kept anyhow: its name is too long, its head alone or its
-    /// announced body is larger than an entry may be, or too much is being stored at this moment.
+    /// Begins to store a response. `None` if it cannot be stored: its name is too long, its headers or its `content-length` exceed the
+    /// maximum of an entry, or too much is being received already.
     pub fn fill(self: &Arc<Self>, scope: &str, key: &str, entry: NewEntry) -> Option<Filling> {
         let name = Name::new(scope, key);
         let announced = entry.announced_length();
@@ -129,7 +128,7 @@ impl Cache {
         filling.reserve(cost).then_some(filling)
     }
 
-    /// Removes everything under a key; says how many responses that were.
+    /// Removes all variants of a key. Returns their number.
     pub fn purge(&self, scope: &str, key: &str) -> usize {
         let name = Name::new(scope, key);
         let (hash, part) = self.shards.locate(&name);
@@ -145,12 +144,12 @@ impl Cache {
         removed.len()
     }
 
-    /// Bytes in use, those coming in included.
+    /// Bytes in use, those being received included.
     pub fn used(&self) -> usize {
         self.budget.used()
     }
 
-    /// Puts a complete response in, in the place of the same variant. Its bytes have been reserved.
+    /// Stores a complete response, and replaces the same variant. Its bytes are reserved.
     fn put(&self, scope: &str, key: &str, stored: Stored, purges: u64) -> bool {
         let name = Name::new(scope, key);
         let (hash, part) = self.shards.locate(&name);
@@ -175,7 +174,7 @@ impl Cache {
         true
     }
 
-    /// Throws out until `bytes` fit; false when there is nothing left to throw out.
+    /// Evicts until `bytes` fit. False: there is nothing left to evict.
     fn make_room(&self, bytes: usize) -> bool {
         while !self.budget.take(bytes) {
             if !self.evict() {
@@ -185,8 +184,8 @@ impl Cache {
         true
     }
 
-    /// Throws out one key: from the part whose turn it is, or the next one that has any which was not used lately. The
-    /// second time round, whatever was used has had its mark taken.
+    /// Evicts one key from the part whose turn it is, or from the next one with a key that was not used lately. In the second round no key
+    /// is marked as used.
     fn evict(&self) -> bool {
         let first = self.broom.fetch_add(1, Ordering::Relaxed);
         for part in 0..2 * self.shards.count() {
@@ -205,7 +204,7 @@ impl Cache {
 }
 
 impl Shard {
-    /// One round of the clock at most: what was used since the last one is passed over, and its mark taken.
+    /// At most one round of the clock. A key that was used since the last round is skipped, and its mark cleared.
     fn evict(&mut self) -> Option<Resource> {
         for _ in 0..self.table.len() {
             let place = self.table.tick()?;

@@ -1,7 +1,7 @@
 //! [`Counters`]: limits on rates, exact across workers.
 //!
-//! Checking and taking is one step, under the locks of all counters that it concerns: no burst leaks in between, and of
-//! several rules all are charged or none.
+//! Check and charge are one step, under the locks of all counters concerned: no burst gets through in between, and of several rules either
+//! all are charged or none.
 
 mod bucket;
 
@@ -16,17 +16,17 @@ use crate::name::Name;
 use crate::shards::Shards;
 use crate::table::Table;
 
-/// How many entries are looked at for the one to throw out.
+/// Number of entries from which one is evicted.
 const CANDIDATES: usize = 16;
-/// The most rules that are taken at once.
+/// Maximum rules in one call.
 const MAX_RULES: usize = 64;
-/// The largest limit, burst or cost; keeps the arithmetic within 128 bits.
+/// Maximum limit, burst and cost. It keeps the arithmetic within 128 bits.
 const MAX_AMOUNT: u64 = 1 << 40;
-/// The longest window.
+/// Maximum window.
 const MAX_WINDOW: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// Rate counters by name. A counter is made when it is first used; when there are too many, one of those that are full
-/// (and so say nothing) goes, else the one of a few that is full soonest.
+/// Rate counters by name. A counter is made when it is first used. When there are too many, a full one is evicted, which is the same as a
+/// new one; else, of a few, the one that is full soonest.
 #[derive(Debug)]
 pub struct Counters {
     shards: Shards<Table<Bucket>>,
@@ -37,44 +37,44 @@ pub struct Counters {
 /// One limit on one counter: a token bucket.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule<'a> {
-    /// Who is counted. The same key with another window is another counter; with another limit it is the same.
+    /// The subject of the limit. The same key with another window is another counter; with another limit it is the same.
     pub key: &'a str,
-    /// Tokens that come back per window; 1 to 2^40.
+    /// Tokens refilled per window; 1 to 2^40.
     pub limit: u64,
-    /// The time in which `limit` tokens come back, evenly; at most 366 days.
+    /// The time in which `limit` tokens are refilled, evenly; at most 366 days.
     pub window: Duration,
-    /// The most tokens that there can be; 1 to 2^40.
+    /// Maximum number of tokens; 1 to 2^40.
     pub burst: u64,
-    /// Tokens to take; 0 only looks.
+    /// Tokens to take; 0 only reads.
     pub cost: u64,
 }
 
-/// What came of taking.
+/// The result of [`Counters::take`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taken {
-    /// Whether all rules allowed it. Only then any was charged.
+    /// Whether all rules allowed it. Otherwise none was charged.
     pub allowed: bool,
-    /// Each rule's view, in the order given.
+    /// The result of each rule, in the order given.
     pub rules: Vec<Outcome>,
 }
 
-/// One rule's view.
+/// The result of one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// Whether this rule alone would have allowed it.
     pub allowed: bool,
     /// Whole tokens left.
     pub remaining: u64,
-    /// How long until the bucket is full.
+    /// Time until the bucket is full.
     pub reset: Duration,
-    /// How long until the cost can be paid; zero when it was. A cost above the burst never can: then, until it is full.
+    /// Time until there are enough tokens for the cost; zero if allowed. For a cost above the burst, time until the bucket is full.
     pub retry_after: Duration,
 }
 
-/// Why rules cannot be taken.
+/// Why rules are invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
-    /// No rule at all, or more than 64.
+    /// No rule, or more than 64.
     #[error("between 1 and {MAX_RULES} rules can be taken at once")]
     Count,
     /// A limit or burst of zero, or a number above 2^40.
@@ -118,7 +118,7 @@ struct Located<'a> {
 }
 
 impl Counters {
-    /// Room for so many counters, shared evenly among 64 parts.
+    /// Counters with a maximum number, in equal parts for the shards.
     pub(crate) fn new(most: usize, epoch: Instant) -> Self {
         Self {
             shards: Shards::new(),
@@ -127,20 +127,20 @@ impl Counters {
         }
     }
 
-    /// How many counters there are.
+    /// Number of counters.
     pub fn len(&self) -> usize {
         (0..self.shards.count()).map(|part| self.shards.lock(part).len()).sum()
     }
 
-    /// Whether there is no counter at all.
+    /// Whether there is no counter.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Takes every rule's cost from its counter, or nothing from any. Rules on the same counter add up.
+    /// Takes the cost of every rule from its counter, or nothing from any. Rules on the same counter add up.
     ///
     /// # Errors
-    /// [`RuleError`] when a rule is not within bounds; nothing was taken.
+    /// [`RuleError`] if a rule is invalid; nothing was taken.
     pub fn take(&self, scope: &str, rules: &[Rule<'_>], now: Instant) -> Result<Taken, RuleError> {
         if rules.is_empty() || rules.len() > MAX_RULES {
             return Err(RuleError::Count);
@@ -193,7 +193,7 @@ impl Counters {
         Located { name, hash, shard }
     }
 
-    /// Where the counter is; a new one is full.
+    /// Index of the counter; a new one is full.
     fn place(&self, table: &mut Table<Bucket>, located: &Located<'_>, now: u64) -> usize {
         if let Some(place) = table.find(located.hash, &located.name) {
             return place;

@@ -1,7 +1,7 @@
-//! [`Keys`]: values by name, with a version each and perhaps a time to live.
+//! [`Keys`]: values by name, each with a version and optionally a time to live.
 //!
-//! This is what is kept for a while: verified tokens, sessions, decisions; and what `shared_data` stands on. A value is
-//! never thrown out before its time: when there is no room, writing fails.
+//! Examples are verified tokens, sessions and decisions. `shared_data` is built on it. A value is never evicted: without room, a write
+//! fails.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -13,11 +13,11 @@ use crate::name::Name;
 use crate::shards::Shards;
 use crate::table::Table;
 
-/// How many entries are looked at, at each new key, for some that have expired.
+/// Number of entries that each new key checks for expiry.
 const A_FEW: usize = 8;
-/// And how many when there is no room.
+/// Number of entries that a write without room checks for expiry.
 const MANY: usize = 512;
-/// What an entry costs besides its name and value.
+/// Bytes that an entry takes besides its name and value.
 const OVERHEAD: usize = 128;
 
 /// Values by name.
@@ -32,9 +32,9 @@ pub struct Keys {
 /// How much [`Keys`] may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyLimits {
-    /// All names and values together, in bytes, with 128 bytes added for each.
+    /// Maximum bytes of all names and values together, with 128 bytes of overhead for each.
     pub bytes: usize,
-    /// The largest value, in bytes.
+    /// Maximum bytes of a value.
     pub value: usize,
 }
 
@@ -65,7 +65,7 @@ impl Entry {
 /// Why a value was not written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// It has another version than the one that was to be replaced.
+    /// The current value has another version than `cas`.
     #[error("the value has been changed meanwhile")]
     CasMismatch,
     /// No room is left.
@@ -95,11 +95,11 @@ impl Keys {
         entry.is_live(now).then(|| (entry.value.clone(), entry.version))
     }
 
-    /// Writes a value that lives for `ttl`, or for good, and says its version. With `cas` 0 it is always written, else
-    /// only over that version or over nothing, as in Envoy.
+    /// Writes a value for the time `ttl`, or without expiry, and returns its version. With `cas` 0 it is always written; else only over
+    /// that version, or if there is no value, as in Envoy.
     ///
     /// # Errors
-    /// [`KeyError`]; what was there stays.
+    /// [`KeyError`]; the current value stays.
     pub fn set(
         &self,
         scope: &str,
@@ -149,7 +149,7 @@ impl Keys {
         Ok(version)
     }
 
-    /// Removes a value; says whether there was one.
+    /// Removes a value. Returns whether there was one.
     pub fn remove(&self, scope: &str, key: &str, now: Instant) -> bool {
         let name = Name::new(scope, key);
         let (hash, part) = self.shards.locate(&name);
@@ -165,7 +165,7 @@ impl Keys {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Counts `cost` in the place of `old`, if there is room.
+    /// Reserves `cost` instead of `old`, if there is room.
     fn reserve(&self, cost: usize, old: usize) -> bool {
         let fits = |used: usize| Some(used - old + cost).filter(|&sum| sum <= self.limits.bytes || cost <= old);
         self.used
@@ -186,7 +186,7 @@ impl Keys {
         removed
     }
 
-    /// Passes some entries on the clock's round, so that what has expired goes away in the course of time.
+    /// Removes the expired ones of the next `entries` entries of the clock.
     fn drop_expired(&self, table: &mut Table<Entry>, now: Instant, entries: usize) {
         for _ in 0..entries.min(table.len()) {
             let Some(place) = table.tick() else { return };

@@ -1,8 +1,8 @@
 //! State that outlives a reload: counters, keys with values, queues, the response cache.
 //!
-//! One [`Store`] serves all workers and is shared by [`Arc`]. Everything in it has a bound, is kept by name and never by
-//! configuration snapshot, and sits behind sharded locks that are held for one map access. It knows neither JSON nor
-//! plugins: names are a scope and a key, both plain text. Time comes from the caller, so that tests need no clock.
+//! All workers share one [`Store`] by [`Arc`]. Everything in it has a limit, has a name independent of configuration snapshots, and is behind
+//! sharded locks that are held for one map access. It knows neither JSON nor plugins: a name is a scope and a key, both plain text. The
+//! caller passes the time, so that tests need no clock.
 
 mod cache;
 mod counters;
@@ -25,22 +25,22 @@ pub use shared_data::SharedData;
 /// Maximum length of a key in bytes, its scope included.
 pub const MAX_NAME_BYTES: usize = 4096;
 
-/// How much a store may hold.
+/// Limits of a store.
 #[derive(Clone, Debug, Default)]
 pub struct StoreSettings {
-    /// Bounds of the response cache.
+    /// Limits of the response cache.
     pub cache: CacheLimits,
-    /// Bounds of the keys with values.
+    /// Limits of the keys with values.
     pub keys: KeyLimits,
-    /// Bounds of proxy-wasm's shared data.
+    /// Limits of the shared data of proxy-wasm.
     pub shared_data: KeyLimits,
-    /// Bounds of the queues.
+    /// Limits of the queues.
     pub queues: QueueLimits,
-    /// How many counters are kept; see [`Counters`].
+    /// Maximum number of counters; see [`Counters`].
     pub counters: CounterLimit,
 }
 
-/// How many counters are kept.
+/// Maximum number of counters.
 #[derive(Clone, Copy, Debug)]
 pub struct CounterLimit(pub usize);
 
@@ -67,7 +67,7 @@ impl Store {
         Self::since(settings, Instant::now())
     }
 
-    /// An empty store for callers whose clock, at the earliest, says `start`.
+    /// An empty store for callers whose clock is never before `start`.
     pub fn since(settings: StoreSettings, start: Instant) -> Self {
         Self {
             counters: Counters::new(settings.counters.0, start),
@@ -83,12 +83,12 @@ impl Store {
         &self.counters
     }
 
-    /// Keys with values, a version each, and perhaps a time to live.
+    /// Keys with values, each with a version and optionally a time to live.
     pub fn keys(&self) -> &Keys {
         &self.keys
     }
 
-    /// What proxy-wasm calls shared data.
+    /// The shared data of proxy-wasm.
     pub fn shared_data(&self) -> &SharedData {
         &self.shared_data
     }

@@ -1,4 +1,4 @@
-//! Names of things in the store: a key within a scope, looked up without being put together first.
+//! Names of entries in the store: a key within a scope. A lookup does not join the two.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 pub(crate) struct Name<'a> {
     pub(crate) scope: &'a str,
     pub(crate) key: &'a str,
-    /// Tells apart what has the same scope and key; 0 where that is not needed.
+    /// Distinguishes entries with the same scope and key. 0 where there is only one.
     pub(crate) tag: u64,
 }
 
@@ -20,7 +20,7 @@ impl<'a> Name<'a> {
         self.scope.len() + self.key.len()
     }
 
-    /// Seeded per process, since keys come from clients.
+    /// Seeded per process, as keys come from clients.
     pub(crate) fn hash(&self, state: &RandomState) -> u64 {
         state.hash_one((self.scope, self.key, self.tag))
     }

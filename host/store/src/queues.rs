@@ -1,13 +1,13 @@
-//! [`Queues`]: first in, first out, by name; what proxy-wasm calls shared queues.
+//! [`Queues`]: FIFO queues by name, the shared queues of proxy-wasm.
 //!
-//! Who is told that something was put in, is not known here.
+//! The notification of consumers is not part of it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-/// All queues of the process, behind one lock: they carry what plugins tell each other now and then, not requests.
+/// All queues of the process, behind one lock: they carry occasional messages between plugins, not requests.
 #[derive(Debug)]
 pub struct Queues {
     limits: QueueLimits,
@@ -16,7 +16,7 @@ pub struct Queues {
 
 #[derive(Debug, Default)]
 struct All {
-    /// A queue's id is its index plus 1.
+    /// The id of a queue is its index plus 1.
     queues: Vec<Queue>,
     ids: HashMap<(Box<str>, Box<str>), u32>,
 }
@@ -30,11 +30,11 @@ struct Queue {
 /// How much [`Queues`] may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct QueueLimits {
-    /// Queues.
+    /// Maximum number of queues.
     pub queues: usize,
-    /// Items in one queue.
+    /// Maximum items in one queue.
     pub items: usize,
-    /// Bytes in one queue.
+    /// Maximum bytes in one queue.
     pub bytes: usize,
 }
 
@@ -49,21 +49,21 @@ impl Default for QueueLimits {
     }
 }
 
-/// There are as many queues as there may be.
+/// The maximum number of queues exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there are too many queues")]
 pub struct TooManyQueues;
 
-/// Why nothing was put in or taken out.
+/// Why an item was not added or taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueueError {
     /// No such queue.
     #[error("there is no such queue")]
     Unknown,
-    /// The queue has no room for it.
+    /// The queue is full.
     #[error("the queue is full")]
     Full,
-    /// The queue holds nothing now.
+    /// The queue is empty.
     #[error("the queue is empty")]
     Empty,
 }
@@ -76,7 +76,7 @@ impl Queues {
         }
     }
 
-    /// Makes a queue, or finds the one of that name; its id is what guests know it by, never 0.
+    /// Returns the id of the queue of that name, which is made if there is none. Never 0.
     ///
     /// # Errors
     /// [`TooManyQueues`].
@@ -100,10 +100,10 @@ impl Queues {
         self.lock().ids.get(&(Box::from(scope), Box::from(name))).copied()
     }
 
-    /// Puts bytes at the end.
+    /// Adds an item at the end.
     ///
     /// # Errors
-    /// [`QueueError::Unknown`] or [`QueueError::Full`]; the queue is as it was.
+    /// [`QueueError::Unknown`] or [`QueueError::Full`]; the queue is unchanged.
     pub fn enqueue(&self, id: u32, value: &[u8]) -> Result<(), QueueError> {
         let mut all = self.lock();
         let queue = all.queue(id).ok_or(QueueError::Unknown)?;
@@ -115,7 +115,7 @@ impl Queues {
         Ok(())
     }
 
-    /// Takes bytes from the front.
+    /// Takes the item at the front.
     ///
     /// # Errors
     /// [`QueueError::Unknown`] or [`QueueError::Empty`].

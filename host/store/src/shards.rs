@@ -1,11 +1,11 @@
-//! [`Shards`]: a table cut into parts with a lock each, so that workers seldom meet.
+//! [`Shards`]: a table in parts, each with its own lock, so that workers seldom contend.
 
 use std::hash::RandomState;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::name::Name;
 
-/// How many parts. A power of two, and several times the number of workers of any machine worth naming.
+/// Number of parts: a power of two, and several times the number of workers of a large machine.
 const SHARDS: usize = 64;
 
 /// Parts of a whole, each behind its own lock.
@@ -23,14 +23,14 @@ impl<T: Default> Shards<T> {
         }
     }
 
-    /// The hash of a name, and the part that it belongs to.
+    /// The hash of a name, and its part.
     pub(crate) fn locate(&self, name: &Name<'_>) -> (u64, usize) {
         let hash = name.hash(&self.state);
         // The tables use the low and the highest bits themselves.
         (hash, (hash >> 32) as usize % SHARDS)
     }
 
-    /// Locks one part. Whoever locks several does so in rising order.
+    /// Locks one part. A caller that locks several must do so in ascending order.
     pub(crate) fn lock(&self, part: usize) -> MutexGuard<'_, T> {
         // A panic under the lock can only have left one entry half-changed, and no entry has rules that this would break.
         self.parts[part % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
@@ -40,7 +40,7 @@ impl<T: Default> Shards<T> {
         SHARDS
     }
 
-    /// Each part's share of a bound on the whole, at least one.
+    /// The share of each part in a limit of the whole; at least one.
     pub(crate) fn share(whole: usize) -> usize {
         whole.div_ceil(SHARDS).max(1)
     }

@@ -1,4 +1,4 @@
-//! [`SharedData`]: values that plugins of one `vm_id` share, as proxy-wasm defines them: for good, with compare-and-swap.
+//! [`SharedData`]: values that plugins of one `vm_id` share, as proxy-wasm defines them: without expiry, with compare-and-swap.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::keys::{KeyError, KeyLimits, Keys};
 #[derive(Debug)]
 pub struct SharedData {
     keys: Keys,
-    /// Nothing here ever expires, so one moment is as good as another.
+    /// A fixed time, as nothing here expires.
     always: Instant,
 }
 
@@ -27,10 +27,10 @@ impl SharedData {
         self.keys.value(vm_id, key, self.always)
     }
 
-    /// Writes a value: with `cas` 0 always, else only over that version or over nothing, as in Envoy.
+    /// Writes a value: with `cas` 0 always; else only over that version, or if there is no value, as in Envoy.
     ///
     /// # Errors
-    /// [`KeyError`]; what was there stays.
+    /// [`KeyError`]; the current value stays.
     pub fn set(&self, vm_id: &str, key: &str, value: &[u8], cas: u32) -> Result<(), KeyError> {
         self.keys.set(vm_id, key, value, cas, None, self.always).map(|_| ())
     }

@@ -1,7 +1,6 @@
-//! [`Table`]: a hash table whose entries also stand in a row, so that a clock hand can go round them.
+//! [`Table`]: a hash table whose entries are also in a list, for the CLOCK algorithm.
 //!
-//! Going round is what bounded eviction needs: look at the next few entries, throw the least worthy one out. Which one
-//! that is, is for the caller to say.
+//! Eviction with bounded work looks at the next few entries of the clock. The caller chooses the entry to evict.
 
 use hashbrown::HashTable;
 
@@ -37,7 +36,7 @@ impl<V> Table<V> {
         self.entries.len()
     }
 
-    /// Where the value of this name is, until the next insertion or removal.
+    /// Index of the value of this name, valid until the next insertion or removal.
     pub(crate) fn find(&self, hash: u64, name: &Name<'_>) -> Option<usize> {
         self.places
             .find(hash, |&place| self.entries[place].name.is(name))
@@ -65,7 +64,7 @@ impl<V> Table<V> {
         place
     }
 
-    /// Takes a value out. The last entry takes its place.
+    /// Removes a value. The last entry moves to its index.
     pub(crate) fn remove(&mut self, place: usize) -> V {
         self.forget(place, place);
         let removed = self.entries.swap_remove(place);
@@ -79,7 +78,7 @@ impl<V> Table<V> {
         removed.value
     }
 
-    /// Takes `place` out of the hash table; its entry now stands at `entry`.
+    /// Removes `place` from the hash table. Its entry is now at `entry`.
     fn forget(&mut self, place: usize, entry: usize) {
         if let Ok(found) = self
             .places
@@ -89,7 +88,7 @@ impl<V> Table<V> {
         }
     }
 
-    /// The next place on the clock's round; `None` when there is nothing.
+    /// The next index of the clock; `None` if the table is empty.
     pub(crate) fn tick(&mut self) -> Option<usize> {
         if self.entries.is_empty() {
             return None;
@@ -101,7 +100,7 @@ impl<V> Table<V> {
         Some(self.hand - 1)
     }
 
-    /// Makes the clock look at the entry once more that it looked at last; for after a removal there.
+    /// Moves the clock one entry back, after a removal there.
     pub(crate) fn tick_back(&mut self) {
         self.hand = self.hand.saturating_sub(1);
     }

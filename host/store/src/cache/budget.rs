@@ -1,8 +1,8 @@
-//! [`Budget`]: how many bytes are in use, never more than allowed.
+//! [`Budget`]: the bytes in use, and their limit.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A count with a bound.
+/// A count with a limit.
 #[derive(Debug)]
 pub(super) struct Budget {
     bytes: usize,
@@ -23,7 +23,7 @@ impl Budget {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Takes bytes, if there are so many.
+    /// Takes bytes, if the limit allows it.
     pub(super) fn take(&self, bytes: usize) -> bool {
         take(&self.used, bytes, self.bytes)
     }
@@ -32,7 +32,7 @@ impl Budget {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Notes bytes as coming in, if no more than a quarter is; to be called before [`Budget::take`].
+    /// Counts bytes as being received, if these are at most a quarter of the limit. To be called before [`Budget::take`].
     pub(super) fn take_incoming(&self, bytes: usize) -> bool {
         take(&self.incoming, bytes, self.bytes / 4)
     }

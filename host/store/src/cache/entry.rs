@@ -1,4 +1,4 @@
-//! What is stored: a response as it came, and what it takes to judge its age.
+//! Entries of the cache: a response, and the times that its age is computed from.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use super::Hit;
 use super::vary::Vary;
 use crate::name::Name;
 
-/// What an entry costs besides its name, headers and body.
+/// Bytes that an entry takes besides its name, headers and body.
 const OVERHEAD: usize = 512;
 
 /// The head of a response that is to be stored.
@@ -18,19 +18,19 @@ const OVERHEAD: usize = 512;
 pub struct NewEntry {
     /// Its status.
     pub status: StatusCode,
-    /// Its headers, as they are to be served. A `content-length` among them must come true.
+    /// Its headers, as a hit has them. A `content-length` must be the body's length.
     pub headers: HeaderMap,
-    /// For how long it is fresh, from now on.
+    /// Time that it is fresh from `now` on.
     pub fresh_for: Duration,
-    /// How old it is already.
+    /// Its age at `now`.
     pub age: Duration,
-    /// When it came.
+    /// When it was received.
     pub now: Instant,
     pub(super) vary: Vary,
 }
 
 impl NewEntry {
-    /// The entry for a response that is brand new and fits every request.
+    /// The entry of a response of age zero, which fits every request.
     pub fn new(status: StatusCode, headers: HeaderMap, fresh_for: Duration, now: Instant) -> Self {
         Self {
             status,
@@ -42,12 +42,12 @@ impl NewEntry {
         }
     }
 
-    /// The same for a response that had this age when it came.
+    /// With the age that the response had when it was received.
     pub fn aged(self, age: Duration) -> Self {
         Self { age, ..self }
     }
 
-    /// The same for a response that fits only requests which have the same values of these headers as this one.
+    /// For requests only that have the same values of these headers as `request`.
     pub fn varying_by(self, names: Vec<HeaderName>, request: &HeaderMap) -> Self {
         Self {
             vary: Vary::of(names, request),
@@ -55,12 +55,12 @@ impl NewEntry {
         }
     }
 
-    /// The length of the body, if the headers tell it.
+    /// The length of the body by `content-length`.
     pub(super) fn announced_length(&self) -> Option<usize> {
         self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
     }
 
-    /// What it costs without its body.
+    /// The bytes that it takes without its body.
     pub(super) fn cost(&self, name: &Name<'_>) -> usize {
         let headers: usize = self
             .headers

@@ -1,12 +1,12 @@
-//! [`Filling`]: a response on its way into the cache.
+//! [`Filling`]: a response that is being stored.
 
 use std::sync::Arc;
 
 use super::Cache;
 use super::entry::{NewEntry, Stored};
 
-/// Takes the body of a response piece by piece and keeps the response when it is complete. Dropped before, nothing of it
-/// stays. What is kept is a copy of its own: pieces of a network buffer would keep all of that buffer.
+/// Receives the body of a response in pieces, and stores the response when it is complete. Dropped before that, it stores nothing. The body
+/// is copied: a piece of a network buffer would hold the whole buffer.
 #[derive(Debug)]
 pub struct Filling {
     cache: Arc<Cache>,
@@ -42,8 +42,8 @@ impl Filling {
         }
     }
 
-    /// Takes the next piece. False when the response has become too large, or longer than announced; it is then given up,
-    /// and further pieces are ignored.
+    /// Adds the next piece. False: the response is too large, or longer than its `content-length`. It is given up, and further pieces are
+    /// ignored.
     pub fn push(&mut self, piece: &[u8]) -> bool {
         if self.entry.is_none() {
             return false;
@@ -63,8 +63,7 @@ impl Filling {
         true
     }
 
-    /// The response is complete: it is kept from now on. False when it is not what it announced, was given up, or its key
-    /// was purged meanwhile.
+    /// Stores the complete response. False: it is shorter than its `content-length`, was given up, or its key was purged meanwhile.
     pub fn commit(mut self) -> bool {
         let Some(entry) = self.entry.take() else { return false };
         if self.announced.is_some_and(|announced| announced != self.body.len()) {

@@ -1,12 +1,11 @@
 //! [`Bucket`]: a token bucket in exact integers.
 //!
-//! It is kept as GCRA does: nothing but how much is used up, and when that was true; what has come back since is worked
-//! out. Everything is counted in units of a token divided by the window's nanoseconds: a token is `window` units, and
-//! `limit` units come back per nanosecond. So there is no rounding, whatever the rate.
+//! As in GCRA, its state is the used amount and the time of that amount; the refill since then is computed. The unit is a token divided
+//! by the nanoseconds of the window: a token is `window` units, and `limit` units are refilled per nanosecond. So no rate needs rounding.
 
 use std::time::Duration;
 
-/// The shape of a bucket: `limit` tokens come back per `window`, at most `burst` are in it.
+/// The parameters of a bucket: `limit` tokens are refilled per `window`, up to `burst`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     pub(crate) limit: u64,
