@@ -24,7 +24,7 @@ pub(crate) enum Stop {
     Reply(Box<LocalResponse>),
     /// The gateway's own response, because something failed.
     Problem(Problem),
-    /// A reset of the stream, asked for by a plugin.
+    /// A reset of the stream, pending for by a plugin.
     Close,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct FilterState {
     handle: Rc<PluginHandle>,
     stream: OnceCell<Stream>,
     bypassed: Cell<bool>,
-    spent: [Cell<Duration>; 2],
+    elapsed: [Cell<Duration>; 2],
 }
 
 impl FilterState {
@@ -52,7 +52,7 @@ impl FilterState {
             handle,
             stream: OnceCell::new(),
             bypassed: Cell::new(false),
-            spent: Default::default(),
+            elapsed: Default::default(),
         }
     }
 
@@ -94,7 +94,7 @@ pub(crate) struct Chain {
     /// Set if an operator wants to see the host calls that are made for it.
     trace: Option<Rc<CallTrace>>,
     /// Start of the time that is counted for the next plugin.
-    mark: Cell<Instant>,
+    timer_start: Cell<Instant>,
     stopped: Cell<Option<Stop>>,
 }
 
@@ -106,12 +106,12 @@ impl Chain {
         trace: Option<Rc<CallTrace>>,
     ) -> Rc<Self> {
         let filters = handles.iter().cloned().map(FilterState::new).collect();
-        let mark = Cell::new(exchange.borrow().info.started);
+        let timer_start = Cell::new(exchange.borrow().info.started);
         Rc::new(Self {
             exchange,
             filters,
             trace,
-            mark,
+            timer_start,
             stopped: Cell::new(None),
         })
     }
@@ -132,8 +132,8 @@ impl Chain {
         reached
             .map(|filter| PluginTimes {
                 name: &filter.handle.name,
-                request_us: filter.spent[0].get(),
-                response_us: filter.spent[1].get(),
+                request_us: filter.elapsed[0].get(),
+                response_us: filter.elapsed[1].get(),
             })
             .collect()
     }
@@ -145,7 +145,7 @@ impl Chain {
 
     /// Starts the time of the next plugin. Plugins are called in a row: one reading of the clock ends one's time and starts the next's.
     pub(crate) fn start_clock(&self) {
-        self.mark.set(clock::now());
+        self.timer_start.set(clock::now());
     }
 
     /// Opens the plugin at `index` for this request, with a stream context of its own.
@@ -183,15 +183,15 @@ impl Chain {
         }
         let outcome = call(stream);
         let ended = clock::now();
-        let took = ended.saturating_duration_since(self.mark.replace(ended));
-        let spent = &filter.spent[direction as usize];
-        spent.set(spent.get() + took);
+        let took = ended.saturating_duration_since(self.timer_start.replace(ended));
+        let elapsed = &filter.elapsed[direction as usize];
+        elapsed.set(elapsed.get() + took);
         filter.handle.series.record(phase, took);
         match outcome {
             Ok(action) => {
-                let asked = &mut self.exchange.borrow_mut().pending;
-                ends(asked)?;
-                Ok(if resumed(asked, index, direction) {
+                let pending = &mut self.exchange.borrow_mut().pending;
+                take_ending(pending)?;
+                Ok(if resumed(pending, index, direction) {
                     Action::Continue
                 } else {
                     action
@@ -202,8 +202,8 @@ impl Chain {
     }
 
     /// A pending action of any plugin that ends this message.
-    pub(crate) fn asked(&self) -> Result<(), Stop> {
-        ends(&mut self.exchange.borrow_mut().pending)
+    pub(crate) fn check_pending(&self) -> Result<(), Stop> {
+        take_ending(&mut self.exchange.borrow_mut().pending)
     }
 
     /// True when a plugin has cleared the route cache.
@@ -247,7 +247,7 @@ impl Chain {
     }
 
     /// True when a plugin may still read the heads after they were sent: in body, trailers or log callbacks.
-    pub(crate) fn looks_back(&self) -> bool {
+    pub(crate) fn reads_sent_headers(&self) -> bool {
         self.filters
             .iter()
             .filter(|filter| filter.running().is_some())
@@ -265,7 +265,7 @@ impl Chain {
 
     /// What stopped the request while its body was on the way.
     pub(crate) fn take_stopped(&self) -> Option<Stop> {
-        self.stopped.take().or_else(|| self.asked().err())
+        self.stopped.take().or_else(|| self.check_pending().err())
     }
 
     /// Ready when something in the chain stops the request while its body is on the way.
@@ -294,20 +294,20 @@ impl Chain {
 }
 
 /// The pending action that ends the message, if there is one.
-fn ends(asked: &mut PendingActions) -> Result<(), Stop> {
-    if let Some(response) = asked.local_response.take() {
+fn take_ending(pending: &mut PendingActions) -> Result<(), Stop> {
+    if let Some(response) = pending.local_response.take() {
         return Err(Stop::Reply(Box::new(response)));
     }
-    if std::mem::take(&mut asked.close) {
+    if std::mem::take(&mut pending.close) {
         return Err(Stop::Close);
     }
     Ok(())
 }
 
 /// Whether the plugin at `index` has resumed the message; true once.
-fn resumed(asked: &mut PendingActions, index: usize, direction: Direction) -> bool {
+fn resumed(pending: &mut PendingActions, index: usize, direction: Direction) -> bool {
     match direction {
-        Direction::Request => asked.resume_request.take(index),
-        Direction::Response => asked.resume_response.take(index),
+        Direction::Request => pending.resume_request.take(index),
+        Direction::Response => pending.resume_response.take(index),
     }
 }

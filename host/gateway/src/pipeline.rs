@@ -68,7 +68,7 @@ pub(crate) async fn answer(
     };
     let (first, source) = respond(&chain, outcome)?;
     let source = match is_head {
-        true => source.head_alone(chain.exchange.borrow_mut().response.as_mut()),
+        true => source.without_body(chain.exchange.borrow_mut().response.as_mut()),
         false => source,
     };
     let body = match deadline.bound(filter::response(&chain, first, source)).await {
@@ -94,7 +94,7 @@ async fn forward(
 ) -> Result<Response<PooledBody>, Stop> {
     let body = deadline.bound(filter::request(chain, source)).await?;
     if chain.wants_another_route() {
-        route = reroute::again(view, chain, route);
+        route = reroute::match_again(view, chain, route);
         let started = chain.exchange.borrow().info.started;
         *deadline = connection.deadline(&route, started);
         recorder.count_by(connection.series(view, &route));
@@ -202,7 +202,7 @@ fn respond(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result
 /// The response's head as the client gets it.
 fn head(chain: &Chain, body: &MessageBody, close: bool) -> Response<()> {
     let mut exchange = chain.exchange.borrow_mut();
-    let head = if chain.looks_back() {
+    let head = if chain.reads_sent_headers() {
         exchange.response.clone()
     } else {
         exchange.response.take()

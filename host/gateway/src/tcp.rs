@@ -78,7 +78,7 @@ pub(crate) async fn serve_stream(
         forwarding,
         info,
     };
-    Some(connection.carry(stream).await)
+    Some(connection.serve_to_end(stream).await)
 }
 
 /// Serves a connection to its end.
@@ -101,11 +101,11 @@ pub(crate) async fn serve(
         info: downstream.info(peer, local, tls),
     };
     match &listener.certificates {
-        None => drop(accepted(None).carry(stream).await),
+        None => drop(accepted(None).serve_to_end(stream).await),
         Some(certificates) => match downstream.handshake(certificates.accept(stream)).await {
             Ok(Some(stream)) => {
                 let tls = certificates.info(stream.get_ref().1);
-                accepted(Some(tls)).carry(stream).await;
+                accepted(Some(tls)).serve_to_end(stream).await;
             }
             Ok(None) | Err(_) => {
                 tracing::debug!(listener = &*listener.settings.name, %peer, "no TLS handshake");
@@ -125,7 +125,7 @@ struct TcpConnection<'a> {
 
 impl TcpConnection<'_> {
     /// Carries the connection to its end, and closes it.
-    async fn carry<C: Peer>(self, mut client: C) -> CloseReason {
+    async fn serve_to_end<C: Peer>(self, mut client: C) -> CloseReason {
         let chain = self.chain();
         let series = self.forwarding.series.clone();
         let recorder = ConnectionRecorder::start(chain, self.downstream, self.view.clone(), series);
@@ -159,7 +159,7 @@ impl TcpConnection<'_> {
 
     /// Admits the connection, connects to the upstream and relays bytes; the close reason.
     async fn pass<C: Peer>(&self, recorder: &Rc<ConnectionRecorder>, client: &mut C) -> CloseReason {
-        if let Err(ending) = admission::meet(recorder).await {
+        if let Err(ending) = admission::admit(recorder).await {
             return ending;
         }
         match recorder.bound(self.dial(recorder)).await {

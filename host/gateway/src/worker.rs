@@ -153,7 +153,7 @@ async fn drain(worker: &Rc<WorkerContext>, acceptors: Acceptors, limit: Duration
     while worker.idle_monitor.open_connections() > 0 && Instant::now() < end {
         if !retired && Instant::now() >= grace {
             retired = true;
-            worker.idle_monitor.direct_all(Directive::Retire);
+            worker.idle_monitor.set_all(Directive::Retire);
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -163,7 +163,7 @@ async fn drain(worker: &Rc<WorkerContext>, acceptors: Acceptors, limit: Duration
             connections = left,
             "drain_timeout reached; closing the remaining connections"
         );
-        worker.idle_monitor.direct_all(Directive::Close);
+        worker.idle_monitor.set_all(Directive::Close);
         tokio::task::yield_now().await;
     }
     // A plugin that is not done yet has the rest of the drain time.

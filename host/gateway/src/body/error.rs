@@ -22,7 +22,7 @@ pub(crate) enum BodyError {
 
 impl BodyError {
     /// The value of the access log's field `abort_reason`.
-    pub(crate) fn fault(&self) -> &'static str {
+    pub(crate) fn abort_reason(&self) -> &'static str {
         match self {
             Self::Client(_) => "client_reset",
             Self::TooLarge => "body_too_large",

@@ -81,7 +81,7 @@ impl BodySource {
     }
 
     /// The source of a response to HEAD that was made here: the head with the body's length, and no body.
-    pub(crate) fn head_alone(mut self, head: Option<&mut ResponseHead>) -> Self {
+    pub(crate) fn without_body(mut self, head: Option<&mut ResponseHead>) -> Self {
         if let Origin::Whole(body) = &mut self.origin
             && let Some(body) = body.take()
             && let Some(head) = head

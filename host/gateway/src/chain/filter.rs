@@ -40,12 +40,12 @@ pub(crate) struct FilteredMessage {
     drained: bool,
     /// Body that passed the plugins before `onward` while a later one still held the head.
     pending: Part,
-    onward: usize,
+    next_filter: usize,
     /// Frames that have passed every plugin.
     out: VecDeque<Frame<Bytes>>,
     finished: bool,
     /// The body is pulled from the source piece by piece, and what has passed lies in `out`.
-    flows: bool,
+    streaming: bool,
     /// A plugin holds the head, and is waited for.
     holds_head: bool,
     /// Why the source broke off, until it is reported.
@@ -73,10 +73,10 @@ impl FilteredMessage {
             drained: false,
             source,
             pending: Part::default(),
-            onward: 0,
+            next_filter: 0,
             out: VecDeque::new(),
             finished: false,
-            flows: false,
+            streaming: false,
             holds_head: false,
             failure: None,
         }
@@ -103,7 +103,7 @@ impl FilteredMessage {
 
     /// True when the body passes plugins; else the source can be sent as it is. Known once the head is through.
     pub(crate) fn carries_body(&self) -> bool {
-        self.flows
+        self.streaming
     }
 
     /// The length of what is left to send, once all of the body has gone through the plugins.
@@ -180,7 +180,7 @@ impl FilteredMessage {
                     None => return Ok(None),
                 }
             }
-            self.body_filters[index].tapped(&part);
+            self.body_filters[index].copy_to_tap(&part);
         }
         Ok(Some(part))
     }
@@ -290,7 +290,7 @@ impl FilteredMessage {
     }
 
     /// Attaches taps that were asked for behind a plugin; an empty body is complete at once.
-    fn place_taps(&mut self) {
+    fn attach_taps(&mut self) {
         let taps = std::mem::take(&mut self.chain.exchange.borrow_mut().taps);
         for tap in taps {
             self.set_up();

@@ -58,11 +58,11 @@ impl ActivityMonitor {
     }
 
     /// A request's head is complete. The connection is in use until the guard is dropped.
-    pub(crate) fn start_request(self: &Rc<Self>) -> InUse {
+    pub(crate) fn start_request(self: &Rc<Self>) -> RequestGuard {
         self.busy.set(self.busy.get() + 1);
         self.started_requests.set(self.started_requests.get() + 1);
         self.head_since.set(None);
-        InUse(self.clone())
+        RequestGuard(self.clone())
     }
 
     /// Bytes went by, on a connection without requests: it is not idle.
@@ -122,9 +122,9 @@ impl ActivityMonitor {
 }
 
 /// A request is open on the connection.
-pub(crate) struct InUse(Rc<ActivityMonitor>);
+pub(crate) struct RequestGuard(Rc<ActivityMonitor>);
 
-impl Drop for InUse {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.busy.set(self.0.busy.get() - 1);
         self.0.quiet_since.set(self.0.clock.get());
@@ -189,7 +189,7 @@ impl IdleMonitor {
     }
 
     /// Gives every connection a directive.
-    pub(crate) fn direct_all(&self, order: Directive) {
+    pub(crate) fn set_all(&self, order: Directive) {
         for activity in self.monitors.borrow().iter().filter_map(Weak::upgrade) {
             activity.direct(order);
         }

@@ -22,7 +22,7 @@ pub(super) fn answer(connection: &ConnectionContext, problem: Problem, line: &[u
     view.requests(&worker.metrics, connection.listener(&view), view.no_route())
         .record(head.status.as_u16(), Duration::ZERO);
     if let Some(log) = worker.shared.access_log.load_full() {
-        let (method, path) = sketch(line);
+        let (method, path) = parse_loosely(line);
         log.write(&Record {
             time: SystemTime::now(),
             request_id: id.to_str().unwrap_or_default().into(),
@@ -50,7 +50,7 @@ pub(super) fn answer(connection: &ConnectionContext, problem: Problem, line: &[u
 }
 
 /// Method and path of what may not be a request line, without the query.
-fn sketch(line: &[u8]) -> (Method, Cow<'_, str>) {
+fn parse_loosely(line: &[u8]) -> (Method, Cow<'_, str>) {
     let mut words = line.split(|byte| byte.is_ascii_whitespace());
     let method = words.next().and_then(|word| Method::from_bytes(word).ok());
     let path = words.next().filter(|word| method.is_some() && word.starts_with(b"/"));
@@ -78,7 +78,7 @@ mod tests {
             (b"GET /\xff", "GET", "/\u{fffd}"),
             (b"", "-", "-"),
         ] {
-            let (found_method, found_path) = sketch(line);
+            let (found_method, found_path) = parse_loosely(line);
             assert_eq!((found_method.as_str(), &*found_path), (method, path));
         }
     }

@@ -62,7 +62,7 @@ pub(crate) fn admit(connection: &ConnectionContext, view: &View, request: Reques
                 scheme: connection.scheme,
                 headers: HeaderMap::new(),
             };
-            turn_away(connection, view, head, version, body, malformed)
+            refuse(connection, view, head, version, body, malformed)
         }
     }
 }
@@ -96,7 +96,7 @@ fn take_in(
 }
 
 /// A malformed request.
-fn turn_away(
+fn refuse(
     connection: &ConnectionContext,
     view: &View,
     head: RequestHead,

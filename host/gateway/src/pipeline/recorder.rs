@@ -13,7 +13,7 @@ use lockgate_telemetry::metrics::RequestSeries;
 
 use crate::body::source::ByteCounter;
 use crate::chain::Chain;
-use crate::context::idle_monitor::InUse;
+use crate::context::idle_monitor::RequestGuard;
 use crate::context::view::View;
 use crate::pipeline::deadline::Deadline;
 
@@ -25,7 +25,7 @@ enum ResponseEnd {
     /// The last byte was handed to the connection.
     Complete,
     /// It broke off; the word is the access log's `abort_reason`.
-    Broken(&'static str),
+    Aborted(&'static str),
 }
 
 /// The record of one request.
@@ -40,7 +40,7 @@ pub(crate) struct RequestRecorder {
     status: Option<StatusCode>,
     ending: ResponseEnd,
     /// The connection is in use as long as the record is open.
-    _busy: InUse,
+    _busy: RequestGuard,
     deadline: Deadline,
 }
 
@@ -52,7 +52,7 @@ impl RequestRecorder {
         series: RequestSeries,
         access_log: Option<Arc<AccessLog>>,
         received: ByteCounter,
-        busy: InUse,
+        busy: RequestGuard,
     ) -> Self {
         Self {
             chain,
@@ -97,8 +97,8 @@ impl RequestRecorder {
     }
 
     /// The response broke off after its head.
-    pub(crate) fn broken(&mut self, fault: &'static str) {
-        self.ending = ResponseEnd::Broken(fault);
+    pub(crate) fn aborted(&mut self, abort_reason: &'static str) {
+        self.ending = ResponseEnd::Aborted(abort_reason);
     }
 
     fn record(&self, log: &AccessLog, took: std::time::Duration) {
@@ -129,7 +129,7 @@ impl RequestRecorder {
             abort_reason: match self.ending {
                 ResponseEnd::Open => Some("client_reset"),
                 ResponseEnd::Complete => None,
-                ResponseEnd::Broken(fault) => Some(fault),
+                ResponseEnd::Aborted(abort_reason) => Some(abort_reason),
             },
             plugins: self.chain.plugin_times(),
         });

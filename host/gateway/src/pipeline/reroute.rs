@@ -11,7 +11,7 @@ use crate::chain::{Chain, PluginHandle};
 use crate::context::view::{RouteView, View};
 
 /// The route of the changed request, whose first route was `route`.
-pub(crate) fn again(view: &View, chain: &Chain, route: Rc<RouteView>) -> Rc<RouteView> {
+pub(crate) fn match_again(view: &View, chain: &Chain, route: Rc<RouteView>) -> Rc<RouteView> {
     let mut exchange = chain.exchange.borrow_mut();
     exchange.pending.reroute = false;
     let found = view.find_route(&exchange.request);

@@ -13,7 +13,7 @@ use lockgate_telemetry::close_reason::CloseReason;
 use crate::tcp::recorder::ConnectionRecorder;
 
 /// Takes the connection through all plugins.
-pub(super) async fn meet(recorder: &ConnectionRecorder) -> Result<(), CloseReason> {
+pub(super) async fn admit(recorder: &ConnectionRecorder) -> Result<(), CloseReason> {
     let chain = &recorder.chain;
     for index in 0..chain.filters().len() {
         chain.start_clock();
@@ -31,11 +31,11 @@ pub(super) async fn meet(recorder: &ConnectionRecorder) -> Result<(), CloseReaso
 /// Waits until the plugin at `index` releases the connection.
 async fn released(recorder: &ConnectionRecorder, index: usize) -> Result<(), CloseReason> {
     poll_fn(|cx| {
-        if let Some(ending) = recorder.poll_directed(cx) {
+        if let Some(ending) = recorder.poll_close(cx) {
             return Poll::Ready(Err(ending));
         }
         recorder.register(cx);
-        recorder.asked()?;
+        recorder.check_pending()?;
         if recorder.chain.lost(index)? || recorder.chain.resumed(index, Direction::Request) {
             Poll::Ready(Ok(()))
         } else {

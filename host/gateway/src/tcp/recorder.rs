@@ -90,11 +90,11 @@ impl ConnectionRecorder {
     }
 
     /// A pending action of a plugin that ends the connection.
-    pub(super) fn asked(&self) -> Result<(), Stop> {
+    pub(super) fn check_pending(&self) -> Result<(), Stop> {
         if self.chain.is_empty() {
             Ok(())
         } else {
-            self.chain.asked()
+            self.chain.check_pending()
         }
     }
 
@@ -106,7 +106,7 @@ impl ConnectionRecorder {
     }
 
     /// The close reason, if the connection is to be closed: idle for too long, or the process ends.
-    pub(super) fn poll_directed(&self, cx: &mut Context<'_>) -> Option<CloseReason> {
+    pub(super) fn poll_close(&self, cx: &mut Context<'_>) -> Option<CloseReason> {
         match (self.activity.poll_directive(cx), self.worker.draining.get()) {
             // Bytes have no end of a request at which the connection could be closed; it has the whole drain time.
             (Directive::Continue, _) | (Directive::Retire | Directive::HeadTimeout, true) => None,
@@ -119,11 +119,11 @@ impl ConnectionRecorder {
     pub(super) async fn bound<T>(&self, step: impl Future<Output = Result<T, CloseReason>>) -> Result<T, CloseReason> {
         let mut step = pin!(step);
         poll_fn(|cx| {
-            if let Some(ending) = self.poll_directed(cx) {
+            if let Some(ending) = self.poll_close(cx) {
                 return Poll::Ready(Err(ending));
             }
             self.register(cx);
-            if let Err(stop) = self.asked() {
+            if let Err(stop) = self.check_pending() {
                 return Poll::Ready(Err(stop.into()));
             }
             step.as_mut().poll(cx)

@@ -110,12 +110,12 @@ impl Relay {
         U: AsyncRead + AsyncWrite + Unpin,
     {
         let recorder = self.recorder.clone();
-        if let Some(ending) = recorder.poll_directed(cx) {
+        if let Some(ending) = recorder.poll_close(cx) {
             return Poll::Ready(ending);
         }
         recorder.register(cx);
         loop {
-            if let Err(stop) = recorder.asked() {
+            if let Err(stop) = recorder.check_pending() {
                 return Poll::Ready(stop.into());
             }
             match self.poll_pipes(cx, client, upstream, &recorder) {
@@ -202,7 +202,7 @@ impl Pipe {
                     // The plugin may have left a pending action.
                     if called {
                         self.flow.resume()?;
-                        recorder.asked()?;
+                        recorder.check_pending()?;
                     }
                 }
             }

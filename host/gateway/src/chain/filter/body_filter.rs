@@ -60,7 +60,7 @@ impl BodyFilter {
     }
 
     /// Shows a piece that leaves this plugin to the tap behind it.
-    pub(super) fn tapped(&mut self, part: &Part) {
+    pub(super) fn copy_to_tap(&mut self, part: &Part) {
         let Some(sink) = self.tap.as_mut() else { return };
         for chunk in part.data.chunks() {
             sink.chunk(chunk);

@@ -17,9 +17,9 @@ impl FilteredMessage {
         let all = self.body_filters.len();
         if !self.pending.is_nothing() {
             let part = std::mem::take(&mut self.pending);
-            return Poll::Ready(self.pass(self.onward, part, all).map(|part| self.emit(part)));
+            return Poll::Ready(self.pass(self.next_filter, part, all).map(|part| self.emit(part)));
         }
-        self.chain.asked()?;
+        self.chain.check_pending()?;
         for index in (0..all).rev() {
             if !self.body_filters[index].paused {
                 continue;
@@ -27,7 +27,7 @@ impl FilteredMessage {
             let position = self.body_filters[index].position;
             if self.chain.lost(position)? || self.chain.resumed(position, self.direction) {
                 let part = self.release(index);
-                self.body_filters[index].tapped(&part);
+                self.body_filters[index].copy_to_tap(&part);
                 return Poll::Ready(self.pass(index + 1, part, all).map(|part| self.emit(part)));
             }
         }

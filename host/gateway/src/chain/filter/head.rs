@@ -32,7 +32,7 @@ impl FilteredMessage {
                 })?,
             };
             if self.direction == Direction::Response {
-                self.place_taps();
+                self.attach_taps();
             }
             if action == Action::Pause {
                 self.wait(index).await?;
@@ -41,7 +41,7 @@ impl FilteredMessage {
         }
         if self.concerns_body() {
             self.set_up();
-            self.flows = true;
+            self.streaming = true;
             poll_fn(|cx| self.poll_held(cx)).await?;
         }
         Ok(())
@@ -66,7 +66,7 @@ impl FilteredMessage {
         self.set_up();
         if !self.chain.has_open_callout(self.body_filters[index].position) {
             let early = std::mem::take(&mut self.pending);
-            if let Some(part) = self.pass(self.onward, early, index + 1)? {
+            if let Some(part) = self.pass(self.next_filter, early, index + 1)? {
                 self.set_pending(part, index + 1);
             }
         }
@@ -79,20 +79,20 @@ impl FilteredMessage {
     fn poll_wait(&mut self, index: usize, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
         loop {
             self.chain.exchange.borrow_mut().register(cx.waker());
-            self.chain.asked()?;
+            self.chain.check_pending()?;
             let position = self.body_filters[index].position;
             if self.chain.lost(position)? || self.chain.resumed(position, self.direction) {
                 let part = self.release(index);
-                self.body_filters[index].tapped(&part);
+                self.body_filters[index].copy_to_tap(&part);
                 if !part.is_nothing() {
                     self.set_pending(part, index + 1);
                 }
                 return Poll::Ready(Ok(()));
             }
             // A plugin that reads no body leaves it where it is: in the sender.
-            let passed_over = !self.pending.is_nothing();
+            let has_unprocessed = !self.pending.is_nothing();
             if self.drained
-                || passed_over
+                || has_unprocessed
                 || !self.body_filters[index].reads_body
                 || self.chain.has_open_callout(position)
             {
@@ -111,8 +111,8 @@ impl FilteredMessage {
         }
     }
 
-    fn set_pending(&mut self, part: Part, onward: usize) {
+    fn set_pending(&mut self, part: Part, next_filter: usize) {
         self.pending = part;
-        self.onward = onward;
+        self.next_filter = next_filter;
     }
 }
