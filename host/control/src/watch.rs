@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_folder_or_a_link_link_that_is_replaced_is_watched_anew() {
+    async fn a_folder_or_a_link_on_the_path_that_is_replaced_is_watched_anew() {
         let folder = tempfile::tempdir().expect("a folder");
         let place = |name: &str| folder.path().join(name);
         for version in ["v1", "v2"] {
