@@ -142,25 +142,11 @@ impl CallSet {
 fn nearest(bare: &str) -> Option<&'static str> {
     let candidates = TABLE
         .iter()
-        .map(|entry| (distance(bare, &entry.1["proxy_".len()..]), entry.1));
+        .map(|entry| (strsim::levenshtein(bare, &entry.1["proxy_".len()..]), entry.1));
     candidates
         .min()
         .filter(|&(letters, _)| letters <= 4)
         .map(|(_, name)| name)
-}
-
-/// Levenshtein distance over bytes.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let changed = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
