@@ -43,11 +43,11 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  lockgate check --config gateway.json && systemctl reload lockgate")]
     Check(ConfigOptions),
 
-    /// Test a plugin with cases files: the gateway's data path, scripted upstreams and clock
+    /// Run cases files against a plugin, with scripted upstreams and clock
     #[command(after_help = TEST_HELP)]
     Test(TestOptions),
 
-    /// Create a plugin project that builds, tests and loads
+    /// Create a plugin project, ready to build and test
     #[command(
         after_help = "Example:\n  lockgate new plugin demo\n  lockgate new plugin tokens --kind auth\n  lockgate new plugin redis-guard --kind l4"
     )]
@@ -57,7 +57,7 @@ pub(crate) enum Command {
     #[command(after_help = DEV_HELP)]
     Dev(DevOptions),
 
-    /// Print the JSON Schema of gateway.json or of cases files; with --config, including each plugin's settings
+    /// Print the JSON Schema of gateway.json or of cases files; with --config, it covers each plugin's `config`
     #[command(
         after_help = "Example:\n  lockgate schema --config gateway.json > lockgate.schema.json\n  lockgate schema cases > cases.schema.json"
     )]
@@ -69,7 +69,7 @@ pub(crate) enum Command {
     )]
     Inspect(InspectOptions),
 
-    /// Run a demo upstream that responds with each request as JSON
+    /// Run a demo upstream that returns each request as JSON
     #[command(after_help = ECHO_HELP)]
     Echo(EchoOptions),
 
@@ -105,8 +105,8 @@ Example:
 
 const DEV_HELP: &str = "\
 The gateway runs the folder's gateway.json. Without one, or with --listen or --upstream, it runs the plugin
-alone in front of one upstream. A loopback endpoint without a listener becomes an echo upstream.
-Path dependencies of the plugin are watched like its own folder.
+alone in front of one upstream. If nothing listens on a loopback endpoint, an echo upstream is started there.
+Crates that the plugin depends on by `path` are watched too.
 After a failed build or a refused module, the previous module stays in use. cases.json runs after each
 build. The plugin's debug log is shown; RUST_LOG changes that.
 
@@ -149,7 +149,7 @@ pub(crate) struct DevOptions {
     #[arg(value_name = "FOLDER", default_value = ".")]
     pub(crate) folder: PathBuf,
 
-    /// Run this configuration; one of its plugins must use the module
+    /// Run this configuration (must have a plugin that uses the built module)
     #[arg(long, short, value_name = "FILE", conflicts_with_all = ["listen", "upstream", "into"])]
     pub(crate) config: Option<PathBuf>,
 
@@ -165,7 +165,7 @@ pub(crate) struct DevOptions {
     #[arg(long, value_name = "FOLDER")]
     pub(crate) into: Option<PathBuf>,
 
-    /// Host calls to show for each request; without any, times are as in production
+    /// Host calls to show for each request; `none`: times are those of production
     #[arg(long, value_enum, default_value = "changes")]
     pub(crate) calls: Calls,
 
@@ -261,7 +261,7 @@ pub(crate) struct ServeOptions {
     #[command(flatten)]
     pub(crate) config: ConfigOptions,
 
-    /// Write the access log to stdout, stderr or a file, instead of where the configuration says
+    /// Write the access log to stdout, stderr or a file; overrides `access_log.path`
     #[arg(long, value_name = "WHERE")]
     pub(crate) access_log: Option<AccessLogPath>,
 
@@ -277,7 +277,7 @@ pub(crate) struct InspectOptions {
     #[arg(value_name = "MODULE.wasm")]
     pub(crate) module: PathBuf,
 
-    /// Print JSON, including the configuration schema
+    /// Print JSON, with the schema of the plugin's configuration
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -27,7 +27,7 @@ pub struct PluginReport {
     pub module: String,
     /// SHA-256 of its module, in hex.
     pub sha256: String,
-    /// Number that grows with each change of the plugin, from 1.
+    /// Number as a string; grows with each change of the plugin, from 1.
     pub version: String,
     /// Version in the module's manifest.
     pub module_version: Option<String>,

@@ -29,7 +29,7 @@ pub struct TraceRule {
     pub headers: BTreeMap<String, Option<String>>,
     /// Condition: the path, or whole segments at its beginning.
     pub path_prefix: Option<String>,
-    /// Condition: the listener's name. Connections of a TCP listener match by this alone; a rule with other conditions traces none.
+    /// Condition: the listener's name. A rule with `headers` or `path_prefix` traces no TCP connections.
     pub listener: Option<String>,
     /// Share of the matching requests that is traced: more than 0, at most 1.
     pub share: f64,

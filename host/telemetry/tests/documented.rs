@@ -66,8 +66,8 @@ fn page() -> String {
     let _ = write!(
         page,
         "\n## Bounds\n\n\
-         - A family has at most {MAX_SERIES} series per worker. Further names are counted under `_other`; for failures, refusals and events\n  \
-         they are not counted.\n\
+         - A family has at most {MAX_SERIES} series per worker. Further names are counted as `_other`; failures, refusals and events\n  \
+         of further names are lost.\n\
          - A plugin defines at most {MAX_METRICS_PER_PLUGIN} metrics, all plugins together at most {MAX_METRICS}, with names of at most {MAX_NAME} bytes. Bytes other than\n  \
          letters, digits and `_` become `_`.\n"
     );

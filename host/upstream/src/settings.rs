@@ -86,7 +86,7 @@ pub struct EndpointSettings {
     pub address: Address,
     /// Weight of the endpoint, relative to the others. 0: no requests.
     pub weight: Weight,
-    /// Labels of the endpoint, by which it can be selected.
+    /// Labels of the endpoint. Not used yet.
     pub labels: BTreeMap<String, String>,
 }
 
@@ -105,12 +105,12 @@ impl EndpointSettings {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct EndpointObject {
-    /// Address of the endpoint.
+    /// HOST:PORT.
     address: Address,
     /// Weight of the endpoint, relative to the others. 0: no requests.
     #[serde(default)]
     weight: Weight,
-    /// Labels of the endpoint, by which it can be selected.
+    /// Labels of the endpoint. Not used yet.
     #[serde(default)]
     labels: BTreeMap<String, String>,
 }

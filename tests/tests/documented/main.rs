@@ -1,6 +1,7 @@
-//! `docs/configuration.md` says what the binary's own schema says. `make docs` writes it anew.
+//! `docs/configuration.md` says what the binary's own schema says; `make docs` writes it anew. The paths in the other pages exist.
 
 mod page;
+mod paths;
 
 use std::path::Path;
 use std::{env, fs};

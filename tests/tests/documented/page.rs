@@ -168,7 +168,7 @@ impl<'s> Page<'s> {
         let general = description(kind);
         if is_plain && schema["$ref"].is_string() {
             let rest = general.strip_prefix(own.trim_end_matches('.')).unwrap_or(&general);
-            let _ = write!(told, " {}", rest.trim_start_matches([':', ' ']));
+            let _ = write!(told, " {}", rest.trim_start_matches([':', '.', ' ']));
         }
         told
     }

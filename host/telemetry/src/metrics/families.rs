@@ -1,5 +1,5 @@
 //! The gateway's metric families: names, types, units, labels and meanings in one table. Rendering takes them from here, and so does
-//! `docs/metrics.md`. Families that plugins define are in `defined`.
+//! `docs/metrics.md`. Families that plugins define are in `plugin_metrics`.
 
 use lockgate_sandbox::{FailureKind, MetricKind, Phase, Refusal, VmEvent};
 
@@ -359,7 +359,7 @@ pub(super) const RELOADS: Family = Family::counter(
             Failure => "The configuration or a module was refused. The previous one stays in use.",
         ),
     }],
-    "Reloads of the configuration, modules or certificates, by result.",
+    "Reloads of the configuration or modules, by result.",
 );
 
 pub(super) const ACCESS_LOG_DROPPED: Family = Family::counter(
