@@ -117,7 +117,7 @@ pub(crate) fn connect(
     let result = Rc::<RefCell<Option<&'static str>>>::default();
     let (worker, outcome) = (worker.clone(), result.clone());
     tokio::task::spawn_local(async move {
-        let ending = worker.carry(LISTENER, Box::pin(far), caller).await;
+        let ending = worker.serve_tcp(LISTENER, Box::pin(far), caller).await;
         *outcome.borrow_mut() = ending;
     });
     (TcpEnd::new(near), result)

@@ -113,7 +113,7 @@ impl EmbeddedWorker {
 
     /// Carries a client's connection to the TCP listener called `listener`, to its end, and says what the access log calls that end; none
     /// if there is no such listener.
-    pub async fn serve_to_end(
+    pub async fn serve_tcp(
         &self,
         listener: &str,
         stream: Pin<Box<dyn Duplex>>,
