@@ -214,7 +214,7 @@ impl CalloutReply {
 
     /// Runs the guest's callback, now or as soon as its VM is free. Without effect if the outcome is no longer wanted.
     pub fn deliver(mut self, result: CalloutResult) {
-        self.settle(result);
+        self.complete(result);
     }
 
     /// Whether the stream that made the callout, and its VM, still exist.
@@ -226,7 +226,7 @@ impl CalloutReply {
             .is_some_and(|callbacks| callbacks.waits_for(self.id))
     }
 
-    fn settle(&mut self, result: CalloutResult) {
+    fn complete(&mut self, result: CalloutResult) {
         if let Some(callbacks) = self.callbacks.take().and_then(|callbacks| callbacks.upgrade()) {
             callbacks.callout(self.id, result);
         }
@@ -235,7 +235,7 @@ impl CalloutReply {
 
 impl Drop for CalloutReply {
     fn drop(&mut self) {
-        self.settle(Err(CalloutFailure::Failed));
+        self.complete(Err(CalloutFailure::Failed));
     }
 }
 
