@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lockgate_exchange::clock;
 use lockgate_sandbox::{Host, VmReport};
@@ -145,13 +145,13 @@ pub(crate) async fn sweep(worker: Rc<WorkerContext>) {
 
 /// Drains: requests run to their end, and connections close behind them.
 async fn drain(worker: &Rc<WorkerContext>, acceptors: Acceptors, limit: Duration) {
-    let end = Instant::now() + limit;
+    let end = clock::now() + limit;
     worker.draining.set(true);
     acceptors.close_all().await;
-    let grace = Instant::now() + IDLE_GRACE.min(limit / 2);
+    let grace = clock::now() + IDLE_GRACE.min(limit / 2);
     let mut retired = false;
-    while worker.idle_monitor.open_connections() > 0 && Instant::now() < end {
-        if !retired && Instant::now() >= grace {
+    while worker.idle_monitor.open_connections() > 0 && clock::now() < end {
+        if !retired && clock::now() >= grace {
             retired = true;
             worker.idle_monitor.set_all(Directive::Retire);
         }
@@ -168,7 +168,7 @@ async fn drain(worker: &Rc<WorkerContext>, acceptors: Acceptors, limit: Duration
     }
     // A plugin that is not done yet has the rest of the drain time.
     worker.retire();
-    while worker.draining_vms.count() > 0 && Instant::now() < end {
+    while worker.draining_vms.count() > 0 && clock::now() < end {
         tokio::time::sleep(Duration::from_millis(10)).await;
         worker.draining_vms.sweep(clock::now());
     }
