@@ -122,6 +122,7 @@ pub struct Exchange {
 
 impl Exchange {
     /// An exchange with a request head and nothing else.
+    #[inline]
     #[must_use]
     pub fn new(request: RequestHead, info: StreamInfo) -> Self {
         Self {

@@ -115,6 +115,7 @@ impl StreamInfo {
     }
 
     /// A request whose head had been read at `start`.
+    #[inline]
     #[must_use]
     pub fn since(
         connection: Rc<ConnectionInfo>,
