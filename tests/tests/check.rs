@@ -152,7 +152,13 @@ fn unused_modules_are_checked_when_everything_else_is_valid() {
     );
     fs::remove_dir_all(folder.path().join("plugins")).expect("the folder is there");
     let (code, said) = check("tag");
-    assert_eq!((code, said.matches("gateway.json:").count()), (Some(1), 1), "{said}");
+    assert_eq!((code, said.matches("gateway.json:").count()), (Some(1), 2), "{said}");
+    for mistake in [
+        "/plugin_dir: found \"plugins\"",
+        "/plugins/label/module: module \"tag\"",
+    ] {
+        assert!(said.contains(mistake), "{mistake:?} is in {said}");
+    }
 }
 
 #[test]
