@@ -72,7 +72,7 @@ fn the_documented_example_becomes_what_it_says() {
         [
             ("keys", "/plugins/keys"),
             ("rate", "/plugins/rate"),
-            ("rest/1:cors", "/routes/1/chain/1")
+            ("rest/0:cors", "/routes/1/chain/1")
         ]
     );
     assert_eq!(model.plugins[0].settings.config, br#"{"kind":"key"}"#);
@@ -177,12 +177,39 @@ fn inline_plugins_are_named_after_their_place_and_made_once() {
     );
     let model = model(&text);
     let names: Vec<&str> = model.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
-    assert_eq!(names, ["p", "global_chain/0:first", "chains.c/1:in", "routes/2/2:last"]);
+    assert_eq!(names, ["p", "global_chain/0:first", "chains.c/0:in", "/*/0:last"]);
     assert_eq!(model.global_chain, [PluginIndex(1), PluginIndex(0)]);
     assert_eq!(model.routes[0].chain, [PluginIndex(0), PluginIndex(2)]);
     assert_eq!(model.routes[0].chain, model.routes[1].chain);
     assert_eq!(model.routes[2].chain, [PluginIndex(0), PluginIndex(0), PluginIndex(3)]);
     assert_eq!(model.plugin(PluginIndex(3)).module, "last");
+}
+
+#[test]
+fn names_do_not_follow_the_place_in_the_file() {
+    let names = |routes: &str| {
+        let model = model(&small(&format!(r#", "plugin_dir": "plugins", "routes": [ {routes} ]"#)));
+        let routes: Vec<String> = model.routes.iter().map(|route| route.name.to_string()).collect();
+        let plugins: Vec<String> = model.plugins.iter().map(|plugin| plugin.name.clone()).collect();
+        (routes, plugins)
+    };
+    let last =
+        r#"{ "match": { "path_prefix": "/a" }, "upstream": "up", "chain": [ { "module": "m" }, { "module": "m" } ] }"#;
+    let (routes, plugins) = names(last);
+    assert_eq!(routes, ["/a/*"]);
+    assert_eq!(plugins, ["/a/*/0:m", "/a/*/1:m"]);
+
+    // A route above, and an item above in the chain.
+    let longer = last.replace("[ {", r#"[ { "module": "other" }, {"#);
+    let (routes, plugins) = names(&format!(
+        r#"{{ "match": {{ "path": "/new" }}, "upstream": "up", "chain": [ {{ "module": "m" }} ] }}, {longer}"#
+    ));
+    assert_eq!(routes, ["/new", "/a/*"]);
+    assert_eq!(plugins, ["/new/0:m", "/a/*/0:other", "/a/*/0:m", "/a/*/1:m"]);
+
+    // Like conditions, and a name that looks like conditions.
+    let (routes, _) = names(&format!(r#"{last}, {last}, {{ "name": "/a/*", "upstream": "up" }}"#));
+    assert_eq!(routes, ["/a/* #2", "/a/* #3", "/a/*"]);
 }
 
 #[test]
@@ -203,7 +230,10 @@ fn conditions_become_types() {
     );
     let model = model(&text);
     let route = &model.routes[0];
-    assert_eq!((&*route.name, route.timeout), ("routes/0", None));
+    assert_eq!(
+        (&*route.name, route.timeout),
+        ("PURGE *.example.com,a.b~/u/[0-9]+ +84941a56", None)
+    );
     let matches = &route.matches;
     assert_eq!(
         matches.hosts,

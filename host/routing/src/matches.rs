@@ -1,5 +1,7 @@
 //! Conditions on a request, as a route states them.
 
+mod label;
+
 use http::{HeaderName, Method};
 use regex::Regex;
 

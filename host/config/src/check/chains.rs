@@ -1,5 +1,7 @@
 //! Chains: lists of plugins, by name or inline.
 
+use std::collections::HashMap;
+
 use lockgate_json::diagnostic::listed;
 use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
@@ -76,6 +78,7 @@ fn items(
     mistakes: &mut Mistakes,
 ) -> Vec<PluginIndex> {
     let mut found = Vec::new();
+    let mut modules = HashMap::new();
     for (index, item) in node.items().iter().enumerate() {
         let here = here.index(index);
         match &item.value {
@@ -88,7 +91,7 @@ fn items(
                 }
                 Err(mistake) => mistakes.push(mistake),
             },
-            Value::Object(_) => found.extend(plugins.inline(item, &here, owner, index, mistakes)),
+            Value::Object(_) => found.extend(plugins.inline(item, &here, owner, &mut modules, mistakes)),
             _ => {}
         }
     }

@@ -49,16 +49,21 @@ impl<'a> Plugins<'a> {
         plugins
     }
 
-    /// Reads the inline plugin at `here`, the item `index` of the chain of `owner`.
+    /// Reads the inline plugin at `here`, in the chain of `owner`. `modules` counts the inline plugins of that chain by module.
     pub(super) fn inline(
         &mut self,
         node: &Node,
         here: &Pointer,
         owner: &str,
-        index: usize,
+        modules: &mut HashMap<String, usize>,
         mistakes: &mut Mistakes,
     ) -> Option<PluginIndex> {
-        let plugin = self.add(node, here, mistakes, |module| format!("{owner}/{index}:{module}"))?;
+        // Not its index: a plugin keeps its name, and with it its VMs, when another one is inserted above.
+        let plugin = self.add(node, here, mistakes, |module| {
+            let count = modules.entry(module.to_owned()).or_default();
+            *count += 1;
+            format!("{owner}/{}:{module}", *count - 1)
+        })?;
         let name = self.models[plugin.0].name.clone();
         if let Some(other) = self.inline.insert(name, here.to_string()) {
             let mistake = Mistake::new(

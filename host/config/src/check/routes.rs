@@ -1,6 +1,6 @@
 //! Routes: unique names, conditions, chains, upstreams, rewrites.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
@@ -36,15 +36,23 @@ pub(super) fn read(
         }
         return default_route(upstreams, mistakes).into_iter().collect();
     };
+    let given: HashSet<&str> = section.items().iter().filter_map(given_name).collect();
     let mut names = HashMap::new();
+    let mut unnamed = HashMap::new();
     let mut routes = Vec::new();
     for (order, node) in section.items().iter().enumerate() {
         let here = Pointer::root().key("routes").index(order);
         let Some(raw) = entry::read::<raw::Route>(node, &here, mistakes) else {
             continue;
         };
-        let name = raw.name.clone().unwrap_or_else(|| format!("routes/{order}"));
-        let is_unique = check_name(&name, &here, &mut names, mistakes);
+        let matches = matches::read(raw.matches, &here.key("match"), mistakes);
+        let (name, is_unique) = match raw.name {
+            Some(name) => {
+                let is_unique = check_name(&name, &here, &mut names, mistakes);
+                (name, is_unique)
+            }
+            None => (unused_name(matches.label(), &given, &mut unnamed), true),
+        };
         // Inline plugins are named after their route. A name that is not unique is one mistake, not one more for each plugin.
         let owner = if is_unique {
             name.clone()
@@ -56,7 +64,6 @@ pub(super) fn read(
         let upstream = raw
             .upstream
             .and_then(|name| mistakes.ok_or_record(upstreams.find(&name, &here.key("upstream"))));
-        let matches = matches::read(raw.matches, &here.key("match"), mistakes);
         let rewrite = raw
             .rewrite
             .and_then(|raw| rewrite(raw, &matches, &here.key("rewrite"), mistakes));
@@ -101,6 +108,26 @@ fn default_route(upstreams: &Upstreams, mistakes: &mut Mistakes) -> Option<Route
 /// A timeout; zero means none.
 fn unless_zero(period: Period) -> Option<Period> {
     Some(period).filter(|period| !period.is_zero())
+}
+
+/// The name that the route `node` gives itself.
+fn given_name(node: &Node) -> Option<&str> {
+    node.member("name")?.text()
+}
+
+/// `label`, or with a number after it what no route `given` its name and no other `unnamed` route is called.
+fn unused_name(label: String, given: &HashSet<&str>, unnamed: &mut HashMap<String, usize>) -> String {
+    let count = unnamed.entry(label.clone()).or_default();
+    loop {
+        *count += 1;
+        let name = match *count {
+            1 => label.clone(),
+            number => format!("{label} #{number}"),
+        };
+        if !given.contains(&*name) {
+            return name;
+        }
+    }
 }
 
 /// Whether no earlier route is called `name`.

@@ -18,8 +18,8 @@ pub struct SigningKey {
 /// A plugin: a name, a module and settings.
 #[derive(Clone, Debug)]
 pub struct PluginModel {
-    /// Unique: its key in `plugins`. An inline plugin is called `ROUTE/INDEX:MODULE`, `chains.NAME/INDEX:MODULE`,
-    /// `global_chain/INDEX:MODULE` or `listeners.NAME/INDEX:MODULE`.
+    /// Unique: its key in `plugins`. An inline plugin is called `ROUTE/COUNT:MODULE`, `chains.NAME/COUNT:MODULE`,
+    /// `global_chain/COUNT:MODULE` or `listeners.NAME/COUNT:MODULE`; COUNT: how many inline plugins of that module precede it in the chain.
     pub name: String,
     /// Stem of the module's file in the plugin folder: no slash, no leading dot.
     pub module: String,

@@ -11,7 +11,8 @@ use super::upstreams::UpstreamIndex;
 /// A route: conditions on requests, a chain and an upstream.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// Unique. `routes/INDEX` for a route without a name; `default` for the route of a file without routes.
+    /// Unique. A route without a name is called after its conditions, [`Match::label`], so that it keeps its name wherever in the file it
+    /// stands; `default` is the route of a file without routes.
     pub name: Arc<str>,
     /// All of these must hold.
     pub matches: Match,

@@ -13,7 +13,7 @@ use crate::settings::DEFAULT_ROUTE_TIMEOUT;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Route {
-    /// Name of the route in logs and metrics. Absent: `routes/INDEX`.
+    /// Name of the route in logs and metrics. Absent: its conditions, like `GET api.example.com/orders/*`.
     #[schemars(length(min = 1, max = 128))]
     pub(crate) name: Option<String>,
     /// Conditions of the route, all of which must hold. Absent: every request matches.

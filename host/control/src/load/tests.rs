@@ -43,25 +43,28 @@ fn config_with(before: &str) -> String {
 
 #[test]
 fn a_route_inserted_above_an_inline_plugin_keeps_the_plugin_and_its_vms() {
-    let (folder, path) = folder(&config_with(""));
-    let mut loader = loader();
-    let first = loader.load(&path).unwrap().snapshot;
+    for name in [r#""name": "app", "#, ""] {
+        let config_with = |before: &str| config_with(before).replace(r#""name": "app", "#, name);
+        let (folder, path) = folder(&config_with(""));
+        let mut loader = loader();
+        let first = loader.load(&path).unwrap().snapshot;
 
-    let route = r#"{ "name": "new", "match": { "path": "/new" }, "upstream": "up" },"#;
-    fs::write(&path, config_with(route)).unwrap();
-    let second = loader.reload(&path, &first).unwrap().unwrap().snapshot;
-    assert_eq!(second.model.routes.len(), 2);
-    assert!(
-        Arc::ptr_eq(&first.plugins[0], &second.plugins[0]),
-        "VMs belong to a loaded plugin"
-    );
-    assert_eq!(second.plugins[0].version, 1);
+        let route = r#"{ "match": { "path": "/new" }, "upstream": "up" },"#;
+        fs::write(&path, config_with(route)).unwrap();
+        let second = loader.reload(&path, &first).unwrap().unwrap().snapshot;
+        assert_eq!(second.model.routes.len(), 2);
+        assert!(
+            Arc::ptr_eq(&first.plugins[0], &second.plugins[0]),
+            "VMs belong to a loaded plugin"
+        );
+        assert_eq!(second.plugins[0].version, 1);
 
-    // The invalid module alone is refused, not the configuration that moves the plugin back.
-    fs::write(folder.path().join("plugins/idle.wasm"), "not a module").unwrap();
-    fs::write(&path, config_with("")).unwrap();
-    let third = loader.reload(&path, &second).unwrap().unwrap().snapshot;
-    assert!(Arc::ptr_eq(&first.plugins[0], &third.plugins[0]));
+        // The invalid module alone is refused, not the configuration that moves the plugin back.
+        fs::write(folder.path().join("plugins/idle.wasm"), "not a module").unwrap();
+        fs::write(&path, config_with("")).unwrap();
+        let third = loader.reload(&path, &second).unwrap().unwrap().snapshot;
+        assert!(Arc::ptr_eq(&first.plugins[0], &third.plugins[0]));
+    }
 }
 
 #[test]
