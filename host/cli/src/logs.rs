@@ -1,26 +1,65 @@
 //! The process's log: to stderr, in the selected format, at the levels of `RUST_LOG`.
 
-use std::io::{self, IsTerminal};
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, IsTerminal, Write};
+use std::panic::PanicHookInfo;
+use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
+use lockgate_telemetry::process_log::ProcessLog;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::arguments::LogFormat;
 
-/// Starts the log. Without `RUST_LOG`, its level is `default`.
-pub(crate) fn start(format: LogFormat, default: LevelFilter) -> Result<()> {
-    let filter = EnvFilter::builder()
-        .with_default_directive(default.into())
-        .from_env()
-        // The sources of this error repeat its text.
-        .map_err(|error| anyhow!("RUST_LOG is invalid: {error}; example: info,lockgate_gateway=debug"))?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr);
-    match format {
-        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).init(),
-        LogFormat::Json => lines.json().flatten_event(true).init(),
+/// Maximum time for the last lines at the end of the process: a reader of stderr that stalls does not keep it.
+const END_LIMIT: Duration = Duration::from_millis(250);
+
+/// The log; its last lines are written when it is dropped.
+pub(crate) struct Log(ProcessLog);
+
+impl Log {
+    /// Starts the log. Without `RUST_LOG`, its level is `default`. Panics of any thread go to it, so that no thread waits for stderr.
+    pub(crate) fn start(format: LogFormat, default: LevelFilter) -> Result<Self> {
+        let filter = EnvFilter::builder()
+            .with_default_directive(default.into())
+            .from_env()
+            // The sources of this error repeat its text.
+            .map_err(|error| anyhow!("RUST_LOG is invalid: {error}; example: info,lockgate_gateway=debug"))?;
+        let log = ProcessLog::start().context("the log cannot be started")?;
+        let lines = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(log.clone());
+        match format {
+            LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).init(),
+            LogFormat::Json => lines.json().flatten_event(true).init(),
+        }
+        std::panic::set_hook(Box::new(log_panic));
+        Ok(Self(log))
     }
-    Ok(())
+
+    /// Writes the reason why the process ends, for a reader of stderr: no event, no level.
+    pub(crate) fn error(&self, reason: &str) {
+        // It takes every line.
+        let _ = self.0.event().write_all(reason.as_bytes());
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.flush(END_LIMIT);
+    }
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let message = panic.payload_as_str().unwrap_or("no message");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("unnamed");
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        tracing::error!(thread, place, "panicked: {message}\n{backtrace}");
+    } else {
+        tracing::error!(thread, place, "panicked: {message}");
+    }
 }

@@ -26,6 +26,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use arguments::{Arguments, Command};
 use command_status::CommandStatus;
+use logs::Log;
 
 /// Fast for small allocations that one thread makes and frees, as requests do.
 #[global_allocator]
@@ -33,17 +34,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match dispatch(arguments) {
-        Ok(CommandStatus::Success) => ExitCode::SUCCESS,
-        Ok(CommandStatus::Failure) => ExitCode::from(1),
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(1)
-        }
-    }
-}
-
-fn dispatch(arguments: Arguments) -> Result<CommandStatus> {
     // These commands print a report; their log matters only if something is wrong.
     let default_level = if matches!(
         arguments.command,
@@ -53,8 +43,25 @@ fn dispatch(arguments: Arguments) -> Result<CommandStatus> {
     } else {
         LevelFilter::INFO
     };
-    logs::start(arguments.log_format, default_level)?;
-    match arguments.command {
+    let log = match Log::start(arguments.log_format, default_level) {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::from(1);
+        }
+    };
+    match dispatch(arguments.command) {
+        Ok(CommandStatus::Success) => ExitCode::SUCCESS,
+        Ok(CommandStatus::Failure) => ExitCode::from(1),
+        Err(error) => {
+            log.error(&format!("error: {error:#}\n"));
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<CommandStatus> {
+    match command {
         Command::Run(options) => run::run(options),
         Command::Check(options) => check::check(options),
         Command::Test(options) => test::test(options),

@@ -1,7 +1,7 @@
 //! The access log: one JSON object a line for every request and every TCP connection that ended, written by a thread of its own.
 //!
 //! A worker only appends to a buffer in memory; its one system call wakes the writer when there was nothing to write.
-//! Buffers are bounded: when the disk is too slow, lines are dropped and counted, and no request waits. Queries are not
+//! Buffers are bounded: when the disk or the reader is too slow, lines are dropped and counted, and no request waits. Queries are not
 //! logged, as they may contain keys.
 
 mod line;
@@ -12,6 +12,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use writer::{Inbox, Sink};
 
@@ -24,7 +25,10 @@ const MAX_WAITING: usize = 4 << 20;
 /// Number of buffers, so that workers do not wait for each other. A thread appends to one of them.
 const SHARDS: usize = 16;
 
-/// An open access log. Shared by all workers; when the last owner drops it, every accepted line is written.
+/// Maximum time for the last lines at the end: a disk or a reader that stalls does not keep the process.
+const END_LIMIT: Duration = Duration::from_millis(500);
+
+/// An open access log. Shared by all workers; when the last owner drops it, the accepted lines are written, for half a second at most.
 #[derive(Debug)]
 pub struct AccessLog {
     inbox: Arc<Inbox>,
@@ -81,14 +85,23 @@ impl AccessLog {
 }
 
 impl Drop for AccessLog {
-    /// Waits until every accepted line is written.
+    /// Waits until every accepted line is written, at most for [`END_LIMIT`].
     fn drop(&mut self) {
-        if let Some(writer) = self.writer.take() {
-            self.inbox.request_end(writer.thread());
+        let Some(writer) = self.writer.take() else { return };
+        self.inbox.request_end(writer.thread());
+        if self.inbox.wait_for_end(END_LIMIT) {
             if writer.join().is_err() {
                 tracing::error!("access log writer panicked");
             }
+            return;
         }
+        // The writer is left behind in its system call, with the lines that it has taken.
+        let lines = self.inbox.discard();
+        self.dropped.fetch_add(lines, Ordering::Relaxed);
+        tracing::error!(
+            lines,
+            "access log could not be written in time; its last lines are lost"
+        );
     }
 }
 

@@ -1,4 +1,4 @@
-//! Telemetry of the data path: metrics, the access log, plugins' log lines, the switch of the host call trace.
+//! Telemetry of the data path: metrics, the log, the access log, plugins' log lines, the switch of the host call trace.
 //!
 //! Nothing here waits: a worker counts in cells of its own and appends to buffers in memory.
 
@@ -7,8 +7,10 @@
 pub mod access_log;
 pub mod call_trace;
 pub mod close_reason;
+mod line_writer;
 pub mod metrics;
 pub mod plugin_log;
+pub mod process_log;
 pub mod settings;
 
 pub use settings::{AccessLogPath, AccessLogSettings};

@@ -227,3 +227,32 @@ fn dates_follow_the_calendar() {
     let expected: Vec<_> = cases.iter().map(|case| case.1).chain([cases[0].1]).collect();
     assert_eq!(got, expected);
 }
+
+/// A pipe that nobody reads: the writer is stuck in its system call.
+#[test]
+fn a_stalled_destination_keeps_neither_writers_nor_the_end() {
+    let (_folder, path) = scratch();
+    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    // Opened for both, so that neither end waits for the other.
+    let reader = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let (log, dropped) = open(&path);
+    let began = Instant::now();
+    let lines = 40_000;
+    (0..lines).for_each(|_| log.write(&record()));
+    let written = began.elapsed();
+    drop(log);
+    let ended = began.elapsed() - written;
+    assert!(
+        written < Duration::from_secs(10),
+        "a line waited for the reader: {written:?}"
+    );
+    assert!(
+        ended < Duration::from_secs(5),
+        "the end waited for the reader: {ended:?}"
+    );
+    // What the writer has taken, and what the pipe holds, is neither here nor there.
+    let dropped = dropped.load(Ordering::Relaxed);
+    assert!(dropped > 0 && dropped < lines, "{dropped}");
+    drop(reader);
+}

@@ -1,13 +1,14 @@
 //! The writer's thread: takes the waiting lines, at most 20 times a second, and writes them in one piece.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
+use crate::line_writer::{LineWriter, LostLines, count};
 use crate::settings::AccessLogPath;
 
 /// Time for which lines are collected before they are written.
@@ -22,6 +23,8 @@ pub(super) struct Inbox {
     notified: AtomicBool,
     reopen: AtomicBool,
     end: AtomicBool,
+    /// The writer has ended: everything is written, or counted as lost.
+    ended: (Mutex<bool>, Condvar),
 }
 
 impl Inbox {
@@ -31,6 +34,7 @@ impl Inbox {
             notified: AtomicBool::new(false),
             reopen: AtomicBool::new(false),
             end: AtomicBool::new(false),
+            ended: Default::default(),
         }
     }
 
@@ -52,6 +56,20 @@ impl Inbox {
         writer.unpark();
     }
 
+    /// Waits until the writer has ended, at most for `limit`. False if it has not.
+    pub(super) fn wait_for_end(&self, limit: Duration) -> bool {
+        let (ended, changed) = &self.ended;
+        let ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = changed.wait_timeout_while(ended, limit, |ended| !*ended);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Takes what waits, and returns the number of lines.
+    pub(super) fn discard(&self) -> u64 {
+        let take = |shard: &Mutex<Vec<u8>>| std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
+        self.shards.iter().map(|shard| count(&take(shard))).sum()
+    }
+
     fn is_ending(&self) -> bool {
         self.end.load(Ordering::SeqCst)
     }
@@ -68,8 +86,23 @@ impl Inbox {
 }
 
 /// Writes until the end is requested and nothing waits. Lines that cannot be written are counted in `lost`.
-pub(super) fn run(inbox: &Inbox, mut sink: Sink, lost: &AtomicU64) {
+pub(super) fn run(inbox: &Inbox, sink: Sink, lost: &AtomicU64) {
+    /// Says so however the writer ends.
+    struct End<'a>(&'a Inbox);
+    impl Drop for End<'_> {
+        fn drop(&mut self) {
+            let (ended, changed) = &self.0.ended;
+            *ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            changed.notify_all();
+        }
+    }
+    let _end = End(inbox);
+    write_until_end(inbox, sink, lost);
+}
+
+fn write_until_end(inbox: &Inbox, mut sink: Sink, lost: &AtomicU64) {
     let mut failing = false;
+    let mut writer = LineWriter::default();
     let mut lines = Vec::new();
     loop {
         inbox.wait();
@@ -77,19 +110,20 @@ pub(super) fn run(inbox: &Inbox, mut sink: Sink, lost: &AtomicU64) {
         let ending = inbox.is_ending();
         inbox.notified.store(false, Ordering::SeqCst);
         if inbox.reopen.swap(false, Ordering::SeqCst) {
-            sink.reopen();
+            if sink.reopen() {
+                lost.fetch_add(writer.discard_torn(), Ordering::Relaxed);
+            }
         }
         for shard in &inbox.shards {
             lines.clear();
             std::mem::swap(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner), &mut lines);
-            match sink.write(&lines) {
-                Ok(()) if lines.is_empty() => {}
+            if lines.is_empty() {
+                continue;
+            }
+            match sink.write(&mut writer, &lines) {
                 Ok(()) => failing = false,
-                Err(error) => {
-                    lost.fetch_add(
-                        lines.iter().filter(|byte| **byte == b'\n').count() as u64,
-                        Ordering::Relaxed,
-                    );
+                Err(LostLines { count, error }) => {
+                    lost.fetch_add(count, Ordering::Relaxed);
                     if !failing {
                         tracing::error!(%error, "access log cannot be written, its lines are lost until it can; lockgate_access_log_dropped_total counts them");
                     }
@@ -123,27 +157,29 @@ impl Sink {
         })
     }
 
-    /// If the file cannot be reopened, the old one stays in use.
-    fn reopen(&mut self) {
-        if let Self::File { path, file } = self {
-            match open(path) {
-                Ok(opened) => *file = opened,
-                Err(error) => {
-                    tracing::error!(%error, path = %path.display(), "access log cannot be reopened; lines still go to the old file, the next SIGHUP tries again")
-                }
+    /// True if another file is written from now on. If the file cannot be reopened, the old one stays in use.
+    fn reopen(&mut self) -> bool {
+        let Self::File { path, file } = self else {
+            return false;
+        };
+        match open(path) {
+            Ok(opened) => {
+                *file = opened;
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, path = %path.display(), "access log cannot be reopened; lines still go to the old file, the next SIGUSR1 or SIGHUP tries again");
+                false
             }
         }
     }
 
-    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+    fn write(&mut self, writer: &mut LineWriter, lines: &[u8]) -> Result<(), LostLines> {
         match self {
-            Self::Stdout => {
-                let mut out = io::stdout().lock();
-                out.write_all(lines)?;
-                out.flush()
-            }
-            Self::Stderr => io::stderr().lock().write_all(lines),
-            Self::File { file, .. } => file.write_all(lines),
+            // The lock keeps lines whole among those of others. Only threads that write logs take it.
+            Self::Stdout => writer.write(&mut io::stdout().lock(), lines),
+            Self::Stderr => writer.write(&mut io::stderr().lock(), lines),
+            Self::File { file, .. } => writer.write(file, lines),
         }
     }
 }

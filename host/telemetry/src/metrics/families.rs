@@ -368,8 +368,14 @@ pub(super) const ACCESS_LOG_DROPPED: Family = Family::counter(
     "Lines of the access log that were lost, because the disk was too slow or could not be written.",
 );
 
+pub(super) const LOG_DROPPED: Family = Family::counter(
+    "lockgate_log_dropped_total",
+    &[],
+    "Lines of the log that were lost, because stderr was not read or could not be written.",
+);
+
 /// Every family of the gateway, in the order of rendering.
-pub const ALL: [&Family; 15] = [
+pub const ALL: [&Family; 16] = [
     &REQUESTS,
     &REQUEST_DURATION,
     &PLUGIN_DURATION,
@@ -385,4 +391,5 @@ pub const ALL: [&Family; 15] = [
     &CONNECTIONS_TOTAL,
     &RELOADS,
     &ACCESS_LOG_DROPPED,
+    &LOG_DROPPED,
 ];

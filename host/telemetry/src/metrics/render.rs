@@ -13,6 +13,7 @@ use super::families as f;
 use super::plugin_metrics::VALUE_BOUNDS;
 use super::series::{ResponseTotals, TcpTotals};
 use crate::close_reason::CloseReason;
+use crate::process_log;
 
 pub(super) fn render(counters: &Counters) -> String {
     let workers = counters.workers();
@@ -156,6 +157,8 @@ fn process(page: &mut Page, counters: &Counters, workers: &[Arc<WorkerCells>]) {
     page.family(&f::ACCESS_LOG_DROPPED);
     let dropped = counters.access_log_dropped.load(Ordering::Relaxed);
     page.sample(&f::ACCESS_LOG_DROPPED, &[], dropped);
+    page.family(&f::LOG_DROPPED);
+    page.sample(&f::LOG_DROPPED, &[], process_log::dropped_lines());
 }
 
 fn plugin_metrics(page: &mut Page, counters: &Counters) {
