@@ -174,8 +174,8 @@ fn deserialize(engine: &wasmtime::Engine, artefact: &[u8]) -> wasmtime::Result<w
     )]
     // SAFETY: the bytes were made by `Module::serialize` of a wasmtime of this very compatibility hash. They come either
     // straight from memory, or from a file in a folder that only this user can write to, which only this user can
-    // have written, under a key that holds the hash, and whose SHA-256 was checked after it was read. They are our own copy,
-    // so nobody changes them afterwards.
+    // have written, under a key that holds the hash, and whose SHA-256 with that key was checked after it was read. They are
+    // our own copy, so nobody changes them afterwards.
     unsafe {
         wasmtime::Module::deserialize(engine, artefact)
     }

@@ -35,7 +35,7 @@ pub use hostcalls::FOREIGN_FUNCTIONS;
 pub use link::interface;
 pub use lockgate_abi::{AbiVersion, Action, LogLevel, MetricKind, PeerType, Status};
 pub use module::{Hooks, Module, manifest};
-pub use os::{process_cpu_time, random};
+pub use os::{process_cpu_time, raise_descriptor_limit, random};
 pub use plugin::{Plugin, PluginSpec};
 pub use report::{EngineError, Failure, FailureKind, HostCallStats, LoadError, Refusal, TrapReport, VmEvent};
 pub use state::Phase;

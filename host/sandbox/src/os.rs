@@ -1,5 +1,6 @@
-//! System calls that std does not offer: CPU times, user id, random bytes.
+//! System calls that std does not offer: CPU times, user id, random bytes, the limit of file descriptors.
 
+use std::io;
 use std::time::Duration;
 
 /// CPU time of the calling thread.
@@ -43,11 +44,37 @@ pub fn random(buffer: &mut [u8]) -> bool {
         let got = unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), 0) };
         match usize::try_from(got) {
             Ok(bytes) => done += bytes,
-            Err(_) if std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return false,
         }
     }
     true
+}
+
+/// Raises the process's soft limit of file descriptors to the hard one. Returns the soft limit before, and the hard one.
+///
+/// # Errors
+/// The system's; the limit is as it was then.
+pub fn raise_descriptor_limit() -> io::Result<(u64, u64)> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    #[expect(unsafe_code, reason = "std has no resource limits")]
+    // SAFETY: `limit` is a valid, exclusively borrowed rlimit that lives through the call.
+    let failed = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    if failed != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let (before, hard) = (limit.rlim_cur, limit.rlim_max);
+    limit.rlim_cur = hard;
+    #[expect(unsafe_code, reason = "std has no resource limits")]
+    // SAFETY: `limit` is a valid rlimit that lives through the call, which only reads it.
+    let failed = before != hard && unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } != 0;
+    if failed {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((before, hard))
 }
 
 #[cfg(test)]

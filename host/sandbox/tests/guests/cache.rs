@@ -86,34 +86,37 @@ fn an_artefact_that_others_can_write_or_that_is_a_link_is_not_used() {
 }
 
 #[test]
-fn a_folder_of_ours_is_made_private_and_what_is_no_folder_is_refused() {
+fn a_folder_that_others_can_write_to_and_what_is_no_folder_is_refused() {
     let temp = tempfile::tempdir().unwrap();
     let open = temp.path().join("open");
     fs::create_dir(&open).unwrap();
     fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
-    engine(&open);
-    assert_eq!(mode(&open), 0o700);
     let file = temp.path().join("file");
     fs::write(&file, "").unwrap();
-    let error = Engine::new(EngineSettings { cache_dir: Some(file) }).err().unwrap();
-    assert!(matches!(error, EngineError::Cache { .. }), "{error}");
+    for folder in [&open, &file] {
+        let cache_dir = Some(folder.clone());
+        let error = Engine::new(EngineSettings { cache_dir }).err().unwrap();
+        assert!(matches!(error, EngineError::Cache { .. }), "{error}");
+    }
+    assert_eq!(mode(&open), 0o777, "nobody has asked for another mode");
 }
 
 #[test]
-fn the_cache_does_not_grow_without_end() {
+fn files_of_others_in_the_folder_stay_and_own_temporary_files_of_a_crash_go() {
     let temp = tempfile::tempdir().unwrap();
+    fs::set_permissions(temp.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let engine = engine(temp.path());
-    fs::write(temp.path().join("stale.tmp"), "").unwrap();
+    let own = format!("{}-{}.77-0.tmp", "a".repeat(64), "b".repeat(16));
     let old = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
-    fs::File::options()
-        .write(true)
-        .open(temp.path().join("stale.tmp"))
-        .unwrap()
-        .set_modified(old)
-        .unwrap();
-    for index in 0..140 {
-        fs::write(temp.path().join(format!("old-{index}")), "").unwrap();
+    let foreign = (0..140).map(|index| format!("old-{index}"));
+    for name in foreign.chain(["stale.tmp".to_owned(), own.clone()]) {
+        let path = temp.path().join(name);
+        fs::write(&path, "").unwrap();
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(old).unwrap();
     }
     engine.compile(&guest("")).unwrap();
-    assert_eq!(files(temp.path()).len(), 128);
+    assert!(!temp.path().join(own).exists());
+    assert_eq!(files(temp.path()).len(), 140 + 1 + 1, "the foreign ones and the module");
+    assert_eq!(mode(temp.path()), 0o755);
 }
