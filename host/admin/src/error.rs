@@ -31,6 +31,13 @@ pub enum ApiError {
     Internal,
     /// 503: the gateway starts or drains.
     NotReady,
+    /// 503: a plugin did not start on a worker.
+    PluginNotStarted {
+        /// The worker's number.
+        worker: usize,
+        /// The plugin's name.
+        plugin: String,
+    },
 }
 
 impl ApiError {
@@ -45,7 +52,7 @@ impl ApiError {
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotReady | Self::PluginNotStarted { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -63,6 +70,7 @@ impl ApiError {
             Self::BodyTooLarge => "body_too_large",
             Self::Internal => "internal",
             Self::NotReady => "not_ready",
+            Self::PluginNotStarted { .. } => "plugin_not_started",
         }
     }
 
@@ -79,6 +87,10 @@ impl ApiError {
             Self::BodyTooLarge => "The request body is larger than allowed.".to_owned(),
             Self::Internal => "The response could not be written.".to_owned(),
             Self::NotReady => "The gateway is starting or shutting down.".to_owned(),
+            // Why is in the log and in /api/plugins: this path needs no token.
+            Self::PluginNotStarted { worker, plugin } => {
+                format!("The plugin \"{plugin}\" has not started on worker {worker}; its requests are denied there.")
+            }
         }
     }
 

@@ -79,11 +79,20 @@ pub static ROUTES: [Route; 7] = [
         is_open: true,
         operations: &[Operation {
             method: Method::GET,
-            summary: "Readiness: 200 while the gateway accepts requests.",
+            summary: "Readiness: 200 while the gateway accepts requests and every plugin that denies when it fails has started.",
             query: &[],
             body: None,
             response: Content::Json(|| schema_for!(HealthReport)),
-            errors: || vec![(ApiError::NotReady, "the gateway starts or drains")],
+            errors: || {
+                let plugin = String::new();
+                vec![
+                    (ApiError::NotReady, "the gateway starts or drains"),
+                    (
+                        ApiError::PluginNotStarted { worker: 0, plugin },
+                        "a plugin did not start on a worker; the start is tried again",
+                    ),
+                ]
+            },
             handler: |handle, _| Box::pin(async { health::readiness(handle) }),
         }],
     },

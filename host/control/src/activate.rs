@@ -1,10 +1,13 @@
-//! Activation of a snapshot: binds the sockets of new listeners, and hands snapshot and sockets to every worker.
+//! Activation of a snapshot: binds the sockets of new addresses, and hands snapshot and sockets to every worker.
 
+use std::io;
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use lockgate_config::model::Listener;
-use lockgate_gateway::worker::{Command, NewSocket, Worker};
+use lockgate_gateway::worker::{Command, NewSocket, RenamedListener};
 use lockgate_gateway::{Snapshot, listener};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 use crate::error::RunError;
@@ -15,34 +18,38 @@ use crate::log_lines;
 /// # Errors
 /// A new listener cannot be bound. No worker has changed then.
 pub(crate) async fn activate(
-    workers: &[Worker],
+    workers: &[UnboundedSender<Command>],
     current: Option<&Snapshot>,
     next: &Arc<Snapshot>,
 ) -> Result<(), RunError> {
-    let address = |name: &str, snapshot: Option<&Snapshot>| {
-        snapshot
-            .and_then(|s| s.model.listeners.iter().find(|l| &*l.name == name))
-            .map(|l| l.listen)
-    };
-    let added: Vec<&Listener> = next
-        .model
-        .listeners
-        .iter()
-        .filter(|l| address(&l.name, current) != Some(l.listen))
-        .collect();
-    let closed: Vec<Arc<str>> = current
-        .iter()
-        .flat_map(|current| &current.model.listeners)
-        .filter(|l| address(&l.name, Some(next)) != Some(l.listen))
-        .map(|l| l.name.clone())
-        .collect();
-    let mut sockets: Vec<Vec<NewSocket>> = workers.iter().map(|_| Vec::new()).collect();
+    let Listeners { added, renamed, closed } = Listeners::compare(current, next);
     let is_ours = |port: u16| {
         let mut listeners = current.iter().flat_map(|current| &current.model.listeners);
         port == 0 || listeners.any(|known| known.listen.port() == port)
     };
+    let mut bound = Vec::with_capacity(added.len());
     for listener in added {
-        bind(listener, is_ours(listener.listen.port()), &mut sockets)?;
+        let sockets = bind(listener, is_ours(listener.listen.port()), workers.len());
+        bound.push((listener, sockets.map_err(refused(listener))?));
+    }
+    // Only when all are bound: clients that have connected to the first would be reset if the last one failed.
+    for (listener, sockets) in &bound {
+        sockets
+            .iter()
+            .try_for_each(listener::listen)
+            .map_err(refused(listener))?;
+    }
+    let mut sockets: Vec<Vec<NewSocket>> = workers.iter().map(|_| Vec::new()).collect();
+    for (listener, of_listener) in bound {
+        let address = of_listener.first().and_then(|socket| socket.local_addr().ok());
+        let address = address.unwrap_or(listener.listen);
+        tracing::info!(listener = &*listener.name, %address, tls = listener.tls.is_some(), "{}", log_lines::LISTENING);
+        for (sockets, socket) in sockets.iter_mut().zip(of_listener) {
+            sockets.push(NewSocket {
+                listener: listener.name.clone(),
+                socket,
+            });
+        }
     }
     warn_of_restart_settings(current, next);
     let mut replies = Vec::with_capacity(workers.len());
@@ -51,10 +58,11 @@ pub(crate) async fn activate(
         let command = Command::Adopt {
             snapshot: next.clone(),
             sockets,
+            renamed: renamed.clone(),
             closed: closed.clone(),
             done,
         };
-        if worker.commands.send(command).is_ok() {
+        if worker.send(command).is_ok() {
             replies.push(reply);
         }
     }
@@ -67,28 +75,67 @@ pub(crate) async fn activate(
 
 /// Binds a socket for every worker, all on the address of the first one. Unless the port is ours already, no other process may use it:
 /// the kernel would let two gateways share it, and the other one would answer half of the requests.
-fn bind(listener: &Listener, is_ours: bool, sockets: &mut [Vec<NewSocket>]) -> Result<(), RunError> {
-    let refused = |reason| RunError::Listen {
-        listener: listener.name.to_string(),
-        address: listener.listen,
-        reason,
-    };
+fn bind(listener: &Listener, is_ours: bool, workers: usize) -> io::Result<Vec<TcpListener>> {
     if !is_ours {
-        listener::claim(listener.listen).map_err(refused)?;
+        listener::claim(listener.listen)?;
     }
     let mut address = listener.listen;
-    for sockets in sockets {
-        let socket = listener::bind(address).map_err(refused)?;
+    let mut sockets = Vec::with_capacity(workers);
+    for _ in 0..workers {
+        let socket = listener::bind(address)?;
         if address.port() == 0 {
-            address = socket.local_addr().map_err(refused)?;
+            address = socket.local_addr()?;
         }
-        sockets.push(NewSocket {
-            listener: listener.name.clone(),
-            socket,
-        });
+        sockets.push(socket);
     }
-    tracing::info!(listener = &*listener.name, %address, tls = listener.tls.is_some(), "{}", log_lines::LISTENING);
-    Ok(())
+    Ok(sockets)
+}
+
+fn refused(listener: &Listener) -> impl FnOnce(io::Error) -> RunError {
+    let (name, address) = (listener.name.to_string(), listener.listen);
+    move |reason| RunError::Listen {
+        listener: name,
+        address,
+        reason,
+    }
+}
+
+/// What becomes of the listeners between two snapshots. A socket stays as long as its address does, whatever the listener is called, so that
+/// no connection is lost that waits in its queue.
+struct Listeners<'a> {
+    added: Vec<&'a Listener>,
+    renamed: Vec<RenamedListener>,
+    closed: Vec<Arc<str>>,
+}
+
+impl<'a> Listeners<'a> {
+    fn compare(current: Option<&Snapshot>, next: &'a Snapshot) -> Self {
+        let current = current.map_or(&[][..], |snapshot| &snapshot.model.listeners);
+        let next = &next.model.listeners[..];
+        let stays = |listener: &Listener, others: &[Listener]| {
+            let is_same = |other: &Listener| other.name == listener.name && other.listen == listener.listen;
+            others.iter().any(is_same)
+        };
+        let mut changes = Self {
+            added: Vec::new(),
+            renamed: Vec::new(),
+            closed: Vec::new(),
+        };
+        let mut leaving: Vec<&Listener> = current.iter().filter(|known| !stays(known, next)).collect();
+        for listener in next.iter().filter(|listener| !stays(listener, current)) {
+            // Port 0 is another port each time.
+            let is_same = |known: &&Listener| known.listen == listener.listen && listener.listen.port() != 0;
+            match leaving.iter().position(is_same) {
+                Some(index) => changes.renamed.push(RenamedListener {
+                    from: leaving.swap_remove(index).name.clone(),
+                    to: listener.name.clone(),
+                }),
+                None => changes.added.push(listener),
+            }
+        }
+        changes.closed = leaving.iter().map(|known| known.name.clone()).collect();
+        changes
+    }
 }
 
 /// Warns of changed settings that take effect at the next start.

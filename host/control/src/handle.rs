@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use lockgate_gateway::{PluginStarts, StartFailure};
 use lockgate_telemetry::access_log::AccessLog;
 use lockgate_telemetry::call_trace::TraceSwitch;
 use lockgate_telemetry::metrics::Registry;
@@ -65,7 +66,24 @@ struct State {
     access_log: Option<Arc<AccessLog>>,
     status: ArcSwapOption<Box<dyn StatusSource>>,
     trace: Arc<TraceSwitch>,
+    plugin_starts: PluginStarts,
     ready: AtomicBool,
+}
+
+/// Whether the gateway accepts requests, and answers them as it is configured to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It does.
+    Ready,
+    /// It starts or drains.
+    NotRunning,
+    /// A plugin did not start on a worker, and requests that pass it are denied there.
+    PluginNotStarted {
+        /// The worker's number.
+        worker: usize,
+        /// The plugin, and why it did not start.
+        failure: StartFailure,
+    },
 }
 
 impl Handle {
@@ -80,6 +98,7 @@ impl Handle {
             access_log,
             status: ArcSwapOption::empty(),
             trace: Arc::default(),
+            plugin_starts: PluginStarts::default(),
             ready: AtomicBool::new(false),
         }));
         (handle, Commands(receiver))
@@ -98,7 +117,14 @@ impl Handle {
             .unwrap_or_else(|_| Err("the gateway is shutting down".to_owned()))
     }
 
-    /// Drains the gateway and ends the process.
+    /// Starts a reload without waiting for its result, which is logged.
+    pub fn start_reload(&self) {
+        let (reply, _) = oneshot::channel();
+        // A control thread that has ended reloads no more.
+        let _ = self.0.commands.send(Command::Reload { reply });
+    }
+
+    /// Drains the gateway and ends the process; the second time, ends the drain at once.
     pub fn shut_down(&self) {
         // One that has ended has shut down.
         let _ = self.0.commands.send(Command::ShutDown);
@@ -109,9 +135,16 @@ impl Handle {
         self.0.token.as_deref()
     }
 
-    /// Whether the gateway accepts requests.
-    pub fn is_ready(&self) -> bool {
-        self.0.ready.load(Ordering::Acquire)
+    /// Whether the gateway accepts requests, and answers them as it is configured to.
+    pub fn readiness(&self) -> Readiness {
+        if !self.0.ready.load(Ordering::Acquire) {
+            return Readiness::NotRunning;
+        }
+        let failure = self.0.plugin_starts.first_failure();
+        failure.map_or(Readiness::Ready, |(worker, failure)| Readiness::PluginNotStarted {
+            worker,
+            failure,
+        })
     }
 
     /// Sets whether the gateway accepts requests.
@@ -127,6 +160,11 @@ impl Handle {
     /// The switch of the host call trace.
     pub fn trace(&self) -> &Arc<TraceSwitch> {
         &self.0.trace
+    }
+
+    /// Plugins that did not start on a worker.
+    pub fn plugin_starts(&self) -> &PluginStarts {
+        &self.0.plugin_starts
     }
 
     /// The status of the live snapshot; none before the first one.
@@ -150,7 +188,7 @@ impl Handle {
 impl fmt::Debug for Handle {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Handle")
-            .field("ready", &self.is_ready())
+            .field("readiness", &self.readiness())
             .finish_non_exhaustive()
     }
 }

@@ -9,6 +9,7 @@
 mod activate;
 mod check;
 mod control;
+mod descriptors;
 mod embedded;
 mod engine;
 mod error;
@@ -24,7 +25,7 @@ mod watch;
 pub use check::{CheckSummary, check};
 pub use embedded::{EmbeddedLoader, PreparedSnapshot};
 pub use error::RunError;
-pub use handle::{Commands, Handle, StatusSource};
+pub use handle::{Commands, Handle, Readiness, StatusSource};
 pub use report::{
     Bucket, CpuReport, HostCallsReport, ModuleReport, PhaseReport, PluginDetail, PluginReport, PluginTrap, PluginVm,
     PluginsReport,

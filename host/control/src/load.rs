@@ -8,28 +8,42 @@ mod plugins;
 mod refused_files;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lockgate_config::model::{Model, PluginIndex, PluginModel};
 use lockgate_config::{LoadError, Loaded, PartialConfig};
 use lockgate_gateway::{LoadedPlugin, Snapshot};
 use lockgate_json::{Diagnostic, Document, Report};
-use lockgate_modules::files::Modules;
+use lockgate_modules::files::{ModuleFile, Modules};
 use lockgate_modules::usage::Usage;
 use lockgate_modules::{capabilities, plugin_config, selection};
 use lockgate_sandbox::Engine;
 use lockgate_upstream::Upstream;
 
-use certificates::certificates;
+use certificates::{Certificates, RefusedCertificates};
 use chain_length::{long_route_chains, long_tcp_chains};
 use plugins::{PluginLoader, missing_module};
 use refused_files::RefusedFiles;
+
+use crate::watch::HalfWritten;
 
 /// Makes snapshots, one after the other.
 pub(crate) struct Loader {
     modules: Modules,
     refused_files: RefusedFiles,
+    /// The configuration that was loaded last. It stands for a file that is being written.
+    accepted: Option<Loaded>,
+    refused_certificates: RefusedCertificates,
+}
+
+/// The circumstances of a load.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Attempt {
+    /// These files keep their last content.
+    pub(crate) half_written: HalfWritten,
+    /// No file has changed since the last attempt: a reason that was reported then is not reported again.
+    pub(crate) is_retry: bool,
 }
 
 /// A loaded snapshot.
@@ -46,7 +60,20 @@ impl Loader {
         Self {
             modules: Modules::new(engine),
             refused_files: RefusedFiles::default(),
+            accepted: None,
+            refused_certificates: RefusedCertificates::default(),
         }
+    }
+
+    /// Number of modules and certificates so far that were refused alone, while the rest of their load took effect.
+    pub(crate) fn refused_alone(&self) -> u64 {
+        self.modules.refused_count() + self.refused_certificates.count
+    }
+
+    /// Whether a module or a certificate is refused alone now.
+    pub(crate) fn refuses_alone(&self) -> bool {
+        let refused = |(_, file): (&str, &ModuleFile)| file.error.is_some() && !file.removed;
+        self.modules.iter().any(refused) || !self.refused_certificates.reasons.is_empty()
     }
 
     /// The files of the last configuration, if it was refused.
@@ -69,28 +96,31 @@ impl Loader {
     /// # Errors
     /// Every mistake, at its place in the file.
     pub(crate) fn load_text(&mut self, loaded: Loaded, last: Option<&Snapshot>) -> Result<Arc<Snapshot>, Report> {
-        self.assemble(loaded, last, None, Vec::new())
+        self.assemble(loaded, last, None, Vec::new(), &Attempt::default())
             .map(|loaded| loaded.snapshot)
     }
 
-    /// Makes the first snapshot of the file at `config`. Blocks while it compiles.
+    /// Makes the first snapshot of the file at `config`. Blocks while it compiles the modules that the file names; the others are left to
+    /// [`Modules::next_rest`].
     ///
     /// # Errors
     /// Every mistake, at its place in the file.
     pub(crate) fn load(&mut self, config: &Path) -> Result<LoadedSnapshot, Report> {
-        let loaded = self.build(config, None)?;
-        self.modules.compile_rest();
-        Ok(loaded)
+        self.build(config, None, &Attempt::default())
     }
 
-    /// Makes the next snapshot after `current`; none if nothing has changed. Blocks while it compiles.
+    /// Makes the next snapshot after `current`; none if nothing has changed. Blocks while it compiles, as [`Loader::load`]. Files that are
+    /// being written keep their last content.
     ///
     /// # Errors
     /// Every mistake, at its place in the file; `current` stays in use then.
-    pub(crate) fn reload(&mut self, config: &Path, current: &Snapshot) -> Result<Option<LoadedSnapshot>, Report> {
-        let next = self.build(config, Some(current));
-        self.modules.compile_rest();
-        let next = next?;
+    pub(crate) fn reload(
+        &mut self,
+        config: &Path,
+        current: &Snapshot,
+        attempt: &Attempt,
+    ) -> Result<Option<LoadedSnapshot>, Report> {
+        let next = self.build(config, Some(current), attempt)?;
         let unchanged = next.snapshot.text == current.text
             && next.snapshot.included_files == current.included_files
             && are_same(&current.plugins, &next.snapshot.plugins);
@@ -99,17 +129,27 @@ impl Loader {
 
     /// Makes a snapshot of the file. Only the modules that it names are compiled, so that mistakes are reported before unused modules are
     /// compiled.
-    fn build(&mut self, config: &Path, current: Option<&Snapshot>) -> Result<LoadedSnapshot, Report> {
-        self.refused_files = RefusedFiles::default();
-        let loaded = match lockgate_config::load(config) {
-            Ok(loaded) => loaded,
-            Err(LoadError { report, partial: None }) => return Err(report),
+    fn build(
+        &mut self,
+        config: &Path,
+        current: Option<&Snapshot>,
+        attempt: &Attempt,
+    ) -> Result<LoadedSnapshot, Report> {
+        let loaded = match self.read(config, attempt) {
+            Ok(loaded) => {
+                self.refused_files = RefusedFiles::default();
+                loaded
+            }
+            Err(LoadError { report, partial: None }) => {
+                self.refused_files = RefusedFiles::default();
+                return Err(report);
+            }
             Err(LoadError {
                 report,
                 partial: Some(partial),
             }) => {
                 self.refused_files = RefusedFiles::of_partial(&partial.files, partial.plugin_dir.as_deref());
-                return Err(self.add_plugin_mistakes(report, &partial));
+                return Err(self.add_plugin_mistakes(report, &partial, attempt));
             }
         };
         let model = &loaded.model;
@@ -119,7 +159,9 @@ impl Loader {
             .set_signing_keys(&model.signing_keys, model.requires_signatures);
         let wanted = model.plugins.iter().map(|plugin| &*plugin.module).collect();
         if let Some(folder) = &model.plugin_dir
-            && let Err(error) = self.modules.scan(folder, &wanted)
+            && let Err(error) = self
+                .modules
+                .scan(folder, &wanted, &|path| attempt.half_written.contains(path))
         {
             diagnostics.push(loaded.document.diagnostic(
                 "/plugin_dir",
@@ -128,9 +170,24 @@ impl Loader {
                 None,
             ));
         }
-        let loaded = self.assemble(loaded, current, current, diagnostics)?;
+        let accepted = loaded.clone();
+        let loaded = self.assemble(loaded, current, current, diagnostics, attempt)?;
         self.refused_files = RefusedFiles::default();
+        self.accepted = Some(accepted);
         Ok(loaded)
+    }
+
+    /// Reads the configuration; while it, or a file that it includes, is being written, the last one stands for it.
+    fn read(&self, config: &Path, attempt: &Attempt) -> Result<Loaded, LoadError> {
+        if let Some(accepted) = &self.accepted {
+            let included = accepted.files.iter().map(|file| &*file.path);
+            let refused = self.refused_files.files.iter().map(PathBuf::as_path);
+            let mut files = std::iter::once(config).chain(included).chain(refused);
+            if files.any(|file| attempt.half_written.contains(file)) {
+                return Ok(accepted.clone());
+            }
+        }
+        lockgate_config::load(config)
     }
 
     /// Makes a snapshot of a configuration. Unchanged plugins of `known`, and unchanged upstreams and certificates of `current`, are reused.
@@ -140,6 +197,7 @@ impl Loader {
         known: Option<&Snapshot>,
         current: Option<&Snapshot>,
         mut diagnostics: Vec<Diagnostic>,
+        attempt: &Attempt,
     ) -> Result<LoadedSnapshot, Report> {
         let Loaded { model, document, files } = loaded;
         let mut plugins = Vec::with_capacity(model.plugins.len());
@@ -149,6 +207,7 @@ impl Loader {
             modules: &mut self.modules,
             document: &document,
             current: known,
+            is_retry: attempt.is_retry,
         };
         for (index, plugin) in loadable.iter().enumerate() {
             match loader.load(plugin, Usage::of(&model, PluginIndex(index))) {
@@ -160,7 +219,14 @@ impl Loader {
         diagnostics.extend(model.plugins.iter().flat_map(unknown));
         diagnostics.extend(long_route_chains(&model, &document));
         diagnostics.extend(long_tcp_chains(&model, &document));
-        let certificates = certificates(&model, &document, current, &mut diagnostics);
+        let mut certificates = Certificates {
+            current,
+            attempt,
+            document: &document,
+            diagnostics: &mut diagnostics,
+            refused: &mut self.refused_certificates,
+        };
+        let certificates = certificates.of(&model);
         if !diagnostics.is_empty() {
             diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
             return Err(Report { diagnostics });
@@ -186,13 +252,16 @@ impl Loader {
 
     /// Adds the mistakes in plugins to the report of a refused configuration: missing modules, unknown functions, and configurations by their
     /// modules' schemas.
-    fn add_plugin_mistakes(&mut self, mut report: Report, partial: &PartialConfig) -> Report {
+    fn add_plugin_mistakes(&mut self, mut report: Report, partial: &PartialConfig, attempt: &Attempt) -> Report {
         let document = &partial.document;
         let unknown = |(pointer, _): &(String, String)| capabilities::unknown_functions(pointer, document);
         report.diagnostics.extend(partial.plugins.iter().flat_map(unknown));
         let folder = partial.plugin_dir.as_deref();
         let wanted = partial.plugins.iter().map(|(_, module)| &**module).collect();
-        let is_listed = match folder.map(|folder| self.modules.scan(folder, &wanted)) {
+        let is_listed = match folder.map(|folder| {
+            self.modules
+                .scan(folder, &wanted, &|path| attempt.half_written.contains(path))
+        }) {
             Some(Ok(())) => true,
             // Without the folder there is no file in it.
             Some(Err(error)) => error.kind() == io::ErrorKind::NotFound,

@@ -1,7 +1,7 @@
 //! The start of a gateway: loads the first snapshot, opens logs and listeners, spawns the workers, runs the control loop.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lockgate_gateway::{SharedState, worker};
@@ -13,12 +13,12 @@ use lockgate_telemetry::settings::{AccessLogPath, AccessLogSettings};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::control::Control;
+use crate::control::{Control, joined};
+use crate::descriptors;
 use crate::engine::engine;
 use crate::error::RunError;
 use crate::handle::Handle;
-use crate::load::Loader;
-use crate::log_lines;
+use crate::load::{LoadedSnapshot, Loader};
 use crate::signals::Signals;
 
 /// Options of a run.
@@ -46,7 +46,10 @@ where
         .enable_all()
         .build()
         .map_err(RunError::system("the control thread cannot start"))?;
-    runtime.block_on(serve(options, serve_admin))
+    let result = runtime.block_on(serve(options, serve_admin));
+    // A load that still compiles, or waits for a file system, is left behind.
+    runtime.shutdown_background();
+    result
 }
 
 async fn serve<S, F>(options: RunOptions, serve_admin: S) -> Result<(), RunError>
@@ -54,16 +57,30 @@ where
     S: FnOnce(TcpListener, Handle, watch::Receiver<()>) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
-    let signals = Signals::install().map_err(RunError::system("signal handlers cannot be installed"))?;
-    let mut loader = Loader::new(engine()?);
-    let first = loader.load(&options.config).map_err(RunError::Config)?;
-    let model = &first.snapshot.model;
+    let mut signals = Signals::install().map_err(RunError::system("signal handlers cannot be installed"))?;
+    descriptors::raise_limit();
     let registry = Registry::new();
-    let overridden = options.access_log.map(|path| AccessLogSettings { path });
-    let access_log = access_log(overridden.as_ref().or(model.access_log.as_ref()), &registry)?;
+    let RunOptions {
+        config,
+        access_log,
+        trace,
+    } = options;
+    let mut loading = Some(tokio::task::spawn_blocking({
+        let (config, registry) = (config.clone(), registry.clone());
+        move || load(&config, access_log, &registry)
+    }));
+    let (loader, first, access_log) = tokio::select! {
+        biased;
+        () = signals.shut_down() => {
+            tracing::info!("ended by a signal while the configuration was being loaded");
+            return Ok(());
+        }
+        loaded = joined(&mut loading) => loaded?,
+    };
+    let model = &first.snapshot.model;
     let token = model.admin.as_ref().and_then(|admin| admin.token.clone());
     let (handle, commands) = Handle::new(token, registry.clone(), access_log.clone());
-    if let Some(rule) = options.trace {
+    if let Some(rule) = trace {
         handle.trace().begin(rule);
     }
     let (end_admin, admin_ended) = watch::channel(());
@@ -79,7 +96,12 @@ where
         tokio::spawn(serve_admin(socket, handle.clone(), admin_ended));
     }
     let store = Store::new(StoreSettings::from(&model.cache));
-    let shared = SharedState::new(store, access_log, handle.trace().clone());
+    let shared = SharedState::new(
+        store,
+        access_log,
+        handle.trace().clone(),
+        handle.plugin_starts().clone(),
+    );
     let count = model
         .workers
         .or_else(|| std::thread::available_parallelism().ok())
@@ -88,18 +110,33 @@ where
         .map(|index| worker::spawn(index, &registry, shared.clone()))
         .collect::<Result<Vec<_>, _>>()
         .map_err(RunError::system("a worker thread cannot start"))?;
-    let mut control = Control::new(options.config, loader, workers, registry, handle.clone());
-    control.start(first).await?;
-    tokio::spawn(signals.forward(handle));
-    tracing::info!(workers = count, "{}", log_lines::READY);
-    control.run(commands).await;
+    tokio::spawn(signals.forward(handle.clone()));
+    let control = Control::new(config, loader, first, workers, registry, handle);
+    control.run(commands).await?;
     drop(end_admin);
     tracing::info!("drained");
     Ok(())
 }
 
+/// Loads the first snapshot, and opens the access log. Blocks: it compiles, and the files may be on a file system that does not answer.
+fn load(
+    config: &Path,
+    access_log: Option<AccessLogPath>,
+    registry: &Registry,
+) -> Result<(Loader, LoadedSnapshot, Option<Arc<AccessLog>>), RunError> {
+    let mut loader = Loader::new(engine()?);
+    let first = loader.load(config).map_err(RunError::Config)?;
+    let overridden = access_log.map(|path| AccessLogSettings { path });
+    let settings = overridden.as_ref().or(first.snapshot.model.access_log.as_ref());
+    let access_log = open_access_log(settings, registry)?;
+    Ok((loader, first, access_log))
+}
+
 /// Opens the access log, if there is one.
-fn access_log(settings: Option<&AccessLogSettings>, registry: &Registry) -> Result<Option<Arc<AccessLog>>, RunError> {
+fn open_access_log(
+    settings: Option<&AccessLogSettings>,
+    registry: &Registry,
+) -> Result<Option<Arc<AccessLog>>, RunError> {
     let Some(settings) = settings else {
         return Ok(None);
     };

@@ -1,9 +1,10 @@
-//! The file watch: reports that files of a snapshot may have changed, once no more changes follow and no file is half-written.
+//! The file watch: reports that files of a snapshot may have changed, once no more changes follow. Each file settles by itself: one that is
+//! still being written is left out of the report, and delays no other.
 //!
 //! Folders are watched, not files: editors and orchestrators replace files and swap links. An event only starts a reload; the reload finds
 //! out what has changed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -35,6 +36,27 @@ pub(crate) struct Watch {
     names: BTreeSet<PathBuf>,
     /// Half-written files, with the time of the last write.
     half_written: HashMap<PathBuf, Instant>,
+    /// Settled changes that are not reported yet.
+    changes: Option<Changes>,
+}
+
+/// Settled changes.
+struct Changes {
+    /// Their files; those of an event without a path are not known.
+    paths: HashSet<PathBuf>,
+    first: Instant,
+    last: Instant,
+}
+
+/// Files that are being written, as the watch saw them last.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HalfWritten(HashSet<PathBuf>);
+
+impl HalfWritten {
+    /// Whether a file, or the target of a link, is being written.
+    pub(crate) fn contains(&self, path: &Path) -> bool {
+        !self.0.is_empty() && path.canonicalize().is_ok_and(|path| self.0.contains(&path))
+    }
 }
 
 /// Device and inode of a folder: another folder may have its name later.
@@ -99,7 +121,18 @@ impl Watch {
             folders: BTreeMap::new(),
             names: BTreeSet::new(),
             half_written: HashMap::new(),
+            changes: None,
         })
+    }
+
+    /// The files that are being written now.
+    pub(crate) fn half_written(&self) -> HalfWritten {
+        HalfWritten(
+            self.half_written
+                .keys()
+                .filter_map(|path| path.canonicalize().ok())
+                .collect(),
+        )
     }
 
     /// Watches `files`, and the modules in the folders `modules`, and nothing else. True if a folder is watched that was not before, even
@@ -141,34 +174,78 @@ impl Watch {
         is_new
     }
 
-    /// Waits until files have changed and are no longer being written. Cancel-safe: a later event follows, or the next call sees what is
-    /// half-written.
+    /// Waits until files have changed that are no longer being written. Cancel-safe: the next call reports what this one has seen.
     pub(crate) async fn changed(&mut self) {
         loop {
-            match self.events.recv().await {
-                Some(event) if self.record(&event) => break,
-                Some(_) => {}
-                None => std::future::pending().await,
+            let wait = self.wait(clock::now());
+            if wait == Some(Duration::ZERO) {
+                self.settle(clock::now());
+                if self
+                    .changes
+                    .as_ref()
+                    .is_some_and(|changes| changes.wait(clock::now()).is_zero())
+                {
+                    self.changes = None;
+                    return;
+                }
+                continue;
+            }
+            let event = self.events.recv();
+            let event = match wait {
+                Some(wait) => tokio::time::timeout(wait, event).await,
+                None => Ok(event.await),
+            };
+            match event {
+                Ok(Some(event)) => self.record(&event),
+                Ok(None) => std::future::pending().await,
+                Err(_) => {}
             }
         }
-        let since = |time: Instant| clock::now().saturating_duration_since(time);
-        let first = clock::now();
-        loop {
-            let wait = if since(first) >= MAX_DEBOUNCE && self.half_written.is_empty() {
-                Duration::ZERO
-            } else {
-                DEBOUNCE
-            };
-            match tokio::time::timeout(wait, self.events.recv()).await {
-                Ok(Some(event)) => {
-                    self.record(&event);
-                }
-                Ok(None) | Err(_) => {
-                    self.half_written.retain(|_, written| since(*written) < WRITE_TIMEOUT);
-                    if self.half_written.is_empty() {
-                        return;
-                    }
-                }
+    }
+
+    /// Time until something is to be done without a further event; none if there is nothing.
+    fn wait(&self, now: Instant) -> Option<Duration> {
+        let settles = self
+            .half_written
+            .values()
+            .map(|written| (*written + WRITE_TIMEOUT).saturating_duration_since(now));
+        let reports = self.changes.iter().map(|changes| changes.wait(now));
+        settles.chain(reports).min()
+    }
+
+    /// Files that nobody has written to for a while count as complete, though they are open.
+    fn settle(&mut self, now: Instant) {
+        let complete = |written: &Instant| now.saturating_duration_since(*written) >= WRITE_TIMEOUT;
+        let settled: Vec<PathBuf> = self
+            .half_written
+            .extract_if(|_, written| complete(written))
+            .map(|(path, _)| path)
+            .collect();
+        if !settled.is_empty() {
+            self.add_changes(&settled);
+        }
+    }
+
+    fn add_changes(&mut self, paths: &[PathBuf]) {
+        let now = clock::now();
+        let changes = self.changes.get_or_insert_with(|| Changes {
+            paths: HashSet::new(),
+            first: now,
+            last: now,
+        });
+        changes.last = now;
+        changes.paths.extend(paths.iter().cloned());
+    }
+
+    /// A file is being written: what was seen of it is no settled change any more.
+    fn add_half_written(&mut self, paths: &[PathBuf]) {
+        self.half_written
+            .extend(paths.iter().map(|path| (path.clone(), clock::now())));
+        if let Some(changes) = &mut self.changes {
+            let before = changes.paths.len();
+            changes.paths.retain(|path| !paths.contains(path));
+            if changes.paths.is_empty() && before > 0 {
+                self.changes = None;
             }
         }
     }
@@ -184,116 +261,44 @@ impl Watch {
             || text.starts_with("..")
     }
 
-    /// Records an event; true if it reports a change.
-    fn record(&mut self, event: &Event) -> bool {
+    /// Records an event.
+    fn record(&mut self, event: &Event) {
         if !event.paths.is_empty() && !event.paths.iter().any(|path| self.is_relevant(path)) {
-            return false;
+            return;
         }
         match event.kind {
             EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
                 self.half_written.retain(|path, _| !event.paths.contains(path));
-                true
+                self.add_changes(&event.paths);
             }
-            EventKind::Access(_) => false,
-            EventKind::Modify(ModifyKind::Data(_)) | EventKind::Create(CreateKind::File) => {
-                // A link or a rename creates without a close: the file is complete then.
-                if matches!(event.kind, EventKind::Modify(_)) {
-                    self.half_written
-                        .extend(event.paths.iter().map(|path| (path.clone(), clock::now())));
-                }
-                true
+            EventKind::Access(_) => {}
+            EventKind::Modify(ModifyKind::Data(_)) => self.add_half_written(&event.paths),
+            // A new file without content is about to be written. One with content is a link: complete.
+            EventKind::Create(CreateKind::File) if event.paths.iter().all(|path| is_empty(path)) => {
+                self.add_half_written(&event.paths);
             }
             EventKind::Modify(ModifyKind::Name(_)) | EventKind::Remove(_) => {
                 self.half_written.retain(|path, _| !event.paths.contains(path));
-                true
+                self.add_changes(&event.paths);
             }
-            _ => true,
+            _ => self.add_changes(&event.paths),
         }
     }
+}
+
+impl Changes {
+    /// Time until they are reported, unless more follow.
+    fn wait(&self, now: Instant) -> Duration {
+        let end = (self.last + DEBOUNCE).min(self.first + MAX_DEBOUNCE);
+        end.saturating_duration_since(now)
+    }
+}
+
+/// Whether a path is a regular file without content, and no link.
+fn is_empty(path: &Path) -> bool {
+    path.symlink_metadata()
+        .is_ok_and(|found| found.is_file() && found.len() == 0)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::io::Write;
-
-    use super::*;
-
-    async fn within(limit: Duration, watch: &mut Watch) -> bool {
-        tokio::time::timeout(limit, watch.changed()).await.is_ok()
-    }
-
-    #[tokio::test]
-    async fn a_change_is_reported_after_the_debounce_and_reading_is_none() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut watch = Watch::new().expect("inotify");
-        watch.set([], [folder.path()]);
-        let file = folder.path().join("a.wasm");
-        fs::write(&file, b"1").expect("write");
-        assert!(within(Duration::from_secs(2), &mut watch).await);
-        fs::read(&file).expect("read");
-        assert!(!within(Duration::from_millis(300), &mut watch).await);
-        fs::write(folder.path().join("run.log"), b"a line").expect("write");
-        assert!(!within(Duration::from_millis(300), &mut watch).await);
-        fs::rename(&file, folder.path().join("b.wasm")).expect("rename");
-        assert!(within(Duration::from_secs(2), &mut watch).await);
-    }
-
-    #[tokio::test]
-    async fn a_file_that_is_being_written_is_waited_for() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut watch = Watch::new().expect("inotify");
-        watch.set([], [folder.path()]);
-        let mut file = fs::File::create(folder.path().join("a.wasm")).expect("create");
-        file.write_all(b"half").expect("write");
-        assert!(!within(Duration::from_millis(700), &mut watch).await);
-        file.write_all(b"whole").expect("write");
-        drop(file);
-        // The first call was given up while it waited; the close is an event of its own.
-        assert!(within(Duration::from_secs(1), &mut watch).await);
-    }
-
-    #[tokio::test]
-    async fn a_folder_or_a_link_on_the_path_that_is_replaced_is_watched_anew() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let place = |name: &str| folder.path().join(name);
-        for version in ["v1", "v2"] {
-            fs::create_dir(place(version)).expect("a folder");
-            fs::write(place(version).join("gateway.json"), version).expect("write");
-        }
-        let link = |target: &str| {
-            std::os::unix::fs::symlink(target, place("next")).expect("link");
-            fs::rename(place("next"), place("current")).expect("rename");
-        };
-        link("v1");
-        let config = place("current/gateway.json");
-        let mut watch = Watch::new().expect("inotify");
-        assert!(watch.set([&*config], []));
-        assert!(!watch.set([&*config], []), "nothing is new");
-        link("v2");
-        assert!(within(Duration::from_secs(2), &mut watch).await);
-        assert!(watch.set([&*config], []), "another folder has the name");
-        fs::write(place("v2/gateway.json"), b"v3").expect("write");
-        assert!(within(Duration::from_secs(2), &mut watch).await);
-
-        fs::remove_dir_all(place("v2")).expect("remove");
-        assert!(within(Duration::from_secs(2), &mut watch).await);
-        watch.set([&*config], []);
-        fs::create_dir(place("v2")).expect("a folder");
-        assert!(within(Duration::from_secs(2), &mut watch).await);
-        assert!(watch.set([&*config], []), "it is there again");
-        fs::write(&config, b"v4").expect("write");
-        assert!(within(Duration::from_secs(2), &mut watch).await);
-
-        let deep = place("a/b/c/token");
-        watch.set([&*deep], []);
-        fs::create_dir(place("a")).expect("a folder");
-        assert!(within(Duration::from_secs(2), &mut watch).await);
-        assert!(watch.set([&*deep], []), "it is nearer now");
-        fs::create_dir_all(place("a/b/c")).expect("a folder");
-        assert!(within(Duration::from_secs(2), &mut watch).await);
-        assert!(watch.set([&*deep], []), "all of it is there");
-        fs::write(&deep, b"secret").expect("write");
-        assert!(within(Duration::from_secs(2), &mut watch).await);
-    }
-}
+mod tests;

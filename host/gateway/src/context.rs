@@ -4,6 +4,7 @@
 pub(crate) mod connection_limiter;
 pub(crate) mod draining_vms;
 pub(crate) mod idle_monitor;
+pub(crate) mod plugin_starts;
 pub(crate) mod queue_notify;
 pub(crate) mod rng;
 pub(crate) mod snapshot;
@@ -27,6 +28,7 @@ use crate::chain::message_body::MessageBody;
 use crate::context::connection_limiter::ConnectionLimiter;
 use crate::context::draining_vms::DrainingVms;
 use crate::context::idle_monitor::IdleMonitor;
+use crate::context::plugin_starts::PluginStarts;
 use crate::context::queue_notify::{QueueNotify, QueueSender};
 use crate::context::rng::Rng;
 use crate::context::view::View;
@@ -44,19 +46,27 @@ pub struct SharedState {
     pub(crate) connection_limiter: ConnectionLimiter,
     /// Who listens to which shared queue.
     pub(crate) queue_notify: QueueNotify,
+    /// Plugins that have not started.
+    pub(crate) plugin_starts: PluginStarts,
     /// The next connection's number.
     pub(crate) connections: Arc<AtomicU64>,
 }
 
 impl SharedState {
     /// The state of a new process: no connection is open, and no queue has a listener.
-    pub fn new(store: Store, access_log: Option<Arc<AccessLog>>, trace: Arc<TraceSwitch>) -> Self {
+    pub fn new(
+        store: Store,
+        access_log: Option<Arc<AccessLog>>,
+        trace: Arc<TraceSwitch>,
+        plugin_starts: PluginStarts,
+    ) -> Self {
         Self {
             store: Arc::new(store),
             access_log: Arc::new(arc_swap::ArcSwapOption::from(access_log)),
             trace,
             connection_limiter: Default::default(),
             queue_notify: Default::default(),
+            plugin_starts,
             connections: Arc::new(AtomicU64::new(1)),
         }
     }

@@ -70,7 +70,7 @@ impl EmbeddedWorker {
     pub fn start(snapshot: &Arc<Snapshot>, environment: Environment) -> Self {
         let registry = Registry::new();
         let store = Store::since(StoreSettings::from(&snapshot.model.cache), clock::now());
-        let shared = SharedState::new(store, None, Default::default());
+        let shared = SharedState::new(store, None, Default::default(), Default::default());
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&environment.seed.to_le_bytes());
         // The generator behind request ids must not start with nothing but zeros.

@@ -14,8 +14,6 @@ use lockgate_exchange::ConnectionInfo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::context::WorkerContext;
-use crate::context::view::ListenerView;
 use crate::downstream::connection::DownstreamConnection;
 use crate::pipeline::connection_context::ConnectionContext;
 
@@ -33,8 +31,7 @@ pub enum HttpVersion {
 }
 
 /// Serves a connection to its end. An error concerns nobody else, and is logged at debug level.
-pub(crate) async fn serve(worker: Rc<WorkerContext>, listener: Rc<ListenerView>, stream: TcpStream, peer: SocketAddr) {
-    let downstream = DownstreamConnection::new(&worker, &listener);
+pub(crate) async fn serve(downstream: DownstreamConnection, stream: TcpStream, peer: SocketAddr) {
     if let Err(error) = accept(downstream, stream, peer).await {
         tracing::debug!(%peer, %error, "connection ended");
     }

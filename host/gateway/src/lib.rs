@@ -18,4 +18,5 @@ mod tcp;
 pub mod worker;
 
 pub use context::SharedState;
+pub use context::plugin_starts::{PluginStarts, StartFailure};
 pub use context::snapshot::{LoadedPlugin, PluginIdentity, Snapshot};

@@ -30,8 +30,7 @@ use recorder::ConnectionRecorder;
 use relay::Relay;
 
 use crate::chain::{Chain, Stop};
-use crate::context::WorkerContext;
-use crate::context::view::{ForwardingView, ListenerView, View};
+use crate::context::view::{ForwardingView, View};
 use crate::downstream::connection::DownstreamConnection;
 use crate::downstream::lingering_close;
 use crate::pipeline::outbound;
@@ -82,15 +81,9 @@ pub(crate) async fn serve_stream(
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(
-    worker: Rc<WorkerContext>,
-    view: Rc<View>,
-    listener: Rc<ListenerView>,
-    stream: TcpStream,
-    peer: SocketAddr,
-) {
+pub(crate) async fn serve(downstream: DownstreamConnection, view: Rc<View>, stream: TcpStream, peer: SocketAddr) {
+    let listener = downstream.listener.clone();
     let Some(forwarding) = &listener.forwarding else { return };
-    let downstream = DownstreamConnection::new(&worker, &listener);
     let Ok(local) = stream.set_nodelay(true).and_then(|()| stream.local_addr()) else {
         return forwarding.series.record_close(CloseReason::ClientReset);
     };

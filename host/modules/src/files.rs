@@ -9,14 +9,18 @@ use std::{fs, io};
 use lockgate_config::model::SigningKey;
 use lockgate_sandbox::{Engine, Module};
 
+use crate::compilation::{Compilation, Compiled, Refused};
 use crate::signature::{self, SignatureState};
 
 /// Maximum bytes of a module file. Larger files are not read.
 pub const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
+/// The reason while a new file is being written.
+const BEING_WRITTEN: &str = "the file is still being written; it is loaded once it is complete";
+
 /// Fingerprint of a module's file and of the signature beside it: differs when one of them was written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Fingerprint {
+pub(crate) struct Fingerprint {
     module: FileFingerprint,
     signature: Option<FileFingerprint>,
 }
@@ -58,6 +62,8 @@ pub struct Modules {
     files: BTreeMap<String, ModuleFile>,
     /// The files of the folder at the last scan, compiled or not.
     present: BTreeMap<String, PathBuf>,
+    /// Names of those that were neither wanted nor being written, and may have changed.
+    settled: Vec<String>,
     refused: u64,
     keys: Vec<SigningKey>,
     /// Unsigned modules are refused before they are compiled.
@@ -71,6 +77,7 @@ impl Modules {
             engine,
             files: BTreeMap::new(),
             present: BTreeMap::new(),
+            settled: Vec::new(),
             refused: 0,
             keys: Vec::new(),
             only_signed: false,
@@ -92,10 +99,34 @@ impl Modules {
     }
 
     /// Lists the folder, and compiles the changed ones of the modules in `wanted`. Blocks while it compiles. The other modules are left to
-    /// [`Modules::compile_rest`].
-    pub fn scan(&mut self, folder: &Path, wanted: &BTreeSet<&str>) -> io::Result<()> {
+    /// [`Modules::next_rest`]. A file that `is_being_written` keeps its last content.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn scan(
+        &mut self,
+        folder: &Path,
+        wanted: &BTreeSet<&str>,
+        is_being_written: &dyn Fn(&Path) -> bool,
+    ) -> io::Result<()> {
         self.present = present(folder)?;
-        self.refresh_all(|name| wanted.contains(name));
+        let files = std::mem::take(&mut self.present);
+        self.settled.clear();
+        for (name, path) in &files {
+            let file = self.files.entry(name.clone()).or_default();
+            // After a change of keys, a known content is verified again, whatever happens to the file.
+            let can_wait = file.fingerprint.is_some() || file.latest.is_none();
+            if can_wait && (is_being_written(path) || is_being_written(&signature::path_of(path))) {
+                if file.fingerprint.is_none() {
+                    file.error = Some(BEING_WRITTEN.to_owned());
+                }
+            } else if wanted.contains(&**name) {
+                self.refresh(name, path);
+            } else {
+                self.settled.push(name.clone());
+            }
+        }
+        self.present = files;
         for (name, file) in &mut self.files {
             if !self.present.contains_key(name) && !file.removed {
                 file.removed = true;
@@ -106,17 +137,16 @@ impl Modules {
         Ok(())
     }
 
-    /// Compiles all changed modules of the last scan.
-    pub fn compile_rest(&mut self) {
-        self.refresh_all(|_| true);
-    }
-
-    fn refresh_all(&mut self, is_wanted: impl Fn(&str) -> bool) {
-        let files = std::mem::take(&mut self.present);
-        for (name, path) in files.iter().filter(|(name, _)| is_wanted(name)) {
-            self.refresh(name, path);
+    /// The next changed module of the last scan that was not wanted; none when all are compiled. It is compiled apart from this, so that it
+    /// delays nothing, and goes to [`Modules::adopt`].
+    pub fn next_rest(&mut self) -> Option<Compilation> {
+        while let Some(name) = self.settled.pop() {
+            let path = self.present.get(&name).cloned();
+            if let Some(compilation) = path.and_then(|path| self.compilation(&name, &path)) {
+                return Some(compilation);
+            }
         }
-        self.present = files;
+        None
     }
 
     /// Compiles the file at `path` as the module `name`, unless it is unchanged. The file may have any name.
@@ -172,38 +202,59 @@ impl Modules {
     }
 
     fn refresh(&mut self, name: &str, path: &Path) {
-        let file = self.files.entry(name.to_owned()).or_default();
+        if let Some(compilation) = self.compilation(name, path) {
+            self.adopt(compilation.run());
+        }
+    }
+
+    /// The compilation of a file; none if it is unchanged.
+    fn compilation(&self, name: &str, path: &Path) -> Option<Compilation> {
         let fingerprint = fingerprint(path, !self.keys.is_empty());
-        if file.fingerprint.is_some() && fingerprint.as_ref().ok() == file.fingerprint.as_ref() {
+        let known = self.files.get(name).and_then(|file| file.fingerprint);
+        if known.is_some() && fingerprint.as_ref().ok() == known.as_ref() {
+            return None;
+        }
+        Some(Compilation {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            fingerprint,
+            engine: self.engine.clone(),
+            keys: self.keys.clone(),
+            only_signed: self.only_signed,
+        })
+    }
+
+    /// Takes the result of a compilation. One that was made with other keys, or whose file has been compiled meanwhile, is discarded.
+    pub fn adopt(&mut self, compiled: Compiled) {
+        let Compiled { of, result } = compiled;
+        let fingerprint = of.fingerprint.ok();
+        let file = self.files.entry(of.name.clone()).or_default();
+        let is_known = file.fingerprint.is_some() && file.fingerprint == fingerprint;
+        if is_known || of.keys != self.keys || of.only_signed != self.only_signed {
             return;
         }
         file.removed = false;
-        file.fingerprint = fingerprint.as_ref().ok().copied();
-        let compiled = read(path, &fingerprint).and_then(|bytes| {
-            let signature = signature::verify(path, &bytes, &self.keys)
-                .map_err(|error| format!("its signature cannot be read: {error}"))?;
-            if self.only_signed {
-                signature.check(&self.keys)?;
-            }
-            let module = self.engine.compile(&bytes).map_err(|error| error.to_string())?;
-            Ok(CompiledModule { module, signature })
-        });
-        match compiled {
+        match result {
             Ok(compiled) => {
+                file.fingerprint = fingerprint;
                 file.error = None;
                 let known = file
                     .latest
                     .as_ref()
                     .is_some_and(|before| before.module.sha256() == compiled.module.sha256());
                 if !known {
-                    log_compiled(name, &compiled.module);
+                    log_compiled(&of.name, &compiled.module);
                 }
                 file.latest = Some(compiled);
             }
-            Err(error) => {
-                tracing::error!(module = name, file = %path.display(), "module refused: {error}");
-                self.refused += 1;
-                file.error = Some(error);
+            Err(Refused { reason, may_pass }) => {
+                // What the system refuses now it may grant later, without a change of the file.
+                file.fingerprint = fingerprint.filter(|_| !may_pass);
+                if !may_pass || file.error.as_ref() != Some(&reason) {
+                    tracing::error!(module = of.name, file = %of.path.display(), "module refused: {reason}");
+                    self.refused += 1;
+                }
+                file.error = Some(reason);
                 file.latest = None;
             }
         }
@@ -266,17 +317,4 @@ fn file_fingerprint(path: &Path) -> io::Result<FileFingerprint> {
         bytes: meta.len(),
         inode: meta.ino(),
     })
-}
-
-fn read(path: &Path, fingerprint: &io::Result<Fingerprint>) -> Result<Vec<u8>, String> {
-    let fingerprint = fingerprint
-        .as_ref()
-        .map_err(|error| format!("the file cannot be read: {error}"))?;
-    let bytes = fingerprint.module.bytes;
-    if bytes > MAX_BYTES {
-        return Err(format!(
-            "the file has {bytes} bytes, more than the maximum of {MAX_BYTES}"
-        ));
-    }
-    fs::read(path).map_err(|error| format!("the file cannot be read: {error}"))
 }

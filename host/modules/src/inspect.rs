@@ -9,7 +9,8 @@ use lockgate_sandbox::{Engine, EngineError, EngineSettings, LoadError};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::files::{MAX_BYTES, module_name};
+use crate::compilation::read;
+use crate::files::module_name;
 
 /// Why a module file cannot be inspected.
 #[derive(Debug, thiserror::Error)]
@@ -134,13 +135,4 @@ pub fn schemas(folder: &Path) -> io::Result<BTreeMap<String, Value>> {
         }
     }
     Ok(schemas)
-}
-
-fn read(file: &Path) -> io::Result<Vec<u8>> {
-    let bytes = fs::metadata(file)?.len();
-    if bytes > MAX_BYTES {
-        let message = format!("the file has {bytes} bytes, more than the maximum of {MAX_BYTES}");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-    }
-    fs::read(file)
 }

@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 
 pub mod capabilities;
+pub mod compilation;
 pub mod files;
 pub mod inspect;
 pub mod plugin_config;

@@ -1,7 +1,6 @@
 //! Signatures of modules: `NAME.wasm.sig` has an Ed25519 signature (RFC 8032) of exactly the bytes of `NAME.wasm` that are compiled. Which
 //! keys a plugin accepts is decided in `selection`.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lockgate_config::model::SigningKey;
 use ring::signature::{ED25519, UnparsedPublicKey};
+
+use crate::compilation::open;
 
 /// Bytes of a signature.
 const LENGTH: usize = 64;
@@ -78,7 +79,7 @@ impl SignatureState {
 }
 
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
+    let file = match open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),

@@ -1,6 +1,6 @@
 //! `/healthz`, `/readyz`, `/metrics`.
 
-use lockgate_control::Handle;
+use lockgate_control::{Handle, Readiness};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -19,10 +19,13 @@ pub(crate) fn health() -> Result<ApiResponse, ApiError> {
 }
 
 pub(crate) fn readiness(handle: &Handle) -> Result<ApiResponse, ApiError> {
-    if handle.is_ready() {
-        json(&HealthReport { status: "ready" })
-    } else {
-        Err(ApiError::NotReady)
+    match handle.readiness() {
+        Readiness::Ready => json(&HealthReport { status: "ready" }),
+        Readiness::NotRunning => Err(ApiError::NotReady),
+        Readiness::PluginNotStarted { worker, failure } => Err(ApiError::PluginNotStarted {
+            worker,
+            plugin: failure.plugin,
+        }),
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) struct PluginLoader<'a> {
     pub(super) document: &'a Document,
     /// The snapshot whose plugins are reused.
     pub(super) current: Option<&'a Snapshot>,
+    /// See `Attempt::is_retry`.
+    pub(super) is_retry: bool,
 }
 
 impl PluginLoader<'_> {
@@ -61,8 +63,11 @@ impl PluginLoader<'_> {
             })),
             Err(reason) => match current {
                 Some(current) => {
-                    tracing::error!(plugin = %model.name, module = %model.module, "new module refused, the previous one stays in use: {reason}");
-                    self.modules.refuse(&model.module, reason);
+                    let last = self.modules.get(&model.module).and_then(|file| file.error.as_ref());
+                    if !self.is_retry || last != Some(&reason) {
+                        tracing::error!(plugin = %model.name, module = %model.module, "new module refused, the previous one stays in use: {reason}");
+                        self.modules.refuse(&model.module, reason);
+                    }
                     Ok(current)
                 }
                 None if !mistakes.is_empty() => Err(mistakes),

@@ -27,9 +27,4 @@ impl RefusedFiles {
         all.files.extend(model.tls_files().map(Path::to_owned));
         all
     }
-
-    /// Whether nothing was refused.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.plugin_dir.is_none()
-    }
 }

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use lockgate_config::model::{Listener, ListenerProtocol, PluginIndex, Route};
 use lockgate_exchange::{Exchange, RequestHead};
-use lockgate_sandbox::{Host, Vm};
+use lockgate_sandbox::settings::OnError;
+use lockgate_sandbox::{Host, Vm, VmState};
 use lockgate_telemetry::metrics::{RequestSeries, TcpSeries, UpstreamSeries, WorkerMetrics};
 use lockgate_tls::ServerTls;
 
 use crate::chain::PluginHandle;
+use crate::context::plugin_starts::StartFailure;
 use crate::context::snapshot::{LoadedPlugin, Snapshot};
 
 /// A listener as requests see it.
@@ -88,6 +90,8 @@ pub(crate) struct View {
     /// In the snapshot's order; the last is for requests that match no route.
     routes: Vec<Rc<RouteView>>,
     upstreams: Vec<UpstreamSeries>,
+    /// Plugins that did not start, with the reasons.
+    not_started: RefCell<Vec<(Rc<PluginHandle>, String)>>,
 }
 
 impl View {
@@ -99,18 +103,19 @@ impl View {
         host: &Rc<dyn Host>,
         metrics: &WorkerMetrics,
     ) -> Self {
-        let handles: Vec<_> = snapshot
-            .plugins
-            .iter()
-            .map(|loaded| {
-                (
-                    loaded.clone(),
-                    before
-                        .and_then(|view| view.handle(loaded))
-                        .unwrap_or_else(|| start_plugin(loaded, host, metrics)),
-                )
-            })
-            .collect();
+        let mut not_started = Vec::new();
+        let mut handles = Vec::with_capacity(snapshot.plugins.len());
+        for loaded in &snapshot.plugins {
+            let (handle, failure) = match before.and_then(|view| Some((view, view.handle(loaded)?))) {
+                Some((view, handle)) => {
+                    let failure = view.start_failure(&handle);
+                    (handle, failure)
+                }
+                None => start_plugin(loaded, host, metrics),
+            };
+            not_started.extend(failure.map(|failure| (handle.clone(), failure)));
+            handles.push((loaded.clone(), handle));
+        }
         let model = &snapshot.model;
         let pick = |indexes: &mut dyn Iterator<Item = &PluginIndex>| {
             indexes.map(|i| handles[i.0].1.clone()).collect::<Rc<[_]>>()
@@ -149,7 +154,47 @@ impl View {
             routes,
             upstreams,
             snapshot,
+            not_started: RefCell::new(not_started),
         }
+    }
+
+    /// Plugins that have not started and whose requests are denied for it.
+    pub(crate) fn start_failures(&self) -> Vec<StartFailure> {
+        let denies = |handle: &PluginHandle| handle.vm.plugin().settings().on_error == OnError::Deny;
+        let not_started = self.not_started.borrow();
+        let denied = not_started.iter().filter(|(handle, _)| denies(handle));
+        denied
+            .map(|(handle, reason)| StartFailure {
+                plugin: handle.name.to_string(),
+                reason: reason.clone(),
+            })
+            .collect()
+    }
+
+    /// Starts the plugins that have not started, unless a request has done so.
+    pub(crate) fn retry_starts(&self) {
+        let retried = self.not_started.take().into_iter().filter_map(|(handle, _)| {
+            if handle.vm.report().state == VmState::Running {
+                return None;
+            }
+            match handle.vm.start() {
+                Ok(()) => {
+                    tracing::info!(plugin = &*handle.name, "plugin started on this worker at last");
+                    None
+                }
+                Err(failure) => Some((handle, failure.message)),
+            }
+        });
+        let retried = retried.collect();
+        self.not_started.replace(retried);
+    }
+
+    fn start_failure(&self, handle: &Rc<PluginHandle>) -> Option<String> {
+        let not_started = self.not_started.borrow();
+        let mut not_started = not_started.iter();
+        not_started
+            .find(|(known, _)| Rc::ptr_eq(known, handle))
+            .map(|(_, reason)| reason.clone())
     }
 
     /// The listener called `name`, while it exists.
@@ -240,14 +285,21 @@ fn forwarding(
     }
 }
 
-fn start_plugin(loaded: &LoadedPlugin, host: &Rc<dyn Host>, metrics: &WorkerMetrics) -> Rc<PluginHandle> {
+/// Starts a plugin on this worker, and says why it did not start.
+fn start_plugin(
+    loaded: &LoadedPlugin,
+    host: &Rc<dyn Host>,
+    metrics: &WorkerMetrics,
+) -> (Rc<PluginHandle>, Option<String>) {
     let vm = Vm::new(loaded.plugin.clone(), host.clone());
-    if let Err(failure) = vm.start() {
+    let failure = vm.start().err();
+    if let Some(failure) = &failure {
         tracing::error!(plugin = %failure.plugin, kind = failure.kind.as_str(), "plugin failed to start on this worker: {}", failure.message);
     }
-    Rc::new(PluginHandle {
+    let handle = Rc::new(PluginHandle {
         vm,
         series: metrics.plugin(loaded.plugin.name()),
         name: loaded.plugin.name().clone(),
-    })
+    });
+    (handle, failure.map(|failure| failure.message))
 }
