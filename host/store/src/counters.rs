@@ -4,14 +4,15 @@
 //! all are charged or none.
 
 mod bucket;
+mod key;
 
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
 use bucket::{Bucket, Shape};
+use key::CounterKey;
 
-use crate::MAX_NAME_BYTES;
 use crate::name::Name;
 use crate::shards::Shards;
 use crate::table::Table;
@@ -26,7 +27,8 @@ const MAX_AMOUNT: u64 = 1 << 40;
 const MAX_WINDOW: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// Rate counters by name. A counter is made when it is first used. When there are too many, a full one is evicted, which is the same as a
-/// new one; else, of a few, the one that is full soonest.
+/// new one; else, of a few, the one that is full soonest. Keys come from clients, so a long one is kept as its digest: the maximum number
+/// bounds the memory, too.
 #[derive(Debug)]
 pub struct Counters {
     shards: Shards<Table<Bucket>>,
@@ -37,7 +39,7 @@ pub struct Counters {
 /// One limit on one counter: a token bucket.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule<'a> {
-    /// The subject of the limit. The same key with another window is another counter; with another limit it is the same.
+    /// The subject of the limit, of any length. The same key with another window is another counter; with another limit it is the same.
     pub key: &'a str,
     /// Tokens refilled per window; 1 to 2^40.
     pub limit: u64,
@@ -83,19 +85,14 @@ pub enum RuleError {
     /// A window of zero or longer than 366 days.
     #[error("a window must be longer than nothing and at most 366 days")]
     Window,
-    /// A key longer than [`MAX_NAME_BYTES`].
-    #[error("a key must not be longer than {MAX_NAME_BYTES} bytes")]
-    Key,
 }
 
 impl Rule<'_> {
-    fn check(&self, scope: &str) -> Result<(), RuleError> {
+    fn check(&self) -> Result<(), RuleError> {
         if self.limit == 0 || self.burst == 0 || self.limit.max(self.burst).max(self.cost) > MAX_AMOUNT {
             Err(RuleError::Number)
         } else if self.window.is_zero() || self.window > MAX_WINDOW {
             Err(RuleError::Window)
-        } else if scope.len() + self.key.len() > MAX_NAME_BYTES {
-            Err(RuleError::Key)
         } else {
             Ok(())
         }
@@ -145,9 +142,14 @@ impl Counters {
         if rules.is_empty() || rules.len() > MAX_RULES {
             return Err(RuleError::Count);
         }
-        rules.iter().try_for_each(|rule| rule.check(scope))?;
+        rules.iter().try_for_each(Rule::check)?;
         let now = nanos(now.saturating_duration_since(self.epoch));
-        let located: SmallVec<[_; 4]> = rules.iter().map(|rule| self.locate(scope, rule)).collect();
+        let keys: SmallVec<[_; 4]> = rules.iter().map(|rule| CounterKey::of(scope, rule.key)).collect();
+        let located: SmallVec<[_; 4]> = rules
+            .iter()
+            .zip(&keys)
+            .map(|(rule, key)| self.locate(key.name(nanos(rule.window))))
+            .collect();
         let mut parts: SmallVec<[_; 4]> = located.iter().map(|rule| rule.shard).collect();
         parts.sort_unstable();
         parts.dedup();
@@ -183,12 +185,7 @@ impl Counters {
         })
     }
 
-    fn locate<'a>(&self, scope: &'a str, rule: &Rule<'a>) -> Located<'a> {
-        let name = Name {
-            scope,
-            key: rule.key,
-            tag: nanos(rule.window),
-        };
+    fn locate<'a>(&self, name: Name<'a>) -> Located<'a> {
         let (hash, shard) = self.shards.locate(&name);
         Located { name, hash, shard }
     }
@@ -229,213 +226,4 @@ fn nanos(duration: Duration) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MINUTE: Duration = Duration::from_secs(60);
-
-    fn rule(key: &str, limit: u64) -> Rule<'_> {
-        Rule {
-            key,
-            limit,
-            window: MINUTE,
-            burst: limit,
-            cost: 1,
-        }
-    }
-
-    fn take(counters: &Counters, rules: &[Rule<'_>], now: Instant) -> Taken {
-        counters.take("quota", rules, now).expect("rules within bounds")
-    }
-
-    #[test]
-    fn a_limit_taken_by_many_threads_is_exact() {
-        let counters = Counters::new(1000, Instant::now());
-        let now = Instant::now();
-        let allowed: usize = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8)
-                .map(|_| {
-                    scope.spawn(|| {
-                        (0..500)
-                            .filter(|_| take(&counters, &[rule("alice", 1000)], now).allowed)
-                            .count()
-                    })
-                })
-                .collect();
-            threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
-        });
-        assert_eq!(allowed, 1000);
-    }
-
-    #[test]
-    fn several_rules_are_exact_together_whatever_their_order() {
-        let counters = Counters::new(1000, Instant::now());
-        let now = Instant::now();
-        let allowed: usize = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8)
-                .map(|index| {
-                    let counters = &counters;
-                    scope.spawn(move || {
-                        let mut rules = [rule("alice", 700), rule("everybody", 1000), rule("path", 900)];
-                        rules.rotate_left(index % 3);
-                        (0..300).filter(|_| take(counters, &rules, now).allowed).count()
-                    })
-                })
-                .collect();
-            threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
-        });
-        assert_eq!(allowed, 700);
-        // What was refused by one rule was not charged to the others.
-        let left = take(
-            &counters,
-            &[
-                Rule {
-                    cost: 0,
-                    ..rule("everybody", 1000)
-                },
-                Rule {
-                    cost: 0,
-                    ..rule("path", 900)
-                },
-            ],
-            now,
-        );
-        assert_eq!((left.rules[0].remaining, left.rules[1].remaining), (300, 200));
-    }
-
-    #[test]
-    fn a_refused_request_is_told_when_to_come_back_and_is_allowed_then() {
-        let counters = Counters::new(1000, Instant::now());
-        let now = Instant::now();
-        for left in (0..6).rev() {
-            let taken = take(&counters, &[rule("bob", 6)], now);
-            assert_eq!((taken.allowed, taken.rules[0].remaining), (true, left));
-        }
-        let refused = take(&counters, &[rule("bob", 6)], now);
-        let expected = Outcome {
-            allowed: false,
-            remaining: 0,
-            reset: MINUTE,
-            retry_after: Duration::from_secs(10),
-        };
-        assert_eq!(
-            refused,
-            Taken {
-                allowed: false,
-                rules: vec![expected]
-            }
-        );
-        let early = now + Duration::from_secs(10) - Duration::from_nanos(1);
-        assert!(!take(&counters, &[rule("bob", 6)], early).allowed);
-        assert!(take(&counters, &[rule("bob", 6)], now + Duration::from_secs(10)).allowed);
-    }
-
-    #[test]
-    fn rules_on_the_same_counter_add_up() {
-        let counters = Counters::new(1000, Instant::now());
-        let now = Instant::now();
-        let both = [rule("carol", 3), rule("carol", 3)];
-        assert!(take(&counters, &both, now).allowed);
-        assert!(!take(&counters, &both, now).allowed);
-        let last = take(&counters, &[rule("carol", 3)], now);
-        assert_eq!((last.allowed, last.rules[0].remaining), (true, 0));
-    }
-
-    #[test]
-    fn scopes_keys_and_windows_are_counted_apart() {
-        let counters = Counters::new(1000, Instant::now());
-        let now = Instant::now();
-        let second = Rule {
-            window: Duration::from_secs(1),
-            ..rule("dave", 1)
-        };
-        assert!(take(&counters, &[rule("dave", 1), second, rule("erin", 1)], now).allowed);
-        assert!(
-            counters
-                .take("other", &[rule("dave", 1)], now)
-                .expect("within bounds")
-                .allowed
-        );
-        assert!(!take(&counters, &[rule("dave", 1)], now).allowed);
-    }
-
-    #[test]
-    fn a_clock_that_steps_back_gives_nothing_away_and_takes_nothing() {
-        let counters = Counters::new(1000, Instant::now());
-        let now = Instant::now() + MINUTE;
-        assert!(take(&counters, &[rule("frank", 2)], now).allowed);
-        let earlier = take(&counters, &[rule("frank", 2)], now - MINUTE);
-        assert_eq!((earlier.allowed, earlier.rules[0].remaining), (true, 0));
-        assert!(!take(&counters, &[rule("frank", 2)], now).allowed);
-    }
-
-    #[test]
-    fn there_are_never_more_counters_than_allowed_and_full_ones_go_first() {
-        let counters = Counters::new(64 * 8, Instant::now());
-        let now = Instant::now();
-        assert!(
-            take(
-                &counters,
-                &[Rule {
-                    cost: 1000,
-                    ..rule("busy", 1000)
-                }],
-                now
-            )
-            .allowed
-        );
-        for index in 0..5000 {
-            take(
-                &counters,
-                &[Rule {
-                    cost: 0,
-                    ..rule(&index.to_string(), 1000)
-                }],
-                now,
-            );
-            assert!(counters.len() <= 64 * 8);
-        }
-        assert!(
-            !take(&counters, &[rule("busy", 1000)], now).allowed,
-            "a counter in use was thrown out for unused ones"
-        );
-    }
-
-    #[test]
-    fn rules_out_of_bounds_are_refused() {
-        let counters = Counters::new(1000, Instant::now());
-        let now = Instant::now();
-        let (long, fine) = ("x".repeat(MAX_NAME_BYTES), rule("a", 1));
-        for (rules, error) in [
-            (vec![], RuleError::Count),
-            (vec![fine; MAX_RULES + 1], RuleError::Count),
-            (vec![fine, Rule { limit: 0, ..fine }], RuleError::Number),
-            (vec![Rule { burst: 0, ..fine }], RuleError::Number),
-            (
-                vec![Rule {
-                    cost: MAX_AMOUNT + 1,
-                    ..fine
-                }],
-                RuleError::Number,
-            ),
-            (
-                vec![Rule {
-                    window: Duration::ZERO,
-                    ..fine
-                }],
-                RuleError::Window,
-            ),
-            (
-                vec![Rule {
-                    window: Duration::MAX,
-                    ..fine
-                }],
-                RuleError::Window,
-            ),
-            (vec![Rule { key: &long, ..fine }], RuleError::Key),
-        ] {
-            assert_eq!(counters.take("quota", &rules, now), Err(error));
-        }
-        assert!(counters.is_empty());
-    }
-}
+mod tests;

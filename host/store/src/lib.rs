@@ -22,7 +22,7 @@ pub use keys::{KeyError, KeyLimits, Keys};
 pub use queues::{QueueError, QueueLimits, Queues, TooManyQueues};
 pub use shared_data::SharedData;
 
-/// Maximum length of a key in bytes, its scope included.
+/// Maximum length of a key in bytes, its scope included; those of counters may be longer.
 pub const MAX_NAME_BYTES: usize = 4096;
 
 /// Limits of a store.
@@ -45,7 +45,7 @@ pub struct StoreSettings {
 pub struct CounterLimit(pub usize);
 
 impl Default for CounterLimit {
-    /// A quarter of a million: about 40 MB when all are in use.
+    /// A quarter of a million: about 50 MB when all are in use, however long their keys are.
     fn default() -> Self {
         Self(1 << 18)
     }

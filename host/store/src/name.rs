@@ -35,6 +35,11 @@ pub(crate) struct OwnedName {
 }
 
 impl OwnedName {
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.text.len()
+    }
+
     pub(crate) fn is(&self, name: &Name<'_>) -> bool {
         self.tag == name.tag
             && self.scope == name.scope.len()

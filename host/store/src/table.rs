@@ -36,6 +36,12 @@ impl<V> Table<V> {
         self.entries.len()
     }
 
+    /// The names, in no order.
+    #[cfg(test)]
+    pub(crate) fn names(&self) -> impl Iterator<Item = &OwnedName> {
+        self.entries.iter().map(|entry| &entry.name)
+    }
+
     /// Index of the value of this name, valid until the next insertion or removal.
     pub(crate) fn find(&self, hash: u64, name: &Name<'_>) -> Option<usize> {
         self.places

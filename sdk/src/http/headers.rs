@@ -6,6 +6,7 @@ use crate::abi::pairs;
 use crate::abi::{Map, Status};
 use crate::error::{Error, Result};
 use crate::host;
+use crate::http::cookies;
 use crate::http::message::MessageState;
 use crate::text;
 
@@ -59,6 +60,27 @@ impl Headers {
             .filter(|(known, _)| *known == name)
             .map(|(_, value)| value.to_owned())
             .collect())
+    }
+
+    /// All values of a header as bytes, in order. One host call if it is absent, else two: [`Headers::first_bytes`] may return several
+    /// values as one.
+    pub(crate) fn all_bytes(self, name: &str) -> Result<Vec<Vec<u8>>> {
+        if self.first_bytes(name)?.is_none() {
+            return Ok(Vec::new());
+        }
+        let bytes = host::headers(self.map)
+            .map_err(Error::host("proxy_get_header_map_pairs"))?
+            .unwrap_or_default();
+        let pairs = pairs::decode(&bytes).ok_or(Error::Malformed("proxy_get_header_map_pairs"))?;
+        let values = pairs.into_iter().filter(|(known, _)| *known == name.as_bytes());
+        Ok(values.map(|(_, value)| value.to_vec()).collect())
+    }
+
+    /// The first cookie of this name in any `cookie` header; `None` if there is none. Invalid UTF-8 is replaced.
+    pub(crate) fn cookie(self, name: &str) -> Result<Option<String>> {
+        let lines = self.all_bytes("cookie")?;
+        let value = lines.iter().find_map(|line| cookies::value_bytes(line, name));
+        Ok(value.map(|value| text::lossy(value.to_vec())))
     }
 
     /// A copy of the whole map, in one host call: the way to read many headers at once. It is empty if the phase has no

@@ -34,15 +34,18 @@ impl<'a> Query<'a> {
     }
 }
 
-/// `path_and_query` without the parameters of this name; `None` if there are none.
+/// `path_and_query` without the parameters of this name; `None` if there are none. Everything else stays as it was written, empty
+/// parameters too.
 pub fn without(path_and_query: &str, name: &str) -> Option<String> {
-    let query = Query::of(path_and_query);
-    if !query.parameters().any(|parameter| name_is(parameter, name)) {
+    let (path, query) = path_and_query.split_once('?')?;
+    let is_removed = |parameter: &str| !parameter.is_empty() && name_is(parameter, name);
+    if !query.split('&').any(is_removed) {
         return None;
     }
-    let mut rest = path_and_query[..path_and_query.len() - query.text.len() - 1].to_owned();
+    let mut rest = String::with_capacity(path_and_query.len());
+    rest.push_str(path);
     let mut separator = '?';
-    for parameter in query.parameters().filter(|parameter| !name_is(parameter, name)) {
+    for parameter in query.split('&').filter(|parameter| !is_removed(parameter)) {
         rest.push(separator);
         rest.push_str(parameter);
         separator = '&';
@@ -107,6 +110,9 @@ mod tests {
         assert_eq!(without("/a?x=1", "key"), None);
         assert_eq!(without("/a", "key"), None);
         assert_eq!(without("/a?key=%2F?b", "key").as_deref(), Some("/a"));
+        assert_eq!(without("/d?a&&b&key=K", "key").as_deref(), Some("/d?a&&b"));
+        assert_eq!(without("/d?&key=K&&=x&", "key").as_deref(), Some("/d?&&=x&"));
+        assert_eq!(without("/d?key=1&?x=%ff+%", "key").as_deref(), Some("/d??x=%ff+%"));
     }
 
     #[test]

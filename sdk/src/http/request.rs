@@ -142,22 +142,31 @@ impl Request {
         }
     }
 
-    /// The value of a cookie; `None` if it is absent.
+    /// The value of the first cookie of this name, in whichever `cookie` header it is; `None` if it is absent. Invalid UTF-8 is replaced.
     pub fn cookie(&self, name: &str) -> Result<Option<String>> {
-        let headers = self.header("cookie")?;
-        Ok(headers.and_then(|header| cookies::value(&header, name).map(str::to_owned)))
+        self.headers().cookie(name)
     }
 
-    /// Removes all cookies of this name.
+    /// Removes all cookies of this name, from every `cookie` header. The other cookies stay as they were sent.
     pub fn remove_cookie(&mut self, name: &str) -> Result<()> {
-        let left = self
-            .header("cookie")?
-            .and_then(|header| cookies::without(&header, name));
-        match left.as_deref() {
-            Some("") => self.remove_header("cookie"),
-            Some(rest) => self.set_header("cookie", rest),
-            None => Ok(()),
+        let lines = self.headers().all_bytes("cookie")?;
+        let left: Vec<_> = lines.iter().map(|line| cookies::without_bytes(line, name)).collect();
+        if left.iter().all(Option::is_none) {
+            return Ok(());
         }
+        let mut is_first = true;
+        for (line, left) in lines.iter().zip(&left) {
+            let line = left.as_ref().unwrap_or(line);
+            if left.is_some() && line.is_empty() {
+                continue;
+            }
+            match is_first {
+                true => self.set_header("cookie", line)?,
+                false => self.add_header("cookie", line)?,
+            }
+            is_first = false;
+        }
+        if is_first { self.remove_header("cookie") } else { Ok(()) }
     }
 
     /// The address of the client; see [`property::client_address`].

@@ -7,7 +7,6 @@ use serde::{Deserialize, Deserializer};
 
 use crate::abi::Map;
 use crate::error::Result;
-use crate::http::cookies;
 use crate::http::headers::Headers;
 use crate::http::query::Query;
 use crate::services::property::{self, CONSUMER_GROUPS, CONSUMER_NAME, REQUEST_ID, ROUTE};
@@ -155,9 +154,7 @@ impl Source {
                     .find(|(known, _)| known == name)
                     .map(|(_, value)| value.to_owned())
             }),
-            Source::Cookie(name) => headers
-                .first("cookie")?
-                .and_then(|header| cookies::value(&header, name).map(str::to_owned)),
+            Source::Cookie(name) => headers.cookie(name)?,
         })
     }
 }
