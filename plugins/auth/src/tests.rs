@@ -124,6 +124,31 @@ fn the_header_comes_before_the_query_and_the_query_before_the_cookie() {
 }
 
 #[test]
+fn a_key_is_found_and_hidden_in_every_cookie_header_and_nothing_else_changes() {
+    let gateway = gateway("").expect("a good configuration");
+    let second = gateway
+        .get("/d?a&&b&api_key=secret&&c=%ff+")
+        .header("cookie", "theme=dark;flag; x=1")
+        .header("cookie", "lang=\u{e9}; key=other;a = b")
+        .header("cookie", "key=secret")
+        .send();
+    assert_eq!(second.forwarded(":path").as_deref(), Some("/d?a&&b&&c=%ff+"));
+    // Two headers are left; the test's gateway joins them with a comma.
+    assert_eq!(
+        second.forwarded("cookie").as_deref(),
+        Some("theme=dark;flag; x=1, lang=\u{e9};a = b")
+    );
+    drop(second);
+    let cookie = gateway
+        .get("/")
+        .header("cookie", "theme=dark")
+        .header("cookie", "key=other")
+        .send();
+    assert_eq!(cookie.forwarded("x-consumer-name").as_deref(), Some("bob"));
+    assert_eq!(cookie.forwarded("cookie").as_deref(), Some("theme=dark"));
+}
+
+#[test]
 fn credentials_are_forwarded_if_not_hidden() {
     let gateway = gateway(r#""hide_credentials": false,"#).expect("a good configuration");
     let exchange = gateway.get("/").header("x-api-key", "secret").send();

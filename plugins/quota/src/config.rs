@@ -7,8 +7,13 @@ use lockgate_sdk::template::Template;
 /// The configuration as written.
 #[derive(Debug, lockgate_sdk::Config)]
 pub(crate) struct Config {
-    /// The rules. A request is charged to all of them, or, if one does not have enough tokens, to none.
+    /// The rules, at most 64. A request is charged to all of them, or, if one does not have enough tokens, to none.
+    #[config(max_length = 64)]
     rules: Vec<RuleSettings>,
+    /// The number of bits of an IPv6 address that `{address}` in a key stands for. A network has that prefix, and a client has all of its
+    /// addresses; 128 counts each address for itself.
+    #[config(default = 64, min = 1, max = 128)]
+    pub(crate) ipv6_prefix: u8,
     /// Whether to set `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset`, too.
     #[config(default)]
     pub(crate) legacy_headers: bool,

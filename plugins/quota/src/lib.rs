@@ -8,6 +8,7 @@ mod fields;
 
 use config::{Config, OnStoreError, Rule};
 use fields::Field;
+use lockgate_sdk::Status;
 use lockgate_sdk::counter::{self, Algorithm, Decision};
 use lockgate_sdk::prelude::*;
 
@@ -15,6 +16,7 @@ struct Quota {
     rules: Vec<Rule>,
     policy: String,
     legacy_headers: bool,
+    ipv6_prefix: u8,
 }
 
 #[plugin(name = "quota", capabilities(foreign_functions = ["lockgate.counter"]))]
@@ -24,12 +26,13 @@ impl Plugin for Quota {
     type State = Vec<Field>;
 
     fn new(config: Config) -> Result<Self, ConfigError> {
-        let legacy_headers = config.legacy_headers;
+        let (legacy_headers, ipv6_prefix) = (config.legacy_headers, config.ipv6_prefix);
         let rules = config.rules()?;
         Ok(Quota {
             policy: fields::policy(&rules),
             rules,
             legacy_headers,
+            ipv6_prefix,
         })
     }
 
@@ -75,7 +78,7 @@ impl Quota {
             key.push('/');
             key.push_str(&rule.window_ms.to_string());
             key.push('/');
-            key.push_str(&rule.key.render()?);
+            key.push_str(&rule.key.render_by_network(self.ipv6_prefix)?);
             keys.push(key);
         }
         let rules = self.rules.iter().zip(&keys).map(|(rule, key)| counter::Rule {
@@ -94,9 +97,11 @@ impl Quota {
         }
     }
 
-    /// The flow of a request that cannot be counted: it passes if every rule allows that.
+    /// The flow of a request that cannot be counted: it passes if every rule allows that, and the store has failed. An argument that the
+    /// host refuses comes from the request, and no client decides whether it is counted.
     fn not_counted(&self, error: &Error) -> Flow {
-        if self.rules.iter().all(|rule| rule.on_store_error == OnStoreError::Allow) {
+        let is_refused = matches!(error, Error::Host { status: Status::BadArgument, .. });
+        if !is_refused && self.rules.iter().all(|rule| rule.on_store_error == OnStoreError::Allow) {
             log::warn!("passed without being counted: {error}");
             return Flow::Continue;
         }

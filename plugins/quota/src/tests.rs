@@ -1,7 +1,6 @@
 //! Native tests of the quota plugin, with a scripted counter.
 
 use super::*;
-use lockgate_sdk::Status;
 use lockgate_sdk::testing::{self, Gateway};
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -73,7 +72,7 @@ fn an_anonymous_request_is_counted_by_address() {
     let gateway = Gateway::<Quota>::configured(CONFIG).expect("a good configuration");
     let calls = counter(allowed());
     drop(gateway.get("/").client("2001:db8::1").send());
-    assert_eq!(calls.borrow()[0]["rules"][0]["key"], "default/60000/2001:db8::1");
+    assert_eq!(calls.borrow()[0]["rules"][0]["key"], "default/60000/2001:db8::/64");
 }
 
 #[test]
@@ -130,6 +129,39 @@ fn if_the_store_fails_requests_pass_or_not_as_configured() {
 }
 
 #[test]
+fn a_request_whose_key_the_host_refuses_never_passes() {
+    let allow = r#"{ "rules": [ { "limit": 1, "window": "1s", "on_store_error": "allow" } ] }"#;
+    let gateway = Gateway::<Quota>::configured(allow).expect("a good configuration");
+    testing::define_foreign_function("lockgate.counter", |_| Err(Status::BadArgument));
+    assert_eq!(gateway.get("/").send().status(), Some(503));
+}
+
+#[test]
+fn an_ipv6_client_is_its_network() {
+    let keys = |settings: &str, client: &str| {
+        let config = format!(r#"{{ "rules": [ {{ "limit": 100, "window": "60s" }} ] {settings} }}"#);
+        let gateway = Gateway::<Quota>::configured(&config).expect("a good configuration");
+        let calls = counter(allowed());
+        drop(gateway.get("/").client(client).send());
+        let key = calls.borrow()[0]["rules"][0]["key"].as_str().expect("a key").to_owned();
+        key
+    };
+    assert_eq!(keys("", "2001:db8:1:2::1"), "default/60000/2001:db8:1:2::/64");
+    assert_eq!(keys("", "2001:db8:1:2:ffff::2"), "default/60000/2001:db8:1:2::/64");
+    assert_eq!(keys("", "2001:db8:1:3::1"), "default/60000/2001:db8:1:3::/64");
+    assert_eq!(keys("", "::ffff:192.0.2.1"), "default/60000/192.0.2.1");
+    assert_eq!(keys("", "192.0.2.1"), "default/60000/192.0.2.1");
+    assert_eq!(
+        keys(r#", "ipv6_prefix": 48"#, "2001:db8:1:2::1"),
+        "default/60000/2001:db8:1::/48"
+    );
+    assert_eq!(
+        keys(r#", "ipv6_prefix": 128"#, "2001:db8:1:2::1"),
+        "default/60000/2001:db8:1:2::1"
+    );
+}
+
+#[test]
 fn no_rules_count_nothing() {
     let gateway = Gateway::<Quota>::configured(r#"{ "rules": [] }"#).expect("a good configuration");
     let exchange = gateway.get("/").send();
@@ -139,6 +171,11 @@ fn no_rules_count_nothing() {
 
 #[test]
 fn a_configuration_that_cannot_work_is_refused_with_its_place() {
+    let rule = r#"{ "name": "NAME", "limit": 1, "window": "1s" }"#;
+    let rules: Vec<_> = (0..65).map(|number| rule.replace("NAME", &number.to_string())).collect();
+    let too_many = format!(r#"{{ "rules": [ {} ] }}"#, rules.join(","));
+    let message = Gateway::<Quota>::configured(&too_many).err().expect("too many rules for the host");
+    assert!(message.contains("/rules"), "{message}");
     let refused = |rule: &str| {
         let config = format!(r#"{{ "rules": [ {{ "limit": 1, "window": "1s" }}, {{ {rule} }} ] }}"#);
         Gateway::<Quota>::configured(&config)

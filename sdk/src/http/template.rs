@@ -1,6 +1,7 @@
 //! [`Template`]: a text with values of the request, like `"{consumer|address}"`.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -10,6 +11,7 @@ use crate::error::Result;
 use crate::http::headers::Headers;
 use crate::http::query::Query;
 use crate::services::property::{self, CONSUMER_GROUPS, CONSUMER_NAME, REQUEST_ID, ROUTE};
+use crate::text;
 
 /// A text with placeholders for values of the request. `{a|b}` is replaced by the value of the first of its sources
 /// that has one, or by nothing if none has. `${a|b}` means the same; `{{` is a plain brace.
@@ -84,25 +86,42 @@ impl Template {
     /// # Errors
     /// Those of the host calls for the values.
     pub fn render(&self) -> Result<String> {
+        self.render_by_network(128)
+    }
+
+    /// As [`Template::render`], with the network of an IPv6 address instead of the address: its first `ipv6_prefix` bits, like
+    /// `2001:db8:0:1::/64`. A host has all addresses of its network, and can use another one for each request. With 128, the address.
+    ///
+    /// # Errors
+    /// As [`Template::render`].
+    pub fn render_by_network(&self, ipv6_prefix: u8) -> Result<String> {
         match self.parts.as_slice() {
             [Part::Text(text)] => return Ok(text.clone()),
-            [Part::Sources(sources)] => return first(sources),
+            [Part::Sources(sources)] => return first(sources, ipv6_prefix),
             _ => {}
         }
         let mut text = String::new();
         for part in &self.parts {
             match part {
                 Part::Text(fixed) => text.push_str(fixed),
-                Part::Sources(sources) => text.push_str(&first(sources)?),
+                Part::Sources(sources) => text.push_str(&first(sources, ipv6_prefix)?),
             }
         }
         Ok(text)
     }
+
+    /// The fixed parts of the text, in order.
+    pub fn fixed_parts(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Text(text) => Some(text.as_str()),
+            Part::Sources(_) => None,
+        })
+    }
 }
 
-fn first(sources: &[Source]) -> Result<String> {
+fn first(sources: &[Source], ipv6_prefix: u8) -> Result<String> {
     for source in sources {
-        match source.value()? {
+        match source.value(ipv6_prefix)? {
             Some(value) if !value.is_empty() => return Ok(value),
             _ => {}
         }
@@ -129,12 +148,12 @@ impl Source {
         })
     }
 
-    fn value(&self) -> Result<Option<String>> {
+    fn value(&self, ipv6_prefix: u8) -> Result<Option<String>> {
         let headers = Headers::of(Map::RequestHeaders);
         Ok(match self {
             Source::Consumer => CONSUMER_NAME.value()?,
             Source::Groups => CONSUMER_GROUPS.value()?,
-            Source::Address => property::client_address()?.map(|address| address.to_string()),
+            Source::Address => property::client_address()?.map(|address| network(address, ipv6_prefix)),
             Source::Route => ROUTE.value()?,
             Source::Path => headers.first(":path")?.map(|mut path| {
                 path.truncate(path.find('?').unwrap_or(path.len()));
@@ -156,6 +175,20 @@ impl Source {
             }),
             Source::Cookie(name) => headers.cookie(name)?,
         })
+    }
+}
+
+/// An address; of IPv6, the network with this prefix length.
+fn network(address: IpAddr, ipv6_prefix: u8) -> String {
+    match address {
+        IpAddr::V6(address) if ipv6_prefix < 128 => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(ipv6_prefix)).unwrap_or(0);
+            let mut text = Ipv6Addr::from_bits(address.to_bits() & mask).to_string();
+            text.push('/');
+            text::push_number(&mut text, u64::from(ipv6_prefix));
+            text
+        }
+        address => address.to_string(),
     }
 }
 
@@ -216,6 +249,20 @@ mod tests {
     fn the_first_source_with_a_value_wins_and_none_is_empty() {
         assert_eq!(rendered("{consumer|header:x-user|address}"), "192.0.2.1");
         assert_eq!(rendered("[{consumer}]"), "[]");
+    }
+
+    #[test]
+    fn an_ipv6_address_is_its_network_and_an_ipv4_address_stays() {
+        for (address, prefix, expected) in [
+            ("2001:db8:1:2:3:4:5:6", 64, "2001:db8:1:2::/64"),
+            ("2001:db8:1:2:3:4:5:6", 56, "2001:db8:1::/56"),
+            ("2001:db8:1:2:3:4:5:6", 127, "2001:db8:1:2:3:4:5:6/127"),
+            ("2001:db8:1:2:3:4:5:6", 128, "2001:db8:1:2:3:4:5:6"),
+            ("2001:db8::1", 0, "::/0"),
+            ("192.0.2.1", 64, "192.0.2.1"),
+        ] {
+            assert_eq!(network(address.parse().expect("an address"), prefix), expected);
+        }
     }
 
     #[test]
