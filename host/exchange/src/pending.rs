@@ -12,10 +12,10 @@ pub struct PendingActions {
     pub resume_request: Positions,
     /// Plugins that resume the response they had paused. On a TCP connection: the bytes from the upstream.
     pub resume_response: Positions,
-    /// Reset the stream.
-    pub close: bool,
-    /// Match the request to a route again. Without effect after the upstream was chosen.
-    pub reroute: bool,
+    /// Plugins that reset the stream.
+    pub close: Positions,
+    /// Plugins that have the request matched to a route again. Without effect after the upstream was chosen.
+    pub reroute: Positions,
 }
 
 impl PendingActions {
@@ -25,7 +25,22 @@ impl PendingActions {
         self.local_response.is_none()
             && self.resume_request.is_empty()
             && self.resume_response.is_empty()
-            && !self.close
+            && self.close.is_empty()
+    }
+
+    /// Removes what the plugin at `position` has requested. What other plugins have requested stays.
+    pub fn discard(&mut self, position: usize) {
+        if self.local_response.as_ref().is_some_and(|response| response.position == position) {
+            self.local_response = None;
+        }
+        for requested in [
+            &mut self.resume_request,
+            &mut self.resume_response,
+            &mut self.close,
+            &mut self.reroute,
+        ] {
+            requested.take(position);
+        }
     }
 }
 
@@ -53,6 +68,11 @@ impl Positions {
         was
     }
 
+    /// Removes all places. True if there were any.
+    pub fn clear(&mut self) -> bool {
+        std::mem::take(self) != Self::default()
+    }
+
     /// Whether the set is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
@@ -75,4 +95,42 @@ pub struct LocalResponse {
     pub grpc_status: Option<u32>,
     /// The place in the chain of the plugin that responds.
     pub position: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_plugin_discards_is_its_own_alone() {
+        let response = |position| LocalResponse {
+            status: StatusCode::FORBIDDEN,
+            details: String::new(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            grpc_status: None,
+            position,
+        };
+        let mut pending = PendingActions {
+            local_response: Some(response(1)),
+            ..PendingActions::default()
+        };
+        for position in [1, 3] {
+            pending.resume_request.set(position);
+            pending.resume_response.set(position);
+            pending.close.set(position);
+            pending.reroute.set(position);
+        }
+        pending.discard(3);
+        assert!(pending.local_response.is_some(), "it is the other plugin's");
+        let mut left = [
+            pending.resume_request,
+            pending.resume_response,
+            pending.close,
+            pending.reroute,
+        ];
+        assert!(left.iter_mut().all(|left| !left.take(3) && left.take(1) && left.is_empty()));
+        pending.discard(1);
+        assert!(pending.is_empty() && pending.reroute.is_empty());
+    }
 }

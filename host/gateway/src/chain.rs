@@ -208,7 +208,7 @@ impl Chain {
 
     /// True when a plugin has cleared the route cache.
     pub(crate) fn wants_another_route(&self) -> bool {
-        !self.is_empty() && self.exchange.borrow().pending.reroute
+        !self.is_empty() && !self.exchange.borrow().pending.reroute.is_empty()
     }
 
     /// True, once, when the plugin at `index` has resumed the paused message.
@@ -221,25 +221,19 @@ impl Chain {
         self.filters[index].running().is_some_and(Stream::has_open_callout)
     }
 
-    /// Applies `on_error` when a plugin's VM was lost while the message waited in it.
-    pub(crate) fn lost(&self, index: usize) -> Result<bool, Stop> {
+    /// Applies `on_error` when a plugin was lost while the message waited in it. True if the message continues without the plugin.
+    pub(crate) fn lost(&self, index: usize, phase: Phase) -> Result<bool, Stop> {
         let filter = &self.filters[index];
-        match filter.stream.get() {
-            Some(stream) if stream.is_lost() && !filter.bypassed.get() => {
-                filter.bypassed.set(true);
-                match filter.handle.vm.plugin().settings().on_error {
-                    OnError::Deny => Err(Stop::Problem(Problem::PluginFailed)),
-                    OnError::Bypass => Ok(true),
-                }
-            }
+        match filter.running() {
+            Some(stream) if stream.is_lost() => self.failed(index, &stream.loss(phase)).map(|()| true),
             _ => Ok(filter.bypassed.get()),
         }
     }
 
     fn failed(&self, index: usize, failure: &Failure) -> Result<(), Stop> {
         self.filters[index].bypassed.set(true);
-        // Pending actions from before the failure are void.
-        self.exchange.borrow_mut().pending = Default::default();
+        // What it requested before the failure is void; what others requested is not.
+        self.exchange.borrow_mut().pending.discard(index);
         match failure.on_error {
             OnError::Deny => Err(Stop::Problem(Problem::PluginFailed)),
             OnError::Bypass => Ok(()),
@@ -298,7 +292,7 @@ fn take_ending(pending: &mut PendingActions) -> Result<(), Stop> {
     if let Some(response) = pending.local_response.take() {
         return Err(Stop::Reply(Box::new(response)));
     }
-    if std::mem::take(&mut pending.close) {
+    if pending.close.clear() {
         return Err(Stop::Close);
     }
     Ok(())

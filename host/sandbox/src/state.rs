@@ -337,7 +337,7 @@ impl State {
 
     /// Requests a new route. Without effect in the root context, as in Envoy.
     pub(crate) fn request_reroute(&mut self) {
-        let _ = self.request(|pending, _| pending.reroute = true);
+        let _ = self.request(|pending, position| pending.reroute.set(position));
     }
 
     /// Logs a line of the guest.

@@ -82,6 +82,22 @@ impl FilteredMessage {
         }
     }
 
+    /// The callback that sees the head.
+    fn head_phase(&self) -> Phase {
+        match self.direction {
+            Direction::Request => Phase::RequestHeaders,
+            Direction::Response => Phase::ResponseHeaders,
+        }
+    }
+
+    /// The callback that sees the body.
+    fn body_phase(&self) -> Phase {
+        match self.direction {
+            Direction::Request => Phase::RequestBody,
+            Direction::Response => Phase::ResponseBody,
+        }
+    }
+
     /// The position in the chain of the plugin that the message passes as the `index`th.
     fn position(&self, index: usize) -> usize {
         match self.direction {

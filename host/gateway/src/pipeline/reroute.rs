@@ -13,7 +13,7 @@ use crate::context::view::{RouteView, View};
 /// The route of the changed request, whose first route was `route`.
 pub(crate) fn match_again(view: &View, chain: &Chain, route: Rc<RouteView>) -> Rc<RouteView> {
     let mut exchange = chain.exchange.borrow_mut();
-    exchange.pending.reroute = false;
+    exchange.pending.reroute.clear();
     let found = view.find_route(&exchange.request);
     if Rc::ptr_eq(found, &route) {
         return route;

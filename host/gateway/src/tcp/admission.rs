@@ -36,7 +36,7 @@ async fn released(recorder: &ConnectionRecorder, index: usize) -> Result<(), Clo
         }
         recorder.register(cx);
         recorder.check_pending()?;
-        if recorder.chain.lost(index)? || recorder.chain.resumed(index, Direction::Request) {
+        if recorder.chain.lost(index, Phase::NewConnection)? || recorder.chain.resumed(index, Direction::Request) {
             Poll::Ready(Ok(()))
         } else {
             Poll::Pending

@@ -93,7 +93,7 @@ impl Flow {
                 ended,
             } = self.filters[at];
             // The plugin has yet to see bytes, so `on_error` applies to its loss, whether it paused or not.
-            let lost = self.chain.lost(position)?;
+            let lost = self.chain.lost(position, self.phase())?;
             if paused && (lost || self.chain.resumed(position, self.direction)) {
                 self.filters[at].paused = false;
                 let held = self.take(position);
@@ -130,7 +130,7 @@ impl Flow {
     /// Calls one plugin with what has come to it; none if it keeps that.
     fn show(&mut self, at: usize, data: BodyBuffer, end: bool) -> Result<Option<BodyBuffer>, Stop> {
         let position = self.filters[at].position;
-        if self.chain.lost(position)? {
+        if self.chain.lost(position, self.phase())? {
             return Ok(Some(data));
         }
         let held = {
@@ -143,11 +143,7 @@ impl Flow {
             "a TCP exchange has buffers for every place in the chain"
         );
         self.filters[at].ended |= end;
-        let phase = match self.direction {
-            Direction::Request => Phase::DownstreamData,
-            Direction::Response => Phase::UpstreamData,
-        };
-        let action = self.chain.call(position, self.direction, phase, |stream| {
+        let action = self.chain.call(position, self.direction, self.phase(), |stream| {
             stream.data(self.direction, end)
         })?;
         if end && self.direction == Direction::Response {
@@ -164,6 +160,14 @@ impl Flow {
             }));
         }
         Ok(None)
+    }
+
+    /// The callback that sees these bytes.
+    fn phase(&self) -> Phase {
+        match self.direction {
+            Direction::Request => Phase::DownstreamData,
+            Direction::Response => Phase::UpstreamData,
+        }
     }
 
     /// Calls the plugin for the upstream's close, once it has seen all bytes.

@@ -134,7 +134,7 @@ impl ConnectionRecorder {
     /// Ends the connection in every plugin that saw it, one after the other: its sides are closed, and then it is done.
     fn end(&self) {
         for (index, filter) in self.chain.filters().iter().enumerate() {
-            if filter.running().is_some() {
+            if filter.running().is_some_and(|stream| !stream.is_lost()) {
                 self.notify_closed(index, filter.hooks());
             }
             self.chain.finish_at(index);

@@ -137,7 +137,7 @@ fn close(caller: &mut Caller<'_>, stream: StreamType) -> HostCallResult {
     if !is_of(state, stream) {
         return Ok(());
     }
-    Ok(state.request(|pending, _| pending.close = true)?)
+    Ok(state.request(|pending, position| pending.close.set(position))?)
 }
 
 /// Sends a local response. Only the first one of a stream counts.

@@ -23,7 +23,7 @@ use crate::guest::exports::Exports;
 use crate::host::{Host, TickTarget};
 use crate::plugin::{Plugin, PoisonRequests};
 use crate::report::{Failure, FailureKind, HostCallStats, RequestLimit, TrapReport, VmEvent};
-use crate::state::State;
+use crate::state::{Phase, State};
 
 pub(crate) use self::handle::InstanceHandle;
 
@@ -364,6 +364,14 @@ impl Instance {
             FailureKind::Unavailable,
             "the VM was called while it was running".to_owned(),
         )
+    }
+
+    /// The failure of a stream whose VM has failed in another callback. It is counted, because that stream gets `on_error`, too.
+    #[cold]
+    pub(crate) fn lost_stream(&self, phase: Phase) -> Failure {
+        let failure = self.lost();
+        self.host.failed(&self.plugin, &failure, phase.as_str());
+        failure
     }
 
     fn lost(&self) -> Failure {

@@ -17,8 +17,8 @@ use crate::vm::instance::InstanceHandle;
 
 /// A request or a TCP connection in a plugin. Dropping it ends the context, as [`Stream::finish`] does.
 ///
-/// A callback that the plugin does not have returns [`Action::Continue`]. So does every callback after the VM has failed: a
-/// request that had passed the plugin continues without it.
+/// A callback that the plugin does not have returns [`Action::Continue`]. A callback that it has is never skipped: once the plugin
+/// is lost, the callback is a failure of the plugin.
 pub struct Stream {
     instance: InstanceHandle,
     id: u32,
@@ -162,8 +162,7 @@ impl Stream {
             Direction::Response => (&exports.upstream_close, Phase::UpstreamClose),
         };
         if let Some(hook) = hook {
-            let enter = |state: &mut State| state.enter_stream(self.id, &self.exchange, self.position, phase);
-            self.run(hook, enter, (self.id, by as u32))?;
+            self.run(hook, phase, false, (self.id, by as u32))?;
         }
         Ok(Action::Continue)
     }
@@ -173,6 +172,18 @@ impl Stream {
     #[must_use]
     pub fn is_lost(&self) -> bool {
         !self.instance.is_usable() || self.instance.is_over_limit(self.id)
+    }
+
+    /// Why the plugin no longer takes part, if [`Stream::is_lost`], for a message that is due in `phase`. To be called once: a VM that
+    /// has failed in another callback is counted here as a failure of this stream.
+    #[cold]
+    #[must_use]
+    pub fn loss(&self, phase: Phase) -> Failure {
+        if self.instance.is_usable() {
+            self.instance.limit_failure_of(self.id)
+        } else {
+            self.instance.lost_stream(phase)
+        }
     }
 
     /// Whether a callout of this stream is in progress.
@@ -208,11 +219,7 @@ impl Stream {
         size: u32,
         end_of_stream: bool,
     ) -> Result<Action, Failure> {
-        let enter = |state: &mut State| {
-            state.enter_stream(self.id, &self.exchange, self.position, phase);
-            state.is_last = end_of_stream;
-        };
-        self.enter(hook, enter, (self.id, size, u32::from(end_of_stream)))
+        self.enter(hook, phase, end_of_stream, (self.id, size, u32::from(end_of_stream)))
     }
 
     fn trailers(
@@ -235,30 +242,38 @@ impl Stream {
         phase: Phase,
         params: P,
     ) -> Result<Action, Failure> {
-        let enter = |state: &mut State| state.enter_stream(self.id, &self.exchange, self.position, phase);
-        self.enter(hook, enter, params)
+        self.enter(hook, phase, false, params)
     }
 
     fn enter<P: wasmtime::WasmParams>(
         &self,
         hook: &TypedFunc<P, u32>,
-        enter: impl FnOnce(&mut State),
+        phase: Phase,
+        is_last: bool,
         params: P,
     ) -> Result<Action, Failure> {
-        let result = self.run(hook, enter, params)?;
+        let result = self.run(hook, phase, is_last, params)?;
         Ok(result.map_or(Action::Continue, |code| Action::from_code(code.cast_signed())))
     }
 
-    /// Calls the guest, unless it no longer takes part in this stream.
+    /// Calls the guest, unless the stream has finished.
     fn run<P: wasmtime::WasmParams, R: wasmtime::WasmResults>(
         &self,
         hook: &TypedFunc<P, R>,
-        enter: impl FnOnce(&mut State),
+        phase: Phase,
+        is_last: bool,
         params: P,
     ) -> Result<Option<R>, Failure> {
-        if self.is_lost() || self.finished.get() {
+        if self.finished.get() {
             return Ok(None);
         }
+        if self.is_lost() {
+            return Err(self.loss(phase));
+        }
+        let enter = |state: &mut State| {
+            state.enter_stream(self.id, &self.exchange, self.position, phase);
+            state.is_last = is_last;
+        };
         let result = self.instance.run(enter, hook, params);
         self.instance.run_deferred();
         if self.instance.is_over_limit(self.id) {

@@ -46,7 +46,7 @@ fn in_0_1_0_header_callbacks_have_no_end_of_stream_and_there_are_calls_of_its_ow
     // An absent header is an empty one, with status OK. The status and the length would have been logged.
 
     let asked = &mut exchange.borrow_mut().pending;
-    assert!(asked.resume_request.take(0) && asked.resume_response.take(0) && asked.reroute);
+    assert!(asked.resume_request.take(0) && asked.resume_response.take(0) && asked.reroute.take(0));
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn continuing_and_closing_are_noted_for_the_plugins_own_place() {
         ["0", "0", "0", "0", "2", "0"]
     );
     let asked = &mut exchange.borrow_mut().pending;
-    assert!(asked.resume_request.take(2) && asked.resume_response.take(2) && asked.close);
+    assert!(asked.resume_request.take(2) && asked.resume_response.take(2) && asked.close.take(2));
     assert!(asked.resume_request.is_empty() && asked.resume_response.is_empty());
 }
 

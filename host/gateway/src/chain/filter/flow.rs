@@ -25,7 +25,7 @@ impl FilteredMessage {
                 continue;
             }
             let position = self.body_filters[index].position;
-            if self.chain.lost(position)? || self.chain.resumed(position, self.direction) {
+            if self.chain.lost(position, self.body_phase())? || self.chain.resumed(position, self.direction) {
                 let part = self.release(index);
                 self.body_filters[index].copy_to_tap(&part);
                 return Poll::Ready(self.pass(index + 1, part, all).map(|part| self.emit(part)));

@@ -81,7 +81,7 @@ impl FilteredMessage {
             self.chain.exchange.borrow_mut().register(cx.waker());
             self.chain.check_pending()?;
             let position = self.body_filters[index].position;
-            if self.chain.lost(position)? || self.chain.resumed(position, self.direction) {
+            if self.chain.lost(position, self.head_phase())? || self.chain.resumed(position, self.direction) {
                 let part = self.release(index);
                 self.body_filters[index].copy_to_tap(&part);
                 if !part.is_nothing() {
