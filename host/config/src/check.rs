@@ -44,6 +44,8 @@ pub(crate) fn check(root: &Node, context: &LoadContext<'_>, mistakes: &mut Mista
         plugins: &mut plugins,
     };
     let (admin, listeners) = listeners::read(root, context, &mut references, mistakes);
+    // Last, because inline plugins are in the order of the sections.
+    let services = chains::services(root, &mut plugins, mistakes);
     let plugin_dir = plugin_dir(root, context, mistakes);
     if let Some(first) = plugins.models.first().filter(|_| root.find("/plugin_dir").is_none()) {
         mistakes.push(
@@ -65,6 +67,7 @@ pub(crate) fn check(root: &Node, context: &LoadContext<'_>, mistakes: &mut Mista
         upstreams: upstreams.models,
         plugins,
         global_chain,
+        services,
         routes,
         access_log,
         drain_timeout,

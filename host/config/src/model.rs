@@ -37,10 +37,12 @@ pub struct Model {
     pub listeners: Vec<Listener>,
     /// In the order of the file.
     pub upstreams: Vec<NamedUpstream>,
-    /// Named plugins in the order of the file, then inline ones in the order of global chain, chains, routes, listeners.
+    /// Named plugins in the order of the file, then inline ones in the order of global chain, chains, routes, listeners, services.
     pub plugins: Vec<PluginModel>,
     /// Runs before every route's chain, also for requests that match no route.
     pub global_chain: Vec<PluginIndex>,
+    /// They run without a chain.
+    pub services: Vec<PluginIndex>,
     /// In the order of the file, which decides between routes of equal precedence.
     pub routes: Vec<Route>,
     /// The access log, if there is one.

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use lockgate_foreign::CacheSettings;
 use lockgate_http::{EscapedSlashes, ListenerLimits};
+use lockgate_sandbox::settings::NodeSettings;
 use lockgate_tls::ClientCertificates;
 use lockgate_units::Period;
 use lockgate_upstream::UpstreamSettings;
@@ -58,6 +59,13 @@ pub(crate) struct Gateway {
     chains: BTreeMap<String, Vec<plugins::ChainItem>>,
     /// Chain that runs before the route's chain, also for requests that match no route: a chain's name, or a list of plugins.
     global_chain: Option<Chain>,
+    /// Plugins that run without a chain: readers of queues, pollers, and others that have callbacks of the root context alone. Every
+    /// worker has one VM of each.
+    #[serde(default)]
+    services: Vec<plugins::ChainItem>,
+    /// What plugins read as the property `node`.
+    #[serde(default)]
+    node: NodeSettings,
     /// Which requests go to which upstream. May be absent with a single upstream, which then gets every request.
     routes: Option<Vec<Route>>,
     /// The access log, one JSON line per request. Absent: none.

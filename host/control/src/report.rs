@@ -33,7 +33,7 @@ pub struct PluginReport {
     pub module_version: Option<String>,
     /// Description in the module's manifest.
     pub description: Option<String>,
-    /// `running`, or the worst state of its VMs: `backing_off`, `quarantined`.
+    /// `running`, or the worst state of its VMs: `starting`, `backing_off`, `quarantined`.
     pub state: String,
     /// Its VMs, one for each worker that replied.
     pub vms: Vec<PluginVm>,
@@ -46,7 +46,7 @@ pub struct PluginReport {
 pub struct PluginVm {
     /// Number of the worker, from 0.
     pub worker: usize,
-    /// `idle`, `running`, `backing_off` or `quarantined`.
+    /// `idle`, `starting`, `running`, `backing_off` or `quarantined`.
     pub state: String,
     /// Seconds since its start.
     pub age_seconds: u64,

@@ -88,7 +88,7 @@ impl SnapshotStatus {
             .filter_map(|(worker, vms)| Some(plugin_vm(worker, vms.as_ref()?.get(index)?)))
             .collect();
         let last_failure = vms.iter().find_map(|vm| vm.last_error.clone());
-        let worst = ["quarantined", "backing_off"]
+        let worst = ["quarantined", "backing_off", "starting"]
             .into_iter()
             .find(|state| vms.iter().any(|vm| vm.state == *state));
         PluginReport {

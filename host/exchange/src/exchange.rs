@@ -57,6 +57,15 @@ pub struct RequestHead {
     pub headers: HeaderMap,
 }
 
+/// What of a request's head was changed. Each part may decide the route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeadChanges {
+    /// The method, the path or the authority.
+    pub pseudo_headers: bool,
+    /// Other headers.
+    pub headers: bool,
+}
+
 /// The head of a response.
 #[derive(Clone, Debug)]
 pub struct ResponseHead {
@@ -115,6 +124,8 @@ pub struct Exchange {
     pub pending: PendingActions,
     /// The receivers of copies of the response body.
     pub taps: Vec<Tap>,
+    /// What plugins have changed in the request's head.
+    pub changed: HeadChanges,
     /// Bytes of names and values that plugins have written to its header maps.
     pub header_growth: u64,
     wakers: SmallVec<[Waker; 1]>,
@@ -139,6 +150,7 @@ impl Exchange {
             position: 0,
             pending: PendingActions::default(),
             taps: Vec::new(),
+            changed: HeadChanges::default(),
             header_growth: 0,
             wakers: SmallVec::new(),
         }

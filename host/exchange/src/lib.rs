@@ -16,7 +16,7 @@ mod tcp_buffers;
 pub use body::{BodyBuffer, BodySink, Tap};
 pub use clock::Timestamp;
 pub use direction::Direction;
-pub use exchange::{Exchange, RequestHead, ResponseHead, Scheme, SharedExchange, grpc_status};
+pub use exchange::{Exchange, HeadChanges, RequestHead, ResponseHead, Scheme, SharedExchange, grpc_status};
 pub use held::HeldBodies;
 pub use info::{CertificateInfo, ConnectionInfo, StreamInfo, TlsInfo};
 pub use pending::{LocalResponse, PendingActions, Positions};

@@ -30,7 +30,11 @@ impl PendingActions {
 
     /// Removes what the plugin at `position` has requested. What other plugins have requested stays.
     pub fn discard(&mut self, position: usize) {
-        if self.local_response.as_ref().is_some_and(|response| response.position == position) {
+        if self
+            .local_response
+            .as_ref()
+            .is_some_and(|response| response.position == position)
+        {
             self.local_response = None;
         }
         for requested in [
@@ -129,7 +133,10 @@ mod tests {
             pending.close,
             pending.reroute,
         ];
-        assert!(left.iter_mut().all(|left| !left.take(3) && left.take(1) && left.is_empty()));
+        assert!(
+            left.iter_mut()
+                .all(|left| !left.take(3) && left.take(1) && left.is_empty())
+        );
         pending.discard(1);
         assert!(pending.is_empty() && pending.reroute.is_empty());
     }

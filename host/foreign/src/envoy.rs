@@ -1,8 +1,8 @@
 //! Functions of Envoy 1.40 that make sense in other hosts too: `verify_signature`, `sign`, `compress` and `uncompress`. Arguments and
 //! results are Envoy's: bytes, or protocol buffers.
 //!
-//! `clear_route_cache` and `declare_property` concern the stream and the VM, so the sandbox has them. Envoy's expression
-//! functions (`expr_create` and its relatives) and `set_envoy_filter_state` reach into things that only Envoy has.
+//! `clear_route_cache`, `declare_property` and `set_envoy_filter_state` concern the stream and the VM, so the sandbox has them. Envoy's
+//! expression functions (`expr_create` and its relatives) reach into things that only Envoy has.
 
 mod deflate;
 mod signature;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use lockgate_exchange::{Direction, LocalResponse, PendingActions, SharedExchange, clock};
 use lockgate_http::problem::Problem;
+use lockgate_routing::RouteTable;
 use lockgate_sandbox::settings::OnError;
 use lockgate_sandbox::{Action, CallTrace, Failure, Hooks, Phase, Stream, Vm};
 use lockgate_telemetry::access_log::PluginTimes;
@@ -206,9 +207,14 @@ impl Chain {
         take_ending(&mut self.exchange.borrow_mut().pending)
     }
 
-    /// True when a plugin has cleared the route cache.
-    pub(crate) fn wants_another_route(&self) -> bool {
-        !self.is_empty() && !self.exchange.borrow().pending.reroute.is_empty()
+    /// True when plugins have changed what decides the route, or one has cleared the route cache.
+    pub(crate) fn wants_another_route(&self, routes: &RouteTable) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let exchange = self.exchange.borrow();
+        let changed = exchange.changed;
+        changed.pseudo_headers || (changed.headers && routes.asks_for_headers()) || !exchange.pending.reroute.is_empty()
     }
 
     /// True, once, when the plugin at `index` has resumed the paused message.

@@ -14,7 +14,6 @@ use std::time::SystemTime;
 use lockgate_exchange::clock::{self, WallClock};
 use lockgate_exchange::{ConnectionInfo, TlsInfo};
 use lockgate_http::inbound::RequestIds;
-use lockgate_sandbox::Host;
 use lockgate_store::{Store, StoreSettings};
 use lockgate_telemetry::close_reason::CloseReason;
 use lockgate_telemetry::metrics::Registry;
@@ -26,7 +25,6 @@ use tokio::task::AbortHandle;
 use crate::callouts::host::WorkerHost;
 use crate::context::rng::Rng;
 use crate::context::snapshot::Snapshot;
-use crate::context::view::View;
 use crate::context::{SharedState, WorkerContext, WorkerResources};
 use crate::downstream::connection::DownstreamConnection;
 use crate::{http, tcp, worker};
@@ -85,14 +83,14 @@ impl EmbeddedWorker {
         let (queue_sender, mut notified) = mpsc::unbounded_channel();
         let worker = WorkerContext::new(registry.worker(), shared, queue_sender, setting);
         let host = WorkerHost::new(&worker);
-        let guest_host: Rc<dyn Host> = host.clone();
+        let notifying = host.clone();
         let ringing = tokio::task::spawn_local(async move {
             while let Some(queue) = notified.recv().await {
-                host.notify(queue);
+                notifying.notify(queue);
             }
         });
         let sweeping = tokio::task::spawn_local(worker::sweep(worker.clone()));
-        let view = View::new(snapshot.clone(), None, &guest_host, &worker.metrics);
+        let view = host.view(snapshot.clone(), None, &worker.metrics);
         worker.adopt(Rc::new(view));
         Self {
             worker,

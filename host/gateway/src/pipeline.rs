@@ -66,7 +66,7 @@ pub(crate) async fn answer(
             .await
         }
     };
-    let (first, source) = respond(&chain, outcome)?;
+    let (first, source) = respond(&chain, outcome).inspect_err(|Reset| recorder.closed())?;
     let source = match is_head {
         true => source.without_body(chain.exchange.borrow_mut().response.as_mut()),
         false => source,
@@ -74,7 +74,7 @@ pub(crate) async fn answer(
     let body = match deadline.bound(filter::response(&chain, first, source)).await {
         Ok(body) => body,
         // A response made in the response phase goes to the client as it is.
-        Err(stop) => MessageBody::Direct(respond(&chain, Err(stop))?.1),
+        Err(stop) => MessageBody::Direct(respond(&chain, Err(stop)).inspect_err(|Reset| recorder.closed())?.1),
     };
     let close = connection.worker.draining.get() || admitted.ambiguous;
     let response = head(&chain, &body, close);
@@ -93,7 +93,7 @@ async fn forward(
     recorder: &mut RequestRecorder,
 ) -> Result<Response<PooledBody>, Stop> {
     let body = deadline.bound(filter::request(chain, source)).await?;
-    if chain.wants_another_route() {
+    if chain.wants_another_route(&view.snapshot.routes) {
         route = reroute::match_again(view, chain, route);
         let started = chain.exchange.borrow().info.started;
         *deadline = connection.deadline(&route, started);

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use lockgate_exchange::clock;
-use lockgate_sandbox::{Host, VmReport};
+use lockgate_sandbox::VmReport;
 use lockgate_telemetry::metrics::Registry;
 use rustc_hash::FxHashMap;
 use tokio::runtime::{Builder, LocalOptions};
@@ -21,7 +21,6 @@ use crate::callouts::host::WorkerHost;
 use crate::context::idle_monitor::{Directive, SWEEP};
 use crate::context::plugin_starts::StartRetry;
 use crate::context::snapshot::Snapshot;
-use crate::context::view::View;
 use crate::context::{SharedState, WorkerContext, WorkerResources};
 use crate::listener::Acceptor;
 
@@ -102,7 +101,6 @@ async fn run(index: usize, mut orders: mpsc::UnboundedReceiver<Command>, registr
     let (queue_sender, mut notified) = mpsc::unbounded_channel();
     let worker = WorkerContext::new(registry.worker(), shared, queue_sender, WorkerResources::default());
     let host = WorkerHost::new(&worker);
-    let guest_host: Rc<dyn Host> = host.clone();
     let sweeper = tokio::task::spawn_local(sweep(worker.clone()));
     let mut starts = StartRetry::new(index);
     let mut acceptors = Acceptors {
@@ -130,7 +128,7 @@ async fn run(index: usize, mut orders: mpsc::UnboundedReceiver<Command>, registr
                 done,
             }) => {
                 let before = worker.current();
-                let view = View::new(snapshot, before.as_deref(), &guest_host, &worker.metrics);
+                let view = host.view(snapshot, before.as_deref(), &worker.metrics);
                 acceptors.close(&closed, before);
                 worker.adopt(Rc::new(view));
                 acceptors.rename(&renamed);

@@ -12,6 +12,8 @@ pub const UPSTREAM_CONNECTION_FAILURE: u64 = 1 << 5;
 pub const UPSTREAM_CONNECTION_TERMINATION: u64 = 1 << 6;
 /// No route matched.
 pub const NO_ROUTE: u64 = 1 << 8;
+/// The gateway or a plugin reset the stream.
+pub const LOCAL_RESET: u64 = 1 << 3;
 /// The client went away.
 pub const DOWNSTREAM_CONNECTION_TERMINATION: u64 = 1 << 14;
 /// The response was malformed.
@@ -24,6 +26,14 @@ pub fn of(problem: Problem) -> u64 {
         Problem::NoEndpoint => NO_HEALTHY_UPSTREAM,
         Problem::UpstreamTimeout => UPSTREAM_REQUEST_TIMEOUT,
         Problem::UpstreamMalformed => UPSTREAM_PROTOCOL_ERROR,
-        _ => 0,
+        // The rest have no flag of their own in Envoy. Every problem is named, so that a new one gets its flag here.
+        Problem::Malformed(_)
+        | Problem::RequestTimeout
+        | Problem::BodyTooLarge
+        | Problem::TargetTooLong
+        | Problem::HeadersTooLarge
+        | Problem::UpstreamFailed
+        | Problem::ResponseTooLarge
+        | Problem::PluginFailed => 0,
     }
 }

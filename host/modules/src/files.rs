@@ -272,6 +272,13 @@ fn log_compiled(name: &str, module: &Module) {
         bytes = module.size(),
         "module compiled"
     );
+    if !module.absent_functions().is_empty() {
+        tracing::warn!(
+            module = name,
+            "the module names foreign functions of Envoy that this gateway does not have: {}; calls of them return NOT_FOUND",
+            module.absent_functions().join(", ")
+        );
+    }
     if let Some(error) = module.manifest_error() {
         tracing::warn!(
             module = name,

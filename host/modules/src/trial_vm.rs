@@ -7,8 +7,8 @@ use lockgate_telemetry::plugin_log;
 
 /// Starts the plugin in a VM of its own and discards the VM.
 ///
-/// Blocks while the plugin starts, within its `start_deadline`. Writes to shared data, queues and metrics have no effect; callouts are
-/// accepted and get no response.
+/// Blocks while the plugin starts, within its `start_deadline`. Writes to shared data, queues and metrics are for its own eyes; callouts
+/// are accepted and get no response.
 pub fn start(plugin: &Plugin) -> Result<(), Failure> {
     let host = NoEffectHost::new(plugin_log::level(), |plugin, level, message| {
         plugin_log::write(plugin.name(), level, message);

@@ -13,17 +13,28 @@ use crate::matches::{Match, RouteIndex};
 #[derive(Debug)]
 pub struct RouteTable {
     hosts: HostTable,
+    asks_for_headers: bool,
 }
 
 impl RouteTable {
     /// A table of these routes. Indexes refer to their order, which decides between routes that are otherwise equal.
     pub fn new<'a>(routes: impl IntoIterator<Item = &'a Match>) -> Self {
         let mut hosts = HostTable::default();
+        let mut asks_for_headers = false;
         for (index, matches) in routes.into_iter().enumerate() {
+            asks_for_headers |= !matches.headers.is_empty();
             hosts.insert(RouteIndex(index), matches);
         }
         hosts.sort();
-        Self { hosts }
+        Self {
+            hosts,
+            asks_for_headers,
+        }
+    }
+
+    /// Whether a header, the host apart, can decide which route matches.
+    pub fn asks_for_headers(&self) -> bool {
+        self.asks_for_headers
     }
 
     /// The best match for a request with a normal path; none if no route matches. Allocates only for conditions on escaped query

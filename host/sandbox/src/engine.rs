@@ -4,6 +4,7 @@
 
 mod cache;
 pub(crate) mod epoch;
+pub(crate) mod pool;
 mod ticker;
 
 use std::fmt::Write as _;
@@ -19,6 +20,7 @@ use wasmtime::{
 };
 
 use self::cache::Cache;
+use self::pool::{PoolShare, PoolUse};
 use crate::module::{Module, inspect};
 use crate::report::{EngineError, LoadError};
 
@@ -40,6 +42,8 @@ struct Inner {
     on_demand: wasmtime::Engine,
     /// For plugins with a VM per stream. It is created when the first of them is linked, because it reserves much address space.
     pooled: OnceLock<Result<wasmtime::Engine, String>>,
+    /// How many instances of the pool are in use.
+    pool_use: PoolUse,
     cache: Option<Cache>,
 }
 
@@ -66,6 +70,7 @@ impl Engine {
         Ok(Self(Arc::new(Inner {
             on_demand,
             pooled: OnceLock::new(),
+            pool_use: PoolUse::default(),
             cache,
         })))
     }
@@ -108,6 +113,11 @@ impl Engine {
             }
         }
         Ok(code)
+    }
+
+    /// A share of the pool for one more plugin.
+    pub(crate) fn pool_share(&self) -> PoolShare {
+        PoolShare::new(POOL_INSTANCES as usize, self.0.pool_use.clone())
     }
 
     /// The module's code for instances of the pool.

@@ -9,6 +9,7 @@
 mod grpc;
 mod no_effect;
 
+use std::any::Any;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -50,11 +51,12 @@ pub trait Host {
     /// The minimum level that [`Host::log`] writes. Guests can read it.
     fn log_level(&self) -> LogLevel;
 
-    /// Starts an HTTP callout and returns at once. `reply` is delivered later, or dropped when the callout is no longer wanted.
+    /// Starts an HTTP callout and returns at once. `reply` is delivered later, never from within this method. The guard is dropped when
+    /// the callout is no longer wanted.
     ///
     /// # Errors
     /// [`Status::BadArgument`] for an unknown upstream; [`Status::InternalFailure`] if it cannot be started.
-    fn callout(&self, plugin: &Plugin, callout: Callout, reply: CalloutReply) -> Result<(), Status>;
+    fn callout(&self, plugin: &Plugin, callout: Callout, reply: CalloutReply) -> Result<Guard, Status>;
 
     /// Opens a gRPC call or stream and returns at once. Its events go to `reply`, never from within this method.
     ///
@@ -66,9 +68,8 @@ pub trait Host {
         Err(Status::InternalFailure)
     }
 
-    /// Calls `target.tick()` every `period`, until it returns false or another period is set for the same target. `None` stops
-    /// the timer.
-    fn set_tick(&self, target: TickTarget, period: Option<Duration>);
+    /// Calls `target.tick()` every `period`, until it returns false or the guard is dropped.
+    fn start_ticks(&self, target: TickTarget, period: Duration) -> Guard;
 
     /// A value and its version. Plugins with the same `vm_id` share their data.
     fn shared_data(&self, vm_id: &str, key: &str) -> Option<(Bytes, u32)>;
@@ -79,11 +80,11 @@ pub trait Host {
     /// [`Status::CasMismatch`] if the version differs; [`Status::InternalFailure`] if a limit is reached.
     fn set_shared_data(&self, vm_id: &str, key: &str, value: &[u8], cas: u32) -> Result<(), Status>;
 
-    /// Creates a queue, or finds it by name. `ready` is notified when a value is enqueued.
+    /// Creates a queue, or finds it by name. `ready` is notified when a value is enqueued, until the guard is dropped.
     ///
     /// # Errors
     /// [`Status::InternalFailure`] if a limit is reached.
-    fn register_queue(&self, vm_id: &str, name: &str, ready: QueueTarget) -> Result<u32, Status>;
+    fn register_queue(&self, vm_id: &str, name: &str, ready: QueueTarget) -> Result<(u32, Guard), Status>;
 
     /// The id of a registered queue.
     fn resolve_queue(&self, vm_id: &str, name: &str) -> Option<u32>;
@@ -156,6 +157,11 @@ pub trait Host {
     /// Counts an event of a plugin's VM.
     fn vm_event(&self, _plugin: &Plugin, _event: VmEvent) {}
 }
+
+/// What a host does for a VM: a callout, a timer, a subscription to a queue. Dropping it ends that, at once.
+///
+/// The VM owns its guards, each for the stream that has asked for it. So nothing of a stream or VM outlives it.
+pub type Guard = Box<dyn Any>;
 
 /// An HTTP request of a plugin.
 #[derive(Clone, Debug)]
@@ -243,18 +249,11 @@ impl Drop for CalloutReply {
 #[derive(Clone)]
 pub struct TickTarget {
     callbacks: Weak<dyn Callbacks>,
-    key: u64,
 }
 
 impl TickTarget {
-    pub(crate) fn new(callbacks: Weak<dyn Callbacks>, key: u64) -> Self {
-        Self { callbacks, key }
-    }
-
-    /// Identifies the target in this process. A timer for the same key replaces the former one.
-    #[must_use]
-    pub fn key(&self) -> u64 {
-        self.key
+    pub(crate) fn new(callbacks: Weak<dyn Callbacks>) -> Self {
+        Self { callbacks }
     }
 
     /// Runs the guest's callback, now or as soon as its VM is free. Returns false if the VM is gone, so that the timer can stop.

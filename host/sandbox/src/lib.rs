@@ -29,7 +29,7 @@ pub use diagnostics::Profiling;
 pub use engine::{Engine, EngineSettings};
 pub use host::{
     Callout, CalloutFailure, CalloutReply, CalloutResponse, CalloutResult, DrainingVm, GrpcCall, GrpcEvent, GrpcKind,
-    GrpcReply, GrpcStream, Host, NoEffectHost, QueueTarget, TickTarget,
+    GrpcReply, GrpcStream, Guard, Host, NoEffectHost, QueueTarget, TickTarget,
 };
 pub use hostcalls::FOREIGN_FUNCTIONS;
 pub use link::interface;

@@ -9,6 +9,7 @@ use wasmtime::{ExternType, InstancePre, Linker};
 use crate::calls::CallSet;
 use crate::diagnostics::{Profile, Profiling};
 use crate::engine::Engine;
+use crate::engine::pool::PoolShare;
 use crate::guest::exports::ExportIndices;
 use crate::hostcalls;
 use crate::plugin::{Plugin, PluginSpec, PoisonRequests};
@@ -24,6 +25,8 @@ pub(crate) struct Prepared {
     pub(crate) permitted: CallSet,
     /// Requests that made VMs of this plugin trap, on all workers.
     pub(crate) poison_requests: Arc<PoisonRequests>,
+    /// The plugin's share of the pool, with a VM per stream.
+    pub(crate) pool_share: Option<PoolShare>,
     /// The plugin's CPU profile.
     pub(crate) profile: Profile,
 }
@@ -49,6 +52,7 @@ impl Plugin {
             Isolation::Shared => spec.module.code().clone(),
             Isolation::Stream => engine.pooled(&spec.module)?,
         };
+        let pool_share = (spec.settings.isolation == Isolation::Stream).then(|| engine.pool_share());
         let instance = resolve(&code)?;
         let exports = ExportIndices::of(&code);
         Ok(Self::new(
@@ -57,6 +61,7 @@ impl Plugin {
                 instance,
                 exports,
                 permitted,
+                pool_share,
                 poison_requests: Arc::new(PoisonRequests::new()),
                 profile: Profile::default(),
             }),

@@ -23,6 +23,7 @@ struct Inner {
     size: u64,
     inspected: ModuleInfo,
     manifest: Result<Option<Manifest>, ManifestError>,
+    absent_functions: Vec<&'static str>,
 }
 
 impl Module {
@@ -37,6 +38,7 @@ impl Module {
             size: bytes.len() as u64,
             inspected,
             manifest,
+            absent_functions: absent_functions(bytes),
         }))
     }
 
@@ -63,6 +65,12 @@ impl Module {
     #[must_use]
     pub fn exports(&self) -> Vec<String> {
         self.0.code.exports().map(|export| export.name().to_owned()).collect()
+    }
+
+    /// Envoy's foreign functions that it seems to call and that no host but Envoy has. Such a call returns NOT_FOUND.
+    #[must_use]
+    pub fn absent_functions(&self) -> &[&'static str] {
+        &self.0.absent_functions
     }
 
     /// The SHA-256 of the `.wasm` file, in lower-case hex.
@@ -98,6 +106,18 @@ impl Module {
     pub(crate) fn code(&self) -> &wasmtime::Module {
         &self.0.code
     }
+}
+
+/// Foreign functions are called by name, and the names are text in the module's data.
+fn absent_functions(bytes: &[u8]) -> Vec<&'static str> {
+    /// Envoy's expressions, which refer to what only Envoy has.
+    const ABSENT: [&str; 3] = ["expr_create", "expr_evaluate", "expr_delete"];
+    let contains = |name: &&str| bytes.windows(name.len()).any(|window| window == name.as_bytes());
+    // One search for most modules, which have none of them.
+    if !contains(&"expr_") {
+        return Vec::new();
+    }
+    ABSENT.into_iter().filter(contains).collect()
 }
 
 impl std::fmt::Debug for Module {

@@ -2,12 +2,16 @@
 //!
 //! They are read from JSON by the crate `config`.
 
+mod node;
+
 use std::fmt;
+use std::sync::Arc;
 
 use lockgate_units::{Period, Size};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::node::{Locality, NodeSettings, NodeValue};
 use crate::calls::CallSet;
 
 /// Everything that makes a plugin what it is, besides its name and its module.
@@ -31,6 +35,8 @@ pub struct PluginSettings {
     pub isolation: Isolation,
     /// Allow-lists.
     pub capabilities: Capabilities,
+    /// The node that its properties describe, the same for all plugins.
+    pub node: Arc<NodeSettings>,
 }
 
 impl fmt::Debug for PluginSettings {

@@ -23,7 +23,7 @@ use self::id_map::IdMap;
 use self::limits::{LogLimiter, Verdict};
 use crate::calls::CallSet;
 use crate::calls::trace::{ActiveTrace, CallTrace};
-use crate::host::{Callbacks, CalloutResult, GrpcEvent, GrpcStream, Host};
+use crate::host::{Callbacks, CalloutResult, GrpcEvent, GrpcStream, Guard, Host};
 use crate::plugin::{Fingerprint, Plugin};
 use crate::report::{HostCallStats, Refusal, RequestLimit};
 use crate::view::headers::HeaderFilter;
@@ -45,8 +45,6 @@ pub(crate) struct State {
     pub(crate) host: Rc<dyn Host>,
     /// The instance, for callbacks that come later.
     pub(crate) callbacks: Option<Weak<dyn Callbacks>>,
-    /// Identifies the instance in this process.
-    pub(crate) key: u64,
     pub(crate) memory_limit: MemoryLimit,
     pub(crate) budget: CpuBudget,
     pub(crate) memory: Option<Memory>,
@@ -77,11 +75,17 @@ pub(crate) struct State {
     pub(crate) last_call: &'static str,
     /// Statistics of host calls.
     pub(crate) host_calls: HostCallStats,
-    /// HTTP callouts in progress, with their contexts.
-    pub(crate) callouts: FxHashMap<u32, u32>,
+    /// HTTP callouts in progress.
+    pub(crate) callouts: FxHashMap<u32, OpenCallout>,
     /// gRPC calls and streams in progress.
     pub(crate) grpc: FxHashMap<u32, OpenGrpcCall>,
     pub(crate) next_callout: u32,
+    /// The guest works for its start: in `vm_start`, in `configure`, or in the response to a callout of these.
+    pub(crate) works_for_start: bool,
+    /// The timer.
+    pub(crate) ticks: Option<Guard>,
+    /// Subscriptions to queues.
+    pub(crate) queues: FxHashMap<u32, Guard>,
     /// The response that the running callback can read.
     pub(crate) callout_response: Option<CalloutResult>,
     /// The stream whose callout the running callback of the root context is about.
@@ -92,6 +96,8 @@ pub(crate) struct State {
     pub(crate) refusals: Vec<(Refusal, u64)>,
     /// The gRPC event that the running callback can read.
     pub(crate) grpc_event: Option<GrpcEvent>,
+    /// The gRPC call or stream whose last callback is running. It has ended, and the guest may end it once more.
+    pub(crate) ended_grpc: Option<u32>,
     /// The root context's `done` returned false.
     pub(crate) is_root_waiting: bool,
     /// `proxy_done` was called before the root context's `done` had returned.
@@ -120,6 +126,15 @@ pub(crate) struct Context {
     pub(crate) trace: Option<Rc<CallTrace>>,
 }
 
+/// An HTTP callout in progress. Dropping it ends it.
+pub(crate) struct OpenCallout {
+    /// The context that made it, and with which it ends.
+    pub(crate) owner: u32,
+    /// The plugin's start waits for it.
+    pub(crate) is_of_start: bool,
+    pub(crate) _guard: Guard,
+}
+
 /// A gRPC call or stream in progress.
 pub(crate) struct OpenGrpcCall {
     /// The context that opened it, and with which it ends.
@@ -127,6 +142,8 @@ pub(crate) struct OpenGrpcCall {
     pub(crate) is_stream: bool,
     /// The guest has closed its sending direction.
     pub(crate) is_closed: bool,
+    /// The plugin's start waits for it.
+    pub(crate) is_of_start: bool,
     pub(crate) stream: Box<dyn GrpcStream>,
 }
 
@@ -150,7 +167,7 @@ pub(crate) struct EffectiveContext {
 }
 
 impl State {
-    pub(crate) fn new(plugin: Plugin, host: Rc<dyn Host>, key: u64, permitted: CallSet) -> Self {
+    pub(crate) fn new(plugin: Plugin, host: Rc<dyn Host>, permitted: CallSet) -> Self {
         let settings = plugin.settings();
         let (limits, capabilities) = (&settings.limits, &settings.capabilities);
         Self {
@@ -163,7 +180,6 @@ impl State {
             plugin,
             host,
             callbacks: None,
-            key,
             memory: None,
             allocate: None,
             scratch: None,
@@ -181,11 +197,15 @@ impl State {
             callouts: FxHashMap::default(),
             grpc: FxHashMap::default(),
             next_callout: 0,
+            works_for_start: true,
+            ticks: None,
+            queues: FxHashMap::default(),
             callout_response: None,
             callout_owner: ROOT,
             over_limit: Vec::new(),
             refusals: Vec::new(),
             grpc_event: None,
+            ended_grpc: None,
             is_root_waiting: false,
             is_root_done_early: false,
             declared: Declared::default(),
@@ -294,8 +314,14 @@ impl State {
 
     /// The number of a context's callouts in progress, of any kind.
     pub(crate) fn callouts_of(&self, id: u32) -> usize {
-        let http = self.callouts.values().filter(|owner| **owner == id).count();
+        let http = self.callouts.values().filter(|open| open.owner == id).count();
         http + self.grpc.values().filter(|open| open.owner == id).count()
+    }
+
+    /// The callouts in progress that the plugin's start waits for.
+    pub(crate) fn callouts_of_start(&self) -> usize {
+        let http = self.callouts.values().filter(|open| open.is_of_start).count();
+        http + self.grpc.values().filter(|open| open.is_of_start).count()
     }
 
     /// Whether the running callback sees the end of the message whose trailers are this map.
@@ -317,6 +343,7 @@ impl State {
     /// The VM has started: callbacks get their usual budget, and log lines are no longer collected.
     pub(crate) fn started(&mut self, memory: usize) {
         self.tail = None;
+        self.works_for_start = false;
         self.memory_limit.started(memory);
         self.budget.set_limit(self.plugin.settings().limits.deadline.duration());
     }

@@ -38,6 +38,8 @@ pub struct Vm {
     host: Rc<dyn Host>,
     /// The shared instance, usable or not. `None` before the start, and with an instance per stream.
     current: RefCell<Option<InstanceHandle>>,
+    /// Takes the place of an outgrown instance when its start is done.
+    successor: RefCell<Option<InstanceHandle>>,
     backoff: RefCell<Backoff>,
     /// When the probing instance got its one stream.
     probe_started: Cell<Option<Instant>>,
@@ -52,6 +54,8 @@ pub struct Vm {
 pub enum VmState {
     /// Not started yet, or waiting for a stream to start it.
     Idle,
+    /// Its start waits for callouts. Streams get the plugin's `on_error`.
+    Starting,
     /// An instance takes streams.
     Running,
     /// It failed repeatedly. The next start is delayed.
@@ -66,6 +70,7 @@ impl VmState {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Idle => "idle",
+            Self::Starting => "starting",
             Self::Running => "running",
             Self::BackingOff => "backing_off",
             Self::Quarantined => "quarantined",
@@ -103,6 +108,7 @@ impl Vm {
             plugin,
             host,
             current: RefCell::default(),
+            successor: RefCell::default(),
             backoff: RefCell::default(),
             probe_started: Cell::default(),
             quarantined: Cell::default(),
@@ -154,7 +160,11 @@ impl Vm {
         };
         let instance = match self.plugin.settings().isolation {
             Isolation::Shared => self.shared()?,
-            Isolation::Stream => InstanceHandle::new(Instance::start(&self.plugin, &self.host, &self.counters)?),
+            Isolation::Stream => self.started(InstanceHandle::new(Instance::start(
+                &self.plugin,
+                &self.host,
+                &self.counters,
+            )?))?,
         };
         Stream::open(instance, exchange, trace.cloned(), fingerprint)
     }
@@ -181,6 +191,7 @@ impl Vm {
         let running = current.as_ref().filter(|instance| instance.is_usable());
         let state = match running {
             Some(instance) if instance.status() == InstanceStatus::Probing => VmState::Quarantined,
+            Some(instance) if instance.status() == InstanceStatus::Starting => VmState::Starting,
             Some(_) => VmState::Running,
             None if self.backoff.borrow().is_quarantined() => VmState::Quarantined,
             None if self.backoff.borrow().wait(self.host.now()).is_some() => VmState::BackingOff,
@@ -216,8 +227,24 @@ impl Vm {
         match current {
             Some(instance) if instance.status() == InstanceStatus::Outgrown => Ok(self.recycle(instance)),
             Some(instance) if instance.status() == InstanceStatus::Probing => self.probe(instance),
+            Some(instance) if instance.status() == InstanceStatus::Starting => self.started(instance),
             _ => self.replace(),
         }
+    }
+
+    /// The instance, unless its start is not done: what it would check with is not there yet.
+    fn started(&self, instance: InstanceHandle) -> Result<InstanceHandle, Failure> {
+        if instance.status() != InstanceStatus::Starting {
+            return Ok(instance);
+        }
+        let waits_for = instance.callouts_of_start();
+        let message = match self.plugin.settings().isolation {
+            Isolation::Shared => format!("the plugin's start is not done: it waits for {waits_for} callouts"),
+            Isolation::Stream => format!(
+                "the plugin's start waits for {waits_for} callouts, which no VM of a single stream can: \"isolation\" must be \"shared\""
+            ),
+        };
+        Err(self.refused(FailureKind::Unavailable, message))
     }
 
     /// A new instance for new streams. The old one ends with its last stream. If the old one is young, or the new one cannot be
@@ -226,9 +253,13 @@ impl Vm {
         if old.age() < MIN_RECYCLE_AGE {
             return old;
         }
-        match Instance::start(&self.plugin, &self.host, &self.counters) {
-            Ok(fresh) => {
-                let fresh = InstanceHandle::new(fresh);
+        match self.successor() {
+            Some(fresh) if fresh.status() == InstanceStatus::Starting => {
+                // The old one goes on until then.
+                self.successor.replace(Some(fresh));
+                old
+            }
+            Some(fresh) => {
                 let (streams, memory) = (self.counters.streams.get(), old.memory_bytes());
                 tracing::info!(plugin = %self.plugin.name(), memory, streams, "VM above limits.soft_memory; new requests get a new VM");
                 self.host.vm_event(&self.plugin, VmEvent::Recycled);
@@ -237,18 +268,30 @@ impl Vm {
                 drop(before);
                 fresh
             }
-            Err(_) => {
+            None => {
                 old.set_status(InstanceStatus::Active);
                 old
             }
         }
     }
 
+    /// The instance that was started to take the place of an outgrown one, or a new one. None if it has failed.
+    fn successor(&self) -> Option<InstanceHandle> {
+        match self.successor.take() {
+            Some(started) => started.is_usable().then_some(started),
+            None => Instance::start(&self.plugin, &self.host, &self.counters)
+                .ok()
+                .map(InstanceHandle::new),
+        }
+    }
+
     /// The probing instance has its one stream. Other streams get it after the probe has passed.
     fn probe(&self, instance: InstanceHandle) -> Result<InstanceHandle, Failure> {
-        let begun = self.probe_started.get();
-        let passed = instance.finished() > 0
-            || begun.is_some_and(|begun| self.host.now().saturating_duration_since(begun) >= PROBE_TIME);
+        let Some(begun) = self.probe_started.get() else {
+            self.probe_started.set(Some(self.host.now()));
+            return Ok(instance);
+        };
+        let passed = instance.finished() > 0 || self.host.now().saturating_duration_since(begun) >= PROBE_TIME;
         if passed {
             instance.set_status(InstanceStatus::Active);
             if self.quarantined.replace(false) {
@@ -285,14 +328,20 @@ impl Vm {
         match Instance::start(&self.plugin, &self.host, &self.counters) {
             Ok(instance) => {
                 if quarantined {
-                    instance.set_status(InstanceStatus::Probing);
-                    self.probe_started.set(Some(self.host.now()));
+                    instance.set_after_start(InstanceStatus::Probing);
+                    if instance.is_active() {
+                        instance.set_status(InstanceStatus::Probing);
+                    }
+                    self.probe_started.set(None);
                 } else if self.quarantined.replace(false) {
                     self.host.vm_event(&self.plugin, VmEvent::Released);
                 }
                 let instance = InstanceHandle::new(instance);
                 *self.current.borrow_mut() = Some(instance.clone());
-                Ok(instance)
+                match instance.status() {
+                    InstanceStatus::Probing => self.probe(instance),
+                    _ => self.started(instance),
+                }
             }
             Err(failure) => {
                 self.backoff.borrow_mut().delay(self.host.now(), jitter());

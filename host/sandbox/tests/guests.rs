@@ -24,6 +24,7 @@ mod guests {
     mod modules;
     mod optimisations;
     mod properties;
+    mod starts;
     mod streams;
     mod wasi;
 }

@@ -23,6 +23,10 @@ pub struct UpstreamSettings {
     /// Endpoints of the upstream, in the order of balancing.
     #[schemars(length(min = 1))]
     pub endpoints: Vec<EndpointSettings>,
+    /// Other names of the upstream for plugins: in callouts, gRPC calls and the property `lockgate.upstream`. Modules for Istio use
+    /// names that are no keys here, such as `outbound|443||auth.default.svc.cluster.local`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
     /// How an endpoint is chosen for a request.
     #[serde(default)]
     pub balance: Balance,
@@ -68,6 +72,7 @@ impl UpstreamSettings {
     pub fn of(endpoints: impl IntoIterator<Item = Address>) -> Self {
         Self {
             endpoints: endpoints.into_iter().map(EndpointSettings::at).collect(),
+            aliases: Vec::new(),
             balance: Balance::default(),
             host: HostPolicy::default(),
             protocol: Protocol::default(),

@@ -38,6 +38,13 @@ pub(super) fn read(root: &Node, plugins: &mut Plugins<'_>, mistakes: &mut Mistak
     (global, chains)
 }
 
+/// Reads the section `services`.
+pub(super) fn services(root: &Node, plugins: &mut Plugins<'_>, mistakes: &mut Mistakes) -> Vec<PluginIndex> {
+    let here = Pointer::root().key("services");
+    let node = root.member("services");
+    node.map_or_else(Vec::new, |node| items(node, &here, "services", &[], plugins, mistakes))
+}
+
 impl Chains {
     /// The chain at `here`: a chain's name, or a list of plugins. Inline plugins are named after `owner`.
     pub(super) fn resolve(

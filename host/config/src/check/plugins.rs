@@ -1,12 +1,13 @@
 //! Plugins, named and inline: names, digests, references to upstreams, configuration as text.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use http::HeaderName;
 use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
 use lockgate_json::tree::{Node, Value};
-use lockgate_sandbox::settings::{Capabilities, Limits, PluginSettings};
+use lockgate_sandbox::settings::{Capabilities, Limits, NodeSettings, PluginSettings};
 use lockgate_units::Size;
 
 use super::entry;
@@ -19,6 +20,7 @@ use crate::raw;
 pub(super) struct Plugins<'a> {
     signatures: &'a Signatures,
     upstreams: &'a Upstreams,
+    node: Arc<NodeSettings>,
     /// Named ones first. Complete only if there is no mistake.
     pub(super) models: Vec<PluginModel>,
     /// The keys of `plugins`. No index: the plugin could not be read.
@@ -37,6 +39,7 @@ impl<'a> Plugins<'a> {
     ) -> Plugins<'a> {
         let mut plugins = Plugins {
             upstreams,
+            node: Arc::new(entry::part(root, &Pointer::root(), "node", mistakes).unwrap_or_default()),
             signatures,
             models: Vec::new(),
             named: Vec::new(),
@@ -130,6 +133,7 @@ impl<'a> Plugins<'a> {
                 on_error: raw.on_error,
                 isolation: raw.isolation,
                 capabilities: raw.capabilities,
+                node: self.node.clone(),
             },
             pointer: here.to_string(),
         });
@@ -138,7 +142,7 @@ impl<'a> Plugins<'a> {
 
     fn check_capabilities(&self, capabilities: &Capabilities, here: &Pointer, mistakes: &mut Mistakes) {
         for (index, name) in capabilities.upstreams.iter().flatten().enumerate() {
-            mistakes.ok_or_record(self.upstreams.find(name, &here.key("upstreams").index(index)));
+            mistakes.ok_or_record(self.upstreams.check_name(name, &here.key("upstreams").index(index)));
         }
         for (index, name) in capabilities.host_calls.iter().flatten().enumerate() {
             if let Err(nearest) = Capabilities::check_host_call(name) {

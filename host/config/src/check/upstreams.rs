@@ -14,9 +14,40 @@ pub(super) struct Upstreams {
     pub(super) models: Vec<NamedUpstream>,
     /// Names of all, invalid ones included: a reference to a faulty upstream is no second mistake.
     pub(super) names: Vec<String>,
+    /// Aliases, each with the name of its upstream.
+    aliases: Vec<(String, String)>,
 }
 
 impl Upstreams {
+    /// Notes the aliases of the upstream called `name`. They are written into log lines, so they are visible characters.
+    fn add_aliases(&mut self, name: &str, aliases: &[String], here: &Pointer, mistakes: &mut Mistakes) {
+        /// Maximum bytes of an alias.
+        const MAX_ALIAS: usize = 256;
+        for (index, alias) in aliases.iter().enumerate() {
+            let here = here.index(index);
+            let is_visible = alias.bytes().all(|byte| byte.is_ascii_graphic());
+            if alias.is_empty() || alias.len() > MAX_ALIAS || !is_visible {
+                mistakes.push(Mistake::invalid(here, "1 to 256 visible ASCII characters"));
+            } else if let Some((_, other)) = self.aliases.iter().find(|(known, _)| known == alias) {
+                let mistake = Mistake::new(here, format!("\"{alias}\" is an alias of upstream \"{other}\" already"));
+                mistakes.push(mistake.expected("a name that no other upstream has"));
+            } else {
+                self.aliases.push((alias.clone(), name.to_owned()));
+            }
+        }
+    }
+
+    /// Whether plugins can call an upstream by `name`.
+    ///
+    /// # Errors
+    /// They cannot; the mistake is at `here`.
+    pub(super) fn check_name(&self, name: &str, here: &Pointer) -> Result<(), Mistake> {
+        if self.aliases.iter().any(|(alias, _)| alias == name) {
+            return Ok(());
+        }
+        self.find(name, here).map(drop)
+    }
+
     /// The upstream called `name`, which is written at `here`.
     pub(super) fn find(&self, name: &str, here: &Pointer) -> Result<UpstreamIndex, Mistake> {
         match self.names.iter().position(|known| known == name) {
@@ -36,6 +67,7 @@ pub(super) fn read(root: &Node, mistakes: &mut Mistakes) -> Upstreams {
     let mut upstreams = Upstreams {
         models: Vec::new(),
         names: Vec::new(),
+        aliases: Vec::new(),
     };
     for (name, node, here) in entry::section(root, "upstreams", mistakes) {
         upstreams.names.push(name.to_owned());
@@ -47,10 +79,18 @@ pub(super) fn read(root: &Node, mistakes: &mut Mistakes) -> Upstreams {
                 let mistake = Mistake::new(here.key("endpoints"), "every endpoint has weight 0");
                 mistakes.push(mistake.expected("at least one weight above 0"));
             }
+            upstreams.add_aliases(name, &settings.aliases, &here.key("aliases"), mistakes);
             upstreams.models.push(NamedUpstream {
                 name: name.into(),
                 settings,
             });
+        }
+    }
+    for (alias, owner) in &upstreams.aliases {
+        if upstreams.names.contains(alias) {
+            let here = Pointer::root().key("upstreams").key(owner).key("aliases");
+            let mistake = Mistake::new(here, format!("\"{alias}\" is the name of an upstream"));
+            mistakes.push(mistake.expected("a name that no other upstream has"));
         }
     }
     upstreams

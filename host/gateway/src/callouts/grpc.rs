@@ -119,6 +119,29 @@ pub(crate) fn open(
     Box::new(Open { writer, task })
 }
 
+/// A call or stream that fails, after this has returned.
+pub(crate) fn fail(call: &GrpcCall, mut reply: GrpcReply, message: &'static str) -> Box<dyn GrpcStream> {
+    let is_stream = matches!(call.kind, GrpcKind::Stream);
+    let task = tokio::task::spawn_local(async move {
+        if is_stream {
+            unreachable(&mut |event| reply.deliver(event));
+        }
+        reply.deliver(End::new(code::UNAVAILABLE, message).event());
+    });
+    Box::new(Open {
+        writer: BodyWriter::default(),
+        task: task.abort_handle(),
+    })
+}
+
+/// Delivers what comes before the end of a stream whose upstream could not be reached.
+fn unreachable(tell: &mut impl FnMut(GrpcEvent)) {
+    tell(GrpcEvent::Initial(None));
+    // As Envoy, whose own answer has trailers only.
+    let status = HeaderValue::from(code::UNAVAILABLE);
+    tell(GrpcEvent::Trailing(HeaderMap::from_iter([(GRPC_STATUS, status)])));
+}
+
 /// One message, or why there is none.
 async fn make_call(
     client: Client<MessageBody>,
@@ -157,10 +180,7 @@ async fn converse(
         Ok(sent) => sent,
         Err(error) => {
             tracing::debug!(upstream = %upstream.name(), %error, "a gRPC callout failed");
-            tell(GrpcEvent::Initial(None));
-            // As Envoy, whose own answer has trailers only.
-            let status = HeaderValue::from(code::UNAVAILABLE);
-            tell(GrpcEvent::Trailing(HeaderMap::from_iter([(GRPC_STATUS, status)])));
+            unreachable(&mut tell);
             return End::new(code::UNAVAILABLE, "the upstream could not be reached");
         }
     };

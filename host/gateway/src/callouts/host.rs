@@ -1,52 +1,122 @@
 //! The sandbox's [`Host`] on one worker: callouts through the upstreams, timers, the shared store,
 //! metrics, the `lockgate.*` functions and the log. Each call decodes nothing and decides nothing; it hands on.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use lockgate_client::Protocol;
 use lockgate_exchange::{SharedExchange, clock};
 use lockgate_sandbox::{
-    Callout, CalloutReply, DrainingVm, Failure, GrpcCall, GrpcReply, GrpcStream, Host, LogLevel, MetricKind, Plugin,
-    QueueTarget, Refusal, Status, TickTarget, VmEvent,
+    Callout, CalloutReply, DrainingVm, Failure, GrpcCall, GrpcReply, GrpcStream, Guard, Host, LogLevel, MetricKind,
+    Plugin, QueueTarget, Refusal, Status, TickTarget, VmEvent,
 };
+use lockgate_telemetry::metrics::WorkerMetrics;
 use lockgate_telemetry::plugin_log;
+use lockgate_upstream::Upstream;
 use rustc_hash::FxHashMap;
 use tokio::task::AbortHandle;
 
 use crate::callouts::{grpc, http};
 use crate::context::WorkerContext;
+use crate::context::snapshot::Snapshot;
+use crate::context::view::View;
 
 /// The host of one worker's VMs.
 pub(crate) struct WorkerHost {
     worker: Weak<WorkerContext>,
-    timers: RefCell<FxHashMap<u64, AbortHandle>>,
-    queues: RefCell<FxHashMap<u32, QueueTarget>>,
+    itself: Weak<WorkerHost>,
+    /// The listeners of each queue on this worker, in the order of registration.
+    queues: RefCell<FxHashMap<u32, Vec<(u64, QueueTarget)>>>,
+    next_subscription: Cell<u64>,
+    /// The snapshot whose plugins are starting.
+    starting: RefCell<Option<Arc<Snapshot>>>,
+}
+
+/// A task that ends when this is dropped.
+struct TaskGuard(AbortHandle);
+
+impl Drop for TaskGuard {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A VM's subscription to a queue, which ends when this is dropped.
+struct QueueSubscription {
+    host: Weak<WorkerHost>,
+    queue: u32,
+    key: u64,
+}
+
+impl Drop for QueueSubscription {
+    fn drop(&mut self) {
+        if let Some(host) = self.host.upgrade() {
+            host.unsubscribe(self.queue, self.key);
+        }
+    }
 }
 
 impl WorkerHost {
     /// The host of the VMs on `worker`.
     pub(crate) fn new(worker: &Rc<WorkerContext>) -> Rc<Self> {
-        Rc::new(Self {
+        Rc::new_cyclic(|itself| Self {
             worker: Rc::downgrade(worker),
-            timers: RefCell::default(),
+            itself: itself.clone(),
             queues: RefCell::default(),
+            next_subscription: Cell::default(),
+            starting: RefCell::default(),
         })
+    }
+
+    /// A view of `snapshot`, in which the plugins that start see that snapshot's upstreams.
+    pub(crate) fn view(&self, snapshot: Arc<Snapshot>, before: Option<&View>, metrics: &WorkerMetrics) -> View {
+        self.starting.replace(Some(snapshot.clone()));
+        let itself: Rc<dyn Host> = self.itself.upgrade().expect("it is borrowed");
+        let view = View::new(snapshot, before, &itself, metrics);
+        self.starting.take();
+        view
     }
 
     /// Notifies the plugin of this worker that listens to `queue`. If its VM is gone, the listener before it is notified.
     pub(crate) fn notify(&self, queue: u32) {
-        let target = self.queues.borrow().get(&queue).cloned();
-        if target.is_some_and(|target| target.ready(queue)) {
-            return;
+        loop {
+            let last = self.queues.borrow().get(&queue).and_then(|all| all.last().cloned());
+            match last {
+                Some((_, target)) if target.ready(queue) => return,
+                Some((key, _)) => self.unsubscribe(queue, key),
+                None => break,
+            }
         }
-        self.queues.borrow_mut().remove(&queue);
         if let Ok(worker) = self.worker() {
             worker.shared.queue_notify.unsubscribe(queue, &worker.queue_sender);
             worker.shared.queue_notify.notify(queue);
         }
+    }
+
+    fn unsubscribe(&self, queue: u32, key: u64) {
+        let mut queues = self.queues.borrow_mut();
+        let Some(listeners) = queues.get_mut(&queue) else {
+            return;
+        };
+        listeners.retain(|(known, _)| *known != key);
+        if listeners.is_empty() {
+            queues.remove(&queue);
+            if let Ok(worker) = self.worker() {
+                worker.shared.queue_notify.unsubscribe(queue, &worker.queue_sender);
+            }
+        }
+    }
+
+    /// The upstream called `name`: of the snapshot whose plugins are starting, else of the one that serves.
+    fn upstream(&self, name: &str) -> Result<Option<Arc<Upstream>>, Status> {
+        if let Some(snapshot) = &*self.starting.borrow() {
+            return Ok(snapshot.upstream(name).map(|(_, upstream)| upstream.clone()));
+        }
+        let view = self.worker()?.current().ok_or(Status::InternalFailure)?;
+        Ok(view.snapshot.upstream(name).map(|(_, upstream)| upstream.clone()))
     }
 
     fn worker(&self) -> Result<Rc<WorkerContext>, Status> {
@@ -79,50 +149,34 @@ impl Host for WorkerHost {
         plugin_log::level()
     }
 
-    fn callout(&self, _plugin: &Plugin, callout: Callout, reply: CalloutReply) -> Result<(), Status> {
-        let worker = self.worker()?;
-        let view = worker.current().ok_or(Status::InternalFailure)?;
-        let (_, upstream) = view.snapshot.upstream(&callout.upstream).ok_or(Status::BadArgument)?;
-        let (upstream, client) = (upstream.clone(), worker.callouts.clone());
-        tokio::task::spawn_local(async move { http::make(client, &upstream, callout, reply).await });
-        Ok(())
+    fn callout(&self, _plugin: &Plugin, callout: Callout, reply: CalloutReply) -> Result<Guard, Status> {
+        let upstream = self.upstream(&callout.upstream)?.ok_or(Status::BadArgument)?;
+        let client = self.worker()?.callouts.clone();
+        let task = tokio::task::spawn_local(async move { http::make(client, &upstream, callout, reply).await });
+        Ok(Box::new(TaskGuard(task.abort_handle())))
     }
 
     fn grpc(&self, plugin: &Plugin, call: GrpcCall, reply: GrpcReply) -> Result<Box<dyn GrpcStream>, Status> {
-        let worker = self.worker()?;
-        let view = worker.current().ok_or(Status::InternalFailure)?;
-        let (_, upstream) = view.snapshot.upstream(&call.upstream).ok_or(Status::ParseFailure)?;
+        let upstream = self.upstream(&call.upstream)?.ok_or(Status::ParseFailure)?;
         if upstream.protocol() != Protocol::Http2 {
-            tracing::warn!(plugin = %plugin.name(), upstream = %upstream.name(), "gRPC call refused: the upstream needs \"protocol\": \"http2\"");
-            return Err(Status::InternalFailure);
+            tracing::warn!(plugin = %plugin.name(), upstream = %upstream.name(), "gRPC call failed: the upstream needs \"protocol\": \"http2\"");
+            return Ok(grpc::fail(&call, reply, "the upstream does not speak HTTP/2"));
         }
-        Ok(grpc::open(worker.callouts.clone(), upstream.clone(), call, reply))
+        Ok(grpc::open(self.worker()?.callouts.clone(), upstream, call, reply))
     }
 
-    fn set_tick(&self, target: TickTarget, period: Option<Duration>) {
-        let key = target.key();
-        let started = period.map(|period| {
-            let timer = tokio::task::spawn_local(async move {
-                let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
-                interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-                loop {
-                    interval.tick().await;
-                    if !target.tick() {
-                        return;
-                    }
+    fn start_ticks(&self, target: TickTarget, period: Duration) -> Guard {
+        let timer = tokio::task::spawn_local(async move {
+            let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+            interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                interval.tick().await;
+                if !target.tick() {
+                    return;
                 }
-            });
-            timer.abort_handle()
+            }
         });
-        let mut timers = self.timers.borrow_mut();
-        timers.retain(|_, timer| !timer.is_finished());
-        let before = match started {
-            Some(started) => timers.insert(key, started),
-            None => timers.remove(&key),
-        };
-        if let Some(before) = before {
-            before.abort();
-        }
+        Box::new(TaskGuard(timer.abort_handle()))
     }
 
     fn shared_data(&self, vm_id: &str, key: &str) -> Option<(Bytes, u32)> {
@@ -134,7 +188,7 @@ impl Host for WorkerHost {
         outcome.map_err(lockgate_foreign::status_of_shared)
     }
 
-    fn register_queue(&self, vm_id: &str, name: &str, ready: QueueTarget) -> Result<u32, Status> {
+    fn register_queue(&self, vm_id: &str, name: &str, ready: QueueTarget) -> Result<(u32, Guard), Status> {
         let worker = self.worker()?;
         let id = worker
             .shared
@@ -142,9 +196,15 @@ impl Host for WorkerHost {
             .queues()
             .register(vm_id, name)
             .map_err(|_| Status::InternalFailure)?;
-        self.queues.borrow_mut().insert(id, ready);
+        let key = self.next_subscription.replace(self.next_subscription.get() + 1);
+        self.queues.borrow_mut().entry(id).or_default().push((key, ready));
         worker.shared.queue_notify.subscribe(id, worker.queue_sender.clone());
-        Ok(id)
+        let subscription = QueueSubscription {
+            host: self.itself.clone(),
+            queue: id,
+            key,
+        };
+        Ok((id, Box::new(subscription)))
     }
 
     fn resolve_queue(&self, vm_id: &str, name: &str) -> Option<u32> {

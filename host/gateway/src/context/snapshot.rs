@@ -69,6 +69,10 @@ impl Snapshot {
             .iter()
             .enumerate()
             .map(|(i, u)| (u.name().clone(), i))
+            .chain(model.upstreams.iter().enumerate().flat_map(|(index, upstream)| {
+                let aliases = upstream.settings.aliases.iter();
+                aliases.map(move |alias| (alias.as_str().into(), index))
+            }))
             .collect();
         Self {
             revision,
@@ -83,7 +87,7 @@ impl Snapshot {
         }
     }
 
-    /// The upstream called `name`, with its place.
+    /// The upstream called `name`, or with this alias, with its place.
     pub fn upstream(&self, name: &str) -> Option<(usize, &Arc<Upstream>)> {
         self.upstream_by_name
             .get(name)

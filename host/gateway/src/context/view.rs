@@ -1,9 +1,9 @@
 //! A snapshot as one worker sees it: the same routes and upstreams, with this worker's own VMs and counters.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lockgate_config::model::{Listener, ListenerProtocol, PluginIndex, Route};
 use lockgate_exchange::{Exchange, RequestHead};
@@ -47,6 +47,8 @@ pub(crate) struct RouteView {
     chain: Rc<[Rc<PluginHandle>]>,
     /// Where its requests are counted, by listener; filled when they are first asked for.
     series: RefCell<Vec<Option<RequestSeries>>>,
+    /// When the log last had a warning about requests of this route.
+    warned: Cell<Option<Instant>>,
 }
 
 impl RouteView {
@@ -56,7 +58,21 @@ impl RouteView {
             index,
             chain,
             series: RefCell::default(),
+            warned: Cell::new(None),
         })
+    }
+
+    /// Whether a request of this route may write a warning to the log: every ten seconds one.
+    pub(crate) fn may_warn(&self, now: Instant) -> bool {
+        const INTERVAL: Duration = Duration::from_secs(10);
+        let is_due = self
+            .warned
+            .get()
+            .is_none_or(|last| now.saturating_duration_since(last) >= INTERVAL);
+        if is_due {
+            self.warned.set(Some(now));
+        }
+        is_due
     }
 
     /// The route's settings; none for requests that match no route.

@@ -11,6 +11,7 @@ use lockgate_http::response_flags;
 use lockgate_telemetry::access_log::{AccessLog, Record};
 use lockgate_telemetry::metrics::RequestSeries;
 
+use crate::body::error::BodyError;
 use crate::body::source::ByteCounter;
 use crate::chain::Chain;
 use crate::context::idle_monitor::RequestGuard;
@@ -96,6 +97,11 @@ impl RequestRecorder {
         }
     }
 
+    /// A plugin closed the stream before a response.
+    pub(crate) fn closed(&mut self) {
+        self.ending = ResponseEnd::Aborted(BodyError::Stopped.abort_reason());
+    }
+
     /// The response broke off after its head.
     pub(crate) fn aborted(&mut self, abort_reason: &'static str) {
         self.ending = ResponseEnd::Aborted(abort_reason);
@@ -144,15 +150,21 @@ impl Drop for RequestRecorder {
             exchange.info.ended = Some(took);
             exchange.info.request_bytes = self.received.bytes();
             exchange.info.response_bytes = self.sent;
-            if self.ending == ResponseEnd::Open {
-                exchange.info.flags |= response_flags::DOWNSTREAM_CONNECTION_TERMINATION;
+            match self.ending {
+                ResponseEnd::Open => exchange.info.flags |= response_flags::DOWNSTREAM_CONNECTION_TERMINATION,
+                ResponseEnd::Aborted(_) if self.status.is_none() => exchange.info.flags |= response_flags::LOCAL_RESET,
+                _ => {}
             }
             took
         };
         self.chain.finish();
-        // 499 is what the field writes for a client that left before it was answered.
-        self.series
-            .record(self.status.map_or(499, |status| status.as_u16()), took);
+        let status = match (self.status, self.ending) {
+            (Some(status), _) => status.as_u16(),
+            // nginx's numbers: the client left before it was answered, or was closed without an answer.
+            (None, ResponseEnd::Open) => 499,
+            (None, _) => 444,
+        };
+        self.series.record(status, took);
         if let Some(log) = &self.access_log {
             self.record(log, took);
         }

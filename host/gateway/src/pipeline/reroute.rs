@@ -1,4 +1,4 @@
-//! `clear_route_cache`: a plugin has changed the request, and its route is looked up again.
+//! A plugin has changed the request's head, or called `clear_route_cache`: its route is looked up again.
 //!
 //! That happens once, when the request leaves the chain: upstream, rewrite, timeout and name are then those of the
 //! route that the changed request matches; without a match it is a 404. The plugins were those of the first route, and a
@@ -6,6 +6,8 @@
 //! passed is not taken, and the log says so.
 
 use std::rc::Rc;
+
+use lockgate_exchange::clock;
 
 use crate::chain::{Chain, PluginHandle};
 use crate::context::view::{RouteView, View};
@@ -19,11 +21,13 @@ pub(crate) fn match_again(view: &View, chain: &Chain, route: Rc<RouteView>) -> R
         return route;
     }
     if found.settings().is_some() && !has_passed(route.chain(), found.chain()) {
-        tracing::warn!(
-            route = route.settings().map(|_| route.name()),
-            other = found.name(),
-            "change of route ignored: the request has not passed all plugins of the new route"
-        );
+        if route.may_warn(clock::now()) {
+            tracing::warn!(
+                route = route.settings().map(|_| route.name()),
+                other = found.name(),
+                "change of route ignored: the request has not passed all plugins of the new route"
+            );
+        }
         return route;
     }
     exchange.info.route = found.settings().map(|settings| settings.name.clone());

@@ -1,29 +1,50 @@
 //! [`NoEffectHost`]: the host of trial VMs.
 
+mod memory;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use lockgate_abi::{LogLevel, MetricKind, Status};
 use lockgate_exchange::SharedExchange;
 
-use super::{Callout, CalloutReply, Host, QueueTarget, TickTarget};
+use self::memory::TrialMemory;
+use super::{Callout, CalloutReply, GrpcCall, GrpcReply, GrpcStream, Guard, Host, QueueTarget, TickTarget};
 use crate::plugin::Plugin;
 use crate::report::Failure;
 
 /// A host for trials: nothing that a plugin does has an effect, except for its log.
 ///
-/// Writes succeed and store nothing. Callouts are accepted and fail. Timers never fire.
+/// A guest reads back what it has written, and nobody else does. Callouts are accepted and get no response. Timers never fire.
 pub struct NoEffectHost {
     log: fn(&Plugin, LogLevel, &str),
     log_level: LogLevel,
+    memory: TrialMemory,
 }
 
 impl NoEffectHost {
     /// A host whose log lines of at least `log_level` go to `log`.
     #[must_use]
     pub fn new(log_level: LogLevel, log: fn(&Plugin, LogLevel, &str)) -> Self {
-        Self { log, log_level }
+        Self {
+            log,
+            log_level,
+            memory: TrialMemory::default(),
+        }
     }
+}
+
+/// A gRPC call or stream that waits as long as the trial lasts.
+struct UnansweredGrpc {
+    _reply: GrpcReply,
+}
+
+impl GrpcStream for UnansweredGrpc {
+    fn send(&self, _: Bytes, _: bool) -> Result<(), Status> {
+        Ok(())
+    }
+
+    fn close(&self) {}
 }
 
 impl Host for NoEffectHost {
@@ -35,50 +56,57 @@ impl Host for NoEffectHost {
         self.log_level
     }
 
-    fn callout(&self, _: &Plugin, _: Callout, _: CalloutReply) -> Result<(), Status> {
-        Ok(())
+    fn callout(&self, _: &Plugin, _: Callout, reply: CalloutReply) -> Result<Guard, Status> {
+        // It waits as long as the trial lasts.
+        Ok(Box::new(reply))
     }
 
-    fn set_tick(&self, _: TickTarget, _: Option<Duration>) {}
-
-    fn shared_data(&self, _: &str, _: &str) -> Option<(Bytes, u32)> {
-        None
+    fn grpc(&self, _: &Plugin, _: GrpcCall, reply: GrpcReply) -> Result<Box<dyn GrpcStream>, Status> {
+        Ok(Box::new(UnansweredGrpc { _reply: reply }))
     }
 
-    fn set_shared_data(&self, _: &str, _: &str, _: &[u8], _: u32) -> Result<(), Status> {
-        Ok(())
+    fn start_ticks(&self, _: TickTarget, _: Duration) -> Guard {
+        Box::new(())
     }
 
-    fn register_queue(&self, _: &str, _: &str, _: QueueTarget) -> Result<u32, Status> {
-        Ok(1)
+    fn shared_data(&self, vm_id: &str, key: &str) -> Option<(Bytes, u32)> {
+        self.memory.shared_data(vm_id, key)
     }
 
-    fn resolve_queue(&self, _: &str, _: &str) -> Option<u32> {
-        None
+    fn set_shared_data(&self, vm_id: &str, key: &str, value: &[u8], cas: u32) -> Result<(), Status> {
+        self.memory.set_shared_data(vm_id, key, value, cas)
     }
 
-    fn enqueue(&self, _: u32, _: &[u8]) -> Result<(), Status> {
-        Ok(())
+    fn register_queue(&self, vm_id: &str, name: &str, _: QueueTarget) -> Result<(u32, Guard), Status> {
+        Ok((self.memory.register_queue(vm_id, name)?, Box::new(())))
     }
 
-    fn dequeue(&self, _: u32) -> Result<Bytes, Status> {
-        Err(Status::Empty)
+    fn resolve_queue(&self, vm_id: &str, name: &str) -> Option<u32> {
+        self.memory.resolve_queue(vm_id, name)
     }
 
-    fn define_metric(&self, _: &Plugin, _: MetricKind, _: &str) -> Result<u32, Status> {
-        Ok(1)
+    fn enqueue(&self, queue: u32, value: &[u8]) -> Result<(), Status> {
+        self.memory.enqueue(queue, value)
     }
 
-    fn increment_metric(&self, _: u32, _: i64) -> Result<(), Status> {
-        Ok(())
+    fn dequeue(&self, queue: u32) -> Result<Bytes, Status> {
+        self.memory.dequeue(queue)
     }
 
-    fn record_metric(&self, _: u32, _: u64) -> Result<(), Status> {
-        Ok(())
+    fn define_metric(&self, _: &Plugin, kind: MetricKind, name: &str) -> Result<u32, Status> {
+        self.memory.define_metric(kind, name)
     }
 
-    fn metric(&self, _: u32) -> Result<u64, Status> {
-        Ok(0)
+    fn increment_metric(&self, metric: u32, offset: i64) -> Result<(), Status> {
+        self.memory.increment_metric(metric, offset)
+    }
+
+    fn record_metric(&self, metric: u32, value: u64) -> Result<(), Status> {
+        self.memory.record_metric(metric, value)
+    }
+
+    fn metric(&self, metric: u32) -> Result<u64, Status> {
+        self.memory.metric(metric)
     }
 
     fn foreign(&self, _: &Plugin, _: &str, _: &[u8], _: Option<&SharedExchange>) -> Result<Vec<u8>, Status> {

@@ -11,8 +11,8 @@ use crate::calls::HostCall;
 use crate::guest::{self, Caller, HostCallError, HostCallResult, ResultSlot, Span, host_call};
 use crate::host::{Callout, CalloutFailure, CalloutReply, GrpcEvent};
 use crate::report::Refusal;
-use crate::state::{ROOT, State};
-use crate::view::headers::{HeaderError, callout_head, trailers};
+use crate::state::{OpenCallout, ROOT, State};
+use crate::view::headers::{FieldError, callout_head, trailers};
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
@@ -116,14 +116,14 @@ fn http_call(caller: &mut Caller<'_>, request: &Request, out: i32) -> HostCallRe
     Ok(guest::write_u32(memory, out, id)?)
 }
 
-fn decode(memory: &[u8], request: &Request) -> Result<Result<Callout, HeaderError>, HostCallError> {
+fn decode(memory: &[u8], request: &Request) -> Result<Result<Callout, FieldError>, HostCallError> {
     let pairs = |span| -> Result<_, HostCallError> {
         Ok(decode_pairs(guest::bytes(memory, span)?).map_err(|_| Status::BadArgument)?)
     };
     let upstream = guest::text(memory, request.upstream)?.to_owned();
     let timeout = timeout(request.milliseconds)?;
     let body = Bytes::copy_from_slice(guest::bytes(memory, request.body)?);
-    let head = callout_head(pairs(request.headers)?, body.len());
+    let head = callout_head(pairs(request.headers)?, &upstream);
     let trailers = trailers(pairs(request.trailers)?);
     Ok(head.and_then(|head| {
         let trailers = Some(trailers?).filter(|trailers| !trailers.is_empty());
@@ -164,14 +164,17 @@ pub(super) fn timeout(milliseconds: i32) -> Result<Duration, Status> {
 fn start(state: &mut State, callout: Callout) -> Result<u32, Status> {
     let callbacks = state.callbacks.clone().ok_or(Status::InternalFailure)?;
     let id = state.free_call_id();
-    state.callouts.insert(id, state.effective.id);
-    let started = state
+    // The guest is running, so that no reply is handled before the callout is noted.
+    let guard = state
         .host
-        .callout(&state.plugin, callout, CalloutReply::new(callbacks, id));
-    if started.is_err() {
-        state.callouts.remove(&id);
-    }
-    started.map(|()| id)
+        .callout(&state.plugin, callout, CalloutReply::new(callbacks, id))?;
+    let open = OpenCallout {
+        owner: state.effective.id,
+        is_of_start: state.works_for_start,
+        _guard: guard,
+    };
+    state.callouts.insert(id, open);
+    Ok(id)
 }
 
 /// The status of the callout whose response is being handled: 0, or the gRPC code for a timeout or an unreachable upstream. After

@@ -1,12 +1,12 @@
 //! `proxy_call_foreign_function`.
 //!
-//! Functions about the stream or the VM itself are here: `clear_route_cache` and `declare_property`, which Envoy has. All others
-//! belong to the host.
+//! Functions about the stream or the VM itself are here: `clear_route_cache`, `declare_property` and `set_envoy_filter_state`,
+//! which Envoy has. All others belong to the host.
 
 use lockgate_abi::{PropertyPath, Status, protobuf};
 use wasmtime::Linker;
 
-use super::ENV;
+use super::{ENV, properties};
 use crate::calls::HostCall;
 use crate::guest::{self, Caller, HostCallResult, ResultSlot, Span, host_call};
 use crate::report::Refusal;
@@ -14,7 +14,7 @@ use crate::settings::is_allowed;
 use crate::state::{Declaration, PropertyScope, ROOT, State};
 
 /// The functions that are here.
-pub const FOREIGN_FUNCTIONS: [&str; 2] = ["clear_route_cache", "declare_property"];
+pub const FOREIGN_FUNCTIONS: [&str; 3] = ["clear_route_cache", "declare_property", "set_envoy_filter_state"];
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
@@ -55,6 +55,10 @@ fn call(caller: &mut Caller<'_>, name: Span, argument: Span, out: ResultSlot) ->
             state.request_reroute();
             Vec::new()
         }
+        "set_envoy_filter_state" => {
+            set_filter_state(state, argument)?;
+            Vec::new()
+        }
         "declare_property" => {
             declare(state, argument)?;
             Vec::new()
@@ -68,6 +72,29 @@ fn call(caller: &mut Caller<'_>, name: Span, argument: Span, out: ResultSlot) ->
         return Ok(());
     }
     guest::write_result_bytes(caller, out, &result)
+}
+
+/// Reads Envoy's `SetEnvoyFilterStateArguments`: path and value. The one state that means something here is the cluster of a TCP
+/// connection, which is the upstream. Other states are properties below `filter_state`.
+fn set_filter_state(state: &mut State, argument: &[u8]) -> Result<(), Status> {
+    let (mut path, mut value) = ("", &b""[..]);
+    for field in protobuf::Fields::of(argument) {
+        let read = field.and_then(|(number, field)| {
+            match number {
+                1 => path = field.text()?,
+                2 => value = field.bytes()?,
+                _ => {}
+            }
+            Ok(())
+        });
+        read.map_err(|protobuf::Malformed| Status::BadArgument)?;
+    }
+    let name = match path {
+        "" => return Err(Status::BadArgument),
+        "envoy.tcp_proxy.cluster" => "lockgate.upstream".to_owned(),
+        path => format!("filter_state.{path}"),
+    };
+    properties::set(state, &name, value)
 }
 
 /// Reads Envoy's `DeclarePropertyArguments`: name, whether it can be set only once, how long its values last. Types and schemas

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
 use lockgate_abi::protobuf::{Fields, Malformed};
 use lockgate_abi::{Status, decode_pairs};
 use wasmtime::Linker;
@@ -160,34 +159,29 @@ fn open(caller: &mut Caller<'_>, target: &Target, kind: GrpcKind, out: i32) -> H
 }
 
 fn decode(memory: &[u8], state: &mut State, target: &Target, kind: GrpcKind) -> Result<GrpcCall, guest::HostCallError> {
-    let parse_failure = |_| Status::ParseFailure;
     let upstream = guest::bytes(memory, target.upstream)?;
     let (service, method) = (
-        guest::text(memory, target.service)?,
-        guest::text(memory, target.method)?,
+        guest::bytes(memory, target.service)?,
+        guest::bytes(memory, target.method)?,
     );
     let pairs = decode_pairs(guest::bytes(memory, target.metadata)?).map_err(|_| Status::ParseFailure)?;
     let Some((upstream, authority)) = named(upstream) else {
         state.warn(format_args!("gRPC call refused: the service names no upstream"));
         return Err(Status::ParseFailure.into());
     };
-    let path = headers::path(format!("/{service}/{method}").as_bytes());
-    let checked = path.and_then(|path| Ok((path, headers::trailers(pairs)?)));
-    let (path, metadata) = match checked {
+    let authority = headers::grpc_authority(authority.as_deref().unwrap_or_default());
+    let checked = authority.and_then(|authority| Ok((authority, headers::trailers(pairs)?)));
+    let (authority, metadata) = match checked {
         Ok(checked) => checked,
         Err(refused) => {
             state.warn(format_args!("gRPC call refused: {refused}"));
             return Err(Status::ParseFailure.into());
         }
     };
-    let authority = authority
-        .map(HeaderValue::try_from)
-        .transpose()
-        .map_err(parse_failure)?;
     Ok(GrpcCall {
         upstream,
         authority,
-        path,
+        path: headers::grpc_path(service, method),
         metadata,
         kind,
     })
@@ -231,6 +225,8 @@ fn start(state: &mut State, call: GrpcCall) -> Result<u32, Status> {
         owner: state.effective.id,
         is_stream,
         is_closed: !is_stream,
+        // A stream may stay open for as long as the VM lives.
+        is_of_start: state.works_for_start && !is_stream,
         stream: opened,
     };
     state.grpc.insert(id, open);
@@ -249,10 +245,16 @@ fn send(caller: &mut Caller<'_>, id: u32, message: Span, end: bool) -> HostCallR
     Ok(())
 }
 
-/// Cancels a call or stream. No events follow.
+/// Cancels a call or stream. No events follow. Without effect in its last callback, as in Envoy, where it is known until that returns.
 fn cancel(caller: &mut Caller<'_>, id: u32) -> HostCallResult {
-    let gone = caller.data_mut().grpc.remove(&id);
-    gone.map(drop).ok_or(Status::NotFound.into())
+    let state = caller.data_mut();
+    match state.grpc.remove(&id) {
+        None if state.ended_grpc != Some(id) => Err(Status::NotFound.into()),
+        gone => {
+            drop(gone);
+            Ok(())
+        }
+    }
 }
 
 /// Closes the sending direction of a stream. Cancels a call.

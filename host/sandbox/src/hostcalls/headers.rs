@@ -200,7 +200,7 @@ fn set_pairs(caller: &mut Caller<'_>, map: i32, pairs: Span) -> HostCallResult {
     let pairs = decode_pairs(bytes).map_err(|_| Status::BadArgument)?;
     // A map that is written back as it was read does not grow, so only the largest maps count here.
     let growth = if bytes.len() > LARGE_MAP { bytes.len() } else { 0 };
-    write(state, map, b"the map", growth, |map| map.set_all(pairs))
+    write(state, map, WHOLE_MAP, growth, |map| map.set_all(pairs))
 }
 
 fn change(
@@ -238,6 +238,9 @@ fn is_received(map: MapType) -> bool {
     )
 }
 
+/// What a write of all entries changes. No header has this name.
+const WHOLE_MAP: &[u8] = b"the map";
+
 /// Changes a map of the exchange in effect. A refused write is logged, and the guest gets its status.
 fn write(
     state: &mut State,
@@ -266,8 +269,15 @@ fn write(
         if state.sees_end_of(map) {
             begin_trailers(&mut exchange, map);
         }
-        let map = MapMut::of(&mut exchange, map, state.filter.as_ref()).ok_or(Status::NotFound)?;
-        change(map)
+        let view = MapMut::of(&mut exchange, map, state.filter.as_ref()).ok_or(Status::NotFound)?;
+        let changed = change(view);
+        if map == MapType::HttpRequestHeaders && changed.is_ok() {
+            // As in Envoy, a request whose head was changed is routed anew.
+            let is_pseudo = what.first() == Some(&b':') || what.eq_ignore_ascii_case(b"host");
+            exchange.changed.pseudo_headers |= is_pseudo || what == WHOLE_MAP;
+            exchange.changed.headers |= !is_pseudo;
+        }
+        changed
     };
     let Err(refused) = changed else { return Ok(()) };
     let what = String::from_utf8_lossy(what);
@@ -280,6 +290,11 @@ fn write(
         }
         HeaderError::TooMany => {
             state.exceed_limit(RequestLimit::HeaderGrowth, Refusal::Headers);
+            Ok(())
+        }
+        HeaderError::Framing => {
+            // Body rewriters do this as a matter of course. The message's framing follows its body all the same.
+            state.warn(format_args!("write of {what:?} has no effect: {refused}"));
             Ok(())
         }
         _ => {

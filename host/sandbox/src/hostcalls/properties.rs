@@ -55,26 +55,40 @@ fn write(caller: &mut Caller<'_>, path: Span, value: Span) -> HostCallResult {
     let name = PropertyPath::parse(guest::bytes(memory, path)?)
         .ok_or(Status::BadArgument)?
         .dotted();
-    if !is_allowed(state.plugin.settings().capabilities.write_properties.as_deref(), &name) {
+    if value.at == 0 && value.len == 0 {
+        if is_permitted(state, &name) {
+            let exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?;
+            exchange.borrow_mut().properties.remove(&name);
+        }
+        return Ok(());
+    }
+    Ok(set(state, &name, guest::bytes(memory, value)?)?)
+}
+
+fn is_permitted(state: &mut State, name: &str) -> bool {
+    let is_permitted = is_allowed(state.plugin.settings().capabilities.write_properties.as_deref(), name);
+    if !is_permitted {
         // The Rust SDK survives only OK here, so the write is dropped and logged, like other refused calls.
         state.warn(format_args!("capabilities.write_properties does not allow {name}"));
         state.refuse(Refusal::CapabilityProperty);
+    }
+    is_permitted
+}
+
+/// Sets a property of the stream in effect, by its dotted name.
+pub(super) fn set(state: &mut State, name: &str, value: &[u8]) -> Result<(), Status> {
+    if !is_permitted(state, name) {
         return Ok(());
     }
     let exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?;
-    if value.at == 0 && value.len == 0 {
-        exchange.borrow_mut().properties.remove(&name);
-        return Ok(());
-    }
-    let value = guest::bytes(memory, value)?;
-    if properties::is_read_only(&name) {
+    if properties::is_read_only(name) {
         state.warn(format_args!("the property {name} cannot be set"));
-        return Err(Status::BadArgument.into());
+        return Err(Status::BadArgument);
     }
     if name.starts_with("lockgate.") {
-        state.host.check_property(&state.plugin, &name, value)?;
+        state.host.check_property(&state.plugin, name, value)?;
     }
-    let declared = state.declared.of(&name);
+    let declared = state.declared.of(name);
     let mut exchange = exchange.borrow_mut();
     let connection = exchange.info.connection.clone();
     let mut connections = connection.properties.borrow_mut();
@@ -82,10 +96,10 @@ fn write(caller: &mut Caller<'_>, path: Span, value: Span) -> HostCallResult {
         PropertyScope::Request => &mut exchange.properties,
         PropertyScope::Connection => &mut connections,
     };
-    if declared.is_read_only && properties.get(&name).is_some() {
-        return Err(Status::BadArgument.into());
+    if declared.is_read_only && properties.get(name).is_some() {
+        return Err(Status::BadArgument);
     }
-    let set = properties.set(&name, Bytes::copy_from_slice(value));
+    let set = properties.set(name, Bytes::copy_from_slice(value));
     drop((exchange, connections));
     if let Err(full) = set {
         state.warn(format_args!("the property {name} is not set: {full}"));

@@ -73,12 +73,17 @@ fn register(caller: &mut Caller<'_>, name: Span, out: i32) -> HostCallResult {
         .host
         .register_queue(&state.plugin.settings().vm_id, name, QueueTarget::new(callbacks));
     let queue = match registered {
+        Ok((queue, subscription)) => {
+            // The subscription before, to the same queue, ends after it.
+            state.queues.insert(queue, subscription);
+            queue
+        }
         Err(Status::InternalFailure) => {
             state.warn(format_args!("queue refused: too many queues"));
             state.refuse(Refusal::Queue);
             NO_QUEUE
         }
-        registered => registered?,
+        Err(status) => return Err(status.into()),
     };
     Ok(guest::write_u32(memory, out, queue)?)
 }

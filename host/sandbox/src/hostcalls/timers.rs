@@ -38,9 +38,10 @@ fn set_period(caller: &mut Caller<'_>, milliseconds: i32) -> HostCallResult {
         state.refuse(Refusal::Tick);
         period = shortest;
     }
-    state.host.set_tick(
-        TickTarget::new(callbacks, state.key),
-        (!period.is_zero()).then_some(period),
-    );
+    // The timer before ends first.
+    state.ticks = None;
+    if !period.is_zero() {
+        state.ticks = Some(state.host.start_ticks(TickTarget::new(callbacks), period));
+    }
     Ok(())
 }

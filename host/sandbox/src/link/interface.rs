@@ -42,7 +42,7 @@ pub fn host_functions(plugin: &Plugin, host: &Rc<dyn Host>) -> Result<Vec<HostFu
     let engine = plugin.spec().module.code().engine();
     let mut linker = Linker::new(engine);
     hostcalls::link(&mut linker).map_err(|error| LoadError::Host(format!("{error:#}")))?;
-    let mut store = Store::new(engine, State::new(plugin.clone(), Rc::clone(host), 0, CallSet::ALL));
+    let mut store = Store::new(engine, State::new(plugin.clone(), Rc::clone(host), CallSet::ALL));
     let offered: Vec<_> = linker
         .iter(&mut store)
         .map(|(module, name, item)| (module.to_owned(), name.to_owned(), item))

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +11,8 @@ use lockgate_exchange::SharedExchange;
 
 use super::grpc::OpenGrpc;
 use crate::host::{
-    Callout, CalloutFailure, CalloutReply, DrainingVm, GrpcCall, GrpcReply, GrpcStream, Host, QueueTarget, TickTarget,
+    Callout, CalloutFailure, CalloutReply, DrainingVm, GrpcCall, GrpcReply, GrpcStream, Guard, Host, QueueTarget,
+    TickTarget,
 };
 use crate::plugin::Plugin;
 use crate::report::{Failure, FailureKind, Refusal, VmEvent};
@@ -40,7 +42,9 @@ pub struct MemoryHost {
     /// Refuses gRPC calls and streams, as a host without network does.
     pub refuses_grpc: Cell<bool>,
     /// The last timer that was set, and its period; no period stopped it.
-    pub tick: RefCell<Option<(TickTarget, Option<Duration>)>>,
+    pub tick: Rc<RefCell<Option<(TickTarget, Option<Duration>)>>>,
+    /// Callouts, timers and subscriptions that VMs have not given up.
+    pub guards: Rc<Cell<usize>>,
     /// Shared data by `vm_id` and key, with versions.
     pub shared: RefCell<HashMap<(String, String), (Bytes, u32)>>,
     /// Leaves queue notifications to [`MemoryHost::notify_queues`] instead of sending them from within the host call.
@@ -72,6 +76,29 @@ pub struct RecordedFailure {
     pub phase: String,
     /// Its message.
     pub message: String,
+}
+
+/// Counts what VMs have not given up.
+struct CountedGuard(Rc<Cell<usize>>);
+
+impl Drop for CountedGuard {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// The last timer, which stops when this is dropped.
+struct TimerGuard(
+    Rc<RefCell<Option<(TickTarget, Option<Duration>)>>>,
+    #[expect(dead_code, reason = "it counts")] Guard,
+);
+
+impl Drop for TimerGuard {
+    fn drop(&mut self) {
+        if let Some((_, period)) = &mut *self.0.borrow_mut() {
+            *period = None;
+        }
+    }
 }
 
 struct Queue {
@@ -160,6 +187,11 @@ impl MemoryHost {
         self.events.take();
     }
 
+    fn guard(&self) -> Guard {
+        self.guards.set(self.guards.get() + 1);
+        Box::new(CountedGuard(self.guards.clone()))
+    }
+
     fn change_metric(&self, metric: u32, change: impl FnOnce(&mut u64) -> Option<()>) -> Result<(), Status> {
         let mut metrics = self.metrics.borrow_mut();
         let metric = entry_mut(&mut metrics, metric)?;
@@ -202,20 +234,20 @@ impl Host for MemoryHost {
         LogLevel::Warn
     }
 
-    fn callout(&self, _: &Plugin, callout: Callout, reply: CalloutReply) -> Result<(), Status> {
+    fn callout(&self, _: &Plugin, callout: Callout, reply: CalloutReply) -> Result<Guard, Status> {
         if callout.upstream != "known" {
             return Err(Status::BadArgument);
         }
         if self.fails_callouts_at_once.get() {
             reply.deliver(Err(CalloutFailure::Failed));
-            return Ok(());
+            return Ok(self.guard());
         }
         let mut callouts = self.callouts.borrow_mut();
         if callouts.len() >= MAX_ENTRIES {
             return Err(Status::InternalFailure);
         }
         callouts.push((callout, Some(reply)));
-        Ok(())
+        Ok(self.guard())
     }
 
     fn grpc(&self, _: &Plugin, call: GrpcCall, reply: GrpcReply) -> Result<Box<dyn GrpcStream>, Status> {
@@ -230,8 +262,9 @@ impl Host for MemoryHost {
         Ok(Box::new(stream))
     }
 
-    fn set_tick(&self, target: TickTarget, period: Option<Duration>) {
-        *self.tick.borrow_mut() = Some((target, period));
+    fn start_ticks(&self, target: TickTarget, period: Duration) -> Guard {
+        *self.tick.borrow_mut() = Some((target, Some(period)));
+        Box::new(TimerGuard(self.tick.clone(), self.guard()))
     }
 
     fn shared_data(&self, vm_id: &str, key: &str) -> Option<(Bytes, u32)> {
@@ -252,7 +285,7 @@ impl Host for MemoryHost {
         Ok(())
     }
 
-    fn register_queue(&self, _: &str, name: &str, target: QueueTarget) -> Result<u32, Status> {
+    fn register_queue(&self, _: &str, name: &str, target: QueueTarget) -> Result<(u32, Guard), Status> {
         let mut queues = self.queues.borrow_mut();
         let new = target.clone();
         let make = || Queue {
@@ -262,7 +295,7 @@ impl Host for MemoryHost {
         };
         let queue = find_or_add(&mut queues, |queue| queue.name == name, make)?;
         entry_mut(&mut queues, queue)?.target = target;
-        Ok(queue)
+        Ok((queue, self.guard()))
     }
 
     fn resolve_queue(&self, _: &str, name: &str) -> Option<u32> {

@@ -5,8 +5,8 @@
 
 mod connection;
 mod message;
+mod node;
 
-use lockgate_abi::protobuf::Message;
 use lockgate_abi::{PropertyPath, PropertyValue};
 use lockgate_exchange::{Exchange, Properties};
 use smallvec::SmallVec;
@@ -70,7 +70,7 @@ fn general(plugin: &Plugin, exchange: Option<&Exchange>, parts: &[&str]) -> Opti
         ["cluster_name"] => exchange?.info.upstream.as_deref().map(text),
         ["route_name"] => exchange?.info.route.as_deref().map(text),
         ["listener_direction"] => Some(int(1)),
-        ["node", rest @ ..] => node(rest),
+        ["node", rest @ ..] => node::node(&settings.node, rest),
         // Routes, upstreams and listeners have no metadata.
         [
             "metadata" | "cluster_metadata" | "route_metadata" | "listener_metadata" | "upstream_host_metadata",
@@ -80,22 +80,11 @@ fn general(plugin: &Plugin, exchange: Option<&Exchange>, parts: &[&str]) -> Opti
     }
 }
 
-/// The node: this gateway, in Envoy's form.
-fn node(parts: &[&str]) -> Option<Bytes> {
-    const ID: &str = "lockgate";
-    match parts {
-        [] => Some(Bytes::from_vec(Message::default().bytes(1, ID.as_bytes()).finish())),
-        ["id" | "user_agent_name"] => Some(text(ID)),
-        ["cluster" | "metadata"] => Some(text("")),
-        _ => None,
-    }
-}
-
 /// A `Metadata` message without entries.
 fn metadata(parts: &[&str]) -> Option<Bytes> {
     match parts {
         [] => Some(text("")),
-        ["filter_metadata" | "typed_filter_metadata"] => Some(pairs(&[])),
+        ["filter_metadata" | "typed_filter_metadata"] => Some(pairs(std::iter::empty())),
         _ => None,
     }
 }
@@ -108,10 +97,15 @@ fn int(value: i64) -> Bytes {
     Bytes::from_slice(&PropertyValue::Int(value).to_bytes())
 }
 
-fn pairs(entries: &[(&str, &str)]) -> Bytes {
-    let borrowed = entries.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    let mut bytes = vec![0; lockgate_abi::encoded_len(borrowed.clone())];
+/// A map: pairs of names and values. An empty one has a count of 0.
+fn pairs<'p>(entries: impl Iterator<Item = (&'p [u8], &'p [u8])> + Clone) -> Bytes {
+    /// A count of 0.
+    const EMPTY: [u8; 4] = [0; 4];
+    if entries.clone().next().is_none() {
+        return Bytes::from_slice(&EMPTY);
+    }
+    let mut bytes = vec![0; lockgate_abi::encoded_len(entries.clone())];
     // The buffer has exactly the announced size, so encoding always succeeds.
-    let _ = lockgate_abi::encode_pairs(borrowed, &mut bytes);
+    let _ = lockgate_abi::encode_pairs(entries, &mut bytes);
     Bytes::from_vec(bytes)
 }

@@ -19,8 +19,9 @@ use wasmtime::{Store, TypedFunc, WasmParams, WasmResults};
 
 use self::deferred::DeferredCalls;
 use crate::diagnostics::trap;
+use crate::engine::pool::PoolSlot;
 use crate::guest::exports::Exports;
-use crate::host::{Host, TickTarget};
+use crate::host::Host;
 use crate::plugin::{Plugin, PoisonRequests};
 use crate::report::{Failure, FailureKind, HostCallStats, RequestLimit, TrapReport, VmEvent};
 use crate::state::{Phase, State};
@@ -51,6 +52,8 @@ pub(crate) enum InstanceStatus {
     Active,
     /// It has one stream, which probes it.
     Probing,
+    /// Its start waits for callouts. It takes no streams yet.
+    Starting,
     /// It has exceeded its soft memory limit. Another instance takes new streams.
     Outgrown,
     /// It has trapped and never runs again.
@@ -75,6 +78,8 @@ pub(crate) struct Instance {
     /// Poison requests of the plugin. `None` with an instance per stream.
     poison_requests: Option<Arc<PoisonRequests>>,
     started_at: Instant,
+    /// Its status when its start is done.
+    after_start: Cell<InstanceStatus>,
     failed_after: Cell<Option<Duration>>,
     /// Streams that it finished.
     finished: Cell<u64>,
@@ -82,6 +87,8 @@ pub(crate) struct Instance {
     waiting: Cell<usize>,
     /// The progress of the root context's end.
     root: Cell<RootState>,
+    /// Its place in the pool, with an instance per stream.
+    _slot: Option<PoolSlot>,
 }
 
 /// The progress of the root context's end.
@@ -123,6 +130,24 @@ impl Instance {
     pub(crate) fn set_status(&self, status: InstanceStatus) {
         if self.is_usable() {
             self.status.set(status);
+        }
+    }
+
+    /// Sets what it becomes when its start is done, if it is not yet.
+    pub(crate) fn set_after_start(&self, status: InstanceStatus) {
+        self.after_start.set(status);
+    }
+
+    /// The number of callouts that its start waits for.
+    pub(crate) fn callouts_of_start(&self) -> usize {
+        self.with_state(|state| state.callouts_of_start()).unwrap_or_default()
+    }
+
+    /// Takes streams from now on, if its start waits for nothing any more.
+    fn check_start(&self) {
+        if self.status.get() == InstanceStatus::Starting && self.callouts_of_start() == 0 {
+            self.status.set(self.after_start.get());
+            tracing::info!(plugin = %self.plugin.name(), "the plugin's start is done");
         }
     }
 
@@ -334,11 +359,7 @@ impl Instance {
         self.record_poison_request(state);
         self.count_refusals(state);
         let contexts = state.contexts.take();
-        if self.exports.tick.is_some()
-            && let Some(callbacks) = state.callbacks.take()
-        {
-            self.host.set_tick(TickTarget::new(callbacks, state.key), None);
-        }
+        // With its state go its callouts, its timer and its subscriptions.
         drop(store);
         for (id, context) in contexts {
             if id != running {

@@ -190,7 +190,7 @@ impl Stream {
     #[must_use]
     pub fn has_open_callout(&self) -> bool {
         let awaits = |state: &mut State| {
-            state.callouts.values().any(|owner| *owner == self.id)
+            state.callouts.values().any(|open| open.owner == self.id)
                 || state.grpc.values().any(|open| open.owner == self.id)
         };
         self.instance.with_state(awaits) == Some(true)

@@ -171,8 +171,8 @@ fn unknown_upstreams_and_incomplete_or_smuggling_heads_are_bad_arguments() {
         &[HEAD[0], HEAD[2]],
         &HEAD[..2],
         &[],
-        &[HEAD[0], HEAD[1], HEAD[2], ("transfer-encoding", "chunked")],
-        &[HEAD[0], HEAD[1], HEAD[2], ("content-length", "5")],
+        &[HEAD[0], HEAD[1], HEAD[2], ("x-a", "b\r\nx-c: d")],
+        &[HEAD[0], HEAD[1], (":authority", "a b")],
     ];
     for head in heads {
         assert_eq!(
@@ -185,11 +185,56 @@ fn unknown_upstreams_and_incomplete_or_smuggling_heads_are_bad_arguments() {
         plugin(&calling("unknown", &HEAD)).start().request(&exchange()),
         ["2", "0"]
     );
-    let truthful = [HEAD[0], HEAD[1], HEAD[2], ("content-length", "4")];
+}
+
+#[test]
+fn a_callout_leaves_out_what_belongs_to_the_clients_framing_and_connection() {
+    for field in [
+        ("content-length", "4"),
+        ("content-length", "5"),
+        ("transfer-encoding", "chunked"),
+        ("te", "trailers"),
+        ("connection", "keep-alive"),
+        ("http2-settings", "AAMAAABk"),
+    ] {
+        let test = plugin(&calling("known", &[HEAD[0], HEAD[1], HEAD[2], field])).start();
+        assert_eq!(test.request(&exchange()), ["0", "1"], "{field:?}");
+        let callouts = test.host.callouts.borrow();
+        assert!(!callouts[0].0.head.headers.contains_key(field.0), "{field:?}");
+    }
+    let unnamed = [HEAD[0], HEAD[1], (":authority", ""), ("x-a", "b")];
+    let test = plugin(&calling("known", &unnamed)).start();
+    assert_eq!(test.request(&exchange()), ["0", "1"]);
     assert_eq!(
-        plugin(&calling("known", &truthful)).start().request(&exchange()),
-        ["0", "1"]
+        test.host.callouts.borrow()[0].0.head.authority,
+        "known",
+        "the upstream's name"
     );
+}
+
+#[test]
+fn what_a_host_does_for_a_stream_ends_with_it() {
+    let TestVm { vm, host } = plugin(&calling("known", &HEAD)).start();
+    let streams: Vec<_> = (0..3).map(|_| vm.open(&exchange()).unwrap()).collect();
+    for stream in &streams {
+        stream.request_headers(true).unwrap();
+    }
+    assert_eq!(host.guards.get(), 3);
+    drop(streams);
+    assert_eq!(host.guards.get(), 0, "the callouts have ended with their streams");
+}
+
+#[test]
+fn a_response_ends_its_callout_and_a_vm_takes_all_of_them_with_it() {
+    let TestVm { vm, host } = plugin(&calling("known", &HEAD)).start();
+    let streams = [vm.open(&exchange()).unwrap(), vm.open(&exchange()).unwrap()];
+    for stream in &streams {
+        stream.request_headers(true).unwrap();
+    }
+    host.reply(0).deliver(Ok(response()));
+    assert_eq!(host.guards.get(), 1);
+    drop((vm, streams));
+    assert_eq!(host.guards.get(), 0);
 }
 
 #[test]
@@ -320,6 +365,53 @@ fn a_grpc_stream_delivers_all_events_and_accepts_messages_until_it_is_closed() {
             "1", "1", "2", "data", "1", "1", "3", "one", "1", "1", "1", "data", "1", "1", "5", "5", "said"
         ]
     );
+}
+
+#[test]
+fn a_call_or_stream_can_be_ended_once_more_in_its_last_callback() {
+    for end in ["$grpc_cancel", "$grpc_close"] {
+        let own = format!("(call $log_number (call {end} (local.get $id)))");
+        let wasm = |open: &str| {
+            guest(&format!(
+                r#"(data (i32.const 0) "knownservicemethod") (data (i32.const 64) "message")
+                   (func (export "proxy_on_grpc_receive") (param i32) (param $id i32) (param i32) {own})
+                   (func (export "proxy_on_grpc_close") (param i32) (param $id i32) (param i32) {own})
+                   (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) {open} (i32.const 1))
+                   (func (export "proxy_on_request_body") (param i32 i32 i32) (result i32)
+                     (call $log_number (call {end} (i32.const 1))) (i32.const 1))"#
+            ))
+        };
+        let ends: [(&str, GrpcEvent); 3] = [
+            (CALL, GrpcEvent::Message(Bytes::new())),
+            (
+                CALL,
+                GrpcEvent::Closed {
+                    status: 14,
+                    message: String::new(),
+                },
+            ),
+            (
+                STREAM,
+                GrpcEvent::Closed {
+                    status: 0,
+                    message: String::new(),
+                },
+            ),
+        ];
+        for (open, event) in ends {
+            let test = plugin(&wasm(open)).start();
+            let stream = test.open(&exchange());
+            stream.request_headers(true).unwrap();
+            test.host.lines.borrow_mut().clear();
+            test.host.grpc.take().pop().unwrap().reply.deliver(event);
+            stream.request_body(true).unwrap();
+            assert_eq!(
+                test.host.text_lines(),
+                ["0", "1"],
+                "{end}: in the callback, and after it"
+            );
+        }
+    }
 }
 
 #[test]

@@ -103,7 +103,9 @@ fn what_is_held_can_be_read_and_written_and_let_go_from_a_tick() {
     assert_eq!(wakes.count(), 1);
     let mut exchange = exchange.borrow_mut();
     assert!(
-        exchange.pending.resume_request.take(0) && exchange.pending.resume_response.take(0) && exchange.pending.close.take(0)
+        exchange.pending.resume_request.take(0)
+            && exchange.pending.resume_response.take(0)
+            && exchange.pending.close.take(0)
     );
 }
 

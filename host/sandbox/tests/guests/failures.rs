@@ -67,7 +67,11 @@ fn streams_of_a_vm_that_trapped_are_lost_and_woken_and_run_no_more() {
         (1, 0),
         "the one that failed was told by its own call"
     );
-    assert_eq!(other.response_headers(true).unwrap(), Action::Continue);
+    assert_eq!(
+        other.response_headers(true).unwrap(),
+        Action::Continue,
+        "the module has no such callback"
+    );
     drop((other, stream));
     assert_eq!(test.vm.report().streams, 0);
     assert_eq!(
@@ -75,6 +79,53 @@ fn streams_of_a_vm_that_trapped_are_lost_and_woken_and_run_no_more() {
         ["trap"],
         "their ends run nothing and fail nothing"
     );
+}
+
+#[test]
+fn a_callback_that_the_module_has_is_never_skipped() {
+    let hooks = [
+        "request_body",
+        "request_trailers",
+        "response_headers",
+        "response_body",
+        "response_trailers",
+    ];
+    for hook in hooks {
+        let parameters = if hook.ends_with("trailers") {
+            "i32 i32"
+        } else {
+            "i32 i32 i32"
+        };
+        let wasm = guest(&format!(
+            r#"(data (i32.const 0) "x-trap")
+               (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+                 (if (i32.eqz (call $get (i32.const 0) (i32.const 0) (i32.const 6) (global.get $got) (global.get $len)))
+                   (then unreachable))
+                 (i32.const 0))
+               (func (export "proxy_on_{hook}") (param {parameters}) (result i32) (i32.const 0))"#
+        ));
+        let test = plugin(&wasm).start();
+        let passed = test.open(&exchange());
+        assert_eq!(passed.request_headers(false).unwrap(), Action::Continue);
+        test.open(&poisoned(0)).request_headers(true).unwrap_err();
+        let due = [
+            passed.request_body(true),
+            passed.request_trailers(),
+            passed.response_headers(false),
+            passed.response_body(true),
+            passed.response_trailers(),
+        ];
+        for (name, outcome) in hooks.iter().zip(due) {
+            match outcome {
+                Err(failure) => assert_eq!((*name, failure.kind), (hook, FailureKind::VmFailed)),
+                Ok(action) => assert!(
+                    *name != hook && action == Action::Continue,
+                    "{name} of a module with {hook}"
+                ),
+            }
+        }
+        assert_eq!(test.host.failure_kinds(), ["trap", "vm_failed"], "{hook}");
+    }
 }
 
 #[test]
@@ -252,7 +303,7 @@ fn a_tick_that_traps_stops_the_timer_and_the_next_stream_gets_a_new_vm() {
     assert_eq!(test.host.failure_labels(), [("trap".to_owned(), "tick".to_owned())]);
     let stream = test.open(&exchange());
     let (again, period) = test.host.tick.borrow().clone().unwrap();
-    assert!(period.is_some() && again.key() != target.key());
+    assert!(period.is_some() && again.tick() && !target.tick());
     drop(stream);
 }
 

@@ -117,3 +117,50 @@ fn a_tick_period_of_zero_stops_the_timer() {
     assert_eq!(test.request(&exchange()), ["0"]);
     assert!(test.host.tick.borrow().as_ref().unwrap().1.is_none());
 }
+
+#[test]
+fn envoys_filter_state_for_the_tcp_cluster_chooses_the_upstream() {
+    // SetEnvoyFilterStateArguments { path, value }.
+    let call = |path: &str, value: &str| {
+        let argument = [
+            &[0x0a, path.len() as u8][..],
+            path.as_bytes(),
+            &[0x12, value.len() as u8],
+            value.as_bytes(),
+        ]
+        .concat();
+        let escaped: String = argument.iter().map(|byte| format!("\\{byte:02x}")).collect();
+        let body = format!(
+            "(call $log_number (call $foreign (i32.const 0) (i32.const 22) (i32.const 64) (i32.const {}) (i32.const 0) (i32.const 0)))",
+            argument.len()
+        );
+        let data = format!("(data (i32.const 0) \"set_envoy_filter_state\") (data (i32.const 64) \"{escaped}\")");
+        on_request_headers(&body, &data)
+    };
+    let cluster = "envoy.tcp_proxy.cluster";
+    for (path, value, status, name) in [
+        (cluster, "known", "0", Some("lockgate.upstream")),
+        (cluster, "unknown", "2", None),
+        ("wasm.mine", "v", "0", Some("filter_state.wasm.mine")),
+        ("", "v", "2", None),
+    ] {
+        let exchange = exchange();
+        assert_eq!(
+            plugin(&call(path, value)).start().request(&exchange),
+            [status],
+            "{path}"
+        );
+        let set = exchange.borrow();
+        let names: Vec<_> = set.properties.iter().map(|(name, _)| name.to_owned()).collect();
+        assert_eq!(names, name.into_iter().collect::<Vec<_>>(), "{path} {value}");
+    }
+    let exchange = exchange();
+    let test = plugin(&call(cluster, "known"))
+        .with(|settings| settings.capabilities.write_properties = Some(vec!["mine.*".to_owned()]))
+        .start();
+    assert_eq!(test.request(&exchange), ["0"]);
+    assert!(
+        exchange.borrow().properties.get("lockgate.upstream").is_none(),
+        "it may not"
+    );
+}

@@ -73,6 +73,10 @@ fn an_exhausted_pool_is_a_failure_and_recovers() {
         assert!(streams.len() <= 1000, "the pool has an end");
     };
     assert_eq!(failure.kind, FailureKind::Unavailable);
+    let module = engine.compile(&guest("")).unwrap();
+    let other = isolated(&guest("")).with_module(module).on(&engine);
+    let others: Vec<_> = (0..100).map(|_| other.open(&exchange())).collect();
+    drop(others);
     streams.truncate(streams.len() / 2);
     drop(test.open(&exchange()));
 }

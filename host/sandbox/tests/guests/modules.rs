@@ -144,3 +144,12 @@ fn a_module_knows_its_hash_its_size_and_its_hooks() {
     assert!(hooks.response_body && !hooks.request_headers && !hooks.finish);
     assert_eq!(ENGINE.compile(&wasm).unwrap().sha256(), module.sha256());
 }
+
+#[test]
+fn functions_of_envoy_that_are_absent_are_told_by_name() {
+    let naming = guest(r#"(data (i32.const 0) "expr_create\00expr_evaluate")"#);
+    let module = ENGINE.compile(&naming).unwrap();
+    assert_eq!(module.absent_functions(), ["expr_create", "expr_evaluate"]);
+    let other = ENGINE.compile(&guest(r#"(data (i32.const 0) "expr_")"#)).unwrap();
+    assert!(other.absent_functions().is_empty());
+}

@@ -165,7 +165,7 @@ pub(super) const REQUESTS: Family = Family::counter(
         Label {
             name: "status",
             values: Values::Open(
-                "status of the response; 499: the client left before the response; `other`: a listener and \
+                "status of the response; 444: a plugin closed the stream without a response; 499: the client left before the response; `other`: a listener and \
                  route had more than 16 different statuses",
             ),
         },
@@ -206,7 +206,7 @@ pub(super) const PLUGIN_FAILURES: Family = Family::counter(
                 Unavailable => "The plugin had no VM for the request: its VM waited to be restarted or was in quarantine.",
                 LimitExceeded => "The plugin exceeded `limits.header_growth`, `limits.body_growth` or `limits.local_response`.",
                 PoisonRequest => "The request had ended several VMs and is blocked for a while.",
-                VmFailed => "The VM failed in another stream while this one waited in it.",
+                VmFailed => "The VM failed in another callback while this stream waited in it, or had a callback before it.",
             ),
         },
     ],

@@ -73,18 +73,12 @@ pub(super) struct Stripe(AtomicU64);
 impl PluginMetrics {
     /// See [`super::WorkerMetrics::define`].
     pub(super) fn define(&self, plugin: &str, kind: MetricKind, name: &str) -> Result<u32, Status> {
-        let name = sanitise(name).ok_or(Status::BadArgument)?;
         let mut index = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(&id) = index.by_name.get(&name) {
-            return if index.metrics[id as usize].kind() == kind {
-                Ok(FIRST + id)
-            } else {
-                Err(Status::BadArgument)
-            };
-        }
-        if index.collides(&name, kind) {
-            return Err(Status::BadArgument);
-        }
+        let name = match index.find(plugin, kind, name) {
+            Found::Known(id) => return Ok(FIRST + id),
+            Found::Free(name) => name,
+            Found::Invalid => return Err(Status::BadArgument),
+        };
         index.charge(plugin)?;
         let id = u32::try_from(index.metrics.len()).map_err(|_| Status::InternalFailure)?;
         index.metrics.push(Arc::new(PluginMetric::new(name.clone(), kind)));
@@ -112,7 +106,37 @@ impl PluginMetrics {
     }
 }
 
+/// What there is under a name that a plugin wants to define.
+enum Found {
+    /// The metric.
+    Known(u32),
+    /// Nothing yet under this name, which is the plugin's own if the wanted one belongs to a metric of another kind.
+    Free(String),
+    /// No valid name.
+    Invalid,
+}
+
 impl Index {
+    /// The name that `plugin` gets for a metric of this kind. One that others use for another kind is scoped by the plugin's name: two
+    /// plugins that know nothing of each other may both count `requests`. Envoy tells kinds apart, too.
+    fn find(&self, plugin: &str, kind: MetricKind, name: &str) -> Found {
+        let own = format!("{plugin}_{name}");
+        let own_of_kind = match kind {
+            MetricKind::Counter => format!("{own}_counter"),
+            MetricKind::Gauge => format!("{own}_gauge"),
+            MetricKind::Histogram => format!("{own}_histogram"),
+        };
+        for name in [name, &own, &own_of_kind] {
+            let Some(name) = sanitise(name) else { continue };
+            match self.by_name.get(&name) {
+                Some(&id) if self.metrics[id as usize].kind() == kind => return Found::Known(id),
+                None if !self.collides(&name, kind) => return Found::Free(name),
+                _ => {}
+            }
+        }
+        Found::Invalid
+    }
+
     /// Whether samples of this metric would have the names of another metric's.
     fn collides(&self, name: &str, kind: MetricKind) -> bool {
         let is_histogram = |name: &str| {

@@ -15,6 +15,8 @@ pub(crate) enum HeaderError {
     Framing,
     #[error("no such pseudo-header here, or one that cannot be removed")]
     Pseudo,
+    #[error("it is missing")]
+    Missing,
     #[error("there are too many headers")]
     TooMany,
     #[error("\"capabilities\" does not allow it")]
@@ -56,13 +58,43 @@ pub(super) fn method(bytes: &[u8]) -> Result<Method, HeaderError> {
         .ok_or(HeaderError::Value)
 }
 
-/// A path starts with a slash, or is `*`. It has no fragment, which `PathAndQuery` would drop silently.
+/// A path starts with a slash, or is `*`. It has no fragment, which `PathAndQuery` would drop silently. Characters that it does not
+/// take although others send them, a quote among them, are escaped.
 pub(crate) fn path(bytes: &[u8]) -> Result<PathAndQuery, HeaderError> {
     let rooted = bytes.first() == Some(&b'/') || bytes == b"*";
     if !rooted || bytes.contains(&b'#') {
         return Err(HeaderError::Value);
     }
-    PathAndQuery::try_from(bytes).map_err(|_| HeaderError::Value)
+    PathAndQuery::try_from(bytes)
+        .or_else(|_| PathAndQuery::try_from(escaped(bytes, is_refused_in_paths)))
+        .map_err(|_| HeaderError::Value)
+}
+
+/// Whether `PathAndQuery` may refuse a character that breaks no framing.
+pub(super) fn is_refused_in_paths(byte: u8) -> bool {
+    matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}') || byte >= 0x80
+}
+
+/// The bytes, with those that are `unsafe_in_it` in percent-encoding.
+pub(super) fn escaped(bytes: &[u8], unsafe_in_it: impl Fn(u8) -> bool) -> Vec<u8> {
+    let mut text = Vec::with_capacity(bytes.len() + 16);
+    for &byte in bytes {
+        if unsafe_in_it(byte) {
+            text.extend(format!("%{byte:02X}").into_bytes());
+        } else {
+            text.push(byte);
+        }
+    }
+    text
+}
+
+/// The authority of a callout. It may be a name that is no host, as Istio's `outbound|8080||name`; nothing in it ends the field.
+pub(super) fn callout_authority(bytes: &[u8]) -> Result<HeaderValue, HeaderError> {
+    let breaks = |byte: &u8| !byte.is_ascii_graphic() || matches!(byte, b'/' | b'?' | b'#' | b'@' | b'\\');
+    if bytes.is_empty() || bytes.iter().any(breaks) {
+        return Err(HeaderError::Value);
+    }
+    value(bytes)
 }
 
 pub(super) fn authority(bytes: &[u8]) -> Result<HeaderValue, HeaderError> {

@@ -1,9 +1,9 @@
 //! [`MapMut`]: writing header maps, one entry or the whole map.
 
-use http::header::{CONTENT_LENGTH, Entry};
+use http::header::Entry;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use lockgate_abi::MapType;
-use lockgate_exchange::{Exchange, RequestHead, Scheme};
+use lockgate_exchange::{Exchange, RequestHead};
 
 use super::checks::{self, HeaderError, MAX_FIELDS};
 use super::filter::HeaderFilter;
@@ -126,8 +126,14 @@ impl<'a> MapMut<'a> {
                 }
                 return Err(HeaderError::NotPermitted);
             }
-            if checks::is_framing(name.as_str().as_bytes()) && self.fields_ref().get(&name) != Some(&value) {
-                return Err(HeaderError::Framing);
+            if checks::is_framing(name.as_str().as_bytes()) {
+                // What is there stays, once, whatever the plugin wrote.
+                if !fresh.contains_key(&name) {
+                    for known in self.fields_ref().get_all(&name) {
+                        append(&mut fresh, name.clone(), known.clone())?;
+                    }
+                }
+                continue;
             }
             append(&mut fresh, name, value)?;
         }
@@ -225,11 +231,11 @@ impl<'a> MapMut<'a> {
 }
 
 /// `:authority` or `host`, which means the same to plugins, as in Envoy.
-fn is_authority(name: &[u8]) -> bool {
+pub(super) fn is_authority(name: &[u8]) -> bool {
     name == b":authority" || name.eq_ignore_ascii_case(b"host")
 }
 
-fn append(fields: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Result<(), HeaderError> {
+pub(super) fn append(fields: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Result<(), HeaderError> {
     if fields.len() >= MAX_FIELDS {
         return Err(HeaderError::TooMany);
     }
@@ -242,68 +248,9 @@ fn append(fields: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Resul
 /// The headers of a local response. `:status` and framing headers are left out, as in Envoy: a plugin that denies a request must
 /// not fail to because of a wrong length.
 pub(crate) fn local_headers<'p>(pairs: impl Iterator<Item = (&'p [u8], &'p [u8])>) -> Result<HeaderMap, HeaderError> {
-    plain(
-        pairs.filter(|(name, _)| *name != b":status" && !checks::is_framing(name)),
-        0,
-    )
-}
-
-/// The trailers of a callout.
-pub(crate) fn trailers<'p>(pairs: impl Iterator<Item = (&'p [u8], &'p [u8])>) -> Result<HeaderMap, HeaderError> {
     let mut fields = HeaderMap::new();
-    for (name, value) in pairs {
-        let name = checks::name(name)?;
-        if checks::is_framing(name.as_str().as_bytes()) {
-            return Err(HeaderError::Framing);
-        }
-        append(&mut fields, name, checks::value(value)?)?;
-    }
-    Ok(fields)
-}
-
-/// The head of a callout whose body has `length` bytes. `:method`, `:path` and `:authority` (or `host`) are mandatory.
-pub(crate) fn callout_head<'p>(
-    pairs: impl Iterator<Item = (&'p [u8], &'p [u8])> + Clone,
-    length: usize,
-) -> Result<RequestHead, HeaderError> {
-    let is_pseudo = |name: &[u8]| name.first() == Some(&b':') || is_authority(name);
-    let (mut method, mut path, mut authority, mut scheme) = (None, None, None, Scheme::Http);
-    for (name, value) in pairs.clone().filter(|(name, _)| is_pseudo(name)) {
-        match name {
-            b":method" => method = Some(checks::method(value)?),
-            b":path" => path = Some(checks::path(value)?),
-            b":scheme" => scheme = checks::scheme(value)?,
-            _ if is_authority(name) => authority = Some(checks::authority(value)?),
-            _ => return Err(HeaderError::Pseudo),
-        }
-    }
-    let headers = plain(pairs.filter(|(name, _)| !is_pseudo(name)), length)?;
-    let (Some(method), Some(path), Some(authority)) = (method, path, authority) else {
-        return Err(HeaderError::Pseudo);
-    };
-    Ok(RequestHead {
-        method,
-        path,
-        authority,
-        scheme,
-        headers,
-    })
-}
-
-/// The fields of a message whose body has `length` bytes. The gateway does the framing, but a correct `content-length` is
-/// accepted.
-fn plain<'p>(pairs: impl Iterator<Item = (&'p [u8], &'p [u8])>, length: usize) -> Result<HeaderMap, HeaderError> {
-    let mut fields = HeaderMap::new();
-    for (name, value) in pairs {
-        let name = checks::name(name)?;
-        let value = checks::value(value)?;
-        if name == CONTENT_LENGTH && value.as_bytes() == length.to_string().as_bytes() {
-            continue;
-        }
-        if checks::is_framing(name.as_str().as_bytes()) {
-            return Err(HeaderError::Framing);
-        }
-        append(&mut fields, name, value)?;
+    for (name, value) in pairs.filter(|(name, _)| *name != b":status" && !checks::is_framing(name)) {
+        append(&mut fields, checks::name(name)?, checks::value(value)?)?;
     }
     Ok(fields)
 }

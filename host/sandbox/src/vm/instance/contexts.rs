@@ -139,7 +139,7 @@ impl Instance {
                 }
             }
             if !state.callouts.is_empty() {
-                state.callouts.retain(|_, owner| *owner != id);
+                state.callouts.retain(|_, open| open.owner != id);
             }
             if !state.grpc.is_empty() {
                 state.grpc.retain(|_, open| open.owner != id);

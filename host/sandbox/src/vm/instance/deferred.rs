@@ -2,10 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use lockgate_abi::MapType;
 
-use super::Instance;
+use super::{Instance, InstanceStatus};
 use crate::host::{Callbacks, CalloutResult, GrpcEvent};
 use crate::state::{Phase, ROOT, State};
 use crate::view::headers::MapView;
@@ -71,18 +72,33 @@ impl Instance {
             }
             Err(_) => (0, 0, 0),
         };
-        let owner = self.with_state(|state| state.callouts.remove(&id)).flatten();
-        let (Some(function), Some(owner)) = (&self.exports.http_call_response, owner) else {
+        let Some(open) = self.with_state(|state| state.callouts.remove(&id)).flatten() else {
             return;
+        };
+        let works_for_start = open.is_of_start && self.starts();
+        let Some(function) = &self.exports.http_call_response else {
+            return self.check_start();
         };
         let enter = |state: &mut State| {
             state.enter_root(Phase::HttpCallResponse);
-            state.set_callout_owner(owner);
+            state.set_callout_owner(open.owner);
+            state.works_for_start = works_for_start;
             state.callout_response = Some(result);
         };
         // A failure is logged where it happens, and nothing depends on this result.
         let _ = self.run(enter, function, (ROOT, id, sizes.0, sizes.1, sizes.2));
-        self.with_state(|state| state.callout_response = None);
+        self.with_state(|state| {
+            state.callout_response = None;
+            state.works_for_start = false;
+        });
+        self.check_start();
+    }
+
+    /// Whether callouts that are made in the response to one of the start belong to the start, too: a token first, then what it opens.
+    /// Only for a while, because a plugin may ask again with each response for as long as it lives.
+    fn starts(&self) -> bool {
+        const CHAINED: Duration = Duration::from_secs(10);
+        self.status() == InstanceStatus::Starting && self.uptime() < CHAINED
     }
 
     /// Runs the callback of a gRPC event. The first event ends a call, [`GrpcEvent::Closed`] a stream.
@@ -105,23 +121,34 @@ impl Instance {
         let is_close = matches!(event, GrpcEvent::Closed { .. });
         let owner = self.with_state(|state| {
             let open = state.grpc.get(&id)?;
-            let owner = open.owner;
+            let (owner, is_of_start) = (open.owner, open.is_of_start);
             if is_close || !open.is_stream {
                 state.grpc.remove(&id);
+                state.ended_grpc = Some(id);
             }
-            Some(owner)
+            Some((owner, is_of_start))
         });
-        let (Some(function), Some(owner)) = (function, owner.flatten()) else {
+        let Some((owner, is_of_start)) = owner.flatten() else {
             return;
+        };
+        let works_for_start = is_of_start && self.starts();
+        let Some(function) = function else {
+            return self.check_start();
         };
         let enter = |state: &mut State| {
             state.enter_root(phase);
             state.set_callout_owner(owner);
+            state.works_for_start = works_for_start;
             state.grpc_event = Some(event);
         };
         // A failure is logged where it happens, and nothing depends on this result.
         let _ = self.run(enter, function, (ROOT, id, number));
-        self.with_state(|state| state.grpc_event = None);
+        self.with_state(|state| {
+            state.grpc_event = None;
+            state.ended_grpc = None;
+            state.works_for_start = false;
+        });
+        self.check_start();
     }
 
     fn run_tick(&self) {

@@ -4,13 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::num::NonZeroU32;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::{PoolConcurrencyLimitError, Store, StoreContextMut, UpdateDeadline};
 
 use super::deferred::DeferredCalls;
 use super::{Instance, InstanceStatus, RootState, VmCounters, failure};
 use crate::diagnostics::trap;
+use crate::engine::pool::PoolShare;
 use crate::guest::exports::Initialise;
 use crate::host::{Callbacks, Host};
 use crate::hostcalls::Exit;
@@ -38,10 +38,19 @@ impl Instance {
     }
 
     fn instantiate(plugin: &Plugin, host: &Rc<dyn Host>, counters: &Rc<VmCounters>) -> Result<Rc<Self>, Failure> {
-        static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
         let prepared = plugin.prepared();
-        let key = NEXT_KEY.fetch_add(1, Ordering::Relaxed);
-        let state = State::new(plugin.clone(), Rc::clone(host), key, prepared.permitted);
+        let slot = prepared.pool_share.as_ref().map(PoolShare::take).transpose();
+        let slot = slot.map_err(|held| {
+            let message =
+                format!("no VM is free: the streams of this plugin hold {held} instances, their share of the pool");
+            not_instantiated(
+                plugin,
+                host,
+                counters,
+                failure(plugin, FailureKind::Unavailable, message),
+            )
+        })?;
+        let state = State::new(plugin.clone(), Rc::clone(host), prepared.permitted);
         let mut store = Store::new(prepared.instance.module().engine(), state);
         store.limiter(|state| &mut state.memory_limit);
         store.epoch_deadline_callback(on_epoch_deadline);
@@ -71,10 +80,12 @@ impl Instance {
             poison_requests: (plugin.settings().isolation == Isolation::Shared)
                 .then(|| Arc::clone(&prepared.poison_requests)),
             started_at: host.now(),
+            after_start: Cell::new(InstanceStatus::Active),
             failed_after: Cell::new(None),
             finished: Cell::new(0),
             waiting: Cell::new(0),
             root: Cell::new(RootState::Open),
+            _slot: slot,
         });
         let callbacks: Weak<dyn Callbacks> = Rc::downgrade(&instance) as Weak<dyn Callbacks>;
         instance.with_state(|state| state.callbacks = Some(callbacks));
@@ -104,7 +115,13 @@ impl Instance {
         let memory = usize::try_from(self.memory_bytes()).unwrap_or(usize::MAX);
         self.with_state(|state| state.started(memory));
         self.run_deferred();
-        if self.is_usable() { Ok(()) } else { Err(self.lost()) }
+        if !self.is_usable() {
+            return Err(self.lost());
+        }
+        if self.callouts_of_start() > 0 {
+            self.status.set(InstanceStatus::Starting);
+        }
+        Ok(())
     }
 
     fn initialise(&self) -> Result<(), Failure> {
@@ -192,6 +209,11 @@ fn instantiation_failed(
         };
         failure(plugin, kind, format!("instantiation failed: {}", trap.message))
     };
+    not_instantiated(plugin, host, counters, failure)
+}
+
+/// Logs and counts why there is no instance.
+fn not_instantiated(plugin: &Plugin, host: &Rc<dyn Host>, counters: &Rc<VmCounters>, failure: Failure) -> Failure {
     tracing::error!(plugin = %plugin.name(), kind = failure.kind.as_str(), "{}", failure.message);
     counters.failures.set(counters.failures.get() + 1);
     *counters.last_failure.borrow_mut() = Some(failure.message.clone());
