@@ -21,6 +21,7 @@ use crate::callouts::host::WorkerHost;
 use crate::context::idle_monitor::{Directive, SWEEP};
 use crate::context::plugin_starts::StartRetry;
 use crate::context::snapshot::Snapshot;
+use crate::context::view::View;
 use crate::context::{SharedState, WorkerContext, WorkerResources};
 use crate::listener::Acceptor;
 
