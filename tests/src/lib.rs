@@ -16,6 +16,7 @@ pub mod interference;
 pub mod load;
 pub mod metrics;
 pub mod modules;
+pub mod process;
 pub mod setup;
 pub mod upstream;
 pub mod wire;

@@ -3,6 +3,8 @@
 //! It runs on the control thread and knows nothing of snapshots and workers. Open routes need no token; all other paths, unknown ones
 //! included, do (`access`).
 
+mod connections;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -20,16 +22,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use lockgate_control::Handle;
 use lockgate_http::inbound::{self, RequestIds, X_REQUEST_ID};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
+use self::connections::{Connections, OpenConnection};
 use crate::access::Access;
 use crate::api::Call;
 use crate::error::ApiError;
 use crate::response::ApiResponse;
 use crate::routes::Route;
 
-/// Maximum connections at a time; more wait.
-const MAX_CONNECTIONS: usize = 64;
 /// Pause after a failed accept: the system may have run out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Maximum time for a request's head, and for an idle connection.
@@ -47,22 +48,21 @@ pub async fn serve(listener: TcpListener, handle: Handle, mut shutdown: watch::R
         access: Access::new(handle.token()),
         handle,
     });
-    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let connections = Connections::default();
     loop {
-        let accepted = async {
-            let permit = permits.clone().acquire_owned().await;
-            (permit, listener.accept().await)
-        };
-        let (permit, accepted) = tokio::select! {
+        let accepted = tokio::select! {
             _ = shutdown.changed() => return,
-            accepted = accepted => accepted,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = serve_connection(stream, peer, api.clone(), shutdown.clone());
+                let (open, closed) = connections.open();
+                let connection = serve_connection(stream, peer, api.clone(), Arc::new(open), shutdown.clone());
                 tokio::spawn(async move {
-                    connection.await;
-                    drop(permit);
+                    tokio::select! {
+                        () = connection => {}
+                        _ = closed => tracing::debug!(%peer, "admin API: too many connections; an unused one is closed"),
+                    }
                 });
             }
             Err(error) => {
@@ -73,12 +73,21 @@ pub async fn serve(listener: TcpListener, handle: Handle, mut shutdown: watch::R
     }
 }
 
-async fn serve_connection(stream: TcpStream, peer: SocketAddr, api: Arc<Api>, mut shutdown: watch::Receiver<()>) {
+async fn serve_connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    api: Arc<Api>,
+    open: Arc<OpenConnection>,
+    mut shutdown: watch::Receiver<()>,
+) {
     let ids = RequestIds::new();
     let service = service_fn(move |request: Request<Incoming>| {
         let id = ids.next();
-        let api = api.clone();
-        async move { Ok::<_, Infallible>(respond(&api, peer, id, request).await) }
+        let (api, open) = (api.clone(), open.clone());
+        async move {
+            let _handling = open.handle();
+            Ok::<_, Infallible>(respond(&api, peer, id, request).await)
+        }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);

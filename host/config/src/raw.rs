@@ -37,13 +37,13 @@ pub(crate) struct Gateway {
     /// Path of the JSON Schema, for editors. Lockgate ignores it.
     #[serde(rename = "$schema")]
     schema: Option<String>,
-    /// Number of worker threads. Absent: one per core.
+    /// Number of worker threads. Absent: one per core. A change takes effect at the next start.
     #[schemars(range(min = 1, max = 1024))]
     workers: Option<usize>,
     /// Folder of plugin modules: `NAME.wasm` is the module `NAME`. New and changed files are loaded at once.
     #[schemars(example = &"plugins", length(min = 1))]
     plugin_dir: Option<String>,
-    /// The admin API and metrics. Absent: none.
+    /// The admin API and metrics. Absent: none. A change takes effect at the next start.
     admin: Option<Admin>,
     /// Sockets that accept clients, by name.
     #[schemars(extend("minProperties" = 1))]
@@ -68,12 +68,12 @@ pub(crate) struct Gateway {
     node: NodeSettings,
     /// Which requests go to which upstream. May be absent with a single upstream, which then gets every request.
     routes: Option<Vec<Route>>,
-    /// The access log, one JSON line per request. Absent: none.
+    /// The access log, one JSON line per request. Absent: none. A change takes effect at the next start.
     access_log: Option<AccessLog>,
-    /// Time that open requests have to end after SIGTERM. After it, their connections are closed.
+    /// Time that open requests have to end after SIGTERM. After it, or at a second signal, their connections are closed.
     #[serde(default = "drain_timeout")]
     drain_timeout: Period,
-    /// Limits of the response cache, which all plugins share.
+    /// Limits of the response cache, which all plugins share. A change takes effect at the next start.
     #[serde(default)]
     cache: CacheSettings,
     /// Required signatures of modules. Absent: modules in `plugin_dir` need no signature.

@@ -159,7 +159,12 @@ impl Pass<'_> {
 /// The file's text without its last line end, which tools that write secrets often add.
 fn read_small(path: &Path) -> Result<String, String> {
     let cannot = |error: std::io::Error| format!("cannot be read: {error}");
-    let size = fs::metadata(path).map_err(cannot)?.len();
+    let found = fs::metadata(path).map_err(cannot)?;
+    // Whoever opens a FIFO waits for its other end.
+    if !found.is_file() {
+        return Err("is not a regular file".to_owned());
+    }
+    let size = found.len();
     if size > MAX_FILE_BYTES {
         return Err(format!("has {size} bytes, more than the maximum of {MAX_FILE_BYTES}"));
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use lockgate_gateway::Snapshot;
 use lockgate_gateway::worker::Worker;
 use lockgate_modules::compilation::Compiled;
-use lockgate_telemetry::metrics::{Registry, ReloadResult};
+use lockgate_telemetry::metrics::{LiveNames, Registry, ReloadResult};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -204,6 +204,7 @@ impl Control {
         let result = match (outcome, self.current.as_ref().map(|current| current.revision)) {
             (Outcome::Live(snapshot), before) => {
                 let revision = snapshot.revision;
+                self.registry.set_live(live_names(&snapshot));
                 self.current = Some(snapshot);
                 if before.is_some() {
                     tracing::info!(revision, took_ms = took.as_millis() as u64, "{}", log_lines::RELOADED);
@@ -297,5 +298,20 @@ impl Control {
             .chain(refused.files.iter().map(PathBuf::as_path));
         let modules = [&model.plugin_dir, &refused.plugin_dir].into_iter().flatten();
         watch.set(files, modules.map(|folder| -> &Path { folder }))
+    }
+}
+
+/// The names that metrics are counted by.
+fn live_names(snapshot: &Snapshot) -> LiveNames {
+    let model = &snapshot.model;
+    LiveNames {
+        listeners: model.listeners.iter().map(|listener| listener.name.clone()).collect(),
+        routes: model.routes.iter().map(|route| route.name.clone()).collect(),
+        upstreams: model.upstreams.iter().map(|upstream| upstream.name.clone()).collect(),
+        plugins: snapshot
+            .plugins
+            .iter()
+            .map(|loaded| loaded.plugin.name().clone())
+            .collect(),
     }
 }

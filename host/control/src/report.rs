@@ -71,7 +71,7 @@ pub struct ModuleReport {
     pub version: Option<String>,
     /// Description in its manifest.
     pub description: Option<String>,
-    /// `ready`, `refused` or `removed`.
+    /// `waiting` for its compilation, `ready`, `refused` or `removed`.
     pub state: String,
     /// Why the file is not used.
     pub error: Option<String>,

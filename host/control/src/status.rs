@@ -189,10 +189,12 @@ impl StatusSource for SnapshotStatus {
 }
 
 fn module_report(name: &str, file: &ModuleFile) -> ModuleReport {
+    let is_compiled = file.latest.is_some();
     let state = match (&file.error, file.removed) {
         (_, true) => "removed",
         (Some(_), false) => "refused",
-        (None, false) => "ready",
+        (None, false) if is_compiled => "ready",
+        (None, false) => "waiting",
     };
     let module = file.latest.as_ref().or(file.last_good.as_ref());
     let module = module.map(|compiled| &compiled.module);

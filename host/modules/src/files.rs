@@ -46,7 +46,7 @@ pub struct CompiledModule {
 #[derive(Default)]
 pub struct ModuleFile {
     fingerprint: Option<Fingerprint>,
-    /// The content of the file; none if it is invalid.
+    /// The content of the file; none if it is invalid, or not compiled yet.
     pub latest: Option<CompiledModule>,
     /// The content that plugins last started with.
     pub last_good: Option<CompiledModule>,

@@ -32,6 +32,10 @@ const MAGIC: &[u8] = b"\0asm";
 pub struct EngineSettings {
     /// The folder of the compile cache. `None` disables it.
     pub cache_dir: Option<PathBuf>,
+    /// Address space that each VM reserves for its memory, in bytes. `None`: 4 GiB and guard pages, with which guests' accesses need no
+    /// bounds checks. Less is for processes whose address space is limited: accesses are checked then, and a VM of its own stream has at
+    /// most so much memory.
+    pub vm_address_space: Option<u64>,
 }
 
 /// Compiles modules. One per process; cheap to clone, shared by threads.
@@ -40,6 +44,8 @@ pub struct Engine(Arc<Inner>);
 
 struct Inner {
     on_demand: wasmtime::Engine,
+    /// See [`EngineSettings`].
+    vm_address_space: Option<u64>,
     /// For plugins with a VM per stream. It is created when the first of them is linked, because it reserves much address space.
     pooled: OnceLock<Result<wasmtime::Engine, String>>,
     /// How many instances of the pool are in use.
@@ -65,10 +71,12 @@ impl Engine {
                 reason: error.to_string(),
             })?),
         };
-        let on_demand = wasmtime::Engine::new(&config()).map_err(|error| EngineError::Engine(format!("{error:#}")))?;
+        let on_demand = wasmtime::Engine::new(&config(settings.vm_address_space))
+            .map_err(|error| EngineError::Engine(format!("{error:#}")))?;
         ticker::start(&on_demand).map_err(EngineError::Ticker)?;
         Ok(Self(Arc::new(Inner {
             on_demand,
+            vm_address_space: settings.vm_address_space,
             pooled: OnceLock::new(),
             pool_use: PoolUse::default(),
             cache,
@@ -125,7 +133,7 @@ impl Engine {
         let pooled = self
             .0
             .pooled
-            .get_or_init(pooled_engine)
+            .get_or_init(|| pooled_engine(self.0.vm_address_space))
             .as_ref()
             .map_err(|error| LoadError::Host(error.clone()))?;
         let host = |error: wasmtime::Error| LoadError::Host(format!("{error:#}"));
@@ -134,7 +142,7 @@ impl Engine {
     }
 }
 
-fn pooled_engine() -> Result<wasmtime::Engine, String> {
+fn pooled_engine(vm_address_space: Option<u64>) -> Result<wasmtime::Engine, String> {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(POOL_INSTANCES)
         .total_memories(POOL_INSTANCES)
@@ -147,7 +155,10 @@ fn pooled_engine() -> Result<wasmtime::Engine, String> {
         .linear_memory_keep_resident(4 * 1024 * 1024)
         .pagemap_scan(Enabled::Auto)
         .table_keep_resident(16 * 1024);
-    let mut config = config();
+    if let Some(bytes) = vm_address_space {
+        pool.max_memory_size(usize::try_from(bytes).unwrap_or(usize::MAX));
+    }
+    let mut config = config(vm_address_space);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     let engine = wasmtime::Engine::new(&config).map_err(|error| format!("the pool of instances: {error:#}"))?;
     ticker::start(&engine).map_err(|error| format!("the epochs of the pool: {error}"))?;
@@ -155,7 +166,7 @@ fn pooled_engine() -> Result<wasmtime::Engine, String> {
 }
 
 /// Common to both engines, so that code compiled for one runs in the other.
-fn config() -> Config {
+fn config(vm_address_space: Option<u64>) -> Config {
     let mut config = Config::new();
     config
         .strategy(Strategy::Cranelift)
@@ -168,6 +179,10 @@ fn config() -> Config {
         // The ABI's pointers are 32 bits wide and refer to the one memory.
         .wasm_memory64(false)
         .wasm_multi_memory(false);
+    if let Some(bytes) = vm_address_space {
+        // A memory that grows beyond it moves to a larger reservation, with as much room again.
+        config.memory_reservation(bytes).memory_reservation_for_growth(bytes);
+    }
     config
 }
 

@@ -1,10 +1,10 @@
 //! Metrics: counting on the data path, and the page for Prometheus.
 //!
 //! Every worker has cells of its own and is their only writer, so that counting is a plain load and store; a scrape adds the workers'
-//! cells up. Cells are found by name, never by snapshot, so they survive reloads. Names and labels come from the configuration, and
-//! their number is bounded.
+//! cells up. Cells are found by name, never by snapshot, so they survive reloads; those of removed names go after a while. Names and
+//! labels come from the configuration, and their number is bounded.
 //!
-//! `families` has the gateway's families: a new metric starts there. Floors, from below: `cells`, `families`, `series` and
+//! `families` has the gateway's families: a new metric starts there. Floors, from below: `cells`, `families`, `retention`, `series` and
 //! `plugin_counts`, `plugin_metrics`, `counters`, `exposition`, `render`, `worker`, `registry`.
 
 mod cells;
@@ -15,6 +15,7 @@ mod plugin_counts;
 mod plugin_metrics;
 mod registry;
 mod render;
+mod retention;
 mod series;
 mod worker;
 
@@ -22,6 +23,7 @@ pub use cells::{CALLBACK_BOUNDS, REQUEST_BOUNDS};
 pub use families::ReloadResult;
 pub use plugin_metrics::{MAX_METRICS, MAX_METRICS_PER_PLUGIN, MAX_NAME, VALUE_BOUNDS};
 pub use registry::{PhaseTimes, PluginTotals, Registry};
+pub use retention::{LiveNames, RETENTION};
 pub use series::MAX_SERIES;
 pub use worker::{Connections, OpenConnection, PluginSeries, RequestSeries, TcpSeries, UpstreamSeries, WorkerMetrics};
 

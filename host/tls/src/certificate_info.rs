@@ -47,6 +47,13 @@ pub(crate) fn read(der: &[u8]) -> CertificateInfo {
     }
 }
 
+/// Whether a certificate has no version field (RFC 5280, 4.1.2.1). False if it is unreadable.
+pub(crate) fn is_version_1(der: &[u8]) -> bool {
+    let mut certificate = Reader::of(Reader::of(der).content(SEQUENCE).unwrap_or_default());
+    let mut body = Reader::of(certificate.content(SEQUENCE).unwrap_or_default());
+    body.next().is_some_and(|(tag, _)| tag == INTEGER)
+}
+
 /// The contents of the subject and of the alternative names; empty if absent.
 fn fields(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut certificate = Reader::of(Reader::of(der).content(SEQUENCE)?);

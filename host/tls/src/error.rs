@@ -10,6 +10,20 @@ pub enum TlsError {
     /// The file cannot be read, or it holds no such PEM section.
     #[error("{}: {}", .0.display(), pem_reason(.1))]
     File(PathBuf, pem::Error),
+    /// The private key needs a passphrase.
+    #[error(
+        "{}: the private key is encrypted, and nobody could enter its passphrase at a start; `openssl pkey -in {} -out plain.key` decrypts it",
+        .0.display(),
+        .0.display()
+    )]
+    EncryptedKey(PathBuf),
+    /// The server's certificate is of X.509 version 1.
+    #[error(
+        "{}: it is an X.509 version 1 certificate, which TLS libraries do not accept for a server, expected version 3: issue it with \
+         extensions such as subjectAltName",
+        .0.display()
+    )]
+    Version1(PathBuf),
     /// The key is not the certificate's, or one of them is unusable.
     #[error("{} with {}: {}", .cert.display(), .key.display(), pair_reason(.source))]
     Pair {
@@ -40,7 +54,12 @@ impl TlsError {
     pub fn setting(&self) -> &'static str {
         match self {
             Self::ClientCa(..) | Self::Authority(..) => "client_ca",
-            Self::File(..) | Self::Pair { .. } | Self::Empty | Self::Setup(_) => "certificates",
+            Self::File(..)
+            | Self::EncryptedKey(_)
+            | Self::Version1(_)
+            | Self::Pair { .. }
+            | Self::Empty
+            | Self::Setup(_) => "certificates",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Listeners and the admin listener: distinct addresses, readable certificates and, for TCP, upstream and chain.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -246,9 +246,12 @@ fn read_tls(raw: raw::Tls, here: &Pointer, context: &LoadContext<'_>, mistakes: 
 /// The absolute path of a file that can be opened. Its content is checked when it is used.
 fn pem(path: &str, here: Pointer, context: &LoadContext<'_>, mistakes: &mut Mistakes) -> Option<PathBuf> {
     let path = context.path(path);
-    let opened = File::open(&path).and_then(|file| file.metadata());
-    let reason = match opened {
-        Ok(found) if found.is_file() => return Some(path),
+    let reason = match fs::metadata(&path) {
+        // Only then: whoever opens a FIFO waits for its other end.
+        Ok(found) if found.is_file() => match File::open(&path) {
+            Ok(_) => return Some(path),
+            Err(error) => error.to_string(),
+        },
         Ok(_) => "not a file".to_owned(),
         Err(error) => error.to_string(),
     };

@@ -17,6 +17,10 @@ impl ConnectionLimiter {
     pub(crate) fn acquire(&self, name: &Arc<str>, limit: usize) -> Option<Permit> {
         let count = {
             let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if !counts.contains_key(name) {
+                // Removed listeners go with their last connection.
+                counts.retain(|_, count| Arc::strong_count(count) > 1);
+            }
             counts.entry(name.clone()).or_default().clone()
         };
         let place = Permit(count);

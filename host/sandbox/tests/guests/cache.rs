@@ -11,6 +11,7 @@ use super::test_vm::guest;
 fn engine(folder: &Path) -> Engine {
     Engine::new(EngineSettings {
         cache_dir: Some(folder.to_owned()),
+        ..EngineSettings::default()
     })
     .unwrap()
 }
@@ -94,8 +95,11 @@ fn a_folder_that_others_can_write_to_and_what_is_no_folder_is_refused() {
     let file = temp.path().join("file");
     fs::write(&file, "").unwrap();
     for folder in [&open, &file] {
-        let cache_dir = Some(folder.clone());
-        let error = Engine::new(EngineSettings { cache_dir }).err().unwrap();
+        let settings = EngineSettings {
+            cache_dir: Some(folder.clone()),
+            ..EngineSettings::default()
+        };
+        let error = Engine::new(settings).err().unwrap();
         assert!(matches!(error, EngineError::Cache { .. }), "{error}");
     }
     assert_eq!(mode(&open), 0o777, "nobody has asked for another mode");

@@ -1,12 +1,15 @@
 //! All counters of the process: each worker's cells, and what is counted for all workers together.
 
+use std::collections::HashSet;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use super::cells::Count;
 use super::plugin_counts::PluginCounts;
 use super::plugin_metrics::PluginMetrics;
-use super::series::{PluginCells, RequestCells, Series, TcpCells, UpstreamCells};
+use super::retention::LiveNames;
+use super::series::{OTHER, PluginCells, RequestCells, Series, TcpCells, UpstreamCells};
 
 #[derive(Debug, Default)]
 pub(super) struct Counters {
@@ -22,6 +25,8 @@ pub(super) struct Counters {
     pub(super) reloads_succeeded: AtomicU64,
     pub(super) reloads_failed: AtomicU64,
     pub(super) access_log_dropped: Arc<AtomicU64>,
+    /// None before the first configuration: nothing is removed.
+    live: Mutex<Option<LiveNames>>,
 }
 
 /// What one worker counts.
@@ -41,5 +46,30 @@ impl Counters {
     /// The cells of every worker so far.
     pub(super) fn workers(&self) -> Vec<Arc<WorkerCells>> {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sets what is configured from now on.
+    pub(super) fn set_live(&self, names: LiveNames) {
+        *self.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(names);
+    }
+
+    /// Removes the series of what is not configured any more, after a while.
+    pub(super) fn retain(&self, now: Instant) {
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(live) = &*live else { return };
+        let has = |names: &HashSet<Arc<str>>, name: &str| name == OTHER || names.contains(name);
+        for worker in self.workers() {
+            let is_route = |route: &str| route.is_empty() || has(&live.routes, route);
+            worker.requests.retain(
+                |(listener, route)| has(&live.listeners, listener) && is_route(route),
+                now,
+            );
+            worker.plugins.retain(|plugin| has(&live.plugins, plugin), now);
+            worker.upstreams.retain(|upstream| has(&live.upstreams, upstream), now);
+            worker.tcp.retain(|listener| has(&live.listeners, listener), now);
+        }
+        for counts in [&self.failures, &self.refusals, &self.events] {
+            counts.retain(|plugin| has(&live.plugins, plugin), now);
+        }
     }
 }

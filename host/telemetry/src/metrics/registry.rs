@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use lockgate_exchange::clock;
 use lockgate_sandbox::Phase;
 
 use super::cells::{CALLBACK_BOUNDS, Distribution};
 use super::counters::Counters;
 use super::families::ReloadResult;
 use super::render;
+use super::retention::LiveNames;
 use super::worker::WorkerMetrics;
 
 /// All metrics of the process. A clone is the same registry.
@@ -46,6 +48,12 @@ impl Registry {
     /// Counters for one more worker.
     pub fn worker(&self) -> WorkerMetrics {
         WorkerMetrics::new(&self.0)
+    }
+
+    /// Sets the names in the live configuration. The series of others go after [`RETENTION`](super::RETENTION).
+    pub fn set_live(&self, names: LiveNames) {
+        self.0.set_live(names);
+        self.0.retain(clock::now());
     }
 
     /// Counts a reload.
@@ -99,6 +107,11 @@ impl Registry {
 
     /// Everything in Prometheus' text format, version 0.0.4.
     pub fn render(&self) -> String {
+        self.render_at(clock::now())
+    }
+
+    pub(super) fn render_at(&self, now: Instant) -> String {
+        self.0.retain(now);
         render::render(&self.0)
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lockgate_sandbox::Phase;
 
 use super::cells::{CALLBACK_BOUNDS, Count, Distribution, Histogram, REQUEST_BOUNDS, Statuses};
+use super::retention::Absence;
 use crate::close_reason::CloseReason;
 
 /// Maximum series of one family and worker; further names are counted together. More than one configuration needs: only names that
@@ -19,7 +20,13 @@ const NO_STATUS: u16 = 0;
 
 /// Cells by key. Found under a lock, written without one.
 #[derive(Debug)]
-pub(super) struct Series<K, C>(Mutex<BTreeMap<K, Arc<C>>>);
+pub(super) struct Series<K, C>(Mutex<BTreeMap<K, Entry<C>>>);
+
+#[derive(Debug, Default)]
+struct Entry<C> {
+    cells: Arc<C>,
+    absence: Absence,
+}
 
 impl<K, C> Default for Series<K, C> {
     fn default() -> Self {
@@ -32,16 +39,28 @@ impl<K: Ord + Clone, C: Default> Series<K, C> {
     pub(super) fn of(&self, key: K, other: impl FnOnce() -> K) -> Arc<C> {
         let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = cells.get(&key) {
-            return found.clone();
+            return found.cells.clone();
         }
         let key = if cells.len() < MAX_SERIES { key } else { other() };
-        cells.entry(key).or_default().clone()
+        cells.entry(key).or_default().cells.clone()
     }
 
     /// Every key with its cells, as they are now.
     pub(super) fn all(&self) -> Vec<(K, Arc<C>)> {
         let cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cells.iter().map(|(key, cells)| (key.clone(), cells.clone())).collect()
+        cells
+            .iter()
+            .map(|(key, entry)| (key.clone(), entry.cells.clone()))
+            .collect()
+    }
+
+    /// Removes what is not live, and in which nobody counts any more, after a while.
+    pub(super) fn retain(&self, is_live: impl Fn(&K) -> bool, now: Instant) {
+        let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cells.retain(|key, Entry { cells, absence }| {
+            let is_used = Arc::strong_count(cells) > 1 || is_live(key);
+            !absence.is_over(is_used, now)
+        });
     }
 }
 

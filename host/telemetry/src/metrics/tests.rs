@@ -1,13 +1,13 @@
 //! What is counted is what is shown, whoever counted it.
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lockgate_sandbox::{FailureKind, MetricKind, Phase, Refusal, Status, VmEvent};
 use proptest::prelude::*;
 
 use super::families::{self, Values};
-use super::{Registry, ReloadResult};
+use super::{LiveNames, RETENTION, Registry, ReloadResult};
 use crate::close_reason::CloseReason;
 
 /// Samples by name and labels.
@@ -352,4 +352,47 @@ proptest! {
         let key = "lockgate_request_duration_seconds_bucket{listener=\"l\",route=\"r\",le=\"1\"}";
         prop_assert_eq!(samples(&page)[key], under_a_second);
     }
+}
+
+#[test]
+fn series_of_what_a_reload_removed_go_after_a_while_and_those_in_use_stay() {
+    let registry = Registry::new();
+    let worker = registry.worker();
+    let names = |names: &[&str]| names.iter().map(|name| (*name).into()).collect();
+    let live = |route: &str| LiveNames {
+        listeners: names(&["web"]),
+        routes: names(&["stays", route]),
+        upstreams: names(&[route]),
+        plugins: names(&[route]),
+    };
+    let draining = worker.requests("web", "draining");
+    draining.record(200, MS);
+    worker.requests("web", "stays").record(200, MS);
+    worker.requests("web", "").record(404, MS);
+    for number in 0..600 {
+        let name = format!("r{number}");
+        registry.set_live(live(&name));
+        worker.requests("web", &name).record(200, MS);
+        worker.upstream(&name).record(Some(200), MS);
+        worker.plugin(&name).record(Phase::RequestHeaders, MS);
+        worker.record_failure(&name, FailureKind::Trap);
+        worker.record_vm_event(&name, VmEvent::Recycled);
+    }
+    let now = Instant::now();
+    let has = |page: &str, name: &str| page.contains(&format!("=\"{name}\""));
+    let soon = registry.render_at(now);
+    assert!(
+        has(&soon, "r0") && has(&soon, "r599"),
+        "the last values are still scraped"
+    );
+    let later = registry.render_at(now + RETENTION);
+    assert!(!(0..599).any(|number| has(&later, &format!("r{number}"))));
+    for kept in ["r599", "stays", "draining"] {
+        assert!(has(&later, kept), "{kept}");
+    }
+    assert!(
+        later.contains("route=\"\""),
+        "requests without a route are always possible"
+    );
+    assert!(later.len() < 20_000, "{}", later.len());
 }
