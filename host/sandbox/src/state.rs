@@ -2,6 +2,7 @@
 //!
 //! It is the data of a wasmtime store. Host calls read and change it; nothing here runs a guest.
 
+mod callouts;
 mod declared;
 mod descriptors;
 mod id_map;
@@ -23,11 +24,12 @@ use self::id_map::IdMap;
 use self::limits::{LogLimiter, Verdict};
 use crate::calls::CallSet;
 use crate::calls::trace::{ActiveTrace, CallTrace};
-use crate::host::{Callbacks, CalloutResult, GrpcEvent, GrpcStream, Guard, Host};
+use crate::host::{Callbacks, CalloutResult, GrpcEvent, Guard, Host};
 use crate::plugin::{Fingerprint, Plugin};
 use crate::report::{HostCallStats, Refusal, RequestLimit};
 use crate::view::headers::HeaderFilter;
 
+pub(crate) use callouts::{OpenCallout, OpenGrpcCall};
 pub(crate) use declared::{Declaration, Declared, PropertyScope};
 pub(crate) use descriptors::{Descriptors, StandardStream};
 pub(crate) use limits::{CpuBudget, MemoryLimit};
@@ -124,27 +126,6 @@ pub(crate) struct Context {
     pub(crate) fingerprint: Option<Fingerprint>,
     /// The trace of its host calls, if its request is traced.
     pub(crate) trace: Option<Rc<CallTrace>>,
-}
-
-/// An HTTP callout in progress. Dropping it ends it.
-pub(crate) struct OpenCallout {
-    /// The context that made it, and with which it ends.
-    pub(crate) owner: u32,
-    /// The plugin's start waits for it.
-    pub(crate) is_of_start: bool,
-    pub(crate) _guard: Guard,
-}
-
-/// A gRPC call or stream in progress.
-pub(crate) struct OpenGrpcCall {
-    /// The context that opened it, and with which it ends.
-    pub(crate) owner: u32,
-    pub(crate) is_stream: bool,
-    /// The guest has closed its sending direction.
-    pub(crate) is_closed: bool,
-    /// The plugin's start waits for it.
-    pub(crate) is_of_start: bool,
-    pub(crate) stream: Box<dyn GrpcStream>,
 }
 
 /// The progress of a context's end.
@@ -300,28 +281,6 @@ impl State {
     /// Whether the instance has to follow up on the callback that has returned.
     pub(crate) fn needs_follow_up(&self) -> bool {
         !self.completed.is_empty() | self.memory_limit.follow_up
-    }
-
-    /// A new id for a callout of any kind. Ids start over after 2³²; one in use is skipped.
-    pub(crate) fn free_call_id(&mut self) -> u32 {
-        loop {
-            self.next_callout = self.next_callout.wrapping_add(1).max(1);
-            if !self.callouts.contains_key(&self.next_callout) && !self.grpc.contains_key(&self.next_callout) {
-                return self.next_callout;
-            }
-        }
-    }
-
-    /// The number of a context's callouts in progress, of any kind.
-    pub(crate) fn callouts_of(&self, id: u32) -> usize {
-        let http = self.callouts.values().filter(|open| open.owner == id).count();
-        http + self.grpc.values().filter(|open| open.owner == id).count()
-    }
-
-    /// The callouts in progress that the plugin's start waits for.
-    pub(crate) fn callouts_of_start(&self) -> usize {
-        let http = self.callouts.values().filter(|open| open.is_of_start).count();
-        http + self.grpc.values().filter(|open| open.is_of_start).count()
     }
 
     /// Whether the running callback sees the end of the message whose trailers are this map.

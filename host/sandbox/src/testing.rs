@@ -4,6 +4,7 @@
 
 mod exchange;
 mod grpc;
+mod guards;
 mod host;
 
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use lockgate_abi::{LogLevel, MetricKind, Status};
 use lockgate_exchange::SharedExchange;
 
 use super::grpc::OpenGrpc;
+use super::guards;
 use crate::host::{
     Callout, CalloutFailure, CalloutReply, DrainingVm, GrpcCall, GrpcReply, GrpcStream, Guard, Host, QueueTarget,
     TickTarget,
@@ -76,29 +77,6 @@ pub struct RecordedFailure {
     pub phase: String,
     /// Its message.
     pub message: String,
-}
-
-/// Counts what VMs have not given up.
-struct CountedGuard(Rc<Cell<usize>>);
-
-impl Drop for CountedGuard {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
-    }
-}
-
-/// The last timer, which stops when this is dropped.
-struct TimerGuard(
-    Rc<RefCell<Option<(TickTarget, Option<Duration>)>>>,
-    #[expect(dead_code, reason = "it counts")] Guard,
-);
-
-impl Drop for TimerGuard {
-    fn drop(&mut self) {
-        if let Some((_, period)) = &mut *self.0.borrow_mut() {
-            *period = None;
-        }
-    }
 }
 
 struct Queue {
@@ -187,11 +165,6 @@ impl MemoryHost {
         self.events.take();
     }
 
-    fn guard(&self) -> Guard {
-        self.guards.set(self.guards.get() + 1);
-        Box::new(CountedGuard(self.guards.clone()))
-    }
-
     fn change_metric(&self, metric: u32, change: impl FnOnce(&mut u64) -> Option<()>) -> Result<(), Status> {
         let mut metrics = self.metrics.borrow_mut();
         let metric = entry_mut(&mut metrics, metric)?;
@@ -240,14 +213,14 @@ impl Host for MemoryHost {
         }
         if self.fails_callouts_at_once.get() {
             reply.deliver(Err(CalloutFailure::Failed));
-            return Ok(self.guard());
+            return Ok(guards::counted(&self.guards));
         }
         let mut callouts = self.callouts.borrow_mut();
         if callouts.len() >= MAX_ENTRIES {
             return Err(Status::InternalFailure);
         }
         callouts.push((callout, Some(reply)));
-        Ok(self.guard())
+        Ok(guards::counted(&self.guards))
     }
 
     fn grpc(&self, _: &Plugin, call: GrpcCall, reply: GrpcReply) -> Result<Box<dyn GrpcStream>, Status> {
@@ -264,7 +237,7 @@ impl Host for MemoryHost {
 
     fn start_ticks(&self, target: TickTarget, period: Duration) -> Guard {
         *self.tick.borrow_mut() = Some((target, Some(period)));
-        Box::new(TimerGuard(self.tick.clone(), self.guard()))
+        guards::timer(&self.tick, &self.guards)
     }
 
     fn shared_data(&self, vm_id: &str, key: &str) -> Option<(Bytes, u32)> {
@@ -295,7 +268,7 @@ impl Host for MemoryHost {
         };
         let queue = find_or_add(&mut queues, |queue| queue.name == name, make)?;
         entry_mut(&mut queues, queue)?.target = target;
-        Ok((queue, self.guard()))
+        Ok((queue, guards::counted(&self.guards)))
     }
 
     fn resolve_queue(&self, _: &str, name: &str) -> Option<u32> {

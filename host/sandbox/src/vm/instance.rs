@@ -133,24 +133,6 @@ impl Instance {
         }
     }
 
-    /// Sets what it becomes when its start is done, if it is not yet.
-    pub(crate) fn set_after_start(&self, status: InstanceStatus) {
-        self.after_start.set(status);
-    }
-
-    /// The number of callouts that its start waits for.
-    pub(crate) fn callouts_of_start(&self) -> usize {
-        self.with_state(|state| state.callouts_of_start()).unwrap_or_default()
-    }
-
-    /// Takes streams from now on, if its start waits for nothing any more.
-    fn check_start(&self) {
-        if self.status.get() == InstanceStatus::Starting && self.callouts_of_start() == 0 {
-            self.status.set(self.after_start.get());
-            tracing::info!(plugin = %self.plugin.name(), "the plugin's start is done");
-        }
-    }
-
     /// Whether the guest has exceeded a limit in a stream.
     pub(crate) fn is_over_limit(&self, id: u32) -> bool {
         self.any_over_limit.get() && self.over_limit.borrow().iter().any(|(known, _)| *known == id)
