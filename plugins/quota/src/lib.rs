@@ -100,7 +100,13 @@ impl Quota {
     /// The flow of a request that cannot be counted: it passes if every rule allows that, and the store has failed. An argument that the
     /// host refuses comes from the request, and no client decides whether it is counted.
     fn not_counted(&self, error: &Error) -> Flow {
-        let is_refused = matches!(error, Error::Host { status: Status::BadArgument, .. });
+        let is_refused = matches!(
+            error,
+            Error::Host {
+                status: Status::BadArgument,
+                ..
+            }
+        );
         if !is_refused && self.rules.iter().all(|rule| rule.on_store_error == OnStoreError::Allow) {
             log::warn!("passed without being counted: {error}");
             return Flow::Continue;

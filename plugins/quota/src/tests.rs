@@ -172,9 +172,13 @@ fn no_rules_count_nothing() {
 #[test]
 fn a_configuration_that_cannot_work_is_refused_with_its_place() {
     let rule = r#"{ "name": "NAME", "limit": 1, "window": "1s" }"#;
-    let rules: Vec<_> = (0..65).map(|number| rule.replace("NAME", &number.to_string())).collect();
+    let rules: Vec<_> = (0..65)
+        .map(|number| rule.replace("NAME", &number.to_string()))
+        .collect();
     let too_many = format!(r#"{{ "rules": [ {} ] }}"#, rules.join(","));
-    let message = Gateway::<Quota>::configured(&too_many).err().expect("too many rules for the host");
+    let message = Gateway::<Quota>::configured(&too_many)
+        .err()
+        .expect("too many rules for the host");
     assert!(message.contains("/rules"), "{message}");
     let refused = |rule: &str| {
         let config = format!(r#"{{ "rules": [ {{ "limit": 1, "window": "1s" }}, {{ {rule} }} ] }}"#);

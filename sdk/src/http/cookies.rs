@@ -85,7 +85,10 @@ mod tests {
     #[test]
     fn what_is_not_removed_stays_byte_for_byte() {
         for (header, rest) in [
-            (&b"a=\xff\xfe; key=k;b = 2 ;flag;; c=\"x y\""[..], &b"a=\xff\xfe;b = 2 ;flag;; c=\"x y\""[..]),
+            (
+                &b"a=\xff\xfe; key=k;b = 2 ;flag;; c=\"x y\""[..],
+                &b"a=\xff\xfe;b = 2 ;flag;; c=\"x y\""[..],
+            ),
             (b"key=k;  flag; a==1", b"flag; a==1"),
             (b"a=1;key=k", b"a=1"),
             (b"a=1; key=\xff", b"a=1"),

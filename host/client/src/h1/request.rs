@@ -48,7 +48,7 @@ pub struct H1Request<B> {
 enum Framing {
     /// This many bytes are still to come.
     Length(u64),
-    /// Chunks; of the trailers, those that these fields announce.
+    /// Chunks; of the trailers, those that these fields announce, or all if there is no such field.
     Chunked { announced: Vec<HeaderValue> },
 }
 
@@ -285,8 +285,12 @@ fn put_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Only trailers that were announced are sent (RFC 9110, section 6.6.2): the other side may have no use for others.
+/// Where trailers are announced, only these are sent (RFC 9110, section 6.6.2): the other side may have no use for others. Where none
+/// are, a plugin may have added what nobody could announce.
 fn is_announced(announced: &[HeaderValue], name: &HeaderName) -> bool {
+    if announced.is_empty() {
+        return true;
+    }
     let mut items = announced
         .iter()
         .flat_map(|list| list.as_bytes().split(|&byte| byte == b','));

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame};
 use lockgate_exchange::{BodyBuffer, Direction};
+use lockgate_http::inbound;
 use lockgate_http::problem::{Malformed, Problem};
 use lockgate_sandbox::{Action, Phase};
 
@@ -299,10 +300,12 @@ impl FilteredMessage {
     /// logged.
     fn trailers(&self) -> Option<HeaderMap> {
         let exchange = self.chain.exchange.borrow();
-        match self.direction {
+        let mut trailers = match self.direction {
             Direction::Request => exchange.request_trailers.clone(),
             Direction::Response => exchange.response_trailers.clone(),
-        }
+        }?;
+        inbound::strip_trailers(&mut trailers);
+        Some(trailers)
     }
 
     /// Attaches taps that were asked for behind a plugin; an empty body is complete at once.

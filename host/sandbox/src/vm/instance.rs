@@ -7,6 +7,7 @@
 mod contexts;
 mod deferred;
 mod handle;
+mod limits;
 mod start;
 
 use std::cell::{Cell, RefCell};
@@ -136,47 +137,6 @@ impl Instance {
     /// Whether the guest has exceeded a limit in a stream.
     pub(crate) fn is_over_limit(&self, id: u32) -> bool {
         self.any_over_limit.get() && self.over_limit.borrow().iter().any(|(known, _)| *known == id)
-    }
-
-    /// The failure of a stream in which the guest has exceeded a limit.
-    pub(crate) fn limit_failure_of(&self, id: u32) -> Failure {
-        let known = self.over_limit.borrow().iter().find(|(known, _)| *known == id).copied();
-        self.limit_failure(known.map_or(RequestLimit::CpuTime, |(_, why)| why))
-    }
-
-    fn limit_failure(&self, why: RequestLimit) -> Failure {
-        let limits = &self.plugin.settings().limits;
-        let (kind, message) = match why {
-            RequestLimit::CpuTime => {
-                let milliseconds = limits.request_deadline.duration().as_millis();
-                let message = format!(
-                    "the request used more than {milliseconds} ms of CPU time (limits.request_deadline) over all its callbacks"
-                );
-                (FailureKind::Deadline, message)
-            }
-            RequestLimit::HeaderGrowth => (
-                FailureKind::LimitExceeded,
-                format!(
-                    "the headers written for this request would exceed limits.header_growth, {}",
-                    limits.header_growth
-                ),
-            ),
-            RequestLimit::BodyGrowth => (
-                FailureKind::LimitExceeded,
-                format!(
-                    "the body that the plugin enlarges would exceed limits.body_growth, {}",
-                    limits.body_growth
-                ),
-            ),
-            RequestLimit::LocalResponse => (
-                FailureKind::LimitExceeded,
-                format!(
-                    "the plugin's local response would exceed limits.local_response, {}",
-                    limits.local_response
-                ),
-            ),
-        };
-        self.failure(kind, message)
     }
 
     /// The age of the instance, or the age at which it failed.

@@ -236,7 +236,9 @@ fn no_key_is_kept_that_is_longer_than_a_digest_and_none_can_pass_for_one() {
         assert!(forged.allowed, "a client spends another one's quota");
     }
     // The same bytes, cut elsewhere.
-    let other = counters.take("quot", &[rule(&format!("a{long}"), 1)], now).expect("within bounds");
+    let other = counters
+        .take("quot", &[rule(&format!("a{long}"), 1)], now)
+        .expect("within bounds");
     assert!(other.allowed);
     let longest = (0..counters.shards.count())
         .filter_map(|part| counters.shards.lock(part).names().map(|name| name.len()).max())
