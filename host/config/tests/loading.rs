@@ -371,3 +371,46 @@ fn a_listener_for_bytes_has_a_target_and_an_hour_of_patience_and_needs_no_routes
     let explicit = model(&text(r#", "limits": { "idle_timeout": "5m" }"#));
     assert_eq!(explicit.listeners[0].limits.idle_timeout, Period::seconds(300));
 }
+
+#[test]
+fn services_are_plugins_without_a_chain_and_all_plugins_see_one_node() {
+    let model = model(&small(
+        r#", "plugin_dir": "plugins", "plugins": { "poller": { "module": "poller" } },
+           "services": [ "poller", { "module": "reader" } ],
+           "node": { "id": "edge-1", "metadata": { "LABELS": { "app": "web" }, "N": 2, "ON": true } }"#,
+    ));
+    assert_eq!(model.services, [PluginIndex(0), PluginIndex(1)]);
+    assert_eq!(model.plugins[1].name, "services/0:reader");
+    for plugin in &model.plugins {
+        let node = &plugin.settings.node;
+        assert_eq!((&*node.id, &*node.cluster, node.metadata.len()), ("edge-1", "", 3));
+    }
+}
+
+#[test]
+fn an_alias_belongs_to_one_upstream() {
+    let text = |aliases: &str| {
+        format!(
+            r#"{{ "listeners": {{ "web": {{ "listen": "127.0.0.1:0" }} }},
+                "upstreams": {{ "a": {{ "endpoints": [ "127.0.0.1:1" ], "aliases": {aliases} }},
+                    "b": {{ "endpoints": [ "127.0.0.1:1" ], "aliases": [ "outbound|80||b" ] }} }},
+                "routes": [ {{ "upstream": "a" }} ] }}"#
+        )
+    };
+    let report = |aliases: &str| {
+        let nothing = |_: &str| None;
+        match load_text(Path::new("gateway.json"), text(aliases), &nothing) {
+            Ok(_) => String::new(),
+            Err(report) => report.to_string(),
+        }
+    };
+    assert_eq!(report(r#"[ "outbound|443||a", "a.svc" ]"#), "");
+    assert!(report(r#"[ "b" ]"#).contains("\"b\" is the name of an upstream"));
+    assert!(report(r#"[ "outbound|80||b" ]"#).contains("is an alias of upstream \"a\" already"));
+    for wrong in ["", "a b", "a\\nb", "ä"] {
+        assert!(
+            report(&format!("[ \"{wrong}\" ]")).contains("1 to 256 visible ASCII characters"),
+            "{wrong}"
+        );
+    }
+}
