@@ -27,6 +27,9 @@ pub struct WallClock {
 }
 
 impl WallClock {
+    /// The system's clock.
+    pub const SYSTEM: Self = Self { anchor: None };
+
     /// A clock that shows `time` now, and moves with the runtime's clock.
     pub fn from(time: SystemTime) -> Self {
         Self {

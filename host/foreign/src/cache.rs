@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{
@@ -19,6 +19,7 @@ use http::header::{
 };
 use http::{HeaderMap, Method, StatusCode};
 use lockgate_abi::Status;
+use lockgate_exchange::clock::{Timestamp, WallClock};
 use lockgate_exchange::{BodySink, Exchange, LocalResponse, SharedExchange, Tap, clock};
 use lockgate_http::inbound;
 use lockgate_store::{Filling, Hit, NewEntry, Store};
@@ -97,6 +98,7 @@ pub(super) fn call(
     plugin: &str,
     argument: &[u8],
     exchange: Option<&SharedExchange>,
+    clock: &WallClock,
 ) -> Result<Vec<u8>, Status> {
     let call: CacheCall<'_> = parse_argument(NAME, argument)?;
     let now = clock::now();
@@ -128,7 +130,14 @@ pub(super) fn call(
         }
         Op::Store => {
             let ttl = call.ttl_ms.ok_or_else(|| bad_argument(NAME, &"ttl_ms is missing"))?;
-            let filling = fill(store, plugin, &call, Duration::from_millis(ttl), &exchange, now)?;
+            let filling = fill(
+                store,
+                plugin,
+                &call,
+                Duration::from_millis(ttl),
+                &exchange,
+                clock.timestamp(),
+            )?;
             let storing = filling.is_some();
             if let Some(filling) = filling {
                 let position = exchange.position;
@@ -229,7 +238,7 @@ fn fill(
     call: &CacheCall<'_>,
     ttl: Duration,
     exchange: &Exchange,
-    now: Instant,
+    now: Timestamp,
 ) -> Result<Option<Filling>, Status> {
     if call.vary.iter().any(|name| name.trim() == "*") {
         return Ok(None);
@@ -250,14 +259,28 @@ fn fill(
     }
     let mut headers = response.headers.clone();
     inbound::strip_response(&mut headers);
-    let age = headers
-        .remove(AGE)
-        .and_then(|age| age.to_str().ok()?.trim().parse().ok())
-        .unwrap_or(0);
-    let entry = NewEntry::new(response.status, headers, ttl, now)
-        .aged(Duration::from_secs(age))
+    let age = initial_age(&mut headers, now.time);
+    let entry = NewEntry::new(response.status, headers, ttl, now.instant)
+        .aged(age)
         .varying_by(vary, &exchange.request.headers);
     Ok(store.cache().fill(plugin, &call.key, entry))
+}
+
+/// The age of a response that has just come, by `age` or `date`, whichever is more (RFC 9111, section 4.2.3). One without a `date` gets that
+/// of its receipt (RFC 9110, section 6.6.1), which it keeps in the cache.
+fn initial_age(headers: &mut HeaderMap, now: SystemTime) -> Duration {
+    let text = |value: &HeaderValue| Some(value.to_str().ok()?.trim().to_owned());
+    let stated = headers.remove(AGE).as_ref().and_then(text);
+    let stated = Duration::from_secs(stated.and_then(|age| age.parse().ok()).unwrap_or(0));
+    let date = headers.get(DATE).and_then(text);
+    let date = date.and_then(|date| httpdate::parse_http_date(&date).ok());
+    if date.is_none()
+        && let Ok(value) = HeaderValue::from_str(&httpdate::fmt_http_date(now))
+    {
+        headers.insert(DATE, value);
+    }
+    let apparent = date.and_then(|date| now.duration_since(date).ok());
+    stated.max(apparent.unwrap_or_default())
 }
 
 /// Writes a passing body to the cache, until the cache refuses more.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use lockgate_abi::Status;
 use lockgate_exchange::SharedExchange;
+use lockgate_exchange::clock::WallClock;
 use lockgate_sandbox::Plugin;
 use lockgate_store::{KeyError, QueueError, Store};
 
@@ -21,7 +22,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
         .chain(lockgate_sandbox::FOREIGN_FUNCTIONS)
 }
 
-/// Calls the function `name` for a plugin, and for the stream with this exchange, if any.
+/// Calls the function `name` for a plugin, and for the stream with this exchange, if any. `clock` has the time of day.
 ///
 /// # Errors
 /// [`Status::NotFound`] for an unknown function, [`Status::BadArgument`] for an argument that it does not take or a phase in
@@ -32,12 +33,13 @@ pub fn call(
     name: &str,
     argument: &[u8],
     exchange: Option<&SharedExchange>,
+    clock: &WallClock,
 ) -> Result<Vec<u8>, Status> {
     let limit = plugin.settings().limits.memory.as_usize();
     let plugin = plugin.name();
     match name {
         "lockgate.counter" => counter::call(store, plugin, argument),
-        "lockgate.cache" => cache::call(store, plugin, argument, exchange),
+        "lockgate.cache" => cache::call(store, plugin, argument, exchange, clock),
         _ => envoy::call(name, argument, limit).unwrap_or(Err(Status::NotFound)),
     }
 }

@@ -78,12 +78,20 @@ impl<'a> ResponseInfo<'a> {
             return None;
         }
         let lifetime_ms = self.lifetime_ms(bounds, now)?;
-        let left_ms = lifetime_ms.saturating_sub(self.age.saturating_mul(1_000));
+        let left_ms = lifetime_ms.saturating_sub(self.age_ms(now));
         let ttl_ms = left_ms.min(bounds.max_ms.unwrap_or(u64::MAX));
         (ttl_ms > 0).then_some(Storage {
             ttl_ms,
             vary: self.vary,
         })
+    }
+
+    /// The age in milliseconds: by `Age`, or by `Date`, whichever is more (section 4.2.3).
+    fn age_ms(&self, now: SystemTime) -> u64 {
+        let date = self.date.and_then(|date| httpdate::parse_http_date(date).ok());
+        let apparent = date.and_then(|date| now.duration_since(date).ok());
+        let apparent = apparent.map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        apparent.max(self.age.saturating_mul(1_000))
     }
 
     /// The freshness lifetime in milliseconds, from the generation of the response: s-maxage, else max-age, else
@@ -170,6 +178,29 @@ mod tests {
         assert_eq!(ttl(&[("cache-control", "max-age=20"), ("age", "5")]), Some(15_000));
         assert_eq!(ttl(&[("cache-control", "max-age=20"), ("age", "20")]), None);
         assert_eq!(ttl(&[("cache-control", "max-age=20"), ("age", "x")]), Some(20_000));
+    }
+
+    #[test]
+    fn the_date_of_a_response_counts_against_its_lifetime() {
+        let control = ("cache-control", "max-age=20");
+        let date = |date| ("date", date);
+        assert_eq!(ttl(&[control, date("Sun, 06 Nov 1994 08:49:30 GMT")]), Some(13_000));
+        assert_eq!(ttl(&[control, date("Sun, 06 Nov 1994 08:49:17 GMT")]), None);
+        assert_eq!(
+            ttl(&[control, date("Sun, 06 Nov 1994 08:49:30 GMT"), ("age", "2")]),
+            Some(13_000)
+        );
+        assert_eq!(
+            ttl(&[control, date("Sun, 06 Nov 1994 08:49:30 GMT"), ("age", "9")]),
+            Some(11_000)
+        );
+        assert_eq!(
+            ttl(&[control, date("Sun, 06 Nov 1994 09:00:00 GMT")]),
+            Some(20_000),
+            "a clock ahead of ours"
+        );
+        let expires = ("expires", "Sun, 06 Nov 1994 08:50:07 GMT");
+        assert_eq!(ttl(&[expires, date("Sun, 06 Nov 1994 08:49:07 GMT")]), Some(30_000));
     }
 
     #[test]

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 
 use super::*;
 
+/// The system's.
+const CLOCK: WallClock = WallClock::SYSTEM;
+
 /// An exchange in its request phase.
 fn request(method: Method, headers: &[(HeaderName, &'static str)]) -> SharedExchange {
     let socket = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
@@ -55,7 +58,7 @@ fn respond(exchange: &SharedExchange, status: StatusCode, headers: &[(HeaderName
 }
 
 fn call_cache(store: &Arc<Store>, exchange: &SharedExchange, argument: Value) -> Value {
-    let answer = call(store, "cache", argument.to_string().as_bytes(), Some(exchange)).expect("well-formed");
+    let answer = call(store, "cache", argument.to_string().as_bytes(), Some(exchange), &CLOCK).expect("well-formed");
     serde_json::from_slice(&answer).expect("an answer is JSON")
 }
 
@@ -299,11 +302,12 @@ fn another_plugin_finds_nothing() {
             "other",
             json!({ "op": op, "key": "K" }).to_string().as_bytes(),
             Some(&exchange),
+            &CLOCK,
         );
         assert!(answer.is_ok_and(|answer| answer.ends_with(b":false}")), "{op}");
     }
     assert_eq!(
-        call(&store, "other", br#"{"op":"purge","key":"K"}"#, None).as_deref(),
+        call(&store, "other", br#"{"op":"purge","key":"K"}"#, None, &CLOCK).as_deref(),
         Ok(&br#"{"purged":0}"#[..])
     );
 }
@@ -328,7 +332,7 @@ fn a_call_in_the_wrong_phase_or_malformed_is_a_bad_argument() {
         ),
     ] {
         assert_eq!(
-            call(&store, "cache", argument.to_string().as_bytes(), exchange),
+            call(&store, "cache", argument.to_string().as_bytes(), exchange, &CLOCK),
             Err(Status::BadArgument),
             "{argument}"
         );
@@ -339,8 +343,16 @@ fn a_call_in_the_wrong_phase_or_malformed_is_a_bad_argument() {
         json!({ "op": "store", "key": "K", "ttl_ms": 1, "vary": ["a b"] }),
     ] {
         assert_eq!(
-            call(&store, "cache", argument.to_string().as_bytes(), Some(&exchange)),
+            call(
+                &store,
+                "cache",
+                argument.to_string().as_bytes(),
+                Some(&exchange),
+                &CLOCK
+            ),
             Err(Status::BadArgument)
         );
     }
 }
+
+mod age;

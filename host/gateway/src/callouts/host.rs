@@ -255,7 +255,15 @@ impl Host for WorkerHost {
         argument: &[u8],
         exchange: Option<&SharedExchange>,
     ) -> Result<Vec<u8>, Status> {
-        lockgate_foreign::call(&self.worker()?.shared.store, plugin, name, argument, exchange)
+        let worker = self.worker()?;
+        lockgate_foreign::call(
+            &worker.shared.store,
+            plugin,
+            name,
+            argument,
+            exchange,
+            &worker.wall_clock,
+        )
     }
 
     fn check_property(&self, _plugin: &Plugin, name: &str, value: &[u8]) -> Result<(), Status> {
