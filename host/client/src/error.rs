@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::head_limits::HeadError;
+
 /// What bodies may fail with.
 pub type BodyFailure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -18,9 +20,12 @@ pub enum ConnectionError {
     /// The response is not HTTP/1, or could be read in more than one way; the text says where.
     #[error("malformed: {0}")]
     Malformed(&'static str),
+    /// The head of the response is larger than its limits; the text says which.
+    #[error("the head of the response has {0}")]
+    HeadTooLarge(&'static str),
     /// An HTTP/2 connection, or a stream of one, broke.
     #[error("HTTP/2: {0}")]
-    Http2(#[source] hyper::Error),
+    Http2(#[source] h2::Error),
     /// The request's body failed while the response was coming.
     #[error("the request's body failed")]
     RequestBody(#[source] BodyFailure),
@@ -54,6 +59,13 @@ pub enum ExchangeError {
         /// What is wrong with the response.
         reason: &'static str,
     },
+    /// The head of the response is larger than its limits.
+    HeadTooLarge {
+        /// The address of the endpoint.
+        peer: SocketAddr,
+        /// What there is more of than which limit allows.
+        reason: &'static str,
+    },
     /// The request's own body failed.
     RequestBody(BodyFailure),
 }
@@ -74,14 +86,34 @@ pub enum Progress {
     NotConnected,
     /// The pooled connection was found closed before a byte of the request was written. The connection is out of the pool.
     Stale,
-    /// A connection ended before the request was sent on it.
+    /// A connection ended before the request was sent on it, or before the upstream can have read a byte of the request.
     Unsent,
-    /// The upstream says that it has not processed the request (RFC 9113, section 8.7).
+    /// The upstream says that it has not processed the request (RFC 9113, section 8.7), and all of the request can be sent again.
     Unprocessed,
     /// A reused connection ended without a response; whether the upstream has processed the request is unknown.
     Unanswered,
     /// The request cannot be sent again: it has failed itself, or the failure is the upstream's response to it.
     Final,
+}
+
+impl From<HeadError> for ConnectionError {
+    fn from(error: HeadError) -> Self {
+        match error {
+            HeadError::Malformed(reason) => Self::Malformed(reason),
+            HeadError::TooLarge(reason) => Self::HeadTooLarge(reason),
+        }
+    }
+}
+
+impl ExchangeError {
+    /// What the connection to this endpoint met with.
+    pub(crate) fn at(peer: SocketAddr, error: ConnectionError) -> Self {
+        match error {
+            ConnectionError::Malformed(reason) => Self::Protocol { peer, reason },
+            ConnectionError::HeadTooLarge(reason) => Self::HeadTooLarge { peer, reason },
+            source => Self::Closed { peer, source },
+        }
+    }
 }
 
 impl AttemptError {

@@ -57,7 +57,7 @@ where
     }
 }
 
-/// Sends a request to `target` and waits for the head of the response; on a fresh connection if it `is_repeat`ed.
+/// Sends a request to `target` and waits for the head of the response; on a fresh connection if it `needs_fresh`.
 ///
 /// # Errors
 /// [`AttemptError`]. The request is put back if nothing of it was written, or if it was not answered.
@@ -67,13 +67,13 @@ pub(crate) fn send<B>(
     target: &Target,
     settings: &PoolSettings,
     request: &mut Option<Box<H1Request<B>>>,
-    is_repeat: bool,
+    needs_fresh: bool,
 ) -> impl Future<Output = Result<H1Response<B>, AttemptError>>
 where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
 {
-    let pooled = if is_repeat { None } else { pool.take(target) };
+    let pooled = if needs_fresh { None } else { pool.take(target) };
     let is_reused = pooled.is_some();
     // Before the future, which stays small that way.
     let connected = match pooled {
@@ -89,7 +89,7 @@ where
         let sent = request
             .take()
             .expect("a request is put back wherever it may be sent again");
-        match connection.exchange(sent).await {
+        match connection.exchange(sent, settings.response_head).await {
             Ok(()) => Ok(H1Response(connection)),
             Err(failure) => Err(explain(failure, connection.peer, is_reused, request)),
         }
@@ -122,7 +122,7 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BodyFailure>,
 {
-    let (error, unsent, progress) = match failure {
+    let (error, unsent, mut progress) = match failure {
         Failure::Body(error) => {
             return AttemptError {
                 error: ExchangeError::RequestBody(error),
@@ -130,18 +130,24 @@ where
             };
         }
         Failure::Unsent { error, request } => (error, Some(request), Progress::Stale),
+        Failure::Unread { error, request } => (error, Some(request), Progress::Unsent),
         Failure::Unanswered { error, request } => (error, Some(request), Progress::Unanswered),
         Failure::Failed(error) => (error, None, Progress::Final),
     };
-    // A fresh connection has no such excuse.
-    let progress = if is_reused { progress } else { Progress::Final };
+    if !is_reused {
+        progress = match progress {
+            // Closed before it was of use.
+            Progress::Stale | Progress::Unsent if !matches!(error, ConnectionError::Malformed(_)) => Progress::Unsent,
+            // A fresh connection has no excuse.
+            _ => Progress::Final,
+        };
+    }
     *slot = unsent;
     if let Some(request) = slot {
         request.rewind();
     }
-    let error = match error {
-        ConnectionError::Malformed(reason) => ExchangeError::Protocol { peer, reason },
-        source => ExchangeError::Closed { peer, source },
-    };
-    AttemptError { error, progress }
+    AttemptError {
+        error: ExchangeError::at(peer, error),
+        progress,
+    }
 }

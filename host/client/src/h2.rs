@@ -1,13 +1,14 @@
-//! HTTP/2: an attempt is one stream on a shared connection.
-//!
-//! In clear text and with prior knowledge (RFC 9113, section 3.3). A task per connection moves its frames, unlike in HTTP/1.1, where
+//! HTTP/2 in clear text and with prior knowledge (RFC 9113, section 3.3). A task per connection moves its frames, unlike in HTTP/1.1, where
 //! whoever waits for a response does. Backpressure is HTTP/2's own flow control.
 
 mod body;
 mod connection;
 mod error;
+mod exchange;
 mod pool;
 mod request;
+mod upload;
+mod wire;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -15,8 +16,9 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http_body::Body;
 
-use self::connection::Failure;
+use self::exchange::Failure;
 pub(crate) use self::pool::H2Pool;
+use self::pool::Need;
 pub use self::request::H2Request;
 use crate::connect::Connect;
 use crate::error::{AttemptError, BodyFailure, ConnectionError, ExchangeError, Progress};
@@ -24,69 +26,57 @@ use crate::pool_settings::PoolSettings;
 use crate::received::Received;
 use crate::target::Target;
 
-/// Sends a request to `target` and waits for the head of the response. One that `is_repeat`ed is not kept for a further attempt.
+/// Sends a request to `target` and waits for the head of the response; first on a connection if it `needs_fresh`.
 ///
 /// # Errors
-/// [`AttemptError`]. The request is kept if nothing of it was sent, or if it has no body and goes out for the first time.
+/// [`AttemptError`]. If it says that the request may be sent again, all of the request is there.
 pub(crate) async fn send<B>(
-    pool: &Rc<H2Pool<B>>,
+    pool: &Rc<H2Pool>,
     connector: Option<&dyn Connect>,
     target: &Target,
     settings: &PoolSettings,
     request: &mut H2Request<B>,
-    is_repeat: bool,
+    needs_fresh: bool,
 ) -> Result<Received, AttemptError>
 where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
 {
-    let stream = pool.acquire(connector, target, settings).await;
+    let need = Need {
+        is_upload: !request.upload.is_sent(),
+        is_fresh: needs_fresh,
+    };
+    let stream = pool.acquire(connector, target, settings, need).await;
     let stream = stream.map_err(AttemptError::not_connected)?;
     let (peer, local, is_reused) = (stream.peer, stream.local, stream.is_reused);
-    let sent = request.take(&target.address, !is_repeat);
-    match stream.exchange(sent).await {
-        Ok((response, permit)) => Ok(Received {
-            response: response.map(|incoming| body::pooled(incoming, permit)),
-            peer,
-            local,
-        }),
-        Err(Failure::Unsent(unsent)) => {
-            request.put_back(*unsent);
-            Err(AttemptError {
-                error: ExchangeError::Protocol {
-                    peer,
-                    reason: "its connections close as soon as they are open",
-                },
-                progress: Progress::Unsent,
-            })
+    match exchange::exchange(stream, &target.address, request, settings.response_head).await {
+        Ok(response) => Ok(Received { response, peer, local }),
+        Err(failure) => {
+            let is_whole = request.upload.rewind();
+            Err(explain(failure, peer, is_reused, is_whole))
         }
-        Err(Failure::Unprocessed(error)) => Err(AttemptError {
-            error: explain(error, peer),
-            progress: Progress::Unprocessed,
-        }),
-        Err(Failure::Failed(error)) => Err(AttemptError {
-            error: explain(error, peer),
-            progress: if is_reused {
-                Progress::Unanswered
-            } else {
-                Progress::Final
-            },
-        }),
     }
 }
 
-fn explain(error: hyper::Error, peer: SocketAddr) -> ExchangeError {
-    if error.is_user() {
-        ExchangeError::RequestBody(Box::new(error))
-    } else if error::is_malformed(&error) {
-        ExchangeError::Protocol {
-            peer,
-            reason: "not HTTP/2",
-        }
-    } else {
-        ExchangeError::Closed {
-            peer,
-            source: ConnectionError::Http2(error),
-        }
+/// A failed attempt, by what the stream met with, of a request of which all is there, or not.
+fn explain(failure: Failure, peer: SocketAddr, is_reused: bool, is_whole: bool) -> AttemptError {
+    let (error, progress) = match failure {
+        Failure::Body(error) => (ExchangeError::RequestBody(error), Progress::Final),
+        Failure::Head(error) => (ExchangeError::at(peer, error.into()), Progress::Final),
+        Failure::Unsent(error) => (broken(error, peer), Progress::Unsent),
+        Failure::Unprocessed(error) => (broken(error, peer), Progress::Unprocessed),
+        Failure::Failed(error) if is_reused => (broken(error, peer), Progress::Unanswered),
+        Failure::Failed(error) => (broken(error, peer), Progress::Final),
+    };
+    AttemptError {
+        error,
+        progress: if is_whole { progress } else { Progress::Final },
+    }
+}
+
+fn broken(error: h2::Error, peer: SocketAddr) -> ExchangeError {
+    match error::is_malformed(&error) {
+        true => ExchangeError::at(peer, ConnectionError::Malformed("not HTTP/2")),
+        false => ExchangeError::at(peer, ConnectionError::Http2(error)),
     }
 }

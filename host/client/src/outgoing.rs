@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderValue, Method};
 
+use crate::interim::Interim;
+
 /// The head of a request as it is to be sent.
 #[derive(Clone, Copy, Debug)]
 pub struct OutgoingHead<'a> {
@@ -13,4 +15,6 @@ pub struct OutgoingHead<'a> {
     pub host: &'a HeaderValue,
     /// All other fields. `host` and `transfer-encoding` among them are ignored, and `content-length` follows the body.
     pub headers: &'a HeaderMap,
+    /// Who is told of interim responses.
+    pub interim: &'a Interim,
 }

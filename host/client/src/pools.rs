@@ -25,7 +25,7 @@ where
     B::Error: Into<BodyFailure>,
 {
     h1: Rc<H1Pool<B>>,
-    h2: Rc<H2Pool<B>>,
+    h2: Rc<H2Pool>,
     connector: Option<Rc<dyn Connect>>,
 }
 
@@ -59,8 +59,8 @@ where
         connect::connect(self.connector.as_deref(), target, settings.connect_timeout).await
     }
 
-    /// Sends a request over HTTP/1.1 and waits for the head of the response, however long that takes. A request that `is_repeat`ed
-    /// goes out on a fresh connection.
+    /// Sends a request over HTTP/1.1 and waits for the head of the response, however long that takes. One that `needs_fresh` goes
+    /// out on a connection of its own.
     ///
     /// # Panics
     /// There must be a request.
@@ -73,7 +73,7 @@ where
         target: &Target,
         settings: &PoolSettings,
         request: &mut Option<Box<H1Request<B>>>,
-        is_repeat: bool,
+        needs_fresh: bool,
     ) -> impl Future<Output = Result<H1Response<B>, AttemptError>> {
         h1::send(
             &self.h1,
@@ -81,22 +81,21 @@ where
             target,
             settings,
             request,
-            is_repeat,
+            needs_fresh,
         )
     }
 
-    /// Sends a request over HTTP/2 and waits for the head of the response, however long that takes. A request that `is_repeat`ed is
-    /// not kept for a further attempt.
+    /// Sends a request over HTTP/2 and waits for the head of the response, however long that takes. One that `needs_fresh` is the
+    /// first on a connection.
     ///
     /// # Errors
-    /// [`AttemptError`] with a [`Progress`](crate::Progress). The request is kept if nothing of it was sent, or if it has no body and
-    /// went out for the first time.
+    /// [`AttemptError`] with a [`Progress`](crate::Progress). The request can be sent again if that says so.
     pub fn send_h2(
         &self,
         target: &Target,
         settings: &PoolSettings,
         request: &mut H2Request<B>,
-        is_repeat: bool,
+        needs_fresh: bool,
     ) -> impl Future<Output = Result<Received, AttemptError>> {
         h2::send(
             &self.h2,
@@ -104,7 +103,7 @@ where
             target,
             settings,
             request,
-            is_repeat,
+            needs_fresh,
         )
     }
 }

@@ -1,10 +1,16 @@
 //! [`Socket`]: the bytes of a connection, whether they pass the network or not.
+//!
+//! What the runtime knows of a socket is as old as its last look at all sockets, and a worker that is busy looks late. Where a decision
+//! hangs on what has come, the system is asked.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read};
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
+use bytes::BytesMut;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -43,6 +49,56 @@ impl Socket {
             Self::Other(stream) => Ok((stream.peer, stream.local)),
         }
     }
+
+    /// Whether it is open at this moment and nothing waits to be read. One system call.
+    pub(crate) fn is_silent(&mut self) -> bool {
+        match self {
+            Self::Tcp(socket) => {
+                let peeked = SockRef::from(&*socket).peek(&mut [MaybeUninit::uninit()]);
+                matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+            }
+            Self::Other(stream) => {
+                let mut byte = [0];
+                let mut context = Context::from_waker(Waker::noop());
+                let read = stream
+                    .bytes
+                    .as_mut()
+                    .poll_read(&mut context, &mut ReadBuf::new(&mut byte));
+                read.is_pending()
+            }
+        }
+    }
+
+    /// Reads what has come by this moment, although the runtime may not know of it yet: what an endpoint sent before it reset the
+    /// connection can still be read. Ready bytes are added to `buffer`.
+    pub(crate) fn read_now(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+        let mut room = [0; 4096];
+        let read = match self {
+            Self::Tcp(socket) => (&*SockRef::from(&*socket)).read(&mut room)?,
+            Self::Other(stream) => {
+                let mut room = ReadBuf::new(&mut room);
+                let mut context = Context::from_waker(Waker::noop());
+                match stream.bytes.as_mut().poll_read(&mut context, &mut room) {
+                    Poll::Ready(outcome) => outcome.map(|()| room.filled().len())?,
+                    Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
+                }
+            }
+        };
+        buffer.extend_from_slice(&room[..read]);
+        Ok(read)
+    }
+
+    /// Whether the endpoint had closed the connection before the last write of `length` bytes reached it, so that nobody has read a
+    /// byte of it. To be asked when the end of the connection has been read, and once: the system forgets what it has told.
+    ///
+    /// An endpoint resets a connection that it has closed when bytes come behind the close. Bytes that fit one segment come whole, so
+    /// none of them was read before. More could have been read in part, and the answer is no.
+    pub(crate) fn has_refused(&self, length: usize) -> bool {
+        let Self::Tcp(socket) = self else { return false };
+        let socket = SockRef::from(socket);
+        let fits_a_segment = socket.tcp_mss().is_ok_and(|size| length <= size as usize);
+        fits_a_segment && matches!(socket.take_error(), Ok(Some(error)) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
 }
 
 impl AsyncRead for Socket {
@@ -73,6 +129,13 @@ impl AsyncWrite for Socket {
         }
     }
 
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp(socket) => socket.is_write_vectored(),
+            Self::Other(stream) => stream.bytes.is_write_vectored(),
+        }
+    }
+
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_flush(context),
@@ -85,5 +148,84 @@ impl AsyncWrite for Socket {
             Self::Tcp(socket) => Pin::new(socket).poll_shutdown(context),
             Self::Other(stream) => stream.bytes.as_mut().poll_shutdown(context),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Both ends of a connection.
+    async fn connection() -> (Socket, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (Socket::Tcp(ours.expect("connected")), theirs.expect("accepted").0)
+    }
+
+    fn run(test: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(test);
+    }
+
+    #[test]
+    fn what_came_behind_the_close_was_refused() {
+        run(async {
+            let (mut ours, theirs) = connection().await;
+            drop(theirs);
+            ours.write_all(b"request").await.expect("the system takes it");
+            assert_eq!(ours.read(&mut [0; 8]).await.expect("the end"), 0);
+            assert!(ours.has_refused(7));
+        });
+    }
+
+    #[test]
+    fn what_was_read_or_could_have_been_was_not_refused() {
+        run(async {
+            // The endpoint has read all and closes.
+            let (mut ours, mut theirs) = connection().await;
+            ours.write_all(b"request").await.expect("taken");
+            theirs.read_exact(&mut [0; 7]).await.expect("read");
+            drop(theirs);
+            assert_eq!(ours.read(&mut [0; 8]).await.expect("the end"), 0);
+            assert!(!ours.has_refused(7));
+            // It has read a part, and resets.
+            let (mut ours, mut theirs) = connection().await;
+            ours.write_all(b"request").await.expect("taken");
+            theirs.read_exact(&mut [0; 3]).await.expect("read");
+            drop(theirs);
+            assert!(ours.read(&mut [0; 8]).await.is_err() && !ours.has_refused(7));
+            // What was refused is more than a segment, of which the first ones may have come before the close.
+            let (mut ours, theirs) = connection().await;
+            drop(theirs);
+            ours.write_all(b"request").await.expect("taken");
+            assert_eq!(ours.read(&mut [0; 8]).await.expect("the end"), 0);
+            assert!(!ours.has_refused(1 << 20));
+        });
+    }
+
+    #[test]
+    fn a_socket_is_asked_and_not_the_runtime() {
+        run(async {
+            let (mut ours, theirs) = connection().await;
+            assert!(ours.is_silent());
+            let theirs = theirs.into_std().expect("a socket");
+            // Nothing here waits: the runtime does not look at its sockets meanwhile.
+            io::Write::write_all(&mut &theirs, b"x").expect("written");
+            assert!(!ours.is_silent());
+            let mut buffer = BytesMut::new();
+            assert_eq!(
+                (ours.read_now(&mut buffer).expect("a byte"), &buffer[..]),
+                (1, &b"x"[..])
+            );
+            assert!(ours.is_silent());
+            drop(theirs);
+            assert!(!ours.is_silent());
+        });
     }
 }

@@ -4,6 +4,10 @@
 mod attempt;
 #[path = "client/bodies.rs"]
 mod bodies;
+#[path = "client/h2_peer.rs"]
+mod h2_peer;
+#[path = "client/http2.rs"]
+mod http2;
 #[path = "client/mistakes.rs"]
 mod mistakes;
 #[path = "client/peer.rs"]
@@ -12,3 +16,5 @@ mod peer;
 mod pooling;
 #[path = "client/progress.rs"]
 mod progress;
+#[path = "client/reuse.rs"]
+mod reuse;

@@ -105,7 +105,14 @@ async fn forward(
     let index = view.choose_upstream(&mut chain.exchange.borrow_mut(), settings.upstream.0);
     let upstream = &view.snapshot.upstreams[index];
     let begun = clock::now();
-    let sending = outbound::send(&connection.worker.client, upstream, chain, settings, body);
+    let sending = outbound::send(
+        &connection.worker.client,
+        upstream,
+        chain,
+        settings,
+        body,
+        &connection.interim,
+    );
     let outcome = attempt(chain, deadline, sending).await;
     let latency = clock::now().saturating_duration_since(begun);
     let status = outcome.as_ref().ok().map(|sent| sent.response.status().as_u16());

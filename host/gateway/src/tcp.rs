@@ -226,7 +226,9 @@ fn close_reason(problem: Problem) -> CloseReason {
         Problem::PluginFailed => CloseReason::PluginFailed,
         Problem::BodyTooLarge | Problem::ResponseTooLarge => CloseReason::BufferLimit,
         Problem::NoEndpoint => CloseReason::NoEndpoint,
-        Problem::UpstreamFailed | Problem::UpstreamMalformed => CloseReason::UpstreamFailed,
+        Problem::UpstreamFailed | Problem::UpstreamMalformed | Problem::UpstreamHeadersTooLarge => {
+            CloseReason::UpstreamFailed
+        }
         Problem::UpstreamTimeout => CloseReason::UpstreamTimeout,
         // The rest need a request, and a TCP connection has none; each has the nearest reason.
         Problem::RequestTimeout => CloseReason::IdleTimeout,

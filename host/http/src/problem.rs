@@ -32,6 +32,8 @@ pub enum Problem {
     UpstreamFailed,
     /// 502: a response that is ambiguous or breaks its protocol.
     UpstreamMalformed,
+    /// 502: a response whose header section is larger than the upstream's `limits` allow.
+    UpstreamHeadersTooLarge,
     /// 502: a response larger than the buffer of a plugin that waits for all of it.
     ResponseTooLarge,
     /// 503: the upstream has no endpoint to send to.
@@ -52,7 +54,9 @@ impl Problem {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::UpstreamFailed | Self::UpstreamMalformed | Self::ResponseTooLarge => StatusCode::BAD_GATEWAY,
+            Self::UpstreamFailed | Self::UpstreamMalformed | Self::UpstreamHeadersTooLarge | Self::ResponseTooLarge => {
+                StatusCode::BAD_GATEWAY
+            }
             Self::NoEndpoint | Self::PluginFailed => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -69,6 +73,7 @@ impl Problem {
             Self::HeadersTooLarge => "headers_too_large",
             Self::UpstreamFailed => "upstream_failed",
             Self::UpstreamMalformed => "upstream_malformed",
+            Self::UpstreamHeadersTooLarge => "upstream_headers_too_large",
             Self::ResponseTooLarge => "response_too_large",
             Self::NoEndpoint => "no_endpoint",
             Self::PluginFailed => "plugin_failed",
@@ -87,6 +92,7 @@ impl Problem {
             Self::HeadersTooLarge => "The header section is larger than allowed.",
             Self::UpstreamFailed => "The upstream connection failed.",
             Self::UpstreamMalformed => "The upstream's response is malformed.",
+            Self::UpstreamHeadersTooLarge => "The upstream's header section is larger than allowed.",
             Self::ResponseTooLarge => "The upstream's response is larger than a plugin may buffer.",
             Self::NoEndpoint => "The upstream has no endpoint available.",
             Self::PluginFailed => "A plugin failed, so the request is denied.",
@@ -143,7 +149,7 @@ pub fn document(
 mod tests {
     use super::*;
 
-    const ALL: [Problem; 12] = [
+    const ALL: [Problem; 13] = [
         Problem::Malformed(Malformed::HostMissing),
         Problem::NoRoute,
         Problem::RequestTimeout,
@@ -152,6 +158,7 @@ mod tests {
         Problem::HeadersTooLarge,
         Problem::UpstreamFailed,
         Problem::UpstreamMalformed,
+        Problem::UpstreamHeadersTooLarge,
         Problem::ResponseTooLarge,
         Problem::NoEndpoint,
         Problem::PluginFailed,

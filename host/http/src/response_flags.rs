@@ -25,7 +25,7 @@ pub fn of(problem: Problem) -> u64 {
         Problem::NoRoute => NO_ROUTE,
         Problem::NoEndpoint => NO_HEALTHY_UPSTREAM,
         Problem::UpstreamTimeout => UPSTREAM_REQUEST_TIMEOUT,
-        Problem::UpstreamMalformed => UPSTREAM_PROTOCOL_ERROR,
+        Problem::UpstreamMalformed | Problem::UpstreamHeadersTooLarge => UPSTREAM_PROTOCOL_ERROR,
         // The rest have no flag of their own in Envoy. Every problem is named, so that a new one gets its flag here.
         Problem::Malformed(_)
         | Problem::RequestTimeout

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::{BodyExt, Empty};
-use lockgate_client::{Address, Connect, Connecting, Duplex, OutgoingHead, Stream};
+use lockgate_client::{Address, Connect, Connecting, Duplex, Interim, OutgoingHead, Stream};
 use lockgate_upstream::{Client, Upstream, UpstreamSettings};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -100,6 +100,7 @@ fn main() {
         .expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let head = OutgoingHead {
+            interim: &Interim::default(),
             method: &Method::GET,
             target: "/a",
             host: &host,

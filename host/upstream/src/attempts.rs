@@ -12,12 +12,12 @@ pub(crate) trait Attempt {
     /// What a successful attempt gives.
     type Output;
 
-    /// Makes an attempt. The request `is_repeat`ed if it has been sent before.
+    /// Makes an attempt, after so many in which the request has gone out in vain.
     fn attempt(
         &mut self,
         target: &Target,
         settings: &PoolSettings,
-        is_repeat: bool,
+        repeats: u32,
     ) -> impl Future<Output = Result<Self::Output, AttemptError>>;
 
     /// Prepares for an endpoint that is asked for another host.
@@ -39,7 +39,7 @@ pub(crate) fn run<A: Attempt>(
         loop {
             tries.attempts += 1;
             let (upstream, endpoint) = (pick.upstream(), pick.endpoint());
-            let outcome = attempt.attempt(&endpoint.target, &upstream.pool, tries.is_repeat());
+            let outcome = attempt.attempt(&endpoint.target, &upstream.pool, tries.repeats());
             let failure = match outcome.await {
                 Ok(output) => return Ok((output, tries.attempts)),
                 Err(failure) => failure,

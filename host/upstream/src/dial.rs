@@ -66,7 +66,7 @@ where
         &mut self,
         target: &Target,
         settings: &PoolSettings,
-        _is_repeat: bool,
+        _repeats: u32,
     ) -> Result<Connected, AttemptError> {
         let connected = self.0.connect(target, settings).await;
         connected.map_err(AttemptError::not_connected)

@@ -49,6 +49,16 @@ pub enum SendError {
         /// The number of attempts.
         attempts: u32,
     },
+    /// The head of the response is larger than the upstream's limits.
+    #[error("the head of the response from {peer} has {reason}")]
+    HeadTooLarge {
+        /// The address of the endpoint.
+        peer: SocketAddr,
+        /// What there is more of than which limit allows.
+        reason: &'static str,
+        /// The number of attempts.
+        attempts: u32,
+    },
     /// The request's own body failed; its error is in the [source](std::error::Error::source) chain.
     #[error("the request's body failed")]
     RequestBody(#[source] BodyFailure),
@@ -69,6 +79,7 @@ impl SendError {
             },
             ExchangeError::Closed { peer, source } => Self::Closed { peer, source, attempts },
             ExchangeError::Protocol { peer, reason } => Self::Protocol { peer, reason, attempts },
+            ExchangeError::HeadTooLarge { peer, reason } => Self::HeadTooLarge { peer, reason, attempts },
             ExchangeError::RequestBody(error) => Self::RequestBody(error),
         }
     }
@@ -76,7 +87,7 @@ impl SendError {
     /// The address of the endpoint that it is about; `None` where it is not known.
     pub fn endpoint(&self) -> Option<SocketAddr> {
         match self {
-            Self::Closed { peer, .. } | Self::Protocol { peer, .. } => Some(*peer),
+            Self::Closed { peer, .. } | Self::Protocol { peer, .. } | Self::HeadTooLarge { peer, .. } => Some(*peer),
             Self::Connect { address, .. } | Self::ConnectTimeout { address, .. } => match address {
                 Address::Socket(socket) => Some(*socket),
                 Address::Name(..) => None,
@@ -93,7 +104,8 @@ impl SendError {
             Self::Connect { attempts, .. }
             | Self::ConnectTimeout { attempts, .. }
             | Self::Closed { attempts, .. }
-            | Self::Protocol { attempts, .. } => *attempts,
+            | Self::Protocol { attempts, .. }
+            | Self::HeadTooLarge { attempts, .. } => *attempts,
         }
     }
 }

@@ -9,36 +9,34 @@ use lockgate_client::Progress;
 pub(crate) struct RetryPolicy {
     /// The number of endpoints that are connected to when one after the other cannot be reached.
     max_endpoints: usize,
-    /// The number of times that a request goes out again which a connection did not take, HTTP/2 connections that are closing.
-    max_unsent: u32,
-    /// The number of times that a request goes out again which was sent.
-    max_repeats: u32,
+    /// The number of times that a request goes out again which the endpoint has not read, or has not processed: connections and
+    /// processes that are closing.
+    max_unprocessed: u32,
+    /// The number of times that a request goes out again of which nobody knows whether it was processed.
+    max_unanswered: u32,
 }
 
 /// The policy of all upstreams.
 pub(crate) const RETRY_POLICY: RetryPolicy = RetryPolicy {
     max_endpoints: 3,
-    max_unsent: 3,
-    max_repeats: 1,
+    max_unprocessed: 3,
+    max_unanswered: 1,
 };
 
-/// When a request that was sent may be sent again.
+/// Whether a request may be sent again that was not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Repeatable {
-    /// Never: its body is gone.
+    /// No: it may have been processed, and a second time could do harm.
     Never,
-    /// When the upstream says that it has not processed it. The request has no body.
-    Unprocessed,
-    /// When it was not answered, too. The request has no body, and its method is idempotent (RFC 9110, section 9.2.2).
+    /// The request has no body, and its method is idempotent (RFC 9110, section 9.2.2).
     Unanswered,
 }
 
 impl Repeatable {
     pub(crate) fn new(method: &Method, body: &impl Body) -> Self {
-        match (body.is_end_stream(), method.is_idempotent()) {
-            (false, _) => Self::Never,
-            (true, false) => Self::Unprocessed,
-            (true, true) => Self::Unanswered,
+        match body.is_end_stream() && method.is_idempotent() {
+            true => Self::Unanswered,
+            false => Self::Never,
         }
     }
 }
@@ -49,14 +47,14 @@ pub(crate) struct Tries {
     /// The number of attempts that reached for an endpoint, the current one among them.
     pub(crate) attempts: u32,
     unreachable: u32,
-    unsent: u32,
-    repeats: u32,
+    unprocessed: u32,
+    unanswered: u32,
 }
 
 impl Tries {
-    /// Whether the request has been sent before.
-    pub(crate) fn is_repeat(&self) -> bool {
-        self.repeats > 0
+    /// The number of times that the request has gone out in vain.
+    pub(crate) fn repeats(&self) -> u32 {
+        self.unprocessed + self.unanswered
     }
 }
 
@@ -89,16 +87,22 @@ impl RetryPolicy {
                 tries.attempts -= 1;
                 Some(Next::SameEndpoint)
             }
-            (Progress::Unsent, _) => {
-                tries.unsent += 1;
-                (tries.unsent <= self.max_unsent).then_some(Next::SameEndpoint)
+            (Progress::Unsent | Progress::Unprocessed, _) => {
+                tries.unprocessed += 1;
+                let is_left = tries.unprocessed <= self.max_unprocessed;
+                // One connection is leaving, or the endpoint.
+                let is_elsewhere = tries.unprocessed > 1 && endpoints > 1;
+                is_left.then_some(if is_elsewhere {
+                    Next::NextEndpoint
+                } else {
+                    Next::SameEndpoint
+                })
             }
-            (Progress::Unprocessed, Repeatable::Unprocessed | Repeatable::Unanswered)
-            | (Progress::Unanswered, Repeatable::Unanswered) => {
-                tries.repeats += 1;
-                (tries.repeats <= self.max_repeats).then_some(Next::SameEndpoint)
+            (Progress::Unanswered, Repeatable::Unanswered) => {
+                tries.unanswered += 1;
+                (tries.unanswered <= self.max_unanswered).then_some(Next::SameEndpoint)
             }
-            (Progress::Unprocessed | Progress::Unanswered | Progress::Final, _) => None,
+            (Progress::Unanswered | Progress::Final, _) => None,
         }
     }
 }
@@ -128,14 +132,10 @@ mod tests {
 
     #[test]
     fn a_request_that_was_sent_is_repeated_once_if_that_does_no_harm() {
-        use Progress::{Final, Unanswered, Unprocessed};
+        use Progress::{Final, Unanswered};
         for (failed, repeatable, repeats) in [
             (Unanswered, Repeatable::Unanswered, 1),
-            (Unanswered, Repeatable::Unprocessed, 0),
             (Unanswered, Repeatable::Never, 0),
-            (Unprocessed, Repeatable::Unanswered, 1),
-            (Unprocessed, Repeatable::Unprocessed, 1),
-            (Unprocessed, Repeatable::Never, 0),
             (Final, Repeatable::Unanswered, 0),
         ] {
             let next = after(failed, repeatable, 3);
@@ -144,8 +144,17 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_was_not_sent_goes_out_again_even_with_a_body() {
-        assert_eq!(after(Progress::Unsent, Repeatable::Never, 1).len(), 3);
+    fn a_request_that_nobody_has_processed_goes_out_again_even_with_a_body() {
+        use Next::{NextEndpoint, SameEndpoint};
+        for failed in [Progress::Unsent, Progress::Unprocessed] {
+            assert_eq!(after(failed, Repeatable::Never, 1), [SameEndpoint; 3]);
+            let elsewhere = [SameEndpoint, NextEndpoint, NextEndpoint];
+            assert_eq!(after(failed, Repeatable::Never, 2), elsewhere);
+        }
+    }
+
+    #[test]
+    fn a_connection_that_was_closed_before_its_use_is_never_the_last() {
         assert_eq!(after(Progress::Stale, Repeatable::Never, 1).len(), 10);
     }
 

@@ -7,7 +7,7 @@ use http::header::HOST;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use lockgate_client::{
-    AttemptError, BodyFailure, ConnectionPools, H1Request, H1Response, H2Request, OutgoingHead, PoolSettings,
+    AttemptError, BodyFailure, ConnectionPools, H1Request, H1Response, H2Request, Interim, OutgoingHead, PoolSettings,
     PooledBody, Protocol, Received, Target,
 };
 
@@ -60,6 +60,7 @@ where
             target: parts.uri.path_and_query().map_or("/", |target| target.as_str()),
             host: parts.headers.get(HOST).unwrap_or(&no_host),
             headers: &parts.headers,
+            interim: &Interim::default(),
         };
         self.forward(upstream, head, body)
     }
@@ -71,9 +72,9 @@ where
     /// `content-length` says: a length that lies would take the next request on the connection for a body.
     ///
     /// An endpoint that cannot be connected to is followed by the next, up to three. A request of which nothing was sent, because
-    /// a pooled connection had been closed meanwhile, goes out on the next connection. A request without a body that was sent is
-    /// repeated once if its connection had been used before and brought no response, and its method is idempotent; or if the
-    /// upstream says that it has not processed it.
+    /// a pooled connection had been closed meanwhile, goes out on the next connection. One of which the endpoint cannot have read a
+    /// byte, or which it says not to have processed, goes out again up to three times, with its body if that was kept. A request
+    /// without a body is repeated once if its connection had been used before and brought no response, and its method is idempotent.
     ///
     /// # Errors
     /// [`SendError`]: why there is no response.
@@ -135,9 +136,9 @@ where
         &mut self,
         target: &Target,
         settings: &PoolSettings,
-        is_repeat: bool,
+        repeats: u32,
     ) -> impl Future<Output = Result<H1Response<B>, AttemptError>> {
-        self.pools.send_h1(target, settings, &mut self.request, is_repeat)
+        self.pools.send_h1(target, settings, &mut self.request, repeats > 0)
     }
 
     fn set_host(&mut self, host: &HeaderValue) {
@@ -168,9 +169,10 @@ where
         &mut self,
         target: &Target,
         settings: &PoolSettings,
-        is_repeat: bool,
+        repeats: u32,
     ) -> impl Future<Output = Result<Received, AttemptError>> {
-        self.pools.send_h2(target, settings, &mut self.request, is_repeat)
+        // Others wait for a new connection, too. The first stream on a connection is one that its endpoint takes.
+        self.pools.send_h2(target, settings, &mut self.request, repeats > 1)
     }
 
     fn set_host(&mut self, host: &HeaderValue) {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use http::uri::Authority;
-use lockgate_client::{Address, Protocol};
-use lockgate_units::Period;
+use lockgate_client::{Address, Protocol, ResponseHeadLimits};
+use lockgate_units::{Period, Size};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
@@ -36,7 +36,8 @@ pub struct UpstreamSettings {
     /// Protocol of the endpoints.
     #[serde(default)]
     pub protocol: Protocol,
-    /// Maximum concurrent requests on one HTTP/2 connection. More open another connection, per endpoint and worker.
+    /// Maximum concurrent requests on one HTTP/2 connection; fewer if the endpoint takes fewer. More open another connection, per
+    /// endpoint and worker.
     #[serde(default = "max_streams")]
     #[schemars(range(min = 1))]
     pub max_streams: NonZeroUsize,
@@ -49,6 +50,38 @@ pub struct UpstreamSettings {
     /// Maximum unused connections, per endpoint and worker. 0: a new connection for every request.
     #[serde(default = "max_idle")]
     pub max_idle: usize,
+    /// Limits of responses.
+    #[serde(default)]
+    pub limits: ResponseLimits,
+}
+
+/// Limits of an upstream's responses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ResponseLimits {
+    /// Maximum size of a response's header section, status line included. Larger: 502.
+    pub header_bytes: Size,
+    /// Maximum number of header fields in a response. More: 502.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub headers: u32,
+}
+
+impl Default for ResponseLimits {
+    fn default() -> Self {
+        Self {
+            header_bytes: Size::kib(64),
+            headers: 128,
+        }
+    }
+}
+
+impl ResponseLimits {
+    pub(crate) fn response_head(&self) -> ResponseHeadLimits {
+        ResponseHeadLimits {
+            bytes: u32::try_from(self.header_bytes.0).unwrap_or(u32::MAX),
+            fields: self.headers,
+        }
+    }
 }
 
 fn connect_timeout() -> Period {
@@ -80,6 +113,7 @@ impl UpstreamSettings {
             connect_timeout: connect_timeout(),
             idle_timeout: idle_timeout(),
             max_idle: max_idle(),
+            limits: ResponseLimits::default(),
         }
     }
 }

@@ -28,6 +28,7 @@ impl Upstream {
             pool: PoolSettings {
                 connect_timeout: settings.connect_timeout.duration(),
                 max_streams: settings.max_streams.get(),
+                response_head: settings.limits.response_head(),
                 keep_alive: KeepAlive {
                     idle_timeout: settings.idle_timeout.duration(),
                     max_idle: settings.max_idle,

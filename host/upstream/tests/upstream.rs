@@ -4,6 +4,14 @@
 mod connections;
 #[path = "upstream/failures.rs"]
 mod failures;
+#[path = "upstream/goaway.rs"]
+mod goaway;
+#[path = "../../client/tests/client/h2_peer.rs"]
+#[allow(
+    dead_code,
+    reason = "the peer is shared with the tests of host/client, which use all of it"
+)]
+mod h2_peer;
 #[path = "../../client/tests/client/peer.rs"]
 #[allow(
     dead_code,

@@ -22,6 +22,8 @@ use super::response_head::{Framing, ParsedHead};
 use crate::body::BodySource;
 use crate::connect::Connected;
 use crate::error::{BodyFailure, ConnectionError};
+use crate::head_limits::{HeadError, ResponseHeadLimits};
+use crate::interim::Interim;
 use crate::pool_settings::KeepAlive;
 use crate::socket::Socket;
 use crate::target::Target;
@@ -76,6 +78,11 @@ pub(crate) enum Failure<B> {
         error: ConnectionError,
         request: Box<H1Request<B>>,
     },
+    /// The request was written, and the upstream had closed the connection before it came.
+    Unread {
+        error: ConnectionError,
+        request: Box<H1Request<B>>,
+    },
     /// The connection ended after it took some of the request and before a byte of a response came.
     Unanswered {
         error: ConnectionError,
@@ -112,8 +119,12 @@ where
     }
 
     /// Sends the request and waits for the head of its response, which stays here until it is taken.
-    pub(crate) fn exchange(&mut self, request: Box<H1Request<B>>) -> impl Future<Output = Result<(), Failure<B>>> {
-        let mut reader = HeadReader::new(request.is_head);
+    pub(crate) fn exchange(
+        &mut self,
+        request: Box<H1Request<B>>,
+        limits: ResponseHeadLimits,
+    ) -> impl Future<Output = Result<(), Failure<B>>> {
+        let mut reader = HeadReader::new(request.is_head, limits);
         self.request = Some(request);
         self.is_sent = false;
         poll_fn(move |context| self.poll_head(&mut reader, context))
@@ -134,37 +145,56 @@ where
         }
         match self.poll_write(context) {
             Poll::Ready(Err(WriteError::Body(error))) => Poll::Ready(Err(Failure::Body(error))),
-            // The response may have come before the connection broke.
-            Poll::Ready(Err(WriteError::Connection(error))) => match self.poll_read_head(reader, context) {
-                Poll::Ready(outcome) => Poll::Ready(outcome),
-                Poll::Pending => Poll::Ready(Err(self.failure(reader, error.into()))),
-            },
+            Poll::Ready(Err(WriteError::Connection(error))) => Poll::Ready(self.read_last_words(reader, error)),
             // Nothing can have come meanwhile, and the read has registered the waker.
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
         }
+    }
+
+    /// Reads what came before the connection broke: an upstream that refuses an upload answers and closes, and the close undoes the
+    /// upload, not the answer.
+    fn read_last_words(&mut self, reader: &mut HeadReader, broken: io::Error) -> Result<(), Failure<B>> {
+        let has_started = self.request.as_ref().is_some_and(|request| request.has_started());
+        while has_started && self.socket.read_now(&mut self.incoming).is_ok_and(|read| read > 0) {
+            match self.read_from(reader) {
+                Ok(None) => {}
+                Ok(Some(head)) => {
+                    self.begin_body(head);
+                    return Ok(());
+                }
+                Err(error) => return Err(Failure::Failed(error.into())),
+            }
+        }
+        Err(self.failure(reader, broken.into()))
     }
 
     fn poll_read_head(&mut self, reader: &mut HeadReader, context: &mut Context<'_>) -> Poll<Result<(), Failure<B>>> {
         loop {
             let read = ready!(self.poll_read(context));
             let outcome = match read {
-                Ok(0) => Err(self.failure(reader, ConnectionError::Ended)),
+                Ok(0) => Err(self.ended(reader)),
                 Err(error) => Err(self.failure(reader, error.into())),
                 Ok(_) if self.request.as_ref().is_some_and(|request| !request.has_started()) => {
                     let reason = "bytes before the request was sent";
                     Err(self.failure(reader, ConnectionError::Malformed(reason)))
                 }
-                Ok(_) => match reader.read(&mut self.incoming) {
+                Ok(_) => match self.read_from(reader) {
                     Ok(None) => continue,
                     Ok(Some(head)) => {
                         self.begin_body(head);
                         Ok(())
                     }
-                    Err(reason) => Err(Failure::Failed(ConnectionError::Malformed(reason))),
+                    Err(error) => Err(Failure::Failed(error.into())),
                 },
             };
             return Poll::Ready(outcome);
         }
+    }
+
+    fn read_from(&mut self, reader: &mut HeadReader) -> Result<Option<ParsedHead>, HeadError> {
+        let nobody = Interim::default();
+        let interim = self.request.as_ref().map_or(&nobody, |request| &request.interim);
+        reader.read(&mut self.incoming, interim)
     }
 
     fn begin_body(&mut self, head: ParsedHead) {
@@ -178,6 +208,18 @@ where
             self.request = None;
         }
         self.head = Some(head);
+    }
+
+    /// The connection was closed in the place of a response, perhaps before the request had reached the upstream.
+    fn ended(&mut self, reader: &HeadReader) -> Failure<B> {
+        let error = ConnectionError::Ended;
+        match self.request.take_if(|request| match request.only_write() {
+            Some(length) => !reader.has_begun() && self.socket.has_refused(length),
+            None => false,
+        }) {
+            Some(request) => Failure::Unread { error, request },
+            None => self.failure(reader, error),
+        }
     }
 
     fn failure(&mut self, reader: &HeadReader, error: ConnectionError) -> Failure<B> {
@@ -286,6 +328,10 @@ where
     /// Whatever comes on an idle connection, the connection is of no use any more.
     fn is_idle(&mut self) -> bool {
         self.poll_read(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+
+    fn is_silent(&mut self) -> bool {
+        self.socket.is_silent()
     }
 }
 

@@ -3,30 +3,30 @@
 use bytes::{Buf, BytesMut};
 
 use super::response_head::{self, ParsedHead};
-
-/// The largest head of a response, in bytes.
-const MAX_HEAD: usize = 64 * 1024;
-/// The largest number of interim (1xx) responses before the final one.
-const MAX_INTERIM: u32 = 32;
+use crate::head_limits::{HeadError, ResponseHeadLimits};
+use crate::interim::{Interim, MAX_INTERIM};
 
 /// A reader of one response's head.
-#[derive(Default)]
 pub(crate) struct HeadReader {
+    limits: ResponseHeadLimits,
     /// The request is HEAD: the response has no body, whatever its head says.
     is_head_request: bool,
     /// A byte of the response has come.
     has_begun: bool,
     /// The bytes that were searched for the end of the head already.
-    searched: usize,
+    searched: u32,
     interim: u32,
 }
 
 impl HeadReader {
     /// A reader of the response to a HEAD request, or to another one.
-    pub(crate) fn new(is_head_request: bool) -> Self {
+    pub(crate) fn new(is_head_request: bool, limits: ResponseHeadLimits) -> Self {
         Self {
+            limits,
             is_head_request,
-            ..Self::default()
+            has_begun: false,
+            searched: 0,
+            interim: 0,
         }
     }
 
@@ -35,15 +35,15 @@ impl HeadReader {
         self.has_begun
     }
 
-    /// Takes the head from the front of `incoming`, and drops interim responses before it; `None` while it is incomplete.
+    /// Takes the head from the front of `incoming`, and passes interim responses before it on; `None` while it is incomplete.
     ///
     /// # Errors
-    /// The first mistake in the head.
-    pub(crate) fn read(&mut self, incoming: &mut BytesMut) -> Result<Option<ParsedHead>, &'static str> {
+    /// The first mistake in the head. Whether it is too large does not depend on the pieces in which it comes.
+    pub(crate) fn read(&mut self, incoming: &mut BytesMut, interim: &Interim) -> Result<Option<ParsedHead>, HeadError> {
         self.has_begun = true;
         // The head is parsed when it may be complete, not again for every piece.
-        while self.searched == 0 || has_blank_line(&incoming[self.searched.saturating_sub(3)..]) {
-            let Some(head) = response_head::parse(incoming, self.is_head_request)? else {
+        while self.searched == 0 || has_blank_line(&incoming[self.searched.saturating_sub(3) as usize..]) {
+            let Some(head) = response_head::parse(incoming, self.is_head_request, self.limits)? else {
                 break;
             };
             incoming.advance(head.length);
@@ -53,16 +53,15 @@ impl HeadReader {
             self.searched = 0;
             self.interim += 1;
             if self.interim > MAX_INTERIM {
-                return Err("too many interim responses");
+                return Err(HeadError::Malformed("too many interim responses"));
             }
+            interim.pass(head.status, &head.headers);
             if incoming.is_empty() {
                 return Ok(None);
             }
         }
-        self.searched = incoming.len();
-        if self.searched > MAX_HEAD {
-            return Err("the header section is longer than 64 KiB");
-        }
+        self.limits.check_bytes(incoming.len())?;
+        self.searched = u32::try_from(incoming.len()).unwrap_or(u32::MAX);
         Ok(None)
     }
 }
@@ -80,6 +79,15 @@ mod tests {
     use super::*;
     use crate::h1::response_head::Framing;
 
+    const LIMITS: ResponseHeadLimits = ResponseHeadLimits {
+        bytes: 64 * 1024,
+        fields: 128,
+    };
+
+    fn reader() -> HeadReader {
+        HeadReader::new(false, LIMITS)
+    }
+
     #[test]
     fn a_head_in_many_pieces_is_found_where_it_ends() {
         for text in [
@@ -87,12 +95,12 @@ mod tests {
             "HTTP/1.1 200\r\ncontent-length:2\r\n\r\nok",
         ] {
             for step in 1..text.len() + 1 {
-                let (mut reader, mut incoming) = (HeadReader::default(), BytesMut::new());
+                let (mut reader, mut incoming) = (reader(), BytesMut::new());
                 let mut found = None;
                 for piece in text.as_bytes().chunks(step) {
                     incoming.extend_from_slice(piece);
                     if found.is_none() {
-                        found = reader.read(&mut incoming).expect("well formed");
+                        found = reader.read(&mut incoming, &Interim::default()).expect("well formed");
                     }
                 }
                 let head = found.unwrap_or_else(|| panic!("{text:?} in pieces of {step}"));
@@ -112,10 +120,10 @@ mod tests {
             "HTTP/1.1 200 OK\r\ncontent-length: 2\n\r\nok",
         ] {
             for step in 1..text.len() + 1 {
-                let (mut reader, mut incoming) = (HeadReader::default(), BytesMut::new());
+                let (mut reader, mut incoming) = (reader(), BytesMut::new());
                 let refused = text.as_bytes().chunks(step).any(|piece| {
                     incoming.extend_from_slice(piece);
-                    reader.read(&mut incoming).is_err()
+                    reader.read(&mut incoming, &Interim::default()).is_err()
                 });
                 assert!(refused, "{text:?} in pieces of {step}");
             }
@@ -125,8 +133,8 @@ mod tests {
     #[test]
     fn interim_responses_and_long_heads_have_an_end() {
         let mut incoming = BytesMut::from("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100).as_str());
-        assert!(HeadReader::default().read(&mut incoming).is_err());
-        let (mut reader, mut incoming) = (HeadReader::default(), BytesMut::from("HTTP/1.1 200 OK\r\n"));
+        assert!(reader().read(&mut incoming, &Interim::default()).is_err());
+        let (mut reader, mut incoming) = (reader(), BytesMut::from("HTTP/1.1 200 OK\r\n"));
         let refused = (0..100).any(|_| {
             incoming.extend_from_slice(
                 b"a: "
@@ -137,7 +145,7 @@ mod tests {
                     .collect::<Vec<_>>()
                     .as_slice(),
             );
-            reader.read(&mut incoming).is_err()
+            reader.read(&mut incoming, &Interim::default()).is_err()
         });
         assert!(refused);
     }

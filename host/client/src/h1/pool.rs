@@ -1,8 +1,8 @@
 //! [`Pool`]: one worker's idle connections, by target.
 //!
 //! The connection used last is used next, so that those which are not needed grow old and are closed. Nothing polls an idle
-//! connection but the sweep, which also notices that the peer has closed it. A request that gets a closed connection before that
-//! goes out on the next one.
+//! connection but the sweep, which also notices that the peer has closed it. Whoever takes a connection looks at its socket first: one
+//! that was closed, or on which something came that nobody asked for, is dropped and the next is taken.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -25,8 +25,10 @@ pub(crate) trait Pooled: 'static {
     fn target(&self) -> &Target;
     /// The settings of its last user.
     fn keep_alive(&self) -> KeepAlive;
-    /// Whether it is still open, and nothing has come on it.
+    /// Whether it is still open, and nothing has come on it, as far as the runtime knows.
     fn is_idle(&mut self) -> bool;
+    /// The same, at this moment.
+    fn is_silent(&mut self) -> bool;
 }
 
 /// Idle connections of one worker.
@@ -54,13 +56,16 @@ impl<C: Pooled> Pool<C> {
         })
     }
 
-    /// The idle connection to `target` that was used last.
+    /// The idle connection to `target` that was used last, of those that can be used.
     pub(crate) fn take(&self, target: &Target) -> Option<Box<C>> {
-        self.idle
-            .borrow_mut()
-            .get_mut(target)?
-            .pop()
-            .map(|idle| idle.connection)
+        let mut idle = self.idle.borrow_mut();
+        let list = idle.get_mut(target)?;
+        loop {
+            let mut connection = list.pop()?.connection;
+            if connection.is_silent() {
+                return Some(connection);
+            }
+        }
     }
 
     /// Keeps a connection, unless there are enough to its target already. Must be called within a

@@ -1,20 +1,21 @@
 //! [`H1Request`]: an HTTP/1.1 request on its way out. Its head is bytes from the start; its body is taken as it comes, framed, and
 //! written without being copied, except small pieces, which leave together.
 //!
-//! A request of which no byte has been written may go out on another connection.
+//! A request of which no byte has been written, or all of it by one write that nobody has read, may go out on another connection.
 
 use std::io::{self, IoSlice, Write};
 use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use http_body::Body;
 use tokio::io::AsyncWrite;
 
 use crate::error::BodyFailure;
+use crate::interim::Interim;
 use crate::outgoing::OutgoingHead;
 use crate::socket::Socket;
 
@@ -29,20 +30,23 @@ const GATHERED: usize = 16 * 1024;
 pub struct H1Request<B> {
     /// What goes first: the head, small pieces, the size of a chunk.
     buffer: Vec<u8>,
-    /// The bytes of `buffer` that are written.
-    written: usize,
     /// A piece of the body that goes behind it.
     data: Bytes,
     /// The framing that goes behind that.
     suffix: &'static [u8],
+    /// The bytes of these three that are written.
+    written: usize,
+    /// The writes that it took so far, up to 255.
+    writes: u8,
     /// The place of the host in the head.
     host: Range<usize>,
     /// The body, until all of it has been taken.
     body: Option<B>,
     framing: Framing,
-    has_started: bool,
     /// The method is HEAD: the response will have no body.
     pub(crate) is_head: bool,
+    /// Who is told of interim responses.
+    pub(crate) interim: Interim,
 }
 
 enum Framing {
@@ -83,14 +87,15 @@ where
         let (buffer, host) = encode(head, &framing, has_body);
         Self {
             buffer,
-            written: 0,
             data: Bytes::new(),
             suffix: &[],
+            written: 0,
+            writes: 0,
             host,
             body: has_body.then_some(body),
             framing,
-            has_started: false,
             is_head: *head.method == Method::HEAD,
+            interim: head.interim.clone(),
         }
     }
 
@@ -103,13 +108,24 @@ where
 
     /// Whether a byte of it has been written.
     pub(crate) fn has_started(&self) -> bool {
-        self.has_started
+        self.writes > 0
     }
 
-    /// Makes it go out once more, from its start. Only for one without a body, or of which no byte has been written.
+    /// The size of the request, if one write took all of it.
+    pub(crate) fn only_write(&self) -> Option<usize> {
+        let is_whole = self.writes == 1 && self.body.is_none() && self.written > 0 && self.written == self.gathered();
+        is_whole.then_some(self.written)
+    }
+
+    /// Makes it go out once more, from its start. Only for one without a body, or of which at most one write took all.
     pub(crate) fn rewind(&mut self) {
         self.written = 0;
-        self.has_started = false;
+        self.writes = 0;
+    }
+
+    /// The bytes that can be written.
+    fn gathered(&self) -> usize {
+        self.buffer.len() + self.data.len() + self.suffix.len()
     }
 
     /// Writes as much as there is and as the socket takes. Ready when all of it is written.
@@ -125,6 +141,8 @@ where
                 return Poll::Ready(Ok(()));
             }
             self.buffer.clear();
+            self.data = Bytes::new();
+            self.suffix = &[];
             self.written = 0;
             if is_waiting {
                 return Poll::Pending;
@@ -210,32 +228,25 @@ impl<B: Body> H1Request<B> {
 
     /// Ready when all that was gathered is written.
     fn poll_write_gathered(&mut self, socket: &mut Socket, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            let buffer = &self.buffer[self.written..];
+        let behind = self.data.len() + self.suffix.len();
+        while self.written < self.buffer.len() + behind {
             let socket = Pin::new(&mut *socket);
-            let written = match (buffer.is_empty(), self.data.is_empty() && self.suffix.is_empty()) {
-                (true, true) => return socket.poll_flush(context),
+            let written = if behind == 0 {
                 // Most requests have a head alone: a plain send is the cheaper system call.
-                (false, true) => ready!(socket.poll_write(context, buffer))?,
-                _ => {
-                    let parts = [buffer, &self.data, self.suffix].map(IoSlice::new);
-                    ready!(socket.poll_write_vectored(context, &parts))?
-                }
+                ready!(socket.poll_write(context, &self.buffer[self.written..]))?
+            } else {
+                let mut parts = [&self.buffer[..], &self.data, self.suffix].map(IoSlice::new);
+                let mut parts = &mut parts[..];
+                IoSlice::advance_slices(&mut parts, self.written);
+                ready!(socket.poll_write_vectored(context, parts))?
             };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.advance(written);
+            self.written += written;
+            self.writes = self.writes.saturating_add(1);
         }
-    }
-
-    fn advance(&mut self, written: usize) {
-        self.has_started = true;
-        let of_buffer = written.min(self.buffer.len() - self.written);
-        self.written += of_buffer;
-        let of_data = (written - of_buffer).min(self.data.len());
-        self.data.advance(of_data);
-        self.suffix = &self.suffix[written - of_buffer - of_data..];
+        Pin::new(socket).poll_flush(context)
     }
 }
 

@@ -9,8 +9,10 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-/// The largest number of headers of a response.
-const MAX_HEADERS: usize = 128;
+use crate::head_limits::{HeadError, ResponseHeadLimits, parse_length};
+
+/// The number of headers that have room on the stack.
+const USUAL_HEADERS: usize = 128;
 
 /// The head of a response.
 #[derive(Debug)]
@@ -40,23 +42,55 @@ pub(crate) enum Framing {
 ///
 /// # Errors
 /// The first mistake in it.
-pub(crate) fn parse(bytes: &[u8], is_head_request: bool) -> Result<Option<ParsedHead>, &'static str> {
-    let mut buffer = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+pub(crate) fn parse(
+    bytes: &[u8],
+    is_head_request: bool,
+    limits: ResponseHeadLimits,
+) -> Result<Option<ParsedHead>, HeadError> {
+    if limits.fields as usize > USUAL_HEADERS {
+        return parse_many(bytes, is_head_request, limits);
+    }
+    let mut buffer = [const { MaybeUninit::uninit() }; USUAL_HEADERS];
+    parse_within(bytes, is_head_request, limits, &mut buffer)
+}
+
+/// The same, with room for as many headers as the limit allows.
+#[cold]
+fn parse_many(
+    bytes: &[u8],
+    is_head_request: bool,
+    limits: ResponseHeadLimits,
+) -> Result<Option<ParsedHead>, HeadError> {
+    let mut buffer = vec![MaybeUninit::uninit(); limits.fields as usize];
+    parse_within(bytes, is_head_request, limits, &mut buffer)
+}
+
+fn parse_within<'b>(
+    bytes: &'b [u8],
+    is_head_request: bool,
+    limits: ResponseHeadLimits,
+    buffer: &mut [MaybeUninit<httparse::Header<'b>>],
+) -> Result<Option<ParsedHead>, HeadError> {
+    use HeadError::{Malformed, TooLarge};
     let mut parsed = httparse::Response::new(&mut []);
-    let outcome = httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, &mut buffer);
+    let outcome = httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, buffer);
     let length = match outcome {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
-        Err(httparse::Error::TooManyHeaders) => return Err("too many headers"),
-        Err(_) => return Err("the header section is not HTTP/1"),
+        Err(httparse::Error::TooManyHeaders) => return Err(TooLarge("more headers than limits.headers")),
+        Err(_) => return Err(Malformed("the header section is not HTTP/1")),
     };
+    limits.check_bytes(length)?;
+    limits.check_fields(parsed.headers.len())?;
     if !has_whole_line_ends(&bytes[..length], parsed.headers) {
-        return Err("a line of the header section does not end in CR and LF, or precedes the status line");
+        return Err(Malformed(
+            "a line of the header section does not end in CR and LF, or precedes the status line",
+        ));
     }
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
-    let status = status.ok_or("invalid status")?;
+    let status = status.ok_or(Malformed("invalid status"))?;
     if status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err("101 without an upgrade in the request");
+        return Err(Malformed("101 without an upgrade in the request"));
     }
 
     // One allocation carries all values, and outlives the buffer that they came in.
@@ -64,19 +98,19 @@ pub(crate) fn parse(bytes: &[u8], is_head_request: bool) -> Result<Option<Parsed
     let mut fields = FramingFields::new(parsed.version == Some(1));
     let mut headers = HeaderMap::with_capacity(parsed.headers.len());
     for field in parsed.headers.iter() {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| "header name too long")?;
-        if fields.read(&name, field.value)? == Disposition::Consume {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed("header name too long"))?;
+        if fields.read(&name, field.value).map_err(Malformed)? == Disposition::Consume {
             continue;
         }
         let start = field.value.as_ptr() as usize - bytes.as_ptr() as usize;
         let value = text.slice(start..start + field.value.len());
-        let value = HeaderValue::from_maybe_shared(value).map_err(|_| "invalid header value")?;
+        let value = HeaderValue::from_maybe_shared(value).map_err(|_| Malformed("invalid header value"))?;
         headers.append(name, value);
     }
     Ok(Some(ParsedHead {
         status,
         headers,
-        framing: fields.framing(status, is_head_request)?,
+        framing: fields.framing(status, is_head_request).map_err(Malformed)?,
         keeps_alive: fields.keeps_alive(),
         length,
     }))
@@ -178,19 +212,18 @@ impl FramingFields {
     }
 }
 
-/// A number of digits and nothing else, no more of them than fit into a `u64` in any case.
-fn parse_length(value: &[u8]) -> Option<u64> {
-    if !(1..=19).contains(&value.len()) {
-        return None;
-    }
-    value.iter().try_fold(0, |number, digit| {
-        digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0'))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LIMITS: ResponseHeadLimits = ResponseHeadLimits {
+        bytes: 64 * 1024,
+        fields: 128,
+    };
+
+    fn parse(bytes: &[u8], is_head_request: bool) -> Result<Option<ParsedHead>, HeadError> {
+        super::parse(bytes, is_head_request, LIMITS)
+    }
 
     fn head(text: &str) -> ParsedHead {
         parse(text.as_bytes(), false).expect(text).expect(text)
@@ -294,7 +327,15 @@ mod tests {
     #[test]
     fn headers_are_taken_up_to_their_number() {
         let many = |count: usize| format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(count));
-        assert_eq!(head(&many(MAX_HEADERS)).headers.len(), MAX_HEADERS);
-        assert!(parse(many(MAX_HEADERS + 1).as_bytes(), false).is_err());
+        for fields in [20, 128, 500] {
+            let limits = ResponseHeadLimits { fields, ..LIMITS };
+            let taken = super::parse(many(fields as usize).as_bytes(), false, limits);
+            assert_eq!(
+                taken.expect("few enough").expect("whole").headers.len(),
+                fields as usize
+            );
+            let refused = super::parse(many(fields as usize + 1).as_bytes(), false, limits);
+            assert!(matches!(refused, Err(HeadError::TooLarge(_))), "{fields}");
+        }
     }
 }

@@ -1,50 +1,77 @@
-//! [`H2Connection`]: one HTTP/2 connection, the permits for streams on it, and an exchange on such a stream.
+//! [`H2Connection`]: one HTTP/2 connection, the permits for streams on it, and the task that moves its frames.
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
-use hyper::body::Incoming;
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use h2::client::{Builder, Connection, SendRequest};
+use h2::{Ping, PingPong};
 use tokio::time::Instant;
 
-use super::error::is_unprocessed;
-use super::request::RequestBody;
+use super::error::is_malformed;
+use super::wire::{Wire, WireEnd};
 use crate::connect::Connected;
-use crate::error::BodyFailure;
+use crate::pool_settings::PoolSettings;
 
-/// The largest header section of a response, in bytes.
-const MAX_HEADERS_SIZE: u32 = 64 * 1024;
 /// The flow-control window of one stream, in bytes: how much of a response's body may be under way unread.
-const STREAM_WINDOW: u32 = 1 << 20;
-/// The flow-control window of all streams of a connection together, in bytes.
-const CONNECTION_WINDOW: u32 = 4 << 20;
+const STREAM_WINDOW: usize = 256 * 1024;
+/// The largest flow-control window (RFC 9113, section 6.9.1), in bytes.
+const MAX_WINDOW: usize = (1 << 31) - 1;
 /// The interval of pings on a connection with open streams, and the time limit for their replies.
 const PING: Duration = Duration::from_secs(20);
+/// A connection on which nothing moves for this long gets no new requests, as long as that lasts.
+const STALL: Duration = Duration::from_secs(1);
 
 /// An open connection.
-pub(super) struct H2Connection<B> {
-    sender: SendRequest<RequestBody<B>>,
+pub(super) struct H2Connection {
+    sender: SendRequest<Bytes>,
     load: Rc<Load>,
+    wire: Rc<Wire>,
+    max_streams: usize,
     peer: SocketAddr,
     local: SocketAddr,
 }
 
-/// The streams of a connection.
-struct Load {
+/// What goes on on a connection.
+pub(super) struct Load {
     streams: Cell<usize>,
     last_used: Cell<Instant>,
+    /// The uploads that wait for a window, and since when none has got one.
+    waiting: Cell<usize>,
+    waiting_since: Cell<Option<Instant>>,
+    /// Since when a ping has got no reply.
+    pinged: Cell<Option<Instant>>,
+}
+
+/// An upload that waits for a window.
+pub(super) struct UploadWait(Rc<Load>);
+
+impl UploadWait {
+    pub(super) fn new(load: &Rc<Load>) -> Self {
+        load.waiting.set(load.waiting.get() + 1);
+        if load.waiting_since.get().is_none() {
+            load.waiting_since.set(Some(Instant::now()));
+        }
+        Self(Rc::clone(load))
+    }
+}
+
+impl Drop for UploadWait {
+    fn drop(&mut self) {
+        let left = self.0.waiting.get() - 1;
+        self.0.waiting.set(left);
+        self.0.waiting_since.set((left > 0).then(Instant::now));
+    }
 }
 
 /// One of the streams of a connection, for a request and its response.
-pub(super) struct StreamPermit(Rc<Load>);
+pub(super) struct StreamPermit(pub(super) Rc<Load>);
 
 impl StreamPermit {
     fn new(load: &Rc<Load>) -> Self {
@@ -61,76 +88,91 @@ impl Drop for StreamPermit {
 }
 
 /// A stream that is not open yet, with the permit for it.
-pub(super) struct H2Stream<B> {
-    sender: SendRequest<RequestBody<B>>,
-    permit: StreamPermit,
+pub(super) struct H2Stream {
+    pub(super) sender: SendRequest<Bytes>,
+    pub(super) permit: StreamPermit,
+    pub(super) wire: Rc<Wire>,
     pub(super) peer: SocketAddr,
     pub(super) local: SocketAddr,
     /// The connection was open before this request came.
     pub(super) is_reused: bool,
 }
 
-/// Why an exchange brought no response.
-pub(super) enum Failure<B> {
-    /// Nothing of the request was sent.
-    Unsent(Box<Request<RequestBody<B>>>),
-    /// The upstream says that it has not processed the request, so sending it again does no harm.
-    Unprocessed(hyper::Error),
-    /// Any other reason.
-    Failed(hyper::Error),
-}
+type Frames = Connection<WireEnd, Bytes>;
 
-impl<B> H2Connection<B>
-where
-    B: Body<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<BodyFailure>,
-{
-    /// Speaks HTTP/2 on a fresh connection. `on_end` is called when the connection has ended, at the latest after it had no stream for
-    /// `idle_timeout`.
+impl H2Connection {
+    /// Speaks HTTP/2 on a fresh connection. Ready when the endpoint has said how many streams it takes. `on_end` is called when the
+    /// connection has ended, at the latest after it had no stream for the settings' `idle_timeout`.
     pub(super) async fn start(
         connected: Connected,
-        idle_timeout: Duration,
+        settings: &PoolSettings,
         on_end: impl FnOnce() + 'static,
-    ) -> hyper::Result<Self> {
+    ) -> io::Result<Self> {
         let Connected { socket, peer, local } = connected;
-        let (sender, connection) = http2::Builder::new(LocalExecutor)
-            .timer(TokioTimer::new())
-            .keep_alive_interval(PING)
-            .keep_alive_timeout(PING)
-            .max_header_list_size(MAX_HEADERS_SIZE)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .handshake(TokioIo::new(socket))
-            .await?;
+        let wire = Wire::new(socket);
+        // Together the streams never use up the connection's window: one that is not read harms no other.
+        let stream_window = STREAM_WINDOW.min(MAX_WINDOW / settings.max_streams);
+        let connection_window = stream_window * settings.max_streams;
+        let handshake = Builder::new()
+            .enable_push(false)
+            .initial_max_send_streams(0)
+            .max_header_list_size(settings.response_head.max_list_size())
+            .initial_window_size(to_window(stream_window))
+            .initial_connection_window_size(to_window(connection_window))
+            .handshake(WireEnd(Rc::clone(&wire)));
+        let (sender, mut frames) = handshake.await.map_err(io::Error::other)?;
+        poll_fn(|context| match Pin::new(&mut frames).poll(context) {
+            Poll::Ready(outcome) => Poll::Ready(outcome.map_err(not_http2).and(Err(closed()))),
+            // It is 0 until the endpoint's settings have come.
+            Poll::Pending if sender.current_max_send_streams() > 0 => Poll::Ready(Ok(())),
+            Poll::Pending => Poll::Pending,
+        })
+        .await?;
         let load = Rc::new(Load {
             streams: Cell::new(0),
             last_used: Cell::new(Instant::now()),
+            waiting: Cell::new(0),
+            waiting_since: Cell::new(None),
+            pinged: Cell::new(None),
         });
-        tokio::task::spawn_local(run(connection, Rc::clone(&load), idle_timeout, on_end));
+        tokio::task::spawn_local(run(frames, Rc::clone(&load), settings.keep_alive.idle_timeout, on_end));
         Ok(Self {
             sender,
             load,
+            wire,
+            max_streams: settings.max_streams,
             peer,
             local,
         })
     }
-}
 
-impl<B> H2Connection<B> {
-    pub(super) fn is_closed(&self) -> bool {
-        self.sender.is_closed()
+    /// Whether it takes no new streams: it has ended, or its endpoint has said that it is leaving.
+    pub(super) fn is_leaving(&mut self) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        matches!(self.sender.poll_ready(&mut context), Poll::Ready(Err(_)))
     }
 
-    /// The number of streams that are open or reserved.
-    pub(super) fn streams(&self) -> usize {
-        self.load.streams.get()
+    /// Whether there is room for a stream, and the connection moves.
+    pub(super) fn has_room(&self, for_upload: bool) -> bool {
+        let is_over = |since: &Cell<Option<Instant>>| since.get().is_some_and(|since| since.elapsed() > STALL);
+        let load = &self.load;
+        load.streams.get() < self.max_streams.min(self.sender.current_max_send_streams())
+            && !self.wire.is_blocked(STALL)
+            && !is_over(&load.pinged)
+            && !(for_upload && is_over(&load.waiting_since))
+    }
+
+    /// Whether it has no stream, so that nothing is expected on it, and yet something has come.
+    pub(super) fn has_news(&self) -> bool {
+        self.load.streams.get() == 0 && !self.wire.is_silent()
     }
 
     /// Reserves a stream.
-    pub(super) fn reserve(&self, is_reused: bool) -> H2Stream<B> {
+    pub(super) fn reserve(&self, is_reused: bool) -> H2Stream {
         H2Stream {
             sender: self.sender.clone(),
             permit: StreamPermit::new(&self.load),
+            wire: Rc::clone(&self.wire),
             peer: self.peer,
             local: self.local,
             is_reused,
@@ -138,59 +180,65 @@ impl<B> H2Connection<B> {
     }
 }
 
-impl<B> H2Stream<B>
-where
-    B: Body<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<BodyFailure>,
-{
-    /// Sends a request and waits for the head of its response. Dropping the future, or the permit, resets the stream and no other.
-    pub(super) async fn exchange(
-        mut self,
-        request: Request<RequestBody<B>>,
-    ) -> Result<(Response<Incoming>, StreamPermit), Failure<B>> {
-        match self.sender.try_send_request(request).await {
-            Ok(response) => Ok((response, self.permit)),
-            Err(mut failure) => Err(match failure.take_message() {
-                Some(request) => Failure::Unsent(Box::new(request)),
-                None if is_unprocessed(failure.error()) => Failure::Unprocessed(failure.into_error()),
-                None => Failure::Failed(failure.into_error()),
-            }),
-        }
+fn to_window(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX >> 1)
+}
+
+fn not_http2(error: h2::Error) -> io::Error {
+    match is_malformed(&error) {
+        true => io::Error::other(format!("it does not speak HTTP/2: {error}")),
+        false => io::Error::other(error),
     }
 }
 
-/// Moves a connection's frames until it ends, or has had no stream for `idle_timeout`.
-async fn run(
-    connection: impl Future<Output = hyper::Result<()>>,
-    load: Rc<Load>,
-    idle_timeout: Duration,
-    on_end: impl FnOnce(),
-) {
-    {
-        let mut connection = pin!(connection);
-        loop {
-            match tokio::time::timeout(idle_timeout, connection.as_mut()).await {
-                Ok(Ok(())) => break,
-                Ok(Err(error)) => {
-                    tracing::debug!(%error, "an upstream connection ended");
-                    break;
-                }
-                Err(_) if load.streams.get() == 0 && load.last_used.get().elapsed() >= idle_timeout => break,
-                Err(_) => {}
+fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "it closes as soon as it is open")
+}
+
+/// Moves a connection's frames until it ends, gives no sign of life, or has had no stream for `idle_timeout`.
+async fn run(mut frames: Frames, load: Rc<Load>, idle_timeout: Duration, on_end: impl FnOnce()) {
+    let mut pings = frames.ping_pong();
+    let mut last_ping = Instant::now();
+    loop {
+        let moving = poll_fn(|context| {
+            poll_pong(pings.as_mut(), &load, context);
+            Pin::new(&mut frames).poll(context)
+        });
+        if let Ok(outcome) = tokio::time::timeout(idle_timeout.min(PING), moving).await {
+            if let Err(error) = outcome {
+                tracing::debug!(%error, "an upstream connection ended");
             }
+            break;
         }
-        // The connection is closed before `on_end`.
+        let is_used = load.streams.get() > 0;
+        if !is_used && load.last_used.get().elapsed() >= idle_timeout {
+            break;
+        }
+        if last_ping.elapsed() < PING {
+            continue;
+        }
+        if load.pinged.get().is_some() {
+            tracing::debug!("an upstream connection gave no sign of life");
+            break;
+        }
+        if is_used
+            && let Some(pings) = &mut pings
+            && pings.send_ping(Ping::opaque()).is_ok()
+        {
+            last_ping = Instant::now();
+            load.pinged.set(Some(last_ping));
+        }
     }
+    // The connection is closed before `on_end`.
+    drop(frames);
     on_end();
 }
 
-/// Runs the HTTP library's tasks on this thread.
-#[derive(Clone, Copy)]
-struct LocalExecutor;
-
-impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
-    fn execute(&self, future: F) {
-        // The task ends by itself, with its connection.
-        drop(tokio::task::spawn_local(future));
+fn poll_pong(pings: Option<&mut PingPong>, load: &Load, context: &mut Context<'_>) {
+    if load.pinged.get().is_some()
+        && let Some(pings) = pings
+        && pings.poll_pong(context).is_ready()
+    {
+        load.pinged.take();
     }
 }

@@ -5,19 +5,29 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 
-use bytes::Bytes;
-use http_body::Body;
 use rustc_hash::FxHashMap;
 
 use super::connection::{H2Connection, H2Stream};
 use crate::connect::{Connect, connect};
-use crate::error::{BodyFailure, ConnectError};
+use crate::error::ConnectError;
 use crate::pool_settings::PoolSettings;
 use crate::target::Target;
 
+/// How often a request lets the frames of an idle connection be read before it takes the connection as it is.
+const MAX_TURNS: usize = 3;
+
+/// What a request needs of a connection.
+#[derive(Clone, Copy)]
+pub(super) struct Need {
+    /// It has a body.
+    pub(super) is_upload: bool,
+    /// Its stream is to be the first on its connection.
+    pub(super) is_fresh: bool,
+}
+
 /// Open connections by target.
-pub(crate) struct H2Pool<B> {
-    open: RefCell<FxHashMap<Target, Vec<H2Connection<B>>>>,
+pub(crate) struct H2Pool {
+    open: RefCell<FxHashMap<Target, Vec<H2Connection>>>,
     gates: RefCell<FxHashMap<Target, Rc<ConnectGate>>>,
 }
 
@@ -28,11 +38,15 @@ struct ConnectGate {
     failures: Cell<u64>,
 }
 
-impl<B> H2Pool<B>
-where
-    B: Body<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<BodyFailure>,
-{
+/// What the pool has for a request.
+enum Reservation {
+    Stream(H2Stream),
+    /// A connection on which something has come that nobody waits for: its frames have to be read first.
+    Unread,
+    None,
+}
+
+impl H2Pool {
     /// No connections yet.
     pub(crate) fn new() -> Rc<Self> {
         Rc::new(Self {
@@ -41,20 +55,24 @@ where
         })
     }
 
-    /// A stream on a connection to `target`, on a new connection if all others are full.
+    /// A stream on a connection to `target`, on a new connection if there is no other with room, or if `need` says so.
     pub(super) async fn acquire(
         self: &Rc<Self>,
         connector: Option<&dyn Connect>,
         target: &Target,
         settings: &PoolSettings,
-    ) -> Result<H2Stream<B>, ConnectError> {
-        if let Some(stream) = self.reserve(target, settings.max_streams) {
+        need: Need,
+    ) -> Result<H2Stream, ConnectError> {
+        if need.is_fresh {
+            return self.open(connector, target, settings).await;
+        }
+        if let Some(stream) = self.reserve(target, need).await {
             return Ok(stream);
         }
         let gate = Rc::clone(self.gates.borrow_mut().entry(target.clone()).or_default());
         let failures = gate.failures.get();
         let _turn = gate.turn.lock().await;
-        if let Some(stream) = self.reserve(target, settings.max_streams) {
+        if let Some(stream) = self.reserve(target, need).await {
             return Ok(stream);
         }
         if gate.failures.get() != failures {
@@ -71,15 +89,33 @@ where
         opened
     }
 
-    /// A stream on an open connection that is not full.
-    fn reserve(&self, target: &Target, max_streams: usize) -> Option<H2Stream<B>> {
+    /// A stream on an open connection with room. What has come on an idle one is read before it is used: it may say that the endpoint
+    /// is leaving.
+    async fn reserve(&self, target: &Target, need: Need) -> Option<H2Stream> {
+        for turn in 0..=MAX_TURNS {
+            match self.find(target, need, turn < MAX_TURNS) {
+                Reservation::Stream(stream) => return Some(stream),
+                Reservation::Unread => tokio::task::yield_now().await,
+                Reservation::None => break,
+            }
+        }
+        None
+    }
+
+    fn find(&self, target: &Target, need: Need, is_choosy: bool) -> Reservation {
         let mut open = self.open.borrow_mut();
-        let connections = open.get_mut(target)?;
-        connections.retain(|connection| !connection.is_closed());
-        let connection = connections
+        let Some(connections) = open.get_mut(target) else {
+            return Reservation::None;
+        };
+        connections.retain_mut(|connection| !connection.is_leaving());
+        match connections
             .iter()
-            .find(|connection| connection.streams() < max_streams)?;
-        Some(connection.reserve(true))
+            .find(|connection| connection.has_room(need.is_upload))
+        {
+            Some(connection) if is_choosy && connection.has_news() => Reservation::Unread,
+            Some(connection) => Reservation::Stream(connection.reserve(true)),
+            None => Reservation::None,
+        }
     }
 
     async fn open(
@@ -87,7 +123,7 @@ where
         connector: Option<&dyn Connect>,
         target: &Target,
         settings: &PoolSettings,
-    ) -> Result<H2Stream<B>, ConnectError> {
+    ) -> Result<H2Stream, ConnectError> {
         let connected = connect(connector, target, settings.connect_timeout).await?;
         let (pool, key) = (Rc::downgrade(self), target.clone());
         let prune = move || {
@@ -95,9 +131,14 @@ where
                 pool.prune(&key);
             }
         };
-        let connection = H2Connection::start(connected, settings.keep_alive.idle_timeout, prune)
-            .await
-            .map_err(|error| ConnectError::Io(io::Error::other(error)))?;
+        let start = tokio::time::timeout(
+            settings.connect_timeout,
+            H2Connection::start(connected, settings, prune),
+        );
+        let connection = match start.await {
+            Ok(started) => started.map_err(ConnectError::Io)?,
+            Err(_) => return Err(ConnectError::Timeout),
+        };
         let stream = connection.reserve(false);
         self.open
             .borrow_mut()
@@ -111,7 +152,7 @@ where
     fn prune(&self, target: &Target) {
         let mut open = self.open.borrow_mut();
         if let Some(connections) = open.get_mut(target) {
-            connections.retain(|connection| !connection.is_closed());
+            connections.retain_mut(|connection| !connection.is_leaving());
             if connections.is_empty() {
                 open.remove(target);
                 self.gates.borrow_mut().retain(|_, gate| Rc::strong_count(gate) > 1);

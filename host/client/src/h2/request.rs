@@ -1,43 +1,59 @@
 //! [`H2Request`]: a request on its way out over HTTP/2.
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, Scheme};
-use http::{HeaderValue, Request, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 use http_body::Body;
-use http_body_util::{Either, Empty};
 
+use super::upload::Upload;
 use crate::address::Address;
+use crate::error::BodyFailure;
+use crate::interim::Interim;
 use crate::outgoing::OutgoingHead;
 
-/// The body of a request: its own, or none when it goes out once more.
-pub(super) type RequestBody<B> = Either<B, Empty<Bytes>>;
+/// Fields of one connection that HTTP/2 forbids (RFC 9113, section 8.2.2).
+const FORBIDDEN: [HeaderName; 5] = [
+    CONNECTION,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
 
-/// A request on its way out over HTTP/2.
+/// A request on its way out over HTTP/2. It is kept until its response comes.
 pub struct H2Request<B> {
-    /// The request, while it may be sent. Its host is a header until it is sent for the first time, and part of its URI from then on.
-    request: Option<Request<RequestBody<B>>>,
-    has_body: bool,
+    /// The head. Its host is a header until it is sent.
+    head: Request<()>,
+    pub(super) upload: Upload<B>,
+    /// Who is told of interim responses.
+    pub(super) interim: Interim,
 }
 
-impl<B: Body<Data = Bytes>> H2Request<B> {
+impl<B> H2Request<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BodyFailure>,
+{
     /// The request that consists of a head and a body.
-    pub fn new(head: OutgoingHead<'_>, body: B) -> Self {
-        let has_body = !body.is_end_stream();
-        let mut headers = head.headers.clone();
-        headers.insert(HOST, head.host.clone());
-        if !has_body && headers.contains_key(CONTENT_LENGTH) {
-            // A length that lies is a broken stream.
-            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    pub fn new(outgoing: OutgoingHead<'_>, body: B) -> Self {
+        let upload = Upload::new(body);
+        let mut headers = outgoing.headers.clone();
+        headers.insert(HOST, outgoing.host.clone());
+        for name in &FORBIDDEN {
+            headers.remove(name);
         }
-        let mut request = Request::new(Either::Left(body));
-        *request.method_mut() = head.method.clone();
+        frame(&mut headers, &upload);
+        let mut request = Request::new(());
+        *request.method_mut() = outgoing.method.clone();
         // A target that is no path becomes the root; the gateway lets none pass.
-        *request.uri_mut() = Uri::try_from(head.target).unwrap_or_default();
+        *request.uri_mut() = Uri::try_from(outgoing.target).unwrap_or_default();
         *request.headers_mut() = headers;
+        *request.version_mut() = Version::HTTP_2;
         Self {
-            request: Some(request),
-            has_body,
+            head: request,
+            upload,
+            interim: outgoing.interim.clone(),
         }
     }
 }
@@ -45,59 +61,54 @@ impl<B: Body<Data = Bytes>> H2Request<B> {
 impl<B> H2Request<B> {
     /// Replaces the host.
     pub fn set_host(&mut self, host: &HeaderValue) {
-        if let Some(request) = &mut self.request {
-            request.headers_mut().insert(HOST, host.clone());
-        }
+        self.head.headers_mut().insert(HOST, host.clone());
     }
 
-    /// The request as it is sent to `address`. A copy stays here if it `is_repeatable` and has no body.
-    pub(super) fn take(&mut self, address: &Address, is_repeatable: bool) -> Request<RequestBody<B>> {
-        let mut request = self
-            .request
-            .take()
-            .expect("a request is put back wherever it may be sent again");
-        convert(&mut request, address);
-        if is_repeatable && !self.has_body {
-            self.request = Some(copy_head(&request));
-        }
-        request
+    pub(super) fn is_head(&self) -> bool {
+        *self.head.method() == Method::HEAD
     }
 
-    /// Puts a request back of which nothing was sent.
-    pub(super) fn put_back(&mut self, request: Request<RequestBody<B>>) {
-        self.request = Some(request);
+    /// The head as it is sent to `address`, whose place the host of a request takes that has none, or a malformed one.
+    pub(super) fn head(&self, address: &Address) -> Request<()> {
+        let mut head = self.head.clone();
+        let host = head.headers_mut().remove(HOST);
+        let mut parts = std::mem::take(head.uri_mut()).into_parts();
+        parts.authority = host
+            .and_then(|host| Authority::try_from(host.as_bytes()).ok())
+            .or(parts.authority)
+            .or_else(|| Authority::try_from(address.to_string()).ok());
+        parts.scheme = Some(Scheme::HTTP);
+        // Every part is well-formed. Should they not fit together, the upstream gets a request for its root without a host and
+        // refuses it.
+        *head.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+        head
     }
 }
 
-/// The same request without a body.
-fn copy_head<B>(request: &Request<RequestBody<B>>) -> Request<RequestBody<B>> {
-    let mut copy = Request::new(Either::Right(Empty::new()));
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.version_mut() = request.version();
-    *copy.headers_mut() = request.headers().clone();
-    copy
-}
-
-/// Gives a request its HTTP/2 form: the host in its URI, no framing of HTTP/1.1's, and `te` for gRPC. The host of a request that has
-/// none, or a malformed one, is `address`.
-fn convert<B>(request: &mut Request<B>, address: &Address) {
-    *request.version_mut() = Version::HTTP_2;
-    let headers = request.headers_mut();
-    headers.remove(TRANSFER_ENCODING);
+/// Gives the head the length that the body has, whatever it says, and `te` for gRPC. A length that lies is a broken stream.
+fn frame<B>(headers: &mut HeaderMap, upload: &Upload<B>)
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BodyFailure>,
+{
+    match upload.length() {
+        Some(length) => {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        None if !upload.is_empty() => {
+            headers.remove(CONTENT_LENGTH);
+        }
+        None if headers.contains_key(CONTENT_LENGTH) => {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        None => {}
+    }
     let is_grpc = headers
         .get(CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
     if is_grpc {
         headers.insert(TE, HeaderValue::from_static("trailers"));
+    } else if headers.get(TE).is_some_and(|te| te != "trailers") {
+        headers.remove(TE);
     }
-    let host = headers.remove(HOST);
-    let mut parts = std::mem::take(request.uri_mut()).into_parts();
-    parts.authority = host
-        .and_then(|host| Authority::try_from(host.as_bytes()).ok())
-        .or(parts.authority)
-        .or_else(|| Authority::try_from(address.to_string()).ok());
-    parts.scheme = Some(Scheme::HTTP);
-    // Every part is well-formed. Should they not fit together, the upstream gets a request for its root without a host and refuses it.
-    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
 }

@@ -9,8 +9,8 @@ use http::{HeaderValue, Request};
 use http_body::Body;
 use http_body_util::BodyExt;
 use lockgate_client::{
-    Address, AttemptError, BodyFailure, ConnectionError, ConnectionPools, H1Request, KeepAlive, OutgoingHead,
-    PoolSettings, Received, Target,
+    Address, AttemptError, BodyFailure, ConnectionError, ConnectionPools, H1Request, H2Request, Interim, KeepAlive,
+    OutgoingHead, PoolSettings, Received, ResponseHeadLimits, Target,
 };
 
 use crate::peer::TestBody;
@@ -33,6 +33,10 @@ pub(crate) fn endpoint(address: SocketAddr) -> Endpoint {
         settings: PoolSettings {
             connect_timeout: Duration::from_secs(5),
             max_streams: 100,
+            response_head: ResponseHeadLimits {
+                bytes: 64 * 1024,
+                fields: 128,
+            },
             keep_alive: KeepAlive {
                 idle_timeout: Duration::from_secs(60),
                 max_idle: 256,
@@ -55,6 +59,7 @@ where
         let (parts, body) = request.into_parts();
         let no_host = HeaderValue::from_static("");
         let head = OutgoingHead {
+            interim: &Interim::default(),
             method: &parts.method,
             target: parts.uri.path_and_query().map_or("/", |target| target.as_str()),
             host: parts.headers.get(HOST).unwrap_or(&no_host),
@@ -63,6 +68,31 @@ where
         let mut request = Some(Box::new(H1Request::new(head, body)));
         let response = self.0.send_h1(&to.target, &to.settings, &mut request, false).await?;
         Ok(response.receive())
+    }
+
+    /// Makes one attempt in HTTP/2.
+    pub(crate) async fn send_h2(&self, to: &Endpoint, request: Request<B>) -> Result<Received, AttemptError> {
+        self.send_h2_with(to, request, &Interim::default()).await
+    }
+
+    /// The same; interim responses are told.
+    pub(crate) async fn send_h2_with(
+        &self,
+        to: &Endpoint,
+        request: Request<B>,
+        interim: &Interim,
+    ) -> Result<Received, AttemptError> {
+        let (parts, body) = request.into_parts();
+        let no_host = HeaderValue::from_static("");
+        let head = OutgoingHead {
+            interim,
+            method: &parts.method,
+            target: parts.uri.path_and_query().map_or("/", |target| target.as_str()),
+            host: parts.headers.get(HOST).unwrap_or(&no_host),
+            headers: &parts.headers,
+        };
+        let mut request = H2Request::new(head, body);
+        self.0.send_h2(&to.target, &to.settings, &mut request, false).await
     }
 }
 

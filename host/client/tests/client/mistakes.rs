@@ -129,7 +129,7 @@ fn a_head_that_never_ends_is_refused() {
             .send(&endpoint, get())
             .await
             .expect_err("the head is endless");
-        assert!(matches!(error.error, ExchangeError::Protocol { .. }), "{error:?}");
+        assert!(matches!(error.error, ExchangeError::HeadTooLarge { .. }), "{error:?}");
     });
 }
 

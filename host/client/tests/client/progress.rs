@@ -18,9 +18,15 @@ async fn second(script: &[Act]) -> Progress {
 }
 
 #[test]
-fn a_pooled_connection_that_was_closed_is_stale() {
+fn a_pooled_connection_that_was_closed_is_not_used() {
     on_a_worker(async {
-        assert_eq!(second(&[Act::AnswerAndClose(OK)]).await, Progress::Stale);
+        let peer = Peer::new(&[&[Act::AnswerAndClose(OK)]]).await;
+        let (client, endpoint) = (TestClient::new(), endpoint(peer.address));
+        for _ in 0..2 {
+            fetch(&client, &endpoint, get()).await.expect("a response");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(peer.connections.get(), 2);
     });
 }
 

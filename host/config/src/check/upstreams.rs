@@ -3,6 +3,7 @@
 use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
 use lockgate_json::tree::Node;
+use lockgate_units::Size;
 use lockgate_upstream::{EndpointSettings, UpstreamSettings};
 
 use super::entry;
@@ -75,6 +76,14 @@ pub(super) fn read(root: &Node, mistakes: &mut Mistakes) -> Upstreams {
         if let Some(settings) = entry::read::<UpstreamSettings>(node, &here, mistakes) {
             entry::positive(settings.connect_timeout, &here.key("connect_timeout"), mistakes);
             entry::positive(settings.idle_timeout, &here.key("idle_timeout"), mistakes);
+            let limit = here.key("limits").key("header_bytes");
+            entry::between(
+                settings.limits.header_bytes,
+                Size::kib(1),
+                Size::mib(16),
+                &limit,
+                mistakes,
+            );
             if settings.endpoints.iter().all(|endpoint| endpoint.weight.value() == 0) {
                 let mistake = Mistake::new(here.key("endpoints"), "every endpoint has weight 0");
                 mistakes.push(mistake.expected("at least one weight above 0"));

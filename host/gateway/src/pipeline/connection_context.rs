@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use lockgate_client::Interim;
 use lockgate_exchange::{ConnectionInfo, Scheme};
 use lockgate_http::inbound::Peer;
 use lockgate_telemetry::metrics::RequestSeries;
@@ -30,6 +31,8 @@ pub(crate) struct ConnectionContext {
     pub(crate) activity: Rc<ActivityMonitor>,
     /// The listener as it was when the connection came in.
     pub(crate) listener: Rc<ListenerView>,
+    /// Who passes interim responses of upstreams on to the client; nobody where they are dropped.
+    pub(crate) interim: Interim,
 }
 
 impl ConnectionContext {
@@ -47,6 +50,7 @@ impl ConnectionContext {
             scheme,
             activity: downstream.activity.clone(),
             listener: downstream.listener.clone(),
+            interim: Interim::default(),
         }
     }
 

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::error::Error;
 
-use http::header;
-use lockgate_client::OutgoingHead;
+use http::{Version, header};
+use lockgate_client::{Interim, OutgoingHead};
 use lockgate_config::model::Route;
 use lockgate_exchange::StreamInfo;
 use lockgate_http::problem::{Malformed, Problem};
@@ -16,13 +16,15 @@ use crate::body::error::BodyError;
 use crate::chain::Chain;
 use crate::chain::message_body::MessageBody;
 
-/// Sends the request to `upstream`. Its head is written as it is in the exchange, which keeps it.
+/// Sends the request to `upstream`. Its head is written as it is in the exchange, which keeps it. Interim responses go to `interim`,
+/// unless the client speaks HTTP/1.0, which has none.
 pub(crate) fn send<'a>(
     client: &'a Client<MessageBody>,
     upstream: &'a Upstream,
     chain: &Chain,
     route: &Route,
     body: MessageBody,
+    interim: &Interim,
 ) -> impl Future<Output = Result<UpstreamResponse, SendError>> + use<'a> {
     let exchange = chain.exchange.borrow();
     let request = &exchange.request;
@@ -45,6 +47,10 @@ pub(crate) fn send<'a>(
         target: path.as_ref().unwrap_or(&request.path).as_str(),
         host: &request.authority,
         headers: &headers,
+        interim: match exchange.info.version >= Version::HTTP_11 {
+            true => interim,
+            false => &Interim::default(),
+        },
     };
     client.forward(upstream, head, body)
 }
@@ -70,7 +76,7 @@ fn flags(error: &SendError) -> u64 {
         SendError::NoEndpoint => response_flags::NO_HEALTHY_UPSTREAM,
         SendError::Connect { .. } | SendError::ConnectTimeout { .. } => response_flags::UPSTREAM_CONNECTION_FAILURE,
         SendError::Closed { .. } => response_flags::UPSTREAM_CONNECTION_TERMINATION,
-        SendError::Protocol { .. } => response_flags::UPSTREAM_PROTOCOL_ERROR,
+        SendError::Protocol { .. } | SendError::HeadTooLarge { .. } => response_flags::UPSTREAM_PROTOCOL_ERROR,
         SendError::RequestBody { .. } => 0,
     }
 }
@@ -81,6 +87,7 @@ pub(crate) fn problem(error: &SendError) -> Problem {
         SendError::NoEndpoint => Problem::NoEndpoint,
         SendError::ConnectTimeout { .. } => Problem::UpstreamTimeout,
         SendError::Protocol { .. } => Problem::UpstreamMalformed,
+        SendError::HeadTooLarge { .. } => Problem::UpstreamHeadersTooLarge,
         SendError::RequestBody { .. } => match body_error(error) {
             Some(BodyError::TooLarge) => Problem::BodyTooLarge,
             _ => Problem::Malformed(Malformed::Body),

@@ -1,7 +1,7 @@
 //! The state of a request is part of the state of every client connection, so it has a bound.
 
 use http_body_util::Either;
-use lockgate_client::OutgoingHead;
+use lockgate_client::{Interim, OutgoingHead};
 
 use crate::request::{TestClient, upstream};
 
@@ -18,6 +18,7 @@ fn the_future_of_a_request_stays_small() {
         target: "/",
         host: &host,
         headers: &headers,
+        interim: &Interim::default(),
     };
     let future = client.forward(&upstream, head, Either::Left("".into()));
     assert!(size_of_val(&future) <= 192, "{} bytes", size_of_val(&future));
