@@ -7,6 +7,7 @@ use std::sync::Arc;
 use lockgate_config::model::Listener;
 use lockgate_gateway::worker::{Command, NewSocket, RenamedListener};
 use lockgate_gateway::{Snapshot, listener};
+use lockgate_sandbox::StartMode;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
@@ -52,6 +53,10 @@ pub(crate) async fn activate(
         }
     }
     warn_of_restart_settings(current, next);
+    // A guest that has to run its own start keeps its worker busy. So the others serve meanwhile.
+    let is_known = |plugin| current.is_some_and(|current| current.plugins.iter().any(|known| Arc::ptr_eq(known, plugin)));
+    let mut new = next.plugins.iter().filter(|plugin| !is_known(plugin));
+    let runs_starts = new.any(|loaded| loaded.plugin.start_mode() != StartMode::Image);
     let mut replies = Vec::with_capacity(workers.len());
     for (worker, sockets) in workers.iter().zip(sockets) {
         let (done, reply) = oneshot::channel();
@@ -65,12 +70,19 @@ pub(crate) async fn activate(
         if worker.send(command).is_ok() {
             replies.push(reply);
         }
+        if runs_starts {
+            wait(&mut replies).await;
+        }
     }
-    for reply in replies {
+    wait(&mut replies).await;
+    Ok(())
+}
+
+async fn wait(replies: &mut Vec<oneshot::Receiver<()>>) {
+    for reply in replies.drain(..) {
         // A worker that panicked does not reply; its thread has logged why.
         let _ = reply.await;
     }
-    Ok(())
 }
 
 /// Binds a socket for every worker, all on the address of the first one. Unless the port is ours already, no other process may use it:

@@ -35,6 +35,11 @@ pub struct PluginReport {
     pub description: Option<String>,
     /// `running`, or the worst state of its VMs: `starting`, `backing_off`, `quarantined`.
     pub state: String,
+    /// How its VMs start. `image`: all begin from memory and globals of the trial VM, which was configured once. `configured`: each
+    /// VM runs the module's start and configuration.
+    pub start: String,
+    /// Why each VM is configured; `null` if all begin from the image.
+    pub start_reason: Option<String>,
     /// Its VMs, one for each worker that replied.
     pub vms: Vec<PluginVm>,
     /// Why its module file is not used, or message of the last failure.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use lockgate_gateway::Snapshot;
 use lockgate_gateway::worker::Command;
 use lockgate_modules::files::{ModuleFile, Modules};
-use lockgate_sandbox::{Module, TrapReport, VmReport};
+use lockgate_sandbox::{Module, StartMode, TrapReport, VmReport};
 use lockgate_telemetry::metrics::{PhaseTimes, Registry};
 use tokio::sync::{mpsc, oneshot};
 
@@ -82,6 +82,7 @@ impl SnapshotStatus {
         let loaded = &self.snapshot.plugins[index];
         let spec = loaded.plugin.spec();
         let manifest = spec.module.manifest();
+        let start = loaded.plugin.start_mode();
         let vms: Vec<PluginVm> = reports
             .iter()
             .enumerate()
@@ -99,6 +100,11 @@ impl SnapshotStatus {
             module_version: manifest.and_then(|manifest| manifest.version.clone()),
             description: manifest.and_then(|manifest| manifest.description.clone()),
             state: worst.unwrap_or("running").to_owned(),
+            start: start.as_str().to_owned(),
+            start_reason: match start {
+                StartMode::Image => None,
+                StartMode::Configured(reason) => Some(reason.to_owned()),
+            },
             vms,
             last_error: self.module_errors[index].clone().or(last_failure),
         }

@@ -21,7 +21,7 @@ use wasmtime::{
 
 use self::cache::Cache;
 use self::pool::{PoolShare, PoolUse};
-use crate::module::{Module, inspect};
+use crate::module::{self, Module, inspect, instrument};
 use crate::report::{EngineError, LoadError};
 
 /// The magic number of WebAssembly modules.
@@ -107,11 +107,16 @@ impl Engine {
     fn compile_and_store(&self, bytes: &[u8], key: &str) -> Result<wasmtime::Module, LoadError> {
         // The compiler is a large program, and its input is untrusted. If it panics, only the module is refused.
         let compiled = catch_unwind(AssertUnwindSafe(|| {
-            wasmtime::Module::from_binary(&self.0.on_demand, bytes)
+            instrument(bytes).map(|bytes| wasmtime::Module::from_binary(&self.0.on_demand, &bytes))
         }));
         let code = match compiled {
-            Ok(Ok(code)) => code,
-            Ok(Err(error)) => return Err(LoadError::Invalid(format!("{error:#}"))),
+            Ok(Ok(Ok(code))) => code,
+            Ok(Ok(Err(error))) => return Err(LoadError::Invalid(format!("{error:#}"))),
+            Ok(Err(name)) => {
+                return Err(LoadError::Invalid(format!(
+                    "it exports {name:?}; names that start with lockgate.image. are reserved for the host"
+                )));
+            }
             Err(_) => return Err(LoadError::Invalid("the compiler gave up on it".to_owned())),
         };
         if let Some(cache) = &self.0.cache {
@@ -189,6 +194,7 @@ fn config(vm_address_space: Option<u64>) -> Config {
 fn compatibility(engine: &wasmtime::Engine) -> u64 {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
+    module::EDITION.hash(&mut hasher);
     hasher.finish()
 }
 

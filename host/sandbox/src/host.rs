@@ -7,7 +7,9 @@
 //! none of them keeps a VM in memory. Only [`DrainingVm`] does.
 
 mod grpc;
+mod guest_ids;
 mod no_effect;
+mod recorder;
 
 use std::any::Any;
 use std::rc::{Rc, Weak};
@@ -23,7 +25,9 @@ use crate::plugin::Plugin;
 use crate::report::{Failure, Refusal, VmEvent};
 
 pub use grpc::{GrpcCall, GrpcEvent, GrpcKind, GrpcReply, GrpcStream};
+pub(crate) use guest_ids::GuestIds;
 pub use no_effect::NoEffectHost;
+pub(crate) use recorder::{Effects, Recorder, Update};
 
 /// The embedder of the VMs of one worker.
 ///

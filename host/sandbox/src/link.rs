@@ -2,7 +2,7 @@
 
 pub mod interface;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use wasmtime::{ExternType, InstancePre, Linker};
 
@@ -10,8 +10,10 @@ use crate::calls::CallSet;
 use crate::diagnostics::{Profile, Profiling};
 use crate::engine::Engine;
 use crate::engine::pool::PoolShare;
-use crate::guest::exports::ExportIndices;
+use crate::guest::exports::{ExportIndices, ReservedIndices};
 use crate::hostcalls;
+use crate::image::Image;
+use crate::module::Module;
 use crate::plugin::{Plugin, PluginSpec, PoisonRequests};
 use crate::report::LoadError;
 use crate::settings::Isolation;
@@ -19,8 +21,12 @@ use crate::state::State;
 
 /// What linking prepares for the VMs of a plugin.
 pub(crate) struct Prepared {
-    pub(crate) instance: InstancePre<State>,
-    pub(crate) exports: ExportIndices,
+    pub(crate) code: LinkedCode,
+    /// The code for instances of the pool: of a plugin with a VM per stream that has no image. Made when it is first needed.
+    pooled: OnceLock<Result<LinkedCode, LoadError>>,
+    /// How its VMs start. Empty until a trial has said it.
+    start: OnceLock<Start>,
+    engine: Engine,
     /// The host calls that the capabilities allow.
     pub(crate) permitted: CallSet,
     /// Requests that made VMs of this plugin trap, on all workers.
@@ -31,9 +37,62 @@ pub(crate) struct Prepared {
     pub(crate) profile: Profile,
 }
 
+/// Code with its imports resolved.
+pub(crate) struct LinkedCode {
+    pub(crate) instance: InstancePre<State>,
+    pub(crate) exports: ExportIndices,
+    pub(crate) reserved: ReservedIndices,
+}
+
+impl LinkedCode {
+    fn new(code: &wasmtime::Module, module: &Module) -> Result<Self, LoadError> {
+        Ok(Self {
+            instance: resolve(code)?,
+            exports: ExportIndices::of(code),
+            reserved: ReservedIndices::of(code, module.image_exports()),
+        })
+    }
+}
+
+/// How the VMs of a plugin start.
+pub(crate) enum Start {
+    /// From the image of a trial VM.
+    Image(Image),
+    /// Each runs its own start, for this reason.
+    Configured(String),
+}
+
+impl Prepared {
+    /// The image from which VMs begin.
+    pub(crate) fn image(&self) -> Option<&Image> {
+        match self.start.get()? {
+            Start::Image(image) => Some(image),
+            Start::Configured(_) => None,
+        }
+    }
+
+    pub(crate) fn start(&self) -> Option<&Start> {
+        self.start.get()
+    }
+
+    /// Says how VMs start. The first call counts.
+    pub(crate) fn set_start(&self, start: Start) {
+        // A second trial of the same plugin has the same result.
+        let _ = self.start.set(start);
+    }
+
+    /// The code for instances of the pool. The first call takes longer, because it reserves the pool.
+    ///
+    /// # Errors
+    /// The pool cannot be reserved.
+    pub(crate) fn pooled(&self, module: &Module) -> Result<&LinkedCode, &LoadError> {
+        let link = || LinkedCode::new(&self.engine.pooled(module)?, module);
+        self.pooled.get_or_init(link).as_ref()
+    }
+}
+
 impl Plugin {
-    /// Resolves a module's imports under a plugin's settings. It takes some hundred microseconds. The first plugin with a VM per
-    /// stream takes longer, because it reserves the pool of instances.
+    /// Resolves a module's imports under a plugin's settings. It takes some hundred microseconds.
     ///
     /// # Errors
     /// [`LoadError`]: all missing imports by name; initial memory beyond the limit; an unknown host call in the capabilities.
@@ -48,18 +107,15 @@ impl Plugin {
         if needed > limit {
             return Err(LoadError::Memory { needed, limit });
         }
-        let code = match spec.settings.isolation {
-            Isolation::Shared => spec.module.code().clone(),
-            Isolation::Stream => engine.pooled(&spec.module)?,
-        };
+        let code = LinkedCode::new(spec.module.code(), &spec.module)?;
         let pool_share = (spec.settings.isolation == Isolation::Stream).then(|| engine.pool_share());
-        let instance = resolve(&code)?;
-        let exports = ExportIndices::of(&code);
         Ok(Self::new(
             spec,
             Box::new(Prepared {
-                instance,
-                exports,
+                code,
+                pooled: OnceLock::new(),
+                start: OnceLock::new(),
+                engine: engine.clone(),
                 permitted,
                 pool_share,
                 poison_requests: Arc::new(PoisonRequests::new()),

@@ -1,6 +1,7 @@
 //! A compiled module: its code, exports and manifest. All plugins of the same file share it.
 
 mod inspect;
+mod instrument;
 pub mod manifest;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use self::manifest::{Manifest, ManifestError};
 
 pub use self::inspect::Hooks;
 pub(crate) use self::inspect::inspect;
+pub(crate) use self::instrument::{EDITION, ImageExports, instrument};
 
 /// A compiled `.wasm` file. Cheap to clone.
 #[derive(Clone)]
@@ -22,6 +24,7 @@ struct Inner {
     sha256: String,
     size: u64,
     inspected: ModuleInfo,
+    image: ImageExports,
     manifest: Result<Option<Manifest>, ManifestError>,
     absent_functions: Vec<&'static str>,
 }
@@ -33,6 +36,7 @@ impl Module {
             inspected.hooks.delete = false;
         }
         Self(Arc::new(Inner {
+            image: ImageExports::of(&code),
             code,
             sha256,
             size: bytes.len() as u64,
@@ -64,7 +68,11 @@ impl Module {
     /// The names of its exports, in the order of the file.
     #[must_use]
     pub fn exports(&self) -> Vec<String> {
-        self.0.code.exports().map(|export| export.name().to_owned()).collect()
+        let names = self.0.code.exports().map(|export| export.name());
+        names
+            .filter(|name| !instrument::is_reserved(name))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Envoy's foreign functions that it seems to call and that no host but Envoy has. Such a call returns NOT_FOUND.
@@ -101,6 +109,10 @@ impl Module {
     #[must_use]
     pub fn initial_memory(&self) -> u64 {
         self.0.inspected.initial_memory
+    }
+
+    pub(crate) fn image_exports(&self) -> &ImageExports {
+        &self.0.image
     }
 
     pub(crate) fn code(&self) -> &wasmtime::Module {

@@ -8,6 +8,7 @@ mod descriptors;
 mod id_map;
 mod limits;
 mod phase;
+mod started;
 mod trace;
 
 use std::collections::VecDeque;
@@ -24,7 +25,7 @@ use self::id_map::IdMap;
 use self::limits::{LogLimiter, Verdict};
 use crate::calls::CallSet;
 use crate::calls::trace::{ActiveTrace, CallTrace};
-use crate::host::{Callbacks, CalloutResult, GrpcEvent, Guard, Host};
+use crate::host::{Callbacks, CalloutResult, GrpcEvent, Guard, GuestIds, Host, Recorder};
 use crate::plugin::{Fingerprint, Plugin};
 use crate::report::{HostCallStats, Refusal, RequestLimit};
 use crate::view::headers::HeaderFilter;
@@ -34,6 +35,7 @@ pub(crate) use declared::{Declaration, Declared, PropertyScope};
 pub(crate) use descriptors::{Descriptors, StandardStream};
 pub(crate) use limits::{CpuBudget, MemoryLimit};
 pub use phase::Phase;
+pub(crate) use started::StartedState;
 
 /// The id of the root context. Stream contexts have higher ids.
 pub(crate) const ROOT: u32 = 1;
@@ -108,7 +110,12 @@ pub(crate) struct State {
     pub(crate) declared: Declared,
     /// Contexts that were waiting for `proxy_done`, and are done now.
     pub(crate) completed: Vec<u32>,
+    /// When its monotonic clock was 0.
     pub(crate) started_at: Instant,
+    /// The host's numbers of what the guest's image has defined.
+    pub(crate) ids: Rc<GuestIds>,
+    /// The recorder of a start that becomes an image. It is the host, too.
+    pub(crate) recorder: Option<Rc<Recorder>>,
     /// The file descriptors of WASI.
     pub(crate) descriptors: Descriptors,
     log_limiter: LogLimiter,
@@ -153,7 +160,7 @@ impl State {
         let (limits, capabilities) = (&settings.limits, &settings.capabilities);
         Self {
             memory_limit: MemoryLimit::new(limits.memory.as_usize(), limits.soft_bytes()),
-            budget: CpuBudget::new(limits.start_deadline.duration()),
+            budget: CpuBudget::together(limits.start_deadline.duration()),
             log_limiter: LogLimiter::new(limits.log_lines, limits.log_bytes.bytes()),
             filter: HeaderFilter::new(capabilities.headers.as_deref(), capabilities.write_headers.as_deref()),
             logged_refusals: CallSet::NONE,
@@ -191,6 +198,8 @@ impl State {
             is_root_done_early: false,
             declared: Declared::default(),
             completed: Vec::new(),
+            ids: Rc::default(),
+            recorder: None,
             descriptors: Descriptors::default(),
             tail: Some(VecDeque::new()),
         }

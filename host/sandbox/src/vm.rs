@@ -2,7 +2,9 @@
 
 mod backoff;
 mod instance;
+mod start_cost;
 mod stream;
+mod trial;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -13,7 +15,9 @@ use lockgate_exchange::SharedExchange;
 
 use self::backoff::Backoff;
 use self::instance::{Instance, InstanceHandle, InstanceStatus, VmCounters, failure};
+use self::start_cost::StartCost;
 pub use self::stream::Stream;
+pub use self::trial::StartMode;
 use crate::calls::trace::CallTrace;
 use crate::host::Host;
 use crate::os;
@@ -41,6 +45,7 @@ pub struct Vm {
     /// Takes the place of an outgrown instance when its start is done.
     successor: RefCell<Option<InstanceHandle>>,
     backoff: RefCell<Backoff>,
+    start_cost: RefCell<StartCost>,
     /// When the probing instance got its one stream.
     probe_started: Cell<Option<Instant>>,
     /// Whether a quarantine was reported that has not ended yet.
@@ -110,6 +115,7 @@ impl Vm {
             current: RefCell::default(),
             successor: RefCell::default(),
             backoff: RefCell::default(),
+            start_cost: RefCell::default(),
             probe_started: Cell::default(),
             quarantined: Cell::default(),
             counters: Rc::default(),
@@ -122,13 +128,17 @@ impl Vm {
         &self.plugin
     }
 
-    /// Starts an instance. With an instance per stream this is a trial: the instance ends at once.
+    /// Starts an instance. With an instance per stream this is a trial, unless the plugin had one: the instance ends at once.
     ///
     /// # Errors
     /// The guest failed, or `vm_start` or `configure` returned false. The message has its last log lines.
     pub fn start(self: &Rc<Self>) -> Result<(), Failure> {
+        let is_shared = self.plugin.settings().isolation == Isolation::Shared;
+        if !is_shared && self.plugin.prepared().start().is_some() {
+            return Ok(());
+        }
         let instance = Instance::start(&self.plugin, &self.host, &self.counters)?;
-        if self.plugin.settings().isolation == Isolation::Shared {
+        if is_shared {
             let old = self.current.replace(Some(InstanceHandle::new(instance)));
             // Ending an instance runs its guest, which may call this VM: nothing is borrowed any more.
             drop(old);
@@ -160,11 +170,10 @@ impl Vm {
         };
         let instance = match self.plugin.settings().isolation {
             Isolation::Shared => self.shared()?,
-            Isolation::Stream => self.started(InstanceHandle::new(Instance::start(
-                &self.plugin,
-                &self.host,
-                &self.counters,
-            )?))?,
+            Isolation::Stream => {
+                self.check_start_cost()?;
+                self.started(InstanceHandle::new(self.start_instance()?))?
+            }
         };
         Stream::open(instance, exchange, trace.cloned(), fingerprint)
     }
@@ -195,6 +204,7 @@ impl Vm {
             Some(_) => VmState::Running,
             None if self.backoff.borrow().is_quarantined() => VmState::Quarantined,
             None if self.backoff.borrow().wait(self.host.now()).is_some() => VmState::BackingOff,
+            None if self.start_cost.borrow().wait(self.host.now()).is_some() => VmState::BackingOff,
             None => VmState::Idle,
         };
         VmReport {
@@ -250,7 +260,7 @@ impl Vm {
     /// A new instance for new streams. The old one ends with its last stream. If the old one is young, or the new one cannot be
     /// started, the old one goes on: it may grow up to its hard limit.
     fn recycle(&self, old: InstanceHandle) -> InstanceHandle {
-        if old.age() < MIN_RECYCLE_AGE {
+        if old.age() < MIN_RECYCLE_AGE || self.start_cost.borrow().wait(self.host.now()).is_some() {
             return old;
         }
         match self.successor() {
@@ -279,7 +289,8 @@ impl Vm {
     fn successor(&self) -> Option<InstanceHandle> {
         match self.successor.take() {
             Some(started) => started.is_usable().then_some(started),
-            None => Instance::start(&self.plugin, &self.host, &self.counters)
+            None => self
+                .start_instance()
                 .ok()
                 .map(InstanceHandle::new),
         }
@@ -325,7 +336,8 @@ impl Vm {
             );
             return Err(self.refused(FailureKind::Unavailable, message));
         }
-        match Instance::start(&self.plugin, &self.host, &self.counters) {
+        self.check_start_cost()?;
+        match self.start_instance() {
             Ok(instance) => {
                 if quarantined {
                     instance.set_after_start(InstanceStatus::Probing);
@@ -348,6 +360,37 @@ impl Vm {
                 Err(failure)
             }
         }
+    }
+
+    /// Starts an instance and charges what its guest's start has cost. An image costs next to nothing.
+    fn start_instance(&self) -> Result<Rc<Instance>, Failure> {
+        if self.plugin.prepared().image().is_some() {
+            return Instance::start(&self.plugin, &self.host, &self.counters);
+        }
+        let before = os::thread_cpu_time();
+        let started = Instance::start(&self.plugin, &self.host, &self.counters);
+        let cost = os::thread_cpu_time().saturating_sub(before);
+        let free = self.plugin.settings().limits.deadline.duration();
+        self.start_cost.borrow_mut().charge(cost, free, self.host.now());
+        started
+    }
+
+    /// Checks that the starts of the VM have left the worker enough time.
+    fn check_start_cost(&self) -> Result<(), Failure> {
+        let (wait, cost) = {
+            let start_cost = self.start_cost.borrow();
+            match start_cost.wait(self.host.now()) {
+                None => return Ok(()),
+                Some(wait) => (wait, start_cost.last()),
+            }
+        };
+        let message = format!(
+            "no new VM for another {} ms: its start took {} ms of CPU time, and starts may take {} % of a worker's time",
+            wait.as_millis(),
+            cost.as_millis(),
+            start_cost::SHARE_PERCENT
+        );
+        Err(self.refused(FailureKind::Unavailable, message))
     }
 
     /// The failure of a stream that gets no instance. It is counted as a failure of the plugin.

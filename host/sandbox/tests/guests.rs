@@ -18,6 +18,7 @@ mod guests {
     mod failures;
     mod headers;
     mod host_services;
+    mod images;
     mod isolation;
     mod lifecycle;
     mod limits;

@@ -1,8 +1,11 @@
 //! The configuration of the auth plugin, as written and as checked. No host call is made here.
 
-use lockgate_sdk::ConfigError;
+use std::collections::BTreeSet;
 
-use crate::keys::{Consumer, Digest, Keys};
+use lockgate_sdk::ConfigError;
+use lockgate_sdk::config::{Kind as SchemaKind, Schema, Value};
+
+use crate::keys::{Consumer, Digest, DuplicateKey, Keys, KeysBuilder};
 
 /// The configuration as written.
 #[derive(Debug, lockgate_sdk::Config)]
@@ -64,7 +67,7 @@ struct ConsumerSettings {
     #[config(default)]
     groups: Vec<String>,
     /// The SHA-256 digests of the keys, each `sha256:` and 64 hexadecimal digits.
-    keys: Vec<String>,
+    keys: Vec<Digest>,
 }
 
 /// A place in the request for a credential.
@@ -130,8 +133,8 @@ impl Config {
     /// The keys of all consumers.
     pub(crate) fn keys(self) -> Result<Keys, ConfigError> {
         let Kind::Key = self.kind;
-        let mut keys = Keys::default();
-        let mut names: Vec<&str> = Vec::new();
+        let mut keys = KeysBuilder::default();
+        let mut names = BTreeSet::new();
         for (index, consumer) in self.consumers.iter().enumerate() {
             let place = format!("/consumers/{index}");
             if !is_header_text(&consumer.name) {
@@ -140,7 +143,7 @@ impl Config {
                     "a name must be printable ASCII without commas",
                 ));
             }
-            if names.contains(&consumer.name.as_str()) {
+            if !names.insert(consumer.name.as_str()) {
                 return Err(ConfigError::at(
                     format!("{place}/name"),
                     format!("the name \"{}\" is not unique", consumer.name),
@@ -150,20 +153,26 @@ impl Config {
                 let place = format!("{place}/groups/{group}");
                 return Err(ConfigError::at(place, "a group must be printable ASCII without commas"));
             }
-            names.push(&consumer.name);
-            let known = keys.consumer(Consumer {
-                name: consumer.name.clone(),
-                groups: consumer.groups.join(","),
-            });
-            for (key, text) in consumer.keys.iter().enumerate() {
-                let fault = |message: String| ConfigError::at(format!("{place}/keys/{key}"), message);
-                let digest = Digest::parse(text).map_err(|error| fault(error.to_owned()))?;
-                if !keys.add(digest, known) {
-                    return Err(fault("this key is not unique".to_owned()));
-                }
-            }
         }
-        Ok(keys)
+        for consumer in self.consumers {
+            let owner = Consumer {
+                name: consumer.name,
+                groups: consumer.groups.join(","),
+            };
+            keys.add(owner, consumer.keys);
+        }
+        keys.build().map_err(|DuplicateKey { consumer, key }| {
+            ConfigError::at(format!("/consumers/{consumer}/keys/{key}"), "this key is not unique")
+        })
+    }
+}
+
+impl lockgate_sdk::Config for Digest {
+    const SCHEMA: Schema = Schema::new(SchemaKind::Type("string"));
+
+    fn read(value: &Value<'_>) -> Result<Digest, ConfigError> {
+        let text = value.text().ok_or_else(|| value.mismatch("a text"))?;
+        Digest::parse(text).map_err(ConfigError::new)
     }
 }
 

@@ -14,16 +14,30 @@ pub(crate) struct Consumer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Digest([u8; 32]);
 
-/// The index of a consumer in [`Keys`].
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ConsumerIndex(usize);
-
 /// All keys with their consumers.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     /// Sorted by digest.
-    keys: Vec<(Digest, ConsumerIndex)>,
+    keys: Vec<(Digest, u32)>,
+    /// By the number beside a key.
     consumers: Vec<Consumer>,
+}
+
+/// Collects keys. All of them are sorted once, in [`KeysBuilder::build`].
+#[derive(Debug, Default)]
+pub(crate) struct KeysBuilder {
+    /// Each with its consumer's number, and its own among the consumer's keys.
+    keys: Vec<(Digest, u32, u32)>,
+    consumers: Vec<Consumer>,
+}
+
+/// A key that stands a second time.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct DuplicateKey {
+    /// The number of its consumer.
+    pub(crate) consumer: u32,
+    /// Its number among the consumer's keys.
+    pub(crate) key: u32,
 }
 
 const PREFIX: &str = "sha256:";
@@ -64,24 +78,34 @@ impl Digest {
     }
 }
 
-impl Keys {
-    /// Adds a consumer.
-    pub(crate) fn consumer(&mut self, consumer: Consumer) -> ConsumerIndex {
+impl KeysBuilder {
+    /// Adds a consumer with its keys.
+    pub(crate) fn add(&mut self, consumer: Consumer, keys: Vec<Digest>) {
+        let number = self.consumers.len() as u32;
         self.consumers.push(consumer);
-        ConsumerIndex(self.consumers.len() - 1)
+        let keys = keys.into_iter().zip(0..);
+        self.keys.extend(keys.map(|(digest, key)| (digest, number, key)));
     }
 
-    /// Adds a key of a consumer; `false` if the key exists already.
-    pub(crate) fn add(&mut self, digest: Digest, consumer: ConsumerIndex) -> bool {
-        match self.keys.binary_search_by_key(&digest, |(known, _)| *known) {
-            Ok(_) => false,
-            Err(place) => {
-                self.keys.insert(place, (digest, consumer));
-                true
-            }
+    /// All keys.
+    ///
+    /// # Errors
+    /// The first key, in the order of the configuration, that was there before.
+    pub(crate) fn build(mut self) -> Result<Keys, DuplicateKey> {
+        self.keys.sort_unstable();
+        let again = self.keys.windows(2).filter(|pair| pair[0].0 == pair[1].0);
+        let first = again.map(|pair| (pair[1].1, pair[1].2)).min();
+        if let Some((consumer, key)) = first {
+            return Err(DuplicateKey { consumer, key });
         }
+        Ok(Keys {
+            keys: self.keys.into_iter().map(|(digest, consumer, _)| (digest, consumer)).collect(),
+            consumers: self.consumers,
+        })
     }
+}
 
+impl Keys {
     /// The consumer of a key. The duration of the search depends on the first two bytes of its digest only.
     pub(crate) fn consumer_of(&self, key: &[u8]) -> Option<&Consumer> {
         let digest = Digest::of(key);
@@ -92,7 +116,7 @@ impl Keys {
                 break;
             }
             if known.is_same(&digest) {
-                found = self.consumers.get(consumer.0);
+                found = self.consumers.get(*consumer as usize);
             }
         }
         found
@@ -138,19 +162,11 @@ mod tests {
 
     #[test]
     fn each_of_many_keys_finds_its_consumer() {
-        let mut keys = Keys::default();
-        let owners: Vec<_> = (0..50)
-            .map(|number| {
-                keys.consumer(Consumer {
-                    name: format!("c{number}"),
-                    groups: String::new(),
-                })
-            })
-            .collect();
-        for number in 0..2_000 {
-            let digest = Digest::of(format!("key-{number}").as_bytes());
-            assert!(keys.add(digest, owners[number % 50]));
-        }
+        let keys = keys_of(50, |number| {
+            let numbers = (0..40).map(|key| number + 50 * key);
+            numbers.map(|number| format!("key-{number}")).collect()
+        });
+        let keys = keys.expect("unique");
         for number in 0..2_000 {
             let name = keys
                 .consumer_of(format!("key-{number}").as_bytes())
@@ -159,6 +175,35 @@ mod tests {
         }
         assert_eq!(keys.consumer_of(b"key-2000"), None);
         assert_eq!(keys.consumer_of(b""), None);
-        assert!(!keys.add(Digest::of(b"key-1"), owners[0]), "a key has one consumer");
+    }
+
+    /// The keys of so many consumers.
+    fn keys_of(consumers: usize, keys: impl Fn(usize) -> Vec<String>) -> Result<Keys, DuplicateKey> {
+        let mut builder = KeysBuilder::default();
+        for number in 0..consumers {
+            let consumer = Consumer {
+                name: format!("c{number}"),
+                groups: String::new(),
+            };
+            let digests = keys(number).iter().map(|key| Digest::of(key.as_bytes())).collect();
+            builder.add(consumer, digests);
+        }
+        builder.build()
+    }
+
+    #[test]
+    fn a_key_has_one_consumer_and_the_first_duplicate_is_reported() {
+        let keys = [&["a", "b"][..], &["c", "d", "b"], &["a"], &["e", "e"]];
+        let twice = keys_of(4, |number| keys[number].iter().map(|key| (*key).to_owned()).collect());
+        assert_eq!(twice.err(), Some(DuplicateKey { consumer: 1, key: 2 }));
+        let within_one = keys_of(1, |_| vec!["e".to_owned(), "f".to_owned(), "e".to_owned()]);
+        assert_eq!(within_one.err(), Some(DuplicateKey { consumer: 0, key: 2 }));
+    }
+
+    #[test]
+    fn the_time_for_many_keys_grows_with_their_number() {
+        // Ten times the keys took a hundred times as long when each was inserted at its place: minutes, not a second.
+        let keys = keys_of(300_000, |number| vec![format!("key-{number}")]).expect("unique");
+        assert_eq!(keys.consumer_of(b"key-299999").map(|found| &*found.name), Some("c299999"));
     }
 }

@@ -121,6 +121,8 @@ impl<'a> Reader<'a> {
             let value = self.value(depth + 1).map_err(|error| error.inside(&name))?;
             members.push((name, value));
         }
+        // A configuration may have hundreds of thousands of small objects, and memory that grows stays.
+        members.shrink_to_fit();
         Ok(Value::Object(members))
     }
 
@@ -131,6 +133,7 @@ impl<'a> Reader<'a> {
             let item = self.value(depth + 1).map_err(|error| error.inside_index(items.len()))?;
             items.push(item);
         }
+        items.shrink_to_fit();
         Ok(Value::List(items))
     }
 

@@ -97,6 +97,8 @@ impl StatusSource for FakeStatus {
             module_version: Some("0.2.1".into()),
             description: None,
             state: "running".into(),
+            start: "image".into(),
+            start_reason: None,
             vms: vec![],
             last_error: Some("it \"trapped\"".into()),
         };

@@ -4,8 +4,9 @@
 
 use std::rc::Rc;
 
-use wasmtime::{Instance, Memory, Module, ModuleExport, Store, TypedFunc, WasmParams, WasmResults};
+use wasmtime::{Global, Instance, Memory, Module, ModuleExport, Store, TypedFunc, WasmParams, WasmResults};
 
+use crate::module::ImageExports;
 use crate::state::State;
 
 /// A header callback. In ABI 0.1.0 it has no `end_of_stream`.
@@ -24,6 +25,7 @@ type DataCallback = TypedFunc<(u32, u32, u32), u32>;
 type CloseCallback = TypedFunc<(u32, u32), ()>;
 
 /// The exports of an instance. An absent callback costs one check of an `Option`.
+#[derive(Default)]
 pub(crate) struct Exports {
     pub(crate) context_create: Option<TypedFunc<(u32, u32), ()>>,
     pub(crate) vm_start: Option<SizedCallback>,
@@ -57,12 +59,14 @@ pub(crate) struct Exports {
 }
 
 /// The initialisation of a guest.
+#[derive(Default)]
 pub(crate) enum Initialise {
     /// `_initialize`, then `main` if it is exported.
     Reactor(TypedFunc<(), ()>, Option<TypedFunc<(u32, u32), u32>>),
     /// `_start`.
     Command(TypedFunc<(), ()>),
     /// None.
+    #[default]
     Nothing,
 }
 
@@ -158,6 +162,34 @@ impl ExportIndices {
                 .map(Rc::new),
             scratch: lookup.function("lockgate_scratch"),
         }
+    }
+}
+
+/// The reserved exports of a module, by index.
+pub(crate) struct ReservedIndices {
+    globals: Vec<ModuleExport>,
+    start: Option<ModuleExport>,
+}
+
+impl ReservedIndices {
+    pub(crate) fn of(code: &Module, names: &ImageExports) -> Self {
+        let index = |name: &str| code.get_export_index(name);
+        Self {
+            globals: names.globals.iter().filter_map(|name| index(name)).collect(),
+            start: names.start.and_then(index),
+        }
+    }
+
+    /// The mutable globals of a new instance.
+    pub(crate) fn globals(&self, instance: &Instance, store: &mut Store<State>) -> Vec<Global> {
+        let global = |index| instance.get_module_export(&mut *store, index)?.into_global();
+        self.globals.iter().filter_map(global).collect()
+    }
+
+    /// The start function of a new instance.
+    pub(crate) fn start(&self, instance: &Instance, store: &mut Store<State>) -> Option<TypedFunc<(), ()>> {
+        let start = instance.get_module_export(&mut *store, self.start.as_ref()?)?;
+        start.into_func()?.typed(&*store).ok()
     }
 }
 

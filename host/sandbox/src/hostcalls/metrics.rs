@@ -34,10 +34,9 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 HostCall::RecordMetric,
                 || [metric, value as i32, (value >> 32) as i32],
                 |caller| {
-                    Ok(caller
-                        .data()
-                        .host
-                        .record_metric(metric.cast_unsigned(), value.cast_unsigned())?)
+                    let state = caller.data();
+                    let metric = state.ids.metric(metric.cast_unsigned());
+                    Ok(state.host.record_metric(metric, value.cast_unsigned())?)
                 },
             )
         },
@@ -50,7 +49,11 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 caller,
                 HostCall::IncrementMetric,
                 || [metric, offset as i32, (offset >> 32) as i32],
-                |caller| Ok(caller.data().host.increment_metric(metric.cast_unsigned(), offset)?),
+                |caller| {
+                    let state = caller.data();
+                    let metric = state.ids.metric(metric.cast_unsigned());
+                    Ok(state.host.increment_metric(metric, offset)?)
+                },
             )
         },
     )?;
@@ -80,13 +83,13 @@ fn define(caller: &mut Caller<'_>, kind: i32, name: Span, out: i32) -> HostCallR
             state.refuse(Refusal::Metric);
             NO_METRIC
         }
-        defined => defined?,
+        defined => state.ids.guest_metric(defined?),
     };
     Ok(guest::write_u32(memory, out, metric)?)
 }
 
 fn read(caller: &mut Caller<'_>, metric: i32, out: i32) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
-    let value = state.host.metric(metric.cast_unsigned())?;
+    let value = state.host.metric(state.ids.metric(metric.cast_unsigned()))?;
     Ok(guest::write_u64(memory, out, value)?)
 }

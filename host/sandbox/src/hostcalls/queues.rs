@@ -76,7 +76,7 @@ fn register(caller: &mut Caller<'_>, name: Span, out: i32) -> HostCallResult {
         Ok((queue, subscription)) => {
             // The subscription before, to the same queue, ends after it.
             state.queues.insert(queue, subscription);
-            queue
+            state.ids.guest_queue(queue)
         }
         Err(Status::InternalFailure) => {
             state.warn(format_args!("queue refused: too many queues"));
@@ -98,12 +98,13 @@ fn resolve(caller: &mut Caller<'_>, vm: Span, name: Span, out: i32) -> HostCallR
         vm
     };
     let queue = state.host.resolve_queue(vm, name).ok_or(Status::NotFound)?;
-    Ok(guest::write_u32(memory, out, queue)?)
+    Ok(guest::write_u32(memory, out, state.ids.guest_queue(queue))?)
 }
 
 fn enqueue(caller: &mut Caller<'_>, queue: i32, value: Span) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
-    let put = state.host.enqueue(queue.cast_unsigned(), guest::bytes(memory, value)?);
+    let queue = state.ids.queue(queue.cast_unsigned());
+    let put = state.host.enqueue(queue, guest::bytes(memory, value)?);
     if put == Err(Status::InternalFailure) {
         state.refuse(Refusal::Queue);
         return Err(HostCall::EnqueueSharedQueue.accepted().refusal().into());
@@ -112,6 +113,7 @@ fn enqueue(caller: &mut Caller<'_>, queue: i32, value: Span) -> HostCallResult {
 }
 
 fn dequeue(caller: &mut Caller<'_>, queue: i32, out: ResultSlot) -> HostCallResult {
-    let value = caller.data().host.dequeue(queue.cast_unsigned())?;
+    let state = caller.data();
+    let value = state.host.dequeue(state.ids.queue(queue.cast_unsigned()))?;
     guest::write_result_bytes(caller, out, &value)
 }

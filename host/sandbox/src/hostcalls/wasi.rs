@@ -7,6 +7,7 @@
 mod absent;
 mod clocks;
 mod descriptors;
+mod hash_seed;
 mod poll;
 mod process;
 mod streams;

@@ -22,7 +22,7 @@ pub(crate) enum PropertyScope {
 }
 
 /// The declarations of one VM, by dotted name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Declared(Vec<(Box<str>, Declaration)>);
 
 /// The property was declared before, or there are too many declarations.

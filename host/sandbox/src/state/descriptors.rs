@@ -11,7 +11,7 @@ pub(crate) enum StandardStream {
 }
 
 /// The streams of descriptors 0 to 2.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Descriptors([Option<StandardStream>; 3]);
 
 impl Default for Descriptors {

@@ -74,6 +74,8 @@ pub(crate) struct CpuBudget {
     last: Duration,
     /// Whether the budget ended the callback.
     pub(crate) exceeded: bool,
+    /// The budget is that of all callbacks together, as in a start: what the former ones have used.
+    carried: Option<Duration>,
 }
 
 impl CpuBudget {
@@ -83,11 +85,23 @@ impl CpuBudget {
             since: None,
             last: Duration::ZERO,
             exceeded: false,
+            carried: None,
+        }
+    }
+
+    /// A budget for all callbacks together, until another limit is set.
+    pub(crate) fn together(limit: Duration) -> Self {
+        Self {
+            carried: Some(Duration::ZERO),
+            ..Self::new(limit)
         }
     }
 
     /// Starts a callback.
     pub(crate) fn restart(&mut self) {
+        if let (Some(carried), Some(since)) = (&mut self.carried, self.since) {
+            *carried += self.last.saturating_sub(since);
+        }
         self.since = None;
     }
 
@@ -114,7 +128,8 @@ impl CpuBudget {
     pub(crate) fn allows(&mut self, cpu_time: Duration) -> bool {
         let since = *self.since.get_or_insert(cpu_time);
         self.last = cpu_time;
-        self.exceeded = cpu_time.saturating_sub(since) >= self.limit;
+        let before = self.carried.unwrap_or_default();
+        self.exceeded = before + cpu_time.saturating_sub(since) >= self.limit;
         !self.exceeded
     }
 }
@@ -183,6 +198,22 @@ mod tests {
         assert!(!budget.allows(ms(520)) && budget.exceeded);
         budget.restart();
         assert!(budget.allows(ms(521)) && budget.allows(ms(540)));
+    }
+
+    #[test]
+    fn a_start_has_one_budget_for_all_its_callbacks() {
+        let ms = Duration::from_millis;
+        let mut budget = CpuBudget::together(ms(20));
+        assert!(budget.allows(ms(500)) && budget.allows(ms(515)));
+        budget.restart();
+        // Time between callbacks is not the guest's.
+        assert!(budget.allows(ms(600)) && budget.allows(ms(604)));
+        assert!(!budget.allows(ms(605)) && budget.exceeded);
+        budget.set_limit(ms(20));
+        budget.restart();
+        assert!(budget.allows(ms(700)) && budget.allows(ms(719)));
+        budget.restart();
+        assert!(budget.allows(ms(730)) && budget.allows(ms(749)), "each callback has its own again");
     }
 
     #[test]

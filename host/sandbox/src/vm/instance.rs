@@ -6,11 +6,13 @@
 
 mod contexts;
 mod deferred;
+mod from_image;
 mod handle;
 mod limits;
+mod spares;
 mod start;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,10 +21,11 @@ use std::time::{Duration, Instant};
 use wasmtime::{Store, TypedFunc, WasmParams, WasmResults};
 
 use self::deferred::DeferredCalls;
+use self::spares::{Origin, Spares};
 use crate::diagnostics::trap;
 use crate::engine::pool::PoolSlot;
 use crate::guest::exports::Exports;
-use crate::host::Host;
+use crate::host::{GuestIds, Host};
 use crate::plugin::{Plugin, PoisonRequests};
 use crate::report::{Failure, FailureKind, HostCallStats, RequestLimit, TrapReport, VmEvent};
 use crate::state::{Phase, State};
@@ -41,6 +44,10 @@ pub(crate) struct VmCounters {
     pub(crate) traps: RefCell<VecDeque<TrapReport>>,
     /// Host calls of past instances.
     pub(crate) host_calls: Cell<HostCallStats>,
+    /// Guests that have ended and are new again, for further streams.
+    pub(crate) spares: Spares,
+    /// The host's numbers of what the image has defined, once the first VM has begun from it.
+    pub(crate) ids: OnceCell<Rc<GuestIds>>,
 }
 
 /// Traps that a VM's report lists.
@@ -68,6 +75,9 @@ pub(crate) struct Instance {
     /// `None` after a trap.
     store: RefCell<Option<Store<State>>>,
     exports: Exports,
+    /// What an image is made of, and what it takes to make the guest new again. `None` for most: only a guest whose start is
+    /// recorded needs it, and one that began from an image for one stream.
+    origin: Option<Origin>,
     /// Streams begin and end without `context_create` and `delete`, because the manifest says that the module is stateless.
     is_stateless: bool,
     status: Cell<InstanceStatus>,
@@ -88,8 +98,8 @@ pub(crate) struct Instance {
     waiting: Cell<usize>,
     /// The progress of the root context's end.
     root: Cell<RootState>,
-    /// Its place in the pool, with an instance per stream.
-    _slot: Option<PoolSlot>,
+    /// Its place among the instances of streams, with an instance per stream.
+    slot: Option<PoolSlot>,
 }
 
 /// The progress of the root context's end.
@@ -359,5 +369,6 @@ impl Drop for Instance {
         if let Some(calls) = self.with_state(|state| state.host_calls) {
             self.counters.host_calls.set(self.counters.host_calls.get().add(calls));
         }
+        self.keep_for_others();
     }
 }

@@ -6,9 +6,14 @@ use std::sync::LazyLock;
 use lockgate_exchange::SharedExchange;
 use lockgate_sandbox::settings::PluginSettings;
 use lockgate_sandbox::testing::{MemoryHost, configured_plugin_spec};
-use lockgate_sandbox::{Engine, EngineSettings, LoadError, Module, Plugin, PluginSpec, Stream, Vm};
+use lockgate_sandbox::{
+    Engine, EngineSettings, Host, LoadError, LogLevel, Module, NoEffectHost, Plugin, PluginSpec, StartMode, Stream, Vm,
+};
 
 pub(crate) use lockgate_sandbox::testing::{WakeCounter, exchange};
+
+/// Whether VMs begin from the image of a trial: in the tests of `from_image.rs`.
+pub(crate) const FROM_IMAGE: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"from_image");
 
 /// One engine for all tests, as in a gateway.
 pub(crate) static ENGINE: LazyLock<Engine> =
@@ -90,9 +95,12 @@ const ALLOCATOR: &str = r#"
 
 /// A guest of ABI 0.2.1 with these functions and data.
 pub(crate) fn guest(items: &str) -> Vec<u8> {
-    bare(&format!(
-        "{PREAMBLE} {ALLOCATOR} (func (export \"proxy_abi_version_0_2_1\")) {items}"
-    ))
+    bare(&text_of_guest(items))
+}
+
+/// The items of such a guest, behind which further imports may not come.
+pub(crate) fn text_of_guest(items: &str) -> String {
+    format!("{PREAMBLE} {ALLOCATOR} (func (export \"proxy_abi_version_0_2_1\")) {items}")
 }
 
 /// A guest of ABI 0.2.1 with an allocator of its own.
@@ -150,6 +158,17 @@ impl TestPlugin {
         test
     }
 
+    /// A VM that begins from the image of a trial.
+    pub(crate) fn from_image(self) -> TestVm {
+        let plugin = self.link().unwrap_or_else(|error| panic!("{error}"));
+        plugin.prepare(&trial_host()).unwrap_or_else(|failure| panic!("{failure}"));
+        assert_eq!(plugin.start_mode(), StartMode::Image);
+        let host = Rc::new(MemoryHost::default());
+        let vm = Vm::new(plugin, host.clone());
+        vm.start().unwrap_or_else(|failure| panic!("{failure}"));
+        TestVm { vm, host }
+    }
+
     pub(crate) fn unstarted(self) -> TestVm {
         self.on(&ENGINE)
     }
@@ -158,11 +177,23 @@ impl TestPlugin {
     pub(crate) fn on(self, engine: &Engine) -> TestVm {
         let plugin = Plugin::link(engine, self.spec).unwrap_or_else(|error| panic!("{error}"));
         let host = Rc::new(MemoryHost::default());
+        if FROM_IMAGE {
+            // Its log is the trial's, too. A guest whose trial fails is started as it is, so that its test sees the failure.
+            if plugin.prepare(&(host.clone() as Rc<dyn Host>)).is_err() {
+                host.lines.borrow_mut().clear();
+                host.failures.borrow_mut().clear();
+            }
+        }
         TestVm {
             vm: Vm::new(plugin, host.clone()),
             host,
         }
     }
+}
+
+/// The host of a trial: nothing has an effect.
+pub(crate) fn trial_host() -> Rc<dyn Host> {
+    Rc::new(NoEffectHost::new(LogLevel::Trace, |_, _, _| {}))
 }
 
 /// A VM and its host.

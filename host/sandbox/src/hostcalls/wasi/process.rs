@@ -3,6 +3,7 @@
 use lockgate_abi::Status;
 use wasmtime::Linker;
 
+use super::hash_seed::is_hash_seed;
 use super::{Errno, call, link_pair};
 use crate::guest::{self, Caller, Span};
 use crate::state::State;
@@ -63,6 +64,9 @@ fn random(caller: &mut Caller<'_>, at: i32, len: i32) -> Result<(), Errno> {
     let span = Span::new(at, len);
     if !(0..=MAX_RANDOM).contains(&span.len) {
         return Err(Errno::Invalid);
+    }
+    if let Some(recorder) = caller.data().recorder.clone() {
+        recorder.set_seed(is_hash_seed(&*caller));
     }
     let (memory, state) = guest::parts(caller)?;
     if state.host.random(guest::bytes_mut(memory, span)?) {

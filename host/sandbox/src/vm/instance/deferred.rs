@@ -159,6 +159,7 @@ impl Instance {
 
     fn run_queue_ready(&self, queue: u32) {
         if let Some(ready) = &self.exports.queue_ready {
+            let queue = self.with_state(|state| state.ids.guest_queue(queue)).unwrap_or(queue);
             let _ = self.run(|state| state.enter_root(Phase::QueueReady), ready, (ROOT, queue));
         }
     }

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use wasmtime::{PoolConcurrencyLimitError, Store, StoreContextMut, UpdateDeadline};
 
 use super::deferred::DeferredCalls;
+use super::spares::{Guest, Origin};
 use super::{Instance, InstanceStatus, RootState, VmCounters, failure};
 use crate::diagnostics::trap;
-use crate::engine::pool::PoolShare;
+use crate::engine::pool::{PoolShare, PoolSlot};
 use crate::guest::exports::Initialise;
-use crate::host::{Callbacks, Host};
+use crate::host::{Callbacks, Host, Recorder};
 use crate::hostcalls::Exit;
+use crate::link::LinkedCode;
 use crate::os;
 use crate::plugin::Plugin;
 use crate::report::{Failure, FailureKind};
@@ -21,12 +23,66 @@ use crate::settings::Isolation;
 use crate::state::{Phase, ROOT, State};
 
 impl Instance {
-    /// Creates and starts an instance.
+    /// Creates an instance that has started: from the plugin's image, if there is one.
     ///
     /// # Errors
     /// The guest failed, or `vm_start` or `configure` returned false. The instance is gone already.
     pub(crate) fn start(plugin: &Plugin, host: &Rc<dyn Host>, counters: &Rc<VmCounters>) -> Result<Rc<Self>, Failure> {
-        let instance = Self::instantiate(plugin, host, counters)?;
+        let prepared = plugin.prepared();
+        if let Some(image) = prepared.image() {
+            return Self::begin_from(image, plugin, host, counters);
+        }
+        let code = match plugin.settings().isolation {
+            Isolation::Shared => &prepared.code,
+            Isolation::Stream => prepared
+                .pooled(&plugin.spec().module)
+                .map_err(|error| failure(plugin, FailureKind::Start, error.to_string()))?,
+        };
+        Self::run_start(code, plugin, host, counters, None)
+    }
+
+    /// Creates an instance and runs its guest's start, whose calls a recorder notes.
+    ///
+    /// # Errors
+    /// Those of [`Instance::start`].
+    pub(crate) fn start_recorded(
+        plugin: &Plugin,
+        recorder: &Rc<Recorder>,
+        counters: &Rc<VmCounters>,
+    ) -> Result<Rc<Self>, Failure> {
+        let host: Rc<dyn Host> = Rc::clone(recorder) as Rc<dyn Host>;
+        Self::run_start(&plugin.prepared().code, plugin, &host, counters, Some(recorder))
+    }
+
+    fn run_start(
+        code: &LinkedCode,
+        plugin: &Plugin,
+        host: &Rc<dyn Host>,
+        counters: &Rc<VmCounters>,
+        recorder: Option<&Rc<Recorder>>,
+    ) -> Result<Rc<Self>, Failure> {
+        let slot = match recorder {
+            // A trial takes nothing from the pool.
+            Some(_) => None,
+            None => take_slot(plugin, host, counters)?,
+        };
+        let mut store = new_store(code, plugin, host);
+        store.data_mut().recorder = recorder.cloned();
+        let guest = match instantiate(code, &mut store) {
+            Ok(guest) => guest,
+            Err(error) => return Err(instantiation_failed(plugin, host, counters, &error, store.data())),
+        };
+        let exports = code.exports.exports(&guest, &mut store);
+        let origin = recorder.map(|_| Origin {
+            globals: code.reserved.globals(&guest, &mut store),
+        });
+        let guest = Guest {
+            store,
+            exports,
+            origin,
+            slot,
+        };
+        let instance = Self::assemble(plugin, host, counters, guest);
         match instance.run_start_callbacks() {
             Ok(()) => Ok(instance),
             Err(failure) => {
@@ -37,36 +93,28 @@ impl Instance {
         }
     }
 
-    fn instantiate(plugin: &Plugin, host: &Rc<dyn Host>, counters: &Rc<VmCounters>) -> Result<Rc<Self>, Failure> {
-        let prepared = plugin.prepared();
-        let slot = prepared.pool_share.as_ref().map(PoolShare::take).transpose();
-        let slot = slot.map_err(|held| {
-            let message =
-                format!("no VM is free: the streams of this plugin hold {held} instances, their share of the pool");
-            not_instantiated(
-                plugin,
-                host,
-                counters,
-                failure(plugin, FailureKind::Unavailable, message),
-            )
-        })?;
-        let state = State::new(plugin.clone(), Rc::clone(host), prepared.permitted);
-        let mut store = Store::new(prepared.instance.module().engine(), state);
-        store.limiter(|state| &mut state.memory_limit);
-        store.epoch_deadline_callback(on_epoch_deadline);
-        store.set_epoch_deadline(1);
-        let guest = match prepared.instance.instantiate(&mut store) {
-            Ok(guest) => guest,
-            Err(error) => return Err(instantiation_failed(plugin, host, counters, &error, store.data())),
-        };
-        let exports = prepared.exports.exports(&guest, &mut store);
-        store.data_mut().memory = exports.memory;
-        store.data_mut().allocate.clone_from(&exports.allocate);
+    /// The instance around a guest.
+    pub(super) fn assemble(
+        plugin: &Plugin,
+        host: &Rc<dyn Host>,
+        counters: &Rc<VmCounters>,
+        guest: Guest,
+    ) -> Rc<Self> {
+        let Guest {
+            mut store,
+            exports,
+            origin,
+            slot,
+        } = guest;
+        let state = store.data_mut();
+        state.memory = exports.memory;
+        state.allocate.clone_from(&exports.allocate);
         let instance = Rc::new(Self {
             plugin: plugin.clone(),
             host: Rc::clone(host),
             store: RefCell::new(Some(store)),
             exports,
+            origin,
             is_stateless: plugin
                 .spec()
                 .module
@@ -78,18 +126,18 @@ impl Instance {
             deferred: DeferredCalls::default(),
             counters: Rc::clone(counters),
             poison_requests: (plugin.settings().isolation == Isolation::Shared)
-                .then(|| Arc::clone(&prepared.poison_requests)),
+                .then(|| Arc::clone(&plugin.prepared().poison_requests)),
             started_at: host.now(),
             after_start: Cell::new(InstanceStatus::Active),
             failed_after: Cell::new(None),
             finished: Cell::new(0),
             waiting: Cell::new(0),
             root: Cell::new(RootState::Open),
-            _slot: slot,
+            slot,
         });
         let callbacks: Weak<dyn Callbacks> = Rc::downgrade(&instance) as Weak<dyn Callbacks>;
         instance.with_state(|state| state.callbacks = Some(callbacks));
-        Ok(instance)
+        instance
     }
 
     fn run_start_callbacks(&self) -> Result<(), Failure> {
@@ -192,6 +240,40 @@ impl Instance {
     }
 }
 
+/// A place for one more instance, if the plugin has a VM per stream.
+pub(super) fn take_slot(
+    plugin: &Plugin,
+    host: &Rc<dyn Host>,
+    counters: &Rc<VmCounters>,
+) -> Result<Option<PoolSlot>, Failure> {
+    let slot = plugin.prepared().pool_share.as_ref().map(PoolShare::take);
+    slot.transpose().map_err(|held| {
+        let message =
+            format!("no VM is free: the streams of this plugin hold {held} instances, their share of the pool");
+        let failure = failure(plugin, FailureKind::Unavailable, message);
+        not_instantiated(plugin, host, counters, failure)
+    })
+}
+
+/// An empty store for a guest, with its limits.
+pub(super) fn new_store(code: &LinkedCode, plugin: &Plugin, host: &Rc<dyn Host>) -> Store<State> {
+    let state = State::new(plugin.clone(), Rc::clone(host), plugin.prepared().permitted);
+    let mut store = Store::new(code.instance.module().engine(), state);
+    store.limiter(|state| &mut state.memory_limit);
+    store.epoch_deadline_callback(on_epoch_deadline);
+    store.set_epoch_deadline(1);
+    store
+}
+
+/// Instantiates the code and runs its start function.
+fn instantiate(code: &LinkedCode, store: &mut Store<State>) -> wasmtime::Result<wasmtime::Instance> {
+    let guest = code.instance.instantiate(&mut *store)?;
+    if let Some(start) = code.reserved.start(&guest, store) {
+        start.call(&mut *store, ())?;
+    }
+    Ok(guest)
+}
+
 /// An epoch has ended while the guest was running: whether it may continue.
 fn on_epoch_deadline(mut context: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
     let plugin = context.data().plugin.clone();
@@ -205,7 +287,7 @@ fn on_epoch_deadline(mut context: StoreContextMut<'_, State>) -> wasmtime::Resul
 }
 
 /// The failure of an instantiation.
-fn instantiation_failed(
+pub(super) fn instantiation_failed(
     plugin: &Plugin,
     host: &Rc<dyn Host>,
     counters: &Rc<VmCounters>,
