@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use lockgate_exchange::{ResponseHead, SharedExchange};
 use lockgate_sandbox::settings::Isolation;
 use lockgate_sandbox::testing::{exchange, plugin_spec};
-use lockgate_sandbox::{Engine, EngineSettings, LogLevel, NoEffectHost, Plugin, Vm};
+use lockgate_sandbox::{Engine, EngineSettings, Host, LogLevel, NoEffectHost, Plugin, StartMode, Vm};
 
 const ROUNDS: usize = 7;
 const STREAMS: u32 = 200_000;
@@ -47,6 +47,8 @@ fn main() {
     let idle = vm(&engine, IDLE, Isolation::Shared);
     let isolated = vm(&engine, IDLE, Isolation::Stream);
     let headers = vm(&engine, HEADERS, Isolation::Shared);
+    let imaged = prepared(&engine, IDLE, Isolation::Stream);
+    let successor = prepared(&engine, IDLE, Isolation::Shared);
     let exchange = measured_exchange();
     let stream = |vm: &Rc<Vm>| {
         let stream = vm.open(&exchange).unwrap();
@@ -60,6 +62,14 @@ fn main() {
     println!(
         "the same with a VM per stream:     {:>7.0} ns",
         best(STREAMS / 20, || stream(&isolated))
+    );
+    println!(
+        "the same from the trial's image:    {:>7.0} ns",
+        best(STREAMS / 20, || stream(&imaged))
+    );
+    println!(
+        "a VM from the image, and its end:   {:>7.0} ns",
+        best(STREAMS / 100, || successor.start().unwrap())
     );
     let pairs = best(STREAMS / 50, || {
         headers.open(&exchange).unwrap().request_headers(true).unwrap();
@@ -88,12 +98,23 @@ fn cpu_time() -> Duration {
     Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
 }
 
+/// A VM that begins from the image of a trial.
+fn prepared(engine: &Engine, text: &str, isolation: Isolation) -> Rc<Vm> {
+    let vm = vm(engine, text, isolation);
+    vm.plugin().prepare(&host()).unwrap();
+    assert_eq!(vm.plugin().start_mode(), StartMode::Image);
+    vm
+}
+
+fn host() -> Rc<dyn Host> {
+    Rc::new(NoEffectHost::new(LogLevel::Critical, |_, _, _| {}))
+}
+
 fn vm(engine: &Engine, text: &str, isolation: Isolation) -> Rc<Vm> {
     let module = engine.compile(&wat::parse_str(text).unwrap()).unwrap();
     let mut spec = plugin_spec("measured", module);
     spec.settings.isolation = isolation;
-    let host = NoEffectHost::new(LogLevel::Critical, |_, _, _| {});
-    Vm::new(Plugin::link(engine, spec).unwrap(), Rc::new(host))
+    Vm::new(Plugin::link(engine, spec).unwrap(), host())
 }
 
 /// A request with three headers, and a response.
