@@ -99,6 +99,8 @@ impl Host {
                 json!({ "name": guest, "match": { "hosts": [host(guest)] }, "chain": [guest], "upstream": "app" }),
             );
         }
+        // Envoy's one route takes any host, also one that a guest has written.
+        routes.push(json!({ "name": "rewritten", "match": { "path_prefix": "/" }, "chain": [], "upstream": "app" }));
         let gateway = Gateway::start(json!({
             "upstreams": Value::Object(Map::from_iter(named)), "plugins": plugins, "routes": routes,
         }));

@@ -169,7 +169,7 @@ fn start(state: &mut State, callout: Callout) -> Result<u32, Status> {
         .host
         .callout(&state.plugin, callout, CalloutReply::new(callbacks, id))?;
     let open = OpenCallout {
-        owner: state.effective.id,
+        owner: state.owner_of_new_callout(),
         is_of_start: state.works_for_start,
         _guard: guard,
     };

@@ -222,7 +222,7 @@ fn start(state: &mut State, call: GrpcCall) -> Result<u32, Status> {
     let is_stream = matches!(call.kind, GrpcKind::Stream);
     let opened = state.host.grpc(&state.plugin, call, GrpcReply::new(callbacks, id))?;
     let open = OpenGrpcCall {
-        owner: state.effective.id,
+        owner: state.owner_of_new_callout(),
         is_stream,
         is_closed: !is_stream,
         // A stream may stay open for as long as the VM lives.

@@ -1,6 +1,6 @@
 //! The callouts of a VM in progress: who made them, and what waits for them.
 
-use super::State;
+use super::{Phase, ROOT, State};
 use crate::host::{GrpcStream, Guard};
 
 /// An HTTP callout in progress. Dropping it ends it.
@@ -25,6 +25,15 @@ pub(crate) struct OpenGrpcCall {
 }
 
 impl State {
+    /// The context that a new callout belongs to, and with which it ends. One that is made while a stream ends, as a log of requests does,
+    /// belongs to the root context: nobody could wait for it otherwise.
+    pub(crate) fn owner_of_new_callout(&self) -> u32 {
+        match self.phase {
+            Phase::Done | Phase::Log | Phase::Delete => ROOT,
+            _ => self.effective.id,
+        }
+    }
+
     /// A new id for a callout of any kind. Ids start over after 2³²; one in use is skipped.
     pub(crate) fn free_call_id(&mut self) -> u32 {
         loop {

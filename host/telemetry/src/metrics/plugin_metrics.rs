@@ -120,6 +120,9 @@ impl Index {
     /// The name that `plugin` gets for a metric of this kind. One that others use for another kind is scoped by the plugin's name: two
     /// plugins that know nothing of each other may both count `requests`. Envoy tells kinds apart, too.
     fn find(&self, plugin: &str, kind: MetricKind, name: &str) -> Found {
+        if sanitise(name).is_none() {
+            return Found::Invalid;
+        }
         let own = format!("{plugin}_{name}");
         let own_of_kind = match kind {
             MetricKind::Counter => format!("{own}_counter"),
