@@ -1,6 +1,7 @@
 //! Starts, reloads, signals and ends: nothing outside the data path delays them or is delayed by them, and no connection is lost.
 
 use lockgate_tests::binary::binary;
+use lockgate_tests::certificates;
 use lockgate_tests::config::filled;
 use lockgate_tests::gateway::{install, signal};
 use lockgate_tests::modules::{assembled, tag};
@@ -149,18 +150,11 @@ fn the_limit_of_descriptors_is_raised_at_the_start() {
     eventually("it is ready", Duration::from_secs(20), || {
         admin(&config, "/readyz").is_some_and(|(status, _)| status == 200)
     });
-    let limits = || fs::read_to_string(format!("/proc/{}/limits", process.0.id())).expect("it runs");
-    eventually("the soft limit is the hard one", Duration::from_secs(10), || {
-        let limits = limits();
-        let line = limits
-            .lines()
-            .find(|line| line.starts_with("Max open files"))
-            .expect("the kernel has it")
-            .to_owned();
-        let mut numbers = line.split_whitespace().skip(3);
-        let (soft, hard) = (numbers.next().expect("soft"), numbers.next().expect("hard"));
-        soft != "256" && soft == hard
-    });
+    let limits = fs::read_to_string(format!("/proc/{}/limits", process.0.id())).expect("it runs");
+    let line = limits.lines().find(|line| line.starts_with("Max open files"));
+    let mut numbers = line.expect("the kernel has it").split_whitespace().skip(3);
+    let (soft, hard) = (numbers.next().expect("soft"), numbers.next().expect("hard"));
+    assert!(soft != "256" && soft == hard, "{soft} of {hard}");
 }
 
 #[test]
@@ -227,6 +221,39 @@ fn a_slow_upload_and_a_fifo_hold_back_no_other_change() {
     slow.write_all(&whole[8..]).expect("the folder is writable");
     drop(slow);
     let _ = gateway.logged(&["third", "module compiled"]);
+}
+
+#[test]
+fn a_refused_reload_counts_once_and_a_refused_certificate_counts() {
+    let upstream = Upstream::fixed("the answer");
+    let folder = folder_with(&[("first", &tag("v1"))]);
+    certificates::write(folder.path(), "web", "api.test");
+    let mut config = config(upstream.address());
+    config["plugins"] = json!({ "first": { "module": "first" } });
+    config["listeners"] =
+        json!({ "web": {}, "tls": { "tls": { "certificates": [ { "cert": "web.pem", "key": "web.key" } ] } } });
+    let mut gateway = Gateway::start_in(folder, config);
+    let failures = |gateway: &Gateway| {
+        gateway
+            .metrics()
+            .sum("lockgate_reloads_total", &[("result", "failure")])
+    };
+    fs::write(gateway.folder().join("web.pem"), "no certificate").expect("the folder is writable");
+    let _ = gateway.logged(&["new certificates refused"]);
+    eventually("it is counted", Duration::from_secs(3), || failures(&gateway) == 1.0);
+
+    // Both at once: the folder of modules is replaced with the configuration.
+    let next = gateway.folder().join("next");
+    fs::create_dir(&next).expect("the folder is writable");
+    install(&next, "first", b"no module");
+    install(&next, "unknown", b"no module either");
+    gateway.reconfigure(|config| {
+        config["plugin_dir"] = json!("next");
+        config["plugins"]["unknown"] = json!({ "module": "unknown" });
+    });
+    let _ = gateway.logged(&["reload refused", "unknown"]);
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(failures(&gateway), 2.0);
 }
 
 #[test]

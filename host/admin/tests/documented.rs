@@ -190,6 +190,10 @@ fn errors(page: &mut String) {
         ApiError::BodyTooLarge,
         ApiError::Internal,
         ApiError::NotReady,
+        ApiError::PluginNotStarted {
+            worker: 0,
+            plugin: "auth".to_owned(),
+        },
     ];
     for error in all {
         // A new error does not compile here until it is listed above.
@@ -204,7 +208,8 @@ fn errors(page: &mut String) {
             | ApiError::RequestTimeout
             | ApiError::BodyTooLarge
             | ApiError::Internal
-            | ApiError::NotReady => "",
+            | ApiError::NotReady
+            | ApiError::PluginNotStarted { .. } => "",
         };
         let name = code(error.code()) + example;
         row(page, &[error.status().as_str(), &name, &error.detail()]);

@@ -1,7 +1,7 @@
 //! Activation of a snapshot: binds the sockets of new addresses, and hands snapshot and sockets to every worker.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use lockgate_config::model::Listener;
@@ -40,11 +40,18 @@ pub(crate) async fn activate(
             .try_for_each(listener::listen)
             .map_err(refused(listener))?;
     }
+    for listener in next
+        .model
+        .listeners
+        .iter()
+        .filter(|listener| renamed.iter().any(|name| name.to == listener.name))
+    {
+        log_listening(listener, listener.listen);
+    }
     let mut sockets: Vec<Vec<NewSocket>> = workers.iter().map(|_| Vec::new()).collect();
     for (listener, of_listener) in bound {
         let address = of_listener.first().and_then(|socket| socket.local_addr().ok());
-        let address = address.unwrap_or(listener.listen);
-        tracing::info!(listener = &*listener.name, %address, tls = listener.tls.is_some(), "{}", log_lines::LISTENING);
+        log_listening(listener, address.unwrap_or(listener.listen));
         for (sockets, socket) in sockets.iter_mut().zip(of_listener) {
             sockets.push(NewSocket {
                 listener: listener.name.clone(),
@@ -101,6 +108,10 @@ fn bind(listener: &Listener, is_ours: bool, workers: usize) -> io::Result<Vec<Tc
         sockets.push(socket);
     }
     Ok(sockets)
+}
+
+fn log_listening(listener: &Listener, address: SocketAddr) {
+    tracing::info!(listener = &*listener.name, %address, tls = listener.tls.is_some(), "{}", log_lines::LISTENING);
 }
 
 fn refused(listener: &Listener) -> impl FnOnce(io::Error) -> RunError {

@@ -53,6 +53,12 @@ struct Changes {
 pub(crate) struct HalfWritten(HashSet<PathBuf>);
 
 impl HalfWritten {
+    /// These files.
+    #[cfg(test)]
+    pub(crate) fn of<'a>(files: impl IntoIterator<Item = &'a Path>) -> Self {
+        Self(files.into_iter().filter_map(|file| file.canonicalize().ok()).collect())
+    }
+
     /// Whether a file, or the target of a link, is being written.
     pub(crate) fn contains(&self, path: &Path) -> bool {
         !self.0.is_empty() && path.canonicalize().is_ok_and(|path| self.0.contains(&path))

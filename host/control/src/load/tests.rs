@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::engine::engine;
+use crate::watch::HalfWritten;
 
 /// A module that accepts every configuration and does nothing.
 const IDLE: &str = r#"(module (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1"))
@@ -51,7 +52,11 @@ fn a_route_inserted_above_an_inline_plugin_keeps_the_plugin_and_its_vms() {
 
         let route = r#"{ "match": { "path": "/new" }, "upstream": "up" },"#;
         fs::write(&path, config_with(route)).unwrap();
-        let second = loader.reload(&path, &first).unwrap().unwrap().snapshot;
+        let second = loader
+            .reload(&path, &first, &Attempt::default())
+            .unwrap()
+            .unwrap()
+            .snapshot;
         assert_eq!(second.model.routes.len(), 2);
         assert!(
             Arc::ptr_eq(&first.plugins[0], &second.plugins[0]),
@@ -62,7 +67,11 @@ fn a_route_inserted_above_an_inline_plugin_keeps_the_plugin_and_its_vms() {
         // The invalid module alone is refused, not the configuration that moves the plugin back.
         fs::write(folder.path().join("plugins/idle.wasm"), "not a module").unwrap();
         fs::write(&path, config_with("")).unwrap();
-        let third = loader.reload(&path, &second).unwrap().unwrap().snapshot;
+        let third = loader
+            .reload(&path, &second, &Attempt::default())
+            .unwrap()
+            .unwrap()
+            .snapshot;
         assert!(Arc::ptr_eq(&first.plugins[0], &third.plugins[0]));
     }
 }
@@ -73,7 +82,11 @@ fn a_plugin_with_another_configuration_is_another_plugin() {
     let mut loader = loader();
     let first = loader.load(&path).unwrap().snapshot;
     fs::write(&path, config_with("").replace(r#""a": 1"#, r#""a": 2"#)).unwrap();
-    let second = loader.reload(&path, &first).unwrap().unwrap().snapshot;
+    let second = loader
+        .reload(&path, &first, &Attempt::default())
+        .unwrap()
+        .unwrap()
+        .snapshot;
     assert!(!Arc::ptr_eq(&first.plugins[0], &second.plugins[0]));
     assert_eq!(second.plugins[0].version, 2);
 }
@@ -92,4 +105,35 @@ fn a_missing_module_is_named_when_its_folder_is_missing_too() {
          gateway.json:4:44: /routes/0/chain/0/module: module \"idle\" (idle.wasm in plugin_dir): the file does not exist\n  \
          help: plugin_dir holds no .wasm file; build the plugin and copy it there"
     );
+}
+
+#[test]
+fn a_half_written_configuration_holds_back_no_module_and_a_half_written_module_no_configuration() {
+    let (folder, path) = folder(&config_with(""));
+    let mut loader = loader();
+    let first = loader.load(&path).unwrap().snapshot;
+    let module = folder.path().join("plugins/idle.wasm");
+    let writing = |file: &Path| Attempt {
+        half_written: HalfWritten::of([file]),
+        ..Attempt::default()
+    };
+
+    fs::write(&path, &config_with("")[..40]).unwrap();
+    let other = IDLE.replace("(i32.const 0)", "(i32.const 8)");
+    fs::write(&module, wat::parse_str(&other).unwrap()).unwrap();
+    let second = loader.reload(&path, &first, &writing(&path)).unwrap().unwrap().snapshot;
+    assert_eq!(second.text, first.text);
+    assert_ne!(second.plugins[0].identity.sha256, first.plugins[0].identity.sha256);
+
+    fs::write(&module, "half a mod").unwrap();
+    let route = r#"{ "name": "new", "match": { "path": "/new" }, "upstream": "up" },"#;
+    fs::write(&path, config_with(route)).unwrap();
+    let third = loader
+        .reload(&path, &second, &writing(&module))
+        .unwrap()
+        .unwrap()
+        .snapshot;
+    assert_eq!(third.model.routes.len(), 2);
+    assert!(Arc::ptr_eq(&third.plugins[0], &second.plugins[0]));
+    assert_eq!(loader.refused_alone(), 0, "nobody has looked at the half of it");
 }
