@@ -1,16 +1,39 @@
 //! The compilation of one module file: reads it, verifies its signature, compiles it. It knows nothing of the other files, so that it can run
 //! on a thread of its own.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use std::{fs, io};
 
 use lockgate_config::model::SigningKey;
-use lockgate_sandbox::Engine;
+use lockgate_sandbox::{Engine, Module};
 
-use crate::files::{CompiledModule, Fingerprint, MAX_BYTES};
-use crate::signature;
+use crate::module_bytes::read;
+use crate::signature::{self, SignatureState};
+
+/// Fingerprint of a module's file and of the signature beside it: differs when one of them was written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fingerprint {
+    module: FileFingerprint,
+    signature: Option<FileFingerprint>,
+}
+
+/// Fingerprint of one file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct FileFingerprint {
+    modified: Option<SystemTime>,
+    bytes: u64,
+    inode: u64,
+}
+
+/// The content of a module file.
+#[derive(Clone)]
+pub struct CompiledModule {
+    /// The module.
+    pub module: Module,
+    /// The signature of the bytes that were compiled.
+    pub signature: SignatureState,
+}
 
 /// A file to be compiled.
 pub struct Compilation {
@@ -77,35 +100,24 @@ impl Compilation {
     }
 }
 
-/// Opens a regular file for reading. Does not wait for the other end of a FIFO.
-///
-/// # Errors
-/// The system's; `InvalidInput` for what is not a regular file.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
-        .open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+impl Fingerprint {
+    /// The fingerprint of a module's file, `with_signature` if signatures matter.
+    pub(crate) fn of(module: &Path, with_signature: bool) -> io::Result<Self> {
+        Ok(Self {
+            module: file_fingerprint(module)?,
+            signature: with_signature
+                .then(|| file_fingerprint(&signature::path_of(module)).ok())
+                .flatten(),
+        })
     }
-    Ok(file)
 }
 
-/// The bytes of a module file.
-///
-/// # Errors
-/// Those of [`open`]; `FileTooLarge` above [`MAX_BYTES`].
-pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = open(path)?;
-    let size = file.metadata()?.len();
-    let mut bytes = Vec::with_capacity(usize::try_from(size.min(MAX_BYTES)).unwrap_or(0));
-    // It may grow while it is read.
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    let size = size.max(bytes.len() as u64);
-    if size > MAX_BYTES {
-        let message = format!("the file has {size} bytes, more than the maximum of {MAX_BYTES}");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-    }
-    Ok(bytes)
+fn file_fingerprint(path: &Path) -> io::Result<FileFingerprint> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = fs::metadata(path)?;
+    Ok(FileFingerprint {
+        modified: meta.modified().ok(),
+        bytes: meta.len(),
+        inode: meta.ino(),
+    })
 }

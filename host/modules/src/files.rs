@@ -3,44 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 use std::{fs, io};
 
 use lockgate_config::model::SigningKey;
 use lockgate_sandbox::{Engine, Module};
 
-use crate::compilation::{Compilation, Compiled, Refused};
+use crate::compilation::{Compilation, Compiled, CompiledModule, Fingerprint, Refused};
 use crate::signature::{self, SignatureState};
-
-/// Maximum bytes of a module file. Larger files are not read.
-pub const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The reason while a new file is being written.
 const BEING_WRITTEN: &str = "the file is still being written; it is loaded once it is complete";
-
-/// Fingerprint of a module's file and of the signature beside it: differs when one of them was written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fingerprint {
-    module: FileFingerprint,
-    signature: Option<FileFingerprint>,
-}
-
-/// Fingerprint of one file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct FileFingerprint {
-    modified: Option<SystemTime>,
-    bytes: u64,
-    inode: u64,
-}
-
-/// The content of a module file.
-#[derive(Clone)]
-pub struct CompiledModule {
-    /// The module.
-    pub module: Module,
-    /// The signature of the bytes that were compiled.
-    pub signature: SignatureState,
-}
 
 /// A module file.
 #[derive(Default)]
@@ -209,7 +181,7 @@ impl Modules {
 
     /// The compilation of a file; none if it is unchanged.
     fn compilation(&self, name: &str, path: &Path) -> Option<Compilation> {
-        let fingerprint = fingerprint(path, !self.keys.is_empty());
+        let fingerprint = Fingerprint::of(path, !self.keys.is_empty());
         let known = self.files.get(name).and_then(|file| file.fingerprint);
         if known.is_some() && fingerprint.as_ref().ok() == known.as_ref() {
             return None;
@@ -305,23 +277,4 @@ pub fn module_name(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     let stem = name.strip_suffix(".wasm")?;
     (!stem.is_empty() && !stem.starts_with('.')).then(|| stem.to_owned())
-}
-
-fn fingerprint(module: &Path, with_signature: bool) -> io::Result<Fingerprint> {
-    Ok(Fingerprint {
-        module: file_fingerprint(module)?,
-        signature: with_signature
-            .then(|| file_fingerprint(&signature::path_of(module)).ok())
-            .flatten(),
-    })
-}
-
-fn file_fingerprint(path: &Path) -> io::Result<FileFingerprint> {
-    use std::os::unix::fs::MetadataExt;
-    let meta = fs::metadata(path)?;
-    Ok(FileFingerprint {
-        modified: meta.modified().ok(),
-        bytes: meta.len(),
-        inode: meta.ino(),
-    })
 }

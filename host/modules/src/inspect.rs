@@ -9,8 +9,8 @@ use lockgate_sandbox::{Engine, EngineError, EngineSettings, LoadError};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::compilation::read;
 use crate::files::module_name;
+use crate::module_bytes::read;
 
 /// Why a module file cannot be inspected.
 #[derive(Debug, thiserror::Error)]

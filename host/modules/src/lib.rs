@@ -9,6 +9,7 @@ pub mod capabilities;
 pub mod compilation;
 pub mod files;
 pub mod inspect;
+mod module_bytes;
 pub mod plugin_config;
 pub mod selection;
 mod signature;

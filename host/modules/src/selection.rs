@@ -4,7 +4,8 @@
 use lockgate_config::model::PluginModel;
 use lockgate_sandbox::Module;
 
-use crate::files::{CompiledModule, Modules};
+use crate::compilation::CompiledModule;
+use crate::files::Modules;
 
 /// The reason when there is no file of the module's name.
 pub const NO_FILE: &str = "the file does not exist";

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use lockgate_config::model::SigningKey;
 use ring::signature::{ED25519, UnparsedPublicKey};
 
-use crate::compilation::open;
+use crate::module_bytes::open;
 
 /// Bytes of a signature.
 const LENGTH: usize = 64;
