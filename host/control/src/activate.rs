@@ -61,7 +61,8 @@ pub(crate) async fn activate(
     }
     warn_of_restart_settings(current, next);
     // A guest that has to run its own start keeps its worker busy. So the others serve meanwhile.
-    let is_known = |plugin| current.is_some_and(|current| current.plugins.iter().any(|known| Arc::ptr_eq(known, plugin)));
+    let is_known =
+        |plugin| current.is_some_and(|current| current.plugins.iter().any(|known| Arc::ptr_eq(known, plugin)));
     let mut new = next.plugins.iter().filter(|plugin| !is_known(plugin));
     let runs_starts = new.any(|loaded| loaded.plugin.start_mode() != StartMode::Image);
     let mut replies = Vec::with_capacity(workers.len());

@@ -88,6 +88,8 @@ pub struct StreamInfo {
     pub response_bytes: u64,
     /// The reason for the response, for the access log.
     pub code_details: Option<Cow<'static, str>>,
+    /// What happened, in words, when the response is not the upstream's or is incomplete. For logs: it names addresses and plugins.
+    pub cause: Option<Cow<'static, str>>,
     /// Envoy's response flags, as bits.
     pub flags: u64,
     /// From sending the request to the response's head.
@@ -139,6 +141,7 @@ impl StreamInfo {
             request_bytes: 0,
             response_bytes: 0,
             code_details: None,
+            cause: None,
             flags: 0,
             upstream_latency: None,
             ended: None,

@@ -97,6 +97,8 @@ pub(crate) struct Chain {
     /// Start of the time that is counted for the next plugin.
     timer_start: Cell<Instant>,
     stopped: Cell<Option<Stop>>,
+    /// Why the message is about to end, in words, for logs.
+    cause: Cell<Option<Box<str>>>,
 }
 
 impl Chain {
@@ -114,6 +116,7 @@ impl Chain {
             trace,
             timer_start,
             stopped: Cell::new(None),
+            cause: Cell::new(None),
         })
     }
 
@@ -202,6 +205,21 @@ impl Chain {
         }
     }
 
+    /// Notes why the message is about to end, in words.
+    pub(crate) fn note_cause(&self, cause: impl Into<Box<str>>) {
+        self.cause.set(Some(cause.into()));
+    }
+
+    /// What was noted last, once.
+    pub(crate) fn take_cause(&self) -> Option<Box<str>> {
+        self.cause.take()
+    }
+
+    /// The name of the plugin at `index`.
+    pub(crate) fn name(&self, index: usize) -> &str {
+        &self.filters[index].handle.name
+    }
+
     /// A pending action of any plugin that ends this message.
     pub(crate) fn check_pending(&self) -> Result<(), Stop> {
         take_ending(&mut self.exchange.borrow_mut().pending)
@@ -241,7 +259,10 @@ impl Chain {
         // What it requested before the failure is void; what others requested is not.
         self.exchange.borrow_mut().pending.discard(index);
         match failure.on_error {
-            OnError::Deny => Err(Stop::Problem(Problem::PluginFailed)),
+            OnError::Deny => {
+                self.note_cause(format!("{failure} ({})", failure.kind.as_str()));
+                Err(Stop::Problem(Problem::PluginFailed))
+            }
             OnError::Bypass => Ok(()),
         }
     }

@@ -21,6 +21,7 @@ use lockgate_http::inbound::RequestIds;
 use lockgate_store::Store;
 use lockgate_telemetry::access_log::AccessLog;
 use lockgate_telemetry::call_trace::TraceSwitch;
+use lockgate_telemetry::failure_log::FailureLog;
 use lockgate_telemetry::metrics::WorkerMetrics;
 use lockgate_upstream::Client;
 
@@ -123,6 +124,8 @@ pub(crate) struct WorkerContext {
     pub(crate) draining_vms: DrainingVms,
     /// Watches the connections for idle timeouts.
     pub(crate) idle_monitor: IdleMonitor,
+    /// The log's lines for requests that failed.
+    pub(crate) failures: FailureLog,
     /// The process is ending: connections close after their current response.
     pub(crate) draining: Cell<bool>,
 }
@@ -147,6 +150,7 @@ impl WorkerContext {
             shared,
             draining_vms: DrainingVms::default(),
             idle_monitor: IdleMonitor::new(),
+            failures: FailureLog::default(),
             draining: Cell::new(false),
         })
     }

@@ -144,13 +144,13 @@ async fn attempt(
             Poll::Ready(Ok(sent)) => Poll::Ready(Ok(sent)),
             // The attempt may have failed because a plugin stopped the request's body; then the plugin's decision counts.
             Poll::Ready(Err(error)) => Poll::Ready(Err(chain.take_stopped().unwrap_or_else(|| {
-                tracing::debug!(%error, "no answer from the upstream");
-                outbound::failed(&mut chain.exchange.borrow_mut().info, &error);
+                outbound::failed(chain, &error);
                 Stop::Problem(outbound::problem(&error))
             }))),
-            Poll::Pending => deadline
-                .poll_passed(cx)
-                .map(|()| Err(Stop::Problem(Problem::UpstreamTimeout))),
+            Poll::Pending => deadline.poll_passed(cx).map(|()| {
+                chain.note_cause("the upstream sent no response before the route's timeout");
+                Err(Stop::Problem(Problem::UpstreamTimeout))
+            }),
         }
     })
     .await
@@ -184,6 +184,9 @@ fn respond(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result
                 grpc_status,
                 position,
             } = *reply;
+            if status.is_client_error() || status.is_server_error() {
+                exchange.info.cause = Some(format!("plugin {} answered: {details}", chain.name(position)).into());
+            }
             exchange.info.code_details = Some(details.into());
             let (head, body) =
                 grpc::into_grpc_response(&exchange.request, ResponseHead { status, headers }, body, grpc_status);
@@ -195,6 +198,8 @@ fn respond(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result
         }
         Err(Stop::Problem(problem)) => {
             exchange.info.code_details = Some(problem.code().into());
+            let cause = chain.take_cause().map(String::from);
+            exchange.info.cause = Some(cause.map_or(problem.detail().into(), Into::into));
             exchange.info.flags |= response_flags::of(problem);
             let (head, body) = problem::respond(problem, Some(&exchange.info.request_id));
             let (head, body) = grpc::into_grpc_response(&exchange.request, head, body, None);

@@ -184,9 +184,11 @@ impl TcpConnection<'_> {
                 Ok(dialled.socket)
             }
             Err(error) => {
-                outbound::failed(&mut recorder.chain.exchange.borrow_mut().info, &error);
+                outbound::failed(&recorder.chain, &error);
                 tracing::warn!(
                     listener = &*self.info.listener,
+                    connection = self.info.id,
+                    client = %self.info.peer.ip(),
                     upstream = &**upstream.name(),
                     "connection closed: {error}"
                 );

@@ -289,10 +289,7 @@ impl Vm {
     fn successor(&self) -> Option<InstanceHandle> {
         match self.successor.take() {
             Some(started) => started.is_usable().then_some(started),
-            None => self
-                .start_instance()
-                .ok()
-                .map(InstanceHandle::new),
+            None => self.start_instance().ok().map(InstanceHandle::new),
         }
     }
 

@@ -7,6 +7,7 @@
 pub mod access_log;
 pub mod call_trace;
 pub mod close_reason;
+pub mod failure_log;
 mod line_writer;
 pub mod metrics;
 pub mod plugin_log;

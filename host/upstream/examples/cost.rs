@@ -106,11 +106,14 @@ fn main() {
             host: &host,
             headers: &headers,
         };
-        let future = client.forward(&upstream, head, Empty::new());
+        let future = client.forward(&upstream, head, Empty::new(), |_, _| {});
         println!("{} bytes of future", size_of_val(&future));
         drop(future);
         for _ in 0..count {
-            let sent = client.forward(&upstream, head, Empty::new()).await.expect("a response");
+            let sent = client
+                .forward(&upstream, head, Empty::new(), |_, _| {})
+                .await
+                .expect("a response");
             assert_eq!(
                 sent.response
                     .into_body()

@@ -1,7 +1,7 @@
 //! The attempt loop: one endpoint after the other, until one gives what is asked for or the retry policy ends it.
 
 use http::HeaderValue;
-use lockgate_client::{AttemptError, PoolSettings, Target};
+use lockgate_client::{Address, AttemptError, PoolSettings, Target};
 
 use crate::error::SendError;
 use crate::pick::Pick;
@@ -25,7 +25,7 @@ pub(crate) trait Attempt {
 }
 
 /// Makes attempts, the first one at the endpoint that was picked. Gives the output of the one that succeeded, and the number of
-/// attempts.
+/// attempts. `begin` gets the number and address of each as it begins: whoever gives up waiting knows what it waited for.
 ///
 /// # Errors
 /// That of the last attempt.
@@ -33,12 +33,14 @@ pub(crate) fn run<A: Attempt>(
     mut pick: Pick<'_>,
     repeatable: Repeatable,
     mut attempt: A,
+    mut begin: impl FnMut(u32, &Address),
 ) -> impl Future<Output = Result<(A::Output, u32), SendError>> {
     let mut tries = Tries::default();
     async move {
         loop {
             tries.attempts += 1;
             let (upstream, endpoint) = (pick.upstream(), pick.endpoint());
+            begin(tries.attempts, &endpoint.target.address);
             let outcome = attempt.attempt(&endpoint.target, &upstream.pool, tries.repeats());
             let failure = match outcome.await {
                 Ok(output) => return Ok((output, tries.attempts)),

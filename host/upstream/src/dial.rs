@@ -38,7 +38,7 @@ where
     /// [`SendError::NoEndpoint`], or the failure of the last attempt.
     pub async fn dial(&self, upstream: &Upstream) -> Result<UpstreamConnection, SendError> {
         let pick = Pick::first(upstream, || self.rng.next()).ok_or(SendError::NoEndpoint)?;
-        let (connected, attempts) = attempts::run(pick, Repeatable::Never, Dial(&self.pools)).await?;
+        let (connected, attempts) = attempts::run(pick, Repeatable::Never, Dial(&self.pools), |_, _| {}).await?;
         let Connected { socket, peer, local } = connected;
         Ok(UpstreamConnection {
             socket,

@@ -7,8 +7,8 @@ use http::header::HOST;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use lockgate_client::{
-    AttemptError, BodyFailure, ConnectionPools, H1Request, H1Response, H2Request, Interim, OutgoingHead, PoolSettings,
-    PooledBody, Protocol, Received, Target,
+    Address, AttemptError, BodyFailure, ConnectionPools, H1Request, H1Response, H2Request, Interim, OutgoingHead,
+    PoolSettings, PooledBody, Protocol, Received, Target,
 };
 
 use crate::attempts::{self, Attempt};
@@ -62,7 +62,7 @@ where
             headers: &parts.headers,
             interim: &Interim::default(),
         };
-        self.forward(upstream, head, body)
+        self.forward(upstream, head, body, |_, _| {})
     }
 
     /// Sends a request to an endpoint of `upstream` and waits for the head of the response, however long that takes: dropping the
@@ -76,14 +76,20 @@ where
     /// byte, or which it says not to have processed, goes out again up to three times, with its body if that was kept. A request
     /// without a body is repeated once if its connection had been used before and brought no response, and its method is idempotent.
     ///
+    /// `begin` gets the number and the address of each attempt as it begins.
+    ///
     /// # Errors
     /// [`SendError`]: why there is no response.
-    pub fn forward<'a>(
+    pub fn forward<'a, F>(
         &'a self,
         upstream: &'a Upstream,
         head: OutgoingHead<'_>,
         body: B,
-    ) -> impl Future<Output = Result<UpstreamResponse, SendError>> + use<'a, B> {
+        begin: F,
+    ) -> impl Future<Output = Result<UpstreamResponse, SendError>> + use<'a, B, F>
+    where
+        F: FnMut(u32, &Address) + 'a,
+    {
         let pick = Pick::first(upstream, || self.rng.next());
         let host = pick.as_ref().and_then(Pick::host).unwrap_or(head.host);
         let head = OutgoingHead { host, ..head };
@@ -99,10 +105,13 @@ where
             let (received, attempts) = match request {
                 Outgoing::H1(request) => {
                     let request = Some(request);
-                    let (response, attempts) = attempts::run(pick, repeatable, SendH1 { pools, request }).await?;
+                    let (response, attempts) =
+                        attempts::run(pick, repeatable, SendH1 { pools, request }, begin).await?;
                     (response.receive(), attempts)
                 }
-                Outgoing::H2(request) => Box::pin(attempts::run(pick, repeatable, SendH2 { pools, request })).await?,
+                Outgoing::H2(request) => {
+                    Box::pin(attempts::run(pick, repeatable, SendH2 { pools, request }, begin)).await?
+                }
             };
             let Received { response, peer, local } = received;
             Ok(UpstreamResponse {

@@ -99,7 +99,11 @@ impl KeysBuilder {
             return Err(DuplicateKey { consumer, key });
         }
         Ok(Keys {
-            keys: self.keys.into_iter().map(|(digest, consumer, _)| (digest, consumer)).collect(),
+            keys: self
+                .keys
+                .into_iter()
+                .map(|(digest, consumer, _)| (digest, consumer))
+                .collect(),
             consumers: self.consumers,
         })
     }
@@ -204,6 +208,9 @@ mod tests {
     fn the_time_for_many_keys_grows_with_their_number() {
         // Ten times the keys took a hundred times as long when each was inserted at its place: minutes, not a second.
         let keys = keys_of(300_000, |number| vec![format!("key-{number}")]).expect("unique");
-        assert_eq!(keys.consumer_of(b"key-299999").map(|found| &*found.name), Some("c299999"));
+        assert_eq!(
+            keys.consumer_of(b"key-299999").map(|found| &*found.name),
+            Some("c299999")
+        );
     }
 }

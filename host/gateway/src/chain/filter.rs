@@ -264,8 +264,13 @@ impl FilteredMessage {
     fn hold(&mut self, index: usize) -> Result<(), Stop> {
         let body_filter = &mut self.body_filters[index];
         body_filter.paused = true;
-        let limit = self.chain.filters()[body_filter.position].body_limit();
+        let position = body_filter.position;
+        let limit = self.chain.filters()[position].body_limit();
         if body_filter.held.data.len() as u64 > limit {
+            let plugin = self.chain.name(position);
+            self.chain.note_cause(format!(
+                "plugin {plugin} waits for more of the body than its limits.body of {limit} bytes"
+            ));
             return Err(Stop::Problem(match self.direction {
                 Direction::Request => Problem::BodyTooLarge,
                 Direction::Response => Problem::ResponseTooLarge,
@@ -326,6 +331,9 @@ impl FilteredMessage {
     }
 
     fn stop_of(&self, error: &BodyError) -> Stop {
+        if !matches!(error, BodyError::Stopped) {
+            self.chain.note_cause(error.to_string());
+        }
         Stop::Problem(match error {
             BodyError::TooLarge => Problem::BodyTooLarge,
             BodyError::Upstream(_) => Problem::UpstreamFailed,

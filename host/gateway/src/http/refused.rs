@@ -1,11 +1,12 @@
 //! A request that the guard refused: answered, counted and logged like others, with what is known of it.
 
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{Method, Version};
 use lockgate_http::problem::{self, Problem};
 use lockgate_telemetry::access_log::Record;
+use lockgate_telemetry::failure_log::FailedRequest;
 
 use crate::downstream::lingering_close;
 use crate::pipeline::connection_context::ConnectionContext;
@@ -21,10 +22,28 @@ pub(super) fn answer(connection: &ConnectionContext, problem: Problem, line: &[u
     let view = worker.view();
     view.requests(&worker.metrics, connection.listener(&view), view.no_route())
         .record(head.status.as_u16(), Duration::ZERO);
+    let (method, path) = parse_loosely(line);
+    let now = SystemTime::now();
+    worker.failures.write(
+        now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+        &FailedRequest {
+            request_id: id.to_str().unwrap_or_default(),
+            client: connection.peer.address(),
+            method: &method,
+            host: UNKNOWN,
+            path: &path,
+            status: Some(head.status.as_u16()),
+            route: None,
+            upstream: None,
+            endpoint: None,
+            attempts: 0,
+            reason: problem.code(),
+            cause: problem.detail(),
+        },
+    );
     if let Some(log) = worker.shared.access_log.load_full() {
-        let (method, path) = parse_loosely(line);
         log.write(&Record {
-            time: SystemTime::now(),
+            time: now,
             request_id: id.to_str().unwrap_or_default().into(),
             listener: &connection.info.listener,
             client: connection.peer.address(),
@@ -42,6 +61,7 @@ pub(super) fn answer(connection: &ConnectionContext, problem: Problem, line: &[u
             duration: Duration::ZERO,
             upstream_latency: None,
             code_details: Some(problem.code()),
+            cause: Some(problem.detail()),
             abort_reason: None,
             plugins: Vec::new(),
         });

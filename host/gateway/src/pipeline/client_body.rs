@@ -54,7 +54,7 @@ impl Body for ClientBody {
         let frame = ready!(this.poll_next(cx));
         match &frame {
             Some(Ok(frame)) => this.recorder.sent(frame.data_ref().map_or(0, Bytes::len)),
-            Some(Err(error)) => this.recorder.aborted(error.abort_reason()),
+            Some(Err(error)) => this.recorder.aborted(error),
             None => this.recorder.complete(),
         }
         if this.is_end_stream() {

@@ -85,6 +85,7 @@ impl ConnectionContext {
             series,
             log,
             received,
+            self.worker.clone(),
             self.activity.start_request(),
         )
     }

@@ -4,9 +4,8 @@ use std::borrow::Cow;
 use std::error::Error;
 
 use http::{Version, header};
-use lockgate_client::{Interim, OutgoingHead};
+use lockgate_client::{Address, Interim, OutgoingHead};
 use lockgate_config::model::Route;
-use lockgate_exchange::StreamInfo;
 use lockgate_http::problem::{Malformed, Problem};
 use lockgate_http::{inbound, path, response_flags};
 use lockgate_routing::PathMatch;
@@ -52,7 +51,15 @@ pub(crate) fn send<'a>(
             false => &Interim::default(),
         },
     };
-    client.forward(upstream, head, body)
+    let seen = chain.exchange.clone();
+    client.forward(upstream, head, body, move |attempts, address| {
+        let info = &mut seen.borrow_mut().info;
+        info.attempts = attempts;
+        info.upstream_address = match address {
+            Address::Socket(socket) => Some(*socket),
+            Address::Name(..) => None,
+        };
+    })
 }
 
 fn matched_prefix(path: &PathMatch) -> &str {
@@ -64,10 +71,26 @@ fn matched_prefix(path: &PathMatch) -> &str {
 }
 
 /// Notes what is known of a failed attempt.
-pub(crate) fn failed(info: &mut StreamInfo, error: &SendError) {
+pub(crate) fn failed(chain: &Chain, error: &SendError) {
+    chain.note_cause(words(error));
+    let info = &mut chain.exchange.borrow_mut().info;
     info.flags |= flags(error);
-    info.upstream_address = error.endpoint();
+    info.upstream_address = error.endpoint().or(info.upstream_address);
     info.attempts = error.attempts();
+}
+
+/// The error and what it comes from, in words. Many errors say their source themselves; what was said is not said again.
+fn words(error: &SendError) -> String {
+    let mut words = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        let source = error.to_string();
+        if !words.ends_with(&source) {
+            words = format!("{words}: {source}");
+        }
+        next = error.source();
+    }
+    words
 }
 
 /// Envoy's response flags of a failed attempt (`CoreResponseFlag`, as bits).

@@ -4,16 +4,19 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Context;
+use std::time::{Duration, UNIX_EPOCH};
 
 use http::StatusCode;
 use lockgate_exchange::clock;
 use lockgate_http::response_flags;
 use lockgate_telemetry::access_log::{AccessLog, Record};
+use lockgate_telemetry::failure_log::FailedRequest;
 use lockgate_telemetry::metrics::RequestSeries;
 
 use crate::body::error::BodyError;
 use crate::body::source::ByteCounter;
 use crate::chain::Chain;
+use crate::context::WorkerContext;
 use crate::context::idle_monitor::RequestGuard;
 use crate::context::view::View;
 use crate::pipeline::deadline::Deadline;
@@ -37,6 +40,7 @@ pub(crate) struct RequestRecorder {
     series: RequestSeries,
     access_log: Option<Arc<AccessLog>>,
     received: ByteCounter,
+    worker: Rc<WorkerContext>,
     sent: u64,
     status: Option<StatusCode>,
     ending: ResponseEnd,
@@ -53,6 +57,7 @@ impl RequestRecorder {
         series: RequestSeries,
         access_log: Option<Arc<AccessLog>>,
         received: ByteCounter,
+        worker: Rc<WorkerContext>,
         busy: RequestGuard,
     ) -> Self {
         Self {
@@ -61,6 +66,7 @@ impl RequestRecorder {
             series,
             access_log,
             received,
+            worker,
             sent: 0,
             status: None,
             ending: ResponseEnd::Open,
@@ -99,15 +105,56 @@ impl RequestRecorder {
 
     /// A plugin closed the stream before a response.
     pub(crate) fn closed(&mut self) {
-        self.ending = ResponseEnd::Aborted(BodyError::Stopped.abort_reason());
+        self.aborted(&BodyError::Stopped);
     }
 
     /// The response broke off after its head.
-    pub(crate) fn aborted(&mut self, abort_reason: &'static str) {
-        self.ending = ResponseEnd::Aborted(abort_reason);
+    pub(crate) fn aborted(&mut self, error: &BodyError) {
+        let cause = self.chain.take_cause().map_or_else(|| error.to_string(), String::from);
+        self.chain.exchange.borrow_mut().info.cause = Some(cause.into());
+        self.ending = ResponseEnd::Aborted(error.abort_reason());
     }
 
-    fn record(&self, log: &AccessLog, took: std::time::Duration) {
+    /// Why the response is incomplete.
+    fn abort_reason(&self) -> Option<&'static str> {
+        match self.ending {
+            ResponseEnd::Open => Some("client_reset"),
+            ResponseEnd::Complete => None,
+            ResponseEnd::Aborted(abort_reason) => Some(abort_reason),
+        }
+    }
+
+    /// Writes the log's line of a request that the gateway refused, that failed, or whose response broke off. A response of the
+    /// upstream, whatever its status, is none of these, and a client that leaves is no failure.
+    fn log_failure(&self, took: Duration) {
+        let exchange = self.chain.exchange.borrow();
+        let info = &exchange.info;
+        let Some(cause) = &info.cause else { return };
+        let ended = info.started_at.duration_since(UNIX_EPOCH).unwrap_or_default() + took;
+        let reason = match self.ending {
+            ResponseEnd::Aborted(reason) => reason,
+            _ => info.code_details.as_deref().unwrap_or_default(),
+        };
+        self.worker.failures.write(
+            ended.as_secs(),
+            &FailedRequest {
+                request_id: info.request_id.to_str().unwrap_or_default(),
+                client: info.client,
+                method: &exchange.request.method,
+                host: exchange.request.authority.to_str().unwrap_or_default(),
+                path: exchange.request.path.path(),
+                status: self.status.map(|status| status.as_u16()),
+                route: info.route.as_deref(),
+                upstream: info.upstream.as_deref(),
+                endpoint: info.upstream_address,
+                attempts: info.attempts,
+                reason,
+                cause,
+            },
+        );
+    }
+
+    fn record(&self, log: &AccessLog, took: Duration) {
         let exchange = self.chain.exchange.borrow();
         let info = &exchange.info;
         log.write(&Record {
@@ -132,11 +179,8 @@ impl RequestRecorder {
                 .code_details
                 .as_deref()
                 .filter(|details| *details != "via_upstream"),
-            abort_reason: match self.ending {
-                ResponseEnd::Open => Some("client_reset"),
-                ResponseEnd::Complete => None,
-                ResponseEnd::Aborted(abort_reason) => Some(abort_reason),
-            },
+            abort_reason: self.abort_reason(),
+            cause: info.cause.as_deref(),
             plugins: self.chain.plugin_times(),
         });
     }
@@ -165,6 +209,7 @@ impl Drop for RequestRecorder {
             (None, _) => 444,
         };
         self.series.record(status, took);
+        self.log_failure(took);
         if let Some(log) = &self.access_log {
             self.record(log, took);
         }

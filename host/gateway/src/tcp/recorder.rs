@@ -185,6 +185,7 @@ impl ConnectionRecorder {
             duration: took,
             connect: self.connected.get(),
             result: self.ending.get().as_str(),
+            cause: self.chain.take_cause(),
             plugins: self.chain.plugin_times(),
         });
     }

@@ -77,7 +77,12 @@ mod tests {
         let (first, second) = (image_id(0).unwrap(), image_id(1).unwrap());
         assert_eq!([ids.metric(first), ids.metric(second), ids.queue(first)], [7, 9, 7]);
         assert_eq!(
-            [ids.guest_metric(7), ids.guest_metric(9), ids.guest_metric(8), ids.guest_queue(9)],
+            [
+                ids.guest_metric(7),
+                ids.guest_metric(9),
+                ids.guest_metric(8),
+                ids.guest_queue(9)
+            ],
             [first, second, 8, 9]
         );
         for id in [0, 8, u32::MAX, image_id(2).unwrap()] {

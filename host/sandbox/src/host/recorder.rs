@@ -169,7 +169,12 @@ impl Host for Recorder {
 
     fn resolve_queue(&self, vm_id: &str, name: &str) -> Option<u32> {
         let is_own = *self.vm_id.borrow() == vm_id;
-        let own = self.effects.borrow().queues.iter().position(|known| is_own && known == name);
+        let own = self
+            .effects
+            .borrow()
+            .queues
+            .iter()
+            .position(|known| is_own && known == name);
         if let Some(index) = own {
             return image_id(index);
         }
@@ -188,10 +193,19 @@ impl Host for Recorder {
     }
 
     fn define_metric(&self, plugin: &Plugin, kind: MetricKind, name: &str) -> Result<u32, Status> {
-        let known = self.effects.borrow().metrics.iter().position(|(_, known)| known == name);
+        let known = self
+            .effects
+            .borrow()
+            .metrics
+            .iter()
+            .position(|(_, known)| known == name);
         if let Some(index) = known {
             let same = self.effects.borrow().metrics[index].0 == kind;
-            return if same { image_id(index).ok_or(Status::InternalFailure) } else { Err(Status::BadArgument) };
+            return if same {
+                image_id(index).ok_or(Status::InternalFailure)
+            } else {
+                Err(Status::BadArgument)
+            };
         }
         let defined = self.host.define_metric(plugin, kind, name).inspect_err(|_| {
             self.obstacle("its start defines a metric that the trial refuses");

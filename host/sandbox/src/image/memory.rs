@@ -85,7 +85,11 @@ impl MemoryImage {
                 0,
             )
         };
-        if mapped == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+        if mapped == libc::MAP_FAILED {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
     }
 
     /// Makes memory that [`MemoryImage::map_over`] has replaced equal to the image again.
@@ -116,7 +120,10 @@ impl MemoryImage {
 impl View {
     fn of(file: &File, len: usize) -> io::Result<Self> {
         if len == 0 {
-            return Ok(Self { at: NonNull::dangling(), len });
+            return Ok(Self {
+                at: NonNull::dangling(),
+                len,
+            });
         }
         #[expect(unsafe_code, reason = "std does not map files")]
         // SAFETY: the kernel chooses an address that is free, so no memory of others changes.
@@ -163,9 +170,8 @@ impl Drop for View {
 fn memory_file() -> io::Result<File> {
     #[expect(unsafe_code, reason = "std has no files in memory")]
     // SAFETY: the name is a constant that ends in NUL, and the flags are valid.
-    let descriptor = unsafe {
-        libc::memfd_create(c"lockgate-image".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING)
-    };
+    let descriptor =
+        unsafe { libc::memfd_create(c"lockgate-image".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
     if descriptor < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -180,7 +186,11 @@ fn seal(file: &File) -> io::Result<()> {
     #[expect(unsafe_code, reason = "std has no seals")]
     // SAFETY: the descriptor is open, and the command takes a number.
     let failed = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } != 0;
-    if failed { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if failed {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// Drops a VM's own pages. The image's show through again.
@@ -191,7 +201,11 @@ fn discard(memory: &mut [u8]) -> io::Result<()> {
     #[expect(unsafe_code, reason = "std does not advise the kernel")]
     // SAFETY: whole pages of a private mapping of a file, exclusively borrowed. Their content becomes the file's.
     let failed = unsafe { libc::madvise(memory.as_mut_ptr().cast(), memory.len(), libc::MADV_DONTNEED) } != 0;
-    if failed { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if failed {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// A run of pages, as `PAGEMAP_SCAN` reports it.

@@ -92,7 +92,9 @@ pub(crate) fn is_reserved(name: &str) -> bool {
 /// The module exports a reserved name, which is the error.
 pub(crate) fn instrument(module: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     match Survey::of(module) {
-        Ok(Survey { reserved: Some(name), .. }) => Err(name),
+        Ok(Survey {
+            reserved: Some(name), ..
+        }) => Err(name),
         Ok(survey) => Ok(survey.write(module).map_or(Cow::Borrowed(module), Cow::Owned)),
         Err(_) => Ok(Cow::Borrowed(module)),
     }
@@ -201,9 +203,12 @@ impl Survey {
         }
         match self.obstacle {
             Some(obstacle) => added.push((format!("{OBSTACLE}{}", obstacle as u8), ExternalKind::Memory, 0)),
-            None => added.extend(self.mutable.iter().enumerate().map(|(number, index)| {
-                (format!("{GLOBAL}{number}"), ExternalKind::Global, *index)
-            })),
+            None => added.extend(
+                self.mutable
+                    .iter()
+                    .enumerate()
+                    .map(|(number, index)| (format!("{GLOBAL}{number}"), ExternalKind::Global, *index)),
+            ),
         }
         added
     }
@@ -261,7 +266,8 @@ mod tests {
 
     #[test]
     fn the_start_function_no_longer_runs_by_itself() {
-        let module = wat::parse_str(r#"(module (memory (export "memory") 1) (func $go unreachable) (start $go))"#).unwrap();
+        let module =
+            wat::parse_str(r#"(module (memory (export "memory") 1) (func $go unreachable) (start $go))"#).unwrap();
         let engine = engine();
         let module = wasmtime::Module::new(&engine, instrument(&module).unwrap()).unwrap();
         let mut store = wasmtime::Store::new(&engine, ());
@@ -289,9 +295,15 @@ mod tests {
         }
         assert_eq!(with("(func (data.drop $d))"), Some(Obstacle::Segments));
         assert_eq!(with("(func (elem.drop $e))"), Some(Obstacle::Segments));
-        assert_eq!(with("(global (mut funcref) (ref.null func))"), Some(Obstacle::References));
+        assert_eq!(
+            with("(global (mut funcref) (ref.null func))"),
+            Some(Obstacle::References)
+        );
         assert_eq!(with("(func (drop (table.get $t (i32.const 0))))"), None);
-        assert_eq!(with("(func (memory.init $d (i32.const 0) (i32.const 0) (i32.const 1)))"), None);
+        assert_eq!(
+            with("(func (memory.init $d (i32.const 0) (i32.const 0) (i32.const 1)))"),
+            None
+        );
     }
 
     #[test]
@@ -312,10 +324,12 @@ mod tests {
         let module = wat::parse_str(r#"(module $named (@custom "lockgate.plugin" "{}") (memory (export "memory") 1) (global (mut i32) (i32.const 0)))"#).unwrap();
         let changed = instrument(&module).unwrap();
         let customs = |bytes: &[u8]| {
-            let sections = Parser::new(0).parse_all(bytes).filter_map(|payload| match payload.unwrap() {
-                Payload::CustomSection(section) => Some((section.name().to_owned(), section.data().to_vec())),
-                _ => None,
-            });
+            let sections = Parser::new(0)
+                .parse_all(bytes)
+                .filter_map(|payload| match payload.unwrap() {
+                    Payload::CustomSection(section) => Some((section.name().to_owned(), section.data().to_vec())),
+                    _ => None,
+                });
             sections.collect::<Vec<_>>()
         };
         assert_eq!(customs(&changed), customs(&module));

@@ -213,7 +213,10 @@ mod tests {
         budget.restart();
         assert!(budget.allows(ms(700)) && budget.allows(ms(719)));
         budget.restart();
-        assert!(budget.allows(ms(730)) && budget.allows(ms(749)), "each callback has its own again");
+        assert!(
+            budget.allows(ms(730)) && budget.allows(ms(749)),
+            "each callback has its own again"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! [`StartedState`]: what a start leaves in a VM's state.
 
-use std::rc::Rc;
 use std::num::NonZeroU32;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Declared, Descriptors, State};

@@ -51,7 +51,11 @@ mod tests {
     #[test]
     fn starts_take_their_share_of_the_time_and_no_more() {
         let begin = Instant::now();
-        for cost in [Duration::from_millis(21), Duration::from_millis(450), Duration::from_secs(1)] {
+        for cost in [
+            Duration::from_millis(21),
+            Duration::from_millis(450),
+            Duration::from_secs(1),
+        ] {
             let (mut start_cost, mut now, mut spent) = (StartCost::default(), begin, Duration::ZERO);
             while now < begin + Duration::from_secs(600) {
                 if start_cost.wait(now).is_none() {

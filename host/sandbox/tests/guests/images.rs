@@ -67,7 +67,10 @@ fn deadly() -> SharedExchange {
 }
 
 fn trap(test: &TestVm) {
-    assert_eq!(test.open(&deadly()).request_headers(true).unwrap_err().kind, FailureKind::Trap);
+    assert_eq!(
+        test.open(&deadly()).request_headers(true).unwrap_err().kind,
+        FailureKind::Trap
+    );
 }
 
 fn isolated(wasm: &[u8]) -> TestPlugin {
@@ -199,7 +202,9 @@ fn reason(wasm: &[u8]) -> Option<String> {
 }
 
 fn reason_of(plugin: &Plugin) -> Option<String> {
-    plugin.prepare(&trial_host()).unwrap_or_else(|failure| panic!("{failure}"));
+    plugin
+        .prepare(&trial_host())
+        .unwrap_or_else(|failure| panic!("{failure}"));
     match plugin.start_mode() {
         StartMode::Image => None,
         StartMode::Configured(reason) => Some(reason.to_owned()),
@@ -207,14 +212,23 @@ fn reason_of(plugin: &Plugin) -> Option<String> {
 }
 
 const RANDOM: &str = r#"(import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))"#;
-const CLOCK: &str = r#"(import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))"#;
+const CLOCK: &str =
+    r#"(import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))"#;
 
 #[test]
 fn a_start_that_cannot_be_copied_is_run_by_each_vm_and_the_reason_is_told() {
     let cases = [
         ("", "(drop (call $now (i32.const 3000)))", "time of day"),
-        (CLOCK, "(drop (call $clock (i32.const 0) (i64.const 0) (i32.const 3000)))", "time of day"),
-        (RANDOM, "(drop (call $random (i32.const 3000) (i32.const 16)))", "random bytes"),
+        (
+            CLOCK,
+            "(drop (call $clock (i32.const 0) (i64.const 0) (i32.const 3000)))",
+            "time of day",
+        ),
+        (
+            RANDOM,
+            "(drop (call $random (i32.const 3000) (i32.const 16)))",
+            "random bytes",
+        ),
         (
             "",
             "(drop (call $set_shared (i32.const 0) (i32.const 5) (i32.const 0) (i32.const 1) (i32.const 0)))",
@@ -231,13 +245,21 @@ fn a_start_that_cannot_be_copied_is_run_by_each_vm_and_the_reason_is_told() {
                      (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 1000) (i32.const 3000)))",
             "makes a gRPC call",
         ),
-        ("", "(drop (call $enqueue (i32.const 1) (i32.const 0) (i32.const 1)))", "into a queue"),
+        (
+            "",
+            "(drop (call $enqueue (i32.const 1) (i32.const 0) (i32.const 1)))",
+            "into a queue",
+        ),
         (
             "",
             "(drop (call $resolve_queue (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 5) (i32.const 3000)))",
             "another plugin's queue",
         ),
-        ("", "(drop (call $get_metric (i32.const 1) (i32.const 3000)))", "reads a metric"),
+        (
+            "",
+            "(drop (call $get_metric (i32.const 1) (i32.const 3000)))",
+            "reads a metric",
+        ),
         (
             "",
             "(drop (call $foreign (i32.const 0) (i32.const 5) (i32.const 0) (i32.const 0) (i32.const 3000) (i32.const 3004)))",
@@ -246,16 +268,27 @@ fn a_start_that_cannot_be_copied_is_run_by_each_vm_and_the_reason_is_told() {
     ];
     for (imports, body, expected) in cases {
         let found = reason(&configuring(imports, body));
-        assert!(found.as_ref().is_some_and(|found| found.contains(expected)), "{expected}: {found:?}");
+        assert!(
+            found.as_ref().is_some_and(|found| found.contains(expected)),
+            "{expected}: {found:?}"
+        );
     }
 }
 
 #[test]
 fn a_module_that_may_change_tables_or_segments_has_no_image() {
     let with = |items: &str| reason(&guest(&format!("(table $t 2 funcref) (data $d \"x\") {items}")));
-    assert!(with("(func (table.set $t (i32.const 0) (ref.null func)))").unwrap().contains("tables"));
+    assert!(
+        with("(func (table.set $t (i32.const 0) (ref.null func)))")
+            .unwrap()
+            .contains("tables")
+    );
     assert!(with("(func (data.drop $d))").unwrap().contains("segments"));
-    assert!(with("(global (mut funcref) (ref.null func))").unwrap().contains("reference"));
+    assert!(
+        with("(global (mut funcref) (ref.null func))")
+            .unwrap()
+            .contains("reference")
+    );
     assert_eq!(with(""), None);
 }
 
@@ -296,10 +329,15 @@ fn the_monotonic_clock_goes_on_from_the_image() {
 
 #[test]
 fn a_refused_configuration_is_a_failure_of_the_trial() {
-    let wasm = guest(r#"(func (export "proxy_on_configure") (param i32 i32) (result i32) (call $log_number (i32.const 9)) (i32.const 0))"#);
+    let wasm = guest(
+        r#"(func (export "proxy_on_configure") (param i32 i32) (result i32) (call $log_number (i32.const 9)) (i32.const 0))"#,
+    );
     let plugin = plugin(&wasm).link().unwrap();
     let failure = plugin.prepare(&trial_host()).unwrap_err();
-    assert!(failure.kind == FailureKind::Start && failure.message.contains("the plugin logged: 9"), "{failure}");
+    assert!(
+        failure.kind == FailureKind::Start && failure.message.contains("the plugin logged: 9"),
+        "{failure}"
+    );
 }
 
 /// A guest that spins for so many millions of iterations in each callback of its start, and traps when it is asked to.
@@ -351,7 +389,9 @@ fn dear_starts_take_a_small_share_of_a_workers_time_and_cheap_ones_are_free() {
     const READS_TIME: &str = "(drop (call $now (i32.const 3000)))";
     let dear = slow_start(0, 150, READS_TIME);
     for isolation in [Isolation::Shared, Isolation::Stream] {
-        let test = plugin(&dear).with(|settings| settings.isolation = isolation).unstarted();
+        let test = plugin(&dear)
+            .with(|settings| settings.isolation = isolation)
+            .unstarted();
         let once = cpu_time_of(|| test.vm.start().unwrap());
         let mut failures = Vec::new();
         let fifty = cpu_time_of(|| {
@@ -360,7 +400,10 @@ fn dear_starts_take_a_small_share_of_a_workers_time_and_cheap_ones_are_free() {
                 failures.push(failed.unwrap_err());
             }
         });
-        assert!(fifty < 3 * once, "{isolation:?}: fifty failures cost {fifty:?}, a start {once:?}");
+        assert!(
+            fifty < 3 * once,
+            "{isolation:?}: fifty failures cost {fifty:?}, a start {once:?}"
+        );
         let last = failures.last().unwrap();
         assert_eq!(last.kind, FailureKind::Unavailable);
         assert!(last.message.contains("of CPU time, and starts may take 2 %"), "{last}");

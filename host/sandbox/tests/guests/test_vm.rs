@@ -161,7 +161,9 @@ impl TestPlugin {
     /// A VM that begins from the image of a trial.
     pub(crate) fn from_image(self) -> TestVm {
         let plugin = self.link().unwrap_or_else(|error| panic!("{error}"));
-        plugin.prepare(&trial_host()).unwrap_or_else(|failure| panic!("{failure}"));
+        plugin
+            .prepare(&trial_host())
+            .unwrap_or_else(|failure| panic!("{failure}"));
         assert_eq!(plugin.start_mode(), StartMode::Image);
         let host = Rc::new(MemoryHost::default());
         let vm = Vm::new(plugin, host.clone());

@@ -53,6 +53,9 @@ pub struct Record<'a> {
     pub code_details: Option<&'a str>,
     /// The reason why the response is incomplete.
     pub abort_reason: Option<&'a str>,
+    /// What happened, in words, when the response is not the upstream's or is incomplete; none for a response that a plugin gave as a
+    /// success.
+    pub cause: Option<&'a str>,
     /// Time in each plugin, in the order of the chain.
     pub plugins: Vec<PluginTimes<'a>>,
 }
@@ -93,6 +96,8 @@ pub struct ConnectionRecord<'a> {
     pub connect: Option<Duration>,
     /// Its close reason: the value of the metric's label `result`.
     pub result: &'static str,
+    /// What failed, in words, when a plugin or the upstream did.
+    pub cause: Option<Box<str>>,
     /// Time in each plugin, in the order of the chain.
     pub plugins: Vec<PluginTimes<'a>>,
 }

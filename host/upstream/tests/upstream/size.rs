@@ -20,6 +20,6 @@ fn the_future_of_a_request_stays_small() {
         headers: &headers,
         interim: &Interim::default(),
     };
-    let future = client.forward(&upstream, head, Either::Left("".into()));
+    let future = client.forward(&upstream, head, Either::Left("".into()), |_, _| {});
     assert!(size_of_val(&future) <= 192, "{} bytes", size_of_val(&future));
 }

@@ -63,17 +63,23 @@ impl Instance {
                 Update::Record(value) => self.host.record_metric(metric, *value),
             };
         }
-        let ticks = effects.tick.map(|period| self.host.start_ticks(TickTarget::new(callbacks()), period));
+        let ticks = effects
+            .tick
+            .map(|period| self.host.start_ticks(TickTarget::new(callbacks()), period));
         self.with_state(|state| {
             state.ticks = ticks;
             state.queues.extend(subscriptions);
             state.begin_from(&image.state, Rc::clone(ids), image.memory.len());
             if metrics_refused > 0 {
-                state.warn(format_args!("{metrics_refused} metrics of the start refused: too many, or of another kind"));
+                state.warn(format_args!(
+                    "{metrics_refused} metrics of the start refused: too many, or of another kind"
+                ));
                 (0..metrics_refused).for_each(|_| state.refuse(Refusal::Metric));
             }
             if queues_refused > 0 {
-                state.warn(format_args!("{queues_refused} queues of the start refused: too many queues"));
+                state.warn(format_args!(
+                    "{queues_refused} queues of the start refused: too many queues"
+                ));
                 (0..queues_refused).for_each(|_| state.refuse(Refusal::Queue));
             }
         });
@@ -95,9 +101,12 @@ impl Instance {
         // The guest may have stopped its timer.
         effects.tick = effects.tick.filter(|_| store.data().ticks.is_some());
         let globals = self.origin.iter().flat_map(|origin| &origin.globals);
-        let globals = globals.map(|global| Number::of(&global.get(&mut *store))).collect::<Option<_>>();
+        let globals = globals
+            .map(|global| Number::of(&global.get(&mut *store)))
+            .collect::<Option<_>>();
         Ok(Image {
-            memory: MemoryImage::new(memory.data(&*store)).map_err(|error| format!("its image cannot be kept: {error}"))?,
+            memory: MemoryImage::new(memory.data(&*store))
+                .map_err(|error| format!("its image cannot be kept: {error}"))?,
             globals: globals.ok_or("a global holds a reference")?,
             state: store.data().after_start(),
             effects,
@@ -106,19 +115,16 @@ impl Instance {
 }
 
 /// A new guest with the image's memory and globals.
-fn new_guest(
-    image: &Image,
-    plugin: &Plugin,
-    host: &Rc<dyn Host>,
-    counters: &Rc<VmCounters>,
-) -> Result<Guest, Failure> {
+fn new_guest(image: &Image, plugin: &Plugin, host: &Rc<dyn Host>, counters: &Rc<VmCounters>) -> Result<Guest, Failure> {
     let prepared = plugin.prepared();
     let slot = take_slot(plugin, host, counters)?;
     let mut store = new_store(&prepared.code, plugin, host);
     let mut begin = || {
         let guest = prepared.code.instance.instantiate(&mut store)?;
         let exports = prepared.code.exports.exports(&guest, &mut store);
-        let memory = exports.memory.ok_or_else(|| wasmtime::Error::msg("the module has no memory"))?;
+        let memory = exports
+            .memory
+            .ok_or_else(|| wasmtime::Error::msg("the module has no memory"))?;
         let missing = image.memory.len().saturating_sub(memory.data_size(&store)) as u64 / memory.page_size(&store);
         if missing > 0 {
             memory.grow(&mut store, missing)?;

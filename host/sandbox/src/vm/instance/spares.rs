@@ -55,7 +55,9 @@ impl Instance {
         if !is_for_one_stream || self.status.get() == InstanceStatus::Failed {
             return;
         }
-        let Some(store) = self.store.get_mut().take() else { return };
+        let Some(store) = self.store.get_mut().take() else {
+            return;
+        };
         let guest = Guest {
             store,
             exports: std::mem::take(&mut self.exports),

@@ -94,12 +94,7 @@ impl Instance {
     }
 
     /// The instance around a guest.
-    pub(super) fn assemble(
-        plugin: &Plugin,
-        host: &Rc<dyn Host>,
-        counters: &Rc<VmCounters>,
-        guest: Guest,
-    ) -> Rc<Self> {
+    pub(super) fn assemble(plugin: &Plugin, host: &Rc<dyn Host>, counters: &Rc<VmCounters>, guest: Guest) -> Rc<Self> {
         let Guest {
             mut store,
             exports,
