@@ -115,3 +115,45 @@ fn an_upstream_of_another_protocol_or_an_absent_one_is_a_502() {
     assert_eq!(gateway.send(get("/plain")).status(), 502);
     assert_eq!(gateway.send(get("/dead")).status(), 502);
 }
+
+#[test]
+fn log_and_metrics_have_the_status_itself_and_the_grpc_status() {
+    let server = GrpcServer::start();
+    let gateway = Gateway::start(json!({
+        "access_log": { "path": "access.log" },
+        "upstreams": { "app": { "endpoints": [server.address().to_string()], "protocol": "http2" } },
+        "routes": [ { "name": "echo", "match": { "path_prefix": "/test.Echo" }, "upstream": "app" } ],
+    }));
+    let reply = call(gateway.address(), "/nowhere", "hello", 1).remove(0);
+    assert_eq!((reply.status, status(&reply)), (200, Some("12")), "{reply:?}");
+    // Another method with the content type is no gRPC call.
+    let answer = gateway.send(get("/nowhere").header("content-type", "application/grpc"));
+    assert_eq!(answer.status(), 404);
+    let reply = call(gateway.address(), "/test.Echo/Fail", "", 1).remove(0);
+    assert_eq!(status(&reply), Some("7"));
+    let reply = call(gateway.address(), "/test.Echo/Unary", "hello", 1).remove(0);
+    assert_eq!(status(&reply), Some("0"));
+    let read = || std::fs::read_to_string(gateway.folder().join("access.log")).unwrap_or_default();
+    eventually("all lines are there", Duration::from_secs(3), || read().lines().count() == 4);
+    let text = read();
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let found: Vec<_> = lines
+        .iter()
+        .map(|line| json!([line["status"], line["grpc_status"], line["code_details"], line["abort_reason"]]))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            json!([404, 12, "no_route", null]),
+            json!([404, null, "no_route", null]),
+            json!([200, 7, null, null]),
+            json!([200, 0, null, null]),
+        ]
+    );
+    let metrics = gateway.metrics();
+    assert_eq!(metrics.sum("lockgate_requests_total", &[("status", "404")]), 2.0);
+    for (grpc_status, count) in [("12", 1.0), ("7", 1.0), ("0", 1.0)] {
+        let labels = [("grpc_status", grpc_status)];
+        assert_eq!(metrics.sum("lockgate_grpc_responses_total", &labels), count, "{grpc_status}");
+    }
+}

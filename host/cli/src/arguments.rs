@@ -40,8 +40,10 @@ pub(crate) enum Command {
     Run(ServeOptions),
 
     /// Check a configuration and its plugins, and report all mistakes at once
-    #[command(after_help = "Example:\n  lockgate check --config gateway.json && systemctl reload lockgate")]
-    Check(ConfigOptions),
+    #[command(
+        after_help = "Warnings are about what is valid and likely a mistake: a route that no request reaches, a cache before auth,\nan expiring certificate. They do not change the exit code, unless --strict is given.\n\nExample:\n  lockgate check --config gateway.json && systemctl reload lockgate\n  lockgate check --strict --json | jq .warnings"
+    )]
+    Check(CheckOptions),
 
     /// Run cases files against a plugin, with scripted upstreams and clock
     #[command(after_help = TEST_HELP)]
@@ -253,6 +255,21 @@ pub(crate) struct ConfigOptions {
     /// The configuration file; relative paths in it are relative to its folder
     #[arg(long, short, value_name = "FILE", default_value = "gateway.json")]
     pub(crate) config: PathBuf,
+}
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckOptions {
+    #[command(flatten)]
+    pub(crate) config: ConfigOptions,
+
+    /// Exit with 1 if there are warnings
+    #[arg(long)]
+    pub(crate) strict: bool,
+
+    /// Print one JSON object: `ok`, `errors`, `warnings`, `remarks`
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Options of `run`.

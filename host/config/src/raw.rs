@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::settings::{DEFAULT_DRAIN_TIMEOUT, SignatureSettings};
 
 pub(crate) use plugins::{Chain, Plugin};
-pub(crate) use routes::{Match, Rewrite, Route, ValueCondition, ValueMatch};
+pub(crate) use routes::{Match, Rewrite, Route, Scheme, ValueCondition, ValueMatch};
 
 /// Lockgate's configuration.
 ///
@@ -113,7 +113,7 @@ pub(crate) struct Listener {
     #[serde(default)]
     #[schemars(example = ["10.0.0.0/8"])]
     pub(crate) trusted_proxies: Vec<String>,
-    /// Handling of paths that contain `%2F`, `%5C`, `%00`, a double encoding or a backslash.
+    /// Handling of paths that contain `%2F`, `%5C`, `%00`, a double encoding, a backslash, or a dot segment with parameters (`..;`).
     #[serde(default)]
     pub(crate) escaped_slashes: EscapedSlashes,
     /// Limits for clients of this listener.

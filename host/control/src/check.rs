@@ -1,5 +1,7 @@
 //! The check of a configuration without running it.
 
+mod warnings;
+
 use std::fmt;
 use std::path::Path;
 
@@ -21,6 +23,8 @@ pub struct CheckSummary {
     pub plugins: usize,
     /// Remarks for the operator: capabilities that modules declare and their plugins are not granted.
     pub remarks: Vec<Diagnostic>,
+    /// What is valid and likely a mistake.
+    pub warnings: Vec<Diagnostic>,
 }
 
 impl fmt::Display for CheckSummary {
@@ -66,6 +70,7 @@ pub fn check(config: &Path) -> Result<CheckSummary, Report> {
         routes: model.routes.len(),
         upstreams: model.upstreams.len(),
         plugins: model.plugins.len(),
+        warnings: warnings::warnings(&loaded.snapshot, &loaded.document),
         remarks: loaded.remarks,
     })
 }

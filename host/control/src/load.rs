@@ -52,6 +52,8 @@ pub(crate) struct LoadedSnapshot {
     pub snapshot: Arc<Snapshot>,
     /// Remarks on its new plugins: nothing is wrong, but the operator should know.
     pub remarks: Vec<Diagnostic>,
+    /// Its file, for the places of further diagnostics.
+    pub document: Document,
 }
 
 impl Loader {
@@ -247,7 +249,11 @@ impl Loader {
             upstreams,
             certificates,
         ));
-        Ok(LoadedSnapshot { snapshot, remarks })
+        Ok(LoadedSnapshot {
+            snapshot,
+            remarks,
+            document,
+        })
     }
 
     /// Adds the mistakes in plugins to the report of a refused configuration: missing modules, unknown functions, and configurations by their

@@ -12,6 +12,9 @@ use http::HeaderValue;
 use crate::clock::{Timestamp, WallClock};
 use crate::properties::Properties;
 
+/// [`StreamInfo::code_details`] of an upstream's response, as in Envoy. Those of the gateway and of plugins have others.
+pub const VIA_UPSTREAM: &str = "via_upstream";
+
 /// A client connection. Its requests share it.
 #[derive(Clone, Debug)]
 pub struct ConnectionInfo {
@@ -74,6 +77,10 @@ pub struct StreamInfo {
     pub started_at: SystemTime,
     /// The route's name.
     pub route: Option<Arc<str>>,
+    /// Whether the request has left the route whose chain it passes, because a plugin has cleared the route cache.
+    pub rerouted: bool,
+    /// Whether the request has a body or trailers. Known once its head is at the first plugin.
+    pub has_body: bool,
     /// Name of the upstream.
     pub upstream: Option<Arc<str>>,
     /// The endpoint that the request was sent to.
@@ -99,6 +106,12 @@ pub struct StreamInfo {
 }
 
 impl StreamInfo {
+    /// Whether the response is an upstream's, and not one of the gateway or of a plugin.
+    #[must_use]
+    pub fn is_from_upstream(&self) -> bool {
+        self.code_details.as_deref() == Some(VIA_UPSTREAM)
+    }
+
     /// A request whose head has just been read.
     #[must_use]
     pub fn new(
@@ -134,6 +147,8 @@ impl StreamInfo {
             started: start.instant,
             started_at: start.time,
             route: None,
+            rerouted: false,
+            has_body: false,
             upstream: None,
             upstream_address: None,
             upstream_local: None,

@@ -18,7 +18,7 @@ pub use clock::Timestamp;
 pub use direction::Direction;
 pub use exchange::{Exchange, HeadChanges, RequestHead, ResponseHead, Scheme, SharedExchange, grpc_status};
 pub use held::HeldBodies;
-pub use info::{CertificateInfo, ConnectionInfo, StreamInfo, TlsInfo};
+pub use info::{CertificateInfo, ConnectionInfo, StreamInfo, TlsInfo, VIA_UPSTREAM};
 pub use pending::{LocalResponse, PendingActions, Positions};
 pub use properties::{Properties, PropertiesFull};
 pub use tcp_buffers::TcpBuffers;

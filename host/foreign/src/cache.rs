@@ -6,11 +6,16 @@
 //!   set and `age` added; with 304 if the request's conditions allow it. The plugin then pauses.
 //! - `{"op":"store","key":K,"ttl_ms":60000,"vary":[N…]}` -> `{"storing":true}`: from the response headers phase. Stores
 //!   the response in its form at this plugin, once its body is complete. Only complete responses to GET are stored.
-//! - `{"op":"purge","key":K}` -> `{"purged":n}`.
+//! - `{"op":"purge","key":K}` -> `{"purged":n}`, of all routes.
+//!
+//! A response is stored for the route of its request, so that what one route's plugins guard never answers another route's requests. With
+//! `"scope":NAME`, it is stored for all routes whose calls name that scope. A request that a plugin has sent to another route is answered
+//! from its first route's responses, and what it brings back is not stored. Nor is a response of the gateway or of a plugin, or one to a
+//! request with a body.
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::header::{
@@ -22,7 +27,7 @@ use lockgate_abi::Status;
 use lockgate_exchange::clock::{Timestamp, WallClock};
 use lockgate_exchange::{BodySink, Exchange, LocalResponse, SharedExchange, Tap, clock};
 use lockgate_http::inbound;
-use lockgate_store::{Filling, Hit, NewEntry, Store};
+use lockgate_store::{Filling, Hit, NewEntry, Partition, Store};
 use serde::{Deserialize, Serialize};
 
 use super::conditional;
@@ -52,6 +57,31 @@ struct CacheCall<'a> {
     ttl_ms: Option<u64>,
     #[serde(borrow, default)]
     vary: Vec<Cow<'a, str>>,
+    /// The name of a scope instead of the route.
+    #[serde(borrow, default)]
+    scope: Option<Cow<'a, str>>,
+}
+
+impl CacheCall<'_> {
+    /// The partition of the current request.
+    fn partition(&self, exchange: &Exchange) -> Partition {
+        match (&self.scope, &exchange.info.route) {
+            (Some(name), _) => Partition::Shared(name.as_ref().into()),
+            (None, Some(route)) => Partition::Route(route.clone()),
+            (None, None) => Partition::NoRoute,
+        }
+    }
+
+    /// The stored response for the current request.
+    fn find(&self, store: &Store, plugin: &str, exchange: &Exchange, now: Instant) -> Option<Hit> {
+        if exchange.info.has_body {
+            return None;
+        }
+        let partition = self.partition(exchange);
+        store
+            .cache()
+            .find(plugin, &self.key, &partition, &exchange.request.headers, now)
+    }
 }
 
 #[derive(Deserialize)]
@@ -112,7 +142,7 @@ pub(super) fn call(
         .borrow_mut();
     match call.op {
         Op::Lookup => {
-            let hit = store.cache().find(plugin, &call.key, &exchange.request.headers, now);
+            let hit = call.find(store, plugin, &exchange, now);
             let entry = hit.as_ref().map(Entry::of);
             to_result(&LookupResult {
                 found: entry.is_some(),
@@ -121,7 +151,7 @@ pub(super) fn call(
         }
         Op::Serve => {
             let extra = headers(&call.headers)?;
-            let hit = store.cache().find(plugin, &call.key, &exchange.request.headers, now);
+            let hit = call.find(store, plugin, &exchange, now);
             let served = hit.is_some();
             if let Some(hit) = hit {
                 exchange.pending.local_response = Some(response(&hit, extra, &exchange));
@@ -253,6 +283,12 @@ fn fill(
         .response
         .as_ref()
         .ok_or_else(|| bad_argument(NAME, &"there is no response yet"))?;
+    let info = &exchange.info;
+    // Another route's response would be found under this route's key, or be missed for ever.
+    let is_elsewhere = info.rerouted && call.scope.is_none();
+    if info.has_body || is_elsewhere || !info.is_from_upstream() {
+        return Ok(None);
+    }
     let is_part = response.status == StatusCode::PARTIAL_CONTENT || response.headers.contains_key(CONTENT_RANGE);
     if exchange.request.method != Method::GET || is_part || response.status == StatusCode::NOT_MODIFIED {
         return Ok(None);
@@ -262,7 +298,8 @@ fn fill(
     let age = initial_age(&mut headers, now.time);
     let entry = NewEntry::new(response.status, headers, ttl, now.instant)
         .aged(age)
-        .varying_by(vary, &exchange.request.headers);
+        .varying_by(vary, &exchange.request.headers)
+        .within(call.partition(exchange));
     Ok(store.cache().fill(plugin, &call.key, entry))
 }
 

@@ -17,9 +17,12 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, Version, header};
+use http_body::Body;
+use http_body_util::BodyExt;
 use lockgate_client::PooledBody;
-use lockgate_exchange::{LocalResponse, ResponseHead, clock};
+use lockgate_exchange::{LocalResponse, ResponseHead, VIA_UPSTREAM, clock};
 use lockgate_http::problem::{self, Problem};
 use lockgate_http::{grpc, inbound, response_flags};
 use lockgate_upstream::{SendError, UpstreamResponse};
@@ -66,6 +69,7 @@ pub(crate) async fn answer(
             .await
         }
     };
+    let mut is_local = outcome.is_err();
     let (first, source) = respond(&chain, outcome).inspect_err(|Reset| recorder.closed())?;
     let source = match is_head {
         true => source.without_body(chain.exchange.borrow_mut().response.as_mut()),
@@ -74,11 +78,24 @@ pub(crate) async fn answer(
     let body = match deadline.bound(filter::response(&chain, first, source)).await {
         Ok(body) => body,
         // A response made in the response phase goes to the client as it is.
-        Err(stop) => MessageBody::Direct(respond(&chain, Err(stop)).inspect_err(|Reset| recorder.closed())?.1),
+        Err(stop) => {
+            is_local = true;
+            MessageBody::Direct(respond(&chain, Err(stop)).inspect_err(|Reset| recorder.closed())?.1)
+        }
     };
     let close = connection.worker.draining.get() || admitted.ambiguous;
-    let response = head(&chain, &body, close);
-    recorder.answered(response.status(), deadline);
+    let mut response = head(&chain, &body, close);
+    let status = response.status();
+    let body = match is_local && is_grpc(&chain) {
+        true => Box::pin(grpc_form(&mut response, body, &mut deadline, &mut recorder)).await,
+        false => body,
+    };
+    recorder.answered(status, deadline);
+    if body.is_end_stream() {
+        // Its sender asks for no body, so that nobody else would say that the response is complete.
+        recorder.complete();
+        recorder.note_grpc_status(response.headers());
+    }
     Ok(response.map(|()| ClientBody::new(body, recorder)))
 }
 
@@ -165,7 +182,7 @@ fn respond(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result
             let (parts, body) = response.into_parts();
             let mut headers = parts.headers;
             inbound::strip_response(&mut headers);
-            exchange.info.code_details = Some("via_upstream".into());
+            exchange.info.code_details = Some(VIA_UPSTREAM.into());
             (
                 ResponseHead {
                     status: parts.status,
@@ -188,8 +205,10 @@ fn respond(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result
                 exchange.info.cause = Some(format!("plugin {} answered: {details}", chain.name(position)).into());
             }
             exchange.info.code_details = Some(details.into());
-            let (head, body) =
-                grpc::into_grpc_response(&exchange.request, ResponseHead { status, headers }, body, grpc_status);
+            let mut head = ResponseHead { status, headers };
+            if grpc::is_grpc(&exchange.request) {
+                grpc::name_status(&mut head, grpc_status);
+            }
             (
                 head,
                 chain.reached().map(|reached| reached.min(position)),
@@ -202,13 +221,40 @@ fn respond(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result
             exchange.info.cause = Some(cause.map_or(problem.detail().into(), Into::into));
             exchange.info.flags |= response_flags::of(problem);
             let (head, body) = problem::respond(problem, Some(&exchange.info.request_id));
-            let (head, body) = grpc::into_grpc_response(&exchange.request, head, body, None);
             (head, chain.reached(), BodySource::whole(body))
         }
         Err(Stop::Close) => return Err(Reset),
     };
     exchange.response = Some(head);
     Ok((first, source))
+}
+
+/// Whether a local response goes to a gRPC client.
+fn is_grpc(chain: &Chain) -> bool {
+    grpc::is_grpc(&chain.exchange.borrow().request)
+}
+
+/// Puts a local response into gRPC's form: the last step, when every plugin has seen it as it is. Without its body if that breaks off.
+async fn grpc_form(
+    response: &mut Response<()>,
+    mut body: MessageBody,
+    deadline: &mut Deadline,
+    recorder: &mut RequestRecorder,
+) -> MessageBody {
+    let mut message = Vec::new();
+    let whole = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let data = frame.data_ref().map_or(&b""[..], |data| data);
+            let room = grpc::MAX_MESSAGE.saturating_sub(message.len());
+            message.extend_from_slice(&data[..data.len().min(room)]);
+        }
+        Ok(())
+    };
+    // Too late is no reason to keep the status back.
+    let _ = deadline.bound(whole).await;
+    grpc::put_into_form(response, &message);
+    recorder.note_grpc_status(response.headers());
+    MessageBody::whole(Bytes::new())
 }
 
 /// The response's head as the client gets it.

@@ -1,7 +1,8 @@
 //! Path normalisation: one spelling for each path, before anything depends on it (RFC 3986, section 6.2.2).
 //!
 //! Dot segments are removed, and repeated slashes are merged. Escapes of unreserved bytes are decoded; the others get upper-case digits.
-//! Bytes outside ASCII are escaped. Paths that upstreams read in different ways are refused. The query stays as it is. Nearly all paths
+//! Bytes outside ASCII are escaped. Paths that upstreams read in different ways are refused; among them is a dot segment with parameters
+//! (`/a/..;x/b`), which some servers remove and others do not. The query stays as it is. Nearly all paths
 //! are normal already; for these nothing is allocated.
 
 use http::uri::PathAndQuery;
@@ -27,6 +28,9 @@ pub fn normalise(target: &PathAndQuery, escaped: EscapedSlashes) -> Result<Optio
         return Err(Malformed::Target);
     }
     let mut decoded = decode(path.as_bytes(), escaped)?;
+    if escaped == EscapedSlashes::Reject && decoded.split(|&byte| byte == b'/').any(has_dots_and_parameters) {
+        return Err(Malformed::AmbiguousPath);
+    }
     remove_dot_segments(&mut decoded);
     if decoded == path.as_bytes() && target.as_str().starts_with('/') {
         return Ok(None);
@@ -56,7 +60,8 @@ pub fn replace_prefix(target: &PathAndQuery, prefix: &str, replacement: &str) ->
     PathAndQuery::try_from([replacement, slash, rest].concat()).ok()
 }
 
-/// Whether nothing in `path` could need a change: no escape, no backslash, all ASCII, no empty and no dot segment.
+/// Whether nothing in `path` could need a change: no escape, no backslash, all ASCII, no empty and no dot segment, with parameters or
+/// without.
 fn is_plain(path: &[u8]) -> bool {
     let mut previous = 0;
     for (at, &byte) in path.iter().enumerate() {
@@ -64,6 +69,7 @@ fn is_plain(path: &[u8]) -> bool {
             b'%' | b'\\' | 0x80.. => return false,
             b'/' if previous == b'/' => return false,
             b'.' if previous == b'/' && is_dot_segment(segment_at(path, at)) => return false,
+            b'.' if previous == b'/' && has_dots_and_parameters(segment_at(path, at)) => return false,
             _ => previous = byte,
         }
     }
@@ -80,6 +86,15 @@ fn segment_at(path: &[u8], at: usize) -> &[u8] {
 
 fn is_dot_segment(segment: &[u8]) -> bool {
     matches!(segment, b"." | b"..")
+}
+
+/// Whether a segment is a dot segment with path parameters, whose semicolon may be escaped.
+fn has_dots_and_parameters(segment: &[u8]) -> bool {
+    let Some(rest) = segment.strip_prefix(b".") else {
+        return false;
+    };
+    let rest = rest.strip_prefix(b".").unwrap_or(rest);
+    rest.starts_with(b";") || rest.starts_with(b"%3B")
 }
 
 /// Decodes escapes of unreserved bytes, writes the other escapes in upper case, escapes what is not ASCII, merges slashes.

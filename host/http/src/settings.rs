@@ -38,7 +38,7 @@ impl Default for ListenerLimits {
     }
 }
 
-/// Handling of a request whose path contains `%2F`, `%5C`, `%00`, a double encoding or a backslash.
+/// Handling of a request whose path contains `%2F`, `%5C`, `%00`, a double encoding, a backslash, or a dot segment with parameters (`..;`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EscapedSlashes {

@@ -7,8 +7,17 @@ use lockgate_exchange::RequestHead;
 use super::conditions::Conditions;
 use crate::matches::{Match, RouteIndex};
 
-/// Smaller is better: has a method, more headers, more query parameters, earlier in the file.
-pub(crate) type Rank = (Reverse<bool>, Reverse<usize>, Reverse<usize>, RouteIndex);
+/// Smaller is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank {
+    has_listener: Reverse<bool>,
+    has_scheme: Reverse<bool>,
+    has_method: Reverse<bool>,
+    headers: Reverse<usize>,
+    query: Reverse<usize>,
+    /// Earlier in the file.
+    index: RouteIndex,
+}
 
 /// Routes with the same host and path.
 #[derive(Debug, Default)]
@@ -19,12 +28,14 @@ pub(crate) struct Candidates {
 
 impl Candidates {
     pub(crate) fn insert(&mut self, index: RouteIndex, matches: &Match) {
-        let rank = (
-            Reverse(!matches.methods.is_empty()),
-            Reverse(matches.headers.len()),
-            Reverse(matches.query.len()),
+        let rank = Rank {
+            has_listener: Reverse(!matches.listeners.is_empty()),
+            has_scheme: Reverse(matches.scheme.is_some()),
+            has_method: Reverse(!matches.methods.is_empty()),
+            headers: Reverse(matches.headers.len()),
+            query: Reverse(matches.query.len()),
             index,
-        );
+        };
         self.routes.push((rank, Conditions::of(matches)));
     }
 
@@ -41,6 +52,6 @@ impl Candidates {
         self.routes
             .iter()
             .find(|(_, conditions)| conditions.hold(request))
-            .map(|(rank, _)| rank.3)
+            .map(|(rank, _)| rank.index)
     }
 }

@@ -1,15 +1,16 @@
-//! A route's conditions besides host and path: method, headers, query parameters.
+//! A route's conditions besides listener, host and path: scheme, method, headers, query parameters.
 
 use std::borrow::Cow;
 
 use http::{HeaderName, Method};
-use lockgate_exchange::RequestHead;
+use lockgate_exchange::{RequestHead, Scheme};
 
 use crate::matches::{Match, ValueMatch};
 
 /// All of these must hold; an empty list always does.
 #[derive(Debug)]
 pub(crate) struct Conditions {
+    scheme: Option<Scheme>,
     methods: Box<[Method]>,
     headers: Box<[(HeaderName, ValueMatch)]>,
     query: Box<[(String, ValueMatch)]>,
@@ -18,6 +19,7 @@ pub(crate) struct Conditions {
 impl Conditions {
     pub(crate) fn of(matches: &Match) -> Self {
         Self {
+            scheme: matches.scheme,
             methods: matches.methods.as_slice().into(),
             headers: matches.headers.as_slice().into(),
             query: matches.query.as_slice().into(),
@@ -25,7 +27,8 @@ impl Conditions {
     }
 
     pub(crate) fn hold(&self, request: &RequestHead) -> bool {
-        (self.methods.is_empty() || self.methods.contains(&request.method))
+        self.scheme.is_none_or(|scheme| scheme == request.scheme)
+            && (self.methods.is_empty() || self.methods.contains(&request.method))
             && self
                 .headers
                 .iter()

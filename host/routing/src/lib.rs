@@ -8,6 +8,8 @@ mod hosts;
 mod matches;
 mod paths;
 mod table;
+mod unreachable;
 
 pub use matches::{HostPattern, Match, PathMatch, RouteIndex, ValueMatch};
 pub use table::RouteTable;
+pub use unreachable::{Unreachable, unreachable};

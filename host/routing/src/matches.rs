@@ -3,6 +3,7 @@
 mod label;
 
 use http::{HeaderName, Method};
+use lockgate_exchange::Scheme;
 use regex::Regex;
 
 /// Position in the list that the table was made from.
@@ -12,6 +13,12 @@ pub struct RouteIndex(pub usize);
 /// Conditions on a request. An empty list holds for every request.
 #[derive(Debug, Clone, Default)]
 pub struct Match {
+    /// Routes of a higher priority come first, whatever their conditions are.
+    pub priority: i32,
+    /// Names of listeners, one of which has accepted the connection.
+    pub listeners: Vec<String>,
+    /// The scheme of the client's connection.
+    pub scheme: Option<Scheme>,
     /// One of these.
     pub hosts: Vec<HostPattern>,
     /// The normalised path, without its query.

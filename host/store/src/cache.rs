@@ -1,7 +1,7 @@
 //! [`Cache`]: responses in memory, under a bound in bytes.
 //!
-//! The caller decides what is stored, for how long and for whom. A key has one entry per variant (the request headers that a response's
-//! `Vary` names). Without room, the CLOCK algorithm evicts: it skips entries that were used since its last round, and evicts the first that
+//! The caller decides what is stored, for how long and for whom. A key has one entry per partition (a route, say) and variant (the request
+//! headers that a response's `Vary` names). Without room, the CLOCK algorithm evicts: it skips entries that were used since its last round, and evicts the first that
 //! was not. Responses that are still being received count as well, and may take at most a quarter of the limit.
 
 mod budget;
@@ -22,11 +22,13 @@ use crate::name::Name;
 use crate::shards::Shards;
 use crate::table::Table;
 
-pub use entry::{NewEntry, Stored};
+pub use entry::{NewEntry, Partition, Stored};
 pub use filling::Filling;
 
-/// Maximum variants of one key. Beyond it, the oldest is removed.
+/// Maximum variants of one key in a partition. Beyond it, the oldest of them is removed.
 const MAX_VARIANTS: usize = 32;
+/// Maximum variants of one key in all partitions. Beyond it, the oldest is removed.
+const MAX_ENTRIES: usize = 8 * MAX_VARIANTS;
 
 /// Limits of a [`Cache`].
 #[derive(Clone, Copy, Debug)]
@@ -94,8 +96,15 @@ impl Cache {
         }
     }
 
-    /// The latest response under this key whose variant fits these request headers, fresh or stale.
-    pub fn find(&self, scope: &str, key: &str, request: &HeaderMap, now: Instant) -> Option<Hit> {
+    /// The latest response under this key, in this partition, whose variant fits these request headers, fresh or stale.
+    pub fn find(
+        &self,
+        scope: &str,
+        key: &str,
+        partition: &Partition,
+        request: &HeaderMap,
+        now: Instant,
+    ) -> Option<Hit> {
         let name = Name::new(scope, key);
         let (hash, part) = self.shards.locate(&name);
         let stored = {
@@ -106,7 +115,7 @@ impl Cache {
                 .variants
                 .iter()
                 .rev()
-                .find(|stored| stored.vary.fits(request))?;
+                .find(|stored| stored.partition == *partition && stored.vary.fits(request))?;
             let stored = Arc::clone(stored);
             resource.is_used = true;
             stored
@@ -128,7 +137,7 @@ impl Cache {
         filling.reserve(cost).then_some(filling)
     }
 
-    /// Removes all variants of a key. Returns their number.
+    /// Removes all variants of a key, from all partitions. Returns their number.
     pub fn purge(&self, scope: &str, key: &str) -> usize {
         let name = Name::new(scope, key);
         let (hash, part) = self.shards.locate(&name);
@@ -164,10 +173,14 @@ impl Cache {
                 None => shard.table.insert(hash, name, Resource::default()),
             };
             let variants = &mut shard.table.at_mut(place).variants;
-            replaced.extend(variants.extract_if(.., |old| old.vary == stored.vary));
-            if variants.len() >= MAX_VARIANTS {
-                replaced.push(variants.remove(0));
-            }
+            let is_beside = |old: &Arc<Stored>| old.partition == stored.partition;
+            replaced.extend(variants.extract_if(.., |old| is_beside(old) && old.vary == stored.vary));
+            let oldest = if variants.iter().filter(|old| is_beside(old)).count() >= MAX_VARIANTS {
+                variants.iter().position(is_beside)
+            } else {
+                (variants.len() >= MAX_ENTRIES).then_some(0)
+            };
+            replaced.extend(oldest.map(|oldest| variants.remove(oldest)));
             variants.push(Arc::new(stored));
         }
         self.release(&replaced);

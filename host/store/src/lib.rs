@@ -16,7 +16,7 @@ mod table;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use cache::{Cache, CacheLimits, Filling, Hit, NewEntry, Stored};
+pub use cache::{Cache, CacheLimits, Filling, Hit, NewEntry, Partition, Stored};
 pub use counters::{Counters, Outcome, Rule, RuleError, Taken};
 pub use keys::{KeyError, KeyLimits, Keys};
 pub use queues::{QueueError, QueueLimits, Queues, TooManyQueues};

@@ -8,7 +8,9 @@ mod error;
 mod pem_files;
 mod server;
 mod settings;
+mod validity;
 
 pub use error::TlsError;
 pub use server::ServerTls;
 pub use settings::{CertificateFiles, ClientAuthority, ClientCertificates, ServerTlsSettings};
+pub use validity::{Validity, validity};

@@ -3,10 +3,12 @@
 //! [`rules`] and [`network`] decide; this file applies their decisions.
 
 mod network;
+mod paths;
 mod rules;
 
 use lockgate_sdk::prelude::*;
 use lockgate_sdk::property::{CONSUMER_GROUPS, CONSUMER_NAME};
+use paths::Readings;
 use rules::{Decision, NeededFacts, RequestFacts, Rules};
 
 struct Acl {
@@ -55,7 +57,7 @@ impl Acl {
             facts.method = request.method()?;
         }
         if self.needs.path {
-            facts.path = request.path()?;
+            facts.path = Readings::of(&request.path()?);
         }
         if self.needs.address {
             facts.address = request.client_address()?;
@@ -137,6 +139,37 @@ mod tests {
         let gateway = Gateway::<Acl>::configured(CONFIG).expect("a good configuration");
         testing::fail("proxy_get_property", Status::InternalFailure);
         assert_eq!(gateway.get("/public").send().status(), Some(500));
+    }
+
+    #[test]
+    fn a_path_is_denied_in_every_reading_and_allowed_only_if_all_agree() {
+        let config = r#"{ "deny": [ { "path_prefixes": ["/admin"] } ], "allow": [ { "path_prefixes": ["/public", "/x", "/"] } ] }"#;
+        let denied = |config: &str, path: &str| {
+            let gateway = Gateway::<Acl>::configured(config).expect("a good configuration");
+            let status = gateway.get(path).send().status();
+            status == Some(403)
+        };
+        for path in ["/admin;x", "/x/..;/admin", "/x/..%3B/admin/users?a=;", "//admin", "/admin%3Bx"] {
+            assert!(denied(config, path), "{path}");
+        }
+        for path in ["/public;x", "/x/..;/public", "/administration;x", "/public?next=/admin;x"] {
+            assert!(!denied(config, path), "{path}");
+        }
+        let public = r#"{ "allow": [ { "path_prefixes": ["/public"] } ] }"#;
+        assert!(denied(public, "/public/..;/admin"));
+        assert!(denied(public, "/public/..%2Fadmin"));
+        assert!(!denied(public, "/public/a;v=1/b"));
+    }
+
+    #[test]
+    fn a_prefix_that_matches_nothing_is_refused_at_its_place() {
+        let refused = |prefix: &str| {
+            let config = format!(r#"{{ "deny": [ {{ "path_prefixes": ["/a", "{prefix}"] }} ] }}"#);
+            Gateway::<Acl>::configured(&config).err().expect("refused")
+        };
+        for prefix in ["b", "/users/*"] {
+            assert!(refused(prefix).contains("/deny/0/path_prefixes/1"), "{}", refused(prefix));
+        }
     }
 
     #[test]

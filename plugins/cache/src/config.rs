@@ -15,6 +15,9 @@ pub(crate) struct Config {
     /// Whether consumers share stored responses.
     #[config(default)]
     pub(crate) consumers: Consumers,
+    /// The name of a scope. Routes whose cache has the same scope share stored responses. By default each route has its own.
+    #[config(min_length = 1)]
+    pub(crate) scope: Option<String>,
     /// Query parameters that the key ignores.
     #[config(default)]
     pub(crate) ignore_query: Vec<String>,

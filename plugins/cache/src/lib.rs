@@ -23,6 +23,7 @@ use response::{FreshnessBounds, ResponseInfo};
 struct Cache {
     config: Config,
     bounds: FreshnessBounds,
+    scope: store::Scope,
     has_warned: Cell<bool>,
 }
 
@@ -52,8 +53,10 @@ impl Plugin for Cache {
             default_ms: config.default_ttl.map(|ttl| ttl.milliseconds()),
             max_ms: config.max_ttl.map(|ttl| ttl.milliseconds()),
         };
+        let scope = config.scope.clone().map_or(store::Scope::Route, store::Scope::Named);
         Ok(Cache {
             config,
+            scope,
             bounds,
             has_warned: Cell::new(false),
         })
@@ -79,7 +82,7 @@ impl Cache {
     /// Answers the request from the store, or records what to do with its response.
     fn ask(&self, request: &Request, progress: &mut Progress) -> Result<Flow> {
         let headers = request.headers().list()?;
-        let info = RequestInfo::read(&headers);
+        let info = RequestInfo::read(&headers, request.is_without_body());
         let plan = info.plan();
         if plan == Plan::Ignore {
             return Ok(Flow::Continue);
@@ -92,12 +95,7 @@ impl Cache {
             };
             return Ok(Flow::Continue);
         }
-        let resource = key::resource(
-            info.scheme,
-            info.authority,
-            info.path_and_query,
-            &self.config.ignore_query,
-        );
+        let resource = key::resource(&info.origin, info.path_and_query, &self.config.ignore_query);
         let key = self.key(&resource)?;
         if plan == Plan::Invalidate {
             *progress = Progress::Changing { resource, key };
@@ -106,7 +104,7 @@ impl Cache {
         let why = match if plan == Plan::Refresh {
             None
         } else {
-            Some(store::lookup(&key)?)
+            Some(store::lookup_in(&self.scope, &key)?)
         } {
             None => Forward::Request,
             Some(None) => Forward::Miss,
@@ -184,13 +182,13 @@ impl Cache {
 
     fn serve(&self, key: &str, entry: &store::Entry) -> Result<bool> {
         let status = format!("{}; hit; ttl={}", self.config.name, entry.ttl_ms / 1_000);
-        store::serve(key, &[("cache-status", &status)])
+        store::serve_in(&self.scope, key, &[("cache-status", &status)])
     }
 
     fn store(&self, response: &Response, key: &str, has_authorization: bool) -> Result<bool> {
         let now = lockgate_sdk::now().unwrap_or(SystemTime::UNIX_EPOCH);
         match ResponseInfo::read(&response.headers().list()?).storage(has_authorization, self.bounds, now) {
-            Some(storage) => store::store(key, storage.ttl_ms, &storage.vary),
+            Some(storage) => store::store_in(&self.scope, key, storage.ttl_ms, &storage.vary),
             None => Ok(false),
         }
     }

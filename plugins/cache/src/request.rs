@@ -4,17 +4,19 @@ use lockgate_sdk::HeaderList;
 use lockgate_sdk::cache::Entry;
 
 use crate::directives::Directives;
+use crate::key::Origin;
 
 /// The data of a request that the cache needs.
 #[derive(Debug, Default)]
 pub(crate) struct RequestInfo<'a> {
     pub(crate) method: &'a str,
-    pub(crate) scheme: &'a str,
-    pub(crate) authority: &'a str,
+    pub(crate) origin: Origin<'a>,
     pub(crate) path_and_query: &'a str,
     pub(crate) directives: Directives,
     pub(crate) has_range: bool,
     pub(crate) has_authorization: bool,
+    /// Whether it has a body, which may decide about the response.
+    pub(crate) has_body: bool,
 }
 
 /// The decision about a request.
@@ -59,15 +61,19 @@ impl Forward {
 
 impl<'a> RequestInfo<'a> {
     /// Reads a request's headers.
-    pub(crate) fn read(headers: &'a HeaderList) -> RequestInfo<'a> {
-        let mut info = RequestInfo::default();
+    pub(crate) fn read(headers: &'a HeaderList, is_without_body: bool) -> RequestInfo<'a> {
+        let mut info = RequestInfo {
+            has_body: !is_without_body,
+            ..RequestInfo::default()
+        };
         let mut pragma = Directives::default();
         let mut has_control = false;
         for (name, value) in headers.iter() {
             match name {
                 ":method" => info.method = value,
-                ":scheme" => info.scheme = value,
-                ":authority" => info.authority = value,
+                ":scheme" => info.origin.scheme = value,
+                ":authority" => info.origin.authority = value,
+                "forwarded" => info.origin.forwarded.push(value),
                 ":path" => info.path_and_query = value,
                 "range" => info.has_range = true,
                 "authorization" => info.has_authorization = true,
@@ -75,6 +81,9 @@ impl<'a> RequestInfo<'a> {
                 "cache-control" => {
                     has_control = true;
                     info.directives.add(value);
+                }
+                _ if name.starts_with("x-forwarded-") && name != "x-forwarded-for" => {
+                    info.origin.add_forwarded(name, value);
                 }
                 _ => {}
             }
@@ -87,7 +96,7 @@ impl<'a> RequestInfo<'a> {
     /// Decides about the request.
     pub(crate) fn plan(&self) -> Plan {
         match self.method {
-            "GET" | "HEAD" if self.has_range || self.directives.no_store => Plan::Bypass,
+            "GET" | "HEAD" if self.has_range || self.has_body || self.directives.no_store => Plan::Bypass,
             "GET" | "HEAD" if self.directives.no_cache => Plan::Refresh,
             "GET" | "HEAD" => Plan::Lookup,
             "OPTIONS" | "TRACE" => Plan::Ignore,
@@ -144,20 +153,23 @@ mod tests {
             ("DELETE", Plan::Invalidate),
             ("BREW", Plan::Invalidate),
         ] {
-            assert_eq!(RequestInfo::read(&headers(method, &[])).plan(), plan, "{method}");
+            assert_eq!(RequestInfo::read(&headers(method, &[]), true).plan(), plan, "{method}");
         }
     }
 
     #[test]
     fn a_request_may_demand_the_upstream() {
-        let plan = |name, value| RequestInfo::read(&headers("GET", &[(name, value)])).plan();
+        let plan = |name, value| RequestInfo::read(&headers("GET", &[(name, value)]), true).plan();
         assert_eq!(plan("cache-control", "no-cache"), Plan::Refresh);
         assert_eq!(plan("pragma", "no-cache"), Plan::Refresh);
         assert_eq!(plan("cache-control", "no-store"), Plan::Bypass);
         assert_eq!(plan("range", "bytes=0-1"), Plan::Bypass);
+        for method in ["GET", "HEAD"] {
+            assert_eq!(RequestInfo::read(&headers(method, &[]), false).plan(), Plan::Bypass, "a body");
+        }
         let both = headers("GET", &[("pragma", "no-cache"), ("cache-control", "max-age=5")]);
         assert_eq!(
-            RequestInfo::read(&both).plan(),
+            RequestInfo::read(&both, true).plan(),
             Plan::Lookup,
             "Cache-Control is newer than Pragma"
         );
@@ -167,7 +179,7 @@ mod tests {
     fn a_stored_response_must_meet_the_requests_freshness() {
         let forward_reason = |control: &str, age_ms, ttl_ms| {
             let headers = headers("GET", &[("cache-control", control)]);
-            RequestInfo::read(&headers).forward_reason(&Entry {
+            RequestInfo::read(&headers, true).forward_reason(&Entry {
                 status: 200,
                 age_ms,
                 ttl_ms,

@@ -64,6 +64,51 @@ fn a_stored_response_answers_the_second_request() {
 }
 
 #[test]
+fn a_request_with_a_body_bypasses_the_cache() {
+    let (gateway, stored) = gateway("{}");
+    drop(gateway.get("/a").send().respond(200, FRESH));
+    for method in ["GET", "HEAD"] {
+        let exchange = gateway.request(method, "/a").body("query").send();
+        assert!(!is_hit(&exchange), "{method}");
+        let answer = exchange.respond(200, FRESH);
+        assert_eq!(answer.header("cache-status").as_deref(), Some("lockgate; fwd=bypass"));
+    }
+    assert_eq!(stored.borrow().len(), 1);
+}
+
+#[test]
+fn a_proxy_that_speaks_of_another_scheme_or_host_gets_another_response() {
+    let (gateway, _) = gateway("{}");
+    drop(gateway.get("/a").header("x-forwarded-proto", "http").send().respond(200, FRESH));
+    assert!(is_hit(&gateway.get("/a").header("x-forwarded-proto", "http").send()));
+    for (name, value) in [
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "www.example.com"),
+        ("x-forwarded-port", "8443"),
+        ("forwarded", "proto=https"),
+    ] {
+        assert!(!is_hit(&gateway.get("/a").header(name, value).send()), "{name}");
+    }
+    assert!(is_hit(&gateway.get("/a").header("x-forwarded-for", "192.0.2.1").send()));
+}
+
+#[test]
+fn a_scope_is_named_in_every_call_and_none_by_default() {
+    for (config, scope) in [("{}", Value::Null), (r#"{ "scope": "all" }"#, json!("all"))] {
+        let gateway = Gateway::<Cache>::configured(config).expect("a good configuration");
+        let calls = Rc::new(RefCell::new(Vec::new()));
+        let recorded = calls.clone();
+        testing::define_foreign_function("lockgate.cache", move |argument| {
+            let call: Value = serde_json::from_slice(argument).expect("JSON");
+            recorded.borrow_mut().push(call["scope"].clone());
+            Ok(json!({ "found": false, "storing": true }).to_string().into_bytes())
+        });
+        drop(gateway.get("/a").send().respond(200, FRESH));
+        assert_eq!(*calls.borrow(), [scope.clone(), scope]);
+    }
+}
+
+#[test]
 fn a_response_to_head_is_not_stored() {
     let (gateway, stored) = gateway("{}");
     let answer = gateway.request("HEAD", "/a").send().respond(200, FRESH);

@@ -5,6 +5,7 @@
 
 mod split;
 
+use lockgate_sdk::Upstream;
 use lockgate_sdk::prelude::*;
 use lockgate_sdk::property::UPSTREAM;
 use lockgate_sdk::template::Template;
@@ -23,11 +24,9 @@ struct Canary {
 #[derive(Config)]
 struct Config {
     /// The upstream of the stable version.
-    #[config(min_length = 1)]
-    stable: String,
+    stable: Upstream,
     /// The upstream of the canary.
-    #[config(min_length = 1)]
-    canary: String,
+    canary: Upstream,
     /// The percentage of users that get the canary, with up to two decimals.
     #[config(min = 0, max = 100)]
     weight: f64,
@@ -62,6 +61,7 @@ impl Plugin for Canary {
             force_cookie,
             version_header,
         } = config;
+        let (stable, canary) = (stable.name().to_owned(), canary.name().to_owned());
         if stable == canary {
             return Err(ConfigError::at("/canary", "stable and canary must be two upstreams"));
         }
@@ -69,8 +69,10 @@ impl Plugin for Canary {
             salt,
             weight: Weight::percent(weight)?,
         };
-        let lower = |name: Option<String>| name.map(|name| name.to_ascii_lowercase());
-        let (force_header, version_header) = (lower(force_header), lower(version_header));
+        let force_header = force_header.map(|name| header_name("/force_header", &name)).transpose()?;
+        let version_header = version_header
+            .map(|name| version_header_name(&name, [&stable, &canary]))
+            .transpose()?;
         Ok(Canary {
             stable,
             canary,
@@ -102,6 +104,42 @@ impl Plugin for Canary {
         Ok(Flow::Continue)
     }
 }
+
+/// A header name in lower case.
+fn header_name(place: &str, name: &str) -> Result<String, ConfigError> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_token) {
+        return Err(ConfigError::at(place, format!("\"{name}\" is not a valid header name")));
+    }
+    Ok(name.to_ascii_lowercase())
+}
+
+/// The name of the response header that is set to one of these upstreams. What the host would refuse fails here, not at every response.
+fn version_header_name(name: &str, upstreams: [&str; 2]) -> Result<String, ConfigError> {
+    const PLACE: &str = "/version_header";
+    let name = header_name(PLACE, name)?;
+    if FRAMING.contains(&name.as_str()) {
+        let message = format!("\"{name}\" belongs to the message's framing or the connection, and cannot be set");
+        return Err(ConfigError::at(PLACE, message));
+    }
+    if upstreams.iter().any(|upstream| upstream.chars().any(char::is_control)) {
+        return Err(ConfigError::at(PLACE, "an upstream's name has a control character, which no header may contain"));
+    }
+    Ok(name)
+}
+
+/// Headers that frame a message or belong to the connection. Hosts refuse changes of them.
+const FRAMING: [&str; 9] = [
+    "connection",
+    "content-length",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 impl Canary {
     fn upstream(&self, version: Version) -> &String {
@@ -243,5 +281,14 @@ mod tests {
         assert!(refused(r#"{ "stable": "a", "canary": "a", "weight": 1 }"#).contains("two upstreams"));
         assert!(refused(r#"{ "stable": "a", "canary": "b", "weight": 101 }"#).contains("weight"));
         assert!(refused(r#"{ "stable": "a", "weight": 1 }"#).contains("canary"));
+        for (setting, name) in [
+            ("version_header", "content-length"),
+            ("version_header", "x\\r\\ny"),
+            ("version_header", ""),
+            ("force_header", "a b"),
+        ] {
+            let message = refused(&format!(r#"{{ "stable": "a", "canary": "b", "weight": 1, "{setting}": "{name}" }}"#));
+            assert!(message.contains(&format!("/{setting}")), "{message}");
+        }
     }
 }

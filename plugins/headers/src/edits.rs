@@ -46,17 +46,30 @@ pub(crate) fn edits(direction: &str, settings: Settings) -> Result<Vec<Edit>, Co
         edits.push(Edit::Remove(checked(&format!("/{direction}/remove/{index}"), &name)?));
     }
     for (name, value) in settings.set {
-        edits.push(Edit::Set(checked_key(direction, "set", &name)?, value));
+        edits.push(Edit::Set(checked_key(direction, "set", &name, &value)?, value));
     }
     for (name, value) in settings.add {
-        edits.push(Edit::Add(checked_key(direction, "add", &name)?, value));
+        edits.push(Edit::Add(checked_key(direction, "add", &name, &value)?, value));
     }
     Ok(edits)
 }
 
-/// As [`checked`], for a name that is a key of an object.
-fn checked_key(direction: &str, list: &str, name: &str) -> Result<String, ConfigError> {
-    checked("", name).map_err(|error| error.inside(name).inside(list).inside(direction))
+/// As [`checked`], for a name that is a key of an object, with its value.
+fn checked_key(direction: &str, list: &str, name: &str, value: &Template) -> Result<String, ConfigError> {
+    checked("", name)
+        .and_then(|name| checked_value(value).map(|()| name))
+        .map_err(|error| error.inside(name).inside(list).inside(direction))
+}
+
+/// Refuses a value whose fixed text no header may contain: every request would fail.
+fn checked_value(value: &Template) -> Result<(), ConfigError> {
+    let is_control = |byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7f;
+    match value.fixed_parts().flat_map(str::bytes).find(|byte| is_control(*byte)) {
+        None => Ok(()),
+        Some(byte) => Err(ConfigError::new(format!(
+            "the value contains a control character (byte {byte}), such as a line end; a header's value is one line of text"
+        ))),
+    }
 }
 
 /// A header name in lower case, if the header may be changed.
@@ -96,6 +109,25 @@ mod tests {
             Edit::Add("via".to_owned(), template("2")),
         ];
         assert_eq!(edits("request", settings).expect("good"), expected);
+    }
+
+    #[test]
+    fn a_value_that_no_header_may_have_is_refused_with_its_place() {
+        for value in ["a\r\nx: y", "a\n", "\r", "{consumer}\0", "a\u{7f}", "\u{1}{address}"] {
+            for list in ["set", "add"] {
+                let values = BTreeMap::from([("x-a".to_owned(), template(value))]);
+                let settings = match list {
+                    "set" => Settings { set: values, ..Settings::default() },
+                    _ => Settings { add: values, ..Settings::default() },
+                };
+                let error = edits("request", settings).expect_err(value);
+                assert_eq!(error.pointer(), format!("/request/{list}/x-a"), "{value:?}");
+            }
+        }
+        for value in ["", "a\tb", "\u{e9}", "{header:x}"] {
+            let set = BTreeMap::from([("x-a".to_owned(), template(value))]);
+            assert!(edits("request", Settings { set, ..Settings::default() }).is_ok(), "{value:?}");
+        }
     }
 
     #[test]

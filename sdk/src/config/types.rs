@@ -142,6 +142,8 @@ impl Config for Template {
 impl Config for Upstream {
     const SCHEMA: Schema = Schema::new(Kind::Type("string"))
         .titled("the name of an upstream")
+        // Lockgate knows the format, and refuses the name of an upstream that its configuration does not have.
+        .with(r#""format":"lockgate-upstream""#)
         .with_length("1", "");
 
     fn read(value: &Value<'_>) -> Result<Upstream, ConfigError> {

@@ -36,6 +36,16 @@ pub(super) fn serve_http(root: &Node) -> bool {
     none || all.any(|listener| is_http(&listener.node))
 }
 
+/// Names of the listeners for HTTP.
+pub(super) fn http_names(root: &Node) -> Vec<&str> {
+    let listeners = root.members().iter().filter(|member| member.name == "listeners");
+    let is_http = |node: &Node| node.member("protocol").and_then(Node::text) != Some("tcp");
+    let all = listeners.flat_map(|member| member.node.members());
+    all.filter(|listener| is_http(&listener.node))
+        .map(|listener| listener.name.as_str())
+        .collect()
+}
+
 /// Reads the admin listener, and the others in the order of the file.
 pub(super) fn read(
     root: &Node,

@@ -1,24 +1,34 @@
 //! Conditions of a route: parses hosts, paths, methods and regular expressions.
 
 use http::{HeaderName, HeaderValue, Method, header};
+use lockgate_exchange::Scheme;
 use lockgate_json::diagnostic::did_you_mean;
 use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
+use lockgate_json::tree::Node;
 use lockgate_routing::{Match, PathMatch, ValueMatch};
 use regex::{Regex, RegexBuilder};
 
-use super::{addresses, paths};
+use super::{addresses, listeners, paths};
 use crate::raw;
 
 /// Maximum size of a compiled expression, in bytes.
 const MAX_REGEX_BYTES: usize = 1 << 20;
 
 /// Reads the conditions at `here`.
-pub(super) fn read(raw: raw::Match, here: &Pointer, mistakes: &mut Mistakes) -> Match {
+pub(super) fn read(raw: raw::Match, root: &Node, here: &Pointer, mistakes: &mut Mistakes) -> Match {
     let mut matches = Match {
         path: path(&raw, here, mistakes),
+        scheme: raw.scheme.map(|scheme| match scheme {
+            raw::Scheme::Http => Scheme::Http,
+            raw::Scheme::Https => Scheme::Https,
+        }),
         ..Match::default()
     };
+    for (index, name) in raw.listeners.iter().enumerate() {
+        let here = here.key("listeners").index(index);
+        matches.listeners.extend(mistakes.ok_or_record(listener(name, root, &here)));
+    }
     for (index, text) in raw.hosts.iter().enumerate() {
         matches
             .hosts
@@ -48,6 +58,15 @@ pub(super) fn read(raw: raw::Match, here: &Pointer, mistakes: &mut Mistakes) -> 
         matches.query.extend(value.map(|value| (name, value)));
     }
     matches
+}
+
+/// The name of a listener for HTTP.
+fn listener(name: &str, root: &Node, here: &Pointer) -> Result<String, Mistake> {
+    let listeners = listeners::http_names(root);
+    match listeners.contains(&name) {
+        true => Ok(name.to_owned()),
+        false => Err(Mistake::unknown_name(here.clone(), "an HTTP listener", name, listeners)),
+    }
 }
 
 fn path(raw: &raw::Match, here: &Pointer, mistakes: &mut Mistakes) -> PathMatch {

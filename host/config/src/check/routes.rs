@@ -45,7 +45,8 @@ pub(super) fn read(
         let Some(raw) = entry::read::<raw::Route>(node, &here, mistakes) else {
             continue;
         };
-        let matches = matches::read(raw.matches, &here.key("match"), mistakes);
+        let mut matches = matches::read(raw.matches, root, &here.key("match"), mistakes);
+        matches.priority = raw.priority;
         let (name, is_unique) = match raw.name {
             Some(name) => {
                 let is_unique = check_name(&name, &here, &mut names, mistakes);

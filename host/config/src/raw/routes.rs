@@ -16,6 +16,10 @@ pub(crate) struct Route {
     /// Name of the route in logs and metrics. Absent: its conditions, like `GET api.example.com/orders/*`.
     #[schemars(length(min = 1, max = 128))]
     pub(crate) name: Option<String>,
+    /// Routes of a higher priority are tried first, whatever their conditions are. Among equal ones, the more specific route wins; a prefix of
+    /// any length wins over every regular expression.
+    #[serde(default)]
+    pub(crate) priority: i32,
     /// Conditions of the route, all of which must hold. Absent: every request matches.
     #[serde(default, rename = "match")]
     pub(crate) matches: Match,
@@ -40,6 +44,11 @@ fn timeout() -> Period {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Match {
+    /// Names of listeners, one of which must have accepted the connection. Absent: all listeners.
+    #[schemars(example = ["web"])]
+    pub(crate) listeners: Vec<String>,
+    /// Scheme of the client's connection: `https` with TLS on the listener, else `http`. Absent: both.
+    pub(crate) scheme: Option<Scheme>,
     /// Hosts without a port, one of which must match: a name, or `*.name` for every name below `name`.
     #[schemars(example = ["api.example.com", "*.example.com"])]
     pub(crate) hosts: Vec<String>,
@@ -59,6 +68,16 @@ pub(crate) struct Match {
     pub(crate) headers: BTreeMap<String, ValueMatch>,
     /// Query parameters that must be present, with their values.
     pub(crate) query: BTreeMap<String, ValueMatch>,
+}
+
+/// Scheme of a client's connection.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Scheme {
+    /// Without TLS on the listener.
+    Http,
+    /// With TLS on the listener.
+    Https,
 }
 
 /// An exact value, or a condition on it.

@@ -119,7 +119,7 @@ async fn make_live(
     current: Option<Arc<Snapshot>>,
     loaded: LoadedSnapshot,
 ) -> Outcome {
-    let LoadedSnapshot { snapshot, remarks } = loaded;
+    let LoadedSnapshot { snapshot, remarks, .. } = loaded;
     for remark in remarks {
         tracing::warn!("{remark}");
     }

@@ -47,6 +47,13 @@ impl PluginLoader<'_> {
         };
         let refused = |reason: String| vec![plugin_config::start_failure(model, self.document, &reason)];
         if let Some(current) = current.as_ref().filter(|current| current.identity == identity) {
+            // The upstreams that it names may be gone.
+            if plugin_config::names_upstreams(&module) {
+                let mistakes = plugin_config::check_schema(&model.pointer, &model.module, &module, self.document);
+                if !mistakes.is_empty() {
+                    return Err(mistakes);
+                }
+            }
             // It may be in other chains than before.
             return usage.check(&module).map(|()| current.clone()).map_err(refused);
         }

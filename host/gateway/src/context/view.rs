@@ -218,9 +218,9 @@ impl View {
         self.listeners.iter().find(|listener| &*listener.settings.name == name)
     }
 
-    /// The route of a request, or the entry for requests that match none.
-    pub(crate) fn find_route(&self, request: &RequestHead) -> &Rc<RouteView> {
-        match self.snapshot.routes.find(request) {
+    /// The route of a request over this listener, or the entry for requests that match none.
+    pub(crate) fn find_route(&self, request: &RequestHead, listener: &str) -> &Rc<RouteView> {
+        match self.snapshot.routes.find(request, listener) {
             Some(index) => &self.routes[index.0],
             None => self.no_route(),
         }

@@ -52,6 +52,7 @@ pub(super) fn answer(connection: &ConnectionContext, problem: Problem, line: &[u
             path: &path,
             protocol: Version::HTTP_11,
             status: Some(head.status.as_u16()),
+            grpc_status: None,
             route: None,
             upstream: None,
             endpoint: None,

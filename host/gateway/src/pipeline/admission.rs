@@ -76,7 +76,7 @@ fn take_in(
     body: BodySource,
     refused: Option<Problem>,
 ) -> Admission {
-    let route = view.find_route(&admitted.head).clone();
+    let route = view.find_route(&admitted.head, &connection.info.listener).clone();
     let mut info = info(connection, admitted.client, admitted.request_id, version);
     if let Some(settings) = route.settings() {
         info.route = Some(settings.name.clone());

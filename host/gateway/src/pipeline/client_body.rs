@@ -53,7 +53,10 @@ impl Body for ClientBody {
         let this = &mut *self;
         let frame = ready!(this.poll_next(cx));
         match &frame {
-            Some(Ok(frame)) => this.recorder.sent(frame.data_ref().map_or(0, Bytes::len)),
+            Some(Ok(frame)) => match frame.trailers_ref() {
+                Some(trailers) => this.recorder.note_grpc_status(trailers),
+                None => this.recorder.sent(frame.data_ref().map_or(0, Bytes::len)),
+            },
             Some(Err(error)) => this.recorder.aborted(error),
             None => this.recorder.complete(),
         }

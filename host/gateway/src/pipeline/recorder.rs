@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::task::Context;
 use std::time::{Duration, UNIX_EPOCH};
 
-use http::StatusCode;
-use lockgate_exchange::clock;
-use lockgate_http::response_flags;
+use http::{HeaderMap, StatusCode};
+use lockgate_exchange::{VIA_UPSTREAM, clock};
+use lockgate_http::{grpc, response_flags};
 use lockgate_telemetry::access_log::{AccessLog, Record};
 use lockgate_telemetry::failure_log::FailedRequest;
 use lockgate_telemetry::metrics::RequestSeries;
@@ -43,6 +43,7 @@ pub(crate) struct RequestRecorder {
     worker: Rc<WorkerContext>,
     sent: u64,
     status: Option<StatusCode>,
+    grpc_status: Option<u32>,
     ending: ResponseEnd,
     /// The connection is in use as long as the record is open.
     _busy: RequestGuard,
@@ -69,6 +70,7 @@ impl RequestRecorder {
             worker,
             sent: 0,
             status: None,
+            grpc_status: None,
             ending: ResponseEnd::Open,
             _busy: busy,
             deadline: Deadline::none(),
@@ -84,6 +86,11 @@ impl RequestRecorder {
     pub(crate) fn answered(&mut self, status: StatusCode, deadline: Deadline) {
         self.status = Some(status);
         self.deadline = deadline;
+    }
+
+    /// Notes the gRPC status in these headers or trailers of the response, if there is one.
+    pub(crate) fn note_grpc_status(&mut self, headers: &HeaderMap) {
+        self.grpc_status = grpc::status_in(headers).or(self.grpc_status);
     }
 
     /// True when the exchange has taken longer than its route allows; else the task is woken when it has.
@@ -167,6 +174,7 @@ impl RequestRecorder {
             path: exchange.request.path.path(),
             protocol: info.version,
             status: self.status.map(|status| status.as_u16()),
+            grpc_status: self.grpc_status,
             route: info.route.as_deref(),
             upstream: info.upstream.as_deref(),
             endpoint: info.upstream_address,
@@ -178,7 +186,7 @@ impl RequestRecorder {
             code_details: info
                 .code_details
                 .as_deref()
-                .filter(|details| *details != "via_upstream"),
+                .filter(|details| *details != VIA_UPSTREAM),
             abort_reason: self.abort_reason(),
             cause: info.cause.as_deref(),
             plugins: self.chain.plugin_times(),
@@ -209,6 +217,9 @@ impl Drop for RequestRecorder {
             (None, _) => 444,
         };
         self.series.record(status, took);
+        if let Some(status) = self.grpc_status {
+            self.series.record_grpc_status(status);
+        }
         self.log_failure(took);
         if let Some(log) = &self.access_log {
             self.record(log, took);

@@ -16,7 +16,7 @@ use crate::context::view::{RouteView, View};
 pub(crate) fn match_again(view: &View, chain: &Chain, route: Rc<RouteView>) -> Rc<RouteView> {
     let mut exchange = chain.exchange.borrow_mut();
     exchange.pending.reroute.clear();
-    let found = view.find_route(&exchange.request);
+    let found = view.find_route(&exchange.request, &exchange.info.connection.listener);
     if Rc::ptr_eq(found, &route) {
         return route;
     }
@@ -30,6 +30,7 @@ pub(crate) fn match_again(view: &View, chain: &Chain, route: Rc<RouteView>) -> R
         }
         return route;
     }
+    exchange.info.rerouted = true;
     exchange.info.route = found.settings().map(|settings| settings.name.clone());
     found.clone()
 }

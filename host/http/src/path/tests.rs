@@ -39,6 +39,26 @@ fn a_normal_path_is_left_alone() {
 }
 
 #[test]
+fn a_dot_segment_with_parameters_is_ambiguous() {
+    for text in [
+        "/x/..;/admin",
+        "/..;x=1",
+        "/.;/admin",
+        "/x/.;a/b",
+        "/x/%2e%2E;/admin",
+        "/x/..%3b/admin",
+        "/x/%2E.%3Bx/admin",
+        "//..;",
+    ] {
+        assert_eq!(normal(text, Reject), Err(Malformed::AmbiguousPath), "{text}");
+    }
+    assert_eq!(normal("/x/..;/admin", Keep).as_deref(), Ok("/x/..;/admin"));
+    for text in ["/...;x", "/a..;x", "/.a;x", "/a;../b", "/;/a"] {
+        assert_eq!(normal(text, Reject).as_deref(), Ok(text), "{text}");
+    }
+}
+
+#[test]
 fn one_path_has_one_spelling() {
     for (text, expected) in [
         ("/a/./b", "/a/b"),

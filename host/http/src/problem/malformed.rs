@@ -11,7 +11,7 @@ pub enum Malformed {
     Fragment,
     /// `%` without two hexadecimal digits after it.
     Escape,
-    /// `%2F`, `%5C`, `%00`, a double encoding or a backslash on a listener that rejects them.
+    /// `%2F`, `%5C`, `%00`, a double encoding, a backslash, or a dot segment with parameters, on a listener that rejects them.
     AmbiguousPath,
     /// A line of the head that does not end in a carriage return and a line feed, or one of these elsewhere.
     LineEnd,

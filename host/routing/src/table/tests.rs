@@ -29,7 +29,7 @@ fn request(method: &str, authority: &str, path: &str) -> RequestHead {
 }
 
 fn find(table: &RouteTable, authority: &str, path: &str) -> Option<usize> {
-    table.find(&request("GET", authority, path)).map(|index| index.0)
+    table.find(&request("GET", authority, path), "web").map(|index| index.0)
 }
 
 fn host(pattern: &str) -> HostPattern {

@@ -1,5 +1,6 @@
 //! Entries of the cache: a response, and the times that its age is computed from.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -27,6 +28,28 @@ pub struct NewEntry {
     /// When it was received.
     pub now: Instant,
     pub(super) vary: Vary,
+    pub(super) partition: Partition,
+}
+
+/// Whom a stored response is for, besides its key: entries of one partition never answer requests of another. A purge removes them from all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Partition {
+    /// Requests that match no route.
+    #[default]
+    NoRoute,
+    /// Requests of this route.
+    Route(Arc<str>),
+    /// Requests of all routes whose caches share this name.
+    Shared(Arc<str>),
+}
+
+impl Partition {
+    fn len(&self) -> usize {
+        match self {
+            Self::NoRoute => 0,
+            Self::Route(name) | Self::Shared(name) => name.len(),
+        }
+    }
 }
 
 impl NewEntry {
@@ -39,7 +62,13 @@ impl NewEntry {
             age: Duration::ZERO,
             now,
             vary: Vary::default(),
+            partition: Partition::default(),
         }
+    }
+
+    /// For requests of this partition only.
+    pub fn within(self, partition: Partition) -> Self {
+        Self { partition, ..self }
     }
 
     /// With the age that the response had when it was received.
@@ -67,7 +96,7 @@ impl NewEntry {
             .iter()
             .map(|(name, value)| name.as_str().len() + value.len() + 64)
             .sum();
-        OVERHEAD + name.len() + headers + self.vary.cost()
+        OVERHEAD + name.len() + self.partition.len() + headers + self.vary.cost()
     }
 }
 
@@ -84,6 +113,7 @@ pub struct Stored {
     pub(super) age: Duration,
     pub(super) since: Instant,
     pub(super) vary: Vary,
+    pub(super) partition: Partition,
     pub(super) cost: usize,
 }
 

@@ -78,6 +78,7 @@ impl Filling {
             age: entry.age,
             since: entry.now,
             vary: entry.vary,
+            partition: entry.partition,
             cost: self.reserved,
         };
         let is_kept = self.cache.put(&self.scope, &self.key, stored, self.purges);

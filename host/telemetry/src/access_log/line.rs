@@ -31,6 +31,9 @@ pub struct Record<'a> {
     pub protocol: Version,
     /// The response status; none if the client left before the response.
     pub status: Option<u16>,
+    /// The gRPC status, of a response that has one: in its headers, in its trailers, or as a gRPC client gets a response of the gateway,
+    /// whose `status` is then the one that it would have for other clients.
+    pub grpc_status: Option<u32>,
     /// The route's name.
     pub route: Option<&'a str>,
     /// The upstream's name.

@@ -25,6 +25,7 @@ fn record() -> Record<'static> {
         path: "/orders/7",
         protocol: Version::HTTP_11,
         status: Some(200),
+        grpc_status: Some(0),
         route: Some("orders"),
         upstream: Some("orders"),
         endpoint: Some("127.0.0.1:9001".parse().unwrap()),
@@ -72,7 +73,7 @@ fn a_line_says_all_about_its_request() {
     drop(log);
     let expected = json!({
         "time": "2026-01-31T23:59:59.000001Z", "request_id": "00ff", "listener": "web", "client": "203.0.113.9",
-        "method": "GET", "host": "api.example.com", "path": "/orders/7", "protocol": "HTTP/1.1", "status": 200,
+        "method": "GET", "host": "api.example.com", "path": "/orders/7", "protocol": "HTTP/1.1", "status": 200, "grpc_status": 0,
         "route": "orders", "upstream": "orders", "endpoint": "127.0.0.1:9001", "attempts": 1, "bytes_in": 0,
         "bytes_out": 100, "duration_us": 1500, "upstream_us": 900, "code_details": null, "abort_reason": null, "cause": null,
         "plugins": [{ "name": "auth", "request_us": 7, "response_us": 0 }],

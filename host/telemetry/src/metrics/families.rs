@@ -173,6 +173,19 @@ pub(super) const REQUESTS: Family = Family::counter(
     "Requests that ended, by listener, route and response status.",
 );
 
+pub(super) const GRPC_RESPONSES: Family = Family::counter(
+    "lockgate_grpc_responses_total",
+    &[
+        LISTENER,
+        ROUTE,
+        Label {
+            name: "grpc_status",
+            values: Values::Open("gRPC status of the response, `0` to `16`"),
+        },
+    ],
+    "Responses with a gRPC status, those of the gateway to gRPC clients included, by listener, route and gRPC status.",
+);
+
 pub(super) const REQUEST_DURATION: Family = Family::durations(
     "lockgate_request_duration_seconds",
     &[LISTENER, ROUTE],
@@ -375,8 +388,9 @@ pub(super) const LOG_DROPPED: Family = Family::counter(
 );
 
 /// Every family of the gateway, in the order of rendering.
-pub const ALL: [&Family; 16] = [
+pub const ALL: [&Family; 17] = [
     &REQUESTS,
+    &GRPC_RESPONSES,
     &REQUEST_DURATION,
     &PLUGIN_DURATION,
     &PLUGIN_FAILURES,

@@ -49,6 +49,12 @@ fn requests(page: &mut Page, workers: &[Arc<WorkerCells>]) {
             page.sample(&f::REQUESTS, &[listener, route, status], *count);
         }
     }
+    page.family(&f::GRPC_RESPONSES);
+    for ((listener, route), sum) in &sums {
+        for (status, count) in &sum.grpc_statuses {
+            page.sample(&f::GRPC_RESPONSES, &[listener, route, &status.to_string()], *count);
+        }
+    }
     page.family(&f::REQUEST_DURATION);
     for ((listener, route), sum) in &sums {
         let durations = seconds(&sum.durations, &REQUEST_BOUNDS);

@@ -70,7 +70,11 @@ impl<K: Ord + Clone, C: Default> Series<K, C> {
 pub(super) struct RequestCells {
     statuses: Statuses,
     durations: Histogram,
+    grpc_statuses: [Count; GRPC_STATUSES],
 }
+
+/// Number of gRPC's statuses, 0 to 16.
+const GRPC_STATUSES: usize = 17;
 
 impl RequestCells {
     pub(super) fn record(&self, status: u16, took: Duration) {
@@ -78,7 +82,17 @@ impl RequestCells {
         self.durations.record(&REQUEST_BOUNDS, took);
     }
 
+    /// Counts the gRPC status of a response. One that gRPC does not have is not counted.
+    pub(super) fn record_grpc_status(&self, status: u32) {
+        if let Some(count) = self.grpc_statuses.get(status as usize) {
+            count.add(1);
+        }
+    }
+
     pub(super) fn add_to(&self, sum: &mut ResponseTotals) {
+        for (status, count) in self.grpc_statuses.iter().enumerate().filter(|(_, count)| count.value() > 0) {
+            *sum.grpc_statuses.entry(status).or_default() += count.value();
+        }
         self.statuses.each(|status, count| {
             *sum.statuses
                 .entry(status.map_or("other".to_owned(), |status| status.to_string()))
@@ -165,5 +179,6 @@ impl TcpCells {
 #[derive(Debug, Default)]
 pub(super) struct ResponseTotals {
     pub(super) statuses: BTreeMap<String, u64>,
+    pub(super) grpc_statuses: BTreeMap<usize, u64>,
     pub(super) durations: Distribution,
 }

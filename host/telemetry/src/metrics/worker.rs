@@ -152,6 +152,11 @@ impl RequestSeries {
     pub fn record(&self, status: u16, took: Duration) {
         self.0.record(status, took);
     }
+
+    /// Counts the gRPC status of its response, 0 to 16.
+    pub fn record_grpc_status(&self, status: u32) {
+        self.0.record_grpc_status(status);
+    }
 }
 
 /// Counts the time in a plugin's callbacks. Cheap to clone.

@@ -17,6 +17,9 @@ impl FilteredMessage {
     pub(crate) async fn head(&mut self) -> Result<(), Stop> {
         let end_of_stream = self.source.is_end_stream();
         self.drained = end_of_stream;
+        if self.direction == Direction::Request {
+            self.chain.exchange.borrow_mut().info.has_body = !end_of_stream;
+        }
         self.chain.start_clock();
         for index in 0..self.length {
             let position = self.position(index);

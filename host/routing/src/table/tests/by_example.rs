@@ -145,7 +145,7 @@ fn methods_then_headers_then_parameters_then_the_files_order() {
         for name in fields {
             request.headers.insert(*name, HeaderValue::from_static("1"));
         }
-        table.find(&request).unwrap().0
+        table.find(&request, "web").unwrap().0
     };
     assert_eq!(with("GET", "/", &[]), 0);
     assert_eq!(with("GET", "/?q", &[]), 1);
@@ -186,7 +186,48 @@ fn one_of_several_header_lines_is_enough() {
     }]);
     let mut request = request("GET", "h", "/");
     request.headers.append("x", HeaderValue::from_static("a"));
-    assert_eq!(table.find(&request), None);
+    assert_eq!(table.find(&request, "web"), None);
     request.headers.append("x", HeaderValue::from_static("b"));
-    assert_eq!(table.find(&request), Some(RouteIndex(0)));
+    assert_eq!(table.find(&request, "web"), Some(RouteIndex(0)));
+}
+
+#[test]
+fn a_higher_priority_comes_before_every_condition() {
+    let regex = |priority| Match {
+        priority,
+        ..on(&[], regex("/users/[0-9]+"))
+    };
+    let table = |first: Match| table(vec![on(&["h"], exact("/users/7")), on(&[], prefix("/")), first]);
+    assert_eq!(find(&table(regex(0)), "h", "/users/7"), Some(0));
+    assert_eq!(find(&table(regex(0)), "x", "/users/7"), Some(1), "a prefix comes before an expression");
+    assert_eq!(find(&table(regex(1)), "h", "/users/7"), Some(2));
+    assert_eq!(find(&table(regex(1)), "x", "/users/x"), Some(1));
+    assert_eq!(find(&table(regex(-1)), "x", "/users/7"), Some(1));
+}
+
+#[test]
+fn a_route_with_a_listener_or_a_scheme_takes_only_its_requests_and_comes_first() {
+    let all = on(&[], prefix("/"));
+    let table = table(vec![
+        all.clone(),
+        Match {
+            listeners: vec!["internal".into(), "admin".into()],
+            ..all.clone()
+        },
+        Match {
+            scheme: Some(Scheme::Https),
+            ..all
+        },
+    ]);
+    let find = |listener: &str, scheme| {
+        let request = RequestHead {
+            scheme,
+            ..request("GET", "h", "/a")
+        };
+        table.find(&request, listener).unwrap().0
+    };
+    assert_eq!(find("web", Scheme::Http), 0);
+    assert_eq!(find("web", Scheme::Https), 2);
+    assert_eq!(find("internal", Scheme::Http), 1);
+    assert_eq!(find("admin", Scheme::Https), 1, "a listener counts more than a scheme");
 }

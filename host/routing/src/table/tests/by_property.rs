@@ -3,7 +3,7 @@
 use super::*;
 
 /// Precedence as the contract words it, by looking at every route.
-fn reference(routes: &[Match], request: &RequestHead) -> Option<usize> {
+fn reference(routes: &[Match], request: &RequestHead, listener: &str) -> Option<usize> {
     let candidates = routes.iter().enumerate().filter_map(|(index, m)| {
         let authority = request.authority.to_str().unwrap().to_lowercase();
         let name = authority.split(':').next().unwrap();
@@ -37,12 +37,19 @@ fn reference(routes: &[Match], request: &RequestHead) -> Option<usize> {
         if !m.headers.iter().all(|(name, _)| request.headers.contains_key(name)) {
             return None;
         }
+        if !(m.listeners.is_empty() || m.listeners.iter().any(|name| name == listener)) {
+            return None;
+        }
+        if m.scheme.is_some_and(|scheme| scheme != request.scheme) {
+            return None;
+        }
         let query: Vec<_> = request.path.query().unwrap_or("").split('&').collect();
         if !m.query.iter().all(|(name, _)| query.contains(&name.as_str())) {
             return None;
         }
+        let place = (!m.listeners.is_empty(), m.scheme.is_some());
         let rest = (!m.methods.is_empty(), m.headers.len(), m.query.len(), Reverse(index));
-        Some(((host, path, rest), index))
+        Some(((m.priority, host, path, place, rest), index))
     });
     candidates.max().map(|(_, index)| index)
 }
@@ -75,8 +82,16 @@ fn some_match() -> impl Strategy<Value = Match> {
         names(vec!["GET", "PUT"]),
         names(vec!["x", "y"]),
         names(vec!["p", "q"]),
+        (
+            prop_oneof![4 => Just(0), 1 => -1..2],
+            proptest::sample::subsequence(vec!["web", "internal"], 0..=1),
+            some_scheme(),
+        ),
     )
-        .prop_map(|(hosts, path, methods, headers, query)| Match {
+        .prop_map(|(hosts, path, methods, headers, query, place)| Match {
+            priority: place.0,
+            listeners: place.1.into_iter().map(str::to_owned).collect(),
+            scheme: place.2,
             hosts,
             path,
             methods: methods.iter().map(|method| method.parse().unwrap()).collect(),
@@ -91,6 +106,10 @@ fn some_match() -> impl Strategy<Value = Match> {
         })
 }
 
+fn some_scheme() -> impl Strategy<Value = Option<Scheme>> {
+    select(vec![None, None, None, Some(Scheme::Http), Some(Scheme::Https)])
+}
+
 fn some_request() -> impl Strategy<Value = RequestHead> {
     let names = |from: Vec<&'static str>| proptest::sample::subsequence(from, 0..=2);
     (
@@ -99,9 +118,11 @@ fn some_request() -> impl Strategy<Value = RequestHead> {
         select(vec!["GET", "PUT", "POST"]),
         names(vec!["x", "y"]),
         names(vec!["p", "q"]),
+        some_scheme(),
     )
-        .prop_map(|(host, path, method, headers, query)| {
+        .prop_map(|(host, path, method, headers, query, scheme)| {
             let mut request = request(method, &host, &format!("{path}?{}", query.join("&")));
+            request.scheme = scheme.unwrap_or(Scheme::Http);
             for name in headers {
                 request.headers.insert(name, HeaderValue::from_static("1"));
             }
@@ -119,7 +140,25 @@ proptest! {
     ) {
         let table = RouteTable::new(&matches);
         for request in &requests {
-            prop_assert_eq!(table.find(request).map(|index| index.0), reference(&matches, request), "{:?}", request);
+            for listener in ["web", "other"] {
+                let found = table.find(request, listener).map(|index| index.0);
+                prop_assert_eq!(found, reference(&matches, request, listener), "{:?}", request);
+            }
+        }
+    }
+
+    #[test]
+    fn no_request_reaches_a_route_that_is_called_unreachable(
+        matches in proptest::collection::vec(some_match(), 0..8),
+        requests in proptest::collection::vec(some_request(), 1..24),
+    ) {
+        let table = RouteTable::new(&matches);
+        let unreachable = crate::unreachable::unreachable(&matches.iter().collect::<Vec<_>>());
+        for request in &requests {
+            for listener in ["web", "other"] {
+                let found = table.find(request, listener).map(|index| index.0);
+                prop_assert!(unreachable.iter().all(|(index, _)| Some(*index) != found), "{:?} {:?}", unreachable, request);
+            }
         }
     }
 }
@@ -142,7 +181,7 @@ fn cost_by_number_of_routes() {
                     &format!("service-{i}.example.com"),
                     &format!("/service-{i}/v1/items"),
                 );
-                if table.find(&request).is_none() {
+                if table.find(&request, "web").is_none() {
                     request.path = "/v1/items".parse().unwrap();
                 }
                 request
@@ -153,7 +192,7 @@ fn cost_by_number_of_routes() {
             let start = std::time::Instant::now();
             for _ in 0..rounds {
                 for request in &requests {
-                    assert!(std::hint::black_box(table.find(std::hint::black_box(request))).is_some());
+                    assert!(std::hint::black_box(table.find(std::hint::black_box(request), "web")).is_some());
                 }
             }
             start.elapsed().as_nanos() as f64 / f64::from(rounds * 10)

@@ -1,0 +1,27 @@
+//! Warnings of a configuration that is valid and likely a mistake.
+
+mod certificates;
+mod chains;
+mod routes;
+
+use lockgate_gateway::Snapshot;
+use lockgate_json::{Diagnostic, Document};
+
+/// All warnings, in the order of the text.
+pub(super) fn warnings(snapshot: &Snapshot, document: &Document) -> Vec<Diagnostic> {
+    let mut all = routes::warnings(&snapshot.model, document);
+    all.extend(chains::warnings(snapshot, document));
+    all.extend(certificates::warnings(&snapshot.model, document));
+    all.sort_by(|one, other| {
+        let key = |warning: &Diagnostic| (warning.line, warning.column);
+        key(one).cmp(&key(other)).then_with(|| one.message.cmp(&other.message))
+    });
+    // Routes share chains, and listeners certificates.
+    all.dedup();
+    all
+}
+
+/// A part of a JSON pointer (RFC 6901).
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
