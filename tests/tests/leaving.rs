@@ -21,7 +21,7 @@ use serde_json::json;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -141,42 +141,41 @@ fn goaways_and_reloads_of_an_http2_upstream_cost_no_request() {
     );
 }
 
-/// Echoes five requests on each connection, and does what follows. A request that has come by then is answered first: nobody could know
-/// whether an endpoint that closes on it has processed it.
+/// Echoes five requests on each connection, and does what follows.
 fn http1_upstream(then: impl Fn(&mut Wire) -> io::Result<()> + Send + Sync + 'static) -> Upstream {
     Upstream::raw(move |wire| {
-        for number in 1.. {
+        for _ in 0..5 {
             let Some(request) = wire.request()? else { return Ok(()) };
             let mut out = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", request.body.len()).into_bytes();
             out.extend(&request.body);
             wire.write(out)?;
-            if number >= 5 && !has_come(wire.socket())? {
-                break;
-            }
         }
         then(wire)
     })
 }
 
-/// Whether something waits to be read.
-fn has_come(socket: &TcpStream) -> io::Result<bool> {
-    socket.set_nonblocking(true)?;
-    let peeked = socket.peek(&mut [0]);
-    socket.set_nonblocking(false)?;
-    Ok(matches!(peeked, Ok(bytes) if bytes > 0))
-}
-
 #[test]
 fn closes_behind_a_response_cost_no_request() {
-    let upstream = http1_upstream(|_| Ok(()));
+    // A request that comes between the last response and the close is the endpoint's: nobody else knows what has become of it.
+    let received = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&received);
+    let upstream = http1_upstream(move |wire| {
+        wire.socket().shutdown(Shutdown::Write)?;
+        if !wire.rest()?.is_empty() {
+            count.fetch_add(1, SeqCst);
+        }
+        Ok(())
+    });
     let gateway = gateway(upstream.address(), "http1");
     let failures = failures(&gateway, requests(), Some(Duration::from_millis(20)));
+    let received = received.load(SeqCst);
     assert!(
-        failures.is_empty(),
-        "{} failures: {:?}",
+        failures.len() <= received,
+        "{} failures, {received} received: {:?}",
         failures.len(),
         &failures[..failures.len().min(5)]
     );
+    assert!(received <= requests() / 100, "{received} requests met a close");
 }
 
 #[test]

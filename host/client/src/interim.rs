@@ -8,13 +8,16 @@ use http::{HeaderMap, StatusCode};
 /// The largest number of interim responses before the final one.
 pub(crate) const MAX_INTERIM: u32 = 32;
 
+/// What is called with the status and the headers of an interim response.
+pub type InterimReceiver = dyn Fn(StatusCode, &HeaderMap);
+
 /// Who is told of the interim responses to a request. By default nobody is, and they are dropped.
 #[derive(Clone, Default)]
-pub struct Interim(Option<Rc<dyn Fn(StatusCode, &HeaderMap)>>);
+pub struct Interim(Option<Rc<InterimReceiver>>);
 
 impl Interim {
     /// Tells `receiver`, as they come, before the final response.
-    pub fn new(receiver: Rc<dyn Fn(StatusCode, &HeaderMap)>) -> Self {
+    pub fn new(receiver: Rc<InterimReceiver>) -> Self {
         Self(Some(receiver))
     }
 

@@ -27,7 +27,7 @@ pub use error::{AttemptError, BodyFailure, ConnectError, ConnectionError, Exchan
 pub use h1::{H1Request, H1Response};
 pub use h2::H2Request;
 pub use head_limits::ResponseHeadLimits;
-pub use interim::Interim;
+pub use interim::{Interim, InterimReceiver};
 pub use outgoing::OutgoingHead;
 pub use pool_settings::{KeepAlive, PoolSettings};
 pub use pools::ConnectionPools;

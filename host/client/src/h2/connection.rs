@@ -156,10 +156,9 @@ impl H2Connection {
     pub(super) fn has_room(&self, for_upload: bool) -> bool {
         let is_over = |since: &Cell<Option<Instant>>| since.get().is_some_and(|since| since.elapsed() > STALL);
         let load = &self.load;
-        load.streams.get() < self.max_streams.min(self.sender.current_max_send_streams())
-            && !self.wire.is_blocked(STALL)
-            && !is_over(&load.pinged)
-            && !(for_upload && is_over(&load.waiting_since))
+        let is_stalled =
+            self.wire.is_blocked(STALL) || is_over(&load.pinged) || for_upload && is_over(&load.waiting_since);
+        !is_stalled && load.streams.get() < self.max_streams.min(self.sender.current_max_send_streams())
     }
 
     /// Whether it has no stream, so that nothing is expected on it, and yet something has come.

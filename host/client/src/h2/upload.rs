@@ -234,7 +234,7 @@ impl<B> Upload<B> {
 
     /// Forgets what was kept for another attempt: there will be none.
     pub(super) fn settle(&mut self) {
-        if !self.kept.as_ref().is_some_and(|kept| self.resent < kept.len()) {
+        if self.kept.as_ref().is_none_or(|kept| self.resent >= kept.len()) {
             self.kept = None;
         }
     }
