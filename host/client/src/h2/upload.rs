@@ -154,12 +154,12 @@ where
             return Poll::Ready(Err(LengthMismatch("shorter").into()));
         }
         if let Some(data) = &data {
-            self.keep(data);
+            self.retain(data);
         }
         Poll::Ready(Ok(data))
     }
 
-    fn keep(&mut self, data: &Bytes) {
+    fn retain(&mut self, data: &Bytes) {
         self.kept_bytes += data.len();
         match &mut self.kept {
             Some(kept) if self.kept_bytes <= MAX_KEPT && kept.len() < MAX_PIECES => {
