@@ -248,21 +248,28 @@ fn a_guest_without_end_stays_within_its_memory() {
 }
 
 #[test]
-fn streams_that_had_passed_a_lost_plugin_go_on_without_it() {
+fn streams_that_had_passed_a_lost_plugin_get_its_on_error_at_their_next_callback() {
     let upstream = Upstream::scripted(|request, wire| {
         if request.target() == "/faulty/slow" {
             std::thread::sleep(Duration::from_millis(400));
         }
         answer_chunked(wire, &[], &["the ", "answer"], &[])
     });
-    let gateway = gateway(&upstream, "th", "deny");
-    let mut slow = gateway.connect();
-    slow.write(get("/faulty/slow").bytes()).expect("the gateway reads");
-    eventually("the slow request is at the upstream", Duration::from_secs(5), || {
-        upstream.requests().len() == 1
-    });
-    assert!(is_refused(&gateway.send(failing())));
-    assert!(is_answered(&slow.response("GET").expect("an answer comes")));
+    for on_error in ["deny", "bypass"] {
+        let before = upstream.requests().len();
+        let gateway = gateway(&upstream, "th", on_error);
+        let mut slow = gateway.connect();
+        slow.write(get("/faulty/slow").bytes()).expect("the gateway reads");
+        eventually("the slow request is at the upstream", Duration::from_secs(5), || {
+            upstream.requests().len() == before + 1
+        });
+        drop(gateway.send(failing()));
+        let response = slow.response("GET").expect("an answer comes");
+        match on_error {
+            "deny" => assert!(is_refused(&response), "the module has callbacks for the response"),
+            _ => assert!(is_answered(&response)),
+        }
+    }
 }
 
 #[test]

@@ -88,6 +88,10 @@ impl<'s> Page<'s> {
 
     fn objects(&self, place: String, schema: &'s Value, found: &mut Vec<(String, &'s Value)>) {
         let schema = self.resolved(schema);
+        // What has a title is told by it, also where it holds values of its own kind.
+        if schema["title"].is_string() {
+            return;
+        }
         for choice in choices(schema) {
             self.objects(place.clone(), choice, found);
         }

@@ -22,6 +22,7 @@ pub struct NodeSettings {
 /// A value of a node's metadata: text, a number, true or false, or an object of such values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(title = "a value of text, a number, true, false or an object of such values")]
 pub enum NodeValue {
     /// Text.
     Text(String),
