@@ -2,6 +2,7 @@
 
 mod backoff;
 mod instance;
+mod report;
 mod start_cost;
 mod stream;
 mod trial;
@@ -15,6 +16,7 @@ use lockgate_exchange::SharedExchange;
 
 use self::backoff::Backoff;
 use self::instance::{Instance, InstanceHandle, InstanceStatus, VmCounters, failure};
+pub use self::report::{VmReport, VmState};
 use self::start_cost::StartCost;
 pub use self::stream::Stream;
 pub use self::trial::StartMode;
@@ -22,7 +24,7 @@ use crate::calls::trace::CallTrace;
 use crate::host::Host;
 use crate::os;
 use crate::plugin::{Fingerprint, Plugin, PoisonRequests};
-use crate::report::{Failure, FailureKind, HostCallStats, TrapReport, VmEvent};
+use crate::report::{Failure, FailureKind, HostCallStats, VmEvent};
 use crate::settings::Isolation;
 use crate::state::Phase;
 
@@ -52,56 +54,6 @@ pub struct Vm {
     quarantined: Cell<bool>,
     poison_requests: Arc<PoisonRequests>,
     counters: Rc<VmCounters>,
-}
-
-/// The state of a VM.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VmState {
-    /// Not started yet, or waiting for a stream to start it.
-    Idle,
-    /// Its start waits for callouts. Streams get the plugin's `on_error`.
-    Starting,
-    /// An instance takes streams.
-    Running,
-    /// It failed repeatedly. The next start is delayed.
-    BackingOff,
-    /// It failed so often that one request at a time tries it.
-    Quarantined,
-}
-
-impl VmState {
-    /// The value of the field `state`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Starting => "starting",
-            Self::Running => "running",
-            Self::BackingOff => "backing_off",
-            Self::Quarantined => "quarantined",
-        }
-    }
-}
-
-/// The report of a VM for operators.
-#[derive(Clone, Debug)]
-pub struct VmReport {
-    /// Its state.
-    pub state: VmState,
-    /// The age of the current instance.
-    pub age: Duration,
-    /// Linear memory of the current instance, in bytes.
-    pub memory: u64,
-    /// Open stream contexts.
-    pub streams: usize,
-    /// Failures that ended an instance or prevented its start, since the VM was created.
-    pub traps: u64,
-    /// The message of the last failure.
-    pub last_failure: Option<String>,
-    /// Host calls of all its instances, past ones included.
-    pub host_calls: HostCallStats,
-    /// The last traps, oldest first; at most 16.
-    pub last_traps: Vec<TrapReport>,
 }
 
 impl Vm {
