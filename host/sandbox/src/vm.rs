@@ -311,37 +311,6 @@ impl Vm {
         }
     }
 
-    /// Starts an instance and charges what its guest's start has cost. An image costs next to nothing.
-    fn start_instance(&self) -> Result<Rc<Instance>, Failure> {
-        if self.plugin.prepared().image().is_some() {
-            return Instance::start(&self.plugin, &self.host, &self.counters);
-        }
-        let before = os::thread_cpu_time();
-        let started = Instance::start(&self.plugin, &self.host, &self.counters);
-        let cost = os::thread_cpu_time().saturating_sub(before);
-        let free = self.plugin.settings().limits.deadline.duration();
-        self.start_cost.borrow_mut().charge(cost, free, self.host.now());
-        started
-    }
-
-    /// Checks that the starts of the VM have left the worker enough time.
-    fn check_start_cost(&self) -> Result<(), Failure> {
-        let (wait, cost) = {
-            let start_cost = self.start_cost.borrow();
-            match start_cost.wait(self.host.now()) {
-                None => return Ok(()),
-                Some(wait) => (wait, start_cost.last()),
-            }
-        };
-        let message = format!(
-            "no new VM for another {} ms: its start took {} ms of CPU time, and starts may take {} % of a worker's time",
-            wait.as_millis(),
-            cost.as_millis(),
-            start_cost::SHARE_PERCENT
-        );
-        Err(self.refused(FailureKind::Unavailable, message))
-    }
-
     /// The failure of a stream that gets no instance. It is counted as a failure of the plugin.
     fn refused(&self, kind: FailureKind, message: String) -> Failure {
         let failure = failure(&self.plugin, kind, message);

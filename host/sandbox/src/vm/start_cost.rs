@@ -1,12 +1,18 @@
 //! The CPU time that starts of a VM take from its worker, and from all other routes with it.
 //!
 //! `backoff` counts failures. This counts what they cost: a start of a second, once a second, would take a whole worker. A start
-//! that takes no longer than a callback may is not counted; what begins from an image costs nothing. Pure: time is passed in.
+//! that takes no longer than a callback may is not counted; what begins from an image costs nothing. [`StartCost`] is pure: time is passed in.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::Vm;
+use super::instance::Instance;
+use crate::os;
+use crate::report::{Failure, FailureKind};
+
 /// The share of a worker's time that starts of one VM may take, in percent.
-pub(super) const SHARE_PERCENT: u32 = 2;
+const SHARE_PERCENT: u32 = 2;
 /// The maximum delay of a start.
 const MAX_DELAY: Duration = Duration::from_secs(60);
 
@@ -39,6 +45,39 @@ impl StartCost {
     /// The cost that was charged last.
     pub(super) fn last(&self) -> Duration {
         self.last
+    }
+}
+
+impl Vm {
+    /// Starts an instance and charges what its guest's start has cost. An image costs next to nothing.
+    pub(super) fn start_instance(&self) -> Result<Rc<Instance>, Failure> {
+        if self.plugin.prepared().image().is_some() {
+            return Instance::start(&self.plugin, &self.host, &self.counters);
+        }
+        let before = os::thread_cpu_time();
+        let started = Instance::start(&self.plugin, &self.host, &self.counters);
+        let cost = os::thread_cpu_time().saturating_sub(before);
+        let free = self.plugin.settings().limits.deadline.duration();
+        self.start_cost.borrow_mut().charge(cost, free, self.host.now());
+        started
+    }
+
+    /// Checks that the starts of the VM have left the worker enough time.
+    pub(super) fn check_start_cost(&self) -> Result<(), Failure> {
+        let (wait, cost) = {
+            let start_cost = self.start_cost.borrow();
+            match start_cost.wait(self.host.now()) {
+                None => return Ok(()),
+                Some(wait) => (wait, start_cost.last()),
+            }
+        };
+        let message = format!(
+            "no new VM for another {} ms: its start took {} ms of CPU time, and starts may take {} % of a worker's time",
+            wait.as_millis(),
+            cost.as_millis(),
+            SHARE_PERCENT
+        );
+        Err(self.refused(FailureKind::Unavailable, message))
     }
 }
 
