@@ -8,6 +8,7 @@ pub mod certificates;
 pub mod config;
 pub mod curl;
 pub mod envoy;
+pub mod frames;
 pub mod gateway;
 pub mod grpc;
 pub mod grpcio;

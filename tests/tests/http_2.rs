@@ -1,89 +1,14 @@
 //! HTTP/2 by hand, for what no client library would send: fields that would break HTTP/1 when they are translated, lengths that
 //! lie, and floods of frames.
 
-use lockgate_tests::{Gateway, Upstream, Wire};
+use lockgate_tests::frames::{END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, WHOLE, connect, fields, frame, frames};
+use lockgate_tests::{Gateway, Upstream};
 use serde_json::json;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn gateway(upstream: &Upstream) -> Gateway {
     Gateway::start(json!({ "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } } }))
-}
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
-/// Literal fields, without indexing and without Huffman coding.
-fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut block = Vec::new();
-    for (name, value) in fields {
-        block.push(0);
-        for part in [name, value] {
-            assert!(part.len() < 127);
-            block.push(part.len() as u8);
-            block.extend(part.bytes());
-        }
-    }
-    block
-}
-
-const WHOLE: [(&str, &str); 4] = [
-    (":method", "GET"),
-    (":scheme", "http"),
-    (":path", "/"),
-    (":authority", "a"),
-];
-
-fn connect(gateway: &Gateway) -> Wire {
-    let mut wire = gateway.connect();
-    wire.write(PREFACE).expect("the gateway reads");
-    wire
-}
-
-/// The kinds of the frames that come, with their streams and payloads: until the first stream has an answer or an end, the
-/// gateway closes, or the time is over.
-fn frames(wire: &mut Wire, within: Duration) -> Vec<(u8, u32, Vec<u8>)> {
-    let until = Instant::now() + within;
-    let pause = Some(Duration::from_millis(50));
-    wire.socket().set_read_timeout(pause).expect("a socket takes options");
-    let (mut bytes, mut buffer) = (Vec::new(), [0; 65536]);
-    while Instant::now() < until
-        && !parsed(&bytes)
-            .iter()
-            .any(|(kind, ..)| [HEADERS, RST_STREAM, GOAWAY].contains(kind))
-    {
-        match wire.some(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => bytes.extend(&buffer[..read]),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(_) => break,
-        }
-    }
-    parsed(&bytes)
-}
-
-fn parsed(mut rest: &[u8]) -> Vec<(u8, u32, Vec<u8>)> {
-    let mut frames = Vec::new();
-    while rest.len() >= 9 {
-        let length = u32::from_be_bytes([0, rest[0], rest[1], rest[2]]) as usize;
-        let stream = u32::from_be_bytes([rest[5], rest[6], rest[7], rest[8]]);
-        frames.push((rest[3], stream, rest.get(9..9 + length).unwrap_or_default().to_vec()));
-        rest = rest.get(9 + length..).unwrap_or_default();
-    }
-    frames
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The process's log: to stderr, in the selected format, at the levels of `RUST_LOG`.
 
+mod rate_limit;
+
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal, Write};
 use std::panic::PanicHookInfo;
@@ -9,8 +11,14 @@ use anyhow::{Context, Result, anyhow};
 use lockgate_telemetry::process_log::ProcessLog;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::arguments::LogFormat;
+use crate::logs::rate_limit::RateLimit;
+
+/// Libraries whose lines a peer can cause. They say `error` and no more, unless `RUST_LOG` names them.
+const LIBRARIES: [&str; 6] = ["h2", "hyper", "hyper_util", "rustls", "tokio_rustls", "wasmtime"];
 
 /// Maximum time for the last lines at the end of the process: a reader of stderr that stalls does not keep it.
 const END_LIMIT: Duration = Duration::from_millis(250);
@@ -19,20 +27,21 @@ const END_LIMIT: Duration = Duration::from_millis(250);
 pub(crate) struct Log(ProcessLog);
 
 impl Log {
-    /// Starts the log. Without `RUST_LOG`, its level is `default`. Panics of any thread go to it, so that no thread waits for stderr.
+    /// Starts the log. Without `RUST_LOG`, its level is `default`. A level in `RUST_LOG` that names no target is that of this program, and
+    /// of plugins. Panics of any thread go to it, so that no thread waits for stderr.
     pub(crate) fn start(format: LogFormat, default: LevelFilter) -> Result<Self> {
+        let asked = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+        let asked = if asked.trim().is_empty() { default.to_string() } else { asked };
         let filter = EnvFilter::builder()
-            .with_default_directive(default.into())
-            .from_env()
+            .parse(quiet_libraries(&asked))
             // The sources of this error repeat its text.
             .map_err(|error| anyhow!("RUST_LOG is invalid: {error}; example: info,lockgate_gateway=debug"))?;
         let log = ProcessLog::start().context("the log cannot be started")?;
-        let lines = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(log.clone());
+        let limited = tracing_subscriber::registry().with(filter).with(RateLimit::default());
+        let lines = tracing_subscriber::fmt::layer().with_writer(log.clone());
         match format {
-            LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).init(),
-            LogFormat::Json => lines.json().flatten_event(true).init(),
+            LogFormat::Text => limited.with(lines.with_ansi(io::stderr().is_terminal())).init(),
+            LogFormat::Json => limited.with(lines.json().flatten_event(true)).init(),
         }
         std::panic::set_hook(Box::new(log_panic));
         Ok(Self(log))
@@ -61,5 +70,30 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
         tracing::error!(thread, place, "panicked: {message}\n{backtrace}");
     } else {
         tracing::error!(thread, place, "panicked: {message}");
+    }
+}
+
+/// The directives that were asked for, with one for each library that they do not name.
+fn quiet_libraries(asked: &str) -> String {
+    let names = |library: &str| {
+        let targets = asked.split(',').map(|directive| directive.trim().split(['=', '[']).next().unwrap_or_default());
+        targets.into_iter().any(|target| target.split("::").next() == Some(library))
+    };
+    let quiet = LIBRARIES.into_iter().filter(|library| !names(library)).map(|library| format!("{library}=error"));
+    let asked = Some(asked.to_owned()).filter(|asked| !asked.is_empty());
+    asked.into_iter().chain(quiet).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_quiet_unless_they_are_named() {
+        let all = "h2=error,hyper=error,hyper_util=error,rustls=error,tokio_rustls=error,wasmtime=error";
+        assert_eq!(quiet_libraries(""), all);
+        assert_eq!(quiet_libraries("debug"), format!("debug,{all}"));
+        let named = quiet_libraries("info, h2::codec=trace,hyper=debug,rustls");
+        assert_eq!(named, "info, h2::codec=trace,hyper=debug,rustls,hyper_util=error,tokio_rustls=error,wasmtime=error");
     }
 }

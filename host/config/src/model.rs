@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use lockgate_foreign::CacheSettings;
-use lockgate_http::{EscapedSlashes, ListenerLimits};
+use lockgate_http::{AmbiguousNames, EscapedSlashes, ListenerLimits};
 use lockgate_telemetry::AccessLogSettings;
 use lockgate_tls::ServerTlsSettings;
 use lockgate_units::Period;
@@ -81,6 +81,8 @@ pub struct Listener {
     pub trusted_proxies: Vec<IpNet>,
     /// Handling of paths with escaped slashes and the like.
     pub escaped_slashes: EscapedSlashes,
+    /// What becomes of field names that upstreams read in different ways.
+    pub ambiguous_names: AmbiguousNames,
     /// Limits for clients.
     pub limits: ListenerLimits,
 }

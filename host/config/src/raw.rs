@@ -9,7 +9,7 @@ mod routes;
 use std::collections::BTreeMap;
 
 use lockgate_foreign::CacheSettings;
-use lockgate_http::{EscapedSlashes, ListenerLimits};
+use lockgate_http::{AmbiguousNames, EscapedSlashes, ListenerLimits};
 use lockgate_sandbox::settings::NodeSettings;
 use lockgate_tls::ClientCertificates;
 use lockgate_units::Period;
@@ -116,6 +116,9 @@ pub(crate) struct Listener {
     /// Handling of paths that contain `%2F`, `%5C`, `%00`, a double encoding, a backslash, or a dot segment with parameters (`..;`).
     #[serde(default)]
     pub(crate) escaped_slashes: EscapedSlashes,
+    /// Handling of field names with a character other than letters, digits and hyphens.
+    #[serde(default)]
+    pub(crate) ambiguous_names: AmbiguousNames,
     /// Limits for clients of this listener.
     #[serde(default)]
     pub(crate) limits: ListenerLimits,

@@ -25,6 +25,3 @@ pub(crate) const DEFAULT_TCP_IDLE_TIMEOUT: Period = Period::seconds(3600);
 
 /// Default of `drain_timeout`: the time that open requests have to end after SIGTERM.
 pub const DEFAULT_DRAIN_TIMEOUT: Period = Period::seconds(30);
-
-/// Default of a route's `timeout`: the time from the request's headers to the end of the response.
-pub const DEFAULT_ROUTE_TIMEOUT: Period = Period::seconds(60);

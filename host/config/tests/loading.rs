@@ -104,7 +104,7 @@ fn the_documented_example_becomes_what_it_says() {
         rest.rewrite.as_ref().map(|rewrite| rewrite.prefix.as_str()),
         Some("/v1")
     );
-    assert_eq!(rest.timeout, Some(Period::seconds(60)));
+    assert_eq!(rest.timeout, None);
 
     assert_eq!(
         document.locate("/routes/1/chain/1/module"),
@@ -124,7 +124,7 @@ fn the_smallest_file_sends_everything_to_its_upstream() {
         ("default", UpstreamIndex(0), 0)
     );
     assert!(matches!(route.matches.path, PathMatch::Any) && route.matches.hosts.is_empty());
-    assert_eq!(route.timeout, Some(Period::seconds(60)));
+    assert_eq!(route.timeout, None);
     assert_eq!((model.workers, model.drain_timeout), (None, Period::seconds(30)));
     assert_eq!(
         (model.cache.bytes, model.cache.max_entry),

@@ -2,4 +2,5 @@
 
 pub(crate) mod error;
 pub(crate) mod source;
+pub(crate) mod stream;
 pub(crate) mod writer;

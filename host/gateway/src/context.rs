@@ -2,6 +2,7 @@
 //! Not what makes a worker run; that is `worker`.
 
 pub(crate) mod connection_limiter;
+pub(crate) mod descriptors;
 pub(crate) mod draining_vms;
 pub(crate) mod idle_monitor;
 pub(crate) mod plugin_starts;

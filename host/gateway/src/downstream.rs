@@ -2,3 +2,4 @@
 
 pub(crate) mod connection;
 pub(crate) mod lingering_close;
+pub(crate) mod peer;

@@ -18,7 +18,7 @@ use lockgate_store::{Store, StoreSettings};
 use lockgate_telemetry::close_reason::CloseReason;
 use lockgate_telemetry::metrics::Registry;
 use lockgate_upstream::Client;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
@@ -100,10 +100,7 @@ impl EmbeddedWorker {
     }
 
     /// Serves a client's connection to the listener called `listener`, to its end. Nothing is served if there is no such listener.
-    pub async fn serve<S>(&self, listener: &str, stream: S, client: ClientInfo)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + 'static,
-    {
+    pub async fn serve(&self, listener: &str, stream: DuplexStream, client: ClientInfo) {
         if let Some((downstream, info)) = self.accept(listener, &client) {
             http::serve_stream(downstream, info, stream, client.version).await;
         }

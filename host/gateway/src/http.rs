@@ -11,10 +11,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use lockgate_exchange::ConnectionInfo;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::downstream::connection::DownstreamConnection;
+use crate::downstream::peer::Peer;
 use crate::pipeline::connection_context::ConnectionContext;
 
 /// The start of every HTTP/2 connection in the clear (RFC 9113, 3.4).
@@ -93,7 +93,7 @@ pub(crate) async fn serve_stream<S>(
     stream: S,
     version: HttpVersion,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: Peer + 'static,
 {
     let peer = info.peer;
     if let Err(error) = run(downstream, info, version, stream).await {
@@ -108,7 +108,7 @@ async fn run<S>(
     stream: S,
 ) -> io::Result<()>
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: Peer + 'static,
 {
     let connection = Rc::new(ConnectionContext::new(&downstream, info));
     match version {

@@ -16,6 +16,7 @@ use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::context::WorkerContext;
+use crate::context::descriptors::{self, Pressure};
 use crate::context::view::{ListenerView, View};
 use crate::downstream::connection::DownstreamConnection;
 use crate::{http, tcp};
@@ -93,6 +94,7 @@ impl Acceptor {
                 Some(Err(error)) if is_of_the_peer(&error) => {}
                 Some(Err(error)) => {
                     tracing::warn!(listener = &**self.name.borrow(), %error, "accept failed; trying again");
+                    self.worker.idle_monitor.retire_idle();
                     tokio::time::sleep(REST).await;
                 }
             }
@@ -175,6 +177,20 @@ fn refuse_handshakes(socket: &StdListener) -> io::Result<()> {
 
 fn admit(worker: &Rc<WorkerContext>, view: Rc<View>, listener: Rc<ListenerView>, stream: TcpStream, peer: SocketAddr) {
     let name = &listener.settings.name;
+    let pressure = descriptors::pressure(&stream);
+    if pressure != Pressure::None {
+        worker.idle_monitor.retire_idle();
+    }
+    if pressure == Pressure::Full {
+        tracing::warn!(
+            listener = &**name,
+            "file descriptors run out (RLIMIT_NOFILE); closed a new connection"
+        );
+        if let Some(forwarding) = &listener.forwarding {
+            forwarding.series.record_close(CloseReason::ConnectionLimit);
+        }
+        return;
+    }
     let Some(place) = worker
         .shared
         .connection_limiter

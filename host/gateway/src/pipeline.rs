@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, Version, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 use lockgate_client::PooledBody;
@@ -47,12 +47,12 @@ pub(crate) async fn answer(
     request: Request<BodySource>,
 ) -> Result<Response<ClientBody>, Reset> {
     let view = connection.worker.view();
-    let is_head = request.method() == Method::HEAD;
+    let (is_head, version) = (request.method() == Method::HEAD, request.version());
     let admitted = admission::admit(&connection, &view, request);
     let route = admitted.route;
     let chain = Chain::new(admitted.exchange, route.chain(), admitted.trace);
     let mut recorder = connection.start_recorder(&view, &route, &chain, admitted.body.counter());
-    let mut deadline = connection.deadline(&route, admitted.started);
+    let mut deadline = connection.deadline(&view, &route, admitted.started, admitted.body.counter());
 
     let outcome = match admitted.refused {
         Some(problem) => Err(Stop::Problem(problem)),
@@ -70,6 +70,7 @@ pub(crate) async fn answer(
         }
     };
     let mut is_local = outcome.is_err();
+    deadline.answered();
     let (first, source) = respond(&chain, outcome).inspect_err(|Reset| recorder.closed())?;
     let source = match is_head {
         true => source.without_body(chain.exchange.borrow_mut().response.as_mut()),
@@ -83,14 +84,14 @@ pub(crate) async fn answer(
             MessageBody::Direct(respond(&chain, Err(stop)).inspect_err(|Reset| recorder.closed())?.1)
         }
     };
-    let close = connection.worker.draining.get() || admitted.ambiguous;
+    let close = connection.worker.draining.get() || admitted.ambiguous || must_close(&chain, &body, version);
     let mut response = head(&chain, &body, close);
     let status = response.status();
     let body = match is_local && is_grpc(&chain) {
         true => Box::pin(grpc_form(&mut response, body, &mut deadline, &mut recorder)).await,
         false => body,
     };
-    recorder.answered(status, deadline);
+    recorder.answered(status, version, deadline);
     if body.is_end_stream() {
         // Its sender asks for no body, so that nobody else would say that the response is complete.
         recorder.complete();
@@ -113,7 +114,7 @@ async fn forward(
     if chain.wants_another_route(&view.snapshot.routes) {
         route = reroute::match_again(view, chain, route);
         let started = chain.exchange.borrow().info.started;
-        *deadline = connection.deadline(&route, started);
+        deadline.set_total(route.due(started));
         recorder.count_by(connection.series(view, &route));
     }
     let Some(settings) = route.settings() else {
@@ -121,6 +122,9 @@ async fn forward(
     };
     let index = view.choose_upstream(&mut chain.exchange.borrow_mut(), settings.upstream.0);
     let upstream = &view.snapshot.upstreams[index];
+    if index != settings.upstream.0 {
+        deadline.set_silence(connection.silence(view, Some(index)));
+    }
     let begun = clock::now();
     let sending = outbound::send(
         &connection.worker.client,
@@ -164,9 +168,13 @@ async fn attempt(
                 outbound::failed(chain, &error);
                 Stop::Problem(outbound::problem(&error))
             }))),
-            Poll::Pending => deadline.poll_passed(cx).map(|()| {
-                chain.note_cause("the upstream sent no response before the route's timeout");
-                Err(Stop::Problem(Problem::UpstreamTimeout))
+            Poll::Pending => deadline.poll_passed(cx, 0).map(|_| {
+                let problem = deadline.problem();
+                chain.note_cause(match problem {
+                    Problem::RequestTimeout => "the client sent no more of the request's body in time",
+                    _ => "the upstream sent no response in time",
+                });
+                Err(Stop::Problem(problem))
             }),
         }
     })
@@ -255,6 +263,16 @@ async fn grpc_form(
     grpc::put_into_form(response, &message);
     recorder.note_grpc_status(response.headers());
     MessageBody::whole(Bytes::new())
+}
+
+/// Whether the connection cannot go on behind a response: its client has not sent what was waited for, or learns of the end of a body
+/// without a length by the close alone.
+fn must_close(chain: &Chain, body: &MessageBody, version: Version) -> bool {
+    let exchange = chain.exchange.borrow();
+    let status = exchange.response.as_ref().map(|head| head.status);
+    let has_body = !matches!(status, Some(StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED));
+    status == Some(StatusCode::REQUEST_TIMEOUT)
+        || version < Version::HTTP_11 && has_body && !body.is_end_stream() && body.size_hint().exact().is_none()
 }
 
 /// The response's head as the client gets it.

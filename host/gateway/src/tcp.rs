@@ -21,9 +21,7 @@ use lockgate_exchange::{ConnectionInfo, Direction, Exchange, StreamInfo, TlsInfo
 use lockgate_http::problem::Problem;
 use lockgate_sandbox::PeerType;
 use lockgate_telemetry::close_reason::CloseReason;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
 use flow::Flow;
 use recorder::ConnectionRecorder;
@@ -33,35 +31,11 @@ use crate::chain::{Chain, Stop};
 use crate::context::view::{ForwardingView, View};
 use crate::downstream::connection::DownstreamConnection;
 use crate::downstream::lingering_close;
+use crate::downstream::peer::Peer;
 use crate::pipeline::outbound;
 
 /// How long a client may take for bytes that were on their way when a plugin closed the connection.
 const FLUSH: Duration = Duration::from_secs(2);
-
-/// One end of a connection.
-trait Peer: AsyncRead + AsyncWrite + Unpin {
-    /// Makes its close a reset, where there is such a thing.
-    fn abort(&self);
-}
-
-impl Peer for TcpStream {
-    fn abort(&self) {
-        // A socket that refuses the option is closed all the same.
-        let _ = self.set_zero_linger();
-    }
-}
-
-impl Peer for TlsStream<TcpStream> {
-    fn abort(&self) {
-        self.get_ref().0.abort();
-    }
-}
-
-impl Peer for Pin<Box<dyn Duplex>> {
-    fn abort(&self) {
-        self.as_ref().get_ref().abort();
-    }
-}
 
 /// Carries a connection that is no socket, and says how it ended; none if the listener takes requests.
 pub(crate) async fn serve_stream(

@@ -7,6 +7,7 @@
 
 mod chunk_parser;
 mod head_parser;
+pub mod header_block;
 mod scan;
 
 use chunk_parser::{ChunkParser, ChunkProgress};

@@ -16,15 +16,16 @@ use std::net::{IpAddr, SocketAddr};
 use http::header::{COOKIE, HOST};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use ipnet::IpNet;
 use lockgate_exchange::{Direction, RequestHead, Scheme};
+use smallvec::SmallVec;
 
 use fields::Present;
 
 use crate::path;
 use crate::problem::Malformed;
-use crate::settings::EscapedSlashes;
+use crate::settings::{AmbiguousNames, EscapedSlashes};
 
 pub use forwarded::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID};
 pub use framing::check_framing;
@@ -65,6 +66,8 @@ pub struct Rules<'a> {
     pub trusted_proxies: &'a [IpNet],
     /// Handling of paths that upstreams read in different ways.
     pub escaped_slashes: EscapedSlashes,
+    /// Handling of field names that upstreams read in different ways.
+    pub ambiguous_names: AmbiguousNames,
 }
 
 /// An admitted request.
@@ -92,6 +95,9 @@ pub fn admit(parts: Parts, peer: &Peer, rules: Rules<'_>, ids: &RequestIds) -> R
         mut headers,
         ..
     } = parts;
+    if present.any(fields::FOLDED) {
+        fold(&mut headers, rules.ambiguous_names)?;
+    }
     let uri = uri.into_parts();
     let path = match uri.path_and_query {
         Some(path) if !path.as_str().is_empty() => path,
@@ -105,8 +111,10 @@ pub fn admit(parts: Parts, peer: &Peer, rules: Rules<'_>, ids: &RequestIds) -> R
         None
     };
     let authority = match (uri.authority, host) {
-        (_, Some(host)) => host,
-        (Some(authority), None) => HeaderValue::from_str(authority.as_str()).map_err(|_| Malformed::HostInvalid)?,
+        (_, Some(host)) => host::without_empty_port(host),
+        (Some(authority), None) => HeaderValue::from_str(authority.as_str())
+            .map(host::without_empty_port)
+            .map_err(|_| Malformed::HostInvalid)?,
         (None, None) => own_address(version, peer)?,
     };
     if version == Version::HTTP_2 {
@@ -125,6 +133,22 @@ pub fn admit(parts: Parts, peer: &Peer, rules: Rules<'_>, ids: &RequestIds) -> R
         client,
         request_id,
     })
+}
+
+/// Applies the listener's rule to names that upstreams read in different ways.
+fn fold(headers: &mut HeaderMap, rule: AmbiguousNames) -> Result<(), Malformed> {
+    match rule {
+        AmbiguousNames::Pass => {}
+        AmbiguousNames::Reject => return Err(Malformed::AmbiguousName),
+        AmbiguousNames::Drop => {
+            let names = headers.keys().filter(|name| fields::is_folded(name));
+            let names: SmallVec<[HeaderName; 4]> = names.cloned().collect();
+            for name in names {
+                headers.remove(name);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The host of an HTTP/1.0 request without `Host`: the address on which it arrived.

@@ -108,7 +108,7 @@ fn decode(path: &[u8], escaped: EscapedSlashes) -> Result<Vec<u8>, Malformed> {
                 if is_unreserved(byte) {
                     out.push(byte);
                 } else {
-                    if escaped == EscapedSlashes::Reject && is_ambiguous(byte, &path[at + 3..]) {
+                    if escaped == EscapedSlashes::Reject && (is_ambiguous(byte, &path[at + 3..]) || is_overlong(byte, &path[at + 3..])) {
                         return Err(Malformed::AmbiguousPath);
                     }
                     push_escape(&mut out, byte);
@@ -131,6 +131,17 @@ fn is_ambiguous(byte: u8, rest: &[u8]) -> bool {
     match byte {
         b'/' | b'\\' | 0 => true,
         b'%' => is_escape_tail(rest),
+        _ => false,
+    }
+}
+
+/// Whether `byte`, escaped, and the escape at the start of `rest` begin a longer form of a shorter code (RFC 3629, section 3): `%C0%AF`
+/// is a slash to a reader that does not check.
+fn is_overlong(byte: u8, rest: &[u8]) -> bool {
+    match byte {
+        0xc0 | 0xc1 => true,
+        0xe0 => rest.first() == Some(&b'%') && escape_at(rest, 0).is_some_and(|next| (0x80..0xa0).contains(&next)),
+        0xf0 => rest.first() == Some(&b'%') && escape_at(rest, 0).is_some_and(|next| (0x80..0x90).contains(&next)),
         _ => false,
     }
 }

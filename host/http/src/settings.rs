@@ -15,6 +15,11 @@ pub struct ListenerLimits {
     pub headers: usize,
     /// Maximum time from the first to the last byte of a request's header section. Longer: 408.
     pub header_timeout: Period,
+    /// Maximum time without a byte of a request's body, while somebody waits for it. Longer: 408.
+    pub body_timeout: Period,
+    /// Maximum time without a byte that the client takes of a response. Longer: the connection is reset; on HTTP/2, where the connection
+    /// takes bytes and the stream does not, the stream is.
+    pub write_timeout: Period,
     /// Maximum time that a connection may be open without a request. With protocol `tcp`: without a byte in either direction,
     /// with a default of one hour.
     pub idle_timeout: Period,
@@ -31,6 +36,8 @@ impl Default for ListenerLimits {
             header_bytes: Size::kib(64),
             headers: 100,
             header_timeout: Period::seconds(10),
+            body_timeout: Period::seconds(30),
+            write_timeout: Period::seconds(30),
             idle_timeout: Period::seconds(60),
             body: None,
             connections: 10_000,
@@ -47,4 +54,18 @@ pub enum EscapedSlashes {
     Reject,
     /// The path stays as it is and is matched byte by byte.
     Keep,
+}
+
+/// Handling of a request's field names that hold a character other than letters, digits and hyphens, such as `X_Forwarded_For`. Many
+/// upstreams cannot tell them from the names with a hyphen, which the gateway or a plugin sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AmbiguousNames {
+    /// The field is left out.
+    #[default]
+    Drop,
+    /// The request is refused with 400.
+    Reject,
+    /// The field goes on as it is.
+    Pass,
 }

@@ -1,5 +1,7 @@
 //! Step one: the request's host selects path tables, the most specific one first.
 
+use std::net::Ipv6Addr;
+
 use lockgate_exchange::RequestHead;
 use rustc_hash::FxHashMap;
 
@@ -54,7 +56,11 @@ impl HostTable {
             return None;
         }
         let mut lower = [0; MAX_HOST];
-        let host = lower_case(without_port(request.authority.as_bytes()), &mut lower)?;
+        let host = without_port(request.authority.as_bytes());
+        if let Some(address) = canonical_address(host) {
+            return self.exact.get(address.as_bytes()).and_then(|table| table.find(request));
+        }
+        let host = lower_case(host, &mut lower)?;
         let exact = self.exact.get(host).and_then(|table| table.find(request));
         exact.or_else(|| self.find_wildcard(host, request))
     }
@@ -72,7 +78,17 @@ impl HostTable {
 }
 
 fn key(name: &str) -> Box<[u8]> {
-    name.as_bytes().into()
+    match canonical_address(name.as_bytes()) {
+        Some(address) => address.into_bytes().into(),
+        None => name.as_bytes().into(),
+    }
+}
+
+/// The one spelling of an IPv6 address in brackets (RFC 5952). None: the host is a name.
+fn canonical_address(host: &[u8]) -> Option<String> {
+    let text = host.strip_prefix(b"[")?.strip_suffix(b"]")?;
+    let address: Ipv6Addr = std::str::from_utf8(text).ok()?.parse().ok()?;
+    Some(format!("[{address}]"))
 }
 
 /// The host of an authority, without the port, and without the dot that may end a full name.

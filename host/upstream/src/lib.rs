@@ -25,5 +25,5 @@ pub use client::Client;
 pub use dial::UpstreamConnection;
 pub use error::SendError;
 pub use send::UpstreamResponse;
-pub use settings::{Balance, EndpointSettings, HostPolicy, ResponseLimits, UpstreamSettings, Weight};
+pub use settings::{Balance, EndpointSettings, HostPolicy, ResponseLimits, UpstreamSettings, UpstreamTimeouts, Weight};
 pub use upstream::Upstream;

@@ -44,6 +44,9 @@ pub struct UpstreamSettings {
     /// Maximum time to connect, name lookup included. After it, the next endpoint is tried.
     #[serde(default = "connect_timeout")]
     pub connect_timeout: Period,
+    /// Limits of the time that a request may take without progress.
+    #[serde(default)]
+    pub timeouts: UpstreamTimeouts,
     /// Time that an unused connection is kept for reuse.
     #[serde(default = "idle_timeout")]
     pub idle_timeout: Period,
@@ -111,9 +114,30 @@ impl UpstreamSettings {
             protocol: Protocol::default(),
             max_streams: max_streams(),
             connect_timeout: connect_timeout(),
+            timeouts: UpstreamTimeouts::default(),
             idle_timeout: idle_timeout(),
             max_idle: max_idle(),
             limits: ResponseLimits::default(),
+        }
+    }
+}
+
+/// Limits of the time that a request may take without progress. The whole of it is limited by a route's `timeout`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct UpstreamTimeouts {
+    /// Maximum time without progress before the response's headers: from the last byte of the request that went on. Longer: 504. Time
+    /// that passes in plugins counts. `"0s"`: no limit.
+    pub first_byte: Period,
+    /// Maximum time without a byte in either direction once the response has begun. Longer: the response breaks off. `"0s"`: no limit.
+    pub idle: Period,
+}
+
+impl Default for UpstreamTimeouts {
+    fn default() -> Self {
+        Self {
+            first_byte: Period(Duration::from_secs(60)),
+            idle: Period(Duration::from_secs(300)),
         }
     }
 }

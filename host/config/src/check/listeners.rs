@@ -140,6 +140,7 @@ fn listener(
         tls,
         trusted_proxies,
         escaped_slashes: raw.escaped_slashes,
+        ambiguous_names: raw.ambiguous_names,
         limits: raw.limits,
     })
 }
@@ -165,9 +166,9 @@ fn tcp(
     references: &mut References<'_, '_>,
     mistakes: &mut Mistakes,
 ) -> Option<Forwarding> {
-    refuse(node, here, &["trusted_proxies", "escaped_slashes"], only_http, mistakes);
+    refuse(node, here, &["trusted_proxies", "escaped_slashes", "ambiguous_names"], only_http, mistakes);
     if let Some(limits) = node.member("limits") {
-        let only_requests = ["header_bytes", "headers", "header_timeout", "body"];
+        let only_requests = ["header_bytes", "headers", "header_timeout", "body", "body_timeout", "write_timeout"];
         refuse(limits, &here.key("limits"), &only_requests, only_http, mistakes);
     }
     let chain = node.member("chain").filter(|chain| chain.value != Value::Null);
@@ -225,6 +226,8 @@ fn only_with_ca(key: &str) -> (String, String) {
 
 fn check_limits(limits: &ListenerLimits, here: &Pointer, mistakes: &mut Mistakes) {
     entry::positive(limits.header_timeout, &here.key("header_timeout"), mistakes);
+    entry::positive(limits.body_timeout, &here.key("body_timeout"), mistakes);
+    entry::positive(limits.write_timeout, &here.key("write_timeout"), mistakes);
     entry::positive(limits.idle_timeout, &here.key("idle_timeout"), mistakes);
     entry::between(
         limits.header_bytes,

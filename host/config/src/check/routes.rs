@@ -6,7 +6,6 @@ use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
 use lockgate_json::tree::{Node, Value};
 use lockgate_routing::{Match, PathMatch};
-use lockgate_units::Period;
 
 use super::chains::Chains;
 use super::plugins::Plugins;
@@ -14,7 +13,6 @@ use super::upstreams::Upstreams;
 use super::{entry, listeners, matches, paths};
 use crate::model::{Rewrite, Route, UpstreamIndex};
 use crate::raw;
-use crate::settings::DEFAULT_ROUTE_TIMEOUT;
 
 /// Reads the routes in the order of the file. Without the key `routes`, a single upstream gets every request.
 pub(super) fn read(
@@ -73,7 +71,7 @@ pub(super) fn read(
             matches,
             chain: chain.unwrap_or_default(),
             upstream,
-            timeout: unless_zero(raw.timeout),
+            timeout: raw.timeout.filter(|period| !period.is_zero()),
             rewrite,
         }));
     }
@@ -89,7 +87,7 @@ fn default_route(upstreams: &Upstreams, mistakes: &mut Mistakes) -> Option<Route
             matches: Match::default(),
             chain: Vec::new(),
             upstream: UpstreamIndex(0),
-            timeout: unless_zero(DEFAULT_ROUTE_TIMEOUT),
+            timeout: None,
             rewrite: None,
         }),
         count => {
@@ -104,11 +102,6 @@ fn default_route(upstreams: &Upstreams, mistakes: &mut Mistakes) -> Option<Route
             None
         }
     }
-}
-
-/// A timeout; zero means none.
-fn unless_zero(period: Period) -> Option<Period> {
-    Some(period).filter(|period| !period.is_zero())
 }
 
 /// The name that the route `node` gives itself.

@@ -7,7 +7,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::plugins::Chain;
-use crate::settings::DEFAULT_ROUTE_TIMEOUT;
 
 /// Which requests go through which chain to which upstream.
 #[derive(Deserialize, JsonSchema)]
@@ -29,15 +28,11 @@ pub(crate) struct Route {
     /// Name of the upstream.
     #[schemars(required)]
     pub(crate) upstream: Option<String>,
-    /// Maximum time from the request's headers to the end of the response. Longer without a response: 504. `"0s"`: no limit.
-    #[serde(default = "timeout")]
-    pub(crate) timeout: Period,
+    /// Maximum time from the request's headers to the end of the response. Longer without a response: 504, or 408 if the client's body is
+    /// waited for. Absent or `"0s"`: no limit; the upstream's `timeouts` bound the time without progress.
+    pub(crate) timeout: Option<Period>,
     /// Change of the path before the request goes to the upstream.
     pub(crate) rewrite: Option<Rewrite>,
-}
-
-fn timeout() -> Period {
-    DEFAULT_ROUTE_TIMEOUT
 }
 
 /// Conditions on a request. All of them must hold. At most one of `path`, `path_prefix` and `path_regex` is allowed.

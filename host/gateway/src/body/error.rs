@@ -5,7 +5,7 @@
 pub(crate) enum BodyError {
     /// The client closed the connection, or sent what is not HTTP.
     #[error("the request body ended early: {0}")]
-    Client(#[source] hyper::Error),
+    Client(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The client sent more than the listener allows.
     #[error("the request body is larger than the listener's limit")]
     TooLarge,
@@ -15,9 +15,9 @@ pub(crate) enum BodyError {
     /// A plugin ended the exchange after its head had been sent.
     #[error("a plugin ended the exchange")]
     Stopped,
-    /// The exchange took longer than its route allows.
-    #[error("the exchange took longer than the route's timeout")]
-    TimedOut,
+    /// The exchange took longer than its route allows, or nothing moved for too long; the word is the access log's `abort_reason`.
+    #[error("the exchange took too long: {0}")]
+    TimedOut(&'static str),
 }
 
 impl BodyError {
@@ -28,7 +28,7 @@ impl BodyError {
             Self::TooLarge => "body_too_large",
             Self::Upstream(_) => "upstream_reset",
             Self::Stopped => "plugin_closed",
-            Self::TimedOut => "route_timeout",
+            Self::TimedOut(reason) => reason,
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -16,11 +16,19 @@ use lockgate_exchange::ResponseHead;
 use lockgate_http::inbound;
 
 use crate::body::error::BodyError;
+use crate::body::stream::StreamBody;
 use crate::body::writer::BodyWriter;
 
-/// The byte count of a client's body, shared with the recorder. A body that is empty from the start has no count.
+/// The byte count of a client's body, shared with the recorder and the deadline. A body that is empty from the start has no count.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ByteCounter(Option<Rc<Cell<u64>>>);
+pub(crate) struct ByteCounter(Option<Rc<Count>>);
+
+#[derive(Debug, Default)]
+struct Count {
+    bytes: Cell<u64>,
+    /// The last look found that the client has not sent more.
+    waits: Cell<bool>,
+}
 
 impl ByteCounter {
     fn of(body: &impl Body) -> Self {
@@ -29,13 +37,26 @@ impl ByteCounter {
 
     /// Bytes of data that have passed so far, trailers not counted.
     pub(crate) fn bytes(&self) -> u64 {
-        self.0.as_ref().map_or(0, |count| count.get())
+        self.0.as_ref().map_or(0, |count| count.bytes.get())
     }
 
     fn add(&self, bytes: usize) {
         if let Some(count) = &self.0 {
-            count.set(count.get() + bytes as u64);
+            count.bytes.set(count.bytes.get() + bytes as u64);
         }
+    }
+
+    /// Whether somebody waits for more of the body, which the client has not sent yet.
+    pub(crate) fn waits_for_client(&self) -> bool {
+        self.0.as_ref().is_some_and(|count| count.waits.get())
+    }
+
+    /// Notes whether a look at the body found something.
+    fn watched<T>(&self, look: Poll<T>) -> Poll<T> {
+        if let Some(count) = &self.0 {
+            count.waits.set(look.is_pending());
+        }
+        look
     }
 }
 
@@ -48,6 +69,7 @@ pub(crate) struct BodySource {
 
 enum Origin {
     Client(Incoming),
+    Stream(Box<StreamBody>),
     Upstream(PooledBody),
     Whole(Option<Bytes>),
     Writer(BodyWriter),
@@ -59,6 +81,18 @@ impl BodySource {
         Self {
             counter: ByteCounter::of(&body),
             origin: Origin::Client(body),
+            limit: u64::MAX,
+        }
+    }
+
+    /// The client's body, on a stream of an HTTP/2 connection.
+    pub(crate) fn stream(body: StreamBody) -> Self {
+        if body.is_end_stream() {
+            return Self::whole(Bytes::new());
+        }
+        Self {
+            counter: ByteCounter::of(&body),
+            origin: Origin::Stream(Box::new(body)),
             limit: u64::MAX,
         }
     }
@@ -124,13 +158,15 @@ impl Body for BodySource {
         let this = &mut *self;
         let frame = match &mut this.origin {
             Origin::Client(body) => {
-                std::task::ready!(Pin::new(body).poll_frame(cx)).map(|f| f.map_err(BodyError::Client))
+                let frame = this.counter.watched(Pin::new(body).poll_frame(cx));
+                ready!(frame).map(|frame| frame.map_err(|error| BodyError::Client(error.into())))
             }
+            Origin::Stream(body) => ready!(this.counter.watched(Pin::new(&mut **body).poll_frame(cx))),
             Origin::Upstream(body) => {
-                std::task::ready!(Pin::new(body).poll_frame(cx)).map(|f| f.map_err(|e| BodyError::Upstream(e.into())))
+                ready!(Pin::new(body).poll_frame(cx)).map(|f| f.map_err(|e| BodyError::Upstream(e.into())))
             }
             Origin::Whole(body) => body.take().map(|data| Ok(Frame::data(data))),
-            Origin::Writer(writer) => std::task::ready!(writer.poll_next(cx)),
+            Origin::Writer(writer) => ready!(writer.poll_next(cx)),
         };
         let Some(Ok(mut frame)) = frame else {
             return Poll::Ready(frame);
@@ -149,6 +185,7 @@ impl Body for BodySource {
     fn is_end_stream(&self) -> bool {
         match &self.origin {
             Origin::Client(body) => body.is_end_stream(),
+            Origin::Stream(body) => body.is_end_stream(),
             Origin::Upstream(body) => body.is_end_stream(),
             Origin::Whole(body) => body.is_none(),
             Origin::Writer(writer) => writer.is_read(),
@@ -158,6 +195,7 @@ impl Body for BodySource {
     fn size_hint(&self) -> SizeHint {
         match &self.origin {
             Origin::Client(body) => body.size_hint(),
+            Origin::Stream(body) => body.size_hint(),
             Origin::Upstream(body) => body.size_hint(),
             Origin::Writer(_) => SizeHint::default(),
             Origin::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |data| data.len() as u64)),

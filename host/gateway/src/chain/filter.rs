@@ -337,7 +337,7 @@ impl FilteredMessage {
         Stop::Problem(match error {
             BodyError::TooLarge => Problem::BodyTooLarge,
             BodyError::Upstream(_) => Problem::UpstreamFailed,
-            BodyError::TimedOut => Problem::UpstreamTimeout,
+            BodyError::TimedOut(_) => Problem::UpstreamTimeout,
             BodyError::Client(_) | BodyError::Stopped => Problem::Malformed(Malformed::Body),
         })
     }

@@ -1,4 +1,4 @@
-//! Idle timeouts: a head that does not arrive, a connection without requests.
+//! Timeouts of a client's connection: a head that does not arrive, no requests, a client that does not read.
 //!
 //! Costs a request no timer and no clock: the worker sweeps over its connections a few times a second and compares
 //! coarse times. A deadline is therefore kept to within [`SWEEP`].
@@ -14,6 +14,9 @@ use crate::context::timers::Timers;
 
 /// How often connections are looked at.
 pub(crate) const SWEEP: Duration = Duration::from_millis(250);
+
+/// How long a connection without a request has rested when it may be closed for others. A new one may be about to send its first.
+const REST: Duration = Duration::from_secs(1);
 
 /// What a connection is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +34,12 @@ pub(crate) enum Directive {
 /// The timeouts of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IdleTimeouts {
-    /// From the first byte of a request's head to its last; none on HTTP/2, where heads are not waited for one by one.
+    /// From the first byte of a request's head to its last; none where there are no heads.
     pub(crate) head: Option<Duration>,
     /// Without a request.
     pub(crate) idle: Duration,
+    /// Without a byte that the client takes, while some wait to be written.
+    pub(crate) write: Duration,
 }
 
 /// The activity of one connection.
@@ -45,6 +50,16 @@ pub(crate) struct ActivityMonitor {
     started_requests: Cell<u64>,
     quiet_since: Cell<Instant>,
     head_since: Cell<Option<Instant>>,
+    /// When the client stopped taking bytes; none while nothing waits to be written.
+    blocked_since: Cell<Option<Instant>>,
+    /// When the response under way is to be complete. Only HTTP/1 has one response at a time.
+    response_due: Cell<Option<Instant>>,
+    /// When the connection is closed, whatever is open on it.
+    close_at: Cell<Option<Instant>>,
+    /// Why the gateway ends the connection.
+    reason: Cell<Option<&'static str>>,
+    /// Its end is a reset.
+    resets: Cell<bool>,
     order: Cell<Directive>,
     waker: RefCell<Option<Waker>>,
 }
@@ -63,6 +78,62 @@ impl ActivityMonitor {
         self.started_requests.set(self.started_requests.get() + 1);
         self.head_since.set(None);
         RequestGuard(self.clone())
+    }
+
+    /// A request's head has begun, beside other requests.
+    pub(crate) fn head_begun(&self) {
+        self.head_since.set(Some(self.clock.get()));
+    }
+
+    /// The head is complete.
+    pub(crate) fn head_complete(&self) {
+        self.head_since.set(None);
+    }
+
+    /// Notes whether bytes wait to be written after a write.
+    pub(crate) fn wrote(&self, is_blocked: bool) {
+        if !is_blocked {
+            self.blocked_since.set(None);
+        } else if self.blocked_since.get().is_none() {
+            self.blocked_since.set(Some(self.clock.get()));
+        }
+    }
+
+    /// Notes when the response under way is to be complete, however little of it the client takes.
+    pub(crate) fn set_response_due(&self, at: Option<Instant>) {
+        self.response_due.set(at);
+    }
+
+    /// The connection ends in a reset from now on; `reason` is the access log's `abort_reason` of what is still open on it.
+    pub(crate) fn reset_at_end(&self, reason: &'static str) {
+        self.reason.set(Some(reason));
+        self.resets.set(true);
+    }
+
+    /// The connection is closed after `delay`, whatever is open on it; `reason` as for a reset.
+    pub(crate) fn close_after(&self, delay: Duration, reason: &'static str) {
+        self.reason.set(Some(reason));
+        self.close_at.set(Some(self.clock.get() + delay));
+    }
+
+    /// Whether the connection ends in a reset.
+    pub(crate) fn is_reset(&self) -> bool {
+        self.resets.get()
+    }
+
+    /// Why the gateway ends the connection, if it does.
+    pub(crate) fn end_reason(&self) -> Option<&'static str> {
+        self.reason.get()
+    }
+
+    /// The time of the last sweep.
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.get()
+    }
+
+    /// Requests that are open on the connection.
+    pub(crate) fn open_requests(&self) -> u32 {
+        self.busy.get()
     }
 
     /// Bytes went by, on a connection without requests: it is not idle.
@@ -105,10 +176,17 @@ impl ActivityMonitor {
     fn check(&self, now: Instant) {
         let timeouts = self.timeouts.get();
         let over = |since: Instant, limit: Duration| now.saturating_duration_since(since) >= limit;
-        if let (Some(since), Some(limit)) = (self.head_since.get(), timeouts.head)
+        if self.close_at.get().is_some_and(|at| now >= at) {
+            self.direct(Directive::Close);
+        } else if let (Some(since), Some(limit)) = (self.head_since.get(), timeouts.head)
             && over(since, limit)
         {
             self.direct(Directive::HeadTimeout);
+        } else if let Some(since) = self.blocked_since.get()
+            && let Some(reason) = self.overdue(now, over(since, timeouts.write))
+        {
+            self.reset_at_end(reason);
+            self.direct(Directive::Close);
         } else if self.busy.get() == 0 && over(self.quiet_since.get(), timeouts.idle) {
             // Twice the timeout: the peer does not take the close.
             let order = if over(self.quiet_since.get(), timeouts.idle * 2) {
@@ -121,8 +199,26 @@ impl ActivityMonitor {
     }
 }
 
+impl ActivityMonitor {
+    /// Why a client that takes no bytes is not waited for any longer.
+    fn overdue(&self, now: Instant, is_write_over: bool) -> Option<&'static str> {
+        if self.response_due.get().is_some_and(|at| now >= at) {
+            Some("route_timeout")
+        } else {
+            is_write_over.then_some("write_timeout")
+        }
+    }
+}
+
 /// A request is open on the connection.
 pub(crate) struct RequestGuard(Rc<ActivityMonitor>);
+
+impl RequestGuard {
+    /// The connection that the request is open on.
+    pub(crate) fn connection(&self) -> &ActivityMonitor {
+        &self.0
+    }
+}
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
@@ -164,6 +260,11 @@ impl IdleMonitor {
             started_requests: Cell::new(0),
             quiet_since: Cell::new(now),
             head_since: Cell::new(None),
+            blocked_since: Cell::new(None),
+            response_due: Cell::new(None),
+            close_at: Cell::new(None),
+            reason: Cell::new(None),
+            resets: Cell::new(false),
             order: Cell::new(Directive::Continue),
             waker: RefCell::new(None),
         });
@@ -195,6 +296,18 @@ impl IdleMonitor {
         }
     }
 
+    /// Closes connections that rest between requests: others need their descriptors.
+    pub(crate) fn retire_idle(&self) {
+        for activity in self.monitors.borrow().iter().filter_map(Weak::upgrade) {
+            let rested = self.clock.get().saturating_duration_since(activity.quiet_since.get());
+            let is_idle = activity.busy.get() == 0 && activity.head_since.get().is_none() && rested >= REST;
+            // A connection without requests says by its timeouts that it has no heads.
+            if is_idle && activity.timeouts.get().head.is_some() && activity.order.get() == Directive::Continue {
+                activity.direct(Directive::Retire);
+            }
+        }
+    }
+
     /// Open connections.
     pub(crate) fn open_connections(&self) -> usize {
         self.monitors
@@ -206,63 +319,4 @@ impl IdleMonitor {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TIMEOUT: IdleTimeouts = IdleTimeouts {
-        head: Some(Duration::from_secs(2)),
-        idle: Duration::from_secs(10),
-    };
-
-    fn after(idle_monitor: &IdleMonitor, seconds: u64, start: Instant) {
-        idle_monitor.sweep(start + Duration::from_secs(seconds));
-    }
-
-    #[test]
-    fn a_head_that_does_not_arrive_is_overdue() {
-        let idle_monitor = IdleMonitor::new();
-        let start = idle_monitor.clock.get();
-        let activity = idle_monitor.watch(TIMEOUT);
-        activity.received();
-        after(&idle_monitor, 1, start);
-        assert_eq!(activity.order.get(), Directive::Continue);
-        after(&idle_monitor, 2, start);
-        assert_eq!(activity.order.get(), Directive::HeadTimeout);
-    }
-
-    #[test]
-    fn a_connection_in_use_is_left_alone_and_an_idle_one_retires() {
-        let idle_monitor = IdleMonitor::new();
-        let start = idle_monitor.clock.get();
-        let activity = idle_monitor.watch(TIMEOUT);
-        activity.received();
-        let busy = activity.start_request();
-        activity.received();
-        assert_eq!(activity.ended_requests(), 0);
-        after(&idle_monitor, 100, start);
-        assert_eq!(activity.order.get(), Directive::Continue);
-        drop(busy);
-        assert_eq!(activity.ended_requests(), 1);
-        after(&idle_monitor, 109, start);
-        assert_eq!(activity.order.get(), Directive::Continue);
-        after(&idle_monitor, 110, start);
-        assert_eq!(activity.order.get(), Directive::Retire);
-        after(&idle_monitor, 120, start);
-        assert_eq!(activity.order.get(), Directive::Close);
-    }
-
-    #[test]
-    fn connections_that_are_gone_are_forgotten() {
-        let idle_monitor = IdleMonitor::new();
-        let start = idle_monitor.clock.get();
-        drop(idle_monitor.watch(TIMEOUT));
-        let kept = idle_monitor.watch(TIMEOUT);
-        after(&idle_monitor, 1, start);
-        assert_eq!(
-            (idle_monitor.open_connections(), idle_monitor.monitors.borrow().len()),
-            (1, 1)
-        );
-        drop(kept);
-        assert_eq!(idle_monitor.open_connections(), 0);
-    }
-}
+mod tests;

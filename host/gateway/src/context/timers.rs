@@ -4,7 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use slab::Slab;
@@ -61,6 +61,18 @@ impl Timer {
             && !known.will_wake(waker)
         {
             known.clone_from(waker);
+        }
+    }
+}
+
+impl Timer {
+    /// Ready when its time has come; else it wakes this task then.
+    pub(crate) fn poll_over(&self, cx: &Context<'_>) -> Poll<()> {
+        self.follow(cx.waker());
+        let slots = self.timers.slots.borrow();
+        match slots.get(self.slot) {
+            Some((at, _)) if *at > self.timers.now() => Poll::Pending,
+            _ => Poll::Ready(()),
         }
     }
 }

@@ -16,6 +16,9 @@ use crate::chain::PluginHandle;
 use crate::context::plugin_starts::StartFailure;
 use crate::context::snapshot::{LoadedPlugin, Snapshot};
 
+/// The time that a request has which matches no route. Plugins of the global chain may wait for its body or for a callout.
+const NO_ROUTE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// A listener as requests see it.
 pub(crate) struct ListenerView {
     /// Its place in the snapshot.
@@ -90,9 +93,13 @@ impl RouteView {
         &self.chain
     }
 
-    /// How long one of its requests may take, from its head to the last byte of its response.
-    pub(crate) fn timeout(&self) -> Option<Duration> {
-        self.settings()?.timeout.map(|timeout| timeout.0)
+    /// When a request that started at `started` is to be answered whole; none without a limit.
+    pub(crate) fn due(&self, started: Instant) -> Option<Instant> {
+        let timeout = match self.settings() {
+            Some(settings) => settings.timeout?.0,
+            None => NO_ROUTE_TIMEOUT,
+        };
+        Some(started + timeout)
     }
 }
 

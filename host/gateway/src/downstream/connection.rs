@@ -33,6 +33,7 @@ impl DownstreamConnection {
             // Bytes without requests have no heads.
             head: listener.forwarding.is_none().then_some(limits.header_timeout.0),
             idle: limits.idle_timeout.0,
+            write: limits.write_timeout.0,
         };
         Self {
             worker: worker.clone(),

@@ -1,4 +1,4 @@
-//! A connection's bytes: arrivals are noted as activity, and on HTTP/1 the guard decides how far they are handed on.
+//! The bytes of an HTTP/1 connection: the guard decides how far they are handed on, and the connection's monitor learns what moves.
 
 use std::cell::Cell;
 use std::io;
@@ -18,11 +18,11 @@ const MAX_LINE: usize = 1024;
 /// Writes of up to so many bytes are copied together.
 const SMALL: usize = 1024;
 
-/// A stream whose arrivals count as activity, behind a guard on HTTP/1.
+/// A stream behind a guard.
 pub(super) struct GuardedStream<S> {
     stream: S,
     activity: Rc<ActivityMonitor>,
-    gate: Option<GuardBuffer>,
+    gate: GuardBuffer,
 }
 
 /// The state of a guarded stream, for the connection's loop.
@@ -87,15 +87,6 @@ impl GuardState {
 }
 
 impl<S> GuardedStream<S> {
-    /// A stream without a guard.
-    pub(super) fn new(stream: S, activity: Rc<ActivityMonitor>) -> Self {
-        Self {
-            stream,
-            activity,
-            gate: None,
-        }
-    }
-
     /// A stream behind a guard.
     pub(super) fn guarded(stream: S, activity: Rc<ActivityMonitor>, guard: Guard) -> (Self, Rc<GuardState>) {
         let guard_state = Rc::new(GuardState::default());
@@ -110,7 +101,7 @@ impl<S> GuardedStream<S> {
             Self {
                 stream,
                 activity,
-                gate: Some(gate),
+                gate,
             },
             guard_state,
         )
@@ -118,14 +109,12 @@ impl<S> GuardedStream<S> {
 
     /// True when the peer has sent, or may yet send, bytes that nobody reads.
     pub(super) fn has_leftovers(&self) -> bool {
-        self.gate
-            .as_ref()
-            .is_some_and(|gate| !gate.ended && (!gate.held.is_empty() || gate.guard.is_in_body()))
+        !self.gate.ended && (!self.gate.held.is_empty() || self.gate.guard.is_in_body())
     }
 
     /// The beginning of the refused request's line.
     pub(super) fn first_line(&self) -> &[u8] {
-        let held = self.gate.as_ref().map_or(&[][..], |gate| &gate.held[gate.open..]);
+        let held = &self.gate.held[self.gate.open..];
         let begin = held
             .iter()
             .position(|byte| !matches!(byte, b'\r' | b'\n'))
@@ -145,9 +134,8 @@ impl<S> GuardedStream<S> {
 
     /// Remembers whether the writer has to wait.
     fn note<T>(&self, written: Poll<T>) -> Poll<T> {
-        if let Some(gate) = &self.gate {
-            gate.guard_state.stuck.set(written.is_pending());
-        }
+        self.gate.guard_state.stuck.set(written.is_pending());
+        self.activity.wrote(written.is_pending());
         written
     }
 }
@@ -207,13 +195,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for GuardedStream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buffer.filled().len();
-        let Some(gate) = &mut this.gate else {
-            let outcome = Pin::new(&mut this.stream).poll_read(cx, buffer);
-            if buffer.filled().len() > before {
-                this.activity.received();
-            }
-            return outcome;
-        };
+        let gate = &mut this.gate;
         loop {
             if gate.poll_held(buffer).is_ready() {
                 return Poll::Ready(Ok(()));
@@ -250,7 +232,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedStream<S> {
 
     /// After a refused head the stream stays open: its answer is still to be written.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.gate.as_ref().and_then(|gate| gate.guard_state.refusal.get()) {
+        match self.gate.guard_state.refusal.get() {
             Some(GuardRefusal::Head(_)) => Poll::Ready(Ok(())),
             Some(GuardRefusal::Body) | None => Pin::new(&mut self.stream).poll_shutdown(cx),
         }

@@ -16,12 +16,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use lockgate_http::guard::{Guard, GuardRefusal, Limits};
 use lockgate_http::problem::Problem;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::refused;
 use crate::body::source::BodySource;
 use crate::context::idle_monitor::{ActivityMonitor, Directive};
 use crate::downstream::lingering_close;
+use crate::downstream::peer::Peer;
 use crate::http::guarded_stream::{GuardState, GuardedStream};
 use crate::pipeline;
 use crate::pipeline::connection_context::ConnectionContext;
@@ -39,7 +39,7 @@ enum LoopEnd {
 /// Serves the connection to its end.
 pub(super) async fn serve<S>(connection: Rc<ConnectionContext>, stream: S) -> io::Result<()>
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: Peer + 'static,
 {
     let activity = connection.activity.clone();
     let limits = &connection.listener.settings.limits;
@@ -87,6 +87,10 @@ where
     })
     .await;
 
+    if matches!(ending, LoopEnd::Directed) && activity.open_requests() > 0 {
+        // A response may be cut, and not every client can tell a cut one from a whole one.
+        activity.reset_at_end(activity.end_reason().unwrap_or("closed"));
+    }
     let parts = library.into_parts();
     let unread = !parts.read_buf.is_empty();
     end(&connection, &guard_state, parts.io.into_inner(), unread, ending).await
@@ -160,8 +164,11 @@ async fn end<S>(
     ending: LoopEnd,
 ) -> io::Result<()>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Peer,
 {
+    if connection.activity.is_reset() {
+        stream.stream_mut().abort();
+    }
     let (problem, outcome) = match ending {
         LoopEnd::Directed => return Ok(()),
         LoopEnd::HeadTimeout => (guard_state.is_inside_head().then_some(Problem::RequestTimeout), Ok(())),

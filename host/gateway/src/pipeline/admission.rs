@@ -8,7 +8,7 @@ use std::time::Instant;
 use http::{HeaderMap, HeaderValue, Request, Version, header};
 use lockgate_exchange::{Exchange, RequestHead, SharedExchange, StreamInfo};
 use lockgate_http::inbound::{self, Admitted, Rules};
-use lockgate_http::problem::{Malformed, Problem};
+use lockgate_http::problem::Problem;
 use lockgate_sandbox::CallTrace;
 
 use crate::body::source::BodySource;
@@ -46,15 +46,23 @@ pub(crate) fn admit(connection: &ConnectionContext, view: &View, request: Reques
     let rules = Rules {
         trusted_proxies: &settings.trusted_proxies,
         escaped_slashes: settings.escaped_slashes,
+        ambiguous_names: settings.ambiguous_names,
     };
     let (version, method, path) = (parts.version, parts.method.clone(), parts.uri.path_and_query().cloned());
-    match inbound::admit(parts, &connection.peer, rules, &connection.worker.request_ids) {
+    // The connection's guard may have found what the library does not show.
+    let found = parts.extensions.get::<Problem>().copied();
+    let admitted = match found {
+        Some(problem) => Err(problem),
+        None => inbound::admit(parts, &connection.peer, rules, &connection.worker.request_ids)
+            .map_err(Problem::Malformed),
+    };
+    match admitted {
         Ok(admitted) => {
             let too_large = matches!((length, limit), (Some(length), Some(limit)) if length > limit);
             let refused = too_large.then_some(Problem::BodyTooLarge);
             take_in(connection, view, admitted, version, body, refused)
         }
-        Err(malformed) => {
+        Err(problem) => {
             let head = RequestHead {
                 method,
                 path: path.unwrap_or_else(|| http::uri::PathAndQuery::from_static("/")),
@@ -62,7 +70,7 @@ pub(crate) fn admit(connection: &ConnectionContext, view: &View, request: Reques
                 scheme: connection.scheme,
                 headers: HeaderMap::new(),
             };
-            refuse(connection, view, head, version, body, malformed)
+            refuse(connection, view, head, version, body, problem)
         }
     }
 }
@@ -95,14 +103,14 @@ fn take_in(
     }
 }
 
-/// A malformed request.
+/// A request that is refused as it came.
 fn refuse(
     connection: &ConnectionContext,
     view: &View,
     head: RequestHead,
     version: Version,
     body: BodySource,
-    malformed: Malformed,
+    problem: Problem,
 ) -> Admission {
     let id = connection.worker.request_ids.next();
     let info = info(connection, connection.peer.address(), id, version);
@@ -112,7 +120,7 @@ fn refuse(
         exchange: Rc::new(RefCell::new(Exchange::new(head, info))),
         route: view.no_route().clone(),
         body,
-        refused: Some(Problem::Malformed(malformed)),
+        refused: Some(problem),
         ambiguous: true,
     }
 }

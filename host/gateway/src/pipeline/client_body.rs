@@ -8,6 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::body::error::BodyError;
 use crate::chain::message_body::MessageBody;
+use crate::pipeline::deadline::Overdue;
 use crate::pipeline::recorder::RequestRecorder;
 
 /// The body that the client gets, with the recorder that ends the request's record when the last byte is out.
@@ -28,6 +29,17 @@ impl ClientBody {
         }
     }
 
+    /// Ready with the access log's `abort_reason` when the exchange has taken longer than its route allows, though its response cannot
+    /// be written; else the task is woken when it has.
+    pub(crate) fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<&'static str> {
+        self.recorder.poll_overdue(cx).map(Overdue::abort_reason)
+    }
+
+    /// Notes that the response broke off.
+    pub(crate) fn abort(&mut self, abort_reason: &'static str) {
+        self.recorder.aborted(&BodyError::TimedOut(abort_reason));
+    }
+
     /// The next frame; an error one poll later than it comes. Whoever sends the body gives up all that is not yet on the wire
     /// when it hears of one, and flushes when it has to wait: what came before the break, the head above all, arrives.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -36,7 +48,10 @@ impl ClientBody {
         }
         let error = match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(Some(Err(error))) => error,
-            Poll::Pending if self.recorder.is_overdue(cx) => BodyError::TimedOut,
+            Poll::Pending => match self.recorder.poll_overdue(cx) {
+                Poll::Ready(overdue) => BodyError::TimedOut(overdue.abort_reason()),
+                Poll::Pending => return Poll::Pending,
+            },
             other => return other,
         };
         self.broken = Some(error);

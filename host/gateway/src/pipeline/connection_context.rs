@@ -7,6 +7,7 @@ use lockgate_client::Interim;
 use lockgate_exchange::{ConnectionInfo, Scheme};
 use lockgate_http::inbound::Peer;
 use lockgate_telemetry::metrics::RequestSeries;
+use lockgate_upstream::UpstreamTimeouts;
 
 use crate::body::source::ByteCounter;
 use crate::chain::Chain;
@@ -14,7 +15,7 @@ use crate::context::WorkerContext;
 use crate::context::idle_monitor::ActivityMonitor;
 use crate::context::view::{ListenerView, RouteView, View};
 use crate::downstream::connection::DownstreamConnection;
-use crate::pipeline::deadline::Deadline;
+use crate::pipeline::deadline::{Deadline, Silence};
 use crate::pipeline::recorder::RequestRecorder;
 
 /// What all requests of a connection share.
@@ -64,9 +65,21 @@ impl ConnectionContext {
         view.requests(&self.worker.metrics, self.listener(view), route)
     }
 
-    /// The time that a route gives a request which started at `started`.
-    pub(crate) fn deadline(&self, route: &RouteView, started: Instant) -> Deadline {
-        Deadline::new(started, route.timeout(), self.worker.idle_monitor.timers())
+    /// The time that a request has which started at `started` and matches `route`.
+    pub(crate) fn deadline(&self, view: &View, route: &RouteView, started: Instant, received: ByteCounter) -> Deadline {
+        let upstream = route.settings().map(|settings| settings.upstream.0);
+        let silence = self.silence(view, upstream);
+        Deadline::new(route.due(started), silence, received, self.worker.idle_monitor.timers())
+    }
+
+    /// How long a request to the upstream at this index may wait without a byte.
+    pub(crate) fn silence(&self, view: &View, upstream: Option<usize>) -> Silence {
+        let body = self.listener.settings.limits.body_timeout.0;
+        let timeouts = match upstream {
+            Some(index) => view.snapshot.model.upstreams[index].settings.timeouts,
+            None => UpstreamTimeouts::default(),
+        };
+        Silence::new(body, timeouts.first_byte.0, timeouts.idle.0)
     }
 
     /// Starts the record of a request.

@@ -1,4 +1,4 @@
-//! A route's timeout: the time from a request's head to the last byte of its response.
+//! The time that an exchange may take: in all, if its route says so, and without a byte in either direction.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -6,70 +6,170 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use lockgate_exchange::clock;
 use lockgate_http::problem::Problem;
 use tokio::time::Sleep;
 
+use crate::body::source::ByteCounter;
 use crate::chain::Stop;
+use crate::context::idle_monitor::SWEEP;
 use crate::context::timers::{Timer, Timers};
 
 /// Timeouts of this length or more use coarse timers, up to a sweep too late; shorter ones use exact timers.
 const COARSE: Duration = Duration::from_secs(4);
 
 /// The time at which an exchange is given up. No timer runs before something has to wait.
-pub(crate) struct Deadline(Option<Pending>);
+pub(crate) struct Deadline {
+    /// The end of all of it.
+    total: Option<Instant>,
+    silence: Silence,
+    is_answered: bool,
+    received: ByteCounter,
+    timers: Rc<Timers>,
+    armed: Option<Armed>,
+}
 
-struct Pending {
+/// How long an exchange may wait without a byte, in milliseconds. Zero: without a limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Silence {
+    client: u32,
+    first_byte: u32,
+    idle: u32,
+}
+
+/// Why an exchange is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overdue {
+    /// It has taken longer than its route allows.
+    Total,
+    /// Nothing has moved for too long.
+    Silence,
+}
+
+struct Armed {
     at: Instant,
-    watch: Watch,
+    why: Overdue,
+    seen: Progress,
+    watch: Option<Watch>,
+}
+
+/// What an exchange had come to at the last look.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Progress {
+    bytes: u64,
+    waits_for_client: bool,
 }
 
 enum Watch {
-    Coarse(Rc<Timers>, Option<Timer>),
-    Exact(Option<Pin<Box<Sleep>>>),
+    Coarse(Instant, Timer),
+    Exact(Instant, Pin<Box<Sleep>>),
+}
+
+impl Silence {
+    /// The longest wait for a client's body, for a response, and within a response. Zero: without a limit.
+    pub(crate) fn new(client: Duration, first_byte: Duration, idle: Duration) -> Self {
+        let millis = |limit: Duration| u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
+        Self {
+            client: millis(client),
+            first_byte: millis(first_byte),
+            idle: millis(idle),
+        }
+    }
+
+    fn limit(self, is_answered: bool, waits_for_client: bool) -> Option<Duration> {
+        let limit = match (is_answered, waits_for_client) {
+            // Both sides may rest while a response is open, as in a dialogue.
+            (true, _) => self.idle,
+            (false, true) => self.client,
+            (false, false) => self.first_byte,
+        };
+        (limit > 0).then(|| Duration::from_millis(limit.into()))
+    }
 }
 
 impl Deadline {
-    /// `timeout` from `started`; never, without one.
-    pub(crate) fn new(started: Instant, timeout: Option<Duration>, timers: &Rc<Timers>) -> Self {
-        Self(timeout.map(|timeout| Pending {
-            at: started + timeout,
-            watch: if timeout >= COARSE {
-                Watch::Coarse(timers.clone(), None)
-            } else {
-                Watch::Exact(None)
-            },
-        }))
+    /// For an exchange that ends at `total`, if that is given, and whose client's body is counted by `received`.
+    pub(crate) fn new(total: Option<Instant>, silence: Silence, received: ByteCounter, timers: &Rc<Timers>) -> Self {
+        Self {
+            total,
+            silence,
+            is_answered: false,
+            received,
+            timers: timers.clone(),
+            armed: None,
+        }
     }
 
-    /// One that never passes.
-    pub(crate) fn none() -> Self {
-        Self(None)
+    /// The end of the whole exchange.
+    pub(crate) fn total(&self) -> Option<Instant> {
+        self.total
     }
 
-    /// Ready when it has passed; else the task is woken when it has.
-    pub(crate) fn poll_passed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(Pending { at, watch }) = &mut self.0 else {
+    /// Another end of the whole exchange.
+    pub(crate) fn set_total(&mut self, total: Option<Instant>) {
+        (self.total, self.armed) = (total, None);
+    }
+
+    /// Other limits from now on.
+    pub(crate) fn set_silence(&mut self, silence: Silence) {
+        (self.silence, self.armed) = (silence, None);
+    }
+
+    /// The response has come.
+    pub(crate) fn answered(&mut self) {
+        (self.is_answered, self.armed) = (true, None);
+    }
+
+    /// Ready when it has passed; else the task is woken when it has. `sent` counts the bytes that the client was sent.
+    pub(crate) fn poll_passed(&mut self, cx: &mut Context<'_>, sent: u64) -> Poll<Overdue> {
+        let seen = Progress {
+            bytes: self.received.bytes() + sent,
+            waits_for_client: self.received.waits_for_client(),
+        };
+        if self.armed.as_ref().is_none_or(|armed| armed.seen != seen) {
+            self.arm(seen);
+        }
+        let Some(armed) = &mut self.armed else {
             return Poll::Pending;
         };
-        match watch {
-            Watch::Coarse(timers, _) if timers.now() >= *at => Poll::Ready(()),
-            Watch::Coarse(timers, timer) => {
-                match timer {
-                    Some(timer) => timer.follow(cx.waker()),
-                    none => *none = Some(timers.set(*at, cx.waker())),
-                }
-                Poll::Pending
+        loop {
+            let watch = armed
+                .watch
+                .get_or_insert_with(|| Watch::set(armed.at, &self.timers, cx));
+            ready!(watch.poll(&self.timers, cx));
+            // Set when less had moved, it may be early.
+            if watch.at() >= armed.at {
+                return Poll::Ready(armed.why);
             }
-            Watch::Exact(sleep) => {
-                let at = *at;
-                ready!(
-                    sleep
-                        .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at.into())))
-                        .as_mut()
-                        .poll(cx)
-                );
-                Poll::Ready(())
-            }
+            armed.watch = None;
+        }
+    }
+
+    /// Notes what is seen, and when it is over unless more moves. A watch that is set already may only be early.
+    fn arm(&mut self, seen: Progress) {
+        let silent = self.silence.limit(self.is_answered, seen.waits_for_client).map(|limit| {
+            let now = match limit >= COARSE {
+                true => self.timers.now() + SWEEP,
+                false => clock::now(),
+            };
+            (now + limit, Overdue::Silence)
+        });
+        let total = self.total.map(|at| (at, Overdue::Total));
+        let first = [silent, total].into_iter().flatten().min_by_key(|(at, _)| *at);
+        let watch = self.armed.take().and_then(|armed| armed.watch);
+        self.armed = first.map(|(at, why)| Armed {
+            at,
+            why,
+            seen,
+            watch: watch.filter(|watch| watch.at() <= at),
+        });
+    }
+
+    /// The problem that an exchange without a response is to its client, when it is given up.
+    pub(crate) fn problem(&self) -> Problem {
+        match self.received.waits_for_client() {
+            true => Problem::RequestTimeout,
+            false => Problem::UpstreamTimeout,
         }
     }
 
@@ -79,9 +179,45 @@ impl Deadline {
         poll_fn(|cx| match step.as_mut().poll(cx) {
             Poll::Ready(outcome) => Poll::Ready(outcome),
             Poll::Pending => self
-                .poll_passed(cx)
-                .map(|()| Err(Stop::Problem(Problem::UpstreamTimeout))),
+                .poll_passed(cx, 0)
+                .map(|_| Err(Stop::Problem(self.problem()))),
         })
         .await
+    }
+}
+
+impl Watch {
+    fn set(at: Instant, timers: &Rc<Timers>, cx: &Context<'_>) -> Self {
+        if at.saturating_duration_since(timers.now()) >= COARSE {
+            Self::Coarse(at, timers.set(at, cx.waker()))
+        } else {
+            Self::Exact(at, Box::pin(tokio::time::sleep_until(at.into())))
+        }
+    }
+
+    fn at(&self) -> Instant {
+        let (Self::Coarse(at, _) | Self::Exact(at, _)) = self;
+        *at
+    }
+
+    fn poll(&mut self, timers: &Timers, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Coarse(at, _) if timers.now() >= *at => Poll::Ready(()),
+            Self::Coarse(_, timer) => {
+                timer.follow(cx.waker());
+                Poll::Pending
+            }
+            Self::Exact(_, sleep) => sleep.as_mut().poll(cx),
+        }
+    }
+}
+
+impl Overdue {
+    /// The value of the access log's field `abort_reason`.
+    pub(crate) fn abort_reason(self) -> &'static str {
+        match self {
+            Self::Total => "route_timeout",
+            Self::Silence => "idle_timeout",
+        }
     }
 }

@@ -3,10 +3,10 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Context;
+use std::task::{Context, Poll};
 use std::time::{Duration, UNIX_EPOCH};
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Version};
 use lockgate_exchange::{VIA_UPSTREAM, clock};
 use lockgate_http::{grpc, response_flags};
 use lockgate_telemetry::access_log::{AccessLog, Record};
@@ -19,7 +19,7 @@ use crate::chain::Chain;
 use crate::context::WorkerContext;
 use crate::context::idle_monitor::RequestGuard;
 use crate::context::view::View;
-use crate::pipeline::deadline::Deadline;
+use crate::pipeline::deadline::{Deadline, Overdue};
 
 /// How the response ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +46,9 @@ pub(crate) struct RequestRecorder {
     grpc_status: Option<u32>,
     ending: ResponseEnd,
     /// The connection is in use as long as the record is open.
-    _busy: RequestGuard,
-    deadline: Deadline,
+    busy: RequestGuard,
+    /// What is left of the exchange's time, once its response has begun.
+    deadline: Option<Deadline>,
 }
 
 impl RequestRecorder {
@@ -72,8 +73,8 @@ impl RequestRecorder {
             status: None,
             grpc_status: None,
             ending: ResponseEnd::Open,
-            _busy: busy,
-            deadline: Deadline::none(),
+            busy,
+            deadline: None,
         }
     }
 
@@ -83,9 +84,13 @@ impl RequestRecorder {
     }
 
     /// The response's head is about to be sent; the body has what is left of the route's time.
-    pub(crate) fn answered(&mut self, status: StatusCode, deadline: Deadline) {
+    pub(crate) fn answered(&mut self, status: StatusCode, version: Version, deadline: Deadline) {
         self.status = Some(status);
-        self.deadline = deadline;
+        if version <= Version::HTTP_11 {
+            // The HTTP library looks at the body no more while the client takes nothing.
+            self.busy.connection().set_response_due(deadline.total());
+        }
+        self.deadline = Some(deadline);
     }
 
     /// Notes the gRPC status in these headers or trailers of the response, if there is one.
@@ -93,9 +98,12 @@ impl RequestRecorder {
         self.grpc_status = grpc::status_in(headers).or(self.grpc_status);
     }
 
-    /// True when the exchange has taken longer than its route allows; else the task is woken when it has.
-    pub(crate) fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
-        self.deadline.poll_passed(cx).is_ready()
+    /// Ready when the exchange has taken longer than its route allows, or nothing moves; else the task is woken then.
+    pub(crate) fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<Overdue> {
+        match &mut self.deadline {
+            Some(deadline) => deadline.poll_passed(cx, self.sent),
+            None => Poll::Pending,
+        }
     }
 
     /// Counts bytes of the response's body that were handed to the connection.
@@ -120,12 +128,16 @@ impl RequestRecorder {
         let cause = self.chain.take_cause().map_or_else(|| error.to_string(), String::from);
         self.chain.exchange.borrow_mut().info.cause = Some(cause.into());
         self.ending = ResponseEnd::Aborted(error.abort_reason());
+        if self.chain.exchange.borrow().info.version < Version::HTTP_11 {
+            // Its client may take the end of the connection for the end of the body.
+            self.busy.connection().reset_at_end(error.abort_reason());
+        }
     }
 
     /// Why the response is incomplete.
     fn abort_reason(&self) -> Option<&'static str> {
         match self.ending {
-            ResponseEnd::Open => Some("client_reset"),
+            ResponseEnd::Open => Some(self.busy.connection().end_reason().unwrap_or("client_reset")),
             ResponseEnd::Complete => None,
             ResponseEnd::Aborted(abort_reason) => Some(abort_reason),
         }
@@ -196,14 +208,18 @@ impl RequestRecorder {
 
 impl Drop for RequestRecorder {
     fn drop(&mut self) {
+        self.busy.connection().set_response_due(None);
         let took = {
             let mut exchange = self.chain.exchange.borrow_mut();
             let took = clock::now().saturating_duration_since(exchange.info.started);
             exchange.info.ended = Some(took);
             exchange.info.request_bytes = self.received.bytes();
             exchange.info.response_bytes = self.sent;
+            let is_ended_here = self.busy.connection().end_reason().is_some();
             match self.ending {
-                ResponseEnd::Open => exchange.info.flags |= response_flags::DOWNSTREAM_CONNECTION_TERMINATION,
+                ResponseEnd::Open if !is_ended_here => {
+                    exchange.info.flags |= response_flags::DOWNSTREAM_CONNECTION_TERMINATION;
+                }
                 ResponseEnd::Aborted(_) if self.status.is_none() => exchange.info.flags |= response_flags::LOCAL_RESET,
                 _ => {}
             }

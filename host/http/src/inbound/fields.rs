@@ -17,8 +17,10 @@ pub(super) const EXPECT: u32 = 1 << 11;
 pub(super) const REQUEST_ID: u32 = 1 << 12;
 /// `x-forwarded-` and anything.
 pub(super) const X_FORWARDED: u32 = 1 << 13;
-/// The standard form of the same (RFC 7239).
+/// Other statements about the hops before: the standard form (RFC 7239), and what other proxies write.
 pub(super) const FORWARDED: u32 = 1 << 14;
+/// A name that some upstreams cannot tell from another one. See [`is_folded`].
+pub(super) const FOLDED: u32 = 1 << 15;
 
 /// A set of the fields above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +29,11 @@ pub(super) struct Present(u32);
 impl Present {
     /// The set of fields in `headers`.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        Self(headers.keys().fold(0, |found, name| found | field(name)))
+        let fold = |found, name: &HeaderName| {
+            let folded = if is_folded(name) { FOLDED } else { 0 };
+            found | field(name) | folded
+        };
+        Self(headers.keys().fold(0, fold))
     }
 
     /// Whether at least one of `fields` is in the set.
@@ -44,17 +50,33 @@ fn field(name: &HeaderName) -> u32 {
         4 if name == "host" => HOST,
         6 if name == "expect" => EXPECT,
         7 if name == "upgrade" => UPGRADE,
-        9 if name == "forwarded" => FORWARDED,
+        9 if name == "forwarded" || name == "x-real-ip" => FORWARDED,
         10 if name == "connection" => CONNECTION,
         10 if name == "keep-alive" => KEEP_ALIVE,
+        11 if name == "x-client-ip" => FORWARDED,
         12 if name == "x-request-id" => REQUEST_ID,
+        13 if name == "x-rewrite-url" => FORWARDED,
+        14 if matches!(name, "x-original-url" | "true-client-ip") => FORWARDED,
         14 if name == "content-length" => CONTENT_LENGTH,
+        15 if name == "x-original-host" => FORWARDED,
         16 if name == "proxy-connection" => PROXY_CONNECTION,
         17 if name == "transfer-encoding" => TRANSFER_ENCODING,
         18 if name == "proxy-authenticate" => PROXY_AUTHENTICATE,
+        19 if name == "x-cluster-client-ip" => FORWARDED,
         19 if name == "proxy-authorization" => PROXY_AUTHORIZATION,
         25 if name == "proxy-authentication-info" => PROXY_AUTHENTICATION_INFO,
         13.. if name.starts_with("x-forwarded-") => X_FORWARDED,
         _ => 0,
     }
+}
+
+/// Whether the name holds a character other than letters, digits and hyphens. CGI and what came after it (WSGI, Rack, PHP) write names as
+/// variables, where such a character and a hyphen are the same: `X_Forwarded_For` is `X-Forwarded-For` to them.
+pub(super) fn is_folded(name: &HeaderName) -> bool {
+    !name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// Whether the field is a statement about the hops before the gateway.
+pub(super) fn is_forwarded(name: &HeaderName) -> bool {
+    field(name) & (X_FORWARDED | FORWARDED) != 0
 }

@@ -1,7 +1,8 @@
 //! `X-Forwarded-For`, `-Proto`, `-Host` and `X-Request-Id`: what the upstream learns about the hop before the gateway.
 //!
-//! Values of an untrusted peer are replaced; its other `x-forwarded-*` fields and `forwarded` are removed. A trusted peer's values
-//! stay, and its address is appended to the list.
+//! Values of an untrusted peer are replaced; its other `x-forwarded-*` fields, `forwarded`, and what other proxies write for their upstreams
+//! (`x-real-ip`, `x-original-url`, `x-rewrite-url` and the like) are removed: an upstream may believe them. A trusted peer's values stay,
+//! and its address is appended to the list.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -132,9 +133,8 @@ fn proto(scheme: Scheme) -> HeaderValue {
 
 /// Removes an untrusted peer's statements about the hops before it.
 fn remove_forwarded(headers: &mut HeaderMap) {
-    let is_forwarded =
-        |name: &&HeaderName| name.as_str().starts_with("x-forwarded-") || *name == http::header::FORWARDED;
-    let names: SmallVec<[HeaderName; 4]> = headers.keys().filter(is_forwarded).cloned().collect();
+    let forwarded = headers.keys().filter(|name| fields::is_forwarded(name));
+    let names: SmallVec<[HeaderName; 4]> = forwarded.cloned().collect();
     for name in names {
         headers.remove(name);
     }

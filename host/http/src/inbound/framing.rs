@@ -62,8 +62,12 @@ fn check_host(parts: &Parts, present: Present) -> Result<(), Malformed> {
         return Err(Malformed::HostConflict);
     };
     host::check(only.as_bytes())?;
+    let default_port = match parts.uri.scheme_str() {
+        Some("https") => b"443".as_slice(),
+        _ => b"80",
+    };
     match authority {
-        Some(authority) if !authority.eq_ignore_ascii_case(only.as_bytes()) => Err(Malformed::HostConflict),
+        Some(authority) if !host::is_same(authority, only.as_bytes(), default_port) => Err(Malformed::HostConflict),
         _ => Ok(()),
     }
 }

@@ -11,7 +11,7 @@ use lockgate_exchange::Direction;
 use smallvec::SmallVec;
 
 use super::fields::{self, Present};
-use super::forwarded::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID};
+use super::forwarded::X_REQUEST_ID;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -57,9 +57,15 @@ pub fn strip_response(headers: &mut HeaderMap) {
 }
 
 /// Removes fields that are not allowed in trailers: hop-by-hop fields, and those that frame, route or authenticate a message
-/// (RFC 9110, section 6.5.1).
+/// (RFC 9110, section 6.5.1), that say who the client is, or that some upstreams take for another name. Some upstreams merge trailers into
+/// the headers.
 pub fn strip_trailers(trailers: &mut HeaderMap) {
     strip_response(trailers);
+    let refused = trailers.keys().filter(|name| is_refused_in_trailers(name));
+    let refused: SmallVec<[HeaderName; 4]> = refused.cloned().collect();
+    for name in refused {
+        trailers.remove(name);
+    }
     for name in [
         CONTENT_LENGTH,
         HOST,
@@ -73,13 +79,21 @@ pub fn strip_trailers(trailers: &mut HeaderMap) {
         http::header::MAX_FORWARDS,
         http::header::RANGE,
         http::header::SET_COOKIE,
+        http::header::EXPECT,
         X_REQUEST_ID,
-        X_FORWARDED_FOR,
-        X_FORWARDED_HOST,
-        X_FORWARDED_PROTO,
     ] {
         trailers.remove(name);
     }
+}
+
+/// Prefixes of names by which gateways and proxies, this one's plugins among them, tell upstreams about the client.
+const IDENTITY: [&str; 10] = [
+    "x-consumer", "x-credential", "x-authenticated", "x-anonymous", "x-auth", "x-user", "x-remote", "x-client", "x-ssl", "proxy-",
+];
+
+fn is_refused_in_trailers(name: &HeaderName) -> bool {
+    let is_identity = IDENTITY.iter().any(|prefix| name.as_str().starts_with(prefix));
+    fields::is_forwarded(name) || fields::is_folded(name) || is_identity
 }
 
 pub(super) fn strip(headers: &mut HeaderMap, present: Present, direction: Direction) {

@@ -14,7 +14,7 @@ use lockgate_exchange::Scheme;
 use proptest::prelude::*;
 
 use super::*;
-use crate::settings::EscapedSlashes;
+use crate::settings::{AmbiguousNames, EscapedSlashes};
 
 fn request(version: Version, target: &str, fields: &[(&str, &str)]) -> Parts {
     let mut request = Request::builder().version(version).uri(target);
@@ -39,6 +39,7 @@ fn admitted_from(peer: &str, trusted: &[&str], parts: Parts) -> Result<Admitted,
     let rules = Rules {
         trusted_proxies: &trusted,
         escaped_slashes: EscapedSlashes::Reject,
+        ambiguous_names: AmbiguousNames::Drop,
     };
     admit(parts, &peer, rules, &RequestIds::new())
 }

@@ -21,6 +21,10 @@ pub enum Malformed {
     Folding,
     /// A field whose name is no token, or has no colon directly after it.
     FieldName,
+    /// A field name that upstreams read in different ways, on a listener that rejects it.
+    AmbiguousName,
+    /// A field value that begins or ends with a blank, which HTTP/2 does not allow.
+    OuterBlank,
     /// HTTP/1.1 without `Host`, HTTP/2 without `:authority`.
     HostMissing,
     /// More than one `Host`, or one that contradicts the request target.
@@ -54,6 +58,8 @@ impl Malformed {
             Self::ControlCharacter => "control_character",
             Self::Folding => "folded_line",
             Self::FieldName => "malformed_field_name",
+            Self::AmbiguousName => "ambiguous_field_name",
+            Self::OuterBlank => "outer_blank",
             Self::HostMissing => "host_missing",
             Self::HostConflict => "host_conflict",
             Self::HostInvalid => "host_invalid",
@@ -80,6 +86,8 @@ impl Malformed {
             Self::ControlCharacter => "The header section contains a control character.",
             Self::Folding => "No line of the header section may begin with a space or tab.",
             Self::FieldName => "A field name must be a token, directly followed by a colon.",
+            Self::AmbiguousName => "A field name contains a character other than letters, digits and hyphens.",
+            Self::OuterBlank => "No field value may begin or end with a space or tab.",
             Self::HostMissing => "The request names no host.",
             Self::HostConflict => "The request names more than one host.",
             Self::HostInvalid => "The request's host is not valid.",

@@ -41,6 +41,7 @@ fn activity() -> (IdleMonitor, Rc<ActivityMonitor>) {
     let activity = idle_monitor.watch(IdleTimeouts {
         head: Some(Duration::from_secs(1)),
         idle: Duration::from_secs(60),
+        write: Duration::from_secs(60),
     });
     (idle_monitor, activity)
 }

@@ -32,7 +32,10 @@ fn http1_needs_exactly_one_valid_host() {
         "a b",
         "a/b",
         "user@a",
-        "a:",
+        "a..b",
+        ".a",
+        "a..",
+        "..",
         "a:x",
         "a:99999",
         "a,b",
@@ -95,6 +98,30 @@ fn an_absolute_target_must_agree_with_host() {
         Malformed::Target
     );
     assert_eq!(refusal(http1("*", &[("host", "a.example")])), Malformed::Target);
+}
+
+#[test]
+fn one_host_may_be_written_in_two_ways() {
+    for (target, host) in [
+        ("http://example.com/", "example.com:80"),
+        ("http://example.com:80/", "EXAMPLE.com"),
+        ("https://example.com/", "example.com:443"),
+        ("http://example.com./", "example.com"),
+        ("http://[0:0::1]/", "[::1]:80"),
+        ("http://example.com:080/", "example.com:80"),
+    ] {
+        assert!(admitted(http1(target, &[("host", host)])).is_ok(), "{target} {host}");
+    }
+    for (target, host) in [
+        ("http://example.com/", "example.com:443"),
+        ("https://example.com/", "example.com:80"),
+        ("http://example.com:8080/", "example.com"),
+        ("http://[::2]/", "[::1]"),
+    ] {
+        assert_eq!(refusal(http1(target, &[("host", host)])), Malformed::HostConflict, "{target} {host}");
+    }
+    let got = admitted(http1("/", &[("host", "a.example:")])).unwrap();
+    assert_eq!(got.head.authority, "a.example");
 }
 
 #[test]
