@@ -50,12 +50,17 @@ fn gateway(upstream: &Upstream, route: Value, limits: Value) -> Gateway {
 
 fn upstream_is_released(open: &AtomicUsize) {
     eventually("the answer begins", Duration::from_secs(5), || open.load(SeqCst) > 0);
-    eventually("the upstream's connection ends", Duration::from_secs(8), || open.load(SeqCst) == 0);
+    eventually("the upstream's connection ends", Duration::from_secs(8), || {
+        open.load(SeqCst) == 0
+    });
 }
 
 #[test]
 fn a_client_that_reads_nothing_is_reset_when_the_route_s_time_is_over() {
-    for chain in [json!([]), json!([{ "module": "headers", "config": { "response": { "set": { "x-a": "1" } } } }])] {
+    for chain in [
+        json!([]),
+        json!([{ "module": "headers", "config": { "response": { "set": { "x-a": "1" } } } }]),
+    ] {
         let open = Arc::default();
         let upstream = endless(&open);
         let gateway = gateway(&upstream, json!({ "timeout": "1s", "chain": chain }), json!({}));
@@ -95,7 +100,10 @@ fn a_stream_whose_window_stays_closed_is_reset() {
         let mut bytes = Vec::new();
         let until = Instant::now() + Duration::from_secs(3);
         let mut buffer = [0; 65536];
-        while !parsed(&bytes).iter().any(|(kind, stream, _)| *kind == RST_STREAM && *stream == 1) {
+        while !parsed(&bytes)
+            .iter()
+            .any(|(kind, stream, _)| *kind == RST_STREAM && *stream == 1)
+        {
             assert!(Instant::now() < until, "no reset of the stream");
             let read = wire.some(&mut buffer).expect("the connection goes on");
             bytes.extend(&buffer[..read]);
@@ -119,7 +127,9 @@ fn what_a_connection_with_250_streams_holds_is_bounded() {
         wire.write(frame(HEADERS, END_STREAM | END_HEADERS, 2 * nth + 1, &fields(&WHOLE)))
             .expect("the gateway reads");
     }
-    eventually("all streams have begun", Duration::from_secs(20), || open.load(SeqCst) >= 250);
+    eventually("all streams have begun", Duration::from_secs(20), || {
+        open.load(SeqCst) >= 250
+    });
     std::thread::sleep(Duration::from_secs(2));
     let held = gateway.memory().now.saturating_sub(before);
     println!("250 streams hold {} KiB", held >> 10);
@@ -138,22 +148,38 @@ fn an_upload_that_nobody_reads_does_not_stop_the_others() {
         wire.write("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
     });
     let gateway = gateway(&upstream, json!({}), json!({}));
-    let post = |path: &'static str| fields(&[(":method", "POST"), WHOLE[1], (":path", path), WHOLE[3], ("content-length", "60000")]);
+    let post = |path: &'static str| {
+        fields(&[
+            (":method", "POST"),
+            WHOLE[1],
+            (":path", path),
+            WHOLE[3],
+            ("content-length", "60000"),
+        ])
+    };
     let mut wire = connect(&gateway);
     let piece = vec![0; 15000];
     // Far more than sockets hold: 40 uploads that fill their windows.
     for nth in 0..40u32 {
-        wire.write(frame(HEADERS, END_HEADERS, 2 * nth + 1, &post("/stuck"))).expect("the gateway reads");
+        wire.write(frame(HEADERS, END_HEADERS, 2 * nth + 1, &post("/stuck")))
+            .expect("the gateway reads");
         for _ in 0..4 {
-            wire.write(frame(DATA, 0, 2 * nth + 1, &piece)).expect("the gateway reads");
+            wire.write(frame(DATA, 0, 2 * nth + 1, &piece))
+                .expect("the gateway reads");
         }
     }
-    wire.write(frame(HEADERS, END_HEADERS, 101, &post("/"))).expect("the gateway reads");
+    wire.write(frame(HEADERS, END_HEADERS, 101, &post("/")))
+        .expect("the gateway reads");
     for nth in 0..4 {
-        wire.write(frame(DATA, if nth == 3 { END_STREAM } else { 0 }, 101, &piece)).expect("the gateway reads");
+        wire.write(frame(DATA, if nth == 3 { END_STREAM } else { 0 }, 101, &piece))
+            .expect("the gateway reads");
     }
     let seen = frames(&mut wire, Duration::from_secs(5));
-    assert!(seen.iter().any(|(kind, stream, _)| *kind == HEADERS && *stream == 101), "{:?}", seen.iter().map(|f| (f.0, f.1)).collect::<Vec<_>>());
+    assert!(
+        seen.iter().any(|(kind, stream, _)| *kind == HEADERS && *stream == 101),
+        "{:?}",
+        seen.iter().map(|f| (f.0, f.1)).collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -162,11 +188,14 @@ fn a_stream_that_is_reset_before_its_end_is_no_whole_request_whatever_the_reason
     let gateway = gateway(&upstream, json!({}), json!({}));
     let post = fields(&[(":method", "POST"), WHOLE[1], WHOLE[2], WHOLE[3]]);
     let mut wire = connect(&gateway);
-    wire.write(frame(HEADERS, END_HEADERS, 1, &post)).expect("the gateway reads");
+    wire.write(frame(HEADERS, END_HEADERS, 1, &post))
+        .expect("the gateway reads");
     wire.write(frame(DATA, 0, 1, b"half of it")).expect("the gateway reads");
     eventually("the upload has begun", Duration::from_secs(5), || upstream.begun() == 1);
     wire.write(frame(RST_STREAM, 0, 1, &[0; 4])).expect("the gateway reads");
-    eventually("the upload ends", Duration::from_secs(5), || upstream.requests().len() == 1);
+    eventually("the upload ends", Duration::from_secs(5), || {
+        upstream.requests().len() == 1
+    });
     assert_eq!(upstream.last_request().ending, Ending::Cut);
 }
 
@@ -175,7 +204,8 @@ fn a_cut_body_ends_in_a_reset_for_a_client_that_could_take_a_close_for_its_end()
     let upstream = Upstream::saying("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n9\r\nhal");
     let gateway = gateway(&upstream, json!({}), json!({}));
     let mut wire = gateway.connect();
-    wire.write("GET / HTTP/1.0\r\nHost: a\r\n\r\n").expect("the gateway reads");
+    wire.write("GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+        .expect("the gateway reads");
     let mut buffer = [0; 4096];
     let error = loop {
         match wire.some(&mut buffer) {
@@ -196,7 +226,8 @@ fn a_client_that_stops_in_its_body_gets_408_and_never_the_upstream_s_504() {
     ] {
         let gateway = gateway(&upstream, route, limits);
         let mut wire = gateway.connect();
-        wire.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf").expect("the gateway reads");
+        wire.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+            .expect("the gateway reads");
         let response = wire.response("POST").expect("an answer");
         assert_eq!((response.status(), response.header("connection")), (408, Some("close")));
     }
@@ -227,7 +258,10 @@ fn an_upstream_that_is_silent_is_504_and_one_that_goes_on_is_not_cut() {
     }));
     assert_eq!(gateway.get("/silent").status(), 504);
     let whole = gateway.get("/stream");
-    assert_eq!((whole.status(), whole.text().len(), whole.ending), (200, 6, Ending::Whole));
+    assert_eq!(
+        (whole.status(), whole.text().len(), whole.ending),
+        (200, 6, Ending::Whole)
+    );
     let cut = gateway.get("/rests");
     assert_eq!((cut.status(), cut.ending), (200, Ending::Cut));
 }

@@ -1,7 +1,9 @@
 //! HTTP/2 by hand, for what no client library would send: fields that would break HTTP/1 when they are translated, lengths that
 //! lie, and floods of frames.
 
-use lockgate_tests::frames::{END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, WHOLE, connect, fields, frame, frames};
+use lockgate_tests::frames::{
+    END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, WHOLE, connect, fields, frame, frames,
+};
 use lockgate_tests::{Gateway, Upstream};
 use serde_json::json;
 

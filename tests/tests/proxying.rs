@@ -309,3 +309,14 @@ fn the_echo_command_shows_what_came() {
     assert!(field(&echoed.headers, "content-type").is_some_and(|kind| kind.starts_with("application/json")));
     assert_eq!(status.code(), Some(0));
 }
+
+#[test]
+fn an_http_1_0_answer_without_a_length_does_not_promise_to_keep_the_connection() {
+    let upstream = Upstream::saying("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n");
+    let gateway = Gateway::start(json!({ "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } } }));
+    let mut wire = gateway.connect();
+    wire.write("GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n")
+        .expect("the gateway reads");
+    let response = wire.response("GET").expect("a response");
+    assert_eq!((response.text(), response.header("connection")), ("whole".to_string(), Some("close")));
+}

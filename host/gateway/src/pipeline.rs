@@ -296,6 +296,8 @@ fn head(chain: &Chain, body: &MessageBody, close: bool) -> Response<()> {
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
+        // The HTTP library adds `keep-alive` for an HTTP/1.0 client that asked for it, unless the response is HTTP/1.0, too.
+        *response.version_mut() = exchange.info.version;
     }
     response
 }

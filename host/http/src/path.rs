@@ -108,7 +108,9 @@ fn decode(path: &[u8], escaped: EscapedSlashes) -> Result<Vec<u8>, Malformed> {
                 if is_unreserved(byte) {
                     out.push(byte);
                 } else {
-                    if escaped == EscapedSlashes::Reject && (is_ambiguous(byte, &path[at + 3..]) || is_overlong(byte, &path[at + 3..])) {
+                    if escaped == EscapedSlashes::Reject
+                        && (is_ambiguous(byte, &path[at + 3..]) || is_overlong(byte, &path[at + 3..]))
+                    {
                         return Err(Malformed::AmbiguousPath);
                     }
                     push_escape(&mut out, byte);

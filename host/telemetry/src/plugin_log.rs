@@ -36,7 +36,8 @@ pub fn level() -> LogLevel {
 
 /// The text without control characters other than tabs; they are written as Rust does: `\n`, `\r`, `\u{1b}`.
 fn one_line(text: &str) -> Cow<'_, str> {
-    let is_control = |character: char| character.is_control() && character != '\t' || matches!(character, '\u{2028}' | '\u{2029}');
+    let is_control =
+        |character: char| character.is_control() && character != '\t' || matches!(character, '\u{2028}' | '\u{2029}');
     let text = text.trim_end_matches(['\n', '\r']);
     if !text.contains(is_control) {
         return Cow::Borrowed(text);
@@ -59,7 +60,10 @@ mod tests {
     #[test]
     fn a_guest_s_text_is_one_line() {
         assert_eq!(one_line("plain\ttext, \u{e9}"), "plain\ttext, \u{e9}");
-        assert_eq!(one_line("a\nERROR b\r\x1b[2J\u{85}\u{2028}c"), "a\\nERROR b\\r\\u{1b}[2J\\u{85}\\u{2028}c");
+        assert_eq!(
+            one_line("a\nERROR b\r\x1b[2J\u{85}\u{2028}c"),
+            "a\\nERROR b\\r\\u{1b}[2J\\u{85}\\u{2028}c"
+        );
         assert_eq!(one_line("ends with one\n"), "ends with one");
     }
 }

@@ -39,7 +39,11 @@ impl RateLimit {
         if now.saturating_duration_since(window.began) >= WINDOW {
             let lost = window.lines.saturating_sub(limit);
             *window = Window { began: now, lines: 1 };
-            return if lost > 0 { Verdict::WriteAfter(lost) } else { Verdict::Write };
+            return if lost > 0 {
+                Verdict::WriteAfter(lost)
+            } else {
+                Verdict::Write
+            };
         }
         window.lines = window.lines.saturating_add(1);
         if window.lines <= limit {
@@ -56,7 +60,11 @@ impl<S: Subscriber> Layer<S> for RateLimit {
         if *metadata.level() > Level::INFO {
             return true;
         }
-        let limit = if metadata.target() == lockgate_telemetry::plugin_log::TARGET { PLUGIN_LINES } else { LINES };
+        let limit = if metadata.target() == lockgate_telemetry::plugin_log::TARGET {
+            PLUGIN_LINES
+        } else {
+            LINES
+        };
         match self.count(metadata.callsite(), limit, Instant::now()) {
             Verdict::Write => true,
             Verdict::WriteAfter(lines) => {
@@ -78,7 +86,16 @@ mod tests {
         let (limit, start) = (RateLimit::default(), Instant::now());
         let place = tracing::callsite::Identifier(&PLACE);
         let verdicts: Vec<_> = (0..5).map(|_| limit.count(place.clone(), 3, start)).collect();
-        assert_eq!(verdicts, [Verdict::Write, Verdict::Write, Verdict::Write, Verdict::Leave, Verdict::Leave]);
+        assert_eq!(
+            verdicts,
+            [
+                Verdict::Write,
+                Verdict::Write,
+                Verdict::Write,
+                Verdict::Leave,
+                Verdict::Leave
+            ]
+        );
         assert_eq!(limit.count(place.clone(), 3, start + WINDOW), Verdict::WriteAfter(2));
         assert_eq!(limit.count(place, 3, start + 2 * WINDOW), Verdict::Write);
     }
@@ -91,7 +108,7 @@ mod tests {
         fn set_interest(&self, _: tracing::subscriber::Interest) {}
 
         fn metadata(&self) -> &tracing::Metadata<'_> {
-            unimplemented!("nobody asks")
+            panic!("nobody asks for it")
         }
     }
 }

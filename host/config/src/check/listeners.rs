@@ -166,9 +166,22 @@ fn tcp(
     references: &mut References<'_, '_>,
     mistakes: &mut Mistakes,
 ) -> Option<Forwarding> {
-    refuse(node, here, &["trusted_proxies", "escaped_slashes", "ambiguous_names"], only_http, mistakes);
+    refuse(
+        node,
+        here,
+        &["trusted_proxies", "escaped_slashes", "ambiguous_names"],
+        only_http,
+        mistakes,
+    );
     if let Some(limits) = node.member("limits") {
-        let only_requests = ["header_bytes", "headers", "header_timeout", "body", "body_timeout", "write_timeout"];
+        let only_requests = [
+            "header_bytes",
+            "headers",
+            "header_timeout",
+            "body",
+            "body_timeout",
+            "write_timeout",
+        ];
         refuse(limits, &here.key("limits"), &only_requests, only_http, mistakes);
     }
     let chain = node.member("chain").filter(|chain| chain.value != Value::Null);

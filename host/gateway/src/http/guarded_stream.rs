@@ -97,14 +97,7 @@ impl<S> GuardedStream<S> {
             open: 0,
             ended: false,
         };
-        (
-            Self {
-                stream,
-                activity,
-                gate,
-            },
-            guard_state,
-        )
+        (Self { stream, activity, gate }, guard_state)
     }
 
     /// True when the peer has sent, or may yet send, bytes that nobody reads.

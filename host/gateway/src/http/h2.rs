@@ -17,8 +17,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::server::{Builder, Connection, Handshake};
 use h2::Reason;
+use h2::server::{Builder, Connection, Handshake};
 
 use crate::context::idle_monitor::{ActivityMonitor, Directive, IdleTimeouts};
 use crate::downstream::peer::Peer;

@@ -53,8 +53,9 @@ pub(crate) fn admit(connection: &ConnectionContext, view: &View, request: Reques
     let found = parts.extensions.get::<Problem>().copied();
     let admitted = match found {
         Some(problem) => Err(problem),
-        None => inbound::admit(parts, &connection.peer, rules, &connection.worker.request_ids)
-            .map_err(Problem::Malformed),
+        None => {
+            inbound::admit(parts, &connection.peer, rules, &connection.worker.request_ids).map_err(Problem::Malformed)
+        }
     };
     match admitted {
         Ok(admitted) => {

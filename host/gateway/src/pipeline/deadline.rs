@@ -147,13 +147,16 @@ impl Deadline {
 
     /// Notes what is seen, and when it is over unless more moves. A watch that is set already may only be early.
     fn arm(&mut self, seen: Progress) {
-        let silent = self.silence.limit(self.is_answered, seen.waits_for_client).map(|limit| {
-            let now = match limit >= COARSE {
-                true => self.timers.now() + SWEEP,
-                false => clock::now(),
-            };
-            (now + limit, Overdue::Silence)
-        });
+        let silent = self
+            .silence
+            .limit(self.is_answered, seen.waits_for_client)
+            .map(|limit| {
+                let now = match limit >= COARSE {
+                    true => self.timers.now() + SWEEP,
+                    false => clock::now(),
+                };
+                (now + limit, Overdue::Silence)
+            });
         let total = self.total.map(|at| (at, Overdue::Total));
         let first = [silent, total].into_iter().flatten().min_by_key(|(at, _)| *at);
         let watch = self.armed.take().and_then(|armed| armed.watch);
@@ -178,9 +181,7 @@ impl Deadline {
         let mut step = pin!(step);
         poll_fn(|cx| match step.as_mut().poll(cx) {
             Poll::Ready(outcome) => Poll::Ready(outcome),
-            Poll::Pending => self
-                .poll_passed(cx, 0)
-                .map(|_| Err(Stop::Problem(self.problem()))),
+            Poll::Pending => self.poll_passed(cx, 0).map(|_| Err(Stop::Problem(self.problem()))),
         })
         .await
     }

@@ -73,7 +73,10 @@ fn field(name: &HeaderName) -> u32 {
 /// Whether the name holds a character other than letters, digits and hyphens. CGI and what came after it (WSGI, Rack, PHP) write names as
 /// variables, where such a character and a hyphen are the same: `X_Forwarded_For` is `X-Forwarded-For` to them.
 pub(super) fn is_folded(name: &HeaderName) -> bool {
-    !name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    !name
+        .as_str()
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// Whether the field is a statement about the hops before the gateway.

@@ -88,7 +88,16 @@ pub fn strip_trailers(trailers: &mut HeaderMap) {
 
 /// Prefixes of names by which gateways and proxies, this one's plugins among them, tell upstreams about the client.
 const IDENTITY: [&str; 10] = [
-    "x-consumer", "x-credential", "x-authenticated", "x-anonymous", "x-auth", "x-user", "x-remote", "x-client", "x-ssl", "proxy-",
+    "x-consumer",
+    "x-credential",
+    "x-authenticated",
+    "x-anonymous",
+    "x-auth",
+    "x-user",
+    "x-remote",
+    "x-client",
+    "x-ssl",
+    "proxy-",
 ];
 
 fn is_refused_in_trailers(name: &HeaderName) -> bool {

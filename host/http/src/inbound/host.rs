@@ -61,7 +61,8 @@ pub(super) fn is_same(one: &[u8], other: &[u8], default_port: &[u8]) -> bool {
         (host, number(port))
     };
     let ((one, one_port), (other, other_port)) = (parts(one), parts(other));
-    one_port == other_port && (one.eq_ignore_ascii_case(other) || address(one).is_some_and(|known| Some(known) == address(other)))
+    one_port == other_port
+        && (one.eq_ignore_ascii_case(other) || address(one).is_some_and(|known| Some(known) == address(other)))
 }
 
 /// The host in its one spelling: without the colon of a port that is not given.

@@ -1,3 +1,5 @@
+//! Which connections are told to end, and why.
+
 use super::*;
 
 const TIMEOUT: IdleTimeouts = IdleTimeouts {
@@ -54,7 +56,10 @@ fn a_client_that_takes_nothing_is_reset_and_one_that_takes_a_little_is_not() {
     activity.wrote(false);
     activity.wrote(true);
     after(&idle_monitor, 8, start);
-    assert_eq!((activity.order.get(), activity.end_reason()), (Directive::Continue, None));
+    assert_eq!(
+        (activity.order.get(), activity.end_reason()),
+        (Directive::Continue, None)
+    );
     activity.wrote(true);
     after(&idle_monitor, 9, start);
     assert_eq!(

@@ -66,7 +66,9 @@ impl Backlog {
     /// The socket has taken data of a stream.
     pub(super) fn written(&self, stream: u32, bytes: usize) {
         let mut streams = self.streams.borrow_mut();
-        let Some(account) = streams.get_mut(&stream) else { return };
+        let Some(account) = streams.get_mut(&stream) else {
+            return;
+        };
         let bytes = bytes.min(account.bytes);
         account.bytes -= bytes;
         if account.bytes == 0
@@ -126,6 +128,10 @@ mod tests {
         backlog.close(3);
         assert_eq!(backlog.poll_room(&mut cx), Poll::Ready(Some(MAX_BYTES)));
         backlog.written(1, 5);
-        assert_eq!(backlog.poll_room(&mut cx), Poll::Ready(Some(MAX_BYTES)), "an ended stream has no account");
+        assert_eq!(
+            backlog.poll_room(&mut cx),
+            Poll::Ready(Some(MAX_BYTES)),
+            "an ended stream has no account"
+        );
     }
 }

@@ -198,7 +198,11 @@ mod tests {
 
     #[test]
     fn frames_are_cut_alike_however_their_bytes_arrive() {
-        let bytes = [&b"\0\0\x03\0\x01\0\0\0\x05abc\0\0\0\x04\x01\0\0\0\0\0\0\x02\x06\0\0\0\0\0"[..], b"xy"].concat();
+        let bytes = [
+            &b"\0\0\x03\0\x01\0\0\0\x05abc\0\0\0\x04\x01\0\0\0\0\0\0\x02\x06\0\0\0\0\0"[..],
+            b"xy",
+        ]
+        .concat();
         for size in 1..bytes.len() {
             let mut reader = FrameReader::default();
             let mut seen = Vec::new();

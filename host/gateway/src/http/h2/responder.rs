@@ -101,7 +101,9 @@ fn send_head(
     inbound::strip_response(headers);
     headers.entry(DATE).or_insert_with(date::now);
     if !is_over && let Some(length) = body.size_hint().exact() {
-        headers.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+        headers
+            .entry(CONTENT_LENGTH)
+            .or_insert_with(|| HeaderValue::from(length));
     }
     let stream = reply.send_response(head, is_over)?;
     Ok((!is_over).then_some(stream))
@@ -183,7 +185,9 @@ impl Sending {
             }
         }
         self.stalled = None;
-        let part = self.piece.split_to(self.stream.capacity().min(room).min(self.piece.len()));
+        let part = self
+            .piece
+            .split_to(self.stream.capacity().min(room).min(self.piece.len()));
         let is_last = self.is_last && self.piece.is_empty();
         self.shared.backlog.add(self.id, part.len());
         if is_last {

@@ -118,7 +118,11 @@ fn one_host_may_be_written_in_two_ways() {
         ("http://example.com:8080/", "example.com"),
         ("http://[::2]/", "[::1]"),
     ] {
-        assert_eq!(refusal(http1(target, &[("host", host)])), Malformed::HostConflict, "{target} {host}");
+        assert_eq!(
+            refusal(http1(target, &[("host", host)])),
+            Malformed::HostConflict,
+            "{target} {host}"
+        );
     }
     let got = admitted(http1("/", &[("host", "a.example:")])).unwrap();
     assert_eq!(got.head.authority, "a.example");

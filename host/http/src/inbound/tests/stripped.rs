@@ -77,23 +77,49 @@ fn answers_and_trailers_are_stripped_too() {
 
 #[test]
 fn names_that_upstreams_cannot_tell_from_others_are_left_out() {
-    let fields = [("host", "a"), ("X_Consumer_Name", "root"), ("x-forwarded_for", "1.1.1.1"), ("x.real.ip", "1.1.1.1"), ("accept", "*/*")];
+    let fields = [
+        ("host", "a"),
+        ("X_Consumer_Name", "root"),
+        ("x-forwarded_for", "1.1.1.1"),
+        ("x.real.ip", "1.1.1.1"),
+        ("accept", "*/*"),
+    ];
     let got = admitted(http1("/", &fields)).unwrap();
     assert_eq!(names(&got.head.headers), ["accept", SET[0], SET[1], SET[2], SET[3]]);
     let by_rule = |ambiguous_names| {
-        let peer = Peer::new("203.0.113.9:1".parse().unwrap(), "192.0.2.1:8080".parse().unwrap(), Scheme::Http);
-        let rules = Rules { trusted_proxies: &[], escaped_slashes: EscapedSlashes::Reject, ambiguous_names };
+        let peer = Peer::new(
+            "203.0.113.9:1".parse().unwrap(),
+            "192.0.2.1:8080".parse().unwrap(),
+            Scheme::Http,
+        );
+        let rules = Rules {
+            trusted_proxies: &[],
+            escaped_slashes: EscapedSlashes::Reject,
+            ambiguous_names,
+        };
         admit(http1("/", &fields), &peer, rules, &RequestIds::new())
     };
     assert_eq!(by_rule(AmbiguousNames::Reject).unwrap_err(), Malformed::AmbiguousName);
-    assert!(by_rule(AmbiguousNames::Pass).unwrap().head.headers.contains_key("x_consumer_name"));
+    assert!(
+        by_rule(AmbiguousNames::Pass)
+            .unwrap()
+            .head
+            .headers
+            .contains_key("x_consumer_name")
+    );
 }
 
 #[test]
 fn what_other_proxies_write_is_a_trusted_proxy_s_alone() {
     let fields = [
-        ("host", "a"), ("x-real-ip", "1.1.1.1"), ("x-original-url", "/admin"), ("x-rewrite-url", "/admin"),
-        ("true-client-ip", "1.1.1.1"), ("x-client-ip", "1.1.1.1"), ("x-cluster-client-ip", "1.1.1.1"), ("x-original-host", "b"),
+        ("host", "a"),
+        ("x-real-ip", "1.1.1.1"),
+        ("x-original-url", "/admin"),
+        ("x-rewrite-url", "/admin"),
+        ("true-client-ip", "1.1.1.1"),
+        ("x-client-ip", "1.1.1.1"),
+        ("x-cluster-client-ip", "1.1.1.1"),
+        ("x-original-host", "b"),
     ];
     let got = admitted(http1("/", &fields)).unwrap();
     assert_eq!(names(&got.head.headers), SET);
@@ -105,9 +131,23 @@ fn what_other_proxies_write_is_a_trusted_proxy_s_alone() {
 fn trailers_name_no_client_and_frame_nothing() {
     let mut trailers = HeaderMap::new();
     for name in [
-        "host", "authorization", "content-length", "transfer-encoding", "cookie", "x-consumer-name", "x-forwarded-for", "x-forwarded-port",
-        "x-real-ip", "x-request-id", "x_consumer_name", "x-credential-identifier", "x-remote-user", "proxy-authorization", "expect",
-        "grpc-status", "x-checksum",
+        "host",
+        "authorization",
+        "content-length",
+        "transfer-encoding",
+        "cookie",
+        "x-consumer-name",
+        "x-forwarded-for",
+        "x-forwarded-port",
+        "x-real-ip",
+        "x-request-id",
+        "x_consumer_name",
+        "x-credential-identifier",
+        "x-remote-user",
+        "proxy-authorization",
+        "expect",
+        "grpc-status",
+        "x-checksum",
     ] {
         trailers.insert(HeaderName::from_static(name), HeaderValue::from_static("1"));
     }

@@ -91,7 +91,15 @@ fn a_wildcard_matches_any_depth_below_its_name_and_not_the_name() {
 #[test]
 fn an_address_is_a_host_with_or_without_its_port() {
     let table = table(vec![on(&["127.0.0.1"], PathMatch::Any), on(&["[::1]"], PathMatch::Any)]);
-    for (authority, expected) in [("127.0.0.1:80", 0), ("127.0.0.1", 0), ("[::1]:80", 1), ("[::1]", 1), ("[0:0:0:0:0:0:0:1]", 1), ("[0::1]:8080", 1), ("[::0001]", 1)] {
+    for (authority, expected) in [
+        ("127.0.0.1:80", 0),
+        ("127.0.0.1", 0),
+        ("[::1]:80", 1),
+        ("[::1]", 1),
+        ("[0:0:0:0:0:0:0:1]", 1),
+        ("[0::1]:8080", 1),
+        ("[::0001]", 1),
+    ] {
         assert_eq!(find(&table, authority, "/"), Some(expected), "{authority}");
     }
 }
