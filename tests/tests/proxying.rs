@@ -318,5 +318,8 @@ fn an_http_1_0_answer_without_a_length_does_not_promise_to_keep_the_connection()
     wire.write("GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n")
         .expect("the gateway reads");
     let response = wire.response("GET").expect("a response");
-    assert_eq!((response.text(), response.header("connection")), ("whole".to_string(), Some("close")));
+    assert_eq!(
+        (response.text(), response.header("connection")),
+        ("whole".to_string(), Some("close"))
+    );
 }

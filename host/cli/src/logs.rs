@@ -31,7 +31,11 @@ impl Log {
     /// of plugins. Panics of any thread go to it, so that no thread waits for stderr.
     pub(crate) fn start(format: LogFormat, default: LevelFilter) -> Result<Self> {
         let asked = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
-        let asked = if asked.trim().is_empty() { default.to_string() } else { asked };
+        let asked = if asked.trim().is_empty() {
+            default.to_string()
+        } else {
+            asked
+        };
         let filter = EnvFilter::builder()
             .parse(quiet_libraries(&asked))
             // The sources of this error repeat its text.
@@ -76,10 +80,17 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 /// The directives that were asked for, with one for each library that they do not name.
 fn quiet_libraries(asked: &str) -> String {
     let names = |library: &str| {
-        let targets = asked.split(',').map(|directive| directive.trim().split(['=', '[']).next().unwrap_or_default());
-        targets.into_iter().any(|target| target.split("::").next() == Some(library))
+        let targets = asked
+            .split(',')
+            .map(|directive| directive.trim().split(['=', '[']).next().unwrap_or_default());
+        targets
+            .into_iter()
+            .any(|target| target.split("::").next() == Some(library))
     };
-    let quiet = LIBRARIES.into_iter().filter(|library| !names(library)).map(|library| format!("{library}=error"));
+    let quiet = LIBRARIES
+        .into_iter()
+        .filter(|library| !names(library))
+        .map(|library| format!("{library}=error"));
     std::iter::once(asked.to_owned())
         .chain(quiet)
         .collect::<Vec<_>>()
@@ -95,6 +106,9 @@ mod tests {
         let all = "h2=error,hyper=error,hyper_util=error,rustls=error,tokio_rustls=error,wasmtime=error";
         assert_eq!(quiet_libraries("debug"), format!("debug,{all}"));
         let named = quiet_libraries("info, h2::codec=trace,hyper=debug,rustls");
-        assert_eq!(named, "info, h2::codec=trace,hyper=debug,rustls,hyper_util=error,tokio_rustls=error,wasmtime=error");
+        assert_eq!(
+            named,
+            "info, h2::codec=trace,hyper=debug,rustls,hyper_util=error,tokio_rustls=error,wasmtime=error"
+        );
     }
 }
