@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use lockgate_telemetry::{failure_log, plugin_log};
 use tracing::callsite::Identifier;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
@@ -60,10 +61,11 @@ impl<S: Subscriber> Layer<S> for RateLimit {
         if *metadata.level() > Level::INFO {
             return true;
         }
-        let limit = if metadata.target() == lockgate_telemetry::plugin_log::TARGET {
-            PLUGIN_LINES
-        } else {
-            LINES
+        let limit = match metadata.target() {
+            plugin_log::TARGET => PLUGIN_LINES,
+            // They are bounded where they are written.
+            failure_log::TARGET => return true,
+            _ => LINES,
         };
         match self.count(metadata.callsite(), limit, Instant::now()) {
             Verdict::Write => true,
