@@ -78,7 +78,7 @@ enum Event {
     Command(Option<Command>),
     FilesChanged,
     RetryDue,
-    Reloaded(Finished),
+    Reloaded(Box<Finished>),
     Compiled(Compiled),
 }
 
@@ -129,7 +129,7 @@ impl Control {
                     self.retry.clear();
                     self.want(Cause::Retry, None);
                 }
-                Event::Reloaded(finished) => self.finish(finished)?,
+                Event::Reloaded(finished) => self.finish(*finished)?,
                 Event::Compiled(compiled) => {
                     self.rest = None;
                     self.compiled.push(compiled);
@@ -152,7 +152,7 @@ impl Control {
         tokio::select! {
             biased;
             command = commands.next() => Event::Command(command),
-            finished = reload::finished(&mut self.running) => Event::Reloaded(finished),
+            finished = reload::finished(&mut self.running) => Event::Reloaded(Box::new(finished)),
             () = changed => Event::FilesChanged,
             () = self.retry.due() => Event::RetryDue,
             compiled = joined(&mut self.rest) => Event::Compiled(compiled),

@@ -109,10 +109,8 @@ fn write_until_end(inbox: &Inbox, mut sink: Sink, lost: &AtomicU64) {
         // Read before the shards: a line appended later notifies again, or was appended before the end was requested.
         let ending = inbox.is_ending();
         inbox.notified.store(false, Ordering::SeqCst);
-        if inbox.reopen.swap(false, Ordering::SeqCst) {
-            if sink.reopen() {
-                lost.fetch_add(writer.discard_torn(), Ordering::Relaxed);
-            }
+        if inbox.reopen.swap(false, Ordering::SeqCst) && sink.reopen() {
+            lost.fetch_add(writer.discard_torn(), Ordering::Relaxed);
         }
         for shard in &inbox.shards {
             lines.clear();
