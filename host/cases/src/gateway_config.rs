@@ -112,6 +112,11 @@ fn overlay(cases: &Cases, case: &Case) -> Value {
     overlay
 }
 
+/// The number of workers of a case, as it is written.
+pub(crate) fn workers(cases: &Cases, case: &Case) -> u64 {
+    overlay(cases, case)["workers"].as_u64().unwrap_or(1)
+}
+
 /// The configuration as text. Settings of plugins are copied from the cases file as they are.
 fn text(mut gateway: Map<String, Value>, plugin_entries: &[PluginEntry]) -> String {
     let mut plugins: Vec<String> = plugin_entries.iter().map(PluginEntry::to_json).collect();

@@ -17,7 +17,7 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use lockgate_foreign::CacheSettings;
+use lockgate_foreign::{CacheSettings, KvSettings};
 use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
 use lockgate_json::tree::Node;
@@ -56,6 +56,7 @@ pub(crate) fn check(root: &Node, context: &LoadContext<'_>, mistakes: &mut Mista
     }
     let access_log = access_log(root, context, mistakes);
     let cache = entry::part::<CacheSettings>(root, &top, "cache", mistakes).unwrap_or_default();
+    let kv = entry::part::<KvSettings>(root, &top, "kv", mistakes).unwrap_or_default();
     let workers = entry::part::<NonZeroUsize>(root, &top, "workers", mistakes);
     let drain_timeout = entry::part::<Period>(root, &top, "drain_timeout", mistakes).unwrap_or(DEFAULT_DRAIN_TIMEOUT);
     let plugins = plugins.models;
@@ -72,6 +73,7 @@ pub(crate) fn check(root: &Node, context: &LoadContext<'_>, mistakes: &mut Mista
         access_log,
         drain_timeout,
         cache,
+        kv,
         requires_signatures: signatures.required,
         signing_keys: signatures.keys,
     })

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use lockgate_foreign::CacheSettings;
+use lockgate_foreign::{CacheSettings, KvSettings};
 use lockgate_http::{AmbiguousNames, EscapedSlashes, ListenerLimits};
 use lockgate_telemetry::AccessLogSettings;
 use lockgate_tls::ServerTlsSettings;
@@ -51,6 +51,8 @@ pub struct Model {
     pub drain_timeout: Period,
     /// Limits of the response cache.
     pub cache: CacheSettings,
+    /// Limits of the values that plugins keep by key.
+    pub kv: KvSettings,
     /// Public keys for the signatures of modules.
     pub signing_keys: Vec<SigningKey>,
     /// Whether a plugin without `signed_by` also needs a module that is signed with one of them.

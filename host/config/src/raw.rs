@@ -8,7 +8,7 @@ mod routes;
 
 use std::collections::BTreeMap;
 
-use lockgate_foreign::CacheSettings;
+use lockgate_foreign::{CacheSettings, KvSettings};
 use lockgate_http::{AmbiguousNames, EscapedSlashes, ListenerLimits};
 use lockgate_sandbox::settings::NodeSettings;
 use lockgate_tls::ClientCertificates;
@@ -76,6 +76,9 @@ pub(crate) struct Gateway {
     /// Limits of the response cache, which all plugins share. A change takes effect at the next start.
     #[serde(default)]
     cache: CacheSettings,
+    /// Limits of the values that plugins keep by key (`lockgate.kv`).
+    #[serde(default)]
+    kv: KvSettings,
     /// Required signatures of modules. Absent: modules in `plugin_dir` need no signature.
     #[serde(default)]
     signatures: SignatureSettings,

@@ -184,4 +184,7 @@ fn warn_of_restart_settings(current: Option<&Snapshot>, next: &Snapshot) {
     if current.model.cache != next.model.cache {
         tracing::warn!("change of \"cache\" takes effect at the next start");
     }
+    if current.model.kv != next.model.kv {
+        tracing::warn!("change of \"kv\" takes effect at the next start");
+    }
 }

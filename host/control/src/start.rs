@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lockgate_foreign::store_settings;
 use lockgate_gateway::{SharedState, worker};
-use lockgate_store::{Store, StoreSettings};
+use lockgate_store::Store;
 use lockgate_telemetry::access_log::AccessLog;
 use lockgate_telemetry::call_trace::TraceRule;
 use lockgate_telemetry::metrics::Registry;
@@ -95,7 +96,7 @@ where
         tracing::info!(address = %admin.listen, "admin API listening");
         tokio::spawn(serve_admin(socket, handle.clone(), admin_ended));
     }
-    let store = Store::new(StoreSettings::from(&model.cache));
+    let store = Store::new(store_settings(&model.cache, &model.kv));
     let shared = SharedState::new(
         store,
         access_log,

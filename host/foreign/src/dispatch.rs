@@ -1,5 +1,5 @@
-//! Dispatch of `proxy_call_foreign_function` by name: to `lockgate.counter` and `lockgate.cache`, which `lockgate-store` does, and to
-//! Envoy's functions.
+//! Dispatch of `proxy_call_foreign_function` by name: to `lockgate.counter`, `lockgate.kv` and `lockgate.cache`, which `lockgate-store`
+//! does, and to Envoy's functions.
 //!
 //! Keys are scoped by the plugin's name, so that no plugin reaches another's. A malformed call gets BAD_ARGUMENT, an unknown function
 //! NOT_FOUND: from these a plugin learns what the host offers.
@@ -9,32 +9,40 @@ use std::sync::Arc;
 use lockgate_abi::Status;
 use lockgate_exchange::SharedExchange;
 use lockgate_exchange::clock::WallClock;
-use lockgate_sandbox::Plugin;
-use lockgate_store::{KeyError, QueueError, Store};
+use lockgate_sandbox::{ForeignTarget, Plugin};
+use lockgate_store::{KvError, QueueError, Store};
 
-use crate::{cache, counter, envoy};
+use crate::kv::KvWatches;
+use crate::{cache, counter, envoy, kv};
 
 /// Names of all functions that a plugin can call, including the sandbox's.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    ["lockgate.counter", "lockgate.cache"]
+    ["lockgate.counter", kv::NAME, "lockgate.cache"]
         .into_iter()
         .chain(envoy::NAMES)
         .chain(lockgate_sandbox::FOREIGN_FUNCTIONS)
 }
 
-/// Calls the function `name` for a plugin, and for the stream with this exchange, if any. `clock` has the time of day.
+/// Calls the function `name` for a plugin, and for the stream with this exchange, if any. `clock` has the time of day. `caller` learns later
+/// of what it watches.
 ///
 /// # Errors
 /// [`Status::NotFound`] for an unknown function, [`Status::BadArgument`] for an argument that it does not take or a phase in
 /// which it cannot be called.
 pub fn call(
     store: &Arc<Store>,
+    watches: &KvWatches,
     plugin: &Plugin,
     name: &str,
     argument: &[u8],
     exchange: Option<&SharedExchange>,
     clock: &WallClock,
+    caller: &ForeignTarget,
 ) -> Result<Vec<u8>, Status> {
+    if name == kv::NAME {
+        let names = (&**plugin.name(), &*plugin.settings().vm_id);
+        return kv::call(store.kv(), watches, names, argument, caller);
+    }
     let limit = plugin.settings().limits.memory.as_usize();
     let plugin = plugin.name();
     match name {
@@ -45,10 +53,10 @@ pub fn call(
 }
 
 /// Status for a guest whose shared data cannot be written.
-pub fn status_of_shared(error: KeyError) -> Status {
+pub fn status_of_shared(error: KvError) -> Status {
     match error {
-        KeyError::CasMismatch => Status::CasMismatch,
-        KeyError::Full | KeyError::TooLong => Status::InternalFailure,
+        KvError::Conflict(_) => Status::CasMismatch,
+        KvError::Full | KvError::TooLarge => Status::InternalFailure,
     }
 }
 

@@ -8,7 +8,9 @@ mod counter;
 mod dispatch;
 mod envoy;
 mod json;
+mod kv;
 mod settings;
 
 pub use dispatch::{call, names, status_of_queue, status_of_shared};
-pub use settings::CacheSettings;
+pub use kv::{KvWatches, WatchSender};
+pub use settings::{CacheSettings, KvSettings, store_settings};

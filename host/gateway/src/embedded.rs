@@ -13,8 +13,9 @@ use std::time::SystemTime;
 
 use lockgate_exchange::clock::{self, WallClock};
 use lockgate_exchange::{ConnectionInfo, TlsInfo};
+use lockgate_foreign::store_settings;
 use lockgate_http::inbound::RequestIds;
-use lockgate_store::{Store, StoreSettings};
+use lockgate_store::Store;
 use lockgate_telemetry::close_reason::CloseReason;
 use lockgate_telemetry::metrics::Registry;
 use lockgate_upstream::Client;
@@ -33,6 +34,7 @@ pub use crate::http::HttpVersion;
 pub use lockgate_client::{Address, Connect, Connecting, Duplex, Stream};
 
 /// What an embedded worker has of the world.
+#[derive(Clone)]
 pub struct Environment {
     /// Connections of forwarded requests.
     pub upstreams: Rc<dyn Connect>,
@@ -55,7 +57,7 @@ pub struct ClientInfo {
     pub version: HttpVersion,
 }
 
-/// One worker that serves one snapshot.
+/// A worker that serves one snapshot.
 pub struct EmbeddedWorker {
     worker: Rc<WorkerContext>,
     registry: Registry,
@@ -63,12 +65,23 @@ pub struct EmbeddedWorker {
 }
 
 impl EmbeddedWorker {
-    /// Starts plugins in VMs of their own, on an empty store. Must be called within a local runtime, whose clock is the
-    /// worker's.
-    pub fn start(snapshot: &Arc<Snapshot>, environment: Environment) -> Self {
+    /// Starts `count` workers, each with VMs of its own, on one empty store and with one set of metrics. Must be called within a local
+    /// runtime, whose clock is the workers'.
+    pub fn start(snapshot: &Arc<Snapshot>, environment: &Environment, count: usize) -> Vec<Self> {
         let registry = Registry::new();
-        let store = Store::since(StoreSettings::from(&snapshot.model.cache), clock::now());
+        let store = Store::since(store_settings(&snapshot.model.cache, &snapshot.model.kv), clock::now());
         let shared = SharedState::new(store, None, Default::default(), Default::default());
+        let workers = (0..count as u64).map(|index| {
+            let environment = Environment {
+                seed: environment.seed.wrapping_add(index),
+                ..environment.clone()
+            };
+            Self::start_one(snapshot, environment, registry.clone(), shared.clone())
+        });
+        workers.collect()
+    }
+
+    fn start_one(snapshot: &Arc<Snapshot>, environment: Environment, registry: Registry, shared: SharedState) -> Self {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&environment.seed.to_le_bytes());
         // The generator behind request ids must not start with nothing but zeros.
@@ -85,8 +98,8 @@ impl EmbeddedWorker {
         let host = WorkerHost::new(&worker);
         let notifying = host.clone();
         let ringing = tokio::task::spawn_local(async move {
-            while let Some(queue) = notified.recv().await {
-                notifying.notify(queue);
+            while let Some(notification) = notified.recv().await {
+                notifying.deliver(notification);
             }
         });
         let sweeping = tokio::task::spawn_local(worker::sweep(worker.clone()));
@@ -127,12 +140,12 @@ impl EmbeddedWorker {
         Some((downstream, info))
     }
 
-    /// What plugins keep in the store.
+    /// What plugins keep in the store, which all workers share.
     pub fn store(&self) -> &Store {
         &self.worker.shared.store
     }
 
-    /// All metrics in Prometheus' text format.
+    /// The metrics of all workers in Prometheus' text format.
     pub fn metrics(&self) -> String {
         self.registry.render()
     }

@@ -111,8 +111,8 @@ async fn run(index: usize, mut orders: mpsc::UnboundedReceiver<Command>, registr
     loop {
         let command = tokio::select! {
             command = orders.recv() => command,
-            queue = notified.recv() => {
-                queue.into_iter().for_each(|queue| host.notify(queue));
+            notification = notified.recv() => {
+                notification.into_iter().for_each(|notification| host.deliver(notification));
                 continue;
             }
             () = starts.due() => {

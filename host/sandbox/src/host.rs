@@ -3,7 +3,7 @@
 //! The gateway implements it once per worker. This crate has no sockets and no timers. Clock and random bytes are the system's by
 //! default.
 //!
-//! Handles lead back into a VM: [`CalloutReply`], [`GrpcReply`], [`TickTarget`], [`QueueTarget`]. They hold it weakly, so that
+//! Handles lead back into a VM: [`CalloutReply`], [`GrpcReply`], [`TickTarget`], [`QueueTarget`], [`ForeignTarget`]. They hold it weakly, so that
 //! none of them keeps a VM in memory. Only [`DrainingVm`] does.
 
 mod grpc;
@@ -129,7 +129,8 @@ pub trait Host {
     /// [`Status::NotFound`] for an unknown metric; [`Status::BadArgument`] for a histogram.
     fn metric(&self, metric: u32) -> Result<u64, Status>;
 
-    /// Calls a foreign function of the host. `exchange` is that of the stream that the guest works for.
+    /// Calls a foreign function of the host. `exchange` is that of the stream that the guest works for. A function that completes later
+    /// notifies `caller`, never from within this method.
     ///
     /// # Errors
     /// [`Status::NotFound`] for an unknown function, otherwise the function's own status.
@@ -139,6 +140,7 @@ pub trait Host {
         name: &str,
         argument: &[u8],
         exchange: Option<&SharedExchange>,
+        caller: &ForeignTarget,
     ) -> Result<Vec<u8>, Status>;
 
     /// Checks a value for a property whose name starts with `lockgate.`.
@@ -288,6 +290,43 @@ impl QueueTarget {
     }
 }
 
+/// Calls `proxy_on_foreign_function` in a VM: a foreign function that the guest has called has completed.
+/// The default leads nowhere.
+#[derive(Clone, Default)]
+pub struct ForeignTarget {
+    callbacks: Option<Weak<dyn Callbacks>>,
+}
+
+impl ForeignTarget {
+    pub(crate) fn new(callbacks: Option<Weak<dyn Callbacks>>) -> Self {
+        Self { callbacks }
+    }
+
+    /// Whether the VM still exists.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.callbacks
+            .as_ref()
+            .is_some_and(|callbacks| callbacks.strong_count() > 0)
+    }
+
+    /// Whether both lead into the same VM.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        match (&self.callbacks, &other.callbacks) {
+            (Some(one), Some(other)) => Weak::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
+    /// Runs the guest's callback with the id that the function has returned, now or as soon as the VM is free.
+    pub fn complete(&self, id: u32) {
+        if let Some(callbacks) = self.callbacks.as_ref().and_then(Weak::upgrade) {
+            callbacks.foreign_complete(id);
+        }
+    }
+}
+
 /// A VM that gets no more streams, and has a context whose `done` returned false. Its ticks and callouts continue. Dropping it
 /// ends it at once.
 pub struct DrainingVm(Rc<dyn Draining>);
@@ -323,4 +362,5 @@ pub(crate) trait Callbacks {
     fn waits_for(&self, id: u32) -> bool;
     fn tick(&self) -> bool;
     fn queue_ready(&self, queue: u32) -> bool;
+    fn foreign_complete(&self, id: u32);
 }

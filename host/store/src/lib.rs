@@ -1,4 +1,4 @@
-//! State that outlives a reload: counters, keys with values, queues, the response cache.
+//! State that outlives a reload: counters, values by key, queues, the response cache.
 //!
 //! All workers share one [`Store`] by [`Arc`]. Everything in it has a limit, has a name independent of configuration snapshots, and is behind
 //! sharded locks that are held for one map access. It knows neither JSON nor plugins: a name is a scope and a key, both plain text. The
@@ -6,7 +6,7 @@
 
 mod cache;
 mod counters;
-mod keys;
+mod kv;
 mod name;
 mod queues;
 mod shards;
@@ -18,7 +18,7 @@ use std::time::Instant;
 
 pub use cache::{Cache, CacheLimits, Filling, Hit, NewEntry, Partition, Stored};
 pub use counters::{Counters, Outcome, Rule, RuleError, Taken};
-pub use keys::{KeyError, KeyLimits, Keys};
+pub use kv::{Condition, KV_OVERHEAD, Kv, KvError, KvLimits, Listed, Listing, Notify, Value, WatchError, Watcher};
 pub use queues::{QueueError, QueueLimits, Queues, TooManyQueues};
 pub use shared_data::SharedData;
 
@@ -30,10 +30,10 @@ pub const MAX_NAME_BYTES: usize = 4096;
 pub struct StoreSettings {
     /// Limits of the response cache.
     pub cache: CacheLimits,
-    /// Limits of the keys with values.
-    pub keys: KeyLimits,
+    /// Limits of the values by key.
+    pub kv: KvLimits,
     /// Limits of the shared data of proxy-wasm.
-    pub shared_data: KeyLimits,
+    pub shared_data: KvLimits,
     /// Limits of the queues.
     pub queues: QueueLimits,
     /// Maximum number of counters; see [`Counters`].
@@ -55,7 +55,7 @@ impl Default for CounterLimit {
 #[derive(Debug)]
 pub struct Store {
     counters: Counters,
-    keys: Keys,
+    kv: Kv,
     shared_data: SharedData,
     queues: Queues,
     cache: Arc<Cache>,
@@ -71,7 +71,7 @@ impl Store {
     pub fn since(settings: StoreSettings, start: Instant) -> Self {
         Self {
             counters: Counters::new(settings.counters.0, start),
-            keys: Keys::new(settings.keys),
+            kv: Kv::new(settings.kv),
             shared_data: SharedData::new(settings.shared_data),
             queues: Queues::new(settings.queues),
             cache: Arc::new(Cache::new(settings.cache)),
@@ -83,9 +83,9 @@ impl Store {
         &self.counters
     }
 
-    /// Keys with values, each with a version and optionally a time to live.
-    pub fn keys(&self) -> &Keys {
-        &self.keys
+    /// Values by key, each with a version and optionally a time to live.
+    pub fn kv(&self) -> &Kv {
+        &self.kv
     }
 
     /// The shared data of proxy-wasm.

@@ -5,12 +5,13 @@
 //! labels come from the configuration, and their number is bounded.
 //!
 //! `families` has the gateway's families: a new metric starts there. Floors, from below: `cells`, `families`, `retention`, `series` and
-//! `plugin_counts`, `plugin_metrics`, `counters`, `exposition`, `render`, `worker`, `registry`.
+//! `labels`, `plugin_counts`, `plugin_metrics`, `counters`, `exposition`, `render`, `worker`, `registry`.
 
 mod cells;
 mod counters;
 mod exposition;
 pub mod families;
+mod labels;
 mod plugin_counts;
 mod plugin_metrics;
 mod registry;
@@ -21,7 +22,7 @@ mod worker;
 
 pub use cells::{CALLBACK_BOUNDS, REQUEST_BOUNDS};
 pub use families::ReloadResult;
-pub use plugin_metrics::{MAX_METRICS, MAX_METRICS_PER_PLUGIN, MAX_NAME, VALUE_BOUNDS};
+pub use plugin_metrics::{MAX_METRICS, MAX_METRICS_PER_PLUGIN, MAX_NAME, MAX_SERIES_PER_FAMILY, VALUE_BOUNDS};
 pub use registry::{PhaseTimes, PluginTotals, Registry};
 pub use retention::{LiveNames, RETENTION};
 pub use series::MAX_SERIES;

@@ -1,7 +1,8 @@
-//! The run of one case: a worker in a runtime of its own, whose clock stops while anything happens.
+//! The run of one case: its workers in a runtime of their own, whose clock stops while anything happens.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::time::SystemTime;
 
@@ -72,8 +73,13 @@ pub(crate) fn run(case: &Case, here: &str, setup: CaseSetup<'_>) -> io::Result<C
             time: setup.time,
             seed: setup.seed,
         };
+        let snapshot = setup.prepared.snapshot();
+        let workers = snapshot.model.workers.map_or(1, NonZeroUsize::get);
         let mut run = CaseRun {
-            worker: Rc::new(EmbeddedWorker::start(setup.prepared.snapshot(), environment)),
+            workers: EmbeddedWorker::start(snapshot, &environment, workers)
+                .into_iter()
+                .map(Rc::new)
+                .collect(),
             upstreams,
             vm_id: setup.prepared.vm_id(setup.tested).unwrap_or_default().to_owned(),
             log_capture: setup.log_capture,
@@ -87,7 +93,8 @@ pub(crate) fn run(case: &Case, here: &str, setup: CaseSetup<'_>) -> io::Result<C
 }
 
 pub(super) struct CaseRun<'a> {
-    pub(super) worker: Rc<EmbeddedWorker>,
+    /// At least one.
+    workers: Vec<Rc<EmbeddedWorker>>,
     pub(super) upstreams: Upstreams,
     vm_id: String,
     log_capture: &'a LogCapture,
@@ -170,9 +177,11 @@ impl CaseRun<'_> {
     }
 
     async fn send(&self, request: &Request, times: u32) -> Vec<Reply> {
-        let tasks: Vec<_> = (0..times)
-            .map(|_| {
-                let (worker, request) = (self.worker.clone(), request.clone());
+        let tasks: Vec<_> = (0..times as usize)
+            .map(|index| {
+                // Requests at once come to all workers, as connections of clients do.
+                let worker = request.worker.unwrap_or(index) % self.workers.len();
+                let (worker, request) = (self.workers[worker].clone(), request.clone());
                 tokio::task::spawn_local(async move { client::send(&worker, &request).await })
             })
             .collect();
@@ -211,7 +220,7 @@ impl CaseRun<'_> {
         let at = format!("{here}/expect");
         let mut found = Vec::new();
         for (index, reply) in replies.iter().enumerate() {
-            let worker = &self.worker;
+            let worker = self.worker();
             let outcome = StepOutcome {
                 reply: *reply,
                 forwarded: &forwarded,
@@ -232,8 +241,13 @@ impl CaseRun<'_> {
         }
     }
 
+    /// The first worker.
+    pub(super) fn worker(&self) -> &Rc<EmbeddedWorker> {
+        &self.workers[0]
+    }
+
     fn shared_data(&self, key: &str) -> Option<Bytes> {
-        let store = self.worker.store();
+        let store = self.worker().store();
         store.shared_data().get(&self.vm_id, key).map(|(value, _)| value)
     }
 

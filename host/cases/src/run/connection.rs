@@ -22,7 +22,7 @@ struct LiveConnection {
 impl CaseRun<'_> {
     /// Runs the steps of the connection whose JSON pointer is `here`. A connection that is still open then is dropped.
     pub(super) async fn connection(&mut self, connection: &Connection, here: &str) {
-        let (client, result) = tcp_end::connect(&self.worker, connection);
+        let (client, result) = tcp_end::connect(self.worker(), connection);
         let mut live = LiveConnection {
             client,
             upstream: None,

@@ -118,15 +118,15 @@ impl<'a> Plugins<'a> {
             .signatures
             .of(raw.signed_by.as_deref(), &here.key("signed_by"), mistakes);
         let module = raw.module?;
+        let name = name(&module);
         self.models.push(PluginModel {
-            name: name(&module),
             module,
             sha256,
             signers,
             settings: PluginSettings {
                 config: configuration(node.member("config")),
                 root_id: raw.root_id,
-                vm_id: raw.vm_id,
+                vm_id: raw.vm_id.unwrap_or_else(|| name.clone()),
                 vm_config: configuration(node.member("vm_config")),
                 env: raw.env.into_iter().collect(),
                 limits: raw.limits,
@@ -136,6 +136,7 @@ impl<'a> Plugins<'a> {
                 node: self.node.clone(),
             },
             pointer: here.to_string(),
+            name,
         });
         Some(PluginIndex(self.models.len() - 1))
     }

@@ -23,9 +23,9 @@ pub(crate) struct Plugin {
     /// Root context to use, for a module that registers several.
     #[serde(default)]
     pub(crate) root_id: String,
-    /// Namespace of shared data and queues. Plugins with the same `vm_id` share them.
-    #[serde(default)]
-    pub(crate) vm_id: String,
+    /// Namespace of shared data, queues and shared values of `lockgate.kv`: plugins with the same `vm_id` share them. Absent: the
+    /// plugin's name, so that it shares them with no other plugin.
+    pub(crate) vm_id: Option<String>,
     /// VM configuration that the plugin reads in `on_vm_start`; written like `config`.
     #[expect(dead_code, reason = "taken from the tree as it is written, like `config`")]
     vm_config: Option<Value>,

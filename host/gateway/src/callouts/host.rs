@@ -9,8 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use lockgate_client::Protocol;
 use lockgate_exchange::{SharedExchange, clock};
+use lockgate_foreign::KvWatches;
 use lockgate_sandbox::{
-    Callout, CalloutReply, DrainingVm, Failure, GrpcCall, GrpcReply, GrpcStream, Guard, Host, LogLevel, MetricKind,
+    Callout, CalloutReply, DrainingVm, Failure, ForeignTarget, GrpcCall, GrpcReply, GrpcStream, Guard, Host, LogLevel, MetricKind,
     Plugin, QueueTarget, Refusal, Status, TickTarget, VmEvent,
 };
 use lockgate_telemetry::metrics::WorkerMetrics;
@@ -21,6 +22,7 @@ use tokio::task::AbortHandle;
 
 use crate::callouts::{grpc, http};
 use crate::context::WorkerContext;
+use crate::context::queue_notify::{Notification, WatchNotify};
 use crate::context::snapshot::Snapshot;
 use crate::context::view::View;
 
@@ -31,6 +33,7 @@ pub(crate) struct WorkerHost {
     /// The listeners of each queue on this worker, in the order of registration.
     queues: RefCell<FxHashMap<u32, Vec<(u64, QueueTarget)>>>,
     next_subscription: Cell<u64>,
+    watches: KvWatches,
     /// The snapshot whose plugins are starting.
     starting: RefCell<Option<Arc<Snapshot>>>,
 }
@@ -67,6 +70,7 @@ impl WorkerHost {
             itself: itself.clone(),
             queues: RefCell::default(),
             next_subscription: Cell::default(),
+            watches: KvWatches::new(Arc::new(WatchNotify(worker.queue_sender.clone()))),
             starting: RefCell::default(),
         })
     }
@@ -80,8 +84,16 @@ impl WorkerHost {
         view
     }
 
+    /// Hands a notification on to its plugin.
+    pub(crate) fn deliver(&self, notification: Notification) {
+        match notification {
+            Notification::Queue(queue) => self.notify(queue),
+            Notification::Watch(id) => self.watches.complete(id),
+        }
+    }
+
     /// Notifies the plugin of this worker that listens to `queue`. If its VM is gone, the listener before it is notified.
-    pub(crate) fn notify(&self, queue: u32) {
+    fn notify(&self, queue: u32) {
         loop {
             let last = self.queues.borrow().get(&queue).and_then(|all| all.last().cloned());
             match last {
@@ -254,15 +266,18 @@ impl Host for WorkerHost {
         name: &str,
         argument: &[u8],
         exchange: Option<&SharedExchange>,
+        caller: &ForeignTarget,
     ) -> Result<Vec<u8>, Status> {
         let worker = self.worker()?;
         lockgate_foreign::call(
             &worker.shared.store,
+            &self.watches,
             plugin,
             name,
             argument,
             exchange,
             &worker.wall_clock,
+            caller,
         )
     }
 

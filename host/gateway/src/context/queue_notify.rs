@@ -1,15 +1,36 @@
-//! Notifies the worker whose plugin listens to a shared queue of a new entry, from any thread.
+//! Notifies a worker of what another thread has done: the worker whose plugin listens to a shared queue of a new entry, and the worker
+//! whose plugin watches a value of `lockgate.kv` of its change.
 //!
 //! Many may register one queue: VMs of one plugin on every worker, or several plugins. As in Envoy the last one is notified. The others
 //! are remembered, so that a queue keeps a listener when the last one ends.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use lockgate_store::Notify;
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc::UnboundedSender;
 
-/// The sender of queue ids to one worker.
-pub(crate) type QueueSender = UnboundedSender<u32>;
+/// What a worker is notified of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notification {
+    /// The queue has a new entry.
+    Queue(u32),
+    /// The value behind this watch has changed.
+    Watch(u32),
+}
+
+/// The sender of notifications to one worker.
+pub(crate) type QueueSender = UnboundedSender<Notification>;
+
+/// Sends the ids of watches to one worker.
+pub(crate) struct WatchNotify(pub(crate) QueueSender);
+
+impl Notify for WatchNotify {
+    fn changed(&self, id: u32) {
+        // A worker that has ended watches nothing.
+        let _ = self.0.send(Notification::Watch(id));
+    }
+}
 
 /// The listeners of every queue, in the order of registration; shared by all workers.
 #[derive(Clone, Default)]
@@ -39,7 +60,7 @@ impl QueueNotify {
             return;
         };
         while let Some(queue_sender) = queue_notify.last() {
-            if queue_sender.send(queue).is_ok() {
+            if queue_sender.send(Notification::Queue(queue)).is_ok() {
                 return;
             }
             // A worker that has ended listens no more.
@@ -61,14 +82,20 @@ mod tests {
         queue_notify.subscribe(1, first.clone());
         queue_notify.subscribe(1, second.clone());
         queue_notify.notify(1);
-        assert_eq!((at_first.try_recv().ok(), at_second.try_recv().ok()), (None, Some(1)));
+        assert_eq!(
+            (at_first.try_recv().ok(), at_second.try_recv().ok()),
+            (None, Some(Notification::Queue(1)))
+        );
         queue_notify.unsubscribe(1, &second);
         queue_notify.notify(1);
-        assert_eq!((at_first.try_recv().ok(), at_second.try_recv().ok()), (Some(1), None));
+        assert_eq!(
+            (at_first.try_recv().ok(), at_second.try_recv().ok()),
+            (Some(Notification::Queue(1)), None)
+        );
         queue_notify.subscribe(1, second);
         drop(at_second);
         queue_notify.notify(1);
-        assert_eq!(at_first.try_recv().ok(), Some(1));
+        assert_eq!(at_first.try_recv().ok(), Some(Notification::Queue(1)));
         queue_notify.notify(2);
     }
 }

@@ -51,6 +51,7 @@ pub(crate) struct Exports {
     pub(crate) grpc_trailing_metadata: Option<GrpcCallback>,
     pub(crate) grpc_close: Option<GrpcCallback>,
     pub(crate) queue_ready: Option<TypedFunc<(u32, u32), ()>>,
+    pub(crate) foreign_function: Option<TypedFunc<(u32, u32, u32), ()>>,
     pub(crate) initialise: Initialise,
     pub(crate) memory: Option<Memory>,
     pub(crate) allocate: Option<Rc<TypedFunc<u32, u32>>>,
@@ -105,6 +106,7 @@ pub(crate) const NAMES: &[&str] = &[
     "proxy_on_grpc_receive_trailing_metadata",
     "proxy_on_grpc_close",
     "proxy_on_queue_ready",
+    "proxy_on_foreign_function",
 ];
 
 impl ExportIndices {
@@ -154,6 +156,7 @@ impl ExportIndices {
             grpc_trailing_metadata: lookup.function("proxy_on_grpc_receive_trailing_metadata"),
             grpc_close: lookup.function("proxy_on_grpc_close"),
             queue_ready: lookup.function("proxy_on_queue_ready"),
+            foreign_function: lookup.function("proxy_on_foreign_function"),
             initialise,
             memory: lookup.memory(),
             allocate: lookup

@@ -9,7 +9,7 @@ use lockgate_abi::{LogLevel, MetricKind, Status};
 use lockgate_exchange::SharedExchange;
 
 use self::memory::TrialMemory;
-use super::{Callout, CalloutReply, GrpcCall, GrpcReply, GrpcStream, Guard, Host, QueueTarget, TickTarget};
+use super::{Callout, CalloutReply, ForeignTarget, GrpcCall, GrpcReply, GrpcStream, Guard, Host, QueueTarget, TickTarget};
 use crate::plugin::Plugin;
 use crate::report::Failure;
 
@@ -109,7 +109,14 @@ impl Host for NoEffectHost {
         self.memory.metric(metric)
     }
 
-    fn foreign(&self, _: &Plugin, _: &str, _: &[u8], _: Option<&SharedExchange>) -> Result<Vec<u8>, Status> {
+    fn foreign(
+        &self,
+        _: &Plugin,
+        _: &str,
+        _: &[u8],
+        _: Option<&SharedExchange>,
+        _: &ForeignTarget,
+    ) -> Result<Vec<u8>, Status> {
         Err(Status::NotFound)
     }
 

@@ -9,12 +9,16 @@ use wasmtime::Linker;
 use super::{ENV, properties};
 use crate::calls::HostCall;
 use crate::guest::{self, Caller, HostCallResult, ResultSlot, Span, host_call};
+use crate::host::ForeignTarget;
 use crate::report::Refusal;
 use crate::settings::is_allowed;
 use crate::state::{Declaration, PropertyScope, ROOT, State};
 
 /// The functions that are here.
 pub const FOREIGN_FUNCTIONS: [&str; 3] = ["clear_route_cache", "declare_property", "set_envoy_filter_state"];
+
+/// The host's function whose failure is a full store.
+const KV: &str = "lockgate.kv";
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
@@ -63,9 +67,23 @@ fn call(caller: &mut Caller<'_>, name: Span, argument: Span, out: ResultSlot) ->
             declare(state, argument)?;
             Vec::new()
         }
-        _ => state
-            .host
-            .foreign(&state.plugin, name, argument, state.effective.exchange.as_ref())?,
+        _ => {
+            let caller = ForeignTarget::new(state.callbacks.clone());
+            let called = state.host.foreign(
+                &state.plugin,
+                name,
+                argument,
+                state.effective.exchange.as_ref(),
+                &caller,
+            );
+            if name == KV && called == Err(Status::InternalFailure) {
+                state.warn(format_args!(
+                    "lockgate.kv refused a value: the store is full (kv.bytes, kv.plugin_bytes)"
+                ));
+                state.refuse(Refusal::Kv);
+            }
+            called?
+        }
     };
     if out.is_null() {
         // As in Envoy, null out-pointers mean that the result is not wanted.

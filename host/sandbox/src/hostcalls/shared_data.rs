@@ -57,16 +57,12 @@ fn write(caller: &mut Caller<'_>, key: Span, value: Span, cas: i32) -> HostCallR
     let set = state
         .host
         .set_shared_data(&state.plugin.settings().vm_id, &key, value, cas.cast_unsigned());
-    match set {
-        Err(Status::InternalFailure) => {
-            // A limit is reached. CAS_MISMATCH would make guests try again and again, so the value is dropped and the refusal
-            // logged.
-            state.warn(format_args!("shared value refused: too many values, or too large"));
-            state.refuse(Refusal::SharedData);
-            Ok(())
-        }
-        set => Ok(set?),
+    if set == Err(Status::InternalFailure) {
+        // CAS_MISMATCH would make guests try again and again, and OK would lose a value unnoticed.
+        state.warn(format_args!("shared value refused: too many values, or too large"));
+        state.refuse(Refusal::SharedData);
     }
+    Ok(set?)
 }
 
 /// A key as text. Guests may use any bytes. Those that are not UTF-8 are spelled with a prefix that no text key of a guest has. A

@@ -101,6 +101,7 @@ const SIGNATURES: &[(&str, usize, bool)] = &[
     ("proxy_on_grpc_receive_trailing_metadata", 3, false),
     ("proxy_on_grpc_close", 3, false),
     ("proxy_on_queue_ready", 2, false),
+    ("proxy_on_foreign_function", 3, false),
 ];
 
 /// Reads a module's exports.

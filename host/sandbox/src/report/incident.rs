@@ -10,6 +10,8 @@ pub enum Refusal {
     Metric,
     /// One shared value too many, or one that is too large.
     SharedData,
+    /// One value of `lockgate.kv` too many.
+    Kv,
     /// One queue too many, or a full queue.
     Queue,
     /// A tick period below `limits.tick`.
@@ -38,7 +40,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// The number of variants.
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 16;
 
     /// The value of the label `reason`.
     #[must_use]
@@ -47,6 +49,7 @@ impl Refusal {
             Self::Log => "log",
             Self::Metric => "metric",
             Self::SharedData => "shared_data",
+            Self::Kv => "kv",
             Self::Queue => "queue",
             Self::Tick => "tick",
             Self::Callout => "callout",

@@ -54,6 +54,8 @@ pub enum Phase {
     GrpcClose,
     /// `proxy_on_queue_ready`.
     QueueReady,
+    /// `proxy_on_foreign_function`.
+    ForeignFunction,
     /// `proxy_on_done`.
     Done,
     /// `proxy_on_log`.
@@ -106,6 +108,7 @@ impl Phase {
             Self::GrpcTrailingMetadata => "grpc_receive_trailing_metadata",
             Self::GrpcClose => "grpc_close",
             Self::QueueReady => "queue_ready",
+            Self::ForeignFunction => "foreign_function",
             Self::Done => "done",
             Self::Log => "log",
             Self::Delete => "delete",

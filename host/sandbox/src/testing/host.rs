@@ -12,7 +12,7 @@ use lockgate_exchange::SharedExchange;
 use super::grpc::OpenGrpc;
 use super::guards;
 use crate::host::{
-    Callout, CalloutFailure, CalloutReply, DrainingVm, GrpcCall, GrpcReply, GrpcStream, Guard, Host, QueueTarget,
+    Callout, CalloutFailure, CalloutReply, DrainingVm, ForeignTarget, GrpcCall, GrpcReply, GrpcStream, Guard, Host, QueueTarget,
     TickTarget,
 };
 use crate::plugin::Plugin;
@@ -28,7 +28,8 @@ const MAX_VALUE: usize = 1024;
 ///
 /// Callouts and gRPC calls to the upstream `known` are accepted and wait in [`MemoryHost::callouts`] and [`MemoryHost::grpc`];
 /// other upstreams are unknown. Foreign functions: `echo` returns its argument, `path` the request's path, `script` what
-/// [`MemoryHost::script`] holds; `drop` ends the streams in [`MemoryHost::streams_to_drop`]. `lockgate.upstream` takes the
+/// [`MemoryHost::script`] holds; `drop` ends the streams in [`MemoryHost::streams_to_drop`]; `complete` completes at once, with its
+/// argument's first byte as id; `lockgate.kv` is full. `lockgate.upstream` takes the
 /// value `known`, and other `lockgate.` properties at most 100 bytes.
 #[derive(Default)]
 pub struct MemoryHost {
@@ -337,8 +338,15 @@ impl Host for MemoryHost {
         name: &str,
         argument: &[u8],
         exchange: Option<&SharedExchange>,
+        caller: &ForeignTarget,
     ) -> Result<Vec<u8>, Status> {
         match name {
+            // From within the host call: the callback has to wait until the guest has returned.
+            "complete" => {
+                caller.complete(u32::from(*argument.first().unwrap_or(&0)));
+                Ok(Vec::new())
+            }
+            "lockgate.kv" => Err(Status::InternalFailure),
             "echo" => Ok(argument.to_vec()),
             "script" => Ok(self.script.borrow().clone()),
             "path" => {

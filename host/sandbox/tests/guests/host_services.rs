@@ -1,5 +1,7 @@
 //! Services of the host: shared data, queues, metrics, foreign functions, the clock. Their statuses pass through.
 
+use lockgate_sandbox::Refusal;
+
 use super::test_vm::{exchange, guest, on_request_headers, plugin};
 
 #[test]
@@ -94,6 +96,49 @@ fn foreign_functions_get_the_argument_and_the_stream_in_effect() {
     let data = "(data (i32.const 0) \"echopath\\ff\\fe\\fd\\fc\") (data (i32.const 16) \"value\")";
     let said = plugin(&on_request_headers(&body, data)).start().request(&exchange());
     assert_eq!(said, ["0", "value", "0", "/a?b=c", "1", "/a?b=c", "1", "/a?b=c"]);
+}
+
+#[test]
+fn a_foreign_function_completes_after_the_guest_that_called_it_has_returned() {
+    let wasm = guest(
+        r#"(data (i32.const 0) "complete") (data (i32.const 16) "\07")
+           (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+             (call $log_number (call $foreign (i32.const 0) (i32.const 8) (i32.const 16) (i32.const 1) (i32.const 0) (i32.const 0)))
+             (call $log_number (i32.const 55))
+             (i32.const 0))
+           (func (export "proxy_on_foreign_function") (param $root i32) (param $id i32) (param $size i32)
+             (call $log_number (i32.add (i32.const 100) (local.get $root)))
+             (call $log_number (local.get $id))
+             (call $log_number (local.get $size)))"#,
+    );
+    let test = plugin(&wasm).start();
+    let stream = test.open(&exchange());
+    stream.request_headers(true).unwrap();
+    assert_eq!(test.host.text_lines(), ["0", "55", "101", "7", "0"]);
+}
+
+#[test]
+fn without_room_a_shared_value_is_an_error_and_counted() {
+    // The host in memory has room for 64 values.
+    let body = r#"
+        (local $key i32)
+        (loop $more
+          (i32.store8 (i32.const 0) (local.tee $key (i32.add (local.get $key) (i32.const 1))))
+          (br_if $more (i32.eqz (call $set_shared (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 0)))))
+        (call $log_number (local.get $key))
+        (call $log_number (call $set_shared (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 0)))"#;
+    let test = plugin(&on_request_headers(body, "")).start();
+    assert_eq!(test.request(&exchange()), ["65", "10"]);
+    assert_eq!(test.host.refusals.borrow()[..], [(Refusal::SharedData, 2)]);
+}
+
+#[test]
+fn without_room_a_value_of_lockgate_kv_is_an_error_and_counted() {
+    let body = "(call $log_number (call $foreign (i32.const 0) (i32.const 11) (i32.const 0) (i32.const 0)
+                  (i32.const 0) (i32.const 0)))";
+    let test = plugin(&on_request_headers(body, "(data (i32.const 0) \"lockgate.kv\")")).start();
+    assert_eq!(test.request(&exchange()), ["10"]);
+    assert_eq!(test.host.refusals.borrow()[..], [(Refusal::Kv, 1)]);
 }
 
 #[test]

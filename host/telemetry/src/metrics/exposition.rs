@@ -42,16 +42,19 @@ impl Page {
         self.buckets(family.name, &pairs(family, labels), histogram);
     }
 
-    /// A family that a plugin defined, with its sample. It has no labels.
-    pub(super) fn plugin_metric(&mut self, name: &str, kind: MetricKind, value: &dyn Display) {
+    /// Begins a family that a plugin defined.
+    pub(super) fn plugin_family(&mut self, name: &str, kind: MetricKind) {
         self.head(name, kind, DEFINED_BY_PLUGIN);
-        self.line(name, &[], None, value);
     }
 
-    /// A histogram that a plugin defined.
-    pub(super) fn plugin_histogram(&mut self, name: &str, histogram: &Histogram<'_>) {
-        self.head(name, MetricKind::Histogram, DEFINED_BY_PLUGIN);
-        self.buckets(name, &[], histogram);
+    /// A sample of a family that a plugin defined.
+    pub(super) fn plugin_sample(&mut self, name: &str, labels: &[(&str, &str)], value: &dyn Display) {
+        self.line(name, labels, None, value);
+    }
+
+    /// The samples of a histogram that a plugin defined.
+    pub(super) fn plugin_histogram(&mut self, name: &str, labels: &[(&str, &str)], histogram: &Histogram<'_>) {
+        self.buckets(name, labels, histogram);
     }
 
     fn head(&mut self, name: &str, kind: MetricKind, help: &str) {

@@ -236,6 +236,7 @@ pub(super) const PLUGIN_REFUSALS: Family = Family::counter(
                 Log => "A log line above `limits.log_lines` or `limits.log_bytes`.",
                 Metric => "A metric above the maximum number, or with an invalid name.",
                 SharedData => "A shared value above the maximum number or size.",
+                Kv => "A value of `lockgate.kv` above the maximum size of the store.",
                 Queue => "A queue above the maximum number, or a message for a full queue.",
                 Tick => "A tick period below `limits.tick`.",
                 Callout => "A callout above `limits.callouts` or `limits.callouts_per_request`.",

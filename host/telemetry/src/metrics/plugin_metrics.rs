@@ -11,6 +11,7 @@ use lockgate_sandbox::{MetricKind, Status};
 
 use super::cells::{BOUNDS, Distribution, bucket};
 use super::families::{self, PLUGIN_PREFIX};
+use super::labels::{self, Labels};
 
 /// The id of the first metric. 0 is no id, as in Envoy: a guest's variable holds it before it is set.
 const FIRST: u32 = 1;
@@ -18,7 +19,11 @@ const FIRST: u32 = 1;
 pub const MAX_METRICS_PER_PLUGIN: usize = 200;
 /// Maximum metrics that all plugins together define.
 pub const MAX_METRICS: usize = 2_000;
-/// Maximum bytes of a name.
+/// Maximum combinations of label values of one family. All further ones share the values [`OTHER`].
+pub const MAX_SERIES_PER_FAMILY: usize = 100;
+/// The label value of combinations beyond the maximum.
+pub(super) const OTHER: &str = "_other";
+/// Maximum bytes of a name without its labels.
 pub const MAX_NAME: usize = 256;
 /// Cells of a counter.
 const STRIPES: usize = 8;
@@ -37,8 +42,16 @@ pub(super) struct PluginMetrics(Mutex<Index>);
 struct Index {
     /// By id.
     metrics: Vec<Arc<PluginMetric>>,
-    by_name: BTreeMap<String, u32>,
+    families: BTreeMap<String, PluginFamily>,
     by_plugin: HashMap<String, Quota>,
+}
+
+/// The series of one name.
+#[derive(Debug)]
+struct PluginFamily {
+    kind: MetricKind,
+    /// Ids by labels.
+    series: BTreeMap<Labels, u32>,
 }
 
 #[derive(Debug, Default)]
@@ -52,6 +65,8 @@ struct Quota {
 #[derive(Debug)]
 pub(super) struct PluginMetric {
     pub(super) name: String,
+    /// Names and values, in the order of the names.
+    pub(super) labels: Labels,
     pub(super) cells: Cells,
 }
 
@@ -73,17 +88,25 @@ pub(super) struct Stripe(AtomicU64);
 impl PluginMetrics {
     /// See [`super::WorkerMetrics::define`].
     pub(super) fn define(&self, plugin: &str, kind: MetricKind, name: &str) -> Result<u32, Status> {
+        let (name, mut labels) = labels::split(name);
         let mut index = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = match index.find(plugin, kind, name) {
-            Found::Known(id) => return Ok(FIRST + id),
-            Found::Free(name) => name,
-            Found::Invalid => return Err(Status::BadArgument),
-        };
-        index.charge(plugin)?;
-        let id = u32::try_from(index.metrics.len()).map_err(|_| Status::InternalFailure)?;
-        index.metrics.push(Arc::new(PluginMetric::new(name.clone(), kind)));
-        index.by_name.insert(name, id);
-        Ok(FIRST + id)
+        let name = index.name(plugin, kind, name).ok_or(Status::BadArgument)?;
+        if let Some(id) = index.id(&name, &labels) {
+            return Ok(FIRST + id);
+        }
+        let is_full = |family: &PluginFamily| family.series.len() >= MAX_SERIES_PER_FAMILY;
+        let full = !labels.is_empty() && index.families.get(&name).is_some_and(is_full);
+        if full || index.charge(plugin).is_err() {
+            // One more series of the family takes all further combinations, so that their sum stays exact.
+            if labels.is_empty() || !index.families.contains_key(&name) {
+                return Err(Status::InternalFailure);
+            }
+            labels.iter_mut().for_each(|(_, value)| OTHER.clone_into(value));
+            if let Some(id) = index.id(&name, &labels) {
+                return Ok(FIRST + id);
+            }
+        }
+        index.add(name, labels, kind).map(|id| FIRST + id)
     }
 
     pub(super) fn metric(&self, id: u32) -> Option<Arc<PluginMetric>> {
@@ -95,57 +118,55 @@ impl PluginMetrics {
             .cloned()
     }
 
-    /// By name.
+    /// By name and labels.
     pub(super) fn all(&self) -> Vec<Arc<PluginMetric>> {
         let index = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        index
-            .by_name
-            .values()
-            .map(|&id| index.metrics[id as usize].clone())
-            .collect()
+        let ids = index.families.values().flat_map(|family| family.series.values());
+        ids.map(|&id| index.metrics[id as usize].clone()).collect()
     }
 }
 
-/// What there is under a name that a plugin wants to define.
-enum Found {
-    /// The metric.
-    Known(u32),
-    /// Nothing yet under this name, which is the plugin's own if the wanted one belongs to a metric of another kind.
-    Free(String),
-    /// No valid name.
-    Invalid,
-}
-
 impl Index {
-    /// The name that `plugin` gets for a metric of this kind. One that others use for another kind is scoped by the plugin's name: two
+    /// The name that `plugin` gets for metrics of this kind; none if it is invalid. One that others use for another kind is scoped by the plugin's name: two
     /// plugins that know nothing of each other may both count `requests`. Envoy tells kinds apart, too.
-    fn find(&self, plugin: &str, kind: MetricKind, name: &str) -> Found {
-        if sanitise(name).is_none() {
-            return Found::Invalid;
-        }
+    fn name(&self, plugin: &str, kind: MetricKind, name: &str) -> Option<String> {
+        sanitise(name)?;
         let own = format!("{plugin}_{name}");
         let own_of_kind = match kind {
             MetricKind::Counter => format!("{own}_counter"),
             MetricKind::Gauge => format!("{own}_gauge"),
             MetricKind::Histogram => format!("{own}_histogram"),
         };
-        for name in [name, &own, &own_of_kind] {
-            let Some(name) = sanitise(name) else { continue };
-            match self.by_name.get(&name) {
-                Some(&id) if self.metrics[id as usize].kind() == kind => return Found::Known(id),
-                None if !self.collides(&name, kind) => return Found::Free(name),
-                _ => {}
-            }
-        }
-        Found::Invalid
+        let is_usable = |name: &String| match self.families.get(name) {
+            Some(family) => family.kind == kind,
+            None => !self.collides(name, kind),
+        };
+        let names = [name, &own, &own_of_kind].into_iter().filter_map(sanitise);
+        names.into_iter().find(is_usable)
+    }
+
+    fn id(&self, name: &str, labels: &Labels) -> Option<u32> {
+        self.families.get(name)?.series.get(labels).copied()
+    }
+
+    fn add(&mut self, name: String, labels: Labels, kind: MetricKind) -> Result<u32, Status> {
+        let id = u32::try_from(self.metrics.len()).map_err(|_| Status::InternalFailure)?;
+        let metric = PluginMetric::new(name.clone(), labels.clone(), kind);
+        self.metrics.push(Arc::new(metric));
+        let family = self.families.entry(name).or_insert_with(|| PluginFamily {
+            kind,
+            series: BTreeMap::new(),
+        });
+        family.series.insert(labels, id);
+        Ok(id)
     }
 
     /// Whether samples of this metric would have the names of another metric's.
     fn collides(&self, name: &str, kind: MetricKind) -> bool {
         let is_histogram = |name: &str| {
-            self.by_name
+            self.families
                 .get(name)
-                .is_some_and(|&id| self.metrics[id as usize].kind() == MetricKind::Histogram)
+                .is_some_and(|family| family.kind == MetricKind::Histogram)
         };
         let base = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix));
         is_reserved(name)
@@ -153,7 +174,7 @@ impl Index {
             || (kind == MetricKind::Histogram
                 && SUFFIXES
                     .iter()
-                    .any(|suffix| self.by_name.contains_key(&format!("{name}{suffix}"))))
+                    .any(|suffix| self.families.contains_key(&format!("{name}{suffix}"))))
     }
 
     /// Counts one more metric of the plugin. Logs once when it has reached the maximum.
@@ -178,7 +199,7 @@ impl Index {
 }
 
 impl PluginMetric {
-    fn new(name: String, kind: MetricKind) -> Self {
+    fn new(name: String, labels: Labels, kind: MetricKind) -> Self {
         let cells = match kind {
             MetricKind::Counter => Cells::Counter(Default::default()),
             MetricKind::Gauge => Cells::Gauge(AtomicU64::new(0)),
@@ -187,7 +208,7 @@ impl PluginMetric {
                 sum: AtomicU64::new(0),
             },
         };
-        Self { name, cells }
+        Self { name, labels, cells }
     }
 
     pub(super) fn kind(&self) -> MetricKind {

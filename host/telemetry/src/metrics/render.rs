@@ -168,19 +168,25 @@ fn process(page: &mut Page, counters: &Counters, workers: &[Arc<WorkerCells>]) {
 }
 
 fn plugin_metrics(page: &mut Page, counters: &Counters) {
+    let mut last = String::new();
     for metric in counters.plugin_metrics.all() {
         let name = format!("{}{}", f::PLUGIN_PREFIX, metric.name);
+        if name != last {
+            page.plugin_family(&name, metric.kind());
+            last.clone_from(&name);
+        }
+        let labels: Vec<_> = metric.labels.iter().map(|(name, value)| (&**name, &**value)).collect();
         let value = metric.value().unwrap_or_default();
         match metric.kind() {
-            MetricKind::Counter => page.plugin_metric(&name, MetricKind::Counter, &value),
-            MetricKind::Gauge => page.plugin_metric(&name, MetricKind::Gauge, &value.cast_signed()),
+            MetricKind::Counter => page.plugin_sample(&name, &labels, &value),
+            MetricKind::Gauge => page.plugin_sample(&name, &labels, &value.cast_signed()),
             MetricKind::Histogram => {
                 let histogram = Histogram {
                     values: &metric.distribution().unwrap_or_default(),
                     bounds: &VALUE_BOUNDS,
                     unit: 1.0,
                 };
-                page.plugin_histogram(&name, &histogram);
+                page.plugin_histogram(&name, &labels, &histogram);
             }
         }
     }

@@ -258,6 +258,68 @@ fn a_flood_of_definitions_is_capped_for_its_plugin_and_leaves_room_for_others() 
 }
 
 #[test]
+fn labels_of_a_plugins_metric_are_labels_in_any_order_and_on_every_worker() {
+    let registry = Registry::new();
+    let (one, two) = (registry.worker(), registry.worker());
+    let id = one
+        .define("p", MetricKind::Counter, r#"bytes{user="a\"b",day="1"}"#)
+        .unwrap();
+    assert_eq!(
+        two.define("p", MetricKind::Counter, r#"bytes{day="1",user="a\"b"}"#),
+        Ok(id)
+    );
+    let other = two
+        .define("p", MetricKind::Counter, r#"bytes{day="2",user="c"}"#)
+        .unwrap();
+    one.increment(id, 3).unwrap();
+    two.increment(id, 4).unwrap();
+    two.increment(other, 5).unwrap();
+    // A name that sorts between the family and its labels does not divide them.
+    one.define("p", MetricKind::Counter, "bytes_total").unwrap();
+    one.define("p", MetricKind::Counter, "bytes").unwrap();
+    let labelled = r#"size{kind="x"}"#;
+    let histogram = one.define("p", MetricKind::Histogram, labelled).unwrap();
+    one.record(histogram, 7).unwrap();
+    assert_ne!(one.define("p", MetricKind::Gauge, labelled), Ok(histogram));
+    let page = registry.render();
+    let got = samples(&page);
+    assert_eq!(got[r#"lockgate_plugin_bytes{day="1",user="a\"b"}"#], 7.0);
+    assert_eq!(got[r#"lockgate_plugin_bytes{day="2",user="c"}"#], 5.0);
+    assert_eq!(got[r#"lockgate_plugin_size_count{kind="x"}"#], 1.0);
+    assert_eq!(got[r#"lockgate_plugin_size_bucket{kind="x",le="10"}"#], 1.0);
+    assert_eq!(page.matches("# TYPE lockgate_plugin_bytes counter").count(), 1);
+}
+
+#[test]
+fn combinations_past_the_bound_share_one_series_and_their_sum_is_exact() {
+    let registry = Registry::new();
+    let workers = [registry.worker(), registry.worker()];
+    for index in 0..500 {
+        for worker in &workers {
+            let name = format!(r#"refused{{why="{index}",user="u"}}"#);
+            let id = worker.define("p", MetricKind::Counter, &name).unwrap();
+            worker.increment(id, 1).unwrap();
+        }
+    }
+    let got = samples(&registry.render());
+    let of_family = got
+        .iter()
+        .filter(|(name, _)| name.starts_with("lockgate_plugin_refused{"));
+    let (count, sum) = of_family.fold((0, 0.0), |(count, sum), (_, value)| (count + 1, sum + value));
+    assert_eq!((count, sum), (super::MAX_SERIES_PER_FAMILY + 1, 1000.0));
+    assert_eq!(got[r#"lockgate_plugin_refused{user="_other",why="_other"}"#], 800.0);
+    // Of a plugin that has reached its maximum, too.
+    for index in 0..10_000 {
+        let _ = workers[0].define("p", MetricKind::Counter, &format!("m{index}"));
+    }
+    let another = workers[0].define("p", MetricKind::Counter, r#"refused{why="new",user="v"}"#);
+    assert_eq!(
+        another,
+        workers[1].define("p", MetricKind::Counter, r#"refused{why="_other",user="_other"}"#)
+    );
+}
+
+#[test]
 fn series_past_the_bound_are_counted_together() {
     let registry = Registry::new();
     let worker = registry.worker();

@@ -1,4 +1,4 @@
-//! Callbacks outside of streams (callout responses, gRPC events, ticks, queues), and their deferral while the guest is running.
+//! Callbacks outside of streams (callout responses, gRPC events, ticks, queues, foreign functions), and their deferral while the guest is running.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -17,6 +17,7 @@ pub(super) enum DeferredCall {
     Grpc(u32, Box<GrpcEvent>),
     Tick,
     Queue(u32),
+    Foreign(u32),
     Finish(u32),
 }
 
@@ -56,6 +57,7 @@ impl Instance {
                     Some(DeferredCall::Grpc(id, event)) => self.run_grpc_event(id, *event),
                     Some(DeferredCall::Tick) => self.run_tick(),
                     Some(DeferredCall::Queue(queue)) => self.run_queue_ready(queue),
+                    Some(DeferredCall::Foreign(id)) => self.run_foreign_complete(id),
                     Some(DeferredCall::Finish(id)) => self.end(id),
                 }
             }
@@ -163,6 +165,16 @@ impl Instance {
             let _ = self.run(|state| state.enter_root(Phase::QueueReady), ready, (ROOT, queue));
         }
     }
+
+    fn run_foreign_complete(&self, id: u32) {
+        if let Some(complete) = &self.exports.foreign_function {
+            let _ = self.run(
+                |state| state.enter_root(Phase::ForeignFunction),
+                complete,
+                (ROOT, id, 0),
+            );
+        }
+    }
 }
 
 impl Callbacks for Instance {
@@ -222,5 +234,17 @@ impl Callbacks for Instance {
             self.run_deferred();
         }
         self.is_usable()
+    }
+
+    fn foreign_complete(&self, id: u32) {
+        if !self.is_usable() {
+            return;
+        }
+        if self.is_busy() {
+            self.deferred.push(DeferredCall::Foreign(id));
+        } else {
+            self.run_foreign_complete(id);
+            self.run_deferred();
+        }
     }
 }
