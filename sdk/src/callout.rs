@@ -132,6 +132,20 @@ impl Callout {
         self.body("text/plain; charset=utf-8", text.into())
     }
 
+    /// Sets the body to the fields of a form, as `application/x-www-form-urlencoded`.
+    pub fn form(self, fields: &[(&str, &str)]) -> Callout {
+        let mut form = String::new();
+        for (name, value) in fields {
+            if !form.is_empty() {
+                form.push('&');
+            }
+            text::push_form(&mut form, name);
+            form.push('=');
+            text::push_form(&mut form, value);
+        }
+        self.body("application/x-www-form-urlencoded", form)
+    }
+
     /// Sets the body to a value as JSON. If the value cannot be serialized, the callout fails.
     pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Callout {
         match serde_json::to_vec(value) {

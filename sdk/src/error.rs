@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::abi::Status;
 use crate::abi::grpc_status::GrpcStatus;
+use crate::http::reply::Reply;
 use crate::text::push_number;
 
 /// The result of the SDK's calls.
@@ -43,7 +44,11 @@ pub enum Error {
     TooLarge(usize),
     /// The headers can no longer be changed: this host sent them on before the body came. See [`Body`](crate::Body).
     HeadersSent,
-    /// An error of the plugin's own.
+    /// The host's store is full: the value was not written. The text names what is full.
+    Full(&'static str),
+    /// A reply: a hook that returns it replies so. See [`reply`](crate::reply).
+    Reply(Box<Reply>),
+    /// An error of the plugin's own, or of another library. `?` makes one of every error.
     Plugin(String),
 }
 
@@ -92,6 +97,8 @@ impl Error {
                 None,
                 "",
             ),
+            Error::Full(store) => (*store, " is full", None, ""),
+            Error::Reply(reply) => ("a reply with the status ", "", Some(u64::from(reply.status())), ""),
             Error::Plugin(message) => (&**message, "", None, ""),
         };
         let mut digits = String::new();
@@ -113,7 +120,36 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+/// Every error of the standard library and of other crates becomes [`Error::Plugin`] with its text and its causes, so
+/// that `?` works on all of them. Therefore [`Error`] itself is no `std::error::Error`.
+impl<E: std::error::Error> From<E> for Error {
+    fn from(error: E) -> Error {
+        Error::Plugin(with_causes(&error))
+    }
+}
+
+impl From<Reply> for Error {
+    fn from(reply: Reply) -> Error {
+        Error::Reply(Box::new(reply))
+    }
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Error {
+        Error::Plugin(error.to_string())
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
 
 /// An error in a configuration. The host logs its text; Lockgate also shows the place in its own configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,7 +238,12 @@ impl fmt::Display for ConfigError {
     }
 }
 
-impl std::error::Error for ConfigError {}
+/// Every error of the standard library and of other crates becomes an error of the configuration as a whole.
+impl<E: std::error::Error> From<E> for ConfigError {
+    fn from(error: E) -> ConfigError {
+        ConfigError::new(with_causes(&error))
+    }
+}
 
 impl From<Error> for ConfigError {
     fn from(error: Error) -> ConfigError {

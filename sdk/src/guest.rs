@@ -3,13 +3,14 @@
 //! Not for plugin authors: the exports that [`#[plugin]`](macro@crate::plugin) writes call it. `waiting` runs the hooks
 //! that wait.
 
+mod background;
 mod callouts;
 mod hooks;
 pub(crate) mod state;
 pub(crate) mod task;
 mod waiting;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::abi::{Action, LogLevel};
@@ -35,6 +36,8 @@ pub struct Guest<P: Hooks> {
     plugins: RefCell<Vec<(u32, Rc<P>)>>,
     streams: RefCell<IdTable<Stream<P>>>,
     background: RefCell<Vec<Background>>,
+    /// The root context whose end the host waits for; 0 for none.
+    ending: Cell<u32>,
 }
 
 /// One request or connection. Its plugin stays the same when the plugin is configured again.
@@ -56,6 +59,7 @@ impl<P: Hooks> Guest<P> {
             plugins: RefCell::new(Vec::new()),
             streams: RefCell::new(IdTable::new()),
             background: RefCell::new(Vec::new()),
+            ending: Cell::new(0),
         }
     }
 

@@ -59,6 +59,8 @@ pub use callout::grpc::{GrpcCall, GrpcCallout, GrpcOpening, GrpcStream};
 pub use callout::{Call, Callout, CalloutResponse, Upstream};
 pub use config::{Config, NoConfig};
 pub use error::{ConfigError, Error, Result};
+pub use futures::batcher::Batcher;
+pub use futures::cache::Cache;
 pub use futures::join::{join, join_all, join3};
 pub use futures::single;
 pub use futures::timer::{Sleep, sleep, tick_every, timeout};
@@ -73,14 +75,22 @@ pub use lockgate_sdk_macros::plugin;
 pub use log;
 pub use plugin::tcp::{Peer, TcpPlugin};
 pub use plugin::{Flow, IntoFlow, Plugin, manifest};
+pub use serde;
+pub use serde_json;
 pub use services::clock::{now, random};
 pub use services::queue::Queue;
-pub use services::{cache, counter, foreign, metrics, property, shared};
+pub use services::{cache, counter, foreign, kv, metrics, property, shared};
+pub use text::base64;
 
-/// The names that most plugins use.
+/// The names that plugins use.
 pub mod prelude {
+    pub use crate::http::template::Template;
+    pub use crate::kv::Kv;
+    pub use crate::single::Single;
     pub use crate::{
-        Config, ConfigError, Error, Flow, NoConfig, Plugin, Reply, Request, Response, Result, log, plugin, reply,
+        Batcher, Body, Cache, CalloutResponse, Chunk, Config, ConfigError, Error, Flow, NoConfig, Peer, Plugin, Queue,
+        Reply, Request, Response, Result, TcpPlugin, Upstream, join, join_all, log, plugin, property, reply, sleep,
+        spawn, tick_every, timeout,
     };
-    pub use serde::Deserialize;
+    pub use std::time::Duration;
 }

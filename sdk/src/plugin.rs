@@ -21,7 +21,8 @@ pub enum Flow {
 }
 
 /// The types that a hook may return: nothing, a [`Flow`], a [`Reply`], or a `Result` of one of them. An error is
-/// logged, and the client gets a 500, so that a message that could not be checked does not pass.
+/// logged, and the client gets a 500, so that a message that could not be checked does not pass. An error that was made of
+/// a [`Reply`] is that reply.
 pub trait IntoFlow {
     /// Converts into the result of the hook.
     fn into_flow(self) -> Result<Flow, Error>;
@@ -47,7 +48,11 @@ impl IntoFlow for Reply {
 
 impl<F: IntoFlow, E: Into<Error>> IntoFlow for Result<F, E> {
     fn into_flow(self) -> Result<Flow, Error> {
-        self.map_err(Into::into).and_then(IntoFlow::into_flow)
+        match self.map_err(Into::into) {
+            Ok(flow) => flow.into_flow(),
+            Err(Error::Reply(reply)) => Ok(Flow::Reply(*reply)),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -76,6 +81,10 @@ impl From<Reply> for Flow {
 /// | `on_log` | `request: &Request, response: &Response, state: &mut State` | at the end of the exchange, however it ended |
 /// | `on_tick` (may be `async`) | | in the interval of [`tick_every`](crate::tick_every) |
 /// | `on_queue` | `queue: Queue` | when a queue of [`Queue::register`](crate::Queue::register) has a message |
+/// | `on_done` (may be `async`) | | when the plugin ends: a reload has replaced it, or the gateway ends |
+///
+/// **`on_done`** may await what is left to do, such as [`Batcher::flush`](crate::Batcher::flush). The gateway serves on
+/// meanwhile, and waits for at most a minute, or for the rest of `drain_timeout`.
 ///
 /// A hook returns nothing, a [`Flow`], a [`Reply`], or a [`Result`](crate::Result) of one of them.
 ///

@@ -5,6 +5,7 @@ pub mod cache;
 pub(crate) mod clock;
 pub mod counter;
 pub mod foreign;
+pub mod kv;
 pub(crate) mod logging;
 pub mod metrics;
 pub mod property;

@@ -52,6 +52,7 @@ use crate::futures::timer;
 use crate::guest::task;
 use crate::guest::{Guest, Hooks};
 use crate::host::memory::{self, ContextState, Memory};
+use crate::services::kv;
 
 pub use connection::Connection;
 pub use exchange::{Exchange, FilteredResponse};
@@ -105,6 +106,7 @@ impl<P: Hooks> Gateway<P> {
         grpc::reset();
         task::reset();
         timer::reset();
+        kv::reset();
         memory::with(|memory| {
             *memory = Memory::default();
             memory.configuration = config.as_bytes().to_vec();
@@ -209,11 +211,37 @@ impl<P: Hooks> Gateway<P> {
                 || self.deliver_stream_actions()
                 || self.forward_resumed()
                 || self.deliver_body()
-                || self.deliver_queue_messages();
+                || self.deliver_queue_messages()
+                || self.deliver_changes();
             if !has_progressed {
                 return;
             }
         }
+    }
+
+    /// Ends the plugin, as a reload does and the end of the gateway: calls `on_done`. Returns whether the plugin is done.
+    /// If not, it is after [`Gateway::advance`] or a response, and [`Gateway::is_done`] says so.
+    pub fn end(&self) -> bool {
+        self.enter(ROOT);
+        let done = !P::ENDS || self.guest.done(ROOT) != 0;
+        memory::with(|memory| memory.is_done = done);
+        self.settle();
+        self.is_done()
+    }
+
+    /// Whether the plugin is done, after [`Gateway::end`].
+    pub fn is_done(&self) -> bool {
+        memory::with(|memory| memory.is_done)
+    }
+
+    /// Notifies the plugin of changed values of `lockgate.kv`.
+    fn deliver_changes(&self) -> bool {
+        let completed = memory::with(|memory| std::mem::take(&mut memory.kv.completed));
+        for watch in &completed {
+            self.enter(ROOT);
+            self.guest.on_foreign_function(ROOT, *watch);
+        }
+        !completed.is_empty()
     }
 
     /// Calls `on_queue` for a queue with a message. Returns whether the hook has removed one.
@@ -233,6 +261,16 @@ impl<P: Hooks> Gateway<P> {
 /// Defines a foreign function of the host, like `lockgate.counter`.
 pub fn define_foreign_function(name: &str, function: impl FnMut(&[u8]) -> Result<Vec<u8>, Status> + 'static) {
     memory::with(|memory| memory.foreign.insert(name.to_owned(), Box::new(function)));
+}
+
+/// Limits the number of values that `lockgate.kv` takes: a new one above it is [`Error::Full`](crate::Error::Full).
+pub fn limit_kv(entries: usize) {
+    memory::with(|memory| memory.kv.capacity = Some(entries));
+}
+
+/// Makes `lockgate.kv` absent, as it is in other hosts than Lockgate.
+pub fn remove_kv() {
+    memory::with(|memory| memory.kv.is_absent = true);
 }
 
 /// Makes a host call, by its name in the ABI, fail with this status from now on.

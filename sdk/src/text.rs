@@ -1,6 +1,9 @@
 //! Text without the standard library's formatting code, which would be the largest part of a small module: UTF-8 from
 //! bytes of the host, and decimal numbers.
 
+pub mod base64;
+pub(crate) mod sha256;
+
 use std::borrow::Cow;
 
 /// The text of these bytes. Invalid UTF-8 is replaced by U+FFFD.
@@ -13,6 +16,22 @@ pub(crate) fn lossy_str(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => Cow::Owned(replace_invalid(bytes)),
+    }
+}
+
+/// Appends text as a part of a form (`application/x-www-form-urlencoded`).
+pub(crate) fn push_form(form: &mut String, text: &str) {
+    for byte in text.bytes() {
+        match byte {
+            b' ' => form.push('+'),
+            byte if byte.is_ascii_alphanumeric() || b"*-._".contains(&byte) => form.push(char::from(byte)),
+            byte => {
+                form.push('%');
+                for digit in [byte >> 4, byte & 15] {
+                    form.push(char::from(b"0123456789ABCDEF"[usize::from(digit)]));
+                }
+            }
+        }
     }
 }
 

@@ -178,8 +178,8 @@ fn properties_metrics_shared_data_and_state_work_together() {
     for (metric, value) in [
         ("seen", 2),
         ("open", 1),
-        ("by_method_method_GET", 1),
-        ("by_method_method_POST", 1),
+        (r#"by_method{method="GET"}"#, 1),
+        (r#"by_method{method="POST"}"#, 1),
     ] {
         assert_eq!(testing::metric(metric), Some(value), "{metric}");
     }

@@ -295,10 +295,10 @@ fn labels_distinguish_metrics_and_are_limited() {
         (0..100).try_for_each(|number| refused.of(&[("path", &number.to_string())])?.increase(1))
     });
     assert_eq!(outcome, Ok(()));
-    assert_eq!(testing::metric("refused_method_GET_status_401"), Some(2));
-    assert_eq!(testing::metric("refused_method_GET_status_403"), Some(1));
-    assert_eq!(testing::metric("refused_path_61"), Some(1));
-    assert_eq!(testing::metric("refused_other"), Some(38));
+    assert_eq!(testing::metric(r#"refused{method="GET",status="401"}"#), Some(2));
+    assert_eq!(testing::metric(r#"refused{method="GET",status="403"}"#), Some(1));
+    assert_eq!(testing::metric(r#"refused{path="61"}"#), Some(1));
+    assert_eq!(testing::metric(r#"refused{path="_other"}"#), Some(2));
     check("proxy_define_metric", &[], |_| {
         Family::<Gauge>::new("g").of(&[]).map(drop)
     });

@@ -342,3 +342,30 @@ fn a_connection_that_cannot_be_rewritten_is_closed() {
         assert!(logged("proxy_close_stream"));
     }
 }
+
+/// Is done later.
+struct Ends;
+
+#[plugin]
+impl Plugin for Ends {
+    fn new(_: NoConfig) -> Result<Self, ConfigError> {
+        Ok(Ends)
+    }
+
+    async fn on_done(&self) -> Result<()> {
+        sleep(Duration::from_secs(1)).await
+    }
+}
+
+#[test]
+fn a_host_that_refuses_the_end_of_a_plugin_gets_it_logged() {
+    for status in STATUSES {
+        let gateway = Gateway::<Ends>::configured("{}").expect("no configuration");
+        testing::fail("proxy_done", status);
+        assert!(!gateway.end());
+        gateway.advance(Duration::from_secs(1));
+        assert!(!gateway.is_done(), "{status:?}");
+        let log = testing::log().join("\n");
+        assert!(log.starts_with("ERROR on_done: proxy_done returned"), "{log}");
+    }
+}

@@ -352,6 +352,93 @@ fn steps_of_connections_without_effect_are_refused() {
     }
 }
 
+#[test]
+fn the_workers_of_a_case_share_values_and_a_request_can_choose_its_worker() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    fs::write(folder.path().join("state.wasm"), module("state")).expect("the folder is writable");
+    let cases = |gateway: &str| {
+        format!(
+            r#"{{ "module": "state.wasm", "defaults": {{ "gateway": {gateway}, "upstreams": {{ "service": {{ "body": "fine", "delay": "1s" }} }} }}, "cases": [
+  {{ "name": "they count into one value", "upstreams": {{ "service": "echo" }}, "steps": [
+    {{ "request": {{ "path": "/kv/k" }}, "expect": {{ "body": "1" }} }},
+    {{ "request": {{ "path": "/kv/k", "worker": 1 }}, "expect": {{ "body": "2" }} }},
+    {{ "request": {{ "path": "/data/k", "worker": 1 }}, "expect": {{ "body": "1" }} }} ] }},
+  {{ "name": "one fetches for all", "steps": [
+    {{ "request": {{ "path": "/cache/k" }}, "at_once": 7, "expect": {{ "body": "fine", "callouts": {{ "upstream": "service" }} }} }} ] }} ] }}"#
+        )
+    };
+    let written = |gateway: &str| {
+        fs::write(folder.path().join("cases.json"), cases(gateway)).expect("the folder is writable");
+        run(&["test", "cases.json"], folder.path())
+    };
+    let (code, said) = written(r#"{ "workers": 2 }"#);
+    assert_eq!(code, Some(0));
+    assert!(
+        said.contains("ok one fetches for all (request_headers ") && said.contains(" of 20 ms)"),
+        "{said}"
+    );
+    let (code, said) = written("{}");
+    assert_eq!(code, Some(1));
+    let told = "/cases/0/steps/1/request/worker: no worker 1: the case has 1 worker, counted from 0";
+    assert!(said.contains(told), "{said}");
+    let (code, said) = written(r#"{ "workers": 17 }"#);
+    assert_eq!(
+        (code, said.contains("17 workers, but a case has at most 16")),
+        (Some(1), true),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_new_plugin_in_a_workspace_is_a_member_and_finds_the_folder_that_is_built_into() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let workspace = "[workspace]\nmembers = [\"plugins/*\"]\nresolver = \"3\"\n";
+    fs::write(folder.path().join("Cargo.toml"), workspace).expect("the folder is writable");
+    let plugins = folder.path().join("plugins");
+    fs::create_dir(&plugins).expect("the folder is writable");
+    let built_in = folder.path().join("elsewhere");
+    for (name, variable) in [("one", None), ("two", Some(&built_in))] {
+        let mut command = Command::new(lockgate_tests::binary::binary());
+        command
+            .args(["new", "plugin", name])
+            .current_dir(&plugins)
+            .env_remove("CARGO_TARGET_DIR");
+        if let Some(folder) = variable {
+            command.env("CARGO_TARGET_DIR", folder);
+        }
+        let output = command.output().expect("the binary is there");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && said.contains("It is a member of the workspace"),
+            "{said}"
+        );
+        let read = |file: &str| fs::read_to_string(plugins.join(name).join(file)).expect("it was made");
+        let manifest = read("Cargo.toml");
+        assert!(
+            !manifest.contains("[workspace]") && !manifest.contains("[profile"),
+            "{manifest}"
+        );
+        assert!(
+            manifest.contains("lockgate-sdk = { path = \"lockgate-sdk\" }"),
+            "{manifest}"
+        );
+        let target = variable.map_or("../../target".to_owned(), |folder| folder.display().to_string());
+        let module = format!("{target}/wasm32-wasip1/release/{name}.wasm");
+        assert!(read("cases.json").contains(&module), "{}", read("cases.json"));
+    }
+    // Cargo takes both, each with its copy of the SDK.
+    let metadata = Command::new("cargo")
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(plugins.join("one"))
+        .output()
+        .expect("cargo is there");
+    assert!(
+        metadata.status.success(),
+        "{}",
+        String::from_utf8_lossy(&metadata.stderr)
+    );
+}
+
 fn build(folder: &Path) {
     let built = Command::new("cargo")
         .args(["build", "--release", "--quiet", "--target", "wasm32-wasip1"])

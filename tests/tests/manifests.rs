@@ -4,7 +4,7 @@
 use lockgate_tests::binary::lockgate;
 use lockgate_tests::config::filled;
 use lockgate_tests::gateway::install;
-use lockgate_tests::modules::{module, root, tag, with_section};
+use lockgate_tests::modules::{assembled, module, root, tag, with_section};
 use lockgate_tests::upstream::eventually;
 use lockgate_tests::{Gateway, Upstream};
 use serde_json::{Value, json};
@@ -269,6 +269,90 @@ fn requested_capabilities_that_are_not_granted_are_shown() {
     assert!(!said.contains("x-tag"), "{said}");
     let (_, unrestricted) = check(&modules, &one_plugin(json!({})));
     assert!(!unrestricted.contains("asks for"), "{unrestricted}");
+}
+
+#[test]
+fn an_upstream_that_a_configuration_names_and_nobody_knows_is_shown() {
+    let schema = json!({
+        "$defs": { "upstream": { "type": "string", "format": "lockgate-upstream" } },
+        "properties": {
+            "issuer": { "$ref": "#/$defs/upstream" },
+            "rules": { "type": "array", "items": { "properties": { "to": { "$ref": "#/$defs/upstream" } } } },
+            "by": { "additionalProperties": { "anyOf": [{ "type": "integer" }, { "$ref": "#/$defs/upstream" }] } },
+            "either": { "oneOf": [
+                { "properties": { "kind": { "const": "text" }, "name": { "type": "string" } }, "required": ["kind"] },
+                { "properties": { "kind": { "const": "call" }, "name": { "$ref": "#/$defs/upstream" } }, "required": ["kind"] },
+            ] },
+            "label": { "type": "string" },
+        },
+    });
+    let modules = [("tag", described(&json!({ "config_schema": schema }).to_string()))];
+    let with = |config: Value| {
+        let (code, said) = check(&modules, &one_plugin(json!({ "config": config })));
+        assert_eq!(code, Some(0), "{said}");
+        said
+    };
+    let fine = with(json!({
+        "issuer": "app", "rules": [{ "to": "app" }], "by": { "a": 1, "b": "app" }, "label": "nobody",
+        "either": { "kind": "text", "name": "nobody" },
+    }));
+    assert!(!fine.contains("no upstream"), "{fine}");
+    for (config, pointer) in [
+        (json!({ "issuer": "apq" }), "issuer"),
+        (json!({ "rules": [{ "to": "app" }, { "to": "apq" }] }), "rules/1/to"),
+        (json!({ "by": { "a/b": "apq" } }), "by/a~1b"),
+        (json!({ "either": { "kind": "call", "name": "apq" } }), "either/name"),
+    ] {
+        let said = with(config);
+        let told =
+            format!("/plugins/one/config/{pointer}: no upstream is called \"apq\": module \"tag\" cannot call it");
+        assert!(
+            said.contains(&told) && said.contains("did you mean \"app\""),
+            "{told}: {said}"
+        );
+    }
+}
+
+#[test]
+fn a_module_that_is_never_called_and_imports_that_are_of_no_use_are_shown() {
+    let frame = |imports: &str, hook: &str| {
+        assembled(&format!(
+            r#"(module {imports} (memory (export "memory") 1)
+               (func (export "proxy_abi_version_0_2_1"))
+               (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 4096)) {hook})"#
+        ))
+    };
+    let hook = r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) (i32.const 0))"#;
+    let tick = r#"(func (export "proxy_on_tick") (param i32))"#;
+    let import = |name: &str, parameters: &str| {
+        format!(r#"(import "wasi_snapshot_preview1" "{name}" (func {parameters} (result i32)))"#)
+    };
+    let sleep = import("poll_oneoff", "(param i32 i32 i32 i32)");
+    let open = import("path_open", "(param i32 i32 i32 i32 i32 i64 i64 i32 i32)");
+    let go = import("sched_yield", "");
+    for (module, told) in [
+        (frame("", ""), Some("module \"tag\" has no hook")),
+        (frame("", tick), None),
+        (frame("", hook), None),
+        (
+            frame(&sleep, hook),
+            Some("module \"tag\" imports poll_oneoff, but waiting (`thread::sleep`) is impossible here"),
+        ),
+        (
+            frame(&open, hook),
+            Some("module \"tag\" imports path_open, but opening files is impossible here"),
+        ),
+        // A runtime's imports say nothing about the program.
+        (frame(&format!("{go}{sleep}{open}"), hook), None),
+    ] {
+        let config = one_plugin(json!({}));
+        let (code, said) = check(&[("tag", module)], &config);
+        assert_eq!(code, Some(0), "{said}");
+        match told {
+            Some(told) => assert!(said.contains(&format!("/plugins/one/module: {told}")), "{told}: {said}"),
+            None => assert!(!said.contains("/plugins/one"), "{said}"),
+        }
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use lockgate_sdk::Upstream;
 use lockgate_sdk::prelude::*;
 use lockgate_sdk::single::Single;
+use serde::Deserialize;
 
 struct Token {
     config: Config,

@@ -12,6 +12,7 @@ mod bodies;
 pub mod cases;
 mod check;
 mod client;
+mod cpu;
 mod gateway_config;
 mod handshake;
 mod junit;
@@ -25,6 +26,7 @@ mod times;
 mod update;
 mod upstreams;
 
+pub use cpu::PhaseTime;
 pub use junit::junit;
 pub use run::{CaseResult, FileResult, Options, Runner};
 pub use update::update;

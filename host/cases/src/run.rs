@@ -13,6 +13,7 @@ use lockgate_sandbox::EngineError;
 
 use crate::assert::Mismatch;
 use crate::cases::{Case, Cases, TextMatch};
+use crate::cpu::PhaseTime;
 use crate::gateway_config;
 use crate::log_capture::{LogCapture, LogLine};
 use crate::times::{DEFAULT_START, time_of};
@@ -59,6 +60,8 @@ pub struct CaseResult {
     pub recorded: Vec<(String, serde_json::Value)>,
     /// Captured log lines.
     pub logs: Vec<LogLine>,
+    /// CPU time of the plugins, by phase.
+    pub cpu: Vec<PhaseTime>,
     /// Duration of the run.
     pub took: Duration,
 }
@@ -126,6 +129,7 @@ impl Runner {
             mismatches: Vec::new(),
             recorded: Vec::new(),
             logs: Vec::new(),
+            cpu: Vec::new(),
             took: Duration::ZERO,
         };
         if case.skip.is_some() {
@@ -161,6 +165,7 @@ impl Runner {
                 result.mismatches = outcome.mismatches;
                 result.recorded = outcome.recorded;
                 result.logs = outcome.logs;
+                result.cpu = outcome.cpu;
             }
         }
         result.logs.extend(log_capture.take());

@@ -1,6 +1,7 @@
 //! `lockgate new plugin NAME`: a plugin project that builds, tests and loads.
 
 mod sdk;
+mod surroundings;
 mod template;
 
 use std::fs;
@@ -8,6 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use self::surroundings::Surroundings;
 use crate::arguments::{NewOptions, What};
 use crate::command_status::CommandStatus;
 use crate::output::print;
@@ -27,17 +29,29 @@ pub(crate) fn new(options: NewOptions) -> Result<CommandStatus> {
     }
     // Created under another name, then renamed: a folder of this name is always complete.
     let temporary = parent.join(format!(".{}.new-{}", plugin.name, std::process::id()));
-    let created = fill(&temporary, &plugin)
-        .and_then(|()| fs::rename(&temporary, &folder).context("the folder cannot be renamed into place"));
-    if let Err(error) = created {
-        let _ = fs::remove_dir_all(&temporary);
-        return Err(error.context(format!("{} cannot be created", plugin.name)));
-    }
+    let created = fill(&temporary, &plugin).and_then(|surroundings| {
+        fs::rename(&temporary, &folder).context("the folder cannot be renamed into place")?;
+        Ok(surroundings)
+    });
+    let surroundings = match created {
+        Ok(surroundings) => surroundings,
+        Err(error) => {
+            let _ = fs::remove_dir_all(&temporary);
+            return Err(error.context(format!("{} cannot be created", plugin.name)));
+        }
+    };
     let name = &plugin.name;
     print(format_args!(
         "{name}: a plugin. Next:\n\n  cd {name}\n  cargo build --release --target {TARGET}\n  lockgate test cases.json\n\n\
          README.md says more: native tests, serving, loading into a running gateway."
     ))?;
+    if let Some(workspace) = surroundings.workspace {
+        print(format_args!(
+            "\nIt is a member of the workspace {}. Put this into its Cargo.toml, as profiles of members have no effect:\n\n{}",
+            workspace.display(),
+            template::PROFILE
+        ))?;
+    }
     if !has_target(&folder) {
         print(format_args!(
             "\nThis machine's rustc has no {TARGET} yet: rustup target add {TARGET}\n\
@@ -47,13 +61,14 @@ pub(crate) fn new(options: NewOptions) -> Result<CommandStatus> {
     Ok(CommandStatus::Success)
 }
 
-fn fill(folder: &Path, plugin: &crate::arguments::PluginOptions) -> Result<()> {
+fn fill(folder: &Path, plugin: &crate::arguments::PluginOptions) -> Result<Surroundings> {
     fs::create_dir_all(folder.join("src"))?;
+    let surroundings = Surroundings::of(folder, &plugin.name);
     let sdk = sdk::provide(folder)?;
-    for (path, text) in template::files(plugin.kind, &plugin.name, &sdk) {
+    for (path, text) in template::files(plugin.kind, &plugin.name, &sdk, &surroundings) {
         fs::write(folder.join(path), text)?;
     }
-    Ok(())
+    Ok(surroundings)
 }
 
 /// Keywords of Rust, and names of crates and folders in every plugin.

@@ -130,6 +130,10 @@ fn the_smallest_file_sends_everything_to_its_upstream() {
         (model.cache.bytes, model.cache.max_entry),
         (Size::mib(64), Size::mib(1))
     );
+    assert_eq!(
+        (model.kv.bytes, model.kv.plugin_bytes, model.kv.max_value),
+        (Size::mib(64), Size::mib(16), Size::mib(1))
+    );
     assert!(model.admin.is_none() && model.access_log.is_none() && model.plugin_dir.is_none());
     let listener = &model.listeners[0];
     assert_eq!(
@@ -312,6 +316,22 @@ fn the_rest_of_the_knobs_arrive() {
     assert_eq!(
         (model.drain_timeout, model.cache.bytes),
         (Period::seconds(60), Size(1 << 30))
+    );
+}
+
+#[test]
+fn without_a_vm_id_a_plugins_is_its_name_and_limits_of_values_arrive() {
+    let text = r#"{
+        "listeners": { "web": { "listen": "127.0.0.1:0" } }, "upstreams": { "up": { "endpoints": [ "a:1" ] } }, "plugin_dir": "plugins",
+        "plugins": { "p": { "module": "m" }, "q": { "module": "m", "vm_id": "" } }, "global_chain": [ { "module": "m" } ],
+        "kv": { "bytes": "2MiB", "plugin_bytes": "1MiB", "max_value": "64KiB" } }"#;
+    let folder = folder();
+    let model = load_in(folder.path(), text).model;
+    let vm_ids: Vec<_> = model.plugins.iter().map(|plugin| &*plugin.settings.vm_id).collect();
+    assert_eq!(vm_ids, ["p", "", &*model.plugins[2].name]);
+    assert_eq!(
+        (model.kv.bytes, model.kv.plugin_bytes, model.kv.max_value),
+        (Size::mib(2), Size::mib(1), Size::kib(64))
     );
 }
 

@@ -149,7 +149,7 @@ impl Chain {
 
     /// Starts the time of the next plugin. Plugins are called in a row: one reading of the clock ends one's time and starts the next's.
     pub(crate) fn start_clock(&self) {
-        self.timer_start.set(clock::now());
+        self.timer_start.set(clock::cpu());
     }
 
     /// Opens the plugin at `index` for this request, with a stream context of its own.
@@ -186,7 +186,7 @@ impl Chain {
             resumed(&mut exchange.pending, index, direction);
         }
         let outcome = call(stream);
-        let ended = clock::now();
+        let ended = clock::cpu();
         let took = ended.saturating_duration_since(self.timer_start.replace(ended));
         let elapsed = &filter.elapsed[direction as usize];
         elapsed.set(elapsed.get() + took);

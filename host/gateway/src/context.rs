@@ -33,6 +33,7 @@ use crate::context::idle_monitor::IdleMonitor;
 use crate::context::plugin_starts::PluginStarts;
 use crate::context::queue_notify::{QueueNotify, QueueSender};
 use crate::context::rng::Rng;
+use crate::context::snapshot::Snapshot;
 use crate::context::view::View;
 
 /// What all workers share for as long as the process lives; keyed by names, never by snapshot.
@@ -105,6 +106,8 @@ impl Default for WorkerResources {
 /// The context of one worker.
 pub(crate) struct WorkerContext {
     view: RefCell<Option<Rc<View>>>,
+    /// The last snapshot, once no request starts any more: plugins that are not done yet still make callouts.
+    retired: RefCell<Option<Arc<Snapshot>>>,
     /// Connections to upstreams; they outlive reloads.
     pub(crate) client: Client<MessageBody>,
     /// The same for requests that plugins make.
@@ -141,6 +144,7 @@ impl WorkerContext {
     ) -> Rc<Self> {
         Rc::new(Self {
             view: RefCell::new(None),
+            retired: RefCell::default(),
             client: setting.client,
             callouts: setting.callouts,
             wall_clock: setting.wall_clock,
@@ -167,6 +171,12 @@ impl WorkerContext {
         self.view.borrow().clone()
     }
 
+    /// The snapshot whose upstreams plugins call: that of the view, and the last one after [`WorkerContext::retire`].
+    pub(crate) fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        let of_view = self.view.borrow().as_ref().map(|view| view.snapshot.clone());
+        of_view.or_else(|| self.retired.borrow().clone())
+    }
+
     /// Requests that start from now on are answered by `view`.
     pub(crate) fn adopt(&self, view: Rc<View>) {
         // The old view is dropped after the cell is free: its end runs guest code.
@@ -177,6 +187,7 @@ impl WorkerContext {
     /// No request starts any more: the plugins' VMs end with the last request.
     pub(crate) fn retire(&self) {
         let last = self.view.borrow_mut().take();
+        self.retired.replace(last.as_ref().map(|view| view.snapshot.clone()));
         drop(last);
     }
 

@@ -11,6 +11,7 @@ pub mod files;
 pub mod inspect;
 mod module_bytes;
 pub mod plugin_config;
+pub mod remarks;
 pub mod selection;
 mod signature;
 pub mod trial_vm;

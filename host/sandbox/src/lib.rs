@@ -29,8 +29,8 @@ pub use calls::trace::{CALL_TARGET, CallTrace, Payloads};
 pub use diagnostics::Profiling;
 pub use engine::{Engine, EngineSettings};
 pub use host::{
-    Callout, CalloutFailure, CalloutReply, CalloutResponse, CalloutResult, DrainingVm, ForeignTarget, GrpcCall, GrpcEvent, GrpcKind,
-    GrpcReply, GrpcStream, Guard, Host, NoEffectHost, QueueTarget, TickTarget,
+    Callout, CalloutFailure, CalloutReply, CalloutResponse, CalloutResult, DrainingVm, ForeignTarget, GrpcCall,
+    GrpcEvent, GrpcKind, GrpcReply, GrpcStream, Guard, Host, NoEffectHost, QueueTarget, TickTarget,
 };
 pub use hostcalls::FOREIGN_FUNCTIONS;
 pub use link::interface;

@@ -57,7 +57,8 @@ impl fmt::Debug for PluginSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Maximum CPU time of one callback. A callback that exceeds it is stopped and counts as a failure.
+    /// Maximum CPU time of one callback. A callback that exceeds it is stopped and counts as a failure. A body callback has it once for
+    /// each 64 KiB of the body that it is shown: with the defaults, 320 ms for 1 MiB.
     pub deadline: Period,
     /// Maximum CPU time of all callbacks of one request together. When it is exceeded, the plugin counts as failed for this request.
     /// Its VM stays in use.

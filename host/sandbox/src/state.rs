@@ -2,6 +2,7 @@
 //!
 //! It is the data of a wasmtime store. Host calls read and change it; nothing here runs a guest.
 
+mod body_shares;
 mod callouts;
 mod declared;
 mod descriptors;
@@ -259,7 +260,8 @@ impl State {
                 self.memory_limit.follow_up = true;
             }
         }
-        self.budget.allows(cpu_time)
+        let shares = body_shares::of(self);
+        self.budget.allows(cpu_time, shares)
     }
 
     /// The context whose request the guest works for: the running one, or the one that a callback of the root context is about.

@@ -71,13 +71,15 @@ fn constants(block: &Block, written: &Written<'_>, has_config: bool) -> String {
         "const WAITS: bool = {};
         const STATELESS: bool = {};
         const TCP: bool = {};
+        const ENDS: bool = {};
         const NAMES: &'static [&'static str] = &[{names}];
         fn config(size: usize) -> ::core::result::Result<<Self as ::lockgate_sdk::Plugin>::Config, ::lockgate_sdk::ConfigError> {{
             ::lockgate_sdk::guest::config::{read}(size)
         }}",
         written.waits(),
         !(written.waits() || written.takes_state() || block.has_type("State")),
-        block.interface == "TcpPlugin"
+        block.interface == "TcpPlugin",
+        written.ends()
     )
 }
 
@@ -95,7 +97,7 @@ fn glue_of(block: &Block, function: &Function) -> Result<String, Fault> {
     };
     if function.is_async && !hook.may_wait {
         return Err(fault(format!(
-            "`{name}` cannot be `async`: only `on_request`, `on_response` and `on_tick` can"
+            "`{name}` cannot be `async`: only `on_request`, `on_response`, `on_tick` and `on_done` can"
         )));
     }
     if let Some(order) = out_of_order(hook, function) {
@@ -112,6 +114,11 @@ fn glue_of(block: &Block, function: &Function) -> Result<String, Fault> {
             ::lockgate_sdk::IntoFlow::into_flow(<Self>::on_tick(&plugin).await)
         })"
         .to_owned(),
+        ("done", true) => "guest.background(id, \"on_done\", |plugin| async move {
+            ::lockgate_sdk::IntoFlow::into_flow(<Self>::on_done(&plugin).await)
+        })"
+        .to_owned(),
+        ("done", false) => call_once(hook, "", "finish", "|plugin|", "plugin"),
         ("tick", false) => call_once(hook, "", "stateless", "|plugin|", "plugin"),
         ("queue", _) => call_once(
             hook,
@@ -129,7 +136,7 @@ fn glue_of(block: &Block, function: &Function) -> Result<String, Fault> {
     };
     let result = if matches!(
         hook.glue,
-        "log" | "tick" | "queue" | "downstream_closed" | "upstream_closed"
+        "log" | "tick" | "done" | "queue" | "downstream_closed" | "upstream_closed"
     ) {
         ("", ";")
     } else {
@@ -247,13 +254,13 @@ fn exports(plugin: &str, written: &Written<'_>) -> String {
     let mut text = format!(
         "const _: () = {{
             use ::lockgate_sdk::guest::Hooks as _;
-            type P = {plugin};
+            type LockgatePlugin = {plugin};
             ::std::thread_local! {{
-                static GUEST: ::lockgate_sdk::guest::Guest<P> = const {{ ::lockgate_sdk::guest::Guest::new() }};
+                static GUEST: ::lockgate_sdk::guest::Guest<LockgatePlugin> = const {{ ::lockgate_sdk::guest::Guest::new() }};
             }}"
     );
     for export in EXPORTS.iter().filter(|export| export.is_needed(written)) {
-        let (signature, call) = (export.signature, export.call);
+        let (signature, call) = (export.signature, export.call.replace("P::", "LockgatePlugin::"));
         // In native builds nothing calls it, but it uses the plugin's code, which is then no dead code.
         text += &format!(
             "#[cfg_attr(target_arch = \"wasm32\", unsafe(no_mangle))]

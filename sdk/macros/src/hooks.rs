@@ -22,7 +22,7 @@ use Parameter::{Body, Chunk, Peer, Queue, Request, Response, State};
 const HTTP: &str = "Plugin";
 const TCP: &str = "TcpPlugin";
 
-pub(crate) const HOOKS: [Hook; 14] = [
+pub(crate) const HOOKS: [Hook; 15] = [
     hook(
         HTTP,
         "on_request",
@@ -82,6 +82,7 @@ pub(crate) const HOOKS: [Hook; 14] = [
         "Response",
     ),
     hook(HTTP, "on_tick", &[], "tick", "id: u32", "Request").waiting(),
+    hook(HTTP, "on_done", &[], "done", "id: u32", "Request").waiting(),
     hook(HTTP, "on_queue", &[Queue], "queue", "id: u32, queue: u32", "Request"),
     hook(TCP, "on_connect", &[State], "connected", "id: u32", "Downstream"),
     hook(
@@ -145,9 +146,9 @@ impl Hook {
 
     /// The hook of this name.
     pub(crate) fn find(interface: &str, name: &str) -> Option<&'static Hook> {
-        HOOKS
-            .iter()
-            .find(|hook| hook.name == name && (hook.interface == interface || matches!(name, "on_tick" | "on_queue")))
+        HOOKS.iter().find(|hook| {
+            hook.name == name && (hook.interface == interface || matches!(name, "on_tick" | "on_queue" | "on_done"))
+        })
     }
 
     /// The names of all hooks of an interface, for a message.
@@ -177,6 +178,10 @@ impl Written<'_> {
         self.0.iter().any(reads)
     }
 
+    pub(crate) fn ends(&self) -> bool {
+        self.has("on_done")
+    }
+
     pub(crate) fn takes_state(&self) -> bool {
         self.0.iter().any(|function| function.parameters.contains(&State))
     }
@@ -187,7 +192,7 @@ impl Written<'_> {
 }
 
 /// All exports. A module has those that its hooks need.
-pub(crate) const EXPORTS: [Export; 22] = [
+pub(crate) const EXPORTS: [Export; 24] = [
     export(
         "proxy_on_context_create(id: u32, parent: u32)",
         "guest.create(id, parent)",
@@ -233,6 +238,14 @@ pub(crate) const EXPORTS: [Export; 22] = [
     export("proxy_on_tick(id: u32)", "guest.tick(id)", |hooks| {
         hooks.has("on_tick") || hooks.waits()
     }),
+    export("proxy_on_done(id: u32) -> u32", "guest.done(id)", |hooks| {
+        hooks.has("on_done")
+    }),
+    export(
+        "proxy_on_foreign_function(id: u32, function: u32, _size: usize)",
+        "guest.on_foreign_function(id, function)",
+        |hooks| hooks.waits(),
+    ),
     export(
         "proxy_on_queue_ready(id: u32, queue: u32)",
         "P::queue(guest, id, queue)",

@@ -69,6 +69,12 @@ macro_rules! numbers {
 }
 numbers!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64);
 
+impl Bounded for std::time::Duration {
+    fn is_within(&self, min: &str, max: &str) -> bool {
+        Duration(*self).is_within(min, max)
+    }
+}
+
 impl Bounded for Duration {
     fn is_within(&self, min: &str, max: &str) -> bool {
         within(self, min, max, Duration::parse)

@@ -118,6 +118,15 @@ impl Config for Duration {
     }
 }
 
+/// Written like a [`config::Duration`](Duration).
+impl Config for std::time::Duration {
+    const SCHEMA: Schema = <Duration as Config>::SCHEMA;
+
+    fn read(value: &Value<'_>) -> Result<std::time::Duration, ConfigError> {
+        Ok(<Duration as Config>::read(value)?.0)
+    }
+}
+
 impl Config for Size {
     const SCHEMA: Schema = Schema::new(Kind::Type("string")).titled(Size::EXPECTED).with(
         r#""format":"lockgate-size","pattern":"^[0-9]{1,9}(\\.[0-9]{1,9})?(B|KB|MB|GB|KiB|MiB|GiB)$","examples":["64KiB","1MiB","10MB"]"#,

@@ -14,6 +14,8 @@ pub trait Hooks: Plugin {
     const STATELESS: bool;
     /// Whether it is a plugin for TCP connections.
     const TCP: bool;
+    /// Whether it has `on_done`.
+    const ENDS: bool;
     /// The names of the hooks that are implemented.
     const NAMES: &'static [&'static str];
 
@@ -48,6 +50,8 @@ pub trait Hooks: Plugin {
     fn log(_: &Guest<Self>, _: u32) {}
     /// `on_tick`.
     fn tick(_: &Guest<Self>, _: u32) {}
+    /// `on_done`.
+    fn done(_: &Guest<Self>, _: u32) {}
     /// `on_queue`.
     fn queue(_: &Guest<Self>, _: u32, _: u32) {}
     /// `on_connect`.

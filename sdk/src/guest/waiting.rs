@@ -12,9 +12,8 @@ use std::task::Poll;
 use super::{Direction, Guest, Hooks, UNCONFIGURED, apply, log_error};
 use crate::abi::Action;
 use crate::error::{Error, Result};
-use crate::futures::timer;
 use crate::guest::state::AcquireState;
-use crate::guest::task::{self, Background, Key, Task};
+use crate::guest::task::{self, Key, Task};
 use crate::host;
 use crate::host::context;
 use crate::http::message::{BodyMode, Deferred, MessageState};
@@ -104,22 +103,6 @@ impl<P: Hooks> Guest<P> {
         };
         self.run_ready();
         action as u32
-    }
-
-    /// Starts a hook in the background, unless its previous run has not ended.
-    pub fn background<F>(&self, root: u32, hook: &'static str, make: impl FnOnce(Rc<P>) -> F)
-    where
-        F: Future<Output = Result<Flow>> + 'static,
-    {
-        let is_busy = self
-            .background
-            .borrow()
-            .iter()
-            .any(|work| work.hook == hook && work.root == root);
-        let Some(plugin) = self.plugin(root).filter(|_| !is_busy) else {
-            return;
-        };
-        self.poll_background(Background::new(root, hook, Box::pin(make(plugin))));
     }
 
     /// `proxy_on_request_body`.
@@ -244,19 +227,6 @@ impl<P: Hooks> Guest<P> {
         action
     }
 
-    /// `proxy_on_tick`.
-    pub fn tick(&self, root: u32) {
-        if !P::WAITS {
-            return P::tick(self, root);
-        }
-        self.enter(root);
-        if timer::on_tick() {
-            P::tick(self, root);
-        }
-        self.run_ready();
-        timer::rearm(root);
-    }
-
     /// Runs all tasks that are ready.
     pub(super) fn run_ready(&self) {
         if !P::WAITS {
@@ -335,28 +305,6 @@ impl<P: Hooks> Guest<P> {
 
     fn root_of(&self, id: u32) -> u32 {
         self.streams.borrow().find(id).map_or(0, |stream| stream.root)
-    }
-
-    fn run_background(&self, serial: u32) {
-        self.background.borrow_mut().extend(task::spawned());
-        let mut all = self.background.borrow_mut();
-        let Some(at) = all.iter().position(|work| work.serial == serial) else {
-            return;
-        };
-        let work = all.swap_remove(at);
-        drop(all);
-        self.poll_background(work);
-    }
-
-    fn poll_background(&self, mut work: Background) {
-        if let Err(error) = context::switch(work.root, work.root) {
-            return log_error("background task", &error);
-        }
-        match work.poll() {
-            Poll::Pending => self.background.borrow_mut().push(work),
-            Poll::Ready(Err(error)) => log_error(work.hook, &error),
-            Poll::Ready(Ok(_)) => {}
-        }
     }
 
     fn take_task(&self, id: u32, direction: Direction) -> TaskSlot {

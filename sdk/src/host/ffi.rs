@@ -71,6 +71,7 @@ unsafe extern "C" {
         size: *mut usize,
     ) -> u32;
     fn proxy_set_effective_context(id: u32) -> u32;
+    fn proxy_done() -> u32;
 }
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -254,6 +255,11 @@ pub(crate) fn call_foreign_function(name: &str, argument: &[u8]) -> Result<Vec<u
 pub(crate) fn set_effective_context(id: u32) -> Result<(), Status> {
     // SAFETY: no memory is passed.
     Status::check(unsafe { proxy_set_effective_context(id) })
+}
+
+pub(crate) fn done() -> Result<(), Status> {
+    // SAFETY: no memory is passed.
+    Status::check(unsafe { proxy_done() })
 }
 
 pub(crate) fn random() -> Result<u64, Status> {

@@ -2,6 +2,8 @@
 //! tested without wasm; `testing` is its interface. It simulates no limits and no other plugins.
 
 mod callouts;
+pub(crate) mod kv;
+mod metrics;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -10,6 +12,8 @@ pub(crate) use callouts::{
     CallKind, SentCallout, StreamAction, call_status, grpc_call, grpc_cancel, grpc_close, grpc_send, grpc_stream,
     http_call,
 };
+
+pub(crate) use metrics::{define_metric, increment_metric, metric, record_metric};
 
 use crate::abi::{Buffer, Direction, LogLevel, Map, MetricKind, Status};
 
@@ -39,6 +43,8 @@ pub(crate) struct DirectionState {
     pub(crate) body_held: bool,
     /// Whether the plugin has resumed the stream.
     pub(crate) resumed: bool,
+    /// The number of bytes that the plugin was shown.
+    pub(crate) received_bytes: usize,
     /// The bytes that were forwarded.
     pub(crate) forwarded_bytes: Vec<u8>,
     /// Whether the plugin has seen the end of the stream.
@@ -80,6 +86,9 @@ pub(crate) struct Memory {
     pub(crate) random: u64,
     /// The host calls that fail, by their names in the ABI, each with its status.
     pub(crate) faults: BTreeMap<&'static str, Status>,
+    /// Whether the plugin has called `proxy_done`.
+    pub(crate) is_done: bool,
+    pub(crate) kv: kv::Values,
 }
 
 impl Memory {
@@ -275,48 +284,13 @@ pub(crate) fn shared_data(key: &str) -> Result<Option<(Vec<u8>, u32)>, Status> {
 
 pub(crate) fn set_shared_data(key: &str, value: &[u8], cas: u32) -> Result<(), Status> {
     call("proxy_set_shared_data", |memory| {
-        let now = memory.shared.get(key).map_or(0, |(_, cas)| *cas);
-        if cas != 0 && cas != now {
+        let known = memory.shared.get(key).map(|(_, cas)| *cas);
+        if known.is_some_and(|known| cas != 0 && cas != known) {
             return Err(Status::CasMismatch);
         }
-        memory.shared.insert(key.to_owned(), (value.to_vec(), now + 1));
+        let version = known.unwrap_or(0) + 1;
+        memory.shared.insert(key.to_owned(), (value.to_vec(), version));
         Ok(())
-    })
-}
-
-pub(crate) fn define_metric(kind: MetricKind, name: &str) -> Result<u32, Status> {
-    call("proxy_define_metric", |memory| {
-        if let Some(known) = memory.metrics.iter().position(|(_, other, _)| other == name) {
-            return Ok(known as u32);
-        }
-        memory.metrics.push((kind, name.to_owned(), 0));
-        Ok(memory.metrics.len() as u32 - 1)
-    })
-}
-
-pub(crate) fn increment_metric(id: u32, offset: i64) -> Result<(), Status> {
-    call("proxy_increment_metric", |memory| {
-        let (_, _, value) = memory.metrics.get_mut(id as usize).ok_or(Status::NotFound)?;
-        *value = value.saturating_add_signed(offset);
-        Ok(())
-    })
-}
-
-pub(crate) fn record_metric(id: u32, value: u64) -> Result<(), Status> {
-    call("proxy_record_metric", |memory| {
-        let (_, _, known) = memory.metrics.get_mut(id as usize).ok_or(Status::NotFound)?;
-        *known = value;
-        Ok(())
-    })
-}
-
-pub(crate) fn metric(id: u32) -> Result<u64, Status> {
-    call("proxy_get_metric", |memory| {
-        memory
-            .metrics
-            .get(id as usize)
-            .map(|(_, _, value)| *value)
-            .ok_or(Status::NotFound)
     })
 }
 
@@ -338,6 +312,9 @@ pub(crate) fn call_foreign_function(name: &str, argument: &[u8]) -> Result<Vec<u
     if let Some(status) = fault {
         return Err(status);
     }
+    if name == "lockgate.kv" && with(|memory| !memory.foreign.contains_key(name)) {
+        return with(|memory| kv::call(memory, argument));
+    }
     // It is removed from the table while it runs, so that it can read the state of the host.
     let mut function = with(|memory| memory.foreign.remove(name)).ok_or(Status::NotFound)?;
     let response = function(argument);
@@ -351,6 +328,13 @@ pub(crate) fn set_effective_context(id: u32) -> Result<(), Status> {
             return Err(Status::BadArgument);
         }
         memory.effective = id;
+        Ok(())
+    })
+}
+
+pub(crate) fn done() -> Result<(), Status> {
+    call("proxy_done", |memory| {
+        memory.is_done = true;
         Ok(())
     })
 }

@@ -131,6 +131,9 @@ impl Body {
     /// # Errors
     /// [`Error::Host`] if the message has trailers: no body can follow them.
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         let size = self.message.buffered.get();
         splice(self.buffer(), size, 0, bytes)?;
         self.message.buffered.set(size + bytes.len());

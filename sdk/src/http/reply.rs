@@ -1,6 +1,6 @@
 //! [`Reply`]: a plugin's own response, in place of the upstream's.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::abi::Map;
 use crate::abi::pairs;
@@ -9,8 +9,9 @@ use crate::host;
 use crate::http::headers::Headers;
 use crate::text::push_number;
 
-/// A response of the plugin, built from [`reply`]. It converts into a [`Flow`](crate::Flow).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A response of the plugin, built from [`reply`]. It converts into a [`Flow`](crate::Flow) and into an
+/// [`Error`](crate::Error), so that a function that a hook calls can end it by `return Err(reply(401).into())` and `?`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use]
 pub struct Reply {
     status: u16,

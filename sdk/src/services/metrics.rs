@@ -1,9 +1,10 @@
 //! Metrics of the plugin, which the gateway exports with its own.
 //!
-//! proxy-wasm metrics have no labels. A [`Family`] defines one metric for each combination of label values, with the
-//! labels in its name, and limits their number.
+//! proxy-wasm metrics have no labels. A [`Family`] writes them into the name, as Prometheus does: `refused{method="GET"}`.
+//! Lockgate exports them as labels, and limits the combinations of their values.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use crate::abi::MetricKind;
 use crate::error::{Error, Result};
@@ -33,6 +34,12 @@ impl Counter {
     /// Adds to the counter.
     pub fn increase(self, count: u32) -> Result<()> {
         host::increment_metric(self.0, i64::from(count)).map_err(Error::host("proxy_increment_metric"))
+    }
+
+    /// Adds to the counter, at most `i64::MAX` at once.
+    pub fn increase_by(self, count: u64) -> Result<()> {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        host::increment_metric(self.0, count).map_err(Error::host("proxy_increment_metric"))
     }
 
     /// The current value.
@@ -103,11 +110,13 @@ impl Metric for Histogram {
     }
 }
 
-/// The maximum number of combinations of label values in a family.
-const MAX_COMBINATIONS: usize = 64;
+/// The maximum number of combinations that a family knows by itself. Lockgate's own limit is lower.
+const MAX_COMBINATIONS: usize = 1000;
+/// The value of labels beyond the maximum.
+const OTHER: &str = "_other";
 
-/// Metrics of one name with labels. The metric with the label `("status", "403")` is `NAME_status_403`. A family has at
-/// most 64 combinations; all further ones share `NAME_other`, so that clients cannot fill the host with names.
+/// A metric for each combination of label values. Lockgate exports at most 100 combinations of a family, of all workers
+/// together; all further ones share the label values `_other`, so that clients cannot fill the host with names.
 ///
 /// ```
 /// # use lockgate_sdk::metrics::{Counter, Family};
@@ -119,7 +128,7 @@ const MAX_COMBINATIONS: usize = 64;
 #[derive(Debug)]
 pub struct Family<M> {
     name: String,
-    made: RefCell<Vec<(String, M)>>,
+    defined: RefCell<BTreeMap<String, M>>,
 }
 
 impl<M: Metric> Family<M> {
@@ -127,38 +136,49 @@ impl<M: Metric> Family<M> {
     pub fn new(name: &str) -> Family<M> {
         Family {
             name: name.to_owned(),
-            made: RefCell::new(Vec::new()),
+            defined: RefCell::default(),
         }
     }
 
-    /// The metric with these labels.
+    /// The metric with these labels: names of letters, digits and `_`, and any values.
     ///
     /// # Errors
     /// As [`Counter::define`].
     pub fn of(&self, labels: &[(&str, &str)]) -> Result<M> {
-        let mut name = self.name.clone();
-        for (label, value) in labels {
-            for part in [label, value] {
-                name.push('_');
-                name.push_str(part);
-            }
+        let mut defined = self.defined.borrow_mut();
+        let mut name = self.labelled(labels, None);
+        if let Some(metric) = defined.get(&name) {
+            return Ok(*metric);
         }
-        let mut made = self.made.borrow_mut();
-        let found = |made: &[(String, M)], name: &str| {
-            let known = made.iter().find(|(known, _)| known == name);
-            known.map(|(_, metric)| *metric)
-        };
-        if let Some(metric) = found(&made, &name) {
-            return Ok(metric);
-        }
-        if made.len() >= MAX_COMBINATIONS {
-            name = [&self.name, "_other"].concat();
-            if let Some(metric) = found(&made, &name) {
-                return Ok(metric);
+        if defined.len() >= MAX_COMBINATIONS {
+            name = self.labelled(labels, Some(OTHER));
+            if let Some(metric) = defined.get(&name) {
+                return Ok(*metric);
             }
         }
         let metric = M::define(&name)?;
-        made.push((name, metric));
+        defined.insert(name, metric);
         Ok(metric)
+    }
+
+    fn labelled(&self, labels: &[(&str, &str)], value: Option<&str>) -> String {
+        let mut name = self.name.clone();
+        for (index, (label, own)) in labels.iter().enumerate() {
+            name.push(if index == 0 { '{' } else { ',' });
+            name.push_str(label);
+            name.push_str("=\"");
+            for character in value.unwrap_or(own).chars() {
+                match character {
+                    '\n' => name.push_str("\\n"),
+                    '"' | '\\' => name.extend(['\\', character]),
+                    character => name.push(character),
+                }
+            }
+            name.push('"');
+        }
+        if !labels.is_empty() {
+            name.push('}');
+        }
+        name
     }
 }

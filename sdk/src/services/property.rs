@@ -23,6 +23,34 @@ pub const REQUEST_TIME: Property<SystemTime> = Property::new("request\0time");
 pub const PROTOCOL: Property<String> = Property::new("request\0protocol");
 /// The status of the response.
 pub const RESPONSE_CODE: Property<i64> = Property::new("response\0code");
+/// The bytes of the request's body, so far.
+pub const REQUEST_SIZE: Property<i64> = Property::new("request\0size");
+/// The bytes of the request's headers and body, so far.
+pub const REQUEST_TOTAL_SIZE: Property<i64> = Property::new("request\0total_size");
+/// The time since the start of the request, in nanoseconds; in Envoy only when it has ended.
+pub const REQUEST_DURATION: Property<i64> = Property::new("request\0duration");
+/// The scheme of the request, `http` or `https`.
+pub const REQUEST_SCHEME: Property<String> = Property::new("request\0scheme");
+/// The bytes of the response's body, so far.
+pub const RESPONSE_SIZE: Property<i64> = Property::new("response\0size");
+/// The bytes of the response's headers, body and trailers, so far.
+pub const RESPONSE_TOTAL_SIZE: Property<i64> = Property::new("response\0total_size");
+/// The reason of the response, one word like `plugin_failed` or `via_upstream`.
+pub const RESPONSE_CODE_DETAILS: Property<String> = Property::new("response\0code_details");
+/// The address of the endpoint that the request went to, with its port.
+pub const UPSTREAM_ADDRESS: Property<String> = Property::new("upstream\0address");
+/// The address and port that the client has connected to.
+pub const DESTINATION_ADDRESS: Property<String> = Property::new("destination\0address");
+/// The version of TLS of the connection, like `TLSv1.3`; none without TLS.
+pub const TLS_VERSION: Property<String> = Property::new("connection\0tls_version");
+/// Whether the client has shown a certificate that was accepted.
+pub const MTLS: Property<bool> = Property::new("connection\0mtls");
+/// The server name that the client has asked for in the TLS handshake.
+pub const REQUESTED_SERVER_NAME: Property<String> = Property::new("connection\0requested_server_name");
+/// The subject of the client's certificate.
+pub const CLIENT_CERTIFICATE_SUBJECT: Property<String> = Property::new("connection\0subject_peer_certificate");
+/// The SHA-256 of the client's certificate, in hex.
+pub const CLIENT_CERTIFICATE_DIGEST: Property<String> = Property::new("connection\0sha256_peer_certificate_digest");
 /// The peer of the connection, with its port.
 pub const SOURCE_ADDRESS: Property<String> = Property::new("source\0address");
 /// The configured name of this plugin.
@@ -45,6 +73,11 @@ impl<T: PropertyValue> Property<T> {
             path,
             kind: PhantomData,
         }
+    }
+
+    /// The path. The parts of a standard one are separated by NUL.
+    pub const fn path(&self) -> &'static str {
+        self.path
     }
 
     /// The value; `None` if the host has none.

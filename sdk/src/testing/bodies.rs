@@ -1,11 +1,11 @@
 //! Bodies: delivered to the plugin chunk by chunk, held, and forwarded.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::Gateway;
-use crate::abi::{Action, Buffer};
+use crate::abi::{Action, Buffer, Map};
 use crate::guest::{Direction, Hooks};
-use crate::host::memory;
+use crate::host::memory::{self, Pairs};
 
 impl<P: Hooks> Gateway<P> {
     /// Forwards what plugins have resumed.
@@ -21,10 +21,14 @@ impl<P: Hooks> Gateway<P> {
                     if !std::mem::take(&mut direction.resumed) {
                         continue;
                     }
+                    let whole = direction.ended && direction.headers_held;
                     (direction.headers_held, direction.body_held, has_progressed) = (false, false, true);
                     direction
                         .forwarded_bytes
                         .append(state.buffers.entry(kind as u32).or_default());
+                    if direction.ended {
+                        set_length(&mut state.maps, kind, direction.forwarded_bytes.len(), whole);
+                    }
                 }
             }
             has_progressed
@@ -58,6 +62,7 @@ impl<P: Hooks> Gateway<P> {
                     }
                     let chunk = direction.incoming.pop_front().unwrap_or_default();
                     direction.ended = direction.incoming.is_empty();
+                    direction.received_bytes += chunk.len();
                     let buffer = state.buffers.entry(kind as u32).or_default();
                     buffer.extend_from_slice(&chunk);
                     let (size, ended) = (buffer.len(), direction.ended);
@@ -83,14 +88,39 @@ impl<P: Hooks> Gateway<P> {
                 direction.body_held = true;
                 return;
             }
+            let whole = direction.ended && direction.headers_held;
             if direction.body_held {
                 (direction.headers_held, direction.body_held) = (false, false);
             }
             direction
                 .forwarded_bytes
                 .append(state.buffers.entry(kind as u32).or_default());
+            if direction.ended {
+                set_length(&mut state.maps, kind, direction.forwarded_bytes.len(), whole);
+            }
         });
         true
+    }
+}
+
+/// `content-length` of a message whose body has passed. As in Lockgate it has the new length if the `whole` body passed before
+/// the headers were sent; else none if the length has changed.
+fn set_length(maps: &mut BTreeMap<u32, Pairs>, kind: Buffer, length: usize, whole: bool) {
+    let map = match kind {
+        Buffer::ResponseBody => Map::ResponseHeaders,
+        _ => Map::RequestHeaders,
+    };
+    let Some(headers) = maps.get_mut(&(map as u32)) else {
+        return;
+    };
+    let Some(at) = headers.iter().position(|(name, _)| name == "content-length") else {
+        return;
+    };
+    let length = length.to_string().into_bytes();
+    if whole {
+        headers[at].1 = length;
+    } else if headers[at].1 != length {
+        headers.remove(at);
     }
 }
 

@@ -5,6 +5,7 @@ use super::{Gateway, ScriptedResponse, no_response, response};
 use crate::abi::{Action, Map};
 use crate::guest::Hooks;
 use crate::host::memory::{self, ContextState, LocalResponse};
+use crate::services::property::{self, Property, PropertyValue};
 
 /// A request after the plugin's request hook, in its current state. Dropping it ends the exchange.
 pub struct Exchange<'g, P: Hooks> {
@@ -123,13 +124,21 @@ impl<'g, P: Hooks> Exchange<'g, P> {
     }
 
     fn send_response(&self, script: ScriptedResponse, end: bool) -> FilteredResponse {
+        let pieces = script.pieces.clone();
         let (headers, body) = script.into_parts();
+        let status = headers.iter().find(|(name, _)| name == ":status");
+        let status = status.and_then(|(_, status)| std::str::from_utf8(status).ok()?.parse::<i64>().ok());
         memory::with(|memory| {
             let state = memory.contexts.entry(self.id).or_default();
             state.maps.insert(Map::ResponseHeaders as u32, headers);
             if !body.is_empty() {
-                state.directions[1].incoming = chunks_with_end(body.chunks(8).map(<[u8]>::to_vec).collect());
+                let pieces = match pieces.is_empty() {
+                    true => body.chunks(8).map(<[u8]>::to_vec).collect(),
+                    false => pieces,
+                };
+                state.directions[1].incoming = chunks_with_end(pieces);
             }
+            set_property(state, property::RESPONSE_CODE, status.unwrap_or(0));
             memory.effective = self.id;
         });
         let paused = self.gateway.guest.response_headers(self.id, end) == Action::Pause as u32;
@@ -146,6 +155,20 @@ impl<'g, P: Hooks> Exchange<'g, P> {
 impl<P: Hooks> Drop for Exchange<'_, P> {
     fn drop(&mut self) {
         self.gateway.enter(self.id);
+        memory::with(|memory| {
+            let state = memory.contexts.entry(self.id).or_default();
+            let sent = state
+                .local_response
+                .as_ref()
+                .map(|sent| (i64::from(sent.status), sent.body.len()));
+            if let Some((status, _)) = sent {
+                set_property(state, property::RESPONSE_CODE, status);
+            }
+            let size = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
+            let response = sent.map_or(state.directions[1].forwarded_bytes.len(), |(_, bytes)| bytes);
+            set_property(state, property::REQUEST_SIZE, size(state.directions[0].received_bytes));
+            set_property(state, property::RESPONSE_SIZE, size(response));
+        });
         self.gateway.guest.log(self.id);
         memory::with(|memory| memory.contexts.entry(self.id).or_default().is_deleted = true);
         self.gateway.guest.delete(self.id);
@@ -184,6 +207,12 @@ impl FilteredResponse {
     pub fn body(&self) -> String {
         self.read(|state| String::from_utf8_lossy(&state.directions[1].forwarded_bytes).into_owned())
     }
+}
+
+/// Sets a property as the host does, unless the test has set it.
+fn set_property(state: &mut ContextState, property: Property<i64>, value: i64) {
+    let known = state.properties.entry(property.path().to_owned());
+    known.or_insert_with(|| value.encode());
 }
 
 fn values(state: &ContextState, map: Map, name: &str) -> Option<String> {

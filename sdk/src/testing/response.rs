@@ -50,6 +50,8 @@ pub struct ScriptedResponse {
     status: Option<u16>,
     headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
+    /// The body in the pieces in which it arrives; empty for pieces of 8 bytes.
+    pub(super) pieces: Vec<Vec<u8>>,
     pub(super) delay: Duration,
     grpc: Option<(GrpcStatus, String)>,
 }
@@ -60,6 +62,7 @@ pub fn response(status: u16) -> ScriptedResponse {
         status: Some(status),
         headers: Vec::new(),
         body: Vec::new(),
+        pieces: Vec::new(),
         delay: Duration::ZERO,
         grpc: None,
     }
@@ -99,6 +102,13 @@ impl ScriptedResponse {
     /// Sets the body to a text.
     pub fn text(mut self, text: &str) -> ScriptedResponse {
         self.body = text.as_bytes().to_vec();
+        self
+    }
+
+    /// Sets the body to a text that arrives in these pieces.
+    pub fn chunks(mut self, pieces: &[&str]) -> ScriptedResponse {
+        self.pieces = pieces.iter().map(|piece| piece.as_bytes().to_vec()).collect();
+        self.body = self.pieces.concat();
         self
     }
 

@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use crate::assert::{self, Mismatch, ReceivedRequest, StepOutcome};
 use crate::cases::{Case, CaseStep, Effects, Expect, Request, Script};
 use crate::client::{self, Reply};
+use crate::cpu::{self, PhaseTime};
 use crate::gateway_config::Endpoint;
 use crate::log_capture::{LogCapture, LogLine};
 use crate::script::Scripts;
@@ -40,6 +41,8 @@ pub(crate) struct CaseOutcome {
     /// Differences, each with the number of its step from 1. None: a case of one request, or the whole case.
     pub(crate) mismatches: Vec<(Option<usize>, Mismatch)>,
     pub(crate) logs: Vec<LogLine>,
+    /// CPU time of the plugins.
+    pub(crate) cpu: Vec<PhaseTime>,
     /// For each step without expectations: JSON pointer to its request, and an expectation that its result meets.
     pub(crate) recorded: Vec<(String, serde_json::Value)>,
 }
@@ -88,6 +91,7 @@ pub(crate) fn run(case: &Case, here: &str, setup: CaseSetup<'_>) -> io::Result<C
         // The start of plugins belongs to no step.
         settle().await;
         run.case(case, here).await;
+        run.outcome.cpu = cpu::times(&run.worker().metrics(), setup.prepared);
         run.outcome
     }))
 }

@@ -1,4 +1,5 @@
-//! The SDK for a new plugin: from the clone that this binary was built in, or the copy in the binary.
+//! The SDK for a new plugin: the clone's, for a plugin inside of the clone that this binary was built in; else a copy, so that the plugin's folder
+//! builds on every machine.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -10,13 +11,15 @@ include!(concat!(env!("OUT_DIR"), "/sdk.rs"));
 /// Path of the SDK when this binary was built.
 const CLONE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk");
 
-/// The SDK's path relative to `folder`. Without a clone, a copy is written into `folder`.
+/// The SDK's path relative to `folder`. Outside of the clone, a copy is written into `folder`.
 pub(super) fn provide(folder: &Path) -> Result<String> {
     let clone = fs::canonicalize(CLONE)
         .ok()
         .filter(|clone| clone.join("Cargo.toml").is_file());
-    if let Some(clone) = clone {
-        let folder = fs::canonicalize(folder)?;
+    let folder = fs::canonicalize(folder)?;
+    if let Some(clone) = clone
+        && clone.parent().is_some_and(|root| folder.starts_with(root))
+    {
         return Ok(relative(&clone, &folder).display().to_string());
     }
     for (path, text) in SDK {
@@ -30,7 +33,7 @@ pub(super) fn provide(folder: &Path) -> Result<String> {
 }
 
 /// The relative path from `from` to `to`, both absolute.
-fn relative(to: &Path, from: &Path) -> PathBuf {
+pub(super) fn relative(to: &Path, from: &Path) -> PathBuf {
     let common = to
         .components()
         .zip(from.components())

@@ -1,5 +1,6 @@
 //! The files of a new plugin, with its name put in.
 
+use super::surroundings::Surroundings;
 use crate::arguments::PluginKind;
 
 const CARGO: &str = include_str!("../../templates/Cargo.toml.in");
@@ -51,16 +52,35 @@ const L4: Kind = Kind {
     upstreams: "\"demo\": { \"endpoints\": [ \"127.0.0.1:9000\" ] }",
 };
 
+/// The profile that modules are built with.
+pub(super) const PROFILE: &str = include_str!("../../templates/profile.in");
+/// What makes a package a workspace of its own.
+const WORKSPACE: &str = "\n# This crate is a workspace of its own, wherever it is.\n[workspace]\n";
+
 /// The files of a new plugin. `sdk` is the SDK's path.
-pub(super) fn files(kind: PluginKind, name: &str, sdk: &str) -> Vec<(&'static str, String)> {
+pub(super) fn files(
+    kind: PluginKind,
+    name: &str,
+    sdk: &str,
+    surroundings: &Surroundings,
+) -> Vec<(&'static str, String)> {
     let kind = match kind {
         PluginKind::Filter => &FILTER,
         PluginKind::Auth => &AUTH,
         PluginKind::L4 => &L4,
     };
     let module = name.replace('-', "_");
+    let workspace = match surroundings.workspace {
+        Some(_) => String::new(),
+        None => format!("\n{PROFILE}{WORKSPACE}"),
+    };
     let fill = |text: &str| {
-        text.replace("{{about}}", kind.about)
+        text.replace("{{workspace}}", &workspace)
+            .replace(
+                "target/wasm32-wasip1",
+                &format!("{}/wasm32-wasip1", surroundings.target),
+            )
+            .replace("{{about}}", kind.about)
             .replace("{{table}}", kind.table)
             .replace("{{try}}", kind.commands)
             .replace("{{upstreams}}", kind.upstreams)
@@ -89,24 +109,34 @@ fn type_name(name: &str) -> String {
         out.extend(letters);
     }
     let reserved = [
+        "Batcher",
+        "Body",
+        "Cache",
+        "CalloutResponse",
+        "Chunk",
         "Config",
         "ConfigError",
-        "Deserialize",
         "Error",
         "Flow",
         "Gateway",
+        "Kv",
         "NoConfig",
         "Ok",
         "Err",
         "Some",
         "None",
         "Option",
+        "Peer",
         "Plugin",
+        "Queue",
         "Reply",
         "Request",
         "Response",
         "Result",
+        "Single",
         "String",
+        "TcpPlugin",
+        "Template",
         "Upstream",
         "Duration",
         "Vec",
@@ -136,8 +166,22 @@ mod tests {
     #[test]
     fn no_placeholder_remains() {
         for kind in [PluginKind::Filter, PluginKind::Auth, PluginKind::L4] {
-            for (path, text) in files(kind, "block-by-header", "../sdk") {
-                assert!(!text.contains("{{"), "{path}: {text}");
+            for workspace in [None, Some("/somewhere".into())] {
+                let surroundings = Surroundings {
+                    workspace,
+                    target: "../target".to_owned(),
+                };
+                for (path, text) in files(kind, "block-by-header", "../sdk", &surroundings) {
+                    assert!(!text.contains("{{"), "{path}: {text}");
+                    let elsewhere = text.replace("../target/wasm32-wasip1", "");
+                    assert!(!elsewhere.contains("target/wasm32"), "{path}: {text}");
+                    let is_own = text.contains("\n[workspace]\n");
+                    assert_eq!(
+                        is_own,
+                        path == "Cargo.toml" && surroundings.workspace.is_none(),
+                        "{path}"
+                    );
+                }
             }
         }
     }

@@ -14,7 +14,7 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         title: "an unknown key at the top",
         wrote: r#""worker": 2"#,
         instead_of: r#""workers": 2"#,
-        report: r#"gateway.json:3:3: /worker: unknown key "worker", expected "access_log", "admin", "cache", "chains", "drain_timeout", "global_chain", "listeners", "node", "plugin_dir", "plugins", "routes", "services", "signatures", "upstreams" or "workers"
+        report: r#"gateway.json:3:3: /worker: unknown key "worker", expected "access_log", "admin", "cache", "chains", "drain_timeout", "global_chain", "kv", "listeners", "node", "plugin_dir", "plugins", "routes", "services", "signatures", "upstreams" or "workers"
   help: did you mean "workers"?"#,
     },
     Mistake {
@@ -44,7 +44,7 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         instead_of: r#""listeners": {"#,
         report: r#"gateway.json:1:1: the key "listeners" is missing, expected an object
   help: "listeners": Sockets that accept clients, by name
-gateway.json:6:3: /admin2: unknown key "admin2", expected "access_log", "admin", "cache", "chains", "drain_timeout", "global_chain", "listeners", "node", "plugin_dir", "plugins", "routes", "services", "signatures", "upstreams" or "workers""#,
+gateway.json:6:3: /admin2: unknown key "admin2", expected "access_log", "admin", "cache", "chains", "drain_timeout", "global_chain", "kv", "listeners", "node", "plugin_dir", "plugins", "routes", "services", "signatures", "upstreams" or "workers""#,
     },
     Mistake {
         title: "an empty section",

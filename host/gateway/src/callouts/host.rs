@@ -11,8 +11,8 @@ use lockgate_client::Protocol;
 use lockgate_exchange::{SharedExchange, clock};
 use lockgate_foreign::KvWatches;
 use lockgate_sandbox::{
-    Callout, CalloutReply, DrainingVm, Failure, ForeignTarget, GrpcCall, GrpcReply, GrpcStream, Guard, Host, LogLevel, MetricKind,
-    Plugin, QueueTarget, Refusal, Status, TickTarget, VmEvent,
+    Callout, CalloutReply, DrainingVm, Failure, ForeignTarget, GrpcCall, GrpcReply, GrpcStream, Guard, Host, LogLevel,
+    MetricKind, Plugin, QueueTarget, Refusal, Status, TickTarget, VmEvent,
 };
 use lockgate_telemetry::metrics::WorkerMetrics;
 use lockgate_telemetry::plugin_log;
@@ -127,8 +127,8 @@ impl WorkerHost {
         if let Some(snapshot) = &*self.starting.borrow() {
             return Ok(snapshot.upstream(name).map(|(_, upstream)| upstream.clone()));
         }
-        let view = self.worker()?.current().ok_or(Status::InternalFailure)?;
-        Ok(view.snapshot.upstream(name).map(|(_, upstream)| upstream.clone()))
+        let snapshot = self.worker()?.snapshot().ok_or(Status::InternalFailure)?;
+        Ok(snapshot.upstream(name).map(|(_, upstream)| upstream.clone()))
     }
 
     fn worker(&self) -> Result<Rc<WorkerContext>, Status> {

@@ -9,7 +9,9 @@ use lockgate_abi::{LogLevel, MetricKind, Status};
 use lockgate_exchange::SharedExchange;
 
 use self::memory::TrialMemory;
-use super::{Callout, CalloutReply, ForeignTarget, GrpcCall, GrpcReply, GrpcStream, Guard, Host, QueueTarget, TickTarget};
+use super::{
+    Callout, CalloutReply, ForeignTarget, GrpcCall, GrpcReply, GrpcStream, Guard, Host, QueueTarget, TickTarget,
+};
 use crate::plugin::Plugin;
 use crate::report::Failure;
 
@@ -20,7 +22,11 @@ pub struct NoEffectHost {
     log: fn(&Plugin, LogLevel, &str),
     log_level: LogLevel,
     memory: TrialMemory,
+    foreign: Box<ForeignFunctions>,
 }
+
+/// Foreign functions of a trial: the plugin, the function's name, its argument.
+type ForeignFunctions = dyn Fn(&Plugin, &str, &[u8]) -> Result<Vec<u8>, Status>;
 
 impl NoEffectHost {
     /// A host whose log lines of at least `log_level` go to `log`.
@@ -30,7 +36,15 @@ impl NoEffectHost {
             log,
             log_level,
             memory: TrialMemory::default(),
+            foreign: Box::new(|_, _, _| Err(Status::NotFound)),
         }
+    }
+
+    /// The same with foreign functions, so that a plugin which needs them starts in a trial, too.
+    #[must_use]
+    pub fn with_foreign(mut self, foreign: impl Fn(&Plugin, &str, &[u8]) -> Result<Vec<u8>, Status> + 'static) -> Self {
+        self.foreign = Box::new(foreign);
+        self
     }
 }
 
@@ -111,13 +125,13 @@ impl Host for NoEffectHost {
 
     fn foreign(
         &self,
-        _: &Plugin,
-        _: &str,
-        _: &[u8],
+        plugin: &Plugin,
+        name: &str,
+        argument: &[u8],
         _: Option<&SharedExchange>,
         _: &ForeignTarget,
     ) -> Result<Vec<u8>, Status> {
-        Err(Status::NotFound)
+        (self.foreign)(plugin, name, argument)
     }
 
     fn check_property(&self, _: &Plugin, _: &str, _: &[u8]) -> Result<(), Status> {

@@ -68,6 +68,8 @@ impl ResourceLimiter for MemoryLimit {
 #[derive(Debug)]
 pub(crate) struct CpuBudget {
     limit: Duration,
+    /// The CPU time that the running callback has, as of the last check.
+    allowed: Duration,
     /// The thread's CPU time at the end of the callback's first epoch.
     since: Option<Duration>,
     /// The thread's CPU time at the end of its last epoch.
@@ -82,6 +84,7 @@ impl CpuBudget {
     pub(crate) fn new(limit: Duration) -> Self {
         Self {
             limit,
+            allowed: limit,
             since: None,
             last: Duration::ZERO,
             exceeded: false,
@@ -110,8 +113,9 @@ impl CpuBudget {
         *self = Self::new(limit);
     }
 
+    /// The CPU time that the callback had which was checked last.
     pub(crate) fn limit(&self) -> Duration {
-        self.limit
+        self.allowed
     }
 
     /// The CPU time to charge for the epoch that has ended. The first one is charged whole. A callback sees the end of an epoch
@@ -124,12 +128,13 @@ impl CpuBudget {
         }
     }
 
-    /// Checks the budget at the end of an epoch. Returns whether the callback may continue.
-    pub(crate) fn allows(&mut self, cpu_time: Duration) -> bool {
+    /// Checks the budget at the end of an epoch, for a callback that has it so many times. Returns whether the callback may continue.
+    pub(crate) fn allows(&mut self, cpu_time: Duration, shares: u32) -> bool {
         let since = *self.since.get_or_insert(cpu_time);
         self.last = cpu_time;
         let before = self.carried.unwrap_or_default();
-        self.exceeded = before + cpu_time.saturating_sub(since) >= self.limit;
+        self.allowed = self.limit.saturating_mul(shares);
+        self.exceeded = before + cpu_time.saturating_sub(since) >= self.allowed;
         !self.exceeded
     }
 }
@@ -191,32 +196,38 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_callback_that_is_shown_more_of_a_body_has_its_budget_more_often() {
+        let ms = Duration::from_millis;
+        let mut budget = CpuBudget::new(ms(20));
+        assert!(budget.allows(ms(500), 16) && budget.allows(ms(819), 16));
+        assert!(!budget.allows(ms(820), 16) && budget.exceeded);
+        assert_eq!(budget.limit(), ms(320));
+    }
+
+    #[test]
     fn the_budget_counts_from_the_end_of_the_first_epoch_and_restarts_with_each_callback() {
         let ms = Duration::from_millis;
         let mut budget = CpuBudget::new(ms(20));
-        assert!(budget.allows(ms(500)) && budget.allows(ms(519)));
-        assert!(!budget.allows(ms(520)) && budget.exceeded);
+        assert!(budget.allows(ms(500), 1) && budget.allows(ms(519), 1));
+        assert!(!budget.allows(ms(520), 1) && budget.exceeded);
         budget.restart();
-        assert!(budget.allows(ms(521)) && budget.allows(ms(540)));
+        assert!(budget.allows(ms(521), 1) && budget.allows(ms(540), 1));
     }
 
     #[test]
     fn a_start_has_one_budget_for_all_its_callbacks() {
         let ms = Duration::from_millis;
         let mut budget = CpuBudget::together(ms(20));
-        assert!(budget.allows(ms(500)) && budget.allows(ms(515)));
+        assert!(budget.allows(ms(500), 1) && budget.allows(ms(515), 1));
         budget.restart();
         // Time between callbacks is not the guest's.
-        assert!(budget.allows(ms(600)) && budget.allows(ms(604)));
-        assert!(!budget.allows(ms(605)) && budget.exceeded);
+        assert!(budget.allows(ms(600), 1) && budget.allows(ms(604), 1));
+        assert!(!budget.allows(ms(605), 1) && budget.exceeded);
         budget.set_limit(ms(20));
         budget.restart();
-        assert!(budget.allows(ms(700)) && budget.allows(ms(719)));
+        assert!(budget.allows(ms(700), 1) && budget.allows(ms(719), 1));
         budget.restart();
-        assert!(
-            budget.allows(ms(730)) && budget.allows(ms(749)),
-            "each callback has its own again"
-        );
+        assert!(budget.allows(ms(730), 1) && budget.allows(ms(749), 1), "each callback has its own again");
     }
 
     #[test]
@@ -224,9 +235,9 @@ mod tests {
         let ms = Duration::from_millis;
         let mut budget = CpuBudget::new(ms(20));
         assert_eq!(budget.charge(ms(100)), epoch::length());
-        budget.allows(ms(100));
+        budget.allows(ms(100), 1);
         assert_eq!(budget.charge(ms(101)), ms(1), "the thread was not scheduled meanwhile");
-        budget.allows(ms(101));
+        budget.allows(ms(101), 1);
         assert_eq!(budget.charge(ms(105)), ms(4));
     }
 

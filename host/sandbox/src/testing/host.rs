@@ -12,8 +12,8 @@ use lockgate_exchange::SharedExchange;
 use super::grpc::OpenGrpc;
 use super::guards;
 use crate::host::{
-    Callout, CalloutFailure, CalloutReply, DrainingVm, ForeignTarget, GrpcCall, GrpcReply, GrpcStream, Guard, Host, QueueTarget,
-    TickTarget,
+    Callout, CalloutFailure, CalloutReply, DrainingVm, ForeignTarget, GrpcCall, GrpcReply, GrpcStream, Guard, Host,
+    QueueTarget, TickTarget,
 };
 use crate::plugin::Plugin;
 use crate::report::{Failure, FailureKind, Refusal, VmEvent};

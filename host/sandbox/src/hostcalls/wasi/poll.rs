@@ -86,6 +86,12 @@ fn poll(
         }
         .push(event);
     }
+    if ready.is_empty() && !waiting.is_empty() {
+        // Rust's `thread::sleep` panics on it, with a message that names neither the cause nor the way out.
+        state.warn(format_args!(
+            "poll_oneoff cannot wait (`thread::sleep` or alike): nothing waits inside a callback; with the SDK, `sleep(d).await`"
+        ));
+    }
     let happened = if ready.is_empty() { waiting } else { ready };
     let target = guest::bytes_mut(memory, Span::new(events, length(EVENT_SIZE)?))?;
     for (event, target) in happened.iter().zip(target.chunks_exact_mut(EVENT_SIZE)) {
