@@ -172,3 +172,27 @@ fn connections_over_the_limit_are_closed_and_the_others_work() {
             .is_ok_and(|answer| answer.status() == 200)
     });
 }
+
+#[test]
+fn a_json_body_of_the_default_size_is_rewritten_within_the_default_limits() {
+    let item = r#"{"name":"Ada Lovelace","ssn":"123-45-6789","tags":["a","b"],"score":12.5}"#;
+    let items = vec![item; (1 << 20) / (item.len() + 1) - 1].join(",");
+    let body: &'static str = Box::leak(format!("[{items}]").into_boxed_str());
+    assert!(body.len() > 1_000_000 && body.len() <= 1 << 20);
+    let app = Upstream::answering(200, &[("content-type", "application/json")], body);
+    let gateway = Gateway::start(json!({
+        "upstreams": { "app": { "endpoints": [app.address().to_string()] } },
+        "plugins": { "redact": { "module": "rewrite-json", "config": { "fields": ["ssn"] } } },
+        "global_chain": ["redact"],
+    }));
+    let answer = gateway.get("/");
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    let people = answer.json();
+    let people = people.as_array().expect("a list");
+    assert_eq!(people.len(), body.matches("ssn").count());
+    assert!(
+        people
+            .iter()
+            .all(|person| person.get("ssn").is_none() && person["score"] == 12.5)
+    );
+}

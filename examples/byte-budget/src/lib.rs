@@ -21,7 +21,7 @@ struct ByteBudget {
 
 const DAY: u64 = 86_400;
 
-#[plugin]
+#[plugin(capabilities(foreign_functions = ["lockgate.kv"]))]
 impl Plugin for ByteBudget {
     type Config = Settings;
     /// Who is charged. A request that was refused is not.

@@ -31,7 +31,7 @@ struct Introspect {
     verdicts: Cache<String, Verdict>,
 }
 
-#[plugin]
+#[plugin(capabilities(foreign_functions = ["lockgate.kv"]))]
 impl Plugin for Introspect {
     type Config = Settings;
 
