@@ -15,6 +15,17 @@ use lockgate_store::{KvError, QueueError, Store};
 use crate::kv::KvWatches;
 use crate::{cache, counter, envoy, kv};
 
+/// What the functions work on.
+#[derive(Clone, Copy)]
+pub struct Services<'a> {
+    /// What they keep.
+    pub store: &'a Arc<Store>,
+    /// The watches of the worker.
+    pub watches: &'a KvWatches,
+    /// The time of day.
+    pub clock: &'a WallClock,
+}
+
 /// Names of all functions that a plugin can call, including the sandbox's.
 pub fn names() -> impl Iterator<Item = &'static str> {
     ["lockgate.counter", kv::NAME, "lockgate.cache"]
@@ -23,22 +34,21 @@ pub fn names() -> impl Iterator<Item = &'static str> {
         .chain(lockgate_sandbox::FOREIGN_FUNCTIONS)
 }
 
-/// Calls the function `name` for a plugin, and for the stream with this exchange, if any. `clock` has the time of day. `caller` learns later
-/// of what it watches.
+/// Calls the function `name` for a plugin, and for the stream with this exchange, if any. `caller` learns later of what it
+/// watches.
 ///
 /// # Errors
 /// [`Status::NotFound`] for an unknown function, [`Status::BadArgument`] for an argument that it does not take or a phase in
 /// which it cannot be called.
 pub fn call(
-    store: &Arc<Store>,
-    watches: &KvWatches,
+    services: &Services<'_>,
     plugin: &Plugin,
     name: &str,
     argument: &[u8],
     exchange: Option<&SharedExchange>,
-    clock: &WallClock,
     caller: &ForeignTarget,
 ) -> Result<Vec<u8>, Status> {
+    let Services { store, watches, clock } = *services;
     if name == kv::NAME {
         let names = (&**plugin.name(), &*plugin.settings().vm_id);
         return kv::call(store.kv(), watches, names, argument, caller);

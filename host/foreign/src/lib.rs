@@ -11,6 +11,6 @@ mod json;
 mod kv;
 mod settings;
 
-pub use dispatch::{call, names, status_of_queue, status_of_shared};
+pub use dispatch::{Services, call, names, status_of_queue, status_of_shared};
 pub use kv::{KvWatches, WatchSender};
 pub use settings::{CacheSettings, KvSettings, store_settings};

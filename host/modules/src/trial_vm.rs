@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use lockgate_exchange::clock::WallClock;
-use lockgate_foreign::KvWatches;
+use lockgate_foreign::{KvWatches, Services};
 use lockgate_sandbox::{Failure, ForeignTarget, Host, NoEffectHost, Plugin};
 use lockgate_store::{Notify, Store, StoreSettings};
 use lockgate_telemetry::plugin_log;
@@ -24,7 +24,12 @@ pub fn start(plugin: &Plugin) -> Result<(), Failure> {
     let nowhere = ForeignTarget::default();
     let clock = WallClock::default();
     let host: Rc<dyn Host> = Rc::new(host.with_foreign(move |plugin, name, argument| {
-        lockgate_foreign::call(&store, &watches, plugin, name, argument, None, &clock, &nowhere)
+        let services = Services {
+            store: &store,
+            watches: &watches,
+            clock: &clock,
+        };
+        lockgate_foreign::call(&services, plugin, name, argument, None, &nowhere)
     }));
     plugin.prepare(&host)
 }

@@ -269,16 +269,12 @@ impl Host for WorkerHost {
         caller: &ForeignTarget,
     ) -> Result<Vec<u8>, Status> {
         let worker = self.worker()?;
-        lockgate_foreign::call(
-            &worker.shared.store,
-            &self.watches,
-            plugin,
-            name,
-            argument,
-            exchange,
-            &worker.wall_clock,
-            caller,
-        )
+        let services = lockgate_foreign::Services {
+            store: &worker.shared.store,
+            watches: &self.watches,
+            clock: &worker.wall_clock,
+        };
+        lockgate_foreign::call(&services, plugin, name, argument, exchange, caller)
     }
 
     fn check_property(&self, _plugin: &Plugin, name: &str, value: &[u8]) -> Result<(), Status> {
