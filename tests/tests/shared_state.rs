@@ -146,9 +146,9 @@ fn without_room_a_write_is_an_error_in_the_plugin() {
         (fill("a", 15_000), fill("b", 15_000), fill("c", 15_000)),
         (200, 200, 500)
     );
-    gateway.logged(&["on_request: lockgate.kv is full"]);
+    let _ = gateway.logged(&["on_request: lockgate.kv is full"]);
     assert_eq!(fill("a", 17_000), 500);
-    gateway.logged(&["lockgate.kv returned BAD_ARGUMENT"]);
+    let _ = gateway.logged(&["lockgate.kv returned BAD_ARGUMENT"]);
     // What is there can be replaced, and another plugin has room of its own.
     assert_eq!(fill("a", 15_000), 200);
     let other = gateway.send(get("/fill/c?size=15000").header("x-other", "1"));
@@ -166,7 +166,7 @@ fn shared_data_past_its_bound_is_an_error_in_the_plugin() {
     let fill = |key: usize| gateway.get(&format!("/filldata/k{key}?size=1000000")).status();
     let written = (0..80).take_while(|key| fill(*key) == 200).count();
     assert!((60..68).contains(&written), "{written}");
-    gateway.logged(&["proxy_set_shared_data returned INTERNAL_FAILURE"]);
+    let _ = gateway.logged(&["proxy_set_shared_data returned INTERNAL_FAILURE"]);
     // The value was refused, not lost: the next one is refused, too.
     assert_eq!(fill(79), 500);
 }

@@ -48,8 +48,8 @@ pub(crate) fn times(metrics: &str, prepared: &PreparedSnapshot) -> Vec<PhaseTime
             mean: sum * 1000.0 / count,
         })
     });
-    // What the end of a stream takes has no limit of its own that an author could meet.
-    found.filter(|time| time.phase != "finish").collect()
+    // What the end of a stream takes has no limit of its own that an author could meet, and a phase without a hook takes nothing.
+    found.filter(|time| time.phase != "finish" && time.mean >= 0.0005).collect()
 }
 
 fn milliseconds(duration: Duration) -> f64 {

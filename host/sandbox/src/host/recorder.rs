@@ -11,7 +11,9 @@ use lockgate_abi::{LogLevel, MetricKind, Status};
 use lockgate_exchange::SharedExchange;
 
 use super::guest_ids::{image_id, index_of};
-use super::{Callout, CalloutReply, GrpcCall, GrpcReply, GrpcStream, Guard, Host, QueueTarget, TickTarget};
+use super::{
+    Callout, CalloutReply, ForeignTarget, GrpcCall, GrpcReply, GrpcStream, Guard, Host, QueueTarget, TickTarget,
+};
 use crate::plugin::Plugin;
 use crate::report::{Failure, Refusal, VmEvent};
 
@@ -239,9 +241,10 @@ impl Host for Recorder {
         name: &str,
         argument: &[u8],
         exchange: Option<&SharedExchange>,
+        caller: &ForeignTarget,
     ) -> Result<Vec<u8>, Status> {
         self.obstacle(&format!("its start calls the foreign function {name:?}"));
-        self.host.foreign(plugin, name, argument, exchange)
+        self.host.foreign(plugin, name, argument, exchange, caller)
     }
 
     fn check_property(&self, plugin: &Plugin, name: &str, value: &[u8]) -> Result<(), Status> {
