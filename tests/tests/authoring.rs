@@ -422,7 +422,11 @@ fn a_new_plugin_in_a_workspace_is_a_member_and_finds_the_folder_that_is_built_in
             manifest.contains("lockgate-sdk = { path = \"lockgate-sdk\" }"),
             "{manifest}"
         );
-        let target = if variable.is_some() { "../../elsewhere" } else { "../../target" };
+        let target = if variable.is_some() {
+            "../../elsewhere"
+        } else {
+            "../../target"
+        };
         let module = format!("{target}/wasm32-wasip1/release/{name}.wasm");
         assert!(read("cases.json").contains(&module), "{}", read("cases.json"));
     }

@@ -134,12 +134,24 @@ fn log_and_metrics_have_the_status_itself_and_the_grpc_status() {
     let reply = call(gateway.address(), "/test.Echo/Unary", "hello", 1).remove(0);
     assert_eq!(status(&reply), Some("0"));
     let read = || std::fs::read_to_string(gateway.folder().join("access.log")).unwrap_or_default();
-    eventually("all lines are there", Duration::from_secs(3), || read().lines().count() == 4);
+    eventually("all lines are there", Duration::from_secs(3), || {
+        read().lines().count() == 4
+    });
     let text = read();
-    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
     let found: Vec<_> = lines
         .iter()
-        .map(|line| json!([line["status"], line["grpc_status"], line["code_details"], line["abort_reason"]]))
+        .map(|line| {
+            json!([
+                line["status"],
+                line["grpc_status"],
+                line["code_details"],
+                line["abort_reason"]
+            ])
+        })
         .collect();
     assert_eq!(
         found,
@@ -154,6 +166,10 @@ fn log_and_metrics_have_the_status_itself_and_the_grpc_status() {
     assert_eq!(metrics.sum("lockgate_requests_total", &[("status", "404")]), 2.0);
     for (grpc_status, count) in [("12", 1.0), ("7", 1.0), ("0", 1.0)] {
         let labels = [("grpc_status", grpc_status)];
-        assert_eq!(metrics.sum("lockgate_grpc_responses_total", &labels), count, "{grpc_status}");
+        assert_eq!(
+            metrics.sum("lockgate_grpc_responses_total", &labels),
+            count,
+            "{grpc_status}"
+        );
     }
 }

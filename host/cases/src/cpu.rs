@@ -49,7 +49,9 @@ pub(crate) fn times(metrics: &str, prepared: &PreparedSnapshot) -> Vec<PhaseTime
         })
     });
     // What the end of a stream takes has no limit of its own that an author could meet, and a phase without a hook takes nothing.
-    found.filter(|time| time.phase != "finish" && time.mean >= 0.0005).collect()
+    found
+        .filter(|time| time.phase != "finish" && time.mean >= 0.0005)
+        .collect()
 }
 
 fn milliseconds(duration: Duration) -> f64 {

@@ -25,12 +25,23 @@ pub(crate) fn check(options: CheckOptions) -> Result<CommandStatus> {
             for warning in &summary.warnings {
                 print(format_args!("warning: {warning}"))?;
             }
-            let verdict = if is_good { "ok" } else { "refused for its warnings (--strict)" };
-            print(format_args!("{}: {verdict}, {summary}", options.config.config.display()))?;
+            let verdict = if is_good {
+                "ok"
+            } else {
+                "refused for its warnings (--strict)"
+            };
+            print(format_args!(
+                "{}: {verdict}, {summary}",
+                options.config.config.display()
+            ))?;
         }
         (Err(report), false) => print(report)?,
     }
-    Ok(if is_good { CommandStatus::Success } else { CommandStatus::Failure })
+    Ok(if is_good {
+        CommandStatus::Success
+    } else {
+        CommandStatus::Failure
+    })
 }
 
 /// The result for machines. `ok` is whether `run` would accept the configuration.

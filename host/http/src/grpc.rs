@@ -139,7 +139,13 @@ mod tests {
 
     #[test]
     fn a_grpc_client_gets_status_200_and_the_reason_in_headers() {
-        for (status, named, expected) in [(403, Some(7), 7), (429, None, 14), (418, None, 2), (403, Some(16), 16), (403, Some(17), 7)] {
+        for (status, named, expected) in [
+            (403, Some(7), 7),
+            (429, None, 14),
+            (418, None, 2),
+            (403, Some(16), 16),
+            (403, Some(17), 7),
+        ] {
             let (response, told) = form(status, "50% of\u{e4}", named);
             assert_eq!((response.status().as_u16(), told), (200, expected));
             let headers = response.headers();
@@ -169,7 +175,14 @@ mod tests {
 
     #[test]
     fn a_status_outside_of_grpc_is_none() {
-        for (text, expected) in [("0", Some(0)), ("16", Some(16)), ("17", None), ("x", None), ("-1", None), ("", None)] {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("16", Some(16)),
+            ("17", None),
+            ("x", None),
+            ("-1", None),
+            ("", None),
+        ] {
             let mut headers = HeaderMap::new();
             headers.insert(GRPC_STATUS, HeaderValue::from_static(text));
             assert_eq!(status_in(&headers), expected, "{text}");

@@ -41,9 +41,15 @@ fn with_upstreams(schema: &Value, document: &Document) -> Option<Value> {
     }
     let upstreams = document.json("/upstreams");
     let upstreams: Map<String, Value> = upstreams.and_then(|text| serde_json::from_str(&text).ok())?;
-    let aliases = upstreams.values().filter_map(|upstream| upstream.get("aliases")?.as_array());
+    let aliases = upstreams
+        .values()
+        .filter_map(|upstream| upstream.get("aliases")?.as_array());
     let aliases: Vec<Value> = aliases.flatten().cloned().collect();
-    let names: Vec<Value> = upstreams.into_iter().map(|(name, _)| Value::String(name)).chain(aliases).collect();
+    let names: Vec<Value> = upstreams
+        .into_iter()
+        .map(|(name, _)| Value::String(name))
+        .chain(aliases)
+        .collect();
     let mut schema = schema.clone();
     name_upstreams(&mut schema, &names);
     Some(schema)
@@ -113,7 +119,9 @@ mod tests {
         let upstream = json!({ "type": "string", "format": "lockgate-upstream" });
         let schema = json!({ "properties": { "one": upstream, "all": { "items": { "anyOf": [upstream, { "type": "null" }] } } } });
         let check = |config: &str| {
-            let text = format!(r#"{{ "upstreams": {{ "v1": {{}}, "v2": {{ "aliases": ["outbound|80||v2"] }} }}, "p": {{ "config": {config} }} }}"#);
+            let text = format!(
+                r#"{{ "upstreams": {{ "v1": {{}}, "v2": {{ "aliases": ["outbound|80||v2"] }} }}, "p": {{ "config": {config} }} }}"#
+            );
             let document = document(&text);
             let schema = with_upstreams(&schema, &document).expect("it names upstreams");
             let found = document.validate_config("/p", &schema, FORMATS).expect("little work");

@@ -62,7 +62,9 @@ fn implies<N: PartialEq>(given: &[(N, ValueMatch)], wanted: &[(N, ValueMatch)]) 
 fn covers_host(outer: &HostPattern, inner: &HostPattern) -> bool {
     match (outer, inner) {
         (HostPattern::Exact(outer), HostPattern::Exact(inner)) => outer == inner,
-        (HostPattern::Wildcard(suffix), HostPattern::Exact(name)) => name.len() > suffix.len() && name.ends_with(suffix),
+        (HostPattern::Wildcard(suffix), HostPattern::Exact(name)) => {
+            name.len() > suffix.len() && name.ends_with(suffix)
+        }
         (HostPattern::Wildcard(outer), HostPattern::Wildcard(inner)) => inner.ends_with(outer),
         (HostPattern::Exact(_), HostPattern::Wildcard(_)) => false,
     }
@@ -81,8 +83,7 @@ fn covers_path(outer: &PathMatch, inner: &PathMatch) -> bool {
         (PathMatch::Exact(_), _) => false,
         (PathMatch::Prefix(prefix), PathMatch::Exact(path) | PathMatch::Prefix(path)) => is_below(path, prefix),
         (PathMatch::Prefix(prefix), PathMatch::Regex(regex)) => {
-            prefix == "/"
-                || literal_prefix(regex.as_str()).is_some_and(|text| text.starts_with(&format!("{prefix}/")))
+            prefix == "/" || literal_prefix(regex.as_str()).is_some_and(|text| text.starts_with(&format!("{prefix}/")))
         }
         (PathMatch::Regex(outer), PathMatch::Regex(inner)) => outer.as_str() == inner.as_str(),
         (PathMatch::Regex(regex), PathMatch::Exact(path)) => regex.is_match(path),
@@ -128,7 +129,9 @@ fn comes_before((outer_index, outer): (usize, &Match), (inner_index, inner): (us
 
 /// The text with which everything that an expression matches begins, as far as that is plain. None: it cannot be told.
 fn literal_prefix(expression: &str) -> Option<String> {
-    let expression = expression.strip_prefix("^(?:").and_then(|rest| rest.strip_suffix(")$"))?;
+    let expression = expression
+        .strip_prefix("^(?:")
+        .and_then(|rest| rest.strip_suffix(")$"))?;
     let expression = expression.strip_prefix('^').unwrap_or(expression);
     if expression.contains('|') {
         return None;

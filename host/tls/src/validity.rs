@@ -50,7 +50,10 @@ fn time((tag, text): (u8, &[u8])) -> Option<SystemTime> {
     let digits = text.strip_suffix(b"Z")?;
     let number = |from: usize, to: usize| {
         let digits = std::str::from_utf8(digits.get(from..to)?).ok()?;
-        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u64>().ok())?
+        digits
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| digits.parse::<u64>().ok())?
     };
     let (year, at) = match tag {
         UTC_TIME => {
@@ -98,7 +101,14 @@ mod tests {
         assert_eq!(seconds(GENERALIZED_TIME, "20240229120000Z"), Some(1_709_208_000));
         assert_eq!(seconds(GENERALIZED_TIME, "20240301000000Z"), Some(1_709_251_200));
         assert_eq!(seconds(GENERALIZED_TIME, "21000301000000Z"), Some(4_107_542_400));
-        for text in ["", "Z", "20241301000000Z", "2024022912000Z", "20240200000000Z", "+02402291200000"] {
+        for text in [
+            "",
+            "Z",
+            "20241301000000Z",
+            "2024022912000Z",
+            "20240200000000Z",
+            "+02402291200000",
+        ] {
             assert_eq!(seconds(GENERALIZED_TIME, text), None, "{text}");
         }
     }

@@ -99,7 +99,9 @@ fn is_below(path: &str, prefix: &str) -> bool {
 
 /// The path without the parameters of its segments.
 fn without_parameters(path: &str) -> String {
-    let segments = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
+    let segments = path
+        .split('/')
+        .map(|segment| segment.split(';').next().unwrap_or_default());
     segments.collect::<Vec<_>>().join("/")
 }
 
@@ -193,7 +195,15 @@ mod tests {
 
     #[test]
     fn only_a_path_that_every_server_takes_for_public_is_below_public() {
-        for path in ["/public", "/public/x;v=1", "/public;v=1/x", "/public//x", "/public/a%20b", "/public/%3B", "/public/a+b"] {
+        for path in [
+            "/public",
+            "/public/x;v=1",
+            "/public;v=1/x",
+            "/public//x",
+            "/public/a%20b",
+            "/public/%3B",
+            "/public/a+b",
+        ] {
             let is_exact = !path.starts_with("/public;");
             assert_eq!(prefix("/public").contains(&Readings::of(path)), is_exact, "{path}");
         }
@@ -232,6 +242,9 @@ mod tests {
             let message = PathPrefix::parse(text).expect_err(text);
             assert!(message.contains(hint), "{message}");
         }
-        assert!(PathPrefix::parse("/a*b").is_ok(), "a star inside a segment is a character");
+        assert!(
+            PathPrefix::parse("/a*b").is_ok(),
+            "a star inside a segment is a character"
+        );
     }
 }

@@ -182,7 +182,11 @@ mod tests {
     }
 
     fn prefixes(list: &[&str]) -> Option<Vec<PathPrefix>> {
-        Some(list.iter().map(|text| PathPrefix::parse(text).expect("a prefix")).collect())
+        Some(
+            list.iter()
+                .map(|text| PathPrefix::parse(text).expect("a prefix"))
+                .collect(),
+        )
     }
 
     fn networks(list: &[&str]) -> Option<Vec<Network>> {

@@ -140,13 +140,19 @@ mod tests {
 
     #[test]
     fn what_proxies_say_about_scheme_and_host_makes_another_resource() {
-        let plain = behind(&[("x-forwarded-proto", "http"), ("x-forwarded-host", "Example.com")], &[]);
+        let plain = behind(
+            &[("x-forwarded-proto", "http"), ("x-forwarded-host", "Example.com")],
+            &[],
+        );
         assert_eq!(plain, of("/a"));
         let all = [
             plain,
             behind(&[("x-forwarded-proto", "https")], &[]),
             behind(&[("x-forwarded-host", "www.example.com")], &[]),
-            behind(&[("x-forwarded-proto", "https"), ("x-forwarded-host", "www.example.com")], &[]),
+            behind(
+                &[("x-forwarded-proto", "https"), ("x-forwarded-host", "www.example.com")],
+                &[],
+            ),
             behind(&[("x-forwarded-port", "8443")], &[]),
             behind(&[("x-forwarded-prefix", "/api")], &[]),
             behind(&[], &["for=192.0.2.1;proto=https;host=a"]),

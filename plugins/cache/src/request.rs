@@ -165,7 +165,11 @@ mod tests {
         assert_eq!(plan("cache-control", "no-store"), Plan::Bypass);
         assert_eq!(plan("range", "bytes=0-1"), Plan::Bypass);
         for method in ["GET", "HEAD"] {
-            assert_eq!(RequestInfo::read(&headers(method, &[]), false).plan(), Plan::Bypass, "a body");
+            assert_eq!(
+                RequestInfo::read(&headers(method, &[]), false).plan(),
+                Plan::Bypass,
+                "a body"
+            );
         }
         let both = headers("GET", &[("pragma", "no-cache"), ("cache-control", "max-age=5")]);
         assert_eq!(

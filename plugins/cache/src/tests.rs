@@ -79,7 +79,13 @@ fn a_request_with_a_body_bypasses_the_cache() {
 #[test]
 fn a_proxy_that_speaks_of_another_scheme_or_host_gets_another_response() {
     let (gateway, _) = gateway("{}");
-    drop(gateway.get("/a").header("x-forwarded-proto", "http").send().respond(200, FRESH));
+    drop(
+        gateway
+            .get("/a")
+            .header("x-forwarded-proto", "http")
+            .send()
+            .respond(200, FRESH),
+    );
     assert!(is_hit(&gateway.get("/a").header("x-forwarded-proto", "http").send()));
     for (name, value) in [
         ("x-forwarded-proto", "https"),

@@ -69,7 +69,9 @@ impl Plugin for Canary {
             salt,
             weight: Weight::percent(weight)?,
         };
-        let force_header = force_header.map(|name| header_name("/force_header", &name)).transpose()?;
+        let force_header = force_header
+            .map(|name| header_name("/force_header", &name))
+            .transpose()?;
         let version_header = version_header
             .map(|name| version_header_name(&name, [&stable, &canary]))
             .transpose()?;
@@ -123,7 +125,10 @@ fn version_header_name(name: &str, upstreams: [&str; 2]) -> Result<String, Confi
         return Err(ConfigError::at(PLACE, message));
     }
     if upstreams.iter().any(|upstream| upstream.chars().any(char::is_control)) {
-        return Err(ConfigError::at(PLACE, "an upstream's name has a control character, which no header may contain"));
+        return Err(ConfigError::at(
+            PLACE,
+            "an upstream's name has a control character, which no header may contain",
+        ));
     }
     Ok(name)
 }
@@ -287,7 +292,9 @@ mod tests {
             ("version_header", ""),
             ("force_header", "a b"),
         ] {
-            let message = refused(&format!(r#"{{ "stable": "a", "canary": "b", "weight": 1, "{setting}": "{name}" }}"#));
+            let message = refused(&format!(
+                r#"{{ "stable": "a", "canary": "b", "weight": 1, "{setting}": "{name}" }}"#
+            ));
             assert!(message.contains(&format!("/{setting}")), "{message}");
         }
     }

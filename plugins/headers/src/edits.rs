@@ -117,8 +117,14 @@ mod tests {
             for list in ["set", "add"] {
                 let values = BTreeMap::from([("x-a".to_owned(), template(value))]);
                 let settings = match list {
-                    "set" => Settings { set: values, ..Settings::default() },
-                    _ => Settings { add: values, ..Settings::default() },
+                    "set" => Settings {
+                        set: values,
+                        ..Settings::default()
+                    },
+                    _ => Settings {
+                        add: values,
+                        ..Settings::default()
+                    },
                 };
                 let error = edits("request", settings).expect_err(value);
                 assert_eq!(error.pointer(), format!("/request/{list}/x-a"), "{value:?}");
@@ -126,7 +132,17 @@ mod tests {
         }
         for value in ["", "a\tb", "\u{e9}", "{header:x}"] {
             let set = BTreeMap::from([("x-a".to_owned(), template(value))]);
-            assert!(edits("request", Settings { set, ..Settings::default() }).is_ok(), "{value:?}");
+            assert!(
+                edits(
+                    "request",
+                    Settings {
+                        set,
+                        ..Settings::default()
+                    }
+                )
+                .is_ok(),
+                "{value:?}"
+            );
         }
     }
 

@@ -88,7 +88,13 @@ pub fn lookup_in(scope: &Scope, key: &str) -> Result<Option<Entry>> {
         #[serde(default)]
         ttl_ms: i64,
     }
-    let reply: Reply = foreign::call_json(FUNCTION, &Call::Lookup { key, scope: scope.name() })?;
+    let reply: Reply = foreign::call_json(
+        FUNCTION,
+        &Call::Lookup {
+            key,
+            scope: scope.name(),
+        },
+    )?;
     Ok(reply.found.then_some(Entry {
         status: reply.status,
         age_ms: reply.age_ms,

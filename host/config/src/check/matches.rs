@@ -27,7 +27,9 @@ pub(super) fn read(raw: raw::Match, root: &Node, here: &Pointer, mistakes: &mut 
     };
     for (index, name) in raw.listeners.iter().enumerate() {
         let here = here.key("listeners").index(index);
-        matches.listeners.extend(mistakes.ok_or_record(listener(name, root, &here)));
+        matches
+            .listeners
+            .extend(mistakes.ok_or_record(listener(name, root, &here)));
     }
     for (index, text) in raw.hosts.iter().enumerate() {
         matches

@@ -393,7 +393,10 @@ fn a_response_answers_its_own_route_unless_a_scope_is_named() {
     }
     assert!(stores(&store, &internal, &shared));
     assert!(finds(&store, &of_route("public"), &shared));
-    assert!(!finds(&store, &of_route("public"), &json!({ "scope": "internal" })), "a scope is no route");
+    assert!(
+        !finds(&store, &of_route("public"), &json!({ "scope": "internal" })),
+        "a scope is no route"
+    );
     let purge = call_cache(&store, &of_route("public"), json!({ "op": "purge", "key": "K" }));
     assert_eq!(purge, json!({ "purged": 2 }));
 }

@@ -195,10 +195,7 @@ impl RequestRecorder {
             bytes_out: self.sent,
             duration: took,
             upstream_latency: info.upstream_latency,
-            code_details: info
-                .code_details
-                .as_deref()
-                .filter(|details| *details != VIA_UPSTREAM),
+            code_details: info.code_details.as_deref().filter(|details| *details != VIA_UPSTREAM),
             abort_reason: self.abort_reason(),
             cause: info.cause.as_deref(),
             plugins: self.chain.plugin_times(),

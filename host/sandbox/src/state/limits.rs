@@ -227,7 +227,10 @@ mod tests {
         budget.restart();
         assert!(budget.allows(ms(700), 1) && budget.allows(ms(719), 1));
         budget.restart();
-        assert!(budget.allows(ms(730), 1) && budget.allows(ms(749), 1), "each callback has its own again");
+        assert!(
+            budget.allows(ms(730), 1) && budget.allows(ms(749), 1),
+            "each callback has its own again"
+        );
     }
 
     #[test]

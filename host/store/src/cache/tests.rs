@@ -38,7 +38,9 @@ fn store(cache: &Arc<Cache>, key: &str, body: &[u8], entry: NewEntry) -> bool {
 }
 
 fn body(cache: &Cache, key: &str, request: &HeaderMap, now: Instant) -> Option<Vec<u8>> {
-    cache.find("c", key, &Partition::NoRoute, request, now).map(|hit| hit.stored.body.to_vec())
+    cache
+        .find("c", key, &Partition::NoRoute, request, now)
+        .map(|hit| hit.stored.body.to_vec())
 }
 
 #[test]
@@ -67,7 +69,11 @@ fn a_complete_response_is_found_and_its_body_is_shared() {
     );
     assert_eq!(first.stored.body, "the whole body");
     assert_eq!(first.stored.body.as_ptr(), second.stored.body.as_ptr());
-    assert!(cache.find("other", "k", &Partition::NoRoute, &HeaderMap::new(), now).is_none());
+    assert!(
+        cache
+            .find("other", "k", &Partition::NoRoute, &HeaderMap::new(), now)
+            .is_none()
+    );
 }
 
 #[test]
@@ -98,7 +104,13 @@ fn age_and_freshness_follow_the_clock_that_is_given() {
     store(&cache, "k", b"", entry(now).aged(Duration::from_secs(5)));
     let look = |after: u64| {
         let hit = cache
-            .find("c", "k", &Partition::NoRoute, &HeaderMap::new(), now + Duration::from_secs(after))
+            .find(
+                "c",
+                "k",
+                &Partition::NoRoute,
+                &HeaderMap::new(),
+                now + Duration::from_secs(after),
+            )
             .expect("stored");
         (hit.age.as_secs(), hit.fresh_for.as_secs(), hit.stale_for.as_secs())
     };
@@ -286,7 +298,12 @@ fn no_partition_answers_for_another_and_a_purge_reaches_all() {
     };
     for (index, partition) in partitions.iter().enumerate() {
         assert_eq!(found(partition), None);
-        assert!(store(&cache, "k", index.to_string().as_bytes(), entry(now).within(partition.clone())));
+        assert!(store(
+            &cache,
+            "k",
+            index.to_string().as_bytes(),
+            entry(now).within(partition.clone())
+        ));
     }
     for (index, partition) in partitions.iter().enumerate() {
         assert_eq!(found(partition), Some(index.to_string()));
@@ -295,7 +312,9 @@ fn no_partition_answers_for_another_and_a_purge_reaches_all() {
     for language in 0..2 * MAX_VARIANTS {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT_LANGUAGE, HeaderValue::from(language));
-        let entry = entry(now).within(partitions[1].clone()).varying_by(vec![ACCEPT_LANGUAGE], &headers);
+        let entry = entry(now)
+            .within(partitions[1].clone())
+            .varying_by(vec![ACCEPT_LANGUAGE], &headers);
         assert!(store(&cache, "k", b"v", entry));
     }
     assert_eq!(found(&partitions[2]), Some("2".to_owned()));

@@ -90,7 +90,12 @@ impl RequestCells {
     }
 
     pub(super) fn add_to(&self, sum: &mut ResponseTotals) {
-        for (status, count) in self.grpc_statuses.iter().enumerate().filter(|(_, count)| count.value() > 0) {
+        for (status, count) in self
+            .grpc_statuses
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| count.value() > 0)
+        {
             *sum.grpc_statuses.entry(status).or_default() += count.value();
         }
         self.statuses.each(|status, count| {

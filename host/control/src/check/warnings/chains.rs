@@ -151,13 +151,9 @@ fn declares(plugin: &LoadedPlugin, capability: &str, is_wanted: impl Fn(&str) ->
 
 /// Whether a rule of an acl's configuration has a condition on the consumer.
 fn names_consumers(document: &Document, pointer: &str) -> bool {
-    let config = document
-        .json(pointer)
-        .and_then(|text| serde_json::from_str(&text).ok());
+    let config = document.json(pointer).and_then(|text| serde_json::from_str(&text).ok());
     let config: Value = config.unwrap_or_default();
-    let lists = ["deny", "allow"]
-        .iter()
-        .filter_map(|list| config.get(list)?.as_array());
+    let lists = ["deny", "allow"].iter().filter_map(|list| config.get(list)?.as_array());
     let has = |rule: &Value, key| rule.get(key).is_some_and(|value: &Value| !value.is_null());
     lists
         .flatten()

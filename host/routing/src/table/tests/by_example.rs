@@ -207,7 +207,11 @@ fn a_higher_priority_comes_before_every_condition() {
     };
     let table = |first: Match| table(vec![on(&["h"], exact("/users/7")), on(&[], prefix("/")), first]);
     assert_eq!(find(&table(regex(0)), "h", "/users/7"), Some(0));
-    assert_eq!(find(&table(regex(0)), "x", "/users/7"), Some(1), "a prefix comes before an expression");
+    assert_eq!(
+        find(&table(regex(0)), "x", "/users/7"),
+        Some(1),
+        "a prefix comes before an expression"
+    );
     assert_eq!(find(&table(regex(1)), "h", "/users/7"), Some(2));
     assert_eq!(find(&table(regex(1)), "x", "/users/x"), Some(1));
     assert_eq!(find(&table(regex(-1)), "x", "/users/7"), Some(1));
