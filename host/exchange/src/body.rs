@@ -3,6 +3,11 @@
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
+/// Fewer chunks are never joined.
+const MANY_CHUNKS: usize = 64;
+/// Chunks of this size on average are not joined.
+const SMALL_CHUNK: usize = 256;
+
 /// The body bytes that a callback sees.
 #[derive(Clone, Debug, Default)]
 pub struct BodyBuffer {
@@ -19,7 +24,8 @@ impl BodyBuffer {
         }
     }
 
-    /// Appends all bytes of `other`.
+    /// Appends all bytes of `other`. Many small chunks become one: a chunk takes some tens of bytes itself, and a sender decides how
+    /// many there are.
     pub fn append(&mut self, mut other: BodyBuffer) {
         if self.is_empty() {
             *self = other;
@@ -27,6 +33,18 @@ impl BodyBuffer {
             self.len += other.len;
             self.chunks.append(&mut other.chunks);
         }
+        if self.chunks.len() >= MANY_CHUNKS && self.len / self.chunks.len() < SMALL_CHUNK {
+            self.join();
+        }
+    }
+
+    #[cold]
+    fn join(&mut self) {
+        let mut whole = BytesMut::with_capacity(self.len);
+        for chunk in self.chunks.drain(..) {
+            whole.extend_from_slice(&chunk);
+        }
+        self.chunks = SmallVec::from_iter([whole.freeze()]);
     }
 
     /// The chunks, in order.
@@ -73,11 +91,18 @@ impl BodyBuffer {
         done
     }
 
+    /// The bytes that a replacement of `size` bytes at `start` takes away: fewer than `size` at the end.
+    #[must_use]
+    pub fn replaced(&self, start: usize, size: usize) -> usize {
+        size.min(self.len.saturating_sub(start))
+    }
+
     /// Replaces `size` bytes at `start` with `data`. Positions beyond the end mean the end: `start >= len` appends, `start = size
     /// = 0` prepends. Only the chunks at the cuts are split, and none is copied.
-    pub fn replace(&mut self, start: usize, size: usize, data: &[u8]) {
+    pub fn replace(&mut self, start: usize, size: usize, data: Bytes) {
         let start = start.min(self.len);
-        let end = start.saturating_add(size).min(self.len);
+        let end = start + self.replaced(start, size);
+        self.len = self.len - (end - start) + data.len();
         let mut before: SmallVec<[Bytes; 1]> = SmallVec::new();
         let mut after: SmallVec<[Bytes; 1]> = SmallVec::new();
         let mut at = 0;
@@ -92,11 +117,10 @@ impl BodyBuffer {
             }
         }
         if !data.is_empty() {
-            before.push(BytesMut::from(data).freeze());
+            before.push(data);
         }
         before.extend(after);
         self.chunks = before;
-        self.len = self.len - (end - start) + data.len();
     }
 }
 
@@ -151,7 +175,8 @@ mod tests {
             for size in [0, 1, 2, 5, 8, usize::MAX] {
                 for data in ["", "XY"] {
                     let mut buffer = rope(&["ab", "c", "", "defg", "h"]);
-                    buffer.replace(start, size, data.as_bytes());
+                    assert!(buffer.replaced(start, size) <= 8_usize.saturating_sub(start).min(size));
+                    buffer.replace(start, size, Bytes::copy_from_slice(data.as_bytes()));
                     let from = start.min(8);
                     let to = from.saturating_add(size).min(8);
                     assert_eq!(
@@ -172,6 +197,27 @@ mod tests {
         assert_eq!((buffer.read(5, &mut two), two[0]), (1, b'f'));
         assert_eq!(buffer.read(6, &mut two), 0);
         assert_eq!(buffer.read(usize::MAX, &mut two), 0);
+    }
+
+    #[test]
+    fn many_small_chunks_become_few_and_large_ones_are_not_copied() {
+        let mut buffer = BodyBuffer::default();
+        for index in 0..100_000_u32 {
+            buffer.append(Bytes::copy_from_slice(&[(index % 251) as u8]).into());
+        }
+        assert!(buffer.chunks.len() < 500, "{} chunks", buffer.chunks.len());
+        let mut bytes = vec![0; 100_000];
+        assert_eq!(buffer.read(0, &mut bytes), 100_000);
+        assert!(
+            bytes
+                .iter()
+                .enumerate()
+                .all(|(index, byte)| usize::from(*byte) == index % 251)
+        );
+        let large = Bytes::from(vec![0; SMALL_CHUNK]);
+        let mut buffer = BodyBuffer::default();
+        (0..MANY_CHUNKS * 2).for_each(|_| buffer.append(large.clone().into()));
+        assert!(buffer.chunks().all(|chunk| chunk.as_ptr() == large.as_ptr()));
     }
 
     #[test]

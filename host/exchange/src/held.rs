@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use crate::body::BodyBuffer;
 use crate::direction::Direction;
+use crate::memory::Reservation;
 
 /// The body bytes that each plugin of a chain holds. A plugin sees only its own.
 #[derive(Debug, Default)]
@@ -16,15 +17,18 @@ struct Held {
     position: usize,
     direction: Direction,
     body: BodyBuffer,
+    /// Its bytes in the account of the plugin's VM.
+    _memory: Reservation,
 }
 
 impl HeldBodies {
-    /// Stores the bytes that the plugin at `position` holds.
-    pub fn put(&mut self, position: usize, direction: Direction, body: BodyBuffer) {
+    /// Stores the bytes that the plugin at `position` holds, with what they take of its memory.
+    pub fn put(&mut self, position: usize, direction: Direction, body: BodyBuffer, memory: Reservation) {
         self.0.push(Held {
             position,
             direction,
             body,
+            _memory: memory,
         });
     }
 

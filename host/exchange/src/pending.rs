@@ -14,6 +14,8 @@ pub struct PendingActions {
     pub resume_response: Positions,
     /// Plugins that reset the stream.
     pub close: Positions,
+    /// Plugins that have failed for this exchange in a callback of another stream. It must not pass.
+    pub failed: Positions,
     /// Plugins that have the request matched to a route again. Without effect after the upstream was chosen.
     pub reroute: Positions,
 }
@@ -26,6 +28,7 @@ impl PendingActions {
             && self.resume_request.is_empty()
             && self.resume_response.is_empty()
             && self.close.is_empty()
+            && self.failed.is_empty()
     }
 
     /// Removes what the plugin at `position` has requested. What other plugins have requested stays.
@@ -41,6 +44,7 @@ impl PendingActions {
             &mut self.resume_request,
             &mut self.resume_response,
             &mut self.close,
+            &mut self.failed,
             &mut self.reroute,
         ] {
             requested.take(position);

@@ -17,6 +17,8 @@ pub struct PropertiesFull;
 #[derive(Clone, Debug, Default)]
 pub struct Properties {
     entries: SmallVec<[(Box<str>, Bytes); 2]>,
+    /// Names of entries that stay as they are. Nearly always there is none.
+    fixed: Vec<Box<str>>,
     bytes: usize,
 }
 
@@ -61,6 +63,19 @@ impl Properties {
             None => self.entries.push((dotted.into(), value)),
         }
         Ok(())
+    }
+
+    /// A value stays as it is from now on, whoever wants to change it.
+    pub fn fix(&mut self, dotted: &str) {
+        if !self.is_fixed(dotted) {
+            self.fixed.push(dotted.into());
+        }
+    }
+
+    /// Whether a value stays as it is.
+    #[must_use]
+    pub fn is_fixed(&self, dotted: &str) -> bool {
+        self.fixed.iter().any(|name| **name == *dotted)
     }
 
     /// Removes a value, if there is one.

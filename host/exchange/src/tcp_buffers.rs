@@ -2,6 +2,7 @@
 
 use crate::body::BodyBuffer;
 use crate::direction::Direction;
+use crate::memory::Reservation;
 
 /// The bytes that have reached a plugin and have not passed it yet. The plugin may read and change them.
 ///
@@ -10,6 +11,8 @@ use crate::direction::Direction;
 pub struct TcpBuffers {
     request: BodyBuffer,
     response: BodyBuffer,
+    /// Their bytes in the account of the plugin's VM, while the plugin pauses.
+    memory: [Option<Reservation>; 2],
 }
 
 impl TcpBuffers {
@@ -20,6 +23,11 @@ impl TcpBuffers {
             Direction::Request => &self.request,
             Direction::Response => &self.response,
         }
+    }
+
+    /// What the bytes of one direction take of the plugin's memory from now on.
+    pub fn count(&mut self, direction: Direction, memory: Option<Reservation>) {
+        self.memory[direction as usize] = memory;
     }
 
     /// The bytes of one direction, to be changed.

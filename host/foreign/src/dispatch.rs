@@ -9,7 +9,7 @@ use std::sync::Arc;
 use lockgate_abi::Status;
 use lockgate_exchange::SharedExchange;
 use lockgate_exchange::clock::WallClock;
-use lockgate_sandbox::{ForeignTarget, Plugin};
+use lockgate_sandbox::{CpuBudget, ForeignTarget, OutOfTime, Plugin};
 use lockgate_store::{KvError, QueueError, Store};
 
 use crate::kv::KvWatches;
@@ -39,7 +39,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 ///
 /// # Errors
 /// [`Status::NotFound`] for an unknown function, [`Status::BadArgument`] for an argument that it does not take or a phase in
-/// which it cannot be called.
+/// which it cannot be called. Any status when `budget` is used up.
 pub fn call(
     services: &Services<'_>,
     plugin: &Plugin,
@@ -47,19 +47,35 @@ pub fn call(
     argument: &[u8],
     exchange: Option<&SharedExchange>,
     caller: &ForeignTarget,
+    budget: &mut CpuBudget,
 ) -> Result<Vec<u8>, Status> {
     let Services { store, watches, clock } = *services;
     if name == kv::NAME {
+        let spent = budget.spend(argument.len());
+        spent.map_err(|OutOfTime| Status::InternalFailure)?;
         let names = (&**plugin.name(), &*plugin.settings().vm_id);
         return kv::call(store.kv(), watches, names, argument, caller);
     }
     let limit = plugin.settings().limits.memory.as_usize();
     let plugin = plugin.name();
     match name {
-        "lockgate.counter" => counter::call(store, plugin, argument),
-        "lockgate.cache" => cache::call(store, plugin, argument, exchange, clock),
-        _ => envoy::call(name, argument, limit).unwrap_or(Err(Status::NotFound)),
+        "lockgate.counter" => counter::call(store, plugin, bounded(argument, budget)?),
+        "lockgate.cache" => cache::call(store, plugin, bounded(argument, budget)?, exchange, clock),
+        _ => envoy::call(name, argument, limit, budget).unwrap_or(Err(Status::NotFound)),
     }
+}
+
+/// An argument in JSON, before it is read. It is never long, and reading it costs far more than copying.
+fn bounded<'a>(argument: &'a [u8], budget: &mut CpuBudget) -> Result<&'a [u8], Status> {
+    const MAX_ARGUMENT: usize = 256 * 1024;
+    const STEPS_PER_BYTE: usize = 16;
+    if argument.len() > MAX_ARGUMENT {
+        return Err(Status::BadArgument);
+    }
+    // Without time the guest is stopped, whatever status it would get.
+    let spent = budget.spend(STEPS_PER_BYTE * argument.len());
+    spent.map_err(|OutOfTime| Status::BadArgument)?;
+    Ok(argument)
 }
 
 /// Status for a guest whose shared data cannot be written.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use lockgate_exchange::{Direction, LocalResponse, PendingActions, SharedExchange, clock};
+use lockgate_exchange::{Direction, LocalResponse, PendingActions, Reservation, SharedExchange, clock};
 use lockgate_http::problem::Problem;
 use lockgate_routing::RouteTable;
 use lockgate_sandbox::settings::OnError;
@@ -254,6 +254,18 @@ impl Chain {
         }
     }
 
+    /// Reserves memory of the plugin's at `index` for what the host holds because of it. `None` if there is no room and the
+    /// message continues without the plugin.
+    pub(crate) fn reserve(&self, index: usize, bytes: usize) -> Result<Option<Reservation>, Stop> {
+        let Some(stream) = self.filters[index].running() else {
+            return Ok(None);
+        };
+        match stream.reserve(bytes) {
+            Ok(reservation) => Ok(Some(reservation)),
+            Err(failure) => self.failed(index, &failure).map(|()| None),
+        }
+    }
+
     fn failed(&self, index: usize, failure: &Failure) -> Result<(), Stop> {
         self.filters[index].bypassed.set(true);
         // What it requested before the failure is void; what others requested is not.
@@ -316,6 +328,9 @@ impl Chain {
 
 /// The pending action that ends the message, if there is one.
 fn take_ending(pending: &mut PendingActions) -> Result<(), Stop> {
+    if pending.failed.clear() {
+        return Err(Stop::Problem(Problem::PluginFailed));
+    }
     if let Some(response) = pending.local_response.take() {
         return Err(Stop::Reply(Box::new(response)));
     }

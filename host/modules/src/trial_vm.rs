@@ -23,13 +23,13 @@ pub fn start(plugin: &Plugin) -> Result<(), Failure> {
     let watches = KvWatches::new(Arc::new(Nobody));
     let nowhere = ForeignTarget::default();
     let clock = WallClock::default();
-    let host: Rc<dyn Host> = Rc::new(host.with_foreign(move |plugin, name, argument| {
+    let host: Rc<dyn Host> = Rc::new(host.with_foreign(move |plugin, name, argument, budget| {
         let services = Services {
             store: &store,
             watches: &watches,
             clock: &clock,
         };
-        lockgate_foreign::call(&services, plugin, name, argument, None, &nowhere)
+        lockgate_foreign::call(&services, plugin, name, argument, None, &nowhere, budget)
     }));
     plugin.prepare(&host)
 }

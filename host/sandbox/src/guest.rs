@@ -6,12 +6,13 @@ pub(crate) mod exports;
 
 use lockgate_abi::{Status, UnknownKind};
 
+use crate::budget::OutOfTime;
 use crate::calls::trace::CallLine;
 use crate::calls::{CallSet, HostCall};
 use crate::report::Refusal;
 use crate::state::State;
 
-pub(crate) use crate::memory::{SCRATCH, Span, bytes, bytes_mut, text, write_u32, write_u64};
+pub(crate) use crate::memory::{SCRATCH, Span, bytes, bytes_mut, write_u32, write_u64};
 
 /// A guest in a host call.
 pub(crate) type Caller<'a> = wasmtime::Caller<'a, State>;
@@ -23,8 +24,14 @@ pub(crate) type HostCallResult = Result<(), HostCallError>;
 pub(crate) enum HostCallError {
     /// The guest gets the status and continues.
     Status(Status),
-    /// The guest trapped while it allocated memory for the result.
+    /// The guest trapped while it allocated memory for the result, or the host's work has used up its CPU time.
     Trap(wasmtime::Error),
+}
+
+impl From<OutOfTime> for HostCallError {
+    fn from(error: OutOfTime) -> Self {
+        Self::Trap(wasmtime::Error::new(error))
+    }
 }
 
 impl From<Status> for HostCallError {
@@ -92,7 +99,7 @@ fn host_call_slow(
     body: impl FnOnce(&mut Caller<'_>) -> HostCallResult,
 ) -> wasmtime::Result<i32> {
     let Some((trace, callable)) = caller.data().traced() else {
-        return Ok(refuse(caller.data_mut(), call).code());
+        return Ok(refuse(caller, call, arguments).code());
     };
     let memory = parts(caller).map_or(&[][..], |(memory, _)| memory);
     let line = CallLine::begin(memory, call, arguments, trace.payloads());
@@ -100,7 +107,7 @@ fn host_call_slow(
     let result = if callable.has(call) {
         body(caller)
     } else {
-        Err(refuse(caller.data_mut(), call).into())
+        Err(refuse(caller, call, arguments).into())
     };
     let took = caller.data().host.now().saturating_duration_since(begun);
     let status = match &result {
@@ -115,7 +122,12 @@ fn host_call_slow(
 }
 
 #[cold]
-fn refuse(state: &mut State, call: HostCall) -> Status {
+fn refuse(caller: &mut Caller<'_>, call: HostCall, arguments: &[i32]) -> Status {
+    // Without memory there is no name of a header, either.
+    if let Ok((memory, state)) = parts(caller) {
+        state.refuse_call(memory, call, arguments);
+    }
+    let state = caller.data_mut();
     if state.permitted.has(call) {
         state.warn(format_args!(
             "the call is not possible while the guest initialises itself or allocates memory"
@@ -166,6 +178,7 @@ pub(crate) fn write_result(
     if let Some(at) = lent {
         return write_at(memory, state, out, (at.get(), size), fill);
     }
+    state.spend(length)?;
     let at = allocate(caller, size)?;
     let (memory, state) = parts(caller)?;
     write_at(memory, state, out, (at, size), fill)

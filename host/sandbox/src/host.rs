@@ -13,13 +13,15 @@ mod recorder;
 
 use std::any::Any;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use lockgate_abi::{LogLevel, MetricKind, Status};
-use lockgate_exchange::{RequestHead, SharedExchange, clock};
+use lockgate_exchange::{MemoryAccount, RequestHead, Reservation, SharedExchange, clock};
 
+use crate::budget::CpuBudget;
 use crate::os;
 use crate::plugin::Plugin;
 use crate::report::{Failure, Refusal, VmEvent};
@@ -93,11 +95,11 @@ pub trait Host {
     /// The id of a registered queue.
     fn resolve_queue(&self, vm_id: &str, name: &str) -> Option<u32>;
 
-    /// Appends a value to a queue.
+    /// Appends a value to a queue. It counts as its sender's memory until it is dropped.
     ///
     /// # Errors
     /// [`Status::NotFound`] for an unknown queue; [`Status::InternalFailure`] if it is full.
-    fn enqueue(&self, queue: u32, value: &[u8]) -> Result<(), Status>;
+    fn enqueue(&self, queue: u32, value: Bytes) -> Result<(), Status>;
 
     /// Takes the first value of a queue.
     ///
@@ -130,7 +132,8 @@ pub trait Host {
     fn metric(&self, metric: u32) -> Result<u64, Status>;
 
     /// Calls a foreign function of the host. `exchange` is that of the stream that the guest works for. A function that completes later
-    /// notifies `caller`, never from within this method.
+    /// notifies `caller`, never from within this method. A function whose work follows the length of its argument charges `budget` for
+    /// it, and stops when that is used up, with any status.
     ///
     /// # Errors
     /// [`Status::NotFound`] for an unknown function, otherwise the function's own status.
@@ -141,6 +144,7 @@ pub trait Host {
         argument: &[u8],
         exchange: Option<&SharedExchange>,
         caller: &ForeignTarget,
+        budget: &mut CpuBudget,
     ) -> Result<Vec<u8>, Status>;
 
     /// Checks a value for a property whose name starts with `lockgate.`.
@@ -214,14 +218,22 @@ pub struct CalloutReply {
     /// `None` after the delivery.
     callbacks: Option<Weak<dyn Callbacks>>,
     id: u32,
+    account: Arc<MemoryAccount>,
 }
 
 impl CalloutReply {
-    pub(crate) fn new(callbacks: Weak<dyn Callbacks>, id: u32) -> Self {
+    pub(crate) fn new(callbacks: Weak<dyn Callbacks>, id: u32, account: Arc<MemoryAccount>) -> Self {
         Self {
             callbacks: Some(callbacks),
             id,
+            account,
         }
+    }
+
+    /// The plugin's memory, for what arrives of the response.
+    #[must_use]
+    pub fn memory(&self) -> Reservation {
+        self.account.open()
     }
 
     /// Runs the guest's callback, now or as soon as its VM is free. Without effect if the outcome is no longer wanted.
@@ -347,12 +359,19 @@ impl DrainingVm {
     pub fn plugin(&self) -> &str {
         self.0.plugin()
     }
+
+    /// Linear memory and tables, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.0.memory()
+    }
 }
 
 /// What [`DrainingVm`] needs of a VM.
 pub(crate) trait Draining {
     fn is_over(&self) -> bool;
     fn plugin(&self) -> &str;
+    fn memory(&self) -> usize;
 }
 
 /// What the handles above need of a VM.

@@ -6,6 +6,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 
+mod budget;
 mod calls;
 mod diagnostics;
 mod engine;
@@ -25,6 +26,7 @@ pub mod testing;
 mod view;
 mod vm;
 
+pub use budget::{CpuBudget, OutOfTime};
 pub use calls::trace::{CALL_TARGET, CallTrace, Payloads};
 pub use diagnostics::Profiling;
 pub use engine::{Engine, EngineSettings};

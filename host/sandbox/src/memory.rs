@@ -37,11 +37,6 @@ pub(crate) fn bytes_mut(memory: &mut [u8], span: Span) -> Result<&mut [u8], Stat
     memory.get_mut(start..end).ok_or(Status::InvalidMemoryAccess)
 }
 
-/// The text of a span.
-pub(crate) fn text(memory: &[u8], span: Span) -> Result<&str, Status> {
-    std::str::from_utf8(bytes(memory, span)?).map_err(|_| Status::BadArgument)
-}
-
 /// Writes a `u32` to an out-pointer.
 pub(crate) fn write_u32(memory: &mut [u8], at: i32, value: u32) -> Result<(), Status> {
     bytes_mut(memory, Span::new(at, 4))?.copy_from_slice(&value.to_le_bytes());

@@ -1,6 +1,7 @@
 //! A plugin: a module with a name, a configuration and limits, its imports resolved. A running plugin is a VM.
 
 mod poison_requests;
+mod volatile;
 
 use std::any::Any;
 use std::sync::Arc;

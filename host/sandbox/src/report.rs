@@ -5,6 +5,6 @@ mod incident;
 mod trap;
 
 pub use error::{EngineError, Failure, FailureKind, LoadError};
-pub(crate) use incident::RequestLimit;
+pub(crate) use incident::RequestFault;
 pub use incident::{Refusal, VmEvent};
 pub use trap::{HostCallStats, TrapReport};

@@ -4,10 +4,14 @@
 
 mod body_shares;
 mod callouts;
+mod charging;
 mod declared;
 mod descriptors;
+mod faults;
 mod id_map;
-mod limits;
+mod log;
+mod log_limiter;
+mod memory;
 mod phase;
 mod started;
 mod trace;
@@ -15,34 +19,36 @@ mod trace;
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lockgate_abi::{LogLevel, MapType, Status};
-use lockgate_exchange::{PendingActions, SharedExchange};
+use lockgate_abi::{MapType, Status};
+use lockgate_exchange::{MemoryAccount, PendingActions, Reservation, SharedExchange};
 use rustc_hash::FxHashMap;
 use wasmtime::{Memory, TypedFunc};
 
+use self::faults::RefusedWrite;
 use self::id_map::IdMap;
-use self::limits::{LogLimiter, Verdict};
+use self::log_limiter::LogLimiter;
+use crate::budget::CpuBudget;
 use crate::calls::CallSet;
 use crate::calls::trace::{ActiveTrace, CallTrace};
 use crate::host::{Callbacks, CalloutResult, GrpcEvent, Guard, GuestIds, Host, Recorder};
 use crate::plugin::{Fingerprint, Plugin};
-use crate::report::{HostCallStats, Refusal, RequestLimit};
+use crate::report::{HostCallStats, Refusal, RequestFault};
 use crate::view::headers::HeaderFilter;
 
 pub(crate) use callouts::{OpenCallout, OpenGrpcCall};
 pub(crate) use declared::{Declaration, Declared, PropertyScope};
 pub(crate) use descriptors::{Descriptors, StandardStream};
-pub(crate) use limits::{CpuBudget, MemoryLimit};
+pub(crate) use faults::Written;
+pub(crate) use log::text;
+pub(crate) use memory::{MemoryLimit, account};
 pub use phase::Phase;
 pub(crate) use started::StartedState;
 
 /// The id of the root context. Stream contexts have higher ids.
 pub(crate) const ROOT: u32 = 1;
-
-/// Log lines of a start that are repeated in the message of its failure.
-const MAX_TAIL_LINES: usize = 5;
 
 /// The state of one instance.
 pub(crate) struct State {
@@ -51,6 +57,8 @@ pub(crate) struct State {
     /// The instance, for callbacks that come later.
     pub(crate) callbacks: Option<Weak<dyn Callbacks>>,
     pub(crate) memory_limit: MemoryLimit,
+    /// The memory of the VM: that of its instances, and what the host holds for the plugin.
+    pub(crate) account: Arc<MemoryAccount>,
     pub(crate) budget: CpuBudget,
     pub(crate) memory: Option<Memory>,
     /// In an `Rc`, because it is cloned for each call, and wasmtime's own clones count across threads.
@@ -76,7 +84,7 @@ pub(crate) struct State {
     pub(crate) traces: usize,
     /// Refused calls that were logged. Each is logged once.
     pub(crate) logged_refusals: CallSet,
-    pub(crate) filter: Option<HeaderFilter>,
+    pub(crate) filter: HeaderFilter,
     pub(crate) last_call: &'static str,
     /// Statistics of host calls.
     pub(crate) host_calls: HostCallStats,
@@ -95,8 +103,10 @@ pub(crate) struct State {
     pub(crate) callout_response: Option<CalloutResult>,
     /// The stream whose callout the running callback of the root context is about.
     pub(crate) callout_owner: u32,
-    /// Streams in which the guest has exceeded a limit.
-    pub(crate) over_limit: Vec<(u32, RequestLimit)>,
+    /// Streams in which the plugin has failed, while the instance stays usable.
+    pub(crate) faults: Vec<(u32, RequestFault)>,
+    /// Writes to headers that were refused in the running callback.
+    pub(crate) refused_writes: Vec<RefusedWrite>,
     /// Refusals that were not counted yet.
     pub(crate) refusals: Vec<(Refusal, u64)>,
     /// The gRPC event that the running callback can read.
@@ -132,6 +142,8 @@ pub(crate) struct Context {
     pub(crate) spent: Duration,
     /// The fingerprint of its request, while requests are fingerprinted.
     pub(crate) fingerprint: Option<Fingerprint>,
+    /// What has been written to its headers, in the account, if it is much.
+    pub(crate) written: Option<Reservation>,
     /// The trace of its host calls, if its request is traced.
     pub(crate) trace: Option<Rc<CallTrace>>,
 }
@@ -156,11 +168,12 @@ pub(crate) struct EffectiveContext {
 }
 
 impl State {
-    pub(crate) fn new(plugin: Plugin, host: Rc<dyn Host>, permitted: CallSet) -> Self {
+    pub(crate) fn new(plugin: Plugin, host: Rc<dyn Host>, permitted: CallSet, account: Arc<MemoryAccount>) -> Self {
         let settings = plugin.settings();
         let (limits, capabilities) = (&settings.limits, &settings.capabilities);
         Self {
-            memory_limit: MemoryLimit::new(limits.memory.as_usize(), limits.soft_bytes()),
+            memory_limit: MemoryLimit::new(limits, &account),
+            account,
             budget: CpuBudget::together(limits.start_deadline.duration()),
             log_limiter: LogLimiter::new(limits.log_lines, limits.log_bytes.bytes()),
             filter: HeaderFilter::new(capabilities.headers.as_deref(), capabilities.write_headers.as_deref()),
@@ -191,7 +204,8 @@ impl State {
             queues: FxHashMap::default(),
             callout_response: None,
             callout_owner: ROOT,
-            over_limit: Vec::new(),
+            faults: Vec::new(),
+            refused_writes: Vec::new(),
             refusals: Vec::new(),
             grpc_event: None,
             ended_grpc: None,
@@ -243,52 +257,6 @@ impl State {
         self.memory_limit.refused = false;
     }
 
-    /// Charges the end of an epoch. Returns whether the guest may continue.
-    pub(crate) fn epoch_ended(&mut self, cpu_time: Duration) -> bool {
-        let used = self.budget.charge(cpu_time);
-        let (limit, id) = (
-            self.plugin.settings().limits.request_deadline.duration(),
-            self.charged_context(),
-        );
-        if let Some(context) = self.contexts.get_mut(id) {
-            let before = context.spent;
-            context.spent += used;
-            // TCP connections have no budget per stream: they may last for months.
-            let counts = context.exchange.borrow().tcp.is_none();
-            if counts && before < limit && context.spent >= limit {
-                self.over_limit.push((id, RequestLimit::CpuTime));
-                self.memory_limit.follow_up = true;
-            }
-        }
-        let shares = body_shares::of(self);
-        self.budget.allows(cpu_time, shares)
-    }
-
-    /// The context whose request the guest works for: the running one, or the one that a callback of the root context is about.
-    pub(crate) fn charged_context(&self) -> u32 {
-        let candidates = [self.running, self.effective.id, self.callout_owner];
-        candidates.into_iter().find(|id| *id > ROOT).unwrap_or(ROOT)
-    }
-
-    /// Counts a refusal.
-    pub(crate) fn refuse(&mut self, what: Refusal) {
-        match self.refusals.iter_mut().find(|(known, _)| *known == what) {
-            Some((_, times)) => *times += 1,
-            None => self.refusals.push((what, 1)),
-        }
-        self.memory_limit.follow_up = true;
-    }
-
-    /// Ends the plugin's part in the stream in effect, because the guest has exceeded a limit. The guest may finish its callback.
-    /// The host call returns OK, the one status that every SDK survives, and has no effect.
-    pub(crate) fn exceed_limit(&mut self, why: RequestLimit, what: Refusal) {
-        self.refuse(what);
-        let id = self.effective.id;
-        if id > ROOT && !self.over_limit.iter().any(|(known, _)| *known == id) {
-            self.over_limit.push((id, why));
-        }
-    }
-
     /// Whether the instance has to follow up on the callback that has returned.
     pub(crate) fn needs_follow_up(&self) -> bool {
         !self.completed.is_empty() | self.memory_limit.follow_up
@@ -335,45 +303,5 @@ impl State {
     /// Requests a new route. Without effect in the root context, as in Envoy.
     pub(crate) fn request_reroute(&mut self) {
         let _ = self.request(|pending, position| pending.reroute.set(position));
-    }
-
-    /// Logs a line of the guest.
-    pub(crate) fn log_guest_line(&mut self, level: LogLevel, message: &str) {
-        /// Maximum bytes of a line. The rest is cut off.
-        const MAX_BYTES: usize = 8 * 1024;
-        let message = &message[..message.floor_char_boundary(MAX_BYTES)];
-        match self.log_limiter.line(self.host.now(), message.len()) {
-            Verdict::Drop => return self.refuse(Refusal::Log),
-            Verdict::Pass { dropped: 0 } => {}
-            Verdict::Pass { dropped } => {
-                let notice = format!("{dropped} log lines dropped: limits.log_lines or limits.log_bytes exceeded");
-                self.host.log(&self.plugin, LogLevel::Warn, &notice);
-            }
-        }
-        if let Some(tail) = &mut self.tail {
-            if tail.len() == MAX_TAIL_LINES {
-                tail.pop_front();
-            }
-            tail.push_back(message.to_owned());
-        }
-        self.host.log(&self.plugin, level, message);
-    }
-
-    /// Logs a warning of the host about the guest. It counts as one of the guest's lines, so that it cannot flood the log.
-    pub(crate) fn warn(&mut self, what: std::fmt::Arguments<'_>) {
-        if self.log_limiter.line(self.host.now(), 0) != Verdict::Drop {
-            let (plugin, phase, call) = (self.plugin.name(), self.phase.as_str(), self.last_call);
-            tracing::warn!(%plugin, phase, call, "{what}");
-        }
-    }
-
-    /// The last lines that the guest logged while it started.
-    pub(crate) fn tail(&self) -> String {
-        self.tail
-            .iter()
-            .flatten()
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .join(" | ")
     }
 }

@@ -8,7 +8,7 @@ mod stream;
 mod trial;
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -46,6 +46,8 @@ pub struct Vm {
     current: RefCell<Option<InstanceHandle>>,
     /// Takes the place of an outgrown instance when its start is done.
     successor: RefCell<Option<InstanceHandle>>,
+    /// Outgrown instances that may still have streams, oldest first.
+    outgrown: RefCell<Vec<Weak<Instance>>>,
     backoff: RefCell<Backoff>,
     start_cost: RefCell<StartCost>,
     /// When the probing instance got its one stream.
@@ -62,15 +64,16 @@ impl Vm {
     pub fn new(plugin: Plugin, host: Rc<dyn Host>) -> Rc<Self> {
         Rc::new(Self {
             poison_requests: Arc::clone(&plugin.prepared().poison_requests),
+            counters: Rc::new(VmCounters::new(&plugin.settings().limits)),
             plugin,
             host,
             current: RefCell::default(),
             successor: RefCell::default(),
+            outgrown: RefCell::default(),
             backoff: RefCell::default(),
             start_cost: RefCell::default(),
             probe_started: Cell::default(),
             quarantined: Cell::default(),
-            counters: Rc::default(),
         })
     }
 
@@ -215,6 +218,9 @@ impl Vm {
         if old.age() < MIN_RECYCLE_AGE || self.start_cost.borrow().wait(self.host.now()).is_some() {
             return old;
         }
+        if self.successor.borrow().is_none() {
+            self.make_room();
+        }
         match self.successor() {
             Some(fresh) if fresh.status() == InstanceStatus::Starting => {
                 // The old one goes on until then.
@@ -222,6 +228,7 @@ impl Vm {
                 old
             }
             Some(fresh) => {
+                self.outgrown.borrow_mut().push(old.downgrade());
                 let (streams, memory) = (self.counters.streams.get(), old.memory_bytes());
                 tracing::info!(plugin = %self.plugin.name(), memory, streams, "VM above limits.soft_memory; new requests get a new VM");
                 self.host.vm_event(&self.plugin, VmEvent::Recycled);
@@ -243,6 +250,22 @@ impl Vm {
             Some(started) => started.is_usable().then_some(started),
             None => self.start_instance().ok().map(InstanceHandle::new),
         }
+    }
+
+    /// Ends outgrown instances, the oldest first, until there is room for a new one up to its soft limit. They live as long as
+    /// their streams, which clients can keep open.
+    fn make_room(&self) {
+        let mut outgrown = self.outgrown.take();
+        outgrown.retain(|instance| instance.strong_count() > 0);
+        let mut outgrown = outgrown.into_iter();
+        while !self.counters.has_room(self.plugin.settings().limits.soft_bytes())
+            && let Some(oldest) = outgrown.next()
+        {
+            if let Some(oldest) = oldest.upgrade() {
+                oldest.evict();
+            }
+        }
+        self.outgrown.borrow_mut().extend(outgrown);
     }
 
     /// The probing instance has its one stream. Other streams get it after the probe has passed.

@@ -17,14 +17,18 @@ mod guests {
     mod containment;
     mod failures;
     mod headers;
+    mod hidden_headers;
     mod host_services;
+    mod host_work;
     mod images;
     mod isolation;
     mod lifecycle;
     mod limits;
+    mod memory;
     mod modules;
     mod optimisations;
     mod properties;
+    mod refused;
     mod starts;
     mod streams;
     mod wasi;

@@ -100,18 +100,18 @@ impl Queues {
         self.lock().ids.get(&(Box::from(scope), Box::from(name))).copied()
     }
 
-    /// Adds an item at the end.
+    /// Adds an item at the end. Its bytes are shared, not copied.
     ///
     /// # Errors
     /// [`QueueError::Unknown`] or [`QueueError::Full`]; the queue is unchanged.
-    pub fn enqueue(&self, id: u32, value: &[u8]) -> Result<(), QueueError> {
+    pub fn enqueue(&self, id: u32, value: Bytes) -> Result<(), QueueError> {
         let mut all = self.lock();
         let queue = all.queue(id).ok_or(QueueError::Unknown)?;
         if queue.items.len() >= self.limits.items || queue.bytes + value.len() > self.limits.bytes {
             return Err(QueueError::Full);
         }
         queue.bytes += value.len();
-        queue.items.push_back(Bytes::copy_from_slice(value));
+        queue.items.push_back(value);
         Ok(())
     }
 
@@ -149,8 +149,8 @@ mod tests {
         let id = queues.register("vm", "q").expect("room");
         assert_eq!(queues.register("vm", "q"), Ok(id));
         assert_eq!((queues.resolve("vm", "q"), queues.resolve("vmq", "")), (Some(id), None));
-        queues.enqueue(id, b"one").expect("room");
-        queues.enqueue(id, b"two").expect("room");
+        queues.enqueue(id, Bytes::from_static(b"one")).expect("room");
+        queues.enqueue(id, Bytes::from_static(b"two")).expect("room");
         assert_eq!(queues.dequeue(id), Ok(Bytes::from_static(b"one")));
         assert_eq!(queues.dequeue(id), Ok(Bytes::from_static(b"two")));
         assert_eq!(queues.dequeue(id), Err(QueueError::Empty));
@@ -160,7 +160,7 @@ mod tests {
     fn an_id_that_was_never_given_out_is_unknown() {
         let queues = Queues::new(QueueLimits::default());
         for id in [0, 1, u32::MAX] {
-            assert_eq!(queues.enqueue(id, b""), Err(QueueError::Unknown));
+            assert_eq!(queues.enqueue(id, Bytes::new()), Err(QueueError::Unknown));
             assert_eq!(queues.dequeue(id), Err(QueueError::Unknown));
         }
     }
@@ -176,11 +176,17 @@ mod tests {
             .map_while(|index| queues.register("vm", &index.to_string()).ok())
             .collect();
         assert_eq!(ids.len(), 2);
-        assert_eq!((0..9).filter(|_| queues.enqueue(ids[0], b"").is_ok()).count(), 3);
-        assert_eq!(queues.enqueue(ids[1], &[0; 11]), Err(QueueError::Full));
-        queues.enqueue(ids[1], &[0; 10]).expect("room");
-        assert_eq!(queues.enqueue(ids[1], b"x"), Err(QueueError::Full));
+        assert_eq!(
+            (0..9).filter(|_| queues.enqueue(ids[0], Bytes::new()).is_ok()).count(),
+            3
+        );
+        assert_eq!(
+            queues.enqueue(ids[1], Bytes::from_static(&[0; 11])),
+            Err(QueueError::Full)
+        );
+        queues.enqueue(ids[1], Bytes::from_static(&[0; 10])).expect("room");
+        assert_eq!(queues.enqueue(ids[1], Bytes::from_static(b"x")), Err(QueueError::Full));
         queues.dequeue(ids[1]).expect("something");
-        queues.enqueue(ids[1], b"x").expect("room again");
+        queues.enqueue(ids[1], Bytes::from_static(b"x")).expect("room again");
     }
 }

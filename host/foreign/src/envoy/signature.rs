@@ -5,6 +5,7 @@
 
 use lockgate_abi::Status;
 use lockgate_abi::protobuf::{Fields, Malformed, Message};
+use lockgate_sandbox::{CpuBudget, OutOfTime};
 use lockgate_tls::der;
 use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use rustls::crypto::ring::sign::any_supported_type;
@@ -12,11 +13,17 @@ use rustls::{SignatureAlgorithm, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
 
+/// Maximum bytes of an argument: text, signature and key.
+const MAX_ARGUMENT: usize = 4 * 1024 * 1024;
+/// What a call costs besides its bytes, in steps of the budget, which then reads the clock.
+const PER_CALL: usize = 1024 * 1024;
+
 /// Verifies a signature.
 ///
 /// # Errors
 /// [`Status::BadArgument`] for what is no such message, or does not hold exactly one key.
-pub(super) fn verify(argument: &[u8]) -> Result<Vec<u8>, Status> {
+pub(super) fn verify(argument: &[u8], budget: &mut CpuBudget) -> Result<Vec<u8>, Status> {
+    bound(argument, budget)?;
     let given = Verify::read(argument).map_err(|Malformed| Status::BadArgument)?;
     let key = public_key(given.key.one()?);
     let outcome = hash(given.hash).and_then(|hash| {
@@ -37,7 +44,8 @@ pub(super) fn verify(argument: &[u8]) -> Result<Vec<u8>, Status> {
 ///
 /// # Errors
 /// As for [`verify`].
-pub(super) fn sign(argument: &[u8]) -> Result<Vec<u8>, Status> {
+pub(super) fn sign(argument: &[u8], budget: &mut CpuBudget) -> Result<Vec<u8>, Status> {
+    bound(argument, budget)?;
     let given = Sign::read(argument).map_err(|Malformed| Status::BadArgument)?;
     let key = match given.key.one()? {
         OneKey::Der(bytes) => PrivateKeyDer::try_from(bytes).ok(),
@@ -60,6 +68,16 @@ pub(super) fn sign(argument: &[u8]) -> Result<Vec<u8>, Status> {
         Err(error) => answer.bytes(3, error.as_bytes()),
     }
     .finish())
+}
+
+/// An argument before it is read. A signature costs much however short the text is, and one call cannot be interrupted.
+fn bound(argument: &[u8], budget: &mut CpuBudget) -> Result<(), Status> {
+    if argument.len() > MAX_ARGUMENT {
+        return Err(Status::BadArgument);
+    }
+    // Without time the guest is stopped, whatever status it would get.
+    let spent = budget.spend(PER_CALL + 4 * argument.len());
+    spent.map_err(|OutOfTime| Status::BadArgument)
 }
 
 /// A key as the guest gave it: in one of two forms.
@@ -255,13 +273,12 @@ mod tests {
     }
 
     fn signing(hash: &str, key: &str, text: &[u8]) -> Result<Vec<u8>, Status> {
-        sign(
-            &Message::default()
-                .bytes(1, hash.as_bytes())
-                .bytes(3, text)
-                .bytes(4, key.as_bytes())
-                .finish(),
-        )
+        let message = Message::default().bytes(1, hash.as_bytes()).bytes(3, text);
+        sign(&message.bytes(4, key.as_bytes()).finish(), &mut ample())
+    }
+
+    fn ample() -> CpuBudget {
+        CpuBudget::new(std::time::Duration::from_secs(600))
     }
 
     fn verifying(hash: &str, pem: &str, der: &[u8], signature: &[u8], text: &[u8]) -> Result<Vec<u8>, Status> {
@@ -269,7 +286,7 @@ mod tests {
             .bytes(1, hash.as_bytes())
             .bytes(2, der)
             .bytes(3, signature);
-        verify(&message.bytes(4, text).bytes(5, pem.as_bytes()).finish())
+        verify(&message.bytes(4, text).bytes(5, pem.as_bytes()).finish(), &mut ample())
     }
 
     fn field(message: &[u8], wanted: u32) -> Vec<u8> {
@@ -292,6 +309,16 @@ mod tests {
     }
 
     #[test]
+    fn a_long_argument_is_refused_and_every_call_costs_time() {
+        let (private, _, _) = pair();
+        let refused = signing("sha256", &private, &vec![0; MAX_ARGUMENT]);
+        assert_eq!(refused, Err(Status::BadArgument));
+        let mut none = CpuBudget::new(std::time::Duration::ZERO);
+        assert_eq!(sign(b"", &mut none), Err(Status::BadArgument));
+        assert_eq!(none.spend(usize::MAX), Err(OutOfTime), "the clock was read");
+    }
+
+    #[test]
     fn no_key_or_two_are_a_bad_argument_and_other_errors_are_results() {
         let (private, pem, der) = pair();
         for (pem, der) in [("", &b""[..]), (&*pem, &der)] {
@@ -303,7 +330,7 @@ mod tests {
         }
         let unread = signing("sha256", "nonsense", b"").expect("an answer");
         assert!(field(&unread, 3).starts_with(b"Invalid key type"));
-        assert_eq!(sign(b"\xff"), Err(Status::BadArgument));
+        assert_eq!(sign(b"\xff", &mut ample()), Err(Status::BadArgument));
         let unknown = verifying("md5", &pem, b"", b"x", b"y").expect("an answer");
         assert_eq!(field(&unknown, 2), b"md5 is not supported.");
         let unknown = signing("sha224", &private, b"y").expect("an answer");

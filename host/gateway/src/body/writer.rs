@@ -31,17 +31,18 @@ struct WriterState {
 }
 
 impl BodyWriter {
-    /// Adds bytes at the end.
+    /// Adds pieces at the end.
     ///
     /// # Errors
     /// [`Full`]; then nothing was added.
-    pub(crate) fn write(&self, data: Bytes) -> Result<(), Full> {
-        let bytes = self.0.bytes.get() + data.len();
+    pub(crate) fn write<const N: usize>(&self, pieces: [Bytes; N]) -> Result<(), Full> {
+        let bytes = pieces.iter().fold(self.0.bytes.get(), |sum, piece| sum + piece.len());
         if bytes > MAX {
             return Err(Full);
         }
         self.0.bytes.set(bytes);
-        self.0.waiting.borrow_mut().push_back(data);
+        let pieces = pieces.into_iter().filter(|piece| !piece.is_empty());
+        self.0.waiting.borrow_mut().extend(pieces);
         self.wake();
         Ok(())
     }
@@ -87,9 +88,9 @@ mod tests {
         let mut cx = Context::from_waker(Waker::noop());
         assert!(writer.poll_next(&mut cx).is_pending());
         for text in ["one", "two"] {
-            assert_eq!(writer.write(Bytes::from_static(text.as_bytes())), Ok(()));
+            assert_eq!(writer.write([Bytes::from_static(text.as_bytes())]), Ok(()));
         }
-        assert_eq!(writer.write(vec![0; MAX].into()), Err(Full));
+        assert_eq!(writer.write([vec![0; MAX].into()]), Err(Full));
         writer.end();
         assert!(!writer.is_read());
         for text in ["one", "two"] {

@@ -11,7 +11,7 @@ use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
 use lockgate_client::PooledBody;
-use lockgate_exchange::{ResponseHead, grpc_status};
+use lockgate_exchange::{Reservation, ResponseHead, grpc_status};
 use lockgate_http::grpc;
 use lockgate_sandbox::{GrpcCall, GrpcEvent, GrpcKind, GrpcReply, GrpcStream, Status};
 use lockgate_upstream::{Client, Upstream};
@@ -27,6 +27,7 @@ use crate::chain::message_body::MessageBody;
 mod code {
     pub(super) const UNKNOWN: u32 = 2;
     pub(super) const DEADLINE_EXCEEDED: u32 = 4;
+    pub(super) const RESOURCE_EXHAUSTED: u32 = 8;
     pub(super) const INTERNAL: u32 = 13;
     pub(super) const UNAVAILABLE: u32 = 14;
 }
@@ -74,7 +75,7 @@ struct Open {
 
 impl GrpcStream for Open {
     fn send(&self, message: Bytes, end: bool) -> Result<(), Status> {
-        self.writer.write(framed(&message)).map_err(|_| Status::BadArgument)?;
+        self.writer.write(framed(message)).map_err(|_| Status::BadArgument)?;
         if end {
             self.writer.end();
         }
@@ -105,13 +106,14 @@ pub(crate) fn open(
     let task = match call.kind {
         GrpcKind::Call { message, timeout } => tokio::task::spawn_local(async move {
             // A message that the guest's memory held fits.
-            let _ = own.write(framed(&message));
+            let _ = own.write(framed(message));
             own.end();
             make_call(client, &upstream, request, timeout, reply).await;
         }),
         GrpcKind::Stream => tokio::task::spawn_local(async move {
             let mut reply = reply;
-            let end = converse(client, &upstream, request, |event| reply.deliver(event)).await;
+            let memory = reply.memory();
+            let end = converse(client, &upstream, request, memory, |event| reply.deliver(event)).await;
             reply.deliver(end.event());
         }),
     };
@@ -151,7 +153,8 @@ async fn make_call(
     mut reply: GrpcReply,
 ) {
     let mut answer = None;
-    let conversation = converse(client, upstream, request, |event| {
+    let memory = reply.memory();
+    let conversation = converse(client, upstream, request, memory, |event| {
         if let GrpcEvent::Message(message) = event {
             answer = Some(message);
         }
@@ -174,6 +177,7 @@ async fn converse(
     client: Client<MessageBody>,
     upstream: &Upstream,
     request: Request<MessageBody>,
+    memory: Reservation,
     mut tell: impl FnMut(GrpcEvent),
 ) -> End {
     let sent = match client.send(upstream, request).await {
@@ -200,11 +204,16 @@ async fn converse(
     if parts.status != StatusCode::OK {
         return failed(&mut tell, grpc_status(parts.status), "");
     }
-    hear(upstream, body, &mut tell).await
+    hear(upstream, body, memory, &mut tell).await
 }
 
 /// Delivers the messages of a response and its trailing metadata.
-async fn hear(upstream: &Upstream, mut body: PooledBody, tell: &mut impl FnMut(GrpcEvent)) -> End {
+async fn hear(
+    upstream: &Upstream,
+    mut body: PooledBody,
+    mut memory: Reservation,
+    tell: &mut impl FnMut(GrpcEvent),
+) -> End {
     let mut frames = Frames::default();
     loop {
         let frame = match body.frame().await {
@@ -217,6 +226,13 @@ async fn hear(upstream: &Upstream, mut body: PooledBody, tell: &mut impl FnMut(G
         };
         match frame.into_data() {
             Ok(data) => {
+                if !memory.resize(frames.waiting() + data.len()) {
+                    return failed(
+                        tell,
+                        code::RESOURCE_EXHAUSTED,
+                        "limits.memory leaves no room for the message",
+                    );
+                }
                 frames.push(&data);
                 while let Some(message) = match frames.next() {
                     Ok(message) => message,
@@ -224,6 +240,8 @@ async fn hear(upstream: &Upstream, mut body: PooledBody, tell: &mut impl FnMut(G
                 } {
                     tell(GrpcEvent::Message(message));
                 }
+                // What shrinks always fits.
+                let _ = memory.resize(frames.waiting());
             }
             Err(frame) => {
                 if let Ok(trailers) = frame.into_trailers() {

@@ -11,8 +11,8 @@ use lockgate_client::Protocol;
 use lockgate_exchange::{SharedExchange, clock};
 use lockgate_foreign::KvWatches;
 use lockgate_sandbox::{
-    Callout, CalloutReply, DrainingVm, Failure, ForeignTarget, GrpcCall, GrpcReply, GrpcStream, Guard, Host, LogLevel,
-    MetricKind, Plugin, QueueTarget, Refusal, Status, TickTarget, VmEvent,
+    Callout, CalloutReply, CpuBudget, DrainingVm, Failure, ForeignTarget, GrpcCall, GrpcReply, GrpcStream, Guard, Host,
+    LogLevel, MetricKind, Plugin, QueueTarget, Refusal, Status, TickTarget, VmEvent,
 };
 use lockgate_telemetry::metrics::WorkerMetrics;
 use lockgate_telemetry::plugin_log;
@@ -223,7 +223,7 @@ impl Host for WorkerHost {
         self.worker().ok()?.shared.store.queues().resolve(vm_id, name)
     }
 
-    fn enqueue(&self, queue: u32, value: &[u8]) -> Result<(), Status> {
+    fn enqueue(&self, queue: u32, value: Bytes) -> Result<(), Status> {
         let worker = self.worker()?;
         worker
             .shared
@@ -267,6 +267,7 @@ impl Host for WorkerHost {
         argument: &[u8],
         exchange: Option<&SharedExchange>,
         caller: &ForeignTarget,
+        budget: &mut CpuBudget,
     ) -> Result<Vec<u8>, Status> {
         let worker = self.worker()?;
         let services = lockgate_foreign::Services {
@@ -274,7 +275,7 @@ impl Host for WorkerHost {
             watches: &self.watches,
             clock: &worker.wall_clock,
         };
-        lockgate_foreign::call(&services, plugin, name, argument, exchange, caller)
+        lockgate_foreign::call(&services, plugin, name, argument, exchange, caller, budget)
     }
 
     fn check_property(&self, _plugin: &Plugin, name: &str, value: &[u8]) -> Result<(), Status> {

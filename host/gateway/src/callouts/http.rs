@@ -1,7 +1,9 @@
 //! HTTP callouts: sent like any request, answered whole, once, within their timeout.
 
+use bytes::BytesMut;
 use http::{Request, Uri, Version, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use lockgate_exchange::Reservation;
 use lockgate_sandbox::{Callout, CalloutFailure, CalloutReply, CalloutResponse, CalloutResult};
 use lockgate_upstream::{Client, Upstream};
 
@@ -13,29 +15,48 @@ const MAX_BODY: usize = 4 * 1024 * 1024;
 /// Makes the request and delivers the result.
 pub(crate) async fn make(client: Client<MessageBody>, upstream: &Upstream, callout: Callout, reply: CalloutReply) {
     let timeout = callout.timeout;
-    let result = match tokio::time::timeout(timeout, exchange(client, upstream, callout)).await {
+    // It is held until the plugin has read the response.
+    let mut memory = reply.memory();
+    let result = match tokio::time::timeout(timeout, exchange(client, upstream, callout, &mut memory)).await {
         Ok(result) => result,
         Err(_) => Err(CalloutFailure::Timeout),
     };
     reply.deliver(result);
 }
 
-async fn exchange(client: Client<MessageBody>, upstream: &Upstream, callout: Callout) -> CalloutResult {
+async fn exchange(
+    client: Client<MessageBody>,
+    upstream: &Upstream,
+    callout: Callout,
+    memory: &mut Reservation,
+) -> CalloutResult {
     let sent = client.send(upstream, request(callout)).await.map_err(|error| {
         tracing::debug!(upstream = %upstream.name(), %error, "a callout failed");
         CalloutFailure::Failed
     })?;
     let (parts, body) = sent.response.into_parts();
-    let collected = Limited::new(body, MAX_BODY).collect().await.map_err(|error| {
-        let too_large = error.is::<LengthLimitError>();
-        tracing::debug!(upstream = %upstream.name(), too_large, %error, "a callout's answer broke off");
-        CalloutFailure::Failed
-    })?;
+    let mut source = Limited::new(body, MAX_BODY);
+    let (mut body, mut trailers) = (BytesMut::new(), None);
+    while let Some(frame) = source.frame().await {
+        let frame = frame.map_err(|error| {
+            let too_large = error.is::<LengthLimitError>();
+            tracing::debug!(upstream = %upstream.name(), too_large, %error, "a callout's answer broke off");
+            CalloutFailure::Failed
+        })?;
+        match frame.into_data() {
+            Ok(data) if memory.resize(body.len() + data.len()) => body.extend_from_slice(&data),
+            Ok(_) => {
+                tracing::warn!(upstream = %upstream.name(), "callout failed: limits.memory leaves no room for its answer");
+                return Err(CalloutFailure::Failed);
+            }
+            Err(frame) => trailers = frame.into_trailers().ok(),
+        }
+    }
     Ok(CalloutResponse {
         status: parts.status,
         headers: parts.headers,
-        trailers: collected.trailers().cloned(),
-        body: collected.to_bytes(),
+        trailers,
+        body: body.freeze(),
     })
 }
 

@@ -256,12 +256,15 @@ impl FilteredMessage {
         if action == Action::Continue {
             return Ok(Some(self.body_filters[index].release()));
         }
-        self.hold(index)?;
-        Ok(None)
+        if self.hold(index)? {
+            Ok(None)
+        } else {
+            Ok(Some(self.body_filters[index].release()))
+        }
     }
 
-    /// Keeps what a plugin has paused at, up to its limit.
-    fn hold(&mut self, index: usize) -> Result<(), Stop> {
+    /// Keeps what a plugin has paused at, up to its limit and within its memory. False if the message continues without the plugin.
+    fn hold(&mut self, index: usize) -> Result<bool, Stop> {
         let body_filter = &mut self.body_filters[index];
         body_filter.paused = true;
         let position = body_filter.position;
@@ -276,8 +279,13 @@ impl FilteredMessage {
                 Direction::Response => Problem::ResponseTooLarge,
             }));
         }
-        self.leave(index);
-        Ok(())
+        let bytes = body_filter.held.data.len();
+        let memory = self.chain.reserve(body_filter.position, bytes)?;
+        let is_held = memory.is_some();
+        if let Some(memory) = memory {
+            self.leave(index, memory);
+        }
+        Ok(is_held)
     }
 
     fn set_trailers(&self, trailers: HeaderMap) {

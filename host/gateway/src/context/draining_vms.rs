@@ -9,6 +9,8 @@ use lockgate_sandbox::DrainingVm;
 const MAX_DURATION: Duration = Duration::from_secs(60);
 /// Maximum VMs that a worker keeps; the oldest goes when there is another.
 const MAX: usize = 64;
+/// Maximum memory of the VMs that a worker keeps; the oldest go, but for the newest.
+const MAX_MEMORY: usize = 128 * 1024 * 1024;
 
 /// The VMs of one worker that are kept.
 #[derive(Default)]
@@ -18,9 +20,10 @@ impl DrainingVms {
     /// Keeps one more.
     pub(crate) fn add(&self, now: Instant, vm: DrainingVm) {
         let mut kept = self.0.borrow_mut();
-        let oldest = (kept.len() >= MAX).then(|| kept.remove(0));
         kept.push((now, vm));
-        // Its end runs guest code, which may come back here.
+        let oldest = surplus(&kept);
+        let oldest: Vec<_> = kept.drain(..oldest).collect();
+        // Their end runs guest code, which may come back here.
         drop(kept);
         drop(oldest);
     }
@@ -41,10 +44,13 @@ impl DrainingVms {
             }
             is_late || vm.is_over()
         };
-        let (ended, left) = std::mem::take(&mut *kept)
+        let (mut ended, left) = std::mem::take(&mut *kept)
             .into_iter()
             .partition::<Vec<_>, _>(|(since, vm)| is_at_end(*since, vm));
         *kept = left;
+        // A VM grows on while it is kept.
+        let oldest = surplus(&kept);
+        ended.extend(kept.drain(..oldest));
         drop(kept);
         drop(ended);
     }
@@ -58,4 +64,15 @@ impl DrainingVms {
     pub(crate) fn clear(&self) {
         drop(self.0.take());
     }
+}
+
+/// How many of the oldest have to go.
+fn surplus(kept: &[(Instant, DrainingVm)]) -> usize {
+    let mut memory = 0_usize;
+    let fitting = kept.iter().rev().take(MAX).take_while(|(_, vm)| {
+        let is_newest = memory == 0;
+        memory = memory.saturating_add(vm.memory().max(1));
+        is_newest || memory <= MAX_MEMORY
+    });
+    kept.len() - fitting.count()
 }

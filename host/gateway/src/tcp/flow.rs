@@ -153,11 +153,27 @@ impl Flow {
         if action == Action::Continue {
             return Ok(Some(self.take(position)));
         }
-        if self.held(position) as u64 > self.chain.filters()[position].body_limit() {
+        let held = self.held(position);
+        if held as u64 > self.chain.filters()[position].body_limit() {
             return Err(Stop::Problem(match self.direction {
                 Direction::Request => Problem::BodyTooLarge,
                 Direction::Response => Problem::ResponseTooLarge,
             }));
+        }
+        let memory = self.chain.reserve(position, held)?;
+        if memory.is_none() {
+            self.filters[at].paused = false;
+            return Ok(Some(self.take(position)));
+        }
+        if let Some(buffers) = self
+            .chain
+            .exchange
+            .borrow_mut()
+            .tcp
+            .as_mut()
+            .and_then(|all| all.get_mut(position))
+        {
+            buffers.count(self.direction, memory);
         }
         Ok(None)
     }
@@ -192,7 +208,10 @@ impl Flow {
         let mut exchange = self.chain.exchange.borrow_mut();
         let buffers = exchange.tcp.as_mut().and_then(|all| all.get_mut(position));
         buffers
-            .map(|buffers| std::mem::take(buffers.of_mut(self.direction)))
+            .map(|buffers| {
+                buffers.count(self.direction, None);
+                std::mem::take(buffers.of_mut(self.direction))
+            })
             .unwrap_or_default()
     }
 }

@@ -1,13 +1,14 @@
 //! gRPC callouts: the call, its events, and the handles of both ends.
 
 use std::rc::Weak;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue};
 use lockgate_abi::Status;
-use lockgate_exchange::ResponseHead;
+use lockgate_exchange::{MemoryAccount, Reservation, ResponseHead};
 
 use super::Callbacks;
 
@@ -75,15 +76,23 @@ pub struct GrpcReply {
     callbacks: Weak<dyn Callbacks>,
     id: u32,
     is_over: bool,
+    account: Arc<MemoryAccount>,
 }
 
 impl GrpcReply {
-    pub(crate) fn new(callbacks: Weak<dyn Callbacks>, id: u32) -> Self {
+    pub(crate) fn new(callbacks: Weak<dyn Callbacks>, id: u32, account: Arc<MemoryAccount>) -> Self {
         Self {
             callbacks,
             id,
             is_over: false,
+            account,
         }
+    }
+
+    /// The plugin's memory, for what arrives of a message.
+    #[must_use]
+    pub fn memory(&self) -> Reservation {
+        self.account.open()
     }
 
     /// Runs the guest's callback, now or as soon as its VM is free. Without effect if the events are no longer wanted.

@@ -12,6 +12,7 @@ use self::memory::TrialMemory;
 use super::{
     Callout, CalloutReply, ForeignTarget, GrpcCall, GrpcReply, GrpcStream, Guard, Host, QueueTarget, TickTarget,
 };
+use crate::budget::CpuBudget;
 use crate::plugin::Plugin;
 use crate::report::Failure;
 
@@ -25,8 +26,8 @@ pub struct NoEffectHost {
     foreign: Box<ForeignFunctions>,
 }
 
-/// Foreign functions of a trial: the plugin, the function's name, its argument.
-type ForeignFunctions = dyn Fn(&Plugin, &str, &[u8]) -> Result<Vec<u8>, Status>;
+/// Foreign functions of a trial: the plugin, the function's name, its argument, the budget of the callback.
+type ForeignFunctions = dyn Fn(&Plugin, &str, &[u8], &mut CpuBudget) -> Result<Vec<u8>, Status>;
 
 impl NoEffectHost {
     /// A host whose log lines of at least `log_level` go to `log`.
@@ -36,13 +37,16 @@ impl NoEffectHost {
             log,
             log_level,
             memory: TrialMemory::default(),
-            foreign: Box::new(|_, _, _| Err(Status::NotFound)),
+            foreign: Box::new(|_, _, _, _| Err(Status::NotFound)),
         }
     }
 
     /// The same with foreign functions, so that a plugin which needs them starts in a trial, too.
     #[must_use]
-    pub fn with_foreign(mut self, foreign: impl Fn(&Plugin, &str, &[u8]) -> Result<Vec<u8>, Status> + 'static) -> Self {
+    pub fn with_foreign(
+        mut self,
+        foreign: impl Fn(&Plugin, &str, &[u8], &mut CpuBudget) -> Result<Vec<u8>, Status> + 'static,
+    ) -> Self {
         self.foreign = Box::new(foreign);
         self
     }
@@ -99,7 +103,7 @@ impl Host for NoEffectHost {
         self.memory.resolve_queue(vm_id, name)
     }
 
-    fn enqueue(&self, queue: u32, value: &[u8]) -> Result<(), Status> {
+    fn enqueue(&self, queue: u32, value: Bytes) -> Result<(), Status> {
         self.memory.enqueue(queue, value)
     }
 
@@ -130,8 +134,9 @@ impl Host for NoEffectHost {
         argument: &[u8],
         _: Option<&SharedExchange>,
         _: &ForeignTarget,
+        budget: &mut CpuBudget,
     ) -> Result<Vec<u8>, Status> {
-        (self.foreign)(plugin, name, argument)
+        (self.foreign)(plugin, name, argument, budget)
     }
 
     fn check_property(&self, _: &Plugin, _: &str, _: &[u8]) -> Result<(), Status> {

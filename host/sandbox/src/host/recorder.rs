@@ -14,6 +14,7 @@ use super::guest_ids::{image_id, index_of};
 use super::{
     Callout, CalloutReply, ForeignTarget, GrpcCall, GrpcReply, GrpcStream, Guard, Host, QueueTarget, TickTarget,
 };
+use crate::budget::CpuBudget;
 use crate::plugin::Plugin;
 use crate::report::{Failure, Refusal, VmEvent};
 
@@ -184,7 +185,7 @@ impl Host for Recorder {
         self.host.resolve_queue(vm_id, name)
     }
 
-    fn enqueue(&self, queue: u32, value: &[u8]) -> Result<(), Status> {
+    fn enqueue(&self, queue: u32, value: Bytes) -> Result<(), Status> {
         self.obstacle("its start puts a value into a queue");
         self.host.enqueue(self.queue_id(queue), value)
     }
@@ -242,9 +243,10 @@ impl Host for Recorder {
         argument: &[u8],
         exchange: Option<&SharedExchange>,
         caller: &ForeignTarget,
+        budget: &mut CpuBudget,
     ) -> Result<Vec<u8>, Status> {
         self.obstacle(&format!("its start calls the foreign function {name:?}"));
-        self.host.foreign(plugin, name, argument, exchange, caller)
+        self.host.foreign(plugin, name, argument, exchange, caller, budget)
     }
 
     fn check_property(&self, plugin: &Plugin, name: &str, value: &[u8]) -> Result<(), Status> {

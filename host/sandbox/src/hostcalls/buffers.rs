@@ -1,5 +1,6 @@
 //! `proxy_get_buffer_bytes`, `proxy_get_buffer_status`, `proxy_set_buffer_bytes`.
 
+use bytes::Bytes;
 use lockgate_abi::{BufferType, Status};
 use lockgate_exchange::{BodyBuffer, Direction, Exchange};
 use wasmtime::Linker;
@@ -8,8 +9,11 @@ use super::ENV;
 use crate::calls::HostCall;
 use crate::guest::{self, Caller, HostCallResult, ResultSlot, Span, host_call};
 use crate::host::GrpcEvent;
-use crate::report::{Refusal, RequestLimit};
+use crate::report::{Refusal, RequestFault};
 use crate::state::{Phase, State};
+
+/// What a call costs besides its bytes, in steps ([`State::spend`]): it passes the pieces of a body.
+const PER_CALL: usize = 256;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
@@ -54,6 +58,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 /// Reads as many of the bytes as there are.
 fn read(caller: &mut Caller<'_>, kind: i32, start: i32, max: i32, out: ResultSlot) -> HostCallResult {
     let kind = BufferType::try_from(kind)?;
+    caller.data_mut().spend(PER_CALL)?;
     let start = start.cast_unsigned() as usize;
     let length = length(caller.data(), kind)?
         .saturating_sub(start)
@@ -72,22 +77,47 @@ fn status(caller: &mut Caller<'_>, kind: i32, length_out: i32, flags_out: i32) -
 fn write(caller: &mut Caller<'_>, kind: i32, start: i32, size: i32, data: Span) -> HostCallResult {
     let kind = BufferType::try_from(kind)?;
     let (memory, state) = guest::parts(caller)?;
-    let data = guest::bytes(memory, data)?;
+    let data = match guest::bytes(memory, data) {
+        Ok(data) => data,
+        Err(status) => {
+            state.refuse_body(kind);
+            return Err(status.into());
+        }
+    };
     if plain(state, kind).is_some() {
         return Err(Status::BadArgument.into());
     }
+    state.spend(PER_CALL)?;
+    let (start, size) = (start.cast_unsigned() as usize, size.cast_unsigned() as usize);
     let limit = state.plugin.settings().limits.body_growth.as_usize();
+    {
+        let exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?;
+        let mut exchange = exchange.borrow_mut();
+        let body = body_mut(&mut exchange, kind, state.effective.position, state.phase).ok_or(Status::NotFound)?;
+        let replaced = body.replaced(start, size);
+        if data.len() > replaced && (body.len() - replaced).saturating_add(data.len()) > limit {
+            // The larger body would be in the host's memory, because of the plugin.
+            drop(exchange);
+            state.exceed_limit(RequestFault::BodyGrowth, Refusal::Body);
+            return Ok(());
+        }
+    }
+    state.spend(data.len())?;
+    // What a plugin writes counts as its memory until it is sent. Nothing takes nothing.
+    let data = if data.is_empty() {
+        Some(Bytes::new())
+    } else {
+        state.account.copy(data)
+    };
+    let Some(data) = data else {
+        state.exceed_limit(RequestFault::Memory, Refusal::Memory);
+        return Ok(());
+    };
     let exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?;
     let mut exchange = exchange.borrow_mut();
-    let body = body_mut(&mut exchange, kind, state.effective.position, state.phase).ok_or(Status::NotFound)?;
-    let replaced = (size.cast_unsigned() as usize).min(body.len());
-    if data.len() > replaced && (body.len() - replaced).saturating_add(data.len()) > limit {
-        // The larger body would be in the host's memory, because of the plugin.
-        drop(exchange);
-        state.exceed_limit(RequestLimit::BodyGrowth, Refusal::Body);
-        return Ok(());
+    if let Some(body) = body_mut(&mut exchange, kind, state.effective.position, state.phase) {
+        body.replace(start, size, data);
     }
-    body.replace(start.cast_unsigned() as usize, size.cast_unsigned() as usize, data);
     Ok(())
 }
 

@@ -1,9 +1,12 @@
 //! `proxy_http_call`, `proxy_get_status`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use lockgate_abi::{Status, decode_pairs};
+use lockgate_exchange::RequestHead;
 use wasmtime::Linker;
 
 use super::ENV;
@@ -12,7 +15,12 @@ use crate::guest::{self, Caller, HostCallError, HostCallResult, ResultSlot, Span
 use crate::host::{Callout, CalloutFailure, CalloutReply, GrpcEvent};
 use crate::report::Refusal;
 use crate::state::{OpenCallout, ROOT, State};
-use crate::view::headers::{FieldError, callout_head, trailers};
+use crate::view::headers::{FieldError, HeaderError, callout_head, trailers};
+
+/// Longer names of upstreams are unknown.
+const MAX_UPSTREAM: usize = 1024;
+/// What a callout costs besides its bytes, in steps ([`State::spend`]).
+const PER_CALL: usize = 8192;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
@@ -84,61 +92,111 @@ struct Request {
 
 fn http_call(caller: &mut Caller<'_>, request: &Request, out: i32) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
-    let callout = match decode(memory, request)? {
-        Ok(callout) => callout,
+    guest::bytes(memory, request.body)?;
+    let upstream = upstream(memory, request.upstream)?;
+    let timeout = timeout(request.milliseconds)?;
+    let (head, trailers) = match heads(memory, state, request, upstream)? {
+        Ok(heads) => heads,
         Err(refused) => {
             state.warn(format_args!("callout refused: {refused}"));
             return Err(Status::BadArgument.into());
         }
     };
-    let settings = state.plugin.settings();
-    if settings
-        .capabilities
-        .upstreams
-        .as_ref()
-        .is_some_and(|allowed| !allowed.contains(&callout.upstream))
-    {
-        state.warn(format_args!(
-            "capabilities.upstreams does not allow {:?}",
-            callout.upstream
-        ));
-        state.refuse(Refusal::CapabilityUpstream);
+    if !may_call(state, upstream) {
         return Err(Status::BadArgument.into());
     }
-    if let Some(limit) = too_many(state) {
-        state.warn(format_args!("callout refused: {limit} are in progress already"));
-        state.refuse(Refusal::Callout);
-        return Err(Status::InternalFailure.into());
-    }
+    has_room(state)?;
+    let upstream = upstream.to_owned();
     // The out-pointer is checked before anything is sent.
     guest::write_u32(memory, out, 0)?;
+    let body = guest::bytes(memory, request.body)?;
+    state.spend(body.len())?;
+    let callout = Callout {
+        upstream,
+        head,
+        body: held(state, body).ok_or(Status::InternalFailure)?,
+        trailers,
+        timeout,
+    };
     let id = start(state, callout)?;
     Ok(guest::write_u32(memory, out, id)?)
 }
 
-fn decode(memory: &[u8], request: &Request) -> Result<Result<Callout, FieldError>, HostCallError> {
-    let pairs = |span| -> Result<_, HostCallError> {
-        Ok(decode_pairs(guest::bytes(memory, span)?).map_err(|_| Status::BadArgument)?)
-    };
-    let upstream = guest::text(memory, request.upstream)?.to_owned();
-    let timeout = timeout(request.milliseconds)?;
-    let body = Bytes::copy_from_slice(guest::bytes(memory, request.body)?);
-    let head = callout_head(pairs(request.headers)?, &upstream);
-    let trailers = trailers(pairs(request.trailers)?);
-    Ok(head.and_then(|head| {
-        let trailers = Some(trailers?).filter(|trailers| !trailers.is_empty());
-        Ok(Callout {
-            upstream,
-            head,
-            body,
-            trailers,
-            timeout,
-        })
-    }))
+/// The name of an upstream. No upstream has one that is longer than [`MAX_UPSTREAM`].
+fn upstream(memory: &[u8], name: Span) -> Result<&str, Status> {
+    let name = guest::bytes(memory, name)?;
+    if name.len() > MAX_UPSTREAM {
+        return Err(Status::BadArgument);
+    }
+    std::str::from_utf8(name).map_err(|_| Status::BadArgument)
+}
+
+/// Headers, and trailers if there are any.
+type Heads = (RequestHead, Option<HeaderMap>);
+
+fn heads(
+    memory: &[u8],
+    state: &mut State,
+    request: &Request,
+    upstream: &str,
+) -> Result<Result<Heads, FieldError>, HostCallError> {
+    let (headers, fields) = (
+        guest::bytes(memory, request.headers)?,
+        guest::bytes(memory, request.trailers)?,
+    );
+    let limit = state.plugin.settings().limits.header_growth.as_usize();
+    let bytes = headers.len().saturating_add(fields.len());
+    if bytes > limit {
+        return Ok(Err(FieldError::new(b"the map", HeaderError::TooMany)));
+    }
+    state.spend(PER_CALL + 8 * bytes)?;
+    let pairs = |bytes| decode_pairs(bytes).map_err(|_| Status::BadArgument);
+    let (head, fields) = (callout_head(pairs(headers)?, upstream), trailers(pairs(fields)?));
+    Ok(head.and_then(|head| Ok((head, Some(fields?).filter(|fields| !fields.is_empty())))))
+}
+
+/// Whether the guest may call this upstream now. A refusal is logged and counted.
+pub(super) fn may_call(state: &mut State, upstream: &str) -> bool {
+    let settings = state.plugin.settings();
+    let allowed = settings.capabilities.upstreams.as_ref();
+    if allowed.is_some_and(|allowed| !allowed.iter().any(|name| name == upstream)) {
+        state.warn(format_args!("capabilities.upstreams does not allow {upstream:?}"));
+        state.refuse(Refusal::CapabilityUpstream);
+        return false;
+    }
+    true
+}
+
+/// Whether the limits on callouts are not reached.
+///
+/// # Errors
+/// [`Status::InternalFailure`]; the refusal is logged and counted.
+pub(super) fn has_room(state: &mut State) -> Result<(), Status> {
+    let Some(limit) = too_many(state) else { return Ok(()) };
+    state.warn(format_args!("callout refused: {limit} are in progress already"));
+    state.refuse(Refusal::Callout);
+    Err(Status::InternalFailure)
+}
+
+/// Bytes to be sent, which count as the plugin's memory until then. `None` without room for them; the refusal is logged and
+/// counted.
+pub(super) fn held(state: &mut State, bytes: &[u8]) -> Option<Bytes> {
+    if bytes.is_empty() {
+        return Some(Bytes::new());
+    }
+    let copy = state.account.copy(bytes);
+    if copy.is_none() {
+        let bytes = bytes.len();
+        state.warn(format_args!(
+            "callout refused: limits.memory leaves no room for {bytes} bytes to be sent"
+        ));
+        state.refuse(Refusal::Memory);
+    }
+    copy
 }
 
 /// The limit on callouts in progress that is reached, if one is.
-pub(super) fn too_many(state: &State) -> Option<&'static str> {
+fn too_many(state: &State) -> Option<&'static str> {
     let limits = &state.plugin.settings().limits;
     let under_way = state.callouts.len() + state.grpc.len();
     if under_way >= limits.callouts as usize {
@@ -164,10 +222,11 @@ pub(super) fn timeout(milliseconds: i32) -> Result<Duration, Status> {
 fn start(state: &mut State, callout: Callout) -> Result<u32, Status> {
     let callbacks = state.callbacks.clone().ok_or(Status::InternalFailure)?;
     let id = state.free_call_id();
+    let account = Arc::clone(&state.account);
     // The guest is running, so that no reply is handled before the callout is noted.
     let guard = state
         .host
-        .callout(&state.plugin, callout, CalloutReply::new(callbacks, id))?;
+        .callout(&state.plugin, callout, CalloutReply::new(callbacks, id, account))?;
     let open = OpenCallout {
         owner: state.owner_of_new_callout(),
         is_of_start: state.works_for_start,

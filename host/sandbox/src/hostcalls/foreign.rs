@@ -19,6 +19,12 @@ pub const FOREIGN_FUNCTIONS: [&str; 3] = ["clear_route_cache", "declare_property
 
 /// The host's function whose failure is a full store.
 const KV: &str = "lockgate.kv";
+/// Longer names are not found.
+const MAX_NAME: usize = 256;
+/// Longer declarations are refused.
+const MAX_DECLARATION: usize = 16 * 1024;
+/// What a call costs besides its function, in steps ([`State::spend`]).
+const PER_CALL: usize = 512;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
@@ -46,14 +52,20 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 fn call(caller: &mut Caller<'_>, name: Span, argument: Span, out: ResultSlot) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
-    // A name that is not UTF-8 names no function.
-    let name = std::str::from_utf8(guest::bytes(memory, name)?).map_err(|_| Status::NotFound)?;
+    let (name, argument) = (guest::bytes(memory, name)?, guest::bytes(memory, argument)?);
+    state.spend(PER_CALL)?;
+    // A name that is not UTF-8, or so long, names no function.
+    let name = name
+        .get(..MAX_NAME.min(name.len()))
+        .filter(|known| known.len() == name.len());
+    let name = name
+        .and_then(|name| std::str::from_utf8(name).ok())
+        .ok_or(Status::NotFound)?;
     if !is_allowed(state.plugin.settings().capabilities.foreign_functions.as_deref(), name) {
         state.warn(format_args!("capabilities.foreign_functions does not allow {name:?}"));
         state.refuse(Refusal::CapabilityForeignFunction);
         return Err(Status::NotFound.into());
     }
-    let argument = guest::bytes(memory, argument)?;
     let result = match name {
         "clear_route_cache" => {
             state.request_reroute();
@@ -68,14 +80,14 @@ fn call(caller: &mut Caller<'_>, name: Span, argument: Span, out: ResultSlot) ->
             Vec::new()
         }
         _ => {
-            let caller = ForeignTarget::new(state.callbacks.clone());
-            let called = state.host.foreign(
-                &state.plugin,
-                name,
-                argument,
-                state.effective.exchange.as_ref(),
-                &caller,
-            );
+            let exchange = state.effective.exchange.as_ref();
+            let target = ForeignTarget::new(state.callbacks.clone());
+            let budget = &mut state.budget;
+            let called = state
+                .host
+                .foreign(&state.plugin, name, argument, exchange, &target, budget);
+            // The function may have given up, or not: the guest is stopped in either case.
+            state.spent()?;
             if name == KV && called == Err(Status::InternalFailure) {
                 state.warn(format_args!(
                     "lockgate.kv refused a value: the store is full (kv.bytes, kv.plugin_bytes)"
@@ -118,6 +130,9 @@ fn set_filter_state(state: &mut State, argument: &[u8]) -> Result<(), Status> {
 /// Reads Envoy's `DeclarePropertyArguments`: name, whether it can be set only once, how long its values last. Types and schemas
 /// are for Envoy's own expressions. As in Envoy, only declarations of the root context count.
 fn declare(state: &mut State, argument: &[u8]) -> Result<(), Status> {
+    if argument.len() > MAX_DECLARATION {
+        return Err(Status::BadArgument);
+    }
     let mut name = "";
     let mut declaration = Declaration::default();
     for field in protobuf::Fields::of(argument) {

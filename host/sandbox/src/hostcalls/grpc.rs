@@ -1,5 +1,6 @@
 //! `proxy_grpc_*`: gRPC calls and streams.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,13 +9,20 @@ use lockgate_abi::{Status, decode_pairs};
 use wasmtime::Linker;
 
 use super::ENV;
-use super::callouts::too_many;
+use super::callouts::{has_room, held, may_call};
 use crate::calls::HostCall;
 use crate::guest::{self, Caller, HostCallResult, Span, host_call};
 use crate::host::{GrpcCall, GrpcKind, GrpcReply};
 use crate::report::Refusal;
 use crate::state::{OpenGrpcCall, State};
 use crate::view::headers;
+
+/// Longer messages are refused: as long as those that a plugin may get.
+const MAX_MESSAGE: usize = 4 * 1024 * 1024 - 5;
+/// What a call or stream costs besides its bytes, in steps ([`State::spend`]).
+const PER_CALL: usize = 8192;
+/// What a message costs besides its bytes, in steps.
+const PER_MESSAGE: usize = 512;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     link_call(linker)?;
@@ -87,7 +95,7 @@ fn link_stream(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             let all = || [a, b, c, d, e, f, g, h, out];
             host_call(caller, HostCall::GrpcStream, all, |caller| {
                 let target = Target::new([a, b, c, d, e, f, g, h]);
-                open(caller, &target, GrpcKind::Stream, out)
+                open(caller, &target, None, out)
             })
         },
     )?;
@@ -127,38 +135,65 @@ impl Target {
 
 /// A unary call.
 fn call(caller: &mut Caller<'_>, target: &Target, message: Span, milliseconds: i32, out: i32) -> HostCallResult {
-    let (memory, _) = guest::parts(caller)?;
-    let message = Bytes::copy_from_slice(guest::bytes(memory, message)?);
     let milliseconds = u64::from(milliseconds.cast_unsigned());
     let timeout = (milliseconds != 0).then(|| Duration::from_millis(milliseconds));
-    open(caller, target, GrpcKind::Call { message, timeout }, out)
+    open(caller, target, Some((message, timeout)), out)
 }
 
-/// As in Envoy, an invalid argument is a parse failure, also an unknown upstream.
-fn open(caller: &mut Caller<'_>, target: &Target, kind: GrpcKind, out: i32) -> HostCallResult {
+/// Opens a call with a message, or a stream. As in Envoy, an invalid argument is a parse failure, also an unknown upstream.
+fn open(
+    caller: &mut Caller<'_>,
+    target: &Target,
+    message: Option<(Span, Option<Duration>)>,
+    out: i32,
+) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
-    let call = decode(memory, state, target, kind)?;
-    let allowed = state.plugin.settings().capabilities.upstreams.as_ref();
-    if allowed.is_some_and(|allowed| !allowed.contains(&call.upstream)) {
-        state.warn(format_args!(
-            "capabilities.upstreams does not allow {:?}",
-            call.upstream
-        ));
-        state.refuse(Refusal::CapabilityUpstream);
+    if let Some((message, _)) = message {
+        guest::bytes(memory, message)?;
+    }
+    let mut call = decode(memory, state, target)?;
+    if !may_call(state, &call.upstream) {
         return Err(Status::ParseFailure.into());
     }
-    if let Some(limit) = too_many(state) {
-        state.warn(format_args!("callout refused: {limit} are in progress already"));
-        state.refuse(Refusal::Callout);
-        return Err(Status::InternalFailure.into());
-    }
+    has_room(state)?;
     // The out-pointer is checked before anything is sent.
     guest::write_u32(memory, out, 0)?;
+    if let Some((message, timeout)) = message {
+        let message = sendable(memory, state, message)?.ok_or(Status::InternalFailure)?;
+        call.kind = GrpcKind::Call { message, timeout };
+    }
     let id = start(state, call)?;
     Ok(guest::write_u32(memory, out, id)?)
 }
 
-fn decode(memory: &[u8], state: &mut State, target: &Target, kind: GrpcKind) -> Result<GrpcCall, guest::HostCallError> {
+/// A message to be sent. `None` for one that is too long, or without room for it; the refusal is logged and counted.
+fn sendable(memory: &[u8], state: &mut State, message: Span) -> Result<Option<Bytes>, guest::HostCallError> {
+    let message = guest::bytes(memory, message)?;
+    if message.len() > MAX_MESSAGE {
+        let bytes = message.len();
+        state.warn(format_args!(
+            "gRPC message refused: {bytes} bytes, more than {MAX_MESSAGE}"
+        ));
+        state.refuse(Refusal::Callout);
+        return Ok(None);
+    }
+    state.spend(PER_MESSAGE + message.len())?;
+    Ok(held(state, message))
+}
+
+/// The target of a call or stream, as a stream's.
+fn decode(memory: &[u8], state: &mut State, target: &Target) -> Result<GrpcCall, guest::HostCallError> {
+    let parts = [target.upstream, target.service, target.method, target.metadata];
+    let bytes = parts
+        .iter()
+        .fold(0, |sum, part| sum + part.len.cast_unsigned() as usize);
+    if bytes > state.plugin.settings().limits.header_growth.as_usize() {
+        state.warn(format_args!(
+            "gRPC call refused: its names and metadata exceed limits.header_growth"
+        ));
+        return Err(Status::ParseFailure.into());
+    }
+    state.spend(PER_CALL + 8 * bytes)?;
     let upstream = guest::bytes(memory, target.upstream)?;
     let (service, method) = (
         guest::bytes(memory, target.service)?,
@@ -183,7 +218,7 @@ fn decode(memory: &[u8], state: &mut State, target: &Target, kind: GrpcKind) -> 
         authority,
         path: headers::grpc_path(service, method),
         metadata,
-        kind,
+        kind: GrpcKind::Stream,
     })
 }
 
@@ -220,7 +255,10 @@ fn start(state: &mut State, call: GrpcCall) -> Result<u32, Status> {
     let callbacks = state.callbacks.clone().ok_or(Status::InternalFailure)?;
     let id = state.free_call_id();
     let is_stream = matches!(call.kind, GrpcKind::Stream);
-    let opened = state.host.grpc(&state.plugin, call, GrpcReply::new(callbacks, id))?;
+    let account = Arc::clone(&state.account);
+    let opened = state
+        .host
+        .grpc(&state.plugin, call, GrpcReply::new(callbacks, id, account))?;
     let open = OpenGrpcCall {
         owner: state.owner_of_new_callout(),
         is_stream,
@@ -235,12 +273,13 @@ fn start(state: &mut State, call: GrpcCall) -> Result<u32, Status> {
 
 fn send(caller: &mut Caller<'_>, id: u32, message: Span, end: bool) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
-    let message = guest::bytes(memory, message)?;
-    let open = state.grpc.get_mut(&id).ok_or(Status::NotFound)?;
-    if open.is_closed {
+    guest::bytes(memory, message)?;
+    if state.grpc.get(&id).ok_or(Status::NotFound)?.is_closed {
         return Err(Status::BadArgument.into());
     }
-    open.stream.send(Bytes::copy_from_slice(message), end)?;
+    let message = sendable(memory, state, message)?.ok_or(Status::BadArgument)?;
+    let open = state.grpc.get_mut(&id).ok_or(Status::NotFound)?;
+    open.stream.send(message, end)?;
     open.is_closed = end;
     Ok(())
 }

@@ -8,12 +8,14 @@ use wasmtime::Linker;
 use super::ENV;
 use crate::calls::HostCall;
 use crate::guest::{self, Caller, HostCallError, HostCallResult, ResultSlot, Span, host_call};
-use crate::report::{Refusal, RequestLimit};
-use crate::state::{Phase, State};
+use crate::report::{Refusal, RequestFault};
+use crate::state::{Phase, State, Written};
 use crate::view::headers::{HeaderError, MapMut, MapView};
 
 /// A whole map above this size counts as header growth.
 const LARGE_MAP: usize = 32 * 1024;
+/// Less header growth of a request counts nowhere.
+const SMALL_GROWTH: u64 = 16 * 1024;
 
 /// A value while the guest allocates memory for it. Most are short, and copying them costs less than sharing them.
 type Copied = SmallVec<[u8; 64]>;
@@ -87,8 +89,14 @@ fn link_entries(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 HostCall::AddHeaderMapValue,
                 || [map, name, name_len, value, value_len],
                 |caller| {
-                    let (name, value) = (Span::new(name, name_len), Span::new(value, value_len));
-                    change(caller, map, name, value, |map, name, value| map.add(name, value))
+                    let entry = (Span::new(name, name_len), Span::new(value, value_len));
+                    change(
+                        caller,
+                        map,
+                        |name| Written::Added(name),
+                        entry,
+                        |map, name, value| map.add(name, value),
+                    )
                 },
             )
         },
@@ -102,8 +110,14 @@ fn link_entries(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 HostCall::ReplaceHeaderMapValue,
                 || [map, name, name_len, value, value_len],
                 |caller| {
-                    let (name, value) = (Span::new(name, name_len), Span::new(value, value_len));
-                    change(caller, map, name, value, |map, name, value| map.replace(name, value))
+                    let entry = (Span::new(name, name_len), Span::new(value, value_len));
+                    change(
+                        caller,
+                        map,
+                        |name| Written::Replaced(name),
+                        entry,
+                        |map, name, value| map.replace(name, value),
+                    )
                 },
             )
         },
@@ -117,8 +131,14 @@ fn link_entries(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 HostCall::RemoveHeaderMapValue,
                 || [map, name, name_len],
                 |caller| {
-                    let (name, nothing) = (Span::new(name, name_len), Span::new(0, 0));
-                    change(caller, map, name, nothing, |map, name, _| map.remove(name))
+                    let entry = (Span::new(name, name_len), Span::new(0, 0));
+                    change(
+                        caller,
+                        map,
+                        |name| Written::Replaced(name),
+                        entry,
+                        |map, name, _| map.remove(name),
+                    )
                 },
             )
         },
@@ -135,15 +155,17 @@ fn see<R>(state: &State, map: MapType, look: impl FnOnce(MapView<'_>) -> R) -> R
                 .as_ref()
                 .and_then(|response| response.as_ref().ok())
                 .ok_or(Status::NotFound)?;
-            MapView::of_callout(response, map).map(look).ok_or(Status::NotFound)
+            let view = MapView::of_callout(response, map, &state.filter);
+            view.map(look).ok_or(Status::NotFound)
         }
         MapType::GrpcReceiveInitialMetadata | MapType::GrpcReceiveTrailingMetadata => {
             let event = state.grpc_event.as_ref().ok_or(Status::NotFound)?;
-            MapView::of_grpc(event, map).map(look).ok_or(Status::NotFound)
+            let view = MapView::of_grpc(event, map, &state.filter);
+            view.map(look).ok_or(Status::NotFound)
         }
         _ => {
             let exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?.borrow();
-            MapView::of(&exchange, map, state.filter.as_ref())
+            MapView::of(&exchange, map, &state.filter)
                 .map(look)
                 .ok_or(Status::NotFound)
         }
@@ -154,6 +176,7 @@ fn size(caller: &mut Caller<'_>, map: i32, out: i32) -> HostCallResult {
     let map = MapType::try_from(map)?;
     let (memory, state) = guest::parts(caller)?;
     let bytes = see(state, map, |view| view.bytes())?;
+    state.spend(bytes)?;
     Ok(guest::write_u32(
         memory,
         out,
@@ -170,6 +193,7 @@ fn pairs(caller: &mut Caller<'_>, map: i32, out: ResultSlot) -> HostCallResult {
     };
     // An empty map has no bytes. Otherwise there are a count, two lengths and two NULs per pair, and the bytes.
     let length = if count == 0 { 0 } else { 4 + 10 * count + bytes };
+    caller.data_mut().spend(length)?;
     guest::write_result(caller, out, length, |target, state| {
         let mut writer = PairsWriter::new(target, count)?;
         let mut whole = Some(());
@@ -196,26 +220,43 @@ fn value(caller: &mut Caller<'_>, map: i32, name: Span, out: ResultSlot) -> Host
 fn set_pairs(caller: &mut Caller<'_>, map: i32, pairs: Span) -> HostCallResult {
     let map = MapType::try_from(map)?;
     let (memory, state) = guest::parts(caller)?;
-    let bytes = guest::bytes(memory, pairs)?;
-    let pairs = decode_pairs(bytes).map_err(|_| Status::BadArgument)?;
+    let bytes = match guest::bytes(memory, pairs) {
+        Ok(bytes) => bytes,
+        Err(status) => {
+            state.refuse_write(map, &Written::Map);
+            return Err(status.into());
+        }
+    };
     // A map that is written back as it was read does not grow, so only the largest maps count here.
     let growth = if bytes.len() > LARGE_MAP { bytes.len() } else { 0 };
-    write(state, map, WHOLE_MAP, growth, |map| map.set_all(pairs))
+    state.spend(4 * bytes.len().min(LARGE_MAP))?;
+    write(state, map, Written::Map, growth, |map| {
+        map.set_all(decode_pairs(bytes).map_err(|_| HeaderError::Undecodable)?)
+    })?;
+    state.map_written(map);
+    Ok(())
 }
 
 fn change(
     caller: &mut Caller<'_>,
     map: i32,
-    name: Span,
-    value: Span,
+    written: impl for<'m> FnOnce(&'m [u8]) -> Written<'m>,
+    (name, value): (Span, Span),
     how: impl FnOnce(MapMut<'_>, &[u8], &[u8]) -> Result<(), HeaderError>,
 ) -> HostCallResult {
     let map = MapType::try_from(map)?;
     let (memory, state) = guest::parts(caller)?;
     let name = guest::bytes(memory, name)?;
-    let value = guest::bytes(memory, value)?;
+    let written = written(name);
+    let value = match guest::bytes(memory, value) {
+        Ok(value) => value,
+        Err(status) => {
+            state.refuse_write(map, &written);
+            return Err(status.into());
+        }
+    };
     let growth = name.len() + value.len();
-    write(state, map, name, growth, |map| how(map, name, value))
+    write(state, map, written, growth, |map| how(map, name, value))
 }
 
 /// Creates trailers for a message without them, while the plugin sees the message's end.
@@ -238,19 +279,17 @@ fn is_received(map: MapType) -> bool {
     )
 }
 
-/// What a write of all entries changes. No header has this name.
-const WHOLE_MAP: &[u8] = b"the map";
-
-/// Changes a map of the exchange in effect. A refused write is logged, and the guest gets its status.
+/// Changes a map of the exchange in effect. A refused write is logged, and the guest gets its status. What would have overwritten
+/// what is there, or what a capability forbids, fails the request besides.
 fn write(
     state: &mut State,
     map: MapType,
-    what: &[u8],
+    written: Written<'_>,
     growth: usize,
     change: impl FnOnce(MapMut<'_>) -> Result<(), HeaderError>,
 ) -> Result<(), HostCallError> {
     if state.phase == Phase::Log {
-        state.warn(format_args!("{what:?} cannot be written: the stream has ended"));
+        state.warn(format_args!("{written} cannot be written: the stream has ended"));
         return Err(Status::BadArgument.into());
     }
     if is_received(map) {
@@ -261,44 +300,54 @@ fn write(
     let changed = {
         let mut exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?.borrow_mut();
         exchange.header_growth += growth as u64;
-        if exchange.header_growth > state.plugin.settings().limits.header_growth.bytes() {
+        let total = exchange.header_growth;
+        if total > SMALL_GROWTH.min(state.plugin.settings().limits.header_growth.bytes()) {
             drop(exchange);
-            state.exceed_limit(RequestLimit::HeaderGrowth, Refusal::Headers);
-            return Ok(());
+            if !state.may_grow_headers(total) {
+                return Ok(());
+            }
+            exchange = state.effective.exchange.as_ref().ok_or(Status::NotFound)?.borrow_mut();
         }
         if state.sees_end_of(map) {
             begin_trailers(&mut exchange, map);
         }
-        let view = MapMut::of(&mut exchange, map, state.filter.as_ref()).ok_or(Status::NotFound)?;
+        let view = MapMut::of(&mut exchange, map, &state.filter).ok_or(Status::NotFound)?;
         let changed = change(view);
         if map == MapType::HttpRequestHeaders && changed.is_ok() {
             // As in Envoy, a request whose head was changed is routed anew.
-            let is_pseudo = what.first() == Some(&b':') || what.eq_ignore_ascii_case(b"host");
-            exchange.changed.pseudo_headers |= is_pseudo || what == WHOLE_MAP;
-            exchange.changed.headers |= !is_pseudo;
+            exchange.changed.pseudo_headers |= written.is_of_pseudo_headers();
+            exchange.changed.headers |= written.is_of_fields();
         }
         changed
     };
-    let Err(refused) = changed else { return Ok(()) };
-    let what = String::from_utf8_lossy(what);
+    match changed {
+        Ok(()) => Ok(()),
+        Err(refused) => refuse(state, map, &written, refused),
+    }
+}
+
+#[cold]
+fn refuse(state: &mut State, map: MapType, written: &Written<'_>, refused: HeaderError) -> HostCallResult {
     match refused {
         HeaderError::NotPermitted => {
-            // The Rust SDK survives only OK here, so the write is dropped and logged, like other refused calls.
-            state.warn(format_args!("write of {what:?} dropped: {refused}"));
+            // The Rust SDK survives only OK here.
+            state.warn(format_args!("write of {written} refused: {refused}"));
             state.refuse(Refusal::CapabilityHeader);
+            state.fail_request(state.effective.id, RequestFault::Write);
             Ok(())
         }
         HeaderError::TooMany => {
-            state.exceed_limit(RequestLimit::HeaderGrowth, Refusal::Headers);
+            state.exceed_limit(RequestFault::HeaderGrowth, Refusal::Headers);
             Ok(())
         }
         HeaderError::Framing => {
             // Body rewriters do this as a matter of course. The message's framing follows its body all the same.
-            state.warn(format_args!("write of {what:?} has no effect: {refused}"));
+            state.warn(format_args!("write of {written} has no effect: {refused}"));
             Ok(())
         }
         _ => {
-            state.warn(format_args!("write of {what:?} refused: {refused}"));
+            state.warn(format_args!("write of {written} refused: {refused}"));
+            state.refuse_write(map, written);
             Err(Status::BadArgument.into())
         }
     }

@@ -8,6 +8,9 @@ use crate::calls::HostCall;
 use crate::guest::{self, Caller, HostCallResult, Span, host_call};
 use crate::state::State;
 
+/// What a line costs, in steps ([`State::spend`](crate::state::State::spend)): it is cut before it is looked at.
+const PER_LINE: usize = 512;
+
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
         ENV,
@@ -30,8 +33,9 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 fn log(caller: &mut Caller<'_>, level: i32, message: Span) -> HostCallResult {
     let level = LogLevel::try_from(level)?;
     let (memory, state) = guest::parts(caller)?;
-    let message = String::from_utf8_lossy(guest::bytes(memory, message)?);
-    state.log_guest_line(level, &message);
+    let message = guest::bytes(memory, message)?;
+    state.spend(PER_LINE)?;
+    state.log_guest_line(level, message);
     Ok(())
 }
 

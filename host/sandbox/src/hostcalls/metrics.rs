@@ -12,6 +12,11 @@ use crate::state::State;
 /// The id for a guest when there are too many metrics. Writes to it return NOT_FOUND, which every SDK survives.
 const NO_METRIC: u32 = u32::MAX;
 
+/// Longer names are invalid. The registry's own limit is lower.
+const MAX_NAME: usize = 4096;
+/// What a definition costs, in steps ([`State::spend`]).
+const PER_METRIC: usize = 1024;
+
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
         ENV,
@@ -75,9 +80,13 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 fn define(caller: &mut Caller<'_>, kind: i32, name: Span, out: i32) -> HostCallResult {
     let kind = MetricKind::try_from(kind)?;
     let (memory, state) = guest::parts(caller)?;
-    let defined = state
-        .host
-        .define_metric(&state.plugin, kind, guest::text(memory, name)?);
+    let name = guest::bytes(memory, name)?;
+    if name.len() > MAX_NAME {
+        return Err(Status::BadArgument.into());
+    }
+    state.spend(PER_METRIC + name.len())?;
+    let name = std::str::from_utf8(name).map_err(|_| Status::BadArgument)?;
+    let defined = state.host.define_metric(&state.plugin, kind, name);
     let metric = match defined {
         Err(Status::InternalFailure) => {
             state.refuse(Refusal::Metric);

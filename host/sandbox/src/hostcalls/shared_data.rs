@@ -11,6 +11,11 @@ use crate::guest::{self, Caller, HostCallResult, ResultSlot, Span, host_call};
 use crate::report::Refusal;
 use crate::state::State;
 
+/// Longer keys are refused, and not found. The store's own limit is lower.
+const MAX_KEY: usize = 16 * 1024;
+/// What a call costs besides its bytes, in steps ([`State::spend`]).
+const PER_CALL: usize = 512;
+
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
         ENV,
@@ -41,7 +46,12 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 fn read(caller: &mut Caller<'_>, key: Span, out: ResultSlot, cas_out: i32) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
-    let key = spelled(guest::bytes(memory, key)?);
+    let key = guest::bytes(memory, key)?;
+    if key.len() > MAX_KEY {
+        return Err(Status::NotFound.into());
+    }
+    state.spend(PER_CALL + key.len())?;
+    let key = spelled(key);
     let (value, cas) = state
         .host
         .shared_data(&state.plugin.settings().vm_id, &key)
@@ -52,21 +62,29 @@ fn read(caller: &mut Caller<'_>, key: Span, out: ResultSlot, cas_out: i32) -> Ho
 
 fn write(caller: &mut Caller<'_>, key: Span, value: Span, cas: i32) -> HostCallResult {
     let (memory, state) = guest::parts(caller)?;
-    let key = spelled(guest::bytes(memory, key)?);
-    let value = guest::bytes(memory, value)?;
+    let (key, value) = (guest::bytes(memory, key)?, guest::bytes(memory, value)?);
+    if key.len() > MAX_KEY {
+        refused(state);
+        return Err(Status::InternalFailure.into());
+    }
+    state.spend(PER_CALL + key.len() + value.len())?;
+    let key = spelled(key);
     let set = state
         .host
         .set_shared_data(&state.plugin.settings().vm_id, &key, value, cas.cast_unsigned());
     if set == Err(Status::InternalFailure) {
-        // CAS_MISMATCH would make guests try again and again, and OK would lose a value unnoticed.
-        state.warn(format_args!("shared value refused: too many values, or too large"));
-        state.refuse(Refusal::SharedData);
+        refused(state);
     }
     Ok(set?)
 }
 
-/// A key as text. Guests may use any bytes. Those that are not UTF-8 are spelled with a prefix that no text key of a guest has. A
-/// key may be as large as the guest's memory, and no deadline applies here: a byte costs two pushes and no allocation.
+/// A limit is reached: the guest is told, and so is the log. CAS_MISMATCH would make guests try again and again, and OK would lose a value unnoticed.
+fn refused(state: &mut State) {
+    state.warn(format_args!("shared value refused: too many values, or too large"));
+    state.refuse(Refusal::SharedData);
+}
+
+/// A key as text. Guests may use any bytes. Those that are not UTF-8 are spelled with a prefix that no text key of a guest has.
 fn spelled(key: &[u8]) -> Cow<'_, str> {
     const OTHERWISE: &str = "\0bytes:";
     const DIGITS: &[u8; 16] = b"0123456789abcdef";

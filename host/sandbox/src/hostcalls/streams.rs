@@ -9,9 +9,9 @@ use wasmtime::Linker;
 
 use super::ENV;
 use crate::calls::HostCall;
-use crate::guest::{self, Caller, HostCallResult, Span, host_call};
-use crate::report::{Refusal, RequestLimit};
-use crate::state::State;
+use crate::guest::{self, Caller, HostCallError, HostCallResult, Span, host_call};
+use crate::report::{Refusal, RequestFault};
+use crate::state::{State, text};
 use crate::view::headers::local_headers;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -38,6 +38,9 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     link_0_1_0(linker)?;
     link_local_response(linker)
 }
+
+/// Longer bodies of local responses count as memory of the plugin until they are sent.
+const SMALL: usize = 4096;
 
 /// The calls of ABI 0.1.0.
 fn link_0_1_0(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -137,10 +140,15 @@ fn close(caller: &mut Caller<'_>, stream: StreamType) -> HostCallResult {
     if !is_of(state, stream) {
         return Ok(());
     }
-    Ok(state.request(|pending, position| pending.close.set(position))?)
+    let closed = state.request(|pending, position| pending.close.set(position));
+    match closed {
+        Ok(()) => state.stopped(),
+        Err(_) => state.refuse_stop(),
+    }
+    Ok(closed?)
 }
 
-/// Sends a local response. Only the first one of a stream counts.
+/// Sends a local response. Only the first one of a stream counts. One that is refused must not let the request pass.
 fn respond(
     caller: &mut Caller<'_>,
     code: i32,
@@ -149,9 +157,40 @@ fn respond(
     headers: Span,
     grpc_status: i32,
 ) -> HostCallResult {
+    let (memory, state) = guest::parts(caller)?;
+    let sent = match local_response(memory, state, code, details, body, headers) {
+        Ok(None) => return Ok(()),
+        Ok(Some(response)) => {
+            let grpc_status = u32::try_from(grpc_status).ok();
+            state.request(|pending, position| {
+                pending.local_response.get_or_insert(LocalResponse {
+                    grpc_status,
+                    position,
+                    ..response
+                });
+            })
+        }
+        Err(HostCallError::Status(status)) => Err(status),
+        Err(trap) => return Err(trap),
+    };
+    match sent {
+        Ok(()) => state.stopped(),
+        Err(_) => state.refuse_stop(),
+    }
+    Ok(sent?)
+}
+
+/// Decodes a local response. `None` if it exceeds a limit, which ends the plugin's part in the stream.
+fn local_response(
+    memory: &[u8],
+    state: &mut State,
+    code: i32,
+    details: Span,
+    body: Span,
+    headers: Span,
+) -> Result<Option<LocalResponse>, HostCallError> {
     /// Maximum bytes of the details, which end up in a log line. The rest is cut off.
     const MAX_DETAILS: usize = 1024;
-    let (memory, state) = guest::parts(caller)?;
     if !is_of(state, StreamType::HttpRequest) {
         state.warn(format_args!("local response refused: a TCP connection has no response"));
         return Err(Status::BadArgument.into());
@@ -159,17 +198,23 @@ fn respond(
     let status = u16::try_from(code)
         .ok()
         .and_then(|code| StatusCode::from_u16(code).ok());
-    let status = status
-        .filter(|status| (200..600).contains(&status.as_u16()))
-        .ok_or(Status::BadArgument)?;
-    let details = String::from_utf8_lossy(guest::bytes(memory, details)?);
-    let details = details[..details.floor_char_boundary(MAX_DETAILS)].to_owned();
-    let body = guest::bytes(memory, body)?;
-    if body.len() as u64 > state.plugin.settings().limits.local_response.bytes() {
-        state.exceed_limit(RequestLimit::LocalResponse, Refusal::LocalResponse);
-        return Ok(());
+    let Some(status) = status.filter(|status| (200..600).contains(&status.as_u16())) else {
+        state.warn(format_args!("local response refused: {code} is no final status"));
+        return Err(Status::BadArgument.into());
+    };
+    let details = text(guest::bytes(memory, details)?, MAX_DETAILS);
+    let (body, headers) = (guest::bytes(memory, body)?, guest::bytes(memory, headers)?);
+    let limits = &state.plugin.settings().limits;
+    if body.len() as u64 > limits.local_response.bytes() {
+        state.exceed_limit(RequestFault::LocalResponse, Refusal::LocalResponse);
+        return Ok(None);
     }
-    let pairs = decode_pairs(guest::bytes(memory, headers)?).map_err(|_| Status::BadArgument)?;
+    if headers.len() as u64 > limits.header_growth.bytes() {
+        state.exceed_limit(RequestFault::HeaderGrowth, Refusal::Headers);
+        return Ok(None);
+    }
+    state.spend(body.len() + 8 * headers.len())?;
+    let pairs = decode_pairs(headers).map_err(|_| Status::BadArgument)?;
     let mut headers = match local_headers(pairs) {
         Ok(headers) => headers,
         Err(refused) => {
@@ -182,17 +227,21 @@ fn respond(
             .entry(CONTENT_TYPE)
             .or_insert(HeaderValue::from_static("text/plain"));
     }
-    let body = Bytes::copy_from_slice(body);
-    let grpc_status = u32::try_from(grpc_status).ok();
-    state.request(|pending, position| {
-        pending.local_response.get_or_insert(LocalResponse {
-            status,
-            details,
-            headers,
-            body,
-            grpc_status,
-            position,
-        });
-    })?;
-    Ok(())
+    let body = if body.len() > SMALL {
+        state.account.copy(body)
+    } else {
+        Some(Bytes::copy_from_slice(body))
+    };
+    let Some(body) = body else {
+        state.exceed_limit(RequestFault::Memory, Refusal::Memory);
+        return Ok(None);
+    };
+    Ok(Some(LocalResponse {
+        status,
+        details,
+        headers,
+        body,
+        grpc_status: None,
+        position: 0,
+    }))
 }

@@ -12,6 +12,9 @@ use crate::host::TickTarget;
 use crate::report::Refusal;
 use crate::state::State;
 
+/// What a timer costs, in steps ([`State::spend`](crate::state::State::spend)).
+const PER_TIMER: usize = 4096;
+
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
         ENV,
@@ -31,6 +34,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 /// Sets the timer of the VM. Zero stops it.
 fn set_period(caller: &mut Caller<'_>, milliseconds: i32) -> HostCallResult {
     let state = caller.data_mut();
+    state.spend(PER_TIMER)?;
     let callbacks = state.callbacks.clone().ok_or(Status::InternalFailure)?;
     let mut period = Duration::from_millis(u64::from(milliseconds.cast_unsigned()));
     let shortest = state.plugin.settings().limits.tick.duration();

@@ -15,6 +15,7 @@ mod streams;
 use lockgate_abi::Status;
 use wasmtime::Linker;
 
+use crate::budget::OutOfTime;
 use crate::guest::Caller;
 use crate::state::State;
 
@@ -100,13 +101,18 @@ fn errno(result: Result<(), Errno>) -> i32 {
     }
 }
 
+/// Charges the callback with work of the host. The call ends, and the guest with it, when the time is used up.
+fn spend(state: &mut State, steps: usize) -> Result<(), Errno> {
+    state.spend(steps).map_err(|OutOfTime| Errno::Io)
+}
+
 /// Runs a call of WASI's, which nobody restricts.
 fn call<const N: usize>(
     mut caller: Caller<'_>,
     name: &'static str,
     arguments: [i32; N],
     body: impl FnOnce(&mut Caller<'_>) -> Result<(), Errno>,
-) -> i32 {
+) -> wasmtime::Result<i32> {
     let state = caller.data_mut();
     state.last_call = name;
     let trace = state.traced().map(|(trace, _)| (trace, state.host.now()));
@@ -116,7 +122,10 @@ fn call<const N: usize>(
         let took = state.host.now().saturating_duration_since(begun);
         state.log_call(&trace, &format!("{name}{arguments:?}"), word, took);
     }
-    errno(answer)
+    if caller.data().budget.exceeded {
+        return Err(wasmtime::Error::new(OutOfTime));
+    }
+    Ok(errno(answer))
 }
 
 /// Links a call that takes two numbers, as most do.

@@ -10,7 +10,7 @@ use crate::host::Host;
 use crate::hostcalls;
 use crate::plugin::Plugin;
 use crate::report::LoadError;
-use crate::state::State;
+use crate::state::{self, State};
 
 /// A parameter of a host function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,9 @@ pub fn host_functions(plugin: &Plugin, host: &Rc<dyn Host>) -> Result<Vec<HostFu
     let engine = plugin.spec().module.code().engine();
     let mut linker = Linker::new(engine);
     hostcalls::link(&mut linker).map_err(|error| LoadError::Host(format!("{error:#}")))?;
-    let mut store = Store::new(engine, State::new(plugin.clone(), Rc::clone(host), CallSet::ALL));
+    let account = state::account(&plugin.settings().limits);
+    let state = State::new(plugin.clone(), Rc::clone(host), CallSet::ALL, account);
+    let mut store = Store::new(engine, state);
     let offered: Vec<_> = linker
         .iter(&mut store)
         .map(|(module, name, item)| (module.to_owned(), name.to_owned(), item))

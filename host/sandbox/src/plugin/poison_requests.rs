@@ -1,10 +1,10 @@
 //! Poison requests: requests that make one VM after another trap. After the second trap a request is blocked from the plugin for
 //! a while, so that it cannot take the plugin away from all other requests.
 //!
-//! A request is identified by a fingerprint of its method, authority, path with query, and headers. Headers that differ between
-//! attempts of the same client are left out (request id, trace, date, forwarded addresses). The body is left out as well: it has
-//! not arrived when the decision is made. When a request passes the plugin without a trap, its fingerprint is cleared. So
-//! requests that differ only in their bodies do not block each other for long.
+//! A request is identified by a fingerprint of its method, authority, path with query, and headers. Well-formed identifiers of
+//! requests and traces, and forwarded addresses, count by their form, because they differ between attempts ([`volatile`]). The
+//! body is left out: it has not arrived when the decision is made. So a trap counts only if the guest has seen no body, and not if
+//! memory ran out, which many requests fill together. When a request passes the plugin without a trap, its fingerprint is cleared.
 //!
 //! There is no cost before the first trap, nor ten minutes after the last one.
 
@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 use lockgate_exchange::RequestHead;
 use rustc_hash::FxHashMap;
 
+use super::volatile;
+
 /// Fingerprints of one plugin. The oldest entry is replaced.
 const MAX_ENTRIES: usize = 1024;
 /// Traps of a request before it is blocked.
@@ -25,23 +27,6 @@ const MAX_TRAPS: u32 = 2;
 const BLOCK_TIME: Duration = Duration::from_secs(5 * 60);
 /// How long requests are fingerprinted after a trap.
 const WATCH_TIME: Duration = Duration::from_secs(10 * 60);
-
-/// Headers that do not matter for what a request does to a plugin.
-const VOLATILE_HEADERS: &[&str] = &[
-    "x-request-id",
-    "x-correlation-id",
-    "traceparent",
-    "tracestate",
-    "x-b3-traceid",
-    "x-b3-spanid",
-    "x-b3-parentspanid",
-    "b3",
-    "date",
-    "via",
-    "forwarded",
-    "x-forwarded-for",
-    "x-real-ip",
-];
 
 /// Identifies a request. The hash has a random key, so that nobody can craft a request with another one's fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,14 +75,11 @@ impl PoisonRequests {
             hasher.finish()
         };
         // A sum does not depend on the order of headers.
-        let headers = request
-            .headers
-            .iter()
-            .filter(|(name, _)| !VOLATILE_HEADERS.contains(&name.as_str()));
-        let headers = headers.fold(0u64, |sum, (name, value)| {
+        let headers = request.headers.iter().fold(0u64, |sum, (name, value)| {
+            let value = volatile::identity(name.as_str(), value.as_bytes());
             sum.wrapping_add(one(&|mut hasher| {
                 name.as_str().hash(&mut hasher);
-                value.as_bytes().hash(&mut hasher);
+                value.hash(&mut hasher);
             }))
         });
         Fingerprint(one(&|mut hasher| {
@@ -170,11 +152,24 @@ mod tests {
     fn a_fingerprint_identifies_a_request_whatever_its_volatile_headers() {
         let poison_requests = PoisonRequests::new();
         let fingerprint = |headers: &[(&'static str, &'static str)]| poison_requests.fingerprint(&request(headers));
-        let known = fingerprint(&[("a", "1"), ("b", "2"), ("x-request-id", "7")]);
-        assert_eq!(known, fingerprint(&[("b", "2"), ("x-request-id", "8"), ("a", "1")]));
+        let (one, other) = ("0123456789abcdef", "fedcba9876543210");
+        let known = fingerprint(&[("a", "1"), ("b", "2"), ("x-request-id", one)]);
+        assert_eq!(known, fingerprint(&[("b", "2"), ("x-request-id", other), ("a", "1")]));
+        for deadly in [
+            "x-request-id",
+            "traceparent",
+            "x-b3-spanid",
+            "date",
+            "via",
+            "forwarded",
+            "x-forwarded-for",
+        ] {
+            let headers = [("a", "1"), ("b", "2"), ("x-request-id", one), (deadly, "x")];
+            assert_ne!(known, fingerprint(&headers), "{deadly}");
+        }
         assert_ne!(known, fingerprint(&[("a", "1"), ("b", "3")]));
         assert_ne!(known, fingerprint(&[("a", "1")]));
-        let mut other = request(&[("a", "1"), ("b", "2")]);
+        let mut other = request(&[("a", "1"), ("b", "2"), ("x-request-id", one)]);
         other.path = "/a?c".parse().unwrap();
         assert_ne!(known, poison_requests.fingerprint(&other));
     }

@@ -33,8 +33,12 @@ pub enum FailureKind {
     Start,
     /// There is no usable VM now: it backs off, the pool is exhausted, or it is busy.
     Unavailable,
-    /// The plugin exceeded `limits.header_growth`, `limits.body_growth` or `limits.local_response`.
+    /// The plugin exceeded `limits.header_growth`, `limits.body_growth` or `limits.local_response`, or what `limits.memory` leaves
+    /// for what the host holds for it.
     LimitExceeded,
+    /// The host has refused what the plugin did to the request: a local response or a reset, or a write that leaves what the client
+    /// has sent in place.
+    Refused,
     /// The request made one VM after another trap, and is blocked from the plugin for a while.
     PoisonRequest,
     /// The VM failed in another stream while this one was paused in it.
@@ -53,6 +57,7 @@ impl FailureKind {
             Self::Start => "start",
             Self::Unavailable => "unavailable",
             Self::LimitExceeded => "limit_exceeded",
+            Self::Refused => "refused",
             Self::PoisonRequest => "poison_request",
             Self::VmFailed => "vm_failed",
         }

@@ -26,6 +26,8 @@ pub enum Refusal {
     Property,
     /// A local response beyond `limits.local_response`.
     LocalResponse,
+    /// Bytes for the host to hold, beyond what `limits.memory` leaves for them.
+    Memory,
     /// A host call that `capabilities.host_calls` does not name.
     CapabilityHostCall,
     /// A callout to an upstream that `capabilities.upstreams` does not name.
@@ -57,6 +59,7 @@ impl Refusal {
             Self::Body => "body",
             Self::Property => "property",
             Self::LocalResponse => "local_response",
+            Self::Memory => "memory",
             Self::CapabilityHostCall => "capability_host_call",
             Self::CapabilityUpstream => "capability_upstream",
             Self::CapabilityHeader => "capability_header",
@@ -66,9 +69,9 @@ impl Refusal {
     }
 }
 
-/// The limit that a plugin exceeded in one request. The request is lost to the plugin; the VM stays usable.
+/// Why a plugin has failed for one request. The request is lost to the plugin; the VM stays usable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RequestLimit {
+pub(crate) enum RequestFault {
     /// `limits.request_deadline`.
     CpuTime,
     /// `limits.header_growth`.
@@ -77,6 +80,19 @@ pub(crate) enum RequestLimit {
     BodyGrowth,
     /// `limits.local_response`.
     LocalResponse,
+    /// What the host holds for the plugin would exceed its account.
+    Memory,
+    /// The host has refused what was meant to stop the request.
+    Stop,
+    /// The host has refused a write, and what the client or the upstream has sent is still there.
+    Write,
+}
+
+impl RequestFault {
+    /// Whether the host has refused what the plugin did. Otherwise the plugin has exceeded a limit.
+    pub(crate) const fn is_refusal(self) -> bool {
+        matches!(self, Self::Stop | Self::Write)
+    }
 }
 
 /// An event of a plugin's VM.
@@ -92,6 +108,8 @@ pub enum VmEvent {
     RequestBlocked,
     /// The plugin exceeded a limit in one request. The VM stays usable.
     LimitExceeded,
+    /// An outgrown VM was ended with its requests, because the memory of the plugin's VMs had reached its limit.
+    Evicted,
 }
 
 impl VmEvent {
@@ -104,6 +122,7 @@ impl VmEvent {
             Self::Released => "released",
             Self::RequestBlocked => "request_blocked",
             Self::LimitExceeded => "limit_exceeded",
+            Self::Evicted => "evicted",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Declarations of properties: whether they can be set again, and how long their values last.
 
+use lockgate_exchange::{Exchange, Properties};
+
 /// Declarations of one VM. Further ones are refused.
 const MAX_DECLARATIONS: usize = 128;
 
@@ -19,6 +21,16 @@ pub(crate) enum PropertyScope {
     Request,
     /// Until the end of the client's connection, for all its requests.
     Connection,
+}
+
+impl PropertyScope {
+    /// Gives `look` the properties of this scope.
+    pub(crate) fn of<R>(self, exchange: &mut Exchange, look: impl FnOnce(&mut Properties) -> R) -> R {
+        match self {
+            Self::Request => look(&mut exchange.properties),
+            Self::Connection => look(&mut exchange.info.connection.properties.borrow_mut()),
+        }
+    }
 }
 
 /// The declarations of one VM, by dotted name.

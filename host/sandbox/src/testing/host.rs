@@ -11,6 +11,7 @@ use lockgate_exchange::SharedExchange;
 
 use super::grpc::OpenGrpc;
 use super::guards;
+use crate::budget::CpuBudget;
 use crate::host::{
     Callout, CalloutFailure, CalloutReply, DrainingVm, ForeignTarget, GrpcCall, GrpcReply, GrpcStream, Guard, Host,
     QueueTarget, TickTarget,
@@ -28,7 +29,7 @@ const MAX_VALUE: usize = 1024;
 ///
 /// Callouts and gRPC calls to the upstream `known` are accepted and wait in [`MemoryHost::callouts`] and [`MemoryHost::grpc`];
 /// other upstreams are unknown. Foreign functions: `echo` returns its argument, `path` the request's path, `script` what
-/// [`MemoryHost::script`] holds; `drop` ends the streams in [`MemoryHost::streams_to_drop`]; `complete` completes at once, with its
+/// [`MemoryHost::script`] holds; `drop` ends the streams in [`MemoryHost::streams_to_drop`]; `work` charges a mebibyte of work per byte; `complete` completes at once, with its
 /// argument's first byte as id; `lockgate.kv` is full. `lockgate.upstream` takes the
 /// value `known`, and other `lockgate.` properties at most 100 bytes.
 #[derive(Default)]
@@ -276,14 +277,14 @@ impl Host for MemoryHost {
         self.queues.borrow().iter().position(|queue| queue.name == name).map(id)
     }
 
-    fn enqueue(&self, queue: u32, value: &[u8]) -> Result<(), Status> {
+    fn enqueue(&self, queue: u32, value: Bytes) -> Result<(), Status> {
         let target = {
             let mut queues = self.queues.borrow_mut();
             let queue = entry_mut(&mut queues, queue)?;
             if queue.values.len() >= MAX_ENTRIES {
                 return Err(Status::InternalFailure);
             }
-            queue.values.push_back(cut(value));
+            queue.values.push_back(value.slice(..value.len().min(MAX_VALUE)));
             queue.target.clone()
         };
         if !self.defers_notifications.get() {
@@ -339,6 +340,7 @@ impl Host for MemoryHost {
         argument: &[u8],
         exchange: Option<&SharedExchange>,
         caller: &ForeignTarget,
+        budget: &mut CpuBudget,
     ) -> Result<Vec<u8>, Status> {
         match name {
             // From within the host call: the callback has to wait until the guest has returned.
@@ -347,6 +349,10 @@ impl Host for MemoryHost {
                 Ok(Vec::new())
             }
             "lockgate.kv" => Err(Status::InternalFailure),
+            "work" => {
+                let spent = (0..argument.len()).try_for_each(|_| budget.spend(1024 * 1024));
+                spent.map(|()| Vec::new()).map_err(|_| Status::InternalFailure)
+            }
             "echo" => Ok(argument.to_vec()),
             "script" => Ok(self.script.borrow().clone()),
             "path" => {

@@ -12,6 +12,7 @@ use lockgate_exchange::{Exchange, Properties};
 use smallvec::SmallVec;
 
 use crate::plugin::Plugin;
+use crate::view::headers::HeaderFilter;
 
 /// A value for the guest. Most are short.
 pub(crate) type Bytes = SmallVec<[u8; 64]>;
@@ -19,8 +20,14 @@ pub(crate) type Bytes = SmallVec<[u8; 64]>;
 /// The parts of a path, whichever separator the guest used.
 type Parts<'a> = SmallVec<[&'a str; 4]>;
 
-/// Reads a property. `exchange` is that of the stream in effect, if there is one.
-pub(crate) fn read(plugin: &Plugin, exchange: Option<&Exchange>, path: PropertyPath<'_>) -> Option<Bytes> {
+/// Reads a property. `exchange` is that of the stream in effect, if there is one. What `filter` hides of header maps is hidden
+/// here too, in whole maps, sizes, and what is derived from a header.
+pub(crate) fn read(
+    plugin: &Plugin,
+    exchange: Option<&Exchange>,
+    path: PropertyPath<'_>,
+    filter: &HeaderFilter,
+) -> Option<Bytes> {
     let mut parts: Parts<'_> = path.parts().collect();
     if parts.len() == 1 && parts[0].contains('.') {
         parts = parts[0].split('.').collect();
@@ -31,7 +38,7 @@ pub(crate) fn read(plugin: &Plugin, exchange: Option<&Exchange>, path: PropertyP
     {
         return Some(Bytes::from_slice(set));
     }
-    let known = builtin(plugin, exchange, &parts);
+    let known = builtin(plugin, exchange, &parts, filter);
     known.or_else(|| set_by_plugins(exchange?, path))
 }
 
@@ -45,12 +52,10 @@ pub(crate) fn is_read_only(dotted: &str) -> bool {
     matches!(dotted, "lockgate.client.address" | "lockgate.route")
 }
 
-fn builtin(plugin: &Plugin, exchange: Option<&Exchange>, parts: &[&str]) -> Option<Bytes> {
+fn builtin(plugin: &Plugin, exchange: Option<&Exchange>, parts: &[&str], filter: &HeaderFilter) -> Option<Bytes> {
     let (first, rest) = parts.split_first()?;
     match (*first, rest) {
-        ("request" | "response", rest) if exchange?.tcp.is_some() => message::of_connection(exchange?, first, rest),
-        ("request", rest) => message::request(exchange?, rest),
-        ("response", rest) => message::response(exchange?, rest),
+        ("request" | "response", rest) => message::of(exchange?, filter, first, rest),
         ("source" | "destination" | "connection" | "upstream" | "lockgate", rest) => {
             connection::of(exchange?, first, rest)
         }

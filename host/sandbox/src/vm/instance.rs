@@ -6,9 +6,9 @@
 
 mod contexts;
 mod deferred;
+mod faults;
 mod from_image;
 mod handle;
-mod limits;
 mod spares;
 mod start;
 
@@ -18,6 +18,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lockgate_exchange::MemoryAccount;
 use wasmtime::{Store, TypedFunc, WasmParams, WasmResults};
 
 use self::deferred::DeferredCalls;
@@ -27,14 +28,16 @@ use crate::engine::pool::PoolSlot;
 use crate::guest::exports::Exports;
 use crate::host::{GuestIds, Host};
 use crate::plugin::{Plugin, PoisonRequests};
-use crate::report::{Failure, FailureKind, HostCallStats, RequestLimit, TrapReport, VmEvent};
-use crate::state::{Phase, State};
+use crate::report::{Failure, FailureKind, HostCallStats, RequestFault, TrapReport, VmEvent};
+use crate::settings::{Isolation, Limits};
+use crate::state::{self, Phase, State};
+use crate::view::headers::HeaderFilter;
 
 pub(crate) use self::handle::InstanceHandle;
 
-/// Counters of all instances of one VM.
-#[derive(Default)]
+/// What all instances of one VM share: counters, and the account of its memory.
 pub(crate) struct VmCounters {
+    account: Arc<MemoryAccount>,
     /// Failures that ended an instance or prevented its start.
     pub(crate) failures: Cell<u64>,
     /// Open stream contexts.
@@ -48,6 +51,34 @@ pub(crate) struct VmCounters {
     pub(crate) spares: Spares,
     /// The host's numbers of what the image has defined, once the first VM has begun from it.
     pub(crate) ids: OnceCell<Rc<GuestIds>>,
+}
+
+impl VmCounters {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            account: state::account(limits),
+            failures: Cell::default(),
+            streams: Cell::default(),
+            last_failure: RefCell::default(),
+            traps: RefCell::default(),
+            host_calls: Cell::default(),
+            spares: Spares::default(),
+            ids: OnceCell::new(),
+        }
+    }
+
+    /// Whether this many bytes more fit into the VM's memory.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.account.reserve(bytes).is_some()
+    }
+
+    /// The account of a new instance: the VM's, or one of its own if every stream has its own VM.
+    fn account(&self, plugin: &Plugin) -> Arc<MemoryAccount> {
+        match plugin.settings().isolation {
+            Isolation::Shared => Arc::clone(&self.account),
+            Isolation::Stream => state::account(&plugin.settings().limits),
+        }
+    }
 }
 
 /// Traps that a VM's report lists.
@@ -81,9 +112,13 @@ pub(crate) struct Instance {
     /// Streams begin and end without `context_create` and `delete`, because the manifest says that the module is stateless.
     is_stateless: bool,
     status: Cell<InstanceStatus>,
-    /// Open streams in which the guest has exceeded a limit.
-    over_limit: RefCell<Vec<(u32, RequestLimit)>>,
-    any_over_limit: Cell<bool>,
+    /// What the plugin may see of header maps.
+    filter: HeaderFilter,
+    /// The memory of the VM.
+    account: Arc<MemoryAccount>,
+    /// Open streams in which the plugin has failed.
+    faults: RefCell<Vec<(u32, RequestFault)>>,
+    any_fault: Cell<bool>,
     deferred: DeferredCalls,
     counters: Rc<VmCounters>,
     /// Poison requests of the plugin. `None` with an instance per stream.
@@ -120,6 +155,11 @@ impl Instance {
         &self.plugin
     }
 
+    /// What the plugin may see of header maps.
+    pub(crate) fn filter(&self) -> &HeaderFilter {
+        &self.filter
+    }
+
     pub(crate) fn exports(&self) -> &Exports {
         &self.exports
     }
@@ -142,11 +182,6 @@ impl Instance {
         if self.is_usable() {
             self.status.set(status);
         }
-    }
-
-    /// Whether the guest has exceeded a limit in a stream.
-    pub(crate) fn is_over_limit(&self, id: u32) -> bool {
-        self.any_over_limit.get() && self.over_limit.borrow().iter().any(|(known, _)| *known == id)
     }
 
     /// The age of the instance, or the age at which it failed.
@@ -214,38 +249,8 @@ impl Instance {
         self.store.try_borrow_mut().is_err()
     }
 
-    /// Handles what the callback that has returned left in the state.
-    #[cold]
-    fn follow_up(&self, state: &mut State) {
-        self.deferred.set_pending();
-        state.memory_limit.follow_up = false;
-        if std::mem::take(&mut state.memory_limit.outgrown) && self.is_active() {
-            self.status.set(InstanceStatus::Outgrown);
-        }
-        self.count_refusals(state);
-        for (id, why) in state.over_limit.drain(..) {
-            let failure = self.limit_failure(why);
-            tracing::error!(plugin = %self.plugin.name(), kind = failure.kind.as_str(), "{}", failure.message);
-            self.counters.last_failure.borrow_mut().replace(failure.message.clone());
-            self.host.failed(&self.plugin, &failure, state.phase.as_str());
-            self.host.vm_event(&self.plugin, VmEvent::LimitExceeded);
-            self.over_limit.borrow_mut().push((id, why));
-            self.any_over_limit.set(true);
-            if let Some(context) = state.contexts.get(id)
-                && id != state.running
-            {
-                context.exchange.borrow_mut().wake();
-            }
-        }
-    }
-
-    fn count_refusals(&self, state: &mut State) {
-        for (what, times) in state.refusals.drain(..) {
-            self.host.refused(&self.plugin, what, times);
-        }
-    }
-
-    /// Records the request that caused a trap: the one that the guest was working for.
+    /// Records the request that caused a trap: the one that the guest was working for. Not if its head may be innocent: memory is
+    /// filled by many requests, and a body is not part of what identifies a request.
     fn record_poison_request(&self, state: &State) {
         let Some(context) = state.contexts.get(state.charged_context()) else {
             return;
@@ -253,12 +258,15 @@ impl Instance {
         let Some(poison_requests) = &self.poison_requests else {
             return;
         };
-        if context.exchange.borrow().tcp.is_some() {
+        let exchange = context.exchange.borrow();
+        let saw_body =
+            matches!(state.phase, Phase::RequestBody | Phase::RequestTrailers) || exchange.info.request_bytes > 0;
+        if exchange.tcp.is_some() || saw_body || state.memory_limit.was_refused() {
             return;
         }
         let fingerprint = context
             .fingerprint
-            .unwrap_or_else(|| poison_requests.fingerprint(&context.exchange.borrow().request));
+            .unwrap_or_else(|| poison_requests.fingerprint(&exchange.request));
         if poison_requests.record_trap(fingerprint, self.host.now()) {
             tracing::error!(plugin = %self.plugin.name(), "request blocked: it has ended two VMs of this plugin");
             self.host.vm_event(&self.plugin, VmEvent::RequestBlocked);
@@ -286,9 +294,6 @@ impl Instance {
             "{}",
             failure.message
         );
-        self.counters
-            .host_calls
-            .set(self.counters.host_calls.get().add(state.host_calls));
         let request_id = state.contexts.get(state.charged_context()).and_then(|context| {
             let exchange = context.exchange.borrow();
             exchange.info.request_id.to_str().ok().map(str::to_owned)
@@ -310,14 +315,7 @@ impl Instance {
         self.record_failure(&failure, phase);
         self.record_poison_request(state);
         self.count_refusals(state);
-        let contexts = state.contexts.take();
-        // With its state go its callouts, its timer and its subscriptions.
-        drop(store);
-        for (id, context) in contexts {
-            if id != running {
-                context.exchange.borrow_mut().wake();
-            }
-        }
+        self.discard(store, Some(running));
         failure
     }
 

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use lockgate_abi::{Action, MapType, PeerType};
-use lockgate_exchange::{Direction, SharedExchange};
+use lockgate_exchange::{Direction, Reservation, SharedExchange};
 use wasmtime::TypedFunc;
 
 use crate::calls::trace::CallTrace;
@@ -167,11 +167,11 @@ impl Stream {
         Ok(Action::Continue)
     }
 
-    /// Whether the plugin no longer takes part: its VM has failed, or it has exceeded a limit in this stream. A pipeline that
+    /// Whether the plugin no longer takes part: its VM has failed, or it has failed in this stream alone. A pipeline that
     /// waits for the stream to resume is woken then.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        !self.instance.is_usable() || self.instance.is_over_limit(self.id)
+        !self.instance.is_usable() || self.instance.has_failed_in(self.id)
     }
 
     /// Why the plugin no longer takes part, if [`Stream::is_lost`], for a message that is due in `phase`. To be called once: a VM that
@@ -180,7 +180,7 @@ impl Stream {
     #[must_use]
     pub fn loss(&self, phase: Phase) -> Failure {
         if self.instance.is_usable() {
-            self.instance.limit_failure_of(self.id)
+            self.instance.failure_in(self.id)
         } else {
             self.instance.lost_stream(phase)
         }
@@ -194,6 +194,14 @@ impl Stream {
                 || state.grpc.values().any(|open| open.owner == self.id)
         };
         self.instance.with_state(awaits) == Some(true)
+    }
+
+    /// Reserves memory of the plugin's for what the host holds because of it: a body while the plugin pauses.
+    ///
+    /// # Errors
+    /// There is no room for it, and the plugin has failed in this stream.
+    pub fn reserve(&self, bytes: usize) -> Result<Reservation, Failure> {
+        self.instance.reserve(self.id, bytes)
     }
 
     /// Ends the context: done, log, delete. Further calls have no effect.
@@ -233,7 +241,8 @@ impl Stream {
     }
 
     fn entries(&self, map: MapType) -> u32 {
-        saturated(MapView::of(&self.exchange.borrow(), map, None).map_or(0, MapView::len))
+        let exchange = self.exchange.borrow();
+        saturated(MapView::of(&exchange, map, self.instance.filter()).map_or(0, MapView::len))
     }
 
     fn call<P: wasmtime::WasmParams>(
@@ -276,8 +285,8 @@ impl Stream {
         };
         let result = self.instance.run(enter, hook, params);
         self.instance.run_deferred();
-        if self.instance.is_over_limit(self.id) {
-            return result.and_then(|_| Err(self.instance.limit_failure_of(self.id)));
+        if self.instance.has_failed_in(self.id) {
+            return result.and_then(|_| Err(self.instance.failure_in(self.id)));
         }
         result.map(Some)
     }

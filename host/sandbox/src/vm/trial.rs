@@ -37,7 +37,7 @@ impl Plugin {
     /// The guest failed, or `vm_start` or `configure` returned false. The message has its last log lines.
     pub fn prepare(&self, host: &Rc<dyn Host>) -> Result<(), Failure> {
         let recorder = Recorder::new(Rc::clone(host));
-        let counters = Rc::<VmCounters>::default();
+        let counters = Rc::new(VmCounters::new(&self.settings().limits));
         let instance = InstanceHandle::new(Instance::start_recorded(self, &recorder, &counters)?);
         let start = match instance.image(&recorder) {
             Ok(image) => Start::Image(image),

@@ -27,7 +27,9 @@ fn refused_calls_return_what_the_rust_sdk_survives_and_do_nothing() {
     let test = plugin(&wasm)
         .with(|settings| settings.capabilities = only(&["get_header_map_size"]))
         .start();
-    assert_eq!(test.request(&exchange), ["1", "0", "0", "1", "1", "0", "0"]);
+    let (lines, refused) = test.refused_request(&exchange);
+    assert_eq!(lines, ["1", "0", "0", "1", "1", "0", "0"]);
+    assert!(refused, "the client's x-user would have been replaced");
     assert_eq!(exchange.borrow().request.headers["x-user"], "anna");
     assert!(test.host.shared.borrow().is_empty());
 }
@@ -111,7 +113,9 @@ fn what_may_be_written_is_less_than_what_may_be_seen() {
         })
         .start();
     let exchange = exchange();
-    assert_eq!(test.request(&exchange), ["0", "0", "0", "0", "0", "1", "0"]);
+    let (lines, refused) = test.refused_request(&exchange);
+    assert_eq!(lines, ["0", "0", "0", "0", "0", "1", "0"]);
+    assert!(refused, "x-user was not the plugin's to write");
     let exchange = exchange.borrow();
     assert_eq!(exchange.request.headers["x-user"], "anna", "seen, and not changed");
     assert_eq!(exchange.request.headers["x-app"], "!");

@@ -127,7 +127,12 @@ fn a_connection_has_no_messages_and_a_request_no_halves() {
     ));
     let test = plugin(&wasm).start();
     let bytes = connection();
-    test.open(&bytes).new_connection().unwrap();
+    let failure = test.open(&bytes).new_connection().unwrap_err();
+    assert_eq!(
+        failure.kind,
+        lockgate_sandbox::FailureKind::Refused,
+        "who wanted to answer has failed"
+    );
     assert_eq!(test.host.text_lines(), ["1", "1", "1", "1", "0", "0", "2"]);
     assert!(bytes.borrow().pending.local_response.is_none());
     test.host.lines.borrow_mut().clear();

@@ -4,7 +4,7 @@ use http::HeaderValue;
 use lockgate_exchange::ResponseHead;
 use lockgate_sandbox::settings::Capabilities;
 
-use super::test_vm::{TestVm, exchange, guest, log_of_request, on_request_headers, plugin};
+use super::test_vm::{TestVm, exchange, guest, log_of_refused_request, log_of_request, on_request_headers, plugin};
 
 /// A guest that reads the header whose name is at 0 with the given length, and logs the status and the value.
 fn reading(name: &str) -> Vec<u8> {
@@ -205,11 +205,10 @@ fn writes_that_would_smuggle_are_bad_arguments_and_change_nothing() {
         for (name, value) in writes {
             let exchange = exchange();
             let before = format!("{:?}", exchange.borrow().request);
-            assert_eq!(
-                plugin(&writing(call, name, value)).start().request(&exchange),
-                ["2"],
-                "{call} {name}: {value}"
-            );
+            let (lines, refused) = plugin(&writing(call, name, value)).start().refused_request(&exchange);
+            assert_eq!(lines, ["2"], "{call} {name}: {value}");
+            let overwrites = [":path", ":method", ":authority", ":scheme"].contains(&name);
+            assert_eq!(refused, overwrites, "{call} {name}: {value}");
             assert_eq!(
                 format!("{:?}", exchange.borrow().request),
                 before,
@@ -235,11 +234,9 @@ fn content_length_may_be_taken_away_but_pseudo_headers_may_not() {
     );
     assert!(!exchange.borrow().request.headers.contains_key("content-length"));
     for name in [":path", ":method", "host", ":x"] {
-        assert_eq!(
-            plugin(&writing("$remove", name, "")).start().request(&exchange),
-            ["2"],
-            "{name}"
-        );
+        let (lines, refused) = plugin(&writing("$remove", name, "")).start().refused_request(&exchange);
+        assert_eq!(lines, ["2"], "{name}");
+        assert_eq!(refused, name != ":x", "{name}: what is there stays there");
     }
 }
 
@@ -323,7 +320,7 @@ fn wild_pointers_and_lengths_are_errors_without_effect() {
         &format!("{body} (call $log_number (global.get $heap))"),
         "(data (i32.const 0) \"x-user\")",
     );
-    let said = log_of_request(&wasm);
+    let said = log_of_refused_request(&wasm);
     assert_eq!(said[..10], ["6"; 10]);
     assert_eq!(
         said[10], "65536",
@@ -374,11 +371,9 @@ fn a_plugin_sees_and_changes_only_the_headers_that_its_operator_names() {
     assert_eq!(allowed(&reading(":path")).request(&exchange()), ["1", ""]);
     let exchange = exchange();
     for (name, value) in [("x-twice", "mine"), (":path", "/mine")] {
-        assert_eq!(
-            allowed(&writing("$replace", name, value)).request(&exchange),
-            ["0"],
-            "the SDK survives only OK"
-        );
+        let (lines, refused) = allowed(&writing("$replace", name, value)).refused_request(&exchange);
+        assert_eq!(lines, ["0"], "the SDK survives only OK");
+        assert!(refused, "{name}");
     }
     assert_eq!(exchange.borrow().request.headers.get_all("x-twice").iter().count(), 2);
     assert_eq!(exchange.borrow().request.path, "/a?b=c");

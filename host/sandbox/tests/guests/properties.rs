@@ -279,6 +279,37 @@ fn a_declared_property_may_be_set_once_or_live_as_long_as_its_connection() {
     );
 }
 
+#[test]
+fn a_read_only_property_is_neither_removed_nor_replaced_nor_hidden_by_any_plugin() {
+    let takes_away = |change: &str| {
+        on_request_headers(
+            &format!(
+                "(call $log_number (call $set_property (i32.const 96) (i32.const 1) {change}))
+                 (call $log_number (call $set_property (i32.const 96) (i32.const 1) (i32.const 98) (i32.const 1)))
+                 (drop (call $get_property (i32.const 96) (i32.const 1) (global.get $got) (global.get $len)))
+                 (call $log_result)"
+            ),
+            r#"(data (i32.const 96) "p12")"#,
+        )
+    };
+    for scope in [0, 2] {
+        let exchange = exchange();
+        plugin(&declaring(true, scope)).start().request(&exchange);
+        for change in ["(i32.const 0) (i32.const 0)", "(i32.const 98) (i32.const 1)"] {
+            let other = plugin(&takes_away(change)).start();
+            assert_eq!(other.request(&exchange), ["2", "2", "1"], "{scope} {change}");
+        }
+        let own = plugin(&declaring(true, scope)).start();
+        assert_eq!(own.request(&exchange), ["0", "2", "2", "0", "1"]);
+    }
+    let exchange = exchange();
+    plugin(&declaring(false, 2)).start().request(&exchange);
+    let said = plugin(&takes_away("(i32.const 0) (i32.const 0)"))
+        .start()
+        .request(&exchange);
+    assert_eq!(said[..2], ["0", "0"], "others may be changed");
+}
+
 /// An exchange on a connection with this TLS session.
 fn over_tls(peer: Option<CertificateInfo>) -> SharedExchange {
     let exchange = exchange();

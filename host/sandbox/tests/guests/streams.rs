@@ -2,7 +2,7 @@
 
 use lockgate_sandbox::Action;
 
-use super::test_vm::{WakeCounter, exchange, guest, log_of_request, on_request_headers, plugin};
+use super::test_vm::{WakeCounter, exchange, guest, log_of_refused_request, on_request_headers, plugin};
 
 /// `x-a: b` as a header map at 100, 19 bytes; "hello" at 0, "why" at 16.
 const DATA: &str = r#"(data (i32.const 0) "hello") (data (i32.const 16) "why")
@@ -57,7 +57,7 @@ fn a_grpc_status_other_than_minus_one_is_set() {
 fn answers_that_are_none_are_bad_arguments() {
     for code in [0, -1, 100, 101, 199, 600, 65736] {
         assert_eq!(
-            log_of_request(&on_request_headers(
+            log_of_refused_request(&on_request_headers(
                 &format!("(call $log_number {})", respond(code, 0, -1)),
                 DATA
             )),
@@ -68,7 +68,7 @@ fn answers_that_are_none_are_bad_arguments() {
     let odd = DATA.replace("x-a\\00b", "x a\\00b");
     for (data, length) in [(DATA, 11), (&*odd, 18)] {
         let body = format!("(call $log_number {})", respond(200, length, -1));
-        assert_eq!(log_of_request(&on_request_headers(&body, data)), ["2"]);
+        assert_eq!(log_of_refused_request(&on_request_headers(&body, data)), ["2"]);
     }
 }
 

@@ -7,7 +7,8 @@ use lockgate_exchange::SharedExchange;
 use lockgate_sandbox::settings::PluginSettings;
 use lockgate_sandbox::testing::{MemoryHost, configured_plugin_spec};
 use lockgate_sandbox::{
-    Engine, EngineSettings, Host, LoadError, LogLevel, Module, NoEffectHost, Plugin, PluginSpec, StartMode, Stream, Vm,
+    Engine, EngineSettings, FailureKind, Host, LoadError, LogLevel, Module, NoEffectHost, Plugin, PluginSpec,
+    StartMode, Stream, Vm,
 };
 
 pub(crate) use lockgate_sandbox::testing::{WakeCounter, exchange};
@@ -218,6 +219,30 @@ impl TestVm {
             .unwrap_or_else(|failure| panic!("{failure}"));
         self.host.text_lines()
     }
+}
+
+impl TestVm {
+    /// [`TestVm::request`], and whether the plugin has failed for the request because the host has refused what it did.
+    pub(crate) fn refused_request(&self, exchange: &SharedExchange) -> (Vec<String>, bool) {
+        let stream = self.open(exchange);
+        self.host.lines.borrow_mut().clear();
+        let refused = match stream.request_headers(true) {
+            Ok(_) => false,
+            Err(failure) => {
+                assert_eq!(failure.kind, FailureKind::Refused, "{failure}");
+                assert!(stream.is_lost());
+                true
+            }
+        };
+        (self.host.text_lines(), refused)
+    }
+}
+
+/// The lines that a guest logs in a request for which it fails, because the host has refused what it did.
+pub(crate) fn log_of_refused_request(wasm: &[u8]) -> Vec<String> {
+    let (lines, refused) = plugin(wasm).start().refused_request(&exchange());
+    assert!(refused, "{lines:?}");
+    lines
 }
 
 /// Starts a guest, sends it one request, and returns the lines that it logged.

@@ -27,14 +27,13 @@ impl Wrong {
     }
 }
 
-/// A message with its frame.
-pub(super) fn framed(message: &[u8]) -> Bytes {
-    let mut framed = BytesMut::with_capacity(HEAD + message.len());
-    framed.put_u8(0);
+/// A message with its frame. The message is not copied: it counts as memory of its plugin as long as it exists.
+pub(super) fn framed(message: Bytes) -> [Bytes; 2] {
+    let mut head = BytesMut::with_capacity(HEAD);
+    head.put_u8(0);
     // A guest's memory holds less than 4 GiB.
-    framed.put_u32(message.len() as u32);
-    framed.put_slice(message);
-    framed.freeze()
+    head.put_u32(message.len() as u32);
+    [head.freeze(), message]
 }
 
 /// Messages out of bytes that come in pieces.
@@ -45,6 +44,11 @@ impl Frames {
     /// More bytes.
     pub(super) fn push(&mut self, data: &[u8]) {
         self.0.extend_from_slice(data);
+    }
+
+    /// The number of bytes that wait for the rest of their message.
+    pub(super) fn waiting(&self) -> usize {
+        self.0.len()
     }
 
     /// The next message that is whole.
@@ -73,7 +77,8 @@ mod tests {
 
     #[test]
     fn messages_are_found_however_their_bytes_come() {
-        let wire = [framed(b"one"), framed(b""), framed(b"three")].concat();
+        let texts = [&b"one"[..], b"", b"three"];
+        let wire = texts.map(|text| framed(Bytes::from_static(text)).concat()).concat();
         for size in 1..=wire.len() {
             let (mut frames, mut found) = (Frames::default(), Vec::new());
             for piece in wire.chunks(size) {
@@ -82,7 +87,7 @@ mod tests {
                     found.push(message);
                 }
             }
-            assert_eq!(found, [&b"one"[..], b"", b"three"], "in pieces of {size}");
+            assert_eq!(found, texts, "in pieces of {size}");
         }
     }
 

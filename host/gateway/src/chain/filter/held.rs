@@ -2,7 +2,7 @@
 
 use std::cell::RefMut;
 
-use lockgate_exchange::BodyBuffer;
+use lockgate_exchange::{BodyBuffer, Reservation};
 use lockgate_sandbox::{Action, Failure, Phase, Stream};
 
 use super::body_filter::Part;
@@ -35,11 +35,11 @@ impl FilteredMessage {
     }
 
     /// Leaves what a plugin holds in the exchange, where the plugin can read and change it between its body callbacks.
-    pub(super) fn leave(&mut self, index: usize) {
+    pub(super) fn leave(&mut self, index: usize, memory: Reservation) {
         let body_filter = &mut self.body_filters[index];
         let held = std::mem::take(&mut body_filter.held.data);
         let mut exchange = self.chain.exchange.borrow_mut();
-        exchange.held.put(body_filter.position, self.direction, held);
+        exchange.held.put(body_filter.position, self.direction, held, memory);
     }
 
     /// Takes back from the exchange what was left there.

@@ -92,11 +92,11 @@ impl TrialMemory {
         id(at).ok()
     }
 
-    pub(super) fn enqueue(&self, queue: u32, value: &[u8]) -> Result<(), Status> {
+    pub(super) fn enqueue(&self, queue: u32, value: Bytes) -> Result<(), Status> {
         let mut queues = self.queues.borrow_mut();
         let queue = index(queue).and_then(|at| queues.get_mut(at)).ok_or(Status::NotFound)?;
         self.charge(value.len())?;
-        queue.values.push_back(Bytes::copy_from_slice(value));
+        queue.values.push_back(value);
         Ok(())
     }
 
@@ -171,13 +171,13 @@ mod tests {
         memory.set_shared_data("vm", "k", b"two", 1).unwrap();
         assert_eq!(memory.shared_data("vm", "k"), Some((Bytes::from_static(b"two"), 2)));
 
-        assert_eq!(memory.enqueue(1, b"x"), Err(Status::NotFound));
+        assert_eq!(memory.enqueue(1, Bytes::from_static(b"x")), Err(Status::NotFound));
         let queue = memory.register_queue("vm", "q").unwrap();
         assert_eq!(
             (memory.register_queue("vm", "q"), memory.resolve_queue("other", "q")),
             (Ok(queue), None)
         );
-        memory.enqueue(queue, b"x").unwrap();
+        memory.enqueue(queue, Bytes::from_static(b"x")).unwrap();
         assert_eq!(memory.dequeue(queue), Ok(Bytes::from_static(b"x")));
         assert_eq!(memory.dequeue(queue), Err(Status::Empty));
 

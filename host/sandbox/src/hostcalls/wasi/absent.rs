@@ -122,7 +122,7 @@ pub(super) fn link(linker: &mut Linker<State>, module: &str) -> wasmtime::Result
         linker.func_new(module, absent.name, kind, move |caller, arguments, results| {
             let errno = call(caller, absent.name, [], |caller| {
                 Err(absent.error(&caller.data().descriptors, arguments))
-            });
+            })?;
             results[0] = Val::I32(errno);
             Ok(())
         })?;

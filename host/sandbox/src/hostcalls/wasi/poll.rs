@@ -5,7 +5,7 @@
 
 use wasmtime::Linker;
 
-use super::{Errno, Preview, call, clocks};
+use super::{Errno, Preview, call, clocks, spend};
 use crate::guest::{self, Caller, Span};
 use crate::state::{StandardStream, State};
 
@@ -76,6 +76,7 @@ fn poll(
     let length = |size: usize| i32::try_from(size).map_or(Err(Errno::Invalid), |size| Ok(size * count));
     let (memory, state) = guest::parts(caller)?;
     let wanted = guest::bytes(memory, Span::new(subscriptions, length(layout.size)?))?;
+    spend(state, 4 * wanted.len())?;
     let (mut ready, mut waiting) = (Vec::new(), Vec::new());
     for subscription in wanted.chunks_exact(layout.size) {
         let event = look(state, &layout, subscription)?;

@@ -4,7 +4,7 @@ use lockgate_abi::Status;
 use wasmtime::Linker;
 
 use super::hash_seed::is_hash_seed;
-use super::{Errno, call, link_pair};
+use super::{Errno, call, link_pair, spend};
 use crate::guest::{self, Caller, Span};
 use crate::state::State;
 
@@ -36,7 +36,7 @@ pub(super) fn link(linker: &mut Linker<State>, module: &str) -> wasmtime::Result
         module,
         "proc_exit",
         |caller: Caller<'_>, code: i32| -> wasmtime::Result<()> {
-            call(caller, "proc_exit", [code], |_| Ok(()));
+            call(caller, "proc_exit", [code], |_| Ok(()))?;
             Err(wasmtime::Error::new(Exit(code)))
         },
     )?;
@@ -69,6 +69,8 @@ fn random(caller: &mut Caller<'_>, at: i32, len: i32) -> Result<(), Errno> {
         recorder.set_seed(is_hash_seed(&*caller));
     }
     let (memory, state) = guest::parts(caller)?;
+    // The kernel's random bytes cost more than copied ones.
+    spend(state, 512 + 8 * span.len.cast_unsigned() as usize)?;
     if state.host.random(guest::bytes_mut(memory, span)?) {
         Ok(())
     } else {
@@ -95,6 +97,7 @@ fn environment_sizes(caller: &mut Caller<'_>, count: i32, bytes: i32) -> Result<
 
 fn environment(caller: &mut Caller<'_>, pointers: i32, bytes: i32) -> Result<(), Errno> {
     let (memory, state) = guest::parts(caller)?;
+    spend(state, 64 * state.plugin.settings().env.len())?;
     let (mut pointer, mut at) = (pointers, bytes);
     let advance = |at: i32, by: usize| {
         let by = i32::try_from(by).ok()?;

@@ -3,7 +3,7 @@
 use lockgate_abi::LogLevel;
 use wasmtime::Linker;
 
-use super::{Errno, call};
+use super::{Errno, call, spend};
 use crate::guest::{self, Caller, Span};
 use crate::state::{StandardStream, State};
 
@@ -11,6 +11,8 @@ pub(super) const NAMES: &[&str] = &["fd_read", "fd_write"];
 
 /// More pieces in one read or write are refused.
 const MAX_PIECES: i32 = 1024;
+/// What a line costs, in steps.
+const PER_LINE: usize = 512;
 /// Of one write, this much is logged.
 const MAX_LOGGED: usize = 16 * 1024;
 
@@ -55,7 +57,9 @@ fn write(caller: &mut Caller<'_>, descriptor: i32, pieces: i32, count: i32, out:
     };
     let mut written = 0_u32;
     let mut text = Vec::new();
-    for piece in list(memory, pieces, count)?.chunks_exact(8) {
+    let list = list(memory, pieces, count)?;
+    spend(state, MAX_LOGGED + list.len())?;
+    for piece in list.chunks_exact(8) {
         let number = |at: usize| i32::from_le_bytes([piece[at], piece[at + 1], piece[at + 2], piece[at + 3]]);
         let span = Span::new(number(0), number(4));
         let bytes = guest::bytes(memory, span)?;
@@ -63,8 +67,12 @@ fn write(caller: &mut Caller<'_>, descriptor: i32, pieces: i32, count: i32, out:
         let room = MAX_LOGGED - text.len();
         text.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
-    for line in String::from_utf8_lossy(&text).lines().filter(|line| !line.is_empty()) {
-        state.log_guest_line(level, line);
+    for line in text.split(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if !line.is_empty() {
+            spend(state, PER_LINE)?;
+            state.log_guest_line(level, line);
+        }
     }
     Ok(guest::write_u32(memory, out, written)?)
 }

@@ -17,6 +17,8 @@ pub(crate) enum HeaderError {
     Pseudo,
     #[error("it is missing")]
     Missing,
+    #[error("it cannot be decoded")]
+    Undecodable,
     #[error("there are too many headers")]
     TooMany,
     #[error("\"capabilities\" does not allow it")]

@@ -1,7 +1,13 @@
 //! [`HeaderFilter`]: the capabilities `headers` and `write_headers`.
 
-/// The headers that a plugin may read, and those that it may change.
-pub(crate) struct HeaderFilter {
+use std::rc::Rc;
+
+/// The headers that a plugin may read, and those that it may change. Every view of a header map has one. Without allow-lists it
+/// allows all names.
+#[derive(Clone, Default)]
+pub(crate) struct HeaderFilter(Option<Rc<Lists>>);
+
+struct Lists {
     seen: Option<List>,
     written: Option<List>,
 }
@@ -13,22 +19,30 @@ struct List {
 }
 
 impl HeaderFilter {
-    /// A filter of allow-lists; `"x-*"` allows all names that start with `x-`. `None` without allow-lists.
-    pub(crate) fn new(seen: Option<&[String]>, written: Option<&[String]>) -> Option<Self> {
-        (seen.is_some() || written.is_some()).then(|| Self {
+    /// A filter of allow-lists; `"x-*"` allows all names that start with `x-`.
+    pub(crate) fn new(seen: Option<&[String]>, written: Option<&[String]>) -> Self {
+        let lists = (seen.is_some() || written.is_some()).then(|| Lists {
             seen: seen.map(List::new),
             written: written.map(List::new),
-        })
+        });
+        Self(lists.map(Rc::new))
+    }
+
+    /// Whether it has no allow-list.
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.is_none()
     }
 
     /// Whether a name, in any case, may be read.
     pub(crate) fn allows(&self, name: &[u8]) -> bool {
-        self.seen.as_ref().is_none_or(|list| list.has(name))
+        let seen = self.0.as_ref().and_then(|lists| lists.seen.as_ref());
+        seen.is_none_or(|list| list.has(name))
     }
 
     /// Whether a name, in any case, may be changed.
     pub(crate) fn allows_writing(&self, name: &[u8]) -> bool {
-        self.allows(name) && self.written.as_ref().is_none_or(|list| list.has(name))
+        let written = self.0.as_ref().and_then(|lists| lists.written.as_ref());
+        self.allows(name) && written.is_none_or(|list| list.has(name))
     }
 }
 
@@ -61,7 +75,7 @@ mod tests {
     #[test]
     fn names_match_whole_and_prefixes_match_beginnings_in_any_case() {
         let seen = ["Accept".to_owned(), "x-app-*".to_owned(), ":path".to_owned()];
-        let filter = HeaderFilter::new(Some(&seen), Some(&["x-*".to_owned()])).unwrap();
+        let filter = HeaderFilter::new(Some(&seen), Some(&["x-*".to_owned()]));
         for allowed in ["accept", "ACCEPT", "x-app-", "X-App-User", ":path"] {
             assert!(filter.allows(allowed.as_bytes()), "{allowed}");
         }
@@ -70,6 +84,7 @@ mod tests {
         }
         let written = |name: &str| filter.allows_writing(name.as_bytes());
         assert!(written("x-app-user") && !written("accept") && !written("x-other"));
-        assert!(HeaderFilter::new(None, None).is_none());
+        let open = HeaderFilter::new(None, None);
+        assert!(!filter.is_open() && open.is_open() && open.allows(b"anything") && open.allows_writing(b"anything"));
     }
 }

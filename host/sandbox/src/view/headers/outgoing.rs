@@ -18,7 +18,7 @@ pub(crate) struct FieldError {
 }
 
 impl FieldError {
-    fn new(field: &[u8], reason: HeaderError) -> Self {
+    pub(crate) fn new(field: &[u8], reason: HeaderError) -> Self {
         /// Maximum bytes of a name in the log.
         const MAX_NAME: usize = 64;
         let field = &field[..field.len().min(MAX_NAME)];

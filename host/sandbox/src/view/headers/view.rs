@@ -8,12 +8,17 @@ use super::filter::HeaderFilter;
 use super::find;
 use crate::host::{CalloutResponse, GrpcEvent};
 
+/// The outcome of a plugin's own call.
+const OUTCOME: [&[u8]; 3] = [b":status", b"grpc-status", b"grpc-message"];
+
 /// A header map as a guest reads it.
 #[derive(Clone, Copy)]
 pub(crate) struct MapView<'a> {
     pseudo: Pseudo<'a>,
     fields: &'a HeaderMap,
-    filter: Option<&'a HeaderFilter>,
+    filter: &'a HeaderFilter,
+    /// It is the answer to a call of the plugin's own, whose outcome the plugin may always see.
+    is_answer: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -25,11 +30,12 @@ enum Pseudo<'a> {
 
 impl<'a> MapView<'a> {
     /// A map of an exchange, if it exists in this phase.
-    pub(crate) fn of(exchange: &'a Exchange, map: MapType, filter: Option<&'a HeaderFilter>) -> Option<Self> {
+    pub(crate) fn of(exchange: &'a Exchange, map: MapType, filter: &'a HeaderFilter) -> Option<Self> {
         let plain = |fields| Self {
             pseudo: Pseudo::None,
             fields,
             filter,
+            is_answer: false,
         };
         match map {
             MapType::HttpRequestHeaders if exchange.tcp.is_none() => {
@@ -38,6 +44,7 @@ impl<'a> MapView<'a> {
                     pseudo: Pseudo::Request(head),
                     fields: &head.headers,
                     filter,
+                    is_answer: false,
                 })
             }
             MapType::HttpResponseHeaders => {
@@ -46,6 +53,7 @@ impl<'a> MapView<'a> {
                     pseudo: Pseudo::Response(head.status),
                     fields: &head.headers,
                     filter,
+                    is_answer: false,
                 })
             }
             MapType::HttpRequestTrailers => exchange.request_trailers.as_ref().map(plain),
@@ -55,27 +63,22 @@ impl<'a> MapView<'a> {
     }
 
     /// A map of the response to a callout. `None` for any other map.
-    pub(crate) fn of_callout(response: &'a CalloutResponse, map: MapType) -> Option<Self> {
-        match map {
-            MapType::HttpCallResponseHeaders => Some(Self {
-                pseudo: Pseudo::Response(response.status),
-                fields: &response.headers,
-                filter: None,
-            }),
-            MapType::HttpCallResponseTrailers => {
-                let fields = response.trailers.as_ref()?;
-                Some(Self {
-                    pseudo: Pseudo::None,
-                    fields,
-                    filter: None,
-                })
-            }
-            _ => None,
-        }
+    pub(crate) fn of_callout(response: &'a CalloutResponse, map: MapType, filter: &'a HeaderFilter) -> Option<Self> {
+        let (pseudo, fields) = match map {
+            MapType::HttpCallResponseHeaders => (Pseudo::Response(response.status), &response.headers),
+            MapType::HttpCallResponseTrailers => (Pseudo::None, response.trailers.as_ref()?),
+            _ => return None,
+        };
+        Some(Self {
+            pseudo,
+            fields,
+            filter,
+            is_answer: true,
+        })
     }
 
     /// The metadata of a gRPC event. `None` for any other map.
-    pub(crate) fn of_grpc(event: &'a GrpcEvent, map: MapType) -> Option<Self> {
+    pub(crate) fn of_grpc(event: &'a GrpcEvent, map: MapType, filter: &'a HeaderFilter) -> Option<Self> {
         let (pseudo, fields) = match (event, map) {
             (GrpcEvent::Initial(head), MapType::GrpcReceiveInitialMetadata) => {
                 let head = head.as_ref()?;
@@ -87,13 +90,19 @@ impl<'a> MapView<'a> {
         Some(Self {
             pseudo,
             fields,
-            filter: None,
+            filter,
+            is_answer: true,
         })
+    }
+
+    /// Whether the plugin may read a name.
+    fn allows(self, name: &[u8]) -> bool {
+        self.filter.allows(name) || (self.is_answer && OUTCOME.contains(&name))
     }
 
     /// Calls `take` with the first value of a name, as in Envoy.
     pub(crate) fn get<R>(self, name: &[u8], take: impl FnOnce(&[u8]) -> R) -> Option<R> {
-        if self.filter.is_some_and(|filter| !filter.allows(name)) {
+        if !self.allows(name) {
             return None;
         }
         match (self.pseudo, name) {
@@ -112,8 +121,7 @@ impl<'a> MapView<'a> {
 
     /// Calls `take` with all values of a name, separated by commas, as Envoy's properties show a repeated header.
     pub(crate) fn get_joined<R>(self, name: &[u8], take: impl FnOnce(&[u8]) -> R) -> Option<R> {
-        let is_allowed = self.filter.is_none_or(|filter| filter.allows(name));
-        let named = std::str::from_utf8(name).ok().filter(|_| is_allowed);
+        let named = std::str::from_utf8(name).ok().filter(|_| self.allows(name));
         let values = named.into_iter().flat_map(|name| self.fields.get_all(name));
         let values: Vec<_> = values.map(HeaderValue::as_bytes).collect();
         if values.len() > 1 {
@@ -124,9 +132,8 @@ impl<'a> MapView<'a> {
 
     /// Every entry, pseudo-headers first.
     pub(crate) fn each(self, mut see: impl FnMut(&[u8], &[u8])) {
-        let allowed = |name: &[u8]| self.filter.is_none_or(|filter| filter.allows(name));
         let mut pass = |name: &[u8], value: &[u8]| {
-            if allowed(name) {
+            if self.allows(name) {
                 see(name, value);
             }
         };
@@ -152,14 +159,12 @@ impl<'a> MapView<'a> {
             Pseudo::Response(_) => 1,
             Pseudo::None => 0,
         };
-        match self.filter {
-            None => self.fields.len() + pseudo,
-            Some(_) => {
-                let mut count = 0;
-                self.each(|_, _| count += 1);
-                count
-            }
+        if self.filter.is_open() {
+            return self.fields.len() + pseudo;
         }
+        let mut count = 0;
+        self.each(|_, _| count += 1);
+        count
     }
 
     /// Bytes of all names and values: Envoy's size of a map.

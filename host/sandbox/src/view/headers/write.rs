@@ -12,7 +12,7 @@ use super::find;
 /// A header map that a guest changes.
 pub(crate) struct MapMut<'a> {
     target: Target<'a>,
-    filter: Option<&'a HeaderFilter>,
+    filter: &'a HeaderFilter,
 }
 
 enum Target<'a> {
@@ -23,7 +23,7 @@ enum Target<'a> {
 
 impl<'a> MapMut<'a> {
     /// A map of an exchange. `None` if it does not exist in this phase, or is read-only.
-    pub(crate) fn of(exchange: &'a mut Exchange, map: MapType, filter: Option<&'a HeaderFilter>) -> Option<Self> {
+    pub(crate) fn of(exchange: &'a mut Exchange, map: MapType, filter: &'a HeaderFilter) -> Option<Self> {
         let target = match map {
             MapType::HttpRequestHeaders if exchange.tcp.is_none() => Target::Request(&mut exchange.request),
             MapType::HttpResponseHeaders => {
@@ -86,7 +86,14 @@ impl<'a> MapMut<'a> {
     /// Removes all values of a name. Removing `content-length` leaves the framing to the gateway; plugins do so before they
     /// change a body.
     pub(crate) fn remove(mut self, name: &[u8]) -> Result<(), HeaderError> {
-        self.permit(name)?;
+        if !self.filter.allows_writing(name) {
+            // What is not there needs no permission to be removed.
+            return if self.current(name).is_some() {
+                Err(HeaderError::NotPermitted)
+            } else {
+                Ok(())
+            };
+        }
         if name.first() == Some(&b':') {
             return Err(HeaderError::Pseudo);
         }
@@ -110,16 +117,14 @@ impl<'a> MapMut<'a> {
         let host_is_pseudo = matches!(self.target, Target::Request(_));
         let is_pseudo =
             |name: &[u8]| name.first() == Some(&b':') || (host_is_pseudo && name.eq_ignore_ascii_case(b"host"));
-        let written = |name: &[u8]| self.filter.is_none_or(|filter| filter.allows_writing(name));
+        let written = |name: &[u8]| self.filter.allows_writing(name);
         for (name, value) in pairs.clone().filter(|(name, _)| !is_pseudo(name)) {
             let is_written = written(name);
             let name = checks::name(name)?;
             let value = checks::value(value)?;
             if !is_written {
                 // Written back as it was read: it stays. Anything else is a change.
-                if self
-                    .filter
-                    .is_some_and(|filter| filter.allows(name.as_str().as_bytes()))
+                if self.filter.allows(name.as_str().as_bytes())
                     && self.fields_ref().get_all(&name).iter().any(|known| known == value)
                 {
                     continue;
@@ -137,7 +142,8 @@ impl<'a> MapMut<'a> {
             }
             append(&mut fresh, name, value)?;
         }
-        if let Some(filter) = self.filter {
+        if !self.filter.is_open() {
+            let filter = self.filter;
             for (name, value) in self
                 .fields()
                 .iter()
@@ -161,10 +167,10 @@ impl<'a> MapMut<'a> {
     }
 
     fn permit(&self, name: &[u8]) -> Result<(), HeaderError> {
-        if self.filter.is_some_and(|filter| !filter.allows_writing(name)) {
-            Err(HeaderError::NotPermitted)
-        } else {
+        if self.filter.allows_writing(name) {
             Ok(())
+        } else {
+            Err(HeaderError::NotPermitted)
         }
     }
 
@@ -183,17 +189,25 @@ impl<'a> MapMut<'a> {
 
     /// Whether a pseudo-header has this value already. It is only used where writing is restricted.
     fn holds_pseudo(&self, name: &[u8], value: &[u8]) -> bool {
-        if !self.filter.is_some_and(|filter| filter.allows(name)) {
-            return false;
-        }
-        match (&self.target, name) {
-            (Target::Request(head), b":path") => head.path.as_str().as_bytes() == value,
-            (Target::Request(head), b":method") => head.method.as_str().as_bytes() == value,
-            (Target::Request(head), b":scheme") => head.scheme.as_str().as_bytes() == value,
-            (Target::Request(head), _) if is_authority(name) => head.authority.as_bytes() == value,
-            (Target::Response(status, _), b":status") => status.as_str().as_bytes() == value,
-            _ => false,
-        }
+        !self.filter.is_open() && self.filter.allows(name) && self.pseudo_value(name) == Some(value)
+    }
+
+    /// The value of a pseudo-header.
+    fn pseudo_value(&self, name: &[u8]) -> Option<&[u8]> {
+        Some(match (&self.target, name) {
+            (Target::Request(head), b":path") => head.path.as_str().as_bytes(),
+            (Target::Request(head), b":method") => head.method.as_str().as_bytes(),
+            (Target::Request(head), b":scheme") => head.scheme.as_str().as_bytes(),
+            (Target::Request(head), _) if is_authority(name) => head.authority.as_bytes(),
+            (Target::Response(status, _), b":status") => status.as_str().as_bytes(),
+            _ => return None,
+        })
+    }
+
+    /// The first value of a name, whatever the plugin may see: for the host's own use.
+    pub(crate) fn current(&self, name: &[u8]) -> Option<&[u8]> {
+        let field = || find::first(self.fields_ref(), name).map(HeaderValue::as_bytes);
+        self.pseudo_value(name).or_else(field)
     }
 
     /// Writes a pseudo-header. False for any other name.

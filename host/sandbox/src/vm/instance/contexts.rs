@@ -34,6 +34,7 @@ impl Instance {
             done: DoneState::Open,
             spent: Duration::ZERO,
             fingerprint,
+            written: None,
             trace,
         };
         let id = self.with_state(|state| {
@@ -61,11 +62,7 @@ impl Instance {
     pub(crate) fn finish(&self, id: u32) {
         self.counters.streams.set(self.counters.streams.get() - 1);
         self.finished.set(self.finished.get() + 1);
-        if self.any_over_limit.get() {
-            let mut over_limit = self.over_limit.borrow_mut();
-            over_limit.retain(|(known, _)| *known != id);
-            self.any_over_limit.set(!over_limit.is_empty());
-        }
+        self.forget_failure(id);
         if self.is_usable() {
             if self.is_busy() {
                 self.deferred.push(DeferredCall::Finish(id));

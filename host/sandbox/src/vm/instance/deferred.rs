@@ -68,9 +68,15 @@ impl Instance {
     fn run_callout_response(&self, id: u32, result: CalloutResult) {
         let sizes = match &result {
             Ok(response) => {
-                let headers = MapView::of_callout(response, MapType::HttpCallResponseHeaders).map_or(0, MapView::len);
-                let trailers = response.trailers.as_ref().map_or(0, http::HeaderMap::len);
-                (headers as u32, response.body.len() as u32, trailers as u32)
+                let count = |map| {
+                    let view = MapView::of_callout(response, map, &self.filter);
+                    view.map_or(0, MapView::len) as u32
+                };
+                let (headers, trailers) = (
+                    count(MapType::HttpCallResponseHeaders),
+                    count(MapType::HttpCallResponseTrailers),
+                );
+                (headers, response.body.len() as u32, trailers)
             }
             Err(_) => (0, 0, 0),
         };
@@ -106,17 +112,17 @@ impl Instance {
     /// Runs the callback of a gRPC event. The first event ends a call, [`GrpcEvent::Closed`] a stream.
     fn run_grpc_event(&self, id: u32, event: GrpcEvent) {
         let exports = &self.exports;
+        let count = |map| MapView::of_grpc(&event, map, &self.filter).map_or(0, MapView::len) as u32;
         let (function, phase, number) = match &event {
             GrpcEvent::Initial(_) => {
-                let view = MapView::of_grpc(&event, MapType::GrpcReceiveInitialMetadata);
-                let count = view.map_or(0, MapView::len) as u32;
+                let count = count(MapType::GrpcReceiveInitialMetadata);
                 (&exports.grpc_initial_metadata, Phase::GrpcInitialMetadata, count)
             }
             GrpcEvent::Message(message) => (&exports.grpc_receive, Phase::GrpcReceive, message.len() as u32),
-            GrpcEvent::Trailing(fields) => (
+            GrpcEvent::Trailing(_) => (
                 &exports.grpc_trailing_metadata,
                 Phase::GrpcTrailingMetadata,
-                fields.len() as u32,
+                count(MapType::GrpcReceiveTrailingMetadata),
             ),
             GrpcEvent::Closed { status, .. } => (&exports.grpc_close, Phase::GrpcClose, *status),
         };

@@ -1,6 +1,7 @@
 //! An instance that begins from its plugin's image, and the image of an instance that has started.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::spares::{Guest, Origin};
 use super::start::{instantiation_failed, new_store, take_slot};
@@ -118,7 +119,7 @@ impl Instance {
 fn new_guest(image: &Image, plugin: &Plugin, host: &Rc<dyn Host>, counters: &Rc<VmCounters>) -> Result<Guest, Failure> {
     let prepared = plugin.prepared();
     let slot = take_slot(plugin, host, counters)?;
-    let mut store = new_store(&prepared.code, plugin, host);
+    let mut store = new_store(&prepared.code, plugin, host, counters);
     let mut begin = || {
         let guest = prepared.code.instance.instantiate(&mut store)?;
         let exports = prepared.code.exports.exports(&guest, &mut store);
@@ -155,8 +156,10 @@ impl Guest {
         if memory.data_size(&self.store) != image.memory.len() {
             return None;
         }
-        let fresh = State::new(plugin.clone(), Rc::clone(host), plugin.prepared().permitted);
-        drop(std::mem::replace(self.store.data_mut(), fresh));
+        let account = Arc::clone(&self.store.data().account);
+        let fresh = State::new(plugin.clone(), Rc::clone(host), plugin.prepared().permitted, account);
+        let ended = std::mem::replace(self.store.data_mut(), fresh);
+        self.store.data_mut().memory_limit.take_over(ended.memory_limit);
         image.memory.restore(memory.data_mut(&mut self.store)).ok()?;
         for (global, number) in self.origin.as_ref()?.globals.iter().zip(&image.globals) {
             number.write(global, &mut self.store).ok()?;

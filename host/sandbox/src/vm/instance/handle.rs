@@ -1,7 +1,7 @@
 //! [`InstanceHandle`]: shared ownership of an instance. When the last handle is dropped, an instance that is not done drains.
 
 use std::ops::Deref;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use super::Instance;
 use crate::host::{Draining, DrainingVm};
@@ -12,6 +12,11 @@ pub(crate) struct InstanceHandle(Option<Rc<Instance>>);
 impl InstanceHandle {
     pub(crate) fn new(instance: Rc<Instance>) -> Self {
         Self(Some(instance))
+    }
+
+    /// The instance, as long as others own it.
+    pub(crate) fn downgrade(&self) -> Weak<Instance> {
+        self.0.as_ref().map_or_else(Weak::new, Rc::downgrade)
     }
 }
 
@@ -46,5 +51,9 @@ impl Draining for Instance {
 
     fn plugin(&self) -> &str {
         self.plugin.name()
+    }
+
+    fn memory(&self) -> usize {
+        self.with_state(|state| state.memory_limit.used()).unwrap_or(0)
     }
 }

@@ -66,7 +66,7 @@ impl Instance {
             Some(_) => None,
             None => take_slot(plugin, host, counters)?,
         };
-        let mut store = new_store(code, plugin, host);
+        let mut store = new_store(code, plugin, host, counters);
         store.data_mut().recorder = recorder.cloned();
         let guest = match instantiate(code, &mut store) {
             Ok(guest) => guest,
@@ -104,6 +104,7 @@ impl Instance {
         let state = store.data_mut();
         state.memory = exports.memory;
         state.allocate.clone_from(&exports.allocate);
+        let (account, filter) = (Arc::clone(&state.account), state.filter.clone());
         let instance = Rc::new(Self {
             plugin: plugin.clone(),
             host: Rc::clone(host),
@@ -116,8 +117,10 @@ impl Instance {
                 .manifest()
                 .is_some_and(|manifest| manifest.stateless),
             status: Cell::new(InstanceStatus::Active),
-            over_limit: RefCell::default(),
-            any_over_limit: Cell::new(false),
+            filter,
+            account,
+            faults: RefCell::default(),
+            any_fault: Cell::new(false),
             deferred: DeferredCalls::default(),
             counters: Rc::clone(counters),
             poison_requests: (plugin.settings().isolation == Isolation::Shared)
@@ -251,8 +254,14 @@ pub(super) fn take_slot(
 }
 
 /// An empty store for a guest, with its limits.
-pub(super) fn new_store(code: &LinkedCode, plugin: &Plugin, host: &Rc<dyn Host>) -> Store<State> {
-    let state = State::new(plugin.clone(), Rc::clone(host), plugin.prepared().permitted);
+pub(super) fn new_store(
+    code: &LinkedCode,
+    plugin: &Plugin,
+    host: &Rc<dyn Host>,
+    counters: &VmCounters,
+) -> Store<State> {
+    let permitted = plugin.prepared().permitted;
+    let state = State::new(plugin.clone(), Rc::clone(host), permitted, counters.account(plugin));
     let mut store = Store::new(code.instance.module().engine(), state);
     store.limiter(|state| &mut state.memory_limit);
     store.epoch_deadline_callback(on_epoch_deadline);
