@@ -98,7 +98,7 @@ impl Error {
                 "",
             ),
             Error::Full(store) => (*store, " is full", None, ""),
-            Error::Reply(reply) => ("a reply with the status ", "", Some(u64::from(reply.status())), ""),
+            Error::Reply(_) => ("a reply", "", None, ""),
             Error::Plugin(message) => (&**message, "", None, ""),
         };
         let mut digits = String::new();

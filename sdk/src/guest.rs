@@ -211,6 +211,7 @@ fn apply_other<P: Hooks>(hook: &str, flow: Result<Flow>) -> Action {
         Ok(Flow::Continue) => return Action::Continue,
         Ok(Flow::Pause) => return Action::Pause,
         Ok(Flow::Reply(reply)) => Some(reply),
+        Err(Error::Reply(reply)) => Some(*reply),
         Err(error) => {
             log_error(hook, &error);
             (!P::TCP).then(|| error_reply(&error, hook))

@@ -48,11 +48,7 @@ impl IntoFlow for Reply {
 
 impl<F: IntoFlow, E: Into<Error>> IntoFlow for Result<F, E> {
     fn into_flow(self) -> Result<Flow, Error> {
-        match self.map_err(Into::into) {
-            Ok(flow) => flow.into_flow(),
-            Err(Error::Reply(reply)) => Ok(Flow::Reply(*reply)),
-            Err(error) => Err(error),
-        }
+        self.map_err(Into::into).and_then(IntoFlow::into_flow)
     }
 }
 

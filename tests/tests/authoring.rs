@@ -419,7 +419,7 @@ fn a_new_plugin_in_a_workspace_is_a_member_and_finds_the_folder_that_is_built_in
             "{manifest}"
         );
         assert!(
-            manifest.contains("lockgate-sdk = { path = \"lockgate-sdk\" }"),
+            manifest.contains("lockgate-sdk = { path = \"../../lockgate-sdk\" }"),
             "{manifest}"
         );
         let target = if variable.is_some() {
@@ -430,7 +430,7 @@ fn a_new_plugin_in_a_workspace_is_a_member_and_finds_the_folder_that_is_built_in
         let module = format!("{target}/wasm32-wasip1/release/{name}.wasm");
         assert!(read("cases.json").contains(&module), "{}", read("cases.json"));
     }
-    // Cargo takes both, each with its copy of the SDK.
+    // Cargo takes both, with one copy of the SDK.
     let metadata = Command::new("cargo")
         .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
         .current_dir(plugins.join("one"))

@@ -64,7 +64,7 @@ pub(crate) fn new(options: NewOptions) -> Result<CommandStatus> {
 fn fill(folder: &Path, plugin: &crate::arguments::PluginOptions) -> Result<Surroundings> {
     fs::create_dir_all(folder.join("src"))?;
     let surroundings = Surroundings::of(folder, &plugin.name);
-    let sdk = sdk::provide(folder)?;
+    let sdk = sdk::provide(folder, surroundings.workspace.as_deref())?;
     for (path, text) in template::files(plugin.kind, &plugin.name, &sdk, &surroundings) {
         fs::write(folder.join(path), text)?;
     }

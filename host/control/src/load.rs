@@ -17,7 +17,7 @@ use lockgate_gateway::{LoadedPlugin, Snapshot};
 use lockgate_json::{Diagnostic, Document, Report};
 use lockgate_modules::files::{ModuleFile, Modules};
 use lockgate_modules::usage::Usage;
-use lockgate_modules::{capabilities, plugin_config, remarks as module_remarks, selection};
+use lockgate_modules::{capabilities, plugin_config, selection};
 use lockgate_sandbox::Engine;
 use lockgate_upstream::Upstream;
 
@@ -237,8 +237,7 @@ impl Loader {
             let spec = loaded.plugin.spec();
             self.modules.set_last_good(&spec.module_name, &spec.module);
         }
-        let names: Vec<_> = model.upstreams.iter().map(|upstream| &*upstream.name).collect();
-        let remarks = remarks(&plugins, &document, known, &names);
+        let remarks = remarks(&plugins, &document, known);
         let revision = current.map_or(1, |current| current.revision + 1);
         let upstreams = upstreams(&model, current);
         let snapshot = Arc::new(Snapshot::new(
@@ -298,22 +297,13 @@ impl Loader {
 }
 
 /// Remarks on the plugins that are not in `known`.
-fn remarks(
-    plugins: &[Arc<LoadedPlugin>],
-    document: &Document,
-    known: Option<&Snapshot>,
-    upstreams: &[&str],
-) -> Vec<Diagnostic> {
+fn remarks(plugins: &[Arc<LoadedPlugin>], document: &Document, known: Option<&Snapshot>) -> Vec<Diagnostic> {
     let is_known = |loaded: &Arc<LoadedPlugin>| {
         known.is_some_and(|snapshot| snapshot.plugins.iter().any(|known| Arc::ptr_eq(known, loaded)))
     };
     let new = plugins.iter().filter(|loaded| !is_known(loaded));
     let of = |loaded: &Arc<LoadedPlugin>| {
-        let (model, module) = (&loaded.identity.model, &loaded.plugin.spec().module);
-        let mut found = capabilities::not_granted(model, module, document);
-        found.extend(module_remarks::module(model, module, document));
-        found.extend(module_remarks::upstreams(model, module, document, upstreams));
-        found
+        capabilities::not_granted(&loaded.identity.model, &loaded.plugin.spec().module, document)
     };
     new.flat_map(of).collect()
 }

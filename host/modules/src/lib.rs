@@ -11,10 +11,10 @@ pub mod files;
 pub mod inspect;
 mod module_bytes;
 pub mod plugin_config;
-pub mod remarks;
 pub mod selection;
 mod signature;
 pub mod trial_vm;
 pub mod usage;
+pub mod warnings;
 
 pub use inspect::{InspectError, Inspection, ManifestReport, inspect, schemas};

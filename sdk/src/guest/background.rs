@@ -70,8 +70,7 @@ impl<P: Hooks> Guest<P> {
 
     /// `on_done` has ended after it had waited.
     fn end(&self, root: u32) {
-        if P::ENDS
-            && self.ending.replace(0) == root
+        if self.ending.replace(0) == root
             && let Err(status) = host::done()
         {
             log_error(ON_DONE, &Error::host("proxy_done")(status));
@@ -99,7 +98,7 @@ impl<P: Hooks> Guest<P> {
                 if let Err(error) = flow {
                     log_error(work.hook, &error);
                 }
-                if work.hook == ON_DONE {
+                if P::ENDS && work.hook == ON_DONE {
                     self.end(work.root);
                 }
             }

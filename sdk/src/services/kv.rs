@@ -17,6 +17,7 @@
 //! [`Error::Full`](crate::Error::Full).
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
@@ -264,6 +265,7 @@ impl Kv {
             };
             match self.call(call, |answer| Some(answer.watch)) {
                 Ok(Some(id)) => {
+                    COMPLETE.set(Some(complete));
                     CHANGES.with(|changes| changes.insert(id, cx.waker()));
                     watch = Some(Watch(id));
                     Poll::Pending
@@ -324,6 +326,8 @@ fn number(value: Option<&[u8]>) -> u64 {
 thread_local! {
     /// The futures that wait for a change, by their watches.
     static CHANGES: PendingCalls<()> = const { PendingCalls::new() };
+    /// Completes a watch. It is set with the first watch, so that a module without one does not contain it.
+    static COMPLETE: Cell<Option<fn(u32)>> = const { Cell::new(None) };
 }
 
 /// An open watch. Dropping it ends it in the host, unless it has completed.
@@ -345,6 +349,12 @@ impl Drop for Watch {
 
 /// The host says that a watch has completed.
 pub(crate) fn on_change(watch: u32) {
+    if let Some(complete) = COMPLETE.get() {
+        complete(watch);
+    }
+}
+
+fn complete(watch: u32) {
     CHANGES.with(|changes| changes.complete(watch, ()));
 }
 

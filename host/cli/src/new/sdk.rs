@@ -11,8 +11,9 @@ include!(concat!(env!("OUT_DIR"), "/sdk.rs"));
 /// Path of the SDK when this binary was built.
 const CLONE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk");
 
-/// The SDK's path relative to `folder`. Outside of the clone, a copy is written into `folder`.
-pub(super) fn provide(folder: &Path) -> Result<String> {
+/// The SDK's path relative to `folder`. Outside of the clone, a copy is written into `folder`, or into the workspace that it belongs to: all members
+/// share that one.
+pub(super) fn provide(folder: &Path, workspace: Option<&Path>) -> Result<String> {
     let clone = fs::canonicalize(CLONE)
         .ok()
         .filter(|clone| clone.join("Cargo.toml").is_file());
@@ -22,14 +23,19 @@ pub(super) fn provide(folder: &Path) -> Result<String> {
     {
         return Ok(relative(&clone, &folder).display().to_string());
     }
+    let copy = workspace.unwrap_or(&folder).join("lockgate-sdk");
+    let place = relative(&copy, &folder).display().to_string();
+    if copy.exists() {
+        return Ok(place);
+    }
     for (path, text) in SDK {
-        let path = folder.join("lockgate-sdk").join(path);
+        let path = copy.join(path);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
         fs::write(path, text)?;
     }
-    Ok("lockgate-sdk".to_owned())
+    Ok(place)
 }
 
 /// The relative path from `from` to `to`, both absolute.

@@ -4,7 +4,9 @@ mod certificates;
 mod chains;
 mod routes;
 
-use lockgate_gateway::Snapshot;
+use std::sync::Arc;
+
+use lockgate_gateway::{LoadedPlugin, Snapshot};
 use lockgate_json::{Diagnostic, Document};
 
 /// All warnings, in the order of the text.
@@ -12,6 +14,10 @@ pub(super) fn warnings(snapshot: &Snapshot, document: &Document) -> Vec<Diagnost
     let mut all = routes::warnings(&snapshot.model, document);
     all.extend(chains::warnings(snapshot, document));
     all.extend(certificates::warnings(&snapshot.model, document));
+    let of_module = |loaded: &Arc<LoadedPlugin>| {
+        lockgate_modules::warnings::of(&loaded.identity.model, &loaded.plugin.spec().module, document)
+    };
+    all.extend(snapshot.plugins.iter().flat_map(of_module));
     all.sort_by(|one, other| {
         let key = |warning: &Diagnostic| (warning.line, warning.column);
         key(one).cmp(&key(other)).then_with(|| one.message.cmp(&other.message))
