@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::abi::Status;
 use crate::abi::grpc_status::GrpcStatus;
-use crate::http::reply::Reply;
+use crate::http::reply::{Reply, ReplyError};
 use crate::text::push_number;
 
 /// The result of the SDK's calls.
@@ -47,7 +47,7 @@ pub enum Error {
     /// The host's store is full: the value was not written. The text names what is full.
     Full(&'static str),
     /// A reply: a hook that returns it replies so. See [`reply`](crate::reply).
-    Reply(Box<Reply>),
+    Reply(ReplyError),
     /// An error of the plugin's own, or of another library. `?` makes one of every error.
     Plugin(String),
 }
@@ -130,7 +130,7 @@ impl<E: std::error::Error> From<E> for Error {
 
 impl From<Reply> for Error {
     fn from(reply: Reply) -> Error {
-        Error::Reply(Box::new(reply))
+        Error::Reply(reply.into())
     }
 }
 

@@ -208,10 +208,15 @@ fn apply<P: Hooks>(hook: &str, flow: Result<Flow>) -> Action {
 #[inline(never)]
 fn apply_other<P: Hooks>(hook: &str, flow: Result<Flow>) -> Action {
     let reply = match flow {
+        Err(Error::Reply(reply)) if !P::TCP => {
+            if let Err(error) = reply.send() {
+                log_error(hook, &error);
+            }
+            return Action::Pause;
+        }
         Ok(Flow::Continue) => return Action::Continue,
         Ok(Flow::Pause) => return Action::Pause,
         Ok(Flow::Reply(reply)) => Some(reply),
-        Err(Error::Reply(reply)) => Some(*reply),
         Err(error) => {
             log_error(hook, &error);
             (!P::TCP).then(|| error_reply(&error, hook))

@@ -67,7 +67,7 @@ pub use futures::timer::{Sleep, sleep, tick_every, timeout};
 pub use guest::task::spawn;
 pub use http::body::{Body, Chunk};
 pub use http::headers::{HeaderList, Headers};
-pub use http::reply::{Reply, reply};
+pub use http::reply::{Reply, ReplyError, reply};
 pub use http::request::Request;
 pub use http::response::Response;
 pub use http::{cookies, query, template};

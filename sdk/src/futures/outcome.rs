@@ -24,7 +24,7 @@ pub(crate) fn encode(tag: u8, error: &Error) -> Vec<u8> {
         Error::UnexpectedStatus(status) => Failure::Status(status),
         Error::Grpc { status, message } => Failure::Grpc(status.0, message),
         Error::TooLarge(limit) => Failure::TooLarge(limit),
-        Error::Reply(reply) => Failure::Reply(reply),
+        Error::Reply(reply) => Failure::Reply(Box::new(reply.reply().clone())),
         other => Failure::Plugin(other.to_string()),
     };
     let mut bytes = vec![tag];
@@ -43,7 +43,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Error> {
             message,
         },
         Failure::TooLarge(limit) => Error::TooLarge(limit),
-        Failure::Reply(reply) => Error::Reply(reply),
+        Failure::Reply(reply) => Error::from(*reply),
         Failure::Plugin(text) => Error::Plugin(text),
     })
 }

@@ -1,5 +1,7 @@
 //! [`Reply`]: a plugin's own response, in place of the upstream's.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::abi::Map;
@@ -18,6 +20,64 @@ pub struct Reply {
     details: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+}
+
+/// A reply that is an error. Behind a pointer with its own functions, so that modules without one do not contain them.
+pub struct ReplyError(Box<dyn AnyReply>);
+
+trait AnyReply {
+    fn reply(&self) -> &Reply;
+    fn copy(&self) -> Box<dyn AnyReply>;
+    fn send(&self) -> Result<()>;
+}
+
+impl AnyReply for Reply {
+    fn reply(&self) -> &Reply {
+        self
+    }
+    fn copy(&self) -> Box<dyn AnyReply> {
+        Box::new(self.clone())
+    }
+    fn send(&self) -> Result<()> {
+        Reply::send(self)
+    }
+}
+
+impl ReplyError {
+    /// The reply.
+    pub fn reply(&self) -> &Reply {
+        self.0.reply()
+    }
+
+    pub(crate) fn send(&self) -> Result<()> {
+        self.0.send()
+    }
+}
+
+impl From<Reply> for ReplyError {
+    fn from(reply: Reply) -> ReplyError {
+        ReplyError(Box::new(reply))
+    }
+}
+
+impl Clone for ReplyError {
+    fn clone(&self) -> ReplyError {
+        ReplyError(self.0.copy())
+    }
+}
+
+impl PartialEq for ReplyError {
+    fn eq(&self, other: &ReplyError) -> bool {
+        self.reply() == other.reply()
+    }
+}
+
+impl Eq for ReplyError {}
+
+impl fmt::Debug for ReplyError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reply().fmt(out)
+    }
 }
 
 /// The prefix of problem types that are one word.
