@@ -29,7 +29,7 @@ pub fn decode_url(text: &str) -> Option<Vec<u8>> {
         return None;
     }
     let mut standard = text.replace('-', "+").replace('_', "/");
-    while standard.len() % 4 != 0 {
+    while !standard.len().is_multiple_of(4) {
         standard.push('=');
     }
     decode(&standard)
@@ -38,7 +38,7 @@ pub fn decode_url(text: &str) -> Option<Vec<u8>> {
 /// Decodes text with padding. `None` if it is malformed.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let text = text.as_bytes();
-    if text.len() % 4 != 0 {
+    if !text.len().is_multiple_of(4) {
         return None;
     }
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
