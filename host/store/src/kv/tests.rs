@@ -1,4 +1,5 @@
 //! The promises of [`Kv`].
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
