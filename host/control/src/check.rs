@@ -63,7 +63,13 @@ pub fn check(config: &Path) -> Result<CheckSummary, Report> {
             });
         }
     };
-    let loaded = Loader::new(engine).load(config)?;
+    let mut loader = Loader::new(engine);
+    let loaded = loader.load(config)?;
+    // Modules that nobody uses: what is wrong with one is logged, as when the gateway runs.
+    let modules = loader.modules_mut();
+    while let Some(rest) = modules.next_rest() {
+        modules.adopt(rest.run());
+    }
     let model = &loaded.snapshot.model;
     Ok(CheckSummary {
         listeners: model.listeners.len(),

@@ -371,6 +371,7 @@ fn every_family_of_the_table_is_rendered_with_its_type_labels_and_values() {
     let registry = Registry::new();
     let worker = registry.worker();
     worker.requests("web", "r").record(200, MS);
+    worker.requests("web", "r").record_grpc_status(0);
     worker.upstream("u").record(Some(200), MS);
     worker.plugin("p").record(Phase::RequestBody, MS);
     worker.record_failure("p", FailureKind::Trap);

@@ -23,7 +23,10 @@ fn a_stored_response_ages_from_its_date_and_keeps_it() {
         let mut headers = HeaderMap::from_iter([(DATE, date.clone())]);
         headers.extend(age.map(|age| (AGE, HeaderValue::from_static(age))));
         let status = StatusCode::OK;
-        exchange.borrow_mut().response = Some(ResponseHead { status, headers });
+        let mut answered = exchange.borrow_mut();
+        answered.response = Some(ResponseHead { status, headers });
+        answered.info.code_details = Some(lockgate_exchange::VIA_UPSTREAM.into());
+        drop(answered);
         call_cache(
             &store,
             &exchange,

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use lockgate_http::guard::Limits;
 use lockgate_http::problem::Malformed;
 use proptest::prelude::*;
-use tokio::io::AsyncReadExt;
 
 use super::*;
 use crate::context::idle_monitor::{Directive, IdleMonitor, IdleTimeouts};
@@ -225,19 +224,4 @@ fn part_of_a_head_starts_its_clock_and_an_empty_line_does_not() {
     assert!(guard_state.is_inside_head());
     assert_eq!(order_at(5900), Directive::Continue);
     assert_eq!(order_at(6000), Directive::HeadTimeout);
-}
-
-#[tokio::test]
-async fn what_is_not_guarded_passes_as_it_is() {
-    let (_ward, activity) = activity();
-    let peer = Peer {
-        pieces: [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\n".to_vec()].into(),
-        closes: true,
-    };
-    let mut passed = Vec::new();
-    GuardedStream::new(peer, activity)
-        .read_to_end(&mut passed)
-        .await
-        .unwrap();
-    assert_eq!(passed, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\n");
 }
