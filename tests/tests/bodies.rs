@@ -70,6 +70,7 @@ fn head(wire: &mut Wire) -> std::io::Result<Message> {
 /// Two plugins that add 1 and 2 to every byte of both bodies.
 fn adding(upstream: &Upstream) -> Value {
     json!({
+        "listeners": { "web": { "trailers": ["x-last"] } },
         "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } },
         "plugins": { "one": { "module": "adder", "config": "1" }, "two": { "module": "adder", "config": "2" } },
         "global_chain": ["one", "two"],
@@ -221,6 +222,7 @@ fn stops_growing(count: &AtomicU64) -> u64 {
 /// The conformance guest holds the whole body back in this case.
 fn gathering(upstream: &Upstream) -> Gateway {
     Gateway::start(json!({
+        "listeners": { "web": { "trailers": ["x-last"] } },
         "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } },
         "plugins": { "gatherer": { "module": "conformance", "limits": { "body": "64KiB" } } },
         "global_chain": ["gatherer"],

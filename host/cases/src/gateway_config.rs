@@ -96,7 +96,7 @@ fn base(case: &Case, file: &Path, plugins: &[PluginEntry]) -> Value {
     }
     json!({
         "plugin_dir": plugin_dir(file),
-        "listeners": { LISTENER: { "listen": "127.0.0.1:80" } },
+        "listeners": { LISTENER: { "listen": "127.0.0.1:80", "trailers": ["*"] } },
         "upstreams": {},
         "chains": { LISTENER: names },
         "routes": [ { "name": "test", "match": { "path_prefix": "/" }, "chain": LISTENER, "upstream": UPSTREAM } ],

@@ -9,7 +9,7 @@ mod routes;
 use std::collections::BTreeMap;
 
 use lockgate_foreign::{CacheSettings, KvSettings};
-use lockgate_http::{AmbiguousNames, EscapedSlashes, ListenerLimits};
+use lockgate_http::{AmbiguousNames, EscapedSlashes, ListenerLimits, TrailerNames};
 use lockgate_sandbox::settings::NodeSettings;
 use lockgate_tls::ClientCertificates;
 use lockgate_units::Period;
@@ -122,6 +122,10 @@ pub(crate) struct Listener {
     /// Handling of field names with a character other than letters, digits and hyphens.
     #[serde(default)]
     pub(crate) ambiguous_names: AmbiguousNames,
+    /// Trailers of requests that go on; others are left out. `"x-*"` allows all names with this prefix. Names that frame, route or
+    /// authenticate a message, or say who the client is, are refused here.
+    #[serde(default = "default_trailers")]
+    pub(crate) trailers: Vec<String>,
     /// Limits for clients of this listener.
     #[serde(default)]
     pub(crate) limits: ListenerLimits,
@@ -130,6 +134,10 @@ pub(crate) struct Listener {
     /// Only for protocol `tcp`: the plugins that see the bytes.
     #[expect(dead_code, reason = "chains are read from the tree, item by item")]
     pub(crate) chain: Option<Chain>,
+}
+
+fn default_trailers() -> Vec<String> {
+    TrailerNames::DEFAULT.map(String::from).into()
 }
 
 /// Protocol of a listener's clients.

@@ -29,7 +29,7 @@ use crate::settings::{AmbiguousNames, EscapedSlashes};
 
 pub use forwarded::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID};
 pub use framing::check_framing;
-pub use hop_by_hop::{strip_response, strip_trailers, without_hop_by_hop};
+pub use hop_by_hop::{is_no_trailer, strip_request_trailers, strip_response, strip_trailers, without_hop_by_hop};
 pub use request_id::RequestIds;
 
 /// The other end of a connection, in the forms that each of its requests needs.

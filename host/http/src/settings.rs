@@ -1,5 +1,8 @@
 //! A listener's settings of HTTP: limits for clients, and the handling of paths.
 
+use std::sync::Arc;
+
+use http::HeaderName;
 use lockgate_units::{Period, Size};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -68,4 +71,38 @@ pub enum AmbiguousNames {
     Reject,
     /// The field goes on as it is.
     Pass,
+}
+
+/// Names of the trailers that a request may have: an allow-list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrailerNames(Arc<[String]>);
+
+impl TrailerNames {
+    /// The names that go on by default: digests of the body and what gRPC says about a call. Their senders know them only at the end, and
+    /// no upstream takes one for a statement about the client.
+    pub const DEFAULT: [&str; 5] = ["content-digest", "content-md5", "digest", "grpc-*", "repr-digest"];
+
+    /// A list of names in any case. `"x-*"` stands for all names that start with `x-`.
+    pub fn new<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Self {
+        Self(
+            names
+                .into_iter()
+                .map(|name| name.as_ref().to_ascii_lowercase())
+                .collect(),
+        )
+    }
+
+    /// Whether the name is on the list.
+    pub fn allow(&self, name: &HeaderName) -> bool {
+        self.0.iter().any(|entry| match entry.strip_suffix('*') {
+            Some(start) => name.as_str().starts_with(start),
+            None => entry == name.as_str(),
+        })
+    }
+}
+
+impl Default for TrailerNames {
+    fn default() -> Self {
+        Self::new(Self::DEFAULT)
+    }
 }

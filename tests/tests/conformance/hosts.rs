@@ -102,6 +102,7 @@ impl Host {
         // Envoy's one route takes any host, also one that a guest has written.
         routes.push(json!({ "name": "rewritten", "match": { "path_prefix": "/" }, "chain": [], "upstream": "app" }));
         let gateway = Gateway::start(json!({
+            "listeners": { "web": { "trailers": ["*"] } },
             "upstreams": Value::Object(Map::from_iter(named)), "plugins": plugins, "routes": routes,
         }));
         Self {

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use lockgate_http::ListenerLimits;
+use lockgate_http::{ListenerLimits, TrailerNames, inbound};
 use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
 use lockgate_json::tree::{Node, Value};
@@ -132,6 +132,14 @@ fn listener(
         let here = here.key("trusted_proxies").index(index);
         trusted_proxies.extend(mistakes.ok_or_record(addresses::network(text, &here)));
     }
+    for (index, name) in raw.trailers.iter().enumerate() {
+        if inbound::is_no_trailer(name) {
+            let expected = "a name like \"x-checksum\" or \"x-*\" that may be a request's trailer";
+            mistakes.push(Mistake::invalid(here.key("trailers").index(index), expected).hint(
+                "what frames, routes or authenticates a message, or says who the client is, belongs in its headers",
+            ));
+        }
+    }
     check_limits(&raw.limits, &here.key("limits"), mistakes);
     Some(Listener {
         name: name.into(),
@@ -141,6 +149,7 @@ fn listener(
         trusted_proxies,
         escaped_slashes: raw.escaped_slashes,
         ambiguous_names: raw.ambiguous_names,
+        trailers: TrailerNames::new(raw.trailers),
         limits: raw.limits,
     })
 }
@@ -169,7 +178,7 @@ fn tcp(
     refuse(
         node,
         here,
-        &["trusted_proxies", "escaped_slashes", "ambiguous_names"],
+        &["trusted_proxies", "escaped_slashes", "ambiguous_names", "trailers"],
         only_http,
         mistakes,
     );

@@ -28,7 +28,7 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         title: "an unknown key that takes the place of a required one",
         wrote: r#""listne": "0.0.0.0:8080""#,
         instead_of: r#""listen": "0.0.0.0:8080""#,
-        report: r#"gateway.json:7:14: /listeners/web/listne: unknown key "listne", expected "ambiguous_names", "chain", "escaped_slashes", "limits", "listen", "protocol", "tls", "trusted_proxies" or "upstream"
+        report: r#"gateway.json:7:14: /listeners/web/listne: unknown key "listne", expected "ambiguous_names", "chain", "escaped_slashes", "limits", "listen", "protocol", "tls", "trailers", "trusted_proxies" or "upstream"
   help: did you mean "listen"?"#,
     },
     Mistake {
@@ -183,6 +183,17 @@ gateway.json:7:168: /listeners/web/limits/headers: "headers" is only for HTTP, a
         instead_of: r#""web": { "listen": "0.0.0.0:8080" }"#,
         report: r#"gateway.json:7:40: /listeners/web/chain: "chain" is only for listeners with protocol "tcp"
   help: for HTTP, set "chain" in a route"#,
+    },
+    Mistake {
+        title: "trailers that would be believed",
+        wrote: r#""web": { "listen": "0.0.0.0:8080", "trailers": [ "x-sum", "X-User-*", "content-length", "a b", "*" ] }"#,
+        instead_of: r#""web": { "listen": "0.0.0.0:8080" }"#,
+        report: r#"gateway.json:7:63: /listeners/web/trailers/1: found "X-User-*", expected a name like "x-checksum" or "x-*" that may be a request's trailer
+  help: what frames, routes or authenticates a message, or says who the client is, belongs in its headers
+gateway.json:7:75: /listeners/web/trailers/2: found "content-length", expected a name like "x-checksum" or "x-*" that may be a request's trailer
+  help: what frames, routes or authenticates a message, or says who the client is, belongs in its headers
+gateway.json:7:93: /listeners/web/trailers/3: found "a b", expected a name like "x-checksum" or "x-*" that may be a request's trailer
+  help: what frames, routes or authenticates a message, or says who the client is, belongs in its headers"#,
     },
     Mistake {
         title: "a bad network",

@@ -1,7 +1,7 @@
 //! Where the bytes of a body come from: the client, an upstream, or the gateway itself.
 //! Not what happens to them on the way (`chain::filter`), nor where they go (`chain::message_body`).
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use lockgate_client::PooledBody;
 use lockgate_exchange::ResponseHead;
-use lockgate_http::inbound;
+use lockgate_http::{TrailerNames, inbound};
 
 use crate::body::error::BodyError;
 use crate::body::stream::StreamBody;
@@ -28,6 +28,8 @@ struct Count {
     bytes: Cell<u64>,
     /// The last look found that the client has not sent more.
     waits: Cell<bool>,
+    /// Trailers that may pass. None: no trailer.
+    trailers: OnceCell<TrailerNames>,
 }
 
 impl ByteCounter {
@@ -97,8 +99,11 @@ impl BodySource {
         }
     }
 
-    /// The same body, of which more than `limit` bytes are an error.
-    pub(crate) fn limited(self, limit: Option<u64>) -> Self {
+    /// The client's body, of which more than `limit` bytes are an error, and whose trailers have these names.
+    pub(crate) fn admitted(self, limit: Option<u64>, trailers: &TrailerNames) -> Self {
+        if let Some(count) = &self.counter.0 {
+            count.trailers.get_or_init(|| trailers.clone());
+        }
         Self {
             limit: limit.unwrap_or(u64::MAX),
             ..self
@@ -177,7 +182,10 @@ impl Body for BodySource {
                 return Poll::Ready(Some(Err(BodyError::TooLarge)));
             }
         } else if let Some(trailers) = frame.trailers_mut() {
-            inbound::strip_trailers(trailers);
+            match &this.counter.0 {
+                Some(count) => inbound::strip_request_trailers(trailers, count.trailers.get()),
+                None => inbound::strip_trailers(trailers),
+            }
         }
         Poll::Ready(Some(Ok(frame)))
     }

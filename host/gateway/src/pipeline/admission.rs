@@ -42,7 +42,7 @@ pub(crate) fn admit(connection: &ConnectionContext, view: &View, request: Reques
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let limit = settings.limits.body.map(|limit| limit.0);
-    let body = body.limited(limit);
+    let body = body.admitted(limit, &settings.trailers);
     let rules = Rules {
         trusted_proxies: &settings.trusted_proxies,
         escaped_slashes: settings.escaped_slashes,

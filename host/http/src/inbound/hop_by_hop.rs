@@ -12,9 +12,11 @@ use smallvec::SmallVec;
 
 use super::fields::{self, Present};
 use super::forwarded::X_REQUEST_ID;
+use crate::settings::TrailerNames;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 const PROXY_AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("proxy-authentication-info");
 
 /// The removed fields, each with its bit. Not among them: `te`, of which a part may stay, and `connection`, which is read first.
@@ -61,30 +63,50 @@ pub fn strip_response(headers: &mut HeaderMap) {
 /// the headers.
 pub fn strip_trailers(trailers: &mut HeaderMap) {
     strip_response(trailers);
-    let refused = trailers.keys().filter(|name| is_refused_in_trailers(name));
-    let refused: SmallVec<[HeaderName; 4]> = refused.cloned().collect();
-    for name in refused {
-        trailers.remove(name);
-    }
-    for name in [
-        CONTENT_LENGTH,
-        HOST,
-        TRAILER,
-        http::header::AUTHORIZATION,
-        http::header::CACHE_CONTROL,
-        http::header::CONTENT_ENCODING,
-        http::header::CONTENT_RANGE,
-        http::header::CONTENT_TYPE,
-        http::header::COOKIE,
-        http::header::MAX_FORWARDS,
-        http::header::RANGE,
-        http::header::SET_COOKIE,
-        http::header::EXPECT,
-        X_REQUEST_ID,
-    ] {
+    retain(trailers, |name| !is_refused_in_trailers(name));
+}
+
+/// Removes the fields of a request's trailers that are not on the listener's list, and those that [`strip_trailers`] removes.
+pub fn strip_request_trailers(trailers: &mut HeaderMap, allowed: Option<&TrailerNames>) {
+    strip_trailers(trailers);
+    retain(trailers, |name| allowed.is_some_and(|allowed| allowed.allow(name)));
+}
+
+/// Whether an entry of [`TrailerNames`] can never let a field through: no name starts with it, or all that do are removed from trailers.
+pub fn is_no_trailer(entry: &str) -> bool {
+    let name = match entry.strip_suffix('*') {
+        Some("") => return false,
+        Some(start) => format!("{start}a"),
+        None => entry.to_string(),
+    };
+    HeaderName::from_bytes(name.as_bytes()).map_or(true, |name| is_refused_in_trailers(&name))
+}
+
+fn retain(trailers: &mut HeaderMap, keep: impl Fn(&HeaderName) -> bool) {
+    let others = trailers.keys().filter(|name| !keep(name));
+    let others: SmallVec<[HeaderName; 4]> = others.cloned().collect();
+    for name in others {
         trailers.remove(name);
     }
 }
+
+/// Fields that frame, route or authenticate a message.
+const NO_TRAILERS: [HeaderName; 14] = [
+    CONTENT_LENGTH,
+    HOST,
+    TRAILER,
+    http::header::AUTHORIZATION,
+    http::header::CACHE_CONTROL,
+    http::header::CONTENT_ENCODING,
+    http::header::CONTENT_RANGE,
+    http::header::CONTENT_TYPE,
+    http::header::COOKIE,
+    http::header::MAX_FORWARDS,
+    http::header::RANGE,
+    http::header::SET_COOKIE,
+    http::header::EXPECT,
+    X_REQUEST_ID,
+];
 
 /// Prefixes of names by which gateways and proxies, this one's plugins among them, tell upstreams about the client.
 const IDENTITY: [&str; 10] = [
@@ -97,12 +119,19 @@ const IDENTITY: [&str; 10] = [
     "x-remote",
     "x-client",
     "x-ssl",
-    "proxy-",
+    "proxy",
 ];
 
 fn is_refused_in_trailers(name: &HeaderName) -> bool {
-    let is_identity = IDENTITY.iter().any(|prefix| name.as_str().starts_with(prefix));
-    fields::is_forwarded(name) || fields::is_folded(name) || is_identity
+    // RFC 9209, section 2, has it in trailers: what a proxy says about the response.
+    let is_identity = name != PROXY_STATUS && IDENTITY.iter().any(|prefix| name.as_str().starts_with(prefix));
+    NO_TRAILERS.contains(name)
+        || HOP_BY_HOP.iter().any(|(_, hop)| hop == name)
+        || name == CONNECTION
+        || name == TE
+        || fields::is_forwarded(name)
+        || fields::is_folded(name)
+        || is_identity
 }
 
 pub(super) fn strip(headers: &mut HeaderMap, present: Present, direction: Direction) {

@@ -14,7 +14,7 @@ use lockgate_exchange::Scheme;
 use proptest::prelude::*;
 
 use super::*;
-use crate::settings::{AmbiguousNames, EscapedSlashes};
+use crate::settings::{AmbiguousNames, EscapedSlashes, TrailerNames};
 
 fn request(version: Version, target: &str, fields: &[(&str, &str)]) -> Parts {
     let mut request = Request::builder().version(version).uri(target);

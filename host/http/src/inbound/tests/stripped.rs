@@ -154,3 +154,65 @@ fn trailers_name_no_client_and_frame_nothing() {
     strip_trailers(&mut trailers);
     assert_eq!(names(&trailers), ["grpc-status", "x-checksum"]);
 }
+
+#[test]
+fn a_requests_trailers_are_those_that_the_listener_lists() {
+    let remaining = |allowed: Option<&TrailerNames>| {
+        let mut trailers = HeaderMap::new();
+        for name in [
+            "x-role",
+            "x-tenant",
+            "x-admin",
+            "x-checksum",
+            "x-user-sum",
+            "x-request-id",
+            "digest",
+            "content-md5",
+            "content-digest",
+            "repr-digest",
+            "grpc-status",
+            "etag",
+            "authorization",
+            "connection",
+            "te",
+        ] {
+            trailers.insert(HeaderName::from_static(name), HeaderValue::from_static("1"));
+        }
+        strip_request_trailers(&mut trailers, allowed);
+        let mut names: Vec<_> = trailers.keys().map(ToString::to_string).collect();
+        names.sort();
+        names.join(" ")
+    };
+    assert_eq!(
+        remaining(Some(&TrailerNames::default())),
+        "content-digest content-md5 digest grpc-status repr-digest"
+    );
+    assert_eq!(remaining(Some(&TrailerNames::new(["X-Checksum"]))), "x-checksum");
+    assert_eq!(
+        remaining(Some(&TrailerNames::new(["x-*"]))),
+        "x-admin x-checksum x-role x-tenant"
+    );
+    assert_eq!(remaining(Some(&TrailerNames::new([""; 0]))), "");
+    assert_eq!(remaining(None), "");
+}
+
+#[test]
+fn no_entry_lets_through_what_is_never_a_trailer() {
+    for entry in [
+        "content-length",
+        "Host",
+        "te",
+        "connection",
+        "x-user-*",
+        "x-forwarded-*",
+        "x_a",
+        "",
+        "a b",
+        "ü",
+    ] {
+        assert!(is_no_trailer(entry), "{entry}");
+    }
+    for entry in ["*", "x-*", "x-checksum", "Digest", "grpc-*"] {
+        assert!(!is_no_trailer(entry), "{entry}");
+    }
+}
