@@ -1,11 +1,11 @@
 //! The errors of host calls, and of configurations.
 
+use std::any::Any;
 use std::fmt;
 use std::str::FromStr;
 
 use crate::abi::Status;
 use crate::abi::grpc_status::GrpcStatus;
-use crate::http::reply::{Reply, ReplyError};
 use crate::text::push_number;
 
 /// The result of the SDK's calls.
@@ -50,6 +50,43 @@ pub enum Error {
     Reply(ReplyError),
     /// An error of the plugin's own, or of another library. `?` makes one of every error.
     Plugin(String),
+}
+
+/// A reply that is an error. Behind a pointer with its own functions, so that modules without one do not contain them.
+pub struct ReplyError(pub(crate) Box<dyn AnyReply>);
+
+/// What an error needs of a reply.
+pub(crate) trait AnyReply: fmt::Debug {
+    fn as_any(&self) -> &dyn Any;
+    fn copy(&self) -> Box<dyn AnyReply>;
+    fn is_same(&self, other: &dyn Any) -> bool;
+    fn send(&self) -> Result<()>;
+}
+
+impl ReplyError {
+    pub(crate) fn send(&self) -> Result<()> {
+        self.0.send()
+    }
+}
+
+impl Clone for ReplyError {
+    fn clone(&self) -> ReplyError {
+        ReplyError(self.0.copy())
+    }
+}
+
+impl PartialEq for ReplyError {
+    fn eq(&self, other: &ReplyError) -> bool {
+        self.0.is_same(other.0.as_any())
+    }
+}
+
+impl Eq for ReplyError {}
+
+impl fmt::Debug for ReplyError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
 }
 
 impl Error {
@@ -125,12 +162,6 @@ impl fmt::Display for Error {
 impl<E: std::error::Error> From<E> for Error {
     fn from(error: E) -> Error {
         Error::Plugin(with_causes(&error))
-    }
-}
-
-impl From<Reply> for Error {
-    fn from(reply: Reply) -> Error {
-        Error::Reply(reply.into())
     }
 }
 

@@ -1,12 +1,12 @@
 //! [`Reply`]: a plugin's own response, in place of the upstream's.
 
-use std::fmt;
+use std::any::Any;
 
 use serde::{Deserialize, Serialize};
 
 use crate::abi::Map;
 use crate::abi::pairs;
-use crate::error::{Error, Result};
+use crate::error::{AnyReply, Error, ReplyError, Result};
 use crate::host;
 use crate::http::headers::Headers;
 use crate::text::push_number;
@@ -22,21 +22,15 @@ pub struct Reply {
     body: Vec<u8>,
 }
 
-/// A reply that is an error. Behind a pointer with its own functions, so that modules without one do not contain them.
-pub struct ReplyError(Box<dyn AnyReply>);
-
-trait AnyReply {
-    fn reply(&self) -> &Reply;
-    fn copy(&self) -> Box<dyn AnyReply>;
-    fn send(&self) -> Result<()>;
-}
-
 impl AnyReply for Reply {
-    fn reply(&self) -> &Reply {
+    fn as_any(&self) -> &dyn Any {
         self
     }
     fn copy(&self) -> Box<dyn AnyReply> {
         Box::new(self.clone())
+    }
+    fn is_same(&self, other: &dyn Any) -> bool {
+        other.downcast_ref() == Some(self)
     }
     fn send(&self) -> Result<()> {
         Reply::send(self)
@@ -45,12 +39,11 @@ impl AnyReply for Reply {
 
 impl ReplyError {
     /// The reply.
+    ///
+    /// # Panics
+    /// Never: it is made of a reply.
     pub fn reply(&self) -> &Reply {
-        self.0.reply()
-    }
-
-    pub(crate) fn send(&self) -> Result<()> {
-        self.0.send()
+        self.0.as_any().downcast_ref().expect("it is made of a reply")
     }
 }
 
@@ -60,23 +53,9 @@ impl From<Reply> for ReplyError {
     }
 }
 
-impl Clone for ReplyError {
-    fn clone(&self) -> ReplyError {
-        ReplyError(self.0.copy())
-    }
-}
-
-impl PartialEq for ReplyError {
-    fn eq(&self, other: &ReplyError) -> bool {
-        self.reply() == other.reply()
-    }
-}
-
-impl Eq for ReplyError {}
-
-impl fmt::Debug for ReplyError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reply().fmt(out)
+impl From<Reply> for Error {
+    fn from(reply: Reply) -> Error {
+        Error::Reply(reply.into())
     }
 }
 

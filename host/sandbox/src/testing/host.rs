@@ -24,14 +24,13 @@ use crate::vm::Stream;
 const MAX_ENTRIES: usize = 64;
 /// Bytes of a shared or queued value; the rest is cut off.
 const MAX_VALUE: usize = 1024;
-
 /// A host that keeps everything in memory and records what plugins do.
 ///
-/// Callouts and gRPC calls to the upstream `known` are accepted and wait in [`MemoryHost::callouts`] and [`MemoryHost::grpc`];
-/// other upstreams are unknown. Foreign functions: `echo` returns its argument, `path` the request's path, `script` what
-/// [`MemoryHost::script`] holds; `drop` ends the streams in [`MemoryHost::streams_to_drop`]; `work` charges a mebibyte of work per byte; `complete` completes at once, with its
-/// argument's first byte as id; `lockgate.kv` is full. `lockgate.upstream` takes the
-/// value `known`, and other `lockgate.` properties at most 100 bytes.
+/// Callouts and gRPC calls to the upstream `known` are accepted and wait in [`MemoryHost::callouts`] and [`MemoryHost::grpc`]; other
+/// upstreams are unknown. Foreign functions: `echo` returns its argument, `path` the request's path, `script` what [`MemoryHost::script`]
+/// holds; `drop` ends the streams in [`MemoryHost::streams_to_drop`]; `work` charges a mebibyte of work per byte; `complete` completes at
+/// once, with its argument's first byte as id; `lockgate.kv` is full. `lockgate.upstream` takes the value `known`, and other `lockgate.`
+/// properties at most 100 bytes.
 #[derive(Default)]
 pub struct MemoryHost {
     /// Log lines, oldest first.

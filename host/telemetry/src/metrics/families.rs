@@ -1,54 +1,16 @@
 //! The gateway's metric families: names, types, units, labels and meanings in one table. Rendering takes them from here, and so does
 //! `docs/metrics.md`. Families that plugins define are in `plugin_metrics`.
 
+mod family;
+
 use lockgate_sandbox::{FailureKind, MetricKind, Phase, Refusal, VmEvent};
+
+pub use self::family::{Family, Label, Value, Values};
 
 use crate::close_reason::CloseReason;
 
 /// What the names of plugin families start with: the gateway's own ones about plugins, and those that plugins define.
 pub const PLUGIN_PREFIX: &str = "lockgate_plugin_";
-
-/// A metric family.
-#[derive(Debug)]
-pub struct Family {
-    /// Its name.
-    pub name: &'static str,
-    /// Its type.
-    pub kind: MetricKind,
-    /// Its base unit; empty for plain numbers.
-    pub unit: &'static str,
-    /// Its labels, in the order of rendering.
-    pub labels: &'static [Label],
-    /// The help text: one sentence, noun first.
-    pub help: &'static str,
-}
-
-/// A label of a family.
-#[derive(Debug)]
-pub struct Label {
-    /// Its name.
-    pub name: &'static str,
-    /// The values that it can have.
-    pub values: Values,
-}
-
-/// The values of a label.
-#[derive(Debug)]
-pub enum Values {
-    /// Names from the configuration, or numbers, in words.
-    Open(&'static str),
-    /// A fixed set.
-    OneOf(&'static [Value]),
-}
-
-/// A value of a label with a fixed set.
-#[derive(Clone, Copy, Debug)]
-pub struct Value {
-    /// The value.
-    pub name: &'static str,
-    /// Its meaning.
-    pub meaning: &'static str,
-}
 
 /// How a reload ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,38 +27,6 @@ impl ReloadResult {
         match self {
             Self::Success => "success",
             Self::Failure => "failure",
-        }
-    }
-}
-
-impl Family {
-    const fn counter(name: &'static str, labels: &'static [Label], help: &'static str) -> Self {
-        Self {
-            name,
-            kind: MetricKind::Counter,
-            unit: "",
-            labels,
-            help,
-        }
-    }
-
-    const fn gauge(name: &'static str, labels: &'static [Label], help: &'static str) -> Self {
-        Self {
-            name,
-            kind: MetricKind::Gauge,
-            unit: "",
-            labels,
-            help,
-        }
-    }
-
-    const fn durations(name: &'static str, labels: &'static [Label], help: &'static str) -> Self {
-        Self {
-            name,
-            kind: MetricKind::Histogram,
-            unit: "seconds",
-            labels,
-            help,
         }
     }
 }
