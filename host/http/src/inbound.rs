@@ -86,7 +86,7 @@ pub struct Admitted {
 /// # Errors
 /// The request is ambiguous or breaks its protocol. It must get 400, and its connection must close.
 pub fn admit(parts: Parts, peer: &Peer, rules: Rules<'_>, ids: &RequestIds) -> Result<Admitted, Malformed> {
-    let present = Present::of(&parts.headers);
+    let present = Present::of_request(&parts.headers);
     framing::check(&parts, present)?;
     let Parts {
         method,

@@ -45,9 +45,14 @@ fn is_valid(authority: &[u8]) -> bool {
 
 /// Labels with single dots between them, and perhaps one at the end: an empty label would make another name of it to some readers.
 fn is_name(name: &[u8]) -> bool {
-    let labels = name.strip_suffix(b".").unwrap_or(name).split(|&byte| byte == b'.');
-    let mut labels = labels.map(|label| !label.is_empty() && label.iter().copied().all(is_name_byte));
-    labels.all(|is_label| is_label)
+    let mut previous = b'.';
+    for &byte in name {
+        if !is_name_byte(byte) || byte == b'.' && previous == b'.' {
+            return false;
+        }
+        previous = byte;
+    }
+    !name.is_empty()
 }
 
 /// Whether two valid authorities are one host and port. A default port need not be written, nor the number after the colon.

@@ -110,6 +110,24 @@ fn names_that_upstreams_cannot_tell_from_others_are_left_out() {
 }
 
 #[test]
+fn each_character_that_upstreams_fold_is_found_wherever_it_is_in_a_name() {
+    let found = |name: &str| {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        let headers = HeaderMap::from_iter([(name, HeaderValue::from_static("x"))]);
+        Present::of_request(&headers).any(fields::FOLDED)
+    };
+    for place in ["{}", "{}a", "a{}", "some-name{}of-24-bytes", "x-forwarded-{}", "x-forwarded-{}for"] {
+        for byte in 0x21..0x7f_u8 {
+            let name = place.replace("{}", char::from(byte).encode_utf8(&mut [0; 4]));
+            if HeaderName::from_bytes(name.as_bytes()).is_ok() {
+                let is_distinct = byte == b'-' || byte.is_ascii_alphanumeric();
+                assert_eq!(found(&name), !is_distinct, "{name}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_other_proxies_write_is_a_trusted_proxy_s_alone() {
     let fields = [
         ("host", "a"),
