@@ -18,7 +18,8 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode, Version, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 use lockgate_client::PooledBody;
@@ -31,6 +32,7 @@ use crate::body::source::BodySource;
 use crate::chain::message_body::MessageBody;
 use crate::chain::{Chain, Stop};
 use crate::context::view::{RouteView, View};
+use crate::pipeline::admission::Admission;
 use crate::pipeline::client_body::ClientBody;
 use crate::pipeline::connection_context::ConnectionContext;
 use crate::pipeline::deadline::Deadline;
@@ -42,13 +44,25 @@ use crate::pipeline::recorder::RequestRecorder;
 pub(crate) struct Reset;
 
 /// Answers one request: it is admitted, filtered by the chain, attempted at the upstream, and responded to.
-pub(crate) async fn answer(
+pub(crate) fn answer(
     connection: Rc<ConnectionContext>,
-    request: Request<BodySource>,
-) -> Result<Response<ClientBody>, Reset> {
+    parts: Parts,
+    body: BodySource,
+) -> impl Future<Output = Result<Response<ClientBody>, Reset>> {
     let view = connection.worker.view();
-    let (is_head, version) = (request.method() == Method::HEAD, request.version());
-    let admitted = admission::admit(&connection, &view, request);
+    let (is_head, version) = (parts.method == Method::HEAD, parts.version);
+    // Outside of the future, which stays small that way: it is moved more than once.
+    let admitted = admission::admit(&connection, &view, parts, body);
+    answer_admitted(connection, view, admitted, is_head, version)
+}
+
+async fn answer_admitted(
+    connection: Rc<ConnectionContext>,
+    view: Rc<View>,
+    admitted: Admission,
+    is_head: bool,
+    version: Version,
+) -> Result<Response<ClientBody>, Reset> {
     let route = admitted.route;
     let chain = Chain::new(admitted.exchange, route.chain(), admitted.trace);
     let mut recorder = connection.start_recorder(&view, &route, &chain, admitted.body.counter());

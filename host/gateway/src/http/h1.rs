@@ -58,7 +58,8 @@ where
     let service = {
         let connection = connection.clone();
         service_fn(move |request: Request<Incoming>| {
-            pipeline::answer(connection.clone(), request.map(BodySource::client))
+            let (parts, body) = request.into_parts();
+            pipeline::answer(connection.clone(), parts, BodySource::client(body))
         })
     };
     let mut library = builder.serve_connection(TokioIo::new(guarded), service);

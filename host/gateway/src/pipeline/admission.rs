@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::{HeaderMap, HeaderValue, Request, Version, header};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Version, header};
 use lockgate_exchange::{Exchange, RequestHead, SharedExchange, StreamInfo};
 use lockgate_http::inbound::{self, Admitted, Rules};
 use lockgate_http::problem::Problem;
@@ -34,8 +35,7 @@ pub(crate) struct Admission {
 }
 
 /// Admits a request. A refused one is an exchange too, so that it is answered, counted and logged like any other.
-pub(crate) fn admit(connection: &ConnectionContext, view: &View, request: Request<BodySource>) -> Admission {
-    let (parts, body) = request.into_parts();
+pub(crate) fn admit(connection: &ConnectionContext, view: &View, parts: Parts, body: BodySource) -> Admission {
     let settings = &connection.listener(view).settings;
     let length = parts
         .headers

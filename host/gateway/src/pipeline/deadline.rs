@@ -158,7 +158,11 @@ impl Deadline {
                 (now + limit, Overdue::Silence)
             });
         let total = self.total.map(|at| (at, Overdue::Total));
-        let first = [silent, total].into_iter().flatten().min_by_key(|(at, _)| *at);
+        let first = match (silent, total) {
+            (Some(silent), Some(total)) if total.0 < silent.0 => Some(total),
+            (Some(silent), _) => Some(silent),
+            (None, total) => total,
+        };
         let watch = self.armed.take().and_then(|armed| armed.watch);
         self.armed = first.map(|(at, why)| Armed {
             at,

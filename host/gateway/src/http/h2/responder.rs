@@ -75,8 +75,9 @@ async fn answer(
     let length = request.headers().get(CONTENT_LENGTH);
     let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
     let trailers = shared.verdicts.bad_trailers().clone();
-    let request = request.map(|stream| BodySource::stream(StreamBody::new(stream, length, trailers)));
-    let mut answer = pin!(pipeline::answer(connection.clone(), request));
+    let (parts, stream) = request.into_parts();
+    let body = BodySource::stream(StreamBody::new(stream, length, trailers));
+    let mut answer = pin!(pipeline::answer(connection.clone(), parts, body));
     let answer = poll_fn(|cx| match answer.as_mut().poll(cx) {
         Poll::Ready(answer) => Poll::Ready(Some(answer)),
         Poll::Pending => reply.poll_reset(cx).map(|_| None),
