@@ -40,17 +40,17 @@ static DISTINCT: [bool; 256] = {
 impl Present {
     /// The set of fields in `headers`, without [`FOLDED`].
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        Self(headers.keys().fold(0, |found, name| found | field(name)))
+        Self(headers.keys().fold(0, |found, name| found | field(name.as_str())))
     }
 
     /// The set of fields in a request's `headers`, with [`FOLDED`].
     pub(super) fn of_request(headers: &HeaderMap) -> Self {
-        let field_or_folded = |name| match field(name) {
+        let field_or_folded = |name: &str| match field(name) {
             // Of these, only the beginning is known.
-            found @ (0 | X_FORWARDED) if is_folded(name) => found | FOLDED,
+            found @ (0 | X_FORWARDED) if is_folded_name(name) => found | FOLDED,
             found => found,
         };
-        Self(headers.keys().fold(0, |found, name| found | field_or_folded(name)))
+        Self(headers.keys().fold(0, |found, name| found | field_or_folded(name.as_str())))
     }
 
     /// Whether at least one of `fields` is in the set.
@@ -60,8 +60,7 @@ impl Present {
 }
 
 /// The field's bit; 0 for a field that is only forwarded. Most names differ in length already.
-fn field(name: &HeaderName) -> u32 {
-    let name = name.as_str();
+fn field(name: &str) -> u32 {
     match name.len() {
         2 if name == "te" => TE,
         4 if name == "host" => HOST,
@@ -90,12 +89,16 @@ fn field(name: &HeaderName) -> u32 {
 /// Whether the name holds a character other than letters, digits and hyphens. CGI and what came after it (WSGI, Rack, PHP) write names as
 /// variables, where such a character and a hyphen are the same: `X_Forwarded_For` is `X-Forwarded-For` to them.
 pub(super) fn is_folded(name: &HeaderName) -> bool {
+    is_folded_name(name.as_str())
+}
+
+fn is_folded_name(name: &str) -> bool {
     // Names are short, and nearly none is folded: to stop at the first such character would cost each name more than to go on.
-    let is_distinct = name.as_str().bytes().fold(true, |all, byte| all & DISTINCT[usize::from(byte)]);
+    let is_distinct = name.bytes().fold(true, |all, byte| all & DISTINCT[usize::from(byte)]);
     !is_distinct
 }
 
 /// Whether the field is a statement about the hops before the gateway.
 pub(super) fn is_forwarded(name: &HeaderName) -> bool {
-    field(name) & (X_FORWARDED | FORWARDED) != 0
+    field(name.as_str()) & (X_FORWARDED | FORWARDED) != 0
 }
