@@ -98,7 +98,7 @@ pub(crate) struct Chain {
     timer_start: Cell<Instant>,
     stopped: Cell<Option<Stop>>,
     /// Why the message is about to end, in words, for logs.
-    cause: Cell<Option<Box<str>>>,
+    cause: Cell<Option<String>>,
 }
 
 impl Chain {
@@ -206,12 +206,12 @@ impl Chain {
     }
 
     /// Notes why the message is about to end, in words.
-    pub(crate) fn note_cause(&self, cause: impl Into<Box<str>>) {
+    pub(crate) fn note_cause(&self, cause: impl Into<String>) {
         self.cause.set(Some(cause.into()));
     }
 
     /// What was noted last, once.
-    pub(crate) fn take_cause(&self) -> Option<Box<str>> {
+    pub(crate) fn take_cause(&self) -> Option<String> {
         self.cause.take()
     }
 

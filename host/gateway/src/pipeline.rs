@@ -239,7 +239,7 @@ fn respond(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result
         }
         Err(Stop::Problem(problem)) => {
             exchange.info.code_details = Some(problem.code().into());
-            let cause = chain.take_cause().map(String::from);
+            let cause = chain.take_cause();
             exchange.info.cause = Some(cause.map_or(problem.detail().into(), Into::into));
             exchange.info.flags |= response_flags::of(problem);
             let (head, body) = problem::respond(problem, Some(&exchange.info.request_id));

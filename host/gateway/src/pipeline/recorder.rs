@@ -125,7 +125,7 @@ impl RequestRecorder {
 
     /// The response broke off after its head.
     pub(crate) fn aborted(&mut self, error: &BodyError) {
-        let cause = self.chain.take_cause().map_or_else(|| error.to_string(), String::from);
+        let cause = self.chain.take_cause().unwrap_or_else(|| error.to_string());
         self.chain.exchange.borrow_mut().info.cause = Some(cause.into());
         self.ending = ResponseEnd::Aborted(error.abort_reason());
         if self.chain.exchange.borrow().info.version < Version::HTTP_11 {

@@ -100,7 +100,7 @@ pub struct ConnectionRecord<'a> {
     /// Its close reason: the value of the metric's label `result`.
     pub result: &'static str,
     /// What failed, in words, when a plugin or the upstream did.
-    pub cause: Option<Box<str>>,
+    pub cause: Option<String>,
     /// Time in each plugin, in the order of the chain.
     pub plugins: Vec<PluginTimes<'a>>,
 }
