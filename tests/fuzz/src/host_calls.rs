@@ -7,7 +7,7 @@ use http::StatusCode;
 use lockgate_exchange::{ResponseHead, SharedExchange};
 use lockgate_sandbox::interface::{self, HostFunction, Parameter};
 use lockgate_sandbox::testing::{MemoryHost, RecordedFailure, configured_plugin_spec};
-use lockgate_sandbox::{CalloutFailure, Engine, EngineSettings, Host, Plugin, Stream, Vm};
+use lockgate_sandbox::{CalloutFailure, Engine, EngineSettings, FailureKind, Host, Plugin, Stream, Vm};
 use lockgate_units::Period;
 
 use crate::bytes::Bytes;
@@ -129,12 +129,18 @@ impl HostCalls {
         self.host.lines.take();
         self.host.refusals.take();
         self.host.events.take();
-        let failure = self.host.failures.take().pop();
-        if let Some(RecordedFailure { kind, phase, message }) = failure {
-            let failure = format!("{kind} in {phase}: {message}");
-            // Exceeding a limit is allowed, and on a busy machine a callback may exceed its CPU time. Everything else is a fault.
-            let is_bounded = failure.contains("deadline") || failure.starts_with("limit_exceeded in");
-            assert!(is_bounded, "the guest failed: {failure}");
+        let failures = self.host.failures.take();
+        for RecordedFailure { kind, phase, message } in &failures {
+            // A limit may be exceeded, an answer or a write may be refused, and on a busy machine a callback may exceed its CPU
+            // time. Everything else is a fault.
+            let is_bounded = matches!(
+                kind,
+                FailureKind::Deadline | FailureKind::LimitExceeded | FailureKind::Refused
+            );
+            assert!(is_bounded, "the guest failed: {kind} in {phase}: {message}");
+        }
+        // A refusal is the request's alone: the VM goes on, with all that other inputs have left in it.
+        if failures.iter().any(|failure| failure.kind != FailureKind::Refused) {
             self.renew();
         }
     }
