@@ -110,6 +110,10 @@ fn a_refused_write_fails_the_request_if_the_clients_value_is_left() {
         "(drop (call $set_buffer (i32.const 0) (i32.const 0) (i32.const 9) (i32.const 0) (i32.const 1)))",
         without("set_buffer_bytes")
     ));
+    assert!(
+        of("(drop (call $set_buffer (i32.const 0) (i32.const 0) (i32.const -1) (i32.const -16) (i32.const 64)))"),
+        "the new body lies beyond the memory, and the old one stays"
+    );
 }
 
 #[test]
