@@ -312,3 +312,28 @@ fn a_response_longer_than_announced_does_not_reach_the_next_request() {
         );
     }
 }
+
+#[test]
+fn characters_that_no_uri_has_are_escaped_or_refused_by_the_listeners_setting() {
+    let upstream = Upstream::echo();
+    let gateway = Gateway::start(json!({
+        "listeners": { "web": {}, "strict": { "unsafe_characters": "reject" } },
+        "upstreams": { "app": { "endpoints": [upstream.address().to_string()] } },
+    }));
+    for (sent, seen) in [
+        ("/a?q=\"x\"", "/a?q=%22x%22"),
+        ("/a?q=<b>", "/a?q=%3Cb%3E"),
+        ("/<a>`", "/%3Ca%3E%60"),
+        ("/x/../<?>", "/%3C?%3E"),
+    ] {
+        assert_eq!(gateway.get(sent).status(), 200, "{sent}");
+        assert_eq!(upstream.last_request().target(), seen);
+        let strict = lockgate_tests::Wire::connect(gateway.listener("strict")).exchange(&get(sent));
+        assert_eq!(strict.expect("an answer").status(), 400, "{sent}");
+    }
+    // What URIs do not have either, and every reader of them takes.
+    for sent in ["/a{|}^\"", "/a?{|}^\\`[]"] {
+        assert_eq!(gateway.get(sent).status(), 200, "{sent}");
+        assert_eq!(upstream.last_request().target(), sent);
+    }
+}

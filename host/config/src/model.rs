@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use lockgate_foreign::{CacheSettings, KvSettings};
-use lockgate_http::{AmbiguousNames, EscapedSlashes, ListenerLimits, TrailerNames};
+use lockgate_http::{AmbiguousNames, EscapedSlashes, ListenerLimits, TrailerNames, UnsafeCharacters};
 use lockgate_telemetry::AccessLogSettings;
 use lockgate_tls::ServerTlsSettings;
 use lockgate_units::Period;
@@ -85,6 +85,8 @@ pub struct Listener {
     pub escaped_slashes: EscapedSlashes,
     /// What becomes of field names that upstreams read in different ways.
     pub ambiguous_names: AmbiguousNames,
+    /// Handling of characters that no URI has.
+    pub unsafe_characters: UnsafeCharacters,
     /// Trailers that requests may have.
     pub trailers: TrailerNames,
     /// Limits for clients.

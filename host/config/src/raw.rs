@@ -9,7 +9,7 @@ mod routes;
 use std::collections::BTreeMap;
 
 use lockgate_foreign::{CacheSettings, KvSettings};
-use lockgate_http::{AmbiguousNames, EscapedSlashes, ListenerLimits, TrailerNames};
+use lockgate_http::{AmbiguousNames, EscapedSlashes, ListenerLimits, TrailerNames, UnsafeCharacters};
 use lockgate_sandbox::settings::NodeSettings;
 use lockgate_tls::ClientCertificates;
 use lockgate_units::Period;
@@ -122,6 +122,9 @@ pub(crate) struct Listener {
     /// Handling of field names with a character other than letters, digits and hyphens.
     #[serde(default)]
     pub(crate) ambiguous_names: AmbiguousNames,
+    /// Handling of `<`, `>`, `"` and backticks in paths and queries of HTTP/1 requests, where no URI has them.
+    #[serde(default)]
+    pub(crate) unsafe_characters: UnsafeCharacters,
     /// Trailers of requests that go on; others are left out. `"x-*"` allows all names with this prefix. Names that frame, route or
     /// authenticate a message, or say who the client is, are refused here.
     #[serde(default = "default_trailers")]

@@ -75,7 +75,7 @@ fn six_mistakes_in_one_file_are_six_errors() {
 }"#;
     let expected = r#"gateway.json:2:37: /listeners/web/listen: found "localhost:8080", expected an IP address and port, like "127.0.0.1:8080" or "[::]:8080"
   help: host names are not resolved here; write "127.0.0.1:8080"
-gateway.json:2:55: /listeners/web/protocl: unknown key "protocl", expected "ambiguous_names", "chain", "escaped_slashes", "limits", "listen", "protocol", "tls", "trailers", "trusted_proxies" or "upstream"
+gateway.json:2:55: /listeners/web/protocl: unknown key "protocl", expected "ambiguous_names", "chain", "escaped_slashes", "limits", "listen", "protocol", "tls", "trailers", "trusted_proxies", "unsafe_characters" or "upstream"
   help: did you mean "protocol"?
 gateway.json:4:63: /upstreams/orders/balance: found "round-robin", expected one of "round_robin", "random"
   help: did you mean "round_robin"?

@@ -10,10 +10,14 @@ mod head_parser;
 pub mod header_block;
 mod scan;
 
+use std::ops::Range;
+
 use chunk_parser::{ChunkParser, ChunkProgress};
 use head_parser::{BodyLength, HeadParser, HeadProgress};
 
 use crate::problem::Problem;
+
+pub use scan::escaped;
 
 /// Limits of a request's head.
 #[derive(Clone, Copy, Debug)]
@@ -34,12 +38,25 @@ pub enum GuardRefusal {
 }
 
 /// How much of a stream passes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuardProgress {
     /// Number of bytes that pass. The caller shows the others again, together with what arrives after them.
     pub end: usize,
     /// Why nothing after these bytes will ever pass.
     pub refusal: Option<GuardRefusal>,
+    /// A request target behind `end`, counted from there, that passes once it is [`escaped`]. The caller replaces it and shows the bytes
+    /// from `end` on again.
+    pub unsafe_target: Option<Range<usize>>,
+}
+
+impl GuardProgress {
+    fn passed(end: usize) -> Self {
+        Self {
+            end,
+            refusal: None,
+            unsafe_target: None,
+        }
+    }
 }
 
 /// The part of a message that comes next.
@@ -57,6 +74,7 @@ enum State {
 #[derive(Debug)]
 pub struct Guard {
     limits: Limits,
+    escapes: bool,
     state: State,
     heads: u64,
 }
@@ -66,9 +84,16 @@ impl Guard {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
+            escapes: false,
             state: State::Head(HeadParser::default()),
             heads: 0,
         }
+    }
+
+    /// The guard, which asks for escapes in a request target where it would refuse it without.
+    #[must_use]
+    pub fn escaping(self, escapes: bool) -> Self {
+        Self { escapes, ..self }
     }
 
     /// Checks more bytes. `data` begins where the last call's `end` was.
@@ -77,8 +102,8 @@ impl Guard {
         loop {
             let rest = &data[end..];
             let refusal = match &mut self.state {
-                State::Head(head) => match head.read(rest, self.limits) {
-                    Ok(HeadProgress::Partial) => return GuardProgress { end, refusal: None },
+                State::Head(head) => match head.read(rest, self.limits, self.escapes) {
+                    Ok(HeadProgress::Partial) => return GuardProgress::passed(end),
                     Ok(HeadProgress::Complete { end: length, body }) => {
                         end += length;
                         self.heads += 1;
@@ -88,6 +113,12 @@ impl Guard {
                             BodyLength::Chunked => State::Chunked(ChunkParser::default()),
                         };
                         None
+                    }
+                    Ok(HeadProgress::Unsafe { target }) => {
+                        return GuardProgress {
+                            unsafe_target: Some(target),
+                            ..GuardProgress::passed(end)
+                        };
                     }
                     Err(problem) => Some(GuardRefusal::Head(problem)),
                 },
@@ -120,12 +151,12 @@ impl Guard {
             if let Some(refusal) = refusal {
                 self.state = State::Refused(refusal);
                 return GuardProgress {
-                    end,
                     refusal: Some(refusal),
+                    ..GuardProgress::passed(end)
                 };
             }
             if end == data.len() {
-                return GuardProgress { end, refusal: None };
+                return GuardProgress::passed(end);
             }
         }
     }

@@ -13,4 +13,4 @@ pub mod problem;
 pub mod response_flags;
 mod settings;
 
-pub use settings::{AmbiguousNames, EscapedSlashes, ListenerLimits, TrailerNames};
+pub use settings::{AmbiguousNames, EscapedSlashes, ListenerLimits, TrailerNames, UnsafeCharacters};

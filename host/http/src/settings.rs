@@ -73,6 +73,17 @@ pub enum AmbiguousNames {
     Pass,
 }
 
+/// Handling of an HTTP/1 request with `<`, `>` or a backtick in its path, or `<`, `>` or `"` in its query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UnsafeCharacters {
+    /// They are percent-encoded.
+    #[default]
+    Encode,
+    /// The request is refused with 400.
+    Reject,
+}
+
 /// Names of the trailers that a request may have: an allow-list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrailerNames(Arc<[String]>);

@@ -149,6 +149,7 @@ fn listener(
         trusted_proxies,
         escaped_slashes: raw.escaped_slashes,
         ambiguous_names: raw.ambiguous_names,
+        unsafe_characters: raw.unsafe_characters,
         trailers: TrailerNames::new(raw.trailers),
         limits: raw.limits,
     })
@@ -178,7 +179,13 @@ fn tcp(
     refuse(
         node,
         here,
-        &["trusted_proxies", "escaped_slashes", "ambiguous_names", "trailers"],
+        &[
+            "trusted_proxies",
+            "escaped_slashes",
+            "ambiguous_names",
+            "unsafe_characters",
+            "trailers",
+        ],
         only_http,
         mistakes,
     );

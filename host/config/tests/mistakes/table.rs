@@ -28,7 +28,7 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         title: "an unknown key that takes the place of a required one",
         wrote: r#""listne": "0.0.0.0:8080""#,
         instead_of: r#""listen": "0.0.0.0:8080""#,
-        report: r#"gateway.json:7:14: /listeners/web/listne: unknown key "listne", expected "ambiguous_names", "chain", "escaped_slashes", "limits", "listen", "protocol", "tls", "trailers", "trusted_proxies" or "upstream"
+        report: r#"gateway.json:7:14: /listeners/web/listne: unknown key "listne", expected "ambiguous_names", "chain", "escaped_slashes", "limits", "listen", "protocol", "tls", "trailers", "trusted_proxies", "unsafe_characters" or "upstream"
   help: did you mean "listen"?"#,
     },
     Mistake {

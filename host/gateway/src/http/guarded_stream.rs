@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use lockgate_http::guard::{Guard, GuardRefusal};
+use lockgate_http::guard::{self, Guard, GuardRefusal};
 use lockgate_http::problem::Problem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -152,21 +152,29 @@ impl GuardBuffer {
     /// Shows the guard what arrived behind `before` in `buffer`, and takes out again what may not pass yet.
     fn judge(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
         let fresh = &buffer.filled()[before..];
-        let refusal = if self.held.is_empty() {
+        let mut progress = if self.held.is_empty() {
             let progress = self.guard.advance(fresh);
             self.held.extend_from_slice(&fresh[progress.end..]);
             buffer.set_filled(before + progress.end);
-            progress.refusal
+            progress
         } else {
             self.held.extend_from_slice(fresh);
             buffer.set_filled(before);
             let progress = self.guard.advance(&self.held);
             self.open = progress.end;
-            progress.refusal
+            progress
         };
+        while let Some(target) = progress.unsafe_target {
+            let target = self.open + target.start..self.open + target.end;
+            if let Some(escaped) = guard::escaped(&self.held[target.clone()]) {
+                self.held.splice(target, escaped);
+            }
+            progress = self.guard.advance(&self.held[self.open..]);
+            self.open += progress.end;
+        }
         self.guard_state.heads.set(self.guard.heads());
         self.guard_state.inside_head.set(self.guard.is_in_head());
-        if let Some(refusal) = refusal {
+        if let Some(refusal) = progress.refusal {
             self.guard_state.refusal.set(Some(refusal));
         }
     }

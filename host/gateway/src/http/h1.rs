@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use lockgate_http::UnsafeCharacters;
 use lockgate_http::guard::{Guard, GuardRefusal, Limits};
 use lockgate_http::problem::Problem;
 
@@ -47,7 +48,8 @@ where
     let guard = Guard::new(Limits {
         bytes,
         fields: limits.headers,
-    });
+    })
+    .escaping(connection.listener.settings.unsafe_characters == UnsafeCharacters::Encode);
     let (guarded, guard_state) = GuardedStream::guarded(stream, activity.clone(), guard);
     let mut builder = Builder::new();
     builder.header_read_timeout(None).max_buf_size(bytes.max(8192));

@@ -1,5 +1,7 @@
 //! The parser of one request's head. It takes the head line by line; a line is checked once, when it is complete.
 
+use std::ops::Range;
+
 use super::{Limits, scan};
 use crate::problem::{Malformed, Problem};
 
@@ -17,12 +19,14 @@ pub(super) enum BodyLength {
 }
 
 /// What a read has led to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum HeadProgress {
     /// The head is incomplete.
     Partial,
     /// The head ends before `end`.
     Complete { end: usize, body: BodyLength },
+    /// The request line is valid once its target, which is here, is escaped. It is read again then.
+    Unsafe { target: Range<usize> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +54,7 @@ impl HeadParser {
     ///
     /// # Errors
     /// The request is refused with this problem.
-    pub(super) fn read(&mut self, data: &[u8], limits: Limits) -> Result<HeadProgress, Problem> {
+    pub(super) fn read(&mut self, data: &[u8], limits: Limits, escapes: bool) -> Result<HeadProgress, Problem> {
         loop {
             let at = scan::control(data, self.seen);
             self.seen = at;
@@ -60,11 +64,15 @@ impl HeadParser {
                     if end > limits.bytes {
                         return Err(self.too_large(data));
                     }
-                    if self.end_line(&data[self.line..at], limits)? {
-                        return Ok(HeadProgress::Complete {
-                            end,
-                            body: self.body.unwrap_or(BodyLength::Known(0)),
-                        });
+                    match self.end_line(&data[self.line..at], limits) {
+                        Ok(true) => {
+                            return Ok(HeadProgress::Complete {
+                                end,
+                                body: self.body.unwrap_or(BodyLength::Known(0)),
+                            });
+                        }
+                        Ok(false) => {}
+                        Err(problem) => return self.unsafe_target(&data[..at], escapes).ok_or(problem),
                     }
                     (self.seen, self.line) = (end, end);
                 }
@@ -76,6 +84,25 @@ impl HeadParser {
                 (Some(_), _) => return Err(Malformed::ControlCharacter.into()),
             }
         }
+    }
+
+    /// Finds the target of a refused request line, if escapes would make the line valid.
+    #[cold]
+    fn unsafe_target(&mut self, data: &[u8], escapes: bool) -> Option<HeadProgress> {
+        if !escapes || self.version.is_some() {
+            return None;
+        }
+        let line = &data[self.line..];
+        let method = scan::token(line);
+        let target = line.get(method + 1..)?.split_last_chunk::<9>()?.0;
+        let escaped = scan::escaped(target)?;
+        let line = [&line[..=method], &escaped, &line[method + 1 + target.len()..]].concat();
+        request_line(&line).ok()?;
+        let start = self.line + method + 1;
+        self.seen = self.line;
+        Some(HeadProgress::Unsafe {
+            target: start..start + target.len(),
+        })
     }
 
     /// Whether anything other than empty lines has arrived.

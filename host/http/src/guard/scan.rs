@@ -89,6 +89,31 @@ pub(super) fn is_path_and_query(target: &[u8]) -> bool {
     fits && (target.is_ascii() || std::str::from_utf8(target).is_ok())
 }
 
+/// `target` with escapes for the characters that browsers and other servers send on as they are and that the HTTP library takes for none of a
+/// URI's: `<`, `>` and a backtick in a path, `<`, `>` and `"` in a query. None: it has none of them.
+pub fn escaped(target: &[u8]) -> Option<Vec<u8>> {
+    let start = match target.first() {
+        Some(b'/') => 0,
+        // The absolute form. A host has no such characters.
+        _ => {
+            let host = target.windows(3).position(|bytes| bytes == b"://")? + 3;
+            host + target[host..].iter().position(|byte| matches!(byte, b'/' | b'?'))?
+        }
+    };
+    let query = target.iter().position(|&byte| byte == b'?').unwrap_or(target.len());
+    let mut out = target[..start].to_vec();
+    for (at, &byte) in target.iter().enumerate().skip(start) {
+        match byte {
+            b'<' => out.extend(b"%3C"),
+            b'>' => out.extend(b"%3E"),
+            b'`' if at < query => out.extend(b"%60"),
+            b'"' if at > query => out.extend(b"%22"),
+            byte => out.push(byte),
+        }
+    }
+    (out.len() > target.len()).then_some(out)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -225,3 +225,50 @@ fn part_of_a_head_starts_its_clock_and_an_empty_line_does_not() {
     assert_eq!(order_at(5900), Directive::Continue);
     assert_eq!(order_at(6000), Directive::HeadTimeout);
 }
+
+#[test]
+fn targets_are_escaped_however_their_bytes_arrive() {
+    let sent = b"GET /a<b>`?q=\"<x>\"`{|}&r=? HTTP/1.1\r\nx-q: <\"\r\n\r\n\
+        PUT /\"{ HTTP/1.1\r\ncontent-length: 3\r\n\r\n<\">\
+        \r\nGET http://a?\" HTTP/1.1\r\n\r\nGET /> HTTP/1.0\r\n\r\n";
+    let expected = "GET /a%3Cb%3E%60?q=%22%3Cx%3E%22`{|}&r=? HTTP/1.1\r\nx-q: <\"\r\n\r\n\
+        PUT /\"{ HTTP/1.1\r\ncontent-length: 3\r\n\r\n<\">\
+        \r\nGET http://a?%22 HTTP/1.1\r\n\r\nGET /%3E HTTP/1.0\r\n\r\n";
+    for size in 1..=sent.len() {
+        let (_monitor, activity) = activity();
+        let guard = Guard::new(Limits { bytes: 1024, fields: 8 }).escaping(true);
+        let peer = Peer {
+            pieces: sent.chunks(size).map(<[u8]>::to_vec).collect(),
+            closes: true,
+        };
+        let (mut watched, state) = GuardedStream::guarded(peer, activity, guard);
+        assert_eq!(
+            String::from_utf8_lossy(&read_all(&mut watched)),
+            expected,
+            "in pieces of {size}"
+        );
+        assert_eq!(state.heads(), 4);
+    }
+}
+
+#[test]
+fn what_no_escape_mends_is_refused() {
+    for head in [
+        "GET /<#a HTTP/1.1\r\n\r\n",
+        "GET /< a HTTP/1.1\r\n\r\n",
+        "GET a< HTTP/1.1\r\n\r\n",
+        "GET http://a\"/< HTTP/1.1\r\n\r\n",
+        "GET /< HTTP/1.2\r\n\r\n",
+        "G<T / HTTP/1.1\r\n\r\n",
+    ] {
+        let (_monitor, activity) = activity();
+        let guard = Guard::new(Limits { bytes: 1024, fields: 8 }).escaping(true);
+        let peer = Peer {
+            pieces: [head.as_bytes().to_vec()].into(),
+            closes: true,
+        };
+        let (mut watched, state) = GuardedStream::guarded(peer, activity, guard);
+        assert_eq!(read_all(&mut watched), b"", "{head}");
+        assert!(matches!(state.pending_refusal(), Some(GuardRefusal::Head(_))), "{head}");
+    }
+}
