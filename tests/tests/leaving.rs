@@ -112,7 +112,7 @@ fn http2_upstream() -> SocketAddr {
             let mut last = last.borrow_mut();
             let last = last.entry(seen.connection).or_insert(9);
             let mut reply = Reply::default();
-            if !seen.has_ended || seen.body.is_empty() && seen.has_ended {
+            if !seen.has_ended || seen.body.is_empty() {
                 if is_old && *last == 9 && seen.stream < 9 {
                     *last = seen.stream.saturating_sub(2);
                     reply.bytes.extend(goaway(i32::MAX as u32));

@@ -143,8 +143,8 @@ fn an_ipv6_client_is_its_network() {
         let gateway = Gateway::<Quota>::configured(&config).expect("a good configuration");
         let calls = counter(allowed());
         drop(gateway.get("/").client(client).send());
-        let key = calls.borrow()[0]["rules"][0]["key"].as_str().expect("a key").to_owned();
-        key
+        let calls = calls.borrow();
+        calls[0]["rules"][0]["key"].as_str().expect("a key").to_owned()
     };
     assert_eq!(keys("", "2001:db8:1:2::1"), "default/60000/2001:db8:1:2::/64");
     assert_eq!(keys("", "2001:db8:1:2:ffff::2"), "default/60000/2001:db8:1:2::/64");

@@ -50,7 +50,11 @@ impl Present {
             found @ (0 | X_FORWARDED) if is_folded_name(name) => found | FOLDED,
             found => found,
         };
-        Self(headers.keys().fold(0, |found, name| found | field_or_folded(name.as_str())))
+        Self(
+            headers
+                .keys()
+                .fold(0, |found, name| found | field_or_folded(name.as_str())),
+        )
     }
 
     /// Whether at least one of `fields` is in the set.

@@ -32,7 +32,7 @@ fn id(value: &[u8]) -> Option<Identity<'_>> {
     let is_uuid = value.len() == 36 && [8, 13, 18, 23].iter().all(|&at| value[at] == b'-');
     let digits = value.iter().filter(|byte| !is_uuid || **byte != b'-');
     let is_id = matches!(value.len(), 16 | 32) || is_uuid;
-    (is_id && is_number(digits)).then(|| Identity::Id(value.len(), b""))
+    (is_id && is_number(digits)).then_some(Identity::Id(value.len(), b""))
 }
 
 /// `00-TRACE-PARENT-FLAGS` (W3C Trace Context, section 3.2).

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use crate::host::{Guard, TickTarget};
 
+/// Who a timer calls, and its period.
+pub(crate) type Tick = (TickTarget, Option<Duration>);
+
 /// The last timer that was set, and its period; no period stopped it.
-pub(super) type LastTimer = Rc<RefCell<Option<(TickTarget, Option<Duration>)>>>;
+pub(super) type LastTimer = Rc<RefCell<Option<Tick>>>;
 
 /// A guard that counts as long as it lives.
 pub(super) fn counted(count: &Rc<Cell<usize>>) -> Guard {

@@ -10,7 +10,7 @@ use lockgate_abi::{LogLevel, MetricKind, Status};
 use lockgate_exchange::SharedExchange;
 
 use super::grpc::OpenGrpc;
-use super::guards;
+use super::guards::{self, Tick};
 use crate::budget::CpuBudget;
 use crate::host::{
     Callout, CalloutFailure, CalloutReply, DrainingVm, ForeignTarget, GrpcCall, GrpcReply, GrpcStream, Guard, Host,
@@ -44,7 +44,7 @@ pub struct MemoryHost {
     /// Refuses gRPC calls and streams, as a host without network does.
     pub refuses_grpc: Cell<bool>,
     /// The last timer that was set, and its period; no period stopped it.
-    pub tick: Rc<RefCell<Option<(TickTarget, Option<Duration>)>>>,
+    pub tick: Rc<RefCell<Option<Tick>>>,
     /// Callouts, timers and subscriptions that VMs have not given up.
     pub guards: Rc<Cell<usize>>,
     /// Shared data by `vm_id` and key, with versions.

@@ -60,8 +60,8 @@ fn property(names: &[&str], path: &str) -> Option<Vec<u8>> {
     let data = format!("(data (i32.const 0) \"{path}\") (data (i32.const 512) \"dump\")");
     let exchange = answered();
     seeing(names, &on_request_headers(&body, &data)).request(&exchange);
-    let dump = exchange.borrow().properties.get("dump").map(|bytes| bytes.to_vec());
-    dump
+    let exchange = exchange.borrow();
+    exchange.properties.get("dump").map(|bytes| bytes.to_vec())
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn isolated(wasm: &[u8]) -> TestPlugin {
 
 #[test]
 fn a_vm_from_the_image_is_equal_to_one_that_was_configured() {
-    for test in [plugin(&eventful()).start(), plugin(&eventful()).from_image()] {
+    for test in [plugin(&eventful()).start(), plugin(&eventful()).start_from_image()] {
         assert_eq!(test.request(&exchange()), FIRST);
         assert_eq!(test.request(&exchange()), SECOND);
     }
@@ -87,7 +87,7 @@ fn a_vm_from_the_image_is_equal_to_one_that_was_configured() {
 
 #[test]
 fn two_vms_from_one_image_share_nothing() {
-    let one = plugin(&eventful()).from_image();
+    let one = plugin(&eventful()).start_from_image();
     assert_eq!(one.request(&exchange()), FIRST);
     let other = TestVm {
         vm: lockgate_sandbox::Vm::new(one.vm.plugin().clone(), one.host.clone()),
@@ -99,7 +99,7 @@ fn two_vms_from_one_image_share_nothing() {
 
 #[test]
 fn the_successor_of_a_trapped_vm_begins_from_the_image() {
-    let test = plugin(&eventful()).from_image();
+    let test = plugin(&eventful()).start_from_image();
     for _ in 0..3 {
         assert_eq!(test.request(&exchange()), FIRST);
         trap(&test);
@@ -116,7 +116,7 @@ fn the_successor_of_a_trapped_vm_begins_from_the_image() {
 
 #[test]
 fn a_vm_per_stream_begins_from_the_image_each_time() {
-    let test = isolated(&eventful()).from_image();
+    let test = isolated(&eventful()).start_from_image();
     for round in 0..200 {
         assert_eq!(test.request(&exchange()), FIRST, "round {round}");
         if round % 50 == 0 {
@@ -139,7 +139,7 @@ fn memory_that_a_stream_has_grown_is_not_the_next_ones() {
              (call $log_number (i32.load (i32.const 131072))) (i32.store (i32.const 131072) (i32.const 1))
              (i32.const 0))"#,
     );
-    let test = isolated(&wasm).from_image();
+    let test = isolated(&wasm).start_from_image();
     for _ in 0..5 {
         assert_eq!(test.request(&exchange()), ["2", "0"]);
     }
@@ -177,7 +177,7 @@ fn what_the_start_asked_of_the_host_is_repeated_for_each_vm() {
              (drop (call $dequeue (local.get $queue) (global.get $got) (global.get $len)))
              (call $log_result))"#,
     );
-    let test = plugin(&wasm).from_image();
+    let test = plugin(&wasm).start_from_image();
     let (target, period) = test.host.timer();
     assert_eq!(period, Some(Duration::from_millis(500)));
     assert!(target.tick() && test.host.text_lines() == ["77"]);
@@ -324,7 +324,7 @@ fn the_monotonic_clock_goes_on_from_the_image() {
                  (call $log_number (i64.ge_u (call $read) (global.get $before))) (i32.const 0))"#
         )
     ));
-    assert_eq!(plugin(&wasm).from_image().request(&exchange()), ["1"]);
+    assert_eq!(plugin(&wasm).start_from_image().request(&exchange()), ["1"]);
 }
 
 #[test]

@@ -160,7 +160,7 @@ impl TestPlugin {
     }
 
     /// A VM that begins from the image of a trial.
-    pub(crate) fn from_image(self) -> TestVm {
+    pub(crate) fn start_from_image(self) -> TestVm {
         let plugin = self.link().unwrap_or_else(|error| panic!("{error}"));
         plugin
             .prepare(&trial_host())

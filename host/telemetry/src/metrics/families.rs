@@ -3,10 +3,9 @@
 
 mod family;
 
-use lockgate_sandbox::{FailureKind, MetricKind, Phase, Refusal, VmEvent};
+use lockgate_sandbox::{FailureKind, Phase, Refusal, VmEvent};
 
 pub use self::family::{Family, Label, Value, Values};
-
 use crate::close_reason::CloseReason;
 
 /// What the names of plugin families start with: the gateway's own ones about plugins, and those that plugins define.

@@ -116,7 +116,14 @@ fn each_character_that_upstreams_fold_is_found_wherever_it_is_in_a_name() {
         let headers = HeaderMap::from_iter([(name, HeaderValue::from_static("x"))]);
         Present::of_request(&headers).any(fields::FOLDED)
     };
-    for place in ["{}", "{}a", "a{}", "some-name{}of-24-bytes", "x-forwarded-{}", "x-forwarded-{}for"] {
+    for place in [
+        "{}",
+        "{}a",
+        "a{}",
+        "some-name{}of-24-bytes",
+        "x-forwarded-{}",
+        "x-forwarded-{}for",
+    ] {
         for byte in 0x21..0x7f_u8 {
             let name = place.replace("{}", char::from(byte).encode_utf8(&mut [0; 4]));
             if HeaderName::from_bytes(name.as_bytes()).is_ok() {

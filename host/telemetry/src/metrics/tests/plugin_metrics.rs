@@ -138,7 +138,7 @@ fn combinations_past_the_bound_share_one_series_and_their_sum_is_exact() {
         .iter()
         .filter(|(name, _)| name.starts_with("lockgate_plugin_refused{"));
     let (count, sum) = of_family.fold((0, 0.0), |(count, sum), (_, value)| (count + 1, sum + value));
-    assert_eq!((count, sum), (super::MAX_SERIES_PER_FAMILY + 1, 1000.0));
+    assert_eq!((count, sum), (crate::metrics::MAX_SERIES_PER_FAMILY + 1, 1000.0));
     assert_eq!(got[r#"lockgate_plugin_refused{user="_other",why="_other"}"#], 800.0);
     // Of a plugin that has reached its maximum, too.
     for index in 0..10_000 {
