@@ -11,13 +11,22 @@ use super::{HostPattern, Match, PathMatch, ValueMatch};
 const MAX_LABEL_BYTES: usize = 96;
 
 impl Match {
-    /// These conditions in a line of at most 96 bytes, like `GET,HEAD *.example.com/orders/*`; `/*` without any. It depends on them alone.
+    /// These conditions in a line of at most 96 bytes, like `[web] GET,HEAD https://*.example.com/orders/*`; `/*` without any. It depends on them alone.
     /// Conditions on headers and the query, whose values may be secrets, are a digest: `/orders/* +1f9a03bc`.
     #[must_use]
     pub fn label(&self) -> String {
-        let mut label = list(self.methods.iter().map(|method| method.as_str().to_owned()));
+        let mut label = list(self.listeners.iter().cloned());
         if !label.is_empty() {
+            label = format!("[{label}] ");
+        }
+        let methods = list(self.methods.iter().map(|method| method.as_str().to_owned()));
+        if !methods.is_empty() {
+            label += &methods;
             label.push(' ');
+        }
+        if let Some(scheme) = self.scheme {
+            label += scheme.as_str();
+            label += "://";
         }
         label += &list(self.hosts.iter().map(|host| match host {
             HostPattern::Exact(name) => name.clone(),
@@ -93,6 +102,7 @@ fn list(items: impl Iterator<Item = String>) -> String {
 #[cfg(test)]
 mod tests {
     use http::{HeaderName, Method};
+    use lockgate_exchange::Scheme;
     use regex::Regex;
 
     use super::super::{HostPattern, Match, PathMatch, ValueMatch};
@@ -121,6 +131,15 @@ mod tests {
             ..with_path(PathMatch::Prefix("/orders".into()))
         };
         assert_eq!(matches.label(), "GET,HEAD *.example.com,a.example.com/orders/*");
+        let matches = Match {
+            listeners: vec!["web".into(), "internal".into()],
+            scheme: Some(Scheme::Https),
+            ..matches
+        };
+        assert_eq!(
+            matches.label(),
+            "[internal,web] GET,HEAD https://*.example.com,a.example.com/orders/*"
+        );
     }
 
     #[test]
