@@ -39,6 +39,7 @@
 extern crate self as lockgate_sdk;
 
 mod abi;
+mod batcher;
 mod callout;
 pub mod config;
 mod error;
@@ -55,11 +56,11 @@ mod text;
 
 pub use abi::Status;
 pub use abi::grpc_status::GrpcStatus;
+pub use batcher::Batcher;
 pub use callout::grpc::{GrpcCall, GrpcCallout, GrpcOpening, GrpcStream};
 pub use callout::{Call, Callout, CalloutResponse, Upstream};
 pub use config::{Config, NoConfig};
 pub use error::{ConfigError, Error, ReplyError, Result};
-pub use futures::batcher::Batcher;
 pub use futures::cache::Cache;
 pub use futures::join::{join, join_all, join3};
 pub use futures::single;
