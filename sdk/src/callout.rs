@@ -28,8 +28,8 @@ use serde::{Deserialize, Serialize};
 use crate::abi::pairs;
 use crate::abi::{Buffer, Map};
 use crate::error::{Error, Result};
-use crate::futures::pending::PendingCalls;
 use crate::host;
+use crate::host::pending::PendingCalls;
 use crate::http::headers::{HeaderList, Headers};
 use crate::text;
 

@@ -14,6 +14,7 @@ mod heap;
 pub(crate) mod id_table;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod memory;
+pub(crate) mod pending;
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) use ffi::*;

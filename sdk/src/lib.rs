@@ -50,6 +50,7 @@ mod host;
 mod http;
 mod plugin;
 mod services;
+mod shared_cache;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 mod text;
@@ -61,7 +62,6 @@ pub use callout::grpc::{GrpcCall, GrpcCallout, GrpcOpening, GrpcStream};
 pub use callout::{Call, Callout, CalloutResponse, Upstream};
 pub use config::{Config, NoConfig};
 pub use error::{ConfigError, Error, ReplyError, Result};
-pub use futures::cache::Cache;
 pub use futures::join::{join, join_all, join3};
 pub use futures::single;
 pub use futures::timer::{Sleep, sleep, tick_every, timeout};
@@ -81,6 +81,7 @@ pub use serde_json;
 pub use services::clock::{now, random};
 pub use services::queue::Queue;
 pub use services::{cache, counter, foreign, kv, metrics, property, shared};
+pub use shared_cache::Cache;
 pub use text::base64;
 
 /// The names that plugins use.

@@ -48,8 +48,8 @@ use crate::abi::grpc_status::GrpcStatus;
 use crate::abi::pairs;
 use crate::callout::{TIMEOUT, Upstream};
 use crate::error::{Error, Result};
-use crate::futures::pending::PendingCalls;
 use crate::host;
+use crate::host::pending::PendingCalls;
 
 pub use self::events::Event;
 pub(crate) use self::events::dispatch;

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::abi::Status;
 use crate::error::{Error, Result};
-use crate::futures::pending::PendingCalls;
+use crate::host::pending::PendingCalls;
 use crate::services::foreign;
 use crate::text::{base64, push_number};
 

@@ -1,5 +1,7 @@
 //! [`Cache`]: values that one request fetches for all requests of all workers.
 
+mod outcome;
+
 use std::fmt::Display;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -8,7 +10,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
-use crate::futures::outcome;
 use crate::futures::timer::{sleep, timeout};
 use crate::services::kv::{Kv, Value};
 use crate::text::sha256;
