@@ -333,6 +333,21 @@ pub fn install(plugins: &Path, name: &str, bytes: &[u8]) {
         .expect("the folder is writable");
 }
 
+/// A temporary folder whose `plugins` has these modules.
+///
+/// # Panics
+/// When no temporary folder can be made.
+#[must_use]
+pub fn folder_with(modules: &[(&str, &[u8])]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let plugins = folder.path().join("plugins");
+    fs::create_dir(&plugins).expect("the folder is writable");
+    for (name, bytes) in modules {
+        install(&plugins, name, bytes);
+    }
+    folder
+}
+
 fn write_config(folder: &Path, text: &str) {
     let part = folder.join(".gateway.json.part");
     fs::write(&part, text)

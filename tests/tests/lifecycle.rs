@@ -3,7 +3,7 @@
 use lockgate_tests::binary::binary;
 use lockgate_tests::certificates;
 use lockgate_tests::config::filled;
-use lockgate_tests::gateway::{install, signal};
+use lockgate_tests::gateway::{folder_with, install, signal};
 use lockgate_tests::modules::{assembled, tag};
 use lockgate_tests::process::{Process, admin};
 use lockgate_tests::upstream::eventually;
@@ -17,7 +17,6 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
-use tempfile::TempDir;
 
 /// Time that an end may take beyond the drain.
 const END_WITHIN: Duration = Duration::from_secs(1);
@@ -41,15 +40,6 @@ fn large_module() -> Vec<u8> {
     assembled(&format!(
         r#"(module (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1")) {functions})"#
     ))
-}
-
-fn folder_with(modules: &[(&str, &[u8])]) -> TempDir {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    fs::create_dir(folder.path().join("plugins")).expect("the folder is writable");
-    for (name, bytes) in modules {
-        install(&folder.path().join("plugins"), name, bytes);
-    }
-    folder
 }
 
 fn config(upstream: SocketAddr) -> Value {

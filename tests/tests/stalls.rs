@@ -1,29 +1,18 @@
 //! Readers that stall, connections that are of no use, plugins that do not start: no request waits for them, and operators learn of them.
 
 use lockgate_tests::config::filled;
-use lockgate_tests::gateway::{install, signal};
+use lockgate_tests::gateway::{folder_with, signal};
 use lockgate_tests::modules::assembled;
 use lockgate_tests::process::{Process, admin};
 use lockgate_tests::upstream::eventually;
 use lockgate_tests::{Gateway, Upstream, Wire, get};
 use serde_json::{Value, json};
-use std::fs;
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
-
-fn folder_with(modules: &[(&str, &[u8])]) -> TempDir {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    fs::create_dir(folder.path().join("plugins")).expect("the folder is writable");
-    for (name, bytes) in modules {
-        install(&folder.path().join("plugins"), name, bytes);
-    }
-    folder
-}
 
 fn config(upstream: SocketAddr) -> Value {
     json!({ "workers": 2, "drain_timeout": "2s", "upstreams": { "app": { "endpoints": [upstream.to_string()] } } })
