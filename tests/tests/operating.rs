@@ -2,6 +2,7 @@
 
 use lockgate_tests::Wire;
 use lockgate_tests::binary::binary;
+use lockgate_tests::http::Message;
 use lockgate_tests::upstream::{answer, eventually};
 use lockgate_tests::{Gateway, Upstream, get, post};
 use serde_json::{Value, json};
@@ -366,4 +367,53 @@ fn a_port_of_another_gateway_is_refused_but_not_its_own() {
         config["listeners"] = json!({ "renamed": web });
     });
     let _ = first.logged(&["listening", "renamed"]);
+}
+
+/// Whoever looks for a fault turns the log up for a while, without a restart.
+#[test]
+fn log_levels_are_changed_by_the_admin_api_and_go_back_by_themselves() {
+    let upstream = upstream();
+    let gateway = gateway(&upstream);
+    let put = |body: &str| {
+        let request = lockgate_tests::http::request("PUT", "/api/log").body(body.to_owned());
+        gateway.tell_admin(request)
+    };
+    let levels = |response: &Message| serde_json::from_str::<Value>(&response.text()).expect("JSON");
+    let before = levels(&gateway.ask_admin("/api/log"));
+    assert_eq!(before["seconds_left"], Value::Null, "{before}");
+    assert_eq!(before["filter"], before["started_with"], "{before}");
+
+    let changed = put(r#"{ "filter": "error", "duration": "1s" }"#);
+    assert_eq!(changed.status(), 200, "{changed:?}");
+    let changed: Value = serde_json::from_str(&changed.text()).expect("JSON");
+    assert_eq!(
+        (&changed["filter"], &changed["started_with"]),
+        (&json!("error"), &before["filter"])
+    );
+    assert_eq!(gateway.get("/dead?first").status(), 502);
+    eventually("the levels of the start are back", Duration::from_secs(5), || {
+        levels(&gateway.ask_admin("/api/log")) == before
+    });
+    assert_eq!(gateway.get("/dead?second").status(), 502);
+    let _ = gateway.logged(&["lockgate::requests", "cannot connect"]);
+    let told = gateway
+        .log()
+        .iter()
+        .filter(|line| line.contains("cannot connect"))
+        .count();
+    assert_eq!(told, 1, "WARN was off at first");
+
+    for (body, part) in [
+        (r#"{ "filter": "info,a=b=c" }"#, "info,lockgate_gateway=debug"),
+        (r#"{ "filter": "" }"#, "filter: expected"),
+        (r#"{ "filter": "debug", "duration": "30h" }"#, "duration"),
+        (r#"{ "level": "debug" }"#, "unknown field"),
+    ] {
+        let refused = put(body);
+        assert_eq!(refused.status(), 400, "{refused:?}");
+        assert!(refused.text().contains(part), "{refused:?}");
+    }
+    assert_eq!(put(r#"{ "filter": "debug" }"#).status(), 200);
+    let request = lockgate_tests::http::request("DELETE", "/api/log");
+    assert_eq!(levels(&gateway.tell_admin(request)), before);
 }

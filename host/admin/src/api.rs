@@ -1,8 +1,11 @@
 //! The handlers of the API, by subject. Each takes a call's parts and returns its response.
 
 pub(crate) mod health;
+pub(crate) mod log;
 pub(crate) mod plugins;
 pub(crate) mod trace;
+
+mod body;
 
 use hyper::body::Incoming;
 

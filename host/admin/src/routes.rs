@@ -5,10 +5,11 @@ use std::pin::Pin;
 use http::Method;
 use lockgate_control::{Handle, PluginDetail, PluginsReport};
 use lockgate_telemetry::call_trace::{TraceReport, TraceRule};
+use lockgate_telemetry::log_filter::{LogReport, LogRule};
 use schemars::{Schema, schema_for};
 
 use crate::api::health::HealthReport;
-use crate::api::{Call, health, plugins, trace};
+use crate::api::{Call, health, log, plugins, trace};
 use crate::error::ApiError;
 use crate::response::ApiResponse;
 
@@ -60,7 +61,7 @@ type Handler = for<'a> fn(&'a Handle, Call) -> Pin<Box<dyn Future<Output = Resul
 const NOT_READY: &str = "the gateway starts and has no configuration yet";
 
 /// Every path.
-pub static ROUTES: [Route; 7] = [
+pub static ROUTES: &[Route] = &[
     Route {
         path: "/healthz",
         is_open: true,
@@ -165,6 +166,48 @@ pub static ROUTES: [Route; 7] = [
             },
             handler: |handle, call| Box::pin(plugins::profile(handle, call)),
         }],
+    },
+    Route {
+        path: "/api/log",
+        is_open: false,
+        operations: &[
+            Operation {
+                method: Method::GET,
+                summary: "Levels of the [log](operating.md#log).",
+                query: &[],
+                body: None,
+                response: Content::Json(|| schema_for!(LogReport)),
+                errors: Vec::new,
+                handler: |_, _| Box::pin(async { log::status() }),
+            },
+            Operation {
+                method: Method::PUT,
+                summary: "Sets other levels for a while; those in force are replaced.",
+                query: &[],
+                body: Some(|| schema_for!(LogRule)),
+                response: Content::Json(|| schema_for!(LogReport)),
+                errors: || {
+                    vec![
+                        (
+                            ApiError::InvalidBody(String::new()),
+                            "the body is not a rule; `detail` has the reason",
+                        ),
+                        (ApiError::RequestTimeout, "the body did not arrive in 10 seconds"),
+                        (ApiError::BodyTooLarge, "the body is larger than 64 KiB"),
+                    ]
+                },
+                handler: |_, call| Box::pin(log::set(call)),
+            },
+            Operation {
+                method: Method::DELETE,
+                summary: "Sets the levels of the start.",
+                query: &[],
+                body: None,
+                response: Content::Json(|| schema_for!(LogReport)),
+                errors: Vec::new,
+                handler: |_, _| Box::pin(async { log::reset() }),
+            },
+        ],
     },
     Route {
         path: "/api/trace",

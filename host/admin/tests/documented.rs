@@ -44,7 +44,7 @@ fn the_page_of_the_admin_api_has_every_path() {
 fn page() -> String {
     let mut page = HEAD.to_owned();
     page.push_str("| path | methods | access |\n|---|---|---|\n");
-    for route in &ROUTES {
+    for route in ROUTES {
         let methods: Vec<_> = route
             .operations
             .iter()
@@ -54,7 +54,7 @@ fn page() -> String {
         row(&mut page, &[&code(route.path), &methods.join(", "), access]);
     }
     let mut objects = BTreeMap::new();
-    for route in &ROUTES {
+    for route in ROUTES {
         for operation in route.operations {
             operation_section(&mut page, &mut objects, route, operation);
         }

@@ -8,6 +8,7 @@ use std::panic::PanicHookInfo;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use lockgate_telemetry::log_filter;
 use lockgate_telemetry::process_log::ProcessLog;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -16,9 +17,6 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::arguments::LogFormat;
 use crate::logs::rate_limit::RateLimit;
-
-/// Libraries whose lines a peer can cause. They say `error` and no more, unless `RUST_LOG` names them.
-const LIBRARIES: [&str; 6] = ["h2", "hyper", "hyper_util", "rustls", "tokio_rustls", "wasmtime"];
 
 /// Maximum time for the last lines at the end of the process: a reader of stderr that stalls does not keep it.
 const END_LIMIT: Duration = Duration::from_millis(250);
@@ -36,10 +34,7 @@ impl Log {
         } else {
             asked
         };
-        let filter = EnvFilter::builder()
-            .parse(quiet_libraries(&asked))
-            // The sources of this error repeat its text.
-            .map_err(|error| anyhow!("RUST_LOG is invalid: {error}; example: info,lockgate_gateway=debug"))?;
+        let filter = log_filter::layer(&asked).map_err(|error| anyhow!("RUST_LOG is invalid: {error}"))?;
         let log = ProcessLog::start().context("the log cannot be started")?;
         let limited = tracing_subscriber::registry().with(filter).with(RateLimit::default());
         let lines = tracing_subscriber::fmt::layer().with_writer(log.clone());
@@ -74,41 +69,5 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
         tracing::error!(thread, place, "panicked: {message}\n{backtrace}");
     } else {
         tracing::error!(thread, place, "panicked: {message}");
-    }
-}
-
-/// The directives that were asked for, with one for each library that they do not name.
-fn quiet_libraries(asked: &str) -> String {
-    let names = |library: &str| {
-        let targets = asked
-            .split(',')
-            .map(|directive| directive.trim().split(['=', '[']).next().unwrap_or_default());
-        targets
-            .into_iter()
-            .any(|target| target.split("::").next() == Some(library))
-    };
-    let quiet = LIBRARIES
-        .into_iter()
-        .filter(|library| !names(library))
-        .map(|library| format!("{library}=error"));
-    std::iter::once(asked.to_owned())
-        .chain(quiet)
-        .collect::<Vec<_>>()
-        .join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn libraries_are_quiet_unless_they_are_named() {
-        let all = "h2=error,hyper=error,hyper_util=error,rustls=error,tokio_rustls=error,wasmtime=error";
-        assert_eq!(quiet_libraries("debug"), format!("debug,{all}"));
-        let named = quiet_libraries("info, h2::codec=trace,hyper=debug,rustls");
-        assert_eq!(
-            named,
-            "info, h2::codec=trace,hyper=debug,rustls,hyper_util=error,tokio_rustls=error,wasmtime=error"
-        );
     }
 }

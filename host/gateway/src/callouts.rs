@@ -4,3 +4,4 @@ pub(crate) mod host;
 
 mod grpc;
 mod http;
+mod observer;

@@ -45,6 +45,8 @@ pub(crate) struct FilterState {
     stream: OnceCell<Stream>,
     bypassed: Cell<bool>,
     elapsed: [Cell<Duration>; 2],
+    /// Time that messages waited in it, in both directions.
+    waited: Cell<Duration>,
 }
 
 impl FilterState {
@@ -54,6 +56,7 @@ impl FilterState {
             stream: OnceCell::new(),
             bypassed: Cell::new(false),
             elapsed: Default::default(),
+            waited: Cell::default(),
         }
     }
 
@@ -79,6 +82,12 @@ impl FilterState {
             Direction::Request => hooks.request_body || hooks.request_trailers,
             Direction::Response => hooks.response_body || hooks.response_trailers,
         }
+    }
+
+    /// Notes the time that a message has waited in it.
+    pub(crate) fn note_wait(&self, waited: Duration) {
+        self.waited.set(self.waited.get() + waited);
+        self.handle.series.record_wait(waited);
     }
 
     /// Maximum bytes of a body that are kept while the plugin pauses, in each direction.
@@ -138,6 +147,7 @@ impl Chain {
                 name: &filter.handle.name,
                 request_us: filter.elapsed[0].get(),
                 response_us: filter.elapsed[1].get(),
+                wait_us: filter.waited.get(),
             })
             .collect()
     }

@@ -16,7 +16,7 @@ use lockgate_telemetry::plugin_log;
 /// are accepted and get no response. Foreign functions work on an empty store.
 pub fn start(plugin: &Plugin) -> Result<(), Failure> {
     let host = NoEffectHost::new(plugin_log::level(), |plugin, level, message| {
-        plugin_log::write(plugin.name(), level, message);
+        plugin_log::write(plugin.name(), None, level, message);
     });
     // A store of its own, so that a plugin that keeps something when it is configured starts here, too.
     let store = Arc::new(Store::new(StoreSettings::default()));

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use lockgate_abi::{LogLevel, MetricKind, Status};
 use lockgate_exchange::{MemoryAccount, RequestHead, Reservation, SharedExchange, clock};
 
@@ -51,8 +51,9 @@ pub trait Host {
         os::random(buffer)
     }
 
-    /// Writes a guest's log line. Its length and the rate of lines are limited already.
-    fn log(&self, plugin: &Plugin, level: LogLevel, message: &str);
+    /// Writes a guest's log line. Its length and the rate of lines are limited already. `request_id` is that of the request that the
+    /// guest works for.
+    fn log(&self, plugin: &Plugin, request_id: Option<&HeaderValue>, level: LogLevel, message: &str);
 
     /// The minimum level that [`Host::log`] writes. Guests can read it.
     fn log_level(&self) -> LogLevel;
@@ -186,6 +187,8 @@ pub struct Callout {
     pub trailers: Option<HeaderMap>,
     /// From the start to the last byte of the response.
     pub timeout: Duration,
+    /// The id of the request that the plugin works for.
+    pub request_id: Option<HeaderValue>,
 }
 
 /// The outcome of a callout.

@@ -1,10 +1,11 @@
-//! Lines of the log for requests that failed: one a request, with its id, its way and the cause in words.
+//! Lines of the log for requests that failed, and for callouts: one each, with the request's id, its way and the cause in words.
 //!
 //! A flood of failures must not become a flood of lines: per worker and status a second has [`MAX_LINES`]; the line after that says how
 //! many were left out. The access log has a line for every request.
 
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use http::Method;
 
@@ -13,6 +14,9 @@ pub const MAX_LINES: u32 = 20;
 
 /// Their target, for filters like `RUST_LOG=info,lockgate::requests=off`.
 pub const TARGET: &str = "lockgate::requests";
+
+/// The target of lines of callouts that failed.
+pub const CALLOUT_TARGET: &str = "lockgate::callouts";
 
 /// A failed request.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +47,21 @@ pub struct FailedRequest<'a> {
     pub cause: &'a str,
 }
 
+/// A callout of a plugin that brought no response.
+#[derive(Clone, Copy, Debug)]
+pub struct FailedCallout<'a> {
+    /// The plugin's name.
+    pub plugin: &'a str,
+    /// The id of the request that it was made for; none: for the plugin itself, in its start or a tick.
+    pub request_id: Option<&'a str>,
+    /// The upstream's name.
+    pub upstream: &'a str,
+    /// What happened, in words.
+    pub cause: &'a str,
+    /// From its start.
+    pub took: Duration,
+}
+
 /// Whose business a failure is. Each has a limit of its own, so that clients cannot hide what operators must see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
@@ -55,7 +74,8 @@ enum Class {
 /// Writes the lines of one worker.
 #[derive(Debug, Default)]
 pub struct FailureLog {
-    limits: [Limit; 2],
+    requests: [Limit; 2],
+    callouts: Limit,
 }
 
 impl FailureLog {
@@ -65,7 +85,7 @@ impl FailureLog {
             Some(400..=499) => Class::Refused,
             _ => Class::Failed,
         };
-        let Some(suppressed) = self.limits[class as usize].admit(now) else {
+        let Some(suppressed) = self.requests[class as usize].admit(now) else {
             return;
         };
         macro_rules! line {
@@ -93,6 +113,23 @@ impl FailureLog {
             Class::Failed => line!(warn, "request failed"),
             Class::Refused => line!(info, "request refused"),
         }
+    }
+
+    /// Writes a line for a callout that failed at the second `now` of any clock, unless its second has had its lines.
+    pub fn write_callout(&self, now: u64, callout: &FailedCallout<'_>) {
+        let Some(suppressed) = self.callouts.admit(now) else {
+            return;
+        };
+        tracing::warn!(
+            target: CALLOUT_TARGET,
+            plugin = callout.plugin,
+            request_id = callout.request_id,
+            upstream = callout.upstream,
+            cause = callout.cause,
+            took_ms = u64::try_from(callout.took.as_millis()).unwrap_or(u64::MAX),
+            suppressed = (suppressed > 0).then_some(suppressed),
+            "callout failed"
+        );
     }
 }
 

@@ -6,9 +6,11 @@
 
 pub mod access_log;
 pub mod call_trace;
+pub mod callout_end;
 pub mod close_reason;
 pub mod failure_log;
 mod line_writer;
+pub mod log_filter;
 pub mod metrics;
 pub mod plugin_log;
 pub mod process_log;

@@ -8,17 +8,17 @@ use tracing::level_filters::LevelFilter;
 /// Target of these events.
 pub const TARGET: &str = "plugin";
 
-/// Writes a guest's line. `critical` is an error with the field `critical`. A guest's text may hold what a client sent: control
+/// Writes a guest's line, with the id of the request that it was written for. `critical` is an error with the field `critical`. A guest's text may hold what a client sent: control
 /// characters are escaped, so that no part of it looks like a line of its own.
-pub fn write(plugin: &str, level: LogLevel, message: &str) {
+pub fn write(plugin: &str, request_id: Option<&str>, level: LogLevel, message: &str) {
     let message = one_line(message);
     match level {
-        LogLevel::Trace => tracing::trace!(target: TARGET, plugin, "{message}"),
-        LogLevel::Debug => tracing::debug!(target: TARGET, plugin, "{message}"),
-        LogLevel::Info => tracing::info!(target: TARGET, plugin, "{message}"),
-        LogLevel::Warn => tracing::warn!(target: TARGET, plugin, "{message}"),
-        LogLevel::Error => tracing::error!(target: TARGET, plugin, "{message}"),
-        LogLevel::Critical => tracing::error!(target: TARGET, plugin, critical = true, "{message}"),
+        LogLevel::Trace => tracing::trace!(target: TARGET, plugin, request_id, "{message}"),
+        LogLevel::Debug => tracing::debug!(target: TARGET, plugin, request_id, "{message}"),
+        LogLevel::Info => tracing::info!(target: TARGET, plugin, request_id, "{message}"),
+        LogLevel::Warn => tracing::warn!(target: TARGET, plugin, request_id, "{message}"),
+        LogLevel::Error => tracing::error!(target: TARGET, plugin, request_id, "{message}"),
+        LogLevel::Critical => tracing::error!(target: TARGET, plugin, request_id, critical = true, "{message}"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! [`SendError`]: why a request got no response from an upstream.
 
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 
@@ -108,4 +109,18 @@ impl SendError {
             | Self::HeadTooLarge { attempts, .. } => *attempts,
         }
     }
+}
+
+/// An error and what it comes from, in words. Many errors say their source themselves; what was said is not said again.
+pub fn in_words(error: &(dyn Error + 'static)) -> String {
+    let mut words = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        let source = error.to_string();
+        if !words.ends_with(&source) {
+            words = format!("{words}: {source}");
+        }
+        next = error.source();
+    }
+    words
 }

@@ -23,7 +23,7 @@ mod upstream;
 
 pub use client::Client;
 pub use dial::UpstreamConnection;
-pub use error::SendError;
+pub use error::{SendError, in_words};
 pub use send::UpstreamResponse;
 pub use settings::{Balance, EndpointSettings, HostPolicy, ResponseLimits, UpstreamSettings, UpstreamTimeouts, Weight};
 pub use upstream::Upstream;

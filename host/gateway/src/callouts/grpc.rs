@@ -14,13 +14,14 @@ use lockgate_client::PooledBody;
 use lockgate_exchange::{Reservation, ResponseHead, grpc_status};
 use lockgate_http::grpc;
 use lockgate_sandbox::{GrpcCall, GrpcEvent, GrpcKind, GrpcReply, GrpcStream, Status};
-use lockgate_upstream::{Client, Upstream};
+use lockgate_upstream::{Client, Upstream, in_words};
 use tokio::task::AbortHandle;
 
 use frames::{Frames, framed};
 
 use crate::body::source::BodySource;
 use crate::body::writer::BodyWriter;
+use crate::callouts::observer::CalloutObserver;
 use crate::chain::message_body::MessageBody;
 
 /// gRPC's own statuses, where the upstream sends none.
@@ -38,6 +39,14 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 struct End {
     status: u32,
     message: String,
+    /// Why the gateway has ended it; `None` if the upstream has.
+    cause: Option<Cause>,
+}
+
+/// Why the gateway has ended an exchange.
+enum Cause {
+    TimedOut,
+    Failed(String),
 }
 
 impl End {
@@ -45,7 +54,26 @@ impl End {
         Self {
             status,
             message: message.into(),
+            cause: None,
         }
+    }
+
+    /// An end that the gateway decides, and what the log says of it.
+    fn failed(status: u32, message: impl Into<String>, cause: impl Into<String>) -> Self {
+        Self {
+            cause: Some(Cause::Failed(cause.into())),
+            ..Self::new(status, message)
+        }
+    }
+
+    /// Tells the observer.
+    fn observed_by(self, observer: CalloutObserver) -> Self {
+        match &self.cause {
+            None => observer.responded(),
+            Some(Cause::TimedOut) => observer.timed_out("no response within the call's own timeout"),
+            Some(Cause::Failed(cause)) => observer.failed(cause),
+        }
+        self
     }
 
     /// The status in headers or trailers; UNKNOWN if there is none.
@@ -99,6 +127,7 @@ pub(crate) fn open(
     upstream: impl std::ops::Deref<Target = Upstream> + 'static,
     call: GrpcCall,
     reply: GrpcReply,
+    observer: CalloutObserver,
 ) -> Box<dyn GrpcStream> {
     let writer = BodyWriter::default();
     let request = request(&upstream, &call, writer.clone());
@@ -108,13 +137,13 @@ pub(crate) fn open(
             // A message that the guest's memory held fits.
             let _ = own.write(framed(message));
             own.end();
-            make_call(client, &upstream, request, timeout, reply).await;
+            make_call(client, &upstream, request, timeout, reply, observer).await;
         }),
         GrpcKind::Stream => tokio::task::spawn_local(async move {
             let mut reply = reply;
             let memory = reply.memory();
             let end = converse(client, &upstream, request, memory, |event| reply.deliver(event)).await;
-            reply.deliver(end.event());
+            reply.deliver(end.observed_by(observer).event());
         }),
     };
     let task = task.abort_handle();
@@ -151,6 +180,7 @@ async fn make_call(
     request: Request<MessageBody>,
     timeout: Option<Duration>,
     mut reply: GrpcReply,
+    observer: CalloutObserver,
 ) {
     let mut answer = None;
     let memory = reply.memory();
@@ -163,8 +193,12 @@ async fn make_call(
         None => conversation.await,
         Some(timeout) => tokio::time::timeout(timeout, conversation)
             .await
-            .unwrap_or_else(|_| End::new(code::DEADLINE_EXCEEDED, "the time is over")),
+            .unwrap_or_else(|_| End {
+                cause: Some(Cause::TimedOut),
+                ..End::new(code::DEADLINE_EXCEEDED, "the time is over")
+            }),
     };
+    let end = end.observed_by(observer);
     match answer {
         Some(message) if end.status == 0 => reply.finish(message),
         None if end.status == 0 => reply.deliver(End::new(code::INTERNAL, "").event()),
@@ -183,9 +217,8 @@ async fn converse(
     let sent = match client.send(upstream, request).await {
         Ok(sent) => sent,
         Err(error) => {
-            tracing::debug!(upstream = %upstream.name(), %error, "a gRPC callout failed");
             unreachable(&mut tell);
-            return End::new(code::UNAVAILABLE, "the upstream could not be reached");
+            return End::failed(code::UNAVAILABLE, "the upstream could not be reached", in_words(&error));
         }
     };
     let (parts, body) = sent.response.into_parts();
@@ -202,41 +235,37 @@ async fn converse(
         return end;
     }
     if parts.status != StatusCode::OK {
-        return failed(&mut tell, grpc_status(parts.status), "");
+        tell(GrpcEvent::Trailing(HeaderMap::new()));
+        return End::new(grpc_status(parts.status), "");
     }
-    hear(upstream, body, memory, &mut tell).await
+    hear(body, memory, &mut tell).await
 }
 
 /// Delivers the messages of a response and its trailing metadata.
-async fn hear(
-    upstream: &Upstream,
-    mut body: PooledBody,
-    mut memory: Reservation,
-    tell: &mut impl FnMut(GrpcEvent),
-) -> End {
+async fn hear(mut body: PooledBody, mut memory: Reservation, tell: &mut impl FnMut(GrpcEvent)) -> End {
     let mut frames = Frames::default();
     loop {
         let frame = match body.frame().await {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
-                tracing::debug!(upstream = %upstream.name(), %error, "a gRPC callout broke off");
-                return failed(tell, code::UNAVAILABLE, "the answer broke off");
+                let cause = format!("the response broke off: {}", in_words(&error));
+                return failed(tell, End::failed(code::UNAVAILABLE, "the answer broke off", cause));
             }
-            None => return failed(tell, code::UNKNOWN, ""),
+            None => return failed(tell, End::failed(code::UNKNOWN, "", "the response has no grpc-status")),
         };
         match frame.into_data() {
             Ok(data) => {
                 if !memory.resize(frames.waiting() + data.len()) {
-                    return failed(
-                        tell,
-                        code::RESOURCE_EXHAUSTED,
-                        "limits.memory leaves no room for the message",
-                    );
+                    let cause = "limits.memory leaves no room for the message";
+                    return failed(tell, End::failed(code::RESOURCE_EXHAUSTED, cause, cause));
                 }
                 frames.push(&data);
                 while let Some(message) = match frames.next() {
                     Ok(message) => message,
-                    Err(wrong) => return failed(tell, wrong.status(), &wrong.to_string()),
+                    Err(wrong) => {
+                        let cause = wrong.to_string();
+                        return failed(tell, End::failed(wrong.status(), cause.clone(), cause));
+                    }
                 } {
                     tell(GrpcEvent::Message(message));
                 }
@@ -254,10 +283,10 @@ async fn hear(
     }
 }
 
-/// Delivers empty trailing metadata and an end that the host decides.
-fn failed(tell: &mut impl FnMut(GrpcEvent), status: u32, message: &str) -> End {
+/// Delivers empty trailing metadata before an end that the host decides.
+fn failed(tell: &mut impl FnMut(GrpcEvent), end: End) -> End {
     tell(GrpcEvent::Trailing(HeaderMap::new()));
-    End::new(status, message)
+    end
 }
 
 fn request(upstream: &Upstream, call: &GrpcCall, writer: BodyWriter) -> Request<MessageBody> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use http::HeaderValue;
 use lockgate_client::Protocol;
 use lockgate_exchange::{SharedExchange, clock};
 use lockgate_foreign::KvWatches;
@@ -20,7 +21,8 @@ use lockgate_upstream::Upstream;
 use rustc_hash::FxHashMap;
 use tokio::task::AbortHandle;
 
-use crate::callouts::{grpc, http};
+use crate::callouts::observer::CalloutObserver;
+use crate::callouts::{grpc, http as http_callouts};
 use crate::context::WorkerContext;
 use crate::context::queue_notify::{Notification, WatchNotify};
 use crate::context::snapshot::Snapshot;
@@ -153,28 +155,36 @@ impl Host for WorkerHost {
         }
     }
 
-    fn log(&self, plugin: &Plugin, level: LogLevel, message: &str) {
-        plugin_log::write(plugin.name(), level, message);
+    fn log(&self, plugin: &Plugin, request_id: Option<&HeaderValue>, level: LogLevel, message: &str) {
+        let request_id = request_id.and_then(|id| id.to_str().ok());
+        plugin_log::write(plugin.name(), request_id, level, message);
     }
 
     fn log_level(&self) -> LogLevel {
         plugin_log::level()
     }
 
-    fn callout(&self, _plugin: &Plugin, callout: Callout, reply: CalloutReply) -> Result<Guard, Status> {
+    fn callout(&self, plugin: &Plugin, callout: Callout, reply: CalloutReply) -> Result<Guard, Status> {
         let upstream = self.upstream(&callout.upstream)?.ok_or(Status::BadArgument)?;
-        let client = self.worker()?.callouts.clone();
-        let task = tokio::task::spawn_local(async move { http::make(client, &upstream, callout, reply).await });
+        let worker = self.worker()?;
+        let observer = CalloutObserver::start(&worker, plugin, upstream.name(), callout.request_id.clone());
+        let client = worker.callouts.clone();
+        let task =
+            tokio::task::spawn_local(
+                async move { http_callouts::make(client, &upstream, callout, reply, observer).await },
+            );
         Ok(Box::new(TaskGuard(task.abort_handle())))
     }
 
     fn grpc(&self, plugin: &Plugin, call: GrpcCall, reply: GrpcReply) -> Result<Box<dyn GrpcStream>, Status> {
         let upstream = self.upstream(&call.upstream)?.ok_or(Status::ParseFailure)?;
+        let worker = self.worker()?;
+        let observer = CalloutObserver::start(&worker, plugin, upstream.name(), call.request_id.clone());
         if upstream.protocol() != Protocol::Http2 {
-            tracing::warn!(plugin = %plugin.name(), upstream = %upstream.name(), "gRPC call failed: the upstream needs \"protocol\": \"http2\"");
+            observer.failed("the upstream needs \"protocol\": \"http2\"");
             return Ok(grpc::fail(&call, reply, "the upstream does not speak HTTP/2"));
         }
-        Ok(grpc::open(self.worker()?.callouts.clone(), upstream, call, reply))
+        Ok(grpc::open(worker.callouts.clone(), upstream, call, reply, observer))
     }
 
     fn start_ticks(&self, target: TickTarget, period: Duration) -> Guard {

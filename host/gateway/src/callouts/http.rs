@@ -4,51 +4,62 @@ use bytes::BytesMut;
 use http::{Request, Uri, Version, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use lockgate_exchange::Reservation;
-use lockgate_sandbox::{Callout, CalloutFailure, CalloutReply, CalloutResponse, CalloutResult};
-use lockgate_upstream::{Client, Upstream};
+use lockgate_sandbox::{Callout, CalloutFailure, CalloutReply, CalloutResponse};
+use lockgate_upstream::{Client, Upstream, in_words};
 
+use crate::callouts::observer::CalloutObserver;
 use crate::chain::message_body::MessageBody;
 
 /// Maximum bytes of a response's body; more is a failure. A guest keeps all of it in its own, bounded memory.
 const MAX_BODY: usize = 4 * 1024 * 1024;
 
 /// Makes the request and delivers the result.
-pub(crate) async fn make(client: Client<MessageBody>, upstream: &Upstream, callout: Callout, reply: CalloutReply) {
+pub(crate) async fn make(
+    client: Client<MessageBody>,
+    upstream: &Upstream,
+    callout: Callout,
+    reply: CalloutReply,
+    observer: CalloutObserver,
+) {
     let timeout = callout.timeout;
     // It is held until the plugin has read the response.
     let mut memory = reply.memory();
     let result = match tokio::time::timeout(timeout, exchange(client, upstream, callout, &mut memory)).await {
-        Ok(result) => result,
-        Err(_) => Err(CalloutFailure::Timeout),
+        Ok(Ok(response)) => {
+            observer.responded();
+            Ok(response)
+        }
+        Ok(Err(cause)) => {
+            observer.failed(&cause);
+            Err(CalloutFailure::Failed)
+        }
+        Err(_) => {
+            observer.timed_out("no response within the callout's own timeout");
+            Err(CalloutFailure::Timeout)
+        }
     };
     reply.deliver(result);
 }
 
+/// The response, or why there is none.
 async fn exchange(
     client: Client<MessageBody>,
     upstream: &Upstream,
     callout: Callout,
     memory: &mut Reservation,
-) -> CalloutResult {
-    let sent = client.send(upstream, request(callout)).await.map_err(|error| {
-        tracing::debug!(upstream = %upstream.name(), %error, "a callout failed");
-        CalloutFailure::Failed
-    })?;
-    let (parts, body) = sent.response.into_parts();
+) -> Result<CalloutResponse, String> {
+    let sent = client.send(upstream, request(callout)).await;
+    let (parts, body) = sent.map_err(|error| in_words(&error))?.response.into_parts();
     let mut source = Limited::new(body, MAX_BODY);
     let (mut body, mut trailers) = (BytesMut::new(), None);
     while let Some(frame) = source.frame().await {
-        let frame = frame.map_err(|error| {
-            let too_large = error.is::<LengthLimitError>();
-            tracing::debug!(upstream = %upstream.name(), too_large, %error, "a callout's answer broke off");
-            CalloutFailure::Failed
+        let frame = frame.map_err(|error| match error.is::<LengthLimitError>() {
+            true => format!("the response has more than {MAX_BODY} bytes"),
+            false => format!("the response broke off: {}", in_words(&*error)),
         })?;
         match frame.into_data() {
             Ok(data) if memory.resize(body.len() + data.len()) => body.extend_from_slice(&data),
-            Ok(_) => {
-                tracing::warn!(upstream = %upstream.name(), "callout failed: limits.memory leaves no room for its answer");
-                return Err(CalloutFailure::Failed);
-            }
+            Ok(_) => return Err("limits.memory leaves no room for the response".to_owned()),
             Err(frame) => trailers = frame.into_trailers().ok(),
         }
     }

@@ -17,7 +17,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame};
-use lockgate_exchange::{BodyBuffer, Direction};
+use lockgate_exchange::{BodyBuffer, Direction, clock};
 use lockgate_http::inbound;
 use lockgate_http::problem::{Malformed, Problem};
 use lockgate_sandbox::{Action, Phase};
@@ -254,6 +254,7 @@ impl FilteredMessage {
             })?;
         }
         if action == Action::Continue {
+            self.end_wait(index);
             return Ok(Some(self.body_filters[index].release()));
         }
         if self.hold(index)? {
@@ -267,6 +268,9 @@ impl FilteredMessage {
     fn hold(&mut self, index: usize) -> Result<bool, Stop> {
         let body_filter = &mut self.body_filters[index];
         body_filter.paused = true;
+        if !self.holds_head {
+            body_filter.since.get_or_insert_with(clock::now);
+        }
         let position = body_filter.position;
         let limit = self.chain.filters()[position].body_limit();
         if body_filter.held.data.len() as u64 > limit {

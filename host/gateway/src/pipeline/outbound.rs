@@ -9,7 +9,7 @@ use lockgate_config::model::Route;
 use lockgate_http::problem::{Malformed, Problem};
 use lockgate_http::{inbound, path, response_flags};
 use lockgate_routing::PathMatch;
-use lockgate_upstream::{Client, SendError, Upstream, UpstreamResponse};
+use lockgate_upstream::{Client, SendError, Upstream, UpstreamResponse, in_words};
 
 use crate::body::error::BodyError;
 use crate::chain::Chain;
@@ -72,25 +72,11 @@ fn matched_prefix(path: &PathMatch) -> &str {
 
 /// Notes what is known of a failed attempt.
 pub(crate) fn failed(chain: &Chain, error: &SendError) {
-    chain.note_cause(words(error));
+    chain.note_cause(in_words(error));
     let info = &mut chain.exchange.borrow_mut().info;
     info.flags |= flags(error);
     info.upstream_address = error.endpoint().or(info.upstream_address);
     info.attempts = error.attempts();
-}
-
-/// The error and what it comes from, in words. Many errors say their source themselves; what was said is not said again.
-fn words(error: &SendError) -> String {
-    let mut words = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        let source = error.to_string();
-        if !words.ends_with(&source) {
-            words = format!("{words}: {source}");
-        }
-        next = error.source();
-    }
-    words
 }
 
 /// Envoy's response flags of a failed attempt (`CoreResponseFlag`, as bits).

@@ -25,6 +25,8 @@ pub struct GrpcCall {
     pub metadata: HeaderMap,
     /// A call or a stream.
     pub kind: GrpcKind,
+    /// The id of the request that the plugin works for.
+    pub request_id: Option<HeaderValue>,
 }
 
 /// The kind of a gRPC callout.

@@ -5,6 +5,7 @@ mod memory;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use lockgate_abi::{LogLevel, MetricKind, Status};
 use lockgate_exchange::SharedExchange;
 
@@ -66,7 +67,7 @@ impl GrpcStream for UnansweredGrpc {
 }
 
 impl Host for NoEffectHost {
-    fn log(&self, plugin: &Plugin, level: LogLevel, message: &str) {
+    fn log(&self, plugin: &Plugin, _: Option<&HeaderValue>, level: LogLevel, message: &str) {
         (self.log)(plugin, level, message);
     }
 

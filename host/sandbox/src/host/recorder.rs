@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use http::HeaderValue;
 use lockgate_abi::{LogLevel, MetricKind, Status};
 use lockgate_exchange::SharedExchange;
 
@@ -122,8 +123,8 @@ impl Host for Recorder {
         self.host.random(buffer)
     }
 
-    fn log(&self, plugin: &Plugin, level: LogLevel, message: &str) {
-        self.host.log(plugin, level, message);
+    fn log(&self, plugin: &Plugin, request_id: Option<&HeaderValue>, level: LogLevel, message: &str) {
+        self.host.log(plugin, request_id, level, message);
     }
 
     fn log_level(&self) -> LogLevel {

@@ -117,6 +117,7 @@ fn http_call(caller: &mut Caller<'_>, request: &Request, out: i32) -> HostCallRe
         body: held(state, body).ok_or(Status::InternalFailure)?,
         trailers,
         timeout,
+        request_id: state.request_id(),
     };
     let id = start(state, callout)?;
     Ok(guest::write_u32(memory, out, id)?)

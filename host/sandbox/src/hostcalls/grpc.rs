@@ -219,6 +219,7 @@ fn decode(memory: &[u8], state: &mut State, target: &Target) -> Result<GrpcCall,
         path: headers::grpc_path(service, method),
         metadata,
         kind: GrpcKind::Stream,
+        request_id: state.request_id(),
     })
 }
 

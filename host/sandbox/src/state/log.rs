@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use http::HeaderValue;
 use lockgate_abi::LogLevel;
 
 use super::State;
@@ -24,7 +25,7 @@ impl State {
             Verdict::Pass { dropped: 0 } => {}
             Verdict::Pass { dropped } => {
                 let notice = format!("{dropped} log lines dropped: limits.log_lines or limits.log_bytes exceeded");
-                self.host.log(&self.plugin, LogLevel::Warn, &notice);
+                self.host.log(&self.plugin, None, LogLevel::Warn, &notice);
             }
         }
         let message = text(message, MAX_LINE);
@@ -34,7 +35,7 @@ impl State {
             }
             tail.push_back(message.clone());
         }
-        self.host.log(&self.plugin, level, &message);
+        self.host.log(&self.plugin, self.request_id().as_ref(), level, &message);
     }
 
     /// Logs a warning of the host about the guest. It counts as one of the guest's lines, so that it cannot flood the log.
@@ -44,8 +45,22 @@ impl State {
             // Its only error is that the rest is cut off.
             let _ = warning.write_fmt(what);
             let (plugin, phase, call) = (self.plugin.name(), self.phase.as_str(), self.last_call);
-            tracing::warn!(%plugin, phase, call, "{}", warning.0);
+            let request_id = self.request_id();
+            let request_id = request_id.as_ref().and_then(|id| id.to_str().ok());
+            tracing::warn!(%plugin, request_id, phase, call, "{}", warning.0);
         }
+    }
+
+    /// The id of the request that the guest works for.
+    pub(crate) fn request_id(&self) -> Option<HeaderValue> {
+        self.request_id_in(self.charged_context())
+    }
+
+    /// The id of the request of a stream context.
+    pub(crate) fn request_id_in(&self, context: u32) -> Option<HeaderValue> {
+        let exchange = self.contexts.get(context)?.exchange.try_borrow().ok()?;
+        let id = &exchange.info.request_id;
+        (!id.is_empty()).then(|| id.clone())
     }
 
     /// The last lines that the guest logged while it started.

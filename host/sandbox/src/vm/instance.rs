@@ -268,7 +268,8 @@ impl Instance {
             .fingerprint
             .unwrap_or_else(|| poison_requests.fingerprint(&exchange.request));
         if poison_requests.record_trap(fingerprint, self.host.now()) {
-            tracing::error!(plugin = %self.plugin.name(), "request blocked: it has ended two VMs of this plugin");
+            let request_id = exchange.info.request_id.to_str().ok();
+            tracing::error!(plugin = %self.plugin.name(), request_id, "request blocked: it has ended two VMs of this plugin");
             self.host.vm_event(&self.plugin, VmEvent::RequestBlocked);
         }
     }
@@ -283,8 +284,10 @@ impl Instance {
         let trap = trap::describe(error, state);
         let (phase, last_call, running) = (state.phase.as_str(), state.last_call, state.running);
         let failure = self.failure(trap.kind, trap.message);
+        let request_id = state.request_id().and_then(|id| id.to_str().ok().map(str::to_owned));
         tracing::error!(
             plugin = %self.plugin.name(),
+            request_id,
             module = %self.plugin.spec().module_name,
             kind = failure.kind.as_str(),
             phase,
@@ -294,10 +297,6 @@ impl Instance {
             "{}",
             failure.message
         );
-        let request_id = state.contexts.get(state.charged_context()).and_then(|context| {
-            let exchange = context.exchange.borrow();
-            exchange.info.request_id.to_str().ok().map(str::to_owned)
-        });
         let mut traps = self.counters.traps.borrow_mut();
         if traps.len() == MAX_TRAPS {
             traps.pop_front();

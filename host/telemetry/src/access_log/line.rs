@@ -123,6 +123,9 @@ pub struct PluginTimes<'a> {
     /// Callbacks of the response; for a connection, of bytes from the upstream.
     #[serde(serialize_with = "microseconds")]
     pub response_us: Duration,
+    /// Time that the messages waited in it, paused: for a callout, for more of a body.
+    #[serde(serialize_with = "microseconds")]
+    pub wait_us: Duration,
 }
 
 /// Appends the record as a line.

@@ -40,6 +40,7 @@ fn record() -> Record<'static> {
         plugins: vec![PluginTimes {
             name: "auth",
             request_us: Duration::from_micros(7),
+            wait_us: Duration::from_micros(400_000),
             response_us: Duration::from_nanos(900),
         }],
     }
@@ -76,7 +77,7 @@ fn a_line_says_all_about_its_request() {
         "method": "GET", "host": "api.example.com", "path": "/orders/7", "protocol": "HTTP/1.1", "status": 200, "grpc_status": 0,
         "route": "orders", "upstream": "orders", "endpoint": "127.0.0.1:9001", "attempts": 1, "bytes_in": 0,
         "bytes_out": 100, "duration_us": 1500, "upstream_us": 900, "code_details": null, "abort_reason": null, "cause": null,
-        "plugins": [{ "name": "auth", "request_us": 7, "response_us": 0 }],
+        "plugins": [{ "name": "auth", "request_us": 7, "response_us": 0, "wait_us": 400_000 }],
     });
     assert_eq!(lines(&path), [expected]);
 }

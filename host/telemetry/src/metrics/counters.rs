@@ -9,7 +9,7 @@ use super::cells::Count;
 use super::plugin_counts::PluginCounts;
 use super::plugin_metrics::PluginMetrics;
 use super::retention::LiveNames;
-use super::series::{OTHER, PluginCells, RequestCells, Series, TcpCells, UpstreamCells};
+use super::series::{CalloutCells, OTHER, PluginCells, RequestCells, Series, TcpCells, UpstreamCells};
 
 #[derive(Debug, Default)]
 pub(super) struct Counters {
@@ -35,6 +35,8 @@ pub(super) struct WorkerCells {
     /// By listener and route.
     pub(super) requests: Series<(Arc<str>, Arc<str>), RequestCells>,
     pub(super) plugins: Series<Arc<str>, PluginCells>,
+    /// By plugin and upstream.
+    pub(super) callouts: Series<(Arc<str>, Arc<str>), CalloutCells>,
     pub(super) upstreams: Series<Arc<str>, UpstreamCells>,
     /// By listener.
     pub(super) tcp: Series<Arc<str>, TcpCells>,
@@ -65,6 +67,10 @@ impl Counters {
                 now,
             );
             worker.plugins.retain(|plugin| has(&live.plugins, plugin), now);
+            worker.callouts.retain(
+                |(plugin, upstream)| has(&live.plugins, plugin) && has(&live.upstreams, upstream),
+                now,
+            );
             worker.upstreams.retain(|upstream| has(&live.upstreams, upstream), now);
             worker.tcp.retain(|listener| has(&live.listeners, listener), now);
         }

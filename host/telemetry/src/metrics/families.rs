@@ -6,6 +6,7 @@ mod family;
 use lockgate_sandbox::{FailureKind, Phase, Refusal, VmEvent};
 
 pub use self::family::{Family, Label, Value, Values};
+use crate::callout_end::CalloutEnd;
 use crate::close_reason::CloseReason;
 
 /// What the names of plugin families start with: the gateway's own ones about plugins, and those that plugins define.
@@ -131,6 +132,36 @@ pub(super) const PLUGIN_DURATION: Family = Family::durations(
         },
     ],
     "Time in a plugin's callbacks, by phase.",
+);
+
+pub(super) const PLUGIN_WAIT: Family = Family::durations(
+    "lockgate_plugin_wait_seconds",
+    &[PLUGIN],
+    "Time that messages waited in a plugin that had paused them: for a callout, for more of a body, for anything else.",
+);
+
+pub(super) const PLUGIN_CALLOUTS: Family = Family::counter(
+    "lockgate_plugin_callouts_total",
+    &[
+        PLUGIN,
+        UPSTREAM,
+        Label {
+            name: "result",
+            values: values!(CalloutEnd:
+                Response => "The response has come, whatever its status. Of a gRPC call: its end.",
+                Timeout => "The callout's own timeout has passed.",
+                Failed => "There was no response, or it broke off or was too large.",
+                Cancelled => "It was no longer wanted: its request or its VM ended first, or the plugin cancelled it.",
+            ),
+        },
+    ],
+    "Callouts of plugins, HTTP and gRPC, that ended, by plugin, upstream and result.",
+);
+
+pub(super) const PLUGIN_CALLOUT_DURATION: Family = Family::durations(
+    "lockgate_plugin_callout_duration_seconds",
+    &[PLUGIN, UPSTREAM],
+    "Time from the start of a callout to its end: of a gRPC stream, to the end of the stream.",
 );
 
 pub(super) const PLUGIN_FAILURES: Family = Family::counter(
@@ -321,11 +352,14 @@ pub(super) const LOG_DROPPED: Family = Family::counter(
 );
 
 /// Every family of the gateway, in the order of rendering.
-pub const ALL: [&Family; 17] = [
+pub const ALL: [&Family; 20] = [
     &REQUESTS,
     &GRPC_RESPONSES,
     &REQUEST_DURATION,
     &PLUGIN_DURATION,
+    &PLUGIN_WAIT,
+    &PLUGIN_CALLOUTS,
+    &PLUGIN_CALLOUT_DURATION,
     &PLUGIN_FAILURES,
     &PLUGIN_REFUSALS,
     &PLUGIN_EVENTS,

@@ -11,7 +11,8 @@ use super::counters::{Counters, WorkerCells};
 use super::exposition::{Histogram, Page};
 use super::families as f;
 use super::plugin_metrics::VALUE_BOUNDS;
-use super::series::{ResponseTotals, TcpTotals};
+use super::series::{CalloutTotals, ResponseTotals, TcpTotals};
+use crate::callout_end::CalloutEnd;
 use crate::close_reason::CloseReason;
 use crate::process_log;
 
@@ -20,6 +21,8 @@ pub(super) fn render(counters: &Counters) -> String {
     let mut page = Page::new();
     requests(&mut page, &workers);
     plugins(&mut page, &workers);
+    waits(&mut page, &workers);
+    callouts(&mut page, &workers);
     plugin_counts(&mut page, counters);
     upstreams(&mut page, &workers);
     tcp(&mut page, &workers);
@@ -75,6 +78,37 @@ fn plugins(page: &mut Page, workers: &[Arc<WorkerCells>]) {
                 page.histogram(&f::PLUGIN_DURATION, &[plugin, phase.as_str()], &durations);
             }
         }
+    }
+}
+
+fn waits(page: &mut Page, workers: &[Arc<WorkerCells>]) {
+    let mut sums = BTreeMap::<_, Distribution>::new();
+    for (plugin, cells) in workers.iter().flat_map(|worker| worker.plugins.all()) {
+        cells.add_waits_to(sums.entry(plugin).or_default());
+    }
+    page.family(&f::PLUGIN_WAIT);
+    sums.retain(|_, durations| durations.buckets.iter().any(|count| *count != 0));
+    for (plugin, durations) in &sums {
+        page.histogram(&f::PLUGIN_WAIT, &[plugin], &seconds(durations, &REQUEST_BOUNDS));
+    }
+}
+
+fn callouts(page: &mut Page, workers: &[Arc<WorkerCells>]) {
+    let mut sums = BTreeMap::<_, CalloutTotals>::new();
+    for (key, cells) in workers.iter().flat_map(|worker| worker.callouts.all()) {
+        cells.add_to(sums.entry(key).or_default());
+    }
+    page.family(&f::PLUGIN_CALLOUTS);
+    for ((plugin, upstream), sum) in &sums {
+        let ends = CalloutEnd::ALL.iter().zip(sum.ends);
+        for (end, count) in ends.filter(|(_, count)| *count > 0) {
+            page.sample(&f::PLUGIN_CALLOUTS, &[plugin, upstream, end.as_str()], count);
+        }
+    }
+    page.family(&f::PLUGIN_CALLOUT_DURATION);
+    for ((plugin, upstream), sum) in &sums {
+        let durations = seconds(&sum.durations, &REQUEST_BOUNDS);
+        page.histogram(&f::PLUGIN_CALLOUT_DURATION, &[plugin, upstream], &durations);
     }
 }
 

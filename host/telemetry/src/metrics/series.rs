@@ -8,6 +8,7 @@ use lockgate_sandbox::Phase;
 
 use super::cells::{CALLBACK_BOUNDS, Count, Distribution, Histogram, REQUEST_BOUNDS, Statuses};
 use super::retention::Absence;
+use crate::callout_end::CalloutEnd;
 use crate::close_reason::CloseReason;
 
 /// Maximum series of one family and worker; further names are counted together. More than one configuration needs: only names that
@@ -134,23 +135,63 @@ impl UpstreamCells {
     }
 }
 
-/// Durations of a plugin's callbacks by phase.
+/// Durations of a plugin's callbacks by phase, and of the waits of messages that it paused.
 #[derive(Debug, Default)]
 #[repr(align(64))]
-pub(super) struct PluginCells([Histogram; Phase::TIMED.len()]);
+pub(super) struct PluginCells {
+    callbacks: [Histogram; Phase::TIMED.len()],
+    waits: Histogram,
+}
 
 impl PluginCells {
     pub(super) fn record(&self, phase: Phase, took: Duration) {
-        if let Some(durations) = self.0.get(phase as usize) {
+        if let Some(durations) = self.callbacks.get(phase as usize) {
             durations.record(&CALLBACK_BOUNDS, took);
         }
     }
 
+    pub(super) fn record_wait(&self, waited: Duration) {
+        self.waits.record(&REQUEST_BOUNDS, waited);
+    }
+
     pub(super) fn add_to(&self, sum: &mut [Distribution; Phase::TIMED.len()]) {
-        for (total, histogram) in sum.iter_mut().zip(&self.0) {
+        for (total, histogram) in sum.iter_mut().zip(&self.callbacks) {
             histogram.add_to(total);
         }
     }
+
+    pub(super) fn add_waits_to(&self, sum: &mut Distribution) {
+        self.waits.add_to(sum);
+    }
+}
+
+/// Callouts of a plugin to an upstream by their end, and their durations.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(super) struct CalloutCells {
+    ends: [Count; CalloutEnd::COUNT],
+    durations: Histogram,
+}
+
+impl CalloutCells {
+    pub(super) fn record(&self, end: CalloutEnd, took: Duration) {
+        self.ends[end as usize].add(1);
+        self.durations.record(&REQUEST_BOUNDS, took);
+    }
+
+    pub(super) fn add_to(&self, sum: &mut CalloutTotals) {
+        for (total, count) in sum.ends.iter_mut().zip(&self.ends) {
+            *total += count.value();
+        }
+        self.durations.add_to(&mut sum.durations);
+    }
+}
+
+/// The callouts of all workers, of one plugin to one upstream.
+#[derive(Debug, Default)]
+pub(super) struct CalloutTotals {
+    pub(super) ends: [u64; CalloutEnd::COUNT],
+    pub(super) durations: Distribution,
 }
 
 /// TCP connections by close reason, and their bytes.

@@ -11,6 +11,7 @@ use lockgate_sandbox::{FailureKind, MetricKind, Phase, Refusal, Status, VmEvent}
 use super::counters::{Counters, WorkerCells};
 use super::plugin_metrics::PluginMetric;
 use super::series::{OTHER, PluginCells, RequestCells, TcpCells, UpstreamCells};
+use crate::callout_end::CalloutEnd;
 use crate::close_reason::CloseReason;
 
 /// The counters of one worker. It may move to the worker's thread, but what it hands out stays there.
@@ -71,6 +72,13 @@ impl WorkerMetrics {
             cells: self.cells.clone(),
             not_send: PhantomData,
         }
+    }
+
+    /// Counts a callout that ended. Takes a lock.
+    pub fn record_callout(&self, plugin: &str, upstream: &str, end: CalloutEnd, took: Duration) {
+        let key = (plugin.into(), upstream.into());
+        let cells = self.cells.callouts.of(key, || (OTHER.into(), OTHER.into()));
+        cells.record(end, took);
     }
 
     /// Counts a failure of a plugin.
@@ -171,6 +179,11 @@ impl PluginSeries {
     /// Counts a callback that took this time.
     pub fn record(&self, phase: Phase, took: Duration) {
         self.0.record(phase, took);
+    }
+
+    /// Counts a message that it had paused for this time.
+    pub fn record_wait(&self, waited: Duration) {
+        self.0.record_wait(waited);
     }
 }
 

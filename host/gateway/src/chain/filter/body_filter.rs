@@ -1,5 +1,7 @@
 //! One plugin's state for one message's body: what it holds, and the tap behind it.
 
+use std::time::Instant;
+
 use lockgate_exchange::{BodyBuffer, BodySink};
 
 /// How much of the message is known behind a piece of it.
@@ -36,6 +38,8 @@ pub(super) struct BodyFilter {
     pub(super) reads_body: bool,
     /// It asked to wait in a body or trailers callback.
     pub(super) paused: bool,
+    /// Since when it holds the body of a message whose head has passed it.
+    pub(super) since: Option<Instant>,
     /// What it holds while it waits.
     pub(super) held: Part,
     /// A copy of the body behind it goes here.
@@ -48,6 +52,7 @@ impl BodyFilter {
             position,
             reads_body,
             paused: false,
+            since: None,
             held: Part::default(),
             tap: None,
         }

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
 use http_body::Body;
+use lockgate_exchange::clock;
 use lockgate_sandbox::{Action, Phase};
 
 use super::FilteredMessage;
@@ -74,7 +75,10 @@ impl FilteredMessage {
             }
         }
         self.holds_head = true;
+        let since = clock::now();
         let outcome = poll_fn(|cx| self.poll_wait(index, cx)).await;
+        let waited = clock::now().saturating_duration_since(since);
+        self.chain.filters()[self.position(index)].note_wait(waited);
         self.holds_head = false;
         outcome
     }

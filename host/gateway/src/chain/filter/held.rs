@@ -2,7 +2,7 @@
 
 use std::cell::RefMut;
 
-use lockgate_exchange::{BodyBuffer, Reservation};
+use lockgate_exchange::{BodyBuffer, Reservation, clock};
 use lockgate_sandbox::{Action, Failure, Phase, Stream};
 
 use super::body_filter::Part;
@@ -54,6 +54,16 @@ impl FilteredMessage {
         if self.body_filters[index].paused {
             self.take_back(index);
         }
+        self.end_wait(index);
         self.body_filters[index].release()
+    }
+
+    /// Counts the time that the body of a message has waited, if it has.
+    pub(super) fn end_wait(&mut self, index: usize) {
+        let body_filter = &mut self.body_filters[index];
+        if let Some(since) = body_filter.since.take() {
+            let waited = clock::now().saturating_duration_since(since);
+            self.chain.filters()[body_filter.position].note_wait(waited);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Streams in which a plugin has failed while the instance stays usable, and what else a callback leaves to be done.
 
+use http::HeaderValue;
 use lockgate_exchange::Reservation;
 use wasmtime::Store;
 
@@ -78,8 +79,9 @@ impl Instance {
     pub(crate) fn reserve(&self, id: u32, bytes: usize) -> Result<Reservation, Failure> {
         self.account.reserve(bytes).ok_or_else(|| {
             self.host.refused(&self.plugin, Refusal::Memory, 1);
-            let phase = self.with_state(|state| state.phase.as_str()).unwrap_or_default();
-            self.fail_in(id, RequestFault::Memory, phase)
+            let seen = self.with_state(|state| (state.phase.as_str(), state.request_id_in(id)));
+            let (phase, request_id) = seen.unwrap_or_default();
+            self.fail_in(id, request_id, RequestFault::Memory, phase)
         })
     }
 
@@ -105,7 +107,7 @@ impl Instance {
         state.memory_limit.follow_up = false;
         self.count_refusals(state);
         for (id, why) in std::mem::take(&mut state.faults) {
-            self.fail_in(id, why, state.phase.as_str());
+            self.fail_in(id, state.request_id_in(id), why, state.phase.as_str());
             if let Some(context) = state.contexts.get(id)
                 && id != state.running
             {
@@ -151,9 +153,10 @@ impl Instance {
     }
 
     /// The plugin has failed in a stream.
-    fn fail_in(&self, id: u32, why: RequestFault, phase: &str) -> Failure {
+    fn fail_in(&self, id: u32, request_id: Option<HeaderValue>, why: RequestFault, phase: &str) -> Failure {
         let failure = self.failure_of(why);
-        tracing::error!(plugin = %self.plugin.name(), kind = failure.kind.as_str(), "{}", failure.message);
+        let request_id = request_id.as_ref().and_then(|id| id.to_str().ok());
+        tracing::error!(plugin = %self.plugin.name(), request_id, kind = failure.kind.as_str(), "{}", failure.message);
         self.counters.last_failure.borrow_mut().replace(failure.message.clone());
         self.host.failed(&self.plugin, &failure, phase);
         if !why.is_refusal() {
