@@ -1,5 +1,9 @@
 //! The binary as a bare process, for tests of its start, its end and its stderr. Unlike [`crate::Gateway`], nobody waits for it or reads its log.
 
+mod dns;
+
+pub use dns::DnsServer;
+
 use crate::binary::binary;
 use crate::upstream::eventually;
 use crate::{Wire, get};

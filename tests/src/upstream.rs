@@ -38,7 +38,19 @@ impl Upstream {
     /// Answers each request, once it is read, by a script that may write what it likes.
     #[must_use]
     pub fn scripted(script: impl Fn(&Message, &mut Wire) -> io::Result<Then> + Send + Sync + 'static) -> Self {
-        Self::serve(move |wire, seen| {
+        Self::scripted_at(SocketAddr::from(([127, 0, 0, 1], 0)), script)
+    }
+
+    /// The same, on this address.
+    ///
+    /// # Panics
+    /// When it is in use.
+    #[must_use]
+    pub fn scripted_at(
+        address: SocketAddr,
+        script: impl Fn(&Message, &mut Wire) -> io::Result<Then> + Send + Sync + 'static,
+    ) -> Self {
+        Self::serve(address, move |wire, seen| {
             while let Ok(Some(mut request)) = wire.head() {
                 seen.begun.fetch_add(1, SeqCst);
                 wire.request_body(&mut request);
@@ -56,7 +68,9 @@ impl Upstream {
     /// Hands each connection to a script before anything is read; the requests are not kept.
     #[must_use]
     pub fn raw(script: impl Fn(&mut Wire) -> io::Result<()> + Send + Sync + 'static) -> Self {
-        Self::serve(move |wire, _| drop(script(wire)))
+        Self::serve(SocketAddr::from(([127, 0, 0, 1], 0)), move |wire, _| {
+            drop(script(wire));
+        })
     }
 
     /// Answers 200 with the request as JSON: `method`, `path`, `headers` as pairs, `body`, `trailers`.
@@ -101,6 +115,15 @@ impl Upstream {
             );
             answer(wire, 200, &headers, if request.method() == "HEAD" { "" } else { &text })
         })
+    }
+
+    /// Answers with its name, on this address.
+    ///
+    /// # Panics
+    /// When the address is in use.
+    #[must_use]
+    pub fn named_at(address: SocketAddr, name: &'static str) -> Self {
+        Self::scripted_at(address, move |_, wire| answer(wire, 200, &[], name))
     }
 
     /// 200 after a pause.
@@ -175,8 +198,8 @@ impl Upstream {
         self.seen.connections.load(SeqCst)
     }
 
-    fn serve(script: impl Fn(&mut Wire, &Seen) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    fn serve(address: SocketAddr, script: impl Fn(&mut Wire, &Seen) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(address).expect("loopback has this port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let seen = Arc::new(Seen::default());
         let (script, shared) = (Arc::new(script), seen.clone());

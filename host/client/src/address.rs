@@ -1,6 +1,7 @@
 //! [`Address`]: the address of an endpoint as it is written, `HOST:PORT`. The host is an IP address or a name.
 //!
-//! A name is resolved when a connection is made, so that the next connection follows a changed DNS record.
+//! The addresses of a name are those of its record when a connection is made ([`HostRecord`](crate::HostRecord)): the next connection follows a
+//! change.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,7 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub enum Address {
     /// An IP address and a port: nothing is looked up.
     Socket(SocketAddr),
-    /// A host name in lower case and a port, looked up for every new connection.
+    /// A host name in lower case and a port. New connections go to the addresses that the name has then.
     Name(Arc<str>, u16),
 }
 
@@ -115,7 +116,7 @@ impl JsonSchema for Address {
         json_schema!({
             "type": "string",
             "pattern": "^[^/\\s]+:[0-9]{1,5}$",
-            "description": "HOST:PORT. The host is an IP address (IPv6 in brackets), or a name that is resolved when connecting.",
+            "description": "HOST:PORT. The host is an IP address (IPv6 in brackets), or a name, whose addresses are kept current.",
             "examples": ["127.0.0.1:9001", "[::1]:9001", "orders.internal:8080"],
         })
     }

@@ -1,15 +1,20 @@
 //! Making a connection to a target: name lookup and connection set-up, in bounded time.
 
+mod race;
+
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 
 use crate::address::Address;
 use crate::error::ConnectError;
+use crate::resolve::{HostRecord, Resolve};
 use crate::socket::{Socket, Stream};
 use crate::target::{Target, TransportSecurity};
 
@@ -30,21 +35,42 @@ pub struct Connected {
     pub peer: SocketAddr,
     /// The address of this side.
     pub local: SocketAddr,
+    /// The addresses of the host name that was connected to; none if the target has an IP address.
+    pub host: Option<Arc<HostRecord>>,
 }
 
-/// Makes a connection to `target` within `limit`, through `connector` if there is one and by a socket if not.
+/// How connections are made.
+#[derive(Clone, Default)]
+pub(crate) struct Connector {
+    /// Makes the connections in place of sockets.
+    pub(crate) substitute: Option<Rc<dyn Connect>>,
+    /// Resolves host names; none: only IP addresses can be connected to.
+    pub(crate) resolver: Option<Arc<dyn Resolve>>,
+}
+
+/// Makes a connection to `target` within `limit`.
 pub(crate) async fn connect(
-    connector: Option<&dyn Connect>,
+    connector: &Connector,
     target: &Target,
     limit: Duration,
 ) -> Result<Connected, ConnectError> {
     let attempt = async {
-        let socket = match (target.security, connector) {
-            (TransportSecurity::ClearText, Some(connector)) => Socket::Other(connector.connect(&target.address).await?),
-            (TransportSecurity::ClearText, None) => Socket::Tcp(connect_tcp(&target.address).await?),
+        let (socket, host) = match (target.security, &connector.substitute) {
+            (TransportSecurity::ClearText, Some(substitute)) => {
+                (Socket::Other(substitute.connect(&target.address).await?), None)
+            }
+            (TransportSecurity::ClearText, None) => {
+                let (socket, host) = connect_tcp(connector.resolver.as_deref(), &target.address).await?;
+                (Socket::Tcp(socket), host)
+            }
         };
         let (peer, local) = socket.addresses()?;
-        Ok(Connected { socket, peer, local })
+        Ok(Connected {
+            socket,
+            peer,
+            local,
+            host,
+        })
     };
     match tokio::time::timeout(limit, attempt).await {
         Ok(outcome) => outcome.map_err(ConnectError::Io),
@@ -52,24 +78,19 @@ pub(crate) async fn connect(
     }
 }
 
-/// A socket to `address` whose small writes leave at once (TCP_NODELAY).
-async fn connect_tcp(address: &Address) -> io::Result<TcpStream> {
-    let socket = match address {
-        Address::Socket(socket) => TcpStream::connect(socket).await?,
-        Address::Name(host, port) => connect_by_name(host, *port).await?,
+/// A socket to `address` whose small writes leave at once (TCP_NODELAY), and the record of a host name.
+async fn connect_tcp(
+    resolver: Option<&dyn Resolve>,
+    address: &Address,
+) -> io::Result<(TcpStream, Option<Arc<HostRecord>>)> {
+    let (socket, host) = match address {
+        Address::Socket(socket) => (TcpStream::connect(socket).await?, None),
+        Address::Name(name, port) => {
+            let unsupported = || io::Error::new(io::ErrorKind::Unsupported, "host names are not resolved here");
+            let host = resolver.ok_or_else(unsupported)?.resolve(name).await?;
+            (race::connect(&host, *port).await?, Some(host))
+        }
     };
     socket.set_nodelay(true)?;
-    Ok(socket)
-}
-
-/// The system's resolver answers on a thread of its own; its addresses are tried in its order.
-async fn connect_by_name(host: &str, port: u16) -> io::Result<TcpStream> {
-    let mut failure = None;
-    for address in tokio::net::lookup_host((host, port)).await? {
-        match TcpStream::connect(address).await {
-            Ok(socket) => return Ok(socket),
-            Err(error) => failure = Some(error),
-        }
-    }
-    Err(failure.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the host name has no address")))
+    Ok((socket, host))
 }

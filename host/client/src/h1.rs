@@ -18,7 +18,7 @@ use self::connection::{Failure, H1Connection};
 use self::pool::Pool;
 pub use self::request::H1Request;
 use crate::body::{BodySource, PooledBody};
-use crate::connect::{Connect, connect};
+use crate::connect::{Connector, connect};
 use crate::error::{AttemptError, BodyFailure, ConnectionError, ExchangeError, Progress};
 use crate::pool_settings::PoolSettings;
 use crate::received::Received;
@@ -63,7 +63,7 @@ where
 /// [`AttemptError`]. The request is put back if nothing of it was written, or if it was not answered.
 pub(crate) fn send<B>(
     pool: &Rc<H1Pool<B>>,
-    connector: Option<&dyn Connect>,
+    connector: &Connector,
     target: &Target,
     settings: &PoolSettings,
     request: &mut Option<Box<H1Request<B>>>,
@@ -98,7 +98,7 @@ where
 
 async fn open<B>(
     pool: &Rc<H1Pool<B>>,
-    connector: Option<&dyn Connect>,
+    connector: &Connector,
     target: &Target,
     settings: &PoolSettings,
 ) -> Result<Box<H1Connection<B>>, AttemptError>

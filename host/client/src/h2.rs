@@ -20,7 +20,7 @@ use self::exchange::Failure;
 pub(crate) use self::pool::H2Pool;
 use self::pool::Need;
 pub use self::request::H2Request;
-use crate::connect::Connect;
+use crate::connect::Connector;
 use crate::error::{AttemptError, BodyFailure, ConnectionError, ExchangeError, Progress};
 use crate::pool_settings::PoolSettings;
 use crate::received::Received;
@@ -32,7 +32,7 @@ use crate::target::Target;
 /// [`AttemptError`]. If it says that the request may be sent again, all of the request is there.
 pub(crate) async fn send<B>(
     pool: &Rc<H2Pool>,
-    connector: Option<&dyn Connect>,
+    connector: &Connector,
     target: &Target,
     settings: &PoolSettings,
     request: &mut H2Request<B>,

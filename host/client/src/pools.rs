@@ -2,16 +2,18 @@
 
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body::Body;
 
-use crate::connect::{self, Connect, Connected};
+use crate::connect::{self, Connect, Connected, Connector};
 use crate::error::{AttemptError, BodyFailure, ConnectError};
 use crate::h1::{self, H1Pool, H1Request, H1Response};
 use crate::h2::{self, H2Pool, H2Request};
 use crate::pool_settings::PoolSettings;
 use crate::received::Received;
+use crate::resolve::Resolve;
 use crate::target::Target;
 
 /// One worker's connections to all targets. A clone shares them. They stay on their worker's thread and live as long as it does,
@@ -26,7 +28,7 @@ where
 {
     h1: Rc<H1Pool<B>>,
     h2: Rc<H2Pool>,
-    connector: Option<Rc<dyn Connect>>,
+    connector: Connector,
 }
 
 impl<B> ConnectionPools<B>
@@ -34,21 +36,27 @@ where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
 {
-    /// Pools without connections yet. Connections are sockets.
+    /// Pools without connections yet. Connections are sockets, to IP addresses only.
     pub fn new() -> Self {
         Self {
             h1: H1Pool::new(),
             h2: H2Pool::new(),
-            connector: None,
+            connector: Connector::default(),
         }
+    }
+
+    /// Pools without connections yet. Connections are sockets; `resolver` resolves host names.
+    pub fn with_resolver(resolver: Arc<dyn Resolve>) -> Self {
+        let mut pools = Self::new();
+        pools.connector.resolver = Some(resolver);
+        pools
     }
 
     /// Pools without connections yet. Connections are made by `connector`.
     pub fn with_connector(connector: Rc<dyn Connect>) -> Self {
-        Self {
-            connector: Some(connector),
-            ..Self::new()
-        }
+        let mut pools = Self::new();
+        pools.connector.substitute = Some(connector);
+        pools
     }
 
     /// Makes a connection that no pool knows.
@@ -56,7 +64,7 @@ where
     /// # Errors
     /// [`ConnectError`]: the system's failure, or that the time limit has passed.
     pub async fn connect(&self, target: &Target, settings: &PoolSettings) -> Result<Connected, ConnectError> {
-        connect::connect(self.connector.as_deref(), target, settings.connect_timeout).await
+        connect::connect(&self.connector, target, settings.connect_timeout).await
     }
 
     /// Sends a request over HTTP/1.1 and waits for the head of the response, however long that takes. One that `needs_fresh` goes
@@ -75,14 +83,7 @@ where
         request: &mut Option<Box<H1Request<B>>>,
         needs_fresh: bool,
     ) -> impl Future<Output = Result<H1Response<B>, AttemptError>> {
-        h1::send(
-            &self.h1,
-            self.connector.as_deref(),
-            target,
-            settings,
-            request,
-            needs_fresh,
-        )
+        h1::send(&self.h1, &self.connector, target, settings, request, needs_fresh)
     }
 
     /// Sends a request over HTTP/2 and waits for the head of the response, however long that takes. One that `needs_fresh` is the
@@ -97,14 +98,7 @@ where
         request: &mut H2Request<B>,
         needs_fresh: bool,
     ) -> impl Future<Output = Result<Received, AttemptError>> {
-        h2::send(
-            &self.h2,
-            self.connector.as_deref(),
-            target,
-            settings,
-            request,
-            needs_fresh,
-        )
+        h2::send(&self.h2, &self.connector, target, settings, request, needs_fresh)
     }
 }
 

@@ -9,6 +9,7 @@ mod listeners;
 mod matches;
 mod paths;
 mod plugins;
+mod resolver;
 mod routes;
 mod signatures;
 mod upstreams;
@@ -57,6 +58,7 @@ pub(crate) fn check(root: &Node, context: &LoadContext<'_>, mistakes: &mut Mista
     let access_log = access_log(root, context, mistakes);
     let cache = entry::part::<CacheSettings>(root, &top, "cache", mistakes).unwrap_or_default();
     let kv = entry::part::<KvSettings>(root, &top, "kv", mistakes).unwrap_or_default();
+    let resolver = resolver::read(root, context, mistakes);
     let workers = entry::part::<NonZeroUsize>(root, &top, "workers", mistakes);
     let drain_timeout = entry::part::<Period>(root, &top, "drain_timeout", mistakes).unwrap_or(DEFAULT_DRAIN_TIMEOUT);
     let plugins = plugins.models;
@@ -74,6 +76,7 @@ pub(crate) fn check(root: &Node, context: &LoadContext<'_>, mistakes: &mut Mista
         drain_timeout,
         cache,
         kv,
+        resolver,
         requires_signatures: signatures.required,
         signing_keys: signatures.keys,
     })

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use lockgate_foreign::{CacheSettings, KvSettings};
 use lockgate_http::{AmbiguousNames, EscapedSlashes, ListenerLimits, TrailerNames, UnsafeCharacters};
+use lockgate_resolver::ResolverSettings;
 use lockgate_telemetry::AccessLogSettings;
 use lockgate_tls::ServerTlsSettings;
 use lockgate_units::Period;
@@ -53,6 +54,8 @@ pub struct Model {
     pub cache: CacheSettings,
     /// Limits of the values that plugins keep by key.
     pub kv: KvSettings,
+    /// How host names of endpoints become addresses.
+    pub resolver: ResolverSettings,
     /// Public keys for the signatures of modules.
     pub signing_keys: Vec<SigningKey>,
     /// Whether a plugin without `signed_by` also needs a module that is signed with one of them.

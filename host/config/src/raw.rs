@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use lockgate_foreign::{CacheSettings, KvSettings};
 use lockgate_http::{AmbiguousNames, EscapedSlashes, ListenerLimits, TrailerNames, UnsafeCharacters};
+use lockgate_resolver::ResolverSettings;
 use lockgate_sandbox::settings::NodeSettings;
 use lockgate_tls::ClientCertificates;
 use lockgate_units::Period;
@@ -79,6 +80,9 @@ pub(crate) struct Gateway {
     /// Limits of the values that plugins keep by key (`lockgate.kv`).
     #[serde(default)]
     kv: KvSettings,
+    /// How host names of endpoints become addresses. Absent: as /etc/hosts and /etc/resolv.conf say.
+    #[serde(default)]
+    resolver: ResolverSettings,
     /// Required signatures of modules. Absent: modules in `plugin_dir` need no signature.
     #[serde(default)]
     signatures: SignatureSettings,

@@ -336,6 +336,21 @@ fn without_a_vm_id_a_plugins_is_its_name_and_limits_of_values_arrive() {
 }
 
 #[test]
+fn the_resolver_has_defaults_and_its_hosts_file_is_relative_to_the_configuration() {
+    let folder = folder();
+    let model = load_in(folder.path(), &small("")).model;
+    assert_eq!(model.resolver.hosts, Path::new("/etc/hosts"));
+    let text = small(r#", "resolver": { "servers": [ "10.0.0.2" ], "hosts": "hosts", "max_ttl": "5s" }"#);
+    let resolver = load_in(folder.path(), &text).model.resolver;
+    assert_eq!(resolver.servers[0].to_string(), "10.0.0.2:53");
+    assert_eq!(resolver.hosts, folder.path().join("hosts"));
+    assert_eq!(
+        (resolver.min_ttl, resolver.max_ttl),
+        (Period::seconds(1), Period::seconds(5))
+    );
+}
+
+#[test]
 fn secrets_from_files_are_put_in_and_the_files_named() {
     let folder = folder();
     fs::write(folder.path().join("token"), "s3cret\n").unwrap();

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use lockgate_gateway::Snapshot;
 use lockgate_gateway::worker::Worker;
 use lockgate_modules::compilation::Compiled;
+use lockgate_resolver::Resolver;
 use lockgate_telemetry::metrics::{LiveNames, Registry, ReloadResult};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -22,6 +23,7 @@ use self::reload::{Finished, Outcome, Reload, Running};
 use self::retry::Retry;
 use crate::error::RunError;
 use crate::handle::{Command, Commands, Handle};
+use crate::host_names::host_names;
 use crate::load::{Attempt, LoadedSnapshot, Loader};
 use crate::log_lines;
 use crate::status::SnapshotStatus;
@@ -37,6 +39,7 @@ pub(crate) struct Control {
     loader: Option<Loader>,
     current: Option<Arc<Snapshot>>,
     workers: Vec<Worker>,
+    resolver: Resolver,
     registry: Registry,
     handle: Handle,
     watch: Option<Watch>,
@@ -89,6 +92,7 @@ impl Control {
         loader: Loader,
         first: LoadedSnapshot,
         workers: Vec<Worker>,
+        resolver: Resolver,
         registry: Registry,
         handle: Handle,
     ) -> Self {
@@ -101,6 +105,7 @@ impl Control {
             loader: None,
             current: None,
             workers,
+            resolver,
             registry,
             handle,
             watch,
@@ -205,6 +210,8 @@ impl Control {
             (Outcome::Live(snapshot), before) => {
                 let revision = snapshot.revision;
                 self.registry.set_live(live_names(&snapshot));
+                self.resolver.set(&snapshot.model.resolver);
+                self.resolver.pin(host_names(&snapshot.model));
                 self.current = Some(snapshot);
                 if before.is_some() {
                     tracing::info!(revision, took_ms = took.as_millis() as u64, "{}", log_lines::RELOADED);

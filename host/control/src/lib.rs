@@ -14,6 +14,7 @@ mod embedded;
 mod engine;
 mod error;
 mod handle;
+mod host_names;
 mod load;
 pub mod log_lines;
 mod report;

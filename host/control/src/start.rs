@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use lockgate_foreign::store_settings;
 use lockgate_gateway::{SharedState, worker};
+use lockgate_resolver::Resolver;
 use lockgate_store::Store;
 use lockgate_telemetry::access_log::AccessLog;
 use lockgate_telemetry::call_trace::TraceRule;
@@ -19,6 +20,7 @@ use crate::descriptors;
 use crate::engine::engine;
 use crate::error::RunError;
 use crate::handle::Handle;
+use crate::host_names::host_names;
 use crate::load::{LoadedSnapshot, Loader};
 use crate::signals::Signals;
 
@@ -103,6 +105,10 @@ where
         handle.trace().clone(),
         handle.plugin_starts().clone(),
     );
+    let resolver = Resolver::start(&model.resolver).map_err(RunError::system("the resolver cannot start"))?;
+    // The first request should not wait for the first lookup.
+    resolver.pin(host_names(model));
+    let shared = shared.with_resolver(Arc::new(resolver.clone()));
     let count = model
         .workers
         .or_else(|| std::thread::available_parallelism().ok())
@@ -112,7 +118,7 @@ where
         .collect::<Result<Vec<_>, _>>()
         .map_err(RunError::system("a worker thread cannot start"))?;
     tokio::spawn(signals.forward(handle.clone()));
-    let control = Control::new(config, loader, first, workers, registry, handle);
+    let control = Control::new(config, loader, first, workers, resolver, registry, handle);
     control.run(commands).await?;
     drop(end_admin);
     tracing::info!("drained");

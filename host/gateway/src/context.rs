@@ -17,6 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use lockgate_client::Resolve;
 use lockgate_exchange::clock::WallClock;
 use lockgate_http::inbound::RequestIds;
 use lockgate_store::Store;
@@ -53,6 +54,8 @@ pub struct SharedState {
     pub(crate) plugin_starts: PluginStarts,
     /// The next connection's number.
     pub(crate) connections: Arc<AtomicU64>,
+    /// Resolves the host names of endpoints; none: they have IP addresses.
+    pub(crate) resolver: Option<Arc<dyn Resolve>>,
 }
 
 impl SharedState {
@@ -71,7 +74,14 @@ impl SharedState {
             queue_notify: Default::default(),
             plugin_starts,
             connections: Arc::new(AtomicU64::new(1)),
+            resolver: None,
         }
+    }
+
+    /// The same state, in which `resolver` resolves the host names of endpoints.
+    pub fn with_resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
+        self.resolver = Some(resolver);
+        self
     }
 }
 
@@ -89,10 +99,13 @@ pub(crate) struct WorkerResources {
     pub(crate) request_ids: RequestIds,
 }
 
-impl Default for WorkerResources {
+impl WorkerResources {
     /// The system's. Callouts share the connections of forwarded requests.
-    fn default() -> Self {
-        let client = Client::new();
+    pub(crate) fn new(shared: &SharedState) -> Self {
+        let client = match &shared.resolver {
+            Some(resolver) => Client::with_resolver(resolver.clone()),
+            None => Client::new(),
+        };
         Self {
             callouts: client.clone(),
             client,

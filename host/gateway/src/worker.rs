@@ -100,7 +100,8 @@ pub fn spawn(index: usize, registry: &Registry, shared: SharedState) -> io::Resu
 
 async fn run(index: usize, mut orders: mpsc::UnboundedReceiver<Command>, registry: &Registry, shared: SharedState) {
     let (queue_sender, mut notified) = mpsc::unbounded_channel();
-    let worker = WorkerContext::new(registry.worker(), shared, queue_sender, WorkerResources::default());
+    let resources = WorkerResources::new(&shared);
+    let worker = WorkerContext::new(registry.worker(), shared, queue_sender, resources);
     let host = WorkerHost::new(&worker);
     let sweeper = tokio::task::spawn_local(sweep(worker.clone()));
     let mut starts = StartRetry::new(index);

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body::Body;
-use lockgate_client::{BodyFailure, Connect, ConnectionPools};
+use lockgate_client::{BodyFailure, Connect, ConnectionPools, Resolve};
 
 use crate::rng::Rng;
 
@@ -26,10 +27,18 @@ where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
 {
-    /// A client without connections yet.
+    /// A client without connections yet, to endpoints with IP addresses only.
     pub fn new() -> Self {
         Self {
             pools: ConnectionPools::new(),
+            rng: Rc::new(Rng::new()),
+        }
+    }
+
+    /// A client without connections yet. `resolver` resolves the host names of endpoints.
+    pub fn with_resolver(resolver: Arc<dyn Resolve>) -> Self {
+        Self {
+            pools: ConnectionPools::with_resolver(resolver),
             rng: Rc::new(Rng::new()),
         }
     }

@@ -39,7 +39,9 @@ where
     pub async fn dial(&self, upstream: &Upstream) -> Result<UpstreamConnection, SendError> {
         let pick = Pick::first(upstream, || self.rng.next()).ok_or(SendError::NoEndpoint)?;
         let (connected, attempts) = attempts::run(pick, Repeatable::Never, Dial(&self.pools), |_, _| {}).await?;
-        let Connected { socket, peer, local } = connected;
+        let Connected {
+            socket, peer, local, ..
+        } = connected;
         Ok(UpstreamConnection {
             socket,
             endpoint: peer,

@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -25,6 +26,7 @@ use crate::error::{BodyFailure, ConnectionError};
 use crate::head_limits::{HeadError, ResponseHeadLimits};
 use crate::interim::Interim;
 use crate::pool_settings::KeepAlive;
+use crate::resolve::HostRecord;
 use crate::socket::Socket;
 use crate::target::Target;
 
@@ -58,6 +60,8 @@ where
     is_last: bool,
     pool: Weak<Pool<Self>>,
     target: Target,
+    /// The addresses of the host name that was connected to.
+    host: Option<Arc<HostRecord>>,
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
     /// The settings of its last user.
@@ -112,6 +116,7 @@ where
             is_last: false,
             pool: Rc::downgrade(pool),
             target,
+            host: connected.host,
             peer: connected.peer,
             local: connected.local,
             keep_alive,
@@ -330,8 +335,9 @@ where
         self.poll_read(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
-    fn is_silent(&mut self) -> bool {
-        self.socket.is_silent()
+    fn is_usable(&mut self) -> bool {
+        let is_current = |host: &Arc<HostRecord>| host.contains(self.peer.ip());
+        self.host.as_ref().is_none_or(is_current) && self.socket.is_silent()
     }
 }
 

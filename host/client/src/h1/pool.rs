@@ -2,7 +2,8 @@
 //!
 //! The connection used last is used next, so that those which are not needed grow old and are closed. Nothing polls an idle
 //! connection but the sweep, which also notices that the peer has closed it. Whoever takes a connection looks at its socket first: one
-//! that was closed, or on which something came that nobody asked for, is dropped and the next is taken.
+//! that was closed, on which something came that nobody asked for, or whose address has left the record of its host name, is dropped and
+//! the next is taken.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -27,8 +28,8 @@ pub(crate) trait Pooled: 'static {
     fn keep_alive(&self) -> KeepAlive;
     /// Whether it is still open, and nothing has come on it, as far as the runtime knows.
     fn is_idle(&mut self) -> bool;
-    /// The same, at this moment.
-    fn is_silent(&mut self) -> bool;
+    /// The same, at this moment; and whether the host name that was connected to still has the peer's address.
+    fn is_usable(&mut self) -> bool;
 }
 
 /// Idle connections of one worker.
@@ -62,7 +63,7 @@ impl<C: Pooled> Pool<C> {
         let list = idle.get_mut(target)?;
         loop {
             let mut connection = list.pop()?.connection;
-            if connection.is_silent() {
+            if connection.is_usable() {
                 return Some(connection);
             }
         }

@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use super::error::is_malformed;
 use super::wire::{Wire, WireEnd};
 use crate::connect::Connected;
 use crate::pool_settings::PoolSettings;
+use crate::resolve::HostRecord;
 
 /// The flow-control window of one stream, in bytes: how much of a response's body may be under way unread.
 const STREAM_WINDOW: usize = 256 * 1024;
@@ -34,6 +36,8 @@ pub(super) struct H2Connection {
     load: Rc<Load>,
     wire: Rc<Wire>,
     max_streams: usize,
+    /// The addresses of the host name that was connected to.
+    host: Option<Arc<HostRecord>>,
     peer: SocketAddr,
     local: SocketAddr,
 }
@@ -108,7 +112,12 @@ impl H2Connection {
         settings: &PoolSettings,
         on_end: impl FnOnce() + 'static,
     ) -> io::Result<Self> {
-        let Connected { socket, peer, local } = connected;
+        let Connected {
+            socket,
+            peer,
+            local,
+            host,
+        } = connected;
         let wire = Wire::new(socket);
         // Together the streams never use up the connection's window: one that is not read harms no other.
         let stream_window = STREAM_WINDOW.min(MAX_WINDOW / settings.max_streams);
@@ -141,13 +150,18 @@ impl H2Connection {
             load,
             wire,
             max_streams: settings.max_streams,
+            host,
             peer,
             local,
         })
     }
 
-    /// Whether it takes no new streams: it has ended, or its endpoint has said that it is leaving.
+    /// Whether it takes no new streams: it has ended, its endpoint has said that it is leaving, or its address has left the record of the
+    /// host name.
     pub(super) fn is_leaving(&mut self) -> bool {
+        if self.host.as_ref().is_some_and(|host| !host.contains(self.peer.ip())) {
+            return true;
+        }
         let mut context = Context::from_waker(Waker::noop());
         matches!(self.sender.poll_ready(&mut context), Poll::Ready(Err(_)))
     }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use rustc_hash::FxHashMap;
 
 use super::connection::{H2Connection, H2Stream};
-use crate::connect::{Connect, connect};
+use crate::connect::{Connector, connect};
 use crate::error::ConnectError;
 use crate::pool_settings::PoolSettings;
 use crate::target::Target;
@@ -58,7 +58,7 @@ impl H2Pool {
     /// A stream on a connection to `target`, on a new connection if there is no other with room, or if `need` says so.
     pub(super) async fn acquire(
         self: &Rc<Self>,
-        connector: Option<&dyn Connect>,
+        connector: &Connector,
         target: &Target,
         settings: &PoolSettings,
         need: Need,
@@ -120,7 +120,7 @@ impl H2Pool {
 
     async fn open(
         self: &Rc<Self>,
-        connector: Option<&dyn Connect>,
+        connector: &Connector,
         target: &Target,
         settings: &PoolSettings,
     ) -> Result<H2Stream, ConnectError> {

@@ -14,7 +14,7 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         title: "an unknown key at the top",
         wrote: r#""worker": 2"#,
         instead_of: r#""workers": 2"#,
-        report: r#"gateway.json:3:3: /worker: unknown key "worker", expected "access_log", "admin", "cache", "chains", "drain_timeout", "global_chain", "kv", "listeners", "node", "plugin_dir", "plugins", "routes", "services", "signatures", "upstreams" or "workers"
+        report: r#"gateway.json:3:3: /worker: unknown key "worker", expected "access_log", "admin", "cache", "chains", "drain_timeout", "global_chain", "kv", "listeners", "node", "plugin_dir", "plugins", "resolver", "routes", "services", "signatures", "upstreams" or "workers"
   help: did you mean "workers"?"#,
     },
     Mistake {
@@ -44,7 +44,7 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         instead_of: r#""listeners": {"#,
         report: r#"gateway.json:1:1: the key "listeners" is missing, expected an object
   help: "listeners": Sockets that accept clients, by name
-gateway.json:6:3: /admin2: unknown key "admin2", expected "access_log", "admin", "cache", "chains", "drain_timeout", "global_chain", "kv", "listeners", "node", "plugin_dir", "plugins", "routes", "services", "signatures", "upstreams" or "workers""#,
+gateway.json:6:3: /admin2: unknown key "admin2", expected "access_log", "admin", "cache", "chains", "drain_timeout", "global_chain", "kv", "listeners", "node", "plugin_dir", "plugins", "resolver", "routes", "services", "signatures", "upstreams" or "workers""#,
     },
     Mistake {
         title: "an empty section",
@@ -564,6 +564,22 @@ gateway.json:17:59: /plugins/keys/env/C: the value contains a NUL byte, expected
   help: for a literal "${", write "$${"
 gateway.json:17:70: /plugins/keys/config/key: found "${env:KEY", expected "}" after "${"
   help: for a literal "${", write "$${""#,
+    },
+    Mistake {
+        title: "a resolver with a DNS server by name, and an unknown key",
+        wrote: r#""resolver": { "servers": ["dns.internal"], "serach": [] }"#,
+        instead_of: r#""workers": 2"#,
+        report: r#"gateway.json:3:29: /resolver/servers/0: "dns.internal" is not the address of a DNS server; expected an IP address, or IP:PORT
+gateway.json:3:46: /resolver/serach: unknown key "serach", expected "attempts", "families", "hosts", "max_ttl", "min_ttl", "ndots", "search", "servers" or "timeout"
+  help: did you mean "search"?"#,
+    },
+    Mistake {
+        title: "a resolver whose times do not fit, and whose search list has no domains",
+        wrote: r#""resolver": { "min_ttl": "10s", "max_ttl": "5s", "timeout": "0s", "search": ["a b"] }"#,
+        instead_of: r#""workers": 2"#,
+        report: r#"gateway.json:3:46: /resolver/max_ttl: "5s" is shorter than "min_ttl", "10s", expected a duration of "min_ttl" or more
+gateway.json:3:63: /resolver/timeout: found "0s", expected a duration above zero
+gateway.json:3:80: /resolver/search/0: found "a b", expected a domain, such as "svc.cluster.local""#,
     },
     Mistake {
         title: "an access log in no folder",
