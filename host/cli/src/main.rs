@@ -3,6 +3,7 @@
 //! Libraries do the work of a command; this crate has the terminal's side. Exit codes: 0, 1 for a failure or a mistake in the checked
 //! files, 2 for an invalid command line.
 
+mod allocator;
 mod arguments;
 mod check;
 mod command_status;
@@ -28,9 +29,8 @@ use arguments::{Arguments, Command};
 use command_status::CommandStatus;
 use logs::Log;
 
-/// Fast for small allocations that one thread makes and frees, as requests do.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

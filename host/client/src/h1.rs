@@ -3,6 +3,7 @@
 mod chunked;
 mod connection;
 mod head_reader;
+mod name_cache;
 mod pool;
 mod request;
 mod response_head;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use super::name_cache;
 use crate::head_limits::{HeadError, ResponseHeadLimits, parse_length};
 
 /// The number of headers that have room on the stack.
@@ -98,7 +99,7 @@ fn parse_within<'b>(
     let mut fields = FramingFields::new(parsed.version == Some(1));
     let mut headers = HeaderMap::with_capacity(parsed.headers.len());
     for field in parsed.headers.iter() {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed("header name too long"))?;
+        let name = name_cache::name(field.name.as_bytes()).map_err(|_| Malformed("header name too long"))?;
         if fields.read(&name, field.value).map_err(Malformed)? == Disposition::Consume {
             continue;
         }

@@ -14,14 +14,14 @@ use crate::pipeline::recorder::RequestRecorder;
 /// The body that the client gets, with the recorder that ends the request's record when the last byte is out.
 pub(crate) struct ClientBody {
     body: MessageBody,
-    recorder: RequestRecorder,
+    recorder: Box<RequestRecorder>,
     /// Why the body broke off, until that is passed on.
     broken: Option<BodyError>,
 }
 
 impl ClientBody {
     /// Binds a body to the record of its request.
-    pub(crate) fn new(body: MessageBody, recorder: RequestRecorder) -> Self {
+    pub(crate) fn new(body: MessageBody, recorder: Box<RequestRecorder>) -> Self {
         Self {
             body,
             recorder,

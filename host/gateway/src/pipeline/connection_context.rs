@@ -89,7 +89,7 @@ impl ConnectionContext {
         route: &RouteView,
         chain: &Rc<Chain>,
         received: ByteCounter,
-    ) -> RequestRecorder {
+    ) -> Box<RequestRecorder> {
         let series = self.series(view, route);
         let log = self.worker.shared.access_log.load_full();
         RequestRecorder::start(

@@ -68,7 +68,13 @@ enum Watch {
 impl Silence {
     /// The longest wait for a client's body, for a response, and within a response. Zero: without a limit.
     pub(crate) fn new(client: Duration, first_byte: Duration, idle: Duration) -> Self {
-        let millis = |limit: Duration| u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
+        let millis = |limit: Duration| {
+            let millis = limit
+                .as_secs()
+                .saturating_mul(1000)
+                .saturating_add(limit.subsec_millis().into());
+            u32::try_from(millis).unwrap_or(u32::MAX)
+        };
         Self {
             client: millis(client),
             first_byte: millis(first_byte),

@@ -52,7 +52,7 @@ pub(crate) struct RequestRecorder {
 }
 
 impl RequestRecorder {
-    /// Starts the record of a request that is answered by `view`.
+    /// Starts the record of a request that is answered by `view`. In a box, as it goes from hand to hand with the response.
     pub(crate) fn start(
         chain: Rc<Chain>,
         view: Rc<View>,
@@ -61,8 +61,8 @@ impl RequestRecorder {
         received: ByteCounter,
         worker: Rc<WorkerContext>,
         busy: RequestGuard,
-    ) -> Self {
-        Self {
+    ) -> Box<Self> {
+        Box::new(Self {
             chain,
             _view: view,
             series,
@@ -75,7 +75,7 @@ impl RequestRecorder {
             ending: ResponseEnd::Open,
             busy,
             deadline: None,
-        }
+        })
     }
 
     /// Counts the request under another route from now on.

@@ -58,14 +58,11 @@ impl RequestIds {
     }
 
     fn batch(&self) -> Bytes {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut out = Vec::with_capacity(LENGTH * BATCH);
-        for _ in 0..LENGTH * BATCH / 16 {
-            let mut word = self.word();
-            for _ in 0..16 {
-                out.push(DIGITS[(word & 15) as usize]);
-                word >>= 4;
-            }
+        let mut out = vec![0; LENGTH * BATCH];
+        for digits in out.chunks_exact_mut(16) {
+            let word = self.word();
+            digits[..8].copy_from_slice(&hexadecimal(word as u32));
+            digits[8..].copy_from_slice(&hexadecimal((word >> 32) as u32));
         }
         Bytes::from(out)
     }
@@ -83,6 +80,19 @@ impl RequestIds {
         self.state.set([a, b, c, d]);
         word
     }
+}
+
+/// Eight digits, the lowest first. All are made at once, each in its byte of a word.
+fn hexadecimal(half: u32) -> [u8; 8] {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let mut spread = u64::from(half);
+    spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff;
+    spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
+    spread = (spread | spread << 4) & (0x0f * EACH);
+    // Above 9, adding 6 carries into the upper half of the byte.
+    let is_letter = ((spread + 6 * EACH) >> 4) & EACH;
+    let letters = is_letter * u64::from(b'a' - b'9' - 1);
+    (spread + u64::from(b'0') * EACH + letters).to_le_bytes()
 }
 
 impl Default for RequestIds {
@@ -105,4 +115,21 @@ fn weak_seed() -> [u8; 32] {
         bytes.copy_from_slice(&word.to_le_bytes());
     }
     seed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_hexadecimal_the_lowest_first() {
+        let by_one = |half: u32| -> Vec<u8> {
+            (0..8)
+                .map(|at| b"0123456789abcdef"[(half >> (4 * at)) as usize & 15])
+                .collect()
+        };
+        for half in [0, 0x0123_4567, 0x89ab_cdef, 0x9a9a_0f0f, u32::MAX] {
+            assert_eq!(hexadecimal(half).to_vec(), by_one(half), "{half:x}");
+        }
+    }
 }
