@@ -1,0 +1,27 @@
+//! Limits of time.
+
+use std::time::Duration;
+
+use lockgate_units::Period;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Limits of the time that a request may take without progress. The whole of it is limited by a route's `timeout`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct UpstreamTimeouts {
+    /// Maximum time without progress before the response's headers: from the last byte of the request that went on. Longer: 504. Time
+    /// that passes in plugins counts. `"0s"`: no limit.
+    pub first_byte: Period,
+    /// Maximum time without a byte in either direction once the response has begun. Longer: the response breaks off. `"0s"`: no limit.
+    pub idle: Period,
+}
+
+impl Default for UpstreamTimeouts {
+    fn default() -> Self {
+        Self {
+            first_byte: Period(Duration::from_secs(60)),
+            idle: Period(Duration::from_secs(300)),
+        }
+    }
+}
