@@ -3,6 +3,9 @@
 use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue, IsCa, Issuer, KeyPair, SanType};
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
+
+use time::OffsetDateTime;
 
 /// Writes a self-signed certificate for a name as `NAME.pem` and `NAME.key`, each in one step, over what was there. Answers the
 /// certificate as PEM.
@@ -15,6 +18,22 @@ pub fn write(folder: &Path, file: &str, host: &str) -> String {
     place(folder, &format!("{file}.key"), &made.signing_key.serialize_pem());
     place(folder, &format!("{file}.pem"), &pem);
     pem
+}
+
+/// Writes a self-signed certificate that became valid so long ago, and ends so long from now; none: it ended 30 days ago.
+///
+/// # Panics
+/// When the folder is not writable.
+pub fn write_valid(folder: &Path, file: &str, began: Duration, ends: Option<Duration>) {
+    const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+    let key = KeyPair::generate().expect("a key can be made");
+    let mut params = CertificateParams::new([format!("{file}.test")]).expect("the name is a DNS name");
+    let now = OffsetDateTime::now_utc();
+    params.not_before = now - began;
+    params.not_after = ends.map_or(now - MONTH - Duration::from_secs(60), |ends| now + ends);
+    let certificate = params.self_signed(&key).expect("a certificate can be signed");
+    place(folder, &format!("{file}.key"), &key.serialize_pem());
+    place(folder, &format!("{file}.pem"), &certificate.pem());
 }
 
 /// An authority that issues certificates.
