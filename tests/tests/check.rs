@@ -258,7 +258,7 @@ fn usage_errors_exit_with_2_and_help_has_an_example() {
     let here = std::path::Path::new(".");
     assert_eq!(lockgate(&["serve"], here).status.code(), Some(2));
     assert_eq!(lockgate(&["check", "--no-such-flag"], here).status.code(), Some(2));
-    for command in ["run", "check", "schema", "echo", "completions"] {
+    for command in ["run", "check", "schema", "import", "echo", "completions"] {
         let help = lockgate(&[command, "--help"], here);
         assert_eq!(help.status.code(), Some(0), "{command}");
         assert!(

@@ -1,11 +1,15 @@
 //! The command line: all commands, with their options and examples.
 
+mod import;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use lockgate_telemetry::AccessLogPath;
+
+pub(crate) use import::{From, ImportOptions, IstioOptions, Prefixes};
 
 /// An API gateway whose behaviour is proxy-wasm plugins.
 #[derive(Debug, Parser)]
@@ -15,7 +19,7 @@ use lockgate_telemetry::AccessLogPath;
     after_help = "Example:\n  lockgate run --config gateway.json"
 )]
 pub(crate) struct Arguments {
-    /// Format of log lines on stderr; RUST_LOG sets their level (default: info; for check, test, schema and inspect: warn)
+    /// Format of log lines on stderr; RUST_LOG sets their level (default: info; for check, import, test, schema and inspect: warn)
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub(crate) log_format: LogFormat,
 
@@ -64,6 +68,10 @@ pub(crate) enum Command {
         after_help = "Example:\n  lockgate schema --config gateway.json > lockgate.schema.json\n  lockgate schema cases > cases.schema.json"
     )]
     Schema(SchemaOptions),
+
+    /// Turn the configuration of another gateway or mesh into a gateway.json
+    #[command(after_help = import::HELP)]
+    Import(ImportOptions),
 
     /// Show a module's manifest, callbacks, imports, ABI version and size
     #[command(

@@ -9,6 +9,7 @@ mod check;
 mod command_status;
 mod dev;
 mod echo;
+mod import;
 mod inspect;
 mod logs;
 mod new;
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
     // These commands print a report; their log matters only if something is wrong.
     let default_level = if matches!(
         arguments.command,
-        Command::Check(_) | Command::Test(_) | Command::Schema(_) | Command::Inspect(_)
+        Command::Check(_) | Command::Import(_) | Command::Test(_) | Command::Schema(_) | Command::Inspect(_)
     ) {
         LevelFilter::WARN
     } else {
@@ -67,6 +68,7 @@ fn dispatch(command: Command) -> Result<CommandStatus> {
         Command::Test(options) => test::test(options),
         Command::New(options) => new::new(options),
         Command::Dev(options) => dev::dev(options),
+        Command::Import(options) => import::import(options),
         Command::Schema(options) => schema::schema(&options),
         Command::Inspect(options) => inspect::inspect(&options),
         Command::Echo(options) => echo::echo(options),

@@ -1,0 +1,8 @@
+//! Whole imports. Everything that is written passes the configuration's own check.
+
+mod judge;
+mod listeners;
+mod losses;
+mod property;
+mod routes;
+mod upstreams;
