@@ -5,6 +5,10 @@
 alice="-H 'X-Api-Key: demo-alice'"
 bob="-H 'X-Api-Key: demo-bob'"
 
+step 'a route for everyone: 200 without a key' \
+  '^HTTP/1.1 200' \
+  "curl -si $url/public"
+
 step 'auth: without a key, 401' \
   '^HTTP/1.1 401' \
   "curl -si $url/orders"

@@ -25,6 +25,9 @@ fn the_quickstart_does_what_it_says() {
     let alice = |target: &str| get(target).header("x-api-key", "demo-alice");
     let bob = |target: &str| get(target).header("x-api-key", "demo-bob");
 
+    let public = gateway.get("/public");
+    assert_eq!((public.status(), public.header("x-gateway")), (200, Some("quickstart")));
+    is_problem(&gateway.get("/publicity"), 401);
     is_problem(&gateway.get("/orders"), 401);
     is_problem(&gateway.send(get("/orders").header("x-api-key", "guessed")), 401);
     let passed = gateway.send(alice("/orders"));

@@ -58,9 +58,9 @@ impl<'a> Field<'a> {
         match &self.node.value {
             Value::Scalar(scalar) if scalar.text.chars().count() > MAX_SHOWN_CHARS => {
                 let start: String = scalar.text.chars().take(MAX_SHOWN_CHARS).collect();
-                format!("{}…", start.escape_debug())
+                format!("{start}…")
             }
-            Value::Scalar(scalar) => scalar.text.escape_debug().to_string(),
+            Value::Scalar(scalar) => scalar.text.clone(),
             Value::Sequence(_) | Value::Mapping(_) => String::new(),
         }
     }

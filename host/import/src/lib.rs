@@ -3,7 +3,7 @@
 //! It reads texts and returns texts: no file, no socket, and nothing of the gateway below. Whether gateway.json is right is decided by
 //! `lockgate check`; the tests here ask the same judge.
 //!
-//! Floors: `istio` above `fields` above `losses` and `yaml`; `output` stands alone.
+//! Floors: `istio` above `fields` above `yaml` above `losses`; `output`, `durations` and `patterns` stand alone.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 

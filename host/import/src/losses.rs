@@ -72,6 +72,18 @@ impl fmt::Display for Loss {
     }
 }
 
+/// `text` with control characters as escapes: it goes to a terminal, and may come from a stranger.
+pub(crate) fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() {
+            true => out.extend(c.escape_debug()),
+            false => out.push(c),
+        }
+    }
+    out
+}
+
 /// The losses so far.
 #[derive(Debug, Default)]
 pub(crate) struct Losses(RefCell<Found>);
@@ -85,12 +97,17 @@ struct Found {
 
 impl Losses {
     pub(crate) fn add(&self, kind: LossKind, spot: &Spot, found: &str, why: &str, instead: &str) {
+        let spot = Spot {
+            resource: printable(&spot.resource),
+            path: printable(&spot.path),
+            ..spot.clone()
+        };
         let loss = Loss {
             kind,
-            spot: spot.clone(),
-            found: found.to_owned(),
-            why: why.to_owned(),
-            instead: (!instead.is_empty()).then(|| instead.to_owned()),
+            spot,
+            found: printable(found),
+            why: printable(why),
+            instead: (!instead.is_empty()).then(|| printable(instead)),
         };
         let mut found = self.0.borrow_mut();
         if found.known.insert(loss.clone()) {

@@ -6,6 +6,7 @@ mod build;
 
 use saphyr_parser::{Parser, ScanError};
 
+use crate::losses::printable;
 use build::Builder;
 
 /// Maximum nesting of values.
@@ -88,7 +89,7 @@ pub(crate) fn documents(file: &str, text: &str) -> Result<Vec<Node>, YamlError> 
         file: file.to_owned(),
         line,
         column,
-        message,
+        message: printable(&message),
     };
     if text.len() > MAX_BYTES {
         return Err(error(1, 1, format!("larger than {} MiB", MAX_BYTES >> 20)));

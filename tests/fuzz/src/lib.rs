@@ -1,10 +1,11 @@
-//! Fuzzing of everything that parses a guest's bytes: the header-map codec, property paths, every host call, whole modules. A
-//! target is a function of bytes that panics on a fault. The driver makes the bytes, from a seed.
+//! Fuzzing of everything that parses a guest's bytes: the header-map codec, property paths, every host call, whole modules; and of
+//! the files that are imported. A target is a function of bytes that panics on a fault. The driver makes the bytes, from a seed.
 
 pub mod bytes;
 pub mod codec;
 pub mod driver;
 pub mod host_calls;
+pub mod imports;
 pub mod modules;
 
 mod guest;
@@ -14,7 +15,7 @@ mod host;
 pub type Target = Box<dyn FnMut(&[u8])>;
 
 /// The names of the targets.
-pub const TARGETS: [&str; 4] = ["pairs", "properties", "host_calls", "modules"];
+pub const TARGETS: [&str; 5] = ["pairs", "properties", "host_calls", "modules", "imports"];
 
 /// Creates a target.
 ///
@@ -28,6 +29,7 @@ pub fn target(name: &str) -> Result<Target, String> {
             let mut calls = host_calls::HostCalls::new();
             Box::new(move |bytes| calls.run(bytes))
         }
+        "imports" => Box::new(imports::istio),
         "modules" => {
             let mut modules = modules::Modules::new();
             Box::new(move |bytes| modules.run(bytes))

@@ -34,6 +34,11 @@ fn no_module_harms_the_loader() {
 }
 
 #[test]
+fn no_file_harms_the_importer() {
+    holds("imports", 20_000);
+}
+
+#[test]
 fn every_target_has_seeds() {
     for name in TARGETS {
         assert!(!lockgate_fuzz::driver::seeds(name).is_empty(), "{name} has no seeds");

@@ -73,7 +73,7 @@ impl Resources {
         let resource = Resource {
             file: origin.file,
             file_index: origin.file_index,
-            title: title.escape_debug().to_string(),
+            title,
             losses: origin.losses,
         };
         let whole = Field::of(&resource, document, "");

@@ -60,10 +60,7 @@ fn conditions(field: &Field<'_>) -> Vec<String> {
             // The statuses stand beside it.
             None if name == "retriable-status-codes" => Vec::new(),
             None => {
-                field.lost(
-                    &format!("{} is not a condition of retries here", name.escape_debug()),
-                    "",
-                );
+                field.lost(&format!("{name} is not a condition of retries here"), "");
                 Vec::new()
             }
         };
