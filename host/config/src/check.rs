@@ -4,11 +4,14 @@
 
 mod addresses;
 mod chains;
+mod destinations;
 mod entry;
 mod listeners;
 mod matches;
+mod path_changes;
 mod paths;
 mod plugins;
+mod policies;
 mod resolver;
 mod routes;
 mod signatures;
@@ -38,12 +41,12 @@ pub(crate) fn check(root: &Node, context: &LoadContext<'_>, mistakes: &mut Mista
     let signatures = signatures::read(root, mistakes);
     let mut plugins = plugins::Plugins::named(root, &upstreams, &signatures, mistakes);
     let (global_chain, chains) = chains::read(root, &mut plugins, mistakes);
-    let routes = routes::read(root, &upstreams, &chains, &mut plugins, mistakes);
     let mut references = References {
         upstreams: &upstreams,
         chains: &chains,
         plugins: &mut plugins,
     };
+    let routes = routes::read(root, context, &mut references, mistakes);
     let (admin, listeners) = listeners::read(root, context, &mut references, mistakes);
     // Last, because inline plugins are in the order of the sections.
     let services = chains::services(root, &mut plugins, mistakes);

@@ -1,6 +1,7 @@
 //! From a path to a checked model, in four passes: read, substitute, validate by the schema, check. One report has the mistakes of
 //! all passes.
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -27,7 +28,7 @@ pub struct Loaded {
     pub model: Model,
     /// The file itself, for the position of later mistakes.
     pub document: Document,
-    /// Files that `${file:…}` included. A change in one changes the configuration.
+    /// Files that `${file:…}` included, and others whose contents settings use. A change in one changes the configuration.
     pub files: Vec<IncludedFile>,
 }
 
@@ -89,7 +90,11 @@ pub fn load(path: &Path) -> Result<Loaded, LoadError> {
 pub fn load_text(path: &Path, text: String, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Loaded, LoadError> {
     let folder = std::path::absolute(path).map_err(|error| unreadable(path, format!("has no folder: {error}")))?;
     let folder = folder.parent().map(Path::to_owned).unwrap_or_default();
-    let context = LoadContext { folder, variable };
+    let context = LoadContext {
+        folder,
+        variable,
+        contents: RefCell::default(),
+    };
     let mut mistakes = Mistakes::default();
     let mut root = match reader::read(&text, &mut mistakes) {
         Ok(root) => root,
@@ -98,7 +103,7 @@ pub fn load_text(path: &Path, text: String, variable: &dyn Fn(&str) -> Option<Os
             return Err(report(&Document::new(path, text, None), mistakes).into());
         }
     };
-    let files = substitute(&mut root, &context, &mut mistakes);
+    let mut files = substitute(&mut root, &context, &mut mistakes);
     for mistake in validate(&root, &schema::strict(), FORMATS) {
         // What an object with a missing key has is valid.
         if mistake.anchor != Anchor::Owner {
@@ -107,6 +112,7 @@ pub fn load_text(path: &Path, text: String, variable: &dyn Fn(&str) -> Option<Os
         mistakes.push(mistake);
     }
     let model = check(&root, &context, &mut mistakes);
+    files.append(&mut context.contents.borrow_mut());
     let plugin_dir = root.member("plugin_dir").and_then(Node::text);
     let plugin_dir = plugin_dir.map(|folder| context.path(folder));
     let mut plugins = Vec::new();

@@ -22,7 +22,7 @@ use lockgate_tls::ServerTlsSettings;
 use lockgate_units::Period;
 
 pub use plugins::{PluginIndex, PluginModel, SigningKey};
-pub use routes::{Rewrite, Route};
+pub use routes::{Destination, Route, RoutePolicy};
 pub use upstreams::{NamedUpstream, UpstreamIndex};
 
 /// A whole configuration. Every index in it is in bounds, every path absolute, every name unique in its list.

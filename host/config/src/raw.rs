@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::settings::{DEFAULT_DRAIN_TIMEOUT, SignatureSettings};
 
 pub(crate) use plugins::{Chain, Plugin};
-pub(crate) use routes::{Match, Rewrite, Route, Scheme, ValueCondition, ValueMatch};
+pub(crate) use routes::{Destinations, Match, Mirrors, Route, Scheme, ValueCondition, ValueMatch};
 
 /// Lockgate's configuration.
 ///

@@ -14,6 +14,7 @@ const SUBSTITUTION: &str = r"\$\{(env|file):";
 /// a substitution.
 pub fn schema() -> Value {
     let mut schema = strict();
+    require_destination(&mut schema);
     widen(&mut schema);
     schema
 }
@@ -21,6 +22,7 @@ pub fn schema() -> Value {
 /// The same, with the schemas of modules: `config` of a plugin whose `module` is one of these names has the module's schema.
 pub fn schema_with(modules: &BTreeMap<String, Value>) -> Value {
     let mut schema = strict();
+    require_destination(&mut schema);
     let mut rules = Vec::new();
     for (name, config) in modules {
         let definition = format!("config of {name}");
@@ -67,6 +69,12 @@ pub(crate) fn strict() -> Value {
         .into_generator()
         .into_root_schema_for::<raw::Gateway>()
         .to_value()
+}
+
+/// Editors learn that a route has exactly one destination. When a file is loaded, `check` says so in better words.
+fn require_destination(schema: &mut Value) {
+    let one = |key: &str| json!({ "required": [key] });
+    schema["$defs"]["Route"]["oneOf"] = json!(["upstream", "split", "redirect", "respond"].map(one));
 }
 
 /// Extends every pattern by a substitution.

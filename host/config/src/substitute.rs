@@ -1,7 +1,10 @@
 //! Substitutes `${env:NAME}` and `${file:PATH}` in the strings of a document. `$${` stands for a plain `${`.
 //!
+//! In the replacement of a path (`to`), `${name}` without a colon is a group of its expression and stays.
+//!
 //! The tree keeps the written text beside the substituted one, so that no message can show a secret. Keys are not substituted.
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
@@ -19,6 +22,8 @@ pub(crate) struct LoadContext<'a> {
     pub(crate) folder: PathBuf,
     /// Returns the environment variable of a name. A parameter, so that tests do not change the process's own.
     pub(crate) variable: &'a dyn Fn(&str) -> Option<OsString>,
+    /// Files that settings name and whose contents are part of the configuration, as far as they have been read.
+    pub(crate) contents: RefCell<Vec<IncludedFile>>,
 }
 
 impl LoadContext<'_> {
@@ -26,19 +31,34 @@ impl LoadContext<'_> {
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.folder.join(path)
     }
+
+    /// The contents of a small file that a setting names. A change of the file changes the configuration from now on.
+    ///
+    /// # Errors
+    /// Why it cannot be read, in words.
+    pub(crate) fn contents(&self, path: &str) -> Result<Vec<u8>, String> {
+        let path = self.path(path);
+        let contents = read_small(&path);
+        let read = contents.as_ref().ok().cloned();
+        self.contents.borrow_mut().push(IncludedFile {
+            path: path.clone(),
+            contents: read,
+        });
+        contents.map_err(|reason| format!("the file {} {reason}", path.display()))
+    }
 }
 
-/// A file that `${file:…}` includes in a string of the configuration.
+/// A file that `${file:…}` includes in a string of the configuration, or whose contents a setting uses.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IncludedFile {
     /// Absolute.
     pub path: PathBuf,
-    /// The included text. None: the file cannot be read.
-    text: Option<String>,
+    /// What is in it. None: the file cannot be read.
+    contents: Option<Vec<u8>>,
 }
 
 impl fmt::Debug for IncludedFile {
-    /// Without the text, which may be a secret.
+    /// Without the contents, which may be a secret.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_tuple("IncludedFile").field(&self.path).finish()
     }
@@ -58,6 +78,11 @@ pub(crate) fn substitute(root: &mut Node, context: &LoadContext<'_>, mistakes: &
         mistakes.push(mistake);
     }
     pass.files
+}
+
+/// Whether `${` before `rest` begins a group of an expression, as the replacements of paths have them: `${name}`, without a colon.
+fn is_group(rest: &str) -> bool {
+    rest.split_once('}').is_some_and(|(name, _)| !name.contains(':'))
 }
 
 struct Pass<'a> {
@@ -93,6 +118,7 @@ impl Pass<'_> {
         let mut value = String::new();
         let mut replaced = false;
         let mut rest = written;
+        let has_groups = here.as_str().ends_with("/rewrite/to") || here.as_str().ends_with("/redirect/to");
         while let Some(at) = rest.find("${") {
             if rest[..at].ends_with('$') {
                 value.push_str(&rest[..at - 1]);
@@ -101,6 +127,11 @@ impl Pass<'_> {
                 continue;
             }
             value.push_str(&rest[..at]);
+            if has_groups && is_group(&rest[at + 2..]) {
+                value.push_str("${");
+                rest = &rest[at + 2..];
+                continue;
+            }
             let (inside, after) = rest[at + 2..].split_once('}').ok_or_else(|| {
                 Mistake::invalid(here.clone(), "\"}\" after \"${\"").hint("for a literal \"${\", write \"$${\"")
             })?;
@@ -150,14 +181,15 @@ impl Pass<'_> {
         let read = read_small(&path);
         self.files.push(IncludedFile {
             path: path.clone(),
-            text: read.as_ref().ok().cloned(),
+            contents: read.as_ref().ok().cloned(),
         });
-        read.map_err(|reason| Mistake::new(here.clone(), format!("the file {} {reason}", path.display())))
+        read.and_then(text_of)
+            .map_err(|reason| Mistake::new(here.clone(), format!("the file {} {reason}", path.display())))
     }
 }
 
-/// The file's text without its last line end, which tools that write secrets often add.
-fn read_small(path: &Path) -> Result<String, String> {
+/// The bytes of a regular file that is not too large.
+fn read_small(path: &Path) -> Result<Vec<u8>, String> {
     let cannot = |error: std::io::Error| format!("cannot be read: {error}");
     let found = fs::metadata(path).map_err(cannot)?;
     // Whoever opens a FIFO waits for its other end.
@@ -168,7 +200,12 @@ fn read_small(path: &Path) -> Result<String, String> {
     if size > MAX_FILE_BYTES {
         return Err(format!("has {size} bytes, more than the maximum of {MAX_FILE_BYTES}"));
     }
-    let mut text = String::from_utf8(fs::read(path).map_err(cannot)?).map_err(|_| "is not UTF-8".to_owned())?;
+    fs::read(path).map_err(cannot)
+}
+
+/// The text without its last line end, which tools that write secrets often add.
+fn text_of(bytes: Vec<u8>) -> Result<String, String> {
+    let mut text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {
@@ -189,6 +226,7 @@ mod tests {
         let mut root = reader::read(text, &mut mistakes).unwrap();
         let variable = |name: &str| (name == "A").then(|| OsString::from("alpha"));
         let context = LoadContext {
+            contents: RefCell::default(),
             folder: folder.to_owned(),
             variable: &variable,
         };

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use lockgate_exchange::{Direction, LocalResponse, PendingActions, Reservation, SharedExchange, clock};
+use bytes::Bytes;
+use lockgate_exchange::{Direction, LocalResponse, PendingActions, Reservation, ResponseHead, SharedExchange, clock};
 use lockgate_http::problem::Problem;
 use lockgate_routing::RouteTable;
 use lockgate_sandbox::settings::OnError;
@@ -18,15 +19,30 @@ use lockgate_sandbox::{Action, CallTrace, Failure, Hooks, Phase, Stream, Vm};
 use lockgate_telemetry::access_log::PluginTimes;
 use lockgate_telemetry::metrics::PluginSeries;
 
-/// What ends a message before it has passed the chain.
+/// What ends a request's way before its upstream.
 #[derive(Debug)]
 pub(crate) enum Stop {
     /// A plugin's local response.
     Reply(Box<LocalResponse>),
     /// The gateway's own response, because something failed.
     Problem(Problem),
+    /// The route's response.
+    Route(Box<RouteReply>),
     /// A reset of the stream, pending for by a plugin.
     Close,
+}
+
+/// A response that a route makes by itself: a redirect, a fixed response, an injected fault.
+#[derive(Debug)]
+pub(crate) struct RouteReply {
+    /// Its head.
+    pub(crate) head: ResponseHead,
+    /// Its body.
+    pub(crate) body: Bytes,
+    /// What it is, for the access log.
+    pub(crate) details: &'static str,
+    /// Why it is an error, in words.
+    pub(crate) cause: Option<&'static str>,
 }
 
 /// A plugin of a chain on this worker: what all requests that pass it share.

@@ -5,6 +5,7 @@ pub(crate) mod connection_limiter;
 pub(crate) mod descriptors;
 pub(crate) mod draining_vms;
 pub(crate) mod idle_monitor;
+pub(crate) mod open_copies;
 pub(crate) mod plugin_starts;
 pub(crate) mod queue_notify;
 pub(crate) mod rng;
@@ -31,6 +32,7 @@ use crate::chain::message_body::MessageBody;
 use crate::context::connection_limiter::ConnectionLimiter;
 use crate::context::draining_vms::DrainingVms;
 use crate::context::idle_monitor::IdleMonitor;
+use crate::context::open_copies::OpenCopies;
 use crate::context::plugin_starts::PluginStarts;
 use crate::context::queue_notify::{QueueNotify, QueueSender};
 use crate::context::rng::Rng;
@@ -143,6 +145,10 @@ pub(crate) struct WorkerContext {
     pub(crate) idle_monitor: IdleMonitor,
     /// The log's lines for requests that failed.
     pub(crate) failures: FailureLog,
+    /// The number of requests that routes delay.
+    pub(crate) delayed: Cell<usize>,
+    /// The number of copies of requests that are on the way to shadows.
+    pub(crate) mirrored: OpenCopies,
     /// The process is ending: connections close after their current response.
     pub(crate) draining: Cell<bool>,
 }
@@ -169,6 +175,8 @@ impl WorkerContext {
             draining_vms: DrainingVms::default(),
             idle_monitor: IdleMonitor::new(),
             failures: FailureLog::default(),
+            delayed: Cell::new(0),
+            mirrored: OpenCopies::default(),
             draining: Cell::new(false),
         })
     }

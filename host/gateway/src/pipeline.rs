@@ -7,7 +7,10 @@ pub(crate) mod admission;
 pub(crate) mod client_body;
 pub(crate) mod connection_context;
 pub(crate) mod deadline;
+pub(crate) mod fault;
 pub(crate) mod filter;
+pub(crate) mod local;
+pub(crate) mod mirror;
 pub(crate) mod outbound;
 pub(crate) mod recorder;
 pub(crate) mod reroute;
@@ -23,6 +26,7 @@ use http::{HeaderValue, Method, Response, StatusCode, Version, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 use lockgate_client::PooledBody;
+use lockgate_config::model::Destination;
 use lockgate_exchange::{LocalResponse, ResponseHead, VIA_UPSTREAM, clock};
 use lockgate_http::problem::{self, Problem};
 use lockgate_http::{grpc, inbound, response_flags};
@@ -129,25 +133,28 @@ async fn forward(
         route = reroute::match_again(view, chain, route);
         let started = chain.exchange.borrow().info.started;
         deadline.set_total(route.due(started));
+        deadline.set_silence(connection.silence(view, &route, None));
         recorder.count_by(connection.series(view, &route));
     }
     let Some(settings) = route.settings() else {
         return Err(Stop::Problem(Problem::NoRoute));
     };
-    let index = view.choose_upstream(&mut chain.exchange.borrow_mut(), settings.upstream.0);
+    if let Some(policy) = &settings.policy {
+        Box::pin(fault::inject(&connection.worker, chain, policy, deadline)).await?;
+    }
+    let (default, is_bounded) = match &settings.destination {
+        Destination::Upstream(upstream) => (upstream.0, !chain.exchange.borrow().info.rerouted),
+        Destination::Split(_) => (view.chosen_branch(&chain.exchange.borrow()), false),
+        Destination::Redirect(redirect) => return Err(local::redirect(redirect, settings, chain, connection, view)),
+        Destination::Respond(response) => return Err(local::respond(response)),
+    };
+    let index = view.choose_upstream(&mut chain.exchange.borrow_mut(), default);
     let upstream = &view.snapshot.upstreams[index];
-    if index != settings.upstream.0 {
-        deadline.set_silence(connection.silence(view, Some(index)));
+    if index != default || !is_bounded {
+        deadline.set_silence(connection.silence(view, &route, Some(index)));
     }
     let begun = clock::now();
-    let sending = outbound::send(
-        &connection.worker.client,
-        upstream,
-        chain,
-        settings,
-        body,
-        &connection.interim,
-    );
+    let sending = outbound::send(connection, view, upstream, chain, settings, body)?;
     let outcome = attempt(chain, deadline, sending).await;
     let latency = clock::now().saturating_duration_since(begun);
     let status = outcome.as_ref().ok().map(|sent| sent.response.status().as_u16());
@@ -244,6 +251,11 @@ fn respond(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result
             exchange.info.flags |= response_flags::of(problem);
             let (head, body) = problem::respond(problem, Some(&exchange.info.request_id));
             (head, chain.reached(), BodySource::whole(body))
+        }
+        Err(Stop::Route(reply)) => {
+            exchange.info.code_details = Some(reply.details.into());
+            exchange.info.cause = reply.cause.map(Into::into);
+            (reply.head, chain.reached(), BodySource::whole(reply.body))
         }
         Err(Stop::Close) => return Err(Reset),
     };

@@ -190,8 +190,8 @@ impl From<Stop> for CloseReason {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Problem(problem) => close_reason(problem),
-            // There is no reply on a TCP connection: the sandbox refuses it.
-            Stop::Close | Stop::Reply(_) => Self::PluginClosed,
+            // There is no reply on a TCP connection: the sandbox refuses it, and no route makes one.
+            Stop::Close | Stop::Reply(_) | Stop::Route(_) => Self::PluginClosed,
         }
     }
 }

@@ -42,22 +42,36 @@ pub fn normalise(target: &PathAndQuery, escaped: EscapedSlashes) -> Result<Optio
     PathAndQuery::try_from(decoded).map(Some).map_err(|_| Malformed::Target)
 }
 
-/// `target` with the matched `prefix` of its path replaced and the query unchanged: a route's `rewrite`.
+/// The path that a route's expression made of a request's path, in its normal form, with the query unchanged.
 ///
-/// `prefix` and `replacement` start with a slash and end in one only when they are `/`. None: the path does not start with `prefix` in
-/// whole segments, or the result would be no path.
-pub fn replace_prefix(target: &PathAndQuery, prefix: &str, replacement: &str) -> Option<PathAndQuery> {
-    let rest = target.as_str().strip_prefix(prefix.trim_end_matches('/'))?;
-    if !(rest.is_empty() || rest.starts_with(['/', '?'])) {
-        return None;
+/// Slashes are merged, and escapes are written as in [`normalise`]. A dot segment is refused rather than removed: the path would leave what
+/// its route is about.
+///
+/// # Errors
+/// [`Malformed::RewrittenPath`]: the result is no path, has dot segments, or what `escaped` rejects.
+pub fn rewritten(path: &str, query: Option<&str>, escaped: EscapedSlashes) -> Result<PathAndQuery, Malformed> {
+    let refused = Malformed::RewrittenPath;
+    let is_path = path.starts_with('/')
+        && path
+            .bytes()
+            .all(|byte| byte > b' ' && byte != 0x7f && !matches!(byte, b'?' | b'#'));
+    if !is_path {
+        return Err(refused);
     }
-    let replacement = replacement.trim_end_matches('/');
-    let slash = if replacement.is_empty() && !rest.starts_with('/') {
-        "/"
-    } else {
-        ""
+    let decoded = decode(path.as_bytes(), escaped).map_err(|_| refused)?;
+    let mut segments = decoded.split(|&byte| byte == b'/');
+    let is_dotted = |segment: &[u8]| {
+        is_dot_segment(segment) || escaped == EscapedSlashes::Reject && has_dots_and_parameters(segment)
     };
-    PathAndQuery::try_from([replacement, slash, rest].concat()).ok()
+    if segments.any(is_dotted) {
+        return Err(refused);
+    }
+    let mut target = decoded;
+    if let Some(query) = query {
+        target.push(b'?');
+        target.extend_from_slice(query.as_bytes());
+    }
+    PathAndQuery::try_from(target).map_err(|_| refused)
 }
 
 /// Whether nothing in `path` could need a change: no escape, no backslash, all ASCII, no empty and no dot segment, with parameters or

@@ -12,6 +12,10 @@ pub const UPSTREAM_CONNECTION_FAILURE: u64 = 1 << 5;
 pub const UPSTREAM_CONNECTION_TERMINATION: u64 = 1 << 6;
 /// No route matched.
 pub const NO_ROUTE: u64 = 1 << 8;
+/// The route delayed the request.
+pub const DELAY_INJECTED: u64 = 1 << 9;
+/// The route aborted the request.
+pub const FAULT_INJECTED: u64 = 1 << 10;
 /// The gateway or a plugin reset the stream.
 pub const LOCAL_RESET: u64 = 1 << 3;
 /// The client went away.

@@ -4,19 +4,20 @@
 //! cells up. Cells are found by name, never by snapshot, so they survive reloads; those of removed names go after a while. Names and
 //! labels come from the configuration, and their number is bounded.
 //!
-//! `families` has the gateway's families: a new metric starts there. Floors, from below: `cells`, `families`, `retention`, `series` and
-//! `labels`, `plugin_counts`, `plugin_metrics`, `counters`, `exposition`, `render`, `worker`, `registry`.
+//! `families` has the gateway's families: a new metric starts there. Floors, from below: `cells`, `route_events`, `families`, `retention`, `series` and
+//! `labels`, `named_counts`, `plugin_metrics`, `counters`, `exposition`, `render`, `worker`, `registry`.
 
 mod cells;
 mod counters;
 mod exposition;
 pub mod families;
 mod labels;
-mod plugin_counts;
+mod named_counts;
 mod plugin_metrics;
 mod registry;
 mod render;
 mod retention;
+mod route_events;
 mod series;
 mod worker;
 
@@ -25,6 +26,7 @@ pub use families::ReloadResult;
 pub use plugin_metrics::{MAX_METRICS, MAX_METRICS_PER_PLUGIN, MAX_NAME, MAX_SERIES_PER_FAMILY, VALUE_BOUNDS};
 pub use registry::{PhaseTimes, PluginTotals, Registry};
 pub use retention::{LiveNames, RETENTION};
+pub use route_events::{Fault, MirrorResult};
 pub use series::MAX_SERIES;
 pub use worker::{Connections, OpenConnection, PluginSeries, RequestSeries, TcpSeries, UpstreamSeries, WorkerMetrics};
 

@@ -128,22 +128,30 @@ fn value_match(raw: raw::ValueMatch, here: &Pointer, mistakes: &mut Mistakes) ->
     }
 }
 
+/// An expression that may match anywhere in a text.
+pub(super) fn free_regex(text: &str, here: &Pointer) -> Result<Regex, Mistake> {
+    let regex = RegexBuilder::new(text).size_limit(MAX_REGEX_BYTES).build();
+    regex.map_err(|error| regex_mistake(text, &error, here))
+}
+
 /// An expression that must match the whole text.
 fn regex(text: &str, here: &Pointer) -> Result<Regex, Mistake> {
     let compile = |text: &str| RegexBuilder::new(text).size_limit(MAX_REGEX_BYTES).build();
     // First by itself, so that it cannot close the group around it.
     compile(text)
         .and_then(|_| compile(&format!("^(?:{text})$")))
-        .map_err(|error| {
-            let mistake = Mistake::invalid(here.clone(), format!("a regular expression: {}", reason(&error)));
-            let is_unsupported = ["(?=", "(?!", "(?<=", "(?<!", "\\1"]
-                .iter()
-                .any(|mark| text.contains(mark));
-            match is_unsupported {
-                true => mistake.hint("look-around and back-references are not supported"),
-                false => mistake,
-            }
-        })
+        .map_err(|error| regex_mistake(text, &error, here))
+}
+
+fn regex_mistake(text: &str, error: &regex::Error, here: &Pointer) -> Mistake {
+    let mistake = Mistake::invalid(here.clone(), format!("a regular expression: {}", reason(error)));
+    let is_unsupported = ["(?=", "(?!", "(?<=", "(?<!", "\\1"]
+        .iter()
+        .any(|mark| text.contains(mark));
+    match is_unsupported {
+        true => mistake.hint("look-around and back-references are not supported"),
+        false => mistake,
+    }
 }
 
 /// The error of an expression without its text, which may be secret.

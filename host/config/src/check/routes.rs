@@ -1,27 +1,28 @@
-//! Routes: unique names, conditions, chains, upstreams, rewrites.
+//! Routes: unique names, conditions, chains, destinations, rewrites.
 
 use std::collections::{HashMap, HashSet};
 
 use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
 use lockgate_json::tree::{Node, Value};
-use lockgate_routing::{Match, PathMatch};
+use lockgate_routing::Match;
 
-use super::chains::Chains;
-use super::plugins::Plugins;
+use super::destinations::{self, Sources};
+use super::listeners::References;
 use super::upstreams::Upstreams;
-use super::{entry, listeners, matches, paths};
-use crate::model::{Rewrite, Route, UpstreamIndex};
+use super::{entry, listeners, matches, path_changes, policies};
+use crate::model::{Destination, Route, UpstreamIndex};
 use crate::raw;
+use crate::substitute::LoadContext;
 
 /// Reads the routes in the order of the file. Without the key `routes`, a single upstream gets every request.
 pub(super) fn read(
     root: &Node,
-    upstreams: &Upstreams,
-    chains: &Chains,
-    plugins: &mut Plugins<'_>,
+    context: &LoadContext<'_>,
+    references: &mut References<'_, '_>,
     mistakes: &mut Mistakes,
 ) -> Vec<Route> {
+    let upstreams = references.upstreams;
     // A faulty list is read, too: its items are read one by one.
     let section = root
         .members()
@@ -40,12 +41,12 @@ pub(super) fn read(
     let mut routes = Vec::new();
     for (order, node) in section.items().iter().enumerate() {
         let here = Pointer::root().key("routes").index(order);
-        let Some(raw) = entry::read::<raw::Route>(node, &here, mistakes) else {
+        let Some(mut raw) = entry::read::<raw::Route>(node, &here, mistakes) else {
             continue;
         };
-        let mut matches = matches::read(raw.matches, root, &here.key("match"), mistakes);
+        let mut matches = matches::read(std::mem::take(&mut raw.matches), root, &here.key("match"), mistakes);
         matches.priority = raw.priority;
-        let (name, is_unique) = match raw.name {
+        let (name, is_unique) = match raw.name.take() {
             Some(name) => {
                 let is_unique = check_name(&name, &here, &mut names, mistakes);
                 (name, is_unique)
@@ -59,20 +60,31 @@ pub(super) fn read(
             format!("routes/{order}")
         };
         let chain = node.member("chain").filter(|chain| chain.value != Value::Null);
-        let chain = chain.map(|chain| chains.resolve(chain, &here.key("chain"), &owner, plugins, mistakes));
-        let upstream = raw
-            .upstream
-            .and_then(|name| mistakes.ok_or_record(upstreams.find(&name, &here.key("upstream"))));
-        let rewrite = raw
-            .rewrite
-            .and_then(|raw| rewrite(raw, &matches, &here.key("rewrite"), mistakes));
-        routes.extend(upstream.map(|upstream| Route {
+        let chain = chain.map(|chain| {
+            references
+                .chains
+                .resolve(chain, &here.key("chain"), &owner, references.plugins, mistakes)
+        });
+        let sources = Sources {
+            node,
+            here: &here,
+            upstreams,
+            context,
+        };
+        let policy = policies::read(&mut raw, &sources, mistakes);
+        let rewrite = raw.rewrite.take().and_then(|rewrite| {
+            let here = here.key("rewrite");
+            path_changes::rewrite(rewrite, &matches, &here, mistakes)
+        });
+        let destination = destinations::read(raw.destinations(), &matches, &sources, mistakes);
+        routes.extend(destination.map(|destination| Route {
             name: name.into(),
             matches,
             chain: chain.unwrap_or_default(),
-            upstream,
+            destination,
             timeout: raw.timeout.filter(|period| !period.is_zero()),
             rewrite,
+            policy,
         }));
     }
     routes
@@ -86,9 +98,10 @@ fn default_route(upstreams: &Upstreams, mistakes: &mut Mistakes) -> Option<Route
             name: "default".into(),
             matches: Match::default(),
             chain: Vec::new(),
-            upstream: UpstreamIndex(0),
+            destination: Destination::Upstream(UpstreamIndex(0)),
             timeout: None,
             rewrite: None,
+            policy: None,
         }),
         count => {
             mistakes.push(
@@ -136,16 +149,4 @@ fn check_name(name: &str, here: &Pointer, names: &mut HashMap<String, Pointer>, 
     }
     names.insert(name.to_owned(), here.clone());
     true
-}
-
-fn rewrite(raw: raw::Rewrite, matches: &Match, here: &Pointer, mistakes: &mut Mistakes) -> Option<Rewrite> {
-    let here = here.key("prefix");
-    if matches!(matches.path, PathMatch::Exact(_) | PathMatch::Regex(_)) {
-        mistakes.push(
-            Mistake::new(here.clone(), "this route has no path prefix to replace")
-                .expected("\"path_prefix\" in \"match\", or no condition on the path"),
-        );
-    }
-    let prefix = mistakes.ok_or_record(paths::prefix(&raw.prefix?, &here))?;
-    Some(Rewrite { prefix })
 }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use lockgate_routing::Match;
+use lockgate_routing::settings::RouteTimeouts;
+use lockgate_routing::{Abort, Delay, FixedResponse, Match, Mirror, PathChange, Redirect, Split};
 use lockgate_units::Period;
 
 use super::plugins::PluginIndex;
 use super::upstreams::UpstreamIndex;
 
-/// A route: conditions on requests, a chain and an upstream.
+/// A route: conditions on requests, a chain and a destination.
 #[derive(Debug, Clone)]
 pub struct Route {
     /// Unique. A route without a name is called after its conditions, [`Match::label`], so that it keeps its name wherever in the file it
@@ -18,19 +19,38 @@ pub struct Route {
     pub matches: Match,
     /// Plugins in the order of the request phase.
     pub chain: Vec<PluginIndex>,
-    /// The upstream, unless a plugin chooses another.
-    pub upstream: UpstreamIndex,
+    /// What answers a request that has passed the chain.
+    pub destination: Destination,
     /// Time from the request's headers to the end of the response. None: no limit (`"0s"` in the file).
     pub timeout: Option<Period>,
     /// Change of the path before the request goes to the upstream.
-    pub rewrite: Option<Rewrite>,
+    pub rewrite: Option<PathChange>,
+    /// What few routes have.
+    pub policy: Option<Box<RoutePolicy>>,
 }
 
-/// A change of the path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rewrite {
-    /// Replacement for the matched prefix, or for `/` in a route without a condition on the path. With `path_prefix` `/orders` and the
-    /// replacement `/v1`, `/orders/7` becomes `/v1/7`, and `/orders` becomes `/v1`. It starts with a slash, and ends with one only if it
-    /// is `/`.
-    pub prefix: String,
+/// What answers a request that has passed its chain.
+#[derive(Debug, Clone)]
+pub enum Destination {
+    /// The upstream, unless a plugin chooses another.
+    Upstream(UpstreamIndex),
+    /// One of several upstreams, unless a plugin chooses another.
+    Split(Box<Split<UpstreamIndex>>),
+    /// A redirect.
+    Redirect(Box<Redirect>),
+    /// A fixed response.
+    Respond(Box<FixedResponse>),
+}
+
+/// What happens to a route's requests beside reaching their destination.
+#[derive(Debug, Clone, Default)]
+pub struct RoutePolicy {
+    /// Limits in place of those of the upstream.
+    pub timeouts: RouteTimeouts,
+    /// Copies for shadows.
+    pub mirrors: Vec<Mirror<UpstreamIndex>>,
+    /// A delay of some requests.
+    pub delay: Option<Delay>,
+    /// An error for some requests.
+    pub abort: Option<Abort>,
 }

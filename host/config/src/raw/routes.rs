@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use lockgate_routing::settings::{
+    AbortSettings, Branch, DelaySettings, MirrorSettings, RedirectSettings, RespondSettings, RewriteSettings,
+    RouteTimeouts,
+};
 use lockgate_units::Period;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::plugins::Chain;
 
-/// Which requests go through which chain to which upstream.
+/// Which requests go through which chain to which destination. A route has exactly one destination: `upstream`, `split`, `redirect` or
+/// `respond`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Route {
@@ -25,14 +30,49 @@ pub(crate) struct Route {
     /// Chain of the route: a chain's name, or a list of plugins. Absent: no plugins.
     #[expect(dead_code, reason = "chains are read from the tree, item by item")]
     chain: Option<Chain>,
-    /// Name of the upstream.
-    #[schemars(required)]
+    /// Destination: the upstream of this name.
     pub(crate) upstream: Option<String>,
+    /// Destination: several upstreams, each of which gets its share of the requests by weight.
+    #[schemars(length(min = 1, max = 64))]
+    pub(crate) split: Option<Vec<Branch>>,
+    /// Destination: a redirect, made by the gateway after the chain.
+    pub(crate) redirect: Option<RedirectSettings>,
+    /// Destination: a fixed response, made by the gateway after the chain.
+    pub(crate) respond: Option<RespondSettings>,
     /// Maximum time from the request's headers to the end of the response. Longer without a response: 504, or 408 if the client's body is
     /// waited for. Absent or `"0s"`: no limit; the upstream's `timeouts` bound the time without progress.
     pub(crate) timeout: Option<Period>,
+    /// Limits of the time without progress, in place of those of the upstream.
+    #[serde(default)]
+    pub(crate) timeouts: RouteTimeouts,
     /// Change of the path before the request goes to the upstream.
-    pub(crate) rewrite: Option<Rewrite>,
+    pub(crate) rewrite: Option<RewriteSettings>,
+    /// Copies of requests for a shadow upstream, or for several (a list).
+    pub(crate) mirror: Option<Mirrors>,
+    /// Delay of some requests before they go to their destination.
+    pub(crate) delay: Option<DelaySettings>,
+    /// Error for some requests in place of their destination.
+    pub(crate) abort: Option<AbortSettings>,
+}
+
+/// The destinations of a route, of which it has one.
+pub(crate) struct Destinations {
+    pub(crate) upstream: Option<String>,
+    pub(crate) split: Option<Vec<Branch>>,
+    pub(crate) redirect: Option<RedirectSettings>,
+    pub(crate) respond: Option<RespondSettings>,
+}
+
+impl Route {
+    /// Takes the destinations.
+    pub(crate) fn destinations(&mut self) -> Destinations {
+        Destinations {
+            upstream: self.upstream.take(),
+            split: self.split.take(),
+            redirect: self.redirect.take(),
+            respond: self.respond.take(),
+        }
+    }
 }
 
 /// Conditions on a request. All of them must hold. At most one of `path`, `path_prefix` and `path_regex` is allowed.
@@ -95,11 +135,12 @@ pub(crate) struct ValueCondition {
     pub(crate) present: Option<bool>,
 }
 
-/// A change of the path.
+/// A mirror, or a list of mirrors.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Rewrite {
-    /// Replacement for the matched `path_prefix`, or for `/` in a route without a condition on the path.
-    #[schemars(required, example = &"/v1")]
-    pub(crate) prefix: Option<String>,
+#[serde(untagged)]
+pub(crate) enum Mirrors {
+    /// One shadow.
+    One(Box<MirrorSettings>),
+    /// Several shadows.
+    Several(#[schemars(length(min = 1, max = 4))] Vec<MirrorSettings>),
 }

@@ -75,7 +75,11 @@ enum Origin {
     Upstream(PooledBody),
     Whole(Option<Bytes>),
     Writer(BodyWriter),
+    Boxed(BoxedBody),
 }
+
+/// A body of any kind.
+pub(crate) type BoxedBody = Pin<Box<dyn Body<Data = Bytes, Error = BodyError>>>;
 
 impl BodySource {
     /// The client's body.
@@ -149,6 +153,15 @@ impl BodySource {
         }
     }
 
+    /// A body of another kind, which has passed the chain.
+    pub(crate) fn boxed(body: BoxedBody) -> Self {
+        Self {
+            origin: Origin::Boxed(body),
+            counter: ByteCounter::default(),
+            limit: u64::MAX,
+        }
+    }
+
     /// The byte count, which outlives the source.
     pub(crate) fn counter(&self) -> ByteCounter {
         self.counter.clone()
@@ -172,6 +185,7 @@ impl Body for BodySource {
             }
             Origin::Whole(body) => body.take().map(|data| Ok(Frame::data(data))),
             Origin::Writer(writer) => ready!(writer.poll_next(cx)),
+            Origin::Boxed(body) => ready!(body.as_mut().poll_frame(cx)),
         };
         let Some(Ok(mut frame)) = frame else {
             return Poll::Ready(frame);
@@ -197,6 +211,7 @@ impl Body for BodySource {
             Origin::Upstream(body) => body.is_end_stream(),
             Origin::Whole(body) => body.is_none(),
             Origin::Writer(writer) => writer.is_read(),
+            Origin::Boxed(body) => body.is_end_stream(),
         }
     }
 
@@ -206,6 +221,7 @@ impl Body for BodySource {
             Origin::Stream(body) => body.size_hint(),
             Origin::Upstream(body) => body.size_hint(),
             Origin::Writer(_) => SizeHint::default(),
+            Origin::Boxed(body) => body.size_hint(),
             Origin::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |data| data.len() as u64)),
         }
     }

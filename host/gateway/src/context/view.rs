@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lockgate_config::model::{Listener, ListenerProtocol, PluginIndex, Route};
+use lockgate_config::model::{Destination, Listener, ListenerProtocol, PluginIndex, Route};
 use lockgate_exchange::{Exchange, RequestHead};
 use lockgate_sandbox::settings::OnError;
 use lockgate_sandbox::{Host, Vm, VmState};
@@ -238,6 +238,26 @@ impl View {
         self.routes
             .last()
             .expect("the entry for no route is made with the view")
+    }
+
+    /// The name of the upstream that a request of this route goes to, unless a plugin chooses another; of a split, the next branch. None:
+    /// the route sends to no upstream.
+    pub(crate) fn first_choice(&self, route: &Route) -> Option<Arc<str>> {
+        let index = match &route.destination {
+            Destination::Upstream(index) => index.0,
+            Destination::Split(split) => split.choose().0,
+            Destination::Redirect(_) | Destination::Respond(_) => return None,
+        };
+        Some(self.snapshot.upstreams[index].name().clone())
+    }
+
+    /// The index of the branch of a split that was chosen for this exchange.
+    pub(crate) fn chosen_branch(&self, exchange: &Exchange) -> usize {
+        let name = exchange.info.upstream.as_deref();
+        let known = name.and_then(|name| self.snapshot.upstream(name));
+        known
+            .map(|(index, _)| index)
+            .expect("a split is chosen from when the route is found")
     }
 
     /// The index of the upstream that a plugin chose by `lockgate.upstream`, else `default`; noted in the exchange. A name that a reload

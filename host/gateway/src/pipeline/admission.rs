@@ -89,7 +89,7 @@ fn take_in(
     let mut info = info(connection, admitted.client, admitted.request_id, version);
     if let Some(settings) = route.settings() {
         info.route = Some(settings.name.clone());
-        info.upstream = Some(view.snapshot.upstreams[settings.upstream.0].name().clone());
+        info.upstream = view.first_choice(settings);
     }
     let started = info.started;
     let exchange = Exchange::new(admitted.head, info);

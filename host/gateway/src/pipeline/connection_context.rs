@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use lockgate_client::Interim;
+use lockgate_config::model::Destination;
 use lockgate_exchange::{ConnectionInfo, Scheme};
 use lockgate_http::inbound::Peer;
 use lockgate_telemetry::metrics::RequestSeries;
@@ -67,18 +68,26 @@ impl ConnectionContext {
 
     /// The time that a request has which started at `started` and matches `route`.
     pub(crate) fn deadline(&self, view: &View, route: &RouteView, started: Instant, received: ByteCounter) -> Deadline {
-        let upstream = route.settings().map(|settings| settings.upstream.0);
-        let silence = self.silence(view, upstream);
+        // Which branch of a split is taken is known once the request leaves the chain.
+        let upstream = route.settings().and_then(|settings| match settings.destination {
+            Destination::Upstream(upstream) => Some(upstream.0),
+            Destination::Split(_) | Destination::Redirect(_) | Destination::Respond(_) => None,
+        });
+        let silence = self.silence(view, route, upstream);
         Deadline::new(route.due(started), silence, received, self.worker.idle_monitor.timers())
     }
 
-    /// How long a request to the upstream at this index may wait without a byte.
-    pub(crate) fn silence(&self, view: &View, upstream: Option<usize>) -> Silence {
+    /// How long a request of `route` to the upstream at this index may wait without a byte.
+    pub(crate) fn silence(&self, view: &View, route: &RouteView, upstream: Option<usize>) -> Silence {
         let body = self.listener.settings.limits.body_timeout.0;
-        let timeouts = match upstream {
+        let mut timeouts = match upstream {
             Some(index) => view.snapshot.model.upstreams[index].settings.timeouts,
             None => UpstreamTimeouts::default(),
         };
+        if let Some(policy) = route.settings().and_then(|settings| settings.policy.as_deref()) {
+            timeouts.first_byte = policy.timeouts.first_byte.unwrap_or(timeouts.first_byte);
+            timeouts.idle = policy.timeouts.idle.unwrap_or(timeouts.idle);
+        }
         Silence::new(body, timeouts.first_byte.0, timeouts.idle.0)
     }
 

@@ -3,32 +3,42 @@
 use std::borrow::Cow;
 use std::error::Error;
 
+use http::uri::PathAndQuery;
 use http::{Version, header};
 use lockgate_client::{Address, Interim, OutgoingHead};
 use lockgate_config::model::Route;
 use lockgate_http::problem::{Malformed, Problem};
 use lockgate_http::{inbound, path, response_flags};
-use lockgate_routing::PathMatch;
-use lockgate_upstream::{Client, SendError, Upstream, UpstreamResponse, in_words};
+use lockgate_routing::{ChangedPath, PathChange};
+use lockgate_upstream::{SendError, Upstream, UpstreamResponse, in_words};
 
 use crate::body::error::BodyError;
-use crate::chain::Chain;
 use crate::chain::message_body::MessageBody;
+use crate::chain::{Chain, Stop};
+use crate::context::view::View;
+use crate::pipeline::connection_context::ConnectionContext;
+use crate::pipeline::mirror;
 
-/// Sends the request to `upstream`. Its head is written as it is in the exchange, which keeps it. Interim responses go to `interim`,
-/// unless the client speaks HTTP/1.0, which has none.
+/// Sends the request to `upstream`. Its head is written as it is in the exchange, which keeps it. Interim responses go to the
+/// connection's client, unless it speaks HTTP/1.0, which has none. Copies for the route's mirrors go out beside it.
+///
+/// # Errors
+/// The route's rewrite gives no path.
 pub(crate) fn send<'a>(
-    client: &'a Client<MessageBody>,
+    connection: &'a ConnectionContext,
+    view: &View,
     upstream: &'a Upstream,
     chain: &Chain,
     route: &Route,
     body: MessageBody,
-    interim: &Interim,
-) -> impl Future<Output = Result<UpstreamResponse, SendError>> + use<'a> {
+) -> Result<impl Future<Output = Result<UpstreamResponse, SendError>> + use<'a>, Stop> {
     let exchange = chain.exchange.borrow();
     let request = &exchange.request;
     let path = match &route.rewrite {
-        Some(rewrite) => path::replace_prefix(&request.path, matched_prefix(&route.matches.path), &rewrite.prefix),
+        Some(change) => changed_path(change, route, &request.path, connection, view).map_err(|problem| {
+            chain.note_cause("the route's rewrite made no normal path of the request's path");
+            Stop::Problem(problem)
+        })?,
         None => None,
     };
     // Plugins may have added hop-by-hop headers.
@@ -47,26 +57,51 @@ pub(crate) fn send<'a>(
         host: &request.authority,
         headers: &headers,
         interim: match exchange.info.version >= Version::HTTP_11 {
-            true => interim,
+            true => &connection.interim,
             false => &Interim::default(),
         },
     };
+    let body = match &route.policy {
+        Some(policy) if !policy.mirrors.is_empty() => mirror::copy(connection, view, &policy.mirrors, &head, body),
+        _ => body,
+    };
     let seen = chain.exchange.clone();
-    client.forward(upstream, head, body, move |attempts, address| {
-        let info = &mut seen.borrow_mut().info;
-        info.attempts = attempts;
-        info.upstream_address = match address {
-            Address::Socket(socket) => Some(*socket),
-            Address::Name(..) => None,
-        };
-    })
+    Ok(connection
+        .worker
+        .client
+        .forward(upstream, head, body, move |attempts, address| {
+            let info = &mut seen.borrow_mut().info;
+            info.attempts = attempts;
+            info.upstream_address = match address {
+                Address::Socket(socket) => Some(*socket),
+                Address::Name(..) => None,
+            };
+        }))
 }
 
-fn matched_prefix(path: &PathMatch) -> &str {
-    match path {
-        PathMatch::Prefix(prefix) => prefix,
-        PathMatch::Exact(path) => path,
-        PathMatch::Any | PathMatch::Regex(_) => "/",
+/// The path that a change of the route makes of the request's; none leaves it as it is.
+///
+/// # Errors
+/// What the change has made is no normal path.
+pub(crate) fn changed_path(
+    change: &PathChange,
+    route: &Route,
+    target: &PathAndQuery,
+    connection: &ConnectionContext,
+    view: &View,
+) -> Result<Option<PathAndQuery>, Problem> {
+    // `OPTIONS *` has no path.
+    if !target.as_str().starts_with('/') {
+        return Ok(None);
+    }
+    match change.apply(target, &route.matches.path) {
+        ChangedPath::Same => Ok(None),
+        ChangedPath::Normal(changed) => Ok(Some(changed)),
+        ChangedPath::Raw(text) => {
+            let escaped = connection.listener(view).settings.escaped_slashes;
+            let changed = path::rewritten(&text, target.query(), escaped);
+            changed.map(Some).map_err(Problem::Malformed)
+        }
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) fn match_again(view: &View, chain: &Chain, route: Rc<RouteView>) -> R
     }
     exchange.info.rerouted = true;
     exchange.info.route = found.settings().map(|settings| settings.name.clone());
+    exchange.info.upstream = found.settings().and_then(|settings| view.first_choice(settings));
     found.clone()
 }
 

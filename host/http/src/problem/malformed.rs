@@ -13,6 +13,8 @@ pub enum Malformed {
     Escape,
     /// `%2F`, `%5C`, `%00`, a double encoding, a backslash, or a dot segment with parameters, on a listener that rejects them.
     AmbiguousPath,
+    /// A path that a route's `rewrite` or `redirect` with an expression made, and that is no normal path.
+    RewrittenPath,
     /// A line of the head that does not end in a carriage return and a line feed, or one of these elsewhere.
     LineEnd,
     /// NUL or another control character in the head.
@@ -54,6 +56,7 @@ impl Malformed {
             Self::Fragment => "fragment",
             Self::Escape => "malformed_escape",
             Self::AmbiguousPath => "ambiguous_path",
+            Self::RewrittenPath => "rewritten_path",
             Self::LineEnd => "malformed_line_end",
             Self::ControlCharacter => "control_character",
             Self::Folding => "folded_line",
@@ -82,6 +85,7 @@ impl Malformed {
             Self::AmbiguousPath => {
                 "The path contains a backslash, a double encoding, or an escaped slash, backslash or NUL."
             }
+            Self::RewrittenPath => "The path cannot be forwarded: rewritten by its route, it is no normal path.",
             Self::LineEnd => "Every line of the header section must end in a carriage return and a line feed.",
             Self::ControlCharacter => "The header section contains a control character.",
             Self::Folding => "No line of the header section may begin with a space or tab.",

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::cells::Count;
-use super::plugin_counts::PluginCounts;
+use super::named_counts::NamedCounts;
 use super::plugin_metrics::PluginMetrics;
 use super::retention::LiveNames;
 use super::series::{CalloutCells, OTHER, PluginCells, RequestCells, Series, TcpCells, UpstreamCells};
@@ -17,11 +17,15 @@ pub(super) struct Counters {
     /// Metrics that plugins define.
     pub(super) plugin_metrics: PluginMetrics,
     /// By plugin and kind.
-    pub(super) failures: PluginCounts,
+    pub(super) failures: NamedCounts,
     /// By plugin and reason.
-    pub(super) refusals: PluginCounts,
+    pub(super) refusals: NamedCounts,
     /// By plugin and event.
-    pub(super) events: PluginCounts,
+    pub(super) events: NamedCounts,
+    /// By upstream and result.
+    pub(super) mirrored: NamedCounts,
+    /// By route and fault.
+    pub(super) faults: NamedCounts,
     pub(super) reloads_succeeded: AtomicU64,
     pub(super) reloads_failed: AtomicU64,
     pub(super) access_log_dropped: Arc<AtomicU64>,
@@ -77,5 +81,7 @@ impl Counters {
         for counts in [&self.failures, &self.refusals, &self.events] {
             counts.retain(|plugin| has(&live.plugins, plugin), now);
         }
+        self.mirrored.retain(|upstream| has(&live.upstreams, upstream), now);
+        self.faults.retain(|route| has(&live.routes, route), now);
     }
 }

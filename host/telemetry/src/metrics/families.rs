@@ -6,6 +6,7 @@ mod family;
 use lockgate_sandbox::{FailureKind, Phase, Refusal, VmEvent};
 
 pub use self::family::{Family, Label, Value, Values};
+use super::route_events::{Fault, MirrorResult};
 use crate::callout_end::CalloutEnd;
 use crate::close_reason::CloseReason;
 
@@ -263,6 +264,41 @@ pub(super) const UPSTREAM_DURATION: Family = Family::durations(
     "Time from sending a request to the headers of its response.",
 );
 
+pub(super) const MIRRORED: Family = Family::counter(
+    "lockgate_mirrored_requests_total",
+    &[
+        UPSTREAM,
+        Label {
+            name: "result",
+            values: values!(MirrorResult:
+                Sent => "The shadow has responded; its status is in `lockgate_upstream_requests_total`.",
+                Failed => "The shadow could not be reached, or gave no response.",
+                Timeout => "The shadow gave no response within the mirror's `timeout`.",
+                TooLarge => "Not sent: the request's body is larger than `max_body`.",
+                Overflow => "Not sent: `max_concurrent` copies were on the way.",
+                Incomplete => "Not sent: the request's body did not come to its end.",
+            ),
+        },
+    ],
+    "Copies of requests for a shadow upstream, by what became of them.",
+);
+
+pub(super) const FAULTS: Family = Family::counter(
+    "lockgate_faults_injected_total",
+    &[
+        ROUTE,
+        Label {
+            name: "fault",
+            values: values!(Fault:
+                Delay => "The request was delayed.",
+                DelaySkipped => "The request was not delayed, because the worker delayed `max_concurrent` requests.",
+                Abort => "The request was aborted.",
+            ),
+        },
+    ],
+    "Requests that their route delayed or aborted on purpose.",
+);
+
 pub(super) const TCP_CONNECTIONS: Family = Family::counter(
     "lockgate_tcp_connections_total",
     &[
@@ -352,7 +388,7 @@ pub(super) const LOG_DROPPED: Family = Family::counter(
 );
 
 /// Every family of the gateway, in the order of rendering.
-pub const ALL: [&Family; 20] = [
+pub const ALL: [&Family; 22] = [
     &REQUESTS,
     &GRPC_RESPONSES,
     &REQUEST_DURATION,
@@ -366,6 +402,8 @@ pub const ALL: [&Family; 20] = [
     &PLUGIN_QUARANTINED,
     &UPSTREAM_REQUESTS,
     &UPSTREAM_DURATION,
+    &MIRRORED,
+    &FAULTS,
     &TCP_CONNECTIONS,
     &TCP_BYTES,
     &CONNECTIONS,

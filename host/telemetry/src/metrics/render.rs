@@ -25,6 +25,7 @@ pub(super) fn render(counters: &Counters) -> String {
     callouts(&mut page, &workers);
     plugin_counts(&mut page, counters);
     upstreams(&mut page, &workers);
+    route_events(&mut page, counters);
     tcp(&mut page, &workers);
     process(&mut page, counters, &workers);
     plugin_metrics(&mut page, counters);
@@ -151,6 +152,15 @@ fn upstreams(page: &mut Page, workers: &[Arc<WorkerCells>]) {
     for (upstream, sum) in &sums {
         let durations = seconds(&sum.durations, &REQUEST_BOUNDS);
         page.histogram(&f::UPSTREAM_DURATION, &[upstream], &durations);
+    }
+}
+
+fn route_events(page: &mut Page, counters: &Counters) {
+    for (family, counts) in [(&f::MIRRORED, &counters.mirrored), (&f::FAULTS, &counters.faults)] {
+        page.family(family);
+        for ((name, value), count) in &counts.all() {
+            page.sample(family, &[name, value], *count);
+        }
     }
 }
 

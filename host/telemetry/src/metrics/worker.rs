@@ -10,6 +10,7 @@ use lockgate_sandbox::{FailureKind, MetricKind, Phase, Refusal, Status, VmEvent}
 
 use super::counters::{Counters, WorkerCells};
 use super::plugin_metrics::PluginMetric;
+use super::route_events::{Fault, MirrorResult};
 use super::series::{OTHER, PluginCells, RequestCells, TcpCells, UpstreamCells};
 use crate::callout_end::CalloutEnd;
 use crate::close_reason::CloseReason;
@@ -94,6 +95,16 @@ impl WorkerMetrics {
     /// Counts an event of a plugin's VM.
     pub fn record_vm_event(&self, plugin: &str, event: VmEvent) {
         self.counters.events.add(plugin, event.as_str(), 1);
+    }
+
+    /// Counts a copy of a request for a shadow upstream.
+    pub fn record_mirror(&self, upstream: &str, result: MirrorResult) {
+        self.counters.mirrored.add(upstream, result.as_str(), 1);
+    }
+
+    /// Counts a fault that a route has injected.
+    pub fn record_fault(&self, route: &str, fault: Fault) {
+        self.counters.faults.add(route, fault.as_str(), 1);
     }
 
     /// Defines a metric that is rendered as `lockgate_plugin_NAME`, or finds it: plugins that agree on name and kind share it. Bytes
