@@ -10,7 +10,7 @@ use http::{HeaderName, Method};
 use lockgate_config::{ListenerProtocol, Loaded, Model, PluginIndex, UpstreamIndex, load, load_text};
 use lockgate_http::{EscapedSlashes, ListenerLimits};
 use lockgate_json::Position;
-use lockgate_routing::{HostPattern, PathMatch, ValueMatch};
+use lockgate_routing::{HostPattern, PathChange, PathMatch, ValueMatch};
 use lockgate_sandbox::settings::{Isolation, OnError};
 use lockgate_telemetry::AccessLogPath;
 use lockgate_units::{Period, Size};
@@ -96,14 +96,11 @@ fn the_documented_example_becomes_what_it_says() {
     assert_eq!(orders.matches.methods, [Method::GET, Method::POST]);
     assert_eq!(orders.chain, [PluginIndex(0), PluginIndex(1)]);
     assert_eq!(
-        (orders.upstream, orders.timeout),
-        (UpstreamIndex(0), Some(Period::seconds(5)))
+        (orders.destination.upstream(), orders.timeout),
+        (Some(UpstreamIndex(0)), Some(Period::seconds(5)))
     );
     assert_eq!(rest.chain, [PluginIndex(1), PluginIndex(2)]);
-    assert_eq!(
-        rest.rewrite.as_ref().map(|rewrite| rewrite.prefix.as_str()),
-        Some("/v1")
-    );
+    assert!(matches!(&rest.rewrite, Some(PathChange::Prefix(prefix)) if prefix == "/v1"));
     assert_eq!(rest.timeout, None);
 
     assert_eq!(
@@ -120,8 +117,8 @@ fn the_smallest_file_sends_everything_to_its_upstream() {
         panic!("one route")
     };
     assert_eq!(
-        (&*route.name, route.upstream, route.chain.len()),
-        ("default", UpstreamIndex(0), 0)
+        (&*route.name, route.destination.upstream(), route.chain.len()),
+        ("default", Some(UpstreamIndex(0)), 0)
     );
     assert!(matches!(route.matches.path, PathMatch::Any) && route.matches.hosts.is_empty());
     assert_eq!(route.timeout, None);

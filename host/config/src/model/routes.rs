@@ -42,6 +42,16 @@ pub enum Destination {
     Respond(Box<FixedResponse>),
 }
 
+impl Destination {
+    /// The upstream, if it is a single one.
+    pub fn upstream(&self) -> Option<UpstreamIndex> {
+        match self {
+            Self::Upstream(upstream) => Some(*upstream),
+            Self::Split(_) | Self::Redirect(_) | Self::Respond(_) => None,
+        }
+    }
+}
+
 /// What happens to a route's requests beside reaching their destination.
 #[derive(Debug, Clone, Default)]
 pub struct RoutePolicy {

@@ -278,10 +278,10 @@ gateway.json:12:57: /upstreams/orders/endpoints/2: "127.0.0.1:99999" has no port
   help: did you mean "orders"?"#,
     },
     Mistake {
-        title: "a route without an upstream",
+        title: "a route without a destination",
         wrote: r#""chain": "default""#,
         instead_of: r#""chain": "default", "upstream": "orders""#,
-        report: r#"gateway.json:24:5: /routes/0: the key "upstream" is missing, expected a string
+        report: r#"gateway.json:24:5: /routes/0: the key "upstream" is missing, expected a destination: exactly one of "upstream", "split", "redirect" and "respond"
   help: "upstream": Name of the upstream"#,
     },
     Mistake {

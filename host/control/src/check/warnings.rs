@@ -2,6 +2,7 @@
 
 mod certificates;
 mod chains;
+mod destinations;
 mod routes;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use lockgate_json::{Diagnostic, Document};
 /// All warnings, in the order of the text.
 pub(super) fn warnings(snapshot: &Snapshot, document: &Document) -> Vec<Diagnostic> {
     let mut all = routes::warnings(&snapshot.model, document);
+    all.extend(destinations::warnings(&snapshot.model, &snapshot.routes, document));
     all.extend(chains::warnings(snapshot, document));
     all.extend(certificates::warnings(&snapshot.model, document));
     let of_module = |loaded: &Arc<LoadedPlugin>| {

@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use lockgate_client::Interim;
-use lockgate_config::model::Destination;
 use lockgate_exchange::{ConnectionInfo, Scheme};
 use lockgate_http::inbound::Peer;
 use lockgate_telemetry::metrics::RequestSeries;
@@ -69,10 +68,8 @@ impl ConnectionContext {
     /// The time that a request has which started at `started` and matches `route`.
     pub(crate) fn deadline(&self, view: &View, route: &RouteView, started: Instant, received: ByteCounter) -> Deadline {
         // Which branch of a split is taken is known once the request leaves the chain.
-        let upstream = route.settings().and_then(|settings| match settings.destination {
-            Destination::Upstream(upstream) => Some(upstream.0),
-            Destination::Split(_) | Destination::Redirect(_) | Destination::Respond(_) => None,
-        });
+        let upstream = route.settings().and_then(|settings| settings.destination.upstream());
+        let upstream = upstream.map(|upstream| upstream.0);
         let silence = self.silence(view, route, upstream);
         Deadline::new(route.due(started), silence, received, self.worker.idle_monitor.timers())
     }

@@ -57,7 +57,7 @@ pub struct Record<'a> {
     /// The reason why the response is incomplete.
     pub abort_reason: Option<&'a str>,
     /// What happened, in words, when the response is not the upstream's or is incomplete; none for a response that a plugin gave as a
-    /// success.
+    /// success, and for a redirect or fixed response of the route.
     pub cause: Option<&'a str>,
     /// Time in each plugin, in the order of the chain.
     pub plugins: Vec<PluginTimes<'a>>,
