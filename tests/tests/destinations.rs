@@ -351,3 +351,43 @@ fn a_routes_timeouts_take_the_place_of_the_upstreams() {
         assert_eq!(gateway.get(path).status(), status, "{path}");
     }
 }
+
+#[test]
+fn the_admin_api_shows_each_route_with_its_destination() {
+    let gateway = Gateway::start(json!({
+        "upstreams": { "a": { "endpoints": ["127.0.0.1:1"] }, "b": { "endpoints": ["127.0.0.1:2"] } },
+        "plugins": { "keys": keys(), "tag": { "module": "tag" } },
+        "global_chain": ["tag"],
+        "routes": [
+            route("split", &json!({ "chain": ["keys"], "split": [{ "upstream": "a", "weight": 9 }, { "upstream": "b" }], "timeout": "5s",
+                "rewrite": { "regex": "^/split/(.*)", "to": "/$1" }, "mirror": { "upstream": "b", "percent": 5 } })),
+            { "name": "moved", "match": { "hosts": ["*.example"], "headers": { "x-secret": "hunter2" } },
+              "redirect": { "status": 308, "scheme": "https", "prefix": "/new" } },
+            route("fixed", &json!({ "respond": { "status": 503, "body": "hunter2" }, "abort": { "status": 500, "percent": 1 } })),
+        ],
+    }));
+    let response = gateway.ask_admin("/api/routes");
+    assert_eq!(response.status(), 200);
+    assert!(!response.text().contains("hunter2"), "secrets are not shown");
+    let report = response.json();
+    assert_eq!(report["revision"], 1);
+    let [split, moved, fixed] = [0, 1, 2].map(|at| &report["routes"][at]);
+    assert_eq!(
+        split["destination"],
+        json!({ "type": "split", "branches": [{ "upstream": "a", "weight": 9 }, { "upstream": "b", "weight": 1 }] })
+    );
+    assert_eq!(
+        (&split["chain"], &split["timeout"]),
+        (&json!(["tag", "keys"]), &json!("5s"))
+    );
+    assert_eq!(split["mirrors"], json!([{ "upstream": "b", "percent": 5.0 }]));
+    assert_eq!(split["rewrite"], json!({ "regex": "^/split/(.*)" }));
+    assert_eq!(moved["match"]["hosts"], json!(["*.example"]));
+    assert_eq!(moved["match"]["headers"], json!(["x-secret"]));
+    assert_eq!(
+        moved["destination"],
+        json!({ "type": "redirect", "status": 308, "scheme": "https", "host": null, "port": null, "path": { "prefix": "/new" }, "strip_query": false })
+    );
+    assert_eq!(fixed["destination"]["body_bytes"], 7);
+    assert_eq!(fixed["abort"]["status"], 500);
+}

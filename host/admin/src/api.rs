@@ -3,6 +3,7 @@
 pub(crate) mod health;
 pub(crate) mod log;
 pub(crate) mod plugins;
+pub(crate) mod routes;
 pub(crate) mod trace;
 
 mod body;

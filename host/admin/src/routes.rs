@@ -3,13 +3,13 @@
 use std::pin::Pin;
 
 use http::Method;
-use lockgate_control::{Handle, PluginDetail, PluginsReport};
+use lockgate_control::{Handle, PluginDetail, PluginsReport, RoutesReport};
 use lockgate_telemetry::call_trace::{TraceReport, TraceRule};
 use lockgate_telemetry::log_filter::{LogReport, LogRule};
 use schemars::{Schema, schema_for};
 
 use crate::api::health::HealthReport;
-use crate::api::{Call, health, log, plugins, trace};
+use crate::api::{Call, health, log, plugins, routes, trace};
 use crate::error::ApiError;
 use crate::response::ApiResponse;
 
@@ -121,6 +121,20 @@ pub static ROUTES: &[Route] = &[
             response: Content::Json(|| schema_for!(PluginsReport)),
             errors: || vec![(ApiError::NotReady, NOT_READY)],
             handler: |handle, _| Box::pin(plugins::list(handle)),
+        }],
+    },
+    Route {
+        path: "/api/routes",
+        is_open: false,
+        operations: &[Operation {
+            method: Method::GET,
+            summary: "Every route of the live configuration: its conditions, chain and destination. Values of conditions on headers and \
+                      bodies of fixed responses are not shown.",
+            query: &[],
+            body: None,
+            response: Content::Json(|| schema_for!(RoutesReport)),
+            errors: || vec![(ApiError::NotReady, NOT_READY)],
+            handler: |handle, _| Box::pin(routes::list(handle)),
         }],
     },
     Route {

@@ -17,11 +17,15 @@ use lockgate_telemetry::metrics::Registry;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::report::{PluginDetail, PluginsReport};
+use crate::route_report::RoutesReport;
 
 /// Reports on the live snapshot. Asks the workers at each call.
 pub trait StatusSource: Send + Sync {
     /// Every plugin and module.
     fn plugins(&self) -> Pin<Box<dyn Future<Output = PluginsReport> + Send + '_>>;
+
+    /// Every route.
+    fn routes(&self) -> RoutesReport;
 
     /// One plugin in detail; none if no plugin has this name.
     fn plugin<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = Option<PluginDetail>> + Send + 'a>>;

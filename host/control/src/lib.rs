@@ -1,6 +1,6 @@
 //! The control thread: loads snapshots of the configuration, activates them on the workers, watches files, handles signals, drains.
 //!
-//! [`Handle`] is what the admin API sees of it. From below: `error`, `report`; `load` makes a snapshot, `activate` hands it to the workers,
+//! [`Handle`] is what the admin API sees of it. From below: `error`, `report`, `route_report`; `load` makes a snapshot, `activate` hands it to the workers,
 //! `watch` reports changed files, `status` reports on the live snapshot; `handle` and `signals` bring commands; `control` is the loop over
 //! all of these; `start`, `check` and `embedded` are the ways in.
 
@@ -18,6 +18,7 @@ mod host_names;
 mod load;
 pub mod log_lines;
 mod report;
+mod route_report;
 mod signals;
 mod start;
 mod status;
@@ -30,5 +31,9 @@ pub use handle::{Commands, Handle, Readiness, StatusSource};
 pub use report::{
     Bucket, CpuReport, HostCallsReport, ModuleReport, PhaseReport, PluginDetail, PluginReport, PluginTrap, PluginVm,
     PluginsReport,
+};
+pub use route_report::{
+    AbortReport, BranchReport, DelayReport, DestinationReport, MatchReport, MirrorReport, PathChangeReport,
+    RouteReport, RoutesReport,
 };
 pub use start::{RunOptions, run};

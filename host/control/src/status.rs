@@ -17,6 +17,7 @@ use crate::report::{
     Bucket, CpuReport, HostCallsReport, ModuleReport, PhaseReport, PluginDetail, PluginReport, PluginTrap, PluginVm,
     PluginsReport,
 };
+use crate::route_report::RoutesReport;
 
 /// Maximum time for a worker to report its VMs; a busier one is left out.
 const REPORT_TIMEOUT: Duration = Duration::from_millis(500);
@@ -177,6 +178,10 @@ impl SnapshotStatus {
 }
 
 impl StatusSource for SnapshotStatus {
+    fn routes(&self) -> RoutesReport {
+        RoutesReport::new(self.snapshot.revision, &self.snapshot.model)
+    }
+
     fn plugin<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = Option<PluginDetail>> + Send + 'a>> {
         Box::pin(self.detail(name))
     }

@@ -154,7 +154,8 @@ async fn forward(
         deadline.set_silence(connection.silence(view, &route, Some(index)));
     }
     let begun = clock::now();
-    let sending = outbound::send(connection, view, upstream, chain, settings, body)?;
+    let path = outbound::rewritten_path(connection, view, chain, settings)?;
+    let sending = outbound::send(connection, view, upstream, chain, settings, path, body);
     let outcome = attempt(chain, deadline, sending).await;
     let latency = clock::now().saturating_duration_since(begun);
     let status = outcome.as_ref().ok().map(|sent| sent.response.status().as_u16());

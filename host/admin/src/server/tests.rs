@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use http::HeaderMap;
-use lockgate_control::{Handle, PluginDetail, PluginReport, PluginsReport, StatusSource};
+use lockgate_control::{Handle, PluginDetail, PluginReport, PluginsReport, RoutesReport, StatusSource};
 use lockgate_telemetry::metrics::Registry;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -80,6 +80,10 @@ impl TestServer {
 struct FakeStatus(u64);
 
 impl StatusSource for FakeStatus {
+    fn routes(&self) -> RoutesReport {
+        RoutesReport::default()
+    }
+
     fn plugin<'a>(&'a self, _: &'a str) -> Pin<Box<dyn Future<Output = Option<PluginDetail>> + Send + 'a>> {
         Box::pin(std::future::ready(None))
     }

@@ -19,28 +19,39 @@ use crate::context::view::View;
 use crate::pipeline::connection_context::ConnectionContext;
 use crate::pipeline::mirror;
 
-/// Sends the request to `upstream`. Its head is written as it is in the exchange, which keeps it. Interim responses go to the
-/// connection's client, unless it speaks HTTP/1.0, which has none. Copies for the route's mirrors go out beside it.
+/// The path that the route's rewrite makes of the request's; none without a rewrite.
 ///
 /// # Errors
-/// The route's rewrite gives no path.
+/// It is no normal path.
+pub(crate) fn rewritten_path(
+    connection: &ConnectionContext,
+    view: &View,
+    chain: &Chain,
+    route: &Route,
+) -> Result<Option<PathAndQuery>, Stop> {
+    let Some(change) = &route.rewrite else {
+        return Ok(None);
+    };
+    let exchange = chain.exchange.borrow();
+    changed_path(change, route, &exchange.request.path, connection, view).map_err(|problem| {
+        chain.note_cause("the route's rewrite made no normal path of the request's path");
+        Stop::Problem(problem)
+    })
+}
+
+/// Sends the request to `upstream`, with this path if its route changes it. Its head is written as it is in the exchange, which keeps it. Interim responses go to the
+/// connection's client, unless it speaks HTTP/1.0, which has none. Copies for the route's mirrors go out beside it.
 pub(crate) fn send<'a>(
     connection: &'a ConnectionContext,
     view: &View,
     upstream: &'a Upstream,
     chain: &Chain,
     route: &Route,
+    path: Option<PathAndQuery>,
     body: MessageBody,
-) -> Result<impl Future<Output = Result<UpstreamResponse, SendError>> + use<'a>, Stop> {
+) -> impl Future<Output = Result<UpstreamResponse, SendError>> + use<'a> {
     let exchange = chain.exchange.borrow();
     let request = &exchange.request;
-    let path = match &route.rewrite {
-        Some(change) => changed_path(change, route, &request.path, connection, view).map_err(|problem| {
-            chain.note_cause("the route's rewrite made no normal path of the request's path");
-            Stop::Problem(problem)
-        })?,
-        None => None,
-    };
     // Plugins may have added hop-by-hop headers.
     let mut headers = match chain.is_empty() {
         true => Cow::Borrowed(&request.headers),
@@ -66,7 +77,7 @@ pub(crate) fn send<'a>(
         _ => body,
     };
     let seen = chain.exchange.clone();
-    Ok(connection
+    connection
         .worker
         .client
         .forward(upstream, head, body, move |attempts, address| {
@@ -76,7 +87,7 @@ pub(crate) fn send<'a>(
                 Address::Socket(socket) => Some(*socket),
                 Address::Name(..) => None,
             };
-        }))
+        })
 }
 
 /// The path that a change of the route makes of the request's; none leaves it as it is.
