@@ -11,7 +11,7 @@ use super::listeners::{Attachment, Listeners};
 use super::names;
 use super::upstreams::Upstreams;
 use super::virtual_service::{Action, Destination, HttpMatch, HttpRoute, RouteSettings, VirtualService, Weighted};
-use super::{Options, absent, hosts};
+use super::{Options, hosts};
 use crate::losses::{Losses, Spot};
 use crate::output::{Json, Object};
 
@@ -55,10 +55,6 @@ impl<'a> Routes<'a> {
     pub(super) fn add_https_redirects(&mut self, listeners: &Listeners<'_>) {
         for (index, listener) in listeners.list.iter().enumerate() {
             for (_, server) in listener.servers.iter().filter(|(_, server)| server.redirects_to_https) {
-                let action = Action::Redirect(Object::new());
-                if !absent::has_destination(&action, &server.spot, self.losses) {
-                    continue;
-                }
                 let redirect = Object::new().with("status", 301).with("scheme", "https");
                 let members = Object::new().with("redirect", redirect);
                 for (class, hosts) in draft::by_class(&self.usable(&server.hosts, &server.spot)) {
@@ -138,7 +134,6 @@ impl<'a> Routes<'a> {
                 if let Some((change, spot)) = &built.change {
                     paths::rewrite(change, matches.uri.as_ref(), &mut draft, spot, self.losses);
                 }
-                absent::of_route(&mut draft.members, spot, self.losses);
                 draft.spot = Some(spot.clone());
                 self.drafts.push(draft);
             }
@@ -162,9 +157,6 @@ impl<'a> Routes<'a> {
     /// What a route does. None: it cannot be kept, which is reported.
     fn build(&mut self, route: &HttpRoute, namespace: Option<&str>, upstreams: &mut Upstreams<'_>) -> Option<Built> {
         let action = route.action.as_ref()?;
-        if !absent::has_destination(action, &route.spot, self.losses) {
-            return None;
-        }
         let mut members = Object::new();
         let headers = self.headers(action, &route.settings);
         if !headers.is_empty() {
@@ -322,7 +314,7 @@ impl<'a> Routes<'a> {
                     let hosts = other.hosts.iter().any(|wider| wider != host && covers(wider, host));
                     (other.hosts.is_empty() || hosts) && other.shares_listener(draft)
                 };
-                if !absent::LACKS_RESPOND && !has_end && self.drafts.iter().any(|other| is_wider(&other)) {
+                if !has_end && self.drafts.iter().any(|other| is_wider(&other)) {
                     let members = Object::new().with("respond", Object::new().with("status", 404));
                     let name = names::unused(&format!("{host}-end"), 100, &mut self.used);
                     ends.push(Draft::new(

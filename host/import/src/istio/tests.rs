@@ -3,6 +3,7 @@
 mod judge;
 mod listeners;
 mod losses;
+mod order;
 mod property;
 mod routes;
 mod upstreams;

@@ -119,7 +119,7 @@ impl<'a> Upstreams<'a> {
         }
         upstream.extend(&self.policy(&key, destination));
         upstream.extend(settings);
-        super::absent::of_upstream(&mut upstream, &destination.spot, self.losses);
+        super::absent::remove(&mut upstream, &destination.spot, self.losses);
         if !is_known {
             self.tell_assumed(destination, &short, port);
         }

@@ -150,3 +150,18 @@ fn the_example_is_what_the_importer_writes() {
     let import = istio(&[source], &options()).unwrap();
     assert_eq!(import.gateway, read("gateway.json"));
 }
+
+#[test]
+fn a_server_for_https_alone_redirects_its_hosts() {
+    let servers =
+        "[{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*.example.com'], tls: {httpsRedirect: true}}]";
+    let (config, losses) = import(&(gateway(servers) + &service("vs", "[www.example.com]", "[gw]", TO_A) + SERVICE));
+    assert_eq!(
+        config["routes"],
+        json!([{ "name": "http-to-https", "match": { "hosts": ["*.example.com"] }, "redirect": { "status": 301, "scheme": "https" } }])
+    );
+    assert!(
+        losses.iter().any(|loss| loss.contains("without redirecting it")),
+        "{losses:?}"
+    );
+}

@@ -178,3 +178,90 @@ fn no_text_of_a_document_becomes_a_substitution() {
     let text = gateway.to_string();
     assert!(text.contains("$${file:/etc/passwd}"), "{text}");
 }
+
+fn route(action: &str) -> Value {
+    let text = routes(&format!("[{{match: [{{uri: {{prefix: /x}}}}], {action}}}]")) + SERVICE;
+    lossless(&text)["routes"][0].clone()
+}
+
+#[test]
+fn destinations_are_a_split_by_weight() {
+    let two = "route: [{destination: {host: a}, weight: 90}, {destination: {host: a, port: {number: 81}}, weight: 10}]";
+    let split = route(two)["split"].clone();
+    assert_eq!(
+        split,
+        json!([{ "upstream": "a", "weight": 90 }, { "upstream": "a-81", "weight": 10 }])
+    );
+    // The same upstream twice is one with the sum.
+    let same = "route: [{destination: {host: a}, weight: 1}, {destination: {host: a}, weight: 2}]";
+    assert_eq!(route(same)["upstream"], "a");
+    assert_eq!(route("route: [{destination: {host: a}, weight: 100}]")["upstream"], "a");
+}
+
+#[test]
+fn redirects_and_direct_responses_are_the_gateways_own() {
+    for (action, expected) in [
+        ("redirect: {uri: /new}", json!({ "status": 301, "path": "/new" })),
+        (
+            "redirect: {authority: 'b.example.com:81', redirectCode: 308}",
+            json!({ "status": 308, "host": "b.example.com", "port": 81 }),
+        ),
+        (
+            "redirect: {scheme: https, derivePort: FROM_PROTOCOL_DEFAULT}",
+            json!({ "status": 301, "scheme": "https" }),
+        ),
+        (
+            "redirect: {port: 8443, scheme: https}",
+            json!({ "status": 301, "scheme": "https", "port": 8443 }),
+        ),
+    ] {
+        assert_eq!(route(action)["redirect"], expected, "{action}");
+    }
+    let respond = route("directResponse: {status: 503, body: {string: 'busy'}}")["respond"].clone();
+    assert_eq!(respond, json!({ "status": 503, "body": "busy" }));
+}
+
+#[test]
+fn paths_change_as_in_istio() {
+    let rewrite = |rewrite: &str| route(&format!("rewrite: {rewrite}, {TO_A}"))["rewrite"].clone();
+    assert_eq!(rewrite("{uri: /}"), json!({ "regex": "^/x", "to": "/" }));
+    assert_eq!(
+        rewrite("{uriRegexRewrite: {match: '^/x/([^/]+)/(.*)$', rewrite: '/\\2/\\1$'}}"),
+        // In the file, `${` would be a substitution.
+        json!({ "regex": "^/x/([^/]+)/(.*)$", "to": "/$${2}/$${1}$$" })
+    );
+    let (config, losses) = import(&(routes(&format!("[{{rewrite: {{uri: 'a b'}}, {TO_A}}}]")) + SERVICE));
+    assert_eq!(config["routes"][0].get("rewrite"), None);
+    assert!(losses[0].contains("the path is not changed"), "{losses:?}");
+}
+
+#[test]
+fn faults_and_mirrors_are_those_of_the_route() {
+    let faults = route(&format!(
+        "fault: {{delay: {{percentage: {{value: 0.1}}, fixedDelay: 5s}}, abort: {{httpStatus: 500, grpcStatus: UNAVAILABLE}}}}, {TO_A}"
+    ));
+    assert_eq!(faults["delay"], json!({ "duration": "5s", "percent": 0.1 }));
+    assert_eq!(faults["abort"], json!({ "status": 500, "grpc_status": 14 }));
+    let mirror = route(&format!("mirror: {{host: a}}, mirrorPercentage: {{value: 5}}, {TO_A}"))["mirror"].clone();
+    assert_eq!(
+        mirror,
+        json!({ "upstream": "a", "percent": 5, "host_suffix": "-shadow" })
+    );
+    let off = route(&format!("mirror: {{host: a}}, mirrorPercentage: {{value: 0}}, {TO_A}"));
+    assert_eq!(off.get("mirror"), None);
+    let two = route(&format!(
+        "mirrors: [{{destination: {{host: a}}}}, {{destination: {{host: a, port: {{number: 81}}}}, percentage: {{value: 1}}}}], {TO_A}"
+    ));
+    assert_eq!(two["mirror"].as_array().map(Vec::len), Some(2));
+}
+
+/// In Istio, a virtual host is all that its hosts have.
+#[test]
+fn a_host_with_routes_of_its_own_never_gets_those_of_a_wider_pattern() {
+    let narrow = "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: own}\nspec: {hosts: [x.y], http: [{match: [{uri: {exact: /x}}], route: [{destination: {host: a}}]}]}\n";
+    let config = lossless(&(routes(&format!("[{{{TO_A}}}]")) + narrow + SERVICE));
+    assert_eq!(
+        config["routes"][1],
+        json!({ "name": "x.y-end", "match": { "hosts": ["x.y"] }, "respond": { "status": 404 } })
+    );
+}
