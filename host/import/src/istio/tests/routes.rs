@@ -180,7 +180,8 @@ fn no_text_of_a_document_becomes_a_substitution() {
 }
 
 fn route(action: &str) -> Value {
-    let text = routes(&format!("[{{match: [{{uri: {{prefix: /x}}}}], {action}}}]")) + SERVICE;
+    let services = if action.contains("host: a") { SERVICE } else { "" };
+    let text = routes(&format!("[{{match: [{{uri: {{prefix: /x}}}}], {action}}}]")) + services;
     lossless(&text)["routes"][0].clone()
 }
 
