@@ -276,3 +276,35 @@ fn a_missing_file_is_reported() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("nowhere.json"), "{said}");
 }
+
+/// The reason that a plugin logs before it refuses its configuration is the mistake's text, and nothing besides.
+#[test]
+fn a_configuration_that_a_plugin_refuses_is_told_once() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    fs::create_dir(folder.path().join("plugins")).expect("the folder is writable");
+    for name in ["headers", "refuses"] {
+        fs::write(
+            folder.path().join(format!("plugins/{name}.wasm")),
+            lockgate_tests::modules::module(name),
+        )
+        .expect("the folder is writable");
+    }
+    for (plugin, told) in [
+        (
+            json!({ "module": "headers", "config": { "request": { "set": { "a b": "c" } } } }),
+            "is not a valid header name",
+        ),
+        (json!({ "module": "refuses" }), "the moon is in the wrong house"),
+    ] {
+        let config = filled(json!({
+            "plugin_dir": "plugins",
+            "upstreams": { "app": { "endpoints": ["127.0.0.1:1"] } },
+            "plugins": { "it": plugin }, "routes": [{ "name": "all", "chain": ["it"], "upstream": "app" }],
+        }));
+        fs::write(folder.path().join("gateway.json"), config.to_string()).expect("the folder is writable");
+        let output = lockgate(&["check"], folder.path());
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert_eq!(said.matches(told).count(), 1, "{said}");
+    }
+}

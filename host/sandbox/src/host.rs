@@ -159,6 +159,11 @@ pub trait Host {
         drop(vm);
     }
 
+    /// Whether plugins start here on trial: whoever tries them tells why a start was refused, so that the sandbox does not log it.
+    fn is_trial(&self) -> bool {
+        false
+    }
+
     /// Counts a failure of a plugin. The sandbox has logged it already.
     fn failed(&self, plugin: &Plugin, failure: &Failure, phase: &str);
 

@@ -21,7 +21,7 @@ use crate::report::Failure;
 ///
 /// A guest reads back what it has written, and nobody else does. Callouts are accepted and get no response. Timers never fire.
 pub struct NoEffectHost {
-    log: fn(&Plugin, LogLevel, &str),
+    log: Box<dyn Fn(&Plugin, LogLevel, &str)>,
     log_level: LogLevel,
     memory: TrialMemory,
     foreign: Box<ForeignFunctions>,
@@ -33,9 +33,9 @@ type ForeignFunctions = dyn Fn(&Plugin, &str, &[u8], &mut CpuBudget) -> Result<V
 impl NoEffectHost {
     /// A host whose log lines of at least `log_level` go to `log`.
     #[must_use]
-    pub fn new(log_level: LogLevel, log: fn(&Plugin, LogLevel, &str)) -> Self {
+    pub fn new(log_level: LogLevel, log: impl Fn(&Plugin, LogLevel, &str) + 'static) -> Self {
         Self {
-            log,
+            log: Box::new(log),
             log_level,
             memory: TrialMemory::default(),
             foreign: Box::new(|_, _, _, _| Err(Status::NotFound)),
@@ -73,6 +73,10 @@ impl Host for NoEffectHost {
 
     fn log_level(&self) -> LogLevel {
         self.log_level
+    }
+
+    fn is_trial(&self) -> bool {
+        true
     }
 
     fn callout(&self, _: &Plugin, _: Callout, reply: CalloutReply) -> Result<Guard, Status> {

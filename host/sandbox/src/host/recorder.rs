@@ -131,6 +131,10 @@ impl Host for Recorder {
         self.host.log_level()
     }
 
+    fn is_trial(&self) -> bool {
+        self.host.is_trial()
+    }
+
     fn callout(&self, plugin: &Plugin, callout: Callout, reply: CalloutReply) -> Result<Guard, Status> {
         self.obstacle("its start makes a callout");
         self.host.callout(plugin, callout, reply)

@@ -232,7 +232,9 @@ impl Instance {
             FailureKind::Start,
             format!("proxy_on_{} returned false; {said}", phase.as_str()),
         );
-        tracing::error!(plugin = %self.plugin.name(), phase = phase.as_str(), "{}", failure.message);
+        if !self.host.is_trial() {
+            tracing::error!(plugin = %self.plugin.name(), phase = phase.as_str(), "{}", failure.message);
+        }
         self.record_failure(&failure, phase.as_str());
         Err(failure)
     }
@@ -318,7 +320,9 @@ pub(super) fn instantiation_failed(
 
 /// Logs and counts why there is no instance.
 fn not_instantiated(plugin: &Plugin, host: &Rc<dyn Host>, counters: &Rc<VmCounters>, failure: Failure) -> Failure {
-    tracing::error!(plugin = %plugin.name(), kind = failure.kind.as_str(), "{}", failure.message);
+    if !host.is_trial() {
+        tracing::error!(plugin = %plugin.name(), kind = failure.kind.as_str(), "{}", failure.message);
+    }
     counters.failures.set(counters.failures.get() + 1);
     *counters.last_failure.borrow_mut() = Some(failure.message.clone());
     host.failed(plugin, &failure, Phase::Initialise.as_str());
