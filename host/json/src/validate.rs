@@ -51,6 +51,7 @@ pub const KEYWORDS: &[&str] = &[
     "minProperties",
     "items",
     "minItems",
+    "maxItems",
     "pattern",
     "minLength",
     "maxLength",

@@ -65,7 +65,11 @@ async fn hold(worker: &WorkerContext, chain: &Chain, delay: &Delay, deadline: &m
         }
         passed.as_mut().poll(cx)
     });
-    deadline.bound(step).await
+    deadline.bound(step).await.inspect_err(|stop| {
+        if let Stop::Problem(_) = stop {
+            chain.note_cause("the route delayed the request on purpose until its time was over");
+        }
+    })
 }
 
 fn aborted(worker: &WorkerContext, chain: &Chain, abort: &Abort) -> Stop {

@@ -9,7 +9,8 @@ use lockgate_sandbox::{FailureKind, MetricKind, Phase, Refusal, Status, VmEvent}
 use proptest::prelude::*;
 
 use super::families::{self, Values};
-use super::{LiveNames, RETENTION, Registry, ReloadResult};
+use super::{Fault, LiveNames, MirrorResult, RETENTION, Registry, ReloadResult};
+use crate::callout_end::CalloutEnd;
 use crate::close_reason::CloseReason;
 
 /// Samples by name and labels.
@@ -227,9 +228,13 @@ fn every_family_of_the_table_is_rendered_with_its_type_labels_and_values() {
     worker.requests("web", "r").record_grpc_status(0);
     worker.upstream("u").record(Some(200), MS);
     worker.plugin("p").record(Phase::RequestBody, MS);
+    worker.plugin("p").record_wait(MS);
+    worker.record_callout("p", "u", CalloutEnd::Response, MS);
     worker.record_failure("p", FailureKind::Trap);
     worker.record_refusals("p", Refusal::Log, 1);
     worker.record_vm_event("p", VmEvent::Quarantined);
+    worker.record_mirror("u", MirrorResult::Sent);
+    worker.record_fault("r", Fault::Abort);
     let tcp = worker.tcp("tcp");
     CloseReason::ALL.into_iter().for_each(|reason| tcp.record_close(reason));
     let page = registry.render();
