@@ -178,13 +178,13 @@ impl Pass<'_> {
             return Err(Mistake::invalid(here.clone(), "a file path after \"file:\""));
         }
         let path = self.context.path(written);
-        let read = read_small(&path);
+        let read = read_small(&path).and_then(text_of);
         self.files.push(IncludedFile {
             path: path.clone(),
-            contents: read.as_ref().ok().cloned(),
+            // Without a last line end: it changes nothing.
+            contents: read.as_ref().ok().map(|text| text.clone().into_bytes()),
         });
-        read.and_then(text_of)
-            .map_err(|reason| Mistake::new(here.clone(), format!("the file {} {reason}", path.display())))
+        read.map_err(|reason| Mistake::new(here.clone(), format!("the file {} {reason}", path.display())))
     }
 }
 
