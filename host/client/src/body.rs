@@ -8,13 +8,18 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::error::ConnectionError;
+use crate::lease::Lease;
 
 /// The body of an upstream's response. At its clean end the connection goes back to the pool; if it is dropped before, the
 /// connection is closed, or, in HTTP/2, the stream is reset.
 ///
 /// A body that is cut short, or whose framing is broken, ends with an error, never as if it were complete. Reading it
 /// also sends what is left of the request's body.
-pub struct PooledBody(State);
+pub struct PooledBody {
+    state: State,
+    /// Given back when the body has ended.
+    lease: Option<Lease>,
+}
 
 enum State {
     /// What is left has all come, and the connection is back in the pool.
@@ -35,16 +40,30 @@ pub(crate) trait BodySource {
 impl PooledBody {
     /// A body that has all come.
     pub(crate) fn complete(data: Bytes) -> Self {
-        Self(State::Complete(data))
+        Self {
+            state: State::Complete(data),
+            lease: None,
+        }
     }
 
     /// A body that is still to come.
     pub(crate) fn open(source: Box<dyn BodySource>) -> Self {
-        Self(State::Open(source))
+        Self {
+            state: State::Open(source),
+            lease: None,
+        }
+    }
+
+    /// Gives `lease` back when the body has come whole, has failed or is dropped: at once if it is here already.
+    pub fn hold(&mut self, lease: Lease) {
+        if matches!(self.state, State::Open(_)) {
+            self.lease = Some(lease);
+        }
     }
 
     fn close(&mut self) -> Option<Box<dyn BodySource>> {
-        match std::mem::replace(&mut self.0, State::Complete(Bytes::new())) {
+        self.lease = None;
+        match std::mem::replace(&mut self.state, State::Complete(Bytes::new())) {
             State::Open(source) => Some(source),
             State::Complete(_) => None,
         }
@@ -60,7 +79,7 @@ impl Body for PooledBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ConnectionError>>> {
         let this = self.get_mut();
-        let source = match &mut this.0 {
+        let source = match &mut this.state {
             State::Complete(data) if data.is_empty() => return Poll::Ready(None),
             State::Complete(data) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(data))))),
             State::Open(source) => source,
@@ -77,14 +96,14 @@ impl Body for PooledBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.state {
             State::Complete(data) => data.is_empty(),
             State::Open(source) => source.remaining() == Some(0),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.state {
             State::Complete(data) => SizeHint::with_exact(data.len() as u64),
             State::Open(source) => source.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
         }
@@ -95,7 +114,7 @@ impl fmt::Debug for PooledBody {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("PooledBody")
-            .field("is_open", &matches!(self.0, State::Open(_)))
+            .field("is_open", &matches!(self.state, State::Open(_)))
             .finish_non_exhaustive()
     }
 }

@@ -60,6 +60,8 @@ pub(crate) async fn activate(
         }
     }
     warn_of_restart_settings(current, next);
+    // Nothing can fail from here on. Requests of the previous snapshot follow the endpoints, too.
+    next.publish_upstreams();
     // A guest that has to run its own start keeps its worker busy. So the others serve meanwhile.
     let is_known =
         |plugin| current.is_some_and(|current| current.plugins.iter().any(|known| Arc::ptr_eq(known, plugin)));

@@ -1,7 +1,8 @@
 //! The control thread: loads snapshots of the configuration, activates them on the workers, watches files, handles signals, drains.
 //!
-//! [`Handle`] is what the admin API sees of it. From below: `error`, `report`, `route_report`; `load` makes a snapshot, `activate` hands it to the workers,
-//! `watch` reports changed files, `status` reports on the live snapshot; `handle` and `signals` bring commands; `control` is the loop over
+//! [`Handle`] is what the admin API sees of it. From below: `error`, `report`, `route_report`; `load` makes a snapshot, `activate` hands it
+//! to the workers, `watch` reports changed files, `status` reports on the live snapshot, `upstreams` maintains the living endpoints; `handle`
+//! and `signals` bring commands; `control` is the loop over
 //! all of these; `start`, `check` and `embedded` are the ways in.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
@@ -22,6 +23,7 @@ mod route_report;
 mod signals;
 mod start;
 mod status;
+mod upstreams;
 mod watch;
 
 pub use check::{CheckSummary, check};

@@ -19,7 +19,7 @@ use lockgate_modules::files::{ModuleFile, Modules};
 use lockgate_modules::usage::Usage;
 use lockgate_modules::{capabilities, plugin_config, selection};
 use lockgate_sandbox::Engine;
-use lockgate_upstream::Upstream;
+use lockgate_upstream::{Groups, Upstream};
 
 use certificates::{Certificates, RefusedCertificates};
 use chain_length::{long_route_chains, long_tcp_chains};
@@ -35,6 +35,8 @@ pub(crate) struct Loader {
     /// The configuration that was loaded last. It stands for a file that is being written.
     accepted: Option<Loaded>,
     refused_certificates: RefusedCertificates,
+    /// The living endpoints of upstreams.
+    groups: Groups,
 }
 
 /// The circumstances of a load.
@@ -64,7 +66,13 @@ impl Loader {
             refused_files: RefusedFiles::default(),
             accepted: None,
             refused_certificates: RefusedCertificates::default(),
+            groups: Groups::default(),
         }
+    }
+
+    /// The living endpoints of all upstreams.
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.groups
     }
 
     /// Number of modules and certificates so far that were refused alone, while the rest of their load took effect.
@@ -98,6 +106,8 @@ impl Loader {
     /// # Errors
     /// Every mistake, at its place in the file.
     pub(crate) fn load_text(&mut self, loaded: Loaded, last: Option<&Snapshot>) -> Result<Arc<Snapshot>, Report> {
+        // Living endpoints, too: cases know nothing of each other.
+        self.groups = Groups::default();
         self.assemble(loaded, last, None, Vec::new(), &Attempt::default())
             .map(|loaded| loaded.snapshot)
     }
@@ -239,7 +249,7 @@ impl Loader {
         }
         let remarks = remarks(&plugins, &document, known);
         let revision = current.map_or(1, |current| current.revision + 1);
-        let upstreams = upstreams(&model, current);
+        let upstreams = upstreams(&model, current, &self.groups);
         let snapshot = Arc::new(Snapshot::new(
             revision,
             document.text().into(),
@@ -317,8 +327,8 @@ fn are_same(current: &[Arc<LoadedPlugin>], next: &[Arc<LoadedPlugin>]) -> bool {
             .all(|(current, next)| Arc::ptr_eq(current, next))
 }
 
-/// The upstreams. One whose settings did not change is reused, with its balancing state and connections.
-fn upstreams(model: &Model, current: Option<&Snapshot>) -> Vec<Arc<Upstream>> {
+/// The upstreams, with the living groups of their names. One whose settings did not change is reused.
+fn upstreams(model: &Model, current: Option<&Snapshot>, groups: &Groups) -> Vec<Arc<Upstream>> {
     let known = |name: &str| {
         let snapshot = current?;
         let (index, upstream) = snapshot.upstream(name)?;
@@ -329,7 +339,7 @@ fn upstreams(model: &Model, current: Option<&Snapshot>) -> Vec<Arc<Upstream>> {
         .iter()
         .map(|wanted| match known(&wanted.name) {
             Some((settings, upstream)) if *settings == wanted.settings => upstream.clone(),
-            _ => Arc::new(Upstream::new(wanted.name.clone(), &wanted.settings)),
+            _ => Arc::new(Upstream::of(groups, &wanted.name, &wanted.settings)),
         })
         .collect()
 }

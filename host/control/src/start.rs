@@ -23,6 +23,7 @@ use crate::handle::Handle;
 use crate::host_names::host_names;
 use crate::load::{LoadedSnapshot, Loader};
 use crate::signals::Signals;
+use crate::upstreams;
 
 /// Options of a run.
 #[derive(Clone, Debug)]
@@ -118,6 +119,7 @@ where
         .collect::<Result<Vec<_>, _>>()
         .map_err(RunError::system("a worker thread cannot start"))?;
     tokio::spawn(signals.forward(handle.clone()));
+    upstreams::spawn(loader.groups().clone()).map_err(RunError::system("the upstreams' thread cannot start"))?;
     let control = Control::new(config, loader, first, workers, resolver, registry, handle);
     control.run(commands).await?;
     drop(end_admin);

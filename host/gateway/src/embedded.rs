@@ -68,6 +68,7 @@ impl EmbeddedWorker {
     /// Starts `count` workers, each with VMs of its own, on one empty store and with one set of metrics. Must be called within a local
     /// runtime, whose clock is the workers'.
     pub fn start(snapshot: &Arc<Snapshot>, environment: &Environment, count: usize) -> Vec<Self> {
+        snapshot.publish_upstreams();
         let registry = Registry::new();
         let store = Store::since(store_settings(&snapshot.model.cache, &snapshot.model.kv), clock::now());
         let shared = SharedState::new(store, None, Default::default(), Default::default());

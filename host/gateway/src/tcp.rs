@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::Version;
-use lockgate_client::{Duplex, Socket};
+use lockgate_client::{Duplex, Lease, Socket};
 use lockgate_exchange::{ConnectionInfo, Direction, Exchange, StreamInfo, TlsInfo, clock};
 use lockgate_http::problem::Problem;
 use lockgate_sandbox::PeerType;
@@ -130,14 +130,15 @@ impl TcpConnection<'_> {
             return ending;
         }
         match recorder.bound(self.dial(recorder)).await {
-            Ok(Socket::Tcp(upstream)) => relay(recorder, client, upstream).await,
-            Ok(Socket::Other(upstream)) => relay(recorder, client, upstream.bytes).await,
+            // The lease ends with the connection.
+            Ok((Socket::Tcp(upstream), _lease)) => relay(recorder, client, upstream).await,
+            Ok((Socket::Other(upstream), _lease)) => relay(recorder, client, upstream.bytes).await,
             Err(ending) => ending,
         }
     }
 
     /// A connection to the upstream that a plugin chose, or to the listener's own.
-    async fn dial(&self, recorder: &ConnectionRecorder) -> Result<Socket, CloseReason> {
+    async fn dial(&self, recorder: &ConnectionRecorder) -> Result<(Socket, Option<Lease>), CloseReason> {
         let exchange = &recorder.chain.exchange;
         let index = self
             .view
@@ -155,7 +156,7 @@ impl TcpConnection<'_> {
                 info.upstream_local = Some(dialled.local);
                 info.attempts = dialled.attempts;
                 info.upstream_latency = recorder.connected.get();
-                Ok(dialled.socket)
+                Ok((dialled.socket, dialled.lease))
             }
             Err(error) => {
                 outbound::failed(&recorder.chain, &error);

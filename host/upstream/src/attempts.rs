@@ -1,9 +1,10 @@
 //! The attempt loop: one endpoint after the other, until one gives what is asked for or the retry policy ends it.
 
 use http::HeaderValue;
-use lockgate_client::{Address, AttemptError, PoolSettings, Target};
+use lockgate_client::{Address, AttemptError, PoolSettings, Progress, Target};
 
 use crate::error::SendError;
+use crate::outcome::Outcome;
 use crate::pick::Pick;
 use crate::retry_policy::{Next, RETRY_POLICY, Repeatable, Tries};
 
@@ -24,13 +25,14 @@ pub(crate) trait Attempt {
     fn set_host(&mut self, host: &HeaderValue);
 }
 
-/// Makes attempts, the first one at the endpoint that was picked. Gives the output of the one that succeeded, and the number of
-/// attempts. `begin` gets the number and address of each as it begins: whoever gives up waiting knows what it waited for.
+/// Makes attempts, the first one at the endpoint that was picked. Gives the output of the one that succeeded, and the number of attempts;
+/// its endpoint is picked then, and is to be told how the attempt ended. `begin` gets the number and address of each as it begins: whoever
+/// gives up waiting knows what it waited for.
 ///
 /// # Errors
 /// That of the last attempt.
 pub(crate) fn run<A: Attempt>(
-    mut pick: Pick<'_>,
+    pick: &mut Pick<'_>,
     repeatable: Repeatable,
     mut attempt: A,
     mut begin: impl FnMut(u32, &Address),
@@ -39,23 +41,29 @@ pub(crate) fn run<A: Attempt>(
     async move {
         loop {
             tries.attempts += 1;
-            let (upstream, endpoint) = (pick.upstream(), pick.endpoint());
-            begin(tries.attempts, &endpoint.target.address);
-            let outcome = attempt.attempt(&endpoint.target, &upstream.pool, tries.repeats());
+            begin(tries.attempts, pick.endpoint().address());
+            let upstream = pick.upstream();
+            let outcome = attempt.attempt(pick.endpoint().target(), &upstream.pool, tries.repeats());
             let failure = match outcome.await {
                 Ok(output) => return Ok((output, tries.attempts)),
                 Err(failure) => failure,
             };
-            let (endpoints, address) = (pick.upstream().endpoints.count(), &pick.endpoint().target.address);
-            match RETRY_POLICY.next(&mut tries, failure.progress, repeatable, endpoints) {
-                Some(Next::SameEndpoint) => {}
+            let outcome = Outcome::of_error(&failure.error);
+            match RETRY_POLICY.next(&mut tries, failure.progress, repeatable, pick.choices()) {
+                // Nothing has been asked of the endpoint.
+                Some(Next::SameEndpoint) if failure.progress == Progress::Stale => {}
+                Some(Next::SameEndpoint) => pick.again(outcome),
                 Some(Next::NextEndpoint) => {
-                    pick = pick.next();
+                    pick.next(outcome);
                     if let Some(host) = pick.host() {
                         attempt.set_host(host);
                     }
                 }
-                None => return Err(SendError::new(failure.error, address, tries.attempts)),
+                None => {
+                    let error = SendError::new(failure.error, pick.endpoint().address(), tries.attempts);
+                    pick.finish(outcome);
+                    return Err(error);
+                }
             }
         }
     }

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use http::HeaderValue;
 use http_body::Body;
-use lockgate_client::{AttemptError, BodyFailure, Connected, ConnectionPools, PoolSettings, Socket, Target};
+use lockgate_client::{AttemptError, BodyFailure, Connected, ConnectionPools, Lease, PoolSettings, Socket, Target};
 
 use crate::attempts::{self, Attempt};
 use crate::client::Client;
 use crate::error::SendError;
+use crate::outcome::Outcome;
 use crate::pick::Pick;
 use crate::retry_policy::Repeatable;
 use crate::upstream::Upstream;
@@ -24,6 +25,8 @@ pub struct UpstreamConnection {
     pub local: SocketAddr,
     /// The number of endpoints that were connected to, in vain or not: 1 when all went well.
     pub attempts: u32,
+    /// Counts the connection as active at its endpoint. To be dropped with the socket.
+    pub lease: Option<Lease>,
 }
 
 impl<B> Client<B>
@@ -37,8 +40,8 @@ where
     /// # Errors
     /// [`SendError::NoEndpoint`], or the failure of the last attempt.
     pub async fn dial(&self, upstream: &Upstream) -> Result<UpstreamConnection, SendError> {
-        let pick = Pick::first(upstream, || self.rng.next()).ok_or(SendError::NoEndpoint)?;
-        let (connected, attempts) = attempts::run(pick, Repeatable::Never, Dial(&self.pools), |_, _| {}).await?;
+        let mut pick = Pick::first(upstream, || self.rng.next()).ok_or(SendError::NoEndpoint)?;
+        let (connected, attempts) = attempts::run(&mut pick, Repeatable::Never, Dial(&self.pools), |_, _| {}).await?;
         let Connected {
             socket, peer, local, ..
         } = connected;
@@ -47,6 +50,7 @@ where
             endpoint: peer,
             local,
             attempts,
+            lease: pick.finish(Outcome::Connected),
         })
     }
 }

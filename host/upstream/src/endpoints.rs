@@ -1,149 +1,124 @@
-//! [`Endpoints`]: the servers of an upstream and the order in which they are picked.
+//! [`Endpoints`]: the endpoints of a group at one time, and the order in which they are picked.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use http::HeaderValue;
-use lockgate_client::Target;
+use crate::balance::cycle::cycle;
+use crate::endpoint::Endpoint;
+use crate::settings::Balance;
+use crate::standing::{Standing, flags};
 
-use crate::balance;
-use crate::settings::{Balance, EndpointSettings};
+/// The share of endpoints that have to be available, in percent; below it, all that are not draining take requests.
+const PANIC_THRESHOLD: usize = 50;
 
-/// The servers of an upstream and the order in which they are picked.
+/// The endpoints of a group at one time. It never changes: a change of the list, of a weight or of who is available makes another one.
 #[derive(Debug)]
 pub(crate) struct Endpoints {
-    list: Vec<Endpoint>,
+    /// Unique in the process.
+    id: u64,
+    list: Box<[Arc<Endpoint>]>,
     balance: Balance,
-    /// Indexes of the list, in the order of balancing.
+    /// Indexes of the list, in the order of balancing: only those that take requests.
     cycle: Box<[u32]>,
-    /// The next position in the cycle. Shared, so that the order is exact across workers.
-    next: AtomicUsize,
-}
-
-/// One server of an upstream.
-#[derive(Debug)]
-pub(crate) struct Endpoint {
-    /// What connections to it lead to.
-    pub(crate) target: Target,
-    /// Its address as a `Host` value, for [`HostPolicy::Endpoint`](crate::HostPolicy::Endpoint).
-    pub(crate) host: HeaderValue,
+    /// How many endpoints are in the cycle.
+    picked: usize,
+    /// An endpoint with one of these flags is skipped.
+    skipped: u8,
 }
 
 impl Endpoints {
-    /// The endpoints that these settings describe, in the same order.
-    pub(crate) fn new(settings: &[EndpointSettings], balance: Balance) -> Self {
-        let weights: Vec<u16> = settings.iter().map(|endpoint| endpoint.weight.value()).collect();
+    /// These endpoints, of which those are picked that are available now.
+    pub(crate) fn new(list: Box<[Arc<Endpoint>]>, balance: Balance) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let weighted = list.iter().filter(|endpoint| endpoint.weight().value() > 0);
+        let (mut count, mut available) = (0, 0);
+        for endpoint in weighted {
+            let flags = endpoint.standing().flags();
+            count += usize::from(flags & flags::DRAINING == 0);
+            available += usize::from(flags & flags::UNAVAILABLE == 0);
+        }
+        let skipped = match available * 100 < count * PANIC_THRESHOLD {
+            true => flags::DRAINING,
+            false => flags::UNAVAILABLE,
+        };
+        let weights: Vec<u16> = list
+            .iter()
+            .map(|endpoint| match endpoint.standing().flags() & skipped {
+                0 => endpoint.weight().value(),
+                _ => 0,
+            })
+            .collect();
         Self {
-            list: settings.iter().map(Endpoint::new).collect(),
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
             balance,
-            cycle: balance::cycle(&weights),
-            next: AtomicUsize::new(0),
+            cycle: cycle(&weights),
+            picked: weights.iter().filter(|&&weight| weight > 0).count(),
+            skipped,
+            list,
         }
     }
 
-    /// The endpoint at `index`, which [`Endpoints::first`] or [`Endpoints::after`] gave.
-    pub(crate) fn at(&self, index: usize) -> &Endpoint {
-        &self.list[index]
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
-    /// How many there are, those without weight among them.
-    pub(crate) fn count(&self) -> usize {
-        self.list.len()
+    /// All endpoints.
+    pub(crate) fn list(&self) -> &[Arc<Endpoint>] {
+        &self.list
     }
 
-    /// The index of the endpoint for a first attempt; `None` when no endpoint has any weight. `random` is called only when the
-    /// balance needs it.
-    pub(crate) fn first(&self, random: impl FnOnce() -> usize) -> Option<usize> {
+    /// How many may be picked.
+    pub(crate) fn picked(&self) -> usize {
+        self.picked
+    }
+
+    /// The endpoint, if no other may be picked.
+    pub(crate) fn single(&self) -> Option<&Arc<Endpoint>> {
+        match *self.cycle {
+            [only] => Some(&self.list[only as usize]),
+            _ => None,
+        }
+    }
+
+    /// Whether these are the same endpoints, picked alike.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.balance == other.balance
+            && self.skipped == other.skipped
+            && self.cycle == other.cycle
+            && self.list.len() == other.list.len()
+            && self.list.iter().zip(&other.list).all(|(one, other)| one.is_same(other))
+    }
+
+    /// The endpoint for a first attempt; `None` when none may be picked. `next` is the group's position in the cycle. `random` is called
+    /// only when the balance needs it.
+    pub(crate) fn first(&self, next: &AtomicUsize, random: impl FnOnce() -> usize) -> Option<&Arc<Endpoint>> {
         let position = match self.cycle.len() {
             0 => return None,
             1 => 0,
             length => match self.balance {
-                Balance::RoundRobin => self.next.fetch_add(1, Ordering::Relaxed) % length,
+                Balance::RoundRobin => next.fetch_add(1, Ordering::Relaxed) % length,
                 Balance::Random => random() % length,
             },
         };
-        Some(self.cycle[position] as usize)
+        // One that has become unavailable is still in the cycle until the next one is made.
+        let (after, before) = (self.cycle[position..].iter(), self.cycle[..position].iter());
+        let mut order = after.chain(before).map(|&index| &self.list[index as usize]);
+        let available = order.find(|endpoint| endpoint.standing().flags() & self.skipped == 0);
+        available.or_else(|| Some(&self.list[self.cycle[position] as usize]))
     }
 
-    /// The index of the endpoint behind the one at `failed` that takes part in balancing.
-    pub(crate) fn after(&self, failed: usize) -> usize {
+    /// The endpoint behind the one with this standing that takes requests; `None` if there is no other.
+    pub(crate) fn after(&self, failed: &Arc<Standing>) -> Option<&Arc<Endpoint>> {
         let count = self.list.len();
-        (1..count)
-            .map(|step| (failed + step) % count)
-            .find(|&index| self.cycle.contains(&(index as u32)))
-            .unwrap_or(failed)
-    }
-}
-
-impl Endpoint {
-    fn new(settings: &EndpointSettings) -> Self {
-        let host = HeaderValue::from_str(&settings.address.to_string())
-            .expect("an address consists of a checked host name or an IP address, and digits");
-        Self {
-            target: Target::clear_text(settings.address.clone()),
-            host,
-        }
+        let is_failed = |endpoint: &Arc<Endpoint>| Arc::ptr_eq(endpoint.standing(), failed);
+        let place = self.list.iter().position(is_failed).unwrap_or(count.saturating_sub(1));
+        (1..=count)
+            .map(|step| (place + step) % count)
+            .filter(|&index| !is_failed(&self.list[index]) && self.cycle.contains(&(index as u32)))
+            .map(|index| &self.list[index])
+            .find(|endpoint| endpoint.standing().flags() & self.skipped == 0)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use lockgate_client::Address;
-
-    use super::*;
-    use crate::settings::Weight;
-
-    fn endpoints(weights: &[u16], balance: Balance) -> Endpoints {
-        let settings = |(weight, port): (&u16, u16)| EndpointSettings {
-            weight: Weight::new(*weight).expect("weight in range"),
-            ..EndpointSettings::at(Address::Socket(([127, 0, 0, 1], port).into()))
-        };
-        let settings: Vec<EndpointSettings> = weights.iter().zip(1..).map(settings).collect();
-        Endpoints::new(&settings, balance)
-    }
-
-    #[test]
-    fn round_robin_is_exact_over_every_cycle() {
-        let endpoints = endpoints(&[3, 0, 1], Balance::RoundRobin);
-        for _ in 0..100 {
-            let mut counts = [0; 3];
-            for _ in 0..4 {
-                counts[endpoints
-                    .first(|| unreachable!("round robin is not random"))
-                    .expect("there is weight")] += 1;
-            }
-            assert_eq!(counts, [3, 0, 1]);
-        }
-    }
-
-    #[test]
-    fn round_robin_is_exact_across_threads() {
-        let endpoints = endpoints(&[2, 1], Balance::RoundRobin);
-        let firsts: usize = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| (0..3000).filter(|_| endpoints.first(|| 0) == Some(0)).count()))
-                .collect();
-            threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
-        });
-        assert_eq!(firsts, 8000);
-    }
-
-    #[test]
-    fn random_honours_weights() {
-        let endpoints = endpoints(&[3, 1], Balance::Random);
-        let firsts = (0..4).filter(|&place| endpoints.first(|| place) == Some(0)).count();
-        assert_eq!(firsts, 3);
-    }
-
-    #[test]
-    fn an_unreachable_endpoint_is_followed_by_one_that_has_weight() {
-        let endpoints = endpoints(&[1, 0, 1], Balance::RoundRobin);
-        assert_eq!(endpoints.after(0), 2);
-        assert_eq!(endpoints.after(2), 0);
-    }
-
-    #[test]
-    fn without_weight_there_is_no_endpoint() {
-        assert_eq!(endpoints(&[0], Balance::RoundRobin).first(|| 0), None);
-        assert_eq!(endpoints(&[], Balance::Random).first(|| 0), None);
-    }
-}
+mod tests;

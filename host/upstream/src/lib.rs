@@ -1,9 +1,13 @@
 //! Groups of endpoints: which endpoint a request goes to, and whether there is another attempt when one fails.
 //!
-//! An [`Upstream`] is a named group of endpoints, shared by all workers. A [`Client`] is one worker's set of connections: it lives on
-//! that worker's thread, takes no lock, and survives reloads. It sends requests ([`Client::forward`], `send`) or makes a bare connection
-//! for other protocols than HTTP (`dial`). All of them pick an endpoint (`pick`, `endpoints`, `balance`) and walk the same loop
-//! (`attempts`), under one policy (`retry_policy`). A single attempt is made by `lockgate_client`.
+//! An [`Upstream`] is what a snapshot says of a group: protocol, `Host`, timeouts. The [`Group`] itself is alive: it is kept by name across
+//! reloads ([`Groups`]) and shared by all workers. Its list of [`Endpoint`]s is swapped as a whole, and each endpoint keeps its [`Standing`]
+//! (health, ejection, what is active) for as long as its address stays in the group.
+//!
+//! A [`Client`] is one worker's set of connections: it lives on that worker's thread, takes no lock, and survives reloads. It sends requests
+//! ([`Client::forward`], `send`) or makes a bare connection for other protocols than HTTP (`dial`). All of them pick an endpoint (`pick`,
+//! `endpoints`, `balance`), walk the same loop (`attempts`) under one policy (`retry_policy`), and report each outcome (`outcome`). A single
+//! attempt is made by `lockgate_client`.
 //!
 //! This crate knows no routes and no plugins. The only time limit is that for connecting; the caller bounds the whole exchange by
 //! dropping the future or the body.
@@ -12,18 +16,27 @@ mod attempts;
 mod balance;
 mod client;
 mod dial;
+mod endpoint;
 mod endpoints;
 mod error;
+mod group;
+mod groups;
+mod outcome;
 mod pick;
 mod retry_policy;
 mod rng;
 mod send;
 mod settings;
+mod standing;
 mod upstream;
 
 pub use client::Client;
 pub use dial::UpstreamConnection;
+pub use endpoint::Endpoint;
 pub use error::{SendError, in_words};
+pub use group::{Group, Override, Source};
+pub use groups::Groups;
 pub use send::UpstreamResponse;
 pub use settings::{Balance, EndpointSettings, HostPolicy, ResponseLimits, UpstreamSettings, UpstreamTimeouts, Weight};
+pub use standing::{Ejection, EndpointState, Health, Standing};
 pub use upstream::Upstream;

@@ -14,6 +14,7 @@ use lockgate_client::{
 use crate::attempts::{self, Attempt};
 use crate::client::Client;
 use crate::error::SendError;
+use crate::outcome::Outcome;
 use crate::pick::Pick;
 use crate::retry_policy::Repeatable;
 use crate::upstream::Upstream;
@@ -90,7 +91,7 @@ where
     where
         F: FnMut(u32, &Address) + 'a,
     {
-        let pick = Pick::first(upstream, || self.rng.next());
+        let mut pick = Pick::first(upstream, || self.rng.next());
         let host = pick.as_ref().and_then(Pick::host).unwrap_or(head.host);
         let head = OutgoingHead { host, ..head };
         let repeatable = Repeatable::new(head.method, &body);
@@ -100,7 +101,7 @@ where
             Protocol::Http2 => Outgoing::H2(Box::new(H2Request::new(head, body))),
         };
         async move {
-            let pick = pick.ok_or(SendError::NoEndpoint)?;
+            let pick = pick.as_mut().ok_or(SendError::NoEndpoint)?;
             let pools = &self.pools;
             let (received, attempts) = match request {
                 Outgoing::H1(request) => {
@@ -113,7 +114,14 @@ where
                     Box::pin(attempts::run(pick, repeatable, SendH2 { pools, request }, begin)).await?
                 }
             };
-            let Received { response, peer, local } = received;
+            let Received {
+                mut response,
+                peer,
+                local,
+            } = received;
+            if let Some(lease) = pick.finish(Outcome::Status(response.status())) {
+                response.body_mut().hold(lease);
+            }
             Ok(UpstreamResponse {
                 response,
                 endpoint: peer,

@@ -101,4 +101,10 @@ impl UpstreamSettings {
             limits: ResponseLimits::default(),
         }
     }
+
+    /// Whether something judges endpoints by their outcomes, or has to count what is active at them. The only endpoint of an upstream
+    /// without such a policy is spoken to without further ado.
+    pub fn has_policy(&self) -> bool {
+        false
+    }
 }

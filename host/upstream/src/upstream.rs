@@ -1,28 +1,48 @@
-//! [`Upstream`]: a named group of endpoints, shared by all workers.
+//! [`Upstream`]: what a snapshot says of a group of endpoints.
 
 use std::sync::Arc;
 
 use lockgate_client::{KeepAlive, PoolSettings, Protocol};
 
+use crate::endpoint::Endpoint;
 use crate::endpoints::Endpoints;
+use crate::group::Group;
+use crate::groups::Groups;
 use crate::settings::{HostPolicy, UpstreamSettings};
 
-/// A named group of endpoints and how requests are sent to them.
+/// What a snapshot says of a group of endpoints: how requests are sent to them. The endpoints themselves live in its [`Group`].
 #[derive(Debug)]
 pub struct Upstream {
-    name: Arc<str>,
-    pub(crate) endpoints: Endpoints,
+    group: Arc<Group>,
+    /// The group's list as these settings make it: while it is the list in force, a pick needs not ask for that.
+    prepared: Arc<Endpoints>,
+    /// The endpoint, if there is one alone and no policy.
+    only: Option<Arc<Endpoint>>,
+    /// Something asks for how long attempts take.
+    is_timed: bool,
     pub(crate) host: HostPolicy,
     protocol: Protocol,
     pub(crate) pool: PoolSettings,
 }
 
 impl Upstream {
-    /// The upstream that these settings describe.
+    /// The upstream that these settings describe, with a group of its own.
     pub fn new(name: impl Into<Arc<str>>, settings: &UpstreamSettings) -> Self {
+        let upstream = Self::of(&Groups::default(), &name.into(), settings);
+        upstream.publish(settings);
+        upstream
+    }
+
+    /// The upstream that these settings describe, with the group of its name. The group does not change before [`Upstream::publish`].
+    pub fn of(groups: &Groups, name: &Arc<str>, settings: &UpstreamSettings) -> Self {
+        let group = groups.join(name);
+        let prepared = group.prepare(settings);
+        let single = prepared.single().filter(|_| prepared.list().len() == 1);
         Self {
-            name: name.into(),
-            endpoints: Endpoints::new(&settings.endpoints, settings.balance),
+            only: single.filter(|_| !settings.has_policy()).cloned(),
+            is_timed: settings.has_policy(),
+            prepared,
+            group,
             host: settings.host.clone(),
             protocol: settings.protocol,
             pool: PoolSettings {
@@ -37,13 +57,48 @@ impl Upstream {
         }
     }
 
+    /// Makes the group's endpoints and balancing those of these settings, which the upstream was made of: its snapshot goes live.
+    pub fn publish(&self, settings: &UpstreamSettings) {
+        self.group.publish(settings, &self.prepared);
+    }
+
     /// Its name in the configuration.
     pub fn name(&self) -> &Arc<str> {
-        &self.name
+        self.group.name()
+    }
+
+    /// Its living endpoints.
+    pub fn group(&self) -> &Arc<Group> {
+        &self.group
     }
 
     /// The protocol of its endpoints.
     pub fn protocol(&self) -> Protocol {
         self.protocol
+    }
+
+    /// The time since the group was made, in microseconds; zero if nothing asks for how long attempts take.
+    pub(crate) fn clock(&self) -> u64 {
+        match self.is_timed {
+            true => self.group.clock().as_micros() as u64,
+            false => 0,
+        }
+    }
+
+    /// The endpoint, if it is the only one and nothing asks for how it does.
+    pub(crate) fn straight(&self) -> Option<&Arc<Endpoint>> {
+        self.only.as_ref().filter(|_| self.group.is_current(&self.prepared))
+    }
+
+    /// The endpoint that [`Upstream::straight`] gave.
+    pub(crate) fn only(&self) -> &Endpoint {
+        self.only
+            .as_ref()
+            .expect("a pick is observed unless its endpoint is the only one")
+    }
+
+    /// The list in force, if that is the one that was prepared.
+    pub(crate) fn prepared_if_current(&self) -> Option<&Endpoints> {
+        self.group.is_current(&self.prepared).then_some(&*self.prepared)
     }
 }

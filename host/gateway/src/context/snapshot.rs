@@ -87,6 +87,13 @@ impl Snapshot {
         }
     }
 
+    /// Makes the living endpoints those that this snapshot names: it goes live.
+    pub fn publish_upstreams(&self) {
+        for (upstream, named) in self.upstreams.iter().zip(&self.model.upstreams) {
+            upstream.publish(&named.settings);
+        }
+    }
+
     /// The upstream called `name`, or with this alias, with its place.
     pub fn upstream(&self, name: &str) -> Option<(usize, &Arc<Upstream>)> {
         self.upstream_by_name
