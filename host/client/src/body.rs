@@ -9,6 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::error::ConnectionError;
 use crate::lease::Lease;
+use crate::upgrade::Tunnel;
 
 /// The body of an upstream's response. At its clean end the connection goes back to the pool; if it is dropped before, the
 /// connection is closed, or, in HTTP/2, the stream is reset.
@@ -35,6 +36,10 @@ pub(crate) trait BodySource {
     fn remaining(&self) -> Option<u64>;
     /// Puts the connection back into the pool, if it can be used again.
     fn release(self: Box<Self>);
+    /// The connection behind a 101; none behind other responses.
+    fn into_tunnel(self: Box<Self>) -> Option<Tunnel> {
+        None
+    }
 }
 
 impl PooledBody {
@@ -59,6 +64,13 @@ impl PooledBody {
         if matches!(self.state, State::Open(_)) {
             self.lease = Some(lease);
         }
+    }
+
+    /// The connection behind a 101, which has no body; none behind other responses, whose body is given up.
+    pub fn into_tunnel(mut self) -> Option<Tunnel> {
+        let lease = self.lease.take();
+        let tunnel = self.close()?.into_tunnel()?;
+        Some(Tunnel { lease, ..tunnel })
     }
 
     fn close(&mut self) -> Option<Box<dyn BodySource>> {

@@ -21,6 +21,7 @@ mod resolve;
 mod settings;
 mod socket;
 mod target;
+mod upgrade;
 
 pub use address::{Address, AddressError};
 pub use body::PooledBody;
@@ -39,3 +40,4 @@ pub use resolve::{HostRecord, Resolve, Resolving};
 pub use settings::Protocol;
 pub use socket::{Duplex, Socket, Stream};
 pub use target::{Target, TransportSecurity};
+pub use upgrade::{Tunnel, UpgradeOffer};

@@ -1,8 +1,11 @@
 //! [`OutgoingHead`]: the head of a request as it is to be sent, whatever the protocol.
 
+use std::rc::Rc;
+
 use http::{HeaderMap, HeaderValue, Method};
 
 use crate::interim::Interim;
+use crate::upgrade::UpgradeOffer;
 
 /// The head of a request as it is to be sent.
 #[derive(Clone, Copy, Debug)]
@@ -17,4 +20,6 @@ pub struct OutgoingHead<'a> {
     pub headers: &'a HeaderMap,
     /// Who is told of interim responses.
     pub interim: &'a Interim,
+    /// The upgrade that the headers ask for. Without it, a 101 is malformed.
+    pub upgrade: Option<&'a Rc<UpgradeOffer>>,
 }

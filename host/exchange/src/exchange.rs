@@ -55,6 +55,8 @@ pub struct RequestHead {
     pub scheme: Scheme,
     /// The other headers.
     pub headers: HeaderMap,
+    /// It asks for another protocol on its connection: `upgrade` among the headers names which. Otherwise there is no such header.
+    pub is_upgrade: bool,
 }
 
 /// What of a request's head was changed. Each part may decide the route.
@@ -165,6 +167,7 @@ impl Exchange {
             authority: HeaderValue::from_static(""),
             scheme: Scheme::Http,
             headers: HeaderMap::new(),
+            is_upgrade: false,
         };
         let mut exchange = Self::new(nothing, info);
         exchange.tcp = Some(std::iter::repeat_with(TcpBuffers::default).take(plugins).collect());

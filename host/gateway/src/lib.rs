@@ -14,6 +14,7 @@ pub mod embedded;
 mod http;
 pub mod listener;
 mod pipeline;
+mod relay;
 mod tcp;
 pub mod worker;
 

@@ -14,6 +14,8 @@ pub(crate) mod mirror;
 pub(crate) mod outbound;
 pub(crate) mod recorder;
 pub(crate) mod reroute;
+pub(crate) mod tunnel;
+pub(crate) mod upgrade;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -42,17 +44,23 @@ use crate::pipeline::connection_context::ConnectionContext;
 use crate::pipeline::deadline::Deadline;
 use crate::pipeline::recorder::RequestRecorder;
 
-/// A reset of the connection (HTTP/1) or stream (HTTP/2) instead of a response.
+/// The end of an exchange that has no response for the server of its connection to write.
 #[derive(Debug, thiserror::Error)]
-#[error("the exchange was reset")]
-pub(crate) struct Reset;
+pub(crate) enum NoResponse {
+    /// A reset of the connection (HTTP/1) or stream (HTTP/2).
+    #[error("the exchange was reset")]
+    Reset,
+    /// A tunnel, which waits in [`ConnectionContext::tunnel`].
+    #[error("the connection speaks another protocol")]
+    Tunnel,
+}
 
 /// Answers one request: it is admitted, filtered by the chain, attempted at the upstream, and responded to.
 pub(crate) fn answer(
     connection: Rc<ConnectionContext>,
     parts: Parts,
     body: BodySource,
-) -> impl Future<Output = Result<Response<ClientBody>, Reset>> {
+) -> impl Future<Output = Result<Response<ClientBody>, NoResponse>> {
     let view = connection.worker.view();
     let (is_head, version) = (parts.method == Method::HEAD, parts.version);
     // Outside of the future, which stays small that way: it is moved more than once.
@@ -66,7 +74,7 @@ async fn answer_admitted(
     admitted: Admission,
     is_head: bool,
     version: Version,
-) -> Result<Response<ClientBody>, Reset> {
+) -> Result<Response<ClientBody>, NoResponse> {
     let route = admitted.route;
     let chain = Chain::new(admitted.exchange, route.chain(), admitted.trace);
     let mut recorder = connection.start_recorder(&view, &route, &chain, admitted.body.counter());
@@ -89,7 +97,7 @@ async fn answer_admitted(
     };
     let mut is_local = outcome.is_err();
     deadline.answered();
-    let (first, source) = respond(&chain, outcome).inspect_err(|Reset| recorder.closed())?;
+    let (first, source) = respond(&chain, outcome).inspect_err(|_| recorder.closed())?;
     let source = match is_head {
         true => source.without_body(chain.exchange.borrow_mut().response.as_mut()),
         false => source,
@@ -99,7 +107,7 @@ async fn answer_admitted(
         // A response made in the response phase goes to the client as it is.
         Err(stop) => {
             is_local = true;
-            MessageBody::Direct(respond(&chain, Err(stop)).inspect_err(|Reset| recorder.closed())?.1)
+            MessageBody::Direct(respond(&chain, Err(stop)).inspect_err(|_| recorder.closed())?.1)
         }
     };
     let close = connection.worker.draining.get() || admitted.ambiguous || must_close(&chain, &body, version);
@@ -114,6 +122,9 @@ async fn answer_admitted(
         // Its sender asks for no body, so that nobody else would say that the response is complete.
         recorder.complete();
         recorder.note_grpc_status(response.headers());
+        if chain.exchange.borrow().request.is_upgrade {
+            return upgrade::respond(&connection, response, body, recorder);
+        }
     }
     Ok(response.map(|()| ClientBody::new(body, recorder)))
 }
@@ -153,6 +164,7 @@ async fn forward(
     if index != default || !is_bounded {
         deadline.set_silence(connection.silence(view, &route, Some(index)));
     }
+    upgrade::check(chain, settings)?;
     let begun = clock::now();
     let path = outbound::rewritten_path(connection, view, chain, settings)?;
     let sending = outbound::send(connection, view, upstream, chain, settings, path, body);
@@ -205,13 +217,16 @@ async fn attempt(
 
 /// Makes the response: its head goes into the exchange, its body is a source; returned with the position of the plugin
 /// at which the response phase begins.
-fn respond(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result<(Option<usize>, BodySource), Reset> {
+fn respond(
+    chain: &Chain,
+    outcome: Result<Response<PooledBody>, Stop>,
+) -> Result<(Option<usize>, BodySource), NoResponse> {
     let mut exchange = chain.exchange.borrow_mut();
     let (head, first, source) = match outcome {
         Ok(response) => {
             let (parts, body) = response.into_parts();
             let mut headers = parts.headers;
-            inbound::strip_response(&mut headers);
+            inbound::strip_response_head(parts.status, &mut headers);
             exchange.info.code_details = Some(VIA_UPSTREAM.into());
             (
                 ResponseHead {
@@ -258,7 +273,7 @@ fn respond(chain: &Chain, outcome: Result<Response<PooledBody>, Stop>) -> Result
             exchange.info.cause = reply.cause.map(Into::into);
             (reply.head, chain.reached(), BodySource::whole(reply.body))
         }
-        Err(Stop::Close) => return Err(Reset),
+        Err(Stop::Close) => return Err(NoResponse::Reset),
     };
     exchange.response = Some(head);
     Ok((first, source))

@@ -6,7 +6,6 @@
 mod admission;
 mod flow;
 mod recorder;
-mod relay;
 
 use std::cell::RefCell;
 use std::io;
@@ -25,7 +24,6 @@ use tokio::net::TcpStream;
 
 use flow::Flow;
 use recorder::ConnectionRecorder;
-use relay::Relay;
 
 use crate::chain::{Chain, Stop};
 use crate::context::view::{ForwardingView, View};
@@ -33,6 +31,7 @@ use crate::downstream::connection::DownstreamConnection;
 use crate::downstream::lingering_close;
 use crate::downstream::peer::Peer;
 use crate::pipeline::outbound;
+use crate::relay::Relay;
 
 /// How long a client may take for bytes that were on their way when a plugin closed the connection.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -209,7 +208,7 @@ fn close_reason(problem: Problem) -> CloseReason {
         Problem::UpstreamTimeout => CloseReason::UpstreamTimeout,
         // The rest need a request, and a TCP connection has none; each has the nearest reason.
         Problem::RequestTimeout => CloseReason::IdleTimeout,
-        Problem::NoRoute => CloseReason::NoEndpoint,
+        Problem::NoRoute | Problem::UpgradeRefused => CloseReason::NoEndpoint,
         Problem::TargetTooLong | Problem::HeadersTooLarge => CloseReason::BufferLimit,
         Problem::Malformed(_) => CloseReason::ClientReset,
     }

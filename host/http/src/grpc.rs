@@ -119,6 +119,7 @@ mod tests {
             authority: HeaderValue::from_static("a"),
             scheme: Scheme::Http,
             headers,
+            is_upgrade: false,
         }
     }
 

@@ -2,7 +2,8 @@
 //! two readers could read differently (RFC 9112, sections 2.2, 3, 5, 6 and 7.1). The library would repair some of that in silence.
 //!
 //! A head passes when it is complete and valid; of a refused head, no byte passes. Body bytes pass as they arrive, up to the first
-//! malformed byte of a chunked body. The guard does no input or output, stores no bytes and knows no hosts and paths. What can be
+//! malformed byte of a chunked body. Behind a request that asks for an upgrade nothing passes before it is decided whether HTTP goes on
+//! there; its head passes alone, when everything before it is answered. The guard does no input or output, stores no bytes and knows no hosts and paths. What can be
 //! checked after parsing is checked in [`crate::inbound`].
 
 mod chunk_parser;
@@ -67,6 +68,10 @@ enum State {
     /// In a body, with this many bytes left.
     Length(u64),
     Chunked(ChunkParser),
+    /// Before a complete head of this length that asks for an upgrade.
+    Upgrade(usize),
+    /// Behind such a head. What comes is not HTTP if the request gets what it asks for.
+    Undecided,
     Refused(GuardRefusal),
 }
 
@@ -104,7 +109,15 @@ impl Guard {
             let refusal = match &mut self.state {
                 State::Head(head) => match head.read(rest, self.limits, self.escapes) {
                     Ok(HeadProgress::Partial) => return GuardProgress::passed(end),
-                    Ok(HeadProgress::Complete { end: length, body }) => {
+                    Ok(HeadProgress::Complete {
+                        end: length,
+                        is_upgrade: true,
+                        ..
+                    }) => {
+                        self.state = State::Upgrade(length);
+                        return GuardProgress::passed(end);
+                    }
+                    Ok(HeadProgress::Complete { end: length, body, .. }) => {
                         end += length;
                         self.heads += 1;
                         self.state = match body {
@@ -146,6 +159,7 @@ impl Guard {
                         Some(GuardRefusal::Body)
                     }
                 },
+                State::Upgrade(_) | State::Undecided => return GuardProgress::passed(end),
                 State::Refused(refusal) => Some(*refusal),
             };
             if let Some(refusal) = refusal {
@@ -166,9 +180,38 @@ impl Guard {
         self.heads
     }
 
-    /// Whether the stream is within a head. Empty lines before a head do not count.
+    /// Whether the stream is within a head, or before a complete one that is held. Empty lines before a head do not count.
     pub fn is_in_head(&self) -> bool {
-        matches!(&self.state, State::Head(head) if head.has_begun())
+        match &self.state {
+            State::Head(head) => head.has_begun(),
+            State::Upgrade(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether a complete head is held because it asks for an upgrade: it passes with [`Guard::pass_upgrade`], alone.
+    pub fn holds_upgrade(&self) -> bool {
+        matches!(self.state, State::Upgrade(_))
+    }
+
+    /// Lets the held head pass, and nothing behind it; its length.
+    pub fn pass_upgrade(&mut self) -> usize {
+        let State::Upgrade(length) = self.state else { return 0 };
+        self.state = State::Undecided;
+        self.heads += 1;
+        length
+    }
+
+    /// Whether the bytes behind the last head are held until its request is answered.
+    pub fn is_undecided(&self) -> bool {
+        matches!(self.state, State::Undecided)
+    }
+
+    /// The request got no upgrade: what comes is HTTP.
+    pub fn refuse_upgrade(&mut self) {
+        if self.is_undecided() {
+            self.state = State::Head(HeadParser::default());
+        }
     }
 
     /// Whether the stream is within a body.

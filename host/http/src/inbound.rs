@@ -10,6 +10,7 @@ mod framing;
 mod hop_by_hop;
 mod host;
 mod request_id;
+mod upgrade;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -31,6 +32,7 @@ pub use forwarded::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQU
 pub use framing::check_framing;
 pub use hop_by_hop::{is_no_trailer, strip_request_trailers, strip_response, strip_trailers, without_hop_by_hop};
 pub use request_id::RequestIds;
+pub use upgrade::{ExtendedConnect, offers_websocket, strip_response_head};
 
 /// The other end of a connection, in the forms that each of its requests needs.
 #[derive(Debug, Clone)]
@@ -93,6 +95,7 @@ pub fn admit(parts: Parts, peer: &Peer, rules: Rules<'_>, ids: &RequestIds) -> R
         uri,
         version,
         mut headers,
+        extensions,
         ..
     } = parts;
     if present.any(fields::FOLDED) {
@@ -117,10 +120,19 @@ pub fn admit(parts: Parts, peer: &Peer, rules: Rules<'_>, ids: &RequestIds) -> R
             .map_err(|_| Malformed::HostInvalid)?,
         (None, None) => own_address(version, peer)?,
     };
+    let mut is_upgrade = false;
+    if present.any(fields::UPGRADE) {
+        is_upgrade = upgrade::strip_request(&mut headers, present, version);
+    } else {
+        hop_by_hop::strip(&mut headers, present, Direction::Request);
+    }
     if version == Version::HTTP_2 {
         join_cookies(&mut headers);
+        if let Some(connect) = extensions.get::<ExtendedConnect>() {
+            connect.put(&mut headers);
+            is_upgrade = true;
+        }
     }
-    hop_by_hop::strip(&mut headers, present, Direction::Request);
     let (client, request_id) = forwarded::set(&mut headers, present, &hop(peer, &authority, rules), ids);
     Ok(Admitted {
         head: RequestHead {
@@ -129,6 +141,7 @@ pub fn admit(parts: Parts, peer: &Peer, rules: Rules<'_>, ids: &RequestIds) -> R
             authority,
             scheme: peer.scheme,
             headers,
+            is_upgrade,
         },
         client,
         request_id,

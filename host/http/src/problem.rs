@@ -18,6 +18,8 @@ pub use malformed::Malformed;
 pub enum Problem {
     /// 400: the request is ambiguous or breaks its protocol.
     Malformed(Malformed),
+    /// 403: the request asks for an upgrade, and its route says `"upgrade": false`.
+    UpgradeRefused,
     /// 404: no route matches.
     NoRoute,
     /// 408: the request's head or body took too long to arrive.
@@ -49,6 +51,7 @@ impl Problem {
     pub fn status(self) -> StatusCode {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::UpgradeRefused => StatusCode::FORBIDDEN,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -66,6 +69,7 @@ impl Problem {
     pub fn code(self) -> &'static str {
         match self {
             Self::Malformed(what) => what.code(),
+            Self::UpgradeRefused => "upgrade_refused",
             Self::NoRoute => "no_route",
             Self::RequestTimeout => "request_timeout",
             Self::BodyTooLarge => "body_too_large",
@@ -85,6 +89,7 @@ impl Problem {
     pub fn detail(self) -> &'static str {
         match self {
             Self::Malformed(what) => what.detail(),
+            Self::UpgradeRefused => "Upgrades to other protocols are not allowed here.",
             Self::NoRoute => "No route matches this request.",
             Self::RequestTimeout => "The request did not arrive in time.",
             Self::BodyTooLarge => "The request body is larger than allowed.",

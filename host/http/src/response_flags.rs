@@ -32,6 +32,7 @@ pub fn of(problem: Problem) -> u64 {
         Problem::UpstreamMalformed | Problem::UpstreamHeadersTooLarge => UPSTREAM_PROTOCOL_ERROR,
         // The rest have no flag of their own in Envoy. Every problem is named, so that a new one gets its flag here.
         Problem::Malformed(_)
+        | Problem::UpgradeRefused
         | Problem::RequestTimeout
         | Problem::BodyTooLarge
         | Problem::TargetTooLong

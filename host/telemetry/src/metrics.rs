@@ -28,7 +28,9 @@ pub use registry::{PhaseTimes, PluginTotals, Registry};
 pub use retention::{LiveNames, RETENTION};
 pub use route_events::{Fault, MirrorResult};
 pub use series::MAX_SERIES;
-pub use worker::{Connections, OpenConnection, PluginSeries, RequestSeries, TcpSeries, UpstreamSeries, WorkerMetrics};
+pub use worker::{
+    Connections, OpenConnection, OpenTunnel, PluginSeries, RequestSeries, TcpSeries, UpstreamSeries, WorkerMetrics,
+};
 
 #[cfg(test)]
 mod tests;

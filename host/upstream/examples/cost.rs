@@ -101,6 +101,7 @@ fn main() {
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let head = OutgoingHead {
             interim: &Interim::default(),
+            upgrade: None,
             method: &Method::GET,
             target: "/a",
             host: &host,

@@ -62,6 +62,7 @@ where
             host: parts.headers.get(HOST).unwrap_or(&no_host),
             headers: &parts.headers,
             interim: &Interim::default(),
+            upgrade: None,
         };
         self.forward(upstream, head, body, |_, _| {})
     }

@@ -19,7 +19,7 @@ use super::chunked::{ChunkedDecoder, Decoded};
 use super::head_reader::HeadReader;
 use super::pool::{Pool, Pooled};
 use super::request::{H1Request, WriteError};
-use super::response_head::{Framing, ParsedHead};
+use super::response_head::{Framing, ParsedHead, RequestKind};
 use crate::body::BodySource;
 use crate::connect::Connected;
 use crate::error::{BodyFailure, ConnectionError};
@@ -29,6 +29,7 @@ use crate::pool_settings::KeepAlive;
 use crate::resolve::HostRecord;
 use crate::socket::Socket;
 use crate::target::Target;
+use crate::upgrade::Tunnel;
 
 /// Room for reading at first, and what an idle connection keeps of it, in bytes.
 const MIN_ROOM: usize = 4 * 1024;
@@ -73,6 +74,8 @@ enum Remaining {
     Length(u64),
     Chunked(ChunkedDecoder),
     UntilClose,
+    /// There is no body: the connection speaks another protocol.
+    Tunnel,
 }
 
 /// Why an exchange brought no response.
@@ -129,7 +132,11 @@ where
         request: Box<H1Request<B>>,
         limits: ResponseHeadLimits,
     ) -> impl Future<Output = Result<(), Failure<B>>> {
-        let mut reader = HeadReader::new(request.is_head, limits);
+        let kind = RequestKind {
+            is_head: request.is_head,
+            asks_for_upgrade: request.upgrade.is_some(),
+        };
+        let mut reader = HeadReader::new(kind, limits);
         self.request = Some(request);
         self.is_sent = false;
         poll_fn(move |context| self.poll_head(&mut reader, context))
@@ -163,10 +170,7 @@ where
         while has_started && self.socket.read_now(&mut self.incoming).is_ok_and(|read| read > 0) {
             match self.read_from(reader) {
                 Ok(None) => {}
-                Ok(Some(head)) => {
-                    self.begin_body(head);
-                    return Ok(());
-                }
+                Ok(Some(head)) => return self.begin_body(head),
                 Err(error) => return Err(Failure::Failed(error.into())),
             }
         }
@@ -185,10 +189,7 @@ where
                 }
                 Ok(_) => match self.read_from(reader) {
                     Ok(None) => continue,
-                    Ok(Some(head)) => {
-                        self.begin_body(head);
-                        Ok(())
-                    }
+                    Ok(Some(head)) => self.begin_body(head),
                     Err(error) => Err(Failure::Failed(error.into())),
                 },
             };
@@ -202,17 +203,34 @@ where
         reader.read(&mut self.incoming, interim)
     }
 
-    fn begin_body(&mut self, head: ParsedHead) {
+    fn begin_body(&mut self, head: ParsedHead) -> Result<(), Failure<B>> {
         self.is_last |= !head.keeps_alive;
         self.remaining = match head.framing {
             Framing::Length(length) => Remaining::Length(length),
             Framing::Chunked => Remaining::Chunked(ChunkedDecoder::default()),
             Framing::UntilClose => Remaining::UntilClose,
+            Framing::Tunnel => {
+                self.begin_tunnel(&head)
+                    .map_err(|reason| Failure::Failed(ConnectionError::Malformed(reason)))?;
+                Remaining::Tunnel
+            }
         };
         if self.is_sent {
             self.request = None;
         }
         self.head = Some(head);
+        Ok(())
+    }
+
+    /// Checks a 101: the connection never goes back to the pool.
+    #[cold]
+    fn begin_tunnel(&mut self, head: &ParsedHead) -> Result<(), &'static str> {
+        self.is_last = true;
+        let offer = self.request.as_ref().and_then(|request| request.upgrade.as_ref());
+        match offer {
+            Some(offer) if self.is_sent => offer.check(&head.headers),
+            _ => Err("101 before the request was sent"),
+        }
     }
 
     /// The connection was closed in the place of a response, perhaps before the request had reached the upstream.
@@ -262,7 +280,7 @@ where
     fn next(&mut self) -> Result<Next, ConnectionError> {
         let read = self.incoming.len();
         let length = match &mut self.remaining {
-            Remaining::Length(0) => return Ok(Next::End),
+            Remaining::Length(0) | Remaining::Tunnel => return Ok(Next::End),
             _ if read == 0 => return Ok(Next::Read),
             Remaining::Length(left) => {
                 let length = read.min(usize::try_from(*left).unwrap_or(usize::MAX));
@@ -369,8 +387,17 @@ where
     fn remaining(&self) -> Option<u64> {
         match self.remaining {
             Remaining::Length(left) => Some(left),
+            Remaining::Tunnel => Some(0),
             Remaining::Chunked(_) | Remaining::UntilClose => None,
         }
+    }
+
+    fn into_tunnel(self: Box<Self>) -> Option<Tunnel> {
+        matches!(self.remaining, Remaining::Tunnel).then(|| Tunnel {
+            socket: self.socket,
+            received: self.incoming.freeze(),
+            lease: None,
+        })
     }
 
     fn release(mut self: Box<Self>) {

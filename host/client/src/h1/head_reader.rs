@@ -2,15 +2,14 @@
 
 use bytes::{Buf, BytesMut};
 
-use super::response_head::{self, ParsedHead};
+use super::response_head::{self, Framing, ParsedHead, RequestKind};
 use crate::head_limits::{HeadError, ResponseHeadLimits};
 use crate::interim::{Interim, MAX_INTERIM};
 
 /// A reader of one response's head.
 pub(crate) struct HeadReader {
     limits: ResponseHeadLimits,
-    /// The request is HEAD: the response has no body, whatever its head says.
-    is_head_request: bool,
+    request: RequestKind,
     /// A byte of the response has come.
     has_begun: bool,
     /// The bytes that were searched for the end of the head already.
@@ -19,11 +18,11 @@ pub(crate) struct HeadReader {
 }
 
 impl HeadReader {
-    /// A reader of the response to a HEAD request, or to another one.
-    pub(crate) fn new(is_head_request: bool, limits: ResponseHeadLimits) -> Self {
+    /// A reader of the response to such a request.
+    pub(crate) fn new(request: RequestKind, limits: ResponseHeadLimits) -> Self {
         Self {
             limits,
-            is_head_request,
+            request,
             has_begun: false,
             searched: 0,
             interim: 0,
@@ -43,11 +42,11 @@ impl HeadReader {
         self.has_begun = true;
         // The head is parsed when it may be complete, not again for every piece.
         while self.searched == 0 || has_blank_line(&incoming[self.searched.saturating_sub(3) as usize..]) {
-            let Some(head) = response_head::parse(incoming, self.is_head_request, self.limits)? else {
+            let Some(head) = response_head::parse(incoming, self.request, self.limits)? else {
                 break;
             };
             incoming.advance(head.length);
-            if !head.status.is_informational() {
+            if !head.status.is_informational() || head.framing == Framing::Tunnel {
                 return Ok(Some(head));
             }
             self.searched = 0;
@@ -77,7 +76,6 @@ fn has_blank_line(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::h1::response_head::Framing;
 
     const LIMITS: ResponseHeadLimits = ResponseHeadLimits {
         bytes: 64 * 1024,
@@ -85,7 +83,7 @@ mod tests {
     };
 
     fn reader() -> HeadReader {
-        HeadReader::new(false, LIMITS)
+        HeadReader::new(RequestKind::default(), LIMITS)
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::io::{self, IoSlice, Write};
 use std::ops::Range;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use crate::error::BodyFailure;
 use crate::interim::Interim;
 use crate::outgoing::OutgoingHead;
 use crate::socket::Socket;
+use crate::upgrade::UpgradeOffer;
 
 /// Room for a head of the usual size, in bytes.
 const USUAL_HEAD: usize = 768;
@@ -47,6 +49,8 @@ pub struct H1Request<B> {
     pub(crate) is_head: bool,
     /// Who is told of interim responses.
     pub(crate) interim: Interim,
+    /// The upgrade that it asks for.
+    pub(crate) upgrade: Option<Rc<UpgradeOffer>>,
 }
 
 enum Framing {
@@ -96,6 +100,7 @@ where
             framing,
             is_head: *head.method == Method::HEAD,
             interim: head.interim.clone(),
+            upgrade: head.upgrade.cloned(),
         }
     }
 

@@ -15,6 +15,15 @@ use crate::head_limits::{HeadError, ResponseHeadLimits, parse_length};
 /// The number of headers that have room on the stack.
 const USUAL_HEADERS: usize = 128;
 
+/// What of a request decides how its response is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RequestKind {
+    /// Its method is HEAD: the response has no body, whatever its head says.
+    pub(crate) is_head: bool,
+    /// It asks for an upgrade: a 101 is the response.
+    pub(crate) asks_for_upgrade: bool,
+}
+
 /// The head of a response.
 #[derive(Debug)]
 pub(crate) struct ParsedHead {
@@ -37,6 +46,8 @@ pub(crate) enum Framing {
     Chunked,
     /// With the connection.
     UntilClose,
+    /// There is none: what comes behind the head is not HTTP.
+    Tunnel,
 }
 
 /// The head at the start of `bytes`; `None` while it is incomplete.
@@ -45,30 +56,26 @@ pub(crate) enum Framing {
 /// The first mistake in it.
 pub(crate) fn parse(
     bytes: &[u8],
-    is_head_request: bool,
+    request: RequestKind,
     limits: ResponseHeadLimits,
 ) -> Result<Option<ParsedHead>, HeadError> {
     if limits.fields as usize > USUAL_HEADERS {
-        return parse_many(bytes, is_head_request, limits);
+        return parse_many(bytes, request, limits);
     }
     let mut buffer = [const { MaybeUninit::uninit() }; USUAL_HEADERS];
-    parse_within(bytes, is_head_request, limits, &mut buffer)
+    parse_within(bytes, request, limits, &mut buffer)
 }
 
 /// The same, with room for as many headers as the limit allows.
 #[cold]
-fn parse_many(
-    bytes: &[u8],
-    is_head_request: bool,
-    limits: ResponseHeadLimits,
-) -> Result<Option<ParsedHead>, HeadError> {
+fn parse_many(bytes: &[u8], request: RequestKind, limits: ResponseHeadLimits) -> Result<Option<ParsedHead>, HeadError> {
     let mut buffer = vec![MaybeUninit::uninit(); limits.fields as usize];
-    parse_within(bytes, is_head_request, limits, &mut buffer)
+    parse_within(bytes, request, limits, &mut buffer)
 }
 
 fn parse_within<'b>(
     bytes: &'b [u8],
-    is_head_request: bool,
+    request: RequestKind,
     limits: ResponseHeadLimits,
     buffer: &mut [MaybeUninit<httparse::Header<'b>>],
 ) -> Result<Option<ParsedHead>, HeadError> {
@@ -90,7 +97,8 @@ fn parse_within<'b>(
     }
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or(Malformed("invalid status"))?;
-    if status == StatusCode::SWITCHING_PROTOCOLS {
+    let is_switch = status == StatusCode::SWITCHING_PROTOCOLS;
+    if is_switch && !request.asks_for_upgrade {
         return Err(Malformed("101 without an upgrade in the request"));
     }
 
@@ -111,7 +119,10 @@ fn parse_within<'b>(
     Ok(Some(ParsedHead {
         status,
         headers,
-        framing: fields.framing(status, is_head_request).map_err(Malformed)?,
+        framing: match is_switch {
+            true => Framing::Tunnel,
+            false => fields.framing(status, request.is_head).map_err(Malformed)?,
+        },
         keeps_alive: fields.keeps_alive(),
         length,
     }))
@@ -222,8 +233,16 @@ mod tests {
         fields: 128,
     };
 
-    fn parse(bytes: &[u8], is_head_request: bool) -> Result<Option<ParsedHead>, HeadError> {
-        super::parse(bytes, is_head_request, LIMITS)
+    fn parse(bytes: &[u8], is_head: bool) -> Result<Option<ParsedHead>, HeadError> {
+        let asks_for_upgrade = false;
+        super::parse(
+            bytes,
+            RequestKind {
+                is_head,
+                asks_for_upgrade,
+            },
+            LIMITS,
+        )
     }
 
     fn head(text: &str) -> ParsedHead {
@@ -330,12 +349,12 @@ mod tests {
         let many = |count: usize| format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(count));
         for fields in [20, 128, 500] {
             let limits = ResponseHeadLimits { fields, ..LIMITS };
-            let taken = super::parse(many(fields as usize).as_bytes(), false, limits);
+            let taken = super::parse(many(fields as usize).as_bytes(), RequestKind::default(), limits);
             assert_eq!(
                 taken.expect("few enough").expect("whole").headers.len(),
                 fields as usize
             );
-            let refused = super::parse(many(fields as usize + 1).as_bytes(), false, limits);
+            let refused = super::parse(many(fields as usize + 1).as_bytes(), RequestKind::default(), limits);
             assert!(matches!(refused, Err(HeadError::TooLarge(_))), "{fields}");
         }
     }

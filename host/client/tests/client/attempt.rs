@@ -60,6 +60,7 @@ where
         let no_host = HeaderValue::from_static("");
         let head = OutgoingHead {
             interim: &Interim::default(),
+            upgrade: None,
             method: &parts.method,
             target: parts.uri.path_and_query().map_or("/", |target| target.as_str()),
             host: parts.headers.get(HOST).unwrap_or(&no_host),
@@ -86,6 +87,7 @@ where
         let no_host = HeaderValue::from_static("");
         let head = OutgoingHead {
             interim,
+            upgrade: None,
             method: &parts.method,
             target: parts.uri.path_and_query().map_or("/", |target| target.as_str()),
             host: parts.headers.get(HOST).unwrap_or(&no_host),

@@ -85,6 +85,7 @@ pub(super) fn read(
             timeout: raw.timeout.filter(|period| !period.is_zero()),
             rewrite,
             policy,
+            upgrade: raw.upgrade,
         }));
     }
     routes
@@ -102,6 +103,7 @@ fn default_route(upstreams: &Upstreams, mistakes: &mut Mistakes) -> Option<Route
             timeout: None,
             rewrite: None,
             policy: None,
+            upgrade: true,
         }),
         count => {
             mistakes.push(

@@ -27,6 +27,8 @@ pub struct Route {
     pub rewrite: Option<PathChange>,
     /// What few routes have.
     pub policy: Option<Box<RoutePolicy>>,
+    /// Whether a request may ask the upstream for an upgrade.
+    pub upgrade: bool,
 }
 
 /// What answers a request that has passed its chain.

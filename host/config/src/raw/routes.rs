@@ -53,6 +53,13 @@ pub(crate) struct Route {
     pub(crate) delay: Option<DelaySettings>,
     /// Error for some requests in place of their destination.
     pub(crate) abort: Option<AbortSettings>,
+    /// `false`: a request that asks for an upgrade, such as a WebSocket, gets 403. `true`: the upstream decides; its 101 opens a tunnel.
+    #[serde(default = "allowed")]
+    pub(crate) upgrade: bool,
+}
+
+fn allowed() -> bool {
+    true
 }
 
 /// The destinations of a route, of which it has one.

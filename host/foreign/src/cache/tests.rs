@@ -45,6 +45,7 @@ fn request(method: Method, headers: &[(HeaderName, &'static str)]) -> SharedExch
             .iter()
             .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
             .collect(),
+        is_upgrade: false,
     };
     let mut exchange = Exchange::new(head, info);
     exchange.position = 2;

@@ -42,6 +42,13 @@ impl ByteCounter {
         self.0.as_ref().map_or(0, |count| count.bytes.get())
     }
 
+    /// A count that is known already.
+    pub(crate) fn known(bytes: u64) -> Self {
+        let count = Count::default();
+        count.bytes.set(bytes);
+        Self(Some(Rc::new(count)))
+    }
+
     fn add(&self, bytes: usize) {
         if let Some(count) = &self.0 {
             count.bytes.set(count.bytes.get() + bytes as u64);
@@ -120,6 +127,14 @@ impl BodySource {
             origin: Origin::Upstream(body),
             counter: ByteCounter::default(),
             limit: u64::MAX,
+        }
+    }
+
+    /// The upstream's body, if it is one.
+    pub(crate) fn into_upstream(self) -> Option<PooledBody> {
+        match self.origin {
+            Origin::Upstream(body) => Some(body),
+            _ => None,
         }
     }
 

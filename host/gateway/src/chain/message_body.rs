@@ -26,6 +26,14 @@ impl MessageBody {
         Self::Direct(BodySource::whole(body))
     }
 
+    /// The source, whatever plugins would do with it.
+    pub(crate) fn into_source(self) -> BodySource {
+        match self {
+            Self::Direct(source) => source,
+            Self::Filtered(message) => message.into_source(),
+        }
+    }
+
     /// The `Trailer` field, without which HTTP/1 carries no trailers: set where a plugin's trailers are known by now and nobody
     /// has announced them.
     pub(crate) fn announce_trailers(&self, headers: &mut HeaderMap) {

@@ -165,6 +165,11 @@ impl ActivityMonitor {
         self.order.get()
     }
 
+    /// Whether it is to be closed now.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.order.get() == Directive::Close
+    }
+
     fn direct(&self, order: Directive) {
         if self.order.replace(order) != order
             && let Some(waker) = self.waker.borrow().as_ref()

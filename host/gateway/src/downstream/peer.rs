@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use lockgate_client::Duplex;
+use lockgate_client::{Duplex, Socket};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -30,6 +30,15 @@ impl Peer for TlsStream<TcpStream> {
 impl Peer for Pin<Box<dyn Duplex>> {
     fn abort(&self) {
         self.as_ref().get_ref().abort();
+    }
+}
+
+impl Peer for Socket {
+    fn abort(&self) {
+        match self {
+            Self::Tcp(socket) => socket.abort(),
+            Self::Other(stream) => stream.bytes.abort(),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use lockgate_http::guard::{self, Guard, GuardRefusal};
 use lockgate_http::problem::Problem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -14,6 +15,9 @@ use crate::context::idle_monitor::ActivityMonitor;
 
 /// Maximum bytes of a refused request's line that are kept for the log.
 const MAX_LINE: usize = 1024;
+
+/// Bytes behind a request that asks for an upgrade are read up to this size. More wait in the socket.
+const MAX_EARLY: usize = 64 * 1024;
 
 /// Writes of up to so many bytes are copied together.
 const SMALL: usize = 1024;
@@ -32,11 +36,38 @@ pub(super) struct GuardState {
     heads: Cell<u64>,
     /// A head has begun that is not handed on.
     inside_head: Cell<bool>,
-    refusal: Cell<Option<GuardRefusal>>,
+    stop: Cell<Option<Stop>>,
     /// The reader may see the refusal; until then it waits.
     shown: Cell<bool>,
     /// The writer could not write all that it has.
     stuck: Cell<bool>,
+    /// Bytes are held behind a request that asks for an upgrade.
+    has_early_bytes: Cell<bool>,
+}
+
+/// Why the reader gets no bytes, although some may have come.
+#[derive(Clone, Copy, Debug)]
+enum Stop {
+    /// What comes is refused.
+    Refused(GuardRefusal),
+    /// A request asks for an upgrade.
+    Upgrade(UpgradeStep),
+}
+
+/// The way of a request that asks for an upgrade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum UpgradeStep {
+    /// Its head is complete, and held until everything before it is answered: what is behind it may never be HTTP again.
+    Held,
+    /// Its head may pass.
+    Admitted,
+    /// Its head has passed, and the bytes behind it are held.
+    Undecided,
+    /// It is answered without an upgrade. HTTP goes on.
+    Refused,
+    /// It is answered without an upgrade, and its client had sent more. Those bytes may have been meant for the other protocol, so nobody
+    /// reads them as HTTP: the reader sees the end.
+    Ended,
 }
 
 /// Bytes that have arrived and that the reader has not got yet.
@@ -64,20 +95,45 @@ impl GuardState {
 
     /// The refusal, until it is shown to the reader.
     pub(super) fn pending_refusal(&self) -> Option<GuardRefusal> {
-        self.refusal.get().filter(|_| !self.shown.get())
+        self.refusal().filter(|_| !self.shown.get())
     }
 
     /// The problem of the refused head, once the reader has seen the end of the stream.
     pub(super) fn shown_problem(&self) -> Option<Problem> {
-        match self.refusal.get() {
+        match self.refusal() {
             Some(GuardRefusal::Head(problem)) if self.shown.get() => Some(problem),
             _ => None,
         }
     }
 
+    fn refusal(&self) -> Option<GuardRefusal> {
+        match self.stop.get() {
+            Some(Stop::Refused(refusal)) => Some(refusal),
+            Some(Stop::Upgrade(_)) | None => None,
+        }
+    }
+
+    /// How far a request that asks for an upgrade has got.
+    pub(super) fn upgrade(&self) -> Option<UpgradeStep> {
+        match self.stop.get() {
+            Some(Stop::Upgrade(step)) => Some(step),
+            Some(Stop::Refused(_)) | None => None,
+        }
+    }
+
+    /// The request that asks for an upgrade goes on, or its answer says how the stream goes on behind it.
+    pub(super) fn set_upgrade(&self, step: UpgradeStep) {
+        self.stop.set(Some(Stop::Upgrade(step)));
+    }
+
     /// Shows the refusal to the reader: the end of the stream after a refused head, an error in a refused body.
     pub(super) fn show_refusal(&self) {
         self.shown.set(true);
+    }
+
+    /// True when bytes came behind a request that asks for an upgrade, before its answer.
+    pub(super) fn has_early_bytes(&self) -> bool {
+        self.has_early_bytes.get()
     }
 
     /// True when the last write did not complete.
@@ -123,6 +179,15 @@ impl<S> GuardedStream<S> {
     /// The stream alone.
     pub(super) fn stream_mut(&mut self) -> &mut S {
         &mut self.stream
+    }
+
+    /// The stream and the bytes that came behind the request that asked for an upgrade. None if there was no such request, or it is
+    /// answered: then what follows is HTTP.
+    pub(super) fn into_tunnel(self) -> Option<(S, Bytes)> {
+        self.gate
+            .guard
+            .is_undecided()
+            .then(|| (self.stream, self.gate.held.into()))
     }
 
     /// Remembers whether the writer has to wait.
@@ -175,7 +240,34 @@ impl GuardBuffer {
         self.guard_state.heads.set(self.guard.heads());
         self.guard_state.inside_head.set(self.guard.is_in_head());
         if let Some(refusal) = progress.refusal {
-            self.guard_state.refusal.set(Some(refusal));
+            self.guard_state.stop.set(Some(Stop::Refused(refusal)));
+        } else if self.guard.holds_upgrade() {
+            self.guard_state.set_upgrade(UpgradeStep::Held);
+        }
+    }
+
+    /// Takes the next step of a request that asks for an upgrade. True when there is something to read on for.
+    #[cold]
+    fn advance_upgrade(&mut self, step: UpgradeStep, is_open: bool) -> bool {
+        match step {
+            UpgradeStep::Admitted => {
+                self.open = self.guard.pass_upgrade();
+                self.guard_state.heads.set(self.guard.heads());
+                self.guard_state.inside_head.set(false);
+                self.guard_state.set_upgrade(UpgradeStep::Undecided);
+                true
+            }
+            UpgradeStep::Refused => {
+                self.guard.refuse_upgrade();
+                self.guard_state.stop.set(None);
+                true
+            }
+            // Whoever leaves meanwhile is noticed. What comes once the request is answered is the next one's.
+            UpgradeStep::Undecided => {
+                self.guard_state.has_early_bytes.set(!self.held.is_empty());
+                is_open && self.held.len() < MAX_EARLY
+            }
+            UpgradeStep::Held | UpgradeStep::Ended => false,
         }
     }
 
@@ -201,12 +293,27 @@ impl<S: AsyncRead + Unpin> AsyncRead for GuardedStream<S> {
             if gate.poll_held(buffer).is_ready() {
                 return Poll::Ready(Ok(()));
             }
-            if let Some(refusal) = gate.guard_state.refusal.get() {
-                return gate.poll_refusal(refusal);
+            match gate.guard_state.stop.get() {
+                None => {}
+                Some(Stop::Refused(refusal)) => return gate.poll_refusal(refusal),
+                Some(Stop::Upgrade(UpgradeStep::Ended)) => return Poll::Ready(Ok(())),
+                Some(Stop::Upgrade(step)) => {
+                    let is_open = this.activity.ended_requests() < gate.guard.heads();
+                    if !gate.advance_upgrade(step, is_open) {
+                        return Poll::Pending;
+                    }
+                    if gate.open > 0 {
+                        continue;
+                    }
+                }
             }
             ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
             if buffer.filled().len() == before {
                 gate.ended = true;
+                if gate.guard.is_undecided() && !gate.held.is_empty() {
+                    // The bytes before the end are still to be delivered.
+                    return Poll::Pending;
+                }
                 return Poll::Ready(Ok(()));
             }
             gate.judge(buffer, before);
@@ -233,7 +340,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedStream<S> {
 
     /// After a refused head the stream stays open: its answer is still to be written.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.gate.guard_state.refusal.get() {
+        match self.gate.guard_state.refusal() {
             Some(GuardRefusal::Head(_)) => Poll::Ready(Ok(())),
             Some(GuardRefusal::Body) | None => Pin::new(&mut self.stream).poll_shutdown(cx),
         }

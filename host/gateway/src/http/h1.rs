@@ -23,9 +23,10 @@ use crate::body::source::BodySource;
 use crate::context::idle_monitor::{ActivityMonitor, Directive};
 use crate::downstream::lingering_close;
 use crate::downstream::peer::Peer;
-use crate::http::guarded_stream::{GuardState, GuardedStream};
+use crate::http::guarded_stream::{GuardState, GuardedStream, UpgradeStep};
 use crate::pipeline;
 use crate::pipeline::connection_context::ConnectionContext;
+use crate::pipeline::tunnel::Tunnel;
 
 /// Why the connection's loop ended.
 enum LoopEnd {
@@ -95,6 +96,9 @@ where
         activity.reset_at_end(activity.end_reason().unwrap_or("closed"));
     }
     let parts = library.into_parts();
+    if let Some(tunnel) = connection.tunnel.take() {
+        return switch(*tunnel, parts.io.into_inner()).await;
+    }
     let unread = !parts.read_buf.is_empty();
     end(&connection, &guard_state, parts.io.into_inner(), unread, ending).await
 }
@@ -137,6 +141,7 @@ impl LoopState<'_> {
     fn after(&mut self) -> AfterPoll {
         let all_answered = self.activity.ended_requests() == self.guard_state.heads();
         match self.guard_state.pending_refusal() {
+            None if all_answered && self.guard_state.upgrade().is_some() => self.after_upgrade(),
             // Not shown before: at the end of the stream the library drops what it has not answered.
             Some(GuardRefusal::Head(_)) if all_answered && !self.guard_state.is_stuck() => {
                 self.guard_state.show_refusal();
@@ -156,6 +161,29 @@ impl LoopState<'_> {
             }
         }
     }
+
+    /// What a request that asks for an upgrade does once everything before it, or it itself, is answered.
+    fn after_upgrade(&self) -> AfterPoll {
+        let next = match self.guard_state.upgrade() {
+            // What is not written yet would be lost with the library.
+            Some(UpgradeStep::Held) if !self.guard_state.is_stuck() => UpgradeStep::Admitted,
+            Some(UpgradeStep::Undecided) if self.guard_state.has_early_bytes() => UpgradeStep::Ended,
+            Some(UpgradeStep::Undecided) => UpgradeStep::Refused,
+            _ => return AfterPoll::Wait,
+        };
+        self.guard_state.set_upgrade(next);
+        AfterPoll::Again
+    }
+}
+
+/// Hands the connection over to the tunnel that a request has got.
+async fn switch<S: Peer>(tunnel: Tunnel, stream: GuardedStream<S>) -> io::Result<()> {
+    // The guard has held everything behind the request.
+    let Some((mut stream, early)) = stream.into_tunnel() else {
+        return Err(io::Error::other("a tunnel on a connection that goes on with HTTP"));
+    };
+    tunnel.run_http1(&mut stream, early).await;
+    Ok(())
 }
 
 /// Writes the last response, if there is one, and closes.

@@ -70,6 +70,7 @@ pub(crate) fn admit(connection: &ConnectionContext, view: &View, parts: Parts, b
                 authority: HeaderValue::from_static(""),
                 scheme: connection.scheme,
                 headers: HeaderMap::new(),
+                is_upgrade: false,
             };
             refuse(connection, view, head, version, body, problem)
         }

@@ -1,5 +1,6 @@
 //! A client connection as its requests see it.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -17,6 +18,7 @@ use crate::context::view::{ListenerView, RouteView, View};
 use crate::downstream::connection::DownstreamConnection;
 use crate::pipeline::deadline::{Deadline, Silence};
 use crate::pipeline::recorder::RequestRecorder;
+use crate::pipeline::tunnel::Tunnel;
 
 /// What all requests of a connection share.
 pub(crate) struct ConnectionContext {
@@ -34,6 +36,8 @@ pub(crate) struct ConnectionContext {
     pub(crate) listener: Rc<ListenerView>,
     /// Who passes interim responses of upstreams on to the client; nobody where they are dropped.
     pub(crate) interim: Interim,
+    /// The tunnel that a request has just got, until the server of the connection takes it.
+    pub(crate) tunnel: Cell<Option<Box<Tunnel>>>,
 }
 
 impl ConnectionContext {
@@ -52,6 +56,7 @@ impl ConnectionContext {
             activity: downstream.activity.clone(),
             listener: downstream.listener.clone(),
             interim: Interim::default(),
+            tunnel: Cell::default(),
         }
     }
 

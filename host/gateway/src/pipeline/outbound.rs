@@ -17,7 +17,7 @@ use crate::chain::message_body::MessageBody;
 use crate::chain::{Chain, Stop};
 use crate::context::view::View;
 use crate::pipeline::connection_context::ConnectionContext;
-use crate::pipeline::mirror;
+use crate::pipeline::{mirror, upgrade};
 
 /// The path that the route's rewrite makes of the request's; none without a rewrite.
 ///
@@ -55,13 +55,14 @@ pub(crate) fn send<'a>(
     // Plugins may have added hop-by-hop headers.
     let mut headers = match chain.is_empty() {
         true => Cow::Borrowed(&request.headers),
-        false => inbound::without_hop_by_hop(&request.headers),
+        false => inbound::without_hop_by_hop(request),
     };
     if body.is_filtered() {
         let headers = headers.to_mut();
         headers.remove(header::CONTENT_LENGTH);
         body.announce_trailers(headers);
     }
+    let offer = request.is_upgrade.then(|| upgrade::offer(request));
     let head = OutgoingHead {
         method: &request.method,
         target: path.as_ref().unwrap_or(&request.path).as_str(),
@@ -71,9 +72,11 @@ pub(crate) fn send<'a>(
             true => &connection.interim,
             false => &Interim::default(),
         },
+        upgrade: offer.as_ref(),
     };
     let body = match &route.policy {
-        Some(policy) if !policy.mirrors.is_empty() => mirror::copy(connection, view, &policy.mirrors, &head, body),
+        // A copy of an upgrade would open a tunnel with nobody behind it.
+        Some(policy) if !policy.mirrors.is_empty() && !request.is_upgrade => mirror::copy(connection, view, &policy.mirrors, &head, body),
         _ => body,
     };
     let seen = chain.exchange.clone();

@@ -10,8 +10,10 @@ use http::{HeaderMap, StatusCode, Version};
 use lockgate_exchange::{VIA_UPSTREAM, clock};
 use lockgate_http::{grpc, response_flags};
 use lockgate_telemetry::access_log::{AccessLog, Record};
+use lockgate_telemetry::close_reason::CloseReason;
 use lockgate_telemetry::failure_log::FailedRequest;
-use lockgate_telemetry::metrics::RequestSeries;
+use lockgate_telemetry::metrics::{OpenTunnel, RequestSeries};
+use lockgate_upstream::UpstreamTimeouts;
 
 use crate::body::error::BodyError;
 use crate::body::source::ByteCounter;
@@ -36,7 +38,7 @@ enum ResponseEnd {
 pub(crate) struct RequestRecorder {
     chain: Rc<Chain>,
     /// Keeps the VMs of the snapshot that answers alive.
-    _view: Rc<View>,
+    view: Rc<View>,
     series: RequestSeries,
     access_log: Option<Arc<AccessLog>>,
     received: ByteCounter,
@@ -49,6 +51,8 @@ pub(crate) struct RequestRecorder {
     busy: RequestGuard,
     /// What is left of the exchange's time, once its response has begun.
     deadline: Option<Deadline>,
+    /// It is counted already, because its response is a 101 and a tunnel goes on behind it.
+    is_tunnel: bool,
 }
 
 impl RequestRecorder {
@@ -64,7 +68,7 @@ impl RequestRecorder {
     ) -> Box<Self> {
         Box::new(Self {
             chain,
-            _view: view,
+            view,
             series,
             access_log,
             received,
@@ -75,6 +79,7 @@ impl RequestRecorder {
             ending: ResponseEnd::Open,
             busy,
             deadline: None,
+            is_tunnel: false,
         })
     }
 
@@ -116,6 +121,38 @@ impl RequestRecorder {
         if self.ending == ResponseEnd::Open {
             self.ending = ResponseEnd::Complete;
         }
+    }
+
+    /// The response is a 101: it is counted now, and its time limits are over.
+    pub(crate) fn open_tunnel(&mut self) -> OpenTunnel {
+        let started = self.chain.exchange.borrow().info.started;
+        let took = clock::now().saturating_duration_since(started);
+        let connection = self.busy.connection();
+        connection.set_response_due(None);
+        connection.wrote(false);
+        (self.deadline, self.is_tunnel) = (None, true);
+        self.series.record(StatusCode::SWITCHING_PROTOCOLS.as_u16(), took);
+        self.series.open_tunnel()
+    }
+
+    /// How long nothing may move in a tunnel to the request's upstream. Zero: without a limit.
+    pub(crate) fn tunnel_timeout(&self) -> Duration {
+        let exchange = self.chain.exchange.borrow();
+        let name = exchange.info.upstream.as_ref();
+        let mut upstreams = self.view.snapshot.model.upstreams.iter();
+        let upstream = upstreams.find(|upstream| Some(&upstream.name) == name);
+        upstream.map_or(UpstreamTimeouts::default().tunnel.0, |upstream| {
+            upstream.settings.timeouts.tunnel.0
+        })
+    }
+
+    /// The tunnel has ended, after so many bytes from and to the client.
+    pub(crate) fn close_tunnel(&mut self, received: u64, sent: u64, ending: CloseReason) {
+        (self.received, self.sent) = (ByteCounter::known(received), sent);
+        self.ending = match ending {
+            CloseReason::Complete => ResponseEnd::Complete,
+            ending => ResponseEnd::Aborted(ending.as_str()),
+        };
     }
 
     /// A plugin closed the stream before a response.
@@ -229,7 +266,9 @@ impl Drop for RequestRecorder {
             (None, ResponseEnd::Open) => 499,
             (None, _) => 444,
         };
-        self.series.record(status, took);
+        if !self.is_tunnel {
+            self.series.record(status, took);
+        }
         if let Some(status) = self.grpc_status {
             self.series.record_grpc_status(status);
         }

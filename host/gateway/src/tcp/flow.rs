@@ -4,15 +4,16 @@
 //! A plugin that pauses keeps what it has seen, up to its `limits.body`, and sees all of it again with what follows.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::Bytes;
 use lockgate_exchange::{BodyBuffer, Direction, Positions};
 use lockgate_http::problem::Problem;
 use lockgate_sandbox::{Action, PeerType, Phase};
+use lockgate_telemetry::close_reason::CloseReason;
 
 use crate::chain::{Chain, FilterState, Stop};
+use crate::relay::{Outlet, Passage};
 
 /// Positions of the plugins that have been called for the upstream's close.
 pub(super) type CloseNotified = Rc<Cell<Positions>>;
@@ -25,9 +26,7 @@ pub(super) struct Flow {
     filters: Vec<FlowFilter>,
     close_notified: CloseNotified,
     /// What has passed all of them.
-    pub(super) out: VecDeque<Bytes>,
-    /// The end has passed them, too.
-    pub(super) ended: bool,
+    out: Outlet,
 }
 
 #[derive(Clone, Copy)]
@@ -68,23 +67,12 @@ impl Flow {
             direction,
             filters,
             close_notified: close_notified.clone(),
-            out: VecDeque::new(),
-            ended: false,
+            out: Outlet::default(),
         }
     }
 
-    /// True when no plugin sees these bytes: they may go from socket to socket.
-    pub(super) fn is_bare(&self) -> bool {
-        self.filters.is_empty()
-    }
-
-    /// Takes bytes that have come in, or the end.
-    pub(super) fn push(&mut self, data: Bytes, end: bool) -> Result<(), Stop> {
-        self.pass(0, BodyBuffer::from(data), end)
-    }
-
     /// Moves on what plugins have released since the last call; true if there was anything.
-    pub(super) fn resume(&mut self) -> Result<bool, Stop> {
+    fn release(&mut self) -> Result<bool, Stop> {
         let mut moved = false;
         for at in (0..self.filters.len()).rev() {
             let FlowFilter {
@@ -104,13 +92,6 @@ impl Flow {
         Ok(moved)
     }
 
-    /// True while a plugin that holds bytes has a callout open: what follows is left in the socket.
-    pub(super) fn waits(&self) -> bool {
-        self.filters
-            .iter()
-            .any(|filter| filter.paused && self.chain.has_open_callout(filter.position))
-    }
-
     fn pass(&mut self, from: usize, mut data: BodyBuffer, end: bool) -> Result<(), Stop> {
         self.chain.start_clock();
         for at in from..self.filters.len() {
@@ -122,8 +103,8 @@ impl Flow {
                 None => return Ok(()),
             }
         }
-        self.out.extend(data.take());
-        self.ended |= end;
+        self.out.pieces.extend(data.take());
+        self.out.ended |= end;
         Ok(())
     }
 
@@ -213,5 +194,30 @@ impl Flow {
                 std::mem::take(buffers.of_mut(self.direction))
             })
             .unwrap_or_default()
+    }
+}
+
+impl Passage for Flow {
+    fn is_bare(&self) -> bool {
+        self.filters.is_empty()
+    }
+
+    fn push(&mut self, data: Bytes, end: bool) -> Result<(), CloseReason> {
+        Ok(self.pass(0, BodyBuffer::from(data), end)?)
+    }
+
+    fn resume(&mut self) -> Result<bool, CloseReason> {
+        Ok(self.release()?)
+    }
+
+    /// True while a plugin that holds bytes has a callout open.
+    fn waits(&self) -> bool {
+        self.filters
+            .iter()
+            .any(|filter| filter.paused && self.chain.has_open_callout(filter.position))
+    }
+
+    fn outlet(&mut self) -> &mut Outlet {
+        &mut self.out
     }
 }

@@ -21,6 +21,7 @@ use crate::context::WorkerContext;
 use crate::context::idle_monitor::{ActivityMonitor, Directive};
 use crate::context::view::View;
 use crate::downstream::connection::DownstreamConnection;
+use crate::relay::{Side, Watch};
 
 /// The record of one connection.
 pub(super) struct ConnectionRecorder {
@@ -64,29 +65,6 @@ impl ConnectionRecorder {
             received: Cell::new(0),
             sent: Cell::new(0),
         })
-    }
-
-    /// Counts bytes that arrived from the client or from the upstream.
-    pub(super) fn received(&self, from_client: bool, count: usize) {
-        self.activity.touch();
-        if from_client {
-            self.received.set(self.received.get() + count as u64);
-            self.series.received(count as u64);
-        }
-        if count == 0 {
-            // Who ends last closes the connection.
-            self.closed_by
-                .set(if from_client { PeerType::Remote } else { PeerType::Local });
-        }
-    }
-
-    /// Counts bytes that the client or the upstream took.
-    pub(super) fn wrote(&self, to_client: bool, count: usize) {
-        self.activity.touch();
-        if to_client {
-            self.sent.set(self.sent.get() + count as u64);
-            self.series.sent(count as u64);
-        }
     }
 
     /// A pending action of a plugin that ends the connection.
@@ -188,6 +166,43 @@ impl ConnectionRecorder {
             cause: self.chain.take_cause(),
             plugins: self.chain.plugin_times(),
         });
+    }
+}
+
+impl Watch for Rc<ConnectionRecorder> {
+    fn poll_close(&self, cx: &mut Context<'_>) -> Option<CloseReason> {
+        let ending = ConnectionRecorder::poll_close(self, cx);
+        if ending.is_none() {
+            self.register(cx);
+        }
+        ending
+    }
+
+    fn check(&self) -> Result<(), CloseReason> {
+        Ok(self.check_pending()?)
+    }
+
+    fn received(&self, from: Side, count: usize) {
+        self.activity.touch();
+        if from == Side::Client {
+            self.received.set(self.received.get() + count as u64);
+            self.series.received(count as u64);
+        }
+        if count == 0 {
+            // Who ends last closes the connection.
+            self.closed_by.set(match from {
+                Side::Client => PeerType::Remote,
+                Side::Upstream => PeerType::Local,
+            });
+        }
+    }
+
+    fn wrote(&self, to: Side, count: usize) {
+        self.activity.touch();
+        if to == Side::Client {
+            self.sent.set(self.sent.get() + count as u64);
+            self.series.sent(count as u64);
+        }
     }
 }
 

@@ -7,6 +7,8 @@ use crate::problem::{Malformed, Problem};
 
 /// Maximum length of a request target in the HTTP library, in bytes.
 const MAX_TARGET: usize = u16::MAX as usize - 1;
+/// The start of a line with connection options.
+const CONNECTION: &[u8] = b"connection:";
 /// Maximum length of a field name in the HTTP library, in bytes.
 const MAX_NAME: usize = u16::MAX as usize;
 
@@ -24,7 +26,12 @@ pub(super) enum HeadProgress {
     /// The head is incomplete.
     Partial,
     /// The head ends before `end`.
-    Complete { end: usize, body: BodyLength },
+    Complete {
+        end: usize,
+        body: BodyLength,
+        /// It asks for another protocol behind it.
+        is_upgrade: bool,
+    },
     /// The request line is valid once its target, which is here, is escaped. It is read again then.
     Unsafe { target: Range<usize> },
 }
@@ -47,6 +54,8 @@ pub(super) struct HeadParser {
     version: Option<Version>,
     fields: usize,
     body: Option<BodyLength>,
+    /// There was an `Upgrade` field.
+    has_upgrade: bool,
 }
 
 impl HeadParser {
@@ -66,9 +75,11 @@ impl HeadParser {
                     }
                     match self.end_line(&data[self.line..at], limits) {
                         Ok(true) => {
+                            let body = self.body.unwrap_or(BodyLength::Known(0));
                             return Ok(HeadProgress::Complete {
                                 end,
-                                body: self.body.unwrap_or(BodyLength::Known(0)),
+                                body,
+                                is_upgrade: self.has_upgrade && self.is_upgrade(&data[..end], body),
                             });
                         }
                         Ok(false) => {}
@@ -139,6 +150,10 @@ impl HeadParser {
             _ => return Err(Malformed::FieldName.into()),
         };
         let body = match length {
+            7 if name.eq_ignore_ascii_case(b"upgrade") => {
+                self.has_upgrade = true;
+                return Ok(());
+            }
             14 if name.eq_ignore_ascii_case(b"content-length") => BodyLength::Known(content_length(value)?),
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => transfer_encoding(value, version)?,
             _ => return Ok(()),
@@ -149,6 +164,21 @@ impl HeadParser {
             (Some(BodyLength::Chunked), BodyLength::Chunked) => Err(Malformed::TransferEncoding.into()),
             _ => Err(Malformed::TwoLengths.into()),
         }
+    }
+
+    /// Whether a complete head with an `Upgrade` field may be followed by bytes that are not HTTP: on HTTP/1.1, when `Connection` lists
+    /// the field, and without a body (RFC 9110, section 7.8). Otherwise the field is ignored.
+    #[cold]
+    fn is_upgrade(&self, head: &[u8], body: BodyLength) -> bool {
+        let is_listed = |line: &[u8]| match line.split_at_checked(CONNECTION.len()) {
+            Some((name, list)) if name.eq_ignore_ascii_case(CONNECTION) => list
+                .split(|&byte| byte == b',')
+                .any(|item| item.trim_ascii().eq_ignore_ascii_case(b"upgrade")),
+            _ => false,
+        };
+        self.version == Some(Version::Http11)
+            && body == BodyLength::Known(0)
+            && head.split(|&byte| byte == b'\n').any(is_listed)
     }
 
     /// Checks what an incomplete line shows already.

@@ -7,11 +7,12 @@ use http::header::{
     UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
-use lockgate_exchange::Direction;
+use lockgate_exchange::{Direction, RequestHead};
 use smallvec::SmallVec;
 
 use super::fields::{self, Present};
 use super::forwarded::X_REQUEST_ID;
+use super::upgrade;
 use crate::settings::TrailerNames;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -41,15 +42,19 @@ const ANY_BIT: u32 = fields::CONNECTION
     | fields::EXPECT;
 
 /// A request's headers without hop-by-hop fields; a copy only if there are any. [`super::admit`] removes them too; this second removal,
-/// before forwarding, is for fields that plugins have added. `te: trailers` stays. `expect` is removed, because hyper has answered it.
+/// before forwarding, is for fields that plugins have added. The `upgrade` of a request that asks for one stays. `te: trailers` stays. `expect` is removed, because hyper has answered it.
 /// `trailer` stays: it is end-to-end (RFC 9110, section 6.6.2), and without it no trailers would be sent to the upstream.
-pub fn without_hop_by_hop(headers: &HeaderMap) -> Cow<'_, HeaderMap> {
+pub fn without_hop_by_hop(request: &RequestHead) -> Cow<'_, HeaderMap> {
+    let headers = &request.headers;
     let present = Present::of(headers);
     if !present.any(ANY_BIT) {
         return Cow::Borrowed(headers);
     }
     let mut copy = headers.clone();
-    strip(&mut copy, present, Direction::Request);
+    match request.is_upgrade {
+        true => upgrade::strip_all_else(&mut copy, present, Direction::Request),
+        false => strip(&mut copy, present, Direction::Request),
+    }
     Cow::Owned(copy)
 }
 

@@ -25,6 +25,7 @@ fn request(method: &str, authority: &str, path: &str) -> RequestHead {
         authority: HeaderValue::from_str(authority).unwrap(),
         scheme: Scheme::Http,
         headers: HeaderMap::new(),
+        is_upgrade: false,
     }
 }
 

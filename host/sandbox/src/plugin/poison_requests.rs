@@ -145,6 +145,7 @@ mod tests {
             authority: HeaderValue::from_static("example.com"),
             scheme: Scheme::Http,
             headers: map,
+            is_upgrade: false,
         }
     }
 

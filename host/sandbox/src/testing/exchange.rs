@@ -17,6 +17,7 @@ pub fn exchange() -> SharedExchange {
         authority: HeaderValue::from_static("example.com"),
         scheme: Scheme::Http,
         headers: headers(),
+        is_upgrade: false,
     };
     let connection = ConnectionInfo {
         id: 7,

@@ -61,6 +61,20 @@ const PLUGIN: Label = Label {
     values: Values::Open("name of a plugin"),
 };
 
+const DIRECTION: Label = Label {
+    name: "direction",
+    values: Values::OneOf(&[
+        Value {
+            name: RECEIVED,
+            meaning: "From the client.",
+        },
+        Value {
+            name: SENT,
+            meaning: "To the client.",
+        },
+    ]),
+};
+
 const TIMED_PHASES: [Value; Phase::TIMED.len()] = {
     let mut values = [Value { name: "", meaning: "" }; Phase::TIMED.len()];
     let mut at = 0;
@@ -101,7 +115,7 @@ pub(super) const REQUESTS: Family = Family::counter(
             ),
         },
     ],
-    "Requests that ended, by listener, route and response status.",
+    "Requests that ended, by listener, route and response status. One with status 101 counts when its tunnel opens.",
 );
 
 pub(super) const GRPC_RESPONSES: Family = Family::counter(
@@ -120,8 +134,29 @@ pub(super) const GRPC_RESPONSES: Family = Family::counter(
 pub(super) const REQUEST_DURATION: Family = Family::durations(
     "lockgate_request_duration_seconds",
     &[LISTENER, ROUTE],
-    "Time from a request's headers to the end of its response.",
+    "Time from a request's headers to the end of its response; to a response with status 101, without its tunnel.",
 );
+
+pub(super) const TUNNELS: Family = Family::gauge(
+    "lockgate_tunnels",
+    &[LISTENER, ROUTE],
+    "Open tunnels, such as WebSockets, by listener and route.",
+);
+
+pub(super) const TUNNELS_TOTAL: Family = Family::counter(
+    "lockgate_tunnels_total",
+    &[LISTENER, ROUTE],
+    "Tunnels since the start, by listener and route.",
+);
+
+pub(super) const TUNNEL_BYTES: Family = Family {
+    unit: "bytes",
+    ..Family::counter(
+        "lockgate_tunnel_bytes_total",
+        &[LISTENER, ROUTE, DIRECTION],
+        "Bytes in tunnels, by listener, route and direction.",
+    )
+};
 
 pub(super) const PLUGIN_DURATION: Family = Family::durations(
     "lockgate_plugin_duration_seconds",
@@ -330,22 +365,7 @@ pub(super) const TCP_BYTES: Family = Family {
     unit: "bytes",
     ..Family::counter(
         "lockgate_tcp_bytes_total",
-        &[
-            LISTENER,
-            Label {
-                name: "direction",
-                values: Values::OneOf(&[
-                    Value {
-                        name: RECEIVED,
-                        meaning: "From the client.",
-                    },
-                    Value {
-                        name: SENT,
-                        meaning: "To the client.",
-                    },
-                ]),
-            },
-        ],
+        &[LISTENER, DIRECTION],
         "Bytes of TCP connections, by listener and direction.",
     )
 };
@@ -388,10 +408,13 @@ pub(super) const LOG_DROPPED: Family = Family::counter(
 );
 
 /// Every family of the gateway, in the order of rendering.
-pub const ALL: [&Family; 22] = [
+pub const ALL: [&Family; 25] = [
     &REQUESTS,
     &GRPC_RESPONSES,
     &REQUEST_DURATION,
+    &TUNNELS,
+    &TUNNELS_TOTAL,
+    &TUNNEL_BYTES,
     &PLUGIN_DURATION,
     &PLUGIN_WAIT,
     &PLUGIN_CALLOUTS,

@@ -64,6 +64,33 @@ fn requests(page: &mut Page, workers: &[Arc<WorkerCells>]) {
         let durations = seconds(&sum.durations, &REQUEST_BOUNDS);
         page.histogram(&f::REQUEST_DURATION, &[listener, route], &durations);
     }
+    tunnels(page, &sums);
+}
+
+/// Of those listeners and routes that had a tunnel.
+fn tunnels(page: &mut Page, sums: &BTreeMap<(Arc<str>, Arc<str>), ResponseTotals>) {
+    let sums = || {
+        let all = sums
+            .iter()
+            .map(|((listener, route), sum)| ([&**listener, &**route], &sum.tunnels));
+        all.filter(|(_, tunnels)| tunnels.opened > 0)
+    };
+    if sums().next().is_none() {
+        return;
+    }
+    page.family(&f::TUNNELS);
+    for (labels, tunnels) in sums() {
+        page.sample(&f::TUNNELS, &labels, tunnels.opened.saturating_sub(tunnels.closed));
+    }
+    page.family(&f::TUNNELS_TOTAL);
+    for (labels, tunnels) in sums() {
+        page.sample(&f::TUNNELS_TOTAL, &labels, tunnels.opened);
+    }
+    page.family(&f::TUNNEL_BYTES);
+    for ([listener, route], tunnels) in sums() {
+        page.sample(&f::TUNNEL_BYTES, &[listener, route, f::RECEIVED], tunnels.received);
+        page.sample(&f::TUNNEL_BYTES, &[listener, route, f::SENT], tunnels.sent);
+    }
 }
 
 fn plugins(page: &mut Page, workers: &[Arc<WorkerCells>]) {

@@ -72,6 +72,35 @@ pub(super) struct RequestCells {
     statuses: Statuses,
     durations: Histogram,
     grpc_statuses: [Count; GRPC_STATUSES],
+    pub(super) tunnels: TunnelCells,
+}
+
+/// Tunnels behind responses with status 101.
+#[derive(Debug, Default)]
+pub(super) struct TunnelCells {
+    pub(super) opened: Count,
+    pub(super) closed: Count,
+    pub(super) received: Count,
+    pub(super) sent: Count,
+}
+
+/// The tunnel counts of all workers for one series of requests.
+#[derive(Debug, Default)]
+pub(super) struct TunnelTotals {
+    pub(super) opened: u64,
+    pub(super) closed: u64,
+    pub(super) received: u64,
+    pub(super) sent: u64,
+}
+
+impl TunnelCells {
+    fn add_to(&self, sum: &mut TunnelTotals) {
+        // Closed before opened: a tunnel that comes and goes in between must not make the difference negative.
+        sum.closed += self.closed.value();
+        sum.opened += self.opened.value();
+        sum.received += self.received.value();
+        sum.sent += self.sent.value();
+    }
 }
 
 /// Number of gRPC's statuses, 0 to 16.
@@ -105,6 +134,7 @@ impl RequestCells {
                 .or_default() += count;
         });
         self.durations.add_to(&mut sum.durations);
+        self.tunnels.add_to(&mut sum.tunnels);
     }
 }
 
@@ -227,4 +257,5 @@ pub(super) struct ResponseTotals {
     pub(super) statuses: BTreeMap<String, u64>,
     pub(super) grpc_statuses: BTreeMap<usize, u64>,
     pub(super) durations: Distribution,
+    pub(super) tunnels: TunnelTotals,
 }

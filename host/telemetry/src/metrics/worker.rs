@@ -172,9 +172,37 @@ impl RequestSeries {
         self.0.record(status, took);
     }
 
+    /// Counts a tunnel as open until the guard is dropped.
+    pub fn open_tunnel(&self) -> OpenTunnel {
+        self.0.tunnels.opened.add(1);
+        OpenTunnel(self.clone())
+    }
+
     /// Counts the gRPC status of its response, 0 to 16.
     pub fn record_grpc_status(&self, status: u32) {
         self.0.record_grpc_status(status);
+    }
+}
+
+/// Guard of one open tunnel.
+#[derive(Debug)]
+pub struct OpenTunnel(RequestSeries);
+
+impl OpenTunnel {
+    /// Counts bytes from the client.
+    pub fn received(&self, bytes: u64) {
+        self.0.0.tunnels.received.add(bytes);
+    }
+
+    /// Counts bytes to the client.
+    pub fn sent(&self, bytes: u64) {
+        self.0.0.tunnels.sent.add(bytes);
+    }
+}
+
+impl Drop for OpenTunnel {
+    fn drop(&mut self) {
+        self.0.0.tunnels.closed.add(1);
     }
 }
 

@@ -15,6 +15,9 @@ pub struct UpstreamTimeouts {
     pub first_byte: Period,
     /// Maximum time without a byte in either direction once the response has begun. Longer: the response breaks off. `"0s"`: no limit.
     pub idle: Period,
+    /// Maximum time without a byte in either direction in a tunnel, such as a WebSocket: pings of the protocol count as bytes. Longer: the
+    /// tunnel is closed. `"0s"`: no limit.
+    pub tunnel: Period,
 }
 
 impl Default for UpstreamTimeouts {
@@ -22,6 +25,7 @@ impl Default for UpstreamTimeouts {
         Self {
             first_byte: Period(Duration::from_secs(60)),
             idle: Period(Duration::from_secs(300)),
+            tunnel: Period(Duration::from_secs(3600)),
         }
     }
 }

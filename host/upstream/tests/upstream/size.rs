@@ -19,6 +19,7 @@ fn the_future_of_a_request_stays_small() {
         host: &host,
         headers: &headers,
         interim: &Interim::default(),
+        upgrade: None,
     };
     let future = client.forward(&upstream, head, Either::Left("".into()), |_, _| {});
     assert!(size_of_val(&future) <= 192, "{} bytes", size_of_val(&future));

@@ -62,6 +62,7 @@ pub(crate) fn callout_head<'p>(
         authority: authority.ok_or_else(|| missing(":authority"))?,
         scheme,
         headers,
+        is_upgrade: false,
     })
 }
 
