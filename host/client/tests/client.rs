@@ -18,3 +18,5 @@ mod pooling;
 mod progress;
 #[path = "client/reuse.rs"]
 mod reuse;
+#[path = "client/upgrades.rs"]
+mod upgrades;

@@ -74,7 +74,7 @@ impl CacheCall<'_> {
 
     /// The stored response for the current request.
     fn find(&self, store: &Store, plugin: &str, exchange: &Exchange, now: Instant) -> Option<Hit> {
-        if exchange.info.has_body {
+        if exchange.info.has_body || exchange.request.is_upgrade {
             return None;
         }
         let partition = self.partition(exchange);
@@ -286,7 +286,7 @@ fn fill(
     let info = &exchange.info;
     // Another route's response would be found under this route's key, or be missed for ever.
     let is_elsewhere = info.rerouted && call.scope.is_none();
-    if info.has_body || is_elsewhere || !info.is_from_upstream() {
+    if info.has_body || exchange.request.is_upgrade || is_elsewhere || !info.is_from_upstream() {
         return Ok(None);
     }
     let is_part = response.status == StatusCode::PARTIAL_CONTENT || response.headers.contains_key(CONTENT_RANGE);

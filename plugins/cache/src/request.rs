@@ -14,6 +14,7 @@ pub(crate) struct RequestInfo<'a> {
     pub(crate) path_and_query: &'a str,
     pub(crate) directives: Directives,
     pub(crate) has_range: bool,
+    pub(crate) is_upgrade: bool,
     pub(crate) has_authorization: bool,
     /// Whether it has a body, which may decide about the response.
     pub(crate) has_body: bool,
@@ -76,6 +77,8 @@ impl<'a> RequestInfo<'a> {
                 "forwarded" => info.origin.forwarded.push(value),
                 ":path" => info.path_and_query = value,
                 "range" => info.has_range = true,
+                // The gateway leaves the field in requests that ask for a tunnel alone.
+                "upgrade" => info.is_upgrade = true,
                 "authorization" => info.has_authorization = true,
                 "pragma" => pragma.add(value),
                 "cache-control" => {
@@ -96,7 +99,9 @@ impl<'a> RequestInfo<'a> {
     /// Decides about the request.
     pub(crate) fn plan(&self) -> Plan {
         match self.method {
-            "GET" | "HEAD" if self.has_range || self.has_body || self.directives.no_store => Plan::Bypass,
+            "GET" | "HEAD" if self.has_range || self.has_body || self.is_upgrade || self.directives.no_store => {
+                Plan::Bypass
+            }
             "GET" | "HEAD" if self.directives.no_cache => Plan::Refresh,
             "GET" | "HEAD" => Plan::Lookup,
             "OPTIONS" | "TRACE" => Plan::Ignore,
@@ -164,6 +169,7 @@ mod tests {
         assert_eq!(plan("pragma", "no-cache"), Plan::Refresh);
         assert_eq!(plan("cache-control", "no-store"), Plan::Bypass);
         assert_eq!(plan("range", "bytes=0-1"), Plan::Bypass);
+        assert_eq!(plan("upgrade", "websocket"), Plan::Bypass);
         for method in ["GET", "HEAD"] {
             assert_eq!(
                 RequestInfo::read(&headers(method, &[]), false).plan(),

@@ -1,6 +1,7 @@
 //! Attempts in HTTP/1.1, as tests make them.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use lockgate_client::{
     Address, AttemptError, BodyFailure, ConnectionError, ConnectionPools, H1Request, H2Request, Interim, KeepAlive,
-    OutgoingHead, PoolSettings, Received, ResponseHeadLimits, Target,
+    OutgoingHead, PoolSettings, Received, ResponseHeadLimits, Target, UpgradeOffer,
 };
 
 use crate::peer::TestBody;
@@ -64,6 +65,27 @@ where
             method: &parts.method,
             target: parts.uri.path_and_query().map_or("/", |target| target.as_str()),
             host: parts.headers.get(HOST).unwrap_or(&no_host),
+            headers: &parts.headers,
+        };
+        let mut request = Some(Box::new(H1Request::new(head, body)));
+        let response = self.0.send_h1(&to.target, &to.settings, &mut request, false).await?;
+        Ok(response.receive())
+    }
+
+    /// Makes one attempt of a request whose headers make this offer.
+    pub(crate) async fn send_upgrade(
+        &self,
+        to: &Endpoint,
+        request: Request<B>,
+        offer: UpgradeOffer,
+    ) -> Result<Received, AttemptError> {
+        let (parts, body) = request.into_parts();
+        let head = OutgoingHead {
+            interim: &Interim::default(),
+            upgrade: Some(&Rc::new(offer)),
+            method: &parts.method,
+            target: "/",
+            host: &parts.headers[HOST],
             headers: &parts.headers,
         };
         let mut request = Some(Box::new(H1Request::new(head, body)));

@@ -4,6 +4,7 @@ mod heads;
 mod lengths;
 mod stripped;
 mod trust;
+mod upgrades;
 
 use std::collections::HashSet;
 use std::net::IpAddr;

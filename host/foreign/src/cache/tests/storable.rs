@@ -78,3 +78,17 @@ fn a_request_with_a_body_is_neither_answered_nor_stored() {
     assert!(finds(&store, &request(Method::GET, &[]), &json!({})));
     assert!(!finds(&store, &with_body, &json!({})));
 }
+
+#[test]
+fn a_request_for_an_upgrade_is_neither_answered_nor_stored() {
+    let store = store();
+    let upgrade = request(Method::GET, &[]);
+    upgrade.borrow_mut().request.is_upgrade = true;
+    for status in [StatusCode::SWITCHING_PROTOCOLS, StatusCode::OK] {
+        respond(&upgrade, status, &[]);
+        assert!(!stores(&store, &upgrade, &json!({})), "{status}");
+    }
+    store_response(&store, &[], "the body");
+    assert!(finds(&store, &request(Method::GET, &[]), &json!({})));
+    assert!(!finds(&store, &upgrade, &json!({})));
+}

@@ -272,3 +272,123 @@ fn what_no_escape_mends_is_refused() {
         assert!(matches!(state.pending_refusal(), Some(GuardRefusal::Head(_))), "{head}");
     }
 }
+
+/// What a reader has got of a stream when nothing more comes, where every request before an upgrade is answered at once.
+fn read_up_to_the_upgrade(
+    stream: &mut GuardedStream<Peer>,
+    state: &GuardState,
+    activity: &Rc<ActivityMonitor>,
+) -> Vec<u8> {
+    let passed = read_all(stream);
+    (activity.started_requests()..state.heads()).for_each(|_| drop(activity.start_request()));
+    passed
+}
+
+proptest! {
+    /// The seam of an upgrade: not one byte behind the request is read as HTTP, and not one of them is lost.
+    #[test]
+    fn bytes_behind_an_upgrade_belong_to_the_tunnel_however_they_arrive(
+        stream_and_pieces in cut_stream(),
+        tail in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'\r'), Just(b'\n')], 0..200),
+        cuts in proptest::collection::vec(0usize..400, 0..6),
+        late in 0usize..3,
+        size in 1usize..100,
+    ) {
+        const HEAD: &[u8] = b"GET /ws HTTP/1.1\r\nupgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+        let (before, mut pieces) = stream_and_pieces;
+        let seam = [HEAD, &tail].concat();
+        let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut % (seam.len() + 1)).chain([0, seam.len()]).collect();
+        cuts.sort_unstable();
+        pieces.extend(cuts.windows(2).map(|cut| seam[cut[0]..cut[1]].to_vec()));
+        // A packet may hold the end of one request and the beginning of the upgrade.
+        if cuts.len() % 2 == 0 {
+            let last = pieces.split_off(pieces.len() - cuts.len());
+            pieces.push(last.concat());
+        }
+        let held_back = pieces.split_off(pieces.len().saturating_sub(late));
+
+        let (_monitor, activity) = activity();
+        let (mut stream, state) = guarded(pieces, false, &activity);
+        let mut passed = read_up_to_the_upgrade(&mut stream, &state, &activity);
+        stream.stream_mut().pieces.extend(held_back.into_iter().filter(|piece| !piece.is_empty()));
+        passed.extend(read_up_to_the_upgrade(&mut stream, &state, &activity));
+        prop_assert_eq!(&passed, &before);
+        prop_assert_eq!(state.upgrade(), Some(UpgradeStep::Held));
+        prop_assert!(state.is_inside_head());
+
+        state.set_upgrade(UpgradeStep::Admitted);
+        let mut head = Vec::new();
+        let mut request = None;
+        while let Some(part) = read(&mut stream, size) {
+            request.get_or_insert_with(|| activity.start_request());
+            head.extend(part.unwrap());
+        }
+        prop_assert_eq!(&head[..], HEAD);
+        prop_assert_eq!(state.upgrade(), Some(UpgradeStep::Undecided));
+        prop_assert_eq!(state.has_early_bytes(), !tail.is_empty());
+        let (peer, early) = stream.into_tunnel().expect("the request is not answered");
+        let rest: Vec<u8> = peer.pieces.into_iter().flatten().collect();
+        prop_assert_eq!([&early[..], &rest].concat(), tail);
+    }
+}
+
+#[test]
+fn http_goes_on_behind_an_upgrade_that_was_refused_only_if_nothing_came_before_the_answer() {
+    let head = b"GET / HTTP/1.1\r\nupgrade: a\r\nconnection: upgrade\r\n\r\n".to_vec();
+    let next = b"GET /next HTTP/1.1\r\n\r\n".to_vec();
+    for is_early in [true, false] {
+        let (_monitor, activity) = activity();
+        let (mut stream, state) = guarded(vec![head.clone()], false, &activity);
+        assert!(read(&mut stream, 64).is_none());
+        state.set_upgrade(UpgradeStep::Admitted);
+        assert_eq!(read(&mut stream, 64).unwrap().unwrap(), head);
+        let request = activity.start_request();
+        if is_early {
+            stream.stream_mut().pieces.push_back(next.clone());
+            assert!(read(&mut stream, 64).is_none());
+        }
+        drop(request);
+        if !is_early {
+            // It has come with the answer on its way: nobody reads it before the answer has its consequences.
+            stream.stream_mut().pieces.push_back(next.clone());
+            assert!(read(&mut stream, 64).is_none());
+        }
+        assert_eq!(state.has_early_bytes(), is_early);
+        if is_early {
+            state.set_upgrade(UpgradeStep::Ended);
+            assert!(read(&mut stream, 64).unwrap().unwrap().is_empty());
+            assert!(stream.has_leftovers());
+        } else {
+            state.set_upgrade(UpgradeStep::Refused);
+            assert_eq!(read(&mut stream, 64).unwrap().unwrap(), next);
+            assert_eq!((state.heads(), state.upgrade()), (2, None));
+            assert!(stream.into_tunnel().is_none());
+        }
+    }
+}
+
+#[test]
+fn early_bytes_are_bounded_and_who_leaves_without_any_is_noticed() {
+    let head = b"GET / HTTP/1.1\r\nupgrade: a\r\nconnection: upgrade\r\n\r\n".to_vec();
+    for early in [0, 1000] {
+        let (_monitor, activity) = activity();
+        let mut pieces = vec![head.clone()];
+        pieces.extend(std::iter::repeat_n(vec![7; 1000], early));
+        let (mut stream, state) = guarded(pieces, true, &activity);
+        assert!(read(&mut stream, 1000).is_none());
+        state.set_upgrade(UpgradeStep::Admitted);
+        assert_eq!(read(&mut stream, 64).unwrap().unwrap(), head);
+        let _request = activity.start_request();
+        if early == 0 {
+            assert!(read(&mut stream, 1000).unwrap().unwrap().is_empty());
+            continue;
+        }
+        assert!(read(&mut stream, 1000).is_none());
+        let (peer, held) = stream.into_tunnel().unwrap();
+        assert!((MAX_EARLY..MAX_EARLY + 1000).contains(&held.len()), "{}", held.len());
+        assert_eq!(
+            held.len() + peer.pieces.iter().map(Vec::len).sum::<usize>(),
+            early * 1000
+        );
+    }
+}
