@@ -2,6 +2,7 @@
 
 mod chunked;
 mod connection;
+mod failure;
 mod head_reader;
 mod name_cache;
 mod pool;
@@ -15,7 +16,8 @@ use bytes::Bytes;
 use http::Response;
 use http_body::Body;
 
-use self::connection::{Failure, H1Connection};
+use self::connection::H1Connection;
+use self::failure::Failure;
 use self::pool::Pool;
 pub use self::request::H1Request;
 use crate::body::{BodySource, PooledBody};

@@ -1,4 +1,4 @@
-//! Bytes between two connections, in both directions at once: read, through a [`Passage`], written; half-closed where the peer
+//! Bytes between two connections, in both directions at once: read, through a [`RelayFilter`], written; half-closed where the peer
 //! half-closed. TCP connections and tunnels of upgrades are relayed alike.
 //!
 //! Nothing is read while something waits to be written, so a slow reader slows its sender and memory stays flat. A connection
@@ -48,7 +48,7 @@ pub(crate) trait Watch {
 }
 
 /// What bytes of one direction pass between being read and being written.
-pub(crate) trait Passage {
+pub(crate) trait RelayFilter {
     /// Whether nobody looks at them: they may go from socket to socket.
     fn is_bare(&self) -> bool;
 
@@ -74,12 +74,12 @@ pub(crate) struct Outlet {
     pub(crate) ended: bool,
 }
 
-/// A passage in which nobody looks at the bytes.
+/// A filter that lets all bytes pass as they are.
 #[derive(Default)]
-pub(crate) struct Bare(Outlet);
+pub(crate) struct NoFilter(Outlet);
 
-impl Bare {
-    /// A passage through which these bytes have come already.
+impl NoFilter {
+    /// A filter that these bytes have passed already.
     pub(crate) fn holding(data: Bytes) -> Self {
         Self(Outlet {
             pieces: (!data.is_empty()).then_some(data).into_iter().collect(),
@@ -88,7 +88,7 @@ impl Bare {
     }
 }
 
-impl Passage for Bare {
+impl RelayFilter for NoFilter {
     fn is_bare(&self) -> bool {
         true
     }
@@ -123,7 +123,7 @@ pub(crate) struct Relay<P, W> {
 
 /// One direction, and the state of its two ends.
 struct Pipe<P> {
-    passage: P,
+    filter: P,
     source: Side,
     /// The source sends nothing more.
     drained: bool,
@@ -141,11 +141,11 @@ enum Sink {
     Broken,
 }
 
-impl<P: Passage, W: Watch> Relay<P, W> {
+impl<P: RelayFilter, W: Watch> Relay<P, W> {
     /// A relay that has moved no byte yet, from the client through `down` and from the upstream through `up`.
     pub(crate) fn new(down: P, up: P, watch: W) -> Self {
-        let pipe = |passage, source| Pipe {
-            passage,
+        let pipe = |filter, source| Pipe {
+            filter,
             source,
             drained: false,
             unflushed: false,
@@ -213,8 +213,8 @@ impl<P: Passage, W: Watch> Relay<P, W> {
     }
 }
 
-impl<P: Passage> Pipe<P> {
-    /// Moves what can be moved; true if the passage had something to say.
+impl<P: RelayFilter> Pipe<P> {
+    /// Moves what can be moved; true if the filter was called.
     fn advance<R, S, W>(
         &mut self,
         cx: &mut Context<'_>,
@@ -228,14 +228,14 @@ impl<P: Passage> Pipe<P> {
         W: Watch,
     {
         let mut called = false;
-        if !self.passage.is_bare() {
-            called |= self.passage.resume()?;
+        if !self.filter.is_bare() {
+            called |= self.filter.resume()?;
         }
         loop {
             if let Poll::Ready(Err(_)) | Poll::Pending = self.poll_out(cx, to, watch).map_err(|_| self.broken()) {
                 return Ok(called);
             }
-            if self.drained || self.sink != Sink::Open || self.passage.waits() {
+            if self.drained || self.sink != Sink::Open || self.filter.waits() {
                 return Ok(called);
             }
             let Poll::Ready(read) = self.poll_in(cx, from, to, watch) else {
@@ -247,11 +247,11 @@ impl<P: Passage> Pipe<P> {
                 Some(data) => {
                     let end = data.is_empty();
                     self.drained |= end;
-                    called |= !self.passage.is_bare();
-                    self.passage.push(data, end)?;
+                    called |= !self.filter.is_bare();
+                    self.filter.push(data, end)?;
                     // A plugin may have left a pending action.
                     if called {
-                        self.passage.resume()?;
+                        self.filter.resume()?;
                         watch.check()?;
                     }
                 }
@@ -275,7 +275,7 @@ impl<P: Passage> Pipe<P> {
 
     fn broken(&mut self) {
         self.sink = Sink::Broken;
-        self.passage.outlet().pieces.clear();
+        self.filter.outlet().pieces.clear();
     }
 
     /// Writes what has passed, and the end behind it.
@@ -286,17 +286,17 @@ impl<P: Passage> Pipe<P> {
         watch: &impl Watch,
     ) -> Poll<io::Result<()>> {
         if self.sink != Sink::Open {
-            self.passage.outlet().pieces.clear();
+            self.filter.outlet().pieces.clear();
             return Poll::Ready(Ok(()));
         }
-        while let Some(front) = self.passage.outlet().pieces.front_mut() {
+        while let Some(front) = self.filter.outlet().pieces.front_mut() {
             let written = ready!(Pin::new(&mut *to).poll_write(cx, front))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             front.advance(written);
             if front.is_empty() {
-                self.passage.outlet().pieces.pop_front();
+                self.filter.outlet().pieces.pop_front();
             }
             self.wrote(written, watch);
         }
@@ -304,7 +304,7 @@ impl<P: Passage> Pipe<P> {
             ready!(Pin::new(&mut *to).poll_flush(cx))?;
             self.unflushed = false;
         }
-        if self.passage.outlet().ended {
+        if self.filter.outlet().ended {
             ready!(Pin::new(&mut *to).poll_shutdown(cx))?;
             self.sink = Sink::Shut;
         }
@@ -328,7 +328,7 @@ impl<P: Passage> Pipe<P> {
             ready!(Pin::new(from).poll_read(cx, &mut buffer))?;
             let mut came = buffer.filled();
             watch.received(self.source, came.len());
-            if came.is_empty() || !self.passage.is_bare() {
+            if came.is_empty() || !self.filter.is_bare() {
                 return Poll::Ready(Ok(Some(Bytes::copy_from_slice(came))));
             }
             while let Poll::Ready(Ok(written)) = Pin::new(&mut *to).poll_write(cx, came) {

@@ -16,6 +16,7 @@ use http_body::{Body, Frame};
 use tokio::io::AsyncReadExt;
 
 use super::chunked::{ChunkedDecoder, Decoded};
+use super::failure::Failure;
 use super::head_reader::HeadReader;
 use super::pool::{Pool, Pooled};
 use super::request::{H1Request, WriteError};
@@ -76,29 +77,6 @@ enum Remaining {
     UntilClose,
     /// There is no body: the connection speaks another protocol.
     Tunnel,
-}
-
-/// Why an exchange brought no response.
-pub(crate) enum Failure<B> {
-    /// Not one byte of the request was written.
-    Unsent {
-        error: ConnectionError,
-        request: Box<H1Request<B>>,
-    },
-    /// The request was written, and the upstream had closed the connection before it came.
-    Unread {
-        error: ConnectionError,
-        request: Box<H1Request<B>>,
-    },
-    /// The connection ended after it took some of the request and before a byte of a response came.
-    Unanswered {
-        error: ConnectionError,
-        request: Box<H1Request<B>>,
-    },
-    /// The connection ended within the response's head, or the head is malformed.
-    Failed(ConnectionError),
-    /// The request's body failed.
-    Body(BodyFailure),
 }
 
 impl<B> H1Connection<B>

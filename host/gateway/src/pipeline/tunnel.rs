@@ -25,7 +25,7 @@ use crate::downstream::lingering_close;
 use crate::downstream::peer::Peer;
 use crate::pipeline::connection_context::ConnectionContext;
 use crate::pipeline::recorder::RequestRecorder;
-use crate::relay::{Bare, Relay, Side, Watch};
+use crate::relay::{NoFilter, Relay, Side, Watch};
 
 /// A tunnel that has not moved a byte yet.
 pub(crate) struct Tunnel {
@@ -37,7 +37,7 @@ pub(crate) struct Tunnel {
 
 /// The record of a tunnel, which ends with it.
 struct TunnelRecord {
-    recorder: RequestRecorder,
+    recorder: Box<RequestRecorder>,
     open: OpenTunnel,
     worker: Rc<WorkerContext>,
     activity: Rc<ActivityMonitor>,
@@ -64,7 +64,7 @@ impl Tunnel {
         connection: &ConnectionContext,
         head: Response<()>,
         body: MessageBody,
-        mut recorder: RequestRecorder,
+        mut recorder: Box<RequestRecorder>,
     ) -> Option<Self> {
         let upstream = body.into_source().into_upstream()?.into_tunnel()?;
         let open = recorder.open_tunnel();
@@ -113,7 +113,7 @@ impl Tunnel {
         let watch = &record;
         watch.received(Side::Client, early.len());
         watch.received(Side::Upstream, upstream.received.len());
-        let mut relay = Relay::new(Bare::holding(early), Bare::holding(upstream.received), watch);
+        let mut relay = Relay::new(NoFilter::holding(early), NoFilter::holding(upstream.received), watch);
         let ending = record.reason(relay.run(client, &mut socket).await);
         record.ending.set(ending);
         if ending.is_abrupt() {

@@ -48,7 +48,7 @@ pub(crate) fn respond(
     connection: &ConnectionContext,
     mut response: Response<()>,
     body: MessageBody,
-    recorder: RequestRecorder,
+    recorder: Box<RequestRecorder>,
 ) -> Result<Response<ClientBody>, NoResponse> {
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         // A plugin may have given a 101 another status.

@@ -13,7 +13,7 @@ use lockgate_sandbox::{Action, PeerType, Phase};
 use lockgate_telemetry::close_reason::CloseReason;
 
 use crate::chain::{Chain, FilterState, Stop};
-use crate::relay::{Outlet, Passage};
+use crate::relay::{Outlet, RelayFilter};
 
 /// Positions of the plugins that have been called for the upstream's close.
 pub(super) type CloseNotified = Rc<Cell<Positions>>;
@@ -197,7 +197,7 @@ impl Flow {
     }
 }
 
-impl Passage for Flow {
+impl RelayFilter for Flow {
     fn is_bare(&self) -> bool {
         self.filters.is_empty()
     }
