@@ -76,7 +76,9 @@ pub(crate) fn send<'a>(
     };
     let body = match &route.policy {
         // A copy of an upgrade would open a tunnel with nobody behind it.
-        Some(policy) if !policy.mirrors.is_empty() && !request.is_upgrade => mirror::copy(connection, view, &policy.mirrors, &head, body),
+        Some(policy) if !policy.mirrors.is_empty() && !request.is_upgrade => {
+            mirror::copy(connection, view, &policy.mirrors, &head, body)
+        }
         _ => body,
     };
     let seen = chain.exchange.clone();

@@ -8,7 +8,6 @@ use lockgate_sandbox::{FailureKind, Phase, Refusal, VmEvent};
 pub use self::family::{Family, Label, Value, Values};
 use super::route_events::{Fault, MirrorResult};
 use crate::callout_end::CalloutEnd;
-use crate::close_reason::CloseReason;
 
 /// What the names of plugin families start with: the gateway's own ones about plugins, and those that plugins define.
 pub const PLUGIN_PREFIX: &str = "lockgate_plugin_";
@@ -43,6 +42,13 @@ macro_rules! values {
         Values::OneOf(&[$(Value { name: $type::$variant.as_str(), meaning: $meaning }),*])
     }};
 }
+
+// Behind the macro that it uses.
+mod tcp;
+mod tunnels;
+
+pub(super) use self::tcp::{TCP_BYTES, TCP_CONNECTIONS};
+pub(super) use self::tunnels::{TUNNEL_BYTES, TUNNELS, TUNNELS_TOTAL};
 
 const LISTENER: Label = Label {
     name: "listener",
@@ -136,27 +142,6 @@ pub(super) const REQUEST_DURATION: Family = Family::durations(
     &[LISTENER, ROUTE],
     "Time from a request's headers to the end of its response; to a response with status 101, without its tunnel.",
 );
-
-pub(super) const TUNNELS: Family = Family::gauge(
-    "lockgate_tunnels",
-    &[LISTENER, ROUTE],
-    "Open tunnels, such as WebSockets, by listener and route.",
-);
-
-pub(super) const TUNNELS_TOTAL: Family = Family::counter(
-    "lockgate_tunnels_total",
-    &[LISTENER, ROUTE],
-    "Tunnels since the start, by listener and route.",
-);
-
-pub(super) const TUNNEL_BYTES: Family = Family {
-    unit: "bytes",
-    ..Family::counter(
-        "lockgate_tunnel_bytes_total",
-        &[LISTENER, ROUTE, DIRECTION],
-        "Bytes in tunnels, by listener, route and direction.",
-    )
-};
 
 pub(super) const PLUGIN_DURATION: Family = Family::durations(
     "lockgate_plugin_duration_seconds",
@@ -333,42 +318,6 @@ pub(super) const FAULTS: Family = Family::counter(
     ],
     "Requests that their route delayed or aborted on purpose.",
 );
-
-pub(super) const TCP_CONNECTIONS: Family = Family::counter(
-    "lockgate_tcp_connections_total",
-    &[
-        LISTENER,
-        Label {
-            name: "result",
-            values: values!(CloseReason:
-                Complete => "Both sides ended their data, and all of it was forwarded.",
-                ClientReset => "The client reset the connection.",
-                UpstreamReset => "The upstream reset the connection.",
-                UpstreamClosed => "The upstream ended its data and accepted no more.",
-                UpstreamFailed => "The connection to the upstream failed.",
-                UpstreamTimeout => "The connection to the upstream took longer than its `connect_timeout`.",
-                NoEndpoint => "The upstream has no endpoint.",
-                PluginClosed => "A plugin closed the connection.",
-                PluginFailed => "A plugin failed, and its `on_error` is `deny`.",
-                BufferLimit => "A plugin buffered more bytes than its `limits.body`.",
-                IdleTimeout => "Neither side sent anything within the listener's `limits.idle_timeout`.",
-                Drained => "The gateway shut down, and `drain_timeout` passed.",
-                TlsHandshakeFailed => "The client's TLS handshake failed or took too long.",
-                ConnectionLimit => "The listener had its maximum number of connections.",
-            ),
-        },
-    ],
-    "TCP connections that ended, by listener and result.",
-);
-
-pub(super) const TCP_BYTES: Family = Family {
-    unit: "bytes",
-    ..Family::counter(
-        "lockgate_tcp_bytes_total",
-        &[LISTENER, DIRECTION],
-        "Bytes of TCP connections, by listener and direction.",
-    )
-};
 
 /// Bytes from clients, as a value of `direction`.
 pub(super) const RECEIVED: &str = "received";

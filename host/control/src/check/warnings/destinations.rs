@@ -74,6 +74,7 @@ fn redirected(route: &Route, redirect: &Redirect) -> Option<RequestHead> {
         authority: HeaderValue::try_from(host).ok()?,
         scheme: Scheme::Http,
         headers: HeaderMap::new(),
+        is_upgrade: false,
     })
 }
 
