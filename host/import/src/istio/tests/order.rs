@@ -150,6 +150,7 @@ proptest! {
                 authority: HeaderValue::from_static(request.host),
                 scheme: Scheme::Http,
                 headers,
+                is_upgrade: false,
             };
             let found = table.find(&head, "web").map(|index| model.routes[index.0].name.to_string());
             // A route for several kinds of hosts is there several times, with a number behind its name.
