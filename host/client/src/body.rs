@@ -42,7 +42,65 @@ pub(crate) trait BodySource {
     }
 }
 
+/// Who is told how the body of a response ends. Dropped without a word: nobody reads on.
+pub trait BodyObserver {
+    /// It has come as a whole.
+    fn complete(&mut self);
+    /// It broke off.
+    fn broken(&mut self, error: &ConnectionError);
+}
+
+/// A body with somebody who is told of its end.
+struct Observed {
+    source: Box<dyn BodySource>,
+    observer: Box<dyn BodyObserver>,
+}
+
+impl BodySource for Observed {
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ConnectionError>>> {
+        let frame = ready!(self.source.poll_frame(context));
+        match &frame {
+            Some(Err(error)) => self.observer.broken(error),
+            None => self.observer.complete(),
+            Some(Ok(_)) => {}
+        }
+        Poll::Ready(frame)
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        self.source.remaining()
+    }
+
+    fn release(mut self: Box<Self>) {
+        self.observer.complete();
+        self.source.release();
+    }
+
+    fn into_tunnel(mut self: Box<Self>) -> Option<Tunnel> {
+        self.observer.complete();
+        self.source.into_tunnel()
+    }
+}
+
 impl PooledBody {
+    /// The same body, of whose end `observer` is told. At once, if it has all come.
+    #[must_use]
+    pub fn observed(mut self, mut observer: Box<dyn BodyObserver>) -> Self {
+        self.state = match self.state {
+            State::Complete(data) => {
+                observer.complete();
+                State::Complete(data)
+            }
+            State::Open(source) => State::Open(Box::new(Observed { source, observer })),
+        };
+        self
+    }
+
+    /// Whether all of it has come, so that nothing can break any more.
+    pub fn has_come(&self) -> bool {
+        matches!(self.state, State::Complete(_))
+    }
+
     /// A body that has all come.
     pub(crate) fn complete(data: Bytes) -> Self {
         Self {

@@ -24,7 +24,7 @@ mod target;
 mod upgrade;
 
 pub use address::{Address, AddressError};
-pub use body::PooledBody;
+pub use body::{BodyObserver, PooledBody};
 pub use connect::{Connect, Connected, Connecting};
 pub use error::{AttemptError, BodyFailure, ConnectError, ConnectionError, ExchangeError, Progress};
 pub use h1::{H1Request, H1Response};

@@ -15,6 +15,7 @@ mod policies;
 mod resolver;
 mod routes;
 mod signatures;
+mod upstream_policies;
 mod upstreams;
 
 use std::fs;

@@ -287,7 +287,7 @@ fn the_rest_of_the_knobs_arrive() {
         (100, Size::kib(64))
     );
     assert_eq!(
-        model.upstream(UpstreamIndex(0)).settings.connect_timeout,
+        model.upstream(UpstreamIndex(0)).settings.connect_limit(),
         Period::seconds(1)
     );
     let plugin = &model.plugins[0];

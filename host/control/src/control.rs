@@ -210,6 +210,7 @@ impl Control {
             (Outcome::Live(snapshot), before) => {
                 let revision = snapshot.revision;
                 self.registry.set_live(live_names(&snapshot));
+                self.registry.set_upstreams(&snapshot.upstreams);
                 self.resolver.set(&snapshot.model.resolver);
                 self.resolver.pin(host_names(&snapshot.model));
                 self.current = Some(snapshot);

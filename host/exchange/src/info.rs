@@ -89,6 +89,8 @@ pub struct StreamInfo {
     pub upstream_local: Option<SocketAddr>,
     /// The number of attempts.
     pub attempts: u32,
+    /// State of the upstream's circuit breaker when the request reached it; none without a breaker.
+    pub breaker: Option<&'static str>,
     /// Body bytes from the client.
     pub request_bytes: u64,
     /// Body bytes to the client.
@@ -153,6 +155,7 @@ impl StreamInfo {
             upstream_address: None,
             upstream_local: None,
             attempts: 0,
+            breaker: None,
             request_bytes: 0,
             response_bytes: 0,
             code_details: None,

@@ -14,6 +14,7 @@ pub(crate) mod mirror;
 pub(crate) mod outbound;
 pub(crate) mod recorder;
 pub(crate) mod reroute;
+pub(crate) mod resilient;
 pub(crate) mod tunnel;
 pub(crate) mod upgrade;
 
@@ -30,7 +31,7 @@ use http_body_util::BodyExt;
 use lockgate_client::PooledBody;
 use lockgate_config::model::Destination;
 use lockgate_exchange::{LocalResponse, ResponseHead, VIA_UPSTREAM, clock};
-use lockgate_http::problem::{self, Problem};
+use lockgate_http::problem::{self, Problem, Timeout};
 use lockgate_http::{grpc, inbound, response_flags};
 use lockgate_upstream::{SendError, UpstreamResponse};
 
@@ -160,6 +161,10 @@ async fn forward(
         Destination::Respond(response) => return Err(local::respond(response)),
     };
     let index = view.choose_upstream(&mut chain.exchange.borrow_mut(), default);
+    let (index, pass) = match view.snapshot.upstreams[index].has_policies() {
+        true => resilient::admit(view, chain, index)?,
+        false => (index, None),
+    };
     let upstream = &view.snapshot.upstreams[index];
     if index != default || !is_bounded {
         deadline.set_silence(connection.silence(view, &route, Some(index)));
@@ -167,8 +172,13 @@ async fn forward(
     upgrade::check(chain, settings)?;
     let begun = clock::now();
     let path = outbound::rewritten_path(connection, view, chain, settings)?;
-    let sending = outbound::send(connection, view, upstream, chain, settings, path, body);
-    let outcome = attempt(chain, deadline, sending).await;
+    let outcome = if upstream.has_policies() {
+        let sending = resilient::send(connection, view, upstream, pass, chain, settings, path, body);
+        Box::pin(attempt(chain, deadline, sending)).await
+    } else {
+        let sending = outbound::send(connection, view, upstream, chain, settings, path, body);
+        attempt(chain, deadline, sending).await
+    };
     let latency = clock::now().saturating_duration_since(begun);
     let status = outcome.as_ref().ok().map(|sent| sent.response.status().as_u16());
     view.upstream_series(index).record(status, latency);
@@ -202,12 +212,17 @@ async fn attempt(
                 outbound::failed(chain, &error);
                 Stop::Problem(outbound::problem(&error))
             }))),
-            Poll::Pending => deadline.poll_passed(cx, 0).map(|_| {
-                let problem = deadline.problem();
+            Poll::Pending => deadline.poll_passed(cx, 0).map(|overdue| {
+                let problem = deadline.problem(overdue);
                 chain.note_cause(match problem {
-                    Problem::RequestTimeout => "the client sent no more of the request's body in time",
-                    _ => "the upstream sent no response in time",
+                    Problem::UpstreamTimeout(Timeout::FirstByte) => {
+                        "the upstream sent no response within timeouts.first_byte"
+                    }
+                    Problem::UpstreamTimeout(_) => "the upstream sent no response within the route's timeout",
+                    _ => "the client sent no more of the request's body in time",
                 });
+                // What is given up with the attempt learns from the flag why.
+                chain.exchange.borrow_mut().info.flags |= response_flags::of(problem);
                 Err(Stop::Problem(problem))
             }),
         }
@@ -270,7 +285,10 @@ fn respond(
         }
         Err(Stop::Route(reply)) => {
             exchange.info.code_details = Some(reply.details.into());
-            exchange.info.cause = reply.cause.map(Into::into);
+            exchange.info.cause = reply
+                .cause
+                .map(Into::into)
+                .or_else(|| chain.take_cause().map(Into::into));
             (reply.head, chain.reached(), BodySource::whole(reply.body))
         }
         Err(Stop::Close) => return Err(NoResponse::Reset),

@@ -202,10 +202,11 @@ fn close_reason(problem: Problem) -> CloseReason {
         Problem::PluginFailed => CloseReason::PluginFailed,
         Problem::BodyTooLarge | Problem::ResponseTooLarge => CloseReason::BufferLimit,
         Problem::NoEndpoint => CloseReason::NoEndpoint,
+        Problem::CircuitOpen(_) | Problem::ConcurrencyLimit(_) => CloseReason::UpstreamFailed,
         Problem::UpstreamFailed | Problem::UpstreamMalformed | Problem::UpstreamHeadersTooLarge => {
             CloseReason::UpstreamFailed
         }
-        Problem::UpstreamTimeout => CloseReason::UpstreamTimeout,
+        Problem::UpstreamTimeout(_) => CloseReason::UpstreamTimeout,
         // The rest need a request, and a TCP connection has none; each has the nearest reason.
         Problem::RequestTimeout => CloseReason::IdleTimeout,
         Problem::NoRoute | Problem::UpgradeRefused => CloseReason::NoEndpoint,

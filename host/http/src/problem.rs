@@ -6,7 +6,7 @@
 mod malformed;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use lockgate_exchange::ResponseHead;
 use serde::Serialize;
@@ -42,8 +42,37 @@ pub enum Problem {
     NoEndpoint,
     /// 503: a plugin failed, and its `on_error` is `deny`.
     PluginFailed,
-    /// 504: the upstream's response did not arrive within the route's timeout.
-    UpstreamTimeout,
+    /// 503: the upstream's circuit breaker is open. With the seconds after which another request may pass.
+    CircuitOpen(u32),
+    /// 503: the upstream has its maximum of concurrent requests. With the seconds after which it is worth another request.
+    ConcurrencyLimit(u32),
+    /// 504: the upstream's response did not arrive in time.
+    UpstreamTimeout(Timeout),
+}
+
+/// Which time limit a request to an upstream has exceeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Timeout {
+    /// The route's `timeout`, for all of it.
+    Route,
+    /// The upstream's `timeouts.connect`.
+    Connect,
+    /// The upstream's `timeouts.first_byte`.
+    FirstByte,
+    /// The upstream's `timeouts.try`.
+    Try,
+}
+
+impl Timeout {
+    /// Its name in logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Route => "the route's timeout",
+            Self::Connect => "timeouts.connect",
+            Self::FirstByte => "timeouts.first_byte",
+            Self::Try => "timeouts.try",
+        }
+    }
 }
 
 impl Problem {
@@ -60,8 +89,10 @@ impl Problem {
             Self::UpstreamFailed | Self::UpstreamMalformed | Self::UpstreamHeadersTooLarge | Self::ResponseTooLarge => {
                 StatusCode::BAD_GATEWAY
             }
-            Self::NoEndpoint | Self::PluginFailed => StatusCode::SERVICE_UNAVAILABLE,
-            Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::NoEndpoint | Self::PluginFailed | Self::CircuitOpen(_) | Self::ConcurrencyLimit(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::UpstreamTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
@@ -81,7 +112,9 @@ impl Problem {
             Self::ResponseTooLarge => "response_too_large",
             Self::NoEndpoint => "no_endpoint",
             Self::PluginFailed => "plugin_failed",
-            Self::UpstreamTimeout => "upstream_timeout",
+            Self::CircuitOpen(_) => "circuit_open",
+            Self::ConcurrencyLimit(_) => "concurrency_limit",
+            Self::UpstreamTimeout(_) => "upstream_timeout",
         }
     }
 
@@ -101,7 +134,24 @@ impl Problem {
             Self::ResponseTooLarge => "The upstream's response is larger than a plugin may buffer.",
             Self::NoEndpoint => "The upstream has no endpoint available.",
             Self::PluginFailed => "A plugin failed, so the request is denied.",
-            Self::UpstreamTimeout => "The upstream did not respond in time.",
+            Self::CircuitOpen(_) => "The upstream is failing, so no request is sent to it for a while.",
+            Self::ConcurrencyLimit(_) => "The upstream has as many requests as it may have.",
+            Self::UpstreamTimeout(Timeout::Route) => "The upstream did not respond in time.",
+            Self::UpstreamTimeout(Timeout::Connect) => {
+                "The upstream did not accept a connection in time (timeouts.connect)."
+            }
+            Self::UpstreamTimeout(Timeout::FirstByte) => {
+                "The upstream did not begin its response in time (timeouts.first_byte)."
+            }
+            Self::UpstreamTimeout(Timeout::Try) => "The upstream did not respond to an attempt in time (timeouts.try).",
+        }
+    }
+
+    /// The seconds after which it is worth another request, where that is known.
+    fn retry_after(self) -> Option<u32> {
+        match self {
+            Self::CircuitOpen(seconds) | Self::ConcurrencyLimit(seconds) => Some(seconds),
+            _ => None,
         }
     }
 }
@@ -126,7 +176,11 @@ struct Body<'a> {
 /// The answer to `problem`: its head with `content-type` and what else its status asks for, and its body. Without an id where
 /// there was no request to number yet. The length is not in the head; whoever sends the body knows it.
 pub fn respond(problem: Problem, request_id: Option<&HeaderValue>) -> (ResponseHead, Bytes) {
-    document(problem.status(), problem.code(), problem.detail(), request_id)
+    let (mut head, body) = document(problem.status(), problem.code(), problem.detail(), request_id);
+    if let Some(seconds) = problem.retry_after() {
+        head.headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    (head, body)
 }
 
 /// A response in the form of RFC 9457. `code` is the problem's stable name, `detail` one sentence for the sender of the request. The head
@@ -154,7 +208,7 @@ pub fn document(
 mod tests {
     use super::*;
 
-    const ALL: [Problem; 13] = [
+    const ALL: [Problem; 15] = [
         Problem::Malformed(Malformed::HostMissing),
         Problem::NoRoute,
         Problem::RequestTimeout,
@@ -167,7 +221,9 @@ mod tests {
         Problem::ResponseTooLarge,
         Problem::NoEndpoint,
         Problem::PluginFailed,
-        Problem::UpstreamTimeout,
+        Problem::CircuitOpen(5),
+        Problem::ConcurrencyLimit(1),
+        Problem::UpstreamTimeout(Timeout::Route),
     ];
 
     #[test]
@@ -203,7 +259,19 @@ mod tests {
         assert_eq!(status(Problem::UpstreamFailed), 502);
         assert_eq!(status(Problem::NoEndpoint), 503);
         assert_eq!(status(Problem::PluginFailed), 503);
-        assert_eq!(status(Problem::UpstreamTimeout), 504);
+        assert_eq!(status(Problem::CircuitOpen(5)), 503);
+        assert_eq!(status(Problem::ConcurrencyLimit(1)), 503);
+        for timeout in [Timeout::Route, Timeout::Connect, Timeout::FirstByte, Timeout::Try] {
+            assert_eq!(status(Problem::UpstreamTimeout(timeout)), 504);
+        }
+    }
+
+    #[test]
+    fn what_is_worth_another_request_says_when() {
+        let retry_after = |problem| respond(problem, None).0.headers.get(RETRY_AFTER).cloned();
+        assert_eq!(retry_after(Problem::CircuitOpen(5)).unwrap(), "5");
+        assert_eq!(retry_after(Problem::ConcurrencyLimit(1)).unwrap(), "1");
+        assert_eq!(retry_after(Problem::NoEndpoint), None);
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub(crate) fn run<A: Attempt>(
                     }
                 }
                 None => {
-                    let error = SendError::new(failure.error, pick.endpoint().address(), tries.attempts);
+                    let error = SendError::new(failure, pick.endpoint().address(), tries.attempts);
                     pick.finish(outcome);
                     return Err(error);
                 }

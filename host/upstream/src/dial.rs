@@ -40,7 +40,11 @@ where
     /// # Errors
     /// [`SendError::NoEndpoint`], or the failure of the last attempt.
     pub async fn dial(&self, upstream: &Upstream) -> Result<UpstreamConnection, SendError> {
-        let mut pick = Pick::first(upstream, || self.rng.next()).ok_or(SendError::NoEndpoint)?;
+        let first = || Pick::first(upstream, || self.rng.next());
+        // To be connected in vain does no harm.
+        let mut pick = Pick::probe(upstream, true)
+            .or_else(first)
+            .ok_or(SendError::NoEndpoint)?;
         let (connected, attempts) = attempts::run(&mut pick, Repeatable::Never, Dial(&self.pools), |_, _| {}).await?;
         let Connected {
             socket, peer, local, ..

@@ -1,10 +1,12 @@
 //! [`SendError`]: why a request got no response from an upstream.
 
 use std::error::Error;
-use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, io};
 
-use lockgate_client::{Address, BodyFailure, ConnectError, ConnectionError, ExchangeError};
+use lockgate_client::{Address, AttemptError, BodyFailure, ConnectError, ConnectionError, ExchangeError, Progress};
 
 /// Why a request got no response from an upstream. The text is for logs: it names addresses.
 #[derive(Debug, thiserror::Error)]
@@ -37,8 +39,36 @@ pub enum SendError {
         peer: SocketAddr,
         /// What the connection met with.
         source: ConnectionError,
+        /// The upstream cannot have processed the request.
+        is_unprocessed: bool,
         /// The number of attempts.
         attempts: u32,
+    },
+    /// An attempt took longer than a time limit of the upstream, or of the route in its place.
+    #[error("{address} sent no response within {limit}")]
+    Timeout {
+        /// The endpoint that was tried last.
+        address: Address,
+        /// The time limit.
+        limit: TimeLimit,
+        /// The number of attempts.
+        attempts: u32,
+    },
+    /// The upstream's circuit breaker is open.
+    #[error("the circuit breaker is open: {why}")]
+    CircuitOpen {
+        /// The time after which another request may pass.
+        retry_after: Duration,
+        /// Why it has opened.
+        why: Arc<str>,
+    },
+    /// The upstream has its maximum of concurrent requests.
+    #[error("the upstream has its maximum of concurrent requests: {reason}")]
+    Shed {
+        /// The time after which it is worth another request.
+        retry_after: Duration,
+        /// Why it could not wait for a place: `queue_full`, `queue_timeout` or `displaced`.
+        reason: &'static str,
     },
     /// The response is not one that can be passed on.
     #[error("malformed response from {peer}: {reason}")]
@@ -65,10 +95,32 @@ pub enum SendError {
     RequestBody(#[source] BodyFailure),
 }
 
+/// A limit of the time of one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeLimit {
+    /// `timeouts.try`.
+    Try,
+    /// `timeouts.first_byte`.
+    FirstByte,
+}
+
+impl fmt::Display for TimeLimit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Try => "timeouts.try",
+            Self::FirstByte => "timeouts.first_byte",
+        })
+    }
+}
+
 impl SendError {
     /// The failure of the last of this many attempts, at the endpoint of this address.
-    pub(crate) fn new(error: ExchangeError, address: &Address, attempts: u32) -> Self {
-        match error {
+    pub(crate) fn new(failure: AttemptError, address: &Address, attempts: u32) -> Self {
+        let is_unprocessed = matches!(
+            failure.progress,
+            Progress::Unsent | Progress::Unprocessed | Progress::Stale
+        );
+        match failure.error {
             ExchangeError::Connect(ConnectError::Io(source)) => Self::Connect {
                 address: address.clone(),
                 source,
@@ -78,32 +130,54 @@ impl SendError {
                 address: address.clone(),
                 attempts,
             },
-            ExchangeError::Closed { peer, source } => Self::Closed { peer, source, attempts },
+            ExchangeError::Closed { peer, source } => Self::Closed {
+                peer,
+                source,
+                is_unprocessed,
+                attempts,
+            },
             ExchangeError::Protocol { peer, reason } => Self::Protocol { peer, reason, attempts },
             ExchangeError::HeadTooLarge { peer, reason } => Self::HeadTooLarge { peer, reason, attempts },
             ExchangeError::RequestBody(error) => Self::RequestBody(error),
         }
     }
 
+    /// The same, after so many attempts in all.
+    pub(crate) fn after(mut self, total: u32) -> Self {
+        match &mut self {
+            Self::Connect { attempts, .. }
+            | Self::ConnectTimeout { attempts, .. }
+            | Self::Closed { attempts, .. }
+            | Self::Timeout { attempts, .. }
+            | Self::Protocol { attempts, .. }
+            | Self::HeadTooLarge { attempts, .. } => *attempts = total,
+            Self::NoEndpoint | Self::RequestBody(_) | Self::CircuitOpen { .. } | Self::Shed { .. } => {}
+        }
+        self
+    }
+
     /// The address of the endpoint that it is about; `None` where it is not known.
     pub fn endpoint(&self) -> Option<SocketAddr> {
         match self {
             Self::Closed { peer, .. } | Self::Protocol { peer, .. } | Self::HeadTooLarge { peer, .. } => Some(*peer),
-            Self::Connect { address, .. } | Self::ConnectTimeout { address, .. } => match address {
-                Address::Socket(socket) => Some(*socket),
-                Address::Name(..) => None,
-            },
-            Self::NoEndpoint | Self::RequestBody(_) => None,
+            Self::Connect { address, .. } | Self::ConnectTimeout { address, .. } | Self::Timeout { address, .. } => {
+                match address {
+                    Address::Socket(socket) => Some(*socket),
+                    Address::Name(..) => None,
+                }
+            }
+            Self::NoEndpoint | Self::RequestBody(_) | Self::CircuitOpen { .. } | Self::Shed { .. } => None,
         }
     }
 
     /// The number of attempts.
     pub fn attempts(&self) -> u32 {
         match self {
-            Self::NoEndpoint => 0,
+            Self::NoEndpoint | Self::CircuitOpen { .. } | Self::Shed { .. } => 0,
             Self::RequestBody(_) => 1,
             Self::Connect { attempts, .. }
             | Self::ConnectTimeout { attempts, .. }
+            | Self::Timeout { attempts, .. }
             | Self::Closed { attempts, .. }
             | Self::Protocol { attempts, .. }
             | Self::HeadTooLarge { attempts, .. } => *attempts,

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use crate::endpoint::Endpoint;
 use crate::endpoints::Endpoints;
+use crate::policy::state::PolicyState;
 use crate::settings::{Balance, EndpointSettings, UpstreamSettings, Weight};
 use crate::standing::{Ejection, Health, Standing};
 
@@ -42,6 +43,8 @@ pub struct Override {
 #[derive(Debug)]
 pub struct Group {
     name: Arc<str>,
+    /// What the policies of the upstream know.
+    pub(crate) policies: PolicyState,
     current: ArcSwap<Endpoints>,
     /// The number of `current`, in reach of a pick.
     current_id: AtomicU64,
@@ -71,6 +74,7 @@ impl Group {
         let empty = Endpoints::new(Box::default(), Balance::default());
         Self {
             name,
+            policies: PolicyState::new(now()),
             current_id: AtomicU64::new(empty.id()),
             current: ArcSwap::from_pointee(empty),
             next: AtomicUsize::new(0),

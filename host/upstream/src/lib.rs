@@ -16,6 +16,7 @@ mod attempts;
 mod balance;
 mod client;
 mod dial;
+mod ejection;
 mod endpoint;
 mod endpoints;
 mod error;
@@ -23,6 +24,8 @@ mod group;
 mod groups;
 mod outcome;
 mod pick;
+mod policy;
+mod resilient;
 mod retry_policy;
 mod rng;
 mod send;
@@ -33,10 +36,20 @@ mod upstream;
 pub use client::Client;
 pub use dial::UpstreamConnection;
 pub use endpoint::Endpoint;
-pub use error::{SendError, in_words};
+pub use error::{SendError, TimeLimit, in_words};
 pub use group::{Group, Override, Source};
 pub use groups::Groups;
+pub use policy::breaker::BreakerState;
+pub use policy::guards::BreakerPass;
+pub use policy::replay::ReplayBody;
+pub use policy::rules::{RequestPolicy, RetryRules};
+pub use policy::state::PolicyReport;
+pub use resilient::{Observer, Overdue, RequestHead, RequestOptions, Resend, WholeHead};
 pub use send::UpstreamResponse;
-pub use settings::{Balance, EndpointSettings, HostPolicy, ResponseLimits, UpstreamSettings, UpstreamTimeouts, Weight};
+pub use settings::{
+    Balance, BreakerMode, BreakerSettings, BudgetSettings, ConcurrencySettings, Criticality, EndpointSettings,
+    Fallback, FixedAnswer, HedgeSettings, HostPolicy, OutlierSettings, Ratio, ResponseLimits, RetryMethod, RetryOn,
+    RetrySettings, Threshold, UpstreamSettings, UpstreamTimeouts, Weight,
+};
 pub use standing::{Ejection, EndpointState, Health, Standing};
 pub use upstream::Upstream;

@@ -7,6 +7,7 @@ use lockgate_client::{ConnectError, ExchangeError};
 
 use crate::endpoint::Endpoint;
 use crate::group::Group;
+use crate::policy::outlier::Verdict;
 
 /// How an attempt at an endpoint ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +26,9 @@ pub(crate) enum Outcome {
     Connected,
     /// The request itself failed: the endpoint is not to blame.
     RequestFailed,
-    /// The caller gave up waiting: its time was over, or its client has left.
+    /// No response came in time.
+    Timeout,
+    /// The caller gave up waiting: its client has left, say.
     GivenUp,
 }
 
@@ -44,9 +47,25 @@ impl Outcome {
     /// Whether the endpoint has failed.
     pub(crate) fn is_failure(self) -> bool {
         match self {
-            Self::ConnectFailed | Self::ConnectTimeout | Self::Reset | Self::Malformed => true,
+            Self::ConnectFailed | Self::ConnectTimeout | Self::Reset | Self::Malformed | Self::Timeout => true,
             Self::Status(status) => status.is_server_error(),
             Self::Connected | Self::RequestFailed | Self::GivenUp => false,
+        }
+    }
+}
+
+impl Outcome {
+    /// What it says of the endpoint to outlier detection; `None` if nothing, or nothing yet: a response may still break off.
+    pub(crate) fn verdict(self) -> Option<Verdict> {
+        match self {
+            Self::ConnectFailed | Self::ConnectTimeout => Some(Verdict::ConnectFailure),
+            Self::Timeout => Some(Verdict::Timeout),
+            Self::Reset => Some(Verdict::Reset),
+            // What a gateway says of such a response.
+            Self::Malformed => Some(Verdict::Status(502)),
+            Self::Status(status) => status.is_server_error().then_some(Verdict::Status(status.as_u16())),
+            Self::Connected => Some(Verdict::Status(200)),
+            Self::RequestFailed | Self::GivenUp => None,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use lockgate_client::Lease;
 
+use crate::ejection;
 use crate::endpoint::Endpoint;
 use crate::endpoints::Endpoints;
 use crate::group::Group;
@@ -27,9 +28,13 @@ pub(crate) struct Pick<'a> {
 #[derive(Debug)]
 struct Observed {
     endpoint: Arc<Endpoint>,
-    /// The start of the attempt, in microseconds of [`Group::clock`]; zero if nothing asks for its duration.
+    /// The start of the attempt, in microseconds of [`Group::clock`]; zero if nothing asks for its duration. With the bit [`PROBE`]: a pick
+    /// is part of the state of every request.
     begun: u64,
 }
+
+/// The endpoint was ejected, and the attempt decides whether it comes back.
+const PROBE: u64 = 1 << 63;
 
 impl<'a> Pick<'a> {
     /// Picks the endpoint for a first attempt; `None` when no endpoint takes requests. `random` is called only when the balance needs it.
@@ -60,6 +65,39 @@ impl<'a> Pick<'a> {
                 begun: upstream.clock(),
             }),
         }
+    }
+
+    /// Picks an ejected endpoint whose time is over, if this request has to try one.
+    pub(crate) fn probe(upstream: &'a Upstream, is_repeatable: bool) -> Option<Self> {
+        let settings = upstream.policies()?.outlier.as_ref()?;
+        let endpoint = ejection::probe(upstream.group(), settings, is_repeatable)?;
+        let mut pick = Self::observed(upstream, &endpoint);
+        if let Some(observed) = &mut pick.observed {
+            observed.begun |= PROBE;
+        }
+        Some(pick)
+    }
+
+    /// Picks another endpoint than the one with this standing; that one only if there is no other.
+    pub(crate) fn other(upstream: &'a Upstream, than: &Arc<Endpoint>) -> Self {
+        let of = |list: &Endpoints| list.after(than.standing()).cloned();
+        let next = match upstream.prepared_if_current() {
+            Some(list) => of(list),
+            None => of(&upstream.group().current()),
+        };
+        Self::observed(upstream, next.as_ref().unwrap_or(than))
+    }
+
+    /// Whether it tries an endpoint that was ejected.
+    pub(crate) fn is_probe(&self) -> bool {
+        self.observed
+            .as_ref()
+            .is_some_and(|observed| observed.begun & PROBE != 0)
+    }
+
+    /// The endpoint, to be kept; `None` for the only one of an upstream without policies.
+    pub(crate) fn shared(&self) -> Option<&Arc<Endpoint>> {
+        self.observed.as_ref().map(|observed| &observed.endpoint)
     }
 
     pub(crate) fn upstream(&self) -> &'a Upstream {
@@ -93,7 +131,7 @@ impl<'a> Pick<'a> {
     /// Reports how the attempt ended. The lease counts the request as active at the endpoint until it is dropped; it belongs to the body of
     /// the response.
     pub(crate) fn finish(&mut self, outcome: Outcome) -> Option<Lease> {
-        self.report(outcome)
+        self.report(outcome, true)
     }
 
     /// Reports how the attempt ended, and begins another one at the same endpoint.
@@ -117,12 +155,15 @@ impl<'a> Pick<'a> {
     }
 
     fn follow(&mut self, next: &Arc<Endpoint>, outcome: Outcome) -> Self {
-        drop(self.report(outcome));
+        // A connection that closed says nothing yet: it may have been about to, and the request goes on.
+        let is_judged = matches!(outcome, Outcome::ConnectFailed | Outcome::ConnectTimeout);
+        drop(self.report(outcome, is_judged));
         Self::observed(self.upstream, next)
     }
 
-    fn report(&mut self, outcome: Outcome) -> Option<Lease> {
+    fn report(&mut self, outcome: Outcome, is_judged: bool) -> Option<Lease> {
         let Observed { endpoint, begun } = self.observed.take()?;
+        let (begun, is_probe) = (begun & !PROBE, begun & PROBE != 0);
         let group: &Group = self.upstream.group();
         observe(
             group,
@@ -130,12 +171,21 @@ impl<'a> Pick<'a> {
             outcome,
             Duration::from_micros(self.upstream.clock().saturating_sub(begun)),
         );
+        if let Some(settings) = self.upstream.policies().and_then(|policies| policies.outlier.as_ref()) {
+            match (outcome, outcome.verdict().filter(|_| is_judged)) {
+                // Its end says more: see `resilient`.
+                (Outcome::Status(_), None) => {}
+                (_, verdict) if is_probe => ejection::note_probe(group, settings, &endpoint, verdict),
+                (_, Some(verdict)) => ejection::note(group, settings, &endpoint, verdict),
+                (_, None) => {}
+            }
+        }
         Some(Lease::new(endpoint))
     }
 }
 
 impl Drop for Pick<'_> {
     fn drop(&mut self) {
-        drop(self.report(Outcome::GivenUp));
+        drop(self.report(Outcome::GivenUp, true));
     }
 }

@@ -34,7 +34,7 @@ pub struct UpstreamResponse {
 }
 
 /// A request in the form that its upstream's protocol wants.
-enum Outgoing<B> {
+pub(crate) enum Outgoing<B> {
     H1(Box<H1Request<B>>),
     H2(Box<H2Request<B>>),
 }
@@ -97,12 +97,10 @@ where
         let head = OutgoingHead { host, ..head };
         let repeatable = Repeatable::new(head.method, &body);
         // Outside of the future, which stays small that way: it is part of the state of every client connection.
-        let request = match upstream.protocol() {
-            Protocol::Http1 => Outgoing::H1(Box::new(H1Request::new(head, body))),
-            Protocol::Http2 => Outgoing::H2(Box::new(H2Request::new(head, body))),
-        };
+        let request = Outgoing::new(upstream, head, body);
         async move {
             let pick = pick.as_mut().ok_or(SendError::NoEndpoint)?;
+            // Not by `exchange`, whose future would be another one inside of this.
             let pools = &self.pools;
             let (received, attempts) = match request {
                 Outgoing::H1(request) => {
@@ -129,6 +127,44 @@ where
                 local,
                 attempts,
             })
+        }
+    }
+}
+
+impl<B> Outgoing<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BodyFailure>,
+{
+    pub(crate) fn new(upstream: &Upstream, head: OutgoingHead<'_>, body: B) -> Self {
+        match upstream.protocol() {
+            Protocol::Http1 => Self::H1(Box::new(H1Request::new(head, body))),
+            Protocol::Http2 => Self::H2(Box::new(H2Request::new(head, body))),
+        }
+    }
+}
+
+impl<B> Client<B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    /// Sends a request to the endpoint that is picked, or to another one if that does no harm. Gives the number of attempts, too.
+    pub(crate) async fn exchange(
+        &self,
+        pick: &mut Pick<'_>,
+        repeatable: Repeatable,
+        request: Outgoing<B>,
+        begin: impl FnMut(u32, &Address),
+    ) -> Result<(Received, u32), SendError> {
+        let pools = &self.pools;
+        match request {
+            Outgoing::H1(request) => {
+                let request = Some(request);
+                let (response, attempts) = attempts::run(pick, repeatable, SendH1 { pools, request }, begin).await?;
+                Ok((response.receive(), attempts))
+            }
+            Outgoing::H2(request) => Box::pin(attempts::run(pick, repeatable, SendH2 { pools, request }, begin)).await,
         }
     }
 }

@@ -3,9 +3,14 @@
 //! Each subject has a file. Each value is known to be well-formed. An [`Upstream`](crate::Upstream) is made of them.
 
 mod balance;
+mod breaker;
+mod concurrency;
 mod endpoint;
+mod hedge;
 mod host;
 mod limits;
+mod outlier_detection;
+mod retry;
 #[cfg(test)]
 mod tests;
 mod timeouts;
@@ -20,9 +25,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::balance::Balance;
+pub use self::breaker::{BreakerMode, BreakerSettings, Fallback, FixedAnswer, Ratio, Threshold};
+pub use self::concurrency::{ConcurrencySettings, Criticality};
 pub use self::endpoint::EndpointSettings;
+pub use self::hedge::HedgeSettings;
 pub use self::host::HostPolicy;
 pub use self::limits::ResponseLimits;
+pub use self::outlier_detection::OutlierSettings;
+pub use self::retry::{BudgetSettings, RetryMethod, RetryOn, RetrySettings};
 pub use self::timeouts::UpstreamTimeouts;
 pub use self::weight::Weight;
 
@@ -51,12 +61,28 @@ pub struct UpstreamSettings {
     #[serde(default = "max_streams")]
     #[schemars(range(min = 1))]
     pub max_streams: NonZeroUsize,
-    /// Maximum time to connect, name lookup included. After it, the next endpoint is tried.
-    #[serde(default = "connect_timeout")]
-    pub connect_timeout: Period,
-    /// Limits of the time that a request may take without progress.
+    /// Older name of `timeouts.connect`, in whose place it stands. One of the two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_timeout: Option<Period>,
+    /// Limits of the time that a request may take at the upstream.
     #[serde(default)]
     pub timeouts: UpstreamTimeouts,
+    /// Endpoints that fail are left out for a while. Absent: none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlier_detection: Option<OutlierSettings>,
+    /// Retries of requests that failed. Absent: only what is always done: another endpoint when one cannot be connected to, and another
+    /// connection when one closed before it took the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetrySettings>,
+    /// A second attempt beside one that takes unusually long. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hedge: Option<HedgeSettings>,
+    /// Keeps requests from an upstream that fails. Absent: none is kept from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub circuit_breaker: Option<BreakerSettings>,
+    /// Maximum concurrent requests, and a queue for those above it. Absent: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<ConcurrencySettings>,
     /// Time that an unused connection is kept for reuse.
     #[serde(default = "idle_timeout")]
     pub idle_timeout: Period,
@@ -66,10 +92,6 @@ pub struct UpstreamSettings {
     /// Limits of responses.
     #[serde(default)]
     pub limits: ResponseLimits,
-}
-
-fn connect_timeout() -> Period {
-    Period(Duration::from_secs(5))
 }
 
 fn idle_timeout() -> Period {
@@ -94,8 +116,13 @@ impl UpstreamSettings {
             host: HostPolicy::default(),
             protocol: Protocol::default(),
             max_streams: max_streams(),
-            connect_timeout: connect_timeout(),
+            connect_timeout: None,
             timeouts: UpstreamTimeouts::default(),
+            outlier_detection: None,
+            retry: None,
+            hedge: None,
+            circuit_breaker: None,
+            concurrency: None,
             idle_timeout: idle_timeout(),
             max_idle: max_idle(),
             limits: ResponseLimits::default(),
@@ -105,6 +132,16 @@ impl UpstreamSettings {
     /// Whether something judges endpoints by their outcomes, or has to count what is active at them. The only endpoint of an upstream
     /// without such a policy is spoken to without further ado.
     pub fn has_policy(&self) -> bool {
-        false
+        self.outlier_detection.is_some()
+            || self.circuit_breaker.is_some()
+            || self.concurrency.is_some()
+            || self.retry.is_some()
+            || self.hedge.is_some()
+            || !self.timeouts.per_try.is_zero()
+    }
+
+    /// Maximum time to connect, by whichever name it is written.
+    pub fn connect_limit(&self) -> Period {
+        self.connect_timeout.unwrap_or(self.timeouts.connect)
     }
 }

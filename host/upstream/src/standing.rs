@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use crate::policy::outlier::OutlierRecord;
+
 /// What health checks say of an endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Health {
@@ -74,6 +76,8 @@ pub struct Standing {
     active: AtomicU32,
     requests: AtomicU64,
     failures: AtomicU64,
+    /// What outlier detection knows.
+    pub(crate) outlier: OutlierRecord,
     details: Mutex<Details>,
 }
 
@@ -94,6 +98,7 @@ impl Standing {
             active: AtomicU32::new(0),
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            outlier: OutlierRecord::default(),
             details: Mutex::new(Details {
                 available_since: since,
                 ..Details::default()

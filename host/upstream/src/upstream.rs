@@ -4,11 +4,18 @@ use std::sync::Arc;
 
 use lockgate_client::{KeepAlive, PoolSettings, Protocol};
 
+use crate::ejection;
 use crate::endpoint::Endpoint;
 use crate::endpoints::Endpoints;
+use crate::error::SendError;
 use crate::group::Group;
 use crate::groups::Groups;
-use crate::settings::{HostPolicy, UpstreamSettings};
+use crate::policy::breaker::BreakerState;
+use crate::policy::clock;
+use crate::policy::guards::BreakerPass;
+use crate::policy::rules::Policies;
+use crate::policy::state::PolicyReport;
+use crate::settings::{Fallback, HostPolicy, UpstreamSettings};
 
 /// What a snapshot says of a group of endpoints: how requests are sent to them. The endpoints themselves live in its [`Group`].
 #[derive(Debug)]
@@ -18,6 +25,7 @@ pub struct Upstream {
     prepared: Arc<Endpoints>,
     /// The endpoint, if there is one alone and no policy.
     only: Option<Arc<Endpoint>>,
+    policies: Option<Box<Policies>>,
     /// Something asks for how long attempts take.
     is_timed: bool,
     pub(crate) host: HostPolicy,
@@ -40,13 +48,14 @@ impl Upstream {
         let single = prepared.single().filter(|_| prepared.list().len() == 1);
         Self {
             only: single.filter(|_| !settings.has_policy()).cloned(),
+            policies: Policies::of(settings),
             is_timed: settings.has_policy(),
             prepared,
             group,
             host: settings.host.clone(),
             protocol: settings.protocol,
             pool: PoolSettings {
-                connect_timeout: settings.connect_timeout.duration(),
+                connect_timeout: settings.connect_limit().duration(),
                 max_streams: settings.max_streams.get(),
                 response_head: settings.limits.response_head(),
                 keep_alive: KeepAlive {
@@ -60,6 +69,9 @@ impl Upstream {
     /// Makes the group's endpoints and balancing those of these settings, which the upstream was made of: its snapshot goes live.
     pub fn publish(&self, settings: &UpstreamSettings) {
         self.group.publish(settings, &self.prepared);
+        if settings.outlier_detection.is_none() {
+            ejection::end_all(&self.group);
+        }
     }
 
     /// Its name in the configuration.
@@ -70,6 +82,52 @@ impl Upstream {
     /// Its living endpoints.
     pub fn group(&self) -> &Arc<Group> {
         &self.group
+    }
+
+    /// Its policies, if there are any.
+    pub(crate) fn policies(&self) -> Option<&Policies> {
+        self.policies.as_deref()
+    }
+
+    /// Whether requests to it are sent under policies.
+    pub fn has_policies(&self) -> bool {
+        self.policies.is_some()
+    }
+
+    /// Asks the circuit breaker, if there is one, whether a request may be sent; `observe` is told its state.
+    ///
+    /// # Errors
+    /// [`SendError::CircuitOpen`].
+    pub fn admit(&self, observe: impl FnOnce(BreakerState)) -> Result<Option<BreakerPass<'_>>, SendError> {
+        let Some(settings) = self.policies().and_then(|policies| policies.breaker.as_ref()) else {
+            return Ok(None);
+        };
+        let (state, pass) = BreakerPass::ask(self.name(), &self.group.policies, settings);
+        observe(state);
+        match pass {
+            Ok(pass) => Ok(Some(pass)),
+            Err(refused) => Err(SendError::CircuitOpen {
+                retry_after: refused.retry_after,
+                why: refused.why,
+            }),
+        }
+    }
+
+    /// Keeps the circuit breaker in this state, whatever it counts; `None` lets it decide again. Without a breaker it does nothing.
+    pub fn force_breaker(&self, state: Option<BreakerState>) {
+        self.group.policies.breaker.force(state);
+    }
+
+    /// What clients get while the circuit breaker is open.
+    pub fn fallback(&self) -> Option<&Fallback> {
+        self.policies()?.breaker.as_ref()?.fallback.as_ref()
+    }
+
+    /// What its policies have done and are doing; `None` without policies.
+    pub fn policy_report(&self) -> Option<PolicyReport> {
+        let policies = self.policies()?;
+        let state = &self.group.policies;
+        Some(state.report(policies.breaker.is_some(), policies.concurrency.is_some(), clock::now()))
     }
 
     /// The protocol of its endpoints.

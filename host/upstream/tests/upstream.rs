@@ -18,6 +18,8 @@ mod h2_peer;
     reason = "the peer is shared with the tests of host/client, which use all of it"
 )]
 mod peer;
+#[path = "upstream/policies.rs"]
+mod policies;
 #[path = "upstream/request.rs"]
 mod request;
 #[path = "upstream/size.rs"]

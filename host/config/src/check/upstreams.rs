@@ -6,7 +6,7 @@ use lockgate_json::tree::Node;
 use lockgate_units::Size;
 use lockgate_upstream::{EndpointSettings, UpstreamSettings};
 
-use super::entry;
+use super::{entry, upstream_policies};
 use crate::model::{NamedUpstream, UpstreamIndex};
 
 /// All upstreams. Indices are valid only if there is no mistake.
@@ -74,7 +74,7 @@ pub(super) fn read(root: &Node, mistakes: &mut Mistakes) -> Upstreams {
         upstreams.names.push(name.to_owned());
         endpoints(node, &here.key("endpoints"), mistakes);
         if let Some(settings) = entry::read::<UpstreamSettings>(node, &here, mistakes) {
-            entry::positive(settings.connect_timeout, &here.key("connect_timeout"), mistakes);
+            upstream_policies::check(&settings, &here, mistakes);
             entry::positive(settings.idle_timeout, &here.key("idle_timeout"), mistakes);
             let limit = here.key("limits").key("header_bytes");
             entry::between(
@@ -95,6 +95,7 @@ pub(super) fn read(root: &Node, mistakes: &mut Mistakes) -> Upstreams {
             });
         }
     }
+    upstream_policies::fallbacks(&upstreams, mistakes);
     for (alias, owner) in &upstreams.aliases {
         if upstreams.names.contains(alias) {
             let here = Pointer::root().key("upstreams").key(owner).key("aliases");

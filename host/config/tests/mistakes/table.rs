@@ -542,6 +542,24 @@ gateway.json:25:149: /routes/0/match/headers/x-c/regexp: unknown key "regexp", e
         report: "gateway.json:12:20: /upstreams/orders/endpoints: every endpoint has weight 0, expected at least one weight above 0",
     },
     Mistake {
+        title: "policies that cannot be",
+        wrote: r#""balance": "round_robin", "retry": { "on": [ "503", "6xx" ], "max_backoff": "1ms" }, "circuit_breaker": { "mode": "latency", "threshold": 0.5, "fallback": "stale" }"#,
+        instead_of: r#""balance": "round_robin""#,
+        report: r#"gateway.json:13:59: /upstreams/orders/retry/on/1: found "6xx", expected a text like "connect", "reset", "refused-stream", "timeout", "gateway-error", "5xx" or "503"
+gateway.json:13:83: /upstreams/orders/retry/max_backoff: found "1ms", expected at least "backoff", which is 25ms
+gateway.json:13:145: /upstreams/orders/circuit_breaker/threshold: found 0.5, expected a duration above zero, as the mode is "latency"
+gateway.json:13:162: /upstreams/orders/circuit_breaker/fallback: found "stale", which is not available yet, expected an answer like { "status": 503, "body": "…" }, or { "upstream": "NAME" }
+  help: the response cache serves no stale responses so far"#,
+    },
+    Mistake {
+        title: "an upstream that stands in for itself",
+        wrote: r#""balance": "round_robin", "outlier_detection": { "consecutive_5xx": 0 }, "circuit_breaker": { "mode": "volume", "threshold": 10.5, "fallback": { "upstream": "orders" } }"#,
+        instead_of: r#""balance": "round_robin""#,
+        report: r#"gateway.json:13:54: /upstreams/orders/outlier_detection: nothing is counted: every number of failures is 0, expected at least one of "consecutive_5xx", "consecutive_gateway_errors" and "consecutive_local_origin_failures" above 0
+gateway.json:13:132: /upstreams/orders/circuit_breaker/threshold: found 10.5, expected a whole number of requests, as the mode is "volume"
+gateway.json:13:164: /upstreams/orders/circuit_breaker/fallback/upstream: the fallbacks form a circle, expected an upstream whose own fallbacks do not lead back to this one"#,
+    },
+    Mistake {
         title: "a wrong limit",
         wrote: r#""web": { "listen": "0.0.0.0:8080", "limits": { "headers": 0, "header_timeout": "0s", "header_bytes": "1B" } }"#,
         instead_of: r#""web": { "listen": "0.0.0.0:8080" }"#,

@@ -14,7 +14,7 @@ use lockgate_client::PooledBody;
 use lockgate_exchange::{Reservation, ResponseHead, grpc_status};
 use lockgate_http::grpc;
 use lockgate_sandbox::{GrpcCall, GrpcEvent, GrpcKind, GrpcReply, GrpcStream, Status};
-use lockgate_upstream::{Client, Upstream, in_words};
+use lockgate_upstream::{Client, Overdue, Upstream, in_words};
 use tokio::task::AbortHandle;
 
 use frames::{Frames, framed};
@@ -214,7 +214,7 @@ async fn converse(
     memory: Reservation,
     mut tell: impl FnMut(GrpcEvent),
 ) -> End {
-    let sent = match client.send(upstream, request).await {
+    let sent = match client.send_with_policies(upstream, request, &Overdue::default()).await {
         Ok(sent) => sent,
         Err(error) => {
             unreachable(&mut tell);

@@ -1,11 +1,13 @@
 //! HTTP callouts: sent like any request, answered whole, once, within their timeout.
 
+use std::pin::pin;
+
 use bytes::BytesMut;
 use http::{Request, Uri, Version, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use lockgate_exchange::Reservation;
 use lockgate_sandbox::{Callout, CalloutFailure, CalloutReply, CalloutResponse};
-use lockgate_upstream::{Client, Upstream, in_words};
+use lockgate_upstream::{Client, Overdue, Upstream, in_words};
 
 use crate::callouts::observer::CalloutObserver;
 use crate::chain::message_body::MessageBody;
@@ -24,7 +26,9 @@ pub(crate) async fn make(
     let timeout = callout.timeout;
     // It is held until the plugin has read the response.
     let mut memory = reply.memory();
-    let result = match tokio::time::timeout(timeout, exchange(client, upstream, callout, &mut memory)).await {
+    let overdue = Overdue::default();
+    let mut exchange = pin!(exchange(client, upstream, callout, &mut memory, &overdue));
+    let result = match tokio::time::timeout(timeout, &mut exchange).await {
         Ok(Ok(response)) => {
             observer.responded();
             Ok(response)
@@ -34,6 +38,7 @@ pub(crate) async fn make(
             Err(CalloutFailure::Failed)
         }
         Err(_) => {
+            overdue.set();
             observer.timed_out("no response within the callout's own timeout");
             Err(CalloutFailure::Timeout)
         }
@@ -47,8 +52,9 @@ async fn exchange(
     upstream: &Upstream,
     callout: Callout,
     memory: &mut Reservation,
+    overdue: &Overdue,
 ) -> Result<CalloutResponse, String> {
-    let sent = client.send(upstream, request(callout)).await;
+    let sent = client.send_with_policies(upstream, request(callout), overdue).await;
     let (parts, body) = sent.map_err(|error| in_words(&error))?.response.into_parts();
     let mut source = Limited::new(body, MAX_BODY);
     let (mut body, mut trailers) = (BytesMut::new(), None);

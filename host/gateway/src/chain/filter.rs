@@ -19,7 +19,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame};
 use lockgate_exchange::{BodyBuffer, Direction, clock};
 use lockgate_http::inbound;
-use lockgate_http::problem::{Malformed, Problem};
+use lockgate_http::problem::{Malformed, Problem, Timeout};
 use lockgate_sandbox::{Action, Phase};
 
 use body_filter::{BodyFilter, Part, PartEnd};
@@ -349,7 +349,7 @@ impl FilteredMessage {
         Stop::Problem(match error {
             BodyError::TooLarge => Problem::BodyTooLarge,
             BodyError::Upstream(_) => Problem::UpstreamFailed,
-            BodyError::TimedOut(_) => Problem::UpstreamTimeout,
+            BodyError::TimedOut(_) => Problem::UpstreamTimeout(Timeout::Route),
             BodyError::Client(_) | BodyError::Stopped => Problem::Malformed(Malformed::Body),
         })
     }

@@ -4,9 +4,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::TRAILER;
+use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
+use lockgate_upstream::{ReplayBody, Resend};
 
 use crate::body::error::BodyError;
 use crate::body::source::BodySource;
@@ -18,6 +19,8 @@ pub(crate) enum MessageBody {
     Direct(BodySource),
     /// Through the plugins that read bodies.
     Filtered(Box<FilteredMessage>),
+    /// Kept, so that it can be sent again; for one attempt.
+    Replayed(Box<ReplayBody<MessageBody>>),
 }
 
 impl MessageBody {
@@ -31,22 +34,40 @@ impl MessageBody {
         match self {
             Self::Direct(source) => source,
             Self::Filtered(message) => message.into_source(),
+            // Made for single attempts, behind all that asks for the source.
+            Self::Replayed(_) => BodySource::whole(Bytes::new()),
         }
     }
 
     /// The `Trailer` field, without which HTTP/1 carries no trailers: set where a plugin's trailers are known by now and nobody
     /// has announced them.
     pub(crate) fn announce_trailers(&self, headers: &mut HeaderMap) {
-        if let Self::Filtered(message) = self
-            && let Some(names) = message.settled_trailers()
-        {
+        if let Some(names) = self.settled_trailers() {
             headers.entry(TRAILER).or_insert(names);
+        }
+    }
+
+    /// The value of a `Trailer` field, as for [`MessageBody::announce_trailers`].
+    pub(crate) fn settled_trailers(&self) -> Option<HeaderValue> {
+        match self {
+            Self::Filtered(message) => message.settled_trailers(),
+            Self::Direct(_) | Self::Replayed(_) => None,
         }
     }
 
     /// True when plugins may change the body on its way, so that a length in the head may not hold.
     pub(crate) fn is_filtered(&self) -> bool {
         matches!(self, Self::Filtered(_))
+    }
+}
+
+impl Resend for MessageBody {
+    fn empty() -> Self {
+        Self::whole(Bytes::new())
+    }
+
+    fn replayed(body: ReplayBody<Self>) -> Self {
+        Self::Replayed(Box::new(body))
     }
 }
 
@@ -58,6 +79,7 @@ impl Body for MessageBody {
         match &mut *self {
             Self::Direct(source) => Pin::new(source).poll_frame(cx),
             Self::Filtered(message) => Pin::new(&mut **message).poll_frame(cx),
+            Self::Replayed(body) => Pin::new(&mut **body).poll_frame(cx),
         }
     }
 
@@ -65,6 +87,7 @@ impl Body for MessageBody {
         match self {
             Self::Direct(source) => source.is_end_stream(),
             Self::Filtered(message) => message.is_end_stream(),
+            Self::Replayed(body) => body.is_end_stream(),
         }
     }
 
@@ -72,6 +95,7 @@ impl Body for MessageBody {
         match self {
             Self::Direct(source) => source.size_hint(),
             Self::Filtered(message) => message.size_hint(),
+            Self::Replayed(body) => body.size_hint(),
         }
     }
 }

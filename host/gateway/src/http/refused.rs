@@ -57,6 +57,8 @@ pub(super) fn answer(connection: &ConnectionContext, problem: Problem, line: &[u
             upstream: None,
             endpoint: None,
             attempts: 0,
+            breaker: None,
+            response_flags: Vec::new(),
             bytes_in: 0,
             bytes_out: body.len() as u64,
             duration: Duration::ZERO,

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use lockgate_exchange::clock;
-use lockgate_http::problem::Problem;
+use lockgate_http::problem::{Problem, Timeout};
 use tokio::time::Sleep;
 
 use crate::body::source::ByteCounter;
@@ -179,10 +179,11 @@ impl Deadline {
     }
 
     /// The problem that an exchange without a response is to its client, when it is given up.
-    pub(crate) fn problem(&self) -> Problem {
-        match self.received.waits_for_client() {
-            true => Problem::RequestTimeout,
-            false => Problem::UpstreamTimeout,
+    pub(crate) fn problem(&self, overdue: Overdue) -> Problem {
+        match (self.received.waits_for_client(), overdue) {
+            (true, _) => Problem::RequestTimeout,
+            (false, Overdue::Total) => Problem::UpstreamTimeout(Timeout::Route),
+            (false, Overdue::Silence) => Problem::UpstreamTimeout(Timeout::FirstByte),
         }
     }
 
@@ -191,7 +192,9 @@ impl Deadline {
         let mut step = pin!(step);
         poll_fn(|cx| match step.as_mut().poll(cx) {
             Poll::Ready(outcome) => Poll::Ready(outcome),
-            Poll::Pending => self.poll_passed(cx, 0).map(|_| Err(Stop::Problem(self.problem()))),
+            Poll::Pending => self
+                .poll_passed(cx, 0)
+                .map(|overdue| Err(Stop::Problem(self.problem(overdue)))),
         })
         .await
     }

@@ -2,15 +2,17 @@
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use http::{Version, header};
+use http::{HeaderValue, Version, header};
 use lockgate_client::{Address, Interim, OutgoingHead};
 use lockgate_config::model::Route;
-use lockgate_http::problem::{Malformed, Problem};
+use lockgate_exchange::StreamInfo;
+use lockgate_http::problem::{Malformed, Problem, Timeout};
 use lockgate_http::{inbound, path, response_flags};
 use lockgate_routing::{ChangedPath, PathChange};
-use lockgate_upstream::{SendError, Upstream, UpstreamResponse, in_words};
+use lockgate_upstream::{SendError, TimeLimit, Upstream, UpstreamResponse, in_words};
 
 use crate::body::error::BodyError;
 use crate::chain::message_body::MessageBody;
@@ -50,49 +52,95 @@ pub(crate) fn send<'a>(
     path: Option<PathAndQuery>,
     body: MessageBody,
 ) -> impl Future<Output = Result<UpstreamResponse, SendError>> + use<'a> {
-    let exchange = chain.exchange.borrow();
-    let request = &exchange.request;
-    // Plugins may have added hop-by-hop headers.
-    let mut headers = match chain.is_empty() {
-        true => Cow::Borrowed(&request.headers),
-        false => inbound::without_hop_by_hop(request),
-    };
-    if body.is_filtered() {
-        let headers = headers.to_mut();
-        headers.remove(header::CONTENT_LENGTH);
-        body.announce_trailers(headers);
-    }
-    let offer = request.is_upgrade.then(|| upgrade::offer(request));
-    let head = OutgoingHead {
-        method: &request.method,
-        target: path.as_ref().unwrap_or(&request.path).as_str(),
-        host: &request.authority,
-        headers: &headers,
-        interim: match exchange.info.version >= Version::HTTP_11 {
-            true => &connection.interim,
-            false => &Interim::default(),
-        },
-        upgrade: offer.as_ref(),
-    };
-    let body = match &route.policy {
+    let prepared = Prepared::new(path, &body);
+    let seen = chain.exchange.clone();
+    let begin = move |attempts, address: &Address| note_attempt(&mut seen.borrow_mut().info, attempts, address);
+    prepared.with_head(chain, &connection.interim, |head| {
+        let body = mirrored(connection, view, route, &head, body);
+        connection.worker.client.forward(upstream, head, body, begin)
+    })
+}
+
+/// The body of a request, of which the route's mirrors get copies.
+pub(super) fn mirrored(
+    connection: &ConnectionContext,
+    view: &View,
+    route: &Route,
+    head: &OutgoingHead<'_>,
+    body: MessageBody,
+) -> MessageBody {
+    match &route.policy {
         // A copy of an upgrade would open a tunnel with nobody behind it.
-        Some(policy) if !policy.mirrors.is_empty() && !request.is_upgrade => {
-            mirror::copy(connection, view, &policy.mirrors, &head, body)
+        Some(policy) if !policy.mirrors.is_empty() && head.upgrade.is_none() => {
+            mirror::copy(connection, view, &policy.mirrors, head, body)
         }
         _ => body,
+    }
+}
+
+/// Notes that an attempt begins.
+pub(super) fn note_attempt(info: &mut StreamInfo, attempts: u32, address: &Address) {
+    info.attempts = attempts;
+    info.upstream_address = match address {
+        Address::Socket(socket) => Some(*socket),
+        Address::Name(..) => None,
     };
-    let seen = chain.exchange.clone();
-    connection
-        .worker
-        .client
-        .forward(upstream, head, body, move |attempts, address| {
-            let info = &mut seen.borrow_mut().info;
-            info.attempts = attempts;
-            info.upstream_address = match address {
-                Address::Socket(socket) => Some(*socket),
-                Address::Name(..) => None,
-            };
+}
+
+/// What the head of a request has that is not in the exchange.
+pub(super) struct Prepared {
+    /// The path in place of the request's.
+    path: Option<PathAndQuery>,
+    /// Plugins may change the body's length.
+    is_filtered: bool,
+    /// The trailers that the body has to announce.
+    trailer: Option<HeaderValue>,
+}
+
+impl Prepared {
+    pub(super) fn new(path: Option<PathAndQuery>, body: &MessageBody) -> Self {
+        Self {
+            path,
+            is_filtered: body.is_filtered(),
+            trailer: body.settled_trailers(),
+        }
+    }
+
+    /// Shows the head as the upstream gets it. Interim responses go to `interim`, unless the client speaks HTTP/1.0, which has none.
+    pub(super) fn with_head<T>(
+        &self,
+        chain: &Chain,
+        interim: &Interim,
+        write: impl FnOnce(OutgoingHead<'_>) -> T,
+    ) -> T {
+        let exchange = chain.exchange.borrow();
+        let request = &exchange.request;
+        // Plugins may have added hop-by-hop headers.
+        let mut headers = match chain.is_empty() {
+            true => Cow::Borrowed(&request.headers),
+            false => inbound::without_hop_by_hop(request),
+        };
+        if self.is_filtered {
+            let headers = headers.to_mut();
+            headers.remove(header::CONTENT_LENGTH);
+            if let Some(names) = &self.trailer {
+                headers.entry(header::TRAILER).or_insert_with(|| names.clone());
+            }
+        }
+        let offer = request.is_upgrade.then(|| upgrade::offer(request));
+        let nobody = Interim::default();
+        write(OutgoingHead {
+            method: &request.method,
+            target: self.path.as_ref().unwrap_or(&request.path).as_str(),
+            host: &request.authority,
+            headers: &headers,
+            interim: match exchange.info.version >= Version::HTTP_11 {
+                true => interim,
+                false => &nobody,
+            },
+            upgrade: offer.as_ref(),
         })
+    }
 }
 
 /// The path that a change of the route makes of the request's; none leaves it as it is.
@@ -137,6 +185,8 @@ fn flags(error: &SendError) -> u64 {
         SendError::Connect { .. } | SendError::ConnectTimeout { .. } => response_flags::UPSTREAM_CONNECTION_FAILURE,
         SendError::Closed { .. } => response_flags::UPSTREAM_CONNECTION_TERMINATION,
         SendError::Protocol { .. } | SendError::HeadTooLarge { .. } => response_flags::UPSTREAM_PROTOCOL_ERROR,
+        SendError::Timeout { .. } => response_flags::UPSTREAM_REQUEST_TIMEOUT,
+        SendError::CircuitOpen { .. } | SendError::Shed { .. } => response_flags::UPSTREAM_OVERFLOW,
         SendError::RequestBody { .. } => 0,
     }
 }
@@ -145,7 +195,13 @@ fn flags(error: &SendError) -> u64 {
 pub(crate) fn problem(error: &SendError) -> Problem {
     match error {
         SendError::NoEndpoint => Problem::NoEndpoint,
-        SendError::ConnectTimeout { .. } => Problem::UpstreamTimeout,
+        SendError::ConnectTimeout { .. } => Problem::UpstreamTimeout(Timeout::Connect),
+        SendError::Timeout { limit, .. } => Problem::UpstreamTimeout(match limit {
+            TimeLimit::Try => Timeout::Try,
+            TimeLimit::FirstByte => Timeout::FirstByte,
+        }),
+        SendError::CircuitOpen { retry_after, .. } => Problem::CircuitOpen(whole_seconds(*retry_after)),
+        SendError::Shed { retry_after, .. } => Problem::ConcurrencyLimit(whole_seconds(*retry_after)),
         SendError::Protocol { .. } => Problem::UpstreamMalformed,
         SendError::HeadTooLarge { .. } => Problem::UpstreamHeadersTooLarge,
         SendError::RequestBody { .. } => match body_error(error) {
@@ -154,6 +210,12 @@ pub(crate) fn problem(error: &SendError) -> Problem {
         },
         _ => Problem::UpstreamFailed,
     }
+}
+
+/// At least one second, and no fraction of one: for `Retry-After`.
+fn whole_seconds(time: Duration) -> u32 {
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    u32::try_from(seconds.max(1)).unwrap_or(u32::MAX)
 }
 
 /// The error of the request's body, inside of the connection's error.

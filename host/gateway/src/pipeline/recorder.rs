@@ -228,6 +228,8 @@ impl RequestRecorder {
             upstream: info.upstream.as_deref(),
             endpoint: info.upstream_address,
             attempts: info.attempts,
+            breaker: info.breaker,
+            response_flags: response_flags::names(info.flags).collect(),
             bytes_in: self.received.bytes(),
             bytes_out: self.sent,
             duration: took,

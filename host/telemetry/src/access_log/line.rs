@@ -42,6 +42,10 @@ pub struct Record<'a> {
     pub endpoint: Option<SocketAddr>,
     /// Number of attempts at the upstream.
     pub attempts: u32,
+    /// State of the upstream's circuit breaker when the request reached it: `closed`, `open` or `half_open`. None without a breaker.
+    pub breaker: Option<&'a str>,
+    /// What went wrong on the way, in the words of Envoy's response flags. Also of requests that were answered in the end.
+    pub response_flags: Vec<&'static str>,
     /// Bytes of the request body.
     pub bytes_in: u64,
     /// Bytes of the response body.

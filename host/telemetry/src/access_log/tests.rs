@@ -30,6 +30,8 @@ fn record() -> Record<'static> {
         upstream: Some("orders"),
         endpoint: Some("127.0.0.1:9001".parse().unwrap()),
         attempts: 1,
+        breaker: Some("closed"),
+        response_flags: vec!["upstream_overflow"],
         bytes_in: 0,
         bytes_out: 100,
         duration: Duration::from_micros(1500),
@@ -75,7 +77,8 @@ fn a_line_says_all_about_its_request() {
     let expected = json!({
         "time": "2026-01-31T23:59:59.000001Z", "request_id": "00ff", "listener": "web", "client": "203.0.113.9",
         "method": "GET", "host": "api.example.com", "path": "/orders/7", "protocol": "HTTP/1.1", "status": 200, "grpc_status": 0,
-        "route": "orders", "upstream": "orders", "endpoint": "127.0.0.1:9001", "attempts": 1, "bytes_in": 0,
+        "route": "orders", "upstream": "orders", "endpoint": "127.0.0.1:9001", "attempts": 1,
+        "breaker": "closed", "response_flags": ["upstream_overflow"], "bytes_in": 0,
         "bytes_out": 100, "duration_us": 1500, "upstream_us": 900, "code_details": null, "abort_reason": null, "cause": null,
         "plugins": [{ "name": "auth", "request_us": 7, "response_us": 0, "wait_us": 400_000 }],
     });

@@ -5,6 +5,8 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use lockgate_upstream::Upstream;
+
 use super::cells::Count;
 use super::named_counts::NamedCounts;
 use super::plugin_metrics::PluginMetrics;
@@ -29,6 +31,8 @@ pub(super) struct Counters {
     pub(super) reloads_succeeded: AtomicU64,
     pub(super) reloads_failed: AtomicU64,
     pub(super) access_log_dropped: Arc<AtomicU64>,
+    /// The upstreams of the live configuration, whose policies count by themselves.
+    pub(super) policies: Mutex<Vec<Arc<Upstream>>>,
     /// None before the first configuration: nothing is removed.
     live: Mutex<Option<LiveNames>>,
 }

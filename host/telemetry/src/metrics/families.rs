@@ -2,10 +2,12 @@
 //! `docs/metrics.md`. Families that plugins define are in `plugin_metrics`.
 
 mod family;
+mod policies;
 
 use lockgate_sandbox::{FailureKind, Phase, Refusal, VmEvent};
 
 pub use self::family::{Family, Label, Value, Values};
+pub(super) use self::policies::{BREAKER_STATE, CONCURRENCY, EJECTIONS, HEDGES, RETRIES, RETRY_BUDGET_EXHAUSTED, SHED};
 use super::route_events::{Fault, MirrorResult};
 use crate::callout_end::CalloutEnd;
 
@@ -357,7 +359,7 @@ pub(super) const LOG_DROPPED: Family = Family::counter(
 );
 
 /// Every family of the gateway, in the order of rendering.
-pub const ALL: [&Family; 25] = [
+pub const ALL: [&Family; 32] = [
     &REQUESTS,
     &GRPC_RESPONSES,
     &REQUEST_DURATION,
@@ -374,6 +376,13 @@ pub const ALL: [&Family; 25] = [
     &PLUGIN_QUARANTINED,
     &UPSTREAM_REQUESTS,
     &UPSTREAM_DURATION,
+    &BREAKER_STATE,
+    &RETRIES,
+    &RETRY_BUDGET_EXHAUSTED,
+    &HEDGES,
+    &EJECTIONS,
+    &SHED,
+    &CONCURRENCY,
     &MIRRORED,
     &FAULTS,
     &TCP_CONNECTIONS,

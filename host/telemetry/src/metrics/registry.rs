@@ -1,12 +1,13 @@
 //! The registry: all metrics of the process, for workers, the control thread and the admin API.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use lockgate_exchange::clock;
 use lockgate_sandbox::Phase;
+use lockgate_upstream::Upstream;
 
 use super::cells::{CALLBACK_BOUNDS, Distribution};
 use super::counters::Counters;
@@ -54,6 +55,13 @@ impl Registry {
     pub fn set_live(&self, names: LiveNames) {
         self.0.set_live(names);
         self.0.retain(clock::now());
+    }
+
+    /// Shows what the policies of these upstreams do, in place of those before.
+    pub fn set_upstreams(&self, upstreams: &[Arc<Upstream>]) {
+        let with_policies = upstreams.iter().filter(|upstream| upstream.has_policies());
+        let mut shown = self.0.policies.lock().unwrap_or_else(PoisonError::into_inner);
+        *shown = with_policies.cloned().collect();
     }
 
     /// Counts a reload.

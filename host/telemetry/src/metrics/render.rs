@@ -1,5 +1,7 @@
 //! The page of all metrics: adds the workers' cells up and writes family after family.
 
+mod policies;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,6 +27,7 @@ pub(super) fn render(counters: &Counters) -> String {
     callouts(&mut page, &workers);
     plugin_counts(&mut page, counters);
     upstreams(&mut page, &workers);
+    policies::render(&mut page, counters);
     route_events(&mut page, counters);
     tcp(&mut page, &workers);
     process(&mut page, counters, &workers);

@@ -18,7 +18,7 @@ fn the_documented_example_is_read_with_its_defaults() {
     assert_eq!(settings.endpoints[0].weight.value(), 1);
     assert_eq!(settings.endpoints[1].weight.value(), 2);
     assert_eq!(settings.endpoints[1].labels["version"], "v2");
-    assert_eq!(settings.connect_timeout, Period(Duration::from_secs(5)));
+    assert_eq!(settings.connect_limit(), Period(Duration::from_secs(5)));
     assert_eq!(settings.host, HostPolicy::Pass);
 }
 

@@ -161,7 +161,7 @@ fn connecting_takes_no_longer_than_the_connect_timeout() {
             assert!(waiting.len() < 100, "the queue never fills");
         }
         let mut settings = settings(&[address]);
-        settings.connect_timeout = Period::millis(100);
+        settings.timeouts.connect = Period::millis(100);
         let started = std::time::Instant::now();
         let error = TestClient::new()
             .send(&Upstream::new("test", &settings), get())
