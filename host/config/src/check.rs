@@ -5,6 +5,7 @@
 mod addresses;
 mod chains;
 mod destinations;
+mod discovery;
 mod entry;
 mod listeners;
 mod matches;
@@ -38,7 +39,7 @@ use crate::substitute::LoadContext;
 /// The model of `root`; none if there is a mistake, here or in an earlier pass.
 pub(crate) fn check(root: &Node, context: &LoadContext<'_>, mistakes: &mut Mistakes) -> Option<Model> {
     let top = Pointer::root();
-    let upstreams = upstreams::read(root, mistakes);
+    let upstreams = upstreams::read(root, context, mistakes);
     let signatures = signatures::read(root, mistakes);
     let mut plugins = plugins::Plugins::named(root, &upstreams, &signatures, mistakes);
     let (global_chain, chains) = chains::read(root, &mut plugins, mistakes);

@@ -10,6 +10,7 @@ mod retry;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lockgate_discovery::Discovery;
 use lockgate_gateway::Snapshot;
 use lockgate_gateway::worker::Worker;
 use lockgate_modules::compilation::Compiled;
@@ -21,6 +22,7 @@ use tokio::task::JoinHandle;
 pub(crate) use self::reload::joined;
 use self::reload::{Finished, Outcome, Reload, Running};
 use self::retry::Retry;
+use crate::discovery;
 use crate::error::RunError;
 use crate::handle::{Command, Commands, Handle};
 use crate::host_names::host_names;
@@ -40,6 +42,7 @@ pub(crate) struct Control {
     current: Option<Arc<Snapshot>>,
     workers: Vec<Worker>,
     resolver: Resolver,
+    discovery: Discovery,
     registry: Registry,
     handle: Handle,
     watch: Option<Watch>,
@@ -93,6 +96,7 @@ impl Control {
         first: LoadedSnapshot,
         workers: Vec<Worker>,
         resolver: Resolver,
+        discovery: Discovery,
         registry: Registry,
         handle: Handle,
     ) -> Self {
@@ -106,6 +110,7 @@ impl Control {
             current: None,
             workers,
             resolver,
+            discovery,
             registry,
             handle,
             watch,
@@ -187,6 +192,7 @@ impl Control {
             config: self.config.clone(),
             loader,
             current,
+            discovery: self.discovery.clone(),
             attempt: Attempt {
                 half_written,
                 is_retry: wanted.cause == Cause::Retry,
@@ -238,6 +244,7 @@ impl Control {
             self.registry.record_reload(ReloadResult::Failure);
         }
         self.last_refusal = refusal;
+        self.settle_discovery();
         self.adopt_compiled();
         self.publish_status();
         let refuses = self.last_refusal.is_some() || self.loader.as_ref().is_some_and(Loader::refuses_alone);
@@ -251,6 +258,13 @@ impl Control {
             self.want(Cause::NewWatch, None);
         }
         Ok(())
+    }
+
+    /// Runs the sources of the live configuration, whatever the reload that was tried wanted.
+    fn settle_discovery(&self) {
+        if let (Some(snapshot), Some(loader)) = (&self.current, &self.loader) {
+            discovery::set_live(&self.discovery, loader.groups(), &snapshot.model);
+        }
     }
 
     /// Starts the compilation of the next module that no plugin uses.

@@ -11,6 +11,7 @@ mod activate;
 mod check;
 mod control;
 mod descriptors;
+mod discovery;
 mod embedded;
 mod engine;
 mod error;

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use crate::control::{Control, joined};
 use crate::descriptors;
+use crate::discovery::{self, FIRST_LISTS};
 use crate::engine::engine;
 use crate::error::RunError;
 use crate::handle::Handle;
@@ -110,6 +111,16 @@ where
     // The first request should not wait for the first lookup.
     resolver.pin(host_names(model));
     let shared = shared.with_resolver(Arc::new(resolver.clone()));
+    let discovery = discovery::start(&config, loader.groups().clone(), &resolver, &registry)?;
+    discovery.set(discovery::wanted(model));
+    tokio::select! {
+        biased;
+        () = signals.shut_down() => {
+            tracing::info!("ended by a signal while the first lists of endpoints were waited for");
+            return Ok(());
+        }
+        () = discovery.decided(FIRST_LISTS) => {}
+    }
     let count = model
         .workers
         .or_else(|| std::thread::available_parallelism().ok())
@@ -120,7 +131,7 @@ where
         .map_err(RunError::system("a worker thread cannot start"))?;
     tokio::spawn(signals.forward(handle.clone()));
     upstreams::spawn(loader.groups().clone()).map_err(RunError::system("the upstreams' thread cannot start"))?;
-    let control = Control::new(config, loader, first, workers, resolver, registry, handle);
+    let control = Control::new(config, loader, first, workers, resolver, discovery, registry, handle);
     control.run(commands).await?;
     drop(end_admin);
     tracing::info!("drained");

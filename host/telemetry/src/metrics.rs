@@ -13,6 +13,7 @@ mod exposition;
 pub mod families;
 mod labels;
 mod named_counts;
+mod observed;
 mod plugin_metrics;
 mod registry;
 mod render;
@@ -23,6 +24,7 @@ mod worker;
 
 pub use cells::{CALLBACK_BOUNDS, REQUEST_BOUNDS};
 pub use families::ReloadResult;
+pub use observed::{DiscoveryTotals, LookupTotals};
 pub use plugin_metrics::{MAX_METRICS, MAX_METRICS_PER_PLUGIN, MAX_NAME, MAX_SERIES_PER_FAMILY, VALUE_BOUNDS};
 pub use registry::{PhaseTimes, PluginTotals, Registry};
 pub use retention::{LiveNames, RETENTION};

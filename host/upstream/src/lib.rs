@@ -51,5 +51,9 @@ pub use settings::{
     Fallback, FixedAnswer, HedgeSettings, HostPolicy, OutlierSettings, Ratio, ResponseLimits, RetryMethod, RetryOn,
     RetrySettings, Threshold, UpstreamSettings, UpstreamTimeouts, Weight,
 };
+pub use settings::{
+    ConsulDiscovery, DiscoverySettings, DnsDiscovery, FileDiscovery, KubernetesDiscovery, NacosDiscovery,
+    RegistrationDiscovery, ServerUrl, SrvDiscovery,
+};
 pub use standing::{Ejection, EndpointState, Health, Standing};
 pub use upstream::Upstream;

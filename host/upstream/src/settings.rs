@@ -5,12 +5,14 @@
 mod balance;
 mod breaker;
 mod concurrency;
+mod discovery;
 mod endpoint;
 mod hedge;
 mod host;
 mod limits;
 mod outlier_detection;
 mod retry;
+mod server_url;
 #[cfg(test)]
 mod tests;
 mod timeouts;
@@ -27,12 +29,17 @@ use serde::{Deserialize, Serialize};
 pub use self::balance::Balance;
 pub use self::breaker::{BreakerMode, BreakerSettings, Fallback, FixedAnswer, Ratio, Threshold};
 pub use self::concurrency::{ConcurrencySettings, Criticality};
+pub use self::discovery::{
+    ConsulDiscovery, DiscoverySettings, DnsDiscovery, FileDiscovery, KubernetesDiscovery, NacosDiscovery,
+    RegistrationDiscovery, SrvDiscovery,
+};
 pub use self::endpoint::EndpointSettings;
 pub use self::hedge::HedgeSettings;
 pub use self::host::HostPolicy;
 pub use self::limits::ResponseLimits;
 pub use self::outlier_detection::OutlierSettings;
 pub use self::retry::{BudgetSettings, RetryMethod, RetryOn, RetrySettings};
+pub use self::server_url::ServerUrl;
 pub use self::timeouts::UpstreamTimeouts;
 pub use self::weight::Weight;
 
@@ -40,9 +47,13 @@ pub use self::weight::Weight;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamSettings {
-    /// Endpoints of the upstream, in the order of balancing.
+    /// Endpoints of the upstream, in the order of balancing. May be absent where `discovery` lists them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1))]
     pub endpoints: Vec<EndpointSettings>,
+    /// Where further endpoints come from. Absent: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<DiscoverySettings>,
     /// Other names of the upstream for plugins: in callouts, gRPC calls and the property `lockgate.upstream`. Modules for Istio use
     /// names that are no keys here, such as `outbound|443||auth.default.svc.cluster.local`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -111,6 +122,7 @@ impl UpstreamSettings {
     pub fn of(endpoints: impl IntoIterator<Item = Address>) -> Self {
         Self {
             endpoints: endpoints.into_iter().map(EndpointSettings::at).collect(),
+            discovery: None,
             aliases: Vec::new(),
             balance: Balance::default(),
             host: HostPolicy::default(),

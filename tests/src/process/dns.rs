@@ -1,7 +1,8 @@
 //! A real DNS server (dnsmasq) on a port of its own, whose records a test changes.
 
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -26,39 +27,28 @@ impl DnsServer {
     /// When dnsmasq is not installed (Debian: dnsmasq-base), or does not answer.
     #[must_use]
     pub fn start(addresses: &str, ttl: u32, options: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let mut folder = tempfile::tempdir().expect("a temporary folder can be made");
         fs::write(folder.path().join("hosts"), addresses).expect("the folder is writable");
-        let free = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        let address = free.local_addr().expect("a bound socket has an address");
-        drop(free);
-        let process = Command::new("dnsmasq")
-            .args([
-                "--keep-in-foreground",
-                "--conf-file=/dev/null",
-                "--no-resolv",
-                "--no-hosts",
-            ])
-            .args([
-                "--listen-address=127.0.0.1",
-                "--bind-interfaces",
-                "--user=root",
-                "--pid-file=",
-            ])
-            .arg(format!("--addn-hosts={}", folder.path().join("hosts").display()))
-            .arg(format!("--port={}", address.port()))
-            .arg(format!("--local-ttl={ttl}"))
-            .args(["--local=/test/", "--log-facility=-"])
-            .args(options)
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("dnsmasq is installed (Debian: dnsmasq-base)");
-        let server = Self {
-            process,
-            folder,
-            address,
-        };
-        eventually("dnsmasq answers", Duration::from_secs(10), || server.answers());
-        server
+        // Somebody else may take the port meanwhile.
+        for _ in 0..10 {
+            let (process, address) = spawn(folder.path(), ttl, options);
+            let mut server = Self {
+                process,
+                folder,
+                address,
+            };
+            let mut has_ended = false;
+            eventually("dnsmasq answers, or ends", Duration::from_secs(10), || {
+                has_ended = matches!(server.process.try_wait(), Ok(Some(_)));
+                has_ended || server.answers()
+            });
+            if !has_ended {
+                return server;
+            }
+            folder = tempfile::tempdir().expect("a temporary folder can be made");
+            fs::write(folder.path().join("hosts"), addresses).expect("the folder is writable");
+        }
+        panic!("dnsmasq finds no port");
     }
 
     /// Whether it answers at all: a query for the address of the root.
@@ -87,6 +77,35 @@ impl DnsServer {
     pub fn mute(&self, is_mute: bool) {
         signal(self.process.id(), if is_mute { "STOP" } else { "CONT" });
     }
+}
+
+/// Starts a process on a port that is free now, over UDP and TCP.
+fn spawn(folder: &Path, ttl: u32, options: &[&str]) -> (Child, SocketAddr) {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = free.local_addr().expect("a bound socket has an address");
+    drop(free);
+    let process = Command::new("dnsmasq")
+        .args([
+            "--keep-in-foreground",
+            "--conf-file=/dev/null",
+            "--no-resolv",
+            "--no-hosts",
+        ])
+        .args([
+            "--listen-address=127.0.0.1",
+            "--bind-interfaces",
+            "--user=root",
+            "--pid-file=",
+        ])
+        .arg(format!("--addn-hosts={}", folder.join("hosts").display()))
+        .arg(format!("--port={}", address.port()))
+        .arg(format!("--local-ttl={ttl}"))
+        .args(["--local=/test/", "--log-facility=-"])
+        .args(options)
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("dnsmasq is installed (Debian: dnsmasq-base)");
+    (process, address)
 }
 
 impl Drop for DnsServer {

@@ -62,6 +62,10 @@ impl<'s> Page<'s> {
             } else {
                 self.default(setting)
             };
+            if let Some(word) = setting["const"].as_str() {
+                let _ = writeln!(out, "| `{name}` | `\"{word}\"` | {default} | |");
+                continue;
+            }
             let told = description(setting) + &self.meanings(setting);
             let _ = writeln!(out, "| `{name}` | {} | {default} | {told} |", self.kind(setting));
         }
@@ -95,6 +99,9 @@ impl<'s> Page<'s> {
         for choice in choices(schema) {
             self.objects(place.clone(), choice, found);
         }
+        for (word, choice) in variants(schema) {
+            found.push((format!("{place} ({word})"), choice));
+        }
         if schema["properties"].is_object() {
             found.push((place.clone(), schema));
         }
@@ -123,6 +130,9 @@ impl<'s> Page<'s> {
         if !words.is_empty() {
             return words.join(" or ");
         }
+        if variants(schema).next().is_some() {
+            return "object".into();
+        }
         let kinds = &schema["type"];
         let is = |kind: &str| kinds == kind || kinds.as_array().is_some_and(|kinds| kinds.iter().any(|k| k == kind));
         if is("integer") {
@@ -150,6 +160,15 @@ impl<'s> Page<'s> {
         "any JSON".into()
     }
 
+    /// The only choice of a setting that may be absent, else the setting.
+    fn chosen(&self, schema: &'s Value) -> &'s Value {
+        let mut all = choices(schema);
+        match (all.next(), all.next()) {
+            (Some(only), None) => self.resolved(only),
+            _ => schema,
+        }
+    }
+
     fn default(&self, schema: &Value) -> String {
         match &schema["default"] {
             Value::Null | Value::Object(_) => String::new(),
@@ -163,7 +182,8 @@ impl<'s> Page<'s> {
     fn meanings(&self, schema: &'s Value) -> String {
         let mut told = String::new();
         let kind = self.resolved(schema);
-        for (word, meaning) in consts(kind) {
+        let by_type = variants(self.chosen(kind)).map(|(word, choice)| (word, description(choice)));
+        for (word, meaning) in consts(kind).chain(by_type) {
             let _ = write!(told, " `{word}`: {meaning}");
         }
         let is_plain = kind["title"].is_null() && kind["properties"].is_null() && told.is_empty();
@@ -191,4 +211,10 @@ fn choices(schema: &Value) -> impl Iterator<Item = &Value> {
 fn consts(schema: &Value) -> impl Iterator<Item = (&str, String)> {
     let all = schema["oneOf"].as_array().into_iter().flatten();
     all.filter_map(|word| Some((word["const"].as_str()?, description(word))))
+}
+
+/// The objects of which one is meant, each with the value of its `type`.
+fn variants(schema: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let all = schema["oneOf"].as_array().into_iter().flatten();
+    all.filter_map(|choice| Some((choice["properties"]["type"]["const"].as_str()?, choice)))
 }

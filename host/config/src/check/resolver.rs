@@ -7,6 +7,7 @@ use lockgate_json::pointer::Pointer;
 use lockgate_json::tree::Node;
 use lockgate_resolver::ResolverSettings;
 
+use super::discovery::is_dns_name;
 use super::entry;
 use crate::substitute::LoadContext;
 
@@ -34,23 +35,11 @@ pub(super) fn read(root: &Node, context: &LoadContext<'_>, mistakes: &mut Mistak
         mistakes.push(mistake.expected("a duration of \"min_ttl\" or more"));
     }
     for (index, domain) in settings.search.iter().flatten().enumerate() {
-        if !is_domain(domain) {
+        if !is_dns_name(domain) {
             let here = here.key("search").index(index);
             mistakes.push(Mistake::invalid(here, "a domain, such as \"svc.cluster.local\""));
         }
     }
     settings.hosts = context.path(&settings.hosts.to_string_lossy());
     settings
-}
-
-/// Whether a text is a domain: labels of letters, digits, hyphens and underscores.
-fn is_domain(text: &str) -> bool {
-    let domain = text.strip_suffix('.').unwrap_or(text);
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-    };
-    domain.len() <= 253 && domain.split('.').all(is_label)
 }

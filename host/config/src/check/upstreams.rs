@@ -6,8 +6,9 @@ use lockgate_json::tree::Node;
 use lockgate_units::Size;
 use lockgate_upstream::{EndpointSettings, UpstreamSettings};
 
-use super::{entry, upstream_policies};
+use super::{discovery, entry, upstream_policies};
 use crate::model::{NamedUpstream, UpstreamIndex};
+use crate::substitute::LoadContext;
 
 /// All upstreams. Indices are valid only if there is no mistake.
 pub(super) struct Upstreams {
@@ -64,7 +65,7 @@ impl Upstreams {
 }
 
 /// Reads the section `upstreams`.
-pub(super) fn read(root: &Node, mistakes: &mut Mistakes) -> Upstreams {
+pub(super) fn read(root: &Node, context: &LoadContext<'_>, mistakes: &mut Mistakes) -> Upstreams {
     let mut upstreams = Upstreams {
         models: Vec::new(),
         names: Vec::new(),
@@ -73,7 +74,7 @@ pub(super) fn read(root: &Node, mistakes: &mut Mistakes) -> Upstreams {
     for (name, node, here) in entry::section(root, "upstreams", mistakes) {
         upstreams.names.push(name.to_owned());
         endpoints(node, &here.key("endpoints"), mistakes);
-        if let Some(settings) = entry::read::<UpstreamSettings>(node, &here, mistakes) {
+        if let Some(mut settings) = entry::read::<UpstreamSettings>(node, &here, mistakes) {
             upstream_policies::check(&settings, &here, mistakes);
             entry::positive(settings.idle_timeout, &here.key("idle_timeout"), mistakes);
             let limit = here.key("limits").key("header_bytes");
@@ -84,7 +85,23 @@ pub(super) fn read(root: &Node, mistakes: &mut Mistakes) -> Upstreams {
                 &limit,
                 mistakes,
             );
-            if settings.endpoints.iter().all(|endpoint| endpoint.weight.value() == 0) {
+            match &mut settings.discovery {
+                Some(settings) => discovery::check(settings, &here.key("discovery"), context, mistakes),
+                // A faulty one is there, too.
+                None if !node
+                    .members()
+                    .iter()
+                    .any(|member| matches!(&*member.name, "endpoints" | "discovery")) =>
+                {
+                    let mistake = Mistake::missing_key(here.clone(), "endpoints");
+                    mistakes.push(
+                        mistake.expected("a list of endpoints, or \"discovery\", which says where they come from"),
+                    );
+                }
+                None => {}
+            }
+            let listed = &settings.endpoints;
+            if !listed.is_empty() && listed.iter().all(|endpoint| endpoint.weight.value() == 0) {
                 let mistake = Mistake::new(here.key("endpoints"), "every endpoint has weight 0");
                 mistakes.push(mistake.expected("at least one weight above 0"));
             }

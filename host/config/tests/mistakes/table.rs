@@ -600,6 +600,42 @@ gateway.json:3:63: /resolver/timeout: found "0s", expected a duration above zero
 gateway.json:3:80: /resolver/search/0: found "a b", expected a domain, such as "svc.cluster.local""#,
     },
     Mistake {
+        title: "an upstream without endpoints, and one whose source is unknown",
+        wrote: r#""upstreams": { "a": {}, "b": { "discovery": { "type": "etcd" } },"#,
+        instead_of: r#""upstreams": {"#,
+        report: r#"gateway.json:10:23: /upstreams/a: the key "endpoints" is missing, expected a list of endpoints, or "discovery", which says where they come from
+gateway.json:10:57: /upstreams/b/discovery/type: found "etcd", expected one of "file", "dns", "srv", "consul", "kubernetes", "nacos", "registration""#,
+    },
+    Mistake {
+        title: "sources with unknown keys, without required ones, and with values that do not fit",
+        wrote: r#""upstreams": { "a": { "discovery": { "type": "consul", "servcie": "x" } },
+    "b": { "discovery": { "type": "dns", "name": "10.0.0.1:80", "refresh": "1ms" } },
+    "c": { "discovery": { "type": "srv", "name": "a b" } },
+    "d": { "discovery": { "type": "consul", "service": "x", "url": "127.0.0.1:8500", "wait": "5" } },
+    "e": { "discovery": { "type": "consul", "service": "x", "token": "t", "token_file": "f", "wait": "0s" } },
+    "f": { "discovery": { "type": "nacos", "service": "x", "username": "u", "api": 4 } },
+    "g": { "discovery": { "type": "nacos", "service": "x", "username": "u" } },
+    "h": { "discovery": { "type": "registration", "ttl": "3s" } },
+    "i": { "discovery": { "type": "kubernetes", "service": "x", "url": "https://10.0.0.1:6443" } },"#,
+        instead_of: r#""upstreams": {"#,
+        report: r#"gateway.json:10:58: /upstreams/a/discovery/servcie: unknown key "servcie", expected "datacenter", "namespace", "service", "tags", "token", "token_file", "type", "url", "wait" or "warning"
+  help: did you mean "service"?
+gateway.json:11:50: /upstreams/b/discovery/name: "10.0.0.1:80" is an IP address, expected a host name and a port, such as "orders.internal:9001"
+  help: an IP address belongs to "endpoints"
+gateway.json:11:76: /upstreams/b/discovery/refresh: found "1ms", expected a duration of "100ms" or more
+gateway.json:12:50: /upstreams/c/discovery/name: found "a b", expected the name of SRV records, such as "_http._tcp.orders.internal"
+gateway.json:13:68: /upstreams/d/discovery/url: found "127.0.0.1:8500", expected a text like "http://127.0.0.1:8500" or "https://consul.internal:8501"
+gateway.json:13:94: /upstreams/d/discovery/wait: found "5", expected a duration with its unit, like "250ms", "5s" or "3m"
+gateway.json:14:89: /upstreams/e/discovery/token_file: there is a "token", too, expected either "token" or "token_file"
+gateway.json:14:102: /upstreams/e/discovery/wait: found "0s", expected a duration above zero, at most "10m"
+gateway.json:15:25: /upstreams/f/discovery: the key "password" is missing, expected both "username" and "password", or none
+gateway.json:15:84: /upstreams/f/discovery/api: found 4, expected a whole number from 1 to 3
+gateway.json:16:25: /upstreams/g/discovery: the key "password" is missing, expected both "username" and "password", or none
+gateway.json:17:51: /upstreams/h/discovery/ttl: unknown key "ttl", expected "type"
+gateway.json:18:72: /upstreams/i/discovery/url: "https://10.0.0.1:6443" asks for TLS, which sources do not speak yet, expected http://HOST:PORT
+  help: a proxy beside the gateway can speak TLS, such as "kubectl proxy" or a Consul agent"#,
+    },
+    Mistake {
         title: "an access log in no folder",
         wrote: r#""access_log": { "path": "logs/access.log" }"#,
         instead_of: r#""workers": 2"#,

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lockgate_discovery::Discovery;
 use lockgate_exchange::clock;
 use lockgate_gateway::Snapshot;
 use lockgate_gateway::worker::Command as WorkerCommand;
@@ -14,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::Wanted;
 use crate::activate::activate;
+use crate::discovery;
 use crate::error::RunError;
 use crate::load::{Attempt, LoadedSnapshot, Loader};
 
@@ -28,6 +30,7 @@ pub(super) struct Reload {
     pub(super) config: PathBuf,
     pub(super) loader: Loader,
     pub(super) current: Arc<Snapshot>,
+    pub(super) discovery: Discovery,
     pub(super) attempt: Attempt,
     pub(super) workers: Vec<UnboundedSender<WorkerCommand>>,
 }
@@ -88,6 +91,7 @@ impl Reload {
             config,
             mut loader,
             current,
+            discovery,
             attempt,
             workers,
         } = self;
@@ -101,7 +105,10 @@ impl Reload {
         }));
         let (loader, next, refused_alone) = joined(&mut loading).await;
         let outcome = match next {
-            Ok(Some(next)) => make_live(&workers, Some(live), next).await,
+            Ok(Some(next)) => {
+                discovery::prepare(&discovery, &live.model, &next.snapshot.model).await;
+                make_live(&workers, Some(live), next).await
+            }
             Ok(None) => Outcome::Unchanged,
             Err(report) => Outcome::Refused(RunError::Config(report)),
         };

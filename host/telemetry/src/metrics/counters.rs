@@ -9,6 +9,7 @@ use lockgate_upstream::Upstream;
 
 use super::cells::Count;
 use super::named_counts::NamedCounts;
+use super::observed::Observed;
 use super::plugin_metrics::PluginMetrics;
 use super::retention::LiveNames;
 use super::series::{CalloutCells, OTHER, PluginCells, RequestCells, Series, TcpCells, UpstreamCells};
@@ -33,6 +34,8 @@ pub(super) struct Counters {
     pub(super) access_log_dropped: Arc<AtomicU64>,
     /// The upstreams of the live configuration, whose policies count by themselves.
     pub(super) policies: Mutex<Vec<Arc<Upstream>>>,
+    /// What is counted elsewhere.
+    pub(super) observed: Observed,
     /// None before the first configuration: nothing is removed.
     live: Mutex<Option<LiveNames>>,
 }

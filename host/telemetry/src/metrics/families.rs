@@ -1,37 +1,22 @@
 //! The gateway's metric families: names, types, units, labels and meanings in one table. Rendering takes them from here, and so does
 //! `docs/metrics.md`. Families that plugins define are in `plugin_metrics`.
 
+pub(super) mod discovery;
 mod family;
 mod policies;
+mod process;
 
 use lockgate_sandbox::{FailureKind, Phase, Refusal, VmEvent};
 
 pub use self::family::{Family, Label, Value, Values};
 pub(super) use self::policies::{BREAKER_STATE, CONCURRENCY, EJECTIONS, HEDGES, RETRIES, RETRY_BUDGET_EXHAUSTED, SHED};
+pub use self::process::ReloadResult;
+pub(super) use self::process::{ACCESS_LOG_DROPPED, CONNECTIONS, CONNECTIONS_TOTAL, LOG_DROPPED};
 use super::route_events::{Fault, MirrorResult};
 use crate::callout_end::CalloutEnd;
 
 /// What the names of plugin families start with: the gateway's own ones about plugins, and those that plugins define.
 pub const PLUGIN_PREFIX: &str = "lockgate_plugin_";
-
-/// How a reload ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReloadResult {
-    /// The new snapshot is in use.
-    Success,
-    /// The previous snapshot, or the previous module, stays in use.
-    Failure,
-}
-
-impl ReloadResult {
-    /// The value of the label `result`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Failure => "failure",
-        }
-    }
-}
 
 /// The values of an enum. A variant that is not listed does not compile.
 macro_rules! values {
@@ -326,14 +311,6 @@ pub(super) const RECEIVED: &str = "received";
 /// Bytes to clients, as a value of `direction`.
 pub(super) const SENT: &str = "sent";
 
-pub(super) const CONNECTIONS: Family = Family::gauge("lockgate_connections", &[], "Open connections of clients.");
-
-pub(super) const CONNECTIONS_TOTAL: Family = Family::counter(
-    "lockgate_connections_total",
-    &[],
-    "Connections of clients since the start.",
-);
-
 pub(super) const RELOADS: Family = Family::counter(
     "lockgate_reloads_total",
     &[Label {
@@ -346,20 +323,8 @@ pub(super) const RELOADS: Family = Family::counter(
     "Reloads of the configuration or modules, by result.",
 );
 
-pub(super) const ACCESS_LOG_DROPPED: Family = Family::counter(
-    "lockgate_access_log_dropped_total",
-    &[],
-    "Lines of the access log that were lost, because the disk was too slow or could not be written.",
-);
-
-pub(super) const LOG_DROPPED: Family = Family::counter(
-    "lockgate_log_dropped_total",
-    &[],
-    "Lines of the log that were lost, because stderr was not read or could not be written.",
-);
-
 /// Every family of the gateway, in the order of rendering.
-pub const ALL: [&Family; 32] = [
+pub const ALL: [&Family; 37] = [
     &REQUESTS,
     &GRPC_RESPONSES,
     &REQUEST_DURATION,
@@ -385,6 +350,11 @@ pub const ALL: [&Family; 32] = [
     &CONCURRENCY,
     &MIRRORED,
     &FAULTS,
+    &discovery::LIST_AGE,
+    &discovery::UPDATES,
+    &discovery::FAILURES,
+    &discovery::RESOLVER_NAMES,
+    &discovery::RESOLVER_LOOKUPS,
     &TCP_CONNECTIONS,
     &TCP_BYTES,
     &CONNECTIONS,

@@ -12,6 +12,7 @@ use lockgate_upstream::Upstream;
 use super::cells::{CALLBACK_BOUNDS, Distribution};
 use super::counters::Counters;
 use super::families::ReloadResult;
+use super::observed::{DiscoveryTotals, LookupTotals};
 use super::render;
 use super::retention::LiveNames;
 use super::worker::WorkerMetrics;
@@ -71,6 +72,16 @@ impl Registry {
             ReloadResult::Failure => &self.0.reloads_failed,
         };
         count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Reads the totals of discovery whenever the metrics are shown. Only the first reader counts.
+    pub fn observe_discovery(&self, read: impl Fn() -> Vec<DiscoveryTotals> + Send + Sync + 'static) {
+        let _ = self.0.observed.discovery.set(Box::new(read));
+    }
+
+    /// Reads the totals of the resolver whenever the metrics are shown. Only the first reader counts.
+    pub fn observe_lookups(&self, read: impl Fn() -> LookupTotals + Send + Sync + 'static) {
+        let _ = self.0.observed.lookups.set(Box::new(read));
     }
 
     /// The count of access log lines that were lost.

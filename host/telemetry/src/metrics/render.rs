@@ -29,6 +29,7 @@ pub(super) fn render(counters: &Counters) -> String {
     upstreams(&mut page, &workers);
     policies::render(&mut page, counters);
     route_events(&mut page, counters);
+    counters.observed.render(&mut page);
     tcp(&mut page, &workers);
     process(&mut page, counters, &workers);
     plugin_metrics(&mut page, counters);

@@ -9,7 +9,7 @@ use lockgate_sandbox::{FailureKind, MetricKind, Phase, Refusal, Status, VmEvent}
 use proptest::prelude::*;
 
 use super::families::{self, Values};
-use super::{Fault, LiveNames, MirrorResult, RETENTION, Registry, ReloadResult};
+use super::{DiscoveryTotals, Fault, LiveNames, LookupTotals, MirrorResult, RETENTION, Registry, ReloadResult};
 use crate::callout_end::CalloutEnd;
 use crate::close_reason::CloseReason;
 
@@ -237,6 +237,7 @@ fn every_family_of_the_table_is_rendered_with_its_type_labels_and_values() {
     worker.record_fault("r", Fault::Abort);
     let tcp = worker.tcp("tcp");
     CloseReason::ALL.into_iter().for_each(|reason| tcp.record_close(reason));
+    observe(&registry);
     let page = registry.render();
     let types: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
     let table: Vec<String> = families::ALL
@@ -270,6 +271,41 @@ fn every_family_of_the_table_is_rendered_with_its_type_labels_and_values() {
         }
         assert!(seen > 0, "{}", family.name);
     }
+}
+
+/// What is counted outside of this crate.
+fn observe(registry: &Registry) {
+    let source = |upstream: &str, age| DiscoveryTotals {
+        upstream: upstream.into(),
+        source: "consul",
+        age,
+        updates: 3,
+        failures: 4,
+    };
+    registry.observe_discovery(move || vec![source("new", None), source("u", Some(Duration::from_millis(2500)))]);
+    registry.observe_lookups(|| LookupTotals {
+        names: 5,
+        succeeded: 6,
+        failed: 7,
+    });
+}
+
+#[test]
+fn what_is_counted_elsewhere_is_read_when_the_page_is_written() {
+    let registry = Registry::new();
+    assert!(!registry.render().contains("lockgate_discovery"));
+    observe(&registry);
+    let got = samples(&registry.render());
+    let of = |name: &str, upstream: &str| {
+        let key = format!("{name}{{upstream=\"{upstream}\",source=\"consul\"}}");
+        got.get(&*key).copied()
+    };
+    assert_eq!(of("lockgate_discovery_list_age_seconds", "u"), Some(2.0));
+    assert_eq!(of("lockgate_discovery_list_age_seconds", "new"), None);
+    assert_eq!(of("lockgate_discovery_updates_total", "new"), Some(3.0));
+    assert_eq!(of("lockgate_discovery_failures_total", "u"), Some(4.0));
+    assert_eq!(got["lockgate_resolver_names"], 5.0);
+    assert_eq!(got[r#"lockgate_resolver_lookups_total{result="failure"}"#], 7.0);
 }
 
 proptest! {
