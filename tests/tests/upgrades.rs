@@ -1,6 +1,8 @@
 //! Upgrades: bytes behind a 101 pass unchanged in both directions, nothing else is ever taken for a tunnel, and a tunnel lives until one
 //! of its ends, its idle timeout or the drain time ends it.
 
+#[path = "upgrades/http2.rs"]
+mod http2;
 #[path = "upgrades/life.rs"]
 mod life;
 #[path = "upgrades/refused.rs"]

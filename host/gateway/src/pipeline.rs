@@ -169,7 +169,7 @@ async fn forward(
     if index != default || !is_bounded {
         deadline.set_silence(connection.silence(view, &route, Some(index)));
     }
-    upgrade::check(chain, settings)?;
+    upgrade::check(chain, settings, upstream)?;
     let begun = clock::now();
     let path = outbound::rewritten_path(connection, view, chain, settings)?;
     let outcome = if upstream.has_policies() {

@@ -8,6 +8,7 @@ mod date;
 mod frame_guard;
 mod framed_stream;
 mod responder;
+mod tunnel;
 
 use std::future::poll_fn;
 use std::io;
@@ -89,6 +90,7 @@ where
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(MAX_STREAMS)
+        .enable_connect_protocol()
         .max_header_list_size(header_bytes)
         .max_send_buffer_size(backlog::MAX_BYTES)
         .handshake(framed);

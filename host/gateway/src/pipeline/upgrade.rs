@@ -5,15 +5,21 @@
 
 use std::rc::Rc;
 
-use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderValue, Response, StatusCode};
-use lockgate_client::UpgradeOffer;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, UPGRADE};
+use http::{HeaderValue, Response, StatusCode, Version};
+use lockgate_client::{Protocol, UpgradeOffer};
 use lockgate_config::model::Route;
 use lockgate_exchange::RequestHead;
+use lockgate_http::inbound;
 use lockgate_http::problem::Problem;
+use lockgate_upstream::Upstream;
+use ring::digest;
 
 use crate::chain::message_body::MessageBody;
 use crate::chain::{Chain, Stop};
+use crate::context::rng::Rng;
 use crate::pipeline::NoResponse;
 use crate::pipeline::client_body::ClientBody;
 use crate::pipeline::connection_context::ConnectionContext;
@@ -23,22 +29,52 @@ use crate::pipeline::tunnel::Tunnel;
 /// Checks whether the request may ask for an upgrade, if it does.
 ///
 /// # Errors
-/// Its route allows none.
+/// Its route allows none, or its upstream cannot be asked.
 #[inline]
-pub(crate) fn check(chain: &Chain, route: &Route) -> Result<(), Stop> {
-    match !route.upgrade && chain.exchange.borrow().request.is_upgrade {
+pub(crate) fn check(chain: &Chain, route: &Route, upstream: &Upstream) -> Result<(), Stop> {
+    match chain.exchange.borrow().request.is_upgrade {
         false => Ok(()),
-        true => Err(Stop::Problem(Problem::UpgradeRefused)),
+        true => check_upgrade(chain, route, upstream),
     }
+}
+
+#[cold]
+fn check_upgrade(chain: &Chain, route: &Route, upstream: &Upstream) -> Result<(), Stop> {
+    if !route.upgrade {
+        return Err(Stop::Problem(Problem::UpgradeRefused));
+    }
+    if upstream.protocol() == Protocol::Http2 {
+        chain.note_cause("the request asks for an upgrade, and the upstream's protocol is http2");
+        return Err(Stop::Problem(Problem::UpstreamFailed));
+    }
+    Ok(())
+}
+
+/// A key for the handshake of a WebSocket (RFC 6455, section 4.1).
+pub(crate) fn websocket_key(random: &Rng) -> HeaderValue {
+    let mut key = [0; 16];
+    random.fill(&mut key);
+    let key = BASE64_STANDARD.encode(key);
+    HeaderValue::try_from(key).expect("base64 is visible ASCII")
+}
+
+/// What a server answers to a key (RFC 6455, section 4.2.2).
+fn websocket_accept(key: &HeaderValue) -> HeaderValue {
+    const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &[key.as_bytes(), GUID].concat());
+    HeaderValue::try_from(BASE64_STANDARD.encode(digest)).expect("base64 is visible ASCII")
 }
 
 /// What a request that asks for an upgrade offers its upstream.
 #[cold]
-pub(crate) fn offer(request: &RequestHead) -> Rc<UpgradeOffer> {
+pub(crate) fn offer(request: &RequestHead, version: Version) -> Rc<UpgradeOffer> {
     let protocols = request.headers.get(UPGRADE).cloned();
+    // On HTTP/1.1 the client has made the key, and checks the answer.
+    let is_own_key = version == Version::HTTP_2 && inbound::offers_websocket(&request.headers);
+    let key = request.headers.get(SEC_WEBSOCKET_KEY).filter(|_| is_own_key);
     Rc::new(UpgradeOffer {
         protocols: protocols.unwrap_or(HeaderValue::from_static("")),
-        accept: None,
+        accept: key.map(websocket_accept),
     })
 }
 
@@ -61,4 +97,17 @@ pub(crate) fn respond(
     let tunnel = Tunnel::new(connection, response, body, recorder).ok_or(NoResponse::Reset)?;
     connection.tunnel.set(Some(Box::new(tunnel)));
     Err(NoResponse::Tunnel)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_the_answer_of_the_standard() {
+        let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(websocket_accept(&key), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        let (one, other) = (websocket_key(&Rng::System), websocket_key(&Rng::System));
+        assert!(one != other && one.len() == 24);
+    }
 }

@@ -29,6 +29,11 @@ impl ExtendedConnect {
             .map(Self)
     }
 
+    /// Whether it is a WebSocket.
+    pub fn is_websocket(&self) -> bool {
+        self.0.as_bytes().eq_ignore_ascii_case(b"websocket")
+    }
+
     /// Adds the fields that ask for the same in HTTP/1.1.
     pub(super) fn put(&self, headers: &mut HeaderMap) {
         put(headers, self.0.clone());

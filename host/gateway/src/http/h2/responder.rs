@@ -10,18 +10,19 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::header::{CONTENT_LENGTH, DATE};
+use http::request::Parts;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use lockgate_exchange::clock;
 use lockgate_http::inbound;
 
-use super::{Shared, date};
+use super::{Shared, date, tunnel};
 use crate::body::source::BodySource;
 use crate::body::stream::StreamBody;
 use crate::context::timers::Timer;
-use crate::pipeline;
 use crate::pipeline::client_body::ClientBody;
 use crate::pipeline::connection_context::ConnectionContext;
+use crate::pipeline::{self, NoResponse};
 
 /// Serves a stream to its end.
 pub(super) async fn respond(
@@ -30,10 +31,23 @@ pub(super) async fn respond(
     request: Request<RecvStream>,
     mut reply: SendResponse<Bytes>,
 ) {
+    if tunnel::asks_for_one(&request) {
+        return Box::pin(tunnel::respond(connection, shared, request, reply)).await;
+    }
+    let (request, body) = take_in(&shared, request, &reply);
+    if let Some(response) = answer(&connection, request, body, &mut reply).await {
+        send(connection, shared, response, reply).await;
+    }
+}
+
+/// Sends a response and its body.
+pub(super) async fn send(
+    connection: Rc<ConnectionContext>,
+    shared: Shared,
+    response: Response<ClientBody>,
+    mut reply: SendResponse<Bytes>,
+) {
     let id = reply.stream_id().as_u32();
-    let Some(response) = answer(&connection, &shared, request, &mut reply).await else {
-        return;
-    };
     let (head, body) = response.into_parts();
     let head = Response::from_parts(head, ());
     // Heads of responses wait for the socket, too.
@@ -62,13 +76,8 @@ pub(super) async fn respond(
     }
 }
 
-/// The response of the pipeline. None: the client or the pipeline has reset the stream.
-async fn answer(
-    connection: &Rc<ConnectionContext>,
-    shared: &Shared,
-    mut request: Request<RecvStream>,
-    reply: &mut SendResponse<Bytes>,
-) -> Option<Response<ClientBody>> {
+/// The request's head, with what the guard has found in it, and its body.
+fn take_in(shared: &Shared, mut request: Request<RecvStream>, reply: &SendResponse<Bytes>) -> (Parts, BodySource) {
     if let Some(malformed) = shared.verdicts.take_head(reply.stream_id().as_u32()) {
         request.extensions_mut().insert(malformed);
     }
@@ -76,7 +85,16 @@ async fn answer(
     let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
     let trailers = shared.verdicts.bad_trailers().clone();
     let (parts, stream) = request.into_parts();
-    let body = BodySource::stream(StreamBody::new(stream, length, trailers));
+    (parts, BodySource::stream(StreamBody::new(stream, length, trailers)))
+}
+
+/// The response of the pipeline. None: the client or the pipeline has reset the stream, or there is a tunnel.
+pub(super) async fn answer(
+    connection: &Rc<ConnectionContext>,
+    parts: Parts,
+    body: BodySource,
+    reply: &mut SendResponse<Bytes>,
+) -> Option<Response<ClientBody>> {
     let mut answer = pin!(pipeline::answer(connection.clone(), parts, body));
     let answer = poll_fn(|cx| match answer.as_mut().poll(cx) {
         Poll::Ready(answer) => Poll::Ready(Some(answer)),
@@ -84,7 +102,8 @@ async fn answer(
     });
     match answer.await? {
         Ok(response) => Some(response),
-        Err(_) => {
+        Err(NoResponse::Tunnel) => None,
+        Err(NoResponse::Reset) => {
             reply.send_reset(Reason::INTERNAL_ERROR);
             None
         }
