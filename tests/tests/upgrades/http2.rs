@@ -125,7 +125,7 @@ fn a_websocket_on_http2_is_one_of_http1_to_the_upstream() {
     eventually("the line is written", Duration::from_secs(5), || {
         access_log(&gateway).iter().any(|line| {
             line["status"] == 101
-                && line["protocol"] == "HTTP/2.0"
+                && line["protocol"] == "HTTP/2"
                 && line["bytes_in"] == 4_000_000
                 && line["abort_reason"].is_null()
         })
