@@ -127,7 +127,9 @@ impl Prepared {
                 headers.entry(header::TRAILER).or_insert_with(|| names.clone());
             }
         }
-        let offer = request.is_upgrade.then(|| upgrade::offer(request, exchange.info.version));
+        let offer = request
+            .is_upgrade
+            .then(|| upgrade::offer(request, exchange.info.version));
         let nobody = Interim::default();
         write(OutgoingHead {
             method: &request.method,
