@@ -391,3 +391,35 @@ fn the_admin_api_shows_each_route_with_its_destination() {
     assert_eq!(fixed["destination"]["body_bytes"], 7);
     assert_eq!(fixed["abort"]["status"], 500);
 }
+
+#[test]
+fn a_routes_retries_take_the_place_of_the_upstreams() {
+    // Each second request is answered.
+    let flaky = || {
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        Upstream::scripted(move |_, wire| {
+            let at = asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            lockgate_tests::upstream::answer(wire, if at.is_multiple_of(2) { 503 } else { 200 }, &[], "the answer")
+        })
+    };
+    let (plain, retried) = (flaky(), flaky());
+    let slow = Upstream::slow(Duration::from_millis(1500));
+    let retry = json!({ "attempts": 1, "on": ["503"] });
+    let gateway = Gateway::start(json!({
+        "upstreams": {
+            "plain": endpoint(&plain),
+            "retried": { "endpoints": [retried.address().to_string()], "retry": retry },
+            "slow": endpoint(&slow),
+        },
+        "routes": [
+            route("on", &json!({ "upstream": "plain", "retry": retry })),
+            route("off", &json!({ "upstream": "retried", "retry": { "attempts": 0 } })),
+            route("try", &json!({ "upstream": "slow", "timeouts": { "try": "200ms" } })),
+        ],
+    }));
+    assert_eq!((gateway.get("/on").status(), plain.requests().len()), (200, 2));
+    assert_eq!((gateway.get("/off").status(), retried.requests().len()), (503, 1));
+    let begun = std::time::Instant::now();
+    assert_eq!(gateway.get("/try").status(), 504);
+    assert!(begun.elapsed() < Duration::from_millis(1200));
+}

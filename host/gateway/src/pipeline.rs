@@ -172,7 +172,7 @@ async fn forward(
     upgrade::check(chain, settings, upstream)?;
     let begun = clock::now();
     let path = outbound::rewritten_path(connection, view, chain, settings)?;
-    let outcome = if upstream.has_policies() {
+    let outcome = if upstream.has_policies() || settings.request_policy().is_some() {
         let sending = resilient::send(connection, view, upstream, pass, chain, settings, path, body);
         Box::pin(attempt(chain, deadline, sending)).await
     } else {

@@ -223,6 +223,11 @@ pub struct AbortSettings {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RouteTimeouts {
+    /// Maximum time to connect to an endpoint. Absent: the upstream's.
+    pub connect: Option<Period>,
+    /// Maximum time of one attempt, from its beginning to the response's headers. `"0s"`: no limit. Absent: the upstream's.
+    #[serde(rename = "try")]
+    pub per_try: Option<Period>,
     /// Maximum time without progress before the response's headers. Longer: 504. `"0s"`: no limit. Absent: the upstream's.
     pub first_byte: Option<Period>,
     /// Maximum time without a byte in either direction once the response has begun. `"0s"`: no limit. Absent: the upstream's.

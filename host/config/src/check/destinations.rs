@@ -91,7 +91,7 @@ pub(super) fn read(
 
 /// Reports the keys that are about upstreams in a route without one.
 fn refuse_of_upstreams(destination: &str, route: &Sources<'_>, mistakes: &mut Mistakes) {
-    for key in ["rewrite", "mirror", "timeouts"]
+    for key in ["rewrite", "mirror", "timeouts", "retry"]
         .into_iter()
         .filter(|key| route.has(key))
     {

@@ -5,9 +5,10 @@ use lockgate_json::pointer::Pointer;
 use lockgate_routing::settings::{AbortSettings, DelaySettings, MirrorSettings, RouteTimeouts};
 use lockgate_routing::{Abort, Delay, Mirror};
 use lockgate_units::{Period, Size};
+use lockgate_upstream::{RequestPolicy, RetryRules, RetrySettings};
 
 use super::destinations::Sources;
-use super::entry;
+use super::{entry, upstream_policies};
 use crate::model::{RoutePolicy, UpstreamIndex};
 use crate::raw::{Mirrors, Route};
 
@@ -30,15 +31,42 @@ pub(super) fn read(raw: &mut Route, route: &Sources<'_>, mistakes: &mut Mistakes
         .take()
         .and_then(|raw| abort(&raw, &here.key("abort"), mistakes));
     let timeouts = raw.timeouts;
-    let is_any = !mirrors.is_empty() || delay.is_some() || abort.is_some() || timeouts != RouteTimeouts::default();
+    let request = request(raw.retry.take().as_ref(), timeouts, here, mistakes);
+    let is_any = !mirrors.is_empty()
+        || delay.is_some()
+        || abort.is_some()
+        || timeouts != RouteTimeouts::default()
+        || !request.is_empty();
     is_any.then(|| {
         Box::new(RoutePolicy {
             timeouts,
+            request,
             mirrors,
             delay,
             abort,
         })
     })
+}
+
+/// Retries and limits of attempts.
+fn request(
+    retry: Option<&RetrySettings>,
+    timeouts: RouteTimeouts,
+    here: &Pointer,
+    mistakes: &mut Mistakes,
+) -> RequestPolicy {
+    if let Some(retry) = retry {
+        upstream_policies::retry(retry, &here.key("retry"), mistakes);
+    }
+    if let Some(connect) = timeouts.connect {
+        entry::positive(connect, &here.key("timeouts").key("connect"), mistakes);
+    }
+    RequestPolicy {
+        retry: retry.map(RetryRules::new),
+        try_timeout: timeouts.per_try.map(Period::duration),
+        first_byte: timeouts.first_byte.map(Period::duration),
+        connect: timeouts.connect.map(Period::duration),
+    }
 }
 
 fn mirrors(raw: Option<Mirrors>, route: &Sources<'_>, mistakes: &mut Mistakes) -> Vec<Mirror<UpstreamIndex>> {

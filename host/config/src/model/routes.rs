@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lockgate_routing::settings::RouteTimeouts;
 use lockgate_routing::{Abort, Delay, FixedResponse, Match, Mirror, PathChange, Redirect, Split};
 use lockgate_units::Period;
+use lockgate_upstream::RequestPolicy;
 
 use super::plugins::PluginIndex;
 use super::upstreams::UpstreamIndex;
@@ -54,11 +55,21 @@ impl Destination {
     }
 }
 
+impl Route {
+    /// What attempts at the upstream obey in place of the upstream's own policies, if there is anything.
+    pub fn request_policy(&self) -> Option<&RequestPolicy> {
+        let policy = &self.policy.as_deref()?.request;
+        (!policy.is_empty()).then_some(policy)
+    }
+}
+
 /// What happens to a route's requests beside reaching their destination.
 #[derive(Debug, Clone, Default)]
 pub struct RoutePolicy {
     /// Limits in place of those of the upstream.
     pub timeouts: RouteTimeouts,
+    /// The same, with retries, as attempts obey them.
+    pub request: RequestPolicy,
     /// Copies for shadows.
     pub mirrors: Vec<Mirror<UpstreamIndex>>,
     /// A delay of some requests.

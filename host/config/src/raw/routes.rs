@@ -7,6 +7,7 @@ use lockgate_routing::settings::{
     RouteTimeouts,
 };
 use lockgate_units::Period;
+use lockgate_upstream::RetrySettings;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -42,6 +43,8 @@ pub(crate) struct Route {
     /// Maximum time from the request's headers to the end of the response. Longer without a response: 504, or 408 if the client's body is
     /// waited for. Absent or `"0s"`: no limit; the upstream's `timeouts` bound the time without progress.
     pub(crate) timeout: Option<Period>,
+    /// Retries, in place of those of the upstream. `"attempts": 0`: none.
+    pub(crate) retry: Option<RetrySettings>,
     /// Limits of the time without progress, in place of those of the upstream.
     #[serde(default)]
     pub(crate) timeouts: RouteTimeouts,

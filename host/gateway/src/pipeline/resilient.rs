@@ -99,7 +99,7 @@ pub(crate) fn send<'a>(
     };
     let body = head.write(|head| outbound::mirrored(connection, view, route, &head, body));
     let options = RequestOptions {
-        route: None,
+        route: route.request_policy(),
         criticality: criticality(chain),
     };
     async move {
