@@ -116,3 +116,74 @@ fn the_founding_case_and_its_client_work_as_they_are() {
     );
     assert_eq!(one.requests().len() + two.requests().len(), 1);
 }
+
+/// An upstream of service A that answers 503.
+fn failing() -> Upstream {
+    Upstream::answering(503, &[], "out of order")
+}
+
+/// Forty requests, one after the other, each on a connection of its own: how many of them failed, and when the last one did.
+fn forty(gateway: &Gateway) -> (usize, Option<usize>) {
+    let statuses: Vec<u16> = (0..40)
+        .map(|_| gateway.get("/serviceA?param1=value1").status())
+        .collect();
+    assert!(
+        statuses.iter().all(|status| matches!(status, 200 | 503)),
+        "{statuses:?}"
+    );
+    let failed = statuses.iter().filter(|status| **status == 503).count();
+    (failed, statuses.iter().rposition(|status| *status == 503))
+}
+
+fn one_error_ejects(file: &Path) {
+    for workers in [1, 2] {
+        let (good, bad) = (Upstream::fixed("good"), failing());
+        let config = imported(file, &[&good, &bad]);
+        let detection = &config["upstreams"]["servicea"]["outlier_detection"];
+        assert_eq!(
+            *detection,
+            json!({ "consecutive_5xx": 0, "consecutive_gateway_errors": 1, "interval": "1s", "base_ejection_time": "3m", "max_ejection_percent": 100 })
+        );
+        let gateway = started(config, workers);
+        let (failed, last) = forty(&gateway);
+        assert!(
+            (1..=workers as usize).contains(&failed),
+            "{failed} of 40 failed with {workers} workers"
+        );
+        assert!(
+            last < Some(2 * workers as usize + 2),
+            "the last failure was request {last:?}"
+        );
+        assert_eq!(bad.requests().len(), failed, "the ejected endpoint gets nothing");
+        assert_eq!(forty(&gateway).0, 0, "and none fails after that");
+    }
+}
+
+#[test]
+fn one_error_ejects_an_endpoint_of_the_example() {
+    one_error_ejects(&root().join("examples/service-a/istio.yaml"));
+}
+
+#[test]
+fn one_error_ejects_an_endpoint_of_the_founding_case() {
+    if let Some(file) = vector("istio-servicea.yaml") {
+        one_error_ejects(&file);
+    }
+}
+
+#[test]
+fn all_endpoints_may_be_ejected() {
+    let (one, two) = (failing(), failing());
+    let gateway = started(
+        imported(&root().join("examples/service-a/istio.yaml"), &[&one, &two]),
+        1,
+    );
+    for _ in 0..10 {
+        assert_eq!(gateway.get("/serviceA").status(), 503);
+    }
+    assert_eq!(
+        one.requests().len() + two.requests().len(),
+        2,
+        "each has had one request"
+    );
+}

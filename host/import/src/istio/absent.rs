@@ -4,17 +4,7 @@ use crate::losses::{Losses, Spot};
 use crate::output::{Json, Object};
 
 /// Settings of an upstream.
-const UPSTREAM: [&str; 9] = [
-    "tls",
-    "hash",
-    "sticky",
-    "slow_start",
-    "panic_threshold",
-    "outlier_detection",
-    "concurrency",
-    "retry",
-    "timeouts",
-];
+const UPSTREAM: [&str; 5] = ["tls", "hash", "sticky", "slow_start", "panic_threshold"];
 /// Balancing algorithms.
 const BALANCE: [&str; 3] = ["least_request", "ring_hash", "maglev"];
 

@@ -126,3 +126,68 @@ fn times_of_the_connection_pool_are_those_of_the_upstream() {
         json!({ "endpoints": ["127.0.0.1:9001"], "connect_timeout": "30ms", "idle_timeout": "15m", "max_streams": 7, "protocol": "http2" })
     );
 }
+
+#[test]
+fn outlier_detection_counts_as_istio_does() {
+    let detection = |fields: &str| {
+        let rule = rule(&format!("{{host: a, trafficPolicy: {{outlierDetection: {fields}}}}}"));
+        lossless(&(to("{host: a}") + SERVICE + &rule))["upstreams"]["a"]["outlier_detection"].clone()
+    };
+    // The old field is about gateway errors alone; the newer ones come before it.
+    for (fields, expected) in [
+        (
+            "{consecutiveErrors: 1}",
+            json!({ "consecutive_5xx": 0, "consecutive_gateway_errors": 1 }),
+        ),
+        (
+            "{consecutiveErrors: 1, consecutive5xxErrors: 3}",
+            json!({ "consecutive_5xx": 3, "consecutive_gateway_errors": 1 }),
+        ),
+        (
+            "{consecutiveGatewayErrors: 2}",
+            json!({ "consecutive_gateway_errors": 2 }),
+        ),
+        (
+            "{interval: 1s, baseEjectionTime: 3m, maxEjectionPercent: 100}",
+            json!({ "interval": "1s", "base_ejection_time": "3m", "max_ejection_percent": 100 }),
+        ),
+        (
+            "{baseEjectionTime: 15m}",
+            json!({ "base_ejection_time": "15m", "max_ejection_time": "15m" }),
+        ),
+        (
+            "{splitExternalLocalOriginErrors: true}",
+            json!({ "consecutive_local_origin_failures": 5 }),
+        ),
+        ("{consecutiveErrors: 0, maxEjectionPercent: 0}", json!({})),
+    ] {
+        assert_eq!(detection(fields), expected, "{fields}");
+    }
+}
+
+#[test]
+fn retries_are_those_of_an_upstream_of_its_own() {
+    let http = "[{match: [{uri: {exact: /x}}], retries: {attempts: 3, perTryTimeout: 2s, retryOn: 'gateway-error,refused-stream,418'}, route: [{destination: {host: a}}]}, {retries: {attempts: 0}, route: [{destination: {host: a}}]}, {route: [{destination: {host: a}}]}]";
+    let config = lossless(&(routes(http) + SERVICE));
+    let upstreams = &config["upstreams"];
+    assert_eq!(
+        upstreams["a"]["retry"],
+        json!({ "attempts": 3, "on": ["gateway-error", "connect", "reset", "timeout", "refused-stream", "418"], "methods": ["idempotent", "POST", "PATCH"] })
+    );
+    assert_eq!(upstreams["a"]["timeouts"], json!({ "try": "2s" }));
+    assert_eq!(upstreams["a-2"]["retry"]["attempts"], 0);
+    assert_eq!(upstreams["a-3"].get("retry"), None);
+}
+
+#[test]
+fn connections_and_pending_requests_bound_the_concurrency() {
+    let concurrency = |pool: &str| {
+        let rule = rule(&format!("{{host: a, trafficPolicy: {{connectionPool: {pool}}}}}"));
+        import(&(to("{host: a}") + SERVICE + &rule)).0["upstreams"]["a"]["concurrency"].clone()
+    };
+    assert_eq!(
+        concurrency("{tcp: {maxConnections: 10}, http: {http2MaxRequests: 5, http1MaxPendingRequests: 3}}"),
+        json!({ "max": 5, "queue": 3 })
+    );
+    assert_eq!(concurrency("{http: {http1MaxPendingRequests: 3}}"), json!(null));
+}
