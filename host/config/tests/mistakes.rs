@@ -77,7 +77,7 @@ fn six_mistakes_in_one_file_are_six_errors() {
   help: host names are not resolved here; write "127.0.0.1:8080"
 gateway.json:2:55: /listeners/web/protocl: unknown key "protocl", expected "ambiguous_names", "chain", "escaped_slashes", "limits", "listen", "protocol", "tls", "trailers", "trusted_proxies", "unsafe_characters" or "upstream"
   help: did you mean "protocol"?
-gateway.json:4:63: /upstreams/orders/balance: found "round-robin", expected one of "round_robin", "random"
+gateway.json:4:63: /upstreams/orders/balance: found "round-robin", expected one of "round_robin", "random", "least_request", "peak_ewma"
   help: did you mean "round_robin"?
 gateway.json:7:45: /routes/0/match/path_regex: found "/a(", expected a regular expression: unclosed group
 gateway.json:7:66: /routes/0/upstream: found "order", expected the name of an upstream: "orders"

@@ -1,3 +1,5 @@
 //! How an endpoint is chosen among those that take requests.
 
 pub(crate) mod cycle;
+pub(crate) mod latency;
+pub(crate) mod two_choices;

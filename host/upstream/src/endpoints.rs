@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::balance::cycle::cycle;
+use crate::balance::two_choices;
 use crate::endpoint::Endpoint;
 use crate::settings::Balance;
 use crate::standing::{Standing, flags};
@@ -89,22 +90,49 @@ impl Endpoints {
             && self.list.iter().zip(&other.list).all(|(one, other)| one.is_same(other))
     }
 
-    /// The endpoint for a first attempt; `None` when none may be picked. `next` is the group's position in the cycle. `random` is called
-    /// only when the balance needs it.
-    pub(crate) fn first(&self, next: &AtomicUsize, random: impl FnOnce() -> usize) -> Option<&Arc<Endpoint>> {
+    /// The endpoint for a first attempt; `None` when none may be picked. `next` is the group's position in the cycle, `now` the time in
+    /// microseconds of [`Group::clock`](crate::Group). `random` is called only when the balance needs it.
+    pub(crate) fn first(
+        &self,
+        next: &AtomicUsize,
+        random: impl Fn() -> usize,
+        now: impl Fn() -> u64,
+    ) -> Option<&Arc<Endpoint>> {
         let position = match self.cycle.len() {
             0 => return None,
             1 => 0,
             length => match self.balance {
                 Balance::RoundRobin => next.fetch_add(1, Ordering::Relaxed) % length,
                 Balance::Random => random() % length,
+                Balance::LeastRequest => self.less_of_two(random, |endpoint| two_choices::active(endpoint)),
+                Balance::PeakEwma => {
+                    let now = now();
+                    self.less_of_two(random, |endpoint| two_choices::expected(endpoint, now))
+                }
             },
         };
-        // One that has become unavailable is still in the cycle until the next one is made.
+        Some(self.available_from(position))
+    }
+
+    /// The position of the less loaded one of two. The draw honours weights: a heavy endpoint has many positions.
+    fn less_of_two<L: PartialOrd>(&self, random: impl Fn() -> usize, load: impl Fn(&Endpoint) -> L) -> usize {
+        let length = self.cycle.len();
+        let one = random() % length;
+        let other = (one + 1 + random() % (length - 1)) % length;
+        let load = |position: usize| load(&self.list[self.cycle[position] as usize]);
+        match load(other) < load(one) {
+            true => other,
+            false => one,
+        }
+    }
+
+    /// The endpoint at this position of the cycle, or the next that is available. One that has become unavailable is still in the cycle
+    /// until the next one is made.
+    fn available_from(&self, position: usize) -> &Arc<Endpoint> {
         let (after, before) = (self.cycle[position..].iter(), self.cycle[..position].iter());
         let mut order = after.chain(before).map(|&index| &self.list[index as usize]);
         let available = order.find(|endpoint| endpoint.standing().flags() & self.skipped == 0);
-        available.or_else(|| Some(&self.list[self.cycle[position] as usize]))
+        available.unwrap_or(&self.list[self.cycle[position] as usize])
     }
 
     /// The endpoint behind the one with this standing that takes requests; `None` if there is no other.

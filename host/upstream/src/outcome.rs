@@ -44,6 +44,11 @@ impl Outcome {
         }
     }
 
+    /// Whether its duration says something about the endpoint.
+    pub(crate) fn tells_latency(self) -> bool {
+        !matches!(self, Self::RequestFailed)
+    }
+
     /// Whether the endpoint has failed.
     pub(crate) fn is_failure(self) -> bool {
         match self {

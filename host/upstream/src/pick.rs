@@ -38,7 +38,7 @@ const PROBE: u64 = 1 << 63;
 
 impl<'a> Pick<'a> {
     /// Picks the endpoint for a first attempt; `None` when no endpoint takes requests. `random` is called only when the balance needs it.
-    pub(crate) fn first(upstream: &'a Upstream, random: impl FnOnce() -> usize) -> Option<Self> {
+    pub(crate) fn first(upstream: &'a Upstream, random: impl Fn() -> usize) -> Option<Self> {
         if upstream.straight().is_some() {
             return Some(Self {
                 upstream,
@@ -47,8 +47,8 @@ impl<'a> Pick<'a> {
         }
         let group = upstream.group();
         let of = |list: &Endpoints| {
-            list.first(&group.next, random)
-                .map(|endpoint| Self::observed(upstream, endpoint))
+            let endpoint = list.first(&group.next, random, || upstream.clock());
+            endpoint.map(|endpoint| Self::observed(upstream, endpoint))
         };
         match upstream.prepared_if_current() {
             Some(list) => of(list),
@@ -165,12 +165,12 @@ impl<'a> Pick<'a> {
         let Observed { endpoint, begun } = self.observed.take()?;
         let (begun, is_probe) = (begun & !PROBE, begun & PROBE != 0);
         let group: &Group = self.upstream.group();
-        observe(
-            group,
-            &endpoint,
-            outcome,
-            Duration::from_micros(self.upstream.clock().saturating_sub(begun)),
-        );
+        let now = self.upstream.clock();
+        let elapsed = now.saturating_sub(begun);
+        if now > 0 && outcome.tells_latency() {
+            endpoint.standing().latency().note(elapsed, outcome.is_failure(), now);
+        }
+        observe(group, &endpoint, outcome, Duration::from_micros(elapsed));
         if let Some(settings) = self.upstream.policies().and_then(|policies| policies.outlier.as_ref()) {
             match (outcome, outcome.verdict().filter(|_| is_judged)) {
                 // Its end says more: see `resilient`.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use crate::balance::latency::PeakLatency;
 use crate::policy::outlier::OutlierRecord;
 
 /// What health checks say of an endpoint.
@@ -78,6 +79,7 @@ pub struct Standing {
     failures: AtomicU64,
     /// What outlier detection knows.
     pub(crate) outlier: OutlierRecord,
+    latency: PeakLatency,
     details: Mutex<Details>,
 }
 
@@ -99,6 +101,7 @@ impl Standing {
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             outlier: OutlierRecord::default(),
+            latency: PeakLatency::default(),
             details: Mutex::new(Details {
                 available_since: since,
                 ..Details::default()
@@ -184,6 +187,11 @@ impl Standing {
     /// When it began to take requests, for the first time or again; `None` if it has been there from the start of its group.
     pub fn available_since(&self) -> Option<Instant> {
         self.details().available_since
+    }
+
+    /// The peak of recent latencies; noted where something asks for how long attempts take.
+    pub(crate) fn latency(&self) -> &PeakLatency {
+        &self.latency
     }
 
     pub(crate) fn flags(&self) -> u8 {

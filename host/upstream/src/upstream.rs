@@ -15,7 +15,7 @@ use crate::policy::clock;
 use crate::policy::guards::BreakerPass;
 use crate::policy::rules::Policies;
 use crate::policy::state::PolicyReport;
-use crate::settings::{Fallback, HostPolicy, UpstreamSettings};
+use crate::settings::{Balance, Fallback, HostPolicy, UpstreamSettings};
 
 /// What a snapshot says of a group of endpoints: how requests are sent to them. The endpoints themselves live in its [`Group`].
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Upstream {
         Self {
             only: single.filter(|_| !settings.has_policy()).cloned(),
             policies: Policies::of(settings),
-            is_timed: settings.has_policy(),
+            is_timed: settings.has_policy() || settings.balance == Balance::PeakEwma,
             prepared,
             group,
             host: settings.host.clone(),

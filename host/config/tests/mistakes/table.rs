@@ -115,7 +115,7 @@ gateway.json:6:3: /admin2: unknown key "admin2", expected "access_log", "admin",
         title: "a name that is none of those known",
         wrote: r#""balance": "round-robin""#,
         instead_of: r#""balance": "round_robin""#,
-        report: r#"gateway.json:13:18: /upstreams/orders/balance: found "round-robin", expected one of "round_robin", "random"
+        report: r#"gateway.json:13:18: /upstreams/orders/balance: found "round-robin", expected one of "round_robin", "random", "least_request", "peak_ewma"
   help: did you mean "round_robin"?"#,
     },
     Mistake {
@@ -461,7 +461,7 @@ gateway.json:25:149: /routes/0/match/headers/x-c/regexp: unknown key "regexp", e
         title: "a secret where something else belongs",
         wrote: r#""balance": "${env:LOCKGATE_ADMIN_TOKEN}""#,
         instead_of: r#""balance": "round_robin""#,
-        report: r#"gateway.json:13:18: /upstreams/orders/balance: found "${env:LOCKGATE_ADMIN_TOKEN}" (its value is not shown), expected one of "round_robin", "random""#,
+        report: r#"gateway.json:13:18: /upstreams/orders/balance: found "${env:LOCKGATE_ADMIN_TOKEN}" (its value is not shown), expected one of "round_robin", "random", "least_request", "peak_ewma""#,
     },
     Mistake {
         title: "a secret in an address",

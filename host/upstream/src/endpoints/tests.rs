@@ -18,8 +18,8 @@ fn again(endpoints: &Endpoints) -> Endpoints {
     Endpoints::new(endpoints.list().into(), endpoints.balance)
 }
 
-fn first(endpoints: &Endpoints, next: &AtomicUsize, random: impl FnOnce() -> usize) -> Option<usize> {
-    let picked = endpoints.first(next, random)?;
+fn first(endpoints: &Endpoints, next: &AtomicUsize, random: impl Fn() -> usize) -> Option<usize> {
+    let picked = endpoints.first(next, random, || 0)?;
     endpoints
         .list()
         .iter()

@@ -12,4 +12,9 @@ pub enum Balance {
     RoundRobin,
     /// At random.
     Random,
+    /// Of two endpoints that are chosen at random, the one with fewer active requests, relative to its weight.
+    LeastRequest,
+    /// Of two endpoints that are chosen at random, the one from which a response is expected sooner: by the peak of its recent latencies,
+    /// which decays over 10 seconds, times its active requests. A failure counts as a latency of at least 1 second.
+    PeakEwma,
 }
