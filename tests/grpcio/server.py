@@ -9,6 +9,7 @@ import threading
 from concurrent import futures
 
 import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 
 def say(line):
@@ -115,8 +116,17 @@ class Methods(grpc.GenericRpcHandler):
         return None
 
 
+def health_servicer():
+    """The server as a whole serves, and so does one service; another does not."""
+    servicer = health.HealthServicer()
+    servicer.set("serving", health_pb2.HealthCheckResponse.SERVING)
+    servicer.set("resting", health_pb2.HealthCheckResponse.NOT_SERVING)
+    return servicer
+
+
 def main():
     server = grpc.server(futures.ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer(), server)
     server.add_generic_rpc_handlers((Methods(),))
     address = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:0"
     say(server.add_insecure_port(address))

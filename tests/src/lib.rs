@@ -7,6 +7,7 @@ pub mod binary;
 pub mod certificates;
 pub mod config;
 pub mod curl;
+pub mod endpoint;
 pub mod envoy;
 pub mod frames;
 pub mod gateway;

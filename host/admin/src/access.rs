@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use http::HeaderMap;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::{HeaderMap, HeaderValue};
 use sha2::{Digest, Sha256};
 
 use crate::error::ApiError;
@@ -27,7 +27,11 @@ impl Access {
                 Some(token) if is_same(&digest(token), expected) => Ok(()),
                 _ => Err(ApiError::Unauthorized),
             },
-            Self::Loopback if peer.to_canonical().is_loopback() && is_host_local(headers) => Ok(()),
+            Self::Loopback
+                if peer.to_canonical().is_loopback() && is_host_local(headers) && is_origin_own(headers) =>
+            {
+                Ok(())
+            }
             Self::Loopback => Err(ApiError::Forbidden),
         }
     }
@@ -67,4 +71,13 @@ fn is_host_local(headers: &HeaderMap) -> bool {
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(name);
     name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
+}
+
+/// Whether no page of another origin sends the request: browsers say where a request comes from.
+fn is_origin_own(headers: &HeaderMap) -> bool {
+    let mut origins = headers.get_all(ORIGIN).iter();
+    let Some(origin) = origins.next() else { return true };
+    let host = headers.get(HOST).map(HeaderValue::as_bytes).unwrap_or_default();
+    let own = origin.as_bytes().strip_prefix(b"http://");
+    origins.next().is_none() && own.is_some_and(|origin| !host.is_empty() && origin.eq_ignore_ascii_case(host))
 }

@@ -1,12 +1,12 @@
 //! The handlers of the API, by subject. Each takes a call's parts and returns its response.
 
+mod body;
 pub(crate) mod health;
 pub(crate) mod log;
 pub(crate) mod plugins;
 pub(crate) mod routes;
 pub(crate) mod trace;
-
-mod body;
+pub(crate) mod upstreams;
 
 use hyper::body::Incoming;
 
@@ -14,6 +14,8 @@ use hyper::body::Incoming;
 pub(crate) struct Call {
     /// The value of `{name}` in the route's path; empty if the path has none.
     pub(crate) name: String,
+    /// The value of `{address}`, likewise.
+    pub(crate) address: String,
     /// The query, without the question mark.
     pub(crate) query: String,
     pub(crate) body: Incoming,

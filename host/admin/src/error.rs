@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::header::{ALLOW, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
+use lockgate_control::ChangeError;
 use lockgate_exchange::ResponseHead;
 use lockgate_http::problem::{Malformed, document};
 
@@ -17,16 +18,22 @@ pub enum ApiError {
     InvalidBody(String),
     /// 401: the bearer token is missing or wrong.
     Unauthorized,
-    /// 403: no token is configured, and the client is not on loopback.
+    /// 403: no token is configured, and the client is not on loopback, or is a web page of another origin.
     Forbidden,
     /// 404: the path, or the name in it, is unknown.
     NotFound,
+    /// 404: a name in the path is unknown; which, and which there are.
+    UnknownName(String),
     /// 405: the path has only these methods.
     MethodNotAllowed(String),
     /// 408: the body took too long to arrive.
     RequestTimeout,
+    /// 409: what is there now does not permit the change, and why.
+    Conflict(String),
     /// 413: the body is larger than the call accepts.
     BodyTooLarge,
+    /// 422: the body, or an address in the path, is invalid; every mistake with its place.
+    Unprocessable(String),
     /// 500: the response could not be written as JSON.
     Internal,
     /// 503: the gateway starts or drains.
@@ -47,10 +54,12 @@ impl ApiError {
             Self::Malformed(_) | Self::InvalidQuery(_) | Self::InvalidBody(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::UnknownName(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotReady | Self::PluginNotStarted { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -65,9 +74,12 @@ impl ApiError {
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
+            Self::UnknownName(_) => "unknown_name",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::RequestTimeout => "request_timeout",
+            Self::Conflict(_) => "conflict",
             Self::BodyTooLarge => "body_too_large",
+            Self::Unprocessable(_) => "unprocessable",
             Self::Internal => "internal",
             Self::NotReady => "not_ready",
             Self::PluginNotStarted { .. } => "plugin_not_started",
@@ -78,7 +90,11 @@ impl ApiError {
     pub fn detail(&self) -> String {
         match self {
             Self::Malformed(what) => what.detail().to_owned(),
-            Self::InvalidQuery(reason) | Self::InvalidBody(reason) => reason.clone(),
+            Self::InvalidQuery(reason)
+            | Self::InvalidBody(reason)
+            | Self::UnknownName(reason)
+            | Self::Conflict(reason)
+            | Self::Unprocessable(reason) => reason.clone(),
             Self::Unauthorized => "A valid bearer token is required.".to_owned(),
             Self::Forbidden => "No token is configured, so only loopback clients are answered.".to_owned(),
             Self::NotFound => "This path is unknown.".to_owned(),
@@ -107,6 +123,17 @@ impl ApiError {
             _ => None,
         };
         (head, body)
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        let text = error.to_string();
+        match error {
+            ChangeError::UnknownUpstream { .. } | ChangeError::UnknownEndpoint { .. } => Self::UnknownName(text),
+            ChangeError::Conflict(_) => Self::Conflict(text),
+            ChangeError::Invalid { .. } => Self::Unprocessable(text),
+        }
     }
 }
 

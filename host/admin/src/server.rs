@@ -29,7 +29,7 @@ use crate::access::Access;
 use crate::api::Call;
 use crate::error::ApiError;
 use crate::response::ApiResponse;
-use crate::routes::Route;
+use crate::routes::{Names, Route};
 
 /// Pause after a failed accept: the system may have run out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -129,10 +129,16 @@ async fn dispatch(api: &Api, peer: SocketAddr, parts: Parts, body: Incoming) -> 
     if !found.as_ref().is_some_and(|(route, _)| route.is_open) {
         api.access.check(peer.ip(), &parts.headers)?;
     }
-    let (route, name) = found.ok_or(ApiError::NotFound)?;
+    let (route, Names { name, address }) = found.ok_or(ApiError::NotFound)?;
     let operation = route.operation(&parts.method)?;
     let query = parts.uri.query().unwrap_or_default().to_owned();
-    operation.run(&api.handle, Call { name, query, body }).await
+    let call = Call {
+        name,
+        address,
+        query,
+        body,
+    };
+    operation.run(&api.handle, call).await
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@ Generated from the code by `make docs`; a test keeps it current. The setting `ad
 are JSON unless noted, with the headers `cache-control: no-store` and `x-request-id`. Where there is `GET`, there is `HEAD`.
 
 **Access.** Open paths need no token. All other paths need `Authorization: Bearer TOKEN` with the token of `admin.token`. Without a configured
-token they answer loopback clients only, and only requests whose `Host` is an IP address or `localhost`.
+token they answer loopback clients only, and only requests whose `Host` is an IP address or `localhost`, and whose `Origin`, if there is
+one, is `http://` and that `Host`.
 
 ";
 
@@ -89,7 +90,9 @@ fn operation_section(page: &mut String, objects: &mut BTreeMap<String, Object>, 
     page.push('\n');
     if let Some(body) = operation.body {
         let name = add_objects(objects, body().as_value());
-        let _ = writeln!(page, "Body: {name}, every field of which may be absent.\n");
+        let is_optional = body().as_value()["required"].as_array().is_none_or(Vec::is_empty);
+        let absent = if is_optional { ", every field of which may be absent" } else { "" };
+        let _ = writeln!(page, "Body: {name}{absent}.\n");
     }
     let response = match &operation.response {
         Content::Text(text) => format!("200, {text}"),
@@ -111,6 +114,14 @@ fn operation_section(page: &mut String, objects: &mut BTreeMap<String, Object>, 
 /// Adds the object of a schema, and those in it. Returns a link to its own table.
 fn add_objects(objects: &mut BTreeMap<String, Object>, schema: &Value) -> String {
     let definitions = schema["$defs"].as_object().cloned().unwrap_or_default();
+    if let Some(item) = schema["items"]["$ref"].as_str() {
+        let name = item.rsplit('/').next().unwrap_or(item);
+        let definition = definitions.get(name).expect("a reference leads to a definition");
+        let mut item = definition.clone();
+        item["title"] = name.into();
+        item["$defs"] = definitions.into();
+        return format!("array of {}", add_objects(objects, &item));
+    }
     let name = schema["title"].as_str().expect("the schema of a type has its name");
     let named = definitions.iter().map(|(name, definition)| (name.as_str(), definition));
     for (name, schema) in named.chain([(name, schema)]) {
@@ -185,9 +196,12 @@ fn errors(page: &mut String) {
         ApiError::Unauthorized,
         ApiError::Forbidden,
         ApiError::NotFound,
+        ApiError::UnknownName(in_detail()),
         ApiError::MethodNotAllowed("GET, HEAD".to_owned()),
         ApiError::RequestTimeout,
+        ApiError::Conflict(in_detail()),
         ApiError::BodyTooLarge,
+        ApiError::Unprocessable(in_detail()),
         ApiError::Internal,
         ApiError::NotReady,
         ApiError::PluginNotStarted {
@@ -204,9 +218,12 @@ fn errors(page: &mut String) {
             | ApiError::Unauthorized
             | ApiError::Forbidden
             | ApiError::NotFound
+            | ApiError::UnknownName(_)
             | ApiError::MethodNotAllowed(_)
             | ApiError::RequestTimeout
+            | ApiError::Conflict(_)
             | ApiError::BodyTooLarge
+            | ApiError::Unprocessable(_)
             | ApiError::Internal
             | ApiError::NotReady
             | ApiError::PluginNotStarted { .. } => "",

@@ -7,6 +7,7 @@ mod chains;
 mod destinations;
 mod discovery;
 mod entry;
+mod health_check;
 mod listeners;
 mod matches;
 mod path_changes;
@@ -67,9 +68,11 @@ pub(crate) fn check(root: &Node, context: &LoadContext<'_>, mistakes: &mut Mista
     let workers = entry::part::<NonZeroUsize>(root, &top, "workers", mistakes);
     let drain_timeout = entry::part::<Period>(root, &top, "drain_timeout", mistakes).unwrap_or(DEFAULT_DRAIN_TIMEOUT);
     let plugins = plugins.models;
+    let state_dir = state_dir(root, context, mistakes);
     mistakes.0.is_empty().then_some(Model {
         workers,
         plugin_dir,
+        state_dir,
         admin,
         listeners,
         upstreams: upstreams.models,
@@ -99,6 +102,16 @@ fn plugin_dir(root: &Node, context: &LoadContext<'_>, mistakes: &mut Mistakes) -
             Mistake::invalid(Pointer::root().key("plugin_dir"), format!("a readable folder: {error}"))
                 .hint("relative paths start at the folder of the configuration file"),
         ),
+    }
+    Some(folder)
+}
+
+/// The folder may be absent: it is made when there is something to keep.
+fn state_dir(root: &Node, context: &LoadContext<'_>, mistakes: &mut Mistakes) -> Option<PathBuf> {
+    let folder = context.path(root.member("state_dir")?.text()?);
+    if folder.exists() && !folder.is_dir() {
+        let here = Pointer::root().key("state_dir");
+        mistakes.push(Mistake::invalid(here, "a folder, not a file"));
     }
     Some(folder)
 }

@@ -32,6 +32,8 @@ pub struct Model {
     pub workers: Option<NonZeroUsize>,
     /// The folder of `.wasm` files; absolute. Never none when there is a plugin.
     pub plugin_dir: Option<PathBuf>,
+    /// The folder of what outlives the process, if the file names one; absolute.
+    pub state_dir: Option<PathBuf>,
     /// The admin listener, if there is one.
     pub admin: Option<Admin>,
     /// In the order of the file; at least one.

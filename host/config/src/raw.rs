@@ -44,6 +44,10 @@ pub(crate) struct Gateway {
     /// Folder of plugin modules: `NAME.wasm` is the module `NAME`. New and changed files are loaded at once.
     #[schemars(example = &"plugins", length(min = 1))]
     plugin_dir: Option<String>,
+    /// Folder of what outlives the process, such as the overlay of the admin API. It is made when there is something to keep. Absent:
+    /// `LOCKGATE_STATE_DIR`, else `.lockgate` beside this file. A change takes effect at the next start.
+    #[schemars(example = &"/var/lib/lockgate", length(min = 1))]
+    state_dir: Option<String>,
     /// The admin API and metrics. Absent: none. A change takes effect at the next start.
     admin: Option<Admin>,
     /// Sockets that accept clients, by name.

@@ -1,4 +1,4 @@
-//! JSON files other than gateway.json: reads any type that has a JSON Schema, and reports every mistake with its position.
+//! JSON other than gateway.json, from a file or a request: reads any type that has a JSON Schema, and reports every mistake with its position.
 //!
 //! Nothing is substituted in them. The meaning of their texts is the caller's to check; the [`Document`] gives its mistakes a position.
 
@@ -26,6 +26,18 @@ use crate::validate::validate;
 /// All mistakes at once, in the order of the text.
 pub fn read<T: DeserializeOwned + JsonSchema>(path: &Path, formats: &[Format]) -> Result<(T, Document), Report> {
     let text = fs::read(path).map_err(|error| unreadable(path, format!("cannot be read: {error}")))?;
+    read_text(path, text, formats)
+}
+
+/// Reads a text; `path` is what reports call it.
+///
+/// # Errors
+/// All mistakes at once, in the order of the text.
+pub fn read_text<T: DeserializeOwned + JsonSchema>(
+    path: &Path,
+    text: Vec<u8>,
+    formats: &[Format],
+) -> Result<(T, Document), Report> {
     let text = String::from_utf8(text).map_err(|error| not_text(path, &error))?;
     let mut mistakes = Mistakes::default();
     let root = match reader::read(&text, &mut mistakes) {

@@ -48,8 +48,9 @@ pub use resilient::{Observer, Overdue, RequestHead, RequestOptions, Resend, Whol
 pub use send::UpstreamResponse;
 pub use settings::{
     Balance, BreakerMode, BreakerSettings, BudgetSettings, ConcurrencySettings, Criticality, EndpointSettings,
-    Fallback, FixedAnswer, HedgeSettings, HostPolicy, OutlierSettings, Ratio, ResponseLimits, RetryMethod, RetryOn,
-    RetrySettings, Threshold, UpstreamSettings, UpstreamTimeouts, Weight,
+    Fallback, FixedAnswer, HealthCheckKind, HealthCheckSettings, HedgeSettings, HostPolicy, InitialHealth,
+    OutlierSettings, ProbeHeaders, ProbeHost, ProbeMethod, Ratio, ResponseLimits, RetryMethod, RetryOn, RetrySettings,
+    StatusRange, Threshold, UpstreamSettings, UpstreamTimeouts, Weight,
 };
 pub use settings::{
     ConsulDiscovery, DiscoverySettings, DnsDiscovery, FileDiscovery, KubernetesDiscovery, NacosDiscovery,

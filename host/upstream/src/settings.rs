@@ -7,6 +7,7 @@ mod breaker;
 mod concurrency;
 mod discovery;
 mod endpoint;
+mod health_check;
 mod hedge;
 mod host;
 mod limits;
@@ -34,6 +35,9 @@ pub use self::discovery::{
     RegistrationDiscovery, SrvDiscovery,
 };
 pub use self::endpoint::EndpointSettings;
+pub use self::health_check::{
+    HealthCheckKind, HealthCheckSettings, InitialHealth, ProbeHeaders, ProbeHost, ProbeMethod, StatusRange,
+};
 pub use self::hedge::HedgeSettings;
 pub use self::host::HostPolicy;
 pub use self::limits::ResponseLimits;
@@ -103,6 +107,9 @@ pub struct UpstreamSettings {
     /// Limits of responses.
     #[serde(default)]
     pub limits: ResponseLimits,
+    /// Active health checks. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheckSettings>,
 }
 
 fn idle_timeout() -> Period {
@@ -138,6 +145,7 @@ impl UpstreamSettings {
             idle_timeout: idle_timeout(),
             max_idle: max_idle(),
             limits: ResponseLimits::default(),
+            health_check: None,
         }
     }
 

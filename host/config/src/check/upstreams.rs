@@ -6,7 +6,7 @@ use lockgate_json::tree::Node;
 use lockgate_units::Size;
 use lockgate_upstream::{EndpointSettings, UpstreamSettings};
 
-use super::{discovery, entry, upstream_policies};
+use super::{discovery, entry, health_check, upstream_policies};
 use crate::model::{NamedUpstream, UpstreamIndex};
 use crate::substitute::LoadContext;
 
@@ -85,6 +85,9 @@ pub(super) fn read(root: &Node, context: &LoadContext<'_>, mistakes: &mut Mistak
                 &limit,
                 mistakes,
             );
+            if let Some(check) = &settings.health_check {
+                health_check::check(check, &here.key("health_check"), mistakes);
+            }
             match &mut settings.discovery {
                 Some(settings) => discovery::check(settings, &here.key("discovery"), context, mistakes),
                 // A faulty one is there, too.

@@ -14,7 +14,7 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         title: "an unknown key at the top",
         wrote: r#""worker": 2"#,
         instead_of: r#""workers": 2"#,
-        report: r#"gateway.json:3:3: /worker: unknown key "worker", expected "access_log", "admin", "cache", "chains", "drain_timeout", "global_chain", "kv", "listeners", "node", "plugin_dir", "plugins", "resolver", "routes", "services", "signatures", "upstreams" or "workers"
+        report: r#"gateway.json:3:3: /worker: unknown key "worker", expected "access_log", "admin", "cache", "chains", "drain_timeout", "global_chain", "kv", "listeners", "node", "plugin_dir", "plugins", "resolver", "routes", "services", "signatures", "state_dir", "upstreams" or "workers"
   help: did you mean "workers"?"#,
     },
     Mistake {
@@ -44,7 +44,7 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         instead_of: r#""listeners": {"#,
         report: r#"gateway.json:1:1: the key "listeners" is missing, expected an object
   help: "listeners": Sockets that accept clients, by name
-gateway.json:6:3: /admin2: unknown key "admin2", expected "access_log", "admin", "cache", "chains", "drain_timeout", "global_chain", "kv", "listeners", "node", "plugin_dir", "plugins", "resolver", "routes", "services", "signatures", "upstreams" or "workers""#,
+gateway.json:6:3: /admin2: unknown key "admin2", expected "access_log", "admin", "cache", "chains", "drain_timeout", "global_chain", "kv", "listeners", "node", "plugin_dir", "plugins", "resolver", "routes", "services", "signatures", "state_dir", "upstreams" or "workers""#,
     },
     Mistake {
         title: "an empty section",
@@ -640,5 +640,52 @@ gateway.json:18:72: /upstreams/i/discovery/url: "https://10.0.0.1:6443" asks for
         wrote: r#""access_log": { "path": "logs/access.log" }"#,
         instead_of: r#""workers": 2"#,
         report: r#"gateway.json:3:27: /access_log/path: found "logs/access.log", expected "stdout", "stderr" or a file in a folder that exists"#,
+    },
+    Mistake {
+        title: "a health check of an unknown type",
+        wrote: r#""balance": "round_robin", "health_check": { "type": "htpp" }"#,
+        instead_of: r#""balance": "round_robin""#,
+        report: r#"gateway.json:13:59: /upstreams/orders/health_check/type: found "htpp", expected one of "http", "tcp", "grpc"
+  help: did you mean "http"?"#,
+    },
+    Mistake {
+        title: "keys of a health check that its type has no use for",
+        wrote: r#""balance": "round_robin", "health_check": { "type": "tcp", "path": "/", "expect": [ "2xx" ], "service": "a" }"#,
+        instead_of: r#""balance": "round_robin""#,
+        report: r#"gateway.json:13:66: /upstreams/orders/health_check/path: a check of type "tcp" has no "path", expected the key only with type "http"
+gateway.json:13:79: /upstreams/orders/health_check/expect: a check of type "tcp" has no "expect", expected the key only with type "http"
+gateway.json:13:100: /upstreams/orders/health_check/service: a check of type "tcp" has no "service", expected the key only with type "grpc""#,
+    },
+    Mistake {
+        title: "statuses that are none",
+        wrote: r#""balance": "round_robin", "health_check": { "type": "http", "expect": [ "2xx", 99, "2x" ] }"#,
+        instead_of: r#""balance": "round_robin""#,
+        report: r#"gateway.json:13:86: /upstreams/orders/health_check/expect/1: found 99, expected a whole number from 100 to 599
+gateway.json:13:90: /upstreams/orders/health_check/expect/2: found "2x", expected a text like "2xx" or "200-399""#,
+    },
+    Mistake {
+        title: "a health check without time",
+        wrote: r#""balance": "round_robin", "health_check": { "type": "http", "interval": "1ms", "timeout": "0s", "healthy": 0 }"#,
+        instead_of: r#""balance": "round_robin""#,
+        report: r#"gateway.json:13:79: /upstreams/orders/health_check/interval: found "1ms", expected a duration from 10ms
+gateway.json:13:97: /upstreams/orders/health_check/timeout: found "0s", expected a duration above zero
+gateway.json:13:114: /upstreams/orders/health_check/healthy: found 0, expected a whole number of at least 1"#,
+    },
+    Mistake {
+        title: "a health check's request that cannot be sent",
+        wrote: r#""balance": "round_robin", "health_check": { "type": "http", "path": "healthz", "method": "PUT", "host": "a b", "headers": { "content-length": "1" } }"#,
+        instead_of: r#""balance": "round_robin""#,
+        report: r#"gateway.json:13:75: /upstreams/orders/health_check/path: found "healthz", expected a text like "/healthz"
+gateway.json:13:96: /upstreams/orders/health_check/method: found "PUT", expected one of "GET", "HEAD", "OPTIONS", "POST"
+  help: did you mean "POST"?
+gateway.json:13:111: /upstreams/orders/health_check/host: "a b" is not a host name; expected a name or an address, such as "orders.internal"
+gateway.json:13:129: /upstreams/orders/health_check/headers: a probe writes "content-length" itself"#,
+    },
+    Mistake {
+        title: "a misspelt key of a health check",
+        wrote: r#""balance": "round_robin", "health_check": { "type": "grpc", "servise": "orders" }"#,
+        instead_of: r#""balance": "round_robin""#,
+        report: r#"gateway.json:13:67: /upstreams/orders/health_check/servise: unknown key "servise", expected "expect", "headers", "healthy", "host", "initial", "interval", "method", "path", "port", "service", "timeout", "type" or "unhealthy"
+  help: did you mean "service"?"#,
     },
 ];

@@ -1,0 +1,129 @@
+//! [`Checker`]: probes the endpoints of all upstreams, each at its time, and sets their health.
+//!
+//! It has a thread of its own, with a task for each endpoint. The tasks share a bound of concurrent probes.
+
+mod round;
+mod tasks;
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::pin::Pin;
+use std::thread;
+
+use lockgate_client::Target;
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+
+use self::tasks::Tasks;
+use crate::check::Check;
+use crate::failure::ProbeFailure;
+use crate::jitter::Jitter;
+use crate::probe::probe;
+use crate::subject::CheckedGroup;
+
+/// The maximum number of concurrent probes.
+pub const MAX_CONCURRENT: usize = 1_000;
+
+/// An upstream and how it is checked.
+pub struct CheckedUpstream {
+    /// How.
+    pub check: Check,
+    /// What.
+    pub group: Box<dyn CheckedGroup>,
+}
+
+/// Who counts probes.
+pub trait ProbeCounter: Send {
+    /// Counts a probe of an endpoint of this upstream, which passed or failed in this way.
+    fn count(&self, upstream: &str, outcome: Result<(), &ProbeFailure>);
+}
+
+/// Carries out a probe.
+pub(crate) trait Prober {
+    /// Probes an endpoint once.
+    fn probe<'a>(&'a self, check: &'a Check, target: &'a Target) -> Probing<'a>;
+}
+
+pub(crate) type Probing<'a> = Pin<Box<dyn Future<Output = Result<(), ProbeFailure>> + 'a>>;
+
+/// Probes over sockets.
+struct Sockets;
+
+impl Prober for Sockets {
+    fn probe<'a>(&'a self, check: &'a Check, target: &'a Target) -> Probing<'a> {
+        Box::pin(probe(check, target))
+    }
+}
+
+/// What the checker is told.
+enum Command {
+    /// These upstreams are checked from now on, and no others.
+    Set(Vec<CheckedUpstream>),
+    /// The endpoints of groups may have changed.
+    Refresh,
+}
+
+/// The thread that checks. It ends with the last clone of this handle.
+#[derive(Clone)]
+pub struct Checker(mpsc::UnboundedSender<Command>);
+
+impl Checker {
+    /// Starts the thread, which checks nothing yet.
+    ///
+    /// # Errors
+    /// The thread cannot start.
+    pub fn start(counter: impl ProbeCounter + 'static) -> io::Result<Self> {
+        let (sender, commands) = mpsc::unbounded_channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new().name("health".to_owned()).spawn(move || {
+            let jitter = Jitter::from_seed(RandomState::new().hash_one(0u8));
+            let tasks = Tasks::new(Sockets, counter, jitter);
+            LocalSet::new().block_on(&runtime, run(commands, tasks));
+        })?;
+        Ok(Self(sender))
+    }
+
+    /// Checks these upstreams from now on, and no others. Endpoints keep their health; that of one which is not checked any more is
+    /// forgotten.
+    pub fn set(&self, upstreams: Vec<CheckedUpstream>) {
+        self.send(Command::Set(upstreams));
+    }
+
+    /// Looks at the groups again, whose endpoints may have changed.
+    pub fn refresh(&self) {
+        self.send(Command::Refresh);
+    }
+
+    fn send(&self, command: Command) {
+        if self.0.send(command).is_err() {
+            tracing::error!("the thread of the health checks has ended; no endpoint is checked any more");
+        }
+    }
+}
+
+impl std::fmt::Debug for Checker {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Checker").finish_non_exhaustive()
+    }
+}
+
+async fn run(mut commands: mpsc::UnboundedReceiver<Command>, mut tasks: Tasks) {
+    while let Some(command) = commands.recv().await {
+        match command {
+            Command::Set(upstreams) => tasks.set(upstreams),
+            Command::Refresh => tasks.refresh(),
+        }
+    }
+}
+
+/// The parts of a checker that its tasks share.
+struct Shared {
+    prober: Box<dyn Prober>,
+    counter: Box<dyn ProbeCounter>,
+    jitter: Jitter,
+    /// One for each concurrent probe.
+    permits: tokio::sync::Semaphore,
+}
+
+#[cfg(test)]
+mod tests;
