@@ -136,7 +136,11 @@ impl Endpoint {
 impl Shared {
     fn serve(&self, wire: &mut Wire, address: SocketAddr) {
         while let Ok(Some(request)) = wire.request() {
-            let counter = if request.target() == "/healthz" { &self.probes } else { &self.requests };
+            let counter = if request.target() == "/healthz" {
+                &self.probes
+            } else {
+                &self.requests
+            };
             counter.fetch_add(1, SeqCst);
             let mode = *self.mode.lock().expect("no panic while holding it");
             let status = match mode {
@@ -151,7 +155,11 @@ impl Shared {
                     return;
                 }
             };
-            let headers = if request.target() == "/healthz" { &[("connection", "close")][..] } else { &[] };
+            let headers = if request.target() == "/healthz" {
+                &[("connection", "close")][..]
+            } else {
+                &[]
+            };
             if answer(wire, status, headers, address.to_string()).is_err() || !headers.is_empty() {
                 return;
             }

@@ -27,9 +27,7 @@ impl Access {
                 Some(token) if is_same(&digest(token), expected) => Ok(()),
                 _ => Err(ApiError::Unauthorized),
             },
-            Self::Loopback
-                if peer.to_canonical().is_loopback() && is_host_local(headers) && is_origin_own(headers) =>
-            {
+            Self::Loopback if peer.to_canonical().is_loopback() && is_host_local(headers) && is_origin_own(headers) => {
                 Ok(())
             }
             Self::Loopback => Err(ApiError::Forbidden),

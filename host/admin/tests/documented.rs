@@ -91,7 +91,11 @@ fn operation_section(page: &mut String, objects: &mut BTreeMap<String, Object>, 
     if let Some(body) = operation.body {
         let name = add_objects(objects, body().as_value());
         let is_optional = body().as_value()["required"].as_array().is_none_or(Vec::is_empty);
-        let absent = if is_optional { ", every field of which may be absent" } else { "" };
+        let absent = if is_optional {
+            ", every field of which may be absent"
+        } else {
+            ""
+        };
         let _ = writeln!(page, "Body: {name}{absent}.\n");
     }
     let response = match &operation.response {

@@ -13,13 +13,16 @@ use tokio::sync::oneshot;
 
 use crate::error::RunError;
 use crate::log_lines;
+use crate::upstreams::Upstreams;
 
-/// Makes `next` the snapshot of every worker, and waits until all have it. `current` is the one that they have.
+/// Makes `next` the snapshot of every worker, and waits until all have it. `current` is the one that they have. `upstreams` lays the overlay
+/// over its endpoints.
 ///
 /// # Errors
 /// A new listener cannot be bound. No worker has changed then.
 pub(crate) async fn activate(
     workers: &[UnboundedSender<Command>],
+    upstreams: &Upstreams,
     current: Option<&Snapshot>,
     next: &Arc<Snapshot>,
 ) -> Result<(), RunError> {
@@ -62,6 +65,7 @@ pub(crate) async fn activate(
     warn_of_restart_settings(current, next);
     // Nothing can fail from here on. Requests of the previous snapshot follow the endpoints, too.
     next.publish_upstreams();
+    upstreams.activate(next);
     // A guest that has to run its own start keeps its worker busy. So the others serve meanwhile.
     let is_known =
         |plugin| current.is_some_and(|current| current.plugins.iter().any(|known| Arc::ptr_eq(known, plugin)));
@@ -167,6 +171,9 @@ impl<'a> Listeners<'a> {
 /// Warns of changed settings that take effect at the next start.
 fn warn_of_restart_settings(current: Option<&Snapshot>, next: &Snapshot) {
     let Some(current) = current else { return };
+    if current.model.state_dir != next.model.state_dir {
+        tracing::warn!("change of \"state_dir\" takes effect at the next start");
+    }
     if current.model.workers != next.model.workers {
         tracing::warn!("change of \"workers\" takes effect at the next start");
     }

@@ -103,6 +103,7 @@ impl Control {
         let watch = Watch::new()
             .inspect_err(|error| tracing::warn!(%error, "files cannot be watched; reload with SIGHUP"))
             .ok();
+        let upstreams = handle.upstreams().clone();
         let commands = workers.iter().map(|worker| worker.commands.clone()).collect();
         Self {
             config,
@@ -114,7 +115,7 @@ impl Control {
             registry,
             handle,
             watch,
-            running: Some(Running::activation(loader, first, commands)),
+            running: Some(Running::activation(loader, first, commands, upstreams)),
             wanted: None,
             retry: Retry::default(),
             last_refusal: None,
@@ -198,6 +199,7 @@ impl Control {
                 is_retry: wanted.cause == Cause::Retry,
             },
             workers: self.workers.iter().map(|worker| worker.commands.clone()).collect(),
+            upstreams: self.handle.upstreams().clone(),
         };
         self.running = Some(Running::reload(reload, wanted));
     }

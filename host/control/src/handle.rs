@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::report::{PluginDetail, PluginsReport};
 use crate::route_report::RoutesReport;
+use crate::upstreams::Upstreams;
 
 /// Reports on the live snapshot. Asks the workers at each call.
 pub trait StatusSource: Send + Sync {
@@ -72,6 +73,7 @@ struct State {
     trace: Arc<TraceSwitch>,
     plugin_starts: PluginStarts,
     ready: AtomicBool,
+    upstreams: Upstreams,
 }
 
 /// Whether the gateway accepts requests, and answers them as it is configured to.
@@ -94,6 +96,16 @@ impl Handle {
     /// A handle that is not ready and has no status yet, with the control thread's end of it. Without a token only loopback clients see
     /// more than health and metrics.
     pub fn new(token: Option<String>, registry: Registry, access_log: Option<Arc<AccessLog>>) -> (Self, Commands) {
+        Self::over(Upstreams::default(), token, registry, access_log)
+    }
+
+    /// As [`Handle::new`], over these upstreams.
+    pub(crate) fn over(
+        upstreams: Upstreams,
+        token: Option<String>,
+        registry: Registry,
+        access_log: Option<Arc<AccessLog>>,
+    ) -> (Self, Commands) {
         let (commands, receiver) = mpsc::unbounded_channel();
         let handle = Self(Arc::new(State {
             commands,
@@ -104,6 +116,7 @@ impl Handle {
             trace: Arc::default(),
             plugin_starts: PluginStarts::default(),
             ready: AtomicBool::new(false),
+            upstreams,
         }));
         (handle, Commands(receiver))
     }
@@ -169,6 +182,11 @@ impl Handle {
     /// Plugins that did not start on a worker.
     pub fn plugin_starts(&self) -> &PluginStarts {
         &self.0.plugin_starts
+    }
+
+    /// The endpoints of all upstreams, and the changes of them.
+    pub fn upstreams(&self) -> &Upstreams {
+        &self.0.upstreams
     }
 
     /// The status of the live snapshot; none before the first one.

@@ -31,6 +31,7 @@ pub use check::{CheckSummary, check};
 pub use embedded::{EmbeddedLoader, PreparedSnapshot};
 pub use error::RunError;
 pub use handle::{Commands, Handle, Readiness, StatusSource};
+pub use lockgate_overlay::Registration;
 pub use report::{
     Bucket, CpuReport, HostCallsReport, ModuleReport, PhaseReport, PluginDetail, PluginReport, PluginTrap, PluginVm,
     PluginsReport,
@@ -40,3 +41,7 @@ pub use route_report::{
     RouteReport, RoutesReport,
 };
 pub use start::{RunOptions, run};
+pub use upstreams::{
+    BreakerChange, ChangeError, EndpointChange, EndpointChanged, EndpointReport, OverlayReport, UpstreamChange,
+    UpstreamChanged, UpstreamReport, Upstreams,
+};

@@ -24,7 +24,7 @@ use crate::handle::Handle;
 use crate::host_names::host_names;
 use crate::load::{LoadedSnapshot, Loader};
 use crate::signals::Signals;
-use crate::upstreams;
+use crate::upstreams::{self, Upstreams};
 
 /// Options of a run.
 #[derive(Clone, Debug)]
@@ -74,7 +74,12 @@ where
         let (config, registry) = (config.clone(), registry.clone());
         move || load(&config, access_log, &registry)
     }));
-    let (loader, first, access_log) = tokio::select! {
+    let Started {
+        loader,
+        first,
+        access_log,
+        upstreams,
+    } = tokio::select! {
         biased;
         () = signals.shut_down() => {
             tracing::info!("ended by a signal while the configuration was being loaded");
@@ -84,7 +89,7 @@ where
     };
     let model = &first.snapshot.model;
     let token = model.admin.as_ref().and_then(|admin| admin.token.clone());
-    let (handle, commands) = Handle::new(token, registry.clone(), access_log.clone());
+    let (handle, commands) = Handle::over(upstreams, token, registry.clone(), access_log.clone());
     if let Some(rule) = trace {
         handle.trace().begin(rule);
     }
@@ -130,6 +135,7 @@ where
         .collect::<Result<Vec<_>, _>>()
         .map_err(RunError::system("a worker thread cannot start"))?;
     tokio::spawn(signals.forward(handle.clone()));
+    tokio::spawn(handle.upstreams().clone().run());
     upstreams::spawn(loader.groups().clone()).map_err(RunError::system("the upstreams' thread cannot start"))?;
     let control = Control::new(config, loader, first, workers, resolver, discovery, registry, handle);
     control.run(commands).await?;
@@ -138,18 +144,29 @@ where
     Ok(())
 }
 
-/// Loads the first snapshot, and opens the access log. Blocks: it compiles, and the files may be on a file system that does not answer.
-fn load(
-    config: &Path,
-    access_log: Option<AccessLogPath>,
-    registry: &Registry,
-) -> Result<(Loader, LoadedSnapshot, Option<Arc<AccessLog>>), RunError> {
+/// What the start has loaded.
+struct Started {
+    loader: Loader,
+    first: LoadedSnapshot,
+    access_log: Option<Arc<AccessLog>>,
+    upstreams: Upstreams,
+}
+
+/// Loads the first snapshot and the overlay, and opens the access log. Blocks: it compiles, and the files may be on a file system that does not answer.
+fn load(config: &Path, access_log: Option<AccessLogPath>, registry: &Registry) -> Result<Started, RunError> {
     let mut loader = Loader::new(engine()?);
     let first = loader.load(config).map_err(RunError::Config)?;
     let overridden = access_log.map(|path| AccessLogSettings { path });
     let settings = overridden.as_ref().or(first.snapshot.model.access_log.as_ref());
     let access_log = open_access_log(settings, registry)?;
-    Ok((loader, first, access_log))
+    let upstreams = Upstreams::start(config, &first.snapshot.model, registry)
+        .map_err(RunError::system("the upstreams' threads cannot start"))?;
+    Ok(Started {
+        loader,
+        first,
+        access_log,
+        upstreams,
+    })
 }
 
 /// Opens the access log, if there is one.

@@ -9,6 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::pin::Pin;
 use std::thread;
+use std::time::Duration;
 
 use lockgate_client::Target;
 use tokio::sync::mpsc;
@@ -23,6 +24,9 @@ use crate::subject::CheckedGroup;
 
 /// The maximum number of concurrent probes.
 pub const MAX_CONCURRENT: usize = 1_000;
+
+/// The pause between two looks at whether the endpoints of a group have changed: one number each.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// An upstream and how it is checked.
 pub struct CheckedUpstream {
@@ -55,17 +59,9 @@ impl Prober for Sockets {
     }
 }
 
-/// What the checker is told.
-enum Command {
-    /// These upstreams are checked from now on, and no others.
-    Set(Vec<CheckedUpstream>),
-    /// The endpoints of groups may have changed.
-    Refresh,
-}
-
 /// The thread that checks. It ends with the last clone of this handle.
 #[derive(Clone)]
-pub struct Checker(mpsc::UnboundedSender<Command>);
+pub struct Checker(mpsc::UnboundedSender<Vec<CheckedUpstream>>);
 
 impl Checker {
     /// Starts the thread, which checks nothing yet.
@@ -73,12 +69,12 @@ impl Checker {
     /// # Errors
     /// The thread cannot start.
     pub fn start(counter: impl ProbeCounter + 'static) -> io::Result<Self> {
-        let (sender, commands) = mpsc::unbounded_channel();
+        let (sender, wanted) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("health".to_owned()).spawn(move || {
             let jitter = Jitter::from_seed(RandomState::new().hash_one(0u8));
             let tasks = Tasks::new(Sockets, counter, jitter);
-            LocalSet::new().block_on(&runtime, run(commands, tasks));
+            LocalSet::new().block_on(&runtime, run(wanted, tasks));
         })?;
         Ok(Self(sender))
     }
@@ -86,16 +82,7 @@ impl Checker {
     /// Checks these upstreams from now on, and no others. Endpoints keep their health; that of one which is not checked any more is
     /// forgotten.
     pub fn set(&self, upstreams: Vec<CheckedUpstream>) {
-        self.send(Command::Set(upstreams));
-    }
-
-    /// Looks at the groups again, whose endpoints may have changed.
-    pub fn refresh(&self) {
-        self.send(Command::Refresh);
-    }
-
-    fn send(&self, command: Command) {
-        if self.0.send(command).is_err() {
+        if self.0.send(upstreams).is_err() {
             tracing::error!("the thread of the health checks has ended; no endpoint is checked any more");
         }
     }
@@ -107,11 +94,13 @@ impl std::fmt::Debug for Checker {
     }
 }
 
-async fn run(mut commands: mpsc::UnboundedReceiver<Command>, mut tasks: Tasks) {
-    while let Some(command) = commands.recv().await {
-        match command {
-            Command::Set(upstreams) => tasks.set(upstreams),
-            Command::Refresh => tasks.refresh(),
+/// Checks what it is told to, and follows the endpoints of these groups, which may change at any time.
+async fn run(mut wanted: mpsc::UnboundedReceiver<Vec<CheckedUpstream>>, mut tasks: Tasks) {
+    loop {
+        match tokio::time::timeout(LOOK, wanted.recv()).await {
+            Ok(Some(upstreams)) => tasks.set(upstreams),
+            Ok(None) => return,
+            Err(_) => tasks.refresh(),
         }
     }
 }

@@ -21,4 +21,4 @@ pub use checker::{CheckedUpstream, Checker, MAX_CONCURRENT, ProbeCounter};
 pub use failure::ProbeFailure;
 pub use probe::probe;
 pub use subject::{CheckedEndpoint, CheckedGroup};
-pub use tracker::{Health, Thresholds, Tracker};
+pub use tracker::{Thresholds, Tracker};

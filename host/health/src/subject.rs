@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use lockgate_client::Target;
-use lockgate_upstream::{Endpoint, Group};
+use lockgate_upstream::{Endpoint, Group, Health};
 
 /// A group of endpoints that is checked.
 pub trait CheckedGroup: Send {
     /// The name of the upstream.
     fn name(&self) -> &str;
 
-    /// Its endpoints as they are now. One that stays in the group stays the same object.
+    /// A number that is another one whenever its endpoints are.
+    fn version(&self) -> u64;
+
+    /// Its endpoints as they are now.
     fn endpoints(&self) -> Vec<Arc<dyn CheckedEndpoint>>;
 }
 
@@ -19,8 +22,17 @@ pub trait CheckedEndpoint: Send + Sync {
     /// What connections to it lead to.
     fn target(&self) -> &Target;
 
-    /// Gives it requests, or none for this reason.
-    fn set_unhealthy(&self, why: Option<&str>);
+    /// Who it is: the same as long as it stays in its group, and no other's while this object lives.
+    fn identity(&self) -> usize;
+
+    /// Sets what is known of it, with the reason if that is no good news.
+    fn set_health(&self, health: Health, why: Option<&str>);
+}
+
+/// An endpoint in its group.
+struct Member {
+    group: Arc<Group>,
+    endpoint: Arc<Endpoint>,
 }
 
 impl CheckedGroup for Arc<Group> {
@@ -28,20 +40,29 @@ impl CheckedGroup for Arc<Group> {
         Group::name(self)
     }
 
+    fn version(&self) -> u64 {
+        Group::version(self)
+    }
+
     fn endpoints(&self) -> Vec<Arc<dyn CheckedEndpoint>> {
-        let list = Group::endpoints(self);
-        list.iter()
-            .map(|endpoint| endpoint.clone() as Arc<dyn CheckedEndpoint>)
-            .collect()
+        let member = |endpoint| -> Arc<dyn CheckedEndpoint> {
+            let group = self.clone();
+            Arc::new(Member { group, endpoint })
+        };
+        Group::endpoints(self).into_iter().map(member).collect()
     }
 }
 
-impl CheckedEndpoint for Endpoint {
+impl CheckedEndpoint for Member {
     fn target(&self) -> &Target {
-        Endpoint::target(self)
+        self.endpoint.target()
     }
 
-    fn set_unhealthy(&self, why: Option<&str>) {
-        self.set_health(why);
+    fn identity(&self) -> usize {
+        Arc::as_ptr(self.endpoint.standing()).addr()
+    }
+
+    fn set_health(&self, health: Health, why: Option<&str>) {
+        self.group.set_health(&self.endpoint, health, why.map(Into::into));
     }
 }

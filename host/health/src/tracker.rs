@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU32;
 
+use lockgate_upstream::Health;
+
 /// Number of probes in a row that change an endpoint's health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thresholds {
@@ -9,17 +11,6 @@ pub struct Thresholds {
     pub healthy: NonZeroU32,
     /// Failed ones, of a healthy endpoint.
     pub unhealthy: NonZeroU32,
-}
-
-/// What probes have found out about an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
-    /// No probe has ended yet.
-    Unknown,
-    /// It gets requests.
-    Healthy,
-    /// It gets none.
-    Unhealthy,
 }
 
 /// An endpoint's health, and how many probes in a row speak against it.

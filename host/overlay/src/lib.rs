@@ -2,19 +2,17 @@
 //! endpoints, forced breakers.
 //!
 //! An [`Overlay`] is data, kept by the names of upstreams and the addresses of endpoints. It lies over the lists of the configuration and
-//! of discovery ([`Overlay::apply`]) and never changes them. [`Heartbeats`] say until when registrations live. [`OverlayFile`] keeps it on
+//! of discovery and never changes them. [`Heartbeats`] say until when registrations live. [`OverlayFile`] keeps it on
 //! disk, [`OverlayWriter`] writes it on a thread of its own.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 
-mod apply;
 mod file;
 mod heartbeats;
 mod overlay;
 mod registration;
 mod writer;
 
-pub use apply::{Overlaid, Source};
 pub use file::OverlayFile;
 pub use heartbeats::Heartbeats;
 pub use overlay::{BreakerOverride, EndpointOverlay, Overlay, UpstreamOverlay};

@@ -34,11 +34,11 @@ struct Written {
 }
 
 impl OverlayWriter {
-    /// Starts the thread. `latest` gives the overlay and its version, which grows with each change, from 1.
+    /// Starts the thread. `latest` gives the overlay and its version, which grows with each change, from 1; none when the overlay has ended.
     ///
     /// # Errors
     /// The thread cannot start.
-    pub fn start(file: OverlayFile, latest: impl Fn() -> (u64, Overlay) + Send + 'static) -> io::Result<Self> {
+    pub fn start(file: OverlayFile, latest: impl Fn() -> Option<(u64, Overlay)> + Send + 'static) -> io::Result<Self> {
         let (wake, woken) = mpsc::sync_channel(1);
         let (result, written) = watch::channel(Written::default());
         let thread = thread::Builder::new()
@@ -60,6 +60,11 @@ impl OverlayWriter {
                 Err(TrySendError::Disconnected(())) => tracing::error!("the overlay's thread has ended"),
             }
         }
+    }
+
+    /// Why the last write failed.
+    pub fn failure(&self) -> Option<NotWritten> {
+        self.written.borrow().failure.clone()
     }
 
     /// Waits until a version is on disk. The future does not borrow the writer.
@@ -84,7 +89,9 @@ impl OverlayWriter {
 impl Drop for OverlayWriter {
     fn drop(&mut self) {
         self.wake = None;
+        // The thread itself may hold the last reference to what this is part of.
         if let Some(thread) = self.thread.take()
+            && thread.thread().id() != thread::current().id()
             && thread.join().is_err()
         {
             tracing::error!("the overlay's thread has panicked");
@@ -96,7 +103,7 @@ fn write_on_change(
     file: &OverlayFile,
     woken: &mpsc::Receiver<()>,
     result: &watch::Sender<Written>,
-    latest: &dyn Fn() -> (u64, Overlay),
+    latest: &dyn Fn() -> Option<(u64, Overlay)>,
 ) {
     let mut last = Written::default();
     loop {
@@ -106,7 +113,7 @@ fn write_on_change(
             Err(RecvTimeoutError::Timeout) => false,
             Err(RecvTimeoutError::Disconnected) => true,
         };
-        let (version, overlay) = latest();
+        let Some((version, overlay)) = latest() else { return };
         if version != last.version || last.failure.is_some() {
             let failure = file.save(&overlay).err().map(|error| NotWritten(error.to_string()));
             let path = file.path().display();
@@ -151,7 +158,7 @@ mod tests {
 
         fn writer(self: &Arc<Self>, file: &OverlayFile) -> OverlayWriter {
             let source = self.clone();
-            let latest = move || (source.1.load(Ordering::SeqCst), source.0.lock().unwrap().clone());
+            let latest = move || Some((source.1.load(Ordering::SeqCst), source.0.lock().unwrap().clone()));
             OverlayWriter::start(file.clone(), latest).unwrap()
         }
     }

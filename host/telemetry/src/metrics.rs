@@ -23,6 +23,7 @@ mod series;
 mod worker;
 
 pub use cells::{CALLBACK_BOUNDS, REQUEST_BOUNDS};
+pub use counters::EndpointStates;
 pub use families::ReloadResult;
 pub use observed::{DiscoveryTotals, LookupTotals};
 pub use plugin_metrics::{MAX_METRICS, MAX_METRICS_PER_PLUGIN, MAX_NAME, MAX_SERIES_PER_FAMILY, VALUE_BOUNDS};

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use crate::endpoint::Endpoint;
 use crate::endpoints::Endpoints;
 use crate::policy::state::PolicyState;
-use crate::settings::{Balance, EndpointSettings, UpstreamSettings, Weight};
+use crate::settings::{Balance, EndpointSettings, InitialHealth, UpstreamSettings, Weight};
 use crate::standing::{Ejection, Health, Standing};
 
 /// Where endpoints of a group come from. An address that several sources name has the settings of the first of them in this order.
@@ -33,6 +33,8 @@ pub struct Override {
     pub weight: Option<Weight>,
     /// No new requests.
     pub draining: bool,
+    /// Not in the list, whoever names it.
+    pub removed: bool,
 }
 
 /// The living endpoints of an upstream. All workers and all snapshots that name it share it; it ends with the last of them.
@@ -64,6 +66,8 @@ struct Composition {
     sources: [Vec<EndpointSettings>; 3],
     overrides: BTreeMap<String, Override>,
     balance: Balance,
+    /// Whether endpoints take requests before their first health check.
+    initial: InitialHealth,
     /// A snapshot that serves has named the endpoints.
     is_live: bool,
 }
@@ -107,6 +111,11 @@ impl Group {
         let mut composition = self.composition();
         composition.sources[source as usize] = endpoints;
         self.rebuild(&composition, None);
+    }
+
+    /// A number that is another one whenever the endpoints in force are.
+    pub fn version(&self) -> u64 {
+        self.current_id.load(Ordering::Acquire)
     }
 
     /// The endpoints that a source has named last.
@@ -167,12 +176,19 @@ impl Group {
         let known = self.current.load();
         let composition = self.composition();
         let added = composition.is_live.then(now);
-        let list = settings.endpoints.iter().map(|settings| {
+        let overrides = &composition.overrides;
+        let is_removed = |endpoint: &&EndpointSettings| {
+            let turned = overrides.get(&endpoint.address.to_string());
+            turned.is_some_and(|turned| turned.removed)
+        };
+        let initial = settings.initial_health();
+        let listed = settings.endpoints.iter().filter(|endpoint| !is_removed(endpoint));
+        let list = listed.map(|settings| {
             let known = known.list().iter();
             let known = known.clone().find(|known| *known.address() == settings.address);
             let standing = match known {
                 Some(known) => known.standing().clone(),
-                None => Arc::new(Standing::new(added)),
+                None => new_standing(added, initial),
             };
             let turned = composition.overrides.get(&settings.address.to_string());
             let weight = turned.and_then(|turned| turned.weight).unwrap_or(settings.weight);
@@ -186,6 +202,7 @@ impl Group {
         let mut composition = self.composition();
         composition.sources[Source::Configured as usize].clone_from(&settings.endpoints);
         composition.balance = settings.balance;
+        composition.initial = settings.initial_health();
         composition.is_live = true;
         self.rebuild(&composition, Some(prepared));
     }
@@ -255,8 +272,12 @@ fn compose(composition: &Composition, current: &Endpoints, prepared: Option<&Arc
     for settings in composition.sources.iter().flatten() {
         let address = settings.address.to_string();
         let turned = composition.overrides.get(&address).copied().unwrap_or_default();
+        if turned.removed {
+            continue;
+        }
         let standing = known.get(&address).map(|&standing| standing.clone());
-        let standing = standing.unwrap_or_else(|| Arc::new(Standing::new(composition.is_live.then_some(now))));
+        let added = composition.is_live.then_some(now);
+        let standing = standing.unwrap_or_else(|| new_standing(added, composition.initial));
         standing.set_draining(turned.draining, now);
         let weight = turned.weight.unwrap_or(settings.weight);
         if seen.insert(address) {
@@ -264,6 +285,15 @@ fn compose(composition: &Composition, current: &Endpoints, prepared: Option<&Arc
         }
     }
     Endpoints::new(list.into(), composition.balance)
+}
+
+/// The standing of an endpoint that nobody has checked yet. `since` is the time at which it was added to a group that serves.
+fn new_standing(since: Option<Instant>, initial: InitialHealth) -> Arc<Standing> {
+    let standing = Standing::new(since);
+    if initial == InitialHealth::Unhealthy {
+        standing.set_health(Health::Unhealthy, Some("not checked yet".into()), now());
+    }
+    Arc::new(standing)
 }
 
 /// The runtime's clock, which tests can hold.

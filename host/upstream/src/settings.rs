@@ -152,7 +152,8 @@ impl UpstreamSettings {
     /// Whether something judges endpoints by their outcomes, or has to count what is active at them. The only endpoint of an upstream
     /// without such a policy is spoken to without further ado.
     pub fn has_policy(&self) -> bool {
-        self.outlier_detection.is_some()
+        self.health_check.is_some()
+            || self.outlier_detection.is_some()
             || self.circuit_breaker.is_some()
             || self.concurrency.is_some()
             || self.retry.is_some()
@@ -163,5 +164,13 @@ impl UpstreamSettings {
     /// Maximum time to connect, by whichever name it is written.
     pub fn connect_limit(&self) -> Period {
         self.connect_timeout.unwrap_or(self.timeouts.connect)
+    }
+
+    /// Whether endpoints take requests before their first health check.
+    pub(crate) fn initial_health(&self) -> InitialHealth {
+        self.health_check
+            .as_ref()
+            .map(|check| check.initial)
+            .unwrap_or_default()
     }
 }

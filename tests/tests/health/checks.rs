@@ -26,7 +26,10 @@ impl Three {
     /// As [`Three::start`], with these settings of the upstream.
     pub(super) fn with(mut upstream: Value) -> Self {
         let endpoints = [Endpoint::start(), Endpoint::start(), Endpoint::start()];
-        upstream["endpoints"] = endpoints.iter().map(|endpoint| endpoint.address().to_string()).collect();
+        upstream["endpoints"] = endpoints
+            .iter()
+            .map(|endpoint| endpoint.address().to_string())
+            .collect();
         let gateway = Gateway::start(json!({ "workers": 2, "upstreams": { "app": upstream } }));
         Self { gateway, endpoints }
     }
@@ -36,7 +39,10 @@ impl Three {
         let took = eventually(state, Duration::from_secs(10), || {
             report(&self.gateway, "app", &self.endpoints[endpoint])["state"] == state
         });
-        (took, report(&self.gateway, "app", &self.endpoints[endpoint])["why"].clone())
+        (
+            took,
+            report(&self.gateway, "app", &self.endpoints[endpoint])["why"].clone(),
+        )
     }
 }
 

@@ -13,7 +13,10 @@ use super::checks::{answered_by, quick, report, upstream};
 /// The state of the only endpoint, and why.
 fn state(gateway: &Gateway) -> (String, Value) {
     let endpoint = &upstream(gateway, "app")["endpoints"][0];
-    (endpoint["state"].as_str().expect("a state").to_owned(), endpoint["why"].clone())
+    (
+        endpoint["state"].as_str().expect("a state").to_owned(),
+        endpoint["why"].clone(),
+    )
 }
 
 fn becomes(gateway: &Gateway, wanted: &str) -> Value {
@@ -52,9 +55,13 @@ fn grpcs_own_health_service_is_asked() {
             "upstreams": { "app": { "endpoints": [server.address().to_string()], "protocol": "http2", "health_check": check } },
         }))
     };
-    let (whole, serving, not_serving, unknown) = (gateway(""), gateway("serving"), gateway("resting"), gateway("nobody"));
+    let (whole, serving, not_serving, unknown) =
+        (gateway(""), gateway("serving"), gateway("resting"), gateway("nobody"));
     assert_eq!(becomes(&not_serving, "unhealthy"), "NOT_SERVING, expected SERVING");
-    assert_eq!(becomes(&unknown, "unhealthy"), "gRPC status NOT_FOUND, expected SERVING");
+    assert_eq!(
+        becomes(&unknown, "unhealthy"),
+        "gRPC status NOT_FOUND, expected SERVING"
+    );
     std::thread::sleep(Duration::from_millis(500));
     for gateway in [&whole, &serving] {
         assert_eq!(state(gateway), ("healthy".to_owned(), Value::Null));
@@ -97,5 +104,9 @@ fn an_endpoint_may_have_to_wait_for_its_first_probe() {
     endpoint.set(Mode::Answer(200));
     becomes(&gateway, "healthy");
     assert_eq!(answered_by(&gateway), endpoint.address().to_string());
-    assert_eq!(report(&gateway, "app", &endpoint)["requests"], 1, "the first request did not reach it");
+    assert_eq!(
+        report(&gateway, "app", &endpoint)["requests"],
+        1,
+        "the first request did not reach it"
+    );
 }

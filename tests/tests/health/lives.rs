@@ -15,7 +15,11 @@ const RATE: u32 = 300;
 fn goes_and_comes_back(what: &str, go: fn(&Three), come_back: fn(&Three), why: &str) {
     // A request that meets the ill endpoint before the checks do is not kept waiting for long.
     let three = Three::with(json!({ "health_check": quick(), "timeouts": { "first_byte": "500ms" } }));
-    let load = || Load::start(three.gateway.address(), RATE, &get("/"), |answer| answer.status() == 200);
+    let load = || {
+        Load::start(three.gateway.address(), RATE, &get("/"), |answer| {
+            answer.status() == 200
+        })
+    };
     let meanwhile = load();
     std::thread::sleep(Duration::from_secs(1));
     go(&three);
@@ -28,7 +32,11 @@ fn goes_and_comes_back(what: &str, go: fn(&Three), come_back: fn(&Three), why: &
     std::thread::sleep(Duration::from_secs(3));
     let without = meanwhile.finish();
     none_failed(what, &without);
-    assert_eq!(three.endpoints[1].requests(), before, "an unhealthy endpoint gets no requests");
+    assert_eq!(
+        three.endpoints[1].requests(),
+        before,
+        "an unhealthy endpoint gets no requests"
+    );
     let meanwhile = load();
     come_back(&three);
     let (back, _) = three.becomes(1, "healthy");
@@ -48,8 +56,16 @@ fn goes_and_comes_back(what: &str, go: fn(&Three), come_back: fn(&Three), why: &
 }
 
 fn none_failed(what: &str, result: &LoadResult) {
-    assert!(result.failures.is_empty(), "{what}: {:?}", &result.failures[..result.failures.len().min(3)]);
-    assert!(result.answered > 100, "{what}: {} requests are no load", result.answered);
+    assert!(
+        result.failures.is_empty(),
+        "{what}: {:?}",
+        &result.failures[..result.failures.len().min(3)]
+    );
+    assert!(
+        result.answered > 100,
+        "{what}: {} requests are no load",
+        result.answered
+    );
 }
 
 #[test]

@@ -22,17 +22,34 @@ fn the_api_the_log_and_the_metrics_tell_which_endpoint_is_unhealthy_and_why() {
         (&found["why"], &found["weight"], &found["labels"]),
         (&json!("status 500, expected 2xx"), &json!(1), &json!({}))
     );
-    three.gateway.logged(&["WARN", "endpoint unhealthy", "app", &address, "status 500, expected 2xx"]);
+    let _ = three.gateway.logged(&[
+        "WARN",
+        "endpoint unhealthy",
+        "app",
+        &address,
+        "status 500, expected 2xx",
+    ]);
     let endpoints = |state: &str| {
         let labels = [("upstream", "app"), ("state", state)];
         three.gateway.metrics().sum("lockgate_upstream_endpoints", &labels)
     };
-    assert_eq!((endpoints("healthy"), endpoints("unhealthy"), endpoints("draining")), (2.0, 1.0, 0.0));
+    assert_eq!(
+        (endpoints("healthy"), endpoints("unhealthy"), endpoints("draining")),
+        (2.0, 1.0, 0.0)
+    );
     let failed = [("upstream", "app"), ("result", "response")];
-    assert!(three.gateway.metrics().sum("lockgate_upstream_health_checks_total", &failed) >= 2.0);
+    assert!(
+        three
+            .gateway
+            .metrics()
+            .sum("lockgate_upstream_health_checks_total", &failed)
+            >= 2.0
+    );
     three.endpoints[2].set(Mode::Answer(200));
     three.becomes(2, "healthy");
-    three.gateway.logged(&["INFO", "endpoint healthy again", "app", &address]);
+    let _ = three
+        .gateway
+        .logged(&["INFO", "endpoint healthy again", "app", &address]);
     assert_eq!(endpoints("healthy"), 3.0);
 }
 
@@ -56,15 +73,22 @@ fn a_reload_keeps_health_and_what_it_removes_is_forgotten() {
         three
             .gateway
             .reconfigure(|config| config["upstreams"]["app"]["connect_timeout"] = timeout.into());
-        three.gateway.logged(&["reloaded"]);
-        assert_eq!(report(&three.gateway, "app", &three.endpoints[0])["state"], "unhealthy", "{timeout}");
+        let _ = three.gateway.logged(&["reloaded"]);
+        assert_eq!(
+            report(&three.gateway, "app", &three.endpoints[0])["state"],
+            "unhealthy",
+            "{timeout}"
+        );
         for _ in 0..6 {
             assert_ne!(answered_by(&three.gateway), three.endpoints[0].address().to_string());
         }
     }
     assert_eq!(three.endpoints[0].requests(), before);
     three.gateway.reconfigure(|config| {
-        config["upstreams"]["app"].as_object_mut().expect("an object").remove("health_check");
+        config["upstreams"]["app"]
+            .as_object_mut()
+            .expect("an object")
+            .remove("health_check");
     });
     // Nobody checks it any more, so nobody says that it is ill.
     three.becomes(0, "healthy");
@@ -72,15 +96,28 @@ fn a_reload_keeps_health_and_what_it_removes_is_forgotten() {
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(three.endpoints[1].probes(), probes);
     three.gateway.reconfigure(|config| {
-        let app = config["upstreams"].as_object_mut().expect("an object").remove("app").expect("it is there");
+        let app = config["upstreams"]
+            .as_object_mut()
+            .expect("an object")
+            .remove("app")
+            .expect("it is there");
         config["upstreams"]["other"] = app;
     });
     eventually("the new name", Duration::from_secs(10), || {
         three.gateway.ask_admin("/api/upstreams/other").status() == 200
     });
     assert_eq!(three.gateway.ask_admin("/api/upstreams/app").status(), 404);
-    assert_eq!(upstream(&three.gateway, "other")["endpoints"].as_array().map(Vec::len), Some(3));
-    assert_eq!(three.gateway.metrics().sum("lockgate_upstream_endpoints", &[("upstream", "app")]), 0.0);
+    assert_eq!(
+        upstream(&three.gateway, "other")["endpoints"].as_array().map(Vec::len),
+        Some(3)
+    );
+    assert_eq!(
+        three
+            .gateway
+            .metrics()
+            .sum("lockgate_upstream_endpoints", &[("upstream", "app")]),
+        0.0
+    );
 }
 
 #[test]
@@ -88,5 +125,8 @@ fn endpoints_are_probed_once_for_all_workers() {
     let three = Three::start(json!({ "type": "http", "path": "/healthz", "interval": "200ms" }));
     std::thread::sleep(Duration::from_secs(4));
     let probes = three.endpoints[0].probes();
-    assert!((15..=23).contains(&probes), "{probes} probes in 4 seconds at 5 a second");
+    assert!(
+        (15..=23).contains(&probes),
+        "{probes} probes in 4 seconds at 5 a second"
+    );
 }

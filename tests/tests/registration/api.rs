@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 
 /// A gateway with the upstream `app` over these endpoints.
 pub(super) fn gateway(endpoints: &[&Endpoint]) -> Gateway {
-    let endpoints: Vec<_> = endpoints.iter().map(|endpoint| endpoint.address().to_string()).collect();
+    let endpoints: Vec<_> = endpoints
+        .iter()
+        .map(|endpoint| endpoint.address().to_string())
+        .collect();
     Gateway::start(json!({ "workers": 2, "upstreams": { "app": { "endpoints": endpoints } } }))
 }
 
@@ -22,7 +25,11 @@ pub(super) fn call(gateway: &Gateway, method: &str, endpoint: &Endpoint, body: &
 /// Calls the admin API below `/api/upstreams/`.
 pub(super) fn call_at(gateway: &Gateway, method: &str, target: &str, body: &Value) -> Message {
     let call = request(method, &format!("/api/upstreams/{target}"));
-    let call = if body.is_null() { call } else { call.body(body.to_string()) };
+    let call = if body.is_null() {
+        call
+    } else {
+        call.body(body.to_string())
+    };
     gateway.tell_admin(call)
 }
 
@@ -40,7 +47,10 @@ pub(super) fn report(gateway: &Gateway, endpoint: &Endpoint) -> Value {
     let report = gateway.ask_admin("/api/upstreams/app").json();
     let address = endpoint.address().to_string();
     let mut endpoints = report["endpoints"].as_array().expect("a list").iter();
-    endpoints.find(|endpoint| endpoint["address"] == *address).cloned().unwrap_or(Value::Null)
+    endpoints
+        .find(|endpoint| endpoint["address"] == *address)
+        .cloned()
+        .unwrap_or(Value::Null)
 }
 
 /// The addresses that answer so many requests.
@@ -57,7 +67,10 @@ pub(super) fn answered_by(gateway: &Gateway, requests: usize) -> Vec<String> {
 /// How many of so many requests an endpoint answers.
 pub(super) fn share(gateway: &Gateway, endpoint: &Endpoint, requests: usize) -> usize {
     let address = endpoint.address().to_string();
-    answered_by(gateway, requests).iter().filter(|answer| **answer == address).count()
+    answered_by(gateway, requests)
+        .iter()
+        .filter(|answer| **answer == address)
+        .count()
 }
 
 /// The file of the overlay.

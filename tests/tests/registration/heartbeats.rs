@@ -17,28 +17,53 @@ fn an_endpoint_that_registers_serves_within_a_second_and_one_that_stops_leaves_w
     let load = Load::start(gateway.address(), 200, &get("/"), |answer| answer.status() == 200);
     std::thread::sleep(Duration::from_millis(500));
     let began = Instant::now();
-    let registered = done(&gateway, "PUT", &comes, &json!({ "ttl": "2s", "labels": { "version": "v2" } }));
-    assert_eq!((&registered["state"], &registered["source"]), (&json!("healthy"), &json!("registration")));
+    let registered = done(
+        &gateway,
+        "PUT",
+        &comes,
+        &json!({ "ttl": "2s", "labels": { "version": "v2" } }),
+    );
+    assert_eq!(
+        (&registered["state"], &registered["source"]),
+        (&json!("healthy"), &json!("registration"))
+    );
     assert_eq!(registered["labels"], json!({ "version": "v2" }));
     eventually("a request", Duration::from_secs(1), || comes.requests() > 0);
     let served = began.elapsed();
     // Heartbeats keep it for longer than one of them would.
     for _ in 0..6 {
         std::thread::sleep(Duration::from_millis(700));
-        done(&gateway, "PUT", &comes, &json!({ "ttl": "2s", "labels": { "version": "v2" } }));
+        done(
+            &gateway,
+            "PUT",
+            &comes,
+            &json!({ "ttl": "2s", "labels": { "version": "v2" } }),
+        );
     }
-    let expires = report(&gateway, &comes)["expires_in_seconds"].as_f64().expect("it has a ttl");
+    let expires = report(&gateway, &comes)["expires_in_seconds"]
+        .as_f64()
+        .expect("it has a ttl");
     assert!((1.0..=2.0).contains(&expires), "{expires}");
     let last = Instant::now();
-    eventually("it leaves", Duration::from_secs(5), || report(&gateway, &comes) == Value::Null);
+    eventually("it leaves", Duration::from_secs(5), || {
+        report(&gateway, &comes) == Value::Null
+    });
     let left = last.elapsed();
-    assert!(left > Duration::from_millis(1500) && left < Duration::from_secs(3), "{left:?}");
+    assert!(
+        left > Duration::from_millis(1500) && left < Duration::from_secs(3),
+        "{left:?}"
+    );
     let before = comes.requests();
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(comes.requests(), before, "no request after it has left");
     let result = load.finish();
     assert!(result.failures.is_empty(), "{:?}", result.failures);
-    gateway.logged(&["WARN", "registration ended", "no heartbeat for 2s", &comes.address().to_string()]);
+    let _ = gateway.logged(&[
+        "WARN",
+        "registration ended",
+        "no heartbeat for 2s",
+        &comes.address().to_string(),
+    ]);
     println!(
         "registered: first request after {served:?}; ttl 2s: gone {left:?} after the last heartbeat; 0 of {} failed",
         result.answered
@@ -51,7 +76,10 @@ fn a_registration_without_a_ttl_stays() {
     let gateway = gateway(&[&fixed]);
     // An empty body is a registration, too.
     let registered = done(&gateway, "PUT", &comes, &Value::Null);
-    assert_eq!((&registered["weight"], &registered["expires_in_seconds"]), (&json!(1), &Value::Null));
+    assert_eq!(
+        (&registered["weight"], &registered["expires_in_seconds"]),
+        (&json!(1), &Value::Null)
+    );
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(share(&gateway, &comes, 20), 10);
 }
@@ -65,10 +93,14 @@ fn a_registered_endpoint_is_checked_like_any_other() {
     }));
     comes.kill();
     assert_eq!(call(&gateway, "PUT", &comes, &Value::Null).status(), 200);
-    eventually("its first probe", Duration::from_secs(5), || report(&gateway, &comes)["state"] == "unhealthy");
+    eventually("its first probe", Duration::from_secs(5), || {
+        report(&gateway, &comes)["state"] == "unhealthy"
+    });
     assert_eq!(share(&gateway, &comes, 20), 0);
     comes.revive();
-    eventually("two passes", Duration::from_secs(5), || report(&gateway, &comes)["state"] == "healthy");
+    eventually("two passes", Duration::from_secs(5), || {
+        report(&gateway, &comes)["state"] == "healthy"
+    });
 }
 
 #[test]
@@ -77,17 +109,30 @@ fn a_heartbeat_may_change_weight_and_labels() {
     let gateway = gateway(&[&fixed]);
     done(&gateway, "PUT", &comes, &json!({ "ttl": "30s" }));
     assert_eq!(share(&gateway, &comes, 40), 20);
-    let changed = done(&gateway, "PUT", &comes, &json!({ "ttl": "30s", "weight": 3, "labels": { "zone": "b" } }));
-    assert_eq!((&changed["weight"], &changed["labels"]["zone"]), (&json!(3), &json!("b")));
+    let changed = done(
+        &gateway,
+        "PUT",
+        &comes,
+        &json!({ "ttl": "30s", "weight": 3, "labels": { "zone": "b" } }),
+    );
+    assert_eq!(
+        (&changed["weight"], &changed["labels"]["zone"]),
+        (&json!(3), &json!("b"))
+    );
     assert_eq!(share(&gateway, &comes, 40), 30);
 }
 
 #[test]
-fn an_endpoint_of_the_configuration_that_registers_stays_when_its_registration_ends() {
+fn an_endpoint_of_the_configuration_that_registers_stays_as_it_is_configured() {
     let (one, other) = (Endpoint::start(), Endpoint::start());
     let gateway = gateway(&[&one, &other]);
-    done(&gateway, "PUT", &other, &json!({ "ttl": "500ms", "weight": 3 }));
-    assert_eq!(share(&gateway, &other, 40), 30);
-    eventually("its own weight", Duration::from_secs(5), || report(&gateway, &other)["weight"] == 1);
+    let registered = done(&gateway, "PUT", &other, &json!({ "ttl": "500ms", "weight": 3 }));
+    assert_eq!(
+        (&registered["weight"], &registered["source"]),
+        (&json!(1), &json!("configuration"))
+    );
+    eventually("its registration ends", Duration::from_secs(5), || {
+        report(&gateway, &other)["expires_in_seconds"] == Value::Null
+    });
     assert_eq!(share(&gateway, &other, 40), 20);
 }

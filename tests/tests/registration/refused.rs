@@ -1,7 +1,7 @@
 //! What the admin API refuses, with what was found and what was expected.
 
 use lockgate_tests::endpoint::Endpoint;
-use lockgate_tests::{Gateway, request};
+use lockgate_tests::{Gateway, Wire, request};
 use serde_json::{Value, json};
 
 use super::api::{call, call_at, gateway};
@@ -13,7 +13,10 @@ fn refused(gateway: &Gateway, method: &str, target: &str, body: &Value, status: 
     assert_eq!(answer.status(), status, "{method} {target} {body}: {text}");
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));
     let detail = answer.json()["detail"].as_str().expect("a detail").to_owned();
-    assert!(parts.iter().all(|part| detail.contains(part)), "{method} {target} {body}: {detail}");
+    assert!(
+        parts.iter().all(|part| detail.contains(part)),
+        "{method} {target} {body}: {detail}"
+    );
 }
 
 #[test]
@@ -22,12 +25,29 @@ fn unknown_names_are_not_found() {
     let (gateway, address) = (gateway(&[&one]), one.address().to_string());
     let none = Value::Null;
     refused(&gateway, "GET", "ap", &none, 404, &["\"ap\"", "expected \"app\""]);
-    refused(&gateway, "PUT", "ap/endpoints/127.0.0.1:1", &none, 404, &["\"ap\"", "\"app\""]);
+    refused(
+        &gateway,
+        "PUT",
+        "ap/endpoints/127.0.0.1:1",
+        &none,
+        404,
+        &["\"ap\"", "\"app\""],
+    );
     for (method, body) in [("PATCH", json!({ "weight": 1 })), ("DELETE", none)] {
-        refused(&gateway, method, "app/endpoints/127.0.0.1:1", &body, 404, &["\"127.0.0.1:1\"", &address]);
+        refused(
+            &gateway,
+            method,
+            "app/endpoints/127.0.0.1:1",
+            &body,
+            404,
+            &["\"127.0.0.1:1\"", &address],
+        );
     }
     assert_eq!(call_at(&gateway, "GET", "app/endpoints", &Value::Null).status(), 404);
-    assert_eq!(call_at(&gateway, "POST", &format!("app/endpoints/{address}"), &json!({})).status(), 405);
+    assert_eq!(
+        call_at(&gateway, "POST", &format!("app/endpoints/{address}"), &json!({})).status(),
+        405
+    );
 }
 
 #[test]
@@ -35,8 +55,20 @@ fn invalid_bodies_are_refused_with_every_mistake_and_its_place() {
     let one = Endpoint::start();
     let (gateway, target) = (gateway(&[&one]), format!("app/endpoints/{}", one.address()));
     for (method, body, parts) in [
-        ("PATCH", json!({ "weight": 1001 }), &["/weight: found 1001", "0 to 1000"][..]),
-        ("PATCH", json!({ "wieght": 1, "draining": 1 }), &["unknown key \"wieght\"", "did you mean \"weight\"", "/draining: found 1"]),
+        (
+            "PATCH",
+            json!({ "weight": 1001 }),
+            &["/weight: found 1001", "0 to 1000"][..],
+        ),
+        (
+            "PATCH",
+            json!({ "wieght": 1, "draining": 1 }),
+            &[
+                "unknown key \"wieght\"",
+                "did you mean \"weight\"",
+                "/draining: found 1",
+            ],
+        ),
         ("PATCH", json!({}), &["nothing to change"]),
         ("PATCH", json!([]), &["found an empty array"]),
         ("PUT", json!({ "ttl": 10 }), &["/ttl: found 10", "a duration"]),
@@ -52,8 +84,22 @@ fn invalid_bodies_are_refused_with_every_mistake_and_its_place() {
     assert_eq!(cut.status(), 422, "{}", cut.text());
     let large = gateway.tell_admin(request("PUT", &format!("/api/upstreams/{target}")).body("x".repeat(70_000)));
     assert_eq!(large.status(), 413);
-    refused(&gateway, "PATCH", "app", &json!({ "breaker": "ajar" }), 422, &["/breaker", "\"open\", \"closed\", \"auto\""]);
-    refused(&gateway, "PATCH", "app", &json!({ "breaker": "open" }), 409, &["circuit_breaker"]);
+    refused(
+        &gateway,
+        "PATCH",
+        "app",
+        &json!({ "breaker": "ajar" }),
+        422,
+        &["/breaker", "\"open\", \"closed\", \"auto\""],
+    );
+    refused(
+        &gateway,
+        "PATCH",
+        "app",
+        &json!({ "breaker": "open" }),
+        409,
+        &["circuit_breaker"],
+    );
 }
 
 #[test]
@@ -69,7 +115,14 @@ fn invalid_addresses_are_refused() {
         ("127.0.0.1:80%0a", "port"),
         (":80", "host"),
     ] {
-        refused(&gateway, "PUT", &format!("app/endpoints/{address}"), &Value::Null, 422, &[part]);
+        refused(
+            &gateway,
+            "PUT",
+            &format!("app/endpoints/{address}"),
+            &Value::Null,
+            422,
+            &[part],
+        );
     }
 }
 
@@ -80,7 +133,14 @@ fn the_gateways_own_addresses_cannot_register() {
     for own in [gateway.admin(), gateway.address()] {
         let target = format!("app/endpoints/{own}");
         refused(&gateway, "PUT", &target, &json!({}), 422, &["the gateway itself"]);
-        refused(&gateway, "PUT", &format!("app/endpoints/localhost:{}", own.port()), &json!({}), 422, &["the gateway itself"]);
+        refused(
+            &gateway,
+            "PUT",
+            &format!("app/endpoints/localhost:{}", own.port()),
+            &json!({}),
+            422,
+            &["the gateway itself"],
+        );
     }
 }
 
@@ -91,7 +151,12 @@ fn every_change_needs_the_token() {
         "admin": { "token": "secret" },
         "upstreams": { "app": { "endpoints": [one.address().to_string()] } },
     }));
-    for (method, body) in [("PUT", json!({})), ("PATCH", json!({ "weight": 0 })), ("DELETE", Value::Null), ("GET", Value::Null)] {
+    for (method, body) in [
+        ("PUT", json!({})),
+        ("PATCH", json!({ "weight": 0 })),
+        ("DELETE", Value::Null),
+        ("GET", Value::Null),
+    ] {
         assert_eq!(call(&gateway, method, &one, &body).status(), 401, "{method}");
     }
     let with = request("GET", "/api/upstreams").header("authorization", "Bearer secret");
@@ -103,7 +168,12 @@ fn a_page_of_another_origin_cannot_change_anything() {
     let one = Endpoint::start();
     let gateway = gateway(&[&one]);
     let own = format!("http://{}", gateway.admin());
-    for (origin, status) in [(own.as_str(), 200), ("http://evil.example", 403), ("null", 403), ("http://127.0.0.1:1", 403)] {
+    for (origin, status) in [
+        (own.as_str(), 200),
+        ("http://evil.example", 403),
+        ("null", 403),
+        ("http://127.0.0.1:1", 403),
+    ] {
         let call = request("GET", "/api/upstreams").header("origin", origin);
         assert_eq!(gateway.tell_admin(call).status(), status, "{origin}");
     }
@@ -113,19 +183,35 @@ fn a_page_of_another_origin_cannot_change_anything() {
 fn an_upstream_takes_so_many_registrations_and_no_more() {
     let one = Endpoint::start();
     let gateway = gateway(&[&one]);
-    let mut admin = lockgate_tests::Wire::connect(gateway.admin());
-    let mut register = |port: u32| {
-        let (host, port) = (1 + port / 60_000, 1000 + port % 60_000);
-        let call = request("PUT", &format!("/api/upstreams/app/endpoints/127.0.2.{host}:{port}"));
-        let call = call.header("host", &gateway.admin().to_string()).body("{ \"weight\": 0 }");
-        admin.exchange(&call).expect("an answer")
+    let (admin, host) = (gateway.admin(), gateway.admin().to_string());
+    // Several at a time: each waits for the disk.
+    let register = |wire: &mut Wire, number: u32| {
+        let call = request(
+            "PUT",
+            &format!("/api/upstreams/app/endpoints/127.0.2.1:{}", 1000 + number),
+        );
+        let call = call.header("host", &host).body("{ \"weight\": 0 }");
+        wire.exchange(&call).expect("an answer")
     };
-    for number in 0..1000 {
-        let answer = register(number);
-        assert_eq!(answer.status(), 200, "{number}: {}", answer.text());
-    }
-    let refused = register(1000);
+    std::thread::scope(|scope| {
+        for first in 0..50 {
+            let register = &register;
+            scope.spawn(move || {
+                let mut wire = Wire::connect(admin);
+                for number in (first..1000).step_by(50) {
+                    let answer = register(&mut wire, number);
+                    assert_eq!(answer.status(), 200, "{number}: {}", answer.text());
+                }
+            });
+        }
+    });
+    let mut wire = Wire::connect(admin);
+    let refused = register(&mut wire, 1000);
     assert_eq!(refused.status(), 409);
     assert!(refused.text().contains("1000"), "{}", refused.text());
-    assert_eq!(register(0).status(), 200, "a heartbeat is no further registration");
+    assert_eq!(
+        register(&mut wire, 0).status(),
+        200,
+        "a heartbeat is no further registration"
+    );
 }

@@ -2,8 +2,8 @@
 
 use http::Method;
 use lockgate_control::{
-    EndpointChange, EndpointChanged, OverlayReport, PluginDetail, PluginsReport, Registration, RoutesReport, UpstreamChange,
-    UpstreamChanged, UpstreamReport,
+    EndpointChange, EndpointChanged, OverlayReport, PluginDetail, PluginsReport, Registration, RoutesReport,
+    UpstreamChange, UpstreamChanged, UpstreamReport,
 };
 use lockgate_telemetry::call_trace::{TraceReport, TraceRule};
 use lockgate_telemetry::log_filter::{LogReport, LogRule};

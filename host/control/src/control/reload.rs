@@ -18,6 +18,7 @@ use crate::activate::activate;
 use crate::discovery;
 use crate::error::RunError;
 use crate::load::{Attempt, LoadedSnapshot, Loader};
+use crate::upstreams::Upstreams;
 
 /// A running reload, or the activation of the first snapshot.
 pub(super) struct Running {
@@ -33,6 +34,7 @@ pub(super) struct Reload {
     pub(super) discovery: Discovery,
     pub(super) attempt: Attempt,
     pub(super) workers: Vec<UnboundedSender<WorkerCommand>>,
+    pub(super) upstreams: Upstreams,
 }
 
 /// A finished reload.
@@ -68,11 +70,12 @@ impl Running {
         loader: Loader,
         first: LoadedSnapshot,
         workers: Vec<UnboundedSender<WorkerCommand>>,
+        upstreams: Upstreams,
     ) -> Self {
         let began = clock::now();
         let task = async move {
             Finished {
-                outcome: make_live(&workers, None, first).await,
+                outcome: make_live(&workers, &upstreams, None, first).await,
                 loader,
                 refused_alone: false,
                 took: clock::now().saturating_duration_since(began),
@@ -94,6 +97,7 @@ impl Reload {
             discovery,
             attempt,
             workers,
+            upstreams,
         } = self;
         let began = clock::now();
         let live = current.clone();
@@ -107,7 +111,7 @@ impl Reload {
         let outcome = match next {
             Ok(Some(next)) => {
                 discovery::prepare(&discovery, &live.model, &next.snapshot.model).await;
-                make_live(&workers, Some(live), next).await
+                make_live(&workers, &upstreams, Some(live), next).await
             }
             Ok(None) => Outcome::Unchanged,
             Err(report) => Outcome::Refused(RunError::Config(report)),
@@ -123,6 +127,7 @@ impl Reload {
 
 async fn make_live(
     workers: &[UnboundedSender<WorkerCommand>],
+    upstreams: &Upstreams,
     current: Option<Arc<Snapshot>>,
     loaded: LoadedSnapshot,
 ) -> Outcome {
@@ -130,7 +135,7 @@ async fn make_live(
     for remark in remarks {
         tracing::warn!("{remark}");
     }
-    match activate(workers, current.as_deref(), &snapshot).await {
+    match activate(workers, upstreams, current.as_deref(), &snapshot).await {
         Ok(()) => Outcome::Live(snapshot),
         Err(error) => Outcome::Refused(error),
     }

@@ -61,8 +61,13 @@ mod tests {
         let found = "found no upstream \"ordres\", expected";
         assert_eq!(unknown(&[]), format!("{found} one of none: there is none"));
         assert_eq!(unknown(&["a".to_owned()]), format!("{found} \"a\""));
-        assert_eq!(unknown(&["a".to_owned(), "b".to_owned()]), format!("{found} one of \"a\", \"b\""));
+        assert_eq!(
+            unknown(&["a".to_owned(), "b".to_owned()]),
+            format!("{found} one of \"a\", \"b\"")
+        );
         let many: Vec<_> = (0..40).map(|number| number.to_string()).collect();
-        assert!(unknown(&many).ends_with("one of 40: \"0\", \"1\", \"2\", \"3\", \"4\", \"5\", \"6\", \"7\", \"8\", \"9\", \"10\", \"11\", …"));
+        assert!(unknown(&many).ends_with(
+            "one of 40: \"0\", \"1\", \"2\", \"3\", \"4\", \"5\", \"6\", \"7\", \"8\", \"9\", \"10\", \"11\", …"
+        ));
     }
 }

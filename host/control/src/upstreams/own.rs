@@ -13,7 +13,11 @@ impl OwnAddresses {
     /// Those of a configuration.
     pub(super) fn of(model: &Model) -> Self {
         let admin = model.admin.iter().map(|admin| admin.listen);
-        Self(admin.chain(model.listeners.iter().map(|listener| listener.listen)).collect())
+        Self(
+            admin
+                .chain(model.listeners.iter().map(|listener| listener.listen))
+                .collect(),
+        )
     }
 
     /// Whether an address is one of them. Names are not resolved; `localhost` is known.
@@ -26,7 +30,10 @@ impl OwnAddresses {
             Address::Name(name, port) => {
                 let is_local = matches!(name.trim_end_matches('.'), "localhost" | "ip6-localhost");
                 let here = self.0.iter().filter(|own| own.port() == *port);
-                is_local && here.map(|own| own.ip().to_canonical()).any(|ip| ip.is_loopback() || ip.is_unspecified())
+                is_local
+                    && here
+                        .map(|own| own.ip().to_canonical())
+                        .any(|ip| ip.is_loopback() || ip.is_unspecified())
             }
         }
     }
@@ -58,7 +65,12 @@ mod tests {
         ] {
             assert!(contains(address), "{address}");
         }
-        for address in ["127.0.0.1:9901", "10.0.0.1:8080", "orders.internal:9900", "127.0.0.2:9900"] {
+        for address in [
+            "127.0.0.1:9901",
+            "10.0.0.1:8080",
+            "orders.internal:9900",
+            "127.0.0.2:9900",
+        ] {
             assert!(!contains(address), "{address}");
         }
     }

@@ -1,46 +1,43 @@
-//! [`State`]: which endpoints each upstream has, and why. Pure: whoever calls says what time it is, and gives the lists to the groups.
+//! [`State`]: the overlay over the groups: what has registered, what was turned, what is being removed. Whoever calls says what time it is.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lockgate_client::Address;
-use lockgate_overlay::{Heartbeats, MAX_PER_UPSTREAM, MAX_REGISTRATIONS, Overlaid, Overlay, Registration, Source};
-use lockgate_upstream::EndpointSettings;
+use lockgate_overlay::{
+    BreakerOverride, EndpointOverlay, Heartbeats, MAX_PER_UPSTREAM, MAX_REGISTRATIONS, Overlay, Registration,
+};
+use lockgate_upstream::{EndpointSettings, Group, Override, Source};
 
 use super::error::ChangeError;
 use super::own::OwnAddresses;
 use super::report::EndpointChange;
 
-/// The time for which a change of an endpoint is kept that is in no list any more.
+/// The time for which a change of an endpoint is kept that nobody lists any more.
 const MARK_RETENTION: Duration = Duration::from_secs(600);
+/// The pause between two looks at which endpoints are listed.
+const LOOK_AT_LISTS: Duration = Duration::from_secs(15);
+/// The pause between two looks at whether removed endpoints are idle.
+const LOOK_AT_LEAVING: Duration = Duration::from_millis(50);
 
 /// The name of an upstream and the address of an endpoint.
 pub(super) type Key = (Arc<str>, Address);
 
-/// Which endpoints each upstream has, and why.
+/// The overlay over the groups.
 #[derive(Default)]
 pub(super) struct State {
-    upstreams: BTreeMap<Arc<str>, Lists>,
+    groups: BTreeMap<Arc<str>, Arc<Group>>,
     overlay: Overlay,
     /// Grows with each change of the overlay.
     version: u64,
     heartbeats: Heartbeats,
     /// Endpoints that were removed and may have requests in progress, and when they go at the latest.
     leaving: HashMap<Key, (EndpointSettings, Instant)>,
-    /// When changes of endpoints that are in no list are dropped.
+    /// When changes of endpoints that nobody lists are dropped.
     absent: HashMap<Key, Instant>,
     own: OwnAddresses,
     drain_timeout: Duration,
-}
-
-/// The endpoints of an upstream without the overlay.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Lists {
-    /// Those of the configuration.
-    pub(super) configured: Vec<EndpointSettings>,
-    /// Those of discovery.
-    pub(super) discovered: Vec<EndpointSettings>,
 }
 
 /// What the clock has changed.
@@ -52,20 +49,6 @@ pub(super) struct Elapsed {
     pub(super) gone: Vec<Key>,
     /// Changes that were dropped.
     pub(super) dropped: Vec<Key>,
-}
-
-impl Lists {
-    /// All of them. What the configuration says of an address counts.
-    fn all(&self) -> Vec<EndpointSettings> {
-        let known: HashSet<&Address> = self.configured.iter().map(|endpoint| &endpoint.address).collect();
-        let further = self.discovered.iter().filter(|endpoint| !known.contains(&endpoint.address));
-        self.configured.iter().chain(further).cloned().collect()
-    }
-
-    fn has(&self, address: &Address) -> bool {
-        let mut all = self.configured.iter().chain(&self.discovered);
-        all.any(|endpoint| endpoint.address == *address)
-    }
 }
 
 impl State {
@@ -82,43 +65,23 @@ impl State {
         self.overlay = overlay;
     }
 
-    /// The lists of a new configuration, by upstream; those of discovery stay. Returns the names of upstreams that are gone and had changes.
+    /// Lays the overlay over the groups of a new configuration. Returns the names of upstreams that are gone and had changes.
     pub(super) fn configure(
         &mut self,
-        configured: Vec<(Arc<str>, Vec<EndpointSettings>)>,
+        groups: impl IntoIterator<Item = Arc<Group>>,
         own: OwnAddresses,
         drain_timeout: Duration,
-        now: Instant,
     ) -> Vec<String> {
-        let mut previous = std::mem::take(&mut self.upstreams);
-        for (name, configured) in configured {
-            let discovered = previous.remove(&name).map(|lists| lists.discovered).unwrap_or_default();
-            self.upstreams.insert(name, Lists { configured, discovered });
-        }
+        self.groups = groups.into_iter().map(|group| (group.name().clone(), group)).collect();
         (self.own, self.drain_timeout) = (own, drain_timeout);
-        let (upstreams, heartbeats) = (&self.upstreams, &mut self.heartbeats);
-        let dropped = self.overlay.retain_upstreams(|name| upstreams.contains_key(name));
+        let (groups, heartbeats) = (&self.groups, &mut self.heartbeats);
+        let dropped = self.overlay.retain_upstreams(|name| groups.contains_key(name));
         dropped.iter().for_each(|name| heartbeats.stop_upstream(name));
-        self.leaving.retain(|(name, _), _| upstreams.contains_key(name));
-        self.absent.retain(|(name, _), _| upstreams.contains_key(name));
-        if !dropped.is_empty() {
-            self.version += 1;
-        }
-        for name in self.upstreams.keys().cloned().collect::<Vec<_>>() {
-            self.note_absent(&name, now);
-        }
+        self.leaving.retain(|(name, _), _| groups.contains_key(name));
+        self.absent.retain(|(name, _), _| groups.contains_key(name));
+        self.version += u64::from(!dropped.is_empty());
+        self.groups.values().for_each(|group| self.lay_over(group));
         dropped
-    }
-
-    /// The endpoints that discovery lists of an upstream; false if there is no such upstream.
-    pub(super) fn discover(&mut self, upstream: &str, discovered: Vec<EndpointSettings>, now: Instant) -> bool {
-        let Some((name, lists)) = self.upstreams.iter_mut().find(|(name, _)| &***name == upstream) else {
-            return false;
-        };
-        lists.discovered = discovered;
-        let name = name.clone();
-        self.note_absent(&name, now);
-        true
     }
 
     /// Registers an endpoint, or renews its registration. True if that is more than a heartbeat.
@@ -132,14 +95,14 @@ impl State {
         registration: Registration,
         now: Instant,
     ) -> Result<bool, ChangeError> {
-        let name = self.name(upstream)?;
+        let group = self.group(upstream)?.clone();
         registration
             .check()
             .map_err(|(place, reason)| ChangeError::Invalid { place, reason })?;
         if self.own.contains(address) {
             return Err(ChangeError::Invalid {
                 place: "address",
-                reason: format!("found \"{address}\", on which the gateway itself listens, expected another server"),
+                reason: format!("found \"{address}\", an address of the gateway itself, expected another server"),
             });
         }
         let known = self.overlay.endpoint(upstream, address);
@@ -152,22 +115,29 @@ impl State {
             endpoint.removed = false;
         });
         self.heartbeats.beat(upstream, address, ttl, now);
-        let was_leaving = self.leaving.remove(&(name.clone(), address.clone())).is_some();
-        self.absent.remove(&(name, address.clone()));
+        let was_leaving = self.leaving.remove(&(group.name().clone(), address.clone())).is_some();
         self.version += u64::from(is_changed);
+        if is_changed || was_leaving {
+            self.lay_over(&group);
+        }
         Ok(is_changed || was_leaving)
     }
 
     fn check_room(&self, upstream: &str) -> Result<(), ChangeError> {
-        let of_upstream = self.overlay.upstreams.get(upstream).map_or(0, |overlay| overlay.registrations());
+        let of_upstream = self
+            .overlay
+            .upstreams
+            .get(upstream)
+            .map_or(0, |overlay| overlay.registrations());
         if of_upstream >= MAX_PER_UPSTREAM {
             return Err(ChangeError::Conflict(format!(
                 "upstream \"{upstream}\" has {of_upstream} registered endpoints, expected at most {MAX_PER_UPSTREAM}"
             )));
         }
-        if self.overlay.registrations() >= MAX_REGISTRATIONS {
+        let all = self.overlay.registrations();
+        if all >= MAX_REGISTRATIONS {
             return Err(ChangeError::Conflict(format!(
-                "the gateway has {MAX_REGISTRATIONS} registered endpoints, expected at most as many"
+                "the gateway has {all} registered endpoints, expected at most {MAX_REGISTRATIONS}"
             )));
         }
         Ok(())
@@ -177,8 +147,13 @@ impl State {
     ///
     /// # Errors
     /// [`ChangeError`]: it is unknown, it is being removed, or there is nothing to change.
-    pub(super) fn turn(&mut self, upstream: &str, address: &Address, change: &EndpointChange) -> Result<(), ChangeError> {
-        let key = self.endpoint(upstream, address)?;
+    pub(super) fn turn(
+        &mut self,
+        upstream: &str,
+        address: &Address,
+        change: &EndpointChange,
+    ) -> Result<(), ChangeError> {
+        let (group, key) = self.endpoint(upstream, address)?;
         if change.weight.is_none() && change.draining.is_none() {
             return Err(ChangeError::Invalid {
                 place: "body",
@@ -187,18 +162,15 @@ impl State {
         }
         if self.leaving.contains_key(&key) {
             return Err(ChangeError::Conflict(format!(
-                "endpoint \"{address}\" of upstream \"{upstream}\" is being removed; PUT registers it again"
+                "endpoint \"{address}\" of upstream \"{upstream}\" is being removed, expected one that stays: PUT registers it again"
             )));
         }
         let is_changed = self.overlay.change(upstream, address, |endpoint| {
-            if let Some(weight) = change.weight {
-                endpoint.weight = weight;
-            }
-            if let Some(draining) = change.draining {
-                endpoint.draining = draining;
-            }
+            endpoint.weight = change.weight.unwrap_or(endpoint.weight);
+            endpoint.draining = change.draining.unwrap_or(endpoint.draining);
         });
         self.version += u64::from(is_changed);
+        self.lay_over(&group);
         Ok(())
     }
 
@@ -207,27 +179,49 @@ impl State {
     /// # Errors
     /// [`ChangeError`]: it is unknown.
     pub(super) fn remove(&mut self, upstream: &str, address: &Address, now: Instant) -> Result<(), ChangeError> {
-        let key = self.endpoint(upstream, address)?;
+        let (group, key) = self.endpoint(upstream, address)?;
         if self.leaving.contains_key(&key) {
             return Ok(());
         }
-        let in_force = self.in_force(upstream);
-        let settings = in_force.into_iter().find(|endpoint| endpoint.settings.address == *address);
-        let is_listed = self.upstreams.get(upstream).is_some_and(|lists| lists.has(address));
+        let is_listed = is_listed(&group, address);
         let is_changed = self.overlay.change(upstream, address, |endpoint| {
-            *endpoint = Default::default();
-            endpoint.removed = is_listed;
+            *endpoint = EndpointOverlay {
+                removed: is_listed,
+                ..EndpointOverlay::default()
+            };
         });
         self.heartbeats.stop(upstream, address);
         self.version += u64::from(is_changed);
-        if let Some(Overlaid { settings, .. }) = settings {
+        if let Some(endpoint) = group.endpoint(address) {
+            let settings = EndpointSettings {
+                weight: endpoint.weight(),
+                labels: endpoint.labels().clone(),
+                ..EndpointSettings::at(address.clone())
+            };
             self.leaving.insert(key, (settings, now + self.drain_timeout));
         }
+        self.lay_over(&group);
         Ok(())
     }
 
-    /// Does what is due. `is_idle` says whether a removed endpoint has no request in progress.
-    pub(super) fn elapse(&mut self, now: Instant, is_idle: impl Fn(&Key) -> bool) -> Elapsed {
+    /// Holds the breaker of an upstream in a state, or lets it go.
+    ///
+    /// # Errors
+    /// [`ChangeError`]: the upstream is unknown, or has no breaker.
+    pub(super) fn hold_breaker(&mut self, upstream: &str, state: Option<BreakerOverride>) -> Result<(), ChangeError> {
+        let group = self.group(upstream)?.clone();
+        if !has_breaker(&group) {
+            return Err(ChangeError::Conflict(format!(
+                "upstream \"{upstream}\" has no circuit breaker, expected one with the setting \"circuit_breaker\""
+            )));
+        }
+        self.version += u64::from(self.overlay.set_breaker(upstream, state));
+        self.lay_over(&group);
+        Ok(())
+    }
+
+    /// Does what is due.
+    pub(super) fn elapse(&mut self, now: Instant) -> Elapsed {
         let mut elapsed = Elapsed::default();
         for (upstream, address) in self.heartbeats.take_ended(now) {
             let mut ttl = Duration::ZERO;
@@ -236,90 +230,138 @@ impl State {
                 ttl = ended.and_then(|ended| ended.ttl).unwrap_or_default().duration();
             });
             self.version += u64::from(is_changed);
-            if let Ok(name) = self.name(&upstream) {
-                self.note_absent(&name, now);
-                elapsed.ended.push((name, address, ttl));
-            }
+            elapsed.ended.push((upstream.into(), address, ttl));
         }
-        let gone = self.leaving.iter().filter(|(key, (_, end))| *end <= now || is_idle(key));
-        elapsed.gone = gone.map(|(key, _)| key.clone()).collect();
+        let is_over = |(key, (_, end)): &(&Key, &(EndpointSettings, Instant))| *end <= now || self.is_idle(key);
+        elapsed.gone = self
+            .leaving
+            .iter()
+            .filter(is_over)
+            .map(|(key, _)| key.clone())
+            .collect();
         elapsed.gone.iter().for_each(|key| drop(self.leaving.remove(key)));
+        self.note_absent(now);
         let dropped = self.absent.iter().filter(|(_, end)| **end <= now);
         elapsed.dropped = dropped.map(|(key, _)| key.clone()).collect();
         for key in &elapsed.dropped {
             self.absent.remove(key);
-            let is_changed = self.overlay.change(&key.0, &key.1, |endpoint| *endpoint = Default::default());
+            let is_changed = self
+                .overlay
+                .change(&key.0, &key.1, |endpoint| *endpoint = EndpointOverlay::default());
             self.version += u64::from(is_changed);
+        }
+        let names = elapsed
+            .ended
+            .iter()
+            .map(|(name, ..)| name)
+            .chain(elapsed.gone.iter().map(|(name, _)| name));
+        let mut names: Vec<_> = names.chain(elapsed.dropped.iter().map(|(name, _)| name)).collect();
+        names.dedup();
+        for group in names.into_iter().filter_map(|name| self.groups.get(name)) {
+            self.lay_over(group);
         }
         elapsed
     }
 
-    /// When [`State::elapse`] has something to do next. Removed endpoints are looked at again and again.
+    /// When [`State::elapse`] has something to do next.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
-        /// The pause between two looks at whether removed endpoints are idle.
-        const LOOK: Duration = Duration::from_millis(50);
-        let look = (!self.leaving.is_empty()).then(|| now + LOOK);
+        let leaving = (!self.leaving.is_empty()).then(|| now + LOOK_AT_LEAVING);
+        let lists = (!self.overlay.upstreams.is_empty()).then(|| now + LOOK_AT_LISTS);
         let absent = self.absent.values().min().copied();
-        [self.heartbeats.next_end(), look, absent].into_iter().flatten().min()
+        [self.heartbeats.next_end(), leaving, lists, absent]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
-    /// Notes which changed endpoints of an upstream are in no list, and which are again.
-    fn note_absent(&mut self, name: &Arc<str>, now: Instant) {
-        let (Some(lists), Some(overlay)) = (self.upstreams.get(name), self.overlay.upstreams.get(&**name)) else {
-            return self.absent.retain(|(of, _), _| of != name);
-        };
-        let present: HashSet<Address> = lists.all().into_iter().map(|endpoint| endpoint.address).collect();
-        for (key, endpoint) in &overlay.endpoints {
-            let Ok(address) = key.parse::<Address>() else { continue };
-            let is_there = endpoint.registration.is_some() || present.contains(&address);
-            let key = (name.clone(), address);
-            if is_there {
-                self.absent.remove(&key);
-            } else {
-                self.absent.entry(key).or_insert(now + MARK_RETENTION);
+    fn is_idle(&self, (name, address): &Key) -> bool {
+        let endpoint = self.groups.get(name).and_then(|group| group.endpoint(address));
+        endpoint.is_none_or(|endpoint| endpoint.standing().active() == 0)
+    }
+
+    /// Notes which changed endpoints nobody lists, and which are listed again.
+    fn note_absent(&mut self, now: Instant) {
+        let mut absent = HashMap::new();
+        for (name, overlay) in &self.overlay.upstreams {
+            let Some((name, group)) = self.groups.get_key_value(&**name) else {
+                continue;
+            };
+            for (key, endpoint) in &overlay.endpoints {
+                let Ok(address) = key.parse() else { continue };
+                if endpoint.registration.is_none() && !is_listed(group, &address) {
+                    let key = (name.clone(), address);
+                    let end = self.absent.get(&key).copied().unwrap_or(now + MARK_RETENTION);
+                    absent.insert(key, end);
+                }
             }
         }
+        self.absent = absent;
     }
 
-    /// The endpoints of an upstream that are in force, removed ones that may have requests in progress among them.
-    pub(super) fn in_force(&self, upstream: &str) -> Vec<Overlaid> {
-        let Some(lists) = self.upstreams.get(upstream) else { return Vec::new() };
-        let mut endpoints = self.overlay.apply(upstream, &lists.all());
-        let leaving = self.leaving.iter().filter(|((name, _), _)| &**name == upstream);
-        let mut leaving: Vec<_> = leaving.map(|(_, (settings, _))| settings.clone()).collect();
-        leaving.sort_by_cached_key(|settings| settings.address.to_string());
-        endpoints.extend(leaving.into_iter().map(|settings| Overlaid {
-            settings,
-            draining: true,
-            source: Source::Listed,
-        }));
-        endpoints
+    /// Gives a group its registered endpoints and what was turned. The group leaves alone what is as it was.
+    fn lay_over(&self, group: &Group) {
+        let overlay = self.overlay.upstreams.get(&**group.name());
+        let changes = || overlay.into_iter().flat_map(|overlay| &overlay.endpoints);
+        let mut turned: BTreeMap<String, Override> = changes()
+            .filter(|(_, endpoint)| endpoint.is_turned())
+            .map(|(key, endpoint)| {
+                let turned = Override {
+                    weight: endpoint.weight,
+                    draining: endpoint.draining,
+                    removed: endpoint.removed,
+                };
+                (key.clone(), turned)
+            })
+            .collect();
+        let mut registered: Vec<EndpointSettings> = changes()
+            .filter_map(|(key, endpoint)| Some(registered(key.parse().ok()?, endpoint.registration.as_ref()?)))
+            .collect();
+        for ((_, address), (settings, _)) in self.leaving.iter().filter(|((name, _), _)| name == group.name()) {
+            let drains = Override {
+                weight: Some(settings.weight),
+                draining: true,
+                removed: false,
+            };
+            turned.insert(address.to_string(), drains);
+            if !is_listed(group, address) {
+                registered.push(settings.clone());
+            }
+        }
+        registered.sort_by_cached_key(|endpoint| endpoint.address.to_string());
+        let before = group.overrides();
+        for key in before.keys().filter(|key| !turned.contains_key(*key)) {
+            set_override(group, key, Override::default());
+        }
+        for (key, turned) in turned.iter().filter(|(key, turned)| before.get(*key) != Some(turned)) {
+            set_override(group, key, *turned);
+        }
+        group.set_endpoints(Source::Registered, registered);
     }
 
-    /// The name of an upstream, shared.
-    pub(super) fn name(&self, upstream: &str) -> Result<Arc<str>, ChangeError> {
-        let found = self.upstreams.get_key_value(upstream);
-        found.map(|(name, _)| name.clone()).ok_or_else(|| ChangeError::UnknownUpstream {
+    /// The living group of an upstream.
+    pub(super) fn group(&self, upstream: &str) -> Result<&Arc<Group>, ChangeError> {
+        self.groups.get(upstream).ok_or_else(|| ChangeError::UnknownUpstream {
             name: upstream.to_owned(),
-            known: self.upstreams.keys().map(ToString::to_string).collect(),
+            known: self.groups.keys().map(ToString::to_string).collect(),
         })
     }
 
-    /// The names of all upstreams.
-    pub(super) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.upstreams.keys()
+    /// The groups of all upstreams, sorted by name.
+    pub(super) fn groups(&self) -> impl Iterator<Item = &Arc<Group>> {
+        self.groups.values()
     }
 
-    fn endpoint(&self, upstream: &str, address: &Address) -> Result<Key, ChangeError> {
-        let name = self.name(upstream)?;
-        let known = self.in_force(upstream);
-        if known.iter().any(|endpoint| endpoint.settings.address == *address) {
-            return Ok((name, address.clone()));
+    fn endpoint(&self, upstream: &str, address: &Address) -> Result<(Arc<Group>, Key), ChangeError> {
+        let group = self.group(upstream)?.clone();
+        if group.endpoint(address).is_some() {
+            let key = (group.name().clone(), address.clone());
+            return Ok((group, key));
         }
+        let known = group.endpoints();
         Err(ChangeError::UnknownEndpoint {
             upstream: upstream.to_owned(),
             address: address.to_string(),
-            known: known.iter().map(|endpoint| endpoint.settings.address.to_string()).collect(),
+            known: known.iter().map(|endpoint| endpoint.address().to_string()).collect(),
         })
     }
 
@@ -328,20 +370,47 @@ impl State {
         (self.version, &self.overlay)
     }
 
+    /// A copy of the overlay, with its version.
+    pub(super) fn overlay_now(&self) -> (u64, Overlay) {
+        (self.version, self.overlay.clone())
+    }
+
     /// Whether an endpoint is being removed.
     pub(super) fn is_leaving(&self, key: &Key) -> bool {
         self.leaving.contains_key(key)
     }
 
-    /// Whether discovery alone lists an endpoint.
-    pub(super) fn is_discovered(&self, upstream: &str, address: &Address) -> bool {
-        let is_configured = |lists: &Lists| lists.configured.iter().any(|endpoint| endpoint.address == *address);
-        self.upstreams.get(upstream).is_some_and(|lists| lists.has(address) && !is_configured(lists))
-    }
-
     /// When the registration of an endpoint ends.
     pub(super) fn registration_end(&self, upstream: &str, address: &Address) -> Option<Instant> {
         self.heartbeats.end(upstream, address)
+    }
+}
+
+/// A registered endpoint as a group takes it.
+fn registered(address: Address, registration: &Registration) -> EndpointSettings {
+    EndpointSettings {
+        weight: registration.weight,
+        labels: registration.labels.clone(),
+        ..EndpointSettings::at(address)
+    }
+}
+
+/// Whether the configuration or discovery lists an endpoint.
+fn is_listed(group: &Group, address: &Address) -> bool {
+    let lists = [Source::Configured, Source::Discovered];
+    let is_it = |endpoint: &EndpointSettings| endpoint.address == *address;
+    lists.into_iter().any(|source| group.source(source).iter().any(is_it))
+}
+
+/// Whether an upstream has a circuit breaker. No upstream has: there is no such setting yet.
+fn has_breaker(_: &Group) -> bool {
+    false
+}
+
+/// Keys of a file that somebody has edited may be anything.
+fn set_override(group: &Group, key: &str, turned: Override) {
+    if let Ok(address) = key.parse() {
+        group.set_override(&address, turned);
     }
 }
 

@@ -4,13 +4,14 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use lockgate_upstream::Health;
 use tokio::time::{Duration, Instant};
 
 use super::Shared;
 use crate::check::Check;
 use crate::failure::ProbeFailure;
 use crate::subject::CheckedEndpoint;
-use crate::tracker::{Health, Tracker};
+use crate::tracker::Tracker;
 
 /// An endpoint and how it is checked.
 pub(super) struct Subject {
@@ -47,7 +48,7 @@ impl Subject {
         self.tracker.set(tracker);
         let Some(health) = change else { return };
         let why = outcome.as_ref().err().map(ToString::to_string);
-        self.endpoint.set_unhealthy(why.as_deref());
+        self.endpoint.set_health(health, why.as_deref());
         let (upstream, endpoint) = (&*self.upstream, &self.endpoint.target().address);
         match (health, before) {
             (Health::Unhealthy, _) => {

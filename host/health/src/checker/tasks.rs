@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use lockgate_upstream::Health;
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
@@ -13,7 +14,7 @@ use super::{CheckedUpstream, MAX_CONCURRENT, ProbeCounter, Prober, Shared};
 use crate::check::Check;
 use crate::jitter::Jitter;
 use crate::subject::{CheckedEndpoint, CheckedGroup};
-use crate::tracker::{Health, Tracker};
+use crate::tracker::Tracker;
 
 /// The tasks of all upstreams.
 pub(super) struct Tasks {
@@ -24,13 +25,15 @@ pub(super) struct Tasks {
 struct Upstream {
     check: Rc<Check>,
     group: Box<dyn CheckedGroup>,
+    /// The version of the group's endpoints that the tasks are for.
+    version: Option<u64>,
     /// What was known of endpoints whose tasks are about to begin anew.
     known: HashMap<Identity, Tracker>,
     tasks: HashMap<Identity, Task>,
 }
 
-/// An endpoint's object. No other can have the same while a task holds the object.
-type Identity = *const ();
+/// See [`CheckedEndpoint::identity`].
+type Identity = usize;
 
 /// The task of an endpoint. It ends when this is dropped.
 struct Task {
@@ -64,17 +67,23 @@ impl Tasks {
         for CheckedUpstream { check, group } in wanted {
             let name: Rc<str> = group.name().into();
             let upstream = match previous.remove(&name) {
-                Some(known) if *known.check == check => Upstream { group, ..known },
+                Some(known) if *known.check == check => Upstream {
+                    group,
+                    version: None,
+                    ..known
+                },
                 // Tasks of another check begin anew, with what is known of the endpoints.
                 Some(known) => Upstream {
                     check: Rc::new(check),
                     group,
+                    version: None,
                     known: known.trackers(),
                     tasks: HashMap::new(),
                 },
                 None => Upstream {
                     check: Rc::new(check),
                     group,
+                    version: None,
                     known: HashMap::new(),
                     tasks: HashMap::new(),
                 },
@@ -83,7 +92,7 @@ impl Tasks {
         }
         for task in previous.into_values().flat_map(|upstream| upstream.tasks.into_values()) {
             // Nobody looks any more: it gets requests like any endpoint without checks.
-            task.endpoint.set_unhealthy(None);
+            task.endpoint.set_health(Health::Unknown, None);
         }
         self.refresh();
     }
@@ -114,21 +123,36 @@ impl Upstream {
             .collect()
     }
 
-    /// Ends the tasks of endpoints that are gone. Returns those that are new.
+    /// Ends the tasks of endpoints that are gone or have another target. Returns those that need a task.
     fn retain(&mut self) -> Vec<Arc<dyn CheckedEndpoint>> {
+        let version = self.group.version();
+        if self.version.replace(version) == Some(version) {
+            return Vec::new();
+        }
         let mut there: HashMap<_, _> = self
             .group
             .endpoints()
             .into_iter()
-            .map(|endpoint| (identity(&endpoint), endpoint))
+            .map(|endpoint| (endpoint.identity(), endpoint))
             .collect();
-        self.tasks.retain(|identity, _| there.remove(identity).is_some());
-        there.into_values().collect()
+        let (known, mut changed) = (&mut self.known, Vec::new());
+        self.tasks.retain(|identity, task| match there.remove(identity) {
+            Some(endpoint) if endpoint.target() == task.endpoint.target() => true,
+            // Its TLS has changed: another task goes on with what is known.
+            Some(endpoint) => {
+                known.insert(*identity, task.tracker.get());
+                changed.push(endpoint);
+                false
+            }
+            None => false,
+        });
+        changed.extend(there.into_values());
+        changed
     }
 
     /// Starts the task of an endpoint, one of `count` new ones.
     fn start(&mut self, shared: &Rc<Shared>, name: Rc<str>, endpoint: Arc<dyn CheckedEndpoint>, count: usize) {
-        let known = self.known.remove(&identity(&endpoint));
+        let known = self.known.remove(&endpoint.identity());
         let tracker = Rc::new(Cell::new(known.unwrap_or(Tracker::new(Health::Unknown))));
         let subject = Subject {
             upstream: name,
@@ -144,10 +168,6 @@ impl Upstream {
             tracker,
             running,
         };
-        self.tasks.insert(identity(&endpoint), task);
+        self.tasks.insert(endpoint.identity(), task);
     }
-}
-
-fn identity(endpoint: &Arc<dyn CheckedEndpoint>) -> Identity {
-    Arc::as_ptr(endpoint).cast()
 }

@@ -7,21 +7,20 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lockgate_client::{Address, Target};
-use lockgate_upstream::UpstreamSettings;
+use lockgate_upstream::{Health, UpstreamSettings};
 use serde_json::{Value, json};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
 use super::*;
 use crate::subject::CheckedEndpoint;
-use crate::tracker::Health;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 struct Endpoint {
+    id: usize,
     target: Target,
-    /// Why it is unhealthy, and how often that was set.
-    state: Mutex<(Option<String>, usize)>,
+    state: Mutex<(Health, Option<String>)>,
 }
 
 impl CheckedEndpoint for Endpoint {
@@ -29,45 +28,49 @@ impl CheckedEndpoint for Endpoint {
         &self.target
     }
 
-    fn set_unhealthy(&self, why: Option<&str>) {
-        let mut state = self.state.lock().unwrap();
-        *state = (why.map(str::to_owned), state.1 + 1);
+    fn identity(&self) -> usize {
+        self.id
+    }
+
+    fn set_health(&self, health: Health, why: Option<&str>) {
+        *self.state.lock().unwrap() = (health, why.map(str::to_owned));
     }
 }
 
 impl Endpoint {
     fn new(port: u16) -> Arc<Self> {
         Arc::new(Self {
+            id: port.into(),
             target: Target::clear_text(Address::Socket(([127, 0, 0, 1], port).into())),
             state: Mutex::default(),
         })
     }
 
     fn why(&self) -> Option<String> {
-        self.state.lock().unwrap().0.clone()
+        self.state.lock().unwrap().1.clone()
     }
 
     /// As it was set last.
     fn health(&self) -> Health {
-        match &*self.state.lock().unwrap() {
-            (Some(_), _) => Health::Unhealthy,
-            (None, 0) => Health::Unknown,
-            (None, _) => Health::Healthy,
-        }
+        self.state.lock().unwrap().0
     }
 }
 
 #[derive(Clone)]
-struct Group(&'static str, Arc<Mutex<Vec<Arc<Endpoint>>>>);
+struct Group(&'static str, Arc<Mutex<(u64, Vec<Arc<Endpoint>>)>>);
 
 impl Group {
     fn of(endpoints: &[&Arc<Endpoint>]) -> Self {
         let endpoints = endpoints.iter().map(|endpoint| Arc::clone(endpoint)).collect();
-        Self("orders", Arc::new(Mutex::new(endpoints)))
+        Self("orders", Arc::new(Mutex::new((0, endpoints))))
     }
 
     fn set(&self, endpoints: &[&Arc<Endpoint>]) {
-        *self.1.lock().unwrap() = endpoints.iter().map(|endpoint| Arc::clone(endpoint)).collect();
+        let mut list = self.1.lock().unwrap();
+        *list = (
+            list.0 + 1,
+            endpoints.iter().map(|endpoint| Arc::clone(endpoint)).collect(),
+        );
     }
 
     fn checked(&self, check: Value) -> CheckedUpstream {
@@ -85,9 +88,13 @@ impl CheckedGroup for Group {
         self.0
     }
 
+    fn version(&self) -> u64 {
+        self.1.lock().unwrap().0
+    }
+
     fn endpoints(&self) -> Vec<Arc<dyn CheckedEndpoint>> {
-        let endpoints = self.1.lock().unwrap();
-        endpoints
+        let list = self.1.lock().unwrap();
+        list.1
             .iter()
             .map(|endpoint| endpoint.clone() as Arc<dyn CheckedEndpoint>)
             .collect()
@@ -319,6 +326,33 @@ fn endpoints_come_and_go() {
 }
 
 #[test]
+fn a_changed_target_is_probed_in_place_of_the_old_one() {
+    held(async {
+        let script = Script::default();
+        let before = Endpoint::new(1);
+        let after = Arc::new(Endpoint {
+            id: before.id,
+            ..Arc::into_inner(Endpoint::new(2)).unwrap()
+        });
+        let (mut tasks, group) = (tasks(&script), Group::of(&[&before]));
+        script.fail(1, "connection refused");
+        tasks.set(vec![group.checked(every_two_seconds())]);
+        tokio::time::sleep(SECOND).await;
+        group.set(&[&after]);
+        tasks.refresh();
+        tokio::time::sleep(SECOND).await;
+        assert_eq!((script.begun(1).len(), script.begun(2).len()), (1, 1));
+        assert_eq!(
+            after.health(),
+            Health::Unknown,
+            "unhealthy as before: one pass is not enough"
+        );
+        tokio::time::sleep(2 * SECOND).await;
+        assert_eq!(after.health(), Health::Healthy);
+    });
+}
+
+#[test]
 fn an_endpoint_that_is_not_checked_any_more_gets_requests() {
     held(async {
         let (script, endpoint) = (Script::default(), Endpoint::new(1));
@@ -328,7 +362,7 @@ fn an_endpoint_that_is_not_checked_any_more_gets_requests() {
         tokio::time::sleep(SECOND).await;
         assert_eq!(endpoint.health(), Health::Unhealthy);
         tasks.set(Vec::new());
-        assert_eq!((endpoint.health(), endpoint.why()), (Health::Healthy, None));
+        assert_eq!((endpoint.health(), endpoint.why()), (Health::Unknown, None));
         let begun = script.begun(1).len();
         tokio::time::sleep(10 * SECOND).await;
         assert_eq!(script.begun(1).len(), begun);

@@ -1,11 +1,12 @@
 //! All counters of the process: each worker's cells, and what is counted for all workers together.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use lockgate_upstream::Upstream;
+use lockgate_upstream::{EndpointState, Upstream};
 
 use super::cells::Count;
 use super::named_counts::NamedCounts;
@@ -13,6 +14,31 @@ use super::observed::Observed;
 use super::plugin_metrics::PluginMetrics;
 use super::retention::LiveNames;
 use super::series::{CalloutCells, OTHER, PluginCells, RequestCells, Series, TcpCells, UpstreamCells};
+
+/// Endpoints of an upstream by state: healthy, unhealthy, ejected, draining.
+pub type EndpointStates = [u64; EndpointState::ALL.len()];
+
+/// What tells the endpoints of every upstream, for a gauge that is read and never counted.
+#[derive(Default)]
+pub(super) struct EndpointSource(OnceLock<Box<dyn Fn() -> Vec<(Arc<str>, EndpointStates)> + Send + Sync>>);
+
+impl EndpointSource {
+    pub(super) fn set(&self, source: impl Fn() -> Vec<(Arc<str>, EndpointStates)> + Send + Sync + 'static) {
+        // Nobody sets it twice.
+        let _ = self.0.set(Box::new(source));
+    }
+
+    /// The endpoints of every upstream now.
+    pub(super) fn all(&self) -> Vec<(Arc<str>, EndpointStates)> {
+        self.0.get().map(|source| source()).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for EndpointSource {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("EndpointSource").finish_non_exhaustive()
+    }
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Counters {
@@ -29,6 +55,9 @@ pub(super) struct Counters {
     pub(super) mirrored: NamedCounts,
     /// By route and fault.
     pub(super) faults: NamedCounts,
+    /// By upstream and result.
+    pub(super) health_checks: NamedCounts,
+    pub(super) endpoints: EndpointSource,
     pub(super) reloads_succeeded: AtomicU64,
     pub(super) reloads_failed: AtomicU64,
     pub(super) access_log_dropped: Arc<AtomicU64>,
@@ -85,6 +114,8 @@ impl Counters {
             worker.upstreams.retain(|upstream| has(&live.upstreams, upstream), now);
             worker.tcp.retain(|listener| has(&live.listeners, listener), now);
         }
+        self.health_checks
+            .retain(|upstream| has(&live.upstreams, upstream), now);
         for counts in [&self.failures, &self.refusals, &self.events] {
             counts.retain(|plugin| has(&live.plugins, plugin), now);
         }

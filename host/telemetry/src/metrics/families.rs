@@ -2,12 +2,14 @@
 //! `docs/metrics.md`. Families that plugins define are in `plugin_metrics`.
 
 pub(super) mod discovery;
+mod endpoints;
 mod family;
 mod policies;
 mod process;
 
 use lockgate_sandbox::{FailureKind, Phase, Refusal, VmEvent};
 
+pub(super) use self::endpoints::{UPSTREAM_ENDPOINTS, UPSTREAM_HEALTH_CHECKS};
 pub use self::family::{Family, Label, Value, Values};
 pub(super) use self::policies::{BREAKER_STATE, CONCURRENCY, EJECTIONS, HEDGES, RETRIES, RETRY_BUDGET_EXHAUSTED, SHED};
 pub use self::process::ReloadResult;
@@ -324,7 +326,7 @@ pub(super) const RELOADS: Family = Family::counter(
 );
 
 /// Every family of the gateway, in the order of rendering.
-pub const ALL: [&Family; 37] = [
+pub const ALL: [&Family; 39] = [
     &REQUESTS,
     &GRPC_RESPONSES,
     &REQUEST_DURATION,
@@ -355,6 +357,8 @@ pub const ALL: [&Family; 37] = [
     &discovery::FAILURES,
     &discovery::RESOLVER_NAMES,
     &discovery::RESOLVER_LOOKUPS,
+    &UPSTREAM_ENDPOINTS,
+    &UPSTREAM_HEALTH_CHECKS,
     &TCP_CONNECTIONS,
     &TCP_BYTES,
     &CONNECTIONS,

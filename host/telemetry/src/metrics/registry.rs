@@ -10,7 +10,7 @@ use lockgate_sandbox::Phase;
 use lockgate_upstream::Upstream;
 
 use super::cells::{CALLBACK_BOUNDS, Distribution};
-use super::counters::Counters;
+use super::counters::{Counters, EndpointStates};
 use super::families::ReloadResult;
 use super::observed::{DiscoveryTotals, LookupTotals};
 use super::render;
@@ -82,6 +82,16 @@ impl Registry {
     /// Reads the totals of the resolver whenever the metrics are shown. Only the first reader counts.
     pub fn observe_lookups(&self, read: impl Fn() -> LookupTotals + Send + Sync + 'static) {
         let _ = self.0.observed.lookups.set(Box::new(read));
+    }
+
+    /// Counts a health check of an endpoint of this upstream, by its result: a value of the label.
+    pub fn record_health_check(&self, upstream: &str, result: &'static str) {
+        self.0.health_checks.add(upstream, result, 1);
+    }
+
+    /// Sets what tells the endpoints of every upstream by state. It is asked at each rendering.
+    pub fn set_endpoint_source(&self, source: impl Fn() -> Vec<(Arc<str>, EndpointStates)> + Send + Sync + 'static) {
+        self.0.endpoints.set(source);
     }
 
     /// The count of access log lines that were lost.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use lockgate_sandbox::{MetricKind, Phase, VmEvent};
+use lockgate_upstream::EndpointState;
 
 use super::cells::{BOUNDS, CALLBACK_BOUNDS, Distribution, REQUEST_BOUNDS};
 use super::counters::{Counters, WorkerCells};
@@ -30,6 +31,7 @@ pub(super) fn render(counters: &Counters) -> String {
     policies::render(&mut page, counters);
     route_events(&mut page, counters);
     counters.observed.render(&mut page);
+    endpoints(&mut page, counters);
     tcp(&mut page, &workers);
     process(&mut page, counters, &workers);
     plugin_metrics(&mut page, counters);
@@ -192,6 +194,20 @@ fn route_events(page: &mut Page, counters: &Counters) {
         for ((name, value), count) in &counts.all() {
             page.sample(family, &[name, value], *count);
         }
+    }
+}
+
+fn endpoints(page: &mut Page, counters: &Counters) {
+    let upstreams = counters.endpoints.all();
+    page.family(&f::UPSTREAM_ENDPOINTS);
+    for (upstream, states) in &upstreams {
+        for (state, count) in EndpointState::ALL.iter().zip(states) {
+            page.sample(&f::UPSTREAM_ENDPOINTS, &[upstream, state.as_str()], *count);
+        }
+    }
+    page.family(&f::UPSTREAM_HEALTH_CHECKS);
+    for ((upstream, result), count) in &counters.health_checks.all() {
+        page.sample(&f::UPSTREAM_HEALTH_CHECKS, &[upstream, result], *count);
     }
 }
 

@@ -96,6 +96,7 @@ fn what_an_operator_has_turned_outlives_reloads_and_absence() {
     let turned = Override {
         weight: Weight::new(7),
         draining: true,
+        removed: false,
     };
     group.set_override(&address(2), turned);
     let state = |port| {

@@ -1,7 +1,7 @@
-//! Lists, overlay and clock together.
+//! Lists, overlay and clock together, over living groups.
 
 use lockgate_units::Period;
-use lockgate_upstream::Weight;
+use lockgate_upstream::{EndpointState, Groups, Upstream, UpstreamSettings, Weight};
 
 use super::*;
 
@@ -15,22 +15,56 @@ fn list(ports: &[u16]) -> Vec<EndpointSettings> {
     ports.iter().map(|&port| EndpointSettings::at(address(port))).collect()
 }
 
-/// A state with the upstream `orders` of these endpoints.
-fn orders(ports: &[u16], now: Instant) -> State {
-    let mut state = State::default();
-    state.configure(vec![("orders".into(), list(ports))], OwnAddresses::default(), 30 * SECOND, now);
-    state
+/// A gateway's part of the upstream `orders`.
+struct Orders {
+    groups: Groups,
+    live: Upstream,
+    state: State,
 }
 
-/// Port, weight, `-` for draining.
-fn shown(state: &State) -> Vec<String> {
-    let show = |endpoint: Overlaid| {
-        let address = endpoint.settings.address.to_string();
-        let port = address.trim_start_matches("127.0.0.1:").to_owned();
-        let draining = if endpoint.draining { "-" } else { "" };
-        format!("{port}x{}{draining}", endpoint.settings.weight.value())
-    };
-    state.in_force("orders").into_iter().map(show).collect()
+impl Orders {
+    fn of(ports: &[u16]) -> Self {
+        let groups = Groups::default();
+        let live = load(&groups, "orders", ports);
+        let mut orders = Self {
+            groups,
+            live,
+            state: State::default(),
+        };
+        orders.configure();
+        orders
+    }
+
+    fn configure(&mut self) -> Vec<String> {
+        let group = self.live.group().clone();
+        self.state.configure([group], OwnAddresses::default(), 30 * SECOND)
+    }
+
+    /// Port, weight, `-` for draining.
+    fn shown(&self) -> Vec<String> {
+        let endpoints = self.live.group().endpoints();
+        let show = |endpoint: &Arc<lockgate_upstream::Endpoint>| {
+            let port = endpoint.address().to_string().replace("127.0.0.1:", "");
+            let is_draining = endpoint.standing().state() == EndpointState::Draining;
+            format!(
+                "{port}x{}{}",
+                endpoint.weight().value(),
+                if is_draining { "-" } else { "" }
+            )
+        };
+        endpoints.iter().map(show).collect()
+    }
+
+    fn discover(&self, ports: &[u16]) {
+        self.live.group().set_endpoints(Source::Discovered, list(ports));
+    }
+}
+
+fn load(groups: &Groups, name: &str, ports: &[u16]) -> Upstream {
+    let settings = UpstreamSettings::of(ports.iter().map(|&port| address(port)));
+    let upstream = Upstream::of(groups, &name.into(), &settings);
+    upstream.publish(&settings);
+    upstream
 }
 
 fn ttl(seconds: u64) -> Registration {
@@ -40,120 +74,148 @@ fn ttl(seconds: u64) -> Registration {
     }
 }
 
-fn never_idle(_: &Key) -> bool {
-    false
+fn drain(draining: bool) -> EndpointChange {
+    EndpointChange {
+        draining: Some(draining),
+        weight: None,
+    }
 }
 
 #[test]
 fn a_registration_ends_at_its_time_to_live_after_the_last_heartbeat() {
-    let start = Instant::now();
-    let mut state = orders(&[1], start);
-    assert!(state.register("orders", &address(2), ttl(10), start).unwrap());
-    assert_eq!(shown(&state), ["1x1", "2x1"]);
-    let (version, _) = state.overlay();
-    assert!(!state.register("orders", &address(2), ttl(10), start + 9 * SECOND).unwrap());
-    assert_eq!(state.overlay().0, version, "a heartbeat writes nothing");
-    assert_eq!(state.next_due(start), Some(start + 19 * SECOND));
-    assert_eq!(state.elapse(start + 18 * SECOND, never_idle), Elapsed::default());
-    let elapsed = state.elapse(start + 19 * SECOND, never_idle);
+    let (start, mut orders) = (Instant::now(), Orders::of(&[1]));
+    assert!(orders.state.register("orders", &address(2), ttl(10), start).unwrap());
+    assert_eq!(orders.shown(), ["1x1", "2x1"]);
+    let (version, _) = orders.state.overlay();
+    let renewed = orders
+        .state
+        .register("orders", &address(2), ttl(10), start + 9 * SECOND);
+    assert!(!renewed.unwrap());
+    assert_eq!(orders.state.overlay().0, version, "a heartbeat writes nothing");
+    assert_eq!(orders.state.next_due(start + 18 * SECOND), Some(start + 19 * SECOND));
+    assert_eq!(orders.state.elapse(start + 18 * SECOND), Elapsed::default());
+    let elapsed = orders.state.elapse(start + 19 * SECOND);
     assert_eq!(elapsed.ended, [("orders".into(), address(2), 10 * SECOND)]);
-    assert_eq!(shown(&state), ["1x1"]);
-    assert_eq!(*state.overlay().1, Overlay::default());
+    assert_eq!(orders.shown(), ["1x1"]);
+    assert_eq!(*orders.state.overlay().1, Overlay::default());
 }
 
 #[test]
 fn after_a_restart_registrations_have_one_time_to_live() {
-    let start = Instant::now();
-    let mut before = orders(&[1], start);
-    before.register("orders", &address(2), ttl(10), start).unwrap();
-    before.register("orders", &address(3), Registration::default(), start).unwrap();
-    let mut after = State::default();
-    after.restore(before.overlay().1.clone(), start + 100 * SECOND);
-    after.configure(vec![("orders".into(), list(&[1]))], OwnAddresses::default(), SECOND, start + 100 * SECOND);
-    assert_eq!(shown(&after), ["1x1", "2x1", "3x1"]);
-    assert!(after.elapse(start + 109 * SECOND, never_idle).ended.is_empty());
-    assert_eq!(after.elapse(start + 110 * SECOND, never_idle).ended.len(), 1);
-    assert_eq!(shown(&after), ["1x1", "3x1"]);
+    let (start, mut before) = (Instant::now(), Orders::of(&[1]));
+    before.state.register("orders", &address(2), ttl(10), start).unwrap();
+    before
+        .state
+        .register("orders", &address(3), Registration::default(), start)
+        .unwrap();
+    let mut after = Orders::of(&[1]);
+    let restart = start + 100 * SECOND;
+    after.state.restore(before.state.overlay().1.clone(), restart);
+    assert!(after.configure().is_empty());
+    assert_eq!(after.shown(), ["1x1", "2x1", "3x1"]);
+    assert!(after.state.elapse(restart + 9 * SECOND).ended.is_empty());
+    assert_eq!(after.state.elapse(restart + 10 * SECOND).ended.len(), 1);
+    assert_eq!(after.shown(), ["1x1", "3x1"]);
 }
 
 #[test]
 fn a_removed_endpoint_drains_until_it_is_idle_or_its_time_is_over() {
-    let start = Instant::now();
-    let mut state = orders(&[1, 2], start);
-    state.remove("orders", &address(2), start).unwrap();
-    assert_eq!(shown(&state), ["1x1", "2x1-"]);
-    let change = EndpointChange { draining: Some(false), weight: None };
-    assert!(matches!(state.turn("orders", &address(2), &change), Err(ChangeError::Conflict(_))));
-    state.remove("orders", &address(2), start + SECOND).unwrap();
-    assert!(state.elapse(start + 29 * SECOND, never_idle).gone.is_empty());
-    assert_eq!(state.elapse(start + 30 * SECOND, never_idle).gone, [("orders".into(), address(2))]);
-    assert_eq!(shown(&state), ["1x1"]);
-    assert!(matches!(state.remove("orders", &address(2), start), Err(ChangeError::UnknownEndpoint { .. })));
-    state.register("orders", &address(2), Registration::default(), start).unwrap();
-    assert_eq!(shown(&state), ["1x1", "2x1"]);
-    state.remove("orders", &address(1), start).unwrap();
-    assert_eq!(state.elapse(start, |_| true).gone.len(), 1);
-    assert_eq!(shown(&state), ["2x1"]);
+    let (start, mut orders) = (Instant::now(), Orders::of(&[1, 2]));
+    orders.state.register("orders", &address(3), ttl(60), start).unwrap();
+    for port in [2, 3] {
+        orders.state.remove("orders", &address(port), start).unwrap();
+    }
+    assert_eq!(orders.shown(), ["1x1", "2x1-", "3x1-"]);
+    let turned = orders.state.turn("orders", &address(2), &drain(false));
+    assert!(matches!(turned, Err(ChangeError::Conflict(_))));
+    orders.state.remove("orders", &address(2), start + SECOND).unwrap();
+    // Nobody has requests in progress.
+    assert_eq!(orders.state.elapse(start + SECOND).gone.len(), 2);
+    assert_eq!(orders.shown(), ["1x1"]);
+    let again = orders.state.remove("orders", &address(2), start);
+    assert!(matches!(again, Err(ChangeError::UnknownEndpoint { .. })));
+    assert!(
+        orders
+            .state
+            .register("orders", &address(2), Registration::default(), start)
+            .unwrap()
+    );
+    assert_eq!(orders.shown(), ["1x1", "2x1"]);
+}
+
+#[test]
+fn an_endpoint_that_registers_while_it_is_removed_stays() {
+    let (start, mut orders) = (Instant::now(), Orders::of(&[1, 2]));
+    orders.state.remove("orders", &address(2), start).unwrap();
+    orders.state.register("orders", &address(2), ttl(10), start).unwrap();
+    assert_eq!(orders.state.elapse(start + SECOND), Elapsed::default());
+    assert_eq!(orders.shown(), ["1x1", "2x1"]);
 }
 
 #[test]
 fn a_heartbeat_does_not_undo_what_an_operator_has_turned() {
-    let start = Instant::now();
-    let mut state = orders(&[], start);
-    state.register("orders", &address(2), ttl(10), start).unwrap();
+    let (start, mut orders) = (Instant::now(), Orders::of(&[1]));
+    orders.state.register("orders", &address(2), ttl(10), start).unwrap();
     let change = EndpointChange {
         draining: Some(true),
         weight: Some(Weight::new(7)),
     };
-    state.turn("orders", &address(2), &change).unwrap();
-    state.register("orders", &address(2), ttl(10), start).unwrap();
-    assert_eq!(shown(&state), ["2x7-"]);
+    orders.state.turn("orders", &address(2), &change).unwrap();
+    orders.state.register("orders", &address(2), ttl(10), start).unwrap();
+    assert_eq!(orders.shown(), ["1x1", "2x7-"]);
+    let own = EndpointChange {
+        draining: Some(false),
+        weight: Some(None),
+    };
+    orders.state.turn("orders", &address(2), &own).unwrap();
+    assert_eq!(orders.shown(), ["1x1", "2x1"]);
 }
 
 #[test]
 fn reloads_and_discovery_change_the_lists_below_the_overlay() {
-    let start = Instant::now();
-    let mut state = orders(&[1], start);
-    let drain = EndpointChange { draining: Some(true), weight: None };
-    assert!(state.discover("orders", list(&[1, 2]), start));
-    assert!(!state.discover("users", list(&[1]), start));
-    state.turn("orders", &address(2), &drain).unwrap();
-    assert_eq!(shown(&state), ["1x1", "2x1-"]);
-    assert!(state.is_discovered("orders", &address(2)) && !state.is_discovered("orders", &address(1)));
-    let configured = vec![("orders".into(), list(&[3]))];
-    assert!(state.configure(configured, OwnAddresses::default(), SECOND, start).is_empty());
-    assert_eq!(shown(&state), ["3x1", "1x1", "2x1-"]);
+    let mut orders = Orders::of(&[1]);
+    orders.discover(&[2]);
+    orders.state.turn("orders", &address(2), &drain(true)).unwrap();
+    assert_eq!(orders.shown(), ["1x1", "2x1-"]);
+    orders.live = load(&orders.groups, "orders", &[3]);
+    assert!(orders.configure().is_empty());
+    assert_eq!(orders.shown(), ["3x1", "2x1-"]);
 }
 
 #[test]
 fn a_change_waits_for_its_endpoint_for_ten_minutes() {
-    let start = Instant::now();
-    let mut state = orders(&[1], start);
-    state.discover("orders", list(&[2]), start);
-    let drain = EndpointChange { draining: Some(true), weight: None };
-    state.turn("orders", &address(2), &drain).unwrap();
-    state.discover("orders", Vec::new(), start);
-    assert_eq!(state.elapse(start + 599 * SECOND, never_idle), Elapsed::default());
-    state.discover("orders", list(&[2]), start + 599 * SECOND);
-    assert_eq!(shown(&state), ["1x1", "2x1-"]);
-    state.discover("orders", Vec::new(), start + 700 * SECOND);
-    assert!(state.elapse(start + 1299 * SECOND, never_idle).dropped.is_empty());
-    assert_eq!(state.elapse(start + 1300 * SECOND, never_idle).dropped, [("orders".into(), address(2))]);
-    state.discover("orders", list(&[2]), start + 1300 * SECOND);
-    assert_eq!(shown(&state), ["1x1", "2x1"]);
+    let (start, mut orders) = (Instant::now(), Orders::of(&[1]));
+    orders.discover(&[2]);
+    orders.state.turn("orders", &address(2), &drain(true)).unwrap();
+    orders.discover(&[]);
+    assert_eq!(orders.state.elapse(start), Elapsed::default());
+    assert_eq!(orders.state.elapse(start + 599 * SECOND), Elapsed::default());
+    orders.discover(&[2]);
+    assert_eq!(orders.state.elapse(start + 700 * SECOND), Elapsed::default());
+    assert_eq!(orders.shown(), ["1x1", "2x1-"]);
+    orders.discover(&[]);
+    assert_eq!(orders.state.elapse(start + 800 * SECOND), Elapsed::default());
+    let elapsed = orders.state.elapse(start + 1400 * SECOND);
+    assert_eq!(elapsed.dropped, [("orders".into(), address(2))]);
+    orders.discover(&[2]);
+    assert_eq!(orders.shown(), ["1x1", "2x1"]);
 }
 
 #[test]
 fn an_upstream_that_a_reload_removes_takes_everything_with_it() {
-    let start = Instant::now();
-    let mut state = orders(&[1, 2], start);
-    state.register("orders", &address(3), ttl(10), start).unwrap();
-    state.remove("orders", &address(2), start).unwrap();
-    let dropped = state.configure(vec![("users".into(), list(&[1]))], OwnAddresses::default(), SECOND, start);
-    assert_eq!(dropped, ["orders"]);
-    assert_eq!((state.next_due(start), state.overlay().1), (None, &Overlay::default()));
-    assert!(matches!(
-        state.register("orders", &address(3), ttl(10), start),
-        Err(ChangeError::UnknownUpstream { .. })
-    ));
+    let (start, mut orders) = (Instant::now(), Orders::of(&[1, 2]));
+    orders.state.register("orders", &address(3), ttl(10), start).unwrap();
+    orders.state.remove("orders", &address(2), start).unwrap();
+    let users = load(&orders.groups, "users", &[1]);
+    let own = OwnAddresses::default();
+    assert_eq!(orders.state.configure([users.group().clone()], own, SECOND), ["orders"]);
+    assert_eq!(
+        (orders.state.next_due(start), orders.state.overlay().1),
+        (None, &Overlay::default())
+    );
+    let registered = orders.state.register("orders", &address(3), ttl(10), start);
+    assert!(matches!(registered, Err(ChangeError::UnknownUpstream { .. })));
+    // The name comes back while requests of the old snapshot still hold the group.
+    orders.configure();
+    assert_eq!(orders.shown(), ["1x1", "2x1"]);
 }
