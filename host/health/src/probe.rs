@@ -75,6 +75,7 @@ async fn send(
         host,
         headers: &request.headers,
         interim: &Interim::default(),
+        upgrade: None,
     };
     let body = Full::new(request.body.clone());
     let pool = check.pool();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lockgate_tests::endpoint::{Endpoint, Mode};
 use lockgate_tests::grpcio::{self, Server};
 use lockgate_tests::upstream::{answer, eventually};
-use lockgate_tests::{Gateway, Upstream};
+use lockgate_tests::{Gateway, Upstream, request};
 use serde_json::{Value, json};
 
 use super::checks::{answered_by, quick, report, upstream};
@@ -92,21 +92,31 @@ fn a_check_may_have_a_port_a_host_headers_and_expected_statuses_of_its_own() {
 
 #[test]
 fn an_endpoint_may_have_to_wait_for_its_first_probe() {
-    let (endpoint, mut check) = (Endpoint::start(), quick());
-    endpoint.set(Mode::Answer(500));
+    let [fixed, comes] = std::array::from_fn(|_| Endpoint::start());
+    let mut check = quick();
     check["initial"] = "unhealthy".into();
-    check["interval"] = "500ms".into();
+    check["timeout"] = "2s".into();
     let gateway = Gateway::start(json!({
-        "upstreams": { "app": { "endpoints": [endpoint.address().to_string()], "health_check": check, "panic_threshold": 0 } },
+        "upstreams": { "app": { "endpoints": [fixed.address().to_string()], "health_check": check } },
     }));
-    assert_eq!(answered_by(&gateway), "503");
-    assert_eq!(becomes(&gateway, "unhealthy"), "status 500, expected 2xx");
-    endpoint.set(Mode::Answer(200));
     becomes(&gateway, "healthy");
-    assert_eq!(answered_by(&gateway), endpoint.address().to_string());
+    // Its first probe takes a second.
+    comes.set(Mode::Slow(Duration::from_secs(1)));
+    let call = request("PUT", &format!("/api/upstreams/app/endpoints/{}", comes.address()));
+    assert_eq!(gateway.tell_admin(call).status(), 200);
+    let found = report(&gateway, "app", &comes);
     assert_eq!(
-        report(&gateway, "app", &endpoint)["requests"],
-        1,
-        "the first request did not reach it"
+        (&found["state"], &found["why"]),
+        (&json!("unhealthy"), &json!("not checked yet"))
     );
+    for _ in 0..10 {
+        assert_eq!(answered_by(&gateway), fixed.address().to_string());
+    }
+    assert_eq!(comes.requests(), 0);
+    eventually("its first probe passes", Duration::from_secs(10), || {
+        report(&gateway, "app", &comes)["state"] == "healthy"
+    });
+    comes.set(Mode::Answer(200));
+    let shares = (0..10).filter(|_| answered_by(&gateway) == comes.address().to_string());
+    assert_eq!(shares.count(), 5);
 }
