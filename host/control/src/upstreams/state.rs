@@ -402,7 +402,7 @@ fn is_listed(group: &Group, address: &Address) -> bool {
     lists.into_iter().any(|source| group.source(source).iter().any(is_it))
 }
 
-/// Whether an upstream has a circuit breaker. No upstream has: there is no such setting yet.
+/// Whether an upstream has a circuit breaker. None has: there is no such setting yet.
 fn has_breaker(_: &Group) -> bool {
     false
 }
