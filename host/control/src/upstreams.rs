@@ -1,11 +1,12 @@
 //! [`Upstreams`]: the endpoints of all upstreams as they are now, and the changes that the admin API makes while traffic flows.
 //!
-//! The groups that the workers read are alive by themselves; here is what the control side does with them. `state` lays the overlay over them,
+//! The groups that the workers read are alive by themselves; here is what the control side does with them. `state` has the overlay, `layers` lays it over them,
 //! `describe` makes reports of them. Changes go to disk, the clock runs, and the health checks are told what to check. Nothing of it is on a
 //! worker. All methods are quick: they hold a lock that only the control side takes, and wait for the disk without it.
 
 mod describe;
 mod error;
+mod layers;
 mod maintenance;
 mod own;
 mod report;

@@ -8,9 +8,10 @@ use lockgate_client::Address;
 use lockgate_overlay::{
     BreakerOverride, EndpointOverlay, Heartbeats, MAX_PER_UPSTREAM, MAX_REGISTRATIONS, Overlay, Registration,
 };
-use lockgate_upstream::{EndpointSettings, Group, Override, Source};
+use lockgate_upstream::{EndpointSettings, Group};
 
 use super::error::ChangeError;
+use super::layers::{self, is_listed};
 use super::own::OwnAddresses;
 use super::report::EndpointChange;
 
@@ -298,44 +299,11 @@ impl State {
         self.absent = absent;
     }
 
-    /// Gives a group its registered endpoints and what was turned. The group leaves alone what is as it was.
+    /// Gives a group its registered endpoints and what was turned.
     fn lay_over(&self, group: &Group) {
         let overlay = self.overlay.upstreams.get(&**group.name());
-        let changes = || overlay.into_iter().flat_map(|overlay| &overlay.endpoints);
-        let mut turned: BTreeMap<String, Override> = changes()
-            .filter(|(_, endpoint)| endpoint.is_turned())
-            .map(|(key, endpoint)| {
-                let turned = Override {
-                    weight: endpoint.weight,
-                    draining: endpoint.draining,
-                    removed: endpoint.removed,
-                };
-                (key.clone(), turned)
-            })
-            .collect();
-        let mut registered: Vec<EndpointSettings> = changes()
-            .filter_map(|(key, endpoint)| Some(registered(key.parse().ok()?, endpoint.registration.as_ref()?)))
-            .collect();
-        for ((_, address), (settings, _)) in self.leaving.iter().filter(|((name, _), _)| name == group.name()) {
-            let drains = Override {
-                weight: Some(settings.weight),
-                draining: true,
-                removed: false,
-            };
-            turned.insert(address.to_string(), drains);
-            if !is_listed(group, address) {
-                registered.push(settings.clone());
-            }
-        }
-        registered.sort_by_cached_key(|endpoint| endpoint.address.to_string());
-        let before = group.overrides();
-        for key in before.keys().filter(|key| !turned.contains_key(*key)) {
-            set_override(group, key, Override::default());
-        }
-        for (key, turned) in turned.iter().filter(|(key, turned)| before.get(*key) != Some(turned)) {
-            set_override(group, key, *turned);
-        }
-        group.set_endpoints(Source::Registered, registered);
+        let leaving = self.leaving.iter().filter(|((name, _), _)| name == group.name());
+        layers::lay_over(group, overlay, leaving.map(|(_, (settings, _))| settings));
     }
 
     /// The living group of an upstream.
@@ -386,32 +354,9 @@ impl State {
     }
 }
 
-/// A registered endpoint as a group takes it.
-fn registered(address: Address, registration: &Registration) -> EndpointSettings {
-    EndpointSettings {
-        weight: registration.weight,
-        labels: registration.labels.clone(),
-        ..EndpointSettings::at(address)
-    }
-}
-
-/// Whether the configuration or discovery lists an endpoint.
-fn is_listed(group: &Group, address: &Address) -> bool {
-    let lists = [Source::Configured, Source::Discovered];
-    let is_it = |endpoint: &EndpointSettings| endpoint.address == *address;
-    lists.into_iter().any(|source| group.source(source).iter().any(is_it))
-}
-
 /// Whether an upstream has a circuit breaker. None has: there is no such setting yet.
 fn has_breaker(_: &Group) -> bool {
     false
-}
-
-/// Keys of a file that somebody has edited may be anything.
-fn set_override(group: &Group, key: &str, turned: Override) {
-    if let Ok(address) = key.parse() {
-        group.set_override(&address, turned);
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Lists, overlay and clock together, over living groups.
 
 use lockgate_units::Period;
-use lockgate_upstream::{EndpointState, Groups, Upstream, UpstreamSettings, Weight};
+use lockgate_upstream::{EndpointState, Groups, Source, Upstream, UpstreamSettings, Weight};
 
 use super::*;
 
