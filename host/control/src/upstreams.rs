@@ -22,7 +22,7 @@ use lockgate_gateway::Snapshot;
 use lockgate_health::{Check, CheckedUpstream, Checker};
 use lockgate_overlay::{BreakerOverride, OverlayFile, OverlayWriter, Registration};
 use lockgate_telemetry::metrics::EndpointStates;
-use lockgate_upstream::{EndpointState, Group};
+use lockgate_upstream::{EndpointState, Upstream};
 use tokio::sync::Notify;
 
 pub use self::error::ChangeError;
@@ -59,12 +59,12 @@ struct Keeper {
 impl Upstreams {
     /// Lays the overlay over the groups of a snapshot that is about to go live, and has their endpoints checked.
     pub(crate) fn activate(&self, snapshot: &Snapshot) {
-        let groups = snapshot.upstreams.iter().map(|upstream| upstream.group().clone());
+        let upstreams = snapshot.upstreams.iter().cloned();
         let (own, drain_timeout) = (
             OwnAddresses::of(&snapshot.model),
             snapshot.model.drain_timeout.duration(),
         );
-        for name in self.state().configure(groups, own, drain_timeout) {
+        for name in self.state().configure(upstreams, own, drain_timeout) {
             tracing::warn!(
                 upstream = name,
                 "overlay dropped: the configuration has no such upstream any more"
@@ -112,8 +112,8 @@ impl Upstreams {
     pub fn list(&self) -> Vec<UpstreamReport> {
         let (state, now) = (self.state(), clock::now());
         state
-            .groups()
-            .map(|group| describe::upstream(&state, group, now))
+            .upstreams()
+            .map(|live| describe::upstream(&state, live, now))
             .collect()
     }
 
@@ -123,21 +123,21 @@ impl Upstreams {
     /// [`ChangeError::UnknownUpstream`].
     pub fn upstream(&self, name: &str) -> Result<UpstreamReport, ChangeError> {
         let (state, now) = (self.state(), clock::now());
-        Ok(describe::upstream(&state, state.group(name)?, now))
+        Ok(describe::upstream(&state, state.live(name)?, now))
     }
 
     /// The endpoints of every upstream by state.
     fn states(&self) -> Vec<(Arc<str>, EndpointStates)> {
-        let count = |group: &Arc<Group>| {
+        let count = |live: &Arc<Upstream>| {
             let mut states = EndpointStates::default();
-            for endpoint in group.endpoints() {
+            for endpoint in live.group().endpoints() {
                 let state = endpoint.standing().state();
                 let place = EndpointState::ALL.iter().position(|known| *known == state);
                 states[place.unwrap_or_default()] += 1;
             }
-            (group.name().clone(), states)
+            (live.name().clone(), states)
         };
-        self.state().groups().map(count).collect()
+        self.state().upstreams().map(count).collect()
     }
 
     /// The overlay, and where it is kept.

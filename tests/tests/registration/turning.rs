@@ -8,7 +8,7 @@ use lockgate_tests::load::Load;
 use lockgate_tests::upstream::eventually;
 use serde_json::{Value, json};
 
-use super::api::{call, done, gateway, report, share};
+use super::api::{call, call_at, done, gateway, report, share};
 
 #[test]
 fn a_weight_is_changed_and_given_back() {
@@ -126,4 +126,33 @@ fn a_removed_endpoint_of_the_configuration_comes_back_when_it_registers() {
     assert_eq!(report(&gateway, &other), Value::Null, "a reload does not bring it back");
     done(&gateway, "PUT", &other, &json!({}));
     assert_eq!(share(&gateway, &other, 20), 10);
+}
+
+#[test]
+fn a_breaker_is_held_open_and_let_go() {
+    let one = Endpoint::start();
+    let mut gateway = lockgate_tests::Gateway::start(json!({
+        "upstreams": { "app": {
+            "endpoints": [one.address().to_string()],
+            "circuit_breaker": { "mode": "error_ratio", "threshold": 0.5, "fallback": { "status": 299, "body": "instead" } }
+        } },
+    }));
+    let hold = |gateway: &lockgate_tests::Gateway, breaker: &str| {
+        let answer = call_at(gateway, "PATCH", "app", &json!({ "breaker": breaker }));
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        answer.json()["upstream"].clone()
+    };
+    assert_eq!(gateway.get("/").status(), 200);
+    assert_eq!(hold(&gateway, "open")["breaker"], "open");
+    assert_eq!(gateway.get("/").text(), "instead");
+    gateway.signal("KILL");
+    gateway.ended(Duration::from_secs(5));
+    gateway.restart();
+    assert_eq!(gateway.get("/").text(), "instead", "it is held over a restart");
+    let released = hold(&gateway, "auto");
+    assert_eq!(
+        (&released["breaker"], &released["breaker_override"]),
+        (&json!("closed"), &Value::Null)
+    );
+    assert_eq!(gateway.get("/").status(), 200);
 }

@@ -4,20 +4,21 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use lockgate_overlay::BreakerOverride;
-use lockgate_upstream::{Endpoint, EndpointState, Group, Source};
+use lockgate_upstream::{BreakerState, Endpoint, EndpointState, Group, Source, Upstream};
 
 use super::report::{EndpointReport, UpstreamReport};
 use super::state::State;
 
 /// An upstream as it is now.
-pub(super) fn upstream(state: &State, group: &Group, now: Instant) -> UpstreamReport {
+pub(super) fn upstream(state: &State, live: &Upstream, now: Instant) -> UpstreamReport {
+    let group = live.group();
     let of = |source| -> HashSet<String> {
         let endpoints = group.source(source);
         endpoints.iter().map(|endpoint| endpoint.address.to_string()).collect()
     };
     let (configured, discovered) = (of(Source::Configured), of(Source::Discovered));
     let overlay = state.overlay().1.upstreams.get(&**group.name());
+    let breaker = live.policy_report().and_then(|report| report.breaker);
     let breaker_override = overlay.and_then(|overlay| overlay.breaker);
     let endpoint = |endpoint: Arc<Endpoint>| {
         let address = endpoint.address().to_string();
@@ -30,7 +31,7 @@ pub(super) fn upstream(state: &State, group: &Group, now: Instant) -> UpstreamRe
     };
     UpstreamReport {
         name: group.name().to_string(),
-        breaker: breaker_override.map_or("closed", BreakerOverride::as_str),
+        breaker: breaker.unwrap_or(BreakerState::Closed).as_str(),
         breaker_override,
         endpoints: group.endpoints().into_iter().map(endpoint).collect(),
     }

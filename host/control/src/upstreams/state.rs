@@ -1,4 +1,4 @@
-//! [`State`]: the overlay over the groups: what has registered, what was turned, what is being removed. Whoever calls says what time it is.
+//! [`State`]: the overlay over the living upstreams: what has registered, what was turned, what is being removed. Whoever calls says what time it is.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use lockgate_client::Address;
 use lockgate_overlay::{
     BreakerOverride, EndpointOverlay, Heartbeats, MAX_PER_UPSTREAM, MAX_REGISTRATIONS, Overlay, Registration,
 };
-use lockgate_upstream::{EndpointSettings, Group};
+use lockgate_upstream::{BreakerState, EndpointSettings, Upstream};
 
 use super::error::ChangeError;
 use super::layers::{self, is_listed};
@@ -25,10 +25,10 @@ const LOOK_AT_LEAVING: Duration = Duration::from_millis(50);
 /// The name of an upstream and the address of an endpoint.
 pub(super) type Key = (Arc<str>, Address);
 
-/// The overlay over the groups.
+/// The overlay over the living upstreams.
 #[derive(Default)]
 pub(super) struct State {
-    groups: BTreeMap<Arc<str>, Arc<Group>>,
+    upstreams: BTreeMap<Arc<str>, Arc<Upstream>>,
     overlay: Overlay,
     /// Grows with each change of the overlay.
     version: u64,
@@ -66,22 +66,23 @@ impl State {
         self.overlay = overlay;
     }
 
-    /// Lays the overlay over the groups of a new configuration. Returns the names of upstreams that are gone and had changes.
+    /// Lays the overlay over the upstreams of a new configuration. Returns the names of upstreams that are gone and had changes.
     pub(super) fn configure(
         &mut self,
-        groups: impl IntoIterator<Item = Arc<Group>>,
+        upstreams: impl IntoIterator<Item = Arc<Upstream>>,
         own: OwnAddresses,
         drain_timeout: Duration,
     ) -> Vec<String> {
-        self.groups = groups.into_iter().map(|group| (group.name().clone(), group)).collect();
+        let upstreams = upstreams.into_iter();
+        self.upstreams = upstreams.map(|upstream| (upstream.name().clone(), upstream)).collect();
         (self.own, self.drain_timeout) = (own, drain_timeout);
-        let (groups, heartbeats) = (&self.groups, &mut self.heartbeats);
-        let dropped = self.overlay.retain_upstreams(|name| groups.contains_key(name));
+        let (upstreams, heartbeats) = (&self.upstreams, &mut self.heartbeats);
+        let dropped = self.overlay.retain_upstreams(|name| upstreams.contains_key(name));
         dropped.iter().for_each(|name| heartbeats.stop_upstream(name));
-        self.leaving.retain(|(name, _), _| groups.contains_key(name));
-        self.absent.retain(|(name, _), _| groups.contains_key(name));
+        self.leaving.retain(|(name, _), _| upstreams.contains_key(name));
+        self.absent.retain(|(name, _), _| upstreams.contains_key(name));
         self.version += u64::from(!dropped.is_empty());
-        self.groups.values().for_each(|group| self.lay_over(group));
+        self.upstreams.values().for_each(|upstream| self.lay_over(upstream));
         dropped
     }
 
@@ -96,7 +97,7 @@ impl State {
         registration: Registration,
         now: Instant,
     ) -> Result<bool, ChangeError> {
-        let group = self.group(upstream)?.clone();
+        let live = self.live(upstream)?.clone();
         registration
             .check()
             .map_err(|(place, reason)| ChangeError::Invalid { place, reason })?;
@@ -116,10 +117,10 @@ impl State {
             endpoint.removed = false;
         });
         self.heartbeats.beat(upstream, address, ttl, now);
-        let was_leaving = self.leaving.remove(&(group.name().clone(), address.clone())).is_some();
+        let was_leaving = self.leaving.remove(&(live.name().clone(), address.clone())).is_some();
         self.version += u64::from(is_changed);
         if is_changed || was_leaving {
-            self.lay_over(&group);
+            self.lay_over(&live);
         }
         Ok(is_changed || was_leaving)
     }
@@ -154,7 +155,7 @@ impl State {
         address: &Address,
         change: &EndpointChange,
     ) -> Result<(), ChangeError> {
-        let (group, key) = self.endpoint(upstream, address)?;
+        let (live, key) = self.endpoint(upstream, address)?;
         if change.weight.is_none() && change.draining.is_none() {
             return Err(ChangeError::Invalid {
                 place: "body",
@@ -171,7 +172,7 @@ impl State {
             endpoint.draining = change.draining.unwrap_or(endpoint.draining);
         });
         self.version += u64::from(is_changed);
-        self.lay_over(&group);
+        self.lay_over(&live);
         Ok(())
     }
 
@@ -180,11 +181,11 @@ impl State {
     /// # Errors
     /// [`ChangeError`]: it is unknown.
     pub(super) fn remove(&mut self, upstream: &str, address: &Address, now: Instant) -> Result<(), ChangeError> {
-        let (group, key) = self.endpoint(upstream, address)?;
+        let (live, key) = self.endpoint(upstream, address)?;
         if self.leaving.contains_key(&key) {
             return Ok(());
         }
-        let is_listed = is_listed(&group, address);
+        let is_listed = is_listed(live.group(), address);
         let is_changed = self.overlay.change(upstream, address, |endpoint| {
             *endpoint = EndpointOverlay {
                 removed: is_listed,
@@ -193,7 +194,7 @@ impl State {
         });
         self.heartbeats.stop(upstream, address);
         self.version += u64::from(is_changed);
-        if let Some(endpoint) = group.endpoint(address) {
+        if let Some(endpoint) = live.group().endpoint(address) {
             let settings = EndpointSettings {
                 weight: endpoint.weight(),
                 labels: endpoint.labels().clone(),
@@ -201,7 +202,7 @@ impl State {
             };
             self.leaving.insert(key, (settings, now + self.drain_timeout));
         }
-        self.lay_over(&group);
+        self.lay_over(&live);
         Ok(())
     }
 
@@ -210,14 +211,14 @@ impl State {
     /// # Errors
     /// [`ChangeError`]: the upstream is unknown, or has no breaker.
     pub(super) fn hold_breaker(&mut self, upstream: &str, state: Option<BreakerOverride>) -> Result<(), ChangeError> {
-        let group = self.group(upstream)?.clone();
-        if !has_breaker(&group) {
+        let live = self.live(upstream)?.clone();
+        if !has_breaker(&live) {
             return Err(ChangeError::Conflict(format!(
                 "upstream \"{upstream}\" has no circuit breaker, expected one with the setting \"circuit_breaker\""
             )));
         }
         self.version += u64::from(self.overlay.set_breaker(upstream, state));
-        self.lay_over(&group);
+        self.lay_over(&live);
         Ok(())
     }
 
@@ -258,8 +259,8 @@ impl State {
             .chain(elapsed.gone.iter().map(|(name, _)| name));
         let mut names: Vec<_> = names.chain(elapsed.dropped.iter().map(|(name, _)| name)).collect();
         names.dedup();
-        for group in names.into_iter().filter_map(|name| self.groups.get(name)) {
-            self.lay_over(group);
+        for live in names.into_iter().filter_map(|name| self.upstreams.get(name)) {
+            self.lay_over(live);
         }
         elapsed
     }
@@ -276,7 +277,7 @@ impl State {
     }
 
     fn is_idle(&self, (name, address): &Key) -> bool {
-        let endpoint = self.groups.get(name).and_then(|group| group.endpoint(address));
+        let endpoint = self.upstreams.get(name).and_then(|live| live.group().endpoint(address));
         endpoint.is_none_or(|endpoint| endpoint.standing().active() == 0)
     }
 
@@ -284,12 +285,12 @@ impl State {
     fn note_absent(&mut self, now: Instant) {
         let mut absent = HashMap::new();
         for (name, overlay) in &self.overlay.upstreams {
-            let Some((name, group)) = self.groups.get_key_value(&**name) else {
+            let Some((name, live)) = self.upstreams.get_key_value(&**name) else {
                 continue;
             };
             for (key, endpoint) in &overlay.endpoints {
                 let Ok(address) = key.parse() else { continue };
-                if endpoint.registration.is_none() && !is_listed(group, &address) {
+                if endpoint.registration.is_none() && !is_listed(live.group(), &address) {
                     let key = (name.clone(), address);
                     let end = self.absent.get(&key).copied().unwrap_or(now + MARK_RETENTION);
                     absent.insert(key, end);
@@ -299,33 +300,40 @@ impl State {
         self.absent = absent;
     }
 
-    /// Gives a group its registered endpoints and what was turned.
-    fn lay_over(&self, group: &Group) {
-        let overlay = self.overlay.upstreams.get(&**group.name());
-        let leaving = self.leaving.iter().filter(|((name, _), _)| name == group.name());
-        layers::lay_over(group, overlay, leaving.map(|(_, (settings, _))| settings));
+    /// Gives an upstream its registered endpoints and what was turned.
+    fn lay_over(&self, live: &Upstream) {
+        let overlay = self.overlay.upstreams.get(&**live.name());
+        let leaving = self.leaving.iter().filter(|((name, _), _)| name == live.name());
+        layers::lay_over(live.group(), overlay, leaving.map(|(_, (settings, _))| settings));
+        let held = overlay.and_then(|overlay| overlay.breaker).map(|held| match held {
+            BreakerOverride::Open => BreakerState::Open,
+            BreakerOverride::Closed => BreakerState::Closed,
+        });
+        live.force_breaker(held);
     }
 
-    /// The living group of an upstream.
-    pub(super) fn group(&self, upstream: &str) -> Result<&Arc<Group>, ChangeError> {
-        self.groups.get(upstream).ok_or_else(|| ChangeError::UnknownUpstream {
-            name: upstream.to_owned(),
-            known: self.groups.keys().map(ToString::to_string).collect(),
-        })
+    /// The living upstream of this name.
+    pub(super) fn live(&self, upstream: &str) -> Result<&Arc<Upstream>, ChangeError> {
+        self.upstreams
+            .get(upstream)
+            .ok_or_else(|| ChangeError::UnknownUpstream {
+                name: upstream.to_owned(),
+                known: self.upstreams.keys().map(ToString::to_string).collect(),
+            })
     }
 
-    /// The groups of all upstreams, sorted by name.
-    pub(super) fn groups(&self) -> impl Iterator<Item = &Arc<Group>> {
-        self.groups.values()
+    /// All upstreams, sorted by name.
+    pub(super) fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+        self.upstreams.values()
     }
 
-    fn endpoint(&self, upstream: &str, address: &Address) -> Result<(Arc<Group>, Key), ChangeError> {
-        let group = self.group(upstream)?.clone();
-        if group.endpoint(address).is_some() {
-            let key = (group.name().clone(), address.clone());
-            return Ok((group, key));
+    fn endpoint(&self, upstream: &str, address: &Address) -> Result<(Arc<Upstream>, Key), ChangeError> {
+        let live = self.live(upstream)?.clone();
+        if live.group().endpoint(address).is_some() {
+            let key = (live.name().clone(), address.clone());
+            return Ok((live, key));
         }
-        let known = group.endpoints();
+        let known = live.group().endpoints();
         Err(ChangeError::UnknownEndpoint {
             upstream: upstream.to_owned(),
             address: address.to_string(),
@@ -354,9 +362,9 @@ impl State {
     }
 }
 
-/// Whether an upstream has a circuit breaker. None has: there is no such setting yet.
-fn has_breaker(_: &Group) -> bool {
-    false
+/// Whether an upstream has a circuit breaker.
+fn has_breaker(live: &Upstream) -> bool {
+    live.policy_report().is_some_and(|report| report.breaker.is_some())
 }
 
 #[cfg(test)]

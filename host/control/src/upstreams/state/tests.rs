@@ -18,7 +18,7 @@ fn list(ports: &[u16]) -> Vec<EndpointSettings> {
 /// A gateway's part of the upstream `orders`.
 struct Orders {
     groups: Groups,
-    live: Upstream,
+    live: Arc<Upstream>,
     state: State,
 }
 
@@ -36,8 +36,8 @@ impl Orders {
     }
 
     fn configure(&mut self) -> Vec<String> {
-        let group = self.live.group().clone();
-        self.state.configure([group], OwnAddresses::default(), 30 * SECOND)
+        let live = self.live.clone();
+        self.state.configure([live], OwnAddresses::default(), 30 * SECOND)
     }
 
     /// Port, weight, `-` for draining.
@@ -60,9 +60,9 @@ impl Orders {
     }
 }
 
-fn load(groups: &Groups, name: &str, ports: &[u16]) -> Upstream {
+fn load(groups: &Groups, name: &str, ports: &[u16]) -> Arc<Upstream> {
     let settings = UpstreamSettings::of(ports.iter().map(|&port| address(port)));
-    let upstream = Upstream::of(groups, &name.into(), &settings);
+    let upstream = Arc::new(Upstream::of(groups, &name.into(), &settings));
     upstream.publish(&settings);
     upstream
 }
@@ -208,7 +208,7 @@ fn an_upstream_that_a_reload_removes_takes_everything_with_it() {
     orders.state.remove("orders", &address(2), start).unwrap();
     let users = load(&orders.groups, "users", &[1]);
     let own = OwnAddresses::default();
-    assert_eq!(orders.state.configure([users.group().clone()], own, SECOND), ["orders"]);
+    assert_eq!(orders.state.configure([users.clone()], own, SECOND), ["orders"]);
     assert_eq!(
         (orders.state.next_due(start), orders.state.overlay().1),
         (None, &Overlay::default())
