@@ -16,11 +16,7 @@ use crate::upgrade::Tunnel;
 ///
 /// A body that is cut short, or whose framing is broken, ends with an error, never as if it were complete. Reading it
 /// also sends what is left of the request's body.
-pub struct PooledBody {
-    state: State,
-    /// Given back when the body has ended.
-    lease: Option<Lease>,
-}
+pub struct PooledBody(State);
 
 enum State {
     /// What is left has all come, and the connection is back in the pool.
@@ -82,11 +78,37 @@ impl BodySource for Observed {
     }
 }
 
+/// A body with something that is given back at its end. In a box of its own, so that bodies that hold nothing stay small.
+struct Holding {
+    source: Box<dyn BodySource>,
+    lease: Lease,
+}
+
+impl BodySource for Holding {
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ConnectionError>>> {
+        self.source.poll_frame(context)
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        self.source.remaining()
+    }
+
+    fn release(self: Box<Self>) {
+        self.source.release();
+    }
+
+    fn into_tunnel(self: Box<Self>) -> Option<Tunnel> {
+        let tunnel = self.source.into_tunnel()?;
+        let lease = Some(self.lease);
+        Some(Tunnel { lease, ..tunnel })
+    }
+}
+
 impl PooledBody {
     /// The same body, of whose end `observer` is told. At once, if it has all come.
     #[must_use]
     pub fn observed(mut self, mut observer: Box<dyn BodyObserver>) -> Self {
-        self.state = match self.state {
+        self.0 = match self.0 {
             State::Complete(data) => {
                 observer.complete();
                 State::Complete(data)
@@ -98,42 +120,33 @@ impl PooledBody {
 
     /// Whether all of it has come, so that nothing can break any more.
     pub fn has_come(&self) -> bool {
-        matches!(self.state, State::Complete(_))
+        matches!(self.0, State::Complete(_))
     }
 
     /// A body that has all come.
     pub(crate) fn complete(data: Bytes) -> Self {
-        Self {
-            state: State::Complete(data),
-            lease: None,
-        }
+        Self(State::Complete(data))
     }
 
     /// A body that is still to come.
     pub(crate) fn open(source: Box<dyn BodySource>) -> Self {
-        Self {
-            state: State::Open(source),
-            lease: None,
-        }
+        Self(State::Open(source))
     }
 
     /// Gives `lease` back when the body has come whole, has failed or is dropped: at once if it is here already.
     pub fn hold(&mut self, lease: Lease) {
-        if matches!(self.state, State::Open(_)) {
-            self.lease = Some(lease);
+        if let Some(source) = self.close() {
+            self.0 = State::Open(Box::new(Holding { source, lease }));
         }
     }
 
     /// The connection behind a 101, which has no body; none behind other responses, whose body is given up.
     pub fn into_tunnel(mut self) -> Option<Tunnel> {
-        let lease = self.lease.take();
-        let tunnel = self.close()?.into_tunnel()?;
-        Some(Tunnel { lease, ..tunnel })
+        self.close()?.into_tunnel()
     }
 
     fn close(&mut self) -> Option<Box<dyn BodySource>> {
-        self.lease = None;
-        match std::mem::replace(&mut self.state, State::Complete(Bytes::new())) {
+        match std::mem::replace(&mut self.0, State::Complete(Bytes::new())) {
             State::Open(source) => Some(source),
             State::Complete(_) => None,
         }
@@ -149,7 +162,7 @@ impl Body for PooledBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ConnectionError>>> {
         let this = self.get_mut();
-        let source = match &mut this.state {
+        let source = match &mut this.0 {
             State::Complete(data) if data.is_empty() => return Poll::Ready(None),
             State::Complete(data) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(data))))),
             State::Open(source) => source,
@@ -166,14 +179,14 @@ impl Body for PooledBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.state {
+        match &self.0 {
             State::Complete(data) => data.is_empty(),
             State::Open(source) => source.remaining() == Some(0),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.state {
+        match &self.0 {
             State::Complete(data) => SizeHint::with_exact(data.len() as u64),
             State::Open(source) => source.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
         }
@@ -184,7 +197,7 @@ impl fmt::Debug for PooledBody {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("PooledBody")
-            .field("is_open", &matches!(self.state, State::Open(_)))
+            .field("is_open", &matches!(self.0, State::Open(_)))
             .finish_non_exhaustive()
     }
 }

@@ -131,7 +131,10 @@ impl<'a> Pick<'a> {
     /// Reports how the attempt ended. The lease counts the request as active at the endpoint until it is dropped; it belongs to the body of
     /// the response.
     pub(crate) fn finish(&mut self, outcome: Outcome) -> Option<Lease> {
-        self.report(outcome, true)
+        match self.observed {
+            None => None,
+            Some(_) => self.report(outcome, true),
+        }
     }
 
     /// Reports how the attempt ended, and begins another one at the same endpoint.
@@ -186,6 +189,8 @@ impl<'a> Pick<'a> {
 
 impl Drop for Pick<'_> {
     fn drop(&mut self) {
-        drop(self.report(Outcome::GivenUp, true));
+        if self.observed.is_some() {
+            drop(self.report(Outcome::GivenUp, true));
+        }
     }
 }

@@ -145,7 +145,10 @@ impl Upstream {
 
     /// The endpoint, if it is the only one and nothing asks for how it does.
     pub(crate) fn straight(&self) -> Option<&Arc<Endpoint>> {
-        self.only.as_ref().filter(|_| self.group.is_current(&self.prepared))
+        match &self.only {
+            Some(only) if self.group.is_current(&self.prepared) => Some(only),
+            _ => None,
+        }
     }
 
     /// The endpoint that [`Upstream::straight`] gave.
