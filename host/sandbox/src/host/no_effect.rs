@@ -21,11 +21,14 @@ use crate::report::Failure;
 ///
 /// A guest reads back what it has written, and nobody else does. Callouts are accepted and get no response. Timers never fire.
 pub struct NoEffectHost {
-    log: Box<dyn Fn(&Plugin, LogLevel, &str)>,
+    log: Box<LogLines>,
     log_level: LogLevel,
     memory: TrialMemory,
     foreign: Box<ForeignFunctions>,
 }
+
+/// Where the log lines of a trial go: the plugin, the level, the line.
+type LogLines = dyn Fn(&Plugin, LogLevel, &str);
 
 /// Foreign functions of a trial: the plugin, the function's name, its argument, the budget of the callback.
 type ForeignFunctions = dyn Fn(&Plugin, &str, &[u8], &mut CpuBudget) -> Result<Vec<u8>, Status>;

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
 use lockgate_abi::{LogLevel, MetricKind, Status};
 use lockgate_exchange::SharedExchange;
 
@@ -201,7 +200,7 @@ fn cut(value: &[u8]) -> Bytes {
 }
 
 impl Host for MemoryHost {
-    fn log(&self, _: &Plugin, _: Option<&HeaderValue>, level: LogLevel, message: &str) {
+    fn log(&self, _: &Plugin, _: Option<&http::HeaderValue>, level: LogLevel, message: &str) {
         self.lines.borrow_mut().push((level, message.to_owned()));
     }
 
