@@ -375,7 +375,7 @@ fn log_levels_are_changed_by_the_admin_api_and_go_back_by_themselves() {
     let upstream = upstream();
     let gateway = gateway(&upstream);
     let put = |body: &str| {
-        let request = lockgate_tests::http::request("PUT", "/api/log").body(body.to_owned());
+        let request = lockgate_tests::http::request("PUT", "/api/log").body(body);
         gateway.tell_admin(request)
     };
     let levels = |response: &Message| serde_json::from_str::<Value>(&response.text()).expect("JSON");

@@ -49,7 +49,7 @@ pub(crate) async fn addresses(dns: &Dns, name: &str) -> Found {
         }
         last = Some(found);
     }
-    last.unwrap_or_else(|| Found {
+    last.unwrap_or(Found {
         v4: Err(LookupError::Name),
         v6: Err(LookupError::Name),
     })

@@ -43,8 +43,8 @@ impl ResolvConf {
                     conf.search = words.filter(|domain| *domain != ".").map(String::from).collect();
                 }
                 Some("options") => {
-                    let ndots = words.filter_map(|word| word.strip_prefix("ndots:")?.parse::<u8>().ok());
-                    conf.ndots = ndots.last().map(|ndots| ndots.min(15)).or(conf.ndots);
+                    let mut ndots = words.filter_map(|word| word.strip_prefix("ndots:")?.parse::<u8>().ok());
+                    conf.ndots = ndots.next_back().map(|ndots| ndots.min(15)).or(conf.ndots);
                 }
                 _ => {}
             }

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     fn counts(weights: &[u32], picks: usize) -> Vec<usize> {
-        let split = Split::new(weights.iter().copied().enumerate().map(|(at, weight)| (at, weight))).unwrap();
+        let split = Split::new(weights.iter().copied().enumerate()).unwrap();
         let mut counts = vec![0; weights.len()];
         (0..picks).for_each(|_| counts[*split.choose()] += 1);
         counts

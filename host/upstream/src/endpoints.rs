@@ -104,7 +104,7 @@ impl Endpoints {
             length => match self.balance {
                 Balance::RoundRobin => next.fetch_add(1, Ordering::Relaxed) % length,
                 Balance::Random => random() % length,
-                Balance::LeastRequest => self.less_of_two(random, |endpoint| two_choices::active(endpoint)),
+                Balance::LeastRequest => self.less_of_two(random, two_choices::active),
                 Balance::PeakEwma => {
                     let now = now();
                     self.less_of_two(random, |endpoint| two_choices::expected(endpoint, now))

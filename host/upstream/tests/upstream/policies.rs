@@ -187,7 +187,7 @@ fn what_may_have_taken_effect_is_not_repeated_unless_its_method_is_named() {
     on_a_worker(async {
         for act in [Act::Answer(BUSY), Act::Close, Act::Reset] {
             for (methods, count) in [(json!(["idempotent"]), 1), (json!(["idempotent", "POST"]), 2)] {
-                let bad = Peer::new(&[&[act.clone()]]).await;
+                let bad = Peer::new(&[std::slice::from_ref(&act)]).await;
                 let good = Peer::new(&[&[Act::Answer(OK)]]).await;
                 let upstream = upstream(
                     &[bad.address, good.address],
