@@ -88,6 +88,14 @@ enum Event {
     Compiled(Compiled),
 }
 
+/// What finds endpoints beside the configuration.
+pub(crate) struct EndpointSources {
+    /// The addresses of host names.
+    pub(crate) resolver: Resolver,
+    /// The lists of registries.
+    pub(crate) discovery: Discovery,
+}
+
 impl Control {
     /// Control over `workers`, which have no snapshot yet; [`Control::run`] makes `first` the live one.
     pub(crate) fn new(
@@ -95,8 +103,7 @@ impl Control {
         loader: Loader,
         first: LoadedSnapshot,
         workers: Vec<Worker>,
-        resolver: Resolver,
-        discovery: Discovery,
+        EndpointSources { resolver, discovery }: EndpointSources,
         registry: Registry,
         handle: Handle,
     ) -> Self {

@@ -15,7 +15,7 @@ use lockgate_telemetry::settings::{AccessLogPath, AccessLogSettings};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::control::{Control, joined};
+use crate::control::{Control, EndpointSources, joined};
 use crate::descriptors;
 use crate::discovery::{self, FIRST_LISTS};
 use crate::engine::engine;
@@ -137,7 +137,15 @@ where
     tokio::spawn(signals.forward(handle.clone()));
     tokio::spawn(handle.upstreams().clone().run());
     upstreams::spawn(loader.groups().clone()).map_err(RunError::system("the upstreams' thread cannot start"))?;
-    let control = Control::new(config, loader, first, workers, resolver, discovery, registry, handle);
+    let control = Control::new(
+        config,
+        loader,
+        first,
+        workers,
+        EndpointSources { resolver, discovery },
+        registry,
+        handle,
+    );
     control.run(commands).await?;
     drop(end_admin);
     tracing::info!("drained");

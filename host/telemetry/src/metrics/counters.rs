@@ -20,7 +20,10 @@ pub type EndpointStates = [u64; EndpointState::ALL.len()];
 
 /// What tells the endpoints of every upstream, for a gauge that is read and never counted.
 #[derive(Default)]
-pub(super) struct EndpointSource(OnceLock<Box<dyn Fn() -> Vec<(Arc<str>, EndpointStates)> + Send + Sync>>);
+pub(super) struct EndpointSource(OnceLock<Box<EndpointCount>>);
+
+/// Counts the endpoints of every upstream.
+type EndpointCount = dyn Fn() -> Vec<(Arc<str>, EndpointStates)> + Send + Sync;
 
 impl EndpointSource {
     pub(super) fn set(&self, source: impl Fn() -> Vec<(Arc<str>, EndpointStates)> + Send + Sync + 'static) {
