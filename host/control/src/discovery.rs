@@ -11,6 +11,7 @@ use lockgate_telemetry::metrics::{DiscoveryTotals, LookupTotals, Registry};
 use lockgate_upstream::{EndpointSettings, Groups, Source};
 
 use crate::error::RunError;
+use crate::state_folder::state_folder;
 
 /// Maximum time that the start, or a reload, waits for the first lists of new sources.
 pub(crate) const FIRST_LISTS: Duration = Duration::from_secs(5);
@@ -33,11 +34,12 @@ impl DiscoverySink for ToGroups {
 /// The system has no thread.
 pub(crate) fn start(
     config: &Path,
+    state_dir: Option<&Path>,
     groups: Groups,
     resolver: &Resolver,
     registry: &Registry,
 ) -> Result<Discovery, RunError> {
-    let discovery = Discovery::start(resolver.clone(), Arc::new(ToGroups(groups)), folder(config));
+    let discovery = Discovery::start(resolver.clone(), Arc::new(ToGroups(groups)), folder(config, state_dir));
     let discovery = discovery.map_err(RunError::system("discovery cannot start"))?;
     registry.observe_discovery({
         let discovery = discovery.clone();
@@ -50,15 +52,10 @@ pub(crate) fn start(
     Ok(discovery)
 }
 
-/// The folder of the last lists: in `LOCKGATE_STATE_DIR`, else in `.lockgate` beside the configuration file.
-fn folder(config: &Path) -> PathBuf {
-    let config = std::path::absolute(config).unwrap_or_else(|_| config.to_owned());
-    let state = match std::env::var_os("LOCKGATE_STATE_DIR").filter(|folder| !folder.is_empty()) {
-        Some(folder) => PathBuf::from(folder),
-        None => config.with_file_name(".lockgate"),
-    };
+/// The folder of the last lists.
+fn folder(config: &Path, state_dir: Option<&Path>) -> PathBuf {
     let name = config.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    state.join(format!("{}.discovery", name.unwrap_or_default()))
+    state_folder(config, state_dir).join(format!("{}.discovery", name.unwrap_or_default()))
 }
 
 /// The upstreams that have a source.

@@ -23,6 +23,7 @@ mod report;
 mod route_report;
 mod signals;
 mod start;
+mod state_folder;
 mod status;
 mod upstreams;
 mod watch;

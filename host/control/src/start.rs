@@ -116,7 +116,15 @@ where
     // The first request should not wait for the first lookup.
     resolver.pin(host_names(model));
     let shared = shared.with_resolver(Arc::new(resolver.clone()));
-    let discovery = discovery::start(&config, loader.groups().clone(), &resolver, &registry)?;
+    let discovery = discovery::start(
+        &config,
+        model.state_dir.as_deref(),
+        loader.groups().clone(),
+        &resolver,
+        &registry,
+    )?;
+    let observed = handle.upstreams().observe(&resolver, &discovery, &registry);
+    observed.map_err(RunError::system("the health checks cannot start"))?;
     discovery.set(discovery::wanted(model));
     tokio::select! {
         biased;

@@ -13,10 +13,12 @@ mod report;
 mod start;
 mod state;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use lockgate_client::Address;
+use lockgate_discovery::{Discovery, SourceStatus};
 use lockgate_exchange::clock;
 use lockgate_gateway::Snapshot;
 use lockgate_health::{Check, CheckedUpstream, Checker};
@@ -48,6 +50,7 @@ struct Shared {
     changed: Notify,
     keeper: OnceLock<Keeper>,
     checker: OnceLock<Checker>,
+    discovery: OnceLock<Discovery>,
 }
 
 /// Where the overlay is kept.
@@ -110,10 +113,11 @@ impl Upstreams {
 
     /// Every upstream, sorted by name.
     pub fn list(&self) -> Vec<UpstreamReport> {
+        let sources = self.sources();
         let (state, now) = (self.state(), clock::now());
         state
             .upstreams()
-            .map(|live| describe::upstream(&state, live, now))
+            .map(|live| describe::upstream(&state, live, sources.get(live.name()), now))
             .collect()
     }
 
@@ -122,8 +126,14 @@ impl Upstreams {
     /// # Errors
     /// [`ChangeError::UnknownUpstream`].
     pub fn upstream(&self, name: &str) -> Result<UpstreamReport, ChangeError> {
+        let sources = self.sources();
         let (state, now) = (self.state(), clock::now());
-        Ok(describe::upstream(&state, state.live(name)?, now))
+        Ok(describe::upstream(&state, state.live(name)?, sources.get(name), now))
+    }
+
+    /// How the sources of discovery are doing, by upstream.
+    fn sources(&self) -> BTreeMap<Arc<str>, SourceStatus> {
+        self.0.discovery.get().map(Discovery::status).unwrap_or_default()
     }
 
     /// The endpoints of every upstream by state.

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderValue, Method};
 use lockgate_client::{Address, KeepAlive, PoolSettings, Protocol, ResponseHeadLimits, Target};
 use lockgate_upstream::{
     HealthCheckKind, HealthCheckSettings, HostPolicy, InitialHealth, ProbeMethod, StatusRange, UpstreamSettings,
 };
 
-use crate::probe::grpc;
+use crate::grpc_message;
+use crate::request::ProbeRequest;
 use crate::tracker::Thresholds;
 
 /// Who probes, for the endpoint's log.
@@ -41,17 +42,6 @@ pub(crate) enum Probe {
     },
     Tcp,
     Grpc(ProbeRequest),
-}
-
-/// The request of a probe.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ProbeRequest {
-    pub(crate) method: Method,
-    pub(crate) path: String,
-    /// None: the address of the endpoint.
-    pub(crate) host: Option<HeaderValue>,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
 }
 
 impl Check {
@@ -111,7 +101,7 @@ impl Probe {
         headers.entry(USER_AGENT).or_insert(AGENT);
         match settings.kind {
             HealthCheckKind::Tcp => Self::Tcp,
-            HealthCheckKind::Grpc => Self::Grpc(grpc::request(
+            HealthCheckKind::Grpc => Self::Grpc(grpc_message::request(
                 settings.service.as_deref().unwrap_or_default(),
                 host,
                 headers,

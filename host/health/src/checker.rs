@@ -8,10 +8,11 @@ mod tasks;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use lockgate_client::Target;
+use lockgate_client::{Resolve, Target};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
@@ -51,11 +52,11 @@ pub(crate) trait Prober {
 pub(crate) type Probing<'a> = Pin<Box<dyn Future<Output = Result<(), ProbeFailure>> + 'a>>;
 
 /// Probes over sockets.
-struct Sockets;
+struct Sockets(Option<Arc<dyn Resolve>>);
 
 impl Prober for Sockets {
     fn probe<'a>(&'a self, check: &'a Check, target: &'a Target) -> Probing<'a> {
-        Box::pin(probe(check, target))
+        Box::pin(probe(check, target, self.0.as_ref()))
     }
 }
 
@@ -64,16 +65,16 @@ impl Prober for Sockets {
 pub struct Checker(mpsc::UnboundedSender<Vec<CheckedUpstream>>);
 
 impl Checker {
-    /// Starts the thread, which checks nothing yet.
+    /// Starts the thread, which checks nothing yet. `resolver` knows the addresses of host names; without one, the system is asked.
     ///
     /// # Errors
     /// The thread cannot start.
-    pub fn start(counter: impl ProbeCounter + 'static) -> io::Result<Self> {
+    pub fn start(counter: impl ProbeCounter + 'static, resolver: Option<Arc<dyn Resolve>>) -> io::Result<Self> {
         let (sender, wanted) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("health".to_owned()).spawn(move || {
             let jitter = Jitter::from_seed(RandomState::new().hash_one(0u8));
-            let tasks = Tasks::new(Sockets, counter, jitter);
+            let tasks = Tasks::new(Sockets(resolver), counter, jitter);
             LocalSet::new().block_on(&runtime, run(wanted, tasks));
         })?;
         Ok(Self(sender))

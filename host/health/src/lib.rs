@@ -4,15 +4,17 @@
 //! target. A [`Tracker`] turns the results of an endpoint's probes into its health. The [`Checker`] does all of this for every endpoint, on
 //! a thread of its own: workers only read what it has found.
 //!
-//! Floors, from below: `tracker`, `failure`, `jitter`; `subject`, `probe` with `check`; `checker`.
+//! Floors, from below: `tracker`, `failure`, `jitter`, `subject`, `request`; `grpc_message`; `check`; `probe`; `checker`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on says where"))]
 
 mod check;
 mod checker;
 mod failure;
+mod grpc_message;
 mod jitter;
 mod probe;
+mod request;
 mod subject;
 mod tracker;
 

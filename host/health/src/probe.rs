@@ -1,21 +1,23 @@
 //! A probe: one connection to one target, and what comes back on it within the time limit.
 
-pub(crate) mod grpc;
+mod grpc;
 mod http_status;
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue};
 use http_body::Body;
 use http_body_util::Full;
 use lockgate_client::{
-    ConnectionPools, H1Request, H2Request, Interim, OutgoingHead, PooledBody, Protocol, Received, Target,
+    ConnectionPools, H1Request, H2Request, Interim, OutgoingHead, PooledBody, Protocol, Received, Resolve, Target,
 };
 
-use crate::check::{Check, Probe, ProbeRequest};
+use crate::check::{Check, Probe};
 use crate::failure::ProbeFailure;
+use crate::request::ProbeRequest;
 
 /// The maximum bytes of a response's body that are read. A longer one is not read to its end.
 const MAX_BODY: usize = 64 * 1024;
@@ -23,14 +25,17 @@ const MAX_BODY: usize = 64 * 1024;
 /// The connections of one probe.
 type Pools = ConnectionPools<Full<Bytes>>;
 
-/// Probes an endpoint once, on a connection of its own. Must be called within a [`tokio::task::LocalSet`] or a local runtime.
+/// Probes an endpoint once, on a connection of its own. `resolver` knows the addresses of host names; without one, the system is asked. Must be called within a [`tokio::task::LocalSet`] or a local runtime.
 ///
 /// # Errors
 /// Why the probe failed; that it took longer than the check's time limit among the reasons.
-pub async fn probe(check: &Check, endpoint: &Target) -> Result<(), ProbeFailure> {
+pub async fn probe(check: &Check, endpoint: &Target, resolver: Option<&Arc<dyn Resolve>>) -> Result<(), ProbeFailure> {
     let target = check.target(endpoint);
     let attempt = async {
-        let pools = Pools::new();
+        let pools = match resolver {
+            Some(resolver) => Pools::with_resolver(resolver.clone()),
+            None => Pools::new(),
+        };
         match &check.probe {
             Probe::Tcp => {
                 let connected = pools.connect(&target, &check.pool()).await;

@@ -136,3 +136,32 @@ fn an_endpoint_of_the_configuration_that_registers_stays_as_it_is_configured() {
     });
     assert_eq!(share(&gateway, &other, 40), 20);
 }
+
+#[test]
+fn an_upstream_may_have_registered_endpoints_alone() {
+    let comes = Endpoint::start();
+    let gateway = lockgate_tests::Gateway::start(json!({
+        "upstreams": { "app": { "discovery": { "type": "registration" } } },
+    }));
+    assert_eq!(gateway.get("/").status(), 503);
+    done(&gateway, "PUT", &comes, &json!({ "ttl": "1s" }));
+    assert_eq!(share(&gateway, &comes, 10), 10);
+    eventually("it leaves", Duration::from_secs(3), || gateway.get("/").status() == 503);
+}
+
+#[test]
+fn the_api_tells_how_old_a_discovered_list_is() {
+    let (one, folder) = (Endpoint::start(), tempfile::tempdir().expect("a folder"));
+    let list = folder.path().join("endpoints.json");
+    std::fs::write(&list, json!([one.address().to_string()]).to_string()).expect("the folder is writable");
+    let gateway = lockgate_tests::Gateway::start(json!({
+        "upstreams": { "app": { "discovery": { "type": "file", "path": list } } },
+    }));
+    let upstream = gateway.ask_admin("/api/upstreams").json()[0].clone();
+    assert_eq!(
+        (&upstream["discovery"]["source"], &upstream["discovery"]["last_error"]),
+        (&json!("file"), &Value::Null)
+    );
+    assert!(upstream["discovery"]["age_seconds"].as_f64() < Some(60.0), "{upstream}");
+    assert_eq!(report(&gateway, &one)["source"], "discovery");
+}

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use lockgate_discovery::SourceStatus;
 use lockgate_upstream::{BreakerState, Endpoint, EndpointState, Group, Source, Upstream};
 
-use super::report::{EndpointReport, UpstreamReport};
+use super::report::{DiscoveryReport, EndpointReport, UpstreamReport};
 use super::state::State;
 
-/// An upstream as it is now.
-pub(super) fn upstream(state: &State, live: &Upstream, now: Instant) -> UpstreamReport {
+/// An upstream as it is now, with the status of its source of discovery.
+pub(super) fn upstream(state: &State, live: &Upstream, source: Option<&SourceStatus>, now: Instant) -> UpstreamReport {
     let group = live.group();
     let of = |source| -> HashSet<String> {
         let endpoints = group.source(source);
@@ -33,6 +34,11 @@ pub(super) fn upstream(state: &State, live: &Upstream, now: Instant) -> Upstream
         name: group.name().to_string(),
         breaker: breaker.unwrap_or(BreakerState::Closed).as_str(),
         breaker_override,
+        discovery: source.map(|source| DiscoveryReport {
+            source: source.source,
+            age_seconds: source.age().map(|age| age.as_secs_f64()),
+            last_error: source.last_error.clone(),
+        }),
         endpoints: group.endpoints().into_iter().map(endpoint).collect(),
     }
 }

@@ -17,8 +17,21 @@ pub struct UpstreamReport {
     pub breaker: &'static str,
     /// State that the breaker is held in by the admin API; `null` if it follows its own rules.
     pub breaker_override: Option<BreakerOverride>,
+    /// How its discovery is doing; `null` if it has none that is asked.
+    pub discovery: Option<DiscoveryReport>,
     /// Its endpoints: those of the configuration and of discovery in their order, then the registered ones.
     pub endpoints: Vec<EndpointReport>,
+}
+
+/// How the discovery of an upstream is doing.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct DiscoveryReport {
+    /// `discovery.type`.
+    pub source: &'static str,
+    /// Seconds since the source has confirmed the list in force; `null` if there is no list.
+    pub age_seconds: Option<f64>,
+    /// Why the last attempt to get a list failed; `null` if it did not.
+    pub last_error: Option<String>,
 }
 
 /// An endpoint.

@@ -1,16 +1,19 @@
-//! The start of what the control side does with upstreams: the overlay on disk, the health checks, the metric of endpoints.
+//! The start of what the control side does with upstreams: the overlay on disk, the health checks, what is observed of endpoints.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use lockgate_config::model::Model;
+use lockgate_discovery::Discovery;
 use lockgate_exchange::clock;
 use lockgate_health::{Checker, ProbeCounter, ProbeFailure};
 use lockgate_overlay::{OverlayFile, OverlayWriter};
+use lockgate_resolver::Resolver;
 use lockgate_telemetry::metrics::Registry;
 
 use super::{Keeper, Shared, Upstreams, lock};
+use crate::state_folder::state_folder;
 
 /// Counts probes by upstream and result.
 struct Counter(Registry);
@@ -31,14 +34,24 @@ impl Upstreams {
     pub(crate) fn start(config: &Path, model: &Model, registry: &Registry) -> io::Result<Self> {
         let upstreams = Self::default();
         upstreams.keep_in(OverlayFile::new(overlay_path(config, model)))?;
-        // Nobody sets it twice.
-        let _ = upstreams.0.checker.set(Checker::start(Counter(registry.clone()))?);
         let shared = Arc::downgrade(&upstreams.0);
         registry.set_endpoint_source(move || {
             let shared = shared.upgrade();
             shared.map(|shared| Self(shared).states()).unwrap_or_default()
         });
         Ok(upstreams)
+    }
+
+    /// Starts the health checks, and reports how discovery is doing. To be called before the first snapshot is live.
+    ///
+    /// # Errors
+    /// The thread cannot start.
+    pub(crate) fn observe(&self, resolver: &Resolver, discovery: &Discovery, registry: &Registry) -> io::Result<()> {
+        let checker = Checker::start(Counter(registry.clone()), Some(Arc::new(resolver.clone())))?;
+        // Nobody sets them twice.
+        let _ = self.0.checker.set(checker);
+        let _ = self.0.discovery.set(discovery.clone());
+        Ok(())
     }
 
     /// Takes over the overlay that is kept in this file, and keeps it there from now on.
@@ -55,10 +68,7 @@ impl Upstreams {
 
 /// `NAME.overlay.json` in the folder of what outlives the process, where `NAME.json` is the configuration.
 fn overlay_path(config: &Path, model: &Model) -> PathBuf {
-    let variable = std::env::var_os("LOCKGATE_STATE_DIR").filter(|folder| !folder.is_empty());
-    let folder = model.state_dir.clone().or_else(|| variable.map(PathBuf::from));
-    let folder = folder.unwrap_or_else(|| config.with_file_name(".lockgate"));
     let mut name = config.file_stem().unwrap_or_default().to_owned();
     name.push(".overlay.json");
-    folder.join(name)
+    state_folder(config, model.state_dir.as_deref()).join(name)
 }

@@ -4,8 +4,9 @@ use lockgate_client::{Protocol, Target};
 use lockgate_upstream::StatusRange;
 
 use super::{Pools, receive, send};
-use crate::check::{Check, ProbeRequest};
+use crate::check::Check;
 use crate::failure::ProbeFailure;
+use crate::request::ProbeRequest;
 
 pub(super) async fn probe(
     check: &Check,

@@ -130,7 +130,7 @@ async fn another_port_of_the_endpoint_can_be_probed() {
 async fn a_name_without_an_address_fails_with_the_resolvers_reason() {
     let target = lockgate_client::Target::clear_text("no-such-host.invalid:80".parse().expect("an address"));
     let outcome = tokio::task::LocalSet::new()
-        .run_until(lockgate_health::probe(&check(json!({ "type": "tcp" })), &target))
+        .run_until(lockgate_health::probe(&check(json!({ "type": "tcp" })), &target, None))
         .await;
     assert_eq!(outcome.expect_err("no address").kind(), "connect");
 }

@@ -30,7 +30,7 @@ pub(super) fn with(mut upstream: Value) -> Check {
 /// Probes once.
 pub(super) async fn run(check: &Check, address: SocketAddr) -> Result<(), ProbeFailure> {
     let target = Target::clear_text(Address::Socket(address));
-    LocalSet::new().run_until(probe(check, &target)).await
+    LocalSet::new().run_until(probe(check, &target, None)).await
 }
 
 /// Why a probe fails, as operators read it.
