@@ -1,5 +1,4 @@
 //! How an endpoint is chosen among those that take requests.
 
 pub(crate) mod cycle;
-pub(crate) mod latency;
 pub(crate) mod two_choices;

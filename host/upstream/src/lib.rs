@@ -23,6 +23,7 @@ mod error;
 mod group;
 mod groups;
 mod outcome;
+mod peak_latency;
 mod pick;
 mod policy;
 mod resilient;

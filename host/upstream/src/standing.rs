@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::balance::latency::PeakLatency;
+use crate::peak_latency::PeakLatency;
 use crate::policy::outlier::OutlierRecord;
 
 /// What health checks say of an endpoint.
