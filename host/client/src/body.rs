@@ -135,7 +135,9 @@ impl PooledBody {
 
     /// Gives `lease` back when the body has come whole, has failed or is dropped: at once if it is here already.
     pub fn hold(&mut self, lease: Lease) {
-        if let Some(source) = self.close() {
+        if !self.has_come()
+            && let Some(source) = self.close()
+        {
             self.0 = State::Open(Box::new(Holding { source, lease }));
         }
     }
@@ -199,5 +201,72 @@ impl fmt::Debug for PooledBody {
             .debug_struct("PooledBody")
             .field("is_open", &matches!(self.0, State::Open(_)))
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::lease::Leased;
+
+    #[derive(Default)]
+    struct Place(AtomicBool);
+
+    impl Leased for Place {
+        fn release(&self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// A body of one piece.
+    struct OnePiece(Option<Bytes>);
+
+    impl BodySource for OnePiece {
+        fn poll_frame(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ConnectionError>>> {
+            Poll::Ready(self.0.take().map(Frame::data).map(Ok))
+        }
+
+        fn remaining(&self) -> Option<u64> {
+            Some(self.0.as_ref().map_or(0, |data| data.len() as u64))
+        }
+
+        fn release(self: Box<Self>) {}
+    }
+
+    async fn text(body: &mut PooledBody) -> Bytes {
+        body.frame()
+            .await
+            .expect("a piece")
+            .expect("no error")
+            .into_data()
+            .expect("data")
+    }
+
+    #[tokio::test]
+    async fn what_has_come_is_still_there_and_holds_nothing() {
+        let (place, mut body) = (Arc::new(Place::default()), PooledBody::complete("here".into()));
+        body.hold(Lease::new(place.clone()));
+        assert!(place.0.load(Ordering::Relaxed));
+        assert_eq!(text(&mut body).await, "here");
+    }
+
+    #[tokio::test]
+    async fn what_is_still_to_come_holds_until_its_end() {
+        let place = Arc::new(Place::default());
+        let mut body = PooledBody::open(Box::new(OnePiece(Some("later".into()))));
+        body.hold(Lease::new(place.clone()));
+        assert!(!place.0.load(Ordering::Relaxed));
+        assert_eq!(text(&mut body).await, "later");
+        assert!(place.0.load(Ordering::Relaxed), "its last piece has come");
+        let mut dropped = PooledBody::open(Box::new(OnePiece(Some("never".into()))));
+        let place = Arc::new(Place::default());
+        dropped.hold(Lease::new(place.clone()));
+        drop(dropped);
+        assert!(place.0.load(Ordering::Relaxed));
     }
 }
