@@ -171,7 +171,7 @@ fn mistakes_are_reported_at_their_places() {
         ),
         (
             r#""upstream": "orders", "abrt": { "status": 500 }"#,
-            "gateway.json:4:25: /routes/0/abrt: unknown key \"abrt\", expected \"abort\", \"chain\", \"delay\", \"match\", \"mirror\", \"name\", \"priority\", \"redirect\", \"respond\", \"retry\", \"rewrite\", \"split\", \"timeout\", \"timeouts\" or \"upstream\"\n  help: did you mean \"abort\"?",
+            "gateway.json:4:25: /routes/0/abrt: unknown key \"abrt\", expected \"abort\", \"chain\", \"delay\", \"match\", \"mirror\", \"name\", \"priority\", \"redirect\", \"respond\", \"retry\", \"rewrite\", \"split\", \"timeout\", \"timeouts\", \"upgrade\" or \"upstream\"\n  help: did you mean \"abort\"?",
         ),
     ] {
         assert_eq!(load(route).map(drop), Err(report.to_owned()), "{route}");

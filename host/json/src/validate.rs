@@ -56,6 +56,8 @@ pub const KEYWORDS: &[&str] = &[
     "minLength",
     "maxLength",
     "minimum",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
     "maximum",
 ];
 
