@@ -2,6 +2,7 @@
 
 mod race;
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use crate::address::Address;
+use crate::alpn::{Alpn, Offer};
 use crate::error::ConnectError;
 use crate::resolve::{HostRecord, Resolve};
 use crate::socket::{Socket, Stream};
@@ -37,6 +39,8 @@ pub struct Connected {
     pub local: SocketAddr,
     /// The addresses of the host name that was connected to; none if the target has an IP address.
     pub host: Option<Arc<HostRecord>>,
+    /// The protocol that TLS has agreed on; `None` without TLS.
+    pub alpn: Option<Alpn>,
 }
 
 /// How connections are made.
@@ -48,20 +52,27 @@ pub(crate) struct Connector {
     pub(crate) resolver: Option<Arc<dyn Resolve>>,
 }
 
-/// Makes a connection to `target` within `limit`.
+/// Makes a connection to `target` within `limit`. TLS makes this offer of protocols; without it, the caller knows what it speaks.
 pub(crate) async fn connect(
     connector: &Connector,
     target: &Target,
+    offer: Offer,
     limit: Duration,
 ) -> Result<Connected, ConnectError> {
+    let is_connected = Cell::new(false);
     let attempt = async {
-        let (socket, host) = match (target.security, &connector.substitute) {
-            (TransportSecurity::ClearText, Some(substitute)) => {
-                (Socket::Other(substitute.connect(&target.address).await?), None)
-            }
+        let (socket, host, alpn) = match (&target.security, &connector.substitute) {
+            // Scripted endpoints speak no TLS.
+            (_, Some(substitute)) => (Socket::Other(substitute.connect(&target.address).await?), None, None),
             (TransportSecurity::ClearText, None) => {
                 let (socket, host) = connect_tcp(connector.resolver.as_deref(), &target.address).await?;
-                (Socket::Tcp(socket), host)
+                (Socket::Tcp(socket), host, None)
+            }
+            (TransportSecurity::Tls(tls), None) => {
+                let (socket, host) = connect_tcp(connector.resolver.as_deref(), &target.address).await?;
+                is_connected.set(true);
+                let (stream, alpn) = tls.handshake(socket, offer).await.map_err(ConnectError::Tls)?;
+                (Socket::Tls(Box::new(stream)), host, Some(alpn))
             }
         };
         let (peer, local) = socket.addresses()?;
@@ -70,10 +81,12 @@ pub(crate) async fn connect(
             peer,
             local,
             host,
+            alpn,
         })
     };
     match tokio::time::timeout(limit, attempt).await {
-        Ok(outcome) => outcome.map_err(ConnectError::Io),
+        Ok(outcome) => outcome,
+        Err(_) if is_connected.get() => Err(ConnectError::TlsTimeout),
         Err(_) => Err(ConnectError::Timeout),
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::head_limits::HeadError;
+use crate::tls::TlsFailure;
 
 /// What bodies may fail with.
 pub type BodyFailure = Box<dyn std::error::Error + Send + Sync>;
@@ -38,6 +39,10 @@ pub enum ConnectError {
     Io(io::Error),
     /// It took longer than the time limit, name lookup included.
     Timeout,
+    /// The connection is there, and TLS is not.
+    Tls(TlsFailure),
+    /// The TLS handshake took longer than what name lookup and connection set-up had left of the time limit.
+    TlsTimeout,
 }
 
 /// Why an attempt brought no response.
@@ -94,6 +99,12 @@ pub enum Progress {
     Unanswered,
     /// The request cannot be sent again: it has failed itself, or the failure is the upstream's response to it.
     Final,
+}
+
+impl From<io::Error> for ConnectError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 impl From<HeadError> for ConnectionError {

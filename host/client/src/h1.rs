@@ -20,12 +20,14 @@ use self::connection::H1Connection;
 use self::failure::Failure;
 use self::pool::Pool;
 pub use self::request::H1Request;
+use crate::alpn::Offer;
 use crate::body::{BodySource, PooledBody};
-use crate::connect::{Connector, connect};
-use crate::error::{AttemptError, BodyFailure, ConnectionError, ExchangeError, Progress};
+use crate::connect::{Connected, Connector, connect};
+use crate::error::{AttemptError, BodyFailure, ConnectError, ConnectionError, ExchangeError, Progress};
 use crate::pool_settings::PoolSettings;
 use crate::received::Received;
 use crate::target::Target;
+use crate::tls::TlsFailure;
 
 /// One worker's idle HTTP/1.1 connections.
 pub(crate) type H1Pool<B> = Pool<H1Connection<B>>;
@@ -84,18 +86,38 @@ where
         None => Err(Box::pin(open(pool, connector, target, settings))),
     };
     async move {
-        let mut connection = match connected {
+        let connection = match connected {
             Ok(pooled) => pooled,
             Err(opening) => opening.await?,
         };
-        connection.keep_alive = settings.keep_alive;
-        let sent = request
-            .take()
-            .expect("a request is put back wherever it may be sent again");
-        match connection.exchange(sent, settings.response_head).await {
-            Ok(()) => Ok(H1Response(connection)),
-            Err(failure) => Err(explain(failure, connection.peer, is_reused, request)),
-        }
+        send_on(connection, settings, request, is_reused).await
+    }
+}
+
+/// Sends a request on a connection, and waits for the head of the response.
+///
+/// # Errors
+/// As for [`send`].
+pub(crate) async fn send_on<B>(
+    mut connection: Box<H1Connection<B>>,
+    settings: &PoolSettings,
+    request: &mut Option<Box<H1Request<B>>>,
+    is_reused: bool,
+) -> Result<H1Response<B>, AttemptError>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    connection.keep_alive = settings.keep_alive;
+    let sent = request
+        .take()
+        .expect("a request is put back wherever it may be sent again");
+    match connection.exchange(sent, settings.response_head).await {
+        Ok(()) => Ok(H1Response(connection)),
+        Err(failure) => Err(match connection.refusal() {
+            Some(refusal) => explain_refusal(failure, refusal, request),
+            None => explain(failure, connection.peer, is_reused, request),
+        }),
     }
 }
 
@@ -109,9 +131,50 @@ where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
 {
-    let connected = connect(connector, target, settings.connect_timeout).await;
+    let connected = connect(connector, target, Offer::Http1, settings.connect_timeout).await;
     let connected = connected.map_err(AttemptError::not_connected)?;
-    Ok(H1Connection::new(connected, target.clone(), settings.keep_alive, pool))
+    Ok(adopt(pool, connected, target, settings))
+}
+
+/// Speaks HTTP/1.1 on a fresh connection to `target`, which goes to the pool after its first exchange.
+pub(crate) fn adopt<B>(
+    pool: &Rc<H1Pool<B>>,
+    connected: Connected,
+    target: &Target,
+    settings: &PoolSettings,
+) -> Box<H1Connection<B>>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    H1Connection::new(connected, target.clone(), settings.keep_alive, pool)
+}
+
+/// An attempt on a connection that the endpoint has ended instead of accepting it: no request was looked at, as if there had been no
+/// connection. Puts the request back if all of it is there.
+fn explain_refusal<B>(failure: Failure<B>, refusal: &TlsFailure, slot: &mut Option<Box<H1Request<B>>>) -> AttemptError
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BodyFailure>,
+{
+    let request = match failure {
+        Failure::Unsent { request, .. } | Failure::Unread { request, .. } | Failure::Unanswered { request, .. } => {
+            Some(request)
+        }
+        Failure::Failed(_) | Failure::Body(_) => None,
+    };
+    let is_whole = |request: &Box<H1Request<B>>| !request.has_started() || request.only_write().is_some();
+    *slot = request.filter(is_whole);
+    AttemptError {
+        error: ExchangeError::Connect(ConnectError::Tls(refusal.clone())),
+        progress: match slot {
+            Some(request) => {
+                request.rewind();
+                Progress::NotConnected
+            }
+            None => Progress::Final,
+        },
+    }
 }
 
 /// A failed attempt, by what the connection met with. Puts the request back where it may be sent again.

@@ -1,4 +1,4 @@
-//! HTTP/2 in clear text and with prior knowledge (RFC 9113, section 3.3). A task per connection moves its frames, unlike in HTTP/1.1, where
+//! HTTP/2: in clear text with prior knowledge (RFC 9113, section 3.3), over TLS by ALPN (section 3.2). A task per connection moves its frames, unlike in HTTP/1.1, where
 //! whoever waits for a response does. Backpressure is HTTP/2's own flow control.
 
 mod body;
@@ -16,10 +16,12 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http_body::Body;
 
+use self::connection::H2Stream;
 use self::exchange::Failure;
-pub(crate) use self::pool::H2Pool;
 use self::pool::Need;
+pub(crate) use self::pool::{Acquired, H2Pool};
 pub use self::request::H2Request;
+use crate::alpn::Offer;
 use crate::connect::Connector;
 use crate::error::{AttemptError, BodyFailure, ConnectionError, ExchangeError, Progress};
 use crate::pool_settings::PoolSettings;
@@ -42,14 +44,53 @@ where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
 {
+    let acquired = acquire(pool, connector, target, settings, request, Offer::Http2, needs_fresh).await?;
+    let stream = match acquired {
+        Acquired::Stream(stream) => stream,
+        Acquired::Other(connected) => {
+            let stream = pool.adopt(connected, target, settings).await;
+            stream.map_err(AttemptError::not_connected)?
+        }
+    };
+    send_on(stream, target, settings, request).await
+}
+
+/// A stream for a request to `target`, on a connection of its own if it `needs_fresh`; or a connection whose endpoint, of what it was
+/// offered, has not chosen HTTP/2.
+pub(crate) async fn acquire<B>(
+    pool: &Rc<H2Pool>,
+    connector: &Connector,
+    target: &Target,
+    settings: &PoolSettings,
+    request: &H2Request<B>,
+    offer: Offer,
+    needs_fresh: bool,
+) -> Result<Acquired, AttemptError> {
     let need = Need {
         is_upload: !request.upload.is_sent(),
         is_fresh: needs_fresh,
+        offer,
     };
-    let stream = pool.acquire(connector, target, settings, need).await;
-    let stream = stream.map_err(AttemptError::not_connected)?;
+    let acquired = pool.acquire(connector, target, settings, need).await;
+    acquired.map_err(AttemptError::not_connected)
+}
+
+/// Sends a request on a stream, and waits for the head of the response.
+///
+/// # Errors
+/// As for [`send`].
+pub(crate) async fn send_on<B>(
+    stream: H2Stream,
+    target: &Target,
+    settings: &PoolSettings,
+    request: &mut H2Request<B>,
+) -> Result<Received, AttemptError>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
     let (peer, local, is_reused) = (stream.peer, stream.local, stream.is_reused);
-    match exchange::exchange(stream, &target.address, request, settings.response_head).await {
+    match exchange::exchange(stream, target, request, settings.response_head).await {
         Ok(response) => Ok(Received { response, peer, local }),
         Err(failure) => {
             let is_whole = request.upload.rewind();

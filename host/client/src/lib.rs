@@ -5,6 +5,8 @@
 //! attempt, is decided by `lockgate_upstream`.
 
 mod address;
+mod alpn;
+mod auto;
 mod body;
 mod connect;
 mod error;
@@ -21,9 +23,12 @@ mod resolve;
 mod settings;
 mod socket;
 mod target;
+mod tls;
 mod upgrade;
 
 pub use address::{Address, AddressError};
+pub use alpn::Alpn;
+pub use auto::AutoRequest;
 pub use body::{BodyObserver, PooledBody};
 pub use connect::{Connect, Connected, Connecting};
 pub use error::{AttemptError, BodyFailure, ConnectError, ConnectionError, ExchangeError, Progress};
@@ -39,5 +44,6 @@ pub use received::Received;
 pub use resolve::{HostRecord, Resolve, Resolving};
 pub use settings::Protocol;
 pub use socket::{Duplex, Socket, Stream};
-pub use target::{Target, TransportSecurity};
 pub use upgrade::{Tunnel, UpgradeOffer};
+pub use target::{Security, Target, TransportSecurity};
+pub use tls::{TlsClient, TlsFailure, TlsFailureKind, TlsMaterial, TlsStream, TlsTarget};

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body::Body;
 
+use crate::alpn::Offer;
+use crate::auto::{AutoRequest, Ways};
 use crate::connect::{self, Connect, Connected, Connector};
 use crate::error::{AttemptError, BodyFailure, ConnectError};
 use crate::h1::{self, H1Pool, H1Request, H1Response};
@@ -64,7 +66,7 @@ where
     /// # Errors
     /// [`ConnectError`]: the system's failure, or that the time limit has passed.
     pub async fn connect(&self, target: &Target, settings: &PoolSettings) -> Result<Connected, ConnectError> {
-        connect::connect(&self.connector, target, settings.connect_timeout).await
+        connect::connect(&self.connector, target, Offer::Nothing, settings.connect_timeout).await
     }
 
     /// Sends a request over HTTP/1.1 and waits for the head of the response, however long that takes. One that `needs_fresh` goes
@@ -99,6 +101,26 @@ where
         needs_fresh: bool,
     ) -> impl Future<Output = Result<Received, AttemptError>> {
         h2::send(&self.h2, &self.connector, target, settings, request, needs_fresh)
+    }
+
+    /// Sends a request over the HTTP version that the endpoint chooses, and waits for the head of the response, however long that takes.
+    /// `repeats`: the number of times that it has gone out in vain.
+    ///
+    /// # Errors
+    /// [`AttemptError`] with a [`Progress`](crate::Progress). The request can be sent again if that says so.
+    pub async fn send_auto(
+        &self,
+        target: &Target,
+        settings: &PoolSettings,
+        request: &mut AutoRequest<B>,
+        repeats: u32,
+    ) -> Result<Received, AttemptError> {
+        let ways = Ways {
+            h1: &self.h1,
+            h2: &self.h2,
+            connector: &self.connector,
+        };
+        ways.send(target, settings, request, repeats).await
     }
 }
 

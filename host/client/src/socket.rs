@@ -14,10 +14,14 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::tls::{TlsFailure, TlsStream};
+
 /// The bytes of a connection.
 pub enum Socket {
     /// A TCP socket.
     Tcp(TcpStream),
+    /// A TCP socket whose bytes TLS secures.
+    Tls(Box<TlsStream>),
     /// What a [`Connect`](crate::Connect) made.
     Other(Stream),
 }
@@ -46,6 +50,7 @@ impl Socket {
     pub(crate) fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
         match self {
             Self::Tcp(socket) => Ok((socket.peer_addr()?, socket.local_addr()?)),
+            Self::Tls(stream) => Ok((stream.socket().peer_addr()?, stream.socket().local_addr()?)),
             Self::Other(stream) => Ok((stream.peer, stream.local)),
         }
     }
@@ -57,6 +62,7 @@ impl Socket {
                 let peeked = SockRef::from(&*socket).peek(&mut [MaybeUninit::uninit()]);
                 matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
             }
+            Self::Tls(stream) => stream.is_silent(),
             Self::Other(stream) => {
                 let mut byte = [0];
                 let mut context = Context::from_waker(Waker::noop());
@@ -69,12 +75,26 @@ impl Socket {
         }
     }
 
+    /// Whether new connections are secured with other material than this one.
+    pub(crate) fn is_outdated(&self) -> bool {
+        matches!(self, Self::Tls(stream) if stream.is_outdated())
+    }
+
+    /// Why the endpoint has ended the connection instead of accepting it, if it has; known once a read or a write has failed.
+    pub(crate) fn refusal(&self) -> Option<&TlsFailure> {
+        match self {
+            Self::Tls(stream) => stream.refusal(),
+            Self::Tcp(_) | Self::Other(_) => None,
+        }
+    }
+
     /// Reads what has come by this moment, although the runtime may not know of it yet: what an endpoint sent before it reset the
     /// connection can still be read. Ready bytes are added to `buffer`.
     pub(crate) fn read_now(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
         let mut room = [0; 4096];
         let read = match self {
             Self::Tcp(socket) => (&*SockRef::from(&*socket)).read(&mut room)?,
+            Self::Tls(stream) => return stream.read_now(buffer),
             Self::Other(stream) => {
                 let mut room = ReadBuf::new(&mut room);
                 let mut context = Context::from_waker(Waker::noop());
@@ -94,7 +114,11 @@ impl Socket {
     /// An endpoint resets a connection that it has closed when bytes come behind the close. Bytes that fit one segment come whole, so
     /// none of them was read before. More could have been read in part, and the answer is no.
     pub(crate) fn has_refused(&self, length: usize) -> bool {
-        let Self::Tcp(socket) = self else { return false };
+        let (socket, length) = match self {
+            Self::Tcp(socket) => (socket, length),
+            Self::Tls(stream) => (stream.socket(), TlsStream::sealed_length(length)),
+            Self::Other(_) => return false,
+        };
         let socket = SockRef::from(socket);
         let fits_a_segment = socket.tcp_mss().is_ok_and(|size| length <= size as usize);
         fits_a_segment && matches!(socket.take_error(), Ok(Some(error)) if error.kind() == io::ErrorKind::BrokenPipe)
@@ -105,6 +129,7 @@ impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_read(context, buffer),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_read(context, buffer),
             Self::Other(stream) => stream.bytes.as_mut().poll_read(context, buffer),
         }
     }
@@ -114,6 +139,7 @@ impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_write(context, buffer),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_write(context, buffer),
             Self::Other(stream) => stream.bytes.as_mut().poll_write(context, buffer),
         }
     }
@@ -125,6 +151,7 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_write_vectored(context, buffers),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(context, buffers),
             Self::Other(stream) => stream.bytes.as_mut().poll_write_vectored(context, buffers),
         }
     }
@@ -132,6 +159,7 @@ impl AsyncWrite for Socket {
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Tcp(socket) => socket.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
             Self::Other(stream) => stream.bytes.is_write_vectored(),
         }
     }
@@ -139,6 +167,7 @@ impl AsyncWrite for Socket {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_flush(context),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_flush(context),
             Self::Other(stream) => stream.bytes.as_mut().poll_flush(context),
         }
     }
@@ -146,6 +175,7 @@ impl AsyncWrite for Socket {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_shutdown(context),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(context),
             Self::Other(stream) => stream.bytes.as_mut().poll_shutdown(context),
         }
     }

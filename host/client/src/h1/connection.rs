@@ -30,6 +30,7 @@ use crate::pool_settings::KeepAlive;
 use crate::resolve::HostRecord;
 use crate::socket::Socket;
 use crate::target::Target;
+use crate::tls::TlsFailure;
 use crate::upgrade::Tunnel;
 
 /// Room for reading at first, and what an idle connection keeps of it, in bytes.
@@ -120,6 +121,11 @@ where
         poll_fn(move |context| self.poll_head(&mut reader, context))
     }
 
+    /// Why the endpoint has ended the connection instead of accepting it, if it has.
+    pub(crate) fn refusal(&self) -> Option<&TlsFailure> {
+        self.socket.refusal()
+    }
+
     /// The head of the response, after an exchange that succeeded.
     pub(crate) fn take_head(&mut self) -> ParsedHead {
         self.head.take().expect("a successful exchange has brought a head")
@@ -160,6 +166,8 @@ where
             let read = ready!(self.poll_read(context));
             let outcome = match read {
                 Ok(0) => Err(self.ended(reader)),
+                // TLS that ended without saying so. No response is cut short here.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(self.ended(reader)),
                 Err(error) => Err(self.failure(reader, error.into())),
                 Ok(_) if self.request.as_ref().is_some_and(|request| !request.has_started()) => {
                     let reason = "bytes before the request was sent";
@@ -328,7 +336,7 @@ where
 
     /// Whatever comes on an idle connection, the connection is of no use any more.
     fn is_idle(&mut self) -> bool {
-        self.poll_read(&mut Context::from_waker(Waker::noop())).is_pending()
+        !self.socket.is_outdated() && self.poll_read(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
     fn is_usable(&mut self) -> bool {

@@ -83,10 +83,15 @@ where
     /// `content-length` says: a length that lies would take the next request on the connection for a body.
     pub fn new(head: OutgoingHead<'_>, body: B) -> Self {
         let has_body = !body.is_end_stream();
-        let framing = if has_body {
-            framing(head.headers, &body)
-        } else {
-            Framing::Length(0)
+        Self::with(head, has_body.then_some(body))
+    }
+
+    /// The request that consists of a head and a body that has not ended, if any.
+    pub(crate) fn with(head: OutgoingHead<'_>, body: Option<B>) -> Self {
+        let has_body = body.is_some();
+        let framing = match &body {
+            Some(body) => framing(head.headers, body),
+            None => Framing::Length(0),
         };
         let (buffer, host) = encode(head, &framing, has_body);
         Self {
@@ -96,7 +101,7 @@ where
             written: 0,
             writes: 0,
             host,
-            body: has_body.then_some(body),
+            body,
             framing,
             is_head: *head.method == Method::HEAD,
             interim: head.interim.clone(),

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::error::is_malformed;
 use super::wire::{Wire, WireEnd};
 use crate::connect::Connected;
+use crate::error::ConnectError;
 use crate::pool_settings::PoolSettings;
 use crate::resolve::HostRecord;
 
@@ -92,7 +93,7 @@ impl Drop for StreamPermit {
 }
 
 /// A stream that is not open yet, with the permit for it.
-pub(super) struct H2Stream {
+pub(crate) struct H2Stream {
     pub(super) sender: SendRequest<Bytes>,
     pub(super) permit: StreamPermit,
     pub(super) wire: Rc<Wire>,
@@ -111,12 +112,13 @@ impl H2Connection {
         connected: Connected,
         settings: &PoolSettings,
         on_end: impl FnOnce() + 'static,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, ConnectError> {
         let Connected {
             socket,
             peer,
             local,
             host,
+            ..
         } = connected;
         let wire = Wire::new(socket);
         // Together the streams never use up the connection's window: one that is not read harms no other.
@@ -136,7 +138,11 @@ impl H2Connection {
             Poll::Pending if sender.current_max_send_streams() > 0 => Poll::Ready(Ok(())),
             Poll::Pending => Poll::Pending,
         })
-        .await?;
+        .await
+        .map_err(|error| match wire.refusal() {
+            Some(refusal) => ConnectError::Tls(refusal),
+            None => ConnectError::Io(error),
+        })?;
         let load = Rc::new(Load {
             streams: Cell::new(0),
             last_used: Cell::new(Instant::now()),
@@ -156,14 +162,14 @@ impl H2Connection {
         })
     }
 
-    /// Whether it takes no new streams: it has ended, its endpoint has said that it is leaving, or its address has left the record of the
-    /// host name.
+    /// Whether it takes no new streams: it has ended, its endpoint has said that it is leaving, its address has left the record of the
+    /// host name, or it is secured by what new ones are not.
     pub(super) fn is_leaving(&mut self) -> bool {
         if self.host.as_ref().is_some_and(|host| !host.contains(self.peer.ip())) {
             return true;
         }
         let mut context = Context::from_waker(Waker::noop());
-        matches!(self.sender.poll_ready(&mut context), Poll::Ready(Err(_)))
+        matches!(self.sender.poll_ready(&mut context), Poll::Ready(Err(_))) || self.wire.is_outdated()
     }
 
     /// Whether there is room for a stream, and the connection moves.

@@ -18,11 +18,11 @@ use super::connection::{H2Stream, Load, StreamPermit};
 use super::error::is_unprocessed;
 use super::request::H2Request;
 use super::upload::{Upload, UploadEnd};
-use crate::address::Address;
 use crate::body::PooledBody;
 use crate::error::BodyFailure;
 use crate::head_limits::{HeadError, ResponseHeadLimits, parse_length};
 use crate::interim::MAX_INTERIM;
+use crate::target::Target;
 
 /// Why an exchange brought no response.
 pub(super) enum Failure {
@@ -41,7 +41,7 @@ pub(super) enum Failure {
 /// Sends a request and waits for the head of its response. Dropping the future, or the body, resets the stream and no other.
 pub(super) async fn exchange<B>(
     stream: H2Stream,
-    address: &Address,
+    target: &Target,
     request: &mut H2Request<B>,
     limits: ResponseHeadLimits,
 ) -> Result<Response<PooledBody>, Failure>
@@ -56,7 +56,7 @@ where
         ..
     } = stream;
     let begin = wire.position();
-    let opened = sender.send_request(request.head(address), request.upload.is_sent());
+    let opened = sender.send_request(request.head(target), request.upload.is_sent());
     let (response, outgoing) = match opened {
         Ok(opened) => opened,
         Err(error) if error.is_go_away() || error.is_io() => return Err(Failure::Unsent(error)),

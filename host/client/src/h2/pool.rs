@@ -8,10 +8,12 @@ use std::rc::Rc;
 use rustc_hash::FxHashMap;
 
 use super::connection::{H2Connection, H2Stream};
-use crate::connect::{Connector, connect};
+use crate::alpn::{Alpn, Offer};
+use crate::connect::{Connected, Connector, connect};
 use crate::error::ConnectError;
 use crate::pool_settings::PoolSettings;
 use crate::target::Target;
+use crate::tls::TlsFailure;
 
 /// How often a request lets the frames of an idle connection be read before it takes the connection as it is.
 const MAX_TURNS: usize = 3;
@@ -23,6 +25,8 @@ pub(super) struct Need {
     pub(super) is_upload: bool,
     /// Its stream is to be the first on its connection.
     pub(super) is_fresh: bool,
+    /// The protocols that a new connection offers.
+    pub(super) offer: Offer,
 }
 
 /// Open connections by target.
@@ -36,6 +40,15 @@ pub(crate) struct H2Pool {
 struct ConnectGate {
     turn: tokio::sync::Mutex<()>,
     failures: Cell<u64>,
+    /// Why TLS failed, if that is what the last failure was.
+    refusal: RefCell<Option<TlsFailure>>,
+}
+
+/// What a request gets.
+pub(crate) enum Acquired {
+    Stream(H2Stream),
+    /// A new connection of another protocol.
+    Other(Connected),
 }
 
 /// What the pool has for a request.
@@ -55,36 +68,47 @@ impl H2Pool {
         })
     }
 
-    /// A stream on a connection to `target`, on a new connection if there is no other with room, or if `need` says so.
+    /// A stream on a connection to `target`, on a new connection if there is no other with room, or if `need` says so. If the endpoint
+    /// chooses another protocol than HTTP/2, the connection is the caller's.
     pub(super) async fn acquire(
         self: &Rc<Self>,
         connector: &Connector,
         target: &Target,
         settings: &PoolSettings,
         need: Need,
-    ) -> Result<H2Stream, ConnectError> {
+    ) -> Result<Acquired, ConnectError> {
         if need.is_fresh {
-            return self.open(connector, target, settings).await;
+            return self.open(connector, target, settings, need.offer).await;
         }
         if let Some(stream) = self.reserve(target, need).await {
-            return Ok(stream);
+            return Ok(Acquired::Stream(stream));
         }
         let gate = Rc::clone(self.gates.borrow_mut().entry(target.clone()).or_default());
         let failures = gate.failures.get();
-        let _turn = gate.turn.lock().await;
+        let turn = gate.turn.lock().await;
         if let Some(stream) = self.reserve(target, need).await {
-            return Ok(stream);
+            return Ok(Acquired::Stream(stream));
         }
         if gate.failures.get() != failures {
             // Whoever waited while another request failed to connect does not try again: a hundred would wait a hundred times as
             // long.
-            return Err(ConnectError::Io(io::Error::other(
-                "connecting has just failed for another request",
-            )));
+            return Err(match gate.refusal.borrow().clone() {
+                Some(refusal) => ConnectError::Tls(refusal),
+                None => ConnectError::Io(io::Error::other("connecting has just failed for another request")),
+            });
         }
-        let opened = self.open(connector, target, settings).await;
-        if opened.is_err() {
+        if need.offer == Offer::Both && target.speaks() == Some(Alpn::Http1) {
+            // Whoever waited for a connection to share learns that none can be shared.
+            drop(turn);
+            return self.open(connector, target, settings, need.offer).await;
+        }
+        let opened = self.open(connector, target, settings, need.offer).await;
+        if let Err(error) = &opened {
             gate.failures.set(failures.wrapping_add(1));
+            *gate.refusal.borrow_mut() = match error {
+                ConnectError::Tls(refusal) => Some(refusal.clone()),
+                _ => None,
+            };
         }
         opened
     }
@@ -123,8 +147,22 @@ impl H2Pool {
         connector: &Connector,
         target: &Target,
         settings: &PoolSettings,
+        offer: Offer,
+    ) -> Result<Acquired, ConnectError> {
+        let connected = connect(connector, target, offer, settings.connect_timeout).await?;
+        if offer == Offer::Both && connected.alpn != Some(Alpn::Http2) {
+            return Ok(Acquired::Other(connected));
+        }
+        self.adopt(connected, target, settings).await.map(Acquired::Stream)
+    }
+
+    /// Speaks HTTP/2 on a fresh connection to `target`, within the time for connecting.
+    pub(crate) async fn adopt(
+        self: &Rc<Self>,
+        connected: Connected,
+        target: &Target,
+        settings: &PoolSettings,
     ) -> Result<H2Stream, ConnectError> {
-        let connected = connect(connector, target, settings.connect_timeout).await?;
         let (pool, key) = (Rc::downgrade(self), target.clone());
         let prune = move || {
             if let Some(pool) = pool.upgrade() {
@@ -136,7 +174,7 @@ impl H2Pool {
             H2Connection::start(connected, settings, prune),
         );
         let connection = match start.await {
-            Ok(started) => started.map_err(ConnectError::Io)?,
+            Ok(started) => started?,
             Err(_) => return Err(ConnectError::Timeout),
         };
         let stream = connection.reserve(false);

@@ -2,15 +2,16 @@
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TE, TRANSFER_ENCODING, UPGRADE};
-use http::uri::{Authority, Scheme};
+use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 use http_body::Body;
 
 use super::upload::Upload;
-use crate::address::Address;
 use crate::error::BodyFailure;
+use crate::h1::H1Request;
 use crate::interim::Interim;
 use crate::outgoing::OutgoingHead;
+use crate::target::{Target, TransportSecurity};
 
 /// Fields of one connection that HTTP/2 forbids (RFC 9113, section 8.2.2).
 const FORBIDDEN: [HeaderName; 5] = [
@@ -56,6 +57,20 @@ where
             interim: outgoing.interim.clone(),
         }
     }
+
+    /// The same request for HTTP/1.1. Only for one of which nothing has gone out. What is left here has neither fields nor body.
+    pub(crate) fn take_as_h1(&mut self) -> H1Request<B> {
+        let mut headers = std::mem::take(self.head.headers_mut());
+        let host = headers.remove(HOST).unwrap_or(HeaderValue::from_static(""));
+        let head = OutgoingHead {
+            method: self.head.method(),
+            target: self.head.uri().path_and_query().map_or("/", PathAndQuery::as_str),
+            host: &host,
+            headers: &headers,
+            interim: &self.interim,
+        };
+        H1Request::with(head, self.upload.take_body())
+    }
 }
 
 impl<B> H2Request<B> {
@@ -64,20 +79,28 @@ impl<B> H2Request<B> {
         self.head.headers_mut().insert(HOST, host.clone());
     }
 
+    /// Whether something of its body has gone out.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.upload.has_begun()
+    }
+
     pub(super) fn is_head(&self) -> bool {
         *self.head.method() == Method::HEAD
     }
 
-    /// The head as it is sent to `address`, whose place the host of a request takes that has none, or a malformed one.
-    pub(super) fn head(&self, address: &Address) -> Request<()> {
+    /// The head as it is sent to `target`, whose address takes the place of the host of a request that has none, or a malformed one.
+    pub(super) fn head(&self, target: &Target) -> Request<()> {
         let mut head = self.head.clone();
         let host = head.headers_mut().remove(HOST);
         let mut parts = std::mem::take(head.uri_mut()).into_parts();
         parts.authority = host
             .and_then(|host| Authority::try_from(host.as_bytes()).ok())
             .or(parts.authority)
-            .or_else(|| Authority::try_from(address.to_string()).ok());
-        parts.scheme = Some(Scheme::HTTP);
+            .or_else(|| Authority::try_from(target.address.to_string()).ok());
+        parts.scheme = Some(match target.security {
+            TransportSecurity::ClearText => Scheme::HTTP,
+            TransportSecurity::Tls(_) => Scheme::HTTPS,
+        });
         // Every part is well-formed. Should they not fit together, the upstream gets a request for its root without a host and
         // refuses it.
         *head.uri_mut() = Uri::from_parts(parts).unwrap_or_default();

@@ -196,6 +196,16 @@ impl<B> Upload<B> {
         self.is_sent
     }
 
+    /// Whether something of the body has been taken.
+    pub(super) fn has_begun(&self) -> bool {
+        self.kept_bytes > 0 || self.trailers.is_some() || self.kept.is_none()
+    }
+
+    /// The body, if there is one, of which nothing has been taken.
+    pub(super) fn take_body(&mut self) -> Option<B> {
+        self.body.take()
+    }
+
     /// Whether there is no body to be sent, and was none.
     pub(super) fn is_empty(&self) -> bool {
         self.is_sent && self.kept_bytes == 0 && self.trailers.is_none()

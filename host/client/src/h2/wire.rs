@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use crate::socket::Socket;
+use crate::tls::TlsFailure;
 
 /// A socket that the HTTP library and the pool share.
 pub(super) struct Wire {
@@ -53,6 +54,16 @@ impl Wire {
         self.socket.borrow_mut().is_silent()
     }
 
+    /// Whether new connections are secured with other material than this one.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.socket.borrow().is_outdated()
+    }
+
+    /// Why the endpoint has ended the connection instead of accepting it, if it has.
+    pub(super) fn refusal(&self) -> Option<TlsFailure> {
+        self.socket.borrow().refusal().cloned()
+    }
+
     /// Whether it has taken no bytes for longer than this.
     pub(super) fn is_blocked(&self, longer_than: Duration) -> bool {
         self.blocked.get().is_some_and(|since| since.elapsed() > longer_than)
@@ -91,7 +102,13 @@ impl AsyncRead for WireEnd {
         let mut socket = self.0.socket.borrow_mut();
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut *socket).poll_read(context, buffer);
-        if matches!(outcome, Poll::Ready(Ok(()))) && buffer.filled().len() == before && buffer.remaining() > 0 {
+        let is_end = match &outcome {
+            Poll::Ready(Ok(())) => buffer.filled().len() == before && buffer.remaining() > 0,
+            // TLS that ended without saying so.
+            Poll::Ready(Err(error)) => error.kind() == io::ErrorKind::UnexpectedEof,
+            Poll::Pending => false,
+        };
+        if is_end {
             self.0.ended(&socket);
         }
         outcome
