@@ -107,7 +107,17 @@ where
                 let connected = connect(self.connector, target, Offer::Both, settings.connect_timeout).await;
                 connected.map_err(AttemptError::not_connected)?
             }
-            Some(Alpn::Http2) | None => {
+            speaks => {
+                // The endpoint is a new one in its group, and its connections are not.
+                let pooled = if speaks.is_none() && repeats == 0 {
+                    self.h1.take(target)
+                } else {
+                    None
+                };
+                if let Some(connection) = pooled {
+                    let sent = h1::send_on(connection, settings, request.decide_h1(), true).await;
+                    return sent.map(h1::H1Response::receive);
+                }
                 match h2::acquire(
                     self.h2,
                     self.connector,

@@ -65,6 +65,20 @@ impl Target {
         Self { address, security }
     }
 
+    /// The same host and security at another port.
+    pub fn at_port(&self, port: u16) -> Self {
+        let mut address = self.address.clone();
+        match &mut address {
+            Address::Socket(socket) => socket.set_port(port),
+            Address::Name(_, own) => *own = port,
+        }
+        let security = match &self.security {
+            TransportSecurity::ClearText => TransportSecurity::ClearText,
+            TransportSecurity::Tls(tls) => TransportSecurity::Tls(tls.elsewhere()),
+        };
+        Self { address, security }
+    }
+
     /// The HTTP version that its endpoint chose when it was last offered both; `None` before that, and without TLS.
     pub(crate) fn speaks(&self) -> Option<Alpn> {
         match &self.security {

@@ -109,6 +109,11 @@ impl TlsTarget {
         }))
     }
 
+    /// The same security, for another server of the same name.
+    pub(crate) fn elsewhere(&self) -> Self {
+        Self::of(&self.0.client, || self.0.server_name.clone())
+    }
+
     pub(crate) fn is_of(&self, client: &Arc<TlsClient>) -> bool {
         Arc::ptr_eq(&self.0.client, client)
     }

@@ -12,6 +12,7 @@ mod listeners;
 mod matches;
 mod path_changes;
 mod paths;
+mod pem;
 mod plugins;
 mod policies;
 mod resolver;

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use lockgate_client::TlsSettings;
 use lockgate_foreign::{CacheSettings, KvSettings};
 use lockgate_http::{AmbiguousNames, EscapedSlashes, ListenerLimits, TrailerNames, UnsafeCharacters};
 use lockgate_resolver::ResolverSettings;
@@ -122,10 +123,15 @@ impl Model {
         &self.plugins[index.0]
     }
 
-    /// Files that the listeners' `tls` names.
+    /// Files that the `tls` of listeners and upstreams names.
     pub fn tls_files(&self) -> impl Iterator<Item = &Path> {
         let of_listeners = self.listeners.iter().filter_map(|listener| listener.tls.as_ref());
-        of_listeners.flat_map(ServerTlsSettings::files)
+        let of_upstreams = self
+            .upstreams
+            .iter()
+            .filter_map(|upstream| upstream.settings.tls.as_ref());
+        let of_listeners = of_listeners.flat_map(ServerTlsSettings::files);
+        of_listeners.chain(of_upstreams.flat_map(TlsSettings::files))
     }
 
     /// The upstream at `index`.

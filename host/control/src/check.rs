@@ -1,6 +1,6 @@
 //! The check of a configuration without running it.
 
-mod warnings;
+pub(crate) mod warnings;
 
 use std::fmt;
 use std::path::Path;

@@ -6,6 +6,7 @@ mod certificates;
 mod chain_length;
 mod plugins;
 mod refused_files;
+mod upstream_tls;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use certificates::{Certificates, RefusedCertificates};
 use chain_length::{long_route_chains, long_tcp_chains};
 use plugins::{PluginLoader, missing_module};
 use refused_files::RefusedFiles;
+use upstream_tls::{UpstreamTls, UpstreamTlsLoader, security};
 
 use crate::watch::HalfWritten;
 
@@ -37,6 +39,9 @@ pub(crate) struct Loader {
     refused_certificates: RefusedCertificates,
     /// The living endpoints of upstreams.
     groups: Groups,
+    /// TLS towards the upstreams of the last snapshot.
+    upstream_tls: UpstreamTls,
+    refused_upstream_tls: RefusedCertificates,
 }
 
 /// The circumstances of a load.
@@ -67,6 +72,8 @@ impl Loader {
             accepted: None,
             refused_certificates: RefusedCertificates::default(),
             groups: Groups::default(),
+            upstream_tls: UpstreamTls::default(),
+            refused_upstream_tls: RefusedCertificates::default(),
         }
     }
 
@@ -77,13 +84,15 @@ impl Loader {
 
     /// Number of modules and certificates so far that were refused alone, while the rest of their load took effect.
     pub(crate) fn refused_alone(&self) -> u64 {
-        self.modules.refused_count() + self.refused_certificates.count
+        self.modules.refused_count() + self.refused_certificates.count + self.refused_upstream_tls.count
     }
 
     /// Whether a module or a certificate is refused alone now.
     pub(crate) fn refuses_alone(&self) -> bool {
         let refused = |(_, file): (&str, &ModuleFile)| file.error.is_some() && !file.removed;
-        self.modules.iter().any(refused) || !self.refused_certificates.reasons.is_empty()
+        self.modules.iter().any(refused)
+            || !self.refused_certificates.reasons.is_empty()
+            || !self.refused_upstream_tls.reasons.is_empty()
     }
 
     /// The files of the last configuration, if it was refused.
@@ -239,6 +248,14 @@ impl Loader {
             refused: &mut self.refused_certificates,
         };
         let certificates = certificates.of(&model);
+        let mut upstream_tls = UpstreamTlsLoader {
+            current: &self.upstream_tls,
+            attempt,
+            document: &document,
+            diagnostics: &mut diagnostics,
+            refused: &mut self.refused_upstream_tls,
+        };
+        let upstream_tls = upstream_tls.of(&model);
         if !diagnostics.is_empty() {
             diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
             return Err(Report { diagnostics });
@@ -249,7 +266,8 @@ impl Loader {
         }
         let remarks = remarks(&plugins, &document, known);
         let revision = current.map_or(1, |current| current.revision + 1);
-        let upstreams = upstreams(&model, current, &self.groups);
+        let upstreams = upstreams(&model, current, &self.groups, &upstream_tls);
+        self.upstream_tls = upstream_tls;
         let snapshot = Arc::new(Snapshot::new(
             revision,
             document.text().into(),
@@ -328,7 +346,7 @@ fn are_same(current: &[Arc<LoadedPlugin>], next: &[Arc<LoadedPlugin>]) -> bool {
 }
 
 /// The upstreams, with the living groups of their names. One whose settings did not change is reused.
-fn upstreams(model: &Model, current: Option<&Snapshot>, groups: &Groups) -> Vec<Arc<Upstream>> {
+fn upstreams(model: &Model, current: Option<&Snapshot>, groups: &Groups, tls: &UpstreamTls) -> Vec<Arc<Upstream>> {
     let known = |name: &str| {
         let snapshot = current?;
         let (index, upstream) = snapshot.upstream(name)?;
@@ -337,9 +355,14 @@ fn upstreams(model: &Model, current: Option<&Snapshot>, groups: &Groups) -> Vec<
     model
         .upstreams
         .iter()
-        .map(|wanted| match known(&wanted.name) {
-            Some((settings, upstream)) if *settings == wanted.settings => upstream.clone(),
-            _ => Arc::new(Upstream::of(groups, &wanted.name, &wanted.settings)),
+        .map(|wanted| {
+            let security = security(tls, &wanted.name);
+            match known(&wanted.name) {
+                Some((settings, upstream)) if *settings == wanted.settings && *upstream.security() == security => {
+                    upstream.clone()
+                }
+                _ => Arc::new(Upstream::secured(groups, &wanted.name, &wanted.settings, security)),
+            }
         })
         .collect()
 }

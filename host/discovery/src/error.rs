@@ -62,6 +62,8 @@ impl From<ExchangeError> for SourceError {
         Self::Exchange(match error {
             ExchangeError::Connect(ConnectError::Io(error)) => format!("cannot be connected to: {error}"),
             ExchangeError::Connect(ConnectError::Timeout) => "does not accept a connection in time".to_owned(),
+            ExchangeError::Connect(ConnectError::Tls(failure)) => format!("no TLS with it: {failure}"),
+            ExchangeError::Connect(ConnectError::TlsTimeout) => "its TLS handshake timed out".to_owned(),
             ExchangeError::Closed { source, .. } => source.to_string(),
             ExchangeError::Protocol { reason, .. } => format!("malformed answer: {reason}"),
             ExchangeError::HeadTooLarge { reason, .. } => format!("the answer has {reason}"),

@@ -131,6 +131,7 @@ impl TcpConnection<'_> {
         match recorder.bound(self.dial(recorder)).await {
             // The lease ends with the connection.
             Ok((Socket::Tcp(upstream), _lease)) => relay(recorder, client, upstream).await,
+            Ok((Socket::Tls(upstream), _lease)) => relay(recorder, client, *upstream).await,
             Ok((Socket::Other(upstream), _lease)) => relay(recorder, client, upstream.bytes).await,
             Err(ending) => ending,
         }

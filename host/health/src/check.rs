@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONNECTION, USER_AGENT};
 use http::{HeaderValue, Method};
-use lockgate_client::{Address, KeepAlive, PoolSettings, Protocol, ResponseHeadLimits, Target};
+use lockgate_client::{KeepAlive, PoolSettings, Protocol, ResponseHeadLimits, Target};
 use lockgate_upstream::{
     HealthCheckKind, HealthCheckSettings, HostPolicy, InitialHealth, ProbeMethod, StatusRange, UpstreamSettings,
 };
@@ -68,14 +68,10 @@ impl Check {
 
     /// What is probed of an endpoint: its target, or another port of it.
     pub(crate) fn target(&self, endpoint: &Target) -> Target {
-        let mut target = endpoint.clone();
-        if let Some(port) = self.port {
-            match &mut target.address {
-                Address::Socket(socket) => socket.set_port(port),
-                Address::Name(_, own) => *own = port,
-            }
+        match self.port {
+            Some(port) => endpoint.at_port(port),
+            None => endpoint.clone(),
         }
-        target
     }
 
     /// A connection for a probe serves no other.

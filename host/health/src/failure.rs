@@ -62,7 +62,8 @@ impl ProbeFailure {
     pub(crate) fn of_connect(error: ConnectError, limit: Duration) -> Self {
         match error {
             ConnectError::Io(error) => Self::Connect(io_text(&error)),
-            ConnectError::Timeout => Self::Timeout(limit),
+            ConnectError::Tls(failure) => Self::Connect(format!("no TLS: {failure}")),
+            ConnectError::Timeout | ConnectError::TlsTimeout => Self::Timeout(limit),
         }
     }
 

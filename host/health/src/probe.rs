@@ -12,7 +12,8 @@ use http::{HeaderMap, HeaderValue};
 use http_body::Body;
 use http_body_util::Full;
 use lockgate_client::{
-    ConnectionPools, H1Request, H2Request, Interim, OutgoingHead, PooledBody, Protocol, Received, Resolve, Target,
+    AutoRequest, ConnectionPools, H1Request, H2Request, Interim, OutgoingHead, PooledBody, Protocol, Received, Resolve,
+    Target,
 };
 
 use crate::check::{Check, Probe};
@@ -85,6 +86,10 @@ async fn send(
     let body = Full::new(request.body.clone());
     let pool = check.pool();
     let received = match protocol {
+        Protocol::Auto => {
+            let mut request = AutoRequest::new(head, body);
+            pools.send_auto(target, &pool, &mut request, 0).await
+        }
         Protocol::Http1 => {
             let mut request = Some(Box::new(H1Request::new(head, body)));
             let response = pools.send_h1(target, &pool, &mut request, true).await;

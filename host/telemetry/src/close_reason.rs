@@ -89,7 +89,7 @@ impl CloseReason {
     pub fn of_connect_error(error: &SendError) -> Self {
         match error {
             SendError::NoEndpoint => Self::NoEndpoint,
-            SendError::ConnectTimeout { .. } => Self::UpstreamTimeout,
+            SendError::ConnectTimeout { .. } | SendError::TlsTimeout { .. } => Self::UpstreamTimeout,
             _ => Self::UpstreamFailed,
         }
     }

@@ -10,6 +10,9 @@ pub enum TlsError {
     /// The file cannot be read, or it holds no such PEM section.
     #[error("{}: {}", .0.display(), pem_reason(.1))]
     File(PathBuf, pem::Error),
+    /// The key's file cannot be read, or it holds no key.
+    #[error("{}: {}", .0.display(), pem_reason(.1))]
+    Key(PathBuf, pem::Error),
     /// The private key needs a passphrase.
     #[error(
         "{}: the private key is encrypted, and nobody could enter its passphrase at a start; `openssl pkey -in {} -out plain.key` decrypts it",
@@ -24,6 +27,13 @@ pub enum TlsError {
         .0.display()
     )]
     Version1(PathBuf),
+    /// The certificate for upstreams is of X.509 version 1.
+    #[error(
+        "{}: it is an X.509 version 1 certificate, which many servers do not accept, expected version 3: issue it with extensions such as \
+         extendedKeyUsage",
+        .0.display()
+    )]
+    ClientVersion1(PathBuf),
     /// The key is not the certificate's, or one of them is unusable.
     #[error("{} with {}: {}", .cert.display(), .key.display(), pair_reason(.source))]
     Pair {
@@ -40,6 +50,22 @@ pub enum TlsError {
     /// A certificate in that file is not an authority's.
     #[error("{}: {}", .0.display(), .1)]
     Authority(PathBuf, String),
+    /// The file of authorities for endpoints cannot be read, or it holds no certificate.
+    #[error("{}: {}", .0.display(), pem_reason(.1))]
+    Ca(PathBuf, pem::Error),
+    /// A certificate in that file is unusable.
+    #[error("{}: {}", .0.display(), .1)]
+    CaCertificate(PathBuf, String),
+    /// The system trusts no authority, as far as is known.
+    #[error(
+        "the system's trusted authorities are not found, at none of {}; install them (Debian: `apt-get install ca-certificates`), or name a \
+         file in `ca`",
+        places(.0)
+    )]
+    NoSystemRoots(Vec<PathBuf>),
+    /// The name that endpoints are asked for is none.
+    #[error("neither a host name nor an IP address")]
+    ServerName,
     /// No certificate is configured.
     #[error("no certificate is given")]
     Empty,
@@ -55,13 +81,38 @@ impl TlsError {
         match self {
             Self::ClientCa(..) | Self::Authority(..) => "client_ca",
             Self::File(..)
+            | Self::Key(..)
             | Self::EncryptedKey(_)
             | Self::Version1(_)
+            | Self::ClientVersion1(_)
+            | Self::Ca(..)
+            | Self::CaCertificate(..)
+            | Self::NoSystemRoots(_)
+            | Self::ServerName
             | Self::Pair { .. }
             | Self::Empty
             | Self::Setup(_) => "certificates",
         }
     }
+}
+
+impl TlsError {
+    /// The setting of an upstream's `tls` that caused the error; none: all of it.
+    #[must_use]
+    pub fn upstream_setting(&self) -> Option<&'static str> {
+        match self {
+            Self::File(..) | Self::ClientVersion1(_) | Self::Version1(_) => Some("cert"),
+            Self::Key(..) | Self::EncryptedKey(_) | Self::Pair { .. } => Some("key"),
+            Self::Ca(..) | Self::CaCertificate(..) => Some("ca"),
+            Self::ServerName => Some("server_name"),
+            Self::ClientCa(..) | Self::Authority(..) | Self::NoSystemRoots(_) | Self::Empty | Self::Setup(_) => None,
+        }
+    }
+}
+
+fn places(files: &[PathBuf]) -> String {
+    let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    files.join(", ")
 }
 
 fn pem_reason(error: &pem::Error) -> String {

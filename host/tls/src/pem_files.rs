@@ -1,7 +1,7 @@
 //! Reading of certificates and keys from PEM files.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
@@ -11,17 +11,30 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use crate::settings::CertificateFiles;
 use crate::{TlsError, certificate_info};
 
-/// Reads a certificate chain and its key.
+/// Reads a listener's certificate chain and its key.
 pub(crate) fn key_pair(pair: &CertificateFiles, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+    read_pair(pair, provider, TlsError::Version1)
+}
+
+/// Reads the certificate chain that upstreams are shown, and its key.
+pub(crate) fn client_key_pair(pair: &CertificateFiles, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+    read_pair(pair, provider, TlsError::ClientVersion1)
+}
+
+fn read_pair(
+    pair: &CertificateFiles,
+    provider: &CryptoProvider,
+    version_1: fn(PathBuf) -> TlsError,
+) -> Result<CertifiedKey, TlsError> {
     let chain = certificates(&pair.cert).map_err(|error| TlsError::File(pair.cert.clone(), error))?;
     if chain.first().is_some_and(|own| certificate_info::is_version_1(own)) {
-        return Err(TlsError::Version1(pair.cert.clone()));
+        return Err(version_1(pair.cert.clone()));
     }
     let key = PrivateKeyDer::from_pem_file(&pair.key).map_err(|error| {
         if is_encrypted(&pair.key) {
             TlsError::EncryptedKey(pair.key.clone())
         } else {
-            TlsError::File(pair.key.clone(), error)
+            TlsError::Key(pair.key.clone(), error)
         }
     })?;
     let mismatch = |source| TlsError::Pair {

@@ -31,6 +31,13 @@ pub fn validity(file: &Path) -> Option<Validity> {
     })
 }
 
+/// The first and the last second in which a certificate is valid, since 1970; none if it cannot be read.
+pub(crate) fn seconds(der: &[u8]) -> Option<(u64, u64)> {
+    let validity = of(der)?;
+    let since = |time: SystemTime| time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs());
+    Some((since(validity.from)?, since(validity.until)?))
+}
+
 fn of(der: &[u8]) -> Option<Validity> {
     let mut certificate = Reader::of(Reader::of(der).content(SEQUENCE)?);
     let mut body = Reader::of(certificate.content(SEQUENCE)?);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::HeaderValue;
-use lockgate_client::{Address, Leased, Target};
+use lockgate_client::{Address, Leased, Security, Target};
 
 use crate::settings::{EndpointSettings, Weight};
 use crate::standing::Standing;
@@ -23,11 +23,16 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// An endpoint with these settings and this standing.
-    pub(crate) fn new(settings: &EndpointSettings, weight: Weight, standing: Arc<Standing>) -> Self {
+    pub(crate) fn new(
+        settings: &EndpointSettings,
+        weight: Weight,
+        standing: Arc<Standing>,
+        security: &Security,
+    ) -> Self {
         let host = HeaderValue::from_str(&settings.address.to_string())
             .expect("an address consists of a checked host name or an IP address, and digits");
         Self {
-            target: Target::clear_text(settings.address.clone()),
+            target: Target::new(settings.address.clone(), security),
             host,
             weight,
             labels: settings.labels.clone(),

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
-use lockgate_client::{Address, AttemptError, BodyFailure, ConnectError, ConnectionError, ExchangeError, Progress};
+use lockgate_client::{
+    Address, AttemptError, BodyFailure, ConnectError, ConnectionError, ExchangeError, Progress, TlsFailure,
+};
 
 /// Why a request got no response from an upstream. The text is for logs: it names addresses.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +29,24 @@ pub enum SendError {
     /// Making a connection, name lookup included, took longer than `connect_timeout`.
     #[error("connecting to {address} timed out")]
     ConnectTimeout {
+        /// The endpoint that was tried last.
+        address: Address,
+        /// The number of attempts, those at other endpoints among them.
+        attempts: u32,
+    },
+    /// An endpoint was connected to, and there is no TLS with it.
+    #[error("no TLS with {address}: {failure}")]
+    Tls {
+        /// The endpoint that was tried last.
+        address: Address,
+        /// Why there is none.
+        failure: TlsFailure,
+        /// The number of attempts, those at other endpoints among them.
+        attempts: u32,
+    },
+    /// Making a connection took longer than `connect_timeout`, and it was the TLS handshake that did not end.
+    #[error("the TLS handshake with {address} timed out")]
+    TlsTimeout {
         /// The endpoint that was tried last.
         address: Address,
         /// The number of attempts, those at other endpoints among them.
@@ -130,6 +150,15 @@ impl SendError {
                 address: address.clone(),
                 attempts,
             },
+            ExchangeError::Connect(ConnectError::Tls(failure)) => Self::Tls {
+                address: address.clone(),
+                failure,
+                attempts,
+            },
+            ExchangeError::Connect(ConnectError::TlsTimeout) => Self::TlsTimeout {
+                address: address.clone(),
+                attempts,
+            },
             ExchangeError::Closed { peer, source } => Self::Closed {
                 peer,
                 source,
@@ -147,6 +176,8 @@ impl SendError {
         match &mut self {
             Self::Connect { attempts, .. }
             | Self::ConnectTimeout { attempts, .. }
+            | Self::Tls { attempts, .. }
+            | Self::TlsTimeout { attempts, .. }
             | Self::Closed { attempts, .. }
             | Self::Timeout { attempts, .. }
             | Self::Protocol { attempts, .. }
@@ -160,12 +191,14 @@ impl SendError {
     pub fn endpoint(&self) -> Option<SocketAddr> {
         match self {
             Self::Closed { peer, .. } | Self::Protocol { peer, .. } | Self::HeadTooLarge { peer, .. } => Some(*peer),
-            Self::Connect { address, .. } | Self::ConnectTimeout { address, .. } | Self::Timeout { address, .. } => {
-                match address {
-                    Address::Socket(socket) => Some(*socket),
-                    Address::Name(..) => None,
-                }
-            }
+            Self::Connect { address, .. }
+            | Self::ConnectTimeout { address, .. }
+            | Self::Tls { address, .. }
+            | Self::TlsTimeout { address, .. }
+            | Self::Timeout { address, .. } => match address {
+                Address::Socket(socket) => Some(*socket),
+                Address::Name(..) => None,
+            },
             Self::NoEndpoint | Self::RequestBody(_) | Self::CircuitOpen { .. } | Self::Shed { .. } => None,
         }
     }
@@ -178,6 +211,8 @@ impl SendError {
             Self::Connect { attempts, .. }
             | Self::ConnectTimeout { attempts, .. }
             | Self::Timeout { attempts, .. }
+            | Self::Tls { attempts, .. }
+            | Self::TlsTimeout { attempts, .. }
             | Self::Closed { attempts, .. }
             | Self::Protocol { attempts, .. }
             | Self::HeadTooLarge { attempts, .. } => *attempts,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use lockgate_client::Address;
+use lockgate_client::{Address, Security};
 use tokio::sync::Notify;
 
 use crate::endpoint::Endpoint;
@@ -68,6 +68,8 @@ struct Composition {
     balance: Balance,
     /// Whether endpoints take requests before their first health check.
     initial: InitialHealth,
+    /// How connections to the endpoints are secured, wherever they come from.
+    security: Security,
     /// A snapshot that serves has named the endpoints.
     is_live: bool,
 }
@@ -172,7 +174,7 @@ impl Group {
     }
 
     /// The list that the group will have with these settings, if nothing else changes until then.
-    pub(crate) fn prepare(&self, settings: &UpstreamSettings) -> Arc<Endpoints> {
+    pub(crate) fn prepare(&self, settings: &UpstreamSettings, security: &Security) -> Arc<Endpoints> {
         let known = self.current.load();
         let composition = self.composition();
         let added = composition.is_live.then(now);
@@ -192,17 +194,18 @@ impl Group {
             };
             let turned = composition.overrides.get(&settings.address.to_string());
             let weight = turned.and_then(|turned| turned.weight).unwrap_or(settings.weight);
-            Arc::new(Endpoint::new(settings, weight, standing))
+            Arc::new(Endpoint::new(settings, weight, standing, security))
         });
         Arc::new(Endpoints::new(list.collect(), settings.balance))
     }
 
-    /// Takes over what these settings say of endpoints and balancing. `prepared` is the list that [`Group::prepare`] made of them.
-    pub(crate) fn publish(&self, settings: &UpstreamSettings, prepared: &Arc<Endpoints>) {
+    /// Takes over what these settings say of endpoints, balancing and TLS. `prepared` is the list that [`Group::prepare`] made of them.
+    pub(crate) fn publish(&self, settings: &UpstreamSettings, security: &Security, prepared: &Arc<Endpoints>) {
         let mut composition = self.composition();
         composition.sources[Source::Configured as usize].clone_from(&settings.endpoints);
         composition.balance = settings.balance;
         composition.initial = settings.initial_health();
+        composition.security.clone_from(security);
         composition.is_live = true;
         self.rebuild(&composition, Some(prepared));
     }
@@ -281,7 +284,12 @@ fn compose(composition: &Composition, current: &Endpoints, prepared: Option<&Arc
         standing.set_draining(turned.draining, now);
         let weight = turned.weight.unwrap_or(settings.weight);
         if seen.insert(address) {
-            list.push(Arc::new(Endpoint::new(settings, weight, standing)));
+            list.push(Arc::new(Endpoint::new(
+                settings,
+                weight,
+                standing,
+                &composition.security,
+            )));
         }
     }
     Endpoints::new(list.into(), composition.balance)

@@ -36,8 +36,8 @@ impl Outcome {
     /// How a failed attempt ended.
     pub(crate) fn of_error(error: &ExchangeError) -> Self {
         match error {
-            ExchangeError::Connect(ConnectError::Io(_)) => Self::ConnectFailed,
-            ExchangeError::Connect(ConnectError::Timeout) => Self::ConnectTimeout,
+            ExchangeError::Connect(ConnectError::Io(_) | ConnectError::Tls(_)) => Self::ConnectFailed,
+            ExchangeError::Connect(ConnectError::Timeout | ConnectError::TlsTimeout) => Self::ConnectTimeout,
             ExchangeError::Closed { .. } => Self::Reset,
             ExchangeError::Protocol { .. } | ExchangeError::HeadTooLarge { .. } => Self::Malformed,
             ExchangeError::RequestBody(_) => Self::RequestFailed,

@@ -7,8 +7,8 @@ use http::header::HOST;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use lockgate_client::{
-    Address, AttemptError, BodyFailure, ConnectionPools, H1Request, H1Response, H2Request, Interim, OutgoingHead,
-    PoolSettings, PooledBody, Protocol, Received, Target,
+    Address, AttemptError, AutoRequest, BodyFailure, ConnectionPools, H1Request, H1Response, H2Request, Interim,
+    OutgoingHead, PoolSettings, PooledBody, Protocol, Received, Target,
 };
 
 use crate::attempts::{self, Attempt};
@@ -37,6 +37,7 @@ pub struct UpstreamResponse {
 pub(crate) enum Outgoing<B> {
     H1(Box<H1Request<B>>),
     H2(Box<H2Request<B>>),
+    Auto(Box<AutoRequest<B>>),
 }
 
 impl<B> Client<B>
@@ -112,6 +113,9 @@ where
                 Outgoing::H2(request) => {
                     Box::pin(attempts::run(pick, repeatable, SendH2 { pools, request }, begin)).await?
                 }
+                Outgoing::Auto(request) => {
+                    Box::pin(attempts::run(pick, repeatable, SendAuto { pools, request }, begin)).await?
+                }
             };
             let Received {
                 mut response,
@@ -133,13 +137,16 @@ where
 
 impl<B> Outgoing<B>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
 {
     pub(crate) fn new(upstream: &Upstream, head: OutgoingHead<'_>, body: B) -> Self {
         match upstream.protocol() {
             Protocol::Http1 => Self::H1(Box::new(H1Request::new(head, body))),
             Protocol::Http2 => Self::H2(Box::new(H2Request::new(head, body))),
+            // Only HTTP/1.1 has upgrades: nothing else is offered to the endpoint.
+            Protocol::Auto if head.upgrade.is_some() => Self::H1(Box::new(H1Request::new(head, body))),
+            Protocol::Auto => Self::Auto(Box::new(AutoRequest::new(head, body))),
         }
     }
 }
@@ -165,6 +172,9 @@ where
                 Ok((response.receive(), attempts))
             }
             Outgoing::H2(request) => Box::pin(attempts::run(pick, repeatable, SendH2 { pools, request }, begin)).await,
+            Outgoing::Auto(request) => {
+                Box::pin(attempts::run(pick, repeatable, SendAuto { pools, request }, begin)).await
+            }
         }
     }
 }
@@ -227,6 +237,37 @@ where
     ) -> impl Future<Output = Result<Received, AttemptError>> {
         // Others wait for a new connection, too. The first stream on a connection is one that its endpoint takes.
         self.pools.send_h2(target, settings, &mut self.request, repeats > 1)
+    }
+
+    fn set_host(&mut self, host: &HeaderValue) {
+        self.request.set_host(host);
+    }
+}
+
+/// An attempt in the HTTP version that the endpoint chooses.
+struct SendAuto<'a, B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    pools: &'a ConnectionPools<B>,
+    request: Box<AutoRequest<B>>,
+}
+
+impl<B> Attempt for SendAuto<'_, B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    type Output = Received;
+
+    fn attempt(
+        &mut self,
+        target: &Target,
+        settings: &PoolSettings,
+        repeats: u32,
+    ) -> impl Future<Output = Result<Received, AttemptError>> {
+        self.pools.send_auto(target, settings, &mut self.request, repeats)
     }
 
     fn set_host(&mut self, host: &HeaderValue) {

@@ -22,7 +22,7 @@ mod weight;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use lockgate_client::{Address, Protocol};
+use lockgate_client::{Address, Protocol, TlsForm, TlsSettings, optional_tls};
 use lockgate_units::Period;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,10 @@ pub struct UpstreamSettings {
     /// Protocol of the endpoints.
     #[serde(default)]
     pub protocol: Protocol,
+    /// TLS towards the endpoints: an object, or `true` for one without settings. Absent or `false`: clear text.
+    #[serde(default, deserialize_with = "optional_tls", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<TlsForm>")]
+    pub tls: Option<TlsSettings>,
     /// Maximum concurrent requests on one HTTP/2 connection; fewer if the endpoint takes fewer. More open another connection, per
     /// endpoint and worker.
     #[serde(default = "max_streams")]
@@ -134,6 +138,7 @@ impl UpstreamSettings {
             balance: Balance::default(),
             host: HostPolicy::default(),
             protocol: Protocol::default(),
+            tls: None,
             max_streams: max_streams(),
             connect_timeout: None,
             timeouts: UpstreamTimeouts::default(),

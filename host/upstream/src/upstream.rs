@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lockgate_client::{KeepAlive, PoolSettings, Protocol};
+use lockgate_client::{KeepAlive, PoolSettings, Protocol, Security};
 
 use crate::ejection;
 use crate::endpoint::Endpoint;
@@ -30,21 +30,36 @@ pub struct Upstream {
     is_timed: bool,
     pub(crate) host: HostPolicy,
     protocol: Protocol,
+    security: Security,
     pub(crate) pool: PoolSettings,
 }
 
 impl Upstream {
-    /// The upstream that these settings describe, with a group of its own.
+    /// The upstream that these settings describe, in clear text, with a group of its own.
+    ///
+    /// # Panics
+    /// The settings must not ask for TLS.
     pub fn new(name: impl Into<Arc<str>>, settings: &UpstreamSettings) -> Self {
         let upstream = Self::of(&Groups::default(), &name.into(), settings);
         upstream.publish(settings);
         upstream
     }
 
-    /// The upstream that these settings describe, with the group of its name. The group does not change before [`Upstream::publish`].
+    /// The upstream that these settings describe, in clear text, with the group of its name. The group does not change before
+    /// [`Upstream::publish`].
+    ///
+    /// # Panics
+    /// The settings must not ask for TLS.
     pub fn of(groups: &Groups, name: &Arc<str>, settings: &UpstreamSettings) -> Self {
+        assert!(settings.tls.is_none(), "TLS is never left out");
+        Self::secured(groups, name, settings, Security::ClearText)
+    }
+
+    /// The upstream that these settings describe, with the group of its name. `security` is what their `tls` says. The group does not
+    /// change before [`Upstream::publish`].
+    pub fn secured(groups: &Groups, name: &Arc<str>, settings: &UpstreamSettings, security: Security) -> Self {
         let group = groups.join(name);
-        let prepared = group.prepare(settings);
+        let prepared = group.prepare(settings, &security);
         let single = prepared.single().filter(|_| prepared.list().len() == 1);
         Self {
             only: single.filter(|_| !settings.has_policy()).cloned(),
@@ -53,7 +68,11 @@ impl Upstream {
             prepared,
             group,
             host: settings.host.clone(),
-            protocol: settings.protocol,
+            protocol: match (settings.protocol, &security) {
+                (Protocol::Auto, Security::ClearText) => Protocol::Http1,
+                (protocol, _) => protocol,
+            },
+            security,
             pool: PoolSettings {
                 connect_timeout: settings.connect_limit().duration(),
                 max_streams: settings.max_streams.get(),
@@ -68,7 +87,7 @@ impl Upstream {
 
     /// Makes the group's endpoints and balancing those of these settings, which the upstream was made of: its snapshot goes live.
     pub fn publish(&self, settings: &UpstreamSettings) {
-        self.group.publish(settings, &self.prepared);
+        self.group.publish(settings, &self.security, &self.prepared);
         if settings.outlier_detection.is_none() {
             ejection::end_all(&self.group);
         }
@@ -130,7 +149,12 @@ impl Upstream {
         Some(state.report(policies.breaker.is_some(), policies.concurrency.is_some(), clock::now()))
     }
 
-    /// The protocol of its endpoints.
+    /// How connections to its endpoints are secured.
+    pub fn security(&self) -> &Security {
+        &self.security
+    }
+
+    /// The protocol of its endpoints. `Auto` only over TLS.
     pub fn protocol(&self) -> Protocol {
         self.protocol
     }

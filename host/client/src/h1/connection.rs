@@ -166,7 +166,7 @@ where
             let read = ready!(self.poll_read(context));
             let outcome = match read {
                 Ok(0) => Err(self.ended(reader)),
-                // TLS that ended without saying so. No response is cut short here.
+                // TLS that ended without saying so: no response is cut short.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(self.ended(reader)),
                 Err(error) => Err(self.failure(reader, error.into())),
                 Ok(_) if self.request.as_ref().is_some_and(|request| !request.has_started()) => {

@@ -68,6 +68,8 @@ where
             host: &host,
             headers: &headers,
             interim: &self.interim,
+            // One that asks for an upgrade is HTTP/1.1 from the start.
+            upgrade: None,
         };
         H1Request::with(head, self.upload.take_body())
     }

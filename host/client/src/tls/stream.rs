@@ -52,7 +52,8 @@ impl TlsStream {
         }
     }
 
-    pub(crate) fn socket(&self) -> &TcpStream {
+    /// The socket below.
+    pub fn socket(&self) -> &TcpStream {
         self.inner.get_ref().0
     }
 

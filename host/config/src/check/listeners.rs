@@ -1,8 +1,6 @@
 //! Listeners and the admin listener: distinct addresses, readable certificates and, for TCP, upstream and chain.
 
-use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use lockgate_http::{ListenerLimits, TrailerNames, inbound};
 use lockgate_json::mistake::{Mistake, Mistakes};
@@ -12,6 +10,7 @@ use lockgate_tls::{CertificateFiles, ClientAuthority, ServerTlsSettings};
 use lockgate_units::Size;
 
 use super::chains::Chains;
+use super::pem::pem;
 use super::plugins::Plugins;
 use super::upstreams::Upstreams;
 use super::{addresses, entry};
@@ -283,21 +282,4 @@ fn read_tls(raw: raw::Tls, here: &Pointer, context: &LoadContext<'_>, mistakes: 
         certificates: requirement,
     });
     ServerTlsSettings { certificates, clients }
-}
-
-/// The absolute path of a file that can be opened. Its content is checked when it is used.
-fn pem(path: &str, here: Pointer, context: &LoadContext<'_>, mistakes: &mut Mistakes) -> Option<PathBuf> {
-    let path = context.path(path);
-    let reason = match fs::metadata(&path) {
-        // Only then: whoever opens a FIFO waits for its other end.
-        Ok(found) if found.is_file() => match File::open(&path) {
-            Ok(_) => return Some(path),
-            Err(error) => error.to_string(),
-        },
-        Ok(_) => "not a file".to_owned(),
-        Err(error) => error.to_string(),
-    };
-    let mistake = Mistake::invalid(here, format!("a readable PEM file: {reason}"));
-    mistakes.push(mistake.hint("relative paths start at the folder of the configuration file"));
-    None
 }

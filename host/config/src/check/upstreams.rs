@@ -1,11 +1,13 @@
 //! Upstreams: names, and the settings of host/upstream.
 
+use lockgate_client::TlsSettings;
 use lockgate_json::mistake::{Mistake, Mistakes};
 use lockgate_json::pointer::Pointer;
 use lockgate_json::tree::Node;
 use lockgate_units::Size;
 use lockgate_upstream::{EndpointSettings, UpstreamSettings};
 
+use super::pem::pem;
 use super::{discovery, entry, health_check, upstream_policies};
 use crate::model::{NamedUpstream, UpstreamIndex};
 use crate::substitute::LoadContext;
@@ -108,6 +110,9 @@ pub(super) fn read(root: &Node, context: &LoadContext<'_>, mistakes: &mut Mistak
                 let mistake = Mistake::new(here.key("endpoints"), "every endpoint has weight 0");
                 mistakes.push(mistake.expected("at least one weight above 0"));
             }
+            if let Some(tls) = &mut settings.tls {
+                check_tls(tls, &here.key("tls"), context, mistakes);
+            }
             upstreams.add_aliases(name, &settings.aliases, &here.key("aliases"), mistakes);
             upstreams.models.push(NamedUpstream {
                 name: name.into(),
@@ -124,6 +129,32 @@ pub(super) fn read(root: &Node, context: &LoadContext<'_>, mistakes: &mut Mistak
         }
     }
     upstreams
+}
+
+/// Makes the paths of files absolute, and checks them and the server name.
+fn check_tls(tls: &mut TlsSettings, here: &Pointer, context: &LoadContext<'_>, mistakes: &mut Mistakes) {
+    for (name, file) in [("ca", &mut tls.ca), ("cert", &mut tls.cert), ("key", &mut tls.key)] {
+        if let Some(path) = file.take() {
+            *file = pem(&path.to_string_lossy(), here.key(name), context, mistakes);
+            // One that cannot be read is no missing one.
+            file.get_or_insert(path);
+        }
+    }
+    for (name, given, other, missing) in [
+        ("cert", &tls.cert, "key", &tls.key),
+        ("key", &tls.key, "cert", &tls.cert),
+    ] {
+        if given.is_some() && missing.is_none() {
+            let mistake = Mistake::missing_key(here.clone(), other);
+            mistakes.push(mistake.expected(format!("the PEM file that belongs to \"{name}\"")));
+        }
+    }
+    if tls.parsed_server_name().is_err() {
+        mistakes.push(Mistake::invalid(
+            here.key("server_name"),
+            "a host name such as \"orders.internal\", or an IP address, without a port",
+        ));
+    }
 }
 
 /// Reports every invalid endpoint. Reading the list as a whole would report only the first.

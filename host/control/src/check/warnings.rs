@@ -4,11 +4,14 @@ mod certificates;
 mod chains;
 mod destinations;
 mod routes;
+mod upstreams;
 
 use std::sync::Arc;
 
 use lockgate_gateway::{LoadedPlugin, Snapshot};
 use lockgate_json::{Diagnostic, Document};
+
+pub(crate) use upstreams::unverified;
 
 /// All warnings, in the order of the text.
 pub(super) fn warnings(snapshot: &Snapshot, document: &Document) -> Vec<Diagnostic> {
@@ -16,6 +19,7 @@ pub(super) fn warnings(snapshot: &Snapshot, document: &Document) -> Vec<Diagnost
     all.extend(destinations::warnings(&snapshot.model, &snapshot.routes, document));
     all.extend(chains::warnings(snapshot, document));
     all.extend(certificates::warnings(&snapshot.model, document));
+    all.extend(upstreams::warnings(&snapshot.model, document));
     let of_module = |loaded: &Arc<LoadedPlugin>| {
         lockgate_modules::warnings::of(&loaded.identity.model, &loaded.plugin.spec().module, document)
     };

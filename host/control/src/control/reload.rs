@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::Wanted;
 use crate::activate::activate;
+use crate::check::warnings::unverified;
 use crate::discovery;
 use crate::error::RunError;
 use crate::load::{Attempt, LoadedSnapshot, Loader};
@@ -131,7 +132,14 @@ async fn make_live(
     current: Option<Arc<Snapshot>>,
     loaded: LoadedSnapshot,
 ) -> Outcome {
-    let LoadedSnapshot { snapshot, remarks, .. } = loaded;
+    let LoadedSnapshot {
+        snapshot,
+        remarks,
+        document,
+    } = loaded;
+    for warning in unverified(&snapshot.model, &document) {
+        tracing::warn!("{warning}");
+    }
     for remark in remarks {
         tracing::warn!("{remark}");
     }

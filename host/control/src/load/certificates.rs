@@ -25,8 +25,18 @@ pub(super) struct Certificates<'a> {
 pub(super) struct RefusedCertificates {
     /// Number of refusals so far.
     pub(super) count: u64,
-    /// Why those of a listener are refused now.
+    /// Why those of a listener, or of an upstream, are refused now.
     pub(super) reasons: BTreeMap<Arc<str>, String>,
+}
+
+impl RefusedCertificates {
+    /// Notes and counts a refusal, unless it is the last one again.
+    pub(super) fn is_news(&mut self, name: &Arc<str>, reason: String, attempt: &Attempt) -> bool {
+        let is_known = attempt.is_retry && self.reasons.get(name) == Some(&reason);
+        self.reasons.insert(name.clone(), reason);
+        self.count += u64::from(!is_known);
+        !is_known
+    }
 }
 
 impl Certificates<'_> {
@@ -65,15 +75,12 @@ impl Certificates<'_> {
     }
 
     fn refuse(&mut self, listener: &Listener, reason: String) {
-        let last = self.refused.reasons.insert(listener.name.clone(), reason.clone());
-        if self.attempt.is_retry && last.as_ref() == Some(&reason) {
-            return;
+        if self.refused.is_news(&listener.name, reason.clone(), self.attempt) {
+            tracing::error!(
+                listener = &*listener.name,
+                "new certificates refused, the previous ones stay in use: {reason}"
+            );
         }
-        self.refused.count += 1;
-        tracing::error!(
-            listener = &*listener.name,
-            "new certificates refused, the previous ones stay in use: {reason}"
-        );
     }
 }
 

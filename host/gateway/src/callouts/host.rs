@@ -180,7 +180,7 @@ impl Host for WorkerHost {
         let upstream = self.upstream(&call.upstream)?.ok_or(Status::ParseFailure)?;
         let worker = self.worker()?;
         let observer = CalloutObserver::start(&worker, plugin, upstream.name(), call.request_id.clone());
-        if upstream.protocol() != Protocol::Http2 {
+        if upstream.protocol() == Protocol::Http1 {
             observer.failed("the upstream needs \"protocol\": \"http2\"");
             return Ok(grpc::fail(&call, reply, "the upstream does not speak HTTP/2"));
         }

@@ -27,6 +27,13 @@ impl Peer for TlsStream<TcpStream> {
     }
 }
 
+/// An upstream behind TLS.
+impl Peer for lockgate_client::TlsStream {
+    fn abort(&self) {
+        self.socket().abort();
+    }
+}
+
 impl Peer for Pin<Box<dyn Duplex>> {
     fn abort(&self) {
         self.as_ref().get_ref().abort();
@@ -37,6 +44,7 @@ impl Peer for Socket {
     fn abort(&self) {
         match self {
             Self::Tcp(socket) => socket.abort(),
+            Self::Tls(stream) => stream.abort(),
             Self::Other(stream) => stream.bytes.abort(),
         }
     }

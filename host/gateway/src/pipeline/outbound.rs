@@ -184,7 +184,10 @@ pub(crate) fn failed(chain: &Chain, error: &SendError) {
 fn flags(error: &SendError) -> u64 {
     match error {
         SendError::NoEndpoint => response_flags::NO_HEALTHY_UPSTREAM,
-        SendError::Connect { .. } | SendError::ConnectTimeout { .. } => response_flags::UPSTREAM_CONNECTION_FAILURE,
+        SendError::Connect { .. }
+        | SendError::ConnectTimeout { .. }
+        | SendError::Tls { .. }
+        | SendError::TlsTimeout { .. } => response_flags::UPSTREAM_CONNECTION_FAILURE,
         SendError::Closed { .. } => response_flags::UPSTREAM_CONNECTION_TERMINATION,
         SendError::Protocol { .. } | SendError::HeadTooLarge { .. } => response_flags::UPSTREAM_PROTOCOL_ERROR,
         SendError::Timeout { .. } => response_flags::UPSTREAM_REQUEST_TIMEOUT,
@@ -197,7 +200,7 @@ fn flags(error: &SendError) -> u64 {
 pub(crate) fn problem(error: &SendError) -> Problem {
     match error {
         SendError::NoEndpoint => Problem::NoEndpoint,
-        SendError::ConnectTimeout { .. } => Problem::UpstreamTimeout(Timeout::Connect),
+        SendError::ConnectTimeout { .. } | SendError::TlsTimeout { .. } => Problem::UpstreamTimeout(Timeout::Connect),
         SendError::Timeout { limit, .. } => Problem::UpstreamTimeout(match limit {
             TimeLimit::Try => Timeout::Try,
             TimeLimit::FirstByte => Timeout::FirstByte,

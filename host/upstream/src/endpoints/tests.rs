@@ -1,4 +1,4 @@
-use lockgate_client::Address;
+use lockgate_client::{Address, Security};
 
 use super::*;
 use crate::settings::{EndpointSettings, Weight};
@@ -8,7 +8,12 @@ fn endpoints(weights: &[u16], balance: Balance) -> Endpoints {
     let endpoint = |(&weight, port): (&u16, u16)| {
         let weight = Weight::new(weight).expect("weight in range");
         let settings = EndpointSettings::at(Address::Socket(([127, 0, 0, 1], port).into()));
-        Arc::new(Endpoint::new(&settings, weight, Arc::new(Standing::new(None))))
+        Arc::new(Endpoint::new(
+            &settings,
+            weight,
+            Arc::new(Standing::new(None)),
+            &Security::ClearText,
+        ))
     };
     Endpoints::new(weights.iter().zip(1..).map(endpoint).collect(), balance)
 }

@@ -125,7 +125,10 @@ impl RetryReason {
     /// Why an attempt brought no response; `None` if that is nothing that another attempt could change.
     pub(crate) fn of(error: &SendError) -> Option<Self> {
         match error {
-            SendError::Connect { .. } | SendError::ConnectTimeout { .. } => Some(Self::Connect),
+            SendError::Connect { .. }
+            | SendError::ConnectTimeout { .. }
+            | SendError::Tls { .. }
+            | SendError::TlsTimeout { .. } => Some(Self::Connect),
             SendError::Closed {
                 is_unprocessed: true, ..
             } => Some(Self::RefusedStream),

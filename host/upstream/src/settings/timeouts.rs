@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UpstreamTimeouts {
-    /// Maximum time to connect, name lookup included. After it, the next endpoint is tried. None left: 504.
+    /// Maximum time to connect, name lookup and TLS handshake included. After it, the next endpoint is tried. None left: 504.
     pub connect: Period,
     /// Maximum time of one attempt, from its beginning to the response's headers. Longer: 504, unless `retry` has `timeout`. `"0s"` or
     /// absent: no limit.

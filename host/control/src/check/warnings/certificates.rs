@@ -34,7 +34,7 @@ pub(super) fn warnings(model: &Model, document: &Document) -> Vec<Diagnostic> {
 }
 
 /// What is wrong with the validity of a file's certificates.
-fn problem(file: &Path, now: SystemTime) -> Option<String> {
+pub(super) fn problem(file: &Path, now: SystemTime) -> Option<String> {
     let validity = validity(file)?;
     let days = |duration: Duration| duration.as_secs() / DAY.as_secs();
     if let Ok(ago) = now.duration_since(validity.until) {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use lockgate_client::Address;
+use lockgate_client::{Address, Security};
 
 use crate::endpoint::Endpoint;
 use crate::endpoints::Endpoints;
@@ -17,7 +17,12 @@ fn endpoints(weights: &[u16], balance: Balance) -> Endpoints {
     let endpoint = |(&weight, port): (&u16, u16)| {
         let settings = EndpointSettings::at(Address::Socket(([127, 0, 0, 1], port).into()));
         let weight = Weight::new(weight).expect("in range");
-        Arc::new(Endpoint::new(&settings, weight, Arc::new(Standing::new(None))))
+        Arc::new(Endpoint::new(
+            &settings,
+            weight,
+            Arc::new(Standing::new(None)),
+            &Security::ClearText,
+        ))
     };
     Endpoints::new(weights.iter().zip(1..).map(endpoint).collect(), balance)
 }
