@@ -49,6 +49,8 @@ pub struct Contents {
     pub dns: Vec<&'static str>,
     /// URIs.
     pub uris: Vec<&'static str>,
+    /// The years in which it begins and ends to be valid; none: it is valid now.
+    pub years: Option<(i32, i32)>,
 }
 
 impl Authority {
@@ -77,6 +79,10 @@ impl Authority {
         params.distinguished_name = DistinguishedName::new();
         for (kind, value) in &contents.subject {
             params.distinguished_name.push(kind.clone(), value.clone());
+        }
+        if let Some((from, until)) = contents.years {
+            params.not_before = rcgen::date_time_ymd(from, 1, 1);
+            params.not_after = rcgen::date_time_ymd(until, 1, 1);
         }
         let uris = contents.uris.iter();
         let uris = uris.map(|uri| SanType::URI((*uri).try_into().expect("a URI is ASCII")));

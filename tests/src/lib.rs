@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod modules;
 pub mod process;
 pub mod setup;
+pub mod tls_upstream;
 pub mod upstream;
 pub mod wire;
 

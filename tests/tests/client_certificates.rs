@@ -124,6 +124,7 @@ fn folder() -> (tempfile::TempDir, Authority) {
         ],
         dns: vec!["orders.example", "second.example"],
         uris: vec!["spiffe://shop/orders", "spiffe://shop/second"],
+        years: None,
     };
     authority.issue(here, "client", &contents);
     let gateway = Contents {
@@ -133,6 +134,7 @@ fn folder() -> (tempfile::TempDir, Authority) {
         ],
         dns: vec!["gateway.example"],
         uris: vec!["spiffe://shop/gateway"],
+        years: None,
     };
     authority.issue(here, "gateway", &gateway);
     (folder, authority)

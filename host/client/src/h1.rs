@@ -86,12 +86,30 @@ where
         None => Err(Box::pin(open(pool, connector, target, settings))),
     };
     async move {
-        let connection = match connected {
+        let mut connection = match connected {
             Ok(pooled) => pooled,
             Err(opening) => opening.await?,
         };
-        send_on(connection, settings, request, is_reused).await
+        let sent = prepare(&mut connection, settings, request);
+        match connection.exchange(sent, settings.response_head).await {
+            Ok(()) => Ok(H1Response(connection)),
+            Err(failure) => Err(failed(failure, &connection, is_reused, request)),
+        }
     }
+}
+
+fn prepare<B>(
+    connection: &mut H1Connection<B>,
+    settings: &PoolSettings,
+    request: &mut Option<Box<H1Request<B>>>,
+) -> Box<H1Request<B>>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    connection.keep_alive = settings.keep_alive;
+    let sent = request.take();
+    sent.expect("a request is put back wherever it may be sent again")
 }
 
 /// Sends a request on a connection, and waits for the head of the response.
@@ -108,16 +126,27 @@ where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<BodyFailure>,
 {
-    connection.keep_alive = settings.keep_alive;
-    let sent = request
-        .take()
-        .expect("a request is put back wherever it may be sent again");
+    let sent = prepare(&mut connection, settings, request);
     match connection.exchange(sent, settings.response_head).await {
         Ok(()) => Ok(H1Response(connection)),
-        Err(failure) => Err(match connection.refusal() {
-            Some(refusal) => explain_refusal(failure, refusal, request),
-            None => explain(failure, connection.peer, is_reused, request),
-        }),
+        Err(failure) => Err(failed(failure, &connection, is_reused, request)),
+    }
+}
+
+/// A failed attempt, by what the connection met with.
+fn failed<B>(
+    failure: Failure<B>,
+    connection: &H1Connection<B>,
+    is_reused: bool,
+    slot: &mut Option<Box<H1Request<B>>>,
+) -> AttemptError
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    match connection.refusal() {
+        Some(refusal) => explain_refusal(failure, refusal, slot),
+        None => explain(failure, connection.peer, is_reused, slot),
     }
 }
 

@@ -152,6 +152,10 @@ fn certificate(error: &CertificateError, server_name: &ServerName<'_>) -> TlsFai
             Kind::UnknownAuthority,
             "its certificate is from an authority that is not trusted; `tls.ca` names a file of those that are",
         ),
+        CertificateError::BadSignature => fail(
+            Kind::UnknownAuthority,
+            "its certificate is not signed by the trusted authority of that name; `tls.ca` names a file of those that are trusted",
+        ),
         CertificateError::NotValidForName => fail(Kind::WrongName, format!("its certificate is not for \"{wanted}\"")),
         CertificateError::NotValidForNameContext { presented, .. } => {
             let names: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
@@ -227,11 +231,12 @@ fn of_alert(alert: AlertDescription, material: &TlsMaterial, offer: Offer) -> Tl
         | Alert::CertificateUnknown
         | Alert::UnknownCA
         | Alert::AccessDenied
+        | Alert::DecryptError
             if material.has_certificate =>
         {
             fail(
                 Kind::ClientCertificate,
-                format!("it refuses the client certificate: {}", told(alert)),
+                format!("it refuses the client certificate: {}", meaning(alert)),
             )
         }
         Alert::HandshakeFailure if !material.has_certificate => fail(
@@ -250,12 +255,12 @@ fn of_alert(alert: AlertDescription, material: &TlsMaterial, offer: Offer) -> Tl
             Kind::WrongName,
             "it does not know the name that it is asked for; `tls.server_name` can ask for another",
         ),
-        other => fail(Kind::Handshake, format!("it refuses the handshake: {}", told(other))),
+        other => fail(Kind::Handshake, format!("it refuses the handshake: {}", meaning(other))),
     }
 }
 
 /// The meaning of an alert (RFC 8446, section 6.2).
-fn told(alert: AlertDescription) -> String {
+fn meaning(alert: AlertDescription) -> String {
     use AlertDescription as Alert;
     let words = match alert {
         Alert::BadCertificate => "the certificate is corrupt or not signed as it should be",
@@ -264,6 +269,7 @@ fn told(alert: AlertDescription) -> String {
         Alert::CertificateExpired => "the certificate has expired",
         Alert::CertificateUnknown => "the certificate is not acceptable",
         Alert::CertificateRequired => "it got none that it accepts",
+        Alert::DecryptError => "it is not signed as it should be",
         Alert::UnknownCA => "its authority is unknown there",
         Alert::AccessDenied => "it is valid, and access is denied",
         Alert::HandshakeFailure => "no TLS version or cipher in common",

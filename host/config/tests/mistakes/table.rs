@@ -688,4 +688,26 @@ gateway.json:13:129: /upstreams/orders/health_check/headers: a probe writes "con
         report: r#"gateway.json:13:67: /upstreams/orders/health_check/servise: unknown key "servise", expected "expect", "headers", "healthy", "host", "initial", "interval", "method", "path", "port", "service", "timeout", "type" or "unhealthy"
   help: did you mean "service"?"#,
     },
+    Mistake {
+        title: "a server name with a port, and half of a pair",
+        wrote: r#""tls": { "server_name": "orders:443", "cert": "api.pem" }"#,
+        instead_of: r#""balance": "round_robin""#,
+        report: r#"gateway.json:13:14: /upstreams/orders/tls: the key "key" is missing, expected the PEM file that belongs to "cert"
+gateway.json:13:31: /upstreams/orders/tls/server_name: found "orders:443", expected a host name such as "orders.internal", or an IP address, without a port"#,
+    },
+    Mistake {
+        title: "TLS that is neither a switch nor settings",
+        wrote: r#""tls": "yes""#,
+        instead_of: r#""balance": "round_robin""#,
+        report: r#"gateway.json:13:14: /upstreams/orders/tls: found "yes", expected true or false or an object"#,
+    },
+    Mistake {
+        title: "an unknown setting of TLS, and a file that is not there",
+        wrote: r#""tls": { "ca": "nobody.pem", "verfy": false }"#,
+        instead_of: r#""balance": "round_robin""#,
+        report: r#"gateway.json:13:22: /upstreams/orders/tls/ca: found "nobody.pem", expected a readable PEM file: No such file or directory (os error 2)
+  help: relative paths start at the folder of the configuration file
+gateway.json:13:36: /upstreams/orders/tls/verfy: unknown key "verfy", expected "ca", "cert", "key", "server_name" or "verify"
+  help: did you mean "verify"?"#,
+    },
 ];
