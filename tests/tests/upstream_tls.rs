@@ -60,7 +60,7 @@ fn the_endpoint_chooses_the_http_version_unless_the_protocol_says_which() {
     }
     for name in ["h2-h1", "h2-silent"] {
         assert_eq!(gateway.get(&format!("/{name}")).status(), 502, "{name}");
-        gateway.logged(&[
+        let _ = gateway.logged(&[
             "request failed",
             &format!("\"upstream\":\"{name}\""),
             "does not agree on",
@@ -72,7 +72,7 @@ fn the_endpoint_chooses_the_http_version_unless_the_protocol_says_which() {
 fn what_is_not_trusted_is_refused_with_the_reason_and_never_spoken_to_in_clear_text() {
     let (folder, authority) = folder();
     let here = folder.path();
-    Authority::write(here, "other");
+    let _ = Authority::write(here, "other");
     write(here, "stranger", "client.test");
     for (file, years) in [("expired", (2001, 2002)), ("future", (2999, 3000))] {
         let contents = Contents {
@@ -314,7 +314,7 @@ fn a_changed_certificate_is_shown_at_once_and_a_broken_one_is_not() {
     let first = clients();
     // Half of a change, and a broken file: the previous ones stay in use.
     std::fs::write(gateway.folder().join("client.key"), "nothing").expect("the folder is writable");
-    gateway.logged(&["new certificates refused", "\"upstream\":\"h1\""]);
+    let _ = gateway.logged(&["new certificates refused", "\"upstream\":\"h1\""]);
     assert_eq!(clients(), first);
     let contents = Contents {
         dns: vec!["new.test"],
@@ -326,7 +326,7 @@ fn a_changed_certificate_is_shown_at_once_and_a_broken_one_is_not() {
         now[0] != first[0] && now[1] != first[1]
     });
     // An authority that has not issued the endpoint's certificate.
-    Authority::write(gateway.folder(), "ca");
+    let _ = Authority::write(gateway.folder(), "ca");
     eventually("the endpoint is not trusted any more", Duration::from_secs(5), || {
         gateway.get("/h1").status() == 502 && gateway.get("/h2").status() == 502
     });
@@ -360,7 +360,7 @@ fn certificates_that_are_not_verified_are_warned_of_at_each_start_and_reload() {
         folder,
         &[("app", upstream.address(), json!({ "verify": false }), json!({}))],
     );
-    told(&gateway, "app");
+    let _ = told(&gateway, "app");
     let warned = |gateway: &Gateway| {
         let log = gateway.log();
         log.iter().filter(|line| line.contains("are not verified")).count()

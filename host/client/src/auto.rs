@@ -22,6 +22,10 @@ use crate::target::{Target, TransportSecurity};
 /// A request whose HTTP version is not decided. It has the form of HTTP/2, of which the other one is made where it is wanted.
 pub struct AutoRequest<B>(Form<B>);
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it lies in the box of its request; another one would cost every request"
+)]
 enum Form<B> {
     H2(H2Request<B>),
     /// Decided: a request that has gone out over HTTP/1.1 stays one.

@@ -192,8 +192,7 @@ where
         }
         Failure::Failed(_) | Failure::Body(_) => None,
     };
-    let is_whole = |request: &Box<H1Request<B>>| !request.has_started() || request.only_write().is_some();
-    *slot = request.filter(is_whole);
+    *slot = request.filter(|request| !request.has_started() || request.only_write().is_some());
     AttemptError {
         error: ExchangeError::Connect(ConnectError::Tls(refusal.clone())),
         progress: match slot {

@@ -1,10 +1,12 @@
 //! Endpoints that are dead, close or are slow: what is tried again, and what is not.
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
 use http_body_util::Either;
-use lockgate_client::Address;
+use lockgate_client::{Address, HostRecord, Resolve, Resolving};
 use lockgate_units::Period;
 use lockgate_upstream::{HostPolicy, SendError, Upstream, UpstreamSettings};
 use tokio::net::TcpListener;
