@@ -13,7 +13,7 @@ use http_body::Body;
 use http_body_util::Full;
 use lockgate_client::{
     AutoRequest, ConnectionPools, H1Request, H2Request, Interim, OutgoingHead, PooledBody, Protocol, Received, Resolve,
-    Target,
+    Target, TransportSecurity,
 };
 
 use crate::check::{Check, Probe};
@@ -86,11 +86,12 @@ async fn send(
     let body = Full::new(request.body.clone());
     let pool = check.pool();
     let received = match protocol {
-        Protocol::Auto => {
+        Protocol::Auto if target.security != TransportSecurity::ClearText => {
             let mut request = AutoRequest::new(head, body);
             pools.send_auto(target, &pool, &mut request, 0).await
         }
-        Protocol::Http1 => {
+        // In clear text, nothing is agreed on.
+        Protocol::Http1 | Protocol::Auto => {
             let mut request = Some(Box::new(H1Request::new(head, body)));
             let response = pools.send_h1(target, &pool, &mut request, true).await;
             response.map(|response| response.receive())

@@ -226,6 +226,7 @@ fn every_family_of_the_table_is_rendered_with_its_type_labels_and_values() {
     let worker = registry.worker();
     worker.requests("web", "r").record(200, MS);
     worker.requests("web", "r").record_grpc_status(0);
+    drop(worker.requests("web", "r").open_tunnel());
     worker.upstream("u").record(Some(200), MS);
     worker.plugin("p").record(Phase::RequestBody, MS);
     worker.plugin("p").record_wait(MS);
