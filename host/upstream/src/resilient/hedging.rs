@@ -37,6 +37,8 @@ where
             true => self.hedge_delay(),
             false => None,
         };
+        // Two attempts would be two sessions of the other protocol.
+        let delay = delay.filter(|_| !self.head.write(|head| head.upgrade.is_some()));
         let body = upload.next();
         match delay {
             None => self.once(tried, body).await,

@@ -4,16 +4,17 @@ use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::Request;
+use http::{HeaderValue, Method, Request};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use lockgate_client::Address;
+use lockgate_client::{Address, OutgoingHead, UpgradeOffer};
 use lockgate_upstream::{
-    BreakerState, Client, Observer, ReplayBody, RequestOptions, Resend, SendError, TimeLimit, Upstream,
+    BreakerState, Client, Observer, ReplayBody, RequestHead, RequestOptions, Resend, SendError, TimeLimit, Upstream,
     UpstreamResponse, UpstreamSettings, WholeHead,
 };
 use serde_json::{Value, json};
@@ -125,12 +126,44 @@ impl Worker {
             .await
     }
 
+    /// A GET that offers an upgrade, as long as its response takes.
+    async fn upgrade(&self, upstream: &Upstream) -> Result<UpstreamResponse, SendError> {
+        let request = Request::builder().uri("/a").header("host", "test").body(());
+        let head = Upgrading(WholeHead(request.expect("a request").into_parts().0));
+        let (pass, options) = (upstream.admit(|_| {})?, RequestOptions::default());
+        self.client
+            .forward_with_policies(upstream, pass, &head, TestBody::Whole(None), options, &self.notes)
+            .await
+    }
+
     /// The status of a GET, whose body is read.
     async fn status(&self, upstream: &Upstream) -> u16 {
         let sent = self.send(upstream, "GET", "").await.expect("a response");
         let status = sent.response.status().as_u16();
         let _ = sent.response.into_body().collect().await;
         status
+    }
+}
+
+/// A head that offers to speak WebSocket.
+struct Upgrading(WholeHead);
+
+impl RequestHead for Upgrading {
+    fn method(&self) -> Method {
+        self.0.method()
+    }
+
+    fn write<T>(&self, write: impl FnOnce(OutgoingHead<'_>) -> T) -> T {
+        let offer = Rc::new(UpgradeOffer {
+            protocols: HeaderValue::from_static("websocket"),
+            accept: None,
+        });
+        self.0.write(|head| {
+            write(OutgoingHead {
+                upgrade: Some(&offer),
+                ..head
+            })
+        })
     }
 }
 
@@ -473,5 +506,25 @@ fn a_request_that_takes_longer_than_most_goes_to_another_endpoint_too() {
         assert!(hedges >= 1 && won >= 1, "{hedges} {won}");
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(first.closed.get() >= 1, "the attempt that lost is cancelled");
+    });
+}
+
+/// A second attempt would open a second session.
+#[test]
+fn an_upgrade_is_never_hedged() {
+    on_a_worker(async {
+        let script: Vec<Act> = std::iter::repeat_n(Act::Answer(OK), 200)
+            .chain([Act::Silence])
+            .collect();
+        let (first, second) = (Peer::new(&[&script]).await, Peer::new(&[&script]).await);
+        let addresses = [first.address, second.address];
+        let upstream = upstream(&addresses, json!({ "hedge": { "min_delay": "30ms" } }));
+        let worker = Worker::new();
+        for _ in 0..400 {
+            assert_eq!(worker.status(&upstream).await, 200);
+        }
+        let waited = tokio::time::timeout(Duration::from_millis(300), worker.upgrade(&upstream)).await;
+        assert!(waited.is_err(), "its endpoint says nothing");
+        assert_eq!(upstream.policy_report().expect("policies").hedges, (0, 0));
     });
 }
