@@ -9,6 +9,7 @@ use lockgate_tests::upstream::{answer_chunked, eventually};
 use lockgate_tests::{Gateway, Upstream, get, request};
 use serde_json::json;
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// What a guest is allowed to take, as the client sees it: 20 ms of CPU, and what a busy machine adds.
@@ -335,9 +336,15 @@ fn every_guest_is_used_by_a_test() {
         .expect("the tests are there")
         .flatten()
         .map(|entry| entry.path());
-    let sources = sources.map(|path| if path.is_dir() { path.join("main.rs") } else { path });
+    // A large test is a folder of files, beside its root or around it.
+    let in_folder = |path: PathBuf| match fs::read_dir(&path) {
+        Ok(files) => files.flatten().map(|file| file.path()).collect(),
+        Err(_) => vec![path],
+    };
+    let sources = sources.flat_map(in_folder).filter(|path| path.is_file());
     let tests: String = sources
-        .map(|path| fs::read_to_string(path).expect("a test is readable"))
+        .filter_map(|path| fs::read(path).ok())
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         .collect();
     let helpers = fs::read_to_string(root().join("tests/src/modules.rs")).expect("the harness is readable");
     for entry in fs::read_dir(root().join("tests/guests"))

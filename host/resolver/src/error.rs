@@ -43,7 +43,7 @@ pub enum LookupError {
     /// The name exists, but has no record of the wanted type.
     #[error("the name has no such record")]
     NoRecord,
-    /// The resolver has `MAX_NAMES` names already.
+    /// The resolver has its maximum number of names already.
     #[error("too many host names are in use")]
     TooManyNames,
     /// The resolver has ended.

@@ -16,6 +16,7 @@ mod message;
 mod refresh;
 mod resolver;
 mod settings;
+mod shared;
 mod system;
 
 pub use entry::{HostWatch, NameState};

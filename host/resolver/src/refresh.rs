@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::entry::Entry;
 use crate::error::LookupError;
 use crate::lookup::{self, Family, Found};
-use crate::resolver::Shared;
+use crate::shared::Shared;
 
 /// First delay after a failed lookup; doubled with every further one.
 const MIN_DELAY: Duration = Duration::from_secs(1);

@@ -1,29 +1,23 @@
 //! [`Resolver`]: the names in use, and the thread that keeps them current.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::ready;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use lockgate_client::{Resolve, Resolving};
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
-use crate::dns::Dns;
 use crate::entry::{Entry, HostWatch};
 use crate::error::LookupError;
 use crate::lookup;
 use crate::message::Service;
 use crate::refresh;
 use crate::settings::ResolverSettings;
-
-/// Maximum number of names in use.
-pub(crate) const MAX_NAMES: usize = 16_384;
-/// Maximum number of lookups at a time; each has at most two sockets.
-const MAX_LOOKUPS: usize = 256;
+use crate::shared::Shared;
 
 /// Resolves host names for the whole process. A clone is the same one.
 #[derive(Clone)]
@@ -49,17 +43,6 @@ pub struct LookupCounts {
     pub failed: u64,
 }
 
-/// What the resolver's clients share with its thread.
-pub(crate) struct Shared {
-    pub(crate) dns: Dns,
-    pub(crate) permits: Semaphore,
-    names: Mutex<HashMap<Arc<str>, Arc<Entry>>>,
-    /// Names that get a task.
-    new: mpsc::UnboundedSender<Arc<Entry>>,
-    succeeded: AtomicU64,
-    failed: AtomicU64,
-}
-
 impl Resolver {
     /// Starts the resolver's thread, which ends with the process.
     ///
@@ -67,14 +50,7 @@ impl Resolver {
     /// The system has no thread.
     pub fn start(settings: &ResolverSettings) -> io::Result<Self> {
         let (new, names) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared {
-            dns: Dns::new(settings),
-            permits: Semaphore::new(MAX_LOOKUPS),
-            names: Mutex::default(),
-            new,
-            succeeded: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-        });
+        let shared = Arc::new(Shared::start(settings, new));
         let runtime = || {
             Builder::new_current_thread()
                 .enable_all()
@@ -158,37 +134,6 @@ impl Resolve for Resolver {
             return Box::pin(ready(Ok(Arc::clone(&entry.record))));
         }
         Box::pin(async move { entry.resolved().await })
-    }
-}
-
-impl Shared {
-    /// The entry of a name. A new one gets its task.
-    fn entry(&self, name: &Arc<str>) -> Result<Arc<Entry>, LookupError> {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = names.get(name) {
-            entry.touch();
-            return Ok(Arc::clone(entry));
-        }
-        if names.len() >= MAX_NAMES {
-            return Err(LookupError::TooManyNames);
-        }
-        let entry = Arc::new(Entry::new(Arc::clone(name)));
-        self.new.send(Arc::clone(&entry)).map_err(|_| LookupError::Ended)?;
-        names.insert(Arc::clone(name), Arc::clone(&entry));
-        Ok(entry)
-    }
-
-    /// Forgets a name that nobody uses; true if it did.
-    pub(crate) fn forget(&self, entry: &Arc<Entry>) -> bool {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        // The table and the task have one each.
-        let is_unused = entry.is_unused() && Arc::strong_count(entry) == 2;
-        is_unused && names.remove(&entry.name).is_some()
-    }
-
-    pub(crate) fn count(&self, has_succeeded: bool) {
-        let counter = if has_succeeded { &self.succeeded } else { &self.failed };
-        counter.fetch_add(1, Ordering::Relaxed);
     }
 }
 

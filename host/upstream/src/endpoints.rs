@@ -149,4 +149,6 @@ impl Endpoints {
 }
 
 #[cfg(test)]
+mod choices;
+#[cfg(test)]
 mod tests;

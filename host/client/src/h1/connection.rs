@@ -3,13 +3,15 @@
 //! There is no task per connection. Whoever waits for a response or its body polls the connection, so that an exchange
 //! costs no wake-up between tasks, and backpressure is simply not polling. An idle connection rests in the pool.
 
+mod uses;
+
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use http_body::{Body, Frame};
@@ -18,10 +20,9 @@ use tokio::io::AsyncReadExt;
 use super::chunked::{ChunkedDecoder, Decoded};
 use super::failure::Failure;
 use super::head_reader::HeadReader;
-use super::pool::{Pool, Pooled};
+use super::pool::Pool;
 use super::request::{H1Request, WriteError};
 use super::response_head::{Framing, ParsedHead, RequestKind};
-use crate::body::BodySource;
 use crate::connect::Connected;
 use crate::error::{BodyFailure, ConnectionError};
 use crate::head_limits::{HeadError, ResponseHeadLimits};
@@ -31,7 +32,6 @@ use crate::resolve::HostRecord;
 use crate::socket::Socket;
 use crate::target::Target;
 use crate::tls::TlsFailure;
-use crate::upgrade::Tunnel;
 
 /// Room for reading at first, and what an idle connection keeps of it, in bytes.
 const MIN_ROOM: usize = 4 * 1024;
@@ -319,85 +319,4 @@ enum Next {
     End,
     /// More has to be read.
     Read,
-}
-
-impl<B> Pooled for H1Connection<B>
-where
-    B: Body<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<BodyFailure>,
-{
-    fn target(&self) -> &Target {
-        &self.target
-    }
-
-    fn keep_alive(&self) -> KeepAlive {
-        self.keep_alive
-    }
-
-    /// Whatever comes on an idle connection, the connection is of no use any more.
-    fn is_idle(&mut self) -> bool {
-        !self.socket.is_outdated() && self.poll_read(&mut Context::from_waker(Waker::noop())).is_pending()
-    }
-
-    fn is_usable(&mut self) -> bool {
-        let is_current = |host: &Arc<HostRecord>| host.contains(self.peer.ip());
-        self.host.as_ref().is_none_or(is_current) && self.socket.is_silent()
-    }
-}
-
-impl<B> BodySource for H1Connection<B>
-where
-    B: Body<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<BodyFailure>,
-{
-    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ConnectionError>>> {
-        if !self.is_sent
-            && let Poll::Ready(Err(WriteError::Body(error))) = self.poll_write(context)
-        {
-            return Poll::Ready(Some(Err(ConnectionError::RequestBody(error))));
-        }
-        loop {
-            match self.next()? {
-                Next::Frame(frame) => return Poll::Ready(Some(Ok(frame))),
-                Next::End => return Poll::Ready(None),
-                Next::Read => {}
-            }
-            match ready!(self.poll_read(context))? {
-                0 if matches!(self.remaining, Remaining::UntilClose) => self.remaining = Remaining::Length(0),
-                0 => return Poll::Ready(Some(Err(ConnectionError::Ended))),
-                _ => {}
-            }
-        }
-    }
-
-    fn remaining(&self) -> Option<u64> {
-        match self.remaining {
-            Remaining::Length(left) => Some(left),
-            Remaining::Tunnel => Some(0),
-            Remaining::Chunked(_) | Remaining::UntilClose => None,
-        }
-    }
-
-    fn into_tunnel(self: Box<Self>) -> Option<Tunnel> {
-        matches!(self.remaining, Remaining::Tunnel).then(|| Tunnel {
-            socket: self.socket,
-            received: self.incoming.freeze(),
-            lease: None,
-        })
-    }
-
-    fn release(mut self: Box<Self>) {
-        // The request's body may not be sent yet, and surplus bytes must not become the next response.
-        if !self.is_sent || self.is_last || !self.incoming.is_empty() {
-            return;
-        }
-        if let Some(pool) = self.pool.upgrade() {
-            self.request = None;
-            if self.incoming.capacity() > 2 * MIN_ROOM {
-                self.incoming = BytesMut::new();
-                self.room = MIN_ROOM;
-            }
-            pool.put(self);
-        }
-    }
 }

@@ -4,9 +4,9 @@ use crate::losses::{Losses, Spot};
 use crate::output::{Json, Object};
 
 /// Settings of an upstream.
-const UPSTREAM: [&str; 5] = ["tls", "hash", "sticky", "slow_start", "panic_threshold"];
+const UPSTREAM: [&str; 4] = ["hash", "sticky", "slow_start", "panic_threshold"];
 /// Balancing algorithms.
-const BALANCE: [&str; 3] = ["least_request", "ring_hash", "maglev"];
+const BALANCE: [&str; 2] = ["ring_hash", "maglev"];
 
 /// Takes them out of an upstream.
 pub(super) fn remove(upstream: &mut Object, spot: &Spot, losses: &Losses) {

@@ -1,3 +1,5 @@
+//! Changes of paths: prefixes, expressions, and what no change may make.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Where a redirect leads, and where it never does.
+
 use proptest::prelude::*;
 
 use super::*;

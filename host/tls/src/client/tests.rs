@@ -1,3 +1,5 @@
+//! Files of TLS towards upstreams: what counts as a change, and what a broken one says.
+
 use std::fs;
 use std::path::Path;
 

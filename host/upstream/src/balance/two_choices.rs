@@ -12,6 +12,3 @@ pub(crate) fn expected(endpoint: &Endpoint, now: u64) -> f32 {
     let standing = endpoint.standing();
     standing.latency().decayed(now) * (standing.active() + 1) as f32
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,3 +1,5 @@
+//! The order of picks, and who is left out.
+
 use lockgate_client::{Address, Security};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What a group keeps over reloads, and what it forgets.
+
 use super::*;
 use crate::groups::Groups;
 use crate::standing::EndpointState;

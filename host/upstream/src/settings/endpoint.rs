@@ -18,7 +18,7 @@ pub struct EndpointSettings {
     pub address: Address,
     /// Weight of the endpoint, relative to the others. 0: no requests.
     pub weight: Weight,
-    /// Labels of the endpoint. Not used yet.
+    /// Labels of the endpoint, shown by the admin API. Nothing chooses by them yet.
     pub labels: BTreeMap<String, String>,
 }
 
@@ -42,7 +42,7 @@ struct EndpointObject {
     /// Weight of the endpoint, relative to the others. 0: no requests.
     #[serde(default)]
     weight: Weight,
-    /// Labels of the endpoint. Not used yet.
+    /// Labels of the endpoint, shown by the admin API. Nothing chooses by them yet.
     #[serde(default)]
     labels: BTreeMap<String, String>,
 }

@@ -1,3 +1,5 @@
+//! Settings of an upstream as they are written and read.
+
 use std::time::Duration;
 
 use serde_json::json;

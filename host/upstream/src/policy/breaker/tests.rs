@@ -1,3 +1,5 @@
+//! The circuit breaker in its three modes, in held time.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Places, the queue, and who is shed.
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};

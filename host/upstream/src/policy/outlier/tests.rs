@@ -1,3 +1,5 @@
+//! Ejection, its bounds, and the way back, in held time.
+
 use lockgate_units::Period;
 
 use super::*;
